@@ -1,0 +1,172 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+/// Progress of everything in the process that must progress. `/ready` is 200 only while every
+/// probe is healthy; a probe starts unhealthy ("starting").
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    probes: Arc<Mutex<BTreeMap<String, State>>>,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    healthy: bool,
+    detail: String,
+    changed: Instant,
+    beat: Instant,
+    deadline: Option<Duration>,
+}
+
+/// One thing that must progress. Dropping it removes it from the report.
+#[derive(Debug)]
+pub struct Probe {
+    health: Health,
+    name: String,
+}
+
+/// One line of the health report.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// Dotted name, such as `evm.ethereum.head`.
+    pub name: String,
+    /// Whether it progresses.
+    pub healthy: bool,
+    /// What it last said about itself, or why it is unhealthy.
+    pub detail: String,
+    /// Seconds since it was last heard.
+    pub seconds_since_beat: u64,
+}
+
+/// What `/ready` answers.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct HealthReport {
+    /// Whether every probe is healthy.
+    pub ready: bool,
+    /// All probes by name.
+    pub probes: Vec<ProbeReport>,
+}
+
+impl Health {
+    /// Registers a probe. With a `deadline` it turns unhealthy by itself when it is not heard for
+    /// that long. A name taken twice is the same probe.
+    #[must_use]
+    pub fn probe(&self, name: impl Into<String>, deadline: Option<Duration>) -> Probe {
+        let name = name.into();
+        let now = Instant::now();
+        let state = State {
+            healthy: false,
+            detail: "starting".to_owned(),
+            changed: now,
+            beat: now,
+            deadline,
+        };
+        self.lock().insert(name.clone(), state);
+        Probe { health: self.clone(), name }
+    }
+
+    /// The state of everything, now.
+    #[must_use]
+    pub fn report(&self) -> HealthReport {
+        let probes: Vec<ProbeReport> =
+            self.lock().iter().map(|(name, state)| state.report(name)).collect();
+        HealthReport { ready: probes.iter().all(|probe| probe.healthy), probes }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
+        // A panic while holding the lock leaves plain data behind: it stays usable.
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn report(&self, name: &str) -> ProbeReport {
+        let silence = self.beat.elapsed();
+        let overdue = self.deadline.filter(|deadline| silence > *deadline);
+        let detail = match overdue {
+            Some(deadline) => format!(
+                "no progress for {} s (limit {} s); last: {}",
+                silence.as_secs(),
+                deadline.as_secs(),
+                self.detail
+            ),
+            None => self.detail.clone(),
+        };
+        ProbeReport {
+            name: name.to_owned(),
+            healthy: self.healthy && overdue.is_none(),
+            detail,
+            seconds_since_beat: silence.as_secs(),
+        }
+    }
+}
+
+impl Probe {
+    /// It progresses; `detail` says how far.
+    pub fn healthy(&self, detail: impl Into<String>) {
+        self.set(true, detail.into());
+    }
+
+    /// It does not progress; `reason` says why. Logged when it changes.
+    pub fn unhealthy(&self, reason: impl Into<String>) {
+        self.set(false, reason.into());
+    }
+
+    fn set(&self, healthy: bool, detail: String) {
+        let mut probes = self.health.lock();
+        let Some(state) = probes.get_mut(&self.name) else { return };
+        let now = Instant::now();
+        if state.healthy != healthy {
+            let seconds = now.duration_since(state.changed).as_secs();
+            if healthy {
+                tracing::info!(probe = self.name, detail, after_seconds = seconds, "healthy");
+            } else {
+                tracing::warn!(probe = self.name, detail, after_seconds = seconds, "unhealthy");
+            }
+            state.changed = now;
+        }
+        state.healthy = healthy;
+        state.detail = detail;
+        state.beat = now;
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.health.lock().remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_ready_only_when_every_probe_progresses() {
+        let health = Health::default();
+        let head = health.probe("head", None);
+        let lag = health.probe("lag", None);
+        head.healthy("at 5");
+        assert!(!health.report().ready, "a probe that has not spoken is not healthy");
+        lag.healthy("0");
+        assert!(health.report().ready);
+        lag.unhealthy("1,000 behind");
+        assert!(!health.report().ready);
+        drop(lag);
+        assert!(health.report().ready, "a dropped probe no longer counts");
+    }
+
+    #[test]
+    fn turns_unhealthy_by_itself_when_it_is_not_heard() {
+        let health = Health::default();
+        let head = health.probe("head", Some(Duration::ZERO));
+        head.healthy("at 5");
+        let report = health.report();
+        assert!(!report.ready);
+        assert!(report.probes[0].detail.contains("no progress"), "{report:?}");
+    }
+}

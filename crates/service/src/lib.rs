@@ -1,0 +1,36 @@
+//! Process plumbing that knows no domain: configuration, telemetry, metrics registry, health,
+//! supervision, shutdown, retry. Every producer and consumer is a library with
+//! `run(config, …, context)`; the [`Context`] is what the process gives it.
+
+mod admin;
+mod config;
+mod context;
+mod health;
+mod reference;
+mod retry;
+mod secret;
+mod shutdown;
+mod supervise;
+mod telemetry;
+
+pub use admin::serve_admin;
+pub use config::{ConfigError, load};
+pub use context::Context;
+pub use health::{Health, HealthReport, Probe, ProbeReport};
+pub use prometheus;
+pub use reference::{commented_toml, markdown_reference};
+pub use retry::{Backoff, Retryable, retry_forever};
+pub use secret::Secret;
+pub use shutdown::wait_for_signal;
+pub use supervise::{Restart, Supervisor};
+pub use telemetry::{LogFormat, TelemetryConfig, init_telemetry};
+
+/// Microseconds since the Unix epoch, UTC, by the system clock.
+///
+/// A clock before 1970 reads as 0: times on the wire are never negative.
+#[must_use]
+pub fn now_us() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
+}
