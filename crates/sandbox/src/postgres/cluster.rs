@@ -1,0 +1,179 @@
+//! Making the data folder: `initdb`, or a copy of a folder that was initialised before.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use super::PostgresOptions;
+use super::account::Account;
+use crate::tools::PostgresTools;
+
+/// Returns a data folder that a server can be started on.
+pub(super) fn prepare(
+    tools: &PostgresTools,
+    account: Option<&Account>,
+    options: &PostgresOptions,
+    run_dir: &Path,
+) -> anyhow::Result<PathBuf> {
+    if let Some(account) = account
+        && !account.can_reach(&tools.bin_dir)
+    {
+        bail!(
+            "PostgreSQL does not run as root, and user {} cannot reach {}: move it to a folder that all may enter, \
+             or install the package `postgresql`",
+            account.name,
+            tools.bin_dir.display()
+        );
+    }
+    let data_dir = match (&options.data_dir, account) {
+        (None, _) => run_dir.join("data"),
+        (Some(folder), None) => folder.clone(),
+        (Some(folder), Some(account)) => reachable(folder, account)?,
+    };
+    let version_file = data_dir.join("PG_VERSION");
+    if version_file.is_file() {
+        let version = std::fs::read_to_string(&version_file).context("read PG_VERSION")?;
+        if version.trim() != tools.version.to_string() {
+            bail!(
+                "{} was made by PostgreSQL {}, but {} is version {}: install that version or choose another folder",
+                data_dir.display(),
+                version.trim(),
+                tools.bin_dir.display(),
+                tools.version
+            );
+        }
+        return Ok(data_dir);
+    }
+    match template_dir(tools) {
+        Some(template) => {
+            ensure_template(tools, account, &template, run_dir)?;
+            if data_dir.is_dir() {
+                // Only an empty folder goes away; anything else there is not ours to overwrite.
+                std::fs::remove_dir(&data_dir)
+                    .with_context(|| format!("use {} as data folder", data_dir.display()))?;
+            }
+            copy(&template, &data_dir)?;
+        }
+        None => initdb(tools, account, &data_dir)?,
+    }
+    Ok(data_dir)
+}
+
+/// Whether this installation has TimescaleDB.
+pub(super) fn has_timescale(tools: &PostgresTools) -> bool {
+    let lib = tools.bin_dir.join("../lib");
+    lib.join("timescaledb.so").is_file() || lib.join("postgresql/timescaledb.so").is_file()
+}
+
+// A data folder below, say, /root cannot be entered by the server's user. It then lives in /var/tmp, and what was
+// asked for is a link to it.
+fn reachable(folder: &Path, account: &Account) -> anyhow::Result<PathBuf> {
+    if !folder.exists() && !folder.is_symlink() {
+        std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+        account.own(folder)?;
+    }
+    if let Ok(real) = folder.canonicalize()
+        && account.can_reach(&real)
+    {
+        return Ok(real);
+    }
+    let mut hasher = DefaultHasher::new();
+    folder.hash(&mut hasher);
+    let real = PathBuf::from(format!(
+        "/var/tmp/crypto-intel-postgres-{:016x}",
+        hasher.finish()
+    ));
+    std::fs::create_dir_all(&real).with_context(|| format!("create {}", real.display()))?;
+    account.own(&real)?;
+    if folder.is_symlink() {
+        std::fs::remove_file(folder).context("remove old link")?;
+    } else {
+        std::fs::remove_dir(folder)
+            .with_context(|| format!("replace {} by a link", folder.display()))?;
+    }
+    std::os::unix::fs::symlink(&real, folder).context("link data folder")?;
+    tracing::info!(folder = %folder.display(), real = %real.display(), user = account.name,
+        "data folder is a link, because the database's user cannot enter it");
+    Ok(real)
+}
+
+fn initdb(tools: &PostgresTools, account: Option<&Account>, data_dir: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new(tools.bin_dir.join("initdb"));
+    command
+        .args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+        ])
+        .args(["--no-sync", "--no-instructions", "-D"])
+        .arg(data_dir)
+        .env("LC_ALL", "C")
+        .current_dir("/");
+    if let Some(account) = account {
+        account.apply(&mut command);
+    }
+    run(&mut command)
+}
+
+// Under cargo every test is a process of its own; `initdb` costs seconds, a copy of its result does not.
+fn template_dir(tools: &PostgresTools) -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let target = program
+        .ancestors()
+        .find(|folder| folder.ends_with("target"))?;
+    let user = rustix::process::geteuid().as_raw();
+    Some(target.join(format!("crypto-intel/pg-template-{}-{user}", tools.version)))
+}
+
+fn ensure_template(
+    tools: &PostgresTools,
+    account: Option<&Account>,
+    template: &Path,
+    run_dir: &Path,
+) -> anyhow::Result<()> {
+    if template.is_dir() {
+        return Ok(());
+    }
+    let parent = template.parent().context("find folder of the template")?;
+    std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+    let lock = File::create(template.with_extension("lock")).context("create lock file")?;
+    lock.lock().context("lock template")?;
+    if template.is_dir() {
+        return Ok(());
+    }
+    // The server's user can write to the run folder, not to ours; the rename makes the template appear whole.
+    let fresh = run_dir.join("template");
+    initdb(tools, account, &fresh)?;
+    let unfinished = template.with_extension("unfinished");
+    if unfinished.is_dir() {
+        std::fs::remove_dir_all(&unfinished).context("remove unfinished template")?;
+    }
+    copy(&fresh, &unfinished)?;
+    std::fs::remove_dir_all(&fresh).context("remove initialised folder")?;
+    std::fs::rename(&unfinished, template).context("finish template")
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    run(Command::new("cp")
+        .args(["-a", "--reflink=auto", "-T"])
+        .arg(from)
+        .arg(to))
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let program = command.get_program().display().to_string();
+    let output = command
+        .output()
+        .with_context(|| format!("start {program}"))?;
+    if !output.status.success() {
+        bail!(
+            "{program} failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}
