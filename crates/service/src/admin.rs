@@ -17,9 +17,9 @@ pub async fn serve_admin(
     listen: SocketAddr,
     context: Context,
 ) -> anyhow::Result<(SocketAddr, impl Future<Output = anyhow::Result<()>> + Send + 'static)> {
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("bind admin.listen {listen} (set another, or port 0 for a free one)"))?;
+    let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| {
+        format!("bind admin.listen {listen} (set another, or port 0 for a free one)")
+    })?;
     let address = listener.local_addr().context("read the admin address")?;
     let shutdown = context.shutdown.clone();
     let router = Router::new()

@@ -71,9 +71,7 @@ where
             Err(error) if !error.is_retryable() => return Some(Err(error)),
             Err(error) => error,
         };
-        let delay = error
-            .retry_after()
-            .unwrap_or_else(|| delays.next().unwrap_or(backoff.longest));
+        let delay = error.retry_after().unwrap_or_else(|| delays.next().unwrap_or(backoff.longest));
         tracing::warn!(what, attempt, delay_ms = delay.as_millis() as u64, error = %format!("{error:#}"), "attempt failed, trying again");
         tokio::select! {
             () = shutdown.cancelled() => return None,

@@ -17,7 +17,10 @@ pub async fn wait_for_signal(shutdown: CancellationToken) -> std::io::Result<()>
             tracing::info!(signal = name, "stopping; a second signal ends at once");
             shutdown.cancel();
         } else {
-            tracing::warn!(signal = name, "ended at once; what was under way is done again at the next start");
+            tracing::warn!(
+                signal = name,
+                "ended at once; what was under way is done again at the next start"
+            );
             std::process::exit(1);
         }
     }

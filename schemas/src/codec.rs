@@ -1,0 +1,188 @@
+use std::fmt;
+
+use serde::{
+    Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+
+use crate::{Event, Kind, UnknownKind};
+
+/// Why a body is not an event of ours. What does not decode is dead-lettered, never retried.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not a MessagePack map with a `kind` and a `version`.
+    #[error("not an event body: a MessagePack map with `kind` and `version` is expected")]
+    NotAnEvent(#[source] rmp_serde::decode::Error),
+    /// A kind of a newer version, or of somebody else.
+    #[error(transparent)]
+    UnknownKind(#[from] UnknownKind),
+    /// A newer version of a known kind, whose fields may mean something else.
+    #[error("version {found} of kind {kind} is not supported (newest known: {known})")]
+    UnknownVersion {
+        /// The kind.
+        kind: Kind,
+        /// The version in the body.
+        found: u16,
+        /// The newest version that this build knows.
+        known: u16,
+    },
+    /// A field is missing or has another type.
+    #[error("malformed body of kind {kind}")]
+    Malformed {
+        /// The kind.
+        kind: Kind,
+        /// What MessagePack says.
+        #[source]
+        source: rmp_serde::decode::Error,
+    },
+}
+
+impl Event {
+    /// The MessagePack body.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut buffer = Vec::with_capacity(512);
+        self.encode_to(&mut buffer);
+        buffer
+    }
+
+    /// Appends the MessagePack body to `buffer`.
+    pub fn encode_to(&self, buffer: &mut Vec<u8>) {
+        let encoded = self.encode_into(buffer);
+        // Writing to memory cannot fail, and bodies hold nothing that MessagePack cannot say.
+        debug_assert!(encoded.is_ok(), "{encoded:?}");
+    }
+
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// When the body is not MessagePack, not an event, of an unknown kind or version, or lacks a
+    /// field.
+    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        let (kind, version) = Head::peek(body).map_err(DecodeError::NotAnEvent)?;
+        let kind: Kind = kind.parse()?;
+        if version > kind.version() {
+            let known = kind.version();
+            return Err(DecodeError::UnknownVersion { kind, found: version, known });
+        }
+        Self::decode_kind(kind, body).map_err(|source| DecodeError::Malformed { kind, source })
+    }
+}
+
+/// `kind` and `version` of a body, read without the rest: our own bodies begin with them.
+#[derive(Default)]
+struct Head<'a> {
+    kind: Option<&'a str>,
+    version: Option<u16>,
+}
+
+impl<'a> Head<'a> {
+    fn peek(body: &'a [u8]) -> Result<(&'a str, u16), rmp_serde::decode::Error> {
+        let mut head = Self::default();
+        let read = rmp_serde::Deserializer::from_read_ref(body)
+            .deserialize_map(HeadVisitor { head: &mut head });
+        match (head.kind, head.version) {
+            // The visitor stops early, which the deserializer reports as a length mismatch.
+            (Some(kind), Some(version)) => Ok((kind, version)),
+            (kind, _) => {
+                let missing = if kind.is_none() { "kind" } else { "version" };
+                read.and(Err(serde::de::Error::missing_field(missing)))
+            }
+        }
+    }
+}
+
+struct HeadVisitor<'h, 'de> {
+    head: &'h mut Head<'de>,
+}
+
+impl<'de> Visitor<'de> for HeadVisitor<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a map with `kind` and `version`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<&str>()? {
+            match key {
+                "kind" => self.head.kind = Some(map.next_value()?),
+                "version" => self.head.version = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            if self.head.kind.is_some() && self.head.version.is_some() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{Address, B256, Erc20Transfer, Uint256};
+
+    fn transfer() -> Event {
+        Event::from(Erc20Transfer {
+            id: "base:0xab:transfer.erc20:7".into(),
+            chain: "base".into(),
+            chain_id: 8453,
+            block_number: 7,
+            block_hash: B256::repeat_byte(0xab),
+            log_index: 7,
+            address: Address::repeat_byte(1),
+            value: Uint256(crate::U256::MAX),
+            ..Erc20Transfer::empty()
+        })
+    }
+
+    #[test]
+    fn hashes_are_raw_bytes_and_big_numbers_32_bytes() {
+        let body = transfer().encode();
+        let needle = |bytes: &[u8]| body.windows(bytes.len()).any(|window| window == bytes);
+        let mut hash = vec![0xc4, 32];
+        hash.extend([0xab; 32]);
+        assert!(needle(&hash), "block hash is bin 32");
+        let mut max = vec![0xc4, 32];
+        max.extend([0xff; 32]);
+        assert!(needle(&max), "value is bin 32");
+        assert_eq!(Event::decode(&body).unwrap(), transfer());
+    }
+
+    #[test]
+    fn json_is_for_people() {
+        let json = transfer().to_json();
+        assert_eq!(json["block_hash"], format!("0x{}", "ab".repeat(32)));
+        assert_eq!(json["value"], crate::U256::MAX.to_string());
+        assert_eq!(json["kind"], "transfer.erc20");
+        assert!(json.get("symbol").is_none(), "absent fields are absent");
+    }
+
+    #[test]
+    fn refuses_what_is_not_ours_with_a_reason() {
+        assert!(matches!(Event::decode(b"hello"), Err(DecodeError::NotAnEvent(_))));
+        assert!(matches!(Event::decode(&[]), Err(DecodeError::NotAnEvent(_))));
+        let unknown =
+            rmp_serde::to_vec_named(&serde_json::json!({"kind": "x", "version": 1})).unwrap();
+        assert!(matches!(Event::decode(&unknown), Err(DecodeError::UnknownKind(_))));
+        let newer =
+            rmp_serde::to_vec_named(&serde_json::json!({"kind": "price", "version": 9})).unwrap();
+        assert!(matches!(Event::decode(&newer), Err(DecodeError::UnknownVersion { found: 9, .. })));
+        let short =
+            rmp_serde::to_vec_named(&serde_json::json!({"kind": "price", "version": 1})).unwrap();
+        assert!(matches!(Event::decode(&short), Err(DecodeError::Malformed { .. })));
+    }
+
+    #[test]
+    fn unknown_fields_of_a_newer_minor_are_ignored() {
+        let mut json = transfer().to_json();
+        json["novelty"] = 1.into();
+        let with_more = serde_json::from_value::<Erc20Transfer>(json).unwrap();
+        assert_eq!(Event::from(with_more), transfer());
+    }
+}

@@ -1,0 +1,205 @@
+use std::fmt;
+
+use alloy_primitives::{U256, Uint};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Wide enough for a uint256 amount times a price of 80 digits.
+type Wide = Uint<1024, 16>;
+
+/// Longest text that is taken: more is no amount of anything.
+const MAX_LENGTH: usize = 120;
+
+/// An exact decimal number as text, such as `64000.5` or `-0.25`: a decimal string on the wire,
+/// `NUMERIC` in SQL. No exponent, no leading zeros, no trailing fraction zeros.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Decimal(String);
+
+/// Not a decimal number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a decimal number such as 64000.5")]
+pub struct DecimalError(pub String);
+
+impl Decimal {
+    /// 0.
+    #[must_use]
+    pub fn zero() -> Self {
+        Self("0".to_owned())
+    }
+
+    /// Reads decimal text; an exponent, as in `1e-09`, is written out.
+    ///
+    /// # Errors
+    /// When the text is not a finite number of at most 120 digits.
+    pub fn parse(text: &str) -> Result<Self, DecimalError> {
+        let refuse = || DecimalError(text.chars().take(64).collect());
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => {
+                (mantissa, exponent.parse::<i32>().map_err(|_| refuse())?)
+            }
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits: String = [whole, fraction].concat();
+        let plausible = !digits.is_empty()
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && exponent.unsigned_abs() as usize + digits.len() <= MAX_LENGTH;
+        if !plausible {
+            return Err(refuse());
+        }
+        let scale = fraction.len() as i64 - i64::from(exponent);
+        Ok(Self::from_digits(negative, &digits, scale))
+    }
+
+    /// A raw token amount in whole tokens: `value` / 10^`decimals`, exact.
+    #[must_use]
+    pub fn from_units(value: U256, decimals: u8) -> Self {
+        Self::from_digits(false, &value.to_string(), i64::from(decimals))
+    }
+
+    /// `value` / 10^`decimals` × `price`, cut to `places` fraction digits, never rounded up.
+    /// `None` when the price is negative.
+    #[must_use]
+    pub fn value_of(value: U256, decimals: u8, price: &Self, places: u8) -> Option<Self> {
+        let (negative, digits, scale) = price.parts();
+        if negative {
+            return None;
+        }
+        let price_units = Wide::from_str_radix(&digits, 10).ok()?;
+        let product = Wide::from(value).checked_mul(price_units)?;
+        let product_scale = u32::from(decimals) + scale;
+        let cut = product_scale.saturating_sub(u32::from(places));
+        let kept = product / Wide::from(10_u8).checked_pow(Wide::from(cut))?;
+        Some(Self::from_digits(false, &kept.to_string(), i64::from(product_scale - cut)))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The nearest float, for rules and charts; never for money that is stored.
+    #[must_use]
+    pub fn to_f64(&self) -> f64 {
+        self.0.parse().unwrap_or(f64::NAN)
+    }
+
+    /// Sign, digits without point, and number of fraction digits.
+    fn parts(&self) -> (bool, String, u32) {
+        let unsigned = self.0.trim_start_matches('-');
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        (self.0.starts_with('-'), [whole, fraction].concat(), fraction.len() as u32)
+    }
+
+    /// Digits with `scale` of them after the point; a negative scale appends zeros.
+    fn from_digits(negative: bool, digits: &str, scale: i64) -> Self {
+        let mut text = digits.trim_start_matches('0').to_owned();
+        if scale <= 0 {
+            if !text.is_empty() {
+                text.extend(std::iter::repeat_n('0', scale.unsigned_abs() as usize));
+            }
+        } else {
+            let scale = scale.unsigned_abs() as usize;
+            if text.len() <= scale {
+                text.insert_str(0, &"0".repeat(scale + 1 - text.len()));
+            }
+            text.insert(text.len() - scale, '.');
+            text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
+        }
+        if text.is_empty() || text == "0" {
+            return Self::zero();
+        }
+        if negative {
+            text.insert(0, '-');
+        }
+        Self(text)
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Decimal {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Decimal".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^-?[0-9]+(\\.[0-9]+)?$",
+            "description": "exact decimal number as text",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_one_form() {
+        for (text, expected) in [
+            ("64000.50", "64000.5"),
+            ("0", "0"),
+            ("-0.0", "0"),
+            ("007", "7"),
+            ("1e-09", "0.000000001"),
+            ("1.5E3", "1500"),
+            ("-12.30", "-12.3"),
+            (".5", "0.5"),
+            ("5.", "5"),
+            ("100", "100"),
+        ] {
+            assert_eq!(Decimal::parse(text).unwrap().as_str(), expected, "{text}");
+        }
+        for text in ["", "-", ".", "1,5", "nan", "1e999", "0x1", "1e", "--1", "+1", "１"] {
+            assert!(Decimal::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_exact_at_any_size() {
+        assert_eq!(Decimal::from_units(U256::from(1), 18).as_str(), "0.000000000000000001");
+        assert_eq!(Decimal::from_units(U256::from(1_500_000), 6).as_str(), "1.5");
+        assert_eq!(Decimal::from_units(U256::ZERO, 18).as_str(), "0");
+        assert_eq!(Decimal::from_units(U256::MAX, 0).as_str(), U256::MAX.to_string());
+    }
+
+    #[test]
+    fn values_are_cut_and_never_rounded_up() {
+        let price = Decimal::parse("1.999").unwrap();
+        let one = U256::from(1_000_000);
+        assert_eq!(Decimal::value_of(one, 6, &price, 2).unwrap().as_str(), "1.99");
+        let whole = Decimal::parse("64000").unwrap();
+        assert_eq!(Decimal::value_of(one, 6, &whole, 2).unwrap().as_str(), "64000");
+        assert!(Decimal::value_of(U256::MAX, 255, &price, 2).is_some());
+        assert!(Decimal::value_of(one, 6, &Decimal::parse("-1").unwrap(), 2).is_none());
+    }
+}

@@ -1,0 +1,223 @@
+//! Every subject of the pipeline is built and parsed here, and nowhere else.
+
+use std::fmt::Write as _;
+
+use crate::{Address, AlertState, Event, Kind, Severity};
+
+/// Everything of the live lane of all chains.
+pub const EVM_ALL: &str = "evm.>";
+/// Everything of the history lane of all chains.
+pub const HISTORY_ALL: &str = "history.>";
+/// Everything polled about markets.
+pub const MARKET_ALL: &str = "market.>";
+/// All alerts.
+pub const ALERT_ALL: &str = "alert.>";
+/// All messages that are to be sent.
+pub const NOTIFY_OUT_ALL: &str = "notify.out.>";
+/// All messages that were dealt with.
+pub const NOTIFY_DONE_ALL: &str = "notify.done.>";
+
+/// Which lane of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// In chain order, fenced: what rules read.
+    Live,
+    /// Final blocks fetched late.
+    History,
+}
+
+impl Lane {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Live => "evm",
+            Self::History => "history",
+        }
+    }
+}
+
+/// `evm.<chain>.<kind>` or `history.<chain>.<kind>`.
+#[must_use]
+pub fn chain(lane: Lane, chain: &str, kind: Kind) -> String {
+    join(&[lane.prefix(), chain, kind.as_str()])
+}
+
+/// `evm.<chain>.>`: the filter of a chain's fence and of a chain's reader.
+#[must_use]
+pub fn chain_all(lane: Lane, chain: &str) -> String {
+    join(&[lane.prefix(), chain, ">"])
+}
+
+/// `watch.<chain>.<address>.<kind>`.
+#[must_use]
+pub fn watch(chain: &str, address: &Address, kind: Kind) -> String {
+    format!("watch.{chain}.{address:#x}.{kind}")
+}
+
+/// `market.price.<asset>`.
+#[must_use]
+pub fn price(asset: &str) -> String {
+    join(&["market", "price", &token(asset)])
+}
+
+/// `sentiment.<index>`.
+#[must_use]
+pub fn index(name: &str) -> String {
+    join(&["sentiment", &token(name)])
+}
+
+/// `tick.<stream>`; the stream in lower case.
+#[must_use]
+pub fn tick(stream: &str) -> String {
+    join(&["tick", &token(&stream.to_ascii_lowercase())])
+}
+
+/// `alert.<severity>.<rule>.<alert key>.<state>.<n>`.
+#[must_use]
+pub fn alert(severity: Severity, rule: &str, key: &str, state: AlertState, n: u32) -> String {
+    join(&["alert", severity.as_str(), &token(rule), &token(key), state.as_str(), &n.to_string()])
+}
+
+/// `notify.out.<destination>`.
+#[must_use]
+pub fn notify_out(destination: &str) -> String {
+    join(&["notify", "out", &token(destination)])
+}
+
+/// `notify.done.<destination>`.
+#[must_use]
+pub fn notify_done(destination: &str) -> String {
+    join(&["notify", "done", &token(destination)])
+}
+
+/// `dlq.<consumer>.<stream>.<sequence>.<store time in µs>`.
+#[must_use]
+pub fn dead_letter(consumer: &str, stream: &str, sequence: u64, stored_at_us: i64) -> String {
+    format!("dlq.{}.{}.{sequence}.{stored_at_us}", token(consumer), token(stream))
+}
+
+/// The subject of an event in the live lane.
+#[must_use]
+pub fn of(event: &Event) -> String {
+    match event {
+        Event::Price(price_event) => price(&price_event.asset),
+        Event::Index(index_event) => index(&index_event.index),
+        Event::Tick(tick_event) => tick(&tick_event.stream),
+        Event::Alert(body) => alert(body.severity, &body.rule, &body.alert, body.state, body.n),
+        Event::Notification(body) => notify_out(&body.destination),
+        Event::Delivery(body) => notify_done(&body.destination),
+        Event::Block(_)
+        | Event::Reorg(_)
+        | Event::Finalized(_)
+        | Event::NativeTransfer(_)
+        | Event::Erc20Transfer(_)
+        | Event::Erc721Transfer(_)
+        | Event::Erc1155Transfer(_)
+        | Event::Approval(_)
+        | Event::ContractCreation(_)
+        | Event::Log(_) => {
+            let slug = event.block_fields().map_or("", |fields| fields.chain);
+            chain(Lane::Live, slug, event.kind())
+        }
+    }
+}
+
+/// Lane, chain and kind of a chain event's subject; `None` for any other subject.
+#[must_use]
+pub fn parse_chain(subject: &str) -> Option<(Lane, &str, Kind)> {
+    let (prefix, rest) = subject.split_once('.')?;
+    let lane = match prefix {
+        "evm" => Lane::Live,
+        "history" => Lane::History,
+        _ => return None,
+    };
+    let (slug, kind) = rest.split_once('.')?;
+    Some((lane, slug, kind.parse().ok()?))
+}
+
+/// Whether a text is a chain slug: 1 to 32 of `[a-z0-9-]`.
+#[must_use]
+pub fn is_chain_slug(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// Escapes any text into one subject token, without loss: `[a-z0-9_-]` stay, every other byte
+/// becomes `=` and two hex digits, the empty text becomes `=`.
+#[must_use]
+pub fn token(text: &str) -> String {
+    if text.is_empty() {
+        return "=".to_owned();
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-') {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "={byte:02x}");
+        }
+    }
+    escaped
+}
+
+/// Undoes [`token`]; `None` for what it never makes.
+#[must_use]
+pub fn untoken(escaped: &str) -> Option<String> {
+    if escaped == "=" {
+        return Some(String::new());
+    }
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        if first == b'=' {
+            let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &tail[2..];
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn join(tokens: &[&str]) -> String {
+    tokens.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_escaped_without_loss() {
+        for text in ["", "usdc", "BTC", "a.b", "über *>", "=", "a_b-c"] {
+            let escaped = token(text);
+            assert!(!escaped.is_empty() && !escaped.contains(['.', '*', '>', ' ']), "{escaped}");
+            assert_eq!(untoken(&escaped).as_deref(), Some(text));
+        }
+        assert_eq!(token("a.b"), "a=2eb");
+        assert_eq!(untoken("=z1"), None);
+    }
+
+    #[test]
+    fn chain_subjects_parse_back() {
+        let subject = chain(Lane::History, "arbitrum-sepolia", Kind::Erc1155Transfer);
+        assert_eq!(subject, "history.arbitrum-sepolia.transfer.erc1155");
+        assert_eq!(
+            parse_chain(&subject),
+            Some((Lane::History, "arbitrum-sepolia", Kind::Erc1155Transfer))
+        );
+        assert_eq!(parse_chain("market.price.bitcoin"), None);
+        assert_eq!(parse_chain("evm.base.nonsense"), None);
+    }
+
+    #[test]
+    fn watch_subjects_carry_lower_case_hex() {
+        let address = Address::repeat_byte(0xAB);
+        assert_eq!(
+            watch("base", &address, Kind::Erc20Transfer),
+            format!("watch.base.0x{}.transfer.erc20", "ab".repeat(20))
+        );
+    }
+}
