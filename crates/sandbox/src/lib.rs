@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod evm;
+mod http;
 mod nats_server;
 mod port;
 mod postgres;
 mod process;
 pub mod tools;
 
+pub use evm::{Anvil, AnvilOptions, Traffic, TrafficOptions};
+pub use http::RpcClient;
 pub use nats_server::{NatsOptions, NatsServer};
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresOptions, TestDatabase};

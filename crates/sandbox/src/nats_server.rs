@@ -79,22 +79,12 @@ impl NatsServer {
             .with_context(|| format!("create {}", store_dir.display()))?;
         let mut attempt = 1;
         loop {
-            let ports = Ports {
-                client: free_port()?,
-                monitoring: free_port()?,
-                websocket: free_port()?,
-            };
+            let ports =
+                Ports { client: free_port()?, monitoring: free_port()?, websocket: free_port()? };
             write_config(&options, ports, &store_dir, run_dir.path())?;
             match launch(&program, &options, run_dir.path()).await {
                 Ok(process) => {
-                    return Ok(Self {
-                        process,
-                        program,
-                        options,
-                        ports,
-                        store_dir,
-                        run_dir,
-                    });
+                    return Ok(Self { process, program, options, ports, store_dir, run_dir });
                 }
                 // Somebody was faster on one of the ports.
                 Err(error)
@@ -167,12 +157,7 @@ impl NatsServer {
     /// As [`start`](Self::start).
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         self.process.kill()?;
-        write_config(
-            &self.options,
-            self.ports,
-            &self.store_dir,
-            self.run_dir.path(),
-        )?;
+        write_config(&self.options, self.ports, &self.store_dir, self.run_dir.path())?;
         self.process = launch(&self.program, &self.options, self.run_dir.path()).await?;
         Ok(())
     }
@@ -204,9 +189,7 @@ async fn launch(
     command.envs(options.env.iter().map(|(name, value)| (name, value)));
     let log_path = run_dir.join("server.log");
     let mut process = ServerProcess::spawn("nats-server", &mut command, &log_path, Some(run_dir))?;
-    process
-        .wait_until_ready(async |process| process.log().contains("Server is ready"))
-        .await?;
+    process.wait_until_ready(async |process| process.log().contains("Server is ready")).await?;
     Ok(process)
 }
 
@@ -225,11 +208,7 @@ fn write_config(
             ports.websocket
         ));
     }
-    let sync = if options.sync_always {
-        r#"sync_interval: "always","#
-    } else {
-        ""
-    };
+    let sync = if options.sync_always { r#"sync_interval: "always","# } else { "" };
     lines.extend([
         format!("port: {}", ports.client),
         format!(r#"listen: "127.0.0.1:{}""#, ports.client),
@@ -252,8 +231,5 @@ fn relative_include(config: &Path, run_dir: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("find NATS configuration {}", config.display()))?;
     let run_dir = run_dir.canonicalize().context("resolve run folder")?;
     let up = "../".repeat(run_dir.components().count() - 1);
-    Ok(format!(
-        "{up}{}",
-        config.display().to_string().trim_start_matches('/')
-    ))
+    Ok(format!("{up}{}", config.display().to_string().trim_start_matches('/')))
 }

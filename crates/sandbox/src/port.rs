@@ -33,9 +33,5 @@ fn ephemeral_start() -> u16 {
         .ok()
         .and_then(|text| text.split_whitespace().next()?.parse::<u16>().ok())
         .unwrap_or(USUAL_EPHEMERAL_START);
-    if start > LOWEST_PORT + 1_000 {
-        start
-    } else {
-        USUAL_EPHEMERAL_START
-    }
+    if start > LOWEST_PORT + 1_000 { start } else { USUAL_EPHEMERAL_START }
 }

@@ -47,13 +47,9 @@ impl ServerProcess {
             .spawn()
             .with_context(|| format!("start {}", command.get_program().display()))?;
         match spawn_watcher(child.id(), temporary) {
-            Ok(watcher) => Ok(Self {
-                name,
-                child,
-                watcher,
-                log_path: log_path.to_path_buf(),
-                log_start,
-            }),
+            Ok(watcher) => {
+                Ok(Self { name, child, watcher, log_path: log_path.to_path_buf(), log_start })
+            }
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -94,9 +90,7 @@ impl ServerProcess {
     /// SIGKILL, and waits until the process is gone.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         let _ = self.child.kill();
-        self.child
-            .wait()
-            .with_context(|| format!("wait for {}", self.name))?;
+        self.child.wait().with_context(|| format!("wait for {}", self.name))?;
         self.release_watcher();
         Ok(())
     }
@@ -108,10 +102,7 @@ impl ServerProcess {
         while self.is_running() {
             if started.elapsed() > DEADLINE {
                 self.kill()?;
-                bail!(
-                    "{} did not stop within {DEADLINE:?} and was killed",
-                    self.name
-                );
+                bail!("{} did not stop within {DEADLINE:?} and was killed", self.name);
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -130,18 +121,10 @@ impl ServerProcess {
                 return Ok(());
             }
             if !self.is_running() {
-                bail!(
-                    "{} ended while starting; its log:\n{}",
-                    self.name,
-                    self.log_tail()
-                );
+                bail!("{} ended while starting; its log:\n{}", self.name, self.log_tail());
             }
             if started.elapsed() > DEADLINE {
-                bail!(
-                    "{} not ready after {DEADLINE:?}; its log:\n{}",
-                    self.name,
-                    self.log_tail()
-                );
+                bail!("{} not ready after {DEADLINE:?}; its log:\n{}", self.name, self.log_tail());
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -182,12 +165,7 @@ pub(crate) fn children_of(parent: u32) -> Vec<u32> {
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything; the state and the parent follow its last parenthesis.
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Sends SIGKILL to a process that is no child of ours; one that is gone is fine.
@@ -198,10 +176,7 @@ pub(crate) fn kill_stranger(pid: u32) {
 }
 
 fn pid_of(pid: u32) -> anyhow::Result<Pid> {
-    i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .with_context(|| format!("bad pid {pid}"))
+    i32::try_from(pid).ok().and_then(Pid::from_raw).with_context(|| format!("bad pid {pid}"))
 }
 
 // The pipe to the watcher's standard input closes when we end, however we end.
@@ -225,6 +200,5 @@ pub(crate) fn is_gone(pid: u32) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return true;
     };
-    stat.rsplit_once(')')
-        .is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
 }

@@ -36,10 +36,7 @@ pub fn nats_server() -> anyhow::Result<PathBuf> {
     if too_old.is_empty() {
         bail!("nats-server not found in CRYPTO_INTEL_TOOLS, .tools/bin or PATH: run `make tools`");
     }
-    bail!(
-        "nats-server 2.12 or newer not found, only {}: run `make tools`",
-        too_old.join(", ")
-    )
+    bail!("nats-server 2.12 or newer not found, only {}: run `make tools`", too_old.join(", "))
 }
 
 /// Finds anvil.
@@ -72,10 +69,7 @@ pub fn postgres() -> anyhow::Result<PostgresTools> {
             continue;
         }
         // A wrapper or link in PATH need not have its companions beside it.
-        let initdb = folder
-            .join("initdb")
-            .canonicalize()
-            .context("resolve initdb")?;
+        let initdb = folder.join("initdb").canonicalize().context("resolve initdb")?;
         let bin_dir = match initdb.parent() {
             Some(real) if real.join("postgres").is_file() => real.to_path_buf(),
             _ => folder,
@@ -101,17 +95,11 @@ pub fn postgres() -> anyhow::Result<PostgresTools> {
 fn candidates(program: &str) -> Vec<PathBuf> {
     let mut folders = tool_folders();
     folders.extend(path_folders());
-    folders
-        .into_iter()
-        .map(|folder| folder.join(program))
-        .filter(|path| path.is_file())
-        .collect()
+    folders.into_iter().map(|folder| folder.join(program)).filter(|path| path.is_file()).collect()
 }
 
 fn path_folders() -> Vec<PathBuf> {
-    std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default()
+    std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default()
 }
 
 fn tool_folders() -> Vec<PathBuf> {
@@ -124,10 +112,7 @@ fn tool_folders() -> Vec<PathBuf> {
         std::env::current_exe().ok(),
     ];
     for start in starts.into_iter().flatten() {
-        for folder in start
-            .ancestors()
-            .map(|ancestor| ancestor.join(".tools/bin"))
-        {
+        for folder in start.ancestors().map(|ancestor| ancestor.join(".tools/bin")) {
             if folder.is_dir() && !folders.contains(&folder) {
                 folders.push(folder);
             }
@@ -144,9 +129,7 @@ fn version_of(program: &Path) -> Option<[u32; 2]> {
 
 fn parse_version(text: &str) -> Option<[u32; 2]> {
     for word in text.split_whitespace() {
-        let mut parts = word
-            .trim_start_matches('v')
-            .split(|c: char| !c.is_ascii_digit());
+        let mut parts = word.trim_start_matches('v').split(|c: char| !c.is_ascii_digit());
         if let (Some(Ok(major)), Some(Ok(minor))) =
             (parts.next().map(str::parse), parts.next().map(str::parse))
         {

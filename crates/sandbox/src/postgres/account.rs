@@ -21,9 +21,7 @@ impl Account {
             return Ok(None);
         }
         let passwd = std::fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
-        let account = ["postgres", "nobody"]
-            .iter()
-            .find_map(|name| find(&passwd, name));
+        let account = ["postgres", "nobody"].iter().find_map(|name| find(&passwd, name));
         Ok(Some(account.context(
             "PostgreSQL does not run as root, and /etc/passwd has no user postgres or nobody",
         )?))
@@ -44,10 +42,7 @@ impl Account {
     pub(super) fn can_reach(&self, folder: &Path) -> bool {
         let mut command = Command::new("test");
         command.arg("-x").arg(folder).current_dir("/");
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.apply(&mut command);
         command.status().is_ok_and(|status| status.success())
     }
@@ -61,10 +56,6 @@ fn find(passwd: &str, name: &str) -> Option<Account> {
         }
         let user_id = fields.nth(1)?.parse().ok()?;
         let group_id = fields.next()?.parse().ok()?;
-        Some(Account {
-            name: name.to_owned(),
-            user_id,
-            group_id,
-        })
+        Some(Account { name: name.to_owned(), user_id, group_id })
     })
 }

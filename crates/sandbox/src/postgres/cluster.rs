@@ -82,10 +82,7 @@ fn reachable(folder: &Path, account: &Account) -> anyhow::Result<PathBuf> {
     }
     let mut hasher = DefaultHasher::new();
     folder.hash(&mut hasher);
-    let real = PathBuf::from(format!(
-        "/var/tmp/crypto-intel-postgres-{:016x}",
-        hasher.finish()
-    ));
+    let real = PathBuf::from(format!("/var/tmp/crypto-intel-postgres-{:016x}", hasher.finish()));
     std::fs::create_dir_all(&real).with_context(|| format!("create {}", real.display()))?;
     account.own(&real)?;
     if folder.is_symlink() {
@@ -103,12 +100,7 @@ fn reachable(folder: &Path, account: &Account) -> anyhow::Result<PathBuf> {
 fn initdb(tools: &PostgresTools, account: Option<&Account>, data_dir: &Path) -> anyhow::Result<()> {
     let mut command = Command::new(tools.bin_dir.join("initdb"));
     command
-        .args([
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--no-locale",
-        ])
+        .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"])
         .args(["--no-sync", "--no-instructions", "-D"])
         .arg(data_dir)
         .env("LC_ALL", "C")
@@ -122,9 +114,7 @@ fn initdb(tools: &PostgresTools, account: Option<&Account>, data_dir: &Path) -> 
 // Under cargo every test is a process of its own; `initdb` costs seconds, a copy of its result does not.
 fn template_dir(tools: &PostgresTools) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
-    let target = program
-        .ancestors()
-        .find(|folder| folder.ends_with("target"))?;
+    let target = program.ancestors().find(|folder| folder.ends_with("target"))?;
     let user = rustix::process::geteuid().as_raw();
     Some(target.join(format!("crypto-intel/pg-template-{}-{user}", tools.version)))
 }
@@ -158,22 +148,14 @@ fn ensure_template(
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    run(Command::new("cp")
-        .args(["-a", "--reflink=auto", "-T"])
-        .arg(from)
-        .arg(to))
+    run(Command::new("cp").args(["-a", "--reflink=auto", "-T"]).arg(from).arg(to))
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().display().to_string();
-    let output = command
-        .output()
-        .with_context(|| format!("start {program}"))?;
+    let output = command.output().with_context(|| format!("start {program}"))?;
     if !output.status.success() {
-        bail!(
-            "{program} failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

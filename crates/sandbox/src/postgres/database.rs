@@ -24,26 +24,15 @@ enum Place {
 impl TestDatabase {
     pub(super) async fn create() -> anyhow::Result<Self> {
         let name = format!("crypto_intel_test_{:016x}", rand::rng().random::<u64>());
-        match std::env::var("DATABASE_URL")
-            .ok()
-            .filter(|url| !url.is_empty())
-        {
+        match std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
             Some(shared) => {
                 let url = create(&shared, &name).await.context("use DATABASE_URL")?;
-                Ok(Self {
-                    url,
-                    name,
-                    place: Place::Shared(shared),
-                })
+                Ok(Self { url, name, place: Place::Shared(shared) })
             }
             None => {
                 let server = Postgres::start(PostgresOptions::default()).await?;
                 let url = server.create_database(&name).await?;
-                Ok(Self {
-                    url,
-                    name,
-                    place: Place::Own(Box::new(server)),
-                })
+                Ok(Self { url, name, place: Place::Own(Box::new(server)) })
             }
         }
     }
@@ -71,13 +60,8 @@ impl Drop for TestDatabase {
         let (shared, name) = (shared.clone(), self.name.clone());
         // A drop cannot wait inside the test's runtime, so it has one of its own.
         let dropper = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            runtime.block_on(execute(
-                &shared,
-                &format!("drop database \"{name}\" with (force)"),
-            ))
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(execute(&shared, &format!("drop database \"{name}\" with (force)")))
         });
         if let Ok(Err(error)) = dropper.join() {
             tracing::warn!(error = format!("{error:#}"), "test database not dropped");
@@ -87,11 +71,7 @@ impl Drop for TestDatabase {
 
 /// Makes a database and returns its URL.
 pub(super) async fn create(server_url: &str, name: &str) -> anyhow::Result<String> {
-    execute(
-        server_url,
-        &format!("create database \"{}\"", name.replace('"', "\"\"")),
-    )
-    .await?;
+    execute(server_url, &format!("create database \"{}\"", name.replace('"', "\"\""))).await?;
     Ok(with_database(server_url, name))
 }
 
@@ -104,10 +84,7 @@ async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
     let config: Config = url.parse().context("read database URL")?;
     let (client, connection) = config.connect(NoTls).await.context("connect to database")?;
     let driver = tokio::spawn(connection);
-    let result = client
-        .batch_execute(sql)
-        .await
-        .with_context(|| format!("execute {sql:?}"));
+    let result = client.batch_execute(sql).await.with_context(|| format!("execute {sql:?}"));
     drop(client);
     let _ = driver.await;
     result
@@ -120,9 +97,7 @@ fn with_database(server_url: &str, name: &str) -> String {
         None => (server_url, String::new()),
     };
     let authority_start = base.find("://").map_or(0, |at| at + 3);
-    let end = base[authority_start..]
-        .find('/')
-        .map_or(base.len(), |at| authority_start + at);
+    let end = base[authority_start..].find('/').map_or(base.len(), |at| authority_start + at);
     format!("{}/{name}{parameters}", &base[..end])
 }
 
@@ -133,14 +108,8 @@ mod tests {
     #[test]
     fn changes_only_the_database_in_a_url() {
         let expected = "postgres://a:b@h:1/x?sslmode=disable";
-        assert_eq!(
-            with_database("postgres://a:b@h:1/postgres?sslmode=disable", "x"),
-            expected
-        );
-        assert_eq!(
-            with_database("postgres://a:b@h:1?sslmode=disable", "x"),
-            expected
-        );
+        assert_eq!(with_database("postgres://a:b@h:1/postgres?sslmode=disable", "x"), expected);
+        assert_eq!(with_database("postgres://a:b@h:1?sslmode=disable", "x"), expected);
         assert_eq!(with_database("postgres://h", "x"), "postgres://h/x");
     }
 }

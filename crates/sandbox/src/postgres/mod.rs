@@ -62,25 +62,11 @@ impl Postgres {
         let mut attempt = 1;
         loop {
             let port = free_port()?;
-            let command = command(
-                &tools,
-                account.as_ref(),
-                &options,
-                &data_dir,
-                port,
-                run_dir.path(),
-            );
+            let command =
+                command(&tools, account.as_ref(), &options, &data_dir, port, run_dir.path());
             match launch(command, port, run_dir.path()).await {
                 Ok(process) => {
-                    return Ok(Self {
-                        process,
-                        tools,
-                        account,
-                        options,
-                        data_dir,
-                        port,
-                        run_dir,
-                    });
+                    return Ok(Self { process, tools, account, options, data_dir, port, run_dir });
                 }
                 // Somebody was faster on the port.
                 Err(error)
@@ -161,16 +147,15 @@ impl Postgres {
     pub fn kill(&mut self) -> anyhow::Result<()> {
         // Stopped, the postmaster makes no child that we do not see.
         self.process.signal(Signal::STOP)?;
-        let children = if self.process.is_running() {
-            children_of(self.process.pid())
-        } else {
-            Vec::new()
-        };
+        let children =
+            if self.process.is_running() { children_of(self.process.pid()) } else { Vec::new() };
         self.process.kill()?;
         for child in &children {
             kill_stranger(*child);
         }
         let started = Instant::now();
+        // Polls with a deadline, in a function that a drop can call.
+        #[allow(clippy::disallowed_methods)]
         while !children.iter().all(|child| is_gone(*child))
             && started.elapsed() < Duration::from_secs(10)
         {
@@ -196,14 +181,8 @@ impl Postgres {
         self.kill()?;
         let run_dir = self.run_dir.path();
         let account = self.account.as_ref();
-        let command = command(
-            &self.tools,
-            account,
-            &self.options,
-            &self.data_dir,
-            self.port,
-            run_dir,
-        );
+        let command =
+            command(&self.tools, account, &self.options, &self.data_dir, self.port, run_dir);
         self.process = launch(command, self.port, run_dir).await?;
         Ok(())
     }

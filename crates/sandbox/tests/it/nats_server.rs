@@ -17,18 +17,12 @@ async fn talk(server: &NatsServer, user: Option<(&str, &str)>, text: &str, wante
         }
         None => "CONNECT {\"verbose\":false,\"headers\":true}\r\n".to_owned(),
     };
-    stream
-        .write_all(format!("{connect}{text}").as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(format!("{connect}{text}").as_bytes()).await.unwrap();
     let mut line = String::new();
     loop {
         line.clear();
         let read = tokio::time::timeout(Duration::from_secs(20), stream.read_line(&mut line));
-        assert!(
-            read.await.expect("answer in time").unwrap() > 0,
-            "closed before {wanted}"
-        );
+        assert!(read.await.expect("answer in time").unwrap() > 0, "closed before {wanted}");
         if line.starts_with(wanted) || line.starts_with('{') && wanted == "{" {
             return line;
         }
@@ -36,10 +30,7 @@ async fn talk(server: &NatsServer, user: Option<(&str, &str)>, text: &str, wante
 }
 
 async fn request(server: &NatsServer, subject: &str, body: &str) -> String {
-    let text = format!(
-        "SUB inbox 1\r\nPUB {subject} inbox {}\r\n{body}\r\n",
-        body.len()
-    );
+    let text = format!("SUB inbox 1\r\nPUB {subject} inbox {}\r\n{body}\r\n", body.len());
     talk(server, None, &text, "{").await
 }
 
@@ -85,17 +76,11 @@ async fn builds_on_a_given_configuration_with_secrets_from_the_environment() {
     };
     let server = NatsServer::start(options).await.unwrap();
     let ping = "PING\r\n";
-    assert!(
-        talk(&server, Some(("role", "right")), ping, "PONG")
-            .await
-            .starts_with("PONG")
-    );
+    assert!(talk(&server, Some(("role", "right")), ping, "PONG").await.starts_with("PONG"));
     let refused = talk(&server, Some(("role", "wrong")), ping, "-ERR").await;
     assert!(refused.contains("Authorization Violation"), "{refused}");
     let websocket = server.websocket_url().replace("ws://", "");
-    TcpStream::connect(websocket)
-        .await
-        .expect("websocket listener");
+    TcpStream::connect(websocket).await.expect("websocket listener");
 }
 
 #[tokio::test]
@@ -121,10 +106,8 @@ async fn is_gone_with_its_folder_after_drop() {
 
 #[tokio::test]
 async fn a_refused_configuration_is_an_error_with_the_servers_words() {
-    let options = NatsOptions {
-        extra_conf: vec!["max_payload: [1".into()],
-        ..NatsOptions::default()
-    };
+    let options =
+        NatsOptions { extra_conf: vec!["max_payload: [1".into()], ..NatsOptions::default() };
     let error = NatsServer::start(options).await.unwrap_err().to_string();
     assert!(error.contains("Parse error"), "{error}");
 }

@@ -14,25 +14,14 @@ async fn keeps_rows_and_port_over_kill_and_stop() {
     let mut server = Postgres::start(PostgresOptions::default()).await.unwrap();
     let url = server.create_database("rows").await.unwrap();
     let client = connect(&url).await;
-    client
-        .batch_execute("create table t (n int); insert into t values (1)")
-        .await
-        .unwrap();
+    client.batch_execute("create table t (n int); insert into t values (1)").await.unwrap();
     server.kill().unwrap();
     assert!(client.batch_execute("select 1").await.is_err());
     server.start_again().await.unwrap();
-    connect(&url)
-        .await
-        .batch_execute("insert into t values (2)")
-        .await
-        .unwrap();
+    connect(&url).await.batch_execute("insert into t values (2)").await.unwrap();
     server.stop().await.unwrap();
     server.start_again().await.unwrap();
-    let rows = connect(&url)
-        .await
-        .query("select n from t order by n", &[])
-        .await
-        .unwrap();
+    let rows = connect(&url).await.query("select n from t order by n", &[]).await.unwrap();
     let numbers: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(numbers, [1, 2]);
 }
@@ -41,11 +30,7 @@ async fn keeps_rows_and_port_over_kill_and_stop() {
 async fn kill_ends_the_backends_too_and_drop_removes_the_folder() {
     let mut server = Postgres::start(PostgresOptions::default()).await.unwrap();
     let client = connect(&server.url()).await;
-    let backend: i32 = client
-        .query_one("select pg_backend_pid()", &[])
-        .await
-        .unwrap()
-        .get(0);
+    let backend: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
     let (postmaster, folder) = (server.pid(), server.data_dir().to_path_buf());
     server.kill().unwrap();
     for pid in [backend, postmaster.cast_signed()] {
@@ -62,25 +47,14 @@ async fn keeps_a_given_data_folder_for_the_next_server() {
     let folder = tempfile::tempdir().unwrap();
     // The temporary folder itself is closed to other users, as /root is.
     let data_dir = folder.path().join("postgres");
-    let options = PostgresOptions {
-        data_dir: Some(data_dir.clone()),
-        ..Default::default()
-    };
+    let options = PostgresOptions { data_dir: Some(data_dir.clone()), ..Default::default() };
     let first = Postgres::start(options.clone()).await.unwrap();
     let url = first.create_database("kept").await.unwrap();
-    connect(&url)
-        .await
-        .batch_execute("create table t (n int)")
-        .await
-        .unwrap();
+    connect(&url).await.batch_execute("create table t (n int)").await.unwrap();
     drop(first);
     let second = Postgres::start(options).await.unwrap();
     let url = format!("{}/kept", second.url().rsplit_once('/').unwrap().0);
-    connect(&url)
-        .await
-        .batch_execute("insert into t values (1)")
-        .await
-        .unwrap();
+    connect(&url).await.batch_execute("insert into t values (1)").await.unwrap();
     let real = second.data_dir().to_path_buf();
     drop(second);
     assert!(data_dir.join("PG_VERSION").exists());
@@ -99,16 +73,10 @@ async fn settings_of_the_caller_win() {
     let server = Postgres::start(options).await.unwrap();
     let client = connect(&server.url()).await;
     let row = client
-        .query_one(
-            "select current_setting('fsync'), current_setting('work_mem')",
-            &[],
-        )
+        .query_one("select current_setting('fsync'), current_setting('work_mem')", &[])
         .await
         .unwrap();
-    assert_eq!(
-        (row.get::<_, &str>(0), row.get::<_, &str>(1)),
-        ("on", "7MB")
-    );
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), ("on", "7MB"));
 }
 
 #[tokio::test]
@@ -116,14 +84,7 @@ async fn two_test_databases_are_apart() {
     let first = Postgres::test_database().await.unwrap();
     let second = Postgres::test_database().await.unwrap();
     assert_ne!(first.url(), second.url());
-    connect(first.url())
-        .await
-        .batch_execute("create table only_here (n int)")
-        .await
-        .unwrap();
-    let missing = connect(second.url())
-        .await
-        .batch_execute("select * from only_here")
-        .await;
+    connect(first.url()).await.batch_execute("create table only_here (n int)").await.unwrap();
+    let missing = connect(second.url()).await.batch_execute("select * from only_here").await;
     assert!(missing.is_err());
 }
