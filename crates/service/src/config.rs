@@ -1,1 +1,292 @@
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
+use figment::{
+    Error as FigmentError, Figment, Metadata, Profile, Provider, Source,
+    error::Kind as FigmentKind,
+    value::{Dict, Map, Value},
+};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::reference::SchemaNode;
+
+/// Prefix of environment variables that set configuration: `CRYPTO_INTEL__NATS__URL`.
+const ENVIRONMENT_PREFIX: &str = "CRYPTO_INTEL__";
+
+/// Suffix of a key whose value is the path of a file that holds the secret.
+const FILE_SUFFIX: &str = "_file";
+
+/// Everything that is wrong with the configuration; each line names key, place and mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// One sentence per problem.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("bad configuration")?;
+        self.problems.iter().try_for_each(|problem| write!(formatter, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    fn one(problem: impl Into<String>) -> Self {
+        Self { problems: vec![problem.into()] }
+    }
+}
+
+/// Reads a configuration: built-in defaults, then `file`, then `environment` (variables with the
+/// prefix `CRYPTO_INTEL__`, `__` between keys), then `overrides` (from flags; a JSON object).
+///
+/// A secret may be given as the path of a file: `password_file` instead of `password`.
+///
+/// # Errors
+/// Unknown keys (with the nearest known one), wrong types, unreadable files.
+pub fn load<T: DeserializeOwned + JsonSchema>(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    overrides: &Json,
+) -> Result<T, ConfigError> {
+    let schema = schemars::schema_for!(T);
+    let root = SchemaNode::root(schema.as_value());
+    let mut figment = Figment::new();
+    if let Some(path) = file {
+        figment = figment.merge(Layer::file(path, root)?);
+    }
+    figment = figment.merge(Layer::environment(environment, root)?);
+    figment = figment.merge(Layer::overrides(overrides));
+    figment.extract().map_err(|errors| ConfigError {
+        problems: errors.into_iter().map(|error| explain(&error)).collect(),
+    })
+}
+
+/// One source of values.
+struct Layer {
+    metadata: Metadata,
+    values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        self.metadata.clone()
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, FigmentError> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+impl Layer {
+    fn file(path: &Path, schema: SchemaNode<'_>) -> Result<Self, ConfigError> {
+        let place = path.display();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError::one(format!("{place}: {error} (`crypto-intel init` writes one)"))
+        })?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| ConfigError::one(format!("{place}: {}", error.to_string().trim_end())))?;
+        let mut values = dict(&table);
+        let base = path.parent().unwrap_or(Path::new("."));
+        read_secret_files(&mut values, schema, base, &place.to_string())?;
+        let metadata = Metadata::from("file", Source::File(path.to_owned()));
+        Ok(Self { metadata, values })
+    }
+
+    fn environment(
+        variables: impl IntoIterator<Item = (String, String)>,
+        schema: SchemaNode<'_>,
+    ) -> Result<Self, ConfigError> {
+        let mut values = Dict::new();
+        for (name, text) in variables {
+            let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
+            let keys: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
+            let value = if schema.at(&keys).is_none_or(SchemaNode::takes_text) {
+                Value::from(text)
+            } else {
+                // Numbers, booleans and lists in TOML's inline syntax; never fails, text stays text.
+                text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
+            };
+            insert(&mut values, &keys, value);
+        }
+        read_secret_files(&mut values, schema, Path::new("."), "environment")?;
+        Ok(Self { metadata: Metadata::named("environment"), values })
+    }
+
+    fn overrides(overrides: &Json) -> Self {
+        Self { metadata: Metadata::named("command line"), values: dict(overrides) }
+    }
+}
+
+fn dict(values: &impl serde::Serialize) -> Dict {
+    Value::serialize(values).ok().and_then(Value::into_dict).unwrap_or_default()
+}
+
+fn insert(values: &mut Dict, keys: &[String], value: Value) {
+    let Some((first, rest)) = keys.split_first() else { return };
+    if rest.is_empty() {
+        values.insert(first.clone(), value);
+        return;
+    }
+    let entry = values.entry(first.clone()).or_insert_with(|| Value::from(Dict::new()));
+    if entry.as_dict().is_none() {
+        *entry = Value::from(Dict::new());
+    }
+    if let Value::Dict(_, inner) = entry {
+        insert(inner, rest, value);
+    }
+}
+
+/// Replaces `name_file` by `name` with the file's content, wherever `name` is a secret.
+fn read_secret_files(
+    values: &mut Dict,
+    schema: SchemaNode<'_>,
+    base: &Path,
+    place: &str,
+) -> Result<(), ConfigError> {
+    let keys: Vec<String> = values.keys().cloned().collect();
+    for key in keys {
+        let secret = key
+            .strip_suffix(FILE_SUFFIX)
+            .filter(|stem| schema.child(stem).is_some_and(SchemaNode::is_secret));
+        if let Some(stem) = secret {
+            let path = values.remove(&key).and_then(Value::into_string).ok_or_else(|| {
+                ConfigError::one(format!("{key} in {place} must be the path of a file"))
+            })?;
+            let path: PathBuf = base.join(path);
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                ConfigError::one(format!("{key} in {place}: cannot read {}: {error}", path.display()))
+            })?;
+            values.insert(stem.to_owned(), Value::from(text.trim_end_matches(['\r', '\n'])));
+        } else if let Some(Value::Dict(_, inner)) = values.get_mut(&key)
+            && let Some(child) = schema.child(&key)
+        {
+            read_secret_files(inner, child, base, place)?;
+        }
+    }
+    Ok(())
+}
+
+fn explain(error: &FigmentError) -> String {
+    let place = match error.metadata.as_ref() {
+        Some(metadata) => match &metadata.source {
+            Some(Source::File(path)) => format!(" in {}", path.display()),
+            _ => format!(" in the {}", metadata.name),
+        },
+        None => String::new(),
+    };
+    let path = error.path.join(".");
+    let key = if path.is_empty() { "configuration".to_owned() } else { path.clone() };
+    match &error.kind {
+        FigmentKind::UnknownField(name, known) => {
+            let full = if path.is_empty() || path.ends_with(name.as_str()) {
+                key.replace("configuration", name)
+            } else {
+                format!("{path}.{name}")
+            };
+            format!("unknown key {full}{place}{}", nearest(name, known))
+        }
+        FigmentKind::MissingField(name) => format!("missing key {key}.{name}{place}"),
+        kind => format!("{key}{place}: {kind}"),
+    }
+}
+
+fn nearest(name: &str, known: &[&str]) -> String {
+    let best = known.iter().map(|key| (strsim::damerau_levenshtein(name, key), key)).min();
+    match best {
+        Some((distance, key)) if distance <= 1 + name.len() / 3 => format!("; did you mean {key}?"),
+        _ if known.is_empty() => String::new(),
+        _ => format!("; known are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::Secret;
+
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct Outer {
+        nats: Inner,
+        channels: BTreeMap<String, Channel>,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct Inner {
+        url: String,
+        password: Secret,
+        timeout_ms: u64,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    #[serde(tag = "channel", rename_all = "lowercase", deny_unknown_fields)]
+    enum Channel {
+        Telegram { token: Secret, chat_id: i64 },
+    }
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn load_text(text: &str, pairs: &[(&str, &str)]) -> Result<Outer, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crypto-intel.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::write(folder.path().join("secret"), "hush\n").unwrap();
+        load(Some(&path), environment(pairs), &serde_json::json!({}))
+    }
+
+    #[test]
+    fn environment_wins_over_the_file_and_keeps_text_that_looks_like_a_number() {
+        let config = load_text(
+            "[nats]\nurl = 'a'\npassword = 'x'",
+            &[("CRYPTO_INTEL__NATS__PASSWORD", "123"), ("CRYPTO_INTEL__NATS__TIMEOUT_MS", "5")],
+        )
+        .unwrap();
+        assert_eq!(config.nats.url, "a");
+        assert_eq!(config.nats.password.expose(), "123");
+        assert_eq!(config.nats.timeout_ms, 5);
+    }
+
+    #[test]
+    fn secrets_come_from_files_too() {
+        let config = load_text("[nats]\npassword_file = 'secret'", &[]).unwrap();
+        assert_eq!(config.nats.password.expose(), "hush");
+        let text = "[channels.ops]\nchannel = 'telegram'\nchat_id = -5\ntoken_file = 'secret'";
+        let config = load_text(text, &[]).unwrap();
+        let expected = Channel::Telegram { token: Secret::new("hush"), chat_id: -5 };
+        assert_eq!(config.channels["ops"], expected);
+        let error = load_text("[nats]\npassword_file = 'nowhere'", &[]).unwrap_err();
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_place_and_its_nearest_neighbour() {
+        let error = load_text("[nats]\nurll = 'a'", &[]).unwrap_err().to_string();
+        assert!(error.contains("unknown key nats.urll"), "{error}");
+        assert!(error.contains("crypto-intel.toml"), "{error}");
+        assert!(error.contains("did you mean url?"), "{error}");
+        let error = load_text("", &[("CRYPTO_INTEL__NATSS__URL", "a")]).unwrap_err().to_string();
+        assert!(error.contains("unknown key natss in the environment"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_key_and_a_broken_file_its_line() {
+        let error = load_text("[nats]\ntimeout_ms = 'soon'", &[]).unwrap_err().to_string();
+        assert!(error.contains("nats.timeout_ms"), "{error}");
+        let error = load_text("[nats\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+    }
+}

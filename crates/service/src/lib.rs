@@ -18,7 +18,7 @@ pub use config::{ConfigError, load};
 pub use context::Context;
 pub use health::{Health, HealthReport, Probe, ProbeReport};
 pub use prometheus;
-pub use reference::{commented_toml, markdown_reference};
+pub use reference::markdown_reference;
 pub use retry::{Backoff, Retryable, retry_forever};
 pub use secret::Secret;
 pub use shutdown::wait_for_signal;

@@ -1,1 +1,62 @@
+use std::io::IsTerminal;
 
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How log lines look.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// What the process says about itself in its log (standard error).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// Filter in `tracing` syntax, such as `info` or `info,crypto_intel_evm=debug`.
+    pub log: String,
+    /// `auto` (text on a terminal, JSON otherwise), `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { log: "info".to_owned(), format: LogFormat::Auto }
+    }
+}
+
+/// Sends log lines of this process to standard error from now on.
+///
+/// # Errors
+/// When the filter does not parse, or a logger is already installed.
+pub fn init_telemetry(config: &TelemetryConfig) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log)
+        .with_context(|| format!("read telemetry.log {:?} (such as \"info\")", config.log))?;
+    let json = match config.format {
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let registry = tracing_subscriber::registry().with(filter);
+    let installed = if json {
+        registry
+            .with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
+            .try_init()
+    } else {
+        let colour = std::io::stderr().is_terminal();
+        registry
+            .with(fmt::layer().with_ansi(colour).with_target(false).with_writer(std::io::stderr))
+            .try_init()
+    };
+    installed.context("install the logger")
+}
