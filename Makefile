@@ -1,0 +1,52 @@
+# Everything people and CI run, by the same names. `make` lists them.
+
+CARGO ?= cargo
+ARGS  ?=
+# nextest runs each test in a process of its own; plain cargo does where it is not installed.
+TEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
+
+.DEFAULT_GOAL := help
+.PHONY: help tools demo build test check fmt clippy doc deny bench fuzz compose-check generate
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
+
+tools: ## put nats-server, PostgreSQL and anvil into .tools/ where they are missing
+	@scripts/tools.sh
+
+demo: tools ## the whole pipeline on private servers: make demo ARGS="--for 60s"
+	$(CARGO) run --release --locked --bin crypto-intel -- demo $(ARGS)
+
+build: ## the binary, into target/release/crypto-intel
+	$(CARGO) build --release --locked --bin crypto-intel
+
+test: tools ## every test on real servers: make test ARGS="-p crypto-intel-evm"
+	$(CARGO) $(TEST) --workspace --locked $(ARGS)
+	$(CARGO) test --workspace --locked --doc --quiet
+
+check: fmt clippy doc deny compose-check ## what CI asks beside the tests
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+deny: ## licences, sources and bans of the dependency tree
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
+	else echo "cargo-deny is missing: $(CARGO) install --locked cargo-deny"; [ -z "$(CI)" ]; fi
+
+compose-check: ## compose.yaml as Docker Compose v2 reads it
+	@scripts/compose-check.sh
+
+bench: tools ## rates and latencies, into target/bench/summary.json
+	$(CARGO) run --release --locked --bin crypto-intel-bench -- $(ARGS)
+
+fuzz: ## decoders against mutated input: make fuzz ARGS="--seconds 300"
+	$(CARGO) run --release --locked -p crypto-intel-schemas --example fuzz_decode -- $(ARGS)
+
+generate: ## golden vectors, JSON Schemas, configuration reference
+	UPDATE_GOLDEN=1 UPDATE_SCHEMAS=1 UPDATE_REFERENCE=1 $(CARGO) $(TEST) -p crypto-intel-schemas -p crypto-intel-cli
