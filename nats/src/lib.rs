@@ -1,1 +1,35 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod config;
+mod connect;
+mod dead_letter;
+mod error;
+mod kv;
+mod lease;
+mod message;
+mod publish;
+mod reader;
+mod topology;
+mod window;
+mod work;
+
+pub use api::Nats;
+pub use async_nats;
+pub use config::NatsConfig;
+pub use connect::connect;
+pub use dead_letter::{DeadLetter, dead_letter, list_dead_letters, show_dead_letter};
+pub use error::{ConnectError, KvError, NatsError, PublishError, ReaderError};
+pub use kv::{Bucket, Entry, Kv, KvChange, KvWatch, escape_key, unescape_key};
+pub use lease::{LEASE_SECONDS, Lease};
+pub use message::{
+    Batch, BatchAck, CONTENT_TYPE, CONTENT_TYPE_HEADER, Fence, OutMessage, Position, PublishAck,
+    SCHEMA_HEADER, StreamMessage, StreamState,
+};
+pub use reader::{Notice, ReadBatch, ReaderOptions, Start, StreamReader};
+pub use topology::{
+    Change, Difference, ObjectKind, StreamOverride, StreamStatus, Topology, TopologyConfig,
+    TopologyError,
+};
+pub use window::WindowedPublisher;
+pub use work::{Work, WorkQueue, WorkQueueOptions};

@@ -1,0 +1,334 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::client::Request;
+use async_nats::{HeaderMap, RequestErrorKind, StatusCode};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::error::ApiError;
+use crate::message::{SCHEMA_HEADER, parse_time_us};
+use crate::{Bucket, Kv, NatsError, StreamMessage, StreamState, WindowedPublisher};
+
+/// `stream not found`
+const NO_SUCH_STREAM: u64 = 10_059;
+
+/// A connection to NATS: cheap to clone, all clones share it.
+#[derive(Clone)]
+pub struct Nats {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: async_nats::Client,
+    jetstream: async_nats::jetstream::Context,
+    name: String,
+    epoch: watch::Receiver<u64>,
+    request_timeout: Duration,
+}
+
+impl std::fmt::Debug for Nats {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Nats")
+            .field("name", &self.inner.name)
+            .field("connected", &self.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Nats {
+    pub(crate) fn new(
+        client: async_nats::Client,
+        name: &str,
+        epoch: watch::Receiver<u64>,
+        request_timeout: Duration,
+    ) -> Self {
+        let jetstream = async_nats::jetstream::context::ContextBuilder::new()
+            .timeout(request_timeout)
+            .ack_timeout(request_timeout)
+            .build(client.clone());
+        let name = name.to_owned();
+        Self { inner: Arc::new(Inner { client, jetstream, name, epoch, request_timeout }) }
+    }
+
+    /// The client itself, for core NATS.
+    #[must_use]
+    pub fn client(&self) -> &async_nats::Client {
+        &self.inner.client
+    }
+
+    /// JetStream as async-nats offers it, for what this crate does not.
+    #[must_use]
+    pub fn jetstream(&self) -> &async_nats::jetstream::Context {
+        &self.inner.jetstream
+    }
+
+    /// The name given to [`connect`](crate::connect).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Version of the server, e.g. `2.12.1`.
+    #[must_use]
+    pub fn server_version(&self) -> String {
+        self.inner.client.server_info().version
+    }
+
+    /// Whether the connection is up now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.inner.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// The connection's epoch: one more after every (re)connect.
+    #[must_use]
+    pub fn connected(&self) -> watch::Receiver<u64> {
+        self.inner.epoch.clone()
+    }
+
+    /// How long one answer is waited for.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.inner.request_timeout
+    }
+
+    /// A publisher that keeps up to `size` messages unacknowledged, for streams without batches.
+    #[must_use]
+    pub fn window(&self, size: usize) -> WindowedPublisher {
+        WindowedPublisher::new(self.clone(), size)
+    }
+
+    /// One of our key-value buckets.
+    ///
+    /// # Errors
+    /// Fails when the bucket does not exist.
+    pub async fn kv(&self, bucket: Bucket) -> Result<Kv, NatsError> {
+        Kv::open(self, bucket).await
+    }
+
+    /// The newest message on a subject (a wildcard is allowed: the newest of all that match).
+    ///
+    /// # Errors
+    /// Fails when the stream does not exist or does not answer.
+    pub async fn last_on_subject(
+        &self,
+        stream: &str,
+        subject: &str,
+    ) -> Result<Option<StreamMessage>, NatsError> {
+        self.direct_get(stream, json!({ "last_by_subj": subject })).await
+    }
+
+    /// The message with a sequence; `None` when it is gone or not there yet.
+    ///
+    /// # Errors
+    /// Fails when the stream does not exist or does not answer.
+    pub async fn get(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<StreamMessage>, NatsError> {
+        self.direct_get(stream, json!({ "seq": sequence })).await
+    }
+
+    /// The first message at or after a sequence whose subject matches the filter.
+    ///
+    /// # Errors
+    /// Fails when the stream does not exist or does not answer.
+    pub async fn next_matching(
+        &self,
+        stream: &str,
+        sequence: u64,
+        filter: &str,
+    ) -> Result<Option<StreamMessage>, NatsError> {
+        self.direct_get(stream, json!({ "seq": sequence, "next_by_subj": filter })).await
+    }
+
+    /// Sequence of the newest message whose subject matches the filter, 0 = none: what a [`Fence`](crate::Fence) needs.
+    ///
+    /// # Errors
+    /// Fails when the stream does not exist or does not answer.
+    pub async fn last_sequence_matching(
+        &self,
+        stream: &str,
+        filter: &str,
+    ) -> Result<u64, NatsError> {
+        Ok(self.last_on_subject(stream, filter).await?.map_or(0, |message| message.sequence))
+    }
+
+    /// What a stream holds.
+    ///
+    /// # Errors
+    /// Fails when the stream does not exist or does not answer.
+    pub async fn stream_state(&self, stream: &str) -> Result<StreamState, NatsError> {
+        let info: StreamInfo = self.stream_info(stream).await?;
+        Ok(info.into_state())
+    }
+
+    pub(crate) async fn stream_info<T: DeserializeOwned>(
+        &self,
+        stream: &str,
+    ) -> Result<T, NatsError> {
+        self.api(&format!("STREAM.INFO.{stream}"), &json!({})).await.map_err(|error| match error {
+            NatsError::Api { code: NO_SUCH_STREAM, .. } => {
+                NatsError::NoStream { stream: stream.to_owned() }
+            }
+            other => other,
+        })
+    }
+
+    /// One request to `$JS.API.<subject>`.
+    pub(crate) async fn api<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+        body: &Value,
+    ) -> Result<T, NatsError> {
+        let subject = format!("$JS.API.{subject}");
+        let answer = self.request(&subject, None, Bytes::from(body.to_string())).await?;
+        let invalid = |error: serde_json::Error| NatsError::Answer {
+            what: subject.clone(),
+            text: error.to_string(),
+        };
+        let value: Value = serde_json::from_slice(&answer.payload).map_err(invalid)?;
+        if let Some(error) = value.get("error") {
+            let error = ApiError::deserialize(error).map_err(invalid)?;
+            return Err(NatsError::Api {
+                what: subject,
+                code: error.err_code,
+                text: error.description,
+                status: error.code,
+            });
+        }
+        T::deserialize(value).map_err(invalid)
+    }
+
+    /// A core request with the configured timeout.
+    pub(crate) async fn request(
+        &self,
+        subject: &str,
+        headers: Option<HeaderMap>,
+        payload: Bytes,
+    ) -> Result<async_nats::Message, NatsError> {
+        let timeout = self.inner.request_timeout;
+        let mut request = Request::new().payload(payload).timeout(Some(timeout));
+        if let Some(headers) = headers {
+            request = request.headers(headers);
+        }
+        let timed_out = || NatsError::TimedOut {
+            what: subject.to_owned(),
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        };
+        // The client's timeout begins when the request is queued, and the queue may be full while disconnected.
+        let answer = tokio::time::timeout(
+            timeout * 2,
+            self.inner.client.send_request(subject.to_owned(), request),
+        )
+        .await
+        .map_err(|_| timed_out())?;
+        answer.map_err(|error| match error.kind() {
+            RequestErrorKind::TimedOut => timed_out(),
+            RequestErrorKind::NoResponders => NatsError::NoResponders { what: subject.to_owned() },
+            RequestErrorKind::Other => NatsError::Closed,
+            _ => NatsError::Answer { what: subject.to_owned(), text: error.to_string() },
+        })
+    }
+
+    async fn direct_get(
+        &self,
+        stream: &str,
+        body: Value,
+    ) -> Result<Option<StreamMessage>, NatsError> {
+        let subject = format!("$JS.API.DIRECT.GET.{stream}");
+        let answer = self.request(&subject, None, Bytes::from(body.to_string())).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            // No stream, a stream without direct reads, or a server that still recovers its streams.
+            Err(NatsError::NoResponders { what }) => {
+                self.stream_info::<Value>(stream).await?;
+                return Err(NatsError::NoResponders { what });
+            }
+            Err(error) => return Err(error),
+        };
+        match answer.status {
+            None | Some(StatusCode::OK) => {}
+            Some(StatusCode::NOT_FOUND) => return Ok(None),
+            Some(status) => {
+                let text = answer.description.unwrap_or_default();
+                return Err(NatsError::Api { what: subject, code: 0, text, status: status.as_u16().into() });
+            }
+        }
+        direct_message(answer).map(Some).ok_or_else(|| NatsError::Answer {
+            what: subject,
+            text: "no sequence or time in headers".to_owned(),
+        })
+    }
+}
+
+fn direct_message(answer: async_nats::Message) -> Option<StreamMessage> {
+    use async_nats::header;
+    let headers = answer.headers?;
+    let text = |name| headers.get(name).map(async_nats::HeaderValue::as_str);
+    let subject = text(header::NATS_SUBJECT)?.to_owned();
+    let sequence = text(header::NATS_SEQUENCE)?.parse().ok()?;
+    let stored_at_us = parse_time_us(text(header::NATS_TIME_STAMP)?)?;
+    let schema = headers.get(SCHEMA_HEADER).map(|schema| schema.as_str().to_owned());
+    Some(StreamMessage {
+        subject,
+        schema,
+        headers: Some(headers),
+        payload: answer.payload,
+        sequence,
+        stored_at_us,
+    })
+}
+
+/// The part of `STREAM.INFO` that we read.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamInfo {
+    #[serde(default)]
+    pub(crate) created: String,
+    pub(crate) config: Limits,
+    pub(crate) state: State,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Limits {
+    #[serde(default)]
+    max_bytes: i64,
+    #[serde(default)]
+    max_age: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct State {
+    messages: u64,
+    bytes: u64,
+    first_seq: u64,
+    first_ts: String,
+    last_seq: u64,
+    last_ts: String,
+}
+
+impl StreamInfo {
+    pub(crate) fn into_state(self) -> StreamState {
+        let state = self.state;
+        let first_sequence =
+            if state.messages == 0 { state.last_seq + 1 } else { state.first_seq };
+        let time = |text: &str| if state.messages == 0 { None } else { parse_time_us(text) };
+        StreamState {
+            first_sequence,
+            last_sequence: state.last_seq,
+            first_stored_at_us: time(&state.first_ts),
+            last_stored_at_us: time(&state.last_ts),
+            messages: state.messages,
+            bytes: state.bytes,
+            max_bytes: u64::try_from(self.config.max_bytes).ok().filter(|limit| *limit > 0),
+            max_age_seconds: Some(self.config.max_age / 1_000_000_000).filter(|age| *age > 0),
+            created_at_us: parse_time_us(&self.created).unwrap_or(0),
+        }
+    }
+}

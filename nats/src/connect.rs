@@ -1,0 +1,203 @@
+use std::time::{Duration, Instant};
+
+use async_nats::{ConnectErrorKind, ConnectOptions, Event, ServerError};
+use crypto_intel_service::Backoff;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{ConnectError, Nats, NatsConfig};
+
+/// Delay between attempts to reconnect grows to this; the client's own 4 s make every restart an outage.
+const LONGEST_RECONNECT_DELAY: Duration = Duration::from_millis(500);
+const ONE_ATTEMPT: Duration = Duration::from_secs(5);
+/// Commands that wait in the client while it is busy or away. Two full batches of the usual size.
+const CLIENT_CAPACITY: usize = 4_096;
+/// Messages that wait in one subscription before the client drops some; readers keep well below it.
+pub(crate) const SUBSCRIPTION_CAPACITY: usize = 65_536;
+
+/// Connects, checks the server, and logs from then on what happens to the connection.
+///
+/// `name` is the role: it names the connection in the server's monitoring and, for configurations without a user,
+/// the inbox prefix. Failures are warnings until `start_timeout_seconds` have passed; a connection lost later is
+/// restored for ever.
+///
+/// # Errors
+/// At once for what waiting does not mend (address, files, credentials, version, no JetStream), else after the timeout.
+pub async fn connect(
+    config: &NatsConfig,
+    name: &str,
+    shutdown: &CancellationToken,
+) -> Result<Nats, ConnectError> {
+    let started = Instant::now();
+    let patience = Duration::from_secs(config.start_timeout_seconds);
+    let mut delays =
+        Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(2) }.delays();
+    let (epoch_sender, epoch) = watch::channel(0_u64);
+    loop {
+        let attempt = attempt(config, name, epoch_sender.clone());
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => return Err(ConnectError::Stopped),
+            outcome = attempt => outcome?,
+        };
+        let last = match outcome {
+            Ok(client) => {
+                check_server(config, &client)?;
+                return Ok(Nats::new(
+                    client,
+                    name,
+                    epoch,
+                    Duration::from_millis(config.request_timeout_ms),
+                ));
+            }
+            Err(error) => error,
+        };
+        if started.elapsed() >= patience {
+            return Err(ConnectError::TimedOut {
+                url: config.url.clone(),
+                seconds: config.start_timeout_seconds,
+                last,
+            });
+        }
+        let delay = delays.next().unwrap_or(ONE_ATTEMPT);
+        tracing::warn!(url = %config.url, error = %last, delay_ms = delay.as_millis() as u64, "cannot connect to nats, trying again");
+        tokio::select! {
+            () = shutdown.cancelled() => return Err(ConnectError::Stopped),
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
+/// The outer error is final, the inner one worth another attempt.
+async fn attempt(
+    config: &NatsConfig,
+    name: &str,
+    epoch: watch::Sender<u64>,
+) -> Result<Result<async_nats::Client, String>, ConnectError> {
+    let addresses = addresses(config)?;
+    let options = options(config, name, epoch).await?;
+    match options.connect(addresses).await {
+        Ok(client) => Ok(Ok(client)),
+        Err(error) if error.kind() == ConnectErrorKind::AuthorizationViolation => {
+            Err(ConnectError::Refused { url: config.url.clone(), user: config.user.clone() })
+        }
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+fn addresses(config: &NatsConfig) -> Result<Vec<async_nats::ServerAddr>, ConnectError> {
+    config
+        .url
+        .split(',')
+        .map(|part| {
+            part.trim()
+                .parse::<async_nats::ServerAddr>()
+                .map_err(|_| ConnectError::Address { url: config.url.clone() })
+        })
+        .collect()
+}
+
+async fn options(
+    config: &NatsConfig,
+    name: &str,
+    epoch: watch::Sender<u64>,
+) -> Result<ConnectOptions, ConnectError> {
+    let inbox_owner = if config.user.is_empty() { name } else { &config.user };
+    let connection = name.to_owned();
+    let mut options = ConnectOptions::new()
+        .name(name)
+        .custom_inbox_prefix(format!("_INBOX_{}", subject_token(inbox_owner)))
+        .connection_timeout(ONE_ATTEMPT)
+        .request_timeout(Some(Duration::from_millis(config.request_timeout_ms)))
+        .ping_interval(Duration::from_secs(10))
+        .client_capacity(CLIENT_CAPACITY)
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .reconnect_delay_callback(reconnect_delay)
+        .event_callback(move |event| {
+            log_event(&connection, &event);
+            if matches!(event, Event::Connected) {
+                epoch.send_modify(|epoch| *epoch += 1);
+            }
+            std::future::ready(())
+        });
+    if !config.user.is_empty() {
+        options = options
+            .user_and_password(config.user.clone(), config.password.expose().to_owned());
+    }
+    if let Some(path) = &config.credentials_file {
+        options = options.credentials_file(path).await.map_err(|source| ConnectError::File {
+            path: path.display().to_string(),
+            source,
+        })?;
+    }
+    if let Some(path) = &config.tls_ca_file {
+        std::fs::metadata(path).map_err(|source| ConnectError::File {
+            path: path.display().to_string(),
+            source,
+        })?;
+        options = options.add_root_certificates(path.clone()).require_tls(true);
+    }
+    Ok(options)
+}
+
+fn reconnect_delay(attempt: usize) -> Duration {
+    let factor = u32::try_from(attempt.min(8)).unwrap_or(8);
+    (Duration::from_millis(10) * 2_u32.pow(factor)).min(LONGEST_RECONNECT_DELAY)
+}
+
+pub(crate) fn subject_token(name: &str) -> String {
+    name.chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() || character == '-' { character } else { '_' }
+        })
+        .collect()
+}
+
+fn check_server(config: &NatsConfig, client: &async_nats::Client) -> Result<(), ConnectError> {
+    let info = client.server_info();
+    if !client.is_server_compatible(2, 12, 0) {
+        return Err(ConnectError::Version { url: config.url.clone(), found: info.version });
+    }
+    if !info.jetstream {
+        return Err(ConnectError::NoJetStream { url: config.url.clone() });
+    }
+    tracing::info!(url = %config.url, version = %info.version, server = %info.server_name, "connected to nats");
+    Ok(())
+}
+
+fn log_event(connection: &str, event: &Event) {
+    match event {
+        Event::Connected => tracing::debug!(connection, "nats connection is up"),
+        Event::Disconnected => tracing::warn!(connection, "nats connection lost, reconnecting"),
+        Event::LameDuckMode => tracing::warn!(connection, "nats server is about to stop"),
+        Event::Draining | Event::Closed => tracing::debug!(connection, %event, "nats connection ends"),
+        Event::SlowConsumer(subscription) => {
+            tracing::warn!(connection, subscription, "nats client dropped messages, readers will read them again");
+        }
+        // A refused publish or subscription only times out for the caller: here is the reason.
+        Event::ServerError(ServerError::Other(text)) if text.to_lowercase().contains("permissions violation") => {
+            tracing::error!(connection, error = %text, "nats refuses what this role needs, correct its permissions in server.conf");
+        }
+        Event::ServerError(ServerError::AuthorizationViolation) => {
+            tracing::error!(connection, "nats refuses user and password, correct them or server.conf");
+        }
+        Event::ServerError(error) => tracing::warn!(connection, error = %error, "nats server reports an error"),
+        Event::ClientError(error) => tracing::warn!(connection, error = %error, "nats client reports an error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reconnect_delay_stays_below_half_a_second() {
+        assert_eq!(reconnect_delay(1), Duration::from_millis(20));
+        assert_eq!(reconnect_delay(1_000), LONGEST_RECONNECT_DELAY);
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused() {
+        let config = NatsConfig { url: "no address".to_owned(), ..NatsConfig::default() };
+        assert!(matches!(addresses(&config), Err(ConnectError::Address { .. })));
+    }
+}

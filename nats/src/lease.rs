@@ -1,0 +1,247 @@
+use std::time::Duration;
+
+use crypto_intel_service::now_us;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::publish::unique_id;
+use crate::{Bucket, Kv, KvError, Nats};
+
+/// How long a lease lasts without renewal, in seconds: `max_age` of the bucket `leases`.
+pub const LEASE_SECONDS: u64 = 5;
+
+const LEASE: Duration = Duration::from_secs(LEASE_SECONDS);
+/// The holder stops this long before the server would let go.
+const MARGIN: Duration = Duration::from_secs(1);
+const RENEW_EVERY: Duration = Duration::from_millis(LEASE_SECONDS * 1_000 / 3);
+const ONE_RENEWAL: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// The right to be the active instance of something, for as long as it is renewed.
+///
+/// It makes races rare, it does not exclude them: what the holder writes needs a fence of its own.
+#[derive(Debug)]
+pub struct Lease {
+    key: String,
+    kv: Kv,
+    token: String,
+    revision: watch::Receiver<u64>,
+    lost: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Lease {
+    /// Waits until the lease is free and takes it; `Ok(None)` when `shutdown` fired first.
+    ///
+    /// `key` is a valid key, e.g. `evm.anvil`; `owner` is what people see, the instance.
+    ///
+    /// # Errors
+    /// Fails when the bucket does not exist or the key is invalid. Other trouble is waited for.
+    pub async fn acquire(
+        nats: &Nats,
+        key: &str,
+        owner: &str,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Self>, KvError> {
+        let mut told = false;
+        loop {
+            let attempt = tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                attempt = Self::try_acquire(nats, key, owner) => attempt,
+            };
+            match attempt {
+                Ok(Some(lease)) => return Ok(Some(lease)),
+                Ok(None) => {
+                    if !told {
+                        tracing::info!(key, owner, "another instance is active, standing by");
+                        told = true;
+                    }
+                }
+                Err(error) if !crypto_intel_service::Retryable::is_retryable(&error) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    tracing::warn!(key, error = %format!("{error:#}"), "cannot take lease, trying again");
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Takes the lease if it is free now.
+    ///
+    /// # Errors
+    /// Fails when the bucket cannot be read or written.
+    pub async fn try_acquire(nats: &Nats, key: &str, owner: &str) -> Result<Option<Self>, KvError> {
+        let kv = nats.kv(Bucket::Leases).await?;
+        // Cheaper than a refused write, which every instance that stands by would make all the time.
+        if kv.get(key).await?.is_some() {
+            return Ok(None);
+        }
+        let token = unique_id(nats);
+        let value = json!({ "owner": owner, "token": token, "since_us": now_us() }).to_string();
+        let sent = Instant::now();
+        let revision = match kv.create(key, value.clone()).await {
+            Ok(revision) => revision,
+            Err(KvError::AlreadyExists { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        tracing::info!(key, owner, revision, "lease taken");
+        let (sender, receiver) = watch::channel(revision);
+        let lease = Self {
+            key: key.to_owned(),
+            kv: kv.clone(),
+            token: token.clone(),
+            revision: receiver,
+            lost: CancellationToken::new(),
+            stop: CancellationToken::new(),
+        };
+        let keeper = Keeper {
+            key: key.to_owned(),
+            kv,
+            value,
+            token,
+            revision: sender,
+            lost: lease.lost.clone(),
+        };
+        tokio::spawn(keeper.run(sent, lease.stop.clone()));
+        Ok(Some(lease))
+    }
+
+    /// Fires when the lease was lost, or could not be renewed in time: stop what needs it and acquire it anew.
+    #[must_use]
+    pub fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    /// Whether the lease is still held, as far as is known here.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        !self.lost.is_cancelled()
+    }
+
+    /// What is leased.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Revision of the newest renewal.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        *self.revision.borrow()
+    }
+
+    /// Gives the lease back, so that the next instance need not wait for it to expire.
+    pub async fn release(self) {
+        self.stop.cancel();
+        if self.lost.is_cancelled() {
+            return;
+        }
+        let attempt = async {
+            // A renewal may be under way: delete what is ours, whatever its revision.
+            if let Some(entry) = self.kv.get(&self.key).await?
+                && is_ours(&entry.value, &self.token)
+            {
+                self.kv.delete_revision(&self.key, entry.revision).await?;
+            }
+            Ok::<(), KvError>(())
+        };
+        match tokio::time::timeout(ONE_RENEWAL, attempt).await {
+            Ok(Ok(())) => tracing::info!(key = %self.key, "lease released"),
+            Ok(Err(error)) => {
+                tracing::debug!(key = %self.key, error = %format!("{error:#}"), "lease not released, it expires");
+            }
+            Err(_) => tracing::debug!(key = %self.key, "lease not released in time, it expires"),
+        }
+        self.lost.cancel();
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn is_ours(value: &[u8], token: &str) -> bool {
+    serde_json::from_slice::<serde_json::Value>(value)
+        .ok()
+        .and_then(|value| Some(value.get("token")?.as_str()? == token))
+        .unwrap_or(false)
+}
+
+/// Renews a lease until told to stop or until it is lost.
+struct Keeper {
+    key: String,
+    kv: Kv,
+    value: String,
+    token: String,
+    revision: watch::Sender<u64>,
+    lost: CancellationToken,
+}
+
+impl Keeper {
+    async fn run(self, taken_at: Instant, stop: CancellationToken) {
+        let mut deadline = taken_at + LEASE - MARGIN;
+        let mut next = taken_at + RENEW_EVERY;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(next.min(deadline)) => {}
+            }
+            let sent = Instant::now();
+            if sent >= deadline {
+                tracing::warn!(key = %self.key, "lease could not be renewed in time, taken as lost");
+                self.lost.cancel();
+                return;
+            }
+            let patience = ONE_RENEWAL.min(deadline - sent);
+            let renewed = tokio::select! {
+                () = stop.cancelled() => return,
+                renewed = tokio::time::timeout(patience, self.renew()) => renewed,
+            };
+            match renewed {
+                Ok(Ok(true)) => {
+                    deadline = sent + LEASE - MARGIN;
+                    next = sent + RENEW_EVERY;
+                }
+                Ok(Ok(false)) => {
+                    tracing::warn!(key = %self.key, "lease was lost");
+                    self.lost.cancel();
+                    return;
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(key = %self.key, error = %format!("{error:#}"), "lease not renewed, trying again");
+                    next = Instant::now() + Duration::from_millis(200);
+                }
+                Err(_) => next = Instant::now(),
+            }
+        }
+    }
+
+    /// `false` = somebody else has it, or nobody.
+    async fn renew(&self) -> Result<bool, KvError> {
+        let revision = *self.revision.borrow();
+        match self.kv.update(&self.key, self.value.clone(), revision).await {
+            Ok(revision) => {
+                self.revision.send_replace(revision);
+                Ok(true)
+            }
+            // Perhaps by an own renewal whose answer was lost.
+            Err(KvError::WrongRevision { .. }) => match self.kv.get(&self.key).await? {
+                Some(entry) if is_ours(&entry.value, &self.token) => {
+                    self.revision.send_replace(entry.revision);
+                    Ok(true)
+                }
+                _ => Ok(false),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+mod options;
+mod reconcile;
+mod session;
+mod stream_reader;
+
+pub use options::{Notice, ReadBatch, ReaderOptions, Start};
+pub(crate) use session::{Gone, Item, PullSession, PullSettings};
+pub use stream_reader::StreamReader;

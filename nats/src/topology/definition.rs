@@ -1,0 +1,202 @@
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::TopologyConfig;
+use crate::NatsError;
+
+/// Definitions cannot be read or applied.
+#[derive(Debug, thiserror::Error)]
+pub enum TopologyError {
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file or folder.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not what `nats stream add --config` takes.
+    #[error("{path} is no definition: {reason}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The configuration names a stream that is not defined.
+    #[error("nats.streams.{name} is no stream of ours, known are: {known}")]
+    UnknownStream {
+        /// The configured name.
+        name: String,
+        /// The defined names.
+        known: String,
+    },
+    /// The server refuses.
+    #[error("cannot apply {object}{}", hint(source))]
+    Nats {
+        /// The stream or consumer.
+        object: String,
+        /// Why.
+        source: NatsError,
+    },
+}
+
+/// What the server's refusal asks for.
+fn hint(error: &NatsError) -> &'static str {
+    match error {
+        NatsError::Api { code: 10_047 | 10_023, .. } => {
+            ": the server has too little room, lower max_bytes of the streams in the configuration or raise max_file in server.conf"
+        }
+        NatsError::Api { code: 10_065, .. } => ": another stream has some of its subjects",
+        _ => "",
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct StreamDefinition {
+    pub(super) name: String,
+    pub(super) config: Map<String, Value>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct ConsumerDefinition {
+    pub(super) stream: String,
+    pub(super) name: String,
+    pub(super) config: Map<String, Value>,
+}
+
+/// The streams, key-value buckets and durable consumers that this project needs.
+#[derive(Debug, Clone)]
+pub struct Topology {
+    pub(super) streams: Vec<StreamDefinition>,
+    pub(super) consumers: Vec<ConsumerDefinition>,
+}
+
+macro_rules! embedded {
+    ($($path:literal),* $(,)?) => {
+        [$(($path, include_str!(concat!("../../", $path)))),*]
+    };
+}
+
+const FILES: [(&str, &str); 19] = embedded![
+    "streams/ALERT.json",
+    "streams/DLQ.json",
+    "streams/EVM.json",
+    "streams/HISTORY.json",
+    "streams/MARKET.json",
+    "streams/NOTIFY.json",
+    "streams/SIGNALS.json",
+    "streams/STATUS.json",
+    "kv/cursors.json",
+    "kv/deliveries.json",
+    "kv/gaps.json",
+    "kv/leases.json",
+    "kv/prices.json",
+    "kv/rule_state.json",
+    "kv/silences.json",
+    "kv/tokens.json",
+    "kv/watchlist.json",
+    "consumers/ALERT.notify.json",
+    "consumers/NOTIFY.notify.json",
+];
+
+impl Topology {
+    /// The definitions this program was built with.
+    ///
+    /// # Errors
+    /// Never for a released program: a test reads them.
+    pub fn embedded() -> Result<Self, TopologyError> {
+        let files = FILES.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        Self::from_files(files)
+    }
+
+    /// The definitions in the folders `streams`, `kv` and `consumers` of `folder`.
+    ///
+    /// # Errors
+    /// Fails when a file cannot be read or is no definition.
+    pub fn load_dir(folder: &Path) -> Result<Self, TopologyError> {
+        let mut files = Vec::new();
+        for kind in ["streams", "kv", "consumers"] {
+            let path = folder.join(kind);
+            if !path.is_dir() {
+                continue;
+            }
+            let read = |source| TopologyError::Read { path: path.display().to_string(), source };
+            for entry in std::fs::read_dir(&path).map_err(read)? {
+                let file = entry.map_err(read)?.path();
+                if file.extension().is_some_and(|extension| extension == "json") {
+                    let text = std::fs::read_to_string(&file).map_err(|source| {
+                        TopologyError::Read { path: file.display().to_string(), source }
+                    })?;
+                    let name = file.file_name().unwrap_or_default().to_string_lossy();
+                    files.push((format!("{kind}/{name}"), text));
+                }
+            }
+        }
+        files.sort();
+        Self::from_files(files)
+    }
+
+    fn from_files(
+        files: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, TopologyError> {
+        let mut topology = Self { streams: Vec::new(), consumers: Vec::new() };
+        for (path, text) in files {
+            let config: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
+                TopologyError::Invalid { path: path.clone(), reason: error.to_string() }
+            })?;
+            let missing = |key: &str| TopologyError::Invalid {
+                path: path.clone(),
+                reason: format!("it has no {key:?}"),
+            };
+            let text_of = |key: &str| config.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
+            if let Some(file) = path.strip_prefix("consumers/") {
+                // The stream is not part of a consumer's configuration: `<stream>.<consumer>.json`.
+                let stream = file.split('.').next().unwrap_or_default().to_owned();
+                let name = text_of("durable_name").ok_or_else(|| missing("durable_name"))?;
+                topology.consumers.push(ConsumerDefinition { stream, name, config });
+            } else {
+                let name = text_of("name").ok_or_else(|| missing("name"))?;
+                topology.streams.push(StreamDefinition { name, config });
+            }
+        }
+        Ok(topology)
+    }
+
+    /// The same with a deployment's own limits.
+    ///
+    /// # Errors
+    /// Fails when the configuration names a stream that is not defined.
+    pub fn with_config(mut self, config: &TopologyConfig) -> Result<Self, TopologyError> {
+        if let Some(name) =
+            config.streams.keys().find(|name| !self.streams.iter().any(|stream| stream.name == **name))
+        {
+            let known: Vec<_> = self.streams.iter().map(|stream| stream.name.as_str()).collect();
+            return Err(TopologyError::UnknownStream {
+                name: name.clone(),
+                known: known.join(", "),
+            });
+        }
+        for stream in &mut self.streams {
+            let own = config.streams.get(&stream.name).cloned().unwrap_or_default();
+            if let Some(replicas) = own.replicas.or(config.replicas) {
+                stream.config.insert("num_replicas".to_owned(), json!(replicas));
+            }
+            if let Some(max_bytes) = own.max_bytes {
+                stream.config.insert("max_bytes".to_owned(), json!(max_bytes));
+            }
+            if let Some(hours) = own.max_age_hours {
+                let nanos = hours.saturating_mul(3_600_000_000_000);
+                stream.config.insert("max_age".to_owned(), json!(nanos));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Names of the streams, buckets (`KV_…`) included.
+    #[must_use]
+    pub fn stream_names(&self) -> Vec<&str> {
+        self.streams.iter().map(|stream| stream.name.as_str()).collect()
+    }
+}
