@@ -1,7 +1,8 @@
 use std::fmt;
 
+use rmp_serde::decode::ReadRefReader;
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
@@ -16,7 +17,7 @@ pub enum DecodeError {
     /// A kind of a newer version, or of somebody else.
     #[error(transparent)]
     UnknownKind(#[from] UnknownKind),
-    /// A newer version of a known kind, whose fields may mean something else.
+    /// A version of a known kind that this build does not know: its fields may mean something else.
     #[error("version {found} of kind {kind} is not supported (newest known: {known})")]
     UnknownVersion {
         /// The kind.
@@ -26,7 +27,7 @@ pub enum DecodeError {
         /// The newest version that this build knows.
         known: u16,
     },
-    /// A field is missing or has another type.
+    /// A field is missing or has another type, or something follows the body.
     #[error("malformed body of kind {kind}")]
     Malformed {
         /// The kind.
@@ -41,7 +42,7 @@ impl Event {
     /// The MessagePack body.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut buffer = Vec::with_capacity(512);
+        let mut buffer = Vec::with_capacity(768);
         self.encode_to(&mut buffer);
         buffer
     }
@@ -56,16 +57,39 @@ impl Event {
     /// Reads a body.
     ///
     /// # Errors
-    /// When the body is not MessagePack, not an event, of an unknown kind or version, or lacks a
-    /// field.
+    /// When the body is not MessagePack, not an event, of an unknown kind or version, lacks a
+    /// field, or is followed by anything.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let (kind, version) = Head::peek(body).map_err(DecodeError::NotAnEvent)?;
         let kind: Kind = kind.parse()?;
-        if version > kind.version() {
+        if version == 0 || version > kind.version() {
             let known = kind.version();
             return Err(DecodeError::UnknownVersion { kind, found: version, known });
         }
         Self::decode_kind(kind, body).map_err(|source| DecodeError::Malformed { kind, source })
+    }
+}
+
+/// Deepest nesting that is read. Ours is 4; what newer bodies add may be deeper, but a hostile one
+/// of thousands of levels must not overflow the stack, as it would at the library's own limit.
+const MAX_DEPTH: usize = 64;
+
+fn deserializer(body: &[u8]) -> rmp_serde::Deserializer<ReadRefReader<'_, [u8]>> {
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(body);
+    deserializer.set_max_depth(MAX_DEPTH);
+    deserializer
+}
+
+/// Reads one value that fills `body` to its end: two bodies in one message are not one event.
+pub(crate) fn read_whole<'de, T: Deserialize<'de>>(
+    body: &'de [u8],
+) -> Result<T, rmp_serde::decode::Error> {
+    let mut deserializer = deserializer(body);
+    let value = T::deserialize(&mut deserializer)?;
+    // The reader does not show its rest, but at the end there is no marker to read.
+    match <()>::deserialize(&mut deserializer) {
+        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
+        _ => Err(serde::de::Error::custom("bytes follow the end of the body")),
     }
 }
 
@@ -79,8 +103,7 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     fn peek(body: &'a [u8]) -> Result<(&'a str, u16), rmp_serde::decode::Error> {
         let mut head = Self::default();
-        let read = rmp_serde::Deserializer::from_read_ref(body)
-            .deserialize_map(HeadVisitor { head: &mut head });
+        let read = deserializer(body).deserialize_map(HeadVisitor { head: &mut head });
         match (head.kind, head.version) {
             // The visitor stops early, which the deserializer reports as a length mismatch.
             (Some(kind), Some(version)) => Ok((kind, version)),
@@ -176,13 +199,30 @@ mod tests {
         let short =
             rmp_serde::to_vec_named(&serde_json::json!({"kind": "price", "version": 1})).unwrap();
         assert!(matches!(Event::decode(&short), Err(DecodeError::Malformed { .. })));
+        let zero =
+            rmp_serde::to_vec_named(&serde_json::json!({"kind": "price", "version": 0})).unwrap();
+        assert!(matches!(Event::decode(&zero), Err(DecodeError::UnknownVersion { found: 0, .. })));
+    }
+
+    #[test]
+    fn a_body_ends_where_its_map_ends() {
+        let body = transfer().encode();
+        for tail in [&[0xc0][..], &[0x91], &[0xc1], b"x", &body] {
+            let longer = [&body, tail].concat();
+            let refused = Event::decode(&longer);
+            assert!(matches!(refused, Err(DecodeError::Malformed { .. })), "{tail:x?}");
+        }
     }
 
     #[test]
     fn unknown_fields_of_a_newer_minor_are_ignored() {
-        let mut json = transfer().to_json();
-        json["novelty"] = 1.into();
-        let with_more = serde_json::from_value::<Erc20Transfer>(json).unwrap();
-        assert_eq!(Event::from(with_more), transfer());
+        let body = transfer().encode();
+        // The map's 16-bit length, one more; then the new field at the end.
+        let [0xde, high, low, ..] = body[..] else { panic!("map 16 expected: {:x?}", &body[..3]) };
+        let length = u16::from_be_bytes([high, low]) + 1;
+        let mut with_more = body;
+        with_more[1..3].copy_from_slice(&length.to_be_bytes());
+        with_more.extend(b"\xa7novelty\x82\xa1a\x01\xa1b\x92\xc0\xc3");
+        assert_eq!(Event::decode(&with_more).unwrap(), transfer());
     }
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Wide enough for a uint256 amount times a price of 80 digits.
 type Wide = Uint<1024, 16>;
 
-/// Longest text that is taken: more is no amount of anything.
-const MAX_LENGTH: usize = 120;
+/// Most digits that are taken: more is no amount of anything, and all that this type can make
+/// itself (a uint256 of a token with 255 decimals, times a price) has fewer.
+const MAX_DIGITS: usize = 400;
 
 /// An exact decimal number as text, such as `64000.5` or `-0.25`: a decimal string on the wire,
 /// `NUMERIC` in SQL. No exponent, no leading zeros, no trailing fraction zeros.
@@ -29,8 +30,11 @@ impl Decimal {
     /// Reads decimal text; an exponent, as in `1e-09`, is written out.
     ///
     /// # Errors
-    /// When the text is not a finite number of at most 120 digits.
+    /// When the text is not a finite number of at most 400 digits.
     pub fn parse(text: &str) -> Result<Self, DecimalError> {
+        if is_canonical(text) {
+            return Ok(Self(text.to_owned()));
+        }
         let refuse = || DecimalError(text.chars().take(64).collect());
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -44,9 +48,11 @@ impl Decimal {
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits: String = [whole, fraction].concat();
+        // A missing whole part is written as 0 and counts.
+        let written = whole.len().max(1) + fraction.len() + exponent.unsigned_abs() as usize;
         let plausible = !digits.is_empty()
             && digits.bytes().all(|byte| byte.is_ascii_digit())
-            && exponent.unsigned_abs() as usize + digits.len() <= MAX_LENGTH;
+            && written <= MAX_DIGITS;
         if !plausible {
             return Err(refuse());
         }
@@ -134,9 +140,40 @@ impl Serialize for Decimal {
 
 impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
+        deserializer.deserialize_str(DecimalVisitor)
     }
+}
+
+struct DecimalVisitor;
+
+impl de::Visitor<'_> for DecimalVisitor {
+    type Value = Decimal;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a decimal number as text, such as \"64000.5\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Decimal, E> {
+        Decimal::parse(text).map_err(E::custom)
+    }
+}
+
+/// Whether a text is what [`Decimal`] itself would write: then it is taken as it is.
+fn is_canonical(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = match unsigned.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (unsigned, None),
+    };
+    let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let whole_is_plain = !whole.is_empty() && (whole == "0" || !whole.starts_with('0'));
+    let fraction_is_plain = fraction.is_none_or(|part| !part.is_empty() && !part.ends_with('0'));
+    whole_is_plain
+        && fraction_is_plain
+        && unsigned.len() <= MAX_DIGITS
+        && text != "-0"
+        && is_digits(whole)
+        && fraction.is_none_or(is_digits)
 }
 
 impl schemars::JsonSchema for Decimal {
@@ -179,7 +216,9 @@ mod tests {
         ] {
             assert_eq!(Decimal::parse(text).unwrap().as_str(), expected, "{text}");
         }
-        for text in ["", "-", ".", "1,5", "nan", "1e999", "0x1", "1e", "--1", "+1", "１"] {
+        for text in
+            ["", "-", ".", "-.", "1.2.3", "1,5", "nan", "1e999", "0x1", "1e", "--1", "+1", "１"]
+        {
             assert!(Decimal::parse(text).is_err(), "{text:?}");
         }
     }
@@ -190,6 +229,24 @@ mod tests {
         assert_eq!(Decimal::from_units(U256::from(1_500_000), 6).as_str(), "1.5");
         assert_eq!(Decimal::from_units(U256::ZERO, 18).as_str(), "0");
         assert_eq!(Decimal::from_units(U256::MAX, 0).as_str(), U256::MAX.to_string());
+    }
+
+    #[test]
+    fn what_is_made_can_be_read_back() {
+        let price = Decimal::parse(&"9".repeat(200)).unwrap();
+        for made in [
+            Decimal::from_units(U256::from(1), u8::MAX),
+            Decimal::from_units(U256::MAX, u8::MAX),
+            Decimal::value_of(U256::MAX, 0, &price, 2).unwrap(),
+            Decimal::value_of(U256::MAX, 255, &Decimal::parse("0.1").unwrap(), u8::MAX).unwrap(),
+            Decimal::parse("1e-398").unwrap(),
+            Decimal::parse("1e399").unwrap(),
+        ] {
+            assert_eq!(Decimal::parse(made.as_str()).unwrap(), made);
+        }
+        for text in [".5e-399", "1e400", "1e-400"] {
+            assert!(Decimal::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     Address, Alert, Approval, B256, Block, ContractCreation, Delivery, Erc20Transfer,
@@ -304,7 +304,7 @@ macro_rules! events {
             }
 
             pub(crate) fn decode_kind(kind: Kind, body: &[u8]) -> Result<Self, rmp_serde::decode::Error> {
-                match kind { $( Kind::$variant => rmp_serde::from_slice(body).map(Self::$variant), )* }
+                match kind { $( Kind::$variant => crate::codec::read_whole(body).map(Self::$variant), )* }
             }
 
             /// The event as JSON for people: hex for bytes, decimal text for big numbers.
@@ -315,10 +315,23 @@ macro_rules! events {
                 value.unwrap_or_default()
             }
 
+            /// Reads the JSON form that [`Event::to_json`] writes.
+            ///
+            /// # Errors
+            /// When it is not an object with a known `kind`, or a field is missing or malformed.
+            pub fn from_json(json: &serde_json::Value) -> Result<Self, serde_json::Error> {
+                match Kind::deserialize(&json["kind"])? {
+                    $( Kind::$variant => $crate::event::$variant::deserialize(json).map(Self::$variant), )*
+                }
+            }
+
             /// JSON Schema of a kind's body in its JSON form.
             #[must_use]
             pub fn json_schema(kind: Kind) -> schemars::Schema {
-                match kind { $( Kind::$variant => schemars::schema_for!($crate::event::$variant), )* }
+                let derived = match kind {
+                    $( Kind::$variant => schemars::schema_for!($crate::event::$variant), )*
+                };
+                crate::schema::of_kind(kind, derived)
             }
         }
     };

@@ -178,7 +178,8 @@ pub fn untoken(escaped: &str) -> Option<String> {
             rest = tail;
         }
     }
-    String::from_utf8(bytes).ok()
+    // Upper-case digits, a sign before a digit, or an escape of what needs none.
+    String::from_utf8(bytes).ok().filter(|text| token(text) == escaped)
 }
 
 fn join(tokens: &[&str]) -> String {
@@ -197,7 +198,9 @@ mod tests {
             assert_eq!(untoken(&escaped).as_deref(), Some(text));
         }
         assert_eq!(token("a.b"), "a=2eb");
-        assert_eq!(untoken("=z1"), None);
+        for never_made in ["", "=z1", "=4", "=+f", "=2E", "=61", "A", "a.b", "=ff"] {
+            assert_eq!(untoken(never_made), None, "{never_made}");
+        }
     }
 
     #[test]

@@ -69,9 +69,12 @@ impl de::Visitor<'_> for Uint256Visitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Uint256, E> {
-        U256::from_str(text)
-            .map(Uint256)
-            .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+        let refuse = || E::invalid_value(de::Unexpected::Str(text), &self);
+        // The parser itself would also take the empty text, 0x and underscores.
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(refuse());
+        }
+        U256::from_str(text).map(Uint256).map_err(|_| refuse())
     }
 }
 
@@ -87,8 +90,25 @@ impl schemars::JsonSchema for Uint256 {
     fn json_schema(_generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
+            "format": "uint256",
             "pattern": "^[0-9]{1,78}$",
             "description": "uint256: decimal text in JSON, 32 bytes big-endian in MessagePack",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_decimal_and_nothing_else() {
+        let read = |text: &str| serde_json::from_value::<Uint256>(text.into());
+        assert_eq!(read("0").ok(), Some(Uint256::default()));
+        assert_eq!(read(&U256::MAX.to_string()).ok(), Some(Uint256(U256::MAX)));
+        let above_max = format!("{}0", U256::MAX);
+        for text in ["", "0x10", "1_000", "-1", "+1", "1.0", "1e3", " 1", above_max.as_str()] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
     }
 }

@@ -1,0 +1,68 @@
+"""Decodes the golden vectors with PyPI's msgpack and compares them with their JSON.
+
+Usage: golden.py GOLDEN_FOLDER SCHEMA_FOLDER
+
+Nothing of the project is used but the files: what a field is comes from the kind's JSON Schema.
+"""
+
+import json
+import pathlib
+import sys
+
+import msgpack
+
+
+def resolve(schema, root):
+    """The schema itself, behind references and behind "or null"."""
+    while True:
+        if "$ref" in schema:
+            name = schema["$ref"].removeprefix("#/$defs/")
+            schema = root["$defs"][name]
+        elif "anyOf" in schema:
+            schema = next(part for part in schema["anyOf"] if part.get("type") != "null")
+        else:
+            return schema
+
+
+def readable(value, schema, root, place):
+    """A decoded value in its JSON form."""
+    schema = resolve(schema, root)
+    if isinstance(value, bytes):
+        if schema.get("format") == "uint256":
+            assert len(value) == 32, f"{place}: {len(value)} bytes instead of 32"
+            return str(int.from_bytes(value, "big"))
+        return "0x" + value.hex()
+    assert schema.get("format") != "uint256", f"{place}: uint256 as {type(value).__name__}"
+    if isinstance(value, dict):
+        return {
+            key: readable(item, schema["properties"][key], root, f"{place}.{key}")
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [readable(item, schema["items"], root, f"{place}[]") for item in value]
+    assert not isinstance(value, float), f"{place}: a float on the wire"
+    return value
+
+
+def main():
+    golden, schemas = map(pathlib.Path, sys.argv[1:])
+    vectors = sorted(golden.glob("*.msgpack"))
+    assert vectors, f"no vectors in {golden}"
+    for path in vectors:
+        body = msgpack.unpackb(path.read_bytes(), raw=False, strict_map_key=True)
+        schema = json.loads((schemas / f"{body['kind']}.json").read_text("utf-8"))
+        found = readable(body, schema, schema, path.stem)
+        expected = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        for name in expected.keys() | found.keys():
+            if found.get(name) != expected.get(name):
+                sys.exit(
+                    f"{path.name}: {name} is {found.get(name)!r}, not {expected.get(name)!r}"
+                )
+        assert list(found) == list(expected), f"{path.name}: fields in another order"
+        missing = set(schema["required"]) - found.keys()
+        assert not missing, f"{path.name}: lacks {sorted(missing)}"
+    print(f"{len(vectors)} vectors agree")
+
+
+if __name__ == "__main__":
+    main()
