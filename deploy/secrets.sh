@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Makes the passwords that compose.yaml mounts, each once: deploy/secrets/NAME, readable by the
+# containers, kept out of git. An existing file is left as it is.
+set -euo pipefail
+cd "$(dirname "$0")"
+mkdir -p secrets && chmod 0711 secrets
+password() { LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c 32 || true; }
+make_secret() {
+    [ -s "secrets/$1" ] && return 0
+    printf '%s' "$2" >"secrets/$1"
+    # Containers read it under a user id of their own.
+    chmod 0444 "secrets/$1"
+    echo "made deploy/secrets/$1"
+}
+for role in admin evm poll persist alerts notify reader; do
+    make_secret "nats_${role}_password" "$(password)"
+done
+make_secret postgres_password "$(password)"
+make_secret grafana_password "$(password)"
+make_secret database_url "postgres://crypto_intel:$(cat secrets/postgres_password)@timescaledb:5432/crypto_intel"
