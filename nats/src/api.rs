@@ -181,14 +181,17 @@ impl Nats {
         })
     }
 
-    /// One request to `$JS.API.<subject>`.
+    /// One request to `$JS.API.<subject>`, with no body for `Value::Null`.
     pub(crate) async fn api<T: DeserializeOwned>(
         &self,
         subject: &str,
         body: &Value,
     ) -> Result<T, NatsError> {
         let subject = format!("$JS.API.{subject}");
-        let answer = self.request(&subject, None, Bytes::from(body.to_string())).await?;
+        // Some requests must be empty, `null` is refused.
+        let payload =
+            if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let answer = self.request(&subject, None, payload).await?;
         let invalid = |error: serde_json::Error| NatsError::Answer {
             what: subject.clone(),
             text: error.to_string(),

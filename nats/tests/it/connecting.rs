@@ -1,0 +1,50 @@
+use std::time::Duration;
+
+use crypto_intel_nats::{ConnectError, NatsConfig, connect};
+use crypto_intel_sandbox::{NatsOptions, NatsServer, free_port};
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{Broker, PATIENCE, config, within};
+
+#[tokio::test]
+async fn gives_up_with_the_address_when_no_server_is_there() {
+    let url = format!("nats://127.0.0.1:{}", free_port().unwrap());
+    let config = NatsConfig { url: url.clone(), start_timeout_seconds: 1, ..NatsConfig::default() };
+    let error = connect(&config, "test", &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::TimedOut { .. }), "{error}");
+    assert!(error.to_string().contains(&url), "{error}");
+}
+
+#[tokio::test]
+async fn stops_waiting_for_a_server_at_shutdown() {
+    let url = format!("nats://127.0.0.1:{}", free_port().unwrap());
+    let config = NatsConfig { url, start_timeout_seconds: 3_600, ..NatsConfig::default() };
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.cancel();
+    });
+    let error = within("end", connect(&config, "test", &shutdown)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Stopped), "{error}");
+}
+
+#[tokio::test]
+async fn says_that_jetstream_is_missing() {
+    let options =
+        NatsOptions { extra_conf: vec!["jetstream: false".to_owned()], ..NatsOptions::default() };
+    let server = NatsServer::start(options).await.unwrap();
+    let error = connect(&config(&server), "test", &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::NoJetStream { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn counts_every_reconnect() {
+    let mut broker = Broker::start().await;
+    let mut epoch = broker.nats.connected();
+    let before = *epoch.borrow_and_update();
+    broker.server.kill().unwrap();
+    broker.server.start_again().await.unwrap();
+    tokio::time::timeout(PATIENCE, epoch.wait_for(|epoch| *epoch > before)).await.unwrap().unwrap();
+    assert!(broker.nats.is_connected());
+}

@@ -1,0 +1,81 @@
+use std::time::{Duration, Instant};
+
+use crypto_intel_nats::{Bucket, LEASE_SECONDS, Lease};
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{Broker, client, within};
+
+#[tokio::test]
+async fn only_one_holds_it_and_it_outlives_its_time_by_renewal() {
+    let broker = Broker::start().await;
+    let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
+    let first = lease.revision();
+    assert!(Lease::try_acquire(&broker.nats, "evm.anvil", "two").await.unwrap().is_none());
+    let other = Lease::try_acquire(&broker.nats, "evm.other", "two").await.unwrap();
+    assert!(other.is_some());
+    let lost = lease.lost();
+    let longer = Duration::from_secs(LEASE_SECONDS + 2);
+    assert!(tokio::time::timeout(longer, lost.cancelled()).await.is_err());
+    assert!(lease.revision() > first);
+    assert!(Lease::try_acquire(&broker.nats, "evm.anvil", "two").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn released_lease_is_free_at_once() {
+    let broker = Broker::start().await;
+    let lease = Lease::try_acquire(&broker.nats, "persist", "one").await.unwrap().unwrap();
+    lease.release().await;
+    let again = Lease::try_acquire(&broker.nats, "persist", "two").await.unwrap();
+    assert!(again.is_some());
+}
+
+#[tokio::test]
+async fn next_instance_takes_over_when_the_owner_dies() {
+    let broker = Broker::start().await;
+    let owner = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
+    let standby = client(&broker.server, "two").await;
+    let shutdown = CancellationToken::new();
+    // Dropped without release: as a killed process, nobody renews.
+    drop(owner);
+    let died = Instant::now();
+    let waiting = Lease::acquire(&standby, "evm.anvil", "two", &shutdown);
+    let lease = within("take-over", waiting).await.unwrap().unwrap();
+    assert!(died.elapsed() >= Duration::from_secs(LEASE_SECONDS - 2), "{:?}", died.elapsed());
+    assert!(lease.is_held());
+    shutdown.cancel();
+    let none = Lease::acquire(&standby, "evm.anvil", "three", &shutdown).await.unwrap();
+    assert!(none.is_none());
+}
+
+#[tokio::test]
+async fn owner_learns_that_somebody_else_has_it() {
+    let broker = Broker::start().await;
+    let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
+    let kv = broker.nats.kv(Bucket::Leases).await.unwrap();
+    kv.put("evm.anvil", r#"{"owner":"two","token":"x"}"#).await.unwrap();
+    within("loss", lease.lost().cancelled()).await;
+    assert!(!lease.is_held());
+}
+
+#[tokio::test]
+async fn owner_gives_up_before_the_server_lets_go() {
+    let mut broker = Broker::start().await;
+    let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
+    let taken = Instant::now();
+    broker.server.kill().unwrap();
+    within("loss", lease.lost().cancelled()).await;
+    assert!(taken.elapsed() < Duration::from_secs(LEASE_SECONDS) + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn lease_is_taken_anew_after_a_server_restart() {
+    let mut broker = Broker::start().await;
+    let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
+    // The bucket is in memory: the restart empties it.
+    broker.server.kill().unwrap();
+    broker.server.start_again().await.unwrap();
+    within("loss", lease.lost().cancelled()).await;
+    let shutdown = CancellationToken::new();
+    let again = Lease::acquire(&broker.nats, "evm.anvil", "one", &shutdown);
+    assert!(within("lease", again).await.unwrap().is_some());
+}

@@ -1,0 +1,14 @@
+//! Everything against a real nats-server.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod batch;
+mod broker;
+mod connecting;
+mod dead_letters;
+mod kv;
+mod lease;
+mod permissions;
+mod reader;
+mod reader_faults;
+mod topology;
+mod work_queue;

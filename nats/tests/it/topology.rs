@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+
+use crypto_intel_nats::{Change, StreamOverride, Topology, TopologyConfig, TopologyError};
+use crypto_intel_sandbox::{NatsOptions, NatsServer};
+
+use crate::broker::{Broker, client, message, small_topology};
+
+fn with_evm(limits: StreamOverride) -> Topology {
+    let streams = BTreeMap::from([("EVM".to_owned(), limits)]);
+    small_topology().with_config(&TopologyConfig { replicas: None, streams }).unwrap()
+}
+
+#[tokio::test]
+async fn apply_makes_everything_once() {
+    let server = NatsServer::start(NatsOptions::default()).await.unwrap();
+    let nats = client(&server, "test").await;
+    let topology = small_topology();
+    let missing = topology.diff(&nats).await.unwrap();
+    assert!(missing.iter().all(crypto_intel_nats::Difference::is_missing));
+    assert_eq!(missing.len(), 19);
+    let changes = topology.apply(&nats, false).await.unwrap();
+    assert!(changes.iter().all(|change| matches!(change, Change::Created { .. })), "{changes:?}");
+    assert_eq!(changes.len(), 19);
+    assert_eq!(topology.diff(&nats).await.unwrap(), []);
+    assert_eq!(topology.apply(&nats, false).await.unwrap(), []);
+    let status = topology.status(&nats).await.unwrap();
+    assert!(status.iter().all(|stream| stream.state.is_some()));
+}
+
+#[tokio::test]
+async fn embedded_definitions_are_the_files() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = Topology::load_dir(folder).unwrap();
+    let embedded = Topology::embedded().unwrap();
+    let mut names = (files.stream_names(), embedded.stream_names());
+    names.0.sort_unstable();
+    names.1.sort_unstable();
+    assert_eq!(names.0, names.1);
+}
+
+#[tokio::test]
+async fn growing_is_applied_and_shrinking_is_refused() {
+    let broker = Broker::start().await;
+    let nats = &broker.nats;
+    let larger = StreamOverride { max_bytes: Some(128 << 20), ..StreamOverride::default() };
+    let changes = with_evm(larger).apply(nats, false).await.unwrap();
+    let fields = vec!["max_bytes".to_owned()];
+    let object = "EVM".to_owned();
+    assert_eq!(changes, [Change::Updated { object: object.clone(), fields: fields.clone() }]);
+    let smaller = StreamOverride { max_bytes: Some(1 << 20), ..StreamOverride::default() };
+    let topology = with_evm(smaller);
+    let changes = topology.apply(nats, false).await.unwrap();
+    assert_eq!(changes, [Change::Refused { object: object.clone(), fields: fields.clone() }]);
+    assert_eq!(nats.stream_state("EVM").await.unwrap().max_bytes, Some(128 << 20));
+    let changes = topology.apply(nats, true).await.unwrap();
+    assert_eq!(changes, [Change::Updated { object, fields }]);
+    assert_eq!(nats.stream_state("EVM").await.unwrap().max_bytes, Some(1 << 20));
+}
+
+#[tokio::test]
+async fn other_storage_is_made_anew_only_when_allowed() {
+    let broker = Broker::start().await;
+    let nats = &broker.nats;
+    nats.jetstream().delete_stream("STATUS").await.unwrap();
+    let config = async_nats::jetstream::stream::Config {
+        name: "STATUS".to_owned(),
+        subjects: vec!["status.>".to_owned(), "check.>".to_owned(), "tick.status".to_owned()],
+        storage: async_nats::jetstream::stream::StorageType::Memory,
+        ..Default::default()
+    };
+    nats.jetstream().create_stream(config).await.unwrap();
+    nats.publish(message("check.dns", 0)).await.unwrap();
+    let changes = small_topology().apply(nats, false).await.unwrap();
+    assert!(
+        changes.iter().any(|change| matches!(change, Change::Refused { fields, .. } if fields.contains(&"storage".to_owned()))),
+        "{changes:?}"
+    );
+    assert_eq!(nats.stream_state("STATUS").await.unwrap().messages, 1);
+    let changes = small_topology().apply(nats, true).await.unwrap();
+    assert!(
+        changes.iter().any(|change| matches!(change, Change::Recreated { object, .. } if object == "STATUS")),
+        "{changes:?}"
+    );
+    assert_eq!(small_topology().diff(nats).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn foreign_streams_and_subjects_stay() {
+    let broker = Broker::start().await;
+    let nats = &broker.nats;
+    let config = async_nats::jetstream::stream::Config {
+        name: "THEIRS".to_owned(),
+        subjects: vec!["theirs.>".to_owned()],
+        ..Default::default()
+    };
+    nats.jetstream().create_stream(config).await.unwrap();
+    assert_eq!(small_topology().apply(nats, true).await.unwrap(), []);
+    assert!(nats.stream_state("THEIRS").await.is_ok());
+}
+
+#[tokio::test]
+async fn server_with_too_little_room_is_named_with_the_mend() {
+    let options = NatsOptions {
+        extra_conf: vec![
+            "jetstream { store_dir: \"unused\", max_file: 10MB }".to_owned(),
+        ],
+        ..NatsOptions::default()
+    };
+    let server = NatsServer::start(options).await.unwrap();
+    let nats = client(&server, "test").await;
+    let error = Topology::embedded().unwrap().apply(&nats, false).await.unwrap_err();
+    assert!(error.to_string().contains("max_bytes"), "{error}");
+}
+
+#[test]
+fn unknown_stream_in_the_configuration_is_an_error() {
+    let streams = BTreeMap::from([("EVN".to_owned(), StreamOverride::default())]);
+    let config = TopologyConfig { replicas: None, streams };
+    let error = Topology::embedded().unwrap().with_config(&config).unwrap_err();
+    assert!(matches!(&error, TopologyError::UnknownStream { name, .. } if name == "EVN"));
+    assert!(error.to_string().contains("HISTORY"), "{error}");
+}
