@@ -1,8 +1,18 @@
-use std::io::IsTerminal;
+use std::{
+    fs::File,
+    io::IsTerminal,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{self, writer::BoxMakeWriter},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// How log lines look.
 #[derive(
@@ -27,36 +37,44 @@ pub struct TelemetryConfig {
     pub log: String,
     /// `auto` (text on a terminal, JSON otherwise), `text` or `json`.
     pub format: LogFormat,
+    /// File to append to, instead of standard error.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log: "info".to_owned(), format: LogFormat::Auto }
+        Self { log: "info".to_owned(), format: LogFormat::Auto, file: None }
     }
 }
 
-/// Sends log lines of this process to standard error from now on.
+/// Sends log lines of this process to standard error, or to the configured file, from now on.
 ///
 /// # Errors
-/// When the filter does not parse, or a logger is already installed.
+/// When the filter does not parse, the file cannot be opened, or a logger is already installed.
 pub fn init_telemetry(config: &TelemetryConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log)
         .with_context(|| format!("read telemetry.log {:?} (such as \"info\")", config.log))?;
+    let writer = match &config.file {
+        Some(path) => BoxMakeWriter::new(Mutex::new(open(path)?)),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let colour = config.file.is_none() && std::io::stderr().is_terminal();
     let json = match config.format {
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Auto => !colour,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
     let registry = tracing_subscriber::registry().with(filter);
     let installed = if json {
-        registry
-            .with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr))
-            .try_init()
+        registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init()
     } else {
-        let colour = std::io::stderr().is_terminal();
-        registry
-            .with(fmt::layer().with_ansi(colour).with_target(false).with_writer(std::io::stderr))
-            .try_init()
+        let layer = fmt::layer().with_ansi(colour).with_target(false).with_writer(writer);
+        registry.with(layer).try_init()
     };
     installed.context("install the logger")
+}
+
+fn open(path: &PathBuf) -> anyhow::Result<Arc<File>> {
+    let file = File::options().create(true).append(true).open(path);
+    file.map(Arc::new).with_context(|| format!("open telemetry.file {}", path.display()))
 }
