@@ -2,7 +2,9 @@
 
 pub mod evm;
 mod http;
+mod local_server;
 mod nats_server;
+pub mod node;
 mod port;
 mod postgres;
 mod process;
@@ -11,5 +13,6 @@ pub mod tools;
 pub use evm::{Anvil, AnvilOptions, Traffic, TrafficOptions};
 pub use http::RpcClient;
 pub use nats_server::{NatsOptions, NatsServer};
+pub use node::{Chain, NodeBlock, NodeOptions, ScriptedNode};
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresOptions, TestDatabase};

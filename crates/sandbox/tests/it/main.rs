@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod anvil;
+mod builder;
 mod nats_server;
+mod node;
 mod postgres;

@@ -1,0 +1,51 @@
+//! How a scripted node misbehaves.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// In which form a rate limit is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimitForm {
+    /// Status 429 with `Retry-After` (over a websocket: as `JsonRpc`).
+    Http,
+    /// Status 200 with the JSON-RPC error -32005.
+    JsonRpc,
+}
+
+/// Refuses the next requests.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimit {
+    /// How many requests are refused.
+    pub requests: u64,
+    /// In which form.
+    pub form: RateLimitForm,
+    /// What the client is told to wait.
+    pub retry_after_seconds: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    pub(super) silent: bool,
+    pub(super) unresponsive: bool,
+    pub(super) unavailable: bool,
+    pub(super) empty_logs: bool,
+    pub(super) empty_receipts: bool,
+    pub(super) no_block_receipts: bool,
+    pub(super) frozen_at: Option<u64>,
+    pub(super) wrong_chain_id: Option<u64>,
+    pub(super) delay: Option<Duration>,
+    pub(super) rate_limit: Option<RateLimit>,
+    /// Fixed answers (JSON text) by method.
+    pub(super) answers: HashMap<String, String>,
+    /// Fixed answers of `eth_call` by lower-case address and data, both with 0x.
+    pub(super) call_answers: HashMap<(String, String), String>,
+}
+
+impl Faults {
+    /// Takes one request off the rate limit.
+    pub(super) fn refuse_one(&mut self) -> Option<RateLimit> {
+        let limit = self.rate_limit.as_mut()?;
+        limit.requests = limit.requests.checked_sub(1)?;
+        Some(*limit)
+    }
+}
