@@ -42,6 +42,9 @@ pub async fn connect(
         let last = match outcome {
             Ok(client) => {
                 check_server(config, &client)?;
+                // The event of this very connection must not look like a reconnect to the first readers.
+                let mut first = epoch.clone();
+                let _ = tokio::time::timeout(ONE_ATTEMPT, first.wait_for(|epoch| *epoch > 0)).await;
                 return Ok(Nats::new(
                     client,
                     name,

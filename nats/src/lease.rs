@@ -46,10 +46,20 @@ impl Lease {
         shutdown: &CancellationToken,
     ) -> Result<Option<Self>, KvError> {
         let mut told = false;
+        let mut kv = None;
         loop {
+            let attempt = async {
+                if kv.is_none() {
+                    kv = Some(nats.kv(Bucket::Leases).await?);
+                }
+                match &kv {
+                    Some(kv) => Self::take(kv, nats, key, owner).await,
+                    None => Ok(None),
+                }
+            };
             let attempt = tokio::select! {
                 () = shutdown.cancelled() => return Ok(None),
-                attempt = Self::try_acquire(nats, key, owner) => attempt,
+                attempt = attempt => attempt,
             };
             match attempt {
                 Ok(Some(lease)) => return Ok(Some(lease)),
@@ -79,6 +89,10 @@ impl Lease {
     /// Fails when the bucket cannot be read or written.
     pub async fn try_acquire(nats: &Nats, key: &str, owner: &str) -> Result<Option<Self>, KvError> {
         let kv = nats.kv(Bucket::Leases).await?;
+        Self::take(&kv, nats, key, owner).await
+    }
+
+    async fn take(kv: &Kv, nats: &Nats, key: &str, owner: &str) -> Result<Option<Self>, KvError> {
         // Cheaper than a refused write, which every instance that stands by would make all the time.
         if kv.get(key).await?.is_some() {
             return Ok(None);
@@ -103,7 +117,7 @@ impl Lease {
         };
         let keeper = Keeper {
             key: key.to_owned(),
-            kv,
+            kv: kv.clone(),
             value,
             token,
             revision: sender,

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 use crate::reader::{Gone, Item, PullSession, PullSettings};
 use crate::{Nats, NatsError, ReaderError, StreamMessage};
 
+const NO_SUCH_CONSUMER: u64 = 10_014;
+
 /// How a [`WorkQueue`] hands out its messages. The consumer is made or changed to this at opening.
 #[derive(Debug, Clone)]
 pub struct WorkQueueOptions {
@@ -51,6 +53,8 @@ pub struct Work {
     pub message: StreamMessage,
     /// How often it was delivered, this time included.
     pub delivered: u64,
+    /// How many messages waited behind it when it was handed out.
+    pub pending: u64,
     nats: Nats,
     reply: String,
 }
@@ -103,6 +107,7 @@ impl WorkQueue {
                 Item::Message { message, delivery, reply } => self.ready.push_back(Work {
                     message,
                     delivered: delivery.delivered,
+                    pending: delivery.pending,
                     nats: self.nats.clone(),
                     reply,
                 }),
@@ -153,8 +158,7 @@ impl WorkQueue {
             subject = format!("{subject}.{}", self.options.filter);
             config.insert("filter_subject".to_owned(), json!(self.options.filter));
         }
-        let body = json!({ "stream_name": self.stream, "config": Value::Object(config) });
-        self.nats.api::<Value>(&subject, &body).await?;
+        self.declare(&subject, config).await?;
         let settings = PullSettings {
             max_messages: self.options.prefetch.max(1),
             max_bytes: (8 << 20_usize).max(4 * self.nats.client().max_payload()),
@@ -162,6 +166,28 @@ impl WorkQueue {
         self.session =
             Some(PullSession::open(&self.nats, &self.stream, &self.durable, settings).await?);
         Ok(())
+    }
+
+    /// Makes the consumer, or changes what differs. What its definition has beyond our options stays.
+    async fn declare(&self, subject: &str, wanted: Map<String, Value>) -> Result<(), NatsError> {
+        let info = format!("CONSUMER.INFO.{}.{}", self.stream, self.durable);
+        let config = match self.nats.api::<Value>(&info, &Value::Null).await {
+            Ok(mut info) => {
+                let mut found = match info.get_mut("config").map(Value::take) {
+                    Some(Value::Object(found)) => found,
+                    _ => Map::new(),
+                };
+                if wanted.iter().all(|(field, value)| found.get(field) == Some(value)) {
+                    return Ok(());
+                }
+                found.extend(wanted);
+                found
+            }
+            Err(NatsError::Api { code: NO_SUCH_CONSUMER, .. }) => wanted,
+            Err(error) => return Err(error),
+        };
+        let body = json!({ "stream_name": self.stream, "config": Value::Object(config) });
+        self.nats.api::<Value>(subject, &body).await.map(|_| ())
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{Fence, KvError, Nats, NatsError, OutMessage, PublishError, StreamMes
 
 const OPERATION_HEADER: &str = "KV-Operation";
 
-/// A key-value bucket. Every write is acknowledged, that is on disk (in memory for `leases`).
+/// A key-value bucket. Every write is acknowledged, that is on disk.
 #[derive(Debug, Clone)]
 pub struct Kv {
     nats: Nats,

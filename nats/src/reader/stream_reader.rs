@@ -257,6 +257,10 @@ impl StreamReader {
         if let Some(notice) = plan.notice {
             self.apply_notice(notice);
         }
+        if plan.from.is_none() {
+            // What was gone before we came is not lost to us.
+            self.passed = self.passed.max(state.first_sequence - 1);
+        }
         self.created_at_us = state.created_at_us;
         self.consumer_sequence = 0;
         self.pending = info.num_pending;
@@ -276,7 +280,6 @@ impl StreamReader {
             // Told once: the next look begins behind it.
             Notice::LostRange { to, .. } => self.passed = self.passed.max(to),
         }
-        tracing::warn!(stream = %self.options.stream, reader = %self.options.name, ?notice, "stream is not what was read before");
         self.notices.push(notice);
     }
 

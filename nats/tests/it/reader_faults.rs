@@ -114,6 +114,20 @@ async fn purge_before_the_position_was_reached_is_a_lost_range() {
 }
 
 #[tokio::test]
+async fn what_was_gone_before_the_first_read_is_not_lost() {
+    let broker = Broker::start().await;
+    broker.nats.publish_batch(block("evm.anvil.log", 20, None)).await.unwrap();
+    let stream = broker.nats.jetstream().get_stream("EVM").await.unwrap();
+    stream.purge().sequence(11).await.unwrap();
+    for start in [Start::First, Start::After(Position::default()), Start::Time(1)] {
+        let mut reader = open(&broker, start).await;
+        assert_eq!(read(&mut reader, 5).await[0].sequence, 11);
+        // A notice would come with the next look.
+        assert_eq!(read(&mut reader, 5).await[4].sequence, 20);
+    }
+}
+
+#[tokio::test]
 async fn purge_under_a_running_reader_is_a_lost_range() {
     let broker = Broker::start().await;
     let mut options = ReaderOptions::new("EVM", "test", Start::First);

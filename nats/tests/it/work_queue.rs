@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use crypto_intel_nats::{WorkQueue, WorkQueueOptions};
 
-use crate::broker::{Broker, client, message, within};
+use crate::broker::{Broker, client, message, small_topology, within};
 
 fn options() -> WorkQueueOptions {
     WorkQueueOptions {
@@ -36,6 +36,15 @@ async fn work_comes_until_it_is_acknowledged() {
     let third = within("redelivery", queue.next()).await.unwrap();
     assert_eq!((third.delivered, third.message.sequence), (3, 3));
     third.ack().await.unwrap();
+}
+
+#[tokio::test]
+async fn opening_leaves_the_definition_as_it_is() {
+    let broker = Broker::start().await;
+    let options =
+        WorkQueueOptions { filter: "notify.out.>".to_owned(), ..WorkQueueOptions::default() };
+    WorkQueue::open(&broker.nats, "NOTIFY", "notify", options).await.unwrap();
+    assert_eq!(small_topology().diff(&broker.nats).await.unwrap(), []);
 }
 
 #[tokio::test]
