@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod chat;
 pub mod evm;
 mod http;
 mod local_server;
@@ -10,6 +11,7 @@ mod postgres;
 mod process;
 pub mod tools;
 
+pub use chat::{ChatLimits, ChatOptions, ChatServer};
 pub use evm::{Anvil, AnvilOptions, Traffic, TrafficOptions};
 pub use http::RpcClient;
 pub use nats_server::{NatsOptions, NatsServer};

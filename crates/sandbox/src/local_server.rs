@@ -32,7 +32,7 @@ pub(crate) struct Connection(CancellationToken);
 
 impl Connection {
     /// Cuts the connection; nothing that the handler returns reaches the client any more.
-    pub(crate) async fn cut(&self) {
+    pub(crate) async fn cut<Never>(&self) -> Never {
         self.0.cancel();
         // The server drops this future together with the connection.
         std::future::pending().await

@@ -3,6 +3,7 @@
 
 mod anvil;
 mod builder;
+mod chat;
 mod nats_server;
 mod node;
 mod postgres;

@@ -1,0 +1,199 @@
+//! Webhooks.
+
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::discord_form;
+use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
+use super::{Outcome, server_error};
+
+const SERVICE: ChatService = ChatService::Discord;
+
+/// A request to a webhook.
+pub(super) struct Request<'a> {
+    pub(super) method: &'a Method,
+    /// The path behind `webhooks/`: id, token, and for an edit `messages` and the message's id.
+    pub(super) path: &'a [&'a str],
+    pub(super) query: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+}
+
+/// Answers `POST /webhooks/{id}/{token}` and `PATCH …/messages/{message}`.
+pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
+    let user_agent = request.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    if !user_agent.is_some_and(|agent| agent.starts_with("DiscordBot (")) {
+        state.violation(SERVICE, "user_agent", format!("User-Agent is {user_agent:?}"));
+        return Outcome::Answer(error(403, 40_333, "internal network error"));
+    }
+    let Some(webhook) = request.path.first().filter(|_| request.path.len() >= 2) else {
+        return Outcome::Answer(error(404, 0, "404: Not Found"));
+    };
+    let key = (SERVICE, (*webhook).to_owned());
+    if let Some(dead) = state.dead.get_mut(&key) {
+        let (told, status, description) = (dead.told, dead.status, dead.description.clone());
+        dead.told = true;
+        if told {
+            state.violation(
+                SERVICE,
+                "dead_destination",
+                format!("a request to {webhook} after its end"),
+            );
+        }
+        let code = if status == 404 { 10_015 } else { 50_027 };
+        return Outcome::Answer(error(status, code, &description));
+    }
+    let body: Value = match serde_json::from_slice(request.body) {
+        Ok(body) => body,
+        Err(_) => {
+            state.violation(SERVICE, "form", "the body is no JSON");
+            return Outcome::Answer(error(400, 50_109, "The request body contains invalid JSON."));
+        }
+    };
+    if let Err(errors) = discord_form::check(&body) {
+        state.violation(SERVICE, "form", errors.to_string());
+        let body = json!({"message": "Invalid Form Body", "code": 50_035, "errors": errors});
+        return Outcome::Answer((StatusCode::BAD_REQUEST, axum::Json(body)).into_response());
+    }
+    match (request.method, request.path) {
+        (&Method::POST, [_, _]) => send(state, webhook, request, &body),
+        (&Method::PATCH, [_, _, "messages", message]) => edit(state, webhook, message, &body),
+        _ => {
+            state.violation(SERVICE, "method", format!("{} is not there", request.method));
+            Outcome::Answer(error(405, 0, "405: Method Not Allowed"))
+        }
+    }
+}
+
+fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Value) -> Outcome {
+    let text = discord_form::text(body);
+    if text.trim().is_empty() {
+        state.violation(SERVICE, "length", "the message is empty");
+        return Outcome::Answer(error(400, 50_006, "Cannot send an empty message"));
+    }
+    if body.get("allowed_mentions").is_none() {
+        state.violation(SERVICE, "allowed_mentions", "allowed_mentions is missing");
+    }
+    let waits = request.query.split('&').any(|pair| pair == "wait=true");
+    if !waits {
+        state.violation(SERVICE, "wait", "without wait=true an unsaved message is no error");
+    }
+    if let Some(refusal) = pace(state, webhook) {
+        return Outcome::Answer(refusal);
+    }
+    let fault = state.take_fault(SERVICE);
+    match fault {
+        Some(ChatFault::TooManyRequests { retry_after }) => {
+            return Outcome::Answer(too_many(state, webhook, retry_after.into()));
+        }
+        Some(ChatFault::ResetBeforeAccept) => return Outcome::Cut,
+        Some(ChatFault::ServerError) => return Outcome::Answer(server_error()),
+        Some(ChatFault::ResetAfterAccept | ChatFault::ServerErrorAfterAccept) | None => {}
+    }
+    let accepted = Accepted {
+        service: SERVICE,
+        destination: webhook.to_owned(),
+        text,
+        source: body.to_string(),
+        reply_to: None,
+    };
+    let message = state.accept(accepted);
+    match fault {
+        Some(ChatFault::ResetAfterAccept) => Outcome::Cut,
+        Some(_) => Outcome::Answer(server_error()),
+        None if waits => Outcome::Answer(with_limits(state, webhook, message_json(&message))),
+        None => Outcome::Answer(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+fn edit(state: &mut ChatState, webhook: &str, message_id: &str, body: &Value) -> Outcome {
+    if let Some(refusal) = pace(state, webhook) {
+        return Outcome::Answer(refusal);
+    }
+    let Some(message) = state.message(SERVICE, webhook, message_id) else {
+        return Outcome::Answer(error(404, 10_008, "Unknown Message"));
+    };
+    message.text = discord_form::text(body);
+    message.source = body.to_string();
+    message.edits += 1;
+    let answer = message_json(message);
+    Outcome::Answer(with_limits(state, webhook, answer))
+}
+
+/// Counts one more message, or refuses it.
+fn pace(state: &mut ChatState, webhook: &str) -> Option<Response> {
+    let now = Instant::now();
+    let key = webhook_key(webhook);
+    if let Some(rest) = state.still_closed(SERVICE, &key) {
+        return Some(too_many(state, webhook, rest));
+    }
+    let windows = state.limits.discord_webhook();
+    if let Some(wait) = state.pace.wait_for(&key, &windows, now) {
+        state.violation(SERVICE, "rate", format!("{key}: {:.1} s too fast", wait.as_secs_f64()));
+        return Some(too_many(state, webhook, wait.as_secs_f64()));
+    }
+    state.pace.use_now(&key, &windows, now);
+    None
+}
+
+fn webhook_key(webhook: &str) -> String {
+    format!("discord {webhook}")
+}
+
+fn too_many(state: &mut ChatState, webhook: &str, seconds: f64) -> Response {
+    let key = webhook_key(webhook);
+    if state.pace.closed_for(&key, Instant::now()).is_none() {
+        state.pace.close(&key, Instant::now() + Duration::from_secs_f64(seconds));
+    }
+    let body =
+        json!({"message": "You are being rate limited.", "retry_after": seconds, "global": false});
+    let mut response = (StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response();
+    // The header is the body's value rounded up.
+    set_header(&mut response, "retry-after", &seconds.ceil().to_string());
+    set_header(&mut response, "x-ratelimit-scope", "user");
+    response
+}
+
+fn with_limits(state: &ChatState, webhook: &str, body: Value) -> Response {
+    let mut response = axum::Json(body).into_response();
+    // Only the short window is told; the one per minute is hidden, as in reality.
+    if let Some(window) = state.limits.discord_webhook().first() {
+        let remaining = state.pace.remaining(&webhook_key(webhook), *window, Instant::now());
+        set_header(&mut response, "x-ratelimit-limit", &window.count.to_string());
+        set_header(&mut response, "x-ratelimit-remaining", &remaining.to_string());
+        set_header(&mut response, "x-ratelimit-reset-after", &window.length.as_secs().to_string());
+        set_header(&mut response, "x-ratelimit-bucket", "stand-in");
+    }
+    response
+}
+
+fn set_header(response: &mut Response, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}
+
+fn message_json(message: &ChatMessage) -> Value {
+    let body: Value = serde_json::from_str(&message.source).unwrap_or_default();
+    json!({
+        "id": message.message_id,
+        "type": 0,
+        "content": body["content"].as_str().unwrap_or_default(),
+        "channel_id": "1200000000000000000",
+        "webhook_id": message.destination,
+        "embeds": body.get("embeds").cloned().unwrap_or_else(|| json!([])),
+        "attachments": [],
+        "pinned": false,
+        "tts": false,
+        "flags": 0,
+    })
+}
+
+fn error(status: u16, code: u32, message: &str) -> Response {
+    let body = json!({"message": message, "code": code});
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, axum::Json(body)).into_response()
+}

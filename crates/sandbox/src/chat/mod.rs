@@ -1,0 +1,207 @@
+//! A stand-in for Telegram's Bot API and Discord's webhooks that refuses what they refuse, over real HTTP.
+//!
+//! Telegram is at `/bot<token>/<method>`, Discord at `/webhooks/<id>/<token>` (also under `/api` and `/api/v10`).
+
+mod discord;
+mod discord_form;
+mod limits;
+mod state;
+mod telegram;
+mod telegram_html;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+
+pub use self::limits::ChatLimits;
+pub use self::state::{ChatFault, ChatMessage, ChatService, ChatViolation};
+use self::state::{ChatState, DeadDestination};
+use crate::local_server::{Connection, LocalServer};
+
+/// How to start a [`ChatServer`].
+#[derive(Debug, Clone, Default)]
+pub struct ChatOptions {
+    /// How fast it takes messages.
+    pub limits: ChatLimits,
+    /// The only bot token that is known; any when none.
+    pub telegram_token: Option<String>,
+}
+
+/// A chat stand-in on 127.0.0.1; gone when dropped.
+#[derive(Debug)]
+pub struct ChatServer {
+    server: LocalServer,
+    state: Arc<Mutex<ChatState>>,
+}
+
+/// What becomes of a request.
+enum Outcome {
+    Answer(Response),
+    /// The connection is cut without an answer.
+    Cut,
+}
+
+impl ChatServer {
+    /// Starts the stand-in.
+    ///
+    /// # Errors
+    /// Fails when no port can be had.
+    pub async fn start(options: ChatOptions) -> anyhow::Result<Self> {
+        let state = ChatState {
+            limits: options.limits,
+            telegram_token: options.telegram_token,
+            ..ChatState::default()
+        };
+        let state = Arc::new(Mutex::new(state));
+        let router = Router::new().fallback(any(handle)).with_state(Arc::clone(&state));
+        Ok(Self { server: LocalServer::start(router).await?, state })
+    }
+
+    /// `http://127.0.0.1:PORT`: what stands for `https://api.telegram.org` and `https://discord.com`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.server.port())
+    }
+
+    /// The URL of a webhook; any id and token will do.
+    #[must_use]
+    pub fn discord_webhook_url(&self, id: &str, token: &str) -> String {
+        format!("{}/api/webhooks/{id}/{token}", self.url())
+    }
+
+    /// All accepted messages in order, in their newest form.
+    #[must_use]
+    pub fn messages(&self) -> Vec<ChatMessage> {
+        self.state().messages.clone()
+    }
+
+    /// How many messages were accepted.
+    #[must_use]
+    pub fn message_count(&self) -> usize {
+        self.state().messages.len()
+    }
+
+    /// All that the client should not have done.
+    #[must_use]
+    pub fn violations(&self) -> Vec<ChatViolation> {
+        self.state().violations.clone()
+    }
+
+    /// Requests of any kind so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.state().requests
+    }
+
+    /// The next `count` messages that would have been accepted meet this fault; of one service, or of any.
+    pub fn inject(&self, service: Option<ChatService>, fault: ChatFault, count: usize) {
+        let mut state = self.state();
+        state.faults.extend(std::iter::repeat_n((service, fault), count));
+    }
+
+    /// The next `count` messages are refused with 429.
+    pub fn reply_429(&self, count: usize, retry_after: u32) {
+        self.inject(None, ChatFault::TooManyRequests { retry_after }, count);
+    }
+
+    /// The next `count` messages are accepted, and their connections cut without an answer.
+    pub fn reset_after_accept(&self, count: usize) {
+        self.inject(None, ChatFault::ResetAfterAccept, count);
+    }
+
+    /// The next `count` messages are not accepted and answered 502.
+    pub fn fail_5xx(&self, count: usize) {
+        self.inject(None, ChatFault::ServerError, count);
+    }
+
+    /// Requests are read and never answered; what they carry is not accepted.
+    pub fn black_hole(&self, on: bool) {
+        self.state().black_hole = on;
+    }
+
+    /// Cuts all connections.
+    pub fn cut_connections(&self) {
+        self.server.cut_connections();
+    }
+
+    /// From now on a destination answers only this: Telegram 403 `Forbidden: bot was blocked by the user`, say, or
+    /// Discord 404 `Unknown Webhook`. A second request is a violation.
+    pub fn close_destination(
+        &self,
+        service: ChatService,
+        id: &str,
+        status: u16,
+        description: &str,
+    ) {
+        let dead = DeadDestination { status, description: description.to_owned(), told: false };
+        self.state().dead.insert((service, id.to_owned()), dead);
+    }
+
+    fn state(&self) -> MutexGuard<'_, ChatState> {
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<ChatState>) -> MutexGuard<'_, ChatState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn handle(
+    State(state): State<Arc<Mutex<ChatState>>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if lock(&state).black_hole {
+        connection.closed().await;
+    }
+    let outcome = {
+        let mut state = lock(&state);
+        state.requests += 1;
+        route(&mut state, &method, &uri, &headers, &body)
+    };
+    match outcome {
+        Outcome::Answer(response) => response,
+        Outcome::Cut => connection.cut().await,
+    }
+}
+
+fn route(
+    state: &mut ChatState,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Outcome {
+    let segments: Vec<&str> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
+    if let [bot, telegram_method] = segments[..]
+        && let Some(token) = bot.strip_prefix("bot")
+    {
+        return telegram::handle(state, token, telegram_method, body);
+    }
+    let webhooks = segments.iter().position(|part| *part == "webhooks");
+    if let Some(place) = webhooks.filter(|place| *place <= 2) {
+        let request = discord::Request {
+            method,
+            path: &segments[place + 1..],
+            query: uri.query().unwrap_or_default(),
+            headers,
+            body,
+        };
+        return discord::handle(state, &request);
+    }
+    Outcome::Answer(StatusCode::NOT_FOUND.into_response())
+}
+
+fn server_error() -> Response {
+    let page =
+        "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>";
+    (StatusCode::BAD_GATEWAY, [(header::CONTENT_TYPE, "text/html")], page).into_response()
+}

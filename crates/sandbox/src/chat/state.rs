@@ -1,0 +1,166 @@
+//! What a chat server remembers.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Instant, SystemTime};
+
+use super::limits::{ChatLimits, Pace};
+
+/// The service that a message was sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChatService {
+    /// Telegram's Bot API.
+    Telegram,
+    /// A Discord webhook.
+    Discord,
+}
+
+/// A message as people would see it.
+#[derive(Debug, Clone)]
+pub struct ChatMessage {
+    /// Counts accepted messages, from 1, over all destinations.
+    pub order: u64,
+    /// Where it was sent to.
+    pub service: ChatService,
+    /// Telegram's chat id, or the id of Discord's webhook.
+    pub destination: String,
+    /// Without markup; for Discord the content, then all texts of the embeds, a line each.
+    pub text: String,
+    /// As it was sent: Telegram's text with markup, Discord's whole body.
+    pub source: String,
+    /// The id that the sender was told.
+    pub message_id: String,
+    /// When it was accepted (not changed by edits).
+    pub accepted_at: SystemTime,
+    /// How often it was edited.
+    pub edits: u32,
+    /// The message that it answers (Telegram).
+    pub reply_to: Option<String>,
+}
+
+/// Something that a well-behaved client does not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatViolation {
+    /// Where it happened.
+    pub service: ChatService,
+    /// Which rule: `rate`, `early_retry`, `html`, `length`, `form`, `wait`, `user_agent`, `allowed_mentions`, `chat_id`,
+    /// `dead_destination`, `bad_token`, `method`.
+    pub rule: &'static str,
+    /// In words.
+    pub detail: String,
+}
+
+/// What happens to a message that would have been accepted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ChatFault {
+    /// Refused with 429 and this many seconds; coming back earlier is a violation.
+    TooManyRequests {
+        /// Seconds to wait.
+        retry_after: u32,
+    },
+    /// Accepted, but the connection is cut without an answer.
+    ResetAfterAccept,
+    /// Not accepted, and the connection is cut without an answer.
+    ResetBeforeAccept,
+    /// Not accepted, answered 502 with an HTML page.
+    ServerError,
+    /// Accepted, but answered 502 with an HTML page.
+    ServerErrorAfterAccept,
+}
+
+/// A destination that answers nothing but this any more.
+#[derive(Debug, Clone)]
+pub(super) struct DeadDestination {
+    pub(super) status: u16,
+    pub(super) description: String,
+    /// Whether the client was told.
+    pub(super) told: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ChatState {
+    pub(super) limits: ChatLimits,
+    pub(super) pace: Pace,
+    pub(super) messages: Vec<ChatMessage>,
+    pub(super) violations: Vec<ChatViolation>,
+    pub(super) faults: VecDeque<(Option<ChatService>, ChatFault)>,
+    pub(super) black_hole: bool,
+    pub(super) telegram_token: Option<String>,
+    pub(super) refused_tokens: HashSet<String>,
+    pub(super) dead: HashMap<(ChatService, String), DeadDestination>,
+    pub(super) requests: u64,
+}
+
+/// A message that passed all checks.
+pub(super) struct Accepted {
+    pub(super) service: ChatService,
+    pub(super) destination: String,
+    pub(super) text: String,
+    pub(super) source: String,
+    pub(super) reply_to: Option<String>,
+}
+
+impl ChatState {
+    pub(super) fn violation(
+        &mut self,
+        service: ChatService,
+        rule: &'static str,
+        detail: impl Into<String>,
+    ) {
+        let detail = detail.into();
+        tracing::debug!(?service, rule, detail, "chat client broke a rule");
+        self.violations.push(ChatViolation { service, rule, detail });
+    }
+
+    /// The next fault for this service.
+    pub(super) fn take_fault(&mut self, service: ChatService) -> Option<ChatFault> {
+        let place =
+            self.faults.iter().position(|(only, _)| only.is_none_or(|only| only == service))?;
+        self.faults.remove(place).map(|(_, fault)| fault)
+    }
+
+    pub(super) fn accept(&mut self, accepted: Accepted) -> ChatMessage {
+        let order = self.messages.len() as u64 + 1;
+        let message_id = match accepted.service {
+            ChatService::Telegram => order.to_string(),
+            // Discord's ids are large numbers in a string.
+            ChatService::Discord => (1_300_000_000_000_000_000 + order).to_string(),
+        };
+        let message = ChatMessage {
+            order,
+            service: accepted.service,
+            destination: accepted.destination,
+            text: accepted.text,
+            source: accepted.source,
+            message_id,
+            accepted_at: SystemTime::now(),
+            edits: 0,
+            reply_to: accepted.reply_to,
+        };
+        self.messages.push(message.clone());
+        message
+    }
+
+    pub(super) fn message(
+        &mut self,
+        service: ChatService,
+        destination: &str,
+        message_id: &str,
+    ) -> Option<&mut ChatMessage> {
+        self.messages.iter_mut().find(|message| {
+            message.service == service
+                && message.destination == destination
+                && message.message_id == message_id
+        })
+    }
+
+    /// Whether the destination is closed by an earlier 429, and for how many seconds; coming too early is a violation.
+    pub(super) fn still_closed(&mut self, service: ChatService, key: &str) -> Option<f64> {
+        let rest = self.pace.closed_for(key, Instant::now())?;
+        self.violation(
+            service,
+            "early_retry",
+            format!("{key}: {:.1} s too early", rest.as_secs_f64()),
+        );
+        Some(rest.as_secs_f64())
+    }
+}

@@ -1,0 +1,245 @@
+//! The Bot API.
+
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
+use super::{Outcome, server_error, telegram_html};
+
+const MAXIMUM_UNITS: usize = 4_096;
+const SERVICE: ChatService = ChatService::Telegram;
+
+/// Answers `/bot<token>/<method>`.
+pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u8]) -> Outcome {
+    if state.telegram_token.as_deref().is_some_and(|expected| expected != token) {
+        if !state.refused_tokens.insert(token.to_owned()) {
+            state.violation(SERVICE, "bad_token", "a request after 401");
+        }
+        return Outcome::Answer(error(401, "Unauthorized"));
+    }
+    let parameters: Value = match body.iter().all(u8::is_ascii_whitespace) {
+        true => json!({}),
+        false => match serde_json::from_slice(body) {
+            Ok(parameters) => parameters,
+            Err(_) => {
+                state.violation(SERVICE, "form", "the body is no JSON");
+                return Outcome::Answer(error(400, "Bad Request: can't parse request JSON object"));
+            }
+        },
+    };
+    match method.to_ascii_lowercase().as_str() {
+        "getme" => Outcome::Answer(ok(&bot())),
+        "sendmessage" => with_chat(state, &parameters, send),
+        "editmessagetext" => with_chat(state, &parameters, edit),
+        _ => {
+            state.violation(SERVICE, "method", format!("method {method} is not there"));
+            Outcome::Answer(error(404, "Not Found"))
+        }
+    }
+}
+
+fn with_chat(
+    state: &mut ChatState,
+    parameters: &Value,
+    then: fn(&mut ChatState, i64, &Value) -> Outcome,
+) -> Outcome {
+    let chat_id = match &parameters["chat_id"] {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let Some(chat_id) = chat_id else {
+        // The real server takes names of public channels; a rate limiter cannot match them with the id.
+        let given = &parameters["chat_id"];
+        state.violation(SERVICE, "chat_id", format!("chat_id is {given}, not a number"));
+        return Outcome::Answer(error(400, "Bad Request: chat not found"));
+    };
+    let key = (SERVICE, chat_id.to_string());
+    if let Some(dead) = state.dead.get_mut(&key) {
+        let (told, answer) = (dead.told, error(dead.status, &dead.description));
+        dead.told = true;
+        if told {
+            state.violation(
+                SERVICE,
+                "dead_destination",
+                format!("a request to {chat_id} after its end"),
+            );
+        }
+        return Outcome::Answer(answer);
+    }
+    then(state, chat_id, parameters)
+}
+
+fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
+    let text = match readable_text(state, parameters) {
+        Ok(text) => text,
+        Err(refusal) => return Outcome::Answer(*refusal),
+    };
+    let reply = &parameters["reply_parameters"];
+    let reply_to = reply["message_id"].as_i64().map(|id| id.to_string());
+    if let Some(id) = &reply_to
+        && reply["allow_sending_without_reply"] != true
+        && state.message(SERVICE, &chat_id.to_string(), id).is_none()
+    {
+        return Outcome::Answer(error(400, "Bad Request: message to be replied not found"));
+    }
+    if let Some(refusal) = pace(state, chat_id) {
+        return Outcome::Answer(refusal);
+    }
+    let fault = state.take_fault(SERVICE);
+    match fault {
+        Some(ChatFault::TooManyRequests { retry_after }) => {
+            return Outcome::Answer(too_many(state, chat_id, retry_after.into()));
+        }
+        Some(ChatFault::ResetBeforeAccept) => return Outcome::Cut,
+        Some(ChatFault::ServerError) => return Outcome::Answer(server_error()),
+        Some(ChatFault::ResetAfterAccept | ChatFault::ServerErrorAfterAccept) | None => {}
+    }
+    let accepted = Accepted {
+        service: SERVICE,
+        destination: chat_id.to_string(),
+        text,
+        source: parameters["text"].as_str().unwrap_or_default().to_owned(),
+        reply_to,
+    };
+    let message = state.accept(accepted);
+    match fault {
+        Some(ChatFault::ResetAfterAccept) => Outcome::Cut,
+        Some(_) => Outcome::Answer(server_error()),
+        None => Outcome::Answer(ok(&message_json(chat_id, &message))),
+    }
+}
+
+fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
+    let text = match readable_text(state, parameters) {
+        Ok(text) => text,
+        Err(refusal) => return Outcome::Answer(*refusal),
+    };
+    if let Some(refusal) = pace(state, chat_id) {
+        return Outcome::Answer(refusal);
+    }
+    let message_id = parameters["message_id"].as_i64().unwrap_or_default().to_string();
+    let source = parameters["text"].as_str().unwrap_or_default().to_owned();
+    let Some(message) = state.message(SERVICE, &chat_id.to_string(), &message_id) else {
+        return Outcome::Answer(error(400, "Bad Request: message to edit not found"));
+    };
+    if message.source == source {
+        return Outcome::Answer(error(
+            400,
+            "Bad Request: message is not modified: specified new message content and reply markup are \
+             exactly the same as a current content and reply markup of the message",
+        ));
+    }
+    message.text = text;
+    message.source = source;
+    message.edits += 1;
+    let answer = message_json(chat_id, message);
+    Outcome::Answer(ok(&answer))
+}
+
+/// The text as people see it, or the refusal.
+fn readable_text(state: &mut ChatState, parameters: &Value) -> Result<String, Box<Response>> {
+    let source = parameters["text"].as_str().unwrap_or_default();
+    let text = match parameters["parse_mode"].as_str() {
+        None | Some("") => source.to_owned(),
+        Some(mode) if mode.eq_ignore_ascii_case("html") => {
+            telegram_html::parse(source).map_err(|words| {
+                state.violation(SERVICE, "html", format!("{words}: {source}"));
+                Box::new(error(400, &format!("Bad Request: can't parse entities: {words}")))
+            })?
+        }
+        Some(other) => {
+            state.violation(SERVICE, "form", format!("parse_mode {other} is not offered here"));
+            return Err(Box::new(error(400, "Bad Request: unsupported parse_mode")));
+        }
+    };
+    if text.trim().is_empty() {
+        state.violation(SERVICE, "length", "the text is empty");
+        return Err(Box::new(error(400, "Bad Request: message text is empty")));
+    }
+    let units = text.encode_utf16().count();
+    if units > MAXIMUM_UNITS {
+        state.violation(SERVICE, "length", format!("{units} UTF-16 units"));
+        return Err(Box::new(error(400, "Bad Request: message is too long")));
+    }
+    Ok(text)
+}
+
+/// Counts one more message, or refuses it.
+fn pace(state: &mut ChatState, chat_id: i64) -> Option<Response> {
+    let now = Instant::now();
+    let chat = chat_key(chat_id);
+    if let Some(rest) = state.still_closed(SERVICE, &chat) {
+        return Some(too_many(state, chat_id, rest));
+    }
+    let total = "telegram".to_owned();
+    let rules =
+        [(&chat, state.limits.telegram_chat(chat_id)), (&total, state.limits.telegram_total())];
+    let wait =
+        rules.iter().filter_map(|(key, windows)| state.pace.wait_for(key, windows, now)).max();
+    if let Some(wait) = wait {
+        state.violation(
+            SERVICE,
+            "rate",
+            format!("chat {chat_id}: {:.1} s too fast", wait.as_secs_f64()),
+        );
+        return Some(too_many(state, chat_id, wait.as_secs_f64()));
+    }
+    for (key, windows) in &rules {
+        state.pace.use_now(key, windows, now);
+    }
+    None
+}
+
+fn chat_key(chat_id: i64) -> String {
+    format!("telegram {chat_id}")
+}
+
+fn too_many(state: &mut ChatState, chat_id: i64, seconds: f64) -> Response {
+    let retry_after = seconds.ceil().max(1.0);
+    let until = Instant::now() + Duration::from_secs_f64(retry_after);
+    if state.pace.closed_for(&chat_key(chat_id), Instant::now()).is_none() {
+        state.pace.close(&chat_key(chat_id), until);
+    }
+    let body = json!({
+        "ok": false,
+        "error_code": 429,
+        "description": format!("Too Many Requests: retry after {retry_after}"),
+        "parameters": {"retry_after": retry_after as u64},
+    });
+    (StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response()
+}
+
+fn bot() -> Value {
+    json!({"id": 7_000_000_001_u64, "is_bot": true, "first_name": "Stand-in", "username": "stand_in_bot",
+           "can_join_groups": true, "can_read_all_group_messages": false, "supports_inline_queries": false})
+}
+
+fn message_json(chat_id: i64, message: &ChatMessage) -> Value {
+    let kind = if chat_id < 0 { "supergroup" } else { "private" };
+    let date = message.accepted_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut json = json!({
+        "message_id": message.order,
+        "from": bot(),
+        "chat": {"id": chat_id, "type": kind},
+        "date": date,
+        "text": message.text,
+    });
+    if message.edits > 0 {
+        json["edit_date"] = json!(date);
+    }
+    json
+}
+
+fn ok(result: &Value) -> Response {
+    axum::Json(json!({"ok": true, "result": result})).into_response()
+}
+
+fn error(code: u16, description: &str) -> Response {
+    let body = json!({"ok": false, "error_code": code, "description": description});
+    let status = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, axum::Json(body)).into_response()
+}
