@@ -1,0 +1,190 @@
+//! Discord's webhooks, with `wait=true`, without which a lost message is no error.
+
+use std::time::Duration;
+
+use reqwest::{
+    Client,
+    header::{CONTENT_TYPE, USER_AGENT},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    ASK_AGAIN, Body, Outcome, Saying,
+    http::{Answer, UNSAID_WAIT, describe, exchange, wait_seconds},
+    layout,
+};
+use crate::{config::DiscordConfig, render::discord as render};
+
+/// Lines of one digest that fit 2,000 units with titles of [`DIGEST_TITLE_UNITS`], all escaped.
+pub(crate) const DIGEST_ALERTS: usize = 12;
+pub(crate) const DIGEST_TITLE_UNITS: usize = 40;
+/// Discord turns clients away that do not say who they are, in this form.
+const AGENT: &str =
+    concat!("DiscordBot (https://example.org/crypto-intel, ", env!("CARGO_PKG_VERSION"), ")");
+const SUPPRESS_EMBEDS: u32 = 1 << 2;
+const SUPPRESS_NOTIFICATIONS: u32 = 1 << 12;
+
+/// One webhook.
+#[derive(Debug)]
+pub(crate) struct Discord {
+    config: DiscordConfig,
+    client: Client,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    retry_after: Option<f64>,
+    #[serde(default)]
+    errors: Value,
+}
+
+impl Discord {
+    pub(crate) fn new(config: DiscordConfig, client: Client) -> Self {
+        Self { config, client }
+    }
+
+    pub(crate) fn body(&self, saying: &Saying<'_>) -> Body {
+        let layout = layout(saying, DIGEST_TITLE_UNITS);
+        let silent = if layout.silent { SUPPRESS_NOTIFICATIONS } else { 0 };
+        let body = json!({
+            "content": render::markdown(&layout, !saying.plain),
+            "allowed_mentions": { "parse": [] },
+            "flags": SUPPRESS_EMBEDS | silent,
+        });
+        Body(body.to_string().into_bytes())
+    }
+
+    pub(crate) async fn send(&self, body: Body) -> Outcome {
+        let mut request = self
+            .client
+            .post(self.config.webhook_url.expose())
+            .query(&[("wait", "true")])
+            .timeout(self.config.policy.timeout())
+            .header(USER_AGENT, AGENT)
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.0);
+        if let Some(thread) = self.config.thread_id {
+            request = request.query(&[("thread_id", thread)]);
+        }
+        match exchange(request).await {
+            Ok(answer) => outcome(&answer),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// The webhook's name, or what is wrong.
+    pub(crate) async fn check(&self) -> Result<String, String> {
+        let request = self
+            .client
+            .get(self.config.webhook_url.expose())
+            .timeout(self.config.policy.timeout())
+            .header(USER_AGENT, AGENT);
+        let response = request.send().await.map_err(describe)?;
+        let status = response.status();
+        let answer: Value = response
+            .json()
+            .await
+            .map_err(|_| format!("answer {status} is not of a Discord webhook"))?;
+        if !status.is_success() {
+            return Err(match status.as_u16() {
+                401 | 404 => "the webhook does not exist: make one and set webhook_url".to_owned(),
+                _ => format!("{status}: {}", answer["message"].as_str().unwrap_or("no reason")),
+            });
+        }
+        let name = answer["name"].as_str().unwrap_or("unnamed");
+        let channel = answer["channel_id"].as_str().unwrap_or("unknown");
+        Ok(format!("webhook {name:?} of channel {channel}"))
+    }
+}
+
+fn outcome(answer: &Answer) -> Outcome {
+    if answer.status.is_success() {
+        let message_id = answer
+            .json::<Value>()
+            .and_then(|message| message.get("id")?.as_str().map(ToOwned::to_owned));
+        return match message_id {
+            Some(message_id) => Outcome::Sent { message_id },
+            None => Outcome::Uncertain { why: "answer without a message id".to_owned() },
+        };
+    }
+    match answer.json::<Refusal>() {
+        Some(refusal) => refused(answer, refusal),
+        None => answer.foreign(),
+    }
+}
+
+fn refused(answer: &Answer, refusal: Refusal) -> Outcome {
+    let status = answer.status.as_u16();
+    let mut why = format!("{status} {} ({})", refusal.message, refusal.code);
+    if !refusal.errors.is_null() {
+        why.push_str(&format!(": {}", refusal.errors));
+    }
+    let after = refusal.retry_after.map(wait_seconds).or(answer.retry_after);
+    match (status, refusal.code) {
+        (429, _) | (_, 130_000 | 40_062 | 20_028 | 20_029 | 20_016) => Outcome::Wait {
+            after: after.unwrap_or(UNSAID_WAIT) + Duration::from_millis(250),
+            why,
+        },
+        (_, 200_000 | 200_001) => Outcome::PlainText { why },
+        (401 | 403 | 404, _) | (_, 10_003 | 10_015 | 50_001 | 50_013 | 50_027 | 50_083) => {
+            Outcome::DeadDestination { why, again_after: ASK_AGAIN, whole_bot: false }
+        }
+        // Its own error, told in its own words: it did not take the message.
+        (500.., _) => Outcome::NotSent { why },
+        _ => Outcome::Refused { why },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    fn meant(status: u16, body: &str) -> Outcome {
+        outcome(&Answer {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            retry_after: Some(Duration::from_secs(65)),
+            body: body.as_bytes().to_vec(),
+        })
+    }
+
+    #[test]
+    fn waits_as_exactly_as_the_body_says() {
+        let Outcome::Wait { after, .. } =
+            meant(429, r#"{"message":"You are being rate limited.","retry_after":64.57,"global":false}"#)
+        else {
+            panic!("must wait")
+        };
+        assert!((after.as_secs_f64() - 64.82).abs() < 0.001, "{after:?}");
+        let Outcome::Wait { after, .. } = meant(429, "error code: 1015") else {
+            panic!("must wait")
+        };
+        assert_eq!(after, Duration::from_secs(65), "a proxy says it in the header only");
+    }
+
+    #[test]
+    fn every_known_refusal_has_its_meaning() {
+        for (status, code, label) in [
+            (404, 10_015, "dead_destination"),
+            (401, 50_027, "dead_destination"),
+            (403, 50_013, "dead_destination"),
+            (400, 50_035, "refused"),
+            (400, 50_006, "refused"),
+            (400, 200_000, "plain_text"),
+            (503, 130_000, "wait"),
+            (500, 0, "not_sent"),
+        ] {
+            let body = json!({ "message": "no", "code": code }).to_string();
+            assert_eq!(meant(status, &body).label(), label, "{status} {code}");
+        }
+        assert_eq!(meant(502, "<html>").label(), "uncertain");
+        assert_eq!(meant(200, r#"{"id":"9"}"#), Outcome::Sent { message_id: "9".to_owned() });
+        assert_eq!(meant(204, "").label(), "uncertain");
+    }
+}

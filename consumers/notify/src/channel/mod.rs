@@ -1,0 +1,133 @@
+//! The services that messages go to: one request per attempt, and what its outcome means.
+
+pub(crate) mod discord;
+mod http;
+pub(crate) mod telegram;
+
+use std::time::Duration;
+
+use crypto_intel_schemas::Alert;
+
+pub(crate) use http::{client, needs_tls};
+
+use crate::config::Destination;
+
+/// What one attempt came to. The classes differ in what may be done next without a second copy.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// The service took it.
+    Sent { message_id: String },
+    /// The service asked to be left alone for so long; it did not take the message.
+    Wait { after: Duration, why: String },
+    /// It certainly did not arrive, and may later: refused connection, unknown host, the service's
+    /// own error.
+    NotSent { why: String },
+    /// Nobody knows whether it arrived: the connection broke after the request had begun.
+    Uncertain { why: String },
+    /// The markup or a link was refused: once more as plain text.
+    PlainText { why: String },
+    /// The topic does not exist: once more without it.
+    NoTopic { why: String },
+    /// The chat has another number now.
+    Moved { chat_id: i64 },
+    /// This message can never be sent.
+    Refused { why: String },
+    /// Nothing can be sent there until somebody mends it; looked at again after a while. With
+    /// `whole_bot`, nor to any other chat of that bot.
+    DeadDestination { why: String, again_after: Duration, whole_bot: bool },
+}
+
+impl Outcome {
+    /// The label of metrics.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Sent { .. } => "sent",
+            Self::Wait { .. } => "wait",
+            Self::NotSent { .. } => "not_sent",
+            Self::Uncertain { .. } => "uncertain",
+            Self::PlainText { .. } => "plain_text",
+            Self::NoTopic { .. } => "no_topic",
+            Self::Moved { .. } => "moved",
+            Self::Refused { .. } => "refused",
+            Self::DeadDestination { .. } => "dead_destination",
+        }
+    }
+}
+
+/// After a service said "never again", one message asks again this much later.
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(3_600);
+/// Rights change more often.
+pub(crate) const ASK_RIGHTS_AGAIN: Duration = Duration::from_secs(600);
+
+/// What a message says and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Saying<'a> {
+    /// One alert, or several for a digest.
+    pub(crate) alerts: &'a [Alert],
+    /// An earlier attempt may have arrived.
+    pub(crate) repeat: bool,
+    /// Without markup.
+    pub(crate) plain: bool,
+}
+
+/// A request's body, made before its attempt is recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Body(pub(crate) Vec<u8>);
+
+/// A destination's way out.
+#[derive(Debug)]
+pub(crate) enum Channel {
+    Telegram(telegram::Telegram),
+    Discord(discord::Discord),
+}
+
+impl Channel {
+    pub(crate) fn new(destination: &Destination, client: reqwest::Client) -> Self {
+        match destination {
+            Destination::Telegram(config) => {
+                Self::Telegram(telegram::Telegram::new(config.clone(), client))
+            }
+            Destination::Discord(config) => {
+                Self::Discord(discord::Discord::new(config.clone(), client))
+            }
+        }
+    }
+
+    pub(crate) fn body(&self, saying: &Saying<'_>) -> Body {
+        match self {
+            Self::Telegram(telegram) => telegram.body(saying),
+            Self::Discord(discord) => discord.body(saying),
+        }
+    }
+
+    /// One attempt. Never tries twice.
+    pub(crate) async fn send(&self, body: Body) -> Outcome {
+        match self {
+            Self::Telegram(telegram) => telegram.send(body).await,
+            Self::Discord(discord) => discord.send(body).await,
+        }
+    }
+
+    /// Asks the service whether the address and its secret hold, without sending anything.
+    pub(crate) async fn check(&self) -> Result<String, String> {
+        match self {
+            Self::Telegram(telegram) => telegram.check().await,
+            Self::Discord(discord) => discord.check().await,
+        }
+    }
+
+    /// How many alerts fit into one digest, and how long their titles may be.
+    pub(crate) const fn digest_size(&self) -> (usize, usize) {
+        match self {
+            Self::Telegram(_) => (telegram::DIGEST_ALERTS, telegram::DIGEST_TITLE_UNITS),
+            Self::Discord(_) => (discord::DIGEST_ALERTS, discord::DIGEST_TITLE_UNITS),
+        }
+    }
+}
+
+fn layout(saying: &Saying<'_>, title_units: usize) -> crate::render::Layout {
+    match saying.alerts {
+        [alert] => crate::render::alert_layout(alert, saying.repeat),
+        alerts => crate::render::digest_layout(alerts, title_units, saying.repeat),
+    }
+}

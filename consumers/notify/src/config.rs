@@ -1,0 +1,414 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use crypto_intel_schemas::Severity;
+use crypto_intel_service::Secret;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where alerts are told.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Chats and webhooks by the names that rules route to, such as `ops`.
+    pub destinations: BTreeMap<String, Destination>,
+}
+
+/// One chat or webhook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "channel", rename_all = "lowercase")]
+pub enum Destination {
+    /// A chat that a Telegram bot writes to.
+    Telegram(TelegramConfig),
+    /// A webhook of a Discord channel.
+    Discord(DiscordConfig),
+}
+
+/// A chat that a Telegram bot writes to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TelegramConfig {
+    /// The bot's token, as BotFather gave it: `123456:ABC…`.
+    pub token: Secret,
+    /// Number of the chat; negative for groups and channels. Not the `@name`.
+    pub chat_id: i64,
+    /// Topic of a forum group; leave it out for the General topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_thread_id: Option<i64>,
+    /// Whether the chat is private or a group: they are paced differently. Without it the sign of
+    /// `chat_id` decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ChatKind>,
+    /// The Bot API server.
+    #[serde(default = "default_api_url")]
+    pub api_url: String,
+    /// Most messages per second of this bot over all its chats.
+    #[serde(default = "default_bot_rate")]
+    pub bot_messages_per_second: u32,
+    /// Pacing, age and what to do in doubt.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// A webhook of a Discord channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscordConfig {
+    /// The webhook's address as Discord shows it: `https://discord.com/api/webhooks/<id>/<token>`.
+    pub webhook_url: Secret,
+    /// Thread or forum post to write to, if not the channel itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<u64>,
+    /// Pacing, age and what to do in doubt.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// What kind of Telegram chat: groups and channels take fewer messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChatKind {
+    /// One person.
+    Private,
+    /// A group, supergroup or channel.
+    Group,
+}
+
+/// How a destination is treated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// What to do when an attempt was cut in the middle, so that nobody knows whether it arrived.
+    pub after_uncertain: AfterUncertain,
+    /// A message whose event was seen longer ago than this is not sent any more, in seconds; 0 =
+    /// never too old.
+    pub max_age_seconds: u64,
+    /// How long one attempt may take, in milliseconds, 100 to 60,000.
+    pub timeout_ms: u64,
+    /// Pacing: all of these hold at once. Empty = what the service is known to take (Telegram
+    /// private chat 1 per 1.05 s, group 18 per 60 s; Discord webhook 4 per 2 s and 25 per 60 s).
+    pub limits: Vec<Limit>,
+    /// Above this many waiting messages, and if pacing needs more than 20 s for them, those below
+    /// critical are folded into one message; 0 = never.
+    pub digest_above: u32,
+    /// `/ready` fails when the oldest message has waited this long, in seconds.
+    pub unhealthy_after_seconds: u64,
+    /// Destination that gets what this one can never deliver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+}
+
+/// What to do after an uncertain attempt, by severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AfterUncertain {
+    /// For info.
+    pub info: InDoubt,
+    /// For warning.
+    pub warning: InDoubt,
+    /// For critical.
+    pub critical: InDoubt,
+}
+
+/// What to do when nobody knows whether a message arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InDoubt {
+    /// Send it again, marked as a possible repeat: at least once.
+    #[default]
+    Repeat,
+    /// Do not send it again, record it as uncertain: at most once.
+    Skip,
+}
+
+/// At most so many messages in any such time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How many messages.
+    pub messages: u32,
+    /// In how many milliseconds.
+    pub per_ms: u64,
+    /// How many of them only critical messages may use.
+    #[serde(default)]
+    pub reserved_for_critical: u32,
+}
+
+impl Limit {
+    const fn new(messages: u32, per_ms: u64, reserved_for_critical: u32) -> Self {
+        Self { messages, per_ms, reserved_for_critical }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            after_uncertain: AfterUncertain::default(),
+            max_age_seconds: 86_400,
+            timeout_ms: 15_000,
+            limits: Vec::new(),
+            digest_above: 10,
+            unhealthy_after_seconds: 120,
+            fallback: None,
+        }
+    }
+}
+
+impl Default for AfterUncertain {
+    fn default() -> Self {
+        Self { info: InDoubt::Repeat, warning: InDoubt::Repeat, critical: InDoubt::Repeat }
+    }
+}
+
+impl AfterUncertain {
+    /// What to do for a severity.
+    #[must_use]
+    pub const fn of(&self, severity: Severity) -> InDoubt {
+        match severity {
+            Severity::Info => self.info,
+            Severity::Warning => self.warning,
+            Severity::Critical => self.critical,
+        }
+    }
+}
+
+impl Policy {
+    /// How long one attempt may take.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+impl Destination {
+    /// How it is treated.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        match self {
+            Self::Telegram(telegram) => &telegram.policy,
+            Self::Discord(discord) => &discord.policy,
+        }
+    }
+
+    /// `telegram` or `discord`, as in delivery events.
+    #[must_use]
+    pub const fn channel(&self) -> &'static str {
+        match self {
+            Self::Telegram(_) => "telegram",
+            Self::Discord(_) => "discord",
+        }
+    }
+
+    /// The limits in force: the configured ones, else what the service is known to take.
+    #[must_use]
+    pub fn limits(&self) -> Vec<Limit> {
+        if !self.policy().limits.is_empty() {
+            return self.policy().limits.clone();
+        }
+        match self {
+            Self::Telegram(telegram) if telegram.is_group() => {
+                vec![Limit::new(1, 1_050, 0), Limit::new(18, 60_000, 2)]
+            }
+            Self::Telegram(_) => vec![Limit::new(1, 1_050, 0)],
+            Self::Discord(_) => vec![Limit::new(4, 2_000, 0), Limit::new(25, 60_000, 2)],
+        }
+    }
+}
+
+impl TelegramConfig {
+    fn is_group(&self) -> bool {
+        match self.kind {
+            Some(kind) => kind == ChatKind::Group,
+            None => self.chat_id < 0,
+        }
+    }
+}
+
+fn default_api_url() -> String {
+    "https://api.telegram.org".to_owned()
+}
+
+const fn default_bot_rate() -> u32 {
+    25
+}
+
+/// Something in the configuration that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("notify.destinations.{destination}: {problem}")]
+pub struct ConfigProblem {
+    /// Name of the destination.
+    pub destination: String,
+    /// What is wrong and how to mend it.
+    pub problem: String,
+}
+
+impl Config {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// Every problem found, each naming its destination and the mend.
+    pub fn validate(&self) -> Result<(), Vec<ConfigProblem>> {
+        let mut problems = Vec::new();
+        for (name, destination) in &self.destinations {
+            let mut found = Vec::new();
+            if name.trim().is_empty() {
+                found.push("the name is empty: give it one that rules can route to".to_owned());
+            }
+            match destination {
+                Destination::Telegram(telegram) => check_telegram(telegram, &mut found),
+                Destination::Discord(discord) => check_discord(discord, &mut found),
+            }
+            self.check_policy(name, destination.policy(), &mut found);
+            problems.extend(
+                found
+                    .into_iter()
+                    .map(|problem| ConfigProblem { destination: name.clone(), problem }),
+            );
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn check_policy(&self, name: &str, policy: &Policy, found: &mut Vec<String>) {
+        if !(100..=60_000).contains(&policy.timeout_ms) {
+            found.push(format!(
+                "policy.timeout_ms is {}: choose 100 to 60000",
+                policy.timeout_ms
+            ));
+        }
+        for limit in &policy.limits {
+            if limit.messages == 0 || limit.per_ms == 0 {
+                found.push("policy.limits: messages and per_ms must be above 0".to_owned());
+            } else if limit.reserved_for_critical >= limit.messages {
+                found.push(format!(
+                    "policy.limits: {} of {} messages are reserved for critical, so others are never sent",
+                    limit.reserved_for_critical, limit.messages
+                ));
+            }
+        }
+        match policy.fallback.as_deref() {
+            Some(fallback) if fallback == name => {
+                found.push("policy.fallback names the destination itself".to_owned());
+            }
+            Some(fallback) if !self.destinations.contains_key(fallback) => {
+                let known: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
+                found.push(format!(
+                    "policy.fallback {fallback:?} is no destination (known: {})",
+                    known.join(", ")
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_telegram(telegram: &TelegramConfig, found: &mut Vec<String>) {
+    let token = telegram.token.expose();
+    let well_formed = token.split_once(':').is_some_and(|(bot, key)| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        !bot.is_empty()
+            && bot.bytes().all(|byte| byte.is_ascii_digit())
+            && !key.is_empty()
+            && key.bytes().all(plain)
+    });
+    if !well_formed {
+        found.push(
+            "token is not a bot token: it has the form 123456:ABC… and comes from BotFather"
+                .to_owned(),
+        );
+    }
+    if telegram.chat_id == 0 {
+        found.push("chat_id is 0: use the number of the chat, negative for a group".to_owned());
+    }
+    if telegram.message_thread_id == Some(1) {
+        found.push(
+            "message_thread_id 1 is the General topic, which must be left out".to_owned(),
+        );
+    }
+    if telegram.bot_messages_per_second == 0 {
+        found.push("bot_messages_per_second must be above 0".to_owned());
+    }
+    match reqwest::Url::parse(&telegram.api_url) {
+        Ok(url) if is_web(&url) => {}
+        _ => found.push(format!("api_url {:?} is no http or https address", telegram.api_url)),
+    }
+}
+
+fn check_discord(discord: &DiscordConfig, found: &mut Vec<String>) {
+    // The address holds the webhook's token: it is never shown.
+    let well_formed = reqwest::Url::parse(discord.webhook_url.expose()).is_ok_and(|url| {
+        let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
+        let position = path.iter().position(|part| *part == "webhooks");
+        is_web(&url) && position.is_some_and(|position| path.len() == position + 3)
+    });
+    if !well_formed {
+        found.push(
+            "webhook_url is no webhook address: it has the form https://discord.com/api/webhooks/<id>/<token>"
+                .to_owned(),
+        );
+    }
+}
+
+fn is_web(url: &reqwest::Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.host().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const GOOD: &str = r#"
+        [destinations.ops]
+        channel = "telegram"
+        token = "123:abc_DEF"
+        chat_id = -1001
+        policy = { after_uncertain = { info = "skip" }, fallback = "desk" }
+
+        [destinations.desk]
+        channel = "discord"
+        webhook_url = "https://discord.com/api/webhooks/1/secret-part"
+    "#;
+
+    #[test]
+    fn defaults_are_what_the_services_take() {
+        let config: Config = toml::from_str(GOOD).unwrap();
+        assert_eq!(config.validate(), Ok(()));
+        let ops = &config.destinations["ops"];
+        assert_eq!(ops.limits()[1], Limit::new(18, 60_000, 2), "negative chat ids are groups");
+        assert_eq!(ops.policy().after_uncertain.of(Severity::Info), InDoubt::Skip);
+        assert_eq!(ops.policy().after_uncertain.of(Severity::Critical), InDoubt::Repeat);
+        assert_eq!(config.destinations["desk"].limits()[0], Limit::new(4, 2_000, 0));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config: Config = toml::from_str(GOOD).unwrap();
+        let shown = format!("{config:?} {}", toml::to_string(&config).unwrap());
+        assert!(!shown.contains("secret-part") && !shown.contains("abc_DEF"), "{shown}");
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = toml::from_str::<Config>(&GOOD.replace("chat_id", "chatid")).unwrap_err();
+        assert!(error.to_string().contains("chatid"), "{error}");
+    }
+
+    #[test]
+    fn problems_name_destination_and_mend() {
+        let text = GOOD
+            .replace("123:abc_DEF", "oops")
+            .replace("-1001", "0")
+            .replace("\"desk\" }", "\"desc\", timeout_ms = 1 }")
+            .replace("secret-part", "");
+        let config: Config = toml::from_str(&text).unwrap();
+        let problems = config.validate().unwrap_err();
+        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(all.len(), 5, "{all:#?}");
+        assert!(all.iter().any(|line| line.contains("BotFather")), "{all:#?}");
+        assert!(
+            all.iter().any(|line| line.contains("\"desc\"") && line.contains("desk")),
+            "{all:#?}"
+        );
+        assert!(!all.iter().any(|line| line.contains("oops")), "a token is never shown");
+    }
+}

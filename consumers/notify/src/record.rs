@@ -1,0 +1,261 @@
+//! The record of every message: the attempt before the socket opens, the result after.
+
+use crypto_intel_nats::{Bucket, Kv, KvError, Nats, NatsError};
+use crypto_intel_schemas::{DeliveryState, subjects};
+use crypto_intel_service::Retryable;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::{delivery::Ending, retry::keep_trying};
+
+/// Where a message stands. Written by compare-and-set, which is what keeps two instances apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Id of the delivery, for people who read the bucket.
+    pub(crate) delivery: String,
+    #[serde(flatten)]
+    pub(crate) step: Step,
+    /// Attempts so far, the present one included.
+    pub(crate) attempts: u32,
+    /// An earlier attempt may have arrived: the next one is marked.
+    #[serde(default)]
+    pub(crate) uncertain: bool,
+    /// Markup was refused: text only from now on.
+    #[serde(default)]
+    pub(crate) plain: bool,
+    /// Stream sequences of the messages that this one carries as a digest, beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) folded: Vec<u64>,
+    /// Who wrote this.
+    pub(crate) owner: String,
+    /// When, microseconds UTC.
+    pub(crate) at_us: i64,
+}
+
+/// One of the steps of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "lowercase")]
+pub(crate) enum Step {
+    /// It may be under way until `until_us`; without a later record nobody knows whether it arrived.
+    Attempt { until_us: i64, body_hash: String },
+    /// Not before this time; it did not arrive so far, or `uncertain` is set.
+    Wait { not_before_us: i64, why: String },
+    /// It has ended.
+    Done {
+        state: DeliveryState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message_id: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        done_at_us: i64,
+    },
+}
+
+impl Record {
+    pub(crate) fn done(&mut self, ending: Ending) {
+        self.attempts = ending.attempts;
+        self.step = Step::Done {
+            state: ending.state,
+            message_id: ending.message_id,
+            error: ending.error,
+            done_at_us: ending.done_at_us,
+        };
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        match &self.step {
+            Step::Done { state, message_id, error, done_at_us } => Some(Ending {
+                state: *state,
+                attempts: self.attempts,
+                message_id: message_id.clone(),
+                error: error.clone(),
+                done_at_us: *done_at_us,
+            }),
+            Step::Attempt { .. } | Step::Wait { .. } => None,
+        }
+    }
+}
+
+/// A record and the revision that the next write must find; 0 = none was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) record: Record,
+    pub(crate) revision: u64,
+}
+
+/// Why a record could not be written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    #[error("another instance wrote the record of {delivery}")]
+    Overtaken { delivery: String },
+    #[error("stopped")]
+    Stopped,
+    #[error("write the record of {delivery}")]
+    Kv { delivery: String, source: KvError },
+    #[error("record of {delivery} is not of this version")]
+    Unreadable { delivery: String, source: serde_json::Error },
+}
+
+/// The bucket `deliveries`.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    kv: Kv,
+    shutdown: CancellationToken,
+}
+
+impl Records {
+    pub(crate) async fn open(nats: &Nats, shutdown: CancellationToken) -> Result<Self, NatsError> {
+        Ok(Self { kv: nats.kv(Bucket::Deliveries).await?, shutdown })
+    }
+
+    pub(crate) async fn load(
+        &self,
+        destination: &str,
+        delivery: &str,
+    ) -> Result<Option<Stored>, RecordError> {
+        let key = key(destination, delivery);
+        let entry = self.retry(delivery, || self.kv.get(&key)).await?;
+        let Some(entry) = entry else { return Ok(None) };
+        let record = serde_json::from_slice(&entry.value).map_err(|source| {
+            RecordError::Unreadable { delivery: delivery.to_owned(), source }
+        })?;
+        Ok(Some(Stored { record, revision: entry.revision }))
+    }
+
+    /// Writes by compare-and-set. A write of unknown outcome is read back: what is stored is ours,
+    /// or unchanged, or somebody else's.
+    pub(crate) async fn save(
+        &self,
+        destination: &str,
+        stored: &mut Stored,
+    ) -> Result<(), RecordError> {
+        let delivery = stored.record.delivery.clone();
+        let key = key(destination, &delivery);
+        // Plain data with string keys: it always serializes.
+        let value = serde_json::to_vec(&stored.record).map_err(|source| {
+            RecordError::Unreadable { delivery: delivery.clone(), source }
+        })?;
+        let expected = stored.revision;
+        let written = self.retry(&delivery, || self.write(&key, &value, expected)).await?;
+        match written {
+            Some(revision) => {
+                stored.revision = revision;
+                Ok(())
+            }
+            None => Err(RecordError::Overtaken { delivery }),
+        }
+    }
+
+    /// `None` when the record has become somebody else's.
+    async fn write(
+        &self,
+        key: &str,
+        value: &[u8],
+        expected: u64,
+    ) -> Result<Option<u64>, KvError> {
+        let written = match expected {
+            0 => self.kv.create(key, value.to_vec()).await,
+            expected => self.kv.update(key, value.to_vec(), expected).await,
+        };
+        match written {
+            Ok(revision) => Ok(Some(revision)),
+            Err(KvError::WrongRevision { .. } | KvError::AlreadyExists { .. }) => {
+                // An earlier try of this very write may have been stored.
+                let entry = self.kv.get(key).await?;
+                Ok(entry.filter(|entry| entry.value == value).map(|entry| entry.revision))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where a Telegram group moved to, if it did: kept beside the records.
+    pub(crate) async fn moved_chat(&self, destination: &str) -> Result<Option<Moved>, RecordError> {
+        let key = moved_key(destination);
+        let entry = self.retry(destination, || self.kv.get(&key)).await?;
+        Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+    }
+
+    pub(crate) async fn set_moved_chat(
+        &self,
+        destination: &str,
+        moved: Moved,
+    ) -> Result<(), RecordError> {
+        let key = moved_key(destination);
+        let value = serde_json::json!(moved).to_string();
+        self.retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
+    }
+
+    async fn retry<T, F>(
+        &self,
+        delivery: &str,
+        operation: impl FnMut() -> F,
+    ) -> Result<T, RecordError>
+    where
+        F: Future<Output = Result<T, KvError>>,
+    {
+        keep_trying("use bucket deliveries", &self.shutdown, operation)
+            .await
+            .ok_or(RecordError::Stopped)?
+            .map_err(|source| RecordError::Kv { delivery: delivery.to_owned(), source })
+    }
+}
+
+/// A group became a supergroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    /// The configured chat.
+    pub(crate) from: i64,
+    /// Where it is now.
+    pub(crate) to: i64,
+}
+
+impl Retryable for RecordError {
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Overtaken { .. })
+    }
+}
+
+/// `<destination>.<delivery>`: one destination's records can be listed by their prefix.
+fn key(destination: &str, delivery: &str) -> String {
+    format!("to.{}.{}", subjects::token(destination), subjects::token(delivery))
+}
+
+fn moved_key(destination: &str) -> String {
+    format!("moved.{}", subjects::token(destination))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn records_are_flat_json_that_reads_back() {
+        let mut record = Record {
+            delivery: "k:fired:1:ops".into(),
+            step: Step::Attempt { until_us: 5, body_hash: "ab".into() },
+            attempts: 2,
+            uncertain: true,
+            plain: false,
+            folded: vec![7, 8],
+            owner: "host-1".into(),
+            at_us: 4,
+        };
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!(json["step"], "attempt");
+        assert_eq!(json["until_us"], 5);
+        assert_eq!(serde_json::from_value::<Record>(json).unwrap(), record);
+        let ending = Ending {
+            state: DeliveryState::Repeated,
+            attempts: 3,
+            message_id: Some("9".into()),
+            error: None,
+            done_at_us: 6,
+        };
+        record.done(ending.clone());
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&json).unwrap().ending(), Some(ending));
+    }
+}

@@ -1,0 +1,212 @@
+use std::collections::BTreeMap;
+
+use crypto_intel_schemas::{Alert, AlertState, Severity};
+
+use super::text::clean_to;
+
+/// A piece of a line. Texts are clean (one line, nothing hidden) but not escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// As it is.
+    Text(String),
+    /// Bold.
+    Bold(String),
+    /// A link to an `http` or `https` address.
+    Link { label: String, url: String },
+}
+
+/// A line of a message.
+pub(crate) type Line = Vec<Span>;
+
+/// A message without any channel's markup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// What a lock screen shows; always kept.
+    pub(crate) head: Vec<Line>,
+    /// Further lines; dropped from the end when the channel's budget is too small.
+    pub(crate) body: Vec<Line>,
+    /// Links; dropped from the end after the body.
+    pub(crate) links: Line,
+    /// Rule and code; always kept.
+    pub(crate) foot: Line,
+    /// Whether it arrives without sound.
+    pub(crate) silent: bool,
+}
+
+const TITLE_UNITS: usize = 300;
+const LINE_UNITS: usize = 512;
+const RULE_UNITS: usize = 64;
+const CODE_UNITS: usize = 16;
+const LABEL_UNITS: usize = 40;
+const MOST_LINKS: usize = 8;
+const LONGEST_URL: usize = 1_024;
+/// Rules that a digest's first line counts one by one.
+const DIGEST_RULES: usize = 5;
+
+/// How an alert reads. `repeat`: an earlier attempt may have arrived.
+pub(crate) fn alert_layout(alert: &Alert, repeat: bool) -> Layout {
+    let mut head = Vec::new();
+    if repeat {
+        head.push(vec![repeat_mark(&alert.code)]);
+    }
+    head.push(vec![text(format!("{} ", emoji(alert))), Span::Bold(title(alert, TITLE_UNITS))]);
+    let body = alert
+        .lines
+        .iter()
+        .map(|line| clean_to(line, LINE_UNITS))
+        .filter(|line| !line.is_empty())
+        .map(|line| vec![text(line)])
+        .collect();
+    let mut foot = format!("{} #{}", clean_to(&alert.rule, RULE_UNITS), clean_to(&alert.code, CODE_UNITS));
+    match alert.state {
+        AlertState::Fired => {}
+        AlertState::Corrected => foot.push_str(" · corrected"),
+        AlertState::Resolved => foot.push_str(" · resolved"),
+    }
+    let silent = alert.severity == Severity::Info;
+    Layout { head, body, links: links(alert), foot: vec![text(foot)], silent }
+}
+
+/// How a digest of alerts reads: counts per rule, then one line with its code per alert.
+pub(crate) fn digest_layout(alerts: &[Alert], title_units: usize, repeat: bool) -> Layout {
+    let mut per_rule = BTreeMap::<&str, usize>::new();
+    for alert in alerts {
+        *per_rule.entry(&alert.rule).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = per_rule.into_iter().collect();
+    counts.sort_by_key(|(rule, count)| (std::cmp::Reverse(*count), *rule));
+    let mut shown: Vec<String> = counts
+        .iter()
+        .take(DIGEST_RULES)
+        .map(|(rule, count)| format!("{} {count}", clean_to(rule, LABEL_UNITS)))
+        .collect();
+    if counts.len() > DIGEST_RULES {
+        shown.push(format!("{} more rules", counts.len() - DIGEST_RULES));
+    }
+    let mut head = Vec::new();
+    if repeat {
+        let first = alerts.first().map_or("", |alert| alert.code.as_str());
+        head.push(vec![repeat_mark(first)]);
+    }
+    head.push(vec![
+        text("📦 ".to_owned()),
+        Span::Bold(format!("{} alerts", alerts.len())),
+        text(format!(" ({})", shown.join(", "))),
+    ]);
+    let body = alerts
+        .iter()
+        .map(|alert| {
+            let line =
+                format!("{} {} #{}", emoji(alert), title(alert, title_units), clean_to(&alert.code, CODE_UNITS));
+            vec![text(line)]
+        })
+        .collect();
+    let foot = vec![text("folded: more came than may be sent one by one".to_owned())];
+    Layout { head, body, links: Vec::new(), foot, silent: true }
+}
+
+fn repeat_mark(code: &str) -> Span {
+    text(format!("↻ possible repeat of #{}", clean_to(code, CODE_UNITS)))
+}
+
+fn text(text: String) -> Span {
+    Span::Text(text)
+}
+
+const fn emoji(alert: &Alert) -> &'static str {
+    match (alert.state, alert.severity) {
+        (AlertState::Corrected, _) => "✏️",
+        (AlertState::Resolved, _) => "✅",
+        (AlertState::Fired, Severity::Critical) => "🚨",
+        (AlertState::Fired, Severity::Warning) => "⚠️",
+        (AlertState::Fired, Severity::Info) => "ℹ️",
+    }
+}
+
+fn title(alert: &Alert, units: usize) -> String {
+    let title = clean_to(&alert.title, units);
+    if !title.is_empty() {
+        return title;
+    }
+    let rule = clean_to(&alert.rule, units);
+    if rule.is_empty() { "alert".to_owned() } else { rule }
+}
+
+fn links(alert: &Alert) -> Line {
+    alert.links.iter().take(MOST_LINKS).filter_map(link).collect()
+}
+
+/// `None` for what has nothing to show. An address that is not of the web stays as its label:
+/// services drop such links anyway, without a word.
+fn link(link: &crypto_intel_schemas::Link) -> Option<Span> {
+    let label = clean_to(&link.label, LABEL_UNITS);
+    let url = reqwest::Url::parse(&link.url)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty())
+        .map(String::from)
+        .filter(|url| url.len() <= LONGEST_URL);
+    match url {
+        Some(url) if label.is_empty() => Some(Span::Link { label: "link".to_owned(), url }),
+        Some(url) => Some(Span::Link { label, url }),
+        None => (!label.is_empty()).then_some(Span::Text(label)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::samples, *};
+
+    fn words(layout: &Layout) -> String {
+        let lines = layout.head.iter().chain(&layout.body).chain([&layout.links, &layout.foot]);
+        lines
+            .map(|line| {
+                line.iter()
+                    .map(|span| match span {
+                        Span::Text(text) | Span::Bold(text) => text.clone(),
+                        Span::Link { label, .. } => label.clone(),
+                    })
+                    .collect::<String>()
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn states_and_repeats_are_shown() {
+        let mut alert = samples::alert();
+        assert!(words(&alert_layout(&alert, false)).starts_with("🚨 12,500,000 USDC"));
+        alert.state = AlertState::Corrected;
+        let corrected = words(&alert_layout(&alert, false));
+        assert!(corrected.starts_with("✏️") && corrected.ends_with("#K7Q2A · corrected"));
+        alert.state = AlertState::Resolved;
+        let resolved = words(&alert_layout(&alert, true));
+        assert!(resolved.starts_with("↻ possible repeat of #K7Q2A\n✅"), "{resolved}");
+    }
+
+    #[test]
+    fn links_that_are_not_of_the_web_keep_their_label_only() {
+        let mut alert = samples::alert();
+        alert.links[0].url = "javascript:alert(1)".to_owned();
+        assert_eq!(alert_layout(&alert, false).links[0], Span::Text("tx".to_owned()));
+    }
+
+    #[test]
+    fn a_digest_counts_rules_and_names_every_code() {
+        let alerts: Vec<Alert> = (0..12)
+            .map(|number| Alert {
+                code: format!("C{number:04}"),
+                rule: if number < 8 { "whale".into() } else { "depeg".into() },
+                ..samples::alert()
+            })
+            .collect();
+        let text = words(&digest_layout(&alerts, 48, false));
+        assert!(text.starts_with("📦 12 alerts (whale 8, depeg 4)"), "{text}");
+        assert!(alerts.iter().all(|alert| text.matches(&alert.code).count() == 1), "{text}");
+    }
+
+    #[test]
+    fn an_alert_without_words_still_says_something() {
+        let alert = Alert { title: "\u{202e}\n".into(), ..samples::alert() };
+        assert!(words(&alert_layout(&alert, false)).starts_with("🚨 whale-inflow"));
+    }
+}

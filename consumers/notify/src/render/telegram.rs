@@ -1,0 +1,189 @@
+//! Telegram: HTML by the rules of its own parser.
+
+use super::{
+    fit::{Markup, Plain, fitted, seen_length},
+    layout::{Layout, Line, Span},
+};
+
+/// Telegram bounds the text after its entities are parsed.
+const BUDGET_UNITS: usize = 4_096;
+
+/// The text for `parse_mode: HTML`.
+pub(crate) fn html(layout: &Layout) -> String {
+    fitted(layout, BUDGET_UNITS, &Html)
+}
+
+/// The text without a `parse_mode`.
+pub(crate) fn plain(layout: &Layout) -> String {
+    fitted(layout, BUDGET_UNITS, &Plain)
+}
+
+struct Html;
+
+impl Markup for Html {
+    fn line(&self, line: &Line) -> String {
+        line.iter()
+            .map(|span| match span {
+                Span::Text(text) => escape(text),
+                Span::Bold(text) => format!("<b>{}</b>", escape(text)),
+                Span::Link { label, url } => {
+                    format!("<a href=\"{}\">{}</a>", escape(url), escape(label))
+                }
+            })
+            .collect()
+    }
+
+    fn length(&self, line: &Line) -> usize {
+        seen_length(line)
+    }
+}
+
+/// The parser decodes only these four names, and decodes them even without the semicolon: `&` is
+/// escaped always.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::{
+        super::{alert_layout, digest_layout, samples, text::utf16_len},
+        *,
+    };
+
+    /// A model of the service's parser: the text that people see, and the addresses of links.
+    fn parse(html: &str) -> Result<(String, Vec<String>), String> {
+        let (mut seen, mut urls, mut open) = (String::new(), Vec::new(), Vec::new());
+        let mut rest = html;
+        while let Some(at) = rest.find(['<', '&']) {
+            seen.push_str(&rest[..at]);
+            rest = &rest[at..];
+            if let Some(tail) = rest.strip_prefix('&') {
+                rest = entity(tail, &mut seen);
+                continue;
+            }
+            let end = rest.find('>').ok_or("unclosed tag")?;
+            match &rest[1..end] {
+                "b" => open.push("b"),
+                tag if tag.starts_with("a href=\"") => {
+                    let mut url = String::new();
+                    let raw = tag["a href=\"".len()..].strip_suffix('"').ok_or("bad attribute")?;
+                    let mut raw = raw;
+                    while let Some(at) = raw.find('&') {
+                        url.push_str(&raw[..at]);
+                        raw = entity(&raw[at + 1..], &mut url);
+                    }
+                    url.push_str(raw);
+                    urls.push(url);
+                    open.push("a");
+                }
+                tag if tag.strip_prefix('/').is_some_and(|name| open.last() == Some(&name)) => {
+                    open.pop();
+                }
+                tag => return Err(format!("unsupported tag {tag:?}")),
+            }
+            rest = &rest[end + 1..];
+        }
+        seen.push_str(rest);
+        if open.is_empty() { Ok((seen, urls)) } else { Err("unclosed entity".to_owned()) }
+    }
+
+    /// As the service does it: four names, the semicolon optional, anything else is literal.
+    fn entity<'a>(tail: &'a str, into: &mut String) -> &'a str {
+        for (name, character) in [("lt", '<'), ("gt", '>'), ("amp", '&'), ("quot", '"')] {
+            if let Some(rest) = tail.strip_prefix(name) {
+                into.push(character);
+                return rest.strip_prefix(';').unwrap_or(rest);
+            }
+        }
+        into.push('&');
+        tail
+    }
+
+    fn seen(layout: &Layout) -> String {
+        let mut lines: Vec<&Line> = layout.head.iter().chain(&layout.body).collect();
+        lines.push(&layout.foot);
+        lines
+            .iter()
+            .map(|line| {
+                line.iter()
+                    .map(|span| match span {
+                        Span::Text(text) | Span::Bold(text) => text.as_str(),
+                        Span::Link { label, .. } => label.as_str(),
+                    })
+                    .collect::<String>()
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    #[test]
+    fn reads_as_designed() {
+        let html = html(&alert_layout(&samples::alert(), false));
+        assert_eq!(
+            html,
+            "🚨 <b>12,500,000 USDC ($12.50M) → Binance</b>\n\
+             from 0x28c6…1d60 to Binance 14\n\
+             <a href=\"https://etherscan.io/tx/0x1?a=1&amp;b=2\">tx</a>\n\
+             whale-inflow #K7Q2A"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_people_see_is_what_was_meant(alert in samples::hostile(), repeat: bool) {
+            let mut alert = alert;
+            alert.links.clear();
+            let layout = alert_layout(&alert, repeat);
+            let (text, urls) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
+            prop_assert_eq!(text, seen(&layout));
+            prop_assert!(urls.is_empty());
+        }
+
+        #[test]
+        fn links_lead_where_they_say(alert in samples::hostile()) {
+            let layout = alert_layout(&alert, false);
+            let (text, urls) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
+            let meant: Vec<String> = layout.links.iter().filter_map(|span| match span {
+                Span::Link { url, .. } => Some(url.clone()),
+                _ => None,
+            }).collect();
+            prop_assert_eq!(urls, meant);
+            prop_assert!(utf16_len(&text) <= BUDGET_UNITS);
+        }
+
+        #[test]
+        fn long_messages_fit_and_keep_first_and_last_line(alert in samples::long()) {
+            let layout = alert_layout(&alert, true);
+            let (text, _) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
+            prop_assert!(utf16_len(&text) <= BUDGET_UNITS);
+            prop_assert!(text.starts_with('↻') && text.ends_with("whale-inflow #K7Q2A"));
+            prop_assert!(utf16_len(&plain(&layout)) <= BUDGET_UNITS);
+        }
+    }
+
+    #[test]
+    fn a_full_digest_fits_with_every_code() {
+        let alerts = samples::many(crate::channel::telegram::DIGEST_ALERTS);
+        let layout = digest_layout(&alerts, crate::channel::telegram::DIGEST_TITLE_UNITS, true);
+        let (text, _) = parse(&html(&layout)).unwrap();
+        assert!(utf16_len(&text) <= BUDGET_UNITS);
+        for alert in &alerts {
+            assert!(text.contains(&format!("#{}", alert.code)), "{}", alert.code);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_nats::Nats;
+use crypto_intel_service::{Context, Restart, Supervisor};
+
+use crate::{
+    channel::{client, needs_tls},
+    config::Config,
+    gate::Gate,
+    metrics::Metrics,
+    router, sender,
+};
+
+/// Beyond the longest attempt by what it takes to record its result.
+const EXTRA_GRACE: Duration = Duration::from_secs(5);
+
+/// Routes alerts to destinations and sends them, until `context.shutdown` fires.
+///
+/// Messages under way are then finished and recorded; what waits stays in its stream.
+///
+/// # Errors
+/// When the configuration cannot work, and when an attempt under way did not end in time.
+pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
+    if let Err(problems) = config.validate() {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::bail!("{}", problems.join("; "));
+    }
+    let metrics = Metrics::new(&context.registry).context("register metrics")?;
+    let client = client(needs_tls(&config)).context("make HTTP client")?;
+    let gates = Gate::all(&config);
+    let longest = config.destinations.values().map(|to| to.policy().timeout()).max();
+    // A failing destination must not stop the process, only itself.
+    let context = context.child();
+    let mut supervisor = Supervisor::new(context.clone());
+    let routes = Arc::new(router::Router {
+        nats: nats.clone(),
+        destinations: config.destinations.keys().cloned().collect(),
+        metrics: metrics.clone(),
+    });
+    supervisor.spawn("notify.router", Restart::WithBackoff, move |context| {
+        router::run(Arc::clone(&routes), context)
+    });
+    for (name, destination) in config.destinations {
+        metrics.prepare(&name);
+        let Some(gate) = gates.get(&name).cloned() else { continue };
+        let setup = Arc::new(sender::Setup {
+            name: name.clone(),
+            destination,
+            nats: nats.clone(),
+            client: client.clone(),
+            gate,
+            metrics: metrics.clone(),
+        });
+        supervisor.spawn(format!("notify.{name}"), Restart::WithBackoff, move |context| {
+            sender::run(Arc::clone(&setup), context)
+        });
+    }
+    supervisor.wait(longest.unwrap_or_default() + EXTRA_GRACE).await
+}

@@ -1,0 +1,106 @@
+//! When more waits than pacing lets through, messages below critical are folded into one.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_nats::StreamMessage;
+use crypto_intel_schemas::{Alert, Severity, subjects};
+
+use super::courier::{Courier, Parcel, decode};
+use crate::{delivery::STREAM, record::RecordError, retry::keep_trying};
+
+/// What may take this long one by one is not folded.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A message that another one carries.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) message: StreamMessage,
+    pub(super) delivery: String,
+    pub(super) alert: Alert,
+}
+
+impl Courier<'_> {
+    /// Folds what waits behind a message into it, if too much does: in order, and only up to the
+    /// next critical one, so that nothing overtakes anything. The attempt's record names them, so
+    /// that they end with it whatever happens.
+    pub(super) async fn fold(&self, parcel: &mut Parcel<'_>) -> anyhow::Result<()> {
+        let above = u64::from(self.setup.destination.policy().digest_above);
+        let waiting = parcel.work.pending;
+        let untouched = parcel.stored.revision == 0 && parcel.alerts.len() == 1;
+        if !untouched
+            || above == 0
+            || waiting <= above
+            || parcel.head().severity == Severity::Critical
+            || self.setup.gate.time_for(waiting) <= PATIENCE
+        {
+            return Ok(());
+        }
+        let (most, _) = self.channel.digest_size();
+        let filter = subjects::notify_out(&self.setup.name);
+        let mut known = BTreeSet::from([parcel.stored.record.delivery.clone()]);
+        let mut sequence = parcel.work.message.sequence + 1;
+        while parcel.alerts.len() < most {
+            let Some(message) = self.next_message(sequence, &filter).await? else { break };
+            sequence = message.sequence + 1;
+            // What is none of ours is dealt with when its turn comes.
+            let Ok(notification) = decode(&message) else { break };
+            if notification.alert.severity == Severity::Critical {
+                break;
+            }
+            let recorded = self.records.load(&self.setup.name, &notification.id).await?;
+            if recorded.is_some() || !known.insert(notification.id) {
+                continue;
+            }
+            parcel.stored.record.folded.push(message.sequence);
+            parcel.alerts.push(notification.alert);
+        }
+        tracing::info!(
+            destination = self.setup.name,
+            waiting,
+            folded = parcel.alerts.len(),
+            "more waits than may be sent one by one, folding"
+        );
+        Ok(())
+    }
+
+    /// The messages at these sequences; those that the stream no longer holds are missing.
+    pub(super) async fn members(&self, sequences: &[u64]) -> anyhow::Result<Vec<Member>> {
+        let mut members = Vec::with_capacity(sequences.len());
+        let nats = &self.setup.nats;
+        for sequence in sequences {
+            let message = keep_trying("read a folded message", &self.shutdown, || {
+                nats.get(STREAM, *sequence)
+            })
+            .await
+            .ok_or(RecordError::Stopped)?
+            .context("read a folded message")?;
+            let Some(message) = message else {
+                tracing::warn!(destination = self.setup.name, sequence, "a folded message is no longer in its stream");
+                continue;
+            };
+            if let Ok(notification) = decode(&message) {
+                members.push(Member {
+                    message,
+                    delivery: notification.id,
+                    alert: notification.alert,
+                });
+            }
+        }
+        Ok(members)
+    }
+
+    async fn next_message(
+        &self,
+        sequence: u64,
+        filter: &str,
+    ) -> anyhow::Result<Option<StreamMessage>> {
+        let nats = &self.setup.nats;
+        keep_trying("look what waits", &self.shutdown, || {
+            nats.next_matching(STREAM, sequence, filter)
+        })
+        .await
+        .ok_or(RecordError::Stopped)?
+        .context("look what waits")
+    }
+}
