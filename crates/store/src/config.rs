@@ -1,0 +1,32 @@
+use crypto_intel_service::Secret;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How to reach PostgreSQL.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Address with user, password and database: `postgres://user:password@host:5432/crypto_intel`. Several hosts
+    /// separated by commas with `target_session_attrs=read-write` follow a failover.
+    pub url: Secret,
+    /// Largest number of connections: one per stream that is persisted, plus one or two for questions.
+    pub pool_size: usize,
+    /// How long to try to connect at start before giving up, in seconds. Later losses are retried for ever.
+    pub start_timeout_seconds: u64,
+    /// How long one attempt to connect may take, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// How long one statement may take before the server cancels it, in milliseconds.
+    pub statement_timeout_ms: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            url: Secret::new("postgres://postgres@127.0.0.1:5432/crypto_intel"),
+            pool_size: 8,
+            start_timeout_seconds: 30,
+            connect_timeout_ms: 5_000,
+            statement_timeout_ms: 60_000,
+        }
+    }
+}

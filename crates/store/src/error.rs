@@ -1,0 +1,181 @@
+use crypto_intel_service::Retryable;
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+use crate::StreamPosition;
+
+/// What a database error means for who met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The same attempt can succeed later: connection lost, restart, deadlock, timeout, disk full.
+    Transient,
+    /// A key exists already (23505): write the same rows by merging.
+    Conflict,
+    /// A row can never be stored (22x, 23x, 54x, or a trigger refuses it): find it and leave it out.
+    Row,
+    /// Nothing will work until somebody mends the database or the configuration (42x, 28x, 3D, 53400).
+    Process,
+}
+
+/// Classifies an error by its SQLSTATE; one without is a broken connection.
+#[must_use]
+pub fn classify(error: &tokio_postgres::Error) -> ErrorClass {
+    let Some(code) = error.code() else { return ErrorClass::Transient };
+    if *code == SqlState::UNIQUE_VIOLATION {
+        return ErrorClass::Conflict;
+    }
+    let code = code.code();
+    match &code[..2] {
+        "22" | "23" | "54" | "P0" => ErrorClass::Row,
+        "42" | "28" | "3D" | "3F" | "0A" => ErrorClass::Process,
+        // TimescaleDB's decompression limit: the same statement meets it again.
+        "53" if code == "53400" => ErrorClass::Process,
+        _ => ErrorClass::Transient,
+    }
+}
+
+/// The database could not be reached or refused.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address is not one.
+    #[error(
+        "database.url is no PostgreSQL address ({reason}): write postgres://user:password@host:5432/database"
+    )]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The address asks for TLS.
+    #[error(
+        "database.url asks for sslmode=require, which is not supported: use sslmode=prefer on a private network or a TLS tunnel"
+    )]
+    Tls,
+    /// No server answered in time.
+    #[error(
+        "no PostgreSQL at {place} within {seconds} s (last: {last}): start it or correct database.url"
+    )]
+    Unreachable {
+        /// Host and port.
+        place: String,
+        /// How long it was tried.
+        seconds: u64,
+        /// The last failure.
+        last: String,
+    },
+    /// The server refuses user or password.
+    #[error(
+        "PostgreSQL at {place} refuses the user: {reason}: correct user and password in database.url"
+    )]
+    Refused {
+        /// Host and port.
+        place: String,
+        /// What it says.
+        reason: String,
+    },
+    /// There is no such database.
+    #[error("PostgreSQL at {place}: {reason}: create it or correct database.url")]
+    NoDatabase {
+        /// Host and port.
+        place: String,
+        /// What it says.
+        reason: String,
+    },
+    /// The process was told to stop while connecting.
+    #[error("stopped while connecting to PostgreSQL")]
+    Stopped,
+    /// Every connection of the pool was in use for too long.
+    #[error("no free database connection within the time limit: raise database.pool_size")]
+    PoolExhausted,
+    /// A statement failed.
+    #[error("cannot {doing}: {}", describe(cause))]
+    Sql {
+        /// What was being done.
+        doing: String,
+        /// What the server or the connection says.
+        cause: tokio_postgres::Error,
+    },
+    /// A migration failed, or the database was migrated by another version.
+    #[error("cannot migrate: {reason}")]
+    Migration {
+        /// What and why.
+        reason: String,
+    },
+    /// The position is not where the writer thought: somebody else moved it.
+    #[error("position of {stream} is {}, not {}: another instance writes it", current.sequence, expected.sequence)]
+    FenceLost {
+        /// The stream.
+        stream: String,
+        /// Where the writer thought it was.
+        expected: StreamPosition,
+        /// Where it is.
+        current: StreamPosition,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn sql(doing: impl Into<String>) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |cause| Self::Sql { doing: doing.into(), cause }
+    }
+
+    /// What the error means for who met it.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Sql { cause, .. } => classify(cause),
+            Self::Unreachable { .. } | Self::PoolExhausted | Self::FenceLost { .. } => {
+                ErrorClass::Transient
+            }
+            Self::Url { .. }
+            | Self::Tls
+            | Self::Refused { .. }
+            | Self::NoDatabase { .. }
+            | Self::Stopped
+            | Self::Migration { .. } => ErrorClass::Process,
+        }
+    }
+
+    /// Whether a table, column or function is missing: the database wants migrating.
+    #[must_use]
+    pub fn needs_migration(&self) -> bool {
+        let Self::Sql { cause, .. } = self else { return false };
+        [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_FUNCTION]
+            .iter()
+            .any(|code| cause.code() == Some(code))
+    }
+}
+
+impl Retryable for StoreError {
+    fn is_retryable(&self) -> bool {
+        self.class() == ErrorClass::Transient
+    }
+}
+
+impl From<PoolError> for StoreError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(cause) => Self::Sql { doing: "connect to PostgreSQL".into(), cause },
+            // The pool has no hooks and is never closed.
+            _ => Self::PoolExhausted,
+        }
+    }
+}
+
+/// tokio-postgres says only "db error": this says what the server said.
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        let mut text = format!("{} ({})", db.message(), db.code().code());
+        if let Some(detail) = db.detail() {
+            text.push_str(": ");
+            text.push_str(detail);
+        }
+        return text;
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

@@ -1,0 +1,196 @@
+use std::fmt;
+
+use refinery::{Migration, Runner, error::Kind};
+use tokio_postgres::error::SqlState;
+
+use crate::{Edition, Store, StoreError, error::describe};
+
+/// The files of `migrations/`, in order.
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__foundation", include_str!("../../../migrations/V1__foundation.sql")),
+    ("V2__chain_tables", include_str!("../../../migrations/V2__chain_tables.sql")),
+    ("V3__market_tables", include_str!("../../../migrations/V3__market_tables.sql")),
+    ("V4__alerting_tables", include_str!("../../../migrations/V4__alerting_tables.sql")),
+    ("V5__text_views", include_str!("../../../migrations/V5__text_views.sql")),
+];
+
+/// Any number: who migrates holds it, because refinery takes no lock and two starting processes would race.
+const MIGRATION_LOCK: i64 = 0x6372_7970_746f;
+
+/// What was or would be done.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct MigrationReport {
+    /// What the server offers.
+    pub edition: Edition,
+    /// Migrations that were in force before.
+    pub already: Vec<String>,
+    /// Migrations that were applied now, or would be in a dry run.
+    pub applied: Vec<String>,
+    /// Whether nothing was done.
+    pub dry_run: bool,
+}
+
+impl MigrationReport {
+    /// How many migrations a dry run found to be applied; 0 after a real run.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        if self.dry_run { self.applied.len() } else { 0 }
+    }
+}
+
+impl fmt::Display for MigrationReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{}, {} migrations in force before", self.edition, self.already.len())?;
+        let verb = if self.dry_run { "would apply" } else { "applied" };
+        for migration in &self.applied {
+            writeln!(formatter, "{verb} {migration}")?;
+        }
+        if self.applied.is_empty() {
+            writeln!(formatter, "nothing to do")?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Brings the tables to this version; harmless when they are there. With `dry_run` only says what would be done.
+    ///
+    /// # Errors
+    /// When a migration fails (nothing of it stays), or when the database was migrated by a newer or a changed version.
+    pub async fn migrate(&self, dry_run: bool) -> Result<MigrationReport, StoreError> {
+        let runner = runner()?;
+        let mut client = self.client().await?;
+        // Migrations may take longer than any statement of the pipeline.
+        client
+            .batch_execute("SET statement_timeout = 0")
+            .await
+            .map_err(StoreError::sql("lift the statement timeout"))?;
+        client
+            .execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])
+            .await
+            .map_err(StoreError::sql("wait for another migration"))?;
+        let outcome = migrate(&runner, &mut client, dry_run).await;
+        // The lock goes with the connection, whatever happened on it.
+        drop(deadpool_postgres::Object::take(client));
+        let (already, applied) = outcome?;
+        let edition = self.edition().await?;
+        if !dry_run && !applied.is_empty() {
+            log_edition(&edition);
+        }
+        Ok(MigrationReport { edition, already, applied, dry_run })
+    }
+
+    /// Names of the migrations that this version needs and the database lacks.
+    ///
+    /// # Errors
+    /// As [`migrate`](Self::migrate).
+    pub async fn missing_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let mut client = self.client().await?;
+        let (_, missing) = migrate(&runner()?, &mut client, true).await?;
+        Ok(missing)
+    }
+}
+
+async fn migrate(
+    runner: &Runner,
+    client: &mut tokio_postgres::Client,
+    dry_run: bool,
+) -> Result<(Vec<String>, Vec<String>), StoreError> {
+    let already = applied(runner, client).await?;
+    if !dry_run {
+        runner.run_async(client).await.map_err(explain)?;
+    }
+    let pending = runner
+        .get_migrations()
+        .iter()
+        .map(ToString::to_string)
+        .filter(|name| !already.contains(name))
+        .collect();
+    Ok((already, pending))
+}
+
+async fn applied(
+    runner: &Runner,
+    client: &mut tokio_postgres::Client,
+) -> Result<Vec<String>, StoreError> {
+    match runner.get_applied_migrations_async(client).await {
+        Ok(migrations) => Ok(migrations.iter().map(ToString::to_string).collect()),
+        Err(error) if code(&error) == Some(SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+fn runner() -> Result<Runner, StoreError> {
+    let migrations: Result<Vec<Migration>, refinery::Error> =
+        MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect();
+    Ok(Runner::new(&migrations.map_err(explain)?))
+}
+
+fn cause(error: &refinery::Error) -> Option<&tokio_postgres::Error> {
+    match error.kind() {
+        Kind::Connection(_, cause) => cause.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn code(error: &refinery::Error) -> Option<SqlState> {
+    cause(error)?.code().cloned()
+}
+
+// refinery's own pattern: its error is taken by value where it is mapped.
+#[allow(clippy::needless_pass_by_value)]
+fn explain(error: refinery::Error) -> StoreError {
+    let reason = match (error.kind(), cause(&error)) {
+        (Kind::Connection(what, _), Some(cause)) => format!("{what}: {}", describe(cause)),
+        (Kind::MissingVersion(migration), _) => {
+            format!(
+                "the database has {migration}, which this version does not know: use the newer version"
+            )
+        }
+        (Kind::DivergentVersion(applied, _), _) => {
+            format!(
+                "{applied} was applied with another text: use the version that applied it, or a new database"
+            )
+        }
+        (other, _) => other.to_string(),
+    };
+    StoreError::Migration { reason }
+}
+
+fn log_edition(edition: &Edition) {
+    match edition {
+        Edition::Plain => tracing::warn!(
+            "no TimescaleDB here: tables are plain, without partitions, compression and retention"
+        ),
+        Edition::TimescaleApache(version) => tracing::info!(
+            version,
+            "TimescaleDB Apache edition: hypertables, but no compression, aggregates and policies"
+        ),
+        Edition::TimescaleCommunity(version) => {
+            tracing::info!(version, "TimescaleDB community edition: hypertables");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_is_embedded() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        files.sort();
+        let mut embedded: Vec<&str> = MIGRATIONS.iter().map(|(name, _)| *name).collect();
+        embedded.sort_unstable();
+        assert_eq!(files, embedded);
+    }
+}

@@ -1,0 +1,184 @@
+use alloy_primitives::U256;
+use crypto_intel_schemas::Decimal;
+
+use crate::numeric;
+
+/// A value has no place in its column: the event can never be stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{column} {value} is out of range")]
+pub struct Unstorable {
+    /// The column.
+    pub column: &'static str,
+    /// The value as text.
+    pub value: String,
+}
+
+/// Microseconds from 1970 to 2000, where PostgreSQL counts from.
+pub(crate) const EPOCH_2000_US: i64 = 946_684_800_000_000;
+const TEXT_OID: i32 = 25;
+
+/// Writes one row of PostgreSQL's binary COPY format straight into a buffer: no allocation, no dynamic dispatch.
+#[derive(Debug)]
+pub(crate) struct RowWriter<'a> {
+    out: &'a mut Vec<u8>,
+    columns: usize,
+    written: usize,
+}
+
+impl<'a> RowWriter<'a> {
+    /// A row of so many columns.
+    pub(crate) fn new(out: &'a mut Vec<u8>, columns: usize) -> Self {
+        // Tables have some twenty columns.
+        out.extend_from_slice(&(columns as i16).to_be_bytes());
+        Self { out, columns, written: 0 }
+    }
+
+    /// Where the next column begins.
+    pub(crate) fn offset(&self) -> usize {
+        self.out.len()
+    }
+
+    pub(crate) fn finish(self) {
+        debug_assert_eq!(self.written, self.columns, "a row must have all columns of its table");
+    }
+
+    fn field(&mut self, value: &[u8]) {
+        self.written += 1;
+        // A message is at most some megabytes.
+        self.out.extend_from_slice(&(value.len() as i32).to_be_bytes());
+        self.out.extend_from_slice(value);
+    }
+
+    pub(crate) fn null(&mut self) {
+        self.written += 1;
+        self.out.extend_from_slice(&(-1_i32).to_be_bytes());
+    }
+
+    pub(crate) fn text(&mut self, value: &str) {
+        self.field(value.as_bytes());
+    }
+
+    pub(crate) fn bytes(&mut self, value: impl AsRef<[u8]>) {
+        self.field(value.as_ref());
+    }
+
+    pub(crate) fn boolean(&mut self, value: bool) {
+        self.field(&[u8::from(value)]);
+    }
+
+    pub(crate) fn int2(&mut self, value: i16) {
+        self.field(&value.to_be_bytes());
+    }
+
+    pub(crate) fn int8(&mut self, value: i64) {
+        self.field(&value.to_be_bytes());
+    }
+
+    pub(crate) fn int4_from(&mut self, column: &'static str, value: u32) -> Result<(), Unstorable> {
+        let value = i32::try_from(value).map_err(|_| refuse(column, value))?;
+        self.field(&value.to_be_bytes());
+        Ok(())
+    }
+
+    pub(crate) fn int8_from(&mut self, column: &'static str, value: u64) -> Result<(), Unstorable> {
+        let value = i64::try_from(value).map_err(|_| refuse(column, value))?;
+        self.field(&value.to_be_bytes());
+        Ok(())
+    }
+
+    /// Microseconds since 1970.
+    pub(crate) fn time(&mut self, column: &'static str, time_us: i64) -> Result<(), Unstorable> {
+        let value = time_us.checked_sub(EPOCH_2000_US).ok_or_else(|| refuse(column, time_us))?;
+        self.field(&value.to_be_bytes());
+        Ok(())
+    }
+
+    pub(crate) fn uint256(&mut self, value: U256) {
+        self.written += 1;
+        numeric::put_u256(self.out, value);
+    }
+
+    pub(crate) fn decimal(&mut self, value: &Decimal) {
+        self.written += 1;
+        numeric::put_decimal(self.out, value);
+    }
+
+    pub(crate) fn text_or_null(&mut self, value: Option<&str>) {
+        match value {
+            Some(value) => self.text(value),
+            None => self.null(),
+        }
+    }
+
+    pub(crate) fn bytes_or_null(&mut self, value: Option<impl AsRef<[u8]>>) {
+        match value {
+            Some(value) => self.bytes(value),
+            None => self.null(),
+        }
+    }
+
+    pub(crate) fn boolean_or_null(&mut self, value: Option<bool>) {
+        match value {
+            Some(value) => self.boolean(value),
+            None => self.null(),
+        }
+    }
+
+    pub(crate) fn int8_or_null(
+        &mut self,
+        column: &'static str,
+        value: Option<u64>,
+    ) -> Result<(), Unstorable> {
+        match value {
+            Some(value) => self.int8_from(column, value),
+            None => {
+                self.null();
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn uint256_or_null(&mut self, value: Option<U256>) {
+        match value {
+            Some(value) => self.uint256(value),
+            None => self.null(),
+        }
+    }
+
+    pub(crate) fn decimal_or_null(&mut self, value: Option<&Decimal>) {
+        match value {
+            Some(value) => self.decimal(value),
+            None => self.null(),
+        }
+    }
+
+    /// `text[]`; NULL when there is nothing in it.
+    pub(crate) fn texts_or_null(&mut self, values: &[String]) {
+        if values.is_empty() {
+            return self.null();
+        }
+        self.written += 1;
+        let length: usize = 20 + values.iter().map(|value| 4 + value.len()).sum::<usize>();
+        // One dimension, no NULLs, elements are text, so many of them, counted from 1.
+        for word in [length as i32, 1, 0, TEXT_OID, values.len() as i32, 1] {
+            self.out.extend_from_slice(&word.to_be_bytes());
+        }
+        for value in values {
+            self.out.extend_from_slice(&(value.len() as i32).to_be_bytes());
+            self.out.extend_from_slice(value.as_bytes());
+        }
+    }
+
+    /// `jsonb`.
+    pub(crate) fn json(&mut self, text: &str) {
+        self.written += 1;
+        self.out.extend_from_slice(&(1 + text.len() as i32).to_be_bytes());
+        // Version of the binary form.
+        self.out.push(1);
+        self.out.extend_from_slice(text.as_bytes());
+    }
+}
+
+pub(crate) fn refuse(column: &'static str, value: impl ToString) -> Unstorable {
+    Unstorable { column, value: value.to_string() }
+}

@@ -1,0 +1,214 @@
+use bytes::{BufMut, Bytes, BytesMut};
+use crypto_intel_schemas::{Block, Event};
+
+use crate::{
+    Table,
+    encode::{put_block, put_event, table_of},
+    row::Unstorable,
+};
+
+const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const COPY_TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// One encoded row and where it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    start: usize,
+    key_end: usize,
+    end: usize,
+    /// The caller's number of the block it belongs to; `u32::MAX` for a row of no block.
+    pub block: u32,
+    /// The caller's number of the message it was made from.
+    pub message: u32,
+}
+
+/// Rows of one table, encoded one after the other in one buffer.
+#[derive(Debug, Clone, Default)]
+pub struct TableRows {
+    buffer: Vec<u8>,
+    rows: Vec<Row>,
+}
+
+impl TableRows {
+    /// The rows, in the order in which they will be written.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Leaves out the rows that `keep` refuses.
+    pub fn retain(&mut self, keep: impl FnMut(&Row) -> bool) {
+        self.rows.retain(keep);
+    }
+
+    /// Sorts by key and leaves one row per key, the first. Two writers that insert in the same order cannot deadlock,
+    /// and neither COPY nor ON CONFLICT DO UPDATE takes a key twice.
+    pub fn sort_and_reduce(&mut self) {
+        let buffer = &self.buffer;
+        let key = |row: &Row| &buffer[row.start + 2..row.key_end];
+        // Rows come nearly sorted, block by block: a stable sort merges the runs.
+        self.rows.sort_by(|one, other| key(one).cmp(key(other)));
+        self.rows.dedup_by(|later, first| key(later) == key(first));
+    }
+
+    /// The body of a binary COPY with the rows that `keep` takes, and how many they are.
+    pub fn copy_body(&self, mut keep: impl FnMut(&Row) -> bool) -> (Bytes, u64) {
+        let mut body =
+            BytesMut::with_capacity(COPY_HEADER.len() + self.buffer.len() + COPY_TRAILER.len());
+        body.put_slice(COPY_HEADER);
+        let mut count = 0;
+        for row in &self.rows {
+            if keep(row) {
+                body.put_slice(&self.buffer[row.start..row.end]);
+                count += 1;
+            }
+        }
+        body.put_slice(&COPY_TRAILER);
+        (body.freeze(), count)
+    }
+
+    fn push(
+        &mut self,
+        block: u32,
+        message: u32,
+        put: impl FnOnce(&mut Vec<u8>) -> Result<usize, Unstorable>,
+    ) -> Result<(), Unstorable> {
+        let start = self.buffer.len();
+        match put(&mut self.buffer) {
+            Ok(key_end) => {
+                self.rows.push(Row { start, key_end, end: self.buffer.len(), block, message });
+                Ok(())
+            }
+            Err(error) => {
+                self.buffer.truncate(start);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Rows of all tables.
+#[derive(Debug, Clone, Default)]
+pub struct RowSet {
+    tables: [TableRows; Table::ALL.len()],
+}
+
+impl RowSet {
+    /// Adds the row of an event; `Ok(None)` for an event that is no row of itself (markers, ticks).
+    ///
+    /// # Errors
+    /// When a value has no place in its column: the event can never be stored.
+    pub fn add(
+        &mut self,
+        event: &Event,
+        block: u32,
+        message: u32,
+    ) -> Result<Option<Table>, Unstorable> {
+        let Some(table) = table_of(event) else { return Ok(None) };
+        self.table_mut(table).push(block, message, |out| put_event(out, event))?;
+        Ok(Some(table))
+    }
+
+    /// Adds a row of `blocks`.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_block(
+        &mut self,
+        block: &Block,
+        revision: i64,
+        canonical: bool,
+        message: u32,
+    ) -> Result<(), Unstorable> {
+        let rows = self.table_mut(Table::Blocks);
+        rows.push(u32::MAX, message, |out| put_block(out, block, revision, canonical))
+    }
+
+    /// The rows of one table.
+    #[must_use]
+    pub fn table(&self, table: Table) -> &TableRows {
+        &self.tables[table as usize]
+    }
+
+    /// The rows of one table.
+    pub fn table_mut(&mut self, table: Table) -> &mut TableRows {
+        &mut self.tables[table as usize]
+    }
+
+    /// Sorts every table by key and leaves one row per key.
+    pub fn sort_and_reduce(&mut self) {
+        self.tables.iter_mut().for_each(TableRows::sort_and_reduce);
+    }
+
+    /// How many rows there are in all tables.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(TableRows::len).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crypto_intel_schemas::{B256, Erc20Transfer};
+
+    use super::*;
+
+    fn transfer(hash: u8, log_index: u32) -> Event {
+        Event::from(Erc20Transfer {
+            chain: "base".into(),
+            block_hash: B256::repeat_byte(hash),
+            log_index,
+            ..Erc20Transfer::empty()
+        })
+    }
+
+    #[test]
+    fn keeps_one_row_per_key_in_key_order() {
+        let mut rows = RowSet::default();
+        for (message, (hash, log_index)) in [(2, 1), (2, 0), (1, 5), (2, 1)].into_iter().enumerate()
+        {
+            rows.add(&transfer(hash, log_index), 0, message as u32).unwrap();
+        }
+        rows.sort_and_reduce();
+        let order: Vec<u32> =
+            rows.table(Table::TokenTransfers).rows().iter().map(|row| row.message).collect();
+        assert_eq!(order, [2, 1, 0]);
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_leaves_nothing_behind() {
+        let mut rows = RowSet::default();
+        rows.add(&transfer(1, 0), 0, 0).unwrap();
+        let error = rows.add(&transfer(1, u32::MAX), 0, 1).unwrap_err();
+        assert_eq!(error.column, "log_index");
+        rows.add(&transfer(1, 1), 0, 2).unwrap();
+        let (body, count) = rows.table(Table::TokenTransfers).copy_body(|_| true);
+        let (first, _) = rows.table(Table::TokenTransfers).copy_body(|row| row.message == 0);
+        assert_eq!(count, 2);
+        assert_eq!(body.len() - 21, 2 * (first.len() - 21), "two rows of equal length");
+    }
+
+    #[test]
+    fn the_header_is_the_one_of_the_manual() {
+        assert_eq!(COPY_HEADER.len(), 19);
+    }
+}

@@ -1,0 +1,226 @@
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, Instant},
+};
+
+use crypto_intel_service::Backoff;
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    StoreConfig, StoreError,
+    error::{ErrorClass, classify, describe},
+};
+
+/// A pool of connections to one database.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    place: String,
+    database: String,
+}
+
+/// What the server offers beyond PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "edition", content = "timescaledb", rename_all = "snake_case")]
+pub enum Edition {
+    /// PostgreSQL without TimescaleDB: plain tables.
+    Plain,
+    /// TimescaleDB under the Apache licence, of this version: hypertables.
+    TimescaleApache(String),
+    /// TimescaleDB community edition of this version: hypertables, compression, aggregates, policies.
+    TimescaleCommunity(String),
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain => formatter.write_str("plain PostgreSQL"),
+            Self::TimescaleApache(version) => write!(formatter, "TimescaleDB {version} (Apache)"),
+            Self::TimescaleCommunity(version) => {
+                write!(formatter, "TimescaleDB {version} (community)")
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Connects, trying again and saying so until `start_timeout_seconds` have passed.
+    ///
+    /// # Errors
+    /// At once when the address is malformed, the user is refused or the database does not exist; after `start_timeout_seconds`
+    /// when no server answers; when `shutdown` fires.
+    pub async fn connect(
+        config: &StoreConfig,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, StoreError> {
+        let store = Self::lazy(config)?;
+        let start_timeout = Duration::from_secs(config.start_timeout_seconds);
+        let started = Instant::now();
+        let mut delays =
+            Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(3) }.delays();
+        loop {
+            let failure = tokio::select! {
+                () = shutdown.cancelled() => return Err(StoreError::Stopped),
+                answer = store.probe() => match answer {
+                    Ok(()) => return Ok(store),
+                    Err(failure) => failure,
+                },
+            };
+            let last = store.refusal(failure)?;
+            let delay = delays.next().unwrap_or(Duration::from_secs(3));
+            if started.elapsed() + delay > start_timeout {
+                let seconds = config.start_timeout_seconds;
+                return Err(StoreError::Unreachable { place: store.place, seconds, last });
+            }
+            tracing::warn!(
+                database = store.place,
+                error = last,
+                retry_in_ms = delay.as_millis() as u64,
+                "cannot connect to the database, trying again"
+            );
+            tokio::select! {
+                () = shutdown.cancelled() => return Err(StoreError::Stopped),
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+    }
+
+    fn lazy(config: &StoreConfig) -> Result<Self, StoreError> {
+        let mut postgres = Config::from_str(config.url.expose())
+            .map_err(|error| StoreError::Url { reason: describe(&error) })?;
+        if postgres.get_ssl_mode() == SslMode::Require {
+            return Err(StoreError::Tls);
+        }
+        let options = format!(
+            "{} -c statement_timeout={}",
+            postgres.get_options().unwrap_or_default(),
+            config.statement_timeout_ms
+        );
+        let timeout = Duration::from_millis(config.connect_timeout_ms.max(1));
+        postgres
+            .options(options.trim())
+            .connect_timeout(timeout)
+            // A dead network is noticed although nothing is sent, and although something is.
+            .keepalives_idle(Duration::from_secs(15))
+            .tcp_user_timeout(Duration::from_secs(30));
+        if postgres.get_application_name().is_none() {
+            postgres.application_name("crypto-intel");
+        }
+        let place = place(&postgres);
+        let database = postgres.get_dbname().unwrap_or_default().to_owned();
+        // Fast: a connection keeps its staging tables and prepared statements; a broken one is thrown away by its user.
+        let manager = Manager::from_config(
+            postgres,
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(config.pool_size.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(Duration::from_secs(10)))
+            .create_timeout(Some(timeout * 2))
+            .build()
+            .map_err(|error| StoreError::Url { reason: error.to_string() })?;
+        Ok(Self { pool, place, database })
+    }
+
+    /// `host:port` of the server.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Name of the database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// What the server offers.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn edition(&self) -> Result<Edition, StoreError> {
+        let client = self.client().await?;
+        let row = client
+            .query_one(
+                "SELECT current_setting('timescaledb.license', true), \
+                 (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb')",
+                &[],
+            )
+            .await
+            .map_err(StoreError::sql("ask for the edition"))?;
+        let (license, version): (Option<String>, Option<String>) = (row.get(0), row.get(1));
+        Ok(match (license.as_deref(), version) {
+            (_, None) => Edition::Plain,
+            (Some("timescale"), Some(version)) => Edition::TimescaleCommunity(version),
+            (_, Some(version)) => Edition::TimescaleApache(version),
+        })
+    }
+
+    pub(crate) async fn client(&self) -> Result<Object, StoreError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        client.simple_query("SELECT 1").await.map_err(StoreError::sql("ask the database"))?;
+        Ok(())
+    }
+
+    /// What a failed attempt to connect says, or the error that no further attempt will mend.
+    fn refusal(&self, error: StoreError) -> Result<String, StoreError> {
+        let StoreError::Sql { cause, .. } = &error else { return Ok(error.to_string()) };
+        let reason = describe(cause);
+        let place = self.place.clone();
+        match cause.code() {
+            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
+                Err(StoreError::NoDatabase { place, reason })
+            }
+            Some(_) if classify(cause) == ErrorClass::Process => {
+                Err(StoreError::Refused { place, reason })
+            }
+            // Found before anything is sent: the server wants a password and the address has none.
+            None if reason.contains("password missing") => {
+                Err(StoreError::Refused { place, reason })
+            }
+            _ => Ok(reason),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Store")
+            .field("place", &self.place)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `host:port`, without user and password.
+fn place(config: &Config) -> String {
+    use tokio_postgres::config::Host;
+    let ports = config.get_ports();
+    let places: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(index, host)| {
+            let port = ports.get(index).or_else(|| ports.first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(name) => format!("{name}:{port}"),
+                Host::Unix(path) => format!("{}:{port}", path.display()),
+            }
+        })
+        .collect();
+    places.join(",")
+}

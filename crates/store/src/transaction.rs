@@ -1,0 +1,369 @@
+use bytes::{BufMut, Bytes, BytesMut};
+use crypto_intel_schemas::{B256, Block};
+use deadpool_postgres::Object;
+use futures::{SinkExt, future, pin_mut};
+use tokio_postgres::{
+    CopyInSink,
+    types::{IsNull, ToSql, Type, accepts, to_sql_checked},
+};
+
+use crate::{
+    Store, StoreError, StreamPosition, Table,
+    position::{read, sequence},
+    row::EPOCH_2000_US,
+};
+
+/// Bytes handed to the connection at once: enough to keep it busy, small enough to stay in the cache.
+const COPY_CHUNK_BYTES: usize = 128 * 1024;
+
+/// A block as the database knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownBlock {
+    /// Chain slug.
+    pub chain: String,
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: B256,
+    /// The block's own time, microseconds since 1970.
+    pub time_us: i64,
+    /// Whether it is the canonical one at its height.
+    pub canonical: bool,
+    /// Revision of its newest marker; 0 for a partial block.
+    pub revision: i64,
+}
+
+/// A step of a stream's position.
+#[derive(Debug, Clone, Copy)]
+pub struct Advance<'a> {
+    /// The stream.
+    pub stream: &'a str,
+    /// Where it must be.
+    pub from: StreamPosition,
+    /// Where it will be.
+    pub to: StreamPosition,
+}
+
+/// A transaction that has moved a position and holds the locks of its chains. Dropped without [`commit`](Self::commit)
+/// it closes its connection, so that nothing of it stays.
+pub struct BatchTransaction {
+    /// Always there until the transaction ends.
+    client: Option<Object>,
+}
+
+impl std::fmt::Debug for BatchTransaction {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("BatchTransaction").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Begins a transaction that moves a position by compare-and-set, and reads what is known about `heights`: all
+    /// hashes there. Streams that write the same chain wait for each other here.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`] when the position is elsewhere; else when a statement fails.
+    pub async fn begin(
+        &self,
+        advance: Advance<'_>,
+        heights: &[(&str, u64)],
+    ) -> Result<(BatchTransaction, Vec<KnownBlock>), StoreError> {
+        let transaction = BatchTransaction { client: Some(self.client().await?) };
+        let client = transaction.client()?;
+        let move_position = client
+            .prepare_cached(
+                "UPDATE positions SET sequence = $4, stored_at_us = $5, revision = $6, \
+                 updated_at = clock_timestamp() \
+                 WHERE stream = $1 AND sequence = $2 AND stored_at_us = $3",
+            )
+            .await
+            .map_err(StoreError::sql("prepare moving the position"))?;
+        let Advance { stream, from, to } = advance;
+        let (from_sequence, to_sequence) = (sequence(from), sequence(to));
+        let parameters: [&(dyn ToSql + Sync); 6] = [
+            &stream,
+            &from_sequence,
+            &from.stored_at_us,
+            &to_sequence,
+            &to.stored_at_us,
+            &to.revision,
+        ];
+        // Sent together, in this order: one round trip.
+        let (begun, moved, known) = futures::join!(
+            client.batch_execute("BEGIN"),
+            client.execute(&move_position, &parameters),
+            known_blocks(client, heights),
+        );
+        begun.map_err(StoreError::sql("begin"))?;
+        if moved.map_err(StoreError::sql("move the position"))? == 0 {
+            let current = transaction.current_position(stream).await?;
+            let stream = stream.to_owned();
+            return Err(StoreError::FenceLost { stream, expected: from, current });
+        }
+        Ok((transaction, known?))
+    }
+
+    /// Whether these rows can be stored: writes them by merging, and undoes it.
+    ///
+    /// # Errors
+    /// Why they cannot be, see [`StoreError::class`].
+    pub async fn try_rows(&self, table: Table, body: Bytes) -> Result<(), StoreError> {
+        let transaction = BatchTransaction { client: Some(self.client().await?) };
+        let client = transaction.client()?;
+        client.batch_execute("BEGIN").await.map_err(StoreError::sql("begin"))?;
+        transaction.merge(table, body).await?;
+        transaction.rollback().await
+    }
+}
+
+impl BatchTransaction {
+    /// Copies rows straight into their table; returns how many.
+    ///
+    /// # Errors
+    /// A key that exists is [`ErrorClass::Conflict`](crate::ErrorClass::Conflict). After any error this transaction is
+    /// to be dropped.
+    pub async fn copy(&self, table: Table, body: Bytes) -> Result<u64, StoreError> {
+        self.copy_into(&table.copy_sql(), table, body).await
+    }
+
+    /// Writes rows by way of a staging table, leaving out those whose key exists; returns how many were new.
+    ///
+    /// # Errors
+    /// When a statement fails; the transaction is then to be dropped.
+    pub async fn merge(&self, table: Table, body: Bytes) -> Result<u64, StoreError> {
+        let client = self.client()?;
+        let fail = |cause| StoreError::Sql { doing: format!("merge into {table}"), cause };
+        client.batch_execute(&table.stage_sql()).await.map_err(fail)?;
+        self.copy_into(&table.copy_stage_sql(), table, body).await?;
+        client.execute(&table.merge_sql(), &[]).await.map_err(fail)
+    }
+
+    async fn copy_into(&self, sql: &str, table: Table, body: Bytes) -> Result<u64, StoreError> {
+        let client = self.client()?;
+        let fail = |cause| StoreError::Sql { doing: format!("copy into {table}"), cause };
+        let statement = client.prepare_cached(sql).await.map_err(fail)?;
+        let sink: CopyInSink<Bytes> = client.copy_in(&statement).await.map_err(fail)?;
+        pin_mut!(sink);
+        let mut rest = body;
+        while !rest.is_empty() {
+            let chunk = rest.split_to(rest.len().min(COPY_CHUNK_BYTES));
+            // An error of the rows is told by `finish`.
+            if sink.feed(chunk).await.is_err() {
+                break;
+            }
+        }
+        sink.finish().await.map_err(fail)
+    }
+
+    /// Deletes the rows of blocks (chain, hash, time in microseconds) from every table of block events; returns how many.
+    ///
+    /// # Errors
+    /// When a statement fails; the transaction is then to be dropped.
+    pub async fn delete_rows(&self, blocks: &[(&str, B256, i64)]) -> Result<u64, StoreError> {
+        if blocks.is_empty() {
+            return Ok(0);
+        }
+        let client = self.client()?;
+        // TimescaleDB excludes chunks and compressed batches only for constants, not in a generic plan.
+        client
+            .batch_execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            .await
+            .map_err(StoreError::sql("choose custom plans"))?;
+        let mut deleted = 0;
+        for table in Table::OF_BLOCKS {
+            let doing = || format!("delete rows of dropped blocks from {table}");
+            let sql = format!(
+                "DELETE FROM {table} WHERE chain = $1 AND block_hash = $2 AND block_time = $3"
+            );
+            let statement = client
+                .prepare_cached(&sql)
+                .await
+                .map_err(|cause| StoreError::Sql { doing: doing(), cause })?;
+            let deletions = blocks.iter().map(|(chain, hash, time_us)| {
+                let statement = &statement;
+                async move {
+                    client
+                        .execute(statement, &[chain, &hash.as_slice(), &Timestamp(*time_us)])
+                        .await
+                }
+            });
+            let counts = future::try_join_all(deletions)
+                .await
+                .map_err(|cause| StoreError::Sql { doing: doing(), cause })?;
+            deleted += counts.iter().sum::<u64>();
+        }
+        Ok(deleted)
+    }
+
+    /// Takes `canonical` from known blocks (chain, number, hash).
+    ///
+    /// # Errors
+    /// When a statement fails; the transaction is then to be dropped.
+    pub async fn demote_blocks(&self, blocks: &[(&str, u64, B256)]) -> Result<(), StoreError> {
+        let client = self.client()?;
+        for (chain, number, hash) in blocks {
+            client
+                .execute(
+                    "UPDATE blocks SET canonical = false \
+                     WHERE chain = $1 AND block_number = $2 AND block_hash = $3",
+                    &[chain, &height(*number), &hash.as_slice()],
+                )
+                .await
+                .map_err(StoreError::sql("demote a block"))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a newer marker onto a block that is known.
+    ///
+    /// # Errors
+    /// When a statement fails; the transaction is then to be dropped.
+    pub async fn update_block(
+        &self,
+        block: &Block,
+        revision: i64,
+        canonical: bool,
+    ) -> Result<(), StoreError> {
+        let counts = [block.incarnation, block.rows, block.transactions]
+            .map(|count| i32::try_from(count).unwrap_or(i32::MAX));
+        self.client()?
+            .execute(
+                "UPDATE blocks SET canonical = $4, revision = $5, partial = $6, incarnation = $7, \
+                 event_rows = $8, transactions = $9 \
+                 WHERE chain = $1 AND block_number = $2 AND block_hash = $3",
+                &[
+                    &block.chain,
+                    &height(block.block_number),
+                    &block.block_hash.as_slice(),
+                    &canonical,
+                    &revision,
+                    &block.partial,
+                    &counts[0],
+                    &counts[1],
+                    &counts[2],
+                ],
+            )
+            .await
+            .map_err(StoreError::sql("update a block"))?;
+        Ok(())
+    }
+
+    /// Commits. After an error it is unknown whether it was: the position says.
+    ///
+    /// # Errors
+    /// When the commit fails or the connection is lost meanwhile.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.end("COMMIT").await
+    }
+
+    async fn rollback(mut self) -> Result<(), StoreError> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.client()?.batch_execute(sql).await.map_err(StoreError::sql(sql.to_lowercase()))?;
+        // Back to the pool, in order.
+        drop(self.client.take());
+        Ok(())
+    }
+
+    async fn current_position(&self, stream: &str) -> Result<StreamPosition, StoreError> {
+        let row = self
+            .client()?
+            .query_opt(
+                "SELECT sequence, stored_at_us, revision FROM positions WHERE stream = $1",
+                &[&stream],
+            )
+            .await
+            .map_err(StoreError::sql("read the position"))?;
+        Ok(row.as_ref().map(read).unwrap_or_default())
+    }
+
+    fn client(&self) -> Result<&Object, StoreError> {
+        // Only an ended transaction has none, and ending takes it by value.
+        self.client.as_ref().ok_or(StoreError::PoolExhausted)
+    }
+}
+
+impl Drop for BatchTransaction {
+    fn drop(&mut self) {
+        // An open transaction, or a connection that an early COPY error poisoned, must not meet the next user.
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// Takes the locks of the chains, then reads every hash known at the heights.
+async fn known_blocks(
+    client: &Object,
+    heights: &[(&str, u64)],
+) -> Result<Vec<KnownBlock>, StoreError> {
+    if heights.is_empty() {
+        return Ok(Vec::new());
+    }
+    let chains: Vec<&str> = heights.iter().map(|(chain, _)| *chain).collect();
+    let numbers: Vec<i64> = heights.iter().map(|(_, number)| height(*number)).collect();
+    let mut locked = chains.clone();
+    locked.sort_unstable();
+    locked.dedup();
+    // An array keeps its order, so that two transactions lock alike. 0x62 sets these locks apart from others.
+    let lock = client
+        .prepare_cached(
+            "SELECT pg_advisory_xact_lock(hashtextextended(chain, 98)) FROM unnest($1::text[]) AS chain",
+        )
+        .await
+        .map_err(StoreError::sql("prepare locking chains"))?;
+    let read = client
+        .prepare_cached(
+            "SELECT chain, block_number, block_hash, \
+             (extract(epoch FROM block_time) * 1000000)::bigint, canonical, revision \
+             FROM unnest($1::text[], $2::bigint[]) AS wanted (chain, block_number) \
+             JOIN blocks USING (chain, block_number)",
+        )
+        .await
+        .map_err(StoreError::sql("prepare reading known blocks"))?;
+    let lock_parameters: [&(dyn ToSql + Sync); 1] = [&locked];
+    let read_parameters: [&(dyn ToSql + Sync); 2] = [&chains, &numbers];
+    let (locked, rows) = futures::join!(
+        client.query(&lock, &lock_parameters),
+        client.query(&read, &read_parameters),
+    );
+    locked.map_err(StoreError::sql("lock the chains"))?;
+    let rows = rows.map_err(StoreError::sql("read known blocks"))?;
+    Ok(rows
+        .iter()
+        .map(|row| KnownBlock {
+            chain: row.get(0),
+            number: row.get::<_, i64>(1).unsigned_abs(),
+            // Hashes of 32 bytes are all we write.
+            hash: B256::try_from(row.get::<_, &[u8]>(2)).unwrap_or_default(),
+            time_us: row.get(3),
+            canonical: row.get(4),
+            revision: row.get(5),
+        })
+        .collect())
+}
+
+/// Heights beyond 2^63 are refused when rows are encoded.
+fn height(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Microseconds since 1970 as `timestamptz`, of any size.
+#[derive(Debug)]
+struct Timestamp(i64);
+
+impl ToSql for Timestamp {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.put_i64(self.0.saturating_sub(EPOCH_2000_US));
+        Ok(IsNull::No)
+    }
+
+    accepts!(TIMESTAMPTZ);
+    to_sql_checked!();
+}
