@@ -9,6 +9,7 @@ pub mod node;
 mod port;
 mod postgres;
 mod process;
+pub mod provider;
 pub mod tools;
 
 pub use chat::{ChatLimits, ChatOptions, ChatServer};
@@ -18,3 +19,4 @@ pub use nats_server::{NatsOptions, NatsServer};
 pub use node::{Chain, NodeBlock, NodeOptions, ScriptedNode};
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresOptions, TestDatabase};
+pub use provider::{ProviderOptions, ProviderServer};

@@ -7,3 +7,4 @@ mod chat;
 mod nats_server;
 mod node;
 mod postgres;
+mod provider;
