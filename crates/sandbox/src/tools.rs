@@ -49,6 +49,19 @@ pub fn anvil() -> anyhow::Result<PathBuf> {
     )
 }
 
+/// Finds Python 3: `.tools/python/bin/python`, which has the packages that the tests need, else `python3` in `PATH`.
+///
+/// # Errors
+/// Fails with what to do when there is none.
+pub fn python() -> anyhow::Result<PathBuf> {
+    let ours = tool_folders()
+        .into_iter()
+        .filter_map(|folder| Some(folder.parent()?.join("python/bin/python")))
+        .find(|path| path.is_file());
+    ours.or_else(|| candidates("python3").into_iter().next())
+        .context("python3 not found in .tools/python or PATH: install it, then run `make tools`")
+}
+
 /// Finds PostgreSQL 15 to 18: in `.tools/postgresql/bin`, Debian's folders (newest first), or `PATH`.
 ///
 /// # Errors

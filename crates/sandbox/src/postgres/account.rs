@@ -10,7 +10,7 @@ use anyhow::Context as _;
 #[derive(Debug, Clone)]
 pub(super) struct Account {
     pub(super) name: String,
-    user_id: u32,
+    pub(super) user_id: u32,
     group_id: u32,
 }
 

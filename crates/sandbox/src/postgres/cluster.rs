@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,16 +19,6 @@ pub(super) fn prepare(
     options: &PostgresOptions,
     run_dir: &Path,
 ) -> anyhow::Result<PathBuf> {
-    if let Some(account) = account
-        && !account.can_reach(&tools.bin_dir)
-    {
-        bail!(
-            "PostgreSQL does not run as root, and user {} cannot reach {}: move it to a folder that all may enter, \
-             or install the package `postgresql`",
-            account.name,
-            tools.bin_dir.display()
-        );
-    }
     let data_dir = match (&options.data_dir, account) {
         (None, _) => run_dir.join("data"),
         (Some(folder), None) => folder.clone(),
@@ -62,6 +53,60 @@ pub(super) fn prepare(
     Ok(data_dir)
 }
 
+/// The installation itself, or a copy of it that the server's user can reach.
+pub(super) fn reachable_tools(
+    tools: PostgresTools,
+    account: Option<&Account>,
+) -> anyhow::Result<PostgresTools> {
+    let Some(account) = account.filter(|account| !account.can_reach(&tools.bin_dir)) else {
+        return Ok(tools);
+    };
+    // PostgreSQL finds its other files from where its programs are, so a copy of the whole works. One in a folder that
+    // is closed to others (a checkout below /root) was unpacked there by `make tools` and is small.
+    let installation = tools.bin_dir.parent().context("find folder of PostgreSQL")?;
+    let copy_dir = in_var_tmp(&format!("postgresql-{}", tools.version), installation);
+    if !copy_dir.is_dir() {
+        let lock = File::create(copy_dir.with_extension("lock")).context("create lock file")?;
+        lock.lock().context("lock copy of PostgreSQL")?;
+        if !copy_dir.is_dir() {
+            let unfinished = copy_dir.with_extension("unfinished");
+            if unfinished.is_dir() {
+                std::fs::remove_dir_all(&unfinished).context("remove unfinished copy")?;
+            }
+            copy(installation, &unfinished)?;
+            run(Command::new("chmod").args(["-R", "a+rX"]).arg(&unfinished))?;
+            std::fs::rename(&unfinished, &copy_dir).context("finish copy of PostgreSQL")?;
+        }
+        tracing::info!(from = %installation.display(), to = %copy_dir.display(), user = account.name,
+            "copied PostgreSQL to where the database's user can reach it");
+    }
+    ensure_ours(&copy_dir, account)?;
+    let bin_dir = copy_dir.join("bin");
+    if !account.can_reach(&bin_dir) {
+        bail!(
+            "PostgreSQL does not run as root, and user {} cannot reach {}: install the package `postgresql`",
+            account.name,
+            tools.bin_dir.display()
+        );
+    }
+    Ok(PostgresTools { bin_dir, ..tools })
+}
+
+// Anybody can make anything in /var/tmp; only what root or the server's user made there is used.
+fn ensure_ours(folder: &Path, account: &Account) -> anyhow::Result<()> {
+    let metadata = std::fs::symlink_metadata(folder).context("look at folder in /var/tmp")?;
+    if !metadata.is_dir() || ![0, account.user_id].contains(&metadata.uid()) {
+        bail!("{} belongs to somebody else: remove it", folder.display());
+    }
+    Ok(())
+}
+
+fn in_var_tmp(what: &str, original: &Path) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    original.hash(&mut hasher);
+    PathBuf::from(format!("/var/tmp/crypto-intel-{what}-{:016x}", hasher.finish()))
+}
+
 /// Whether this installation has TimescaleDB.
 pub(super) fn has_timescale(tools: &PostgresTools) -> bool {
     let lib = tools.bin_dir.join("../lib");
@@ -80,10 +125,9 @@ fn reachable(folder: &Path, account: &Account) -> anyhow::Result<PathBuf> {
     {
         return Ok(real);
     }
-    let mut hasher = DefaultHasher::new();
-    folder.hash(&mut hasher);
-    let real = PathBuf::from(format!("/var/tmp/crypto-intel-postgres-{:016x}", hasher.finish()));
+    let real = in_var_tmp("postgres", folder);
     std::fs::create_dir_all(&real).with_context(|| format!("create {}", real.display()))?;
+    ensure_ours(&real, account)?;
     account.own(&real)?;
     if folder.is_symlink() {
         std::fs::remove_file(folder).context("remove old link")?;

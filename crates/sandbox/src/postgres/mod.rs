@@ -51,8 +51,8 @@ impl Postgres {
     /// # Errors
     /// Fails when there is no PostgreSQL, when it cannot be initialised or started, or after 60 s; the error shows the log.
     pub async fn start(options: PostgresOptions) -> anyhow::Result<Self> {
-        let tools = tools::postgres()?;
         let account = Account::for_postgres()?;
+        let tools = cluster::reachable_tools(tools::postgres()?, account.as_ref())?;
         let run_dir =
             TempDir::with_prefix("crypto-intel-postgres-").context("create folder for postgres")?;
         if let Some(account) = &account {

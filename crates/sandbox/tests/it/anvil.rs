@@ -1,23 +1,12 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crypto_intel_sandbox::evm::{BURST_ADDRESS, Contracts, TOKEN_ADDRESS};
 use crypto_intel_sandbox::{Anvil, AnvilOptions, Traffic, TrafficOptions};
+use crypto_intel_testkit::{anvil, eventually};
 use serde_json::json;
 
+const LIMIT: Duration = Duration::from_secs(30);
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
-
-/// Anvil cannot be had everywhere (it comes from npm); where it must be there, its absence fails.
-async fn anvil(options: AnvilOptions) -> Option<Anvil> {
-    match Anvil::start(options).await {
-        Ok(anvil) => Some(anvil),
-        Err(error) => {
-            let required = std::env::var("CRYPTO_INTEL_REQUIRE").unwrap_or_default();
-            assert!(!required.split([',', ' ']).any(|name| name == "anvil"), "{error:#}");
-            eprintln!("skipped: {error:#}");
-            None
-        }
-    }
-}
 
 async fn transfer_logs(anvil: &Anvil) -> Vec<serde_json::Value> {
     let filter = json!([{"fromBlock": "0x0", "toBlock": "latest", "topics": [TRANSFER]}]);
@@ -53,18 +42,12 @@ async fn traffic_reaches_blocks_at_the_block_time() {
     let Some(anvil) = anvil(options).await else { return };
     let options = TrafficOptions { per_second: 100.0, native_every: 2, ..Default::default() };
     let traffic = Traffic::start(&anvil.http_url(), options).await.unwrap();
-    let started = Instant::now();
-    while traffic.counts().token < 20 || traffic.counts().native < 20 {
-        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", traffic.counts());
-        tokio::task::yield_now().await;
-    }
+    eventually(LIMIT, async || traffic.counts().token >= 20 && traffic.counts().native >= 20).await;
     let counts = traffic.stop().await.unwrap();
     assert_eq!(counts.refused, 0);
     let accounts = anvil.accounts().await.unwrap().len() as u64;
     let expected = usize::try_from(counts.token + accounts).unwrap();
-    while transfer_logs(&anvil).await.len() < expected {
-        assert!(started.elapsed() < Duration::from_secs(60), "transfers missing in blocks");
-    }
+    eventually(LIMIT, async || transfer_logs(&anvil).await.len() >= expected).await;
     assert_eq!(transfer_logs(&anvil).await.len(), expected);
 }
 

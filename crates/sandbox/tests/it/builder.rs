@@ -1,25 +1,11 @@
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use crypto_intel_sandbox::NodeBlock;
 use crypto_intel_sandbox::node::{
     Relink, RelinkOptions, Synthetic, SyntheticOptions, load_recorded, recorded_numbers,
 };
+use crypto_intel_testkit::recorded_data;
 use serde_json::Value;
-
-/// The folder of recorded data; without it the tests that need it are skipped, unless it is required.
-pub(crate) fn recorded_data() -> Option<PathBuf> {
-    let folder = std::env::var_os("CRYPTO_INTEL_DATA").map(PathBuf::from);
-    if folder.is_none() {
-        let required = std::env::var("CRYPTO_INTEL_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.split([',', ' ']).any(|name| name == "data"),
-            "CRYPTO_INTEL_DATA is not set"
-        );
-        eprintln!("skipped: CRYPTO_INTEL_DATA is not set");
-    }
-    folder
-}
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()

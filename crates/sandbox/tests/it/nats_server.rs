@@ -1,7 +1,8 @@
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crypto_intel_sandbox::{NatsOptions, NatsServer};
+use crypto_intel_testkit::eventually;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -32,17 +33,6 @@ async fn talk(server: &NatsServer, user: Option<(&str, &str)>, text: &str, wante
 async fn request(server: &NatsServer, subject: &str, body: &str) -> String {
     let text = format!("SUB inbox 1\r\nPUB {subject} inbox {}\r\n{body}\r\n", body.len());
     talk(server, None, &text, "{").await
-}
-
-fn process_is_gone(pid: u32) -> bool {
-    let started = Instant::now();
-    while Path::new(&format!("/proc/{pid}")).exists() {
-        if started.elapsed() > Duration::from_secs(10) {
-            return false;
-        }
-        std::thread::yield_now();
-    }
-    true
 }
 
 #[tokio::test]
@@ -100,7 +90,8 @@ async fn is_gone_with_its_folder_after_drop() {
     let (pid, folder) = (server.pid(), server.store_dir().to_path_buf());
     assert!(folder.exists());
     drop(server);
-    assert!(process_is_gone(pid));
+    let process = format!("/proc/{pid}");
+    eventually(Duration::from_secs(10), async || !Path::new(&process).exists()).await;
     assert!(!folder.exists());
 }
 
