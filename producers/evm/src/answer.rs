@@ -1,0 +1,380 @@
+//! JSON-RPC answers to a [`BlockData`]: our own lenient types, with only the fields that we need,
+//! so that new transaction types and missing fields of other chains do not matter.
+
+use crypto_intel_schemas::{Address, B256, FixedBytes, TransactionStatus, U256};
+use serde::Deserialize;
+
+use crate::{
+    block::{BlockData, Header, LogRecord, Transaction},
+    hex::{self, Hex},
+};
+
+/// What is verified beyond hashes and counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checks {
+    /// Logs must be there when the bloom filter is not empty.
+    pub(crate) bloom: bool,
+    /// Log indexes must be 0, 1, 2, …
+    pub(crate) log_indexes: bool,
+}
+
+/// Why an answer cannot be the block. Tried again, on another endpoint where there is one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Untrue {
+    #[error("malformed {what}: {reason}")]
+    Malformed { what: &'static str, reason: String },
+    #[error("{what} of block {number} belong to another block")]
+    OtherBlock { what: &'static str, number: u64 },
+    #[error("block {number} has {transactions} transactions but {receipts} receipts")]
+    Count { number: u64, transactions: usize, receipts: usize },
+    #[error("receipt {index} of block {number} is not of its transaction")]
+    Place { number: u64, index: usize },
+    #[error("empty answer for block {number}, which has logs by its bloom filter")]
+    Empty { number: u64 },
+    #[error("log indexes of block {number} are not a row from 0: {found} where {expected} should be")]
+    LogIndex { number: u64, expected: u32, found: u32 },
+}
+
+impl Untrue {
+    /// The label in metrics.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "malformed",
+            Self::OtherBlock { .. } => "other_block",
+            Self::Count { .. } => "receipt_count",
+            Self::Place { .. } => "receipt_place",
+            Self::Empty { .. } => "empty_logs",
+            Self::LogIndex { .. } => "log_index",
+        }
+    }
+}
+
+/// A header, as in `newHeads` and in blocks without transactions.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RawHeader {
+    number: Hex<u64>,
+    hash: Hex<B256>,
+    parent_hash: Hex<B256>,
+    timestamp: Hex<u64>,
+    #[serde(default)]
+    gas_used: Option<Hex<u64>>,
+    #[serde(default)]
+    gas_limit: Option<Hex<U256>>,
+    #[serde(default)]
+    base_fee_per_gas: Option<Hex<U256>>,
+    #[serde(default)]
+    miner: Option<Hex<Address>>,
+    #[serde(default)]
+    logs_bloom: Option<Bloom>,
+}
+
+/// Whether a bloom filter has any bit.
+#[derive(Debug, Clone, Copy)]
+struct Bloom(bool);
+
+impl<'de> Deserialize<'de> for Bloom {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Ok(Self(text.bytes().skip(2).any(|digit| digit != b'0')))
+    }
+}
+
+impl RawHeader {
+    pub(crate) fn header(&self) -> Header {
+        Header {
+            number: self.number.0,
+            hash: self.hash.0,
+            parent_hash: self.parent_hash.0,
+            timestamp: self.timestamp.0,
+            gas_used: self.gas_used.map_or(0, |gas| gas.0),
+            // Some chains say "no limit" with a number beyond 64 bits.
+            gas_limit: self.gas_limit.map_or(0, |gas| u64::try_from(gas.0).unwrap_or(u64::MAX)),
+            base_fee_per_gas: self.base_fee_per_gas.map(|fee| fee.0),
+            miner: self.miner.map(|miner| miner.0),
+            has_bloom: self.logs_bloom.is_some_and(|bloom| bloom.0),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct RawTransactions<'a> {
+    #[serde(borrow)]
+    transactions: Vec<RawTransaction<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawTransaction<'a> {
+    hash: Hex<B256>,
+    #[serde(default)]
+    from: Option<Hex<Address>>,
+    #[serde(default)]
+    to: Option<Hex<Address>>,
+    #[serde(default)]
+    value: Option<Hex<U256>>,
+    #[serde(default)]
+    input: Option<&'a str>,
+    #[serde(default)]
+    nonce: Option<Hex<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawReceipt<'a> {
+    transaction_hash: Hex<B256>,
+    #[serde(default)]
+    transaction_index: Option<Hex<u32>>,
+    #[serde(default)]
+    block_hash: Option<Hex<B256>>,
+    #[serde(default)]
+    from: Option<Hex<Address>>,
+    #[serde(default)]
+    to: Option<Hex<Address>>,
+    #[serde(default)]
+    contract_address: Option<Hex<Address>>,
+    #[serde(default)]
+    status: Option<Hex<u64>>,
+    #[serde(default)]
+    root: Option<&'a str>,
+    #[serde(borrow)]
+    logs: Vec<RawLog<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawLog<'a> {
+    address: Hex<Address>,
+    topics: Topics,
+    data: &'a str,
+    #[serde(default)]
+    block_hash: Option<Hex<B256>>,
+    transaction_hash: Hex<B256>,
+    #[serde(default)]
+    transaction_index: Option<Hex<u32>>,
+    log_index: Hex<u32>,
+}
+
+/// At most four topics, without an allocation.
+#[derive(Debug, Clone, Copy)]
+struct Topics {
+    topics: [B256; 4],
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for Topics {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Topics;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("0 to 4 topics")
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> Result<Topics, A::Error> {
+                let mut topics = Topics { topics: [B256::ZERO; 4], count: 0 };
+                while let Some(Hex(topic)) = list.next_element::<Hex<B256>>()? {
+                    let Some(place) = topics.topics.get_mut(topics.count) else {
+                        return Err(serde::de::Error::invalid_length(5, &self));
+                    };
+                    *place = topic;
+                    topics.count += 1;
+                }
+                Ok(topics)
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
+    }
+}
+
+/// Where the logs of a block come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LogsAnswer<'a> {
+    /// Answer of `eth_getBlockReceipts`.
+    Receipts(&'a str),
+    /// Answer of `eth_getLogs` for the block's hash.
+    Logs(&'a str),
+}
+
+/// Reads a header; `None` when the endpoint does not know the block.
+pub(crate) fn read_header(text: &str) -> Result<Option<Header>, Untrue> {
+    let raw: Option<RawHeader> = parse("header", text)?;
+    Ok(raw.map(|raw| raw.header()))
+}
+
+fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, Untrue> {
+    serde_json::from_str(text)
+        .map_err(|error| Untrue::Malformed { what, reason: error.to_string() })
+}
+
+/// Puts a block together and checks it against itself.
+///
+/// # Errors
+/// When the answers cannot be the block of that header.
+pub(crate) fn assemble(
+    header: Header,
+    block: &str,
+    logs: LogsAnswer<'_>,
+    checks: Checks,
+) -> Result<BlockData, Untrue> {
+    let raw: RawTransactions<'_> = parse("block", block)?;
+    let mut assembly = Assembly::new(header, &raw.transactions)?;
+    match logs {
+        LogsAnswer::Receipts(text) => {
+            let receipts: Vec<RawReceipt<'_>> =
+                parse::<Option<Vec<RawReceipt<'_>>>>("receipts", text)?.unwrap_or_default();
+            assembly.add_receipts(&receipts)?;
+        }
+        LogsAnswer::Logs(text) => {
+            let raw_logs: Vec<RawLog<'_>> = parse("logs", text)?;
+            for log in &raw_logs {
+                let tx_index = log.transaction_index.map_or(0, |index| index.0);
+                assembly.add_log(log, tx_index)?;
+            }
+            assembly.block.unverified.push("receipts".to_owned());
+        }
+    }
+    assembly.finish(checks)
+}
+
+struct Assembly {
+    block: BlockData,
+}
+
+impl Assembly {
+    fn new(header: Header, raw: &[RawTransaction<'_>]) -> Result<Self, Untrue> {
+        let mut transactions = Vec::with_capacity(raw.len() + 1);
+        for transaction in raw {
+            let input = transaction.input.unwrap_or("0x");
+            let (method, input_length) =
+                hex::prefix::<4>(input).ok_or_else(|| Untrue::Malformed {
+                    what: "block",
+                    reason: "input of a transaction is no hex text".to_owned(),
+                })?;
+            transactions.push(Transaction {
+                hash: transaction.hash.0,
+                from: transaction.from.map(|from| from.0),
+                to: transaction.to.map(|to| to.0),
+                value: transaction.value.map_or(U256::ZERO, |value| value.0),
+                method: method.map(FixedBytes),
+                input_length,
+                nonce: transaction.nonce.map_or(0, |nonce| nonce.0),
+                status: TransactionStatus::Unknown,
+                contract: None,
+            });
+        }
+        let (logs, data, unverified) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { block: BlockData { header, transactions, logs, data, unverified } })
+    }
+
+    fn add_receipts(&mut self, receipts: &[RawReceipt<'_>]) -> Result<(), Untrue> {
+        let number = self.block.header.number;
+        self.add_state_sync(receipts);
+        let transactions = self.block.transactions.len();
+        if transactions != receipts.len() {
+            return Err(Untrue::Count { number, transactions, receipts: receipts.len() });
+        }
+        self.block.logs.reserve(receipts.iter().map(|receipt| receipt.logs.len()).sum());
+        for (index, receipt) in receipts.iter().enumerate() {
+            if receipt.block_hash.is_some_and(|hash| hash.0 != self.block.header.hash) {
+                return Err(Untrue::OtherBlock { what: "receipts", number });
+            }
+            let transaction = &mut self.block.transactions[index];
+            let elsewhere =
+                receipt.transaction_index.is_some_and(|place| place.0 as usize != index);
+            if elsewhere || receipt.transaction_hash.0 != transaction.hash {
+                return Err(Untrue::Place { number, index });
+            }
+            transaction.status = status(receipt);
+            transaction.contract = receipt.contract_address.map(|contract| contract.0);
+            for log in &receipt.logs {
+                self.add_log(log, index as u32)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Polygon's state-sync record may be among the receipts only.
+    fn add_state_sync(&mut self, receipts: &[RawReceipt<'_>]) {
+        let [.., last] = receipts else { return };
+        let is_zero = |address: Option<Hex<Address>>| address.is_none_or(|found| found.0.is_zero());
+        let missing = receipts.len() == self.block.transactions.len() + 1;
+        if missing && is_zero(last.from) && is_zero(last.to) {
+            self.block.transactions.push(Transaction {
+                hash: last.transaction_hash.0,
+                from: Some(Address::ZERO),
+                to: Some(Address::ZERO),
+                value: U256::ZERO,
+                method: None,
+                input_length: 0,
+                nonce: 0,
+                status: TransactionStatus::Unknown,
+                contract: None,
+            });
+        }
+    }
+
+    fn add_log(&mut self, log: &RawLog<'_>, tx_index: u32) -> Result<(), Untrue> {
+        if log.block_hash.is_some_and(|hash| hash.0 != self.block.header.hash) {
+            return Err(Untrue::OtherBlock { what: "logs", number: self.block.header.number });
+        }
+        let start = self.block.data.len();
+        let length =
+            hex::append(log.data, &mut self.block.data).ok_or_else(|| Untrue::Malformed {
+                what: "logs",
+                reason: "data of a log is no hex text".to_owned(),
+            })?;
+        self.block.logs.push(LogRecord {
+            address: log.address.0,
+            topics: log.topics.topics,
+            topic_count: log.topics.count,
+            data: start..start + length,
+            tx_hash: log.transaction_hash.0,
+            tx_index,
+            log_index: log.log_index.0,
+        });
+        Ok(())
+    }
+
+    fn finish(mut self, checks: Checks) -> Result<BlockData, Untrue> {
+        let number = self.block.header.number;
+        if self.block.logs.is_empty() && self.block.header.has_bloom {
+            if checks.bloom {
+                return Err(Untrue::Empty { number });
+            }
+            self.block.unverified.push("bloom".to_owned());
+        }
+        let odd = self
+            .block
+            .logs
+            .iter()
+            .enumerate()
+            .find(|(index, log)| log.log_index as usize != *index)
+            .map(|(index, log)| (index as u32, log.log_index));
+        let Some((expected, found)) = odd else { return Ok(self.block) };
+        if checks.log_indexes {
+            return Err(Untrue::LogIndex { number, expected, found });
+        }
+        // Ids are made of log indexes: they must be unique within the block.
+        for (index, log) in self.block.logs.iter_mut().enumerate() {
+            log.log_index = index as u32;
+        }
+        self.block.unverified.push("log_indexes".to_owned());
+        Ok(self.block)
+    }
+}
+
+/// Before Byzantium receipts have a state root; what some nodes add as status there is not true.
+fn status(receipt: &RawReceipt<'_>) -> TransactionStatus {
+    let has_root = receipt.root.is_some_and(|root| root.len() == 66);
+    match receipt.status {
+        _ if has_root => TransactionStatus::Unknown,
+        Some(Hex(0)) => TransactionStatus::Failed,
+        Some(Hex(_)) => TransactionStatus::Success,
+        None => TransactionStatus::Unknown,
+    }
+}

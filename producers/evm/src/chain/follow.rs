@@ -1,0 +1,231 @@
+//! Following the head: fetch what is missing, in order, and publish it.
+
+use std::time::Duration;
+
+use crypto_intel_nats::OutMessage;
+use crypto_intel_schemas::{Block, BlockRef, Event, Kind};
+use crypto_intel_service::now_us;
+
+use super::{
+    Position, Worker,
+    prepare::{Ahead, Prepared},
+};
+use crate::{
+    block::Header,
+    cursor::Cursor,
+    encode::{self, Finality},
+    endpoint::Head,
+    error::Trouble,
+    plan::Relation,
+};
+
+/// Waiting blocks share a batch up to about this many messages: one fsync serves them all.
+const SHARED_BATCH: usize = 2_000;
+
+/// Blocks that go out together.
+#[derive(Default)]
+pub(super) struct Group {
+    messages: Vec<OutMessage>,
+    /// Each block's marker and the place of its message.
+    markers: Vec<(Block, usize)>,
+    counts: Vec<(Kind, u64)>,
+    /// First sight of the newest block that was fetched as the head.
+    seen_at_us: Option<i64>,
+}
+
+impl Worker {
+    /// Follows the heads until something interrupts.
+    pub(super) async fn follow(
+        &self,
+        position: &mut Position,
+    ) -> Result<std::convert::Infallible, Trouble> {
+        let mut changes = self.fetcher.pool().changes();
+        loop {
+            changes.borrow_and_update();
+            if let Some(head) = self.fetcher.pool().head() {
+                let reference = BlockRef { number: head.number, hash: head.hash };
+                let step = match position.stack.relate(reference) {
+                    Relation::AtTop | Relation::Behind => None,
+                    Relation::Above => Some(self.extend(position, head).await),
+                    Relation::Beside => Some(self.reorganise_to(position, head).await),
+                };
+                match step {
+                    // More may have come meanwhile.
+                    Some(Ok(true)) => continue,
+                    Some(Ok(false)) | None => {}
+                    Some(Err(Trouble::Fetch(error))) => {
+                        // The stream is as we know it: look at the heads again.
+                        tracing::warn!(chain = self.chain, %error, "block cannot be had, looking at the heads again");
+                        self.status.trouble(error.to_string());
+                        continue;
+                    }
+                    Some(Err(trouble)) => return Err(trouble),
+                }
+            }
+            if changes.changed().await.is_err() {
+                return Err(Trouble::replan("endpoints were stopped"));
+            }
+        }
+    }
+
+    /// Publishes the blocks between top and head, and those that come meanwhile. `true` when
+    /// anything was done.
+    async fn extend(&self, position: &mut Position, head: Head) -> Result<bool, Trouble> {
+        let Some(first) = position.stack.next_number() else {
+            return Err(Trouble::replan("nothing is known to build on"));
+        };
+        let mut ahead = Ahead::default();
+        let mut target = head;
+        let mut progressed = false;
+        loop {
+            if let Some(newer) = self.fetcher.pool().head()
+                && newer.number > target.number
+            {
+                target = newer;
+            }
+            if first > target.number {
+                return Ok(progressed);
+            }
+            ahead.fill(self, first, target);
+            let Some(prepared) = ahead.next().await else { return Ok(progressed) };
+            let mut waiting = Some(prepared?);
+            let mut group = Group::default();
+            let mut stranger = None;
+            while let Some(prepared) = waiting.take() {
+                if self.expected_parent(position, &group) != Some(prepared.block.header.parent_hash)
+                {
+                    stranger = Some(prepared.block.header);
+                    break;
+                }
+                self.add(position, &mut group, prepared);
+                if group.messages.len() < SHARED_BATCH {
+                    waiting = ahead.ready();
+                }
+            }
+            progressed |= self.publish(position, group).await?;
+            if let Some(header) = stranger {
+                return self.reorganise(position, header).await;
+            }
+        }
+    }
+
+    fn expected_parent(
+        &self,
+        position: &Position,
+        group: &Group,
+    ) -> Option<crypto_intel_schemas::B256> {
+        match group.markers.last() {
+            Some((marker, _)) => Some(marker.block_hash),
+            None => position.stack.expected_parent(),
+        }
+    }
+
+    /// Adds a block's messages: what is owed from before, its events, its marker.
+    pub(super) fn add(&self, position: &Position, group: &mut Group, mut prepared: Prepared) {
+        let incarnation = position.stack.next_incarnation(&prepared.block.header.hash);
+        if incarnation != prepared.sighting.incarnation {
+            self.again(&mut prepared, incarnation);
+        }
+        let Prepared { block, bodies, sighting, is_head } = prepared;
+        let begin = group.messages.len();
+        let before = group.markers.last().map(|(marker, _)| marker.finalized_number);
+        let before = before.unwrap_or_else(|| position.stack.finalized());
+        let finality = self.finality(before);
+        if group.markers.is_empty()
+            && let Some((dropped, ancestor)) = position.stack.owed_reorg()
+        {
+            let event = encode::reorg(&self.decoder, &block.header, &sighting, dropped, ancestor);
+            group.messages.push(self.subjects.message(&Event::Reorg(event)));
+        }
+        if finality.finalized > before {
+            let event = encode::finalized(&self.decoder, &block.header, &sighting, finality);
+            group.messages.push(self.subjects.message(&Event::Finalized(event)));
+        }
+        self.subjects.add_bodies(&bodies, &mut group.messages);
+        let counts = (bodies.len(), group.messages.len() - begin);
+        let marker = encode::marker(&self.decoder, &block, &sighting, finality, counts);
+        group.markers.push((marker.clone(), group.messages.len()));
+        group.messages.push(self.subjects.message(&Event::Block(marker)));
+        group.count(bodies.kinds());
+        if is_head {
+            group.seen_at_us = Some(sighting.observed_at_us);
+        }
+    }
+
+    /// How far the chain is final now; never less than before.
+    fn finality(&self, before: u64) -> Finality {
+        let tags = self.tags.borrow().unwrap_or_default();
+        match tags.finalized {
+            Some((number, hash)) if number > before => {
+                Finality { finalized: number, finalized_hash: Some(hash), safe: tags.safe }
+            }
+            Some(_) => Finality { finalized: before, finalized_hash: None, safe: tags.safe },
+            None => {
+                let head = self.fetcher.pool().highest().unwrap_or_default();
+                let by_depth = head.saturating_sub(self.config.finality_depth);
+                Finality {
+                    finalized: by_depth.max(before),
+                    finalized_hash: None,
+                    safe: tags.safe,
+                }
+            }
+        }
+    }
+
+    /// Publishes a group and takes its markers. `false` when it is empty.
+    pub(super) async fn publish(
+        &self,
+        position: &mut Position,
+        group: Group,
+    ) -> Result<bool, Trouble> {
+        let Some((newest, _)) = group.markers.last() else { return Ok(false) };
+        let top = newest.block_number;
+        let total = group.messages.len();
+        let last = position.publisher.publish(group.messages).await?;
+        for (marker, place) in &group.markers {
+            // A group of several blocks is one batch; a block in several batches is a group alone.
+            position.stack.fold(marker, last - (total - 1 - place) as u64);
+        }
+        let events = group.counts.iter().map(|(_, count)| count).sum();
+        for (kind, count) in &group.counts {
+            self.metrics.events_published(*kind, *count);
+        }
+        if let Some(seen_at_us) = group.seen_at_us {
+            let elapsed_us = u64::try_from(now_us() - seen_at_us).unwrap_or_default();
+            self.metrics.head_to_ack(Duration::from_micros(elapsed_us));
+        }
+        let blocks = group.markers.len() as u64;
+        tracing::debug!(chain = self.chain, block = top, blocks, events, "published");
+        self.metrics.batch_acked(blocks);
+        self.moved(position, blocks, events);
+        Ok(true)
+    }
+
+    /// Tells cursor, metrics and health where the chain stands.
+    pub(super) fn moved(&self, position: &Position, blocks: u64, events: u64) {
+        if let Some(cursor) = Cursor::of(&position.stack) {
+            self.cursor.send_replace(Some(cursor));
+        }
+        let Some(top) = position.stack.top() else { return };
+        let head = self.fetcher.pool().highest().unwrap_or(top.number);
+        self.metrics.published(top.number, position.stack.finalized(), head);
+        self.status.published(top.number, blocks, events);
+    }
+
+    async fn reorganise_to(&self, position: &mut Position, head: Head) -> Result<bool, Trouble> {
+        let header: Header =
+            self.fetcher.header(crate::fetch::BlockId::Hash(head.hash)).await?;
+        self.reorganise(position, header).await
+    }
+}
+
+impl Group {
+    fn count(&mut self, kinds: impl Iterator<Item = Kind>) {
+        for kind in kinds {
+            match self.counts.iter_mut().find(|(counted, _)| *counted == kind) {
+                Some((_, count)) => *count += 1,
+                None => self.counts.push((kind, 1)),
+            }
+        }
+    }
+}

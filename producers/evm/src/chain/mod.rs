@@ -1,0 +1,206 @@
+//! One chain: who leads it, where it resumes, how its heads are followed.
+
+mod follow;
+mod prepare;
+mod reorg;
+mod resume;
+mod status;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_nats::{Lease, Nats};
+use crypto_intel_service::{Backoff, Context};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    answer::Checks,
+    assets::{AssetBook, PriceBoard},
+    config::ChainConfig,
+    cursor::{self, Cursor},
+    decode::Decoder,
+    encode::Subjects,
+    endpoint::Pool,
+    error::Trouble,
+    fetch::{Fetcher, Tags},
+    metrics::ChainMetrics,
+    plan::Stack,
+    publish::Publisher,
+};
+use status::Status;
+
+/// What a chain needs from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct ChainParts {
+    pub(crate) chain: String,
+    pub(crate) config: ChainConfig,
+    pub(crate) nats: Nats,
+    pub(crate) assets: AssetBook,
+    pub(crate) prices: PriceBoard,
+    pub(crate) metrics: ChainMetrics,
+}
+
+/// Follows one chain.
+#[derive(Debug)]
+struct Worker {
+    chain: String,
+    config: ChainConfig,
+    nats: Nats,
+    instance: String,
+    fetcher: Fetcher,
+    decoder: Arc<Decoder>,
+    subjects: Subjects,
+    prices: PriceBoard,
+    metrics: ChainMetrics,
+    tags: watch::Receiver<Option<Tags>>,
+    status: Status,
+    cursor: watch::Sender<Option<Cursor>>,
+}
+
+/// What the leader knows of its chain's stream.
+#[derive(Debug)]
+struct Position {
+    stack: Stack,
+    publisher: Publisher,
+}
+
+/// Room that is left for subject, headers and the other fields of a raw log.
+const MESSAGE_OVERHEAD: usize = 8 * 1024;
+
+/// Runs one chain until shutdown.
+///
+/// # Errors
+/// What stops this chain and somebody has to look at.
+pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<()> {
+    // Everything of this run ends with it, also when it fails.
+    let stop = context.shutdown.child_token();
+    let _guard = stop.clone().drop_guard();
+    let mut tasks = JoinSet::new();
+    let ChainParts { chain, mut config, nats, assets, prices, metrics } = parts;
+    let payload = nats.client().max_payload();
+    if payload > 2 * MESSAGE_OVERHEAD {
+        config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
+    }
+    let pool = Pool::start(&chain, &config, &metrics, &stop, &mut tasks);
+    let checks = Checks { bloom: config.check_bloom, log_indexes: config.check_log_indexes };
+    let fetcher = Fetcher::new(pool.clone(), checks, metrics.clone());
+    let tags = watch_tags(&config, &fetcher, &stop, &mut tasks);
+    let status = Status::new(&chain, Duration::from_secs(config.stale_seconds));
+    let probe = context.health.probe(format!("evm.{chain}.head"), None);
+    tasks.spawn(status.clone().watch(pool, probe, stop.clone()));
+    let (cursor, newest) = watch::channel(None);
+    tasks.spawn(cursor::keep(nats.clone(), chain.clone(), newest));
+    let worker = Worker {
+        decoder: Arc::new(Decoder::new(&chain, &config, assets, metrics.clone())),
+        subjects: Subjects::of_chain(&chain),
+        instance: context.instance.clone(),
+        chain,
+        config,
+        nats,
+        fetcher,
+        prices,
+        metrics,
+        tags,
+        status,
+        cursor,
+    };
+    worker.run(&stop).await
+}
+
+impl Worker {
+    /// Takes the lead, follows, and takes it again when it was lost.
+    async fn run(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let key = format!("evm.{}", self.chain);
+        loop {
+            self.status.standing_by();
+            let lease = Lease::acquire(&self.nats, &key, &self.instance, stop)
+                .await
+                .with_context(|| format!("take lease {key}"))?;
+            let Some(lease) = lease else { return Ok(()) };
+            self.metrics.leader(true);
+            let lost = lease.lost();
+            // What is cut off here is in the stream as a whole or not at all: the fold finds it.
+            let ended = tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                () = lost.cancelled() => {
+                    tracing::warn!(chain = self.chain, "lead lost, standing by");
+                    Ok(())
+                }
+                Err(error) = self.lead() => Err(error),
+            };
+            self.metrics.leader(false);
+            lease.release().await;
+            ended?;
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Resumes and follows; whatever interrupts that and can be tried again is, visibly.
+    async fn lead(&self) -> anyhow::Result<std::convert::Infallible> {
+        let backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
+        let mut delays = backoff.delays();
+        loop {
+            let trouble = match self.resume().await {
+                Ok(mut position) => {
+                    delays = backoff.delays();
+                    let Err(trouble) = self.follow(&mut position).await;
+                    trouble
+                }
+                Err(trouble) => trouble,
+            };
+            let after = match &trouble {
+                Trouble::Stop(_) => None,
+                Trouble::Replan { after, .. } => *after,
+                Trouble::Fetch(_) => None,
+            };
+            if let Trouble::Stop(error) = trouble {
+                return Err(error);
+            }
+            let delay = after.unwrap_or_else(|| delays.next().unwrap_or(backoff.longest));
+            tracing::warn!(chain = self.chain, reason = %trouble, delay_ms = delay.as_millis() as u64, "interrupted, reading the stream and planning again");
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+/// Asks now and then how far the chain is safe and final. `None` until the first answer.
+fn watch_tags(
+    config: &ChainConfig,
+    fetcher: &Fetcher,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> watch::Receiver<Option<Tags>> {
+    let (sender, receiver) = watch::channel(None);
+    if !config.finality_tags {
+        sender.send_replace(Some(Tags::default()));
+        return receiver;
+    }
+    let every = Duration::from_millis(config.finality_poll_ms);
+    let (fetcher, stop) = (fetcher.clone(), stop.clone());
+    tasks.spawn(async move {
+        let mut changes = fetcher.pool().changes();
+        loop {
+            match fetcher.tags().await {
+                Ok(tags) => {
+                    sender.send_replace(Some(tags));
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(every) => {}
+                    }
+                }
+                // Nothing is connected yet, or it was lost: the next change tells.
+                Err(error) => {
+                    tracing::debug!(%error, "finality unknown");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        _ = changes.changed() => {}
+                    }
+                }
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,103 @@
+//! Blocks on their way: fetched ahead, several at once, handed out in order.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crypto_intel_service::now_us;
+use futures::{FutureExt, StreamExt, stream::FuturesOrdered};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Worker;
+use crate::{
+    block::BlockData,
+    decode::Sighting,
+    encode::Bodies,
+    endpoint::Head,
+    fetch::{BlockId, FetchError},
+};
+
+/// A fetched block with its events encoded for the usual case, that it is seen the first time.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) block: BlockData,
+    pub(super) bodies: Bodies,
+    pub(super) sighting: Sighting,
+    /// It was fetched as the head, so that its latency counts.
+    pub(super) is_head: bool,
+}
+
+type Task = AbortOnDropHandle<Result<Prepared, FetchError>>;
+
+/// Blocks being fetched, in chain order.
+#[derive(Default)]
+pub(super) struct Ahead {
+    tasks: FuturesOrdered<Task>,
+    next: Option<u64>,
+    failed: VecDeque<FetchError>,
+}
+
+impl Ahead {
+    /// Starts fetching up to `head`, a bounded number at once, beginning with block `first`.
+    pub(super) fn fill(&mut self, worker: &Worker, first: u64, head: Head) {
+        let mut next = self.next.unwrap_or(first);
+        while self.tasks.len() < worker.config.fetch_concurrency && next <= head.number {
+            let task = if next == head.number {
+                worker.prepare(BlockId::Hash(head.hash), head.seen_at_us, true)
+            } else {
+                worker.prepare(BlockId::Number(next), now_us(), false)
+            };
+            self.tasks.push_back(task);
+            next += 1;
+        }
+        self.next = Some(next);
+    }
+
+    /// The next block, waiting for it; `None` when none is on its way.
+    ///
+    /// # Errors
+    /// When it cannot be had; what was fetched behind it is to be dropped.
+    pub(super) async fn next(&mut self) -> Option<Result<Prepared, FetchError>> {
+        if let Some(error) = self.failed.pop_front() {
+            return Some(Err(error));
+        }
+        Some(joined(self.tasks.next().await?))
+    }
+
+    /// The next block if it is there already.
+    pub(super) fn ready(&mut self) -> Option<Prepared> {
+        match self.tasks.next().now_or_never()?.map(joined)? {
+            Ok(prepared) => Some(prepared),
+            Err(error) => {
+                self.failed.push_back(error);
+                None
+            }
+        }
+    }
+}
+
+fn joined(
+    result: Result<Result<Prepared, FetchError>, tokio::task::JoinError>,
+) -> Result<Prepared, FetchError> {
+    // A task that panicked or was aborted counts as a block that could not be had.
+    result.unwrap_or(Err(FetchError::NoEndpoint))
+}
+
+impl Worker {
+    /// Fetches, decodes and encodes a block in a task of its own.
+    pub(super) fn prepare(&self, id: BlockId, observed_at_us: i64, is_head: bool) -> Task {
+        let fetcher = self.fetcher.clone();
+        let decoder = Arc::clone(&self.decoder);
+        let prices = self.prices.clone();
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let block = fetcher.block(id).await?;
+            let sighting = Sighting { observed_at_us, incarnation: 1, prices: prices.now() };
+            let bodies = Bodies::of(&decoder, &block, &sighting);
+            Ok(Prepared { block, bodies, sighting, is_head })
+        }))
+    }
+
+    /// The same block under another incarnation.
+    pub(super) fn again(&self, prepared: &mut Prepared, incarnation: u32) {
+        prepared.sighting.incarnation = incarnation;
+        prepared.bodies = Bodies::of(&self.decoder, &prepared.block, &prepared.sighting);
+    }
+}

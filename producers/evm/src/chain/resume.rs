@@ -1,0 +1,187 @@
+//! Where a chain resumes: by folding its markers, or at its beginning.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crypto_intel_nats::{ReaderOptions, Start as ReadFrom, StreamMessage, StreamReader};
+use crypto_intel_schemas::{B256, Block, Event};
+use tokio::time::timeout;
+
+use super::{Position, Worker};
+use crate::{
+    config::Start,
+    cursor::Cursor,
+    error::Trouble,
+    fetch::{BlockId, FetchError},
+    plan::{Refused, Stack},
+    publish::Publisher,
+};
+
+/// The stream that takes `evm.>`.
+pub(super) const STREAM: &str = "EVM";
+const READ_AT_ONCE: usize = 5_000;
+/// What is known to be in the stream comes within this time, or the server has trouble.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Worker {
+    /// Reads what the stream holds of this chain, mends what was left half-done, and stands ready
+    /// to publish.
+    pub(super) async fn resume(&self) -> Result<Position, Trouble> {
+        let cursor = Cursor::read(&self.nats, &self.chain).await?;
+        let last = self.nats.last_on_subject(STREAM, self.subjects.marker()).await?;
+        let stack = match &last {
+            Some(last) => self.fold(cursor.as_ref(), last.sequence).await?,
+            None => self.begin(cursor.as_ref()).await?,
+        };
+        let mut publisher = Publisher::new(
+            self.nats.clone(),
+            self.subjects.all().to_owned(),
+            self.metrics.clone(),
+        );
+        let fence = self.nats.last_sequence_matching(STREAM, self.subjects.all()).await?;
+        publisher.set_fence(fence);
+        let mut position = Position { stack, publisher };
+        if fence > position.stack.last_marker() {
+            self.retract_unfinished(&mut position).await?;
+        }
+        self.check_bottom(&position.stack).await?;
+        let top = position.stack.top();
+        tracing::info!(
+            chain = self.chain,
+            top = top.map(|top| top.number),
+            next = position.stack.next_number(),
+            finalized = position.stack.finalized(),
+            "resumed"
+        );
+        self.status.resumed(top.map(|top| top.number));
+        Ok(position)
+    }
+
+    /// Folds the markers from the newest known final one to the last.
+    async fn fold(&self, cursor: Option<&Cursor>, last: u64) -> Result<Stack, Trouble> {
+        let from = match cursor {
+            Some(cursor) if self.holds(cursor).await? => ReadFrom::Sequence(cursor.final_sequence),
+            Some(cursor) => {
+                tracing::warn!(
+                    chain = self.chain,
+                    cursor = cursor.number,
+                    "stream is not the one of the cursor, all its markers are folded"
+                );
+                ReadFrom::First
+            }
+            None => ReadFrom::First,
+        };
+        let mut stack = Stack::default();
+        self.read(self.subjects.marker(), from, last, |message| {
+            match Event::decode(&message.payload) {
+                Ok(Event::Block(marker)) => stack.fold(&marker, message.sequence),
+                other => anyhow::bail!(
+                    "message {} of stream {STREAM} is no marker that this version reads ({other:?}): use the version that wrote it, or purge {}",
+                    message.sequence,
+                    self.subjects.all()
+                ),
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(stack)
+    }
+
+    /// Whether the stream still has the cursor's final marker at its place.
+    async fn holds(&self, cursor: &Cursor) -> Result<bool, Trouble> {
+        let message = self.nats.get(STREAM, cursor.final_sequence).await?;
+        let Some(message) = message else { return Ok(false) };
+        let is_marker = message.subject == self.subjects.marker();
+        Ok(is_marker
+            && matches!(
+                Event::decode(&message.payload),
+                Ok(Event::Block(Block { block_hash, removed: false, .. })) if block_hash == cursor.final_hash
+            ))
+    }
+
+    /// Hands every message of a filter from `from` up to sequence `last` to `take`.
+    pub(super) async fn read(
+        &self,
+        filter: &str,
+        from: ReadFrom,
+        last: u64,
+        mut take: impl FnMut(&StreamMessage) -> anyhow::Result<()>,
+    ) -> Result<(), Trouble> {
+        let name = format!("evm-{}-{}", self.chain, self.instance);
+        let options = ReaderOptions::new(STREAM, name, from).filters([filter]);
+        let mut reader = StreamReader::open(&self.nats, options).await?;
+        loop {
+            let batch = timeout(READ_TIMEOUT, reader.next(READ_AT_ONCE))
+                .await
+                .map_err(|_| Trouble::replan("reading the stream took too long"))??;
+            for message in &batch.messages {
+                if message.sequence <= last {
+                    take(message)?;
+                }
+                if message.sequence >= last {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// A chain without markers: new, or its stream was lost.
+    async fn begin(&self, cursor: Option<&Cursor>) -> Result<Stack, Trouble> {
+        if let Some(cursor) = cursor {
+            tracing::error!(
+                chain = self.chain,
+                published = cursor.number,
+                resumed_after = cursor.final_number,
+                "stream EVM holds nothing of this chain although blocks were published: it was deleted or purged; events since the last final block are published again"
+            );
+            return Ok(Stack::begin(cursor.final_number + 1, cursor.final_hash));
+        }
+        let finalized = self.finalized_now().await?;
+        let next = match self.config.start {
+            Start::Latest => finalized + 1,
+            Start::Number(number) => number.min(finalized + 1),
+        };
+        let parent_hash = match next.checked_sub(1) {
+            Some(parent) => self.fetcher.header(BlockId::Number(parent)).await?.hash,
+            None => B256::ZERO,
+        };
+        tracing::info!(chain = self.chain, next, finalized, "chain begins");
+        Ok(Stack::begin(next, parent_hash))
+    }
+
+    /// The chain's final block, waiting for a head and for the endpoint's word on it.
+    async fn finalized_now(&self) -> Result<u64, Trouble> {
+        let mut changes = self.fetcher.pool().changes();
+        let mut tags = self.tags.clone();
+        let known = tags.wait_for(Option::is_some).await.map(|tags| *tags);
+        let tags = known.ok().flatten().unwrap_or_default();
+        loop {
+            changes.borrow_and_update();
+            if let Some(head) = self.fetcher.pool().highest() {
+                let by_depth = head.saturating_sub(self.config.finality_depth);
+                return Ok(tags.finalized.map_or(by_depth, |(number, _)| number));
+            }
+            changes.changed().await.context("wait for a head")?;
+        }
+    }
+
+    /// The bottom is final: if the endpoint has another block there, it is not the same chain.
+    async fn check_bottom(&self, stack: &Stack) -> Result<(), Trouble> {
+        let Some(bottom) = stack.newest_final() else { return Ok(()) };
+        match self.fetcher.pool().head() {
+            Some(head) if head.number >= bottom.number => {}
+            // Behind or not connected: following finds out.
+            _ => return Ok(()),
+        }
+        match self.fetcher.header(BlockId::Number(bottom.number)).await {
+            Ok(header) if header.hash != bottom.hash => Err(Refused::BelowFinal {
+                chain: self.chain.clone(),
+                tip: header.number,
+                finalized: stack.finalized(),
+            }
+            .into()),
+            Ok(_) | Err(FetchError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

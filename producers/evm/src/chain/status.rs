@@ -1,0 +1,152 @@
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crypto_intel_service::Probe;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::endpoint::Pool;
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const SUMMARY_EVERY: Duration = Duration::from_secs(30);
+
+/// How the chain does, for the health probe and the log.
+#[derive(Debug, Clone)]
+pub(super) struct Status {
+    chain: String,
+    stale: Duration,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    leads: bool,
+    published: Option<u64>,
+    progressed: Instant,
+    head: Option<u64>,
+    head_moved: Instant,
+    blocks: u64,
+    events: u64,
+    trouble: Option<String>,
+}
+
+impl Status {
+    pub(super) fn new(chain: &str, stale: Duration) -> Self {
+        let now = Instant::now();
+        let state = State {
+            leads: false,
+            published: None,
+            progressed: now,
+            head: None,
+            head_moved: now,
+            blocks: 0,
+            events: 0,
+            trouble: None,
+        };
+        Self { chain: chain.to_owned(), stale, state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub(super) fn standing_by(&self) {
+        self.lock().leads = false;
+    }
+
+    pub(super) fn resumed(&self, top: Option<u64>) {
+        let mut state = self.lock();
+        state.leads = true;
+        state.published = top;
+        state.progressed = Instant::now();
+    }
+
+    pub(super) fn published(&self, top: u64, blocks: u64, events: u64) {
+        let mut state = self.lock();
+        state.published = Some(top);
+        state.progressed = Instant::now();
+        state.blocks += blocks;
+        state.events += events;
+        state.trouble = None;
+    }
+
+    pub(super) fn trouble(&self, trouble: impl Into<String>) {
+        self.lock().trouble = Some(trouble.into());
+    }
+
+    /// Keeps the probe and writes a summary now and then, until `stop`.
+    pub(super) async fn watch(self, pool: Pool, probe: Probe, stop: CancellationToken) {
+        let mut summarised = Instant::now();
+        loop {
+            match self.judge(&pool) {
+                Ok(detail) => probe.healthy(detail),
+                Err(reason) => probe.unhealthy(reason),
+            }
+            if summarised.elapsed() >= SUMMARY_EVERY {
+                self.summarise(summarised.elapsed());
+                summarised = Instant::now();
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    fn judge(&self, pool: &Pool) -> Result<String, String> {
+        let head = pool.head().map(|head| head.number);
+        let mut state = self.lock();
+        if head.is_some() && head != state.head {
+            state.head = head;
+            state.head_moved = Instant::now();
+        }
+        let Some(head) = head else {
+            return Err(format!("no endpoint is connected: {}", pool.trouble()));
+        };
+        let quiet = state.head_moved.elapsed();
+        if quiet > self.stale {
+            return Err(format!("head stays at {head} for {} s", quiet.as_secs()));
+        }
+        if !state.leads {
+            return Ok(format!("standing by at head {head}: another instance leads"));
+        }
+        let published = state.published;
+        if published.is_none_or(|published| published < head)
+            && state.progressed.elapsed() > self.stale
+        {
+            let seconds = state.progressed.elapsed().as_secs();
+            let trouble = state.trouble.as_deref().unwrap_or("no error was seen");
+            return Err(format!(
+                "nothing published for {seconds} s at {published:?}, head is {head}: {trouble}"
+            ));
+        }
+        match published {
+            Some(published) if published > head => Err(format!(
+                "head {head} is below published block {published}: the endpoint is behind, or the chain was made anew"
+            ))
+            .or_else(|reason| if quiet > self.stale / 4 { Err(reason) } else { Ok(reason) }),
+            Some(published) => Ok(format!("published {published}, head {head}")),
+            None => Ok(format!("nothing published yet, head {head}")),
+        }
+    }
+
+    fn summarise(&self, elapsed: Duration) {
+        let mut state = self.lock();
+        let seconds = elapsed.as_secs().max(1);
+        tracing::info!(
+            chain = self.chain,
+            leads = state.leads,
+            head = state.head,
+            published = state.published,
+            blocks = state.blocks,
+            events = state.events,
+            events_per_second = state.events / seconds,
+            "chain summary"
+        );
+        state.blocks = 0;
+        state.events = 0;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while holding the lock leaves plain data behind: it stays usable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

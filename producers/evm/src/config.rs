@@ -1,0 +1,363 @@
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crypto_intel_schemas::{Address, subjects};
+use crypto_intel_service::Secret;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the EVM producer does.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Chains by slug (`[a-z0-9-]`, at most 32 characters), the name in subjects and tables. Default: none.
+    pub chains: BTreeMap<String, ChainConfig>,
+    /// A list of tokens in place of the built-in one: path to a file in the form of `assets.toml`.
+    /// Default: the built-in list.
+    pub assets: Option<PathBuf>,
+    /// A price older than this puts no USD value on a transfer, seconds. Default: 300.
+    pub price_max_age_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { chains: BTreeMap::new(), assets: None, price_max_age_seconds: 300 }
+    }
+}
+
+/// One chain. It runs and fails alone.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainConfig {
+    /// Whether this chain runs. Default: true.
+    pub enabled: bool,
+    /// EIP-155 chain id; verified on every endpoint at every connect. No default.
+    pub chain_id: u64,
+    /// JSON-RPC endpoints, the preferred one first. No default.
+    pub endpoints: Vec<EndpointConfig>,
+    /// Where a chain that was never followed begins: `"latest"` (the block after the final one) or a
+    /// block number. Default: `"latest"`.
+    pub start: Start,
+    /// Whether the endpoints are asked for the `finalized` and `safe` blocks; where they do not know
+    /// them, `finality_depth` counts. Default: true.
+    pub finality_tags: bool,
+    /// Blocks below the head from which on a block counts as final, where the chain does not say it
+    /// itself. Default: 64.
+    pub finality_depth: u64,
+    /// How often the `finalized` and `safe` blocks are asked for, milliseconds. Default: 4000.
+    pub finality_poll_ms: u64,
+    /// A reorganisation that would drop more blocks than this stops the chain. Default: 128.
+    pub max_reorg_depth: u64,
+    /// How long other endpoints may contradict a reorganisation before the branch that advances is
+    /// taken, seconds. Default: 15.
+    pub reorg_confirm_seconds: u64,
+    /// The chain's own currency.
+    pub native: NativeConfig,
+    /// Which raw logs are published beside the decoded events: `"known"` (of `contracts`, and known
+    /// events in an unknown form) or `"all"`. Default: `"known"`.
+    pub logs: LogsMode,
+    /// Contracts whose every log is also published raw. Default: none.
+    pub contracts: Vec<String>,
+    /// Without a new head for this long an endpoint is asked for its head, and connected anew when
+    /// that moved on or does not come, seconds. Default: 30.
+    pub silence_seconds: u64,
+    /// Without a new block for this long the chain is unhealthy, seconds. Default: 120.
+    pub stale_seconds: u64,
+    /// How long one answer of an endpoint is waited for, milliseconds. Default: 20000.
+    pub request_timeout_ms: u64,
+    /// How often an HTTP endpoint is asked for its head, milliseconds. Default: 1000.
+    pub http_poll_ms: u64,
+    /// How many blocks are fetched at once while catching up. Default: 8.
+    pub fetch_concurrency: usize,
+    /// Whether logs must be there when the block's bloom filter is not empty; `false` for chains
+    /// that fill the filter with something else. Default: true.
+    pub check_bloom: bool,
+    /// Whether log indexes must be 0, 1, 2, … over the block; with `false` they are numbered anew
+    /// where they are not. Default: true.
+    pub check_log_indexes: bool,
+    /// Most data of a raw log in one message, bytes; more is cut, with its length and hash kept.
+    /// Default: 524288.
+    pub max_log_data_bytes: usize,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            chain_id: 0,
+            endpoints: Vec::new(),
+            start: Start::default(),
+            finality_tags: true,
+            finality_depth: 64,
+            finality_poll_ms: 4_000,
+            max_reorg_depth: 128,
+            reorg_confirm_seconds: 15,
+            native: NativeConfig::default(),
+            logs: LogsMode::default(),
+            contracts: Vec::new(),
+            silence_seconds: 30,
+            stale_seconds: 120,
+            request_timeout_ms: 20_000,
+            http_poll_ms: 1_000,
+            fetch_concurrency: 8,
+            check_bloom: true,
+            check_log_indexes: true,
+            max_log_data_bytes: 512 * 1024,
+        }
+    }
+}
+
+/// One JSON-RPC endpoint.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndpointConfig {
+    /// Name in logs and metrics. Default: the host of the URL.
+    pub name: Option<String>,
+    /// `ws://`, `wss://`, `http://` or `https://`; a key in it is never shown. No default.
+    pub url: Secret,
+}
+
+impl EndpointConfig {
+    /// An endpoint by its URL alone.
+    #[must_use]
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { name: None, url: Secret::new(url) }
+    }
+
+    /// What logs and metrics call it: the configured name, else host and port of the URL.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.name {
+            Some(name) => name.clone(),
+            None => host_of(self.url.expose()).unwrap_or("unnamed").to_owned(),
+        }
+    }
+}
+
+/// The chain's own currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NativeConfig {
+    /// Symbol. Default: `ETH`.
+    pub symbol: String,
+    /// Decimals of its smallest unit. Default: 18.
+    pub decimals: u8,
+    /// Asset id under which its price is known; empty where it has none. Default: `ethereum`.
+    pub asset: String,
+}
+
+impl Default for NativeConfig {
+    fn default() -> Self {
+        Self { symbol: "ETH".to_owned(), decimals: 18, asset: "ethereum".to_owned() }
+    }
+}
+
+/// Where a chain that was never followed begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Start {
+    /// `"latest"`: at the block after the final one.
+    #[default]
+    #[serde(with = "latest")]
+    #[schemars(with = "String")]
+    Latest,
+    /// At this block.
+    Number(u64),
+}
+
+mod latest {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("latest")
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "latest" => Ok(()),
+            other => {
+                Err(de::Error::custom(format!("{other:?}: expected \"latest\" or a block number")))
+            }
+        }
+    }
+}
+
+/// Which raw logs are published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogsMode {
+    /// Of configured contracts, and known events in an unknown form.
+    #[default]
+    Known,
+    /// Every log, beside what is decoded from it.
+    All,
+}
+
+impl Config {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// One sentence per problem, with the key, the problem and how to mend it.
+    pub fn validate(&self) -> Result<(), Vec<String>> {
+        let mut problems = Vec::new();
+        for (slug, chain) in &self.chains {
+            let key = format!("evm.chains.{slug}");
+            if !subjects::is_chain_slug(slug) {
+                problems.push(format!(
+                    "{key}: {slug:?} is no chain slug; use 1 to 32 of the characters a-z, 0-9 and -"
+                ));
+            }
+            chain.validate(&key, &mut problems);
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+impl ChainConfig {
+    fn validate(&self, key: &str, problems: &mut Vec<String>) {
+        if !self.enabled {
+            return;
+        }
+        if self.chain_id == 0 {
+            problems.push(format!("{key}.chain_id: missing; set the chain's EIP-155 id, such as 1"));
+        }
+        if self.endpoints.is_empty() {
+            problems.push(format!(
+                "{key}.endpoints: empty; add at least one, such as {{ url = \"wss://…\" }}"
+            ));
+        }
+        let mut labels = std::collections::BTreeSet::new();
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            endpoint.validate(&format!("{key}.endpoints[{index}]"), problems);
+            if !labels.insert(endpoint.label()) {
+                problems.push(format!(
+                    "{key}.endpoints[{index}].name: {:?} is used twice; give each endpoint a name of its own",
+                    endpoint.label()
+                ));
+            }
+        }
+        for (index, contract) in self.contracts.iter().enumerate() {
+            if contract.parse::<Address>().is_err() {
+                problems.push(format!(
+                    "{key}.contracts[{index}]: {contract:?} is no address; write 0x and 40 hex digits"
+                ));
+            }
+        }
+        self.validate_numbers(key, problems);
+    }
+
+    fn validate_numbers(&self, key: &str, problems: &mut Vec<String>) {
+        let positive = [
+            ("max_reorg_depth", self.max_reorg_depth),
+            ("finality_poll_ms", self.finality_poll_ms),
+            ("silence_seconds", self.silence_seconds),
+            ("stale_seconds", self.stale_seconds),
+            ("request_timeout_ms", self.request_timeout_ms),
+            ("http_poll_ms", self.http_poll_ms),
+            ("fetch_concurrency", self.fetch_concurrency as u64),
+        ];
+        for (name, value) in positive {
+            if value == 0 {
+                problems.push(format!("{key}.{name}: 0 is not possible; set 1 or more"));
+            }
+        }
+        if !(32..=900_000).contains(&self.max_log_data_bytes) {
+            problems.push(format!(
+                "{key}.max_log_data_bytes: {} is out of range; set 32 to 900000",
+                self.max_log_data_bytes
+            ));
+        }
+        if self.native.decimals > 77 {
+            problems.push(format!(
+                "{key}.native.decimals: {} is out of range; set 0 to 77",
+                self.native.decimals
+            ));
+        }
+    }
+
+    /// The configured contracts as addresses; those that are none are left out ([`Config::validate`]
+    /// names them).
+    pub(crate) fn contract_addresses(&self) -> std::collections::HashSet<Address> {
+        self.contracts.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+}
+
+impl EndpointConfig {
+    fn validate(&self, key: &str, problems: &mut Vec<String>) {
+        let url = self.url.expose();
+        if url.is_empty() {
+            problems.push(format!("{key}.url: missing; set ws://, wss://, http:// or https://"));
+            return;
+        }
+        let known =
+            ["ws://", "wss://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+        // The URL may hold a key: it is not repeated.
+        if !known {
+            problems.push(format!("{key}.url: unknown scheme; use ws://, wss://, http:// or https://"));
+        } else if host_of(url).is_none() || url.contains(char::is_whitespace) {
+            problems.push(format!("{key}.url: no host in it; write it as wss://host/path"));
+        }
+    }
+}
+
+/// Host and port of a URL: never its user, password, path or query, where keys are.
+pub(crate) fn host_of(url: &str) -> Option<&str> {
+    let rest = url.split_once("://")?.1;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?;
+    (!host.is_empty() && !host.starts_with(':')).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn labels_never_show_a_key() {
+        for url in [
+            "wss://user:secret@node.example:8546/v2/secret?key=secret",
+            "https://node.example:8546/secret",
+            "ws://node.example:8546?secret",
+        ] {
+            assert_eq!(EndpointConfig::at(url).label(), "node.example:8546");
+        }
+    }
+
+    #[test]
+    fn problems_name_key_and_mend_and_never_the_url() {
+        let config: Config = toml::from_str(
+            r#"
+            [chains.Bad_Slug]
+            contracts = ["0x12"]
+            silence_seconds = 0
+            endpoints = [{ url = "ftp://secret" }, { url = "wss:///secret" }]
+            "#,
+        )
+        .unwrap();
+        let problems = config.validate().unwrap_err().join("\n");
+        for part in [
+            "evm.chains.Bad_Slug: \"Bad_Slug\"",
+            "chain_id: missing",
+            "contracts[0]",
+            "silence_seconds: 0",
+            "endpoints[0].url: unknown scheme",
+            "endpoints[1].url: no host",
+        ] {
+            assert!(problems.contains(part), "{part} in {problems}");
+        }
+        assert!(!problems.contains("secret"), "{problems}");
+    }
+
+    #[test]
+    fn start_is_latest_or_a_number_and_nothing_else() {
+        let chain = |text: &str| toml::from_str::<ChainConfig>(text).map(|chain| chain.start);
+        assert_eq!(chain("start = \"latest\"").unwrap(), Start::Latest);
+        assert_eq!(chain("start = 17").unwrap(), Start::Number(17));
+        assert_eq!(chain("").unwrap(), Start::Latest);
+        assert!(chain("start = \"soon\"").is_err());
+        assert!(chain("strat = 17").is_err(), "unknown keys are errors");
+        let text = toml::to_string(&ChainConfig::default()).unwrap();
+        assert!(text.contains("start = \"latest\""), "{text}");
+    }
+}

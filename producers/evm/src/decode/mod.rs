@@ -1,0 +1,175 @@
+//! From a block's transactions and logs to events. The hot path: no JSON, no strings but those of
+//! the events themselves. Hostile data never panics: what is not exactly a known form is a raw log.
+
+mod abi;
+mod approvals;
+mod known;
+mod logs;
+mod transactions;
+mod transfers;
+
+use std::collections::HashSet;
+
+use crypto_intel_schemas::{Address, Event};
+
+use crate::{
+    assets::{AssetBook, Prices},
+    block::{BlockData, LogRecord, Transaction},
+    config::{ChainConfig, LogsMode, NativeConfig},
+    metrics::ChainMetrics,
+};
+
+/// Decodes blocks of one chain.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    chain: String,
+    chain_id: u64,
+    native: NativeConfig,
+    every_log: bool,
+    raw_contracts: HashSet<Address>,
+    max_log_data_bytes: usize,
+    assets: AssetBook,
+    metrics: ChainMetrics,
+}
+
+/// What a block does not say about its events.
+#[derive(Debug, Clone)]
+pub(crate) struct Sighting {
+    /// When the head was first seen, microseconds UTC.
+    pub(crate) observed_at_us: i64,
+    /// 1 added, 3 added again, …
+    pub(crate) incarnation: u32,
+    /// Prices that are fresh now.
+    pub(crate) prices: Prices,
+}
+
+/// All that decoding one event needs to know.
+struct Scope<'a> {
+    decoder: &'a Decoder,
+    block: &'a BlockData,
+    sighting: &'a Sighting,
+}
+
+impl Decoder {
+    pub(crate) fn new(
+        chain: &str,
+        config: &ChainConfig,
+        assets: AssetBook,
+        metrics: ChainMetrics,
+    ) -> Self {
+        Self {
+            chain: chain.to_owned(),
+            chain_id: config.chain_id,
+            native: config.native.clone(),
+            every_log: config.logs == LogsMode::All,
+            raw_contracts: config.contract_addresses(),
+            max_log_data_bytes: config.max_log_data_bytes,
+            assets,
+            metrics,
+        }
+    }
+
+    pub(crate) fn chain(&self) -> &str {
+        &self.chain
+    }
+
+    pub(crate) fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// All events of a block, in the order of its transactions, each transaction's own before those
+    /// of its logs.
+    pub(crate) fn decode(
+        &self,
+        block: &BlockData,
+        sighting: &Sighting,
+        sink: &mut impl FnMut(Event),
+    ) {
+        let scope = Scope { decoder: self, block, sighting };
+        let mut logs = block.logs.iter().peekable();
+        for (index, transaction) in block.transactions.iter().enumerate() {
+            scope.transaction(index as u32, transaction, sink);
+            while let Some(log) = logs.next_if(|log| log.tx_index as usize <= index) {
+                scope.log(log, sink);
+            }
+        }
+        for log in logs {
+            scope.log(log, sink);
+        }
+    }
+}
+
+impl Scope<'_> {
+    /// The transaction of a log, where the endpoint gave it.
+    fn transaction_of(&self, log: &LogRecord) -> Option<&Transaction> {
+        self.block
+            .transactions
+            .get(log.tx_index as usize)
+            .filter(|transaction| transaction.hash == log.tx_hash)
+    }
+}
+
+/// Builds an event's body: the fields of the block, of the transaction and of the log, then its own.
+macro_rules! body {
+    (@block $scope:ident, $kind:ident, $id:expr, { $($fields:tt)* }) => {
+        crypto_intel_schemas::$kind {
+            kind: crypto_intel_schemas::Kind::$kind,
+            version: crypto_intel_schemas::Kind::$kind.version(),
+            id: $id,
+            source: "evm".to_owned(),
+            event_at_us: $scope.block.header.time_us(),
+            observed_at_us: $scope.sighting.observed_at_us,
+            chain: $scope.decoder.chain.clone(),
+            chain_id: $scope.decoder.chain_id,
+            block_number: $scope.block.header.number,
+            block_hash: $scope.block.header.hash,
+            block_time_us: $scope.block.header.time_us(),
+            removed: $scope.sighting.incarnation % 2 == 0,
+            incarnation: $scope.sighting.incarnation,
+            watched: Vec::new(),
+            $($fields)*
+        }
+    };
+    (tx $scope:ident, $tx_index:expr, $transaction:expr, $kind:ident { $($fields:tt)* }) => {{
+        let transaction: &crate::block::Transaction = $transaction;
+        let id = crypto_intel_schemas::transaction_event_id(
+            &$scope.decoder.chain,
+            &$scope.block.header.hash,
+            crypto_intel_schemas::Kind::$kind,
+            $tx_index,
+            None,
+        );
+        $crate::decode::body!(@block $scope, $kind, id, {
+            tx_hash: transaction.hash,
+            tx_index: $tx_index,
+            tx_from: transaction.from,
+            tx_to: transaction.to,
+            method: transaction.method,
+            $($fields)*
+        })
+    }};
+    (log $scope:ident, $log:expr, $sub_index:expr, $kind:ident { $($fields:tt)* }) => {{
+        let log: &crate::block::LogRecord = $log;
+        let sub_index: Option<u32> = $sub_index;
+        let transaction = $scope.transaction_of(log);
+        let id = crypto_intel_schemas::log_event_id(
+            &$scope.decoder.chain,
+            &$scope.block.header.hash,
+            crypto_intel_schemas::Kind::$kind,
+            log.log_index,
+            sub_index,
+        );
+        $crate::decode::body!(@block $scope, $kind, id, {
+            tx_hash: log.tx_hash,
+            tx_index: log.tx_index,
+            tx_from: transaction.and_then(|transaction| transaction.from),
+            tx_to: transaction.and_then(|transaction| transaction.to),
+            method: transaction.and_then(|transaction| transaction.method),
+            log_index: log.log_index,
+            address: log.address,
+            sub_index,
+            $($fields)*
+        })
+    }};
+}
+pub(crate) use body;

@@ -1,0 +1,194 @@
+//! From events to messages.
+
+use std::{borrow::Cow, collections::HashMap, ops::Range};
+
+use bytes::Bytes;
+use crypto_intel_nats::OutMessage;
+use crypto_intel_schemas::{
+    B256, Block, BlockRef, Event, Finalized, Kind, Reorg, Uint256, chain_event_id,
+    subjects::{self, Lane},
+};
+
+use crate::{
+    block::{BlockData, Header},
+    decode::{Decoder, Sighting},
+};
+
+/// A block's events as bodies, one after the other in one buffer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bodies {
+    bytes: Bytes,
+    parts: Vec<(Kind, Range<usize>)>,
+}
+
+impl Bodies {
+    /// Decodes and encodes a block.
+    pub(crate) fn of(decoder: &Decoder, block: &BlockData, sighting: &Sighting) -> Self {
+        let events = block.logs.len() + block.transactions.len();
+        let mut buffer = Vec::with_capacity(events * 640);
+        let mut parts = Vec::with_capacity(events);
+        decoder.decode(block, sighting, &mut |event: Event| {
+            let start = buffer.len();
+            event.encode_to(&mut buffer);
+            parts.push((event.kind(), start..buffer.len()));
+        });
+        Self { bytes: Bytes::from(buffer), parts }
+    }
+
+    /// How many events there are.
+    pub(crate) fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Kinds of the events.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.parts.iter().map(|(kind, _)| *kind)
+    }
+}
+
+/// Subjects of one chain.
+#[derive(Debug, Clone)]
+pub(crate) struct Subjects {
+    by_kind: HashMap<Kind, String>,
+    all: String,
+    marker: String,
+}
+
+impl Subjects {
+    pub(crate) fn of_chain(chain: &str) -> Self {
+        let by_kind = Kind::ALL
+            .iter()
+            .map(|kind| (*kind, subjects::chain(Lane::Live, chain, *kind)))
+            .collect();
+        Self {
+            by_kind,
+            all: subjects::chain_all(Lane::Live, chain),
+            marker: subjects::chain(Lane::Live, chain, Kind::Block),
+        }
+    }
+
+    /// Filter of everything of the chain.
+    pub(crate) fn all(&self) -> &str {
+        &self.all
+    }
+
+    /// Subject of the markers.
+    pub(crate) fn marker(&self) -> &str {
+        &self.marker
+    }
+
+    fn of(&self, kind: Kind) -> String {
+        self.by_kind.get(&kind).cloned().unwrap_or_default()
+    }
+
+    /// The messages of a block's bodies.
+    pub(crate) fn add_bodies(&self, bodies: &Bodies, messages: &mut Vec<OutMessage>) {
+        messages.reserve(bodies.len() + 3);
+        for (kind, range) in &bodies.parts {
+            messages.push(OutMessage {
+                subject: self.of(*kind),
+                schema: Some(Cow::Borrowed(kind.schema())),
+                payload: bodies.bytes.slice(range.clone()),
+                message_id: None,
+                headers: Vec::new(),
+            });
+        }
+    }
+
+    /// One event as a message.
+    pub(crate) fn message(&self, event: &Event) -> OutMessage {
+        let kind = event.kind();
+        OutMessage {
+            subject: self.of(kind),
+            schema: Some(Cow::Borrowed(kind.schema())),
+            payload: Bytes::from(event.encode()),
+            message_id: None,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// The common fields of a block's own events: marker, reorg, finalized.
+macro_rules! of_block {
+    ($decoder:expr, $header:expr, $sighting:expr, $kind:ident { $($fields:tt)* }) => {
+        $kind {
+            id: chain_event_id($decoder.chain(), &$header.hash, Kind::$kind),
+            event_at_us: $header.time_us(),
+            observed_at_us: $sighting.observed_at_us,
+            chain: $decoder.chain().to_owned(),
+            chain_id: $decoder.chain_id(),
+            block_number: $header.number,
+            block_hash: $header.hash,
+            block_time_us: $header.time_us(),
+            removed: false,
+            incarnation: $sighting.incarnation,
+            $($fields)*
+            ..$kind::empty()
+        }
+    };
+}
+
+/// How far a chain is safe and final, as its next marker says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Finality {
+    pub(crate) finalized: u64,
+    pub(crate) finalized_hash: Option<B256>,
+    pub(crate) safe: Option<u64>,
+}
+
+/// The marker that ends a block.
+pub(crate) fn marker(
+    decoder: &Decoder,
+    block: &BlockData,
+    sighting: &Sighting,
+    finality: Finality,
+    (rows, messages): (usize, usize),
+) -> Block {
+    let header = &block.header;
+    of_block!(decoder, header, sighting, Block {
+        parent_hash: header.parent_hash,
+        safe_number: finality.safe,
+        finalized_number: finality.finalized,
+        rows: clamp(rows),
+        messages: clamp(messages),
+        transactions: clamp(block.transactions.len()),
+        gas_used: header.gas_used,
+        gas_limit: header.gas_limit,
+        base_fee_per_gas: header.base_fee_per_gas.map(Uint256),
+        miner: header.miner,
+        unverified: block.unverified.clone(),
+    })
+}
+
+/// The event that says that blocks left the chain.
+pub(crate) fn reorg(
+    decoder: &Decoder,
+    header: &Header,
+    sighting: &Sighting,
+    dropped: Vec<BlockRef>,
+    ancestor: BlockRef,
+) -> Reorg {
+    of_block!(decoder, header, sighting, Reorg {
+        depth: clamp(dropped.len()),
+        ancestor,
+        dropped,
+    })
+}
+
+/// The event that says that the finalized block moved.
+pub(crate) fn finalized(
+    decoder: &Decoder,
+    header: &Header,
+    sighting: &Sighting,
+    finality: Finality,
+) -> Finalized {
+    of_block!(decoder, header, sighting, Finalized {
+        finalized_number: finality.finalized,
+        finalized_hash: finality.finalized_hash,
+        safe_number: finality.safe,
+    })
+}
+
+fn clamp(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

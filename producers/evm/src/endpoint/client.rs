@@ -1,0 +1,127 @@
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use alloy::{
+    pubsub::{PubSubFrontend, RawSubscription},
+    rpc::json_rpc::{Id, Request, ResponsePayload, RpcError},
+    transports::TransportErrorKind,
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{EndpointError, http::HttpClient};
+
+/// A result as JSON text; `null` when the endpoint has nothing.
+#[derive(Debug)]
+pub(crate) struct Answer(Box<RawValue>);
+
+impl Answer {
+    pub(crate) fn new(value: Box<RawValue>) -> Self {
+        Self(value)
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.0.get()
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.text() == "null"
+    }
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(crate) enum Client {
+    WebSocket(WebSocketClient),
+    Http(HttpClient),
+}
+
+#[derive(Debug)]
+pub(crate) struct WebSocketClient {
+    frontend: PubSubFrontend,
+    next_id: AtomicU64,
+}
+
+impl Client {
+    /// One request with a deadline.
+    pub(crate) async fn call(
+        &self,
+        label: &str,
+        timeout: Duration,
+        method: &'static str,
+        params: impl Serialize + Send,
+    ) -> Result<Answer, EndpointError> {
+        let answer = async {
+            match self {
+                Self::WebSocket(client) => client.call(label, method, params).await,
+                Self::Http(client) => client.call(label, method, params).await,
+            }
+        };
+        tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| {
+            Err(EndpointError::Timeout {
+                endpoint: label.to_owned(),
+                method,
+                timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            })
+        })
+    }
+}
+
+impl WebSocketClient {
+    pub(crate) fn new(frontend: PubSubFrontend) -> Self {
+        // Heads are hints: of a longer backlog only the newest matters.
+        frontend.set_channel_size(64);
+        // alloy numbers its own `eth_unsubscribe` with 1.
+        Self { frontend, next_id: AtomicU64::new(2) }
+    }
+
+    pub(crate) async fn call(
+        &self,
+        label: &str,
+        method: &'static str,
+        params: impl Serialize + Send,
+    ) -> Result<Answer, EndpointError> {
+        let invalid = |reason: String| EndpointError::Answer {
+            endpoint: label.to_owned(),
+            method,
+            reason,
+        };
+        let id = Id::Number(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let params = serde_json::value::to_raw_value(&params)
+            .map_err(|error| invalid(error.to_string()))?;
+        let request = Request::new(method, id, params)
+            .serialize()
+            .map_err(|error| invalid(error.to_string()))?;
+        let response = self.frontend.send(request).await.map_err(|error| match error {
+            RpcError::Transport(TransportErrorKind::BackendGone) => {
+                EndpointError::Disconnected { endpoint: label.to_owned() }
+            }
+            other => invalid(other.to_string()),
+        })?;
+        match response.payload {
+            ResponsePayload::Success(value) => Ok(Answer::new(value)),
+            ResponsePayload::Failure(error) => {
+                Err(EndpointError::from_rpc(label, method, error.code, &error.message))
+            }
+        }
+    }
+
+    /// Subscribes to new heads.
+    pub(crate) async fn subscribe_heads(
+        &self,
+        label: &str,
+    ) -> Result<RawSubscription, EndpointError> {
+        let method = "eth_subscribe";
+        let invalid = |reason: String| EndpointError::Answer {
+            endpoint: label.to_owned(),
+            method,
+            reason,
+        };
+        let answer = self.call(label, method, ["newHeads"]).await?;
+        let local_id =
+            serde_json::from_str(answer.text()).map_err(|error| invalid(error.to_string()))?;
+        self.frontend.get_subscription(local_id).await.map_err(|error| invalid(error.to_string()))
+    }
+}

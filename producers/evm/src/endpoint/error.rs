@@ -1,0 +1,175 @@
+use std::time::Duration;
+
+use crypto_intel_service::Retryable;
+
+/// An endpoint cannot be used, or does not answer as it should. Endpoints are named by host or
+/// configured name, never by their URL, which may hold a key.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EndpointError {
+    /// The connection cannot be made.
+    #[error("cannot connect to {endpoint}: {reason}")]
+    Connect {
+        /// The endpoint.
+        endpoint: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// The endpoint serves another chain.
+    #[error(
+        "endpoint {endpoint} of chain {chain} serves chain id {found}, but chain_id is {wanted}: correct evm.chains.{chain}.chain_id or the endpoint's url"
+    )]
+    WrongChain {
+        /// The endpoint.
+        endpoint: String,
+        /// Slug of the chain.
+        chain: String,
+        /// The configured chain id.
+        wanted: u64,
+        /// The chain id that the endpoint says.
+        found: u64,
+    },
+    /// The connection was lost.
+    #[error("endpoint {endpoint} is not connected")]
+    Disconnected {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// No head came for too long, although there are newer blocks.
+    #[error("endpoint {endpoint} is silent: no head for {seconds} s, {reason}")]
+    Silent {
+        /// The endpoint.
+        endpoint: String,
+        /// How long no head came.
+        seconds: u64,
+        /// What asking for the head gave.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("endpoint {endpoint} did not answer {method} within {timeout_ms} ms")]
+    Timeout {
+        /// The endpoint.
+        endpoint: String,
+        /// The method.
+        method: &'static str,
+        /// How long it was waited for.
+        timeout_ms: u64,
+    },
+    /// Too many requests.
+    #[error("endpoint {endpoint} limits the rate of requests: {reason}")]
+    RateLimited {
+        /// The endpoint.
+        endpoint: String,
+        /// What it said.
+        reason: String,
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The endpoint does not offer the method.
+    #[error("endpoint {endpoint} does not offer {method}: {reason}")]
+    Unsupported {
+        /// The endpoint.
+        endpoint: String,
+        /// The method.
+        method: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The endpoint refuses this request.
+    #[error("endpoint {endpoint} refuses {method}: {reason} ({code})")]
+    Refused {
+        /// The endpoint.
+        endpoint: String,
+        /// The method.
+        method: &'static str,
+        /// The JSON-RPC error code, or the HTTP status.
+        code: i64,
+        /// What it said.
+        reason: String,
+    },
+    /// The answer is not what was asked for.
+    #[error("endpoint {endpoint} gave no proper answer to {method}: {reason}")]
+    Answer {
+        /// The endpoint.
+        endpoint: String,
+        /// The method.
+        method: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl EndpointError {
+    /// An error object of JSON-RPC, by what it means for us.
+    pub(crate) fn from_rpc(endpoint: &str, method: &'static str, code: i64, text: &str) -> Self {
+        let endpoint = endpoint.to_owned();
+        // Providers put anything here: bounded, for logs.
+        let reason: String = text.chars().take(300).collect();
+        let lower = reason.to_ascii_lowercase();
+        let says = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
+        let limited = matches!(code, 429 | -32005 | -32029 | -32097)
+            || says(&["rate limit", "too many requests", "rate exceeded", "request limit", "credits"]);
+        if limited {
+            return Self::RateLimited { endpoint, reason, retry_after: None };
+        }
+        let absent = code == -32601
+            || says(&[
+                "method not found",
+                "not supported",
+                "unsupported method",
+                "is not available",
+                "method not allowed",
+                "not whitelisted",
+            ]);
+        if absent {
+            return Self::Unsupported { endpoint, method, reason };
+        }
+        Self::Refused { endpoint, method, code, reason }
+    }
+
+    /// The label in metrics.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } => "connect",
+            Self::WrongChain { .. } => "wrong_chain",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Silent { .. } => "silent",
+            Self::Timeout { .. } => "timeout",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Refused { .. } => "refused",
+            Self::Answer { .. } => "answer",
+        }
+    }
+}
+
+impl Retryable for EndpointError {
+    fn is_retryable(&self) -> bool {
+        !matches!(self, Self::WrongChain { .. } | Self::Unsupported { .. })
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_apart_by_what_they_mean() {
+        for (code, text, expected) in [
+            (-32601, "the method eth_getBlockReceipts does not exist/is not available", "unsupported"),
+            (-32005, "daily request count exceeded", "rate_limited"),
+            (-32000, "Too Many Requests", "rate_limited"),
+            (-32600, "Method not allowed on this plan", "unsupported"),
+            (-32000, "header not found", "refused"),
+        ] {
+            let error = EndpointError::from_rpc("node", "eth_getBlockReceipts", code, text);
+            assert_eq!(error.reason(), expected, "{text}");
+        }
+    }
+}

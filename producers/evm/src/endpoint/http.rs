@@ -1,0 +1,119 @@
+use std::time::Duration;
+
+use crypto_intel_service::Secret;
+use reqwest::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
+
+use super::{Answer, EndpointError};
+
+/// More is no answer to anything that we ask.
+const MAX_BODY_BYTES: usize = 128 << 20;
+
+/// JSON-RPC over HTTP.
+#[derive(Debug)]
+pub(crate) struct HttpClient {
+    client: reqwest::Client,
+    url: Secret,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    result: Option<Box<RawValue>>,
+    #[serde(default)]
+    error: Option<RpcFailure>,
+}
+
+#[derive(Deserialize)]
+struct RpcFailure {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+}
+
+impl HttpClient {
+    pub(super) fn new(label: &str, url: &Secret) -> Result<Self, EndpointError> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Somebody else may be quicker: either provider will do.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .redirect(reqwest::redirect::Policy::limited(2))
+            .build()
+            .map_err(|error| EndpointError::Connect {
+                endpoint: label.to_owned(),
+                reason: error.without_url().to_string(),
+            })?;
+        Ok(Self { client, url: url.clone() })
+    }
+
+    pub(super) async fn call(
+        &self,
+        label: &str,
+        method: &'static str,
+        params: impl Serialize + Send,
+    ) -> Result<Answer, EndpointError> {
+        let invalid = |reason: String| EndpointError::Answer {
+            endpoint: label.to_owned(),
+            method,
+            reason,
+        };
+        let lost = |error: reqwest::Error| EndpointError::Connect {
+            endpoint: label.to_owned(),
+            reason: chain(&error.without_url()),
+        };
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let mut response =
+            self.client.post(self.url.expose()).json(&body).send().await.map_err(lost)?;
+        let status = response.status();
+        let retry_after = seconds(&response);
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            if bytes.len() + chunk.len() > MAX_BODY_BYTES {
+                return Err(invalid(format!("more than {MAX_BODY_BYTES} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let reason = "HTTP 429".to_owned();
+            return Err(EndpointError::RateLimited { endpoint: label.to_owned(), reason, retry_after });
+        }
+        match serde_json::from_slice::<Envelope>(&bytes) {
+            Ok(Envelope { error: Some(error), .. }) => {
+                Err(EndpointError::from_rpc(label, method, error.code, &error.message))
+            }
+            Ok(Envelope { result, .. }) if status.is_success() => {
+                // A `null` result reads as an absent one.
+                let null = || serde_json::value::to_raw_value(&()).ok();
+                result.or_else(null).map(Answer::new).ok_or_else(|| invalid("no result".to_owned()))
+            }
+            Err(error) if status.is_success() => Err(invalid(error.to_string())),
+            _ => Err(EndpointError::Refused {
+                endpoint: label.to_owned(),
+                method,
+                code: i64::from(status.as_u16()),
+                reason: format!("HTTP {status}"),
+            }),
+        }
+    }
+}
+
+fn seconds(response: &reqwest::Response) -> Option<Duration> {
+    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+    let seconds: u64 = text.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(600)))
+}
+
+/// reqwest says what happened only in its sources.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}

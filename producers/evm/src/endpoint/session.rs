@@ -1,0 +1,300 @@
+use std::{sync::Arc, time::Duration};
+
+use alloy::pubsub::RawSubscription;
+use crypto_intel_service::{Backoff, now_us};
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{Client, Endpoint, EndpointError, Head, http::HttpClient, websocket};
+use crate::{
+    answer::read_header,
+    config::{ChainConfig, EndpointConfig},
+    hex::Hex,
+    metrics::ChainMetrics,
+};
+
+/// A connection that held this long before it was lost starts the delays from the beginning.
+const CALM: Duration = Duration::from_secs(30);
+/// Nobody mends a wrong URL within seconds.
+const WRONG_CHAIN_DELAY: Duration = Duration::from_secs(30);
+/// A chain may be quiet, but a connection this long without a head is made anew all the same.
+const QUIET_ROUNDS: u32 = 10;
+
+/// What an endpoint says about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointReport {
+    /// Configured name, or host and port.
+    pub endpoint: String,
+    /// Its chain id, which is the configured one.
+    pub chain_id: u64,
+    /// Number of its newest block.
+    pub head: u64,
+    /// Hash of its newest block.
+    pub head_hash: crypto_intel_schemas::B256,
+    /// Whether it pushes heads (websocket) or is asked for them.
+    pub websocket: bool,
+}
+
+/// Connects to an endpoint, verifies its chain id and asks for its head.
+///
+/// # Errors
+/// When it cannot be reached, serves another chain, or does not answer.
+pub async fn check_endpoint(
+    chain: &str,
+    config: &ChainConfig,
+    endpoint: &EndpointConfig,
+) -> Result<EndpointReport, EndpointError> {
+    let session = Session::new(chain, config, endpoint);
+    let client = session.connect().await?;
+    let head = session.ask_head(&client).await?;
+    Ok(EndpointReport {
+        endpoint: session.label.clone(),
+        chain_id: config.chain_id,
+        head: head.number,
+        head_hash: head.hash,
+        websocket: matches!(client, Client::WebSocket(_)),
+    })
+}
+
+/// How one endpoint is kept connected.
+#[derive(Debug)]
+pub(super) struct Session {
+    chain: String,
+    chain_id: u64,
+    label: String,
+    config: EndpointConfig,
+    timeout: Duration,
+    silence: Duration,
+    poll: Duration,
+}
+
+impl Session {
+    pub(super) fn new(chain: &str, config: &ChainConfig, endpoint: &EndpointConfig) -> Self {
+        Self {
+            chain: chain.to_owned(),
+            chain_id: config.chain_id,
+            label: endpoint.label(),
+            config: endpoint.clone(),
+            timeout: Duration::from_millis(config.request_timeout_ms),
+            silence: Duration::from_secs(config.silence_seconds),
+            poll: Duration::from_millis(config.http_poll_ms),
+        }
+    }
+
+    /// Keeps the endpoint connected until `shutdown`.
+    pub(super) async fn run(
+        self,
+        endpoint: Arc<Endpoint>,
+        metrics: ChainMetrics,
+        shutdown: CancellationToken,
+    ) {
+        let backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(15) };
+        let mut delays = backoff.delays();
+        loop {
+            let started = Instant::now();
+            let ended = tokio::select! {
+                () = shutdown.cancelled() => break,
+                ended = self.connected(&endpoint, &metrics) => ended,
+            };
+            let Err(error) = ended;
+            endpoint.set_client(None, Some(error.to_string()));
+            metrics.reconnects(&self.label, error.reason());
+            if started.elapsed() > CALM {
+                delays = backoff.delays();
+            }
+            let delay = if matches!(error, EndpointError::WrongChain { .. }) {
+                tracing::error!(chain = self.chain, endpoint = self.label, %error, "endpoint refused");
+                WRONG_CHAIN_DELAY
+            } else {
+                let delay = delays.next().unwrap_or(backoff.longest);
+                tracing::warn!(chain = self.chain, endpoint = self.label, %error, delay_ms = delay.as_millis() as u64, "endpoint lost, connecting anew");
+                delay
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+        endpoint.set_client(None, None);
+    }
+
+    async fn connected(
+        &self,
+        endpoint: &Endpoint,
+        metrics: &ChainMetrics,
+    ) -> Result<std::convert::Infallible, EndpointError> {
+        let client = Arc::new(self.connect().await?);
+        let heads = match client.as_ref() {
+            Client::WebSocket(websocket) => {
+                let subscription = websocket.subscribe_heads(&self.label);
+                Some(self.in_time("eth_subscribe", subscription).await??)
+            }
+            Client::Http(_) => None,
+        };
+        endpoint.set_client(Some(Arc::clone(&client)), None);
+        let head = self.ask_head(&client).await?;
+        self.take_head(endpoint, metrics, head);
+        tracing::info!(
+            chain = self.chain,
+            endpoint = self.label,
+            head = head.number,
+            websocket = heads.is_some(),
+            "endpoint connected"
+        );
+        match heads {
+            Some(heads) => self.follow(endpoint, metrics, &client, heads, head).await,
+            None => self.poll(endpoint, metrics, &client).await,
+        }
+    }
+
+    /// Connects and verifies the chain id.
+    async fn connect(&self) -> Result<Client, EndpointError> {
+        let url = self.config.url.expose();
+        let client = if url.starts_with("ws") {
+            let connect = websocket::connect(&self.label, url);
+            Client::WebSocket(self.in_time("connect", connect).await??)
+        } else {
+            Client::Http(HttpClient::new(&self.label, &self.config.url)?)
+        };
+        let found = self.ask_number(&client, "eth_chainId").await?;
+        if found != self.chain_id {
+            return Err(EndpointError::WrongChain {
+                endpoint: self.label.clone(),
+                chain: self.chain.clone(),
+                wanted: self.chain_id,
+                found,
+            });
+        }
+        Ok(client)
+    }
+
+    /// Takes heads as they come; asks when none comes.
+    async fn follow(
+        &self,
+        endpoint: &Endpoint,
+        metrics: &ChainMetrics,
+        client: &Client,
+        mut heads: RawSubscription,
+        mut newest: Head,
+    ) -> Result<std::convert::Infallible, EndpointError> {
+        let mut quiet_rounds = 0;
+        loop {
+            let received = tokio::time::timeout(self.silence, heads.recv()).await;
+            match received {
+                Ok(Ok(raw)) => {
+                    quiet_rounds = 0;
+                    newest = match read_header(raw.get()) {
+                        Ok(Some(header)) => Head {
+                            number: header.number,
+                            hash: header.hash,
+                            seen_at_us: now_us(),
+                        },
+                        // Whatever it is, something happened: ask.
+                        unreadable => {
+                            metrics.untrue_answers(&self.label, "head");
+                            tracing::debug!(endpoint = self.label, ?unreadable, "head is unreadable");
+                            self.ask_head(client).await?
+                        }
+                    };
+                    self.take_head(endpoint, metrics, newest);
+                }
+                Ok(Err(RecvError::Lagged(_))) => {}
+                Ok(Err(RecvError::Closed)) => {
+                    return Err(EndpointError::Disconnected { endpoint: self.label.clone() });
+                }
+                Err(_) => {
+                    quiet_rounds += 1;
+                    self.check_silence(client, newest, quiet_rounds).await?;
+                }
+            }
+        }
+    }
+
+    /// No head came: is the chain quiet or the subscription dead?
+    async fn check_silence(
+        &self,
+        client: &Client,
+        newest: Head,
+        quiet_rounds: u32,
+    ) -> Result<(), EndpointError> {
+        let silent = |reason: String| EndpointError::Silent {
+            endpoint: self.label.clone(),
+            seconds: self.silence.as_secs() * u64::from(quiet_rounds),
+            reason,
+        };
+        let number = self
+            .ask_number(client, "eth_blockNumber")
+            .await
+            .map_err(|error| silent(error.to_string()))?;
+        if number != newest.number {
+            return Err(silent(format!("but its head moved from {} to {number}", newest.number)));
+        }
+        if quiet_rounds >= QUIET_ROUNDS {
+            return Err(silent(format!("its head stays at {number}")));
+        }
+        tracing::debug!(chain = self.chain, endpoint = self.label, head = number, "chain is quiet");
+        Ok(())
+    }
+
+    async fn poll(
+        &self,
+        endpoint: &Endpoint,
+        metrics: &ChainMetrics,
+        client: &Client,
+    ) -> Result<std::convert::Infallible, EndpointError> {
+        loop {
+            tokio::time::sleep(self.poll).await;
+            let head = self.ask_head(client).await?;
+            self.take_head(endpoint, metrics, head);
+        }
+    }
+
+    fn take_head(&self, endpoint: &Endpoint, metrics: &ChainMetrics, head: Head) {
+        if endpoint.head().is_none_or(|known| known.hash != head.hash) {
+            metrics.head(&self.label, head.number);
+        }
+        endpoint.set_head(head);
+    }
+
+    async fn ask_head(&self, client: &Client) -> Result<Head, EndpointError> {
+        let method = "eth_getBlockByNumber";
+        let answer = client.call(&self.label, self.timeout, method, ("latest", false)).await?;
+        let invalid = |reason: String| EndpointError::Answer {
+            endpoint: self.label.clone(),
+            method,
+            reason,
+        };
+        let header = read_header(answer.text())
+            .map_err(|error| invalid(error.to_string()))?
+            .ok_or_else(|| invalid("it knows no latest block".to_owned()))?;
+        Ok(Head { number: header.number, hash: header.hash, seen_at_us: now_us() })
+    }
+
+    async fn ask_number(
+        &self,
+        client: &Client,
+        method: &'static str,
+    ) -> Result<u64, EndpointError> {
+        let no_params: [(); 0] = [];
+        let answer = client.call(&self.label, self.timeout, method, no_params).await?;
+        serde_json::from_str::<Hex<u64>>(answer.text()).map(|number| number.0).map_err(|error| {
+            EndpointError::Answer {
+                endpoint: self.label.clone(),
+                method,
+                reason: error.to_string(),
+            }
+        })
+    }
+
+    async fn in_time<T>(
+        &self,
+        method: &'static str,
+        step: impl Future<Output = T>,
+    ) -> Result<T, EndpointError> {
+        tokio::time::timeout(self.timeout, step).await.map_err(|_| EndpointError::Timeout {
+            endpoint: self.label.clone(),
+            method,
+            timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+}

@@ -1,0 +1,320 @@
+//! One fetcher for live, gap and history: whole blocks by hash or number, verified.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crypto_intel_schemas::B256;
+use crypto_intel_service::Retryable;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    answer::{Checks, LogsAnswer, Untrue, assemble, read_header},
+    block::{BlockData, Header},
+    endpoint::{Answer, Endpoint, EndpointError, Pool},
+    metrics::ChainMetrics,
+};
+
+/// How often a block is asked for before the caller looks at the heads again.
+const ATTEMPTS: u32 = 12;
+const FIRST_DELAY: Duration = Duration::from_millis(20);
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+/// An endpoint that failed is asked last for this long.
+const AVOID: Duration = Duration::from_secs(2);
+const AVOID_RATE_LIMITED: Duration = Duration::from_secs(5);
+
+/// Which block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlockId {
+    Hash(B256),
+    Number(u64),
+}
+
+impl std::fmt::Display for BlockId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hash(hash) => write!(formatter, "{hash:#x}"),
+            Self::Number(number) => write!(formatter, "{number}"),
+        }
+    }
+}
+
+/// A block cannot be had now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    #[error("no endpoint is connected")]
+    NoEndpoint,
+    #[error("endpoint {endpoint} does not know block {block}")]
+    NotFound { endpoint: String, block: BlockId },
+    #[error("endpoint {endpoint}: {source}")]
+    Untrue { endpoint: String, source: Untrue },
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+}
+
+/// Fetches blocks of one chain.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetcher {
+    pool: Pool,
+    checks: Checks,
+    metrics: ChainMetrics,
+}
+
+impl Fetcher {
+    pub(crate) fn new(pool: Pool, checks: Checks, metrics: ChainMetrics) -> Self {
+        Self { pool, checks, metrics }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// A whole, verified block. Tries every endpoint, several times.
+    ///
+    /// # Errors
+    /// The last failure: look at the heads again, the block may have left the chain.
+    pub(crate) async fn block(&self, id: BlockId) -> Result<BlockData, FetchError> {
+        let mut untrue = Disagreement::default();
+        let mut turns = Turns::default();
+        while let Some(endpoint) = turns.next(&self.pool).await {
+            let Some(endpoint) = endpoint else { continue };
+            let error = match fetch_block(&endpoint, id, untrue.relaxed(self.checks)).await {
+                Ok(block) => return Ok(block),
+                Err(error) => error,
+            };
+            if let FetchError::Untrue { endpoint: label, source } = &error {
+                untrue.note(label, source);
+                self.metrics.untrue_answers(label, source.reason());
+                tracing::warn!(endpoint = label, block = %id, error = %source, "answer cannot be true, asking again");
+            }
+            self.note_failure(&endpoint, &error);
+            turns.last = error;
+        }
+        Err(turns.last)
+    }
+
+    /// A header alone.
+    ///
+    /// # Errors
+    /// The last failure.
+    pub(crate) async fn header(&self, id: BlockId) -> Result<Header, FetchError> {
+        let mut turns = Turns::default();
+        while let Some(endpoint) = turns.next(&self.pool).await {
+            let Some(endpoint) = endpoint else { continue };
+            match fetch_header(&endpoint, id).await {
+                Ok(header) => return Ok(header),
+                Err(error) => {
+                    self.note_failure(&endpoint, &error);
+                    turns.last = error;
+                }
+            }
+        }
+        Err(turns.last)
+    }
+
+    fn note_failure(&self, endpoint: &Arc<Endpoint>, error: &FetchError) {
+        match error {
+            FetchError::Endpoint(error) => {
+                self.metrics.request_failures(endpoint.label(), error.reason());
+                let usual = match error {
+                    EndpointError::RateLimited { .. } => AVOID_RATE_LIMITED,
+                    _ => AVOID,
+                };
+                endpoint.avoid(error.retry_after().unwrap_or(usual));
+            }
+            FetchError::Untrue { .. } => endpoint.avoid(AVOID),
+            FetchError::NotFound { .. } | FetchError::NoEndpoint => {}
+        }
+    }
+}
+
+/// Which endpoint is asked next, with growing delays between.
+#[derive(Debug)]
+struct Turns {
+    round: u32,
+    delay: Duration,
+    last: FetchError,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { round: 0, delay: FIRST_DELAY, last: FetchError::NoEndpoint }
+    }
+}
+
+impl Turns {
+    /// The endpoint whose turn it is, `Some(None)` when none is connected; `None` after the last
+    /// attempt.
+    async fn next(&mut self, pool: &Pool) -> Option<Option<Arc<Endpoint>>> {
+        if self.round > 0 {
+            if self.round >= ATTEMPTS {
+                return None;
+            }
+            tokio::time::sleep(self.delay).await;
+            self.delay = (self.delay * 2).min(LONGEST_DELAY);
+        }
+        // Failing endpoints sink in the ranking; those that only do not know the block do not.
+        let ranked = pool.ranked();
+        let turn = self.round as usize % ranked.len().max(1);
+        self.round += 1;
+        Some(ranked.get(turn).cloned())
+    }
+}
+
+/// What several endpoints say alike about one block is its nature, not their fault.
+#[derive(Debug, Default)]
+struct Disagreement {
+    seen: Vec<(String, &'static str)>,
+}
+
+impl Disagreement {
+    fn note(&mut self, endpoint: &str, error: &Untrue) {
+        let entry = (endpoint.to_owned(), error.reason());
+        if !self.seen.contains(&entry) {
+            self.seen.push(entry);
+        }
+    }
+
+    fn relaxed(&self, checks: Checks) -> Checks {
+        let alike = |reason: &str| self.seen.iter().filter(|(_, seen)| *seen == reason).count() >= 2;
+        Checks {
+            bloom: checks.bloom && !alike("empty_logs"),
+            log_indexes: checks.log_indexes && !alike("log_index"),
+        }
+    }
+}
+
+async fn fetch_header(endpoint: &Endpoint, id: BlockId) -> Result<Header, FetchError> {
+    let answer = ask_block(endpoint, id, false).await?;
+    known_header(endpoint, id, &answer)
+}
+
+async fn fetch_block(
+    endpoint: &Endpoint,
+    id: BlockId,
+    checks: Checks,
+) -> Result<BlockData, FetchError> {
+    let started = Instant::now();
+    let (header, block, logs) = match id {
+        BlockId::Hash(hash) => {
+            let (block, logs) =
+                tokio::join!(ask_block(endpoint, id, true), ask_logs(endpoint, hash));
+            let block = block?;
+            (known_header(endpoint, id, &block)?, block, logs?)
+        }
+        BlockId::Number(_) => {
+            let block = ask_block(endpoint, id, true).await?;
+            let header = known_header(endpoint, id, &block)?;
+            let logs = ask_logs(endpoint, header.hash).await?;
+            (header, block, logs)
+        }
+    };
+    let (answer, by_receipts) = &logs;
+    if answer.is_null() {
+        return Err(FetchError::NotFound { endpoint: endpoint.label().to_owned(), block: id });
+    }
+    let source = if *by_receipts {
+        LogsAnswer::Receipts(answer.text())
+    } else {
+        LogsAnswer::Logs(answer.text())
+    };
+    let assembled = assemble(header, block.text(), source, checks).map_err(|source| {
+        FetchError::Untrue { endpoint: endpoint.label().to_owned(), source }
+    })?;
+    tracing::trace!(number = header.number, elapsed_us = started.elapsed().as_micros() as u64, "block fetched");
+    Ok(assembled)
+}
+
+fn known_header(endpoint: &Endpoint, id: BlockId, answer: &Answer) -> Result<Header, FetchError> {
+    let label = || endpoint.label().to_owned();
+    let header = read_header(answer.text())
+        .map_err(|source| FetchError::Untrue { endpoint: label(), source })?
+        .ok_or_else(|| FetchError::NotFound { endpoint: label(), block: id })?;
+    let is_other = match id {
+        BlockId::Hash(hash) => header.hash != hash,
+        BlockId::Number(number) => header.number != number,
+    };
+    if is_other {
+        let source = Untrue::OtherBlock { what: "header and transactions", number: header.number };
+        return Err(FetchError::Untrue { endpoint: label(), source });
+    }
+    Ok(header)
+}
+
+async fn ask_block(
+    endpoint: &Endpoint,
+    id: BlockId,
+    full: bool,
+) -> Result<Answer, EndpointError> {
+    match id {
+        BlockId::Hash(hash) => endpoint.call("eth_getBlockByHash", (hash, full)).await,
+        BlockId::Number(number) => {
+            endpoint.call("eth_getBlockByNumber", (format!("{number:#x}"), full)).await
+        }
+    }
+}
+
+/// Receipts where offered (`true`), else logs.
+async fn ask_logs(endpoint: &Endpoint, hash: B256) -> Result<(Answer, bool), EndpointError> {
+    if endpoint.offers_block_receipts() {
+        match endpoint.call("eth_getBlockReceipts", [hash]).await {
+            Err(EndpointError::Unsupported { .. }) => endpoint.set_without_block_receipts(),
+            other => return other.map(|answer| (answer, true)),
+        }
+    }
+    let answer = endpoint.call("eth_getLogs", [json!({ "blockHash": hash })]).await?;
+    Ok((answer, false))
+}
+
+/// How far a chain says that it is safe and final.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tags {
+    pub(crate) finalized: Option<(u64, B256)>,
+    pub(crate) safe: Option<u64>,
+}
+
+impl Fetcher {
+    /// Asks for the `finalized` and `safe` blocks; what the endpoint does not know is absent.
+    ///
+    /// # Errors
+    /// When no endpoint answers at all.
+    pub(crate) async fn tags(&self) -> Result<Tags, FetchError> {
+        let ranked = self.pool.ranked();
+        let endpoint = ranked.first().ok_or(FetchError::NoEndpoint)?;
+        let (finalized, safe) = tokio::join!(
+            ask_tag(endpoint, ("finalized", false)),
+            ask_tag(endpoint, ("safe", false))
+        );
+        Ok(Tags {
+            finalized: finalized?.map(|header| (header.number, header.hash)),
+            safe: safe?.map(|header| header.number),
+        })
+    }
+
+    /// Whether another endpoint than the one that serves knows a block; `None` when there is no
+    /// other that is connected.
+    pub(crate) async fn confirmed_elsewhere(&self, hash: B256) -> Option<bool> {
+        let ranked = self.pool.ranked();
+        let others: Vec<_> = ranked.iter().skip(1).filter(|other| !other.is_avoided()).collect();
+        for endpoint in &others {
+            if fetch_header(endpoint, BlockId::Hash(hash)).await.is_ok() {
+                return Some(true);
+            }
+        }
+        (!others.is_empty()).then_some(false)
+    }
+}
+
+async fn ask_tag(
+    endpoint: &Endpoint,
+    params: impl Serialize + Send,
+) -> Result<Option<Header>, EndpointError> {
+    match endpoint.call("eth_getBlockByNumber", params).await {
+        Ok(answer) => Ok(read_header(answer.text()).unwrap_or_default()),
+        // An unknown tag is refused in many words.
+        Err(EndpointError::Refused { .. } | EndpointError::Unsupported { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

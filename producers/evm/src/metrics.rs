@@ -1,0 +1,177 @@
+use std::time::Duration;
+
+use crypto_intel_schemas::Kind;
+use crypto_intel_service::prometheus::{
+    self, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
+
+/// From the first sight of a head to the acknowledgement of its block: one fsync to a bad day.
+const LATENCY_SECONDS: &[f64] =
+    &[0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
+
+/// Metrics of the EVM producer, all chains.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    heads: IntCounterVec,
+    endpoint_head: IntGaugeVec,
+    reconnects: IntCounterVec,
+    untrue_answers: IntCounterVec,
+    request_failures: IntCounterVec,
+    events_published: IntCounterVec,
+    blocks_acked: IntCounterVec,
+    batches_acked: IntCounterVec,
+    batches_refused: IntCounterVec,
+    published_head: IntGaugeVec,
+    finalized: IntGaugeVec,
+    head_lag: IntGaugeVec,
+    reorgs: IntCounterVec,
+    blocks_retracted: IntCounterVec,
+    oddities: IntCounterVec,
+    leader: IntGaugeVec,
+    head_to_ack: HistogramVec,
+}
+
+impl Metrics {
+    /// Makes and registers them.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let metric =
+                IntCounterVec::new(Opts::new(format!("crypto_intel_evm_{name}"), help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let metric =
+                IntGaugeVec::new(Opts::new(format!("crypto_intel_evm_{name}"), help), labels)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        let head_to_ack = HistogramVec::new(
+            HistogramOpts::new(
+                "crypto_intel_evm_head_to_ack_seconds",
+                "From the first sight of a head to the acknowledgement of its block",
+            )
+            .buckets(LATENCY_SECONDS.to_vec()),
+            &["chain"],
+        )?;
+        registry.register(Box::new(head_to_ack.clone()))?;
+        let endpoint = ["chain", "endpoint"];
+        let endpoint_reason = ["chain", "endpoint", "reason"];
+        Ok(Self {
+            heads: counter("heads_received_total", "New heads received", &endpoint)?,
+            endpoint_head: gauge("endpoint_head_block", "Newest block of an endpoint", &endpoint)?,
+            reconnects: counter("reconnects_total", "Connections lost, by reason", &endpoint_reason)?,
+            untrue_answers: counter(
+                "untrue_answers_total",
+                "Answers that cannot be true, by reason",
+                &endpoint_reason,
+            )?,
+            request_failures: counter(
+                "request_failures_total",
+                "Requests that failed, by reason",
+                &endpoint_reason,
+            )?,
+            events_published: counter(
+                "events_published_total",
+                "Events acknowledged by the stream, by kind",
+                &["chain", "kind"],
+            )?,
+            blocks_acked: counter("blocks_acked_total", "Blocks acknowledged", &["chain"])?,
+            batches_acked: counter("batches_acked_total", "Batches acknowledged", &["chain"])?,
+            batches_refused: counter(
+                "batches_refused_total",
+                "Batches refused or of unknown outcome, by reason",
+                &["chain", "reason"],
+            )?,
+            published_head: gauge("published_block", "Newest published block", &["chain"])?,
+            finalized: gauge("finalized_block", "Highest final block", &["chain"])?,
+            head_lag: gauge("head_lag_blocks", "Blocks from published to head", &["chain"])?,
+            reorgs: counter("reorgs_total", "Reorganisations followed", &["chain"])?,
+            blocks_retracted: counter("blocks_retracted_total", "Blocks retracted", &["chain"])?,
+            oddities: counter(
+                "decode_oddities_total",
+                "Known events in an unknown form, published as raw logs",
+                &["chain", "reason"],
+            )?,
+            leader: gauge("leader", "1 while this instance publishes the chain", &["chain"])?,
+            head_to_ack,
+        })
+    }
+
+    /// The metrics of one chain.
+    pub(crate) fn of_chain(&self, chain: &str) -> ChainMetrics {
+        ChainMetrics { all: self.clone(), chain: chain.to_owned() }
+    }
+}
+
+/// Metrics with the chain's label set.
+#[derive(Debug, Clone)]
+pub(crate) struct ChainMetrics {
+    all: Metrics,
+    chain: String,
+}
+
+impl ChainMetrics {
+    pub(crate) fn head(&self, endpoint: &str, number: u64) {
+        let labels = [self.chain.as_str(), endpoint];
+        self.all.heads.with_label_values(&labels).inc();
+        self.all.endpoint_head.with_label_values(&labels).set(to_gauge(number));
+    }
+
+    pub(crate) fn reconnects(&self, endpoint: &str, reason: &str) {
+        self.all.reconnects.with_label_values(&[self.chain.as_str(), endpoint, reason]).inc();
+    }
+
+    pub(crate) fn untrue_answers(&self, endpoint: &str, reason: &str) {
+        self.all.untrue_answers.with_label_values(&[self.chain.as_str(), endpoint, reason]).inc();
+    }
+
+    pub(crate) fn request_failures(&self, endpoint: &str, reason: &str) {
+        self.all.request_failures.with_label_values(&[self.chain.as_str(), endpoint, reason]).inc();
+    }
+
+    pub(crate) fn events_published(&self, kind: Kind, count: u64) {
+        let labels = [self.chain.as_str(), kind.as_str()];
+        self.all.events_published.with_label_values(&labels).inc_by(count);
+    }
+
+    pub(crate) fn batch_acked(&self, blocks: u64) {
+        self.all.batches_acked.with_label_values(&[&self.chain]).inc();
+        self.all.blocks_acked.with_label_values(&[&self.chain]).inc_by(blocks);
+    }
+
+    pub(crate) fn batch_refused(&self, reason: &str) {
+        self.all.batches_refused.with_label_values(&[self.chain.as_str(), reason]).inc();
+    }
+
+    pub(crate) fn published(&self, number: u64, finalized: u64, head: u64) {
+        self.all.published_head.with_label_values(&[&self.chain]).set(to_gauge(number));
+        self.all.finalized.with_label_values(&[&self.chain]).set(to_gauge(finalized));
+        let lag = to_gauge(head.saturating_sub(number));
+        self.all.head_lag.with_label_values(&[&self.chain]).set(lag);
+    }
+
+    pub(crate) fn reorg(&self, depth: u64) {
+        self.all.reorgs.with_label_values(&[&self.chain]).inc();
+        self.all.blocks_retracted.with_label_values(&[&self.chain]).inc_by(depth);
+    }
+
+    pub(crate) fn oddity(&self, reason: &str) {
+        self.all.oddities.with_label_values(&[self.chain.as_str(), reason]).inc();
+    }
+
+    pub(crate) fn leader(&self, leads: bool) {
+        self.all.leader.with_label_values(&[&self.chain]).set(i64::from(leads));
+    }
+
+    pub(crate) fn head_to_ack(&self, elapsed: Duration) {
+        self.all.head_to_ack.with_label_values(&[&self.chain]).observe(elapsed.as_secs_f64());
+    }
+}
+
+fn to_gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

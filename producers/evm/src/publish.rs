@@ -1,0 +1,83 @@
+//! One chain's messages to its stream: atomic batches under the fence, one at a time.
+
+use crypto_intel_nats::{Batch, Fence, Nats, OutMessage, PublishError};
+
+use crate::{error::Trouble, metrics::ChainMetrics};
+
+/// What the server takes in one batch, unless it says otherwise; our server.conf sets it.
+const BATCH_LIMIT: usize = 20_000;
+
+/// Publishes under the fence `evm.<chain>.>`.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    nats: Nats,
+    filter: String,
+    /// Sequence of the last message under the filter; 0 = none.
+    last_sequence: u64,
+    batch_limit: usize,
+    metrics: ChainMetrics,
+}
+
+impl Publisher {
+    pub(crate) fn new(nats: Nats, filter: String, metrics: ChainMetrics) -> Self {
+        Self { nats, filter, last_sequence: 0, batch_limit: BATCH_LIMIT, metrics }
+    }
+
+    /// Where the fence stands after the stream was read.
+    pub(crate) fn set_fence(&mut self, last_sequence: u64) {
+        self.last_sequence = last_sequence;
+    }
+
+    /// Stores messages in order, as one atomic batch where they fit in one. Returns the stream
+    /// sequence of the last one; the messages of one batch precede it without gap.
+    ///
+    /// # Errors
+    /// [`Trouble::Replan`] when it is unknown or impossible now: read the stream and plan again.
+    pub(crate) async fn publish(&mut self, messages: Vec<OutMessage>) -> Result<u64, Trouble> {
+        let mut rest = messages;
+        while !rest.is_empty() {
+            let tail = rest.split_off(rest.len().min(self.batch_limit));
+            self.publish_one(rest).await?;
+            rest = tail;
+        }
+        Ok(self.last_sequence)
+    }
+
+    async fn publish_one(&mut self, messages: Vec<OutMessage>) -> Result<(), Trouble> {
+        let fence =
+            Fence { filter: self.filter.clone(), last_sequence: self.last_sequence };
+        let length = messages.len();
+        match self.nats.publish_batch(Batch { messages, fence: Some(fence) }).await {
+            Ok(ack) => {
+                self.last_sequence = ack.last_sequence;
+                Ok(())
+            }
+            Err(error) => {
+                self.metrics.batch_refused(reason(&error));
+                if let PublishError::BatchTooLong { limit, .. } = error {
+                    self.batch_limit = limit.unwrap_or(length / 2).clamp(1, BATCH_LIMIT);
+                    tracing::warn!(
+                        filter = self.filter,
+                        limit = self.batch_limit,
+                        "server takes shorter batches: heavy blocks are published in several"
+                    );
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+const fn reason(error: &PublishError) -> &'static str {
+    match error {
+        PublishError::WrongLastSequence { .. } => "fence",
+        PublishError::UnknownOutcome { .. } => "unknown_outcome",
+        PublishError::Disconnected => "disconnected",
+        PublishError::NoStream { .. } => "no_stream",
+        PublishError::TooLarge { .. } => "too_large",
+        PublishError::BatchTooLong { .. } => "batch_too_long",
+        PublishError::Incomplete { .. } => "incomplete",
+        PublishError::Full { .. } => "full",
+        _ => "refused",
+    }
+}

@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crypto_intel_nats::Nats;
+use crypto_intel_service::{Context, Restart, Supervisor};
+
+use crate::{
+    assets::{AssetList, PriceBoard},
+    chain::{self, ChainParts},
+    config::Config,
+    metrics::Metrics,
+};
+
+/// What is under way at shutdown is in the stream as a whole or not at all: nothing to wait for.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs all configured chains, each supervised on its own, until shutdown.
+///
+/// # Errors
+/// When the configuration is not valid or the list of tokens cannot be read. A failing chain is
+/// started again, visibly, and touches no other.
+pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
+    config
+        .validate()
+        .map_err(|problems| anyhow::anyhow!(problems.join("\n")))
+        .context("validate configuration")?;
+    let metrics = Metrics::new(&context.registry).context("register metrics")?;
+    let assets = AssetList::load(config.assets.as_deref())?;
+    let prices = PriceBoard::new(config.price_max_age_seconds);
+    let watched = tokio::spawn(prices.clone().watch(nats.clone(), context.shutdown.clone()));
+    let mut supervisor = Supervisor::new(context.clone());
+    for (slug, chain_config) in config.chains {
+        if !chain_config.enabled {
+            continue;
+        }
+        let parts = ChainParts {
+            assets: assets.of_chain(&slug),
+            metrics: metrics.of_chain(&slug),
+            chain: slug.clone(),
+            config: chain_config,
+            nats: nats.clone(),
+            prices: prices.clone(),
+        };
+        supervisor.spawn(format!("evm.{slug}"), Restart::WithBackoff, move |context| {
+            chain::run(parts.clone(), context)
+        });
+    }
+    supervisor.wait(GRACE).await?;
+    context.shutdown.cancelled().await;
+    watched.abort();
+    Ok(())
+}
