@@ -1,1 +1,24 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+mod breaker;
+mod catalogue;
+mod config;
+mod endpoint;
+mod fetch;
+mod filter;
+mod gate;
+mod metrics;
+mod prices;
+mod progress;
+mod publish;
+mod run;
+mod schedule;
+mod shape;
+mod trial;
+
+pub use catalogue::{CatalogueError, EndpointSummary, ProviderSummary, providers};
+pub use config::{Config, PriceSettings, ProviderSettings};
+pub use fetch::FetchError;
+pub use prices::AssetPrice;
+pub use run::run;
+pub use trial::{Trial, TrialAnswer, try_provider};

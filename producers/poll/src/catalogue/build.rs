@@ -1,0 +1,405 @@
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+
+use crypto_intel_schemas::Kind;
+use crypto_intel_service::{Secret, now_us};
+use jaq_json::Val;
+use reqwest::{
+    Url,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+
+use super::{
+    CatalogueError,
+    file::{EndpointFile, KeyFile, ProviderFile},
+};
+use crate::{
+    ProviderSettings,
+    filter::{Filter, read_json},
+    shape::{Origin, POLLED_KINDS, event_of},
+};
+
+/// Largest answer that a source may ask for.
+const MAX_BODY_BYTES: usize = 64 << 20;
+
+/// A source, checked and ready.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) name: String,
+    /// Not set when there is no key.
+    pub(crate) key: Option<(KeyPlace, Secret)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) per_minute: NonZeroU32,
+    pub(crate) burst: NonZeroU32,
+    pub(crate) endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// Where a key is sent.
+#[derive(Debug, Clone)]
+pub(crate) enum KeyPlace {
+    Header(HeaderName),
+    Query(String),
+}
+
+/// One thing that is asked of a source.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) provider: String,
+    pub(crate) name: String,
+    /// Everything but the key.
+    pub(crate) url: Url,
+    pub(crate) kind: Kind,
+    pub(crate) every: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) weight: NonZeroU32,
+    /// Without a good answer for so long, the endpoint is unhealthy.
+    pub(crate) stale_after: Duration,
+    /// Good answers whose newest event is older than this are unhealthy as well.
+    pub(crate) max_data_age: Option<Duration>,
+    /// What should come back, by [`key_of`](crate::shape::key_of).
+    pub(crate) expected: Vec<String>,
+    pub(crate) events: Filter,
+    pub(crate) fault: Option<Filter>,
+    pub(crate) parameters: Val,
+}
+
+impl Endpoint {
+    /// `<provider>.<endpoint>`.
+    pub(crate) fn label(&self) -> String {
+        format!("{}.{}", self.provider, self.name)
+    }
+}
+
+impl Provider {
+    /// Removes the key from a text that somebody else wrote.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        match &self.key {
+            Some((_, key)) => text.replace(key.expose(), "***"),
+            None => text.to_owned(),
+        }
+    }
+}
+
+/// Checks a source file with its settings and compiles its filters; `origin` is the file's name
+/// for messages.
+pub(super) fn build(
+    origin: &str,
+    file: &ProviderFile,
+    settings: &ProviderSettings,
+) -> Result<Provider, CatalogueError> {
+    let refuse = |problem: String| CatalogueError::Value { file: origin.to_owned(), problem };
+    check_name("name", &file.name).map_err(refuse)?;
+    let key = build_key(&file.name, file.key.as_ref(), settings).map_err(refuse)?;
+    let base_url = base_url(file, settings, key.is_some()).map_err(refuse)?;
+    let parameters = parameters(file, settings).map_err(refuse)?;
+    let per_minute = match settings.per_minute {
+        Some(configured) => NonZeroU32::new(configured).ok_or_else(|| {
+            refuse(format!("poll.providers.{}.per_minute must be above 0", file.name))
+        })?,
+        None => file
+            .quota
+            .per_minute_with_key
+            .filter(|_| key.is_some())
+            .unwrap_or(file.quota.per_minute),
+    };
+    if file.endpoints.is_empty() {
+        return Err(refuse("has no [[endpoints]]".to_owned()));
+    }
+    let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
+    for endpoint_file in &file.endpoints {
+        let builder = Builder { origin, provider: file, endpoint: endpoint_file };
+        let endpoint = builder.build(&base_url, &parameters, settings)?;
+        if endpoints.iter().any(|other| other.name == endpoint.name) {
+            return Err(refuse(format!("has two endpoints named {}", endpoint.name)));
+        }
+        endpoints.push(Arc::new(endpoint));
+    }
+    Ok(Provider {
+        name: file.name.clone(),
+        key,
+        headers: headers(&file.headers).map_err(refuse)?,
+        per_minute,
+        burst: file.quota.burst,
+        endpoints,
+    })
+}
+
+struct Builder<'a> {
+    origin: &'a str,
+    provider: &'a ProviderFile,
+    endpoint: &'a EndpointFile,
+}
+
+impl Builder<'_> {
+    fn build(
+        &self,
+        base_url: &Url,
+        parameters: &Val,
+        settings: &ProviderSettings,
+    ) -> Result<Endpoint, CatalogueError> {
+        let file = self.endpoint;
+        check_name("name", &file.name).map_err(|problem| self.refuse(problem))?;
+        self.check_numbers()?;
+        let every_seconds = settings.every_seconds.unwrap_or(file.every_seconds.get());
+        if every_seconds == 0 {
+            let name = &self.provider.name;
+            return Err(self.refuse(format!("poll.providers.{name}.every_seconds must be above 0")));
+        }
+        let every = Duration::from_secs(every_seconds.into());
+        let timeout = Duration::from_millis(file.timeout_ms.into());
+        let stale_after = match file.stale_after_seconds {
+            Some(seconds) => Duration::from_secs(seconds.into()).max(every),
+            None => every * 3 + timeout,
+        };
+        let endpoint = Endpoint {
+            provider: self.provider.name.clone(),
+            name: file.name.clone(),
+            url: self.url(base_url, parameters)?,
+            kind: file.kind,
+            every,
+            timeout,
+            max_body_bytes: file.max_body_bytes,
+            weight: file.weight,
+            stale_after,
+            max_data_age: file.max_data_age_seconds.map(|age| Duration::from_secs(age.into())),
+            expected: self.expected(parameters)?,
+            events: self.compile("jq.events", &file.jq.events)?,
+            fault: match &file.jq.fault {
+                Some(source) => Some(self.compile("jq.fault", source)?),
+                None => None,
+            },
+            parameters: parameters.clone(),
+        };
+        self.check_example(&endpoint)?;
+        Ok(endpoint)
+    }
+
+    fn check_numbers(&self) -> Result<(), CatalogueError> {
+        let file = self.endpoint;
+        if !POLLED_KINDS.contains(&file.kind) {
+            let known: Vec<&str> = POLLED_KINDS.iter().map(|kind| kind.as_str()).collect();
+            return Err(self.refuse(format!(
+                "kind {} cannot be polled; it can be {}",
+                file.kind,
+                known.join(" or ")
+            )));
+        }
+        if !(100..=300_000).contains(&file.timeout_ms) {
+            return Err(self.refuse("timeout_ms must be 100 to 300000".to_owned()));
+        }
+        if !(1..=MAX_BODY_BYTES).contains(&file.max_body_bytes) {
+            return Err(self.refuse(format!("max_body_bytes must be 1 to {MAX_BODY_BYTES}")));
+        }
+        if file.weight > self.provider.quota.burst {
+            return Err(self.refuse(format!(
+                "weight {} is above quota.burst {}",
+                file.weight, self.provider.quota.burst
+            )));
+        }
+        Ok(())
+    }
+
+    fn url(&self, base_url: &Url, parameters: &Val) -> Result<Url, CatalogueError> {
+        let file = self.endpoint;
+        if !file.path.starts_with('/') || file.path.contains(['?', '#']) {
+            return Err(self.refuse(format!(
+                "path {:?} must begin with / and have no query: use [endpoints.query]",
+                file.path
+            )));
+        }
+        let mut url = base_url.clone();
+        url.set_path(&format!("{}{}", base_url.path().trim_end_matches('/'), file.path));
+        for (name, value) in &file.query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        for (name, source) in &file.query_jq {
+            let field = format!("query_jq.{name}");
+            let value = self.one_text(&field, source, parameters)?;
+            url.query_pairs_mut().append_pair(name, &value);
+        }
+        Ok(url)
+    }
+
+    /// Runs a filter over the parameters that must give one text or number.
+    fn one_text(
+        &self,
+        field: &str,
+        source: &str,
+        parameters: &Val,
+    ) -> Result<String, CatalogueError> {
+        let filter = self.compile(field, source)?;
+        let wrong = |problem: String| self.wrong_filter(field, &filter, problem);
+        let outputs = filter.run(parameters.clone(), parameters).map_err(wrong)?;
+        match outputs.as_slice() {
+            [Val::TStr(bytes)] => Ok(String::from_utf8_lossy(bytes).into_owned()),
+            [Val::Num(number)] => Ok(number.to_string()),
+            other => Err(self.wrong_filter(
+                field,
+                &filter,
+                format!("must give one text; produced: {other:?}"),
+            )),
+        }
+    }
+
+    fn expected(&self, parameters: &Val) -> Result<Vec<String>, CatalogueError> {
+        let Some(source) = &self.endpoint.jq.expects else { return Ok(Vec::new()) };
+        let filter = self.compile("jq.expects", source)?;
+        let wrong = |problem: String| self.wrong_filter("jq.expects", &filter, problem);
+        let mut expected = Vec::new();
+        for output in filter.run_flat(parameters.clone(), parameters).map_err(wrong)? {
+            match output {
+                Val::TStr(bytes) => expected.push(String::from_utf8_lossy(&bytes).into_owned()),
+                other => return Err(wrong(format!("must give texts; produced: {other}"))),
+            }
+        }
+        Ok(expected)
+    }
+
+    /// The example goes the way of an answer, with the file's own parameters.
+    fn check_example(&self, endpoint: &Endpoint) -> Result<(), CatalogueError> {
+        let parameters = parameters(self.provider, &ProviderSettings::default())
+            .map_err(|problem| self.refuse(problem))?;
+        let example = read_json(self.endpoint.jq.example.trim().as_bytes())
+            .map_err(|problem| self.refuse(format!("jq.example {problem}")))?;
+        if let Some(fault) = &endpoint.fault {
+            let outputs = fault
+                .run(example.clone(), &parameters)
+                .map_err(|problem| self.wrong_filter("jq.fault", fault, problem))?;
+            let fine = |value: &Val| matches!(value, Val::Null | Val::Bool(false));
+            if let Some(output) = outputs.iter().find(|output| !fine(output)) {
+                let problem = format!("takes the example for a fault; produced: {output}");
+                return Err(self.wrong_filter("jq.fault", fault, problem));
+            }
+        }
+        let wrong = |problem: String| self.wrong_filter("jq.events", &endpoint.events, problem);
+        let objects = endpoint.events.run_flat(example, &parameters).map_err(wrong)?;
+        if objects.is_empty() {
+            return Err(wrong("gives nothing for the example".to_owned()));
+        }
+        let now = now_us();
+        let provider = endpoint.provider.as_str();
+        let origin = Origin { provider, kind: endpoint.kind, slot_us: now, observed_at_us: now };
+        for object in &objects {
+            // An example from the future of this machine's clock is not the filter's fault.
+            let origin = Origin { observed_at_us: i64::MAX, ..origin };
+            event_of(object, origin).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    fn compile(&self, field: &str, source: &str) -> Result<Filter, CatalogueError> {
+        Filter::compile(source).map_err(|problem| CatalogueError::Filter {
+            file: self.origin.to_owned(),
+            endpoint: self.endpoint.name.clone(),
+            field: field.to_owned(),
+            problem,
+            filter: crate::filter::shorten(source, 200),
+        })
+    }
+
+    fn wrong_filter(&self, field: &str, filter: &Filter, problem: String) -> CatalogueError {
+        CatalogueError::Filter {
+            file: self.origin.to_owned(),
+            endpoint: self.endpoint.name.clone(),
+            field: field.to_owned(),
+            problem,
+            filter: filter.shown(),
+        }
+    }
+
+    fn refuse(&self, problem: String) -> CatalogueError {
+        CatalogueError::Value {
+            file: self.origin.to_owned(),
+            problem: format!("endpoint {}: {problem}", self.endpoint.name),
+        }
+    }
+}
+
+fn check_name(field: &str, text: &str) -> Result<(), String> {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    if (1..=48).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(format!("{field} {text:?} must be 1 to 48 of a-z, 0-9, - and _"))
+}
+
+fn build_key(
+    name: &str,
+    file: Option<&KeyFile>,
+    settings: &ProviderSettings,
+) -> Result<Option<(KeyPlace, Secret)>, String> {
+    let Some(file) = file else {
+        return match settings.key.is_empty() {
+            true => Ok(None),
+            false => Err(format!("poll.providers.{name}.key is set, but this source takes no key")),
+        };
+    };
+    let place = match (&file.header, &file.query) {
+        (Some(header), None) => KeyPlace::Header(
+            header.parse().map_err(|_| format!("key.header {header:?} is not a header name"))?,
+        ),
+        (None, Some(query)) => KeyPlace::Query(query.clone()),
+        _ => return Err("[key] must have either header or query".to_owned()),
+    };
+    if settings.key.is_empty() {
+        return Ok(None);
+    }
+    let printable = settings.key.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    if !printable {
+        return Err(format!("poll.providers.{name}.key has spaces or unprintable characters"));
+    }
+    Ok(Some((place, settings.key.clone())))
+}
+
+fn base_url(
+    file: &ProviderFile,
+    settings: &ProviderSettings,
+    has_key: bool,
+) -> Result<Url, String> {
+    let text = settings.base_url.as_deref().unwrap_or(&file.base_url);
+    // The address may hold a secret: it is not repeated.
+    let url: Url = text.parse().map_err(|error| format!("base_url is not an address: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("base_url must begin with https:// or http://".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("base_url must not have a query".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("base_url must not hold user or password: use key".to_owned());
+    }
+    let local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if has_key && url.scheme() == "http" && !local {
+        return Err("base_url must be https: the key would be readable on the way".to_owned());
+    }
+    Ok(url)
+}
+
+fn parameters(file: &ProviderFile, settings: &ProviderSettings) -> Result<Val, String> {
+    let mut merged = file.parameters.clone();
+    for (name, value) in &settings.parameters {
+        if !file.parameters.contains_key(name) {
+            let known: Vec<&str> = file.parameters.keys().map(String::as_str).collect();
+            return Err(format!(
+                "poll.providers.{}.parameters.{name} is unknown; there are {}",
+                file.name,
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ));
+        }
+        merged.insert(name.clone(), value.clone());
+    }
+    let text = serde_json::to_vec(&merged).map_err(|error| format!("parameters: {error}"))?;
+    read_json(&text).map_err(|problem| format!("parameters {problem}"))
+}
+
+fn headers(file: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in file {
+        let name: HeaderName =
+            name.parse().map_err(|_| format!("headers.{name:?} is not a header name"))?;
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| format!("headers.{name} has a value that cannot be sent"))?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,58 @@
+use std::path::PathBuf;
+
+/// A source file or its settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// The folder or a file in it cannot be read.
+    #[error("cannot read {path}: correct poll.catalogue or the file's permissions")]
+    Read {
+        /// Folder or file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not in the form of a source.
+    #[error("{file} is not a source: {text}")]
+    Form {
+        /// The file.
+        file: String,
+        /// Place and problem.
+        text: String,
+    },
+    /// A value in a file or in its settings is wrong.
+    #[error("{file}: {problem}")]
+    Value {
+        /// The file, or the key of the configuration.
+        file: String,
+        /// What is wrong, and how it should be.
+        problem: String,
+    },
+    /// A filter is wrong, or gives what it must not give.
+    #[error("{file}: endpoint {endpoint}, filter {field}: {problem}; the filter: {filter}")]
+    Filter {
+        /// The file.
+        file: String,
+        /// The endpoint.
+        endpoint: String,
+        /// Which of its filters.
+        field: String,
+        /// What is wrong, with what it gave.
+        problem: String,
+        /// The filter itself, shortened.
+        filter: String,
+    },
+    /// Settings for a source that there is not.
+    #[error("poll.providers.{name}: there is no such source; there are {}", known.join(", "))]
+    Unknown {
+        /// The name in the configuration.
+        name: String,
+        /// All sources.
+        known: Vec<String>,
+    },
+    /// A source that cannot be used without a key has none.
+    #[error("source {name} needs a key: set poll.providers.{name}.key")]
+    KeyMissing {
+        /// The source.
+        name: String,
+    },
+}

@@ -1,0 +1,167 @@
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use serde::Serialize;
+
+use super::{CatalogueError, Provider, build::build, file::ProviderFile};
+use crate::{Config, ProviderSettings};
+
+/// The sources that come with the program.
+const EMBEDDED: &[(&str, &str)] = &[
+    ("providers/alternative_me.toml", include_str!("../../providers/alternative_me.toml")),
+    ("providers/binance.toml", include_str!("../../providers/binance.toml")),
+    ("providers/coingecko.toml", include_str!("../../providers/coingecko.toml")),
+];
+
+/// A source, for people.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct ProviderSummary {
+    /// Its name in the configuration and in events.
+    pub name: String,
+    /// Its name for people.
+    pub title: String,
+    /// The file it is described in.
+    pub file: String,
+    /// Whether it is polled.
+    pub enabled: bool,
+    /// Whether it takes a key.
+    pub takes_key: bool,
+    /// Whether a key is configured.
+    pub has_key: bool,
+    /// Where its API is described.
+    pub documentation: Option<String>,
+    /// What the provider wants to be shown beside its data.
+    pub attribution: Option<String>,
+    /// What is asked of it.
+    pub endpoints: Vec<EndpointSummary>,
+}
+
+/// One thing that is asked of a source, for people.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct EndpointSummary {
+    /// Its name.
+    pub name: String,
+    /// Kind of its events.
+    pub kind: String,
+    /// Seconds between polls.
+    pub every_seconds: u64,
+}
+
+/// All sources with their settings. Checks everything that can be checked without asking them:
+/// forms, filters (on their examples), names, keys.
+///
+/// # Errors
+/// The first source or setting that cannot be used.
+pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError> {
+    let mut summaries = Vec::new();
+    for (origin, file) in read_files(config)?.into_values() {
+        let settings = settings_of(config, &file);
+        let provider = build(&origin, &file, &settings)?;
+        summaries.push(ProviderSummary {
+            name: file.name.clone(),
+            title: file.title.clone(),
+            enabled: is_enabled(&file, &settings)?,
+            takes_key: file.key.is_some(),
+            has_key: provider.key.is_some(),
+            documentation: file.documentation.clone(),
+            attribution: file.attribution.clone(),
+            endpoints: provider
+                .endpoints
+                .iter()
+                .map(|endpoint| EndpointSummary {
+                    name: endpoint.name.clone(),
+                    kind: endpoint.kind.to_string(),
+                    every_seconds: endpoint.every.as_secs(),
+                })
+                .collect(),
+            file: origin,
+        });
+    }
+    Ok(summaries)
+}
+
+/// The sources that are to be polled.
+pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, CatalogueError> {
+    let mut enabled = Vec::new();
+    for (origin, file) in read_files(config)?.into_values() {
+        let settings = settings_of(config, &file);
+        if is_enabled(&file, &settings)? {
+            enabled.push(Arc::new(build(&origin, &file, &settings)?));
+        }
+    }
+    Ok(enabled)
+}
+
+/// One source, enabled or not.
+pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, CatalogueError> {
+    let mut files = read_files(config)?;
+    match files.remove(name) {
+        Some((origin, file)) => build(&origin, &file, &settings_of(config, &file)),
+        None => Err(CatalogueError::Unknown {
+            name: name.to_owned(),
+            known: files.into_keys().collect(),
+        }),
+    }
+}
+
+fn settings_of(config: &Config, file: &ProviderFile) -> ProviderSettings {
+    config.providers.get(&file.name).cloned().unwrap_or_default()
+}
+
+fn is_enabled(file: &ProviderFile, settings: &ProviderSettings) -> Result<bool, CatalogueError> {
+    let needs_key = file.key.as_ref().is_some_and(|key| key.required) && settings.key.is_empty();
+    match settings.enabled {
+        Some(true) if needs_key => Err(CatalogueError::KeyMissing { name: file.name.clone() }),
+        Some(enabled) => Ok(enabled),
+        None => Ok(file.enabled && !needs_key),
+    }
+}
+
+/// All source files by name, with where each came from.
+fn read_files(config: &Config) -> Result<BTreeMap<String, (String, ProviderFile)>, CatalogueError> {
+    let mut files = BTreeMap::new();
+    for (origin, text) in EMBEDDED {
+        let file = parse(origin, text)?;
+        files.insert(file.name.clone(), ((*origin).to_owned(), file));
+    }
+    if let Some(folder) = &config.catalogue {
+        let mut own: BTreeMap<String, String> = BTreeMap::new();
+        for path in toml_files(folder)? {
+            let origin = path.display().to_string();
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| CatalogueError::Read { path: path.clone(), source })?;
+            let file = parse(&origin, &text)?;
+            if let Some(other) = own.insert(file.name.clone(), origin.clone()) {
+                let problem = format!("has the name {:?}, which {other} has as well", file.name);
+                return Err(CatalogueError::Value { file: origin, problem });
+            }
+            files.insert(file.name.clone(), (origin, file));
+        }
+    }
+    match config.providers.keys().find(|name| !files.contains_key(*name)) {
+        Some(unknown) => Err(CatalogueError::Unknown {
+            name: unknown.clone(),
+            known: files.into_keys().collect(),
+        }),
+        None => Ok(files),
+    }
+}
+
+fn toml_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, CatalogueError> {
+    let fail = |source| CatalogueError::Read { path: folder.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn parse(origin: &str, text: &str) -> Result<ProviderFile, CatalogueError> {
+    toml::from_str(text).map_err(|error| CatalogueError::Form {
+        file: origin.to_owned(),
+        text: error.to_string().trim_end().to_owned(),
+    })
+}

@@ -1,0 +1,10 @@
+mod build;
+mod error;
+mod file;
+mod load;
+
+pub use error::CatalogueError;
+pub use load::{EndpointSummary, ProviderSummary, providers};
+
+pub(crate) use build::{Endpoint, KeyPlace, Provider};
+pub(crate) use load::{enabled_providers, find_provider};

@@ -1,0 +1,293 @@
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use crypto_intel_nats::{Nats, PublishError};
+use crypto_intel_schemas::Event;
+use crypto_intel_service::{Backoff, Probe, Retryable, now_us};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalogue::{Endpoint, Provider},
+    fetch::{FetchError, Fetcher, Interpreted, interpret},
+    gate::Gate,
+    metrics::Metrics,
+    prices::PriceBook,
+    progress::{Progress, ProgressStore},
+    publish::{Published, publish},
+    schedule::Schedule,
+};
+
+/// Delays between attempts within one slot.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+
+/// Polls one endpoint, slot after slot.
+#[derive(Debug)]
+pub(crate) struct EndpointPoller {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) nats: Nats,
+    pub(crate) prices: PriceBook,
+    pub(crate) metrics: Metrics,
+    pub(crate) probe: Probe,
+}
+
+/// Why a slot is not done yet.
+#[derive(Debug, thiserror::Error)]
+enum PollError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("the stream refuses the events: {0}")]
+    Publish(PublishError),
+    #[error("stopped before the events were acknowledged")]
+    Stopped,
+}
+
+impl EndpointPoller {
+    /// Polls until `stop` fires. What was fetched but not acknowledged by then is fetched again
+    /// by whoever polls next.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let work = self.poll_forever(stop.clone());
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = work => {}
+        }
+    }
+
+    async fn poll_forever(mut self, stop: CancellationToken) {
+        let schedule = Schedule::new(self.endpoint.every, &self.endpoint.label());
+        let store = ProgressStore::new(self.nats.clone(), &self.endpoint.label());
+        let mut progress = store.load(&stop).await;
+        if progress.slot_us.is_some_and(|slot| schedule.slot_at(now_us()) == slot) {
+            self.probe.healthy("this slot is done, by an earlier start or another instance");
+        }
+        let mut last_success = None;
+        let mut missing = Vec::new();
+        let mut delays = BACKOFF.delays();
+        loop {
+            schedule.wait_after(progress.slot_us).await;
+            let waited = self.gate.pass(self.endpoint.weight).await;
+            self.count_wait(waited.for_quota);
+            // The gate may have taken its time: the slot is the one of the request.
+            let slot_us = schedule.slot_at(now_us());
+            match self.poll(slot_us, &mut progress, &stop).await {
+                Ok(interpreted) => {
+                    store.save(&progress).await;
+                    last_success = Some(Instant::now());
+                    delays = BACKOFF.delays();
+                    self.report_missing(&mut missing, &interpreted);
+                    self.report_success(&interpreted, slot_us);
+                }
+                Err(PollError::Stopped) => return,
+                Err(error) => {
+                    let until_next = schedule.until_next(slot_us, now_us());
+                    let delay = delay_after(&error, delays.next(), until_next);
+                    self.report_failure(&error, slot_us, delay, last_success);
+                    tokio::time::sleep(delay).await;
+                }
+            }
+        }
+    }
+
+    /// One request and what follows from it; `progress` moves when its events are acknowledged.
+    async fn poll(
+        &mut self,
+        slot_us: i64,
+        progress: &mut Progress,
+        stop: &CancellationToken,
+    ) -> Result<Interpreted, PollError> {
+        let outcome = self.ask(slot_us).await;
+        let label = match &outcome {
+            Ok(_) => "ok",
+            Err(error) => error.outcome(),
+        };
+        let [provider, endpoint] = self.labels();
+        self.metrics.requests.with_label_values(&[provider, endpoint, label]).inc();
+        let interpreted = outcome?;
+        self.report_problems(&interpreted);
+        let known: HashSet<&str> = progress.ids.iter().map(String::as_str).collect();
+        let events: Vec<Event> = interpreted
+            .events
+            .iter()
+            .filter(|event| !known.contains(event.id()))
+            .cloned()
+            .collect();
+        let unchanged = interpreted.events.len() - events.len();
+        self.metrics.unchanged.with_label_values(&[provider, endpoint]).inc_by(unchanged as u64);
+        if !events.is_empty() {
+            let message_id = format!("{provider}:{endpoint}:{}", slot_us / 1_000_000);
+            match publish(&self.nats, &message_id, &events, stop).await {
+                None => return Err(PollError::Stopped),
+                Some(Err(error)) => return Err(PollError::Publish(error)),
+                Some(Ok(Published::Stored)) => {
+                    let published = self.metrics.published.with_label_values(&[provider, endpoint]);
+                    published.inc_by(events.len() as u64);
+                }
+                Some(Ok(Published::Before)) => {
+                    self.metrics.duplicates.with_label_values(&[provider, endpoint]).inc();
+                }
+            }
+        }
+        progress.slot_us = Some(slot_us);
+        progress.ids = interpreted.events.iter().map(|event| event.id().to_owned()).collect();
+        self.prices.offer(&interpreted.events).await;
+        Ok(interpreted)
+    }
+
+    /// Fetches and reads an answer, and tells the gate how the provider is.
+    async fn ask(&self, slot_us: i64) -> Result<Interpreted, FetchError> {
+        let started = Instant::now();
+        let fetched = self.fetcher.fetch(&self.provider, &self.endpoint).await;
+        self.metrics
+            .request_duration
+            .with_label_values(&self.labels())
+            .observe(started.elapsed().as_secs_f64());
+        let outcome = match fetched {
+            Ok(answer) => {
+                let (provider, endpoint) = (self.provider.clone(), self.endpoint.clone());
+                // A large answer takes a filter long enough to hold up others.
+                let reading = move || interpret(&provider, &endpoint, &answer, slot_us);
+                tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| {
+                    Err(FetchError::Shape { problem: format!("the filter died: {error}") })
+                })
+            }
+            Err(error) => Err(error),
+        };
+        self.tell_gate(outcome.as_ref().err());
+        outcome
+    }
+
+    fn tell_gate(&self, error: Option<&FetchError>) {
+        let provider = self.provider.name.as_str();
+        match error {
+            Some(error) if error.retry_after().is_some() => {
+                let wait = error.retry_after().unwrap_or_default();
+                self.gate.hold(wait);
+                tracing::warn!(
+                    provider,
+                    wait_seconds = wait.as_secs(),
+                    "provider asked for a pause, all its endpoints wait"
+                );
+            }
+            Some(error) if error.is_of_host() => {
+                if self.gate.failure() {
+                    tracing::warn!(
+                        provider,
+                        "provider keeps failing, it is left alone for a while"
+                    );
+                }
+            }
+            _ => self.gate.success(),
+        }
+        self.metrics.held.with_label_values(&[provider]).set(i64::from(self.gate.is_open()));
+    }
+
+    fn report_success(&self, interpreted: &Interpreted, slot_us: i64) {
+        let now = now_us();
+        self.metrics.last_success.with_label_values(&self.labels()).set(now / 1_000_000);
+        // The slot's own time stands for "not said", which is no age.
+        let said = interpreted.events.iter().map(Event::event_at_us).filter(|at| *at != slot_us);
+        let newest = said.max().unwrap_or(now);
+        let age = Duration::from_micros(now.saturating_sub(newest).try_into().unwrap_or(0));
+        match self.endpoint.max_data_age {
+            Some(limit) if age > limit => self.probe.unhealthy(format!(
+                "the provider answers, but its newest data is {} s old (limit {} s)",
+                age.as_secs(),
+                limit.as_secs()
+            )),
+            _ => self.probe.healthy(format!("{} events", interpreted.events.len())),
+        }
+    }
+
+    fn report_failure(
+        &self,
+        error: &PollError,
+        slot_us: i64,
+        delay: Duration,
+        last_success: Option<Instant>,
+    ) {
+        let [provider, endpoint] = self.labels();
+        let delay_ms = delay.as_millis() as u64;
+        let slot = slot_us / 1_000_000;
+        if let PollError::Publish(error) = error {
+            // No attempt of ours changes it: limits or permissions of the server do.
+            tracing::error!(provider, endpoint, slot, delay_ms, error = %format!("{error:#}"), "polled events cannot be published");
+        } else {
+            tracing::warn!(provider, endpoint, slot, delay_ms, error = %format!("{error:#}"), "poll failed");
+        }
+        if last_success.is_none_or(|last| last.elapsed() >= self.endpoint.stale_after) {
+            self.probe.unhealthy(format!("{error:#}"));
+        }
+    }
+
+    fn report_problems(&self, interpreted: &Interpreted) {
+        let labels = self.labels();
+        let count = interpreted.problems.len();
+        self.metrics.invalid.with_label_values(&labels).inc_by(count as u64);
+        let [provider, endpoint] = labels;
+        if let Some(first) = interpreted.problems.first() {
+            tracing::warn!(provider, endpoint, count, first, "parts of an answer are no events");
+        }
+    }
+
+    fn report_missing(&self, known: &mut Vec<String>, interpreted: &Interpreted) {
+        let missing = &interpreted.missing;
+        let labels = self.labels();
+        let gauge = self.metrics.missing.with_label_values(&labels);
+        gauge.set(i64::try_from(missing.len()).unwrap_or(i64::MAX));
+        if missing == known {
+            return;
+        }
+        let [provider, endpoint] = labels;
+        if missing.is_empty() {
+            tracing::info!(provider, endpoint, "everything asked for is known again");
+        } else {
+            let count = missing.len();
+            let names = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+            tracing::warn!(provider, endpoint, count, names, "asked for, but not in the answer");
+        }
+        known.clone_from(missing);
+    }
+
+    fn count_wait(&self, waited: Duration) {
+        let counter = self.metrics.quota_wait.with_label_values(&[self.provider.name.as_str()]);
+        counter.inc_by(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    fn labels(&self) -> [&str; 2] {
+        [&self.endpoint.provider, &self.endpoint.name]
+    }
+}
+
+/// How long to wait after a failure: as the provider asked; else a growing delay, or the rest of
+/// the slot where asking again at once changes nothing.
+fn delay_after(error: &PollError, backoff: Option<Duration>, until_next: Duration) -> Duration {
+    let backoff = backoff.unwrap_or(BACKOFF.longest);
+    match error {
+        PollError::Fetch(error) => match error.retry_after() {
+            Some(wait) => wait.max(backoff.min(BACKOFF.first)),
+            None if error.is_retryable() => backoff,
+            None => until_next.max(backoff),
+        },
+        PollError::Publish(_) | PollError::Stopped => until_next.max(backoff),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_as_the_kind_of_failure_asks() {
+        let (second, slot) = (Duration::from_secs(1), Duration::from_secs(100));
+        let delay = |error: FetchError| delay_after(&error.into(), Some(second), slot);
+        let wait = Some(Duration::from_secs(7));
+        let limited = FetchError::RateLimited { reason: "429".to_owned(), wait };
+        assert_eq!(delay(limited), Duration::from_secs(7));
+        assert_eq!(delay(FetchError::Timeout { timeout_ms: 1 }), second);
+        let shape = FetchError::Shape { problem: "lacks price".to_owned() };
+        assert_eq!(delay(shape), slot, "the same answer has the same fault");
+    }
+}

@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use crypto_intel_service::Retryable;
+
+/// Asking a provider did not yield events. No text here holds a key or an address with one.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FetchError {
+    /// No whole answer in time.
+    #[error("no whole answer within {timeout_ms} ms")]
+    Timeout {
+        /// The limit.
+        timeout_ms: u64,
+    },
+    /// No connection, or it broke.
+    #[error("cannot reach the provider: {reason}")]
+    Transport {
+        /// What happened.
+        reason: String,
+    },
+    /// Too many requests.
+    #[error(
+        "the provider wants us to wait{} ({reason})",
+        wait.map_or(String::new(), |wait| format!(" {} s", wait.as_secs()))
+    )]
+    RateLimited {
+        /// Status or the provider's words.
+        reason: String,
+        /// How long, where it said so.
+        wait: Option<Duration>,
+    },
+    /// This address or account may not ask.
+    #[error("the provider refuses us with status {status}: {excerpt}")]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Begin of the answer.
+        excerpt: String,
+    },
+    /// The provider fails.
+    #[error("the provider fails with status {status}: {excerpt}")]
+    Server {
+        /// HTTP status.
+        status: u16,
+        /// Begin of the answer.
+        excerpt: String,
+        /// How long to wait, where it said so.
+        wait: Option<Duration>,
+    },
+    /// Any other status that is not success.
+    #[error("unexpected status {status}: {excerpt}")]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// Begin of the answer.
+        excerpt: String,
+    },
+    /// More than the endpoint's limit.
+    #[error("answer is larger than {limit} bytes: raise max_body_bytes of the endpoint")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// A web page, plain text or broken JSON instead of JSON.
+    #[error("answer {problem} (content type {content_type:?}): {excerpt}")]
+    NotJson {
+        /// What is wrong with it.
+        problem: String,
+        /// What it says it is.
+        content_type: String,
+        /// Its begin.
+        excerpt: String,
+    },
+    /// An error in the body of a successful answer.
+    #[error("the provider reports: {message}")]
+    Fault {
+        /// Its words.
+        message: String,
+    },
+    /// An answer without one event, such as `{}` when no asset is known there.
+    #[error("answer holds no event, nothing of what was asked for is known there: {excerpt}")]
+    Empty {
+        /// Its begin.
+        excerpt: String,
+    },
+    /// The filter fails on the answer, or every object that it gave is wrong.
+    #[error("filter jq.events of the endpoint: {problem}")]
+    Shape {
+        /// What is wrong, and what was produced.
+        problem: String,
+    },
+}
+
+impl FetchError {
+    /// Label of metrics.
+    #[must_use]
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Timeout { .. } => "timeout",
+            Self::Transport { .. } => "transport",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Refused { .. } => "refused",
+            Self::Server { .. } => "server_error",
+            Self::Status { .. } => "status",
+            Self::TooLarge { .. } => "too_large",
+            Self::NotJson { .. } => "not_json",
+            Self::Fault { .. } => "fault",
+            Self::Empty { .. } => "empty",
+            Self::Shape { .. } => "shape",
+        }
+    }
+
+    /// Whether this speaks of the whole host and not of one path.
+    pub(crate) const fn is_of_host(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Transport { .. } | Self::Server { .. })
+    }
+}
+
+impl Retryable for FetchError {
+    /// Whether it is worth asking again before the next slot.
+    fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout { .. }
+                | Self::Transport { .. }
+                | Self::RateLimited { .. }
+                | Self::Server { .. }
+        )
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { wait, .. } => Some(wait.unwrap_or(Duration::from_secs(60))),
+            // Whoever goes on asking is locked out for longer.
+            Self::Refused { .. } => Some(Duration::from_secs(600)),
+            Self::Server { wait, .. } => *wait,
+            _ => None,
+        }
+    }
+}

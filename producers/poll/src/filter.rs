@@ -1,0 +1,224 @@
+use std::fmt;
+
+use jaq_core::{
+    Compiler, Ctx, Vars,
+    data::JustLut,
+    load::{self, Arena, File, Loader},
+};
+use jaq_json::{Val, read};
+
+/// Most values that a filter may give for one answer.
+const MAX_OUTPUTS: usize = 5_000;
+/// Deepest nesting of an answer; the parser below is recursive.
+const MAX_DEPTH: usize = 128;
+
+/// A compiled jq filter. `$parameters` is the parameters of its source.
+pub(crate) struct Filter {
+    compiled: jaq_core::Filter<JustLut<Val>>,
+    source: String,
+}
+
+impl Filter {
+    /// Compiles a filter.
+    ///
+    /// # Errors
+    /// What is wrong with it and where, for people.
+    pub(crate) fn compile(source: &str) -> Result<Self, String> {
+        let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+        let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+        let arena = Arena::default();
+        let modules = Loader::new(definitions)
+            .load(&arena, File { code: source, path: () })
+            .map_err(|errors| describe_load(source, &errors))?;
+        let compiled = Compiler::default()
+            .with_funs(functions)
+            .with_global_vars(["$parameters"])
+            .compile(modules)
+            .map_err(|errors| describe_undefined(source, &errors))?;
+        Ok(Self { compiled, source: source.to_owned() })
+    }
+
+    /// Everything that the filter gives for an input.
+    ///
+    /// # Errors
+    /// The filter's own error, or that it gives no end of values.
+    pub(crate) fn run(&self, input: Val, parameters: &Val) -> Result<Vec<Val>, String> {
+        let context = Ctx::<JustLut<Val>>::new(&self.compiled.lut, Vars::new([parameters.clone()]));
+        let mut outputs = Vec::new();
+        for output in self.compiled.id.run((context, input)) {
+            let value = output.map_err(|exception| match exception.get_err() {
+                Ok(error) => format!("filter fails: {}", shorten(&error.to_string(), 300)),
+                Err(_) => "filter stops the program (halt)".to_owned(),
+            })?;
+            if outputs.len() == MAX_OUTPUTS {
+                return Err(format!("filter gives more than {MAX_OUTPUTS} values"));
+            }
+            outputs.push(value);
+        }
+        Ok(outputs)
+    }
+
+    /// As [`Filter::run`], where lists are taken apart: both `.[] | {…}` and `[.[] | {…}]` are
+    /// fine.
+    pub(crate) fn run_flat(&self, input: Val, parameters: &Val) -> Result<Vec<Val>, String> {
+        let mut items = Vec::new();
+        for output in self.run(input, parameters)? {
+            match output {
+                Val::Arr(list) => items.extend(list.iter().cloned()),
+                other => items.push(other),
+            }
+        }
+        if items.len() > MAX_OUTPUTS {
+            return Err(format!("filter gives more than {MAX_OUTPUTS} values"));
+        }
+        Ok(items)
+    }
+
+    /// The filter's own text in one line, for messages.
+    pub(crate) fn shown(&self) -> String {
+        shorten(&self.source, 200)
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Filter").field(&self.source).finish()
+    }
+}
+
+/// Reads one JSON value; numbers keep their text.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub(crate) fn read_json(body: &[u8]) -> Result<Val, String> {
+    // jaq reads a superset of JSON, without a limit of depth: both are checked before.
+    std::str::from_utf8(body).map_err(|error| format!("is not UTF-8: {error}"))?;
+    check_depth(body)?;
+    serde_json::from_slice::<serde::de::IgnoredAny>(body)
+        .map_err(|error| format!("is not JSON: {error}"))?;
+    read::parse_single(body).map_err(|error| format!("is not JSON: {error}"))
+}
+
+fn check_depth(body: &[u8]) -> Result<(), String> {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for &byte in body {
+        if in_text {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_text = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_text = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(format!("is nested deeper than {MAX_DEPTH} levels"));
+        }
+    }
+    Ok(())
+}
+
+/// One line of at most `limit` characters.
+pub(crate) fn shorten(text: &str, limit: usize) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String =
+        words.join(" ").chars().map(|c| if c.is_control() { '.' } else { c }).collect();
+    match line.char_indices().nth(limit) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
+}
+
+fn describe_load(source: &str, errors: &load::Errors<&str, ()>) -> String {
+    let Some((_, error)) = errors.first() else { return "cannot be read".to_owned() };
+    match error {
+        load::Error::Io(_) => "cannot include other files".to_owned(),
+        load::Error::Lex(errors) => errors.first().map_or_else(String::new, |(expected, found)| {
+            format!("expected {} {}", expected.as_str(), place(source, found))
+        }),
+        load::Error::Parse(errors) => {
+            errors.first().map_or_else(String::new, |(expected, found)| {
+                format!("expected {} {}", expected.as_str(), place(source, found))
+            })
+        }
+    }
+}
+
+fn describe_undefined(source: &str, errors: &jaq_core::compile::Errors<&str, ()>) -> String {
+    let first = errors.first().and_then(|(_, errors)| errors.first());
+    first.map_or_else(
+        || "cannot be compiled".to_owned(),
+        |(name, undefined)| {
+            format!("there is no {} {name:?} {}", undefined.as_str(), place(source, name))
+        },
+    )
+}
+
+fn place(source: &str, part: &str) -> String {
+    // Empty at the end of the input, where jaq gives a text that is no part of the source.
+    if part.is_empty() {
+        return "at its end".to_owned();
+    }
+    let start = load::span(source, part).start.min(source.len());
+    let line = source[..start].matches('\n').count() + 1;
+    format!("in line {line} at {:?}", shorten(part, 40))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn run(filter: &str, input: &str) -> Result<Vec<String>, String> {
+        let parameters = read_json(br#"{"quotes": ["usd"]}"#).unwrap();
+        let outputs = Filter::compile(filter)?.run_flat(read_json(input.as_bytes())?, &parameters);
+        Ok(outputs?.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn numbers_that_pass_through_keep_their_text() {
+        for number in ["64000.12", "1e-09", "0.1000", "123456789012345678901234567890", "-1.5E3"] {
+            let output = run(".a | {p: .}", &format!("{{\"a\": {number}}}")).unwrap();
+            assert_eq!(output, [format!("{{\"p\":{number}}}")]);
+        }
+    }
+
+    #[test]
+    fn parameters_are_there() {
+        assert_eq!(run("$parameters.quotes[]", "{}").unwrap(), ["\"usd\""]);
+    }
+
+    #[test]
+    fn lists_and_streams_are_the_same() {
+        assert_eq!(run(".[]", "[1, 2]").unwrap(), run(".", "[1, 2]").unwrap());
+    }
+
+    #[test]
+    fn faults_of_a_filter_say_where_they_are() {
+        let unfinished = run("{a: .b", "{}").unwrap_err();
+        assert!(unfinished.contains("expected"), "{unfinished}");
+        let unknown = run(".a\n| no_such_thing", "{}").unwrap_err();
+        assert!(unknown.contains("no_such_thing") && unknown.contains("line 2"), "{unknown}");
+        let failing = run(".a | keys", "{\"a\": 1}").unwrap_err();
+        assert!(failing.contains("filter fails"), "{failing}");
+        assert!(run("halt", "{}").unwrap_err().contains("halt"));
+        assert!(run("repeat(.)", "{}").unwrap_err().contains("more than"));
+    }
+
+    #[test]
+    fn hostile_answers_are_refused_before_they_are_read() {
+        let deep = "[".repeat(100_000);
+        assert!(read_json(deep.as_bytes()).unwrap_err().contains("nested"));
+        assert!(read_json(b"{\"a\": NaN}").is_err());
+        assert!(read_json(b"{} {}").is_err());
+        assert!(read_json(b"\"\xff\"").unwrap_err().contains("UTF-8"));
+        assert!(read_json(b"").is_err());
+    }
+}

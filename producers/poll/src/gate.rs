@@ -1,0 +1,103 @@
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::time::Instant;
+
+use crate::breaker::{Admission, Breaker};
+
+/// What all requests to one provider pass: its quota and its breaker.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    limiter: DefaultDirectRateLimiter,
+    burst: NonZeroU32,
+    breaker: Mutex<Breaker>,
+}
+
+/// How long a request waited at the gate, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waited {
+    pub(crate) for_quota: Duration,
+    pub(crate) for_breaker: Duration,
+}
+
+impl Gate {
+    /// `per_minute` units of weight, at most `burst` of them at once.
+    pub(crate) fn new(per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
+        let quota = Quota::per_minute(per_minute).allow_burst(burst);
+        Self { limiter: RateLimiter::direct(quota), burst, breaker: Mutex::new(Breaker::new()) }
+    }
+
+    /// Waits until a request of this weight may be sent. Who passes must report what became of it.
+    /// A weight above the burst counts as the burst.
+    pub(crate) async fn pass(&self, weight: NonZeroU32) -> Waited {
+        let started = Instant::now();
+        // Fails only for more than the burst, which the minimum excludes.
+        let _ = self.limiter.until_n_ready(weight.min(self.burst)).await;
+        let for_quota = started.elapsed();
+        loop {
+            let admission = self.breaker().admit(Instant::now());
+            match admission {
+                Admission::Go => break,
+                Admission::Wait(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+        Waited { for_quota, for_breaker: started.elapsed().saturating_sub(for_quota) }
+    }
+
+    /// The provider is there.
+    pub(crate) fn success(&self) {
+        self.breaker().success();
+    }
+
+    /// The provider is not there. `true` when it is left alone from now on.
+    pub(crate) fn failure(&self) -> bool {
+        self.breaker().failure(Instant::now())
+    }
+
+    /// The provider asked to be left alone for so long.
+    pub(crate) fn hold(&self, wait: Duration) {
+        self.breaker().hold(Instant::now(), wait);
+    }
+
+    /// Whether requests are held back now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.breaker().is_open()
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        // A panic while holding the lock leaves plain data behind: it stays usable.
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_above_the_quota_wait() {
+        // 1,200 a minute: one each 50 ms, two at once.
+        let gate = Gate::new(NonZeroU32::new(1_200).unwrap(), NonZeroU32::new(2).unwrap());
+        let started = std::time::Instant::now();
+        for _ in 0..2 {
+            gate.pass(NonZeroU32::MIN).await;
+        }
+        for _ in 0..2 {
+            gate.pass(NonZeroU32::MIN).await;
+        }
+        assert!(started.elapsed() >= Duration::from_millis(90), "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_weight_above_the_burst_does_not_wait_for_ever() {
+        let gate = Gate::new(NonZeroU32::new(60_000).unwrap(), NonZeroU32::new(2).unwrap());
+        let pass = gate.pass(NonZeroU32::new(80).unwrap());
+        tokio::time::timeout(Duration::from_secs(5), pass).await.unwrap();
+    }
+}

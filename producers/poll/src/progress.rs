@@ -1,0 +1,67 @@
+use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
+use crypto_intel_service::{Backoff, retry_forever};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+/// How far an endpoint is polled. Moves only after the stream acknowledged; kept in KV so that a
+/// restart or another instance in the same slot asks and publishes nothing twice, however long
+/// the slot is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Begin of the last slot that is done, microseconds.
+    pub(crate) slot_us: Option<i64>,
+    /// Ids of its events: what a provider gives again unchanged is not published again.
+    pub(crate) ids: Vec<String>,
+}
+
+/// Where the progress of one endpoint is kept.
+#[derive(Debug)]
+pub(crate) struct ProgressStore {
+    nats: Nats,
+    key: String,
+}
+
+impl ProgressStore {
+    /// `label` is `<provider>.<endpoint>`.
+    pub(crate) fn new(nats: Nats, label: &str) -> Self {
+        Self { nats, key: format!("poll.{label}") }
+    }
+
+    /// What the last instance left; empty when there was none, or when it cannot be read, which
+    /// costs at most one repeated poll.
+    pub(crate) async fn load(&self, stop: &CancellationToken) -> Progress {
+        let read = || async {
+            let kv = self.open().await?;
+            kv.get(&self.key).await
+        };
+        let outcome =
+            retry_forever("read progress of poller", Backoff::default(), stop, read).await;
+        let entry = match outcome {
+            None | Some(Ok(None)) => return Progress::default(),
+            Some(Ok(Some(entry))) => entry,
+            Some(Err(error)) => {
+                tracing::warn!(key = self.key, error = %format!("{error:#}"), "cannot read progress, polling from now");
+                return Progress::default();
+            }
+        };
+        serde_json::from_slice(&entry.value).unwrap_or_else(|error| {
+            tracing::warn!(key = self.key, %error, "progress is unreadable, polling from now");
+            Progress::default()
+        })
+    }
+
+    /// Remembers. A failure costs at most one repeated poll after a restart.
+    pub(crate) async fn save(&self, progress: &Progress) {
+        let write = async {
+            let value = serde_json::to_vec(progress).unwrap_or_default();
+            self.open().await?.put(&self.key, value).await
+        };
+        if let Err(error) = write.await {
+            tracing::warn!(key = self.key, error = %format!("{error:#}"), "cannot save progress");
+        }
+    }
+
+    async fn open(&self) -> Result<Kv, KvError> {
+        Ok(self.nats.kv(Bucket::Cursors).await?)
+    }
+}

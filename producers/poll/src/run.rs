@@ -1,0 +1,127 @@
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_nats::{Lease, Nats};
+use crypto_intel_service::{Context, Restart, Supervisor};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config, PriceSettings,
+    catalogue::{Provider, enabled_providers},
+    endpoint::EndpointPoller,
+    fetch::Fetcher,
+    gate::Gate,
+    metrics::Metrics,
+    prices::PriceBook,
+};
+
+/// How long the providers may take to stop; they only drop what they do.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// Polls all enabled providers until shutdown.
+///
+/// Each provider is supervised on its own and polled by the one instance that holds its lease
+/// (`poll.<provider>`).
+///
+/// # Errors
+/// When a source or a setting cannot be used; nothing that happens later ends it.
+pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
+    let providers = enabled_providers(&config).context("load sources")?;
+    if providers.is_empty() {
+        tracing::warn!("no source is enabled, nothing is polled");
+        context.shutdown.cancelled().await;
+        return Ok(());
+    }
+    let shared = Arc::new(Shared {
+        fetcher: Fetcher::new(&config.user_agent)?,
+        metrics: Metrics::new(&context.registry).context("register metrics of pollers")?,
+        prices: config.prices,
+        nats,
+    });
+    let context = context.child();
+    let mut supervisor = Supervisor::new(context);
+    for provider in providers {
+        let shared = Arc::clone(&shared);
+        supervisor.spawn(format!("poll.{}", provider.name), Restart::WithBackoff, move |context| {
+            run_provider(Arc::clone(&provider), Arc::clone(&shared), context)
+        });
+    }
+    supervisor.wait(STOP_GRACE).await
+}
+
+/// What all providers share.
+#[derive(Debug)]
+struct Shared {
+    fetcher: Fetcher,
+    metrics: Metrics,
+    prices: PriceSettings,
+    nats: Nats,
+}
+
+/// Polls a provider whenever this instance holds its lease.
+async fn run_provider(
+    provider: Arc<Provider>,
+    shared: Arc<Shared>,
+    context: Context,
+) -> anyhow::Result<()> {
+    let key = format!("poll.{}", provider.name);
+    let probe = context.health.probe(key.clone(), None);
+    let leader = shared.metrics.leader.with_label_values(&[provider.name.as_str()]);
+    loop {
+        leader.set(0);
+        probe.healthy("standing by, another instance polls");
+        let lease = Lease::acquire(&shared.nats, &key, &context.instance, &context.shutdown)
+            .await
+            .context("acquire lease of provider")?;
+        let Some(lease) = lease else { return Ok(()) };
+        leader.set(1);
+        probe.healthy("polling");
+        let stop = context.shutdown.child_token();
+        let lost = lease.lost();
+        let outcome = tokio::select! {
+            outcome = poll_all(&provider, &shared, &context, &stop) => outcome,
+            () = lost.cancelled() => {
+                tracing::warn!(provider = provider.name, "lease lost, standing by");
+                Ok(())
+            }
+        };
+        leader.set(0);
+        lease.release().await;
+        outcome?;
+        if context.shutdown.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// Polls all endpoints of a provider until `stop` fires.
+async fn poll_all(
+    provider: &Arc<Provider>,
+    shared: &Shared,
+    context: &Context,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let gate = Arc::new(Gate::new(provider.per_minute, provider.burst));
+    let mut tasks = JoinSet::new();
+    for endpoint in &provider.endpoints {
+        let name = format!("poll.{}", endpoint.label());
+        let prices = shared.prices.clone();
+        let poller = EndpointPoller {
+            provider: Arc::clone(provider),
+            endpoint: Arc::clone(endpoint),
+            gate: Arc::clone(&gate),
+            fetcher: shared.fetcher.clone(),
+            nats: shared.nats.clone(),
+            prices: PriceBook::new(shared.nats.clone(), prices, shared.metrics.clone()),
+            metrics: shared.metrics.clone(),
+            probe: context.health.probe(name, Some(endpoint.stale_after)),
+        };
+        tasks.spawn(poller.run(stop.clone()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.context("poll endpoint")?;
+    }
+    anyhow::ensure!(stop.is_cancelled(), "an endpoint ended although nobody asked it to");
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Sources that cannot be used are named at start, with place and mend.
+
+use crypto_intel_poll::{Config, ProviderSettings, providers};
+use crypto_intel_service::Secret;
+use serde_json::json;
+
+/// The source file of the README.
+fn example() -> String {
+    let readme = include_str!("../../README.md");
+    let begin = readme.find("```toml\n").unwrap() + "```toml\n".len();
+    let end = begin + readme[begin..].find("```").unwrap();
+    readme[begin..end].to_owned()
+}
+
+fn problem_of(file: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("own.toml"), file).unwrap();
+    let catalogue = Some(folder.path().to_owned());
+    match providers(&Config { catalogue, ..Config::default() }) {
+        Ok(summaries) => format!("fine: {summaries:?}"),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+fn problem_with(name: &str, settings: ProviderSettings) -> String {
+    let config = Config { providers: [(name.to_owned(), settings)].into(), ..Config::default() };
+    providers(&config).map(|_| ()).unwrap_err().to_string()
+}
+
+#[test]
+fn the_built_in_sources_are_fine_and_polled_without_a_key() {
+    let summaries = providers(&Config::default()).unwrap();
+    let names: Vec<&str> = summaries.iter().map(|summary| summary.name.as_str()).collect();
+    assert_eq!(names, ["alternative_me", "binance", "coingecko"]);
+    assert!(summaries.iter().all(|summary| summary.enabled && !summary.has_key));
+}
+
+#[test]
+fn the_example_of_the_readme_is_a_source() {
+    let shown = problem_of(&example());
+    assert!(shown.starts_with("fine") && shown.contains("\"example\""), "{shown}");
+}
+
+#[test]
+fn a_wrong_file_is_named_with_place_and_problem() {
+    let change = |from: &str, to: &str| {
+        let file = example();
+        assert!(file.contains(from), "{from}");
+        problem_of(&file.replace(from, to))
+    };
+    for (from, to, problem) in [
+        ("weight = 1\n", "wieght = 1\n", "unknown field `wieght`"),
+        ("name = \"prices\"", "name = \"a b\"", "must be 1 to 48 of"),
+        ("kind = \"price\"", "kind = \"block\"", "it can be price or index"),
+        ("https://api.example.org", "ftp://x", "must begin with https://"),
+        ("weight = 1\n", "weight = 9\n", "above quota.burst 5"),
+        ("\"/v1/prices\"", "\"v1\"", "must begin with /"),
+        ("header = \"x-api-key\"", "required = true", ""),
+        (".prices[] |", ".prices[ |", "expected"),
+        ("asset: .id", "asset: .nonsense", "lacks asset; produced: {"),
+        ("asset: .id", "assset: .id", "unknown field \"assset\""),
+        ("price: .value,", "price: (.value * 1),", "floating point"),
+        ("at_s: .time", "at_ms: .time", "another unit"),
+        (".prices[] | {", ".nothing[]? | {", "gives nothing for the example"),
+        ("fault = '.error'", "fault = '.prices'", "takes the example for a fault"),
+        ("'.assets | join(\",\")'", "'.assets'", "must give one text"),
+    ] {
+        let shown = change(from, to);
+        assert!(shown.contains("own.toml") && shown.contains(problem), "{from} -> {to}: {shown}");
+    }
+    let shown = change("asset: .id", "asset: .nonsense");
+    assert!(shown.contains("endpoint prices") && shown.contains(".prices[] | {asset"), "{shown}");
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    let settings = ProviderSettings::default;
+    let shown = problem_with("coingeko", settings());
+    assert!(shown.contains("poll.providers.coingeko") && shown.contains("coingecko"), "{shown}");
+    let key = Secret::new("abc");
+    let shown = problem_with("binance", ProviderSettings { key: key.clone(), ..settings() });
+    assert!(shown.contains("takes no key"), "{shown}");
+    let base_url = Some("http://example.org".to_owned());
+    let shown = problem_with("coingecko", ProviderSettings { key, base_url, ..settings() });
+    assert!(shown.contains("must be https") && !shown.contains("abc"), "{shown}");
+    let parameters = [("asets".to_owned(), json!([]))].into();
+    let shown = problem_with("coingecko", ProviderSettings { parameters, ..settings() });
+    assert!(shown.contains("parameters.asets") && shown.contains("assets, quotes"), "{shown}");
+    let parameters = [("assets".to_owned(), json!("bitcoin"))].into();
+    let shown = problem_with("coingecko", ProviderSettings { parameters, ..settings() });
+    assert!(shown.contains("simple-price"), "{shown}");
+    let every_seconds = Some(0);
+    let shown = problem_with("coingecko", ProviderSettings { every_seconds, ..settings() });
+    assert!(shown.contains("every_seconds must be above 0"), "{shown}");
+}
+
+#[test]
+fn a_file_of_ones_own_replaces_a_built_in_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = example().replace("name = \"example\"", "name = \"binance\"");
+    std::fs::write(folder.path().join("mine.toml"), file).unwrap();
+    let config = Config { catalogue: Some(folder.path().to_owned()), ..Config::default() };
+    let summaries = providers(&config).unwrap();
+    let binance = summaries.iter().find(|summary| summary.name == "binance").unwrap();
+    assert!(binance.file.ends_with("mine.toml") && binance.takes_key, "{binance:?}");
+    assert_eq!(summaries.len(), 3);
+}

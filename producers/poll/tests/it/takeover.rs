@@ -1,0 +1,79 @@
+//! Several instances, and a broker that goes away.
+
+use std::collections::HashSet;
+
+use crypto_intel_poll::ProviderSettings;
+use serde_json::json;
+
+use crate::{
+    broker::{Broker, Role, event_of, eventually, only},
+    stand_in::{Reply, StandIn},
+};
+
+fn each_second() -> ProviderSettings {
+    ProviderSettings {
+        every_seconds: Some(1),
+        parameters: [("assets".to_owned(), json!(["bitcoin"]))].into(),
+        ..ProviderSettings::default()
+    }
+}
+
+/// Answers without a time: each slot is an event of its own.
+async fn ticking() -> StandIn {
+    StandIn::start([Reply::json(r#"{"bitcoin": {"usd": 64000.5}}"#)]).await
+}
+
+async fn assert_each_event_once(broker: &Broker) -> usize {
+    let messages = broker.messages("MARKET").await;
+    let ids: HashSet<String> =
+        messages.iter().map(|message| event_of(message).id().to_owned()).collect();
+    assert_eq!(ids.len(), messages.len(), "an event is in the stream twice");
+    ids.len()
+}
+
+#[tokio::test]
+async fn one_of_two_instances_polls_and_the_other_takes_over() {
+    let broker = Broker::start().await;
+    let stand_in = ticking().await;
+    let config = only(&[("coingecko", &stand_in, each_second())]);
+    let roles =
+        [Role::start(&broker, config.clone(), "a"), Role::start(&broker, config.clone(), "b")];
+    eventually("three slots are published", async || broker.count("MARKET").await >= 3).await;
+    let leader = |role: &Role| role.metric("crypto_intel_poll_leader", &[]) > 0.0;
+    assert_eq!(roles.iter().filter(|role| leader(role)).count(), 1, "one polls");
+    assert!(roles.iter().all(|role| role.is_healthy("poll.coingecko")), "both are healthy");
+    let requests = stand_in.requests().len();
+    let published = assert_each_event_once(&broker).await;
+    assert!(requests.abs_diff(published) <= 2, "{requests} requests, {published} events");
+
+    // The active one dies without giving its lease back.
+    let (active, standby): (Vec<Role>, Vec<Role>) = roles.into_iter().partition(leader);
+    active[0].task.abort();
+    eventually("the other takes over", async || leader(&standby[0])).await;
+    let before = broker.count("MARKET").await;
+    eventually("and publishes", async || broker.count("MARKET").await >= before + 2).await;
+    assert_each_event_once(&broker).await;
+    for role in standby {
+        role.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn polling_goes_on_after_the_broker_was_away() {
+    let mut broker = Broker::start().await;
+    let stand_in = ticking().await;
+    let role = Role::start(&broker, only(&[("coingecko", &stand_in, each_second())]), "a");
+    eventually("two slots are published", async || broker.count("MARKET").await >= 2).await;
+    broker.server.kill().unwrap();
+    let asked = stand_in.requests().len();
+    broker.server.start_again().await.unwrap();
+    let before = {
+        eventually("the broker is back", async || broker.count("MARKET").await >= 2).await;
+        broker.count("MARKET").await
+    };
+    eventually("polling goes on", async || broker.count("MARKET").await >= before + 3).await;
+    assert!(stand_in.requests().len() > asked);
+    assert_each_event_once(&broker).await;
+    eventually("and is healthy", async || role.is_healthy("poll.coingecko.simple-price")).await;
+    role.stop().await;
+}
