@@ -189,8 +189,7 @@ impl Nats {
     ) -> Result<T, NatsError> {
         let subject = format!("$JS.API.{subject}");
         // Some requests must be empty, `null` is refused.
-        let payload =
-            if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let payload = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let answer = self.request(&subject, None, payload).await?;
         let invalid = |error: serde_json::Error| NatsError::Answer {
             what: subject.clone(),
@@ -261,7 +260,12 @@ impl Nats {
             Some(StatusCode::NOT_FOUND) => return Ok(None),
             Some(status) => {
                 let text = answer.description.unwrap_or_default();
-                return Err(NatsError::Api { what: subject, code: 0, text, status: status.as_u16().into() });
+                return Err(NatsError::Api {
+                    what: subject,
+                    code: 0,
+                    text,
+                    status: status.as_u16().into(),
+                });
             }
         }
         direct_message(answer).map(Some).ok_or_else(|| NatsError::Answer {
@@ -319,8 +323,7 @@ pub(crate) struct State {
 impl StreamInfo {
     pub(crate) fn into_state(self) -> StreamState {
         let state = self.state;
-        let first_sequence =
-            if state.messages == 0 { state.last_seq + 1 } else { state.first_seq };
+        let first_sequence = if state.messages == 0 { state.last_seq + 1 } else { state.first_seq };
         let time = |text: &str| if state.messages == 0 { None } else { parse_time_us(text) };
         StreamState {
             first_sequence,

@@ -123,20 +123,18 @@ async fn options(
             std::future::ready(())
         });
     if !config.user.is_empty() {
-        options = options
-            .user_and_password(config.user.clone(), config.password.expose().to_owned());
+        options =
+            options.user_and_password(config.user.clone(), config.password.expose().to_owned());
     }
     if let Some(path) = &config.credentials_file {
-        options = options.credentials_file(path).await.map_err(|source| ConnectError::File {
-            path: path.display().to_string(),
-            source,
-        })?;
+        options = options
+            .credentials_file(path)
+            .await
+            .map_err(|source| ConnectError::File { path: path.display().to_string(), source })?;
     }
     if let Some(path) = &config.tls_ca_file {
-        std::fs::metadata(path).map_err(|source| ConnectError::File {
-            path: path.display().to_string(),
-            source,
-        })?;
+        std::fs::metadata(path)
+            .map_err(|source| ConnectError::File { path: path.display().to_string(), source })?;
         options = options.add_root_certificates(path.clone()).require_tls(true);
     }
     Ok(options)
@@ -149,9 +147,11 @@ fn reconnect_delay(attempt: usize) -> Duration {
 
 pub(crate) fn subject_token(name: &str) -> String {
     name.chars()
-        .map(|character| {
-            if character.is_ascii_alphanumeric() || character == '-' { character } else { '_' }
-        })
+        .map(
+            |character| {
+                if character.is_ascii_alphanumeric() || character == '-' { character } else { '_' }
+            },
+        )
         .collect()
 }
 
@@ -172,19 +172,34 @@ fn log_event(connection: &str, event: &Event) {
         Event::Connected => tracing::debug!(connection, "nats connection is up"),
         Event::Disconnected => tracing::warn!(connection, "nats connection lost, reconnecting"),
         Event::LameDuckMode => tracing::warn!(connection, "nats server is about to stop"),
-        Event::Draining | Event::Closed => tracing::debug!(connection, %event, "nats connection ends"),
+        Event::Draining | Event::Closed => {
+            tracing::debug!(connection, %event, "nats connection ends")
+        }
         Event::SlowConsumer(subscription) => {
-            tracing::warn!(connection, subscription, "nats client dropped messages, readers will read them again");
+            tracing::warn!(
+                connection,
+                subscription,
+                "nats client dropped messages, readers will read them again"
+            );
         }
         // A refused publish or subscription only times out for the caller: here is the reason.
-        Event::ServerError(ServerError::Other(text)) if text.to_lowercase().contains("permissions violation") => {
+        Event::ServerError(ServerError::Other(text))
+            if text.to_lowercase().contains("permissions violation") =>
+        {
             tracing::error!(connection, error = %text, "nats refuses what this role needs, correct its permissions in server.conf");
         }
         Event::ServerError(ServerError::AuthorizationViolation) => {
-            tracing::error!(connection, "nats refuses user and password, correct them or server.conf");
+            tracing::error!(
+                connection,
+                "nats refuses user and password, correct them or server.conf"
+            );
         }
-        Event::ServerError(error) => tracing::warn!(connection, error = %error, "nats server reports an error"),
-        Event::ClientError(error) => tracing::warn!(connection, error = %error, "nats client reports an error"),
+        Event::ServerError(error) => {
+            tracing::warn!(connection, error = %error, "nats server reports an error")
+        }
+        Event::ClientError(error) => {
+            tracing::warn!(connection, error = %error, "nats client reports an error")
+        }
     }
 }
 

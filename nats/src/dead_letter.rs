@@ -102,8 +102,8 @@ pub async fn list_dead_letters(
     consumer: Option<&str>,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, NatsError> {
-    let filter =
-        consumer.map_or("dlq.>".to_owned(), |consumer| format!("dlq.{}.>", subject_token(consumer)));
+    let filter = consumer
+        .map_or("dlq.>".to_owned(), |consumer| format!("dlq.{}.>", subject_token(consumer)));
     let options =
         ReaderOptions::new(STREAM, format!("dlq-{}", nats.name()), Start::First).filters([filter]);
     let mut reader = StreamReader::open(nats, options).await.map_err(|error| match error {
@@ -111,8 +111,7 @@ pub async fn list_dead_letters(
         ReaderError::Closed => NatsError::Closed,
     })?;
     let mut letters = std::collections::VecDeque::new();
-    while reader.pending() > 0 {
-        let batch = reader.next(1_000).await.map_err(|_| NatsError::Closed)?;
+    while let Some(batch) = reader.next_until_end(1_000).await.map_err(|_| NatsError::Closed)? {
         for message in batch.messages {
             letters.extend(parse(message));
             if letters.len() > limit {

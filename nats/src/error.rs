@@ -21,7 +21,9 @@ pub enum ConnectError {
         source: std::io::Error,
     },
     /// The server refuses user and password.
-    #[error("nats server at {url} refuses user {user:?}: set nats.user and nats.password to a user of its server.conf")]
+    #[error(
+        "nats server at {url} refuses user {user:?}: set nats.user and nats.password to a user of its server.conf"
+    )]
     Refused {
         /// The address.
         url: String,
@@ -29,7 +31,9 @@ pub enum ConnectError {
         user: String,
     },
     /// No server answered in time.
-    #[error("no nats server at {url} within {seconds} s (last: {last}): start one or correct nats.url")]
+    #[error(
+        "no nats server at {url} within {seconds} s (last: {last}): start one or correct nats.url"
+    )]
     TimedOut {
         /// The address.
         url: String,

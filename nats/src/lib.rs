@@ -3,6 +3,7 @@
 mod api;
 mod config;
 mod connect;
+mod count;
 mod dead_letter;
 mod error;
 mod kv;

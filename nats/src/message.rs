@@ -126,7 +126,9 @@ impl StreamMessage {
 }
 
 /// How far a reader has applied a stream. The store time tells a stream that was made anew from the old one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Position {
     /// Stream sequence of the last message applied; 0 = nothing applied yet.
     pub sequence: u64,
@@ -135,7 +137,7 @@ pub struct Position {
 }
 
 /// What a stream holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StreamState {
     /// Sequence of the oldest message; one more than `last_sequence` when the stream is empty.
     pub first_sequence: u64,

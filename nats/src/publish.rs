@@ -133,7 +133,8 @@ pub(crate) fn unique_id(nats: &Nats) -> String {
 }
 
 pub(crate) fn check_size(message: &OutMessage, limit: usize) -> Result<(), PublishError> {
-    let extra: usize = message.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    let extra: usize =
+        message.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
     let ids = message.message_id.as_ref().map_or(0, String::len);
     let bytes = message.payload.len() + extra + ids + OWN_HEADERS_BYTES;
     if bytes > limit {
@@ -155,7 +156,9 @@ pub(crate) fn split(message: OutMessage) -> (String, HeaderMap, Bytes) {
         // The client would panic on a name that is none; a line break would end the header.
         match name.parse::<HeaderName>() {
             Ok(name) => headers.insert(name, value.replace(['\r', '\n'], " ")),
-            Err(_) => tracing::warn!(header = %name, subject = %message.subject, "header has no valid name, not sent"),
+            Err(_) => {
+                tracing::warn!(header = %name, subject = %message.subject, "header has no valid name, not sent")
+            }
         }
     }
     (message.subject, headers, message.payload)

@@ -5,7 +5,7 @@ use futures::Stream;
 
 use super::Kv;
 use super::store::is_deletion;
-use crate::{KvError, Notice, ReaderError, ReaderOptions, Start, StreamReader};
+use crate::{KvError, Notice, ReadBatch, ReaderError, ReaderOptions, Start, StreamReader};
 
 const CHANGES_AT_ONCE: usize = 1_000;
 
@@ -46,13 +46,7 @@ impl KvWatch {
             ReaderError::Open { source, .. } => KvError::Read(source),
             ReaderError::Closed => KvError::Read(crate::NatsError::Closed),
         })?;
-        Ok(Self {
-            reader,
-            prefix,
-            live: HashSet::new(),
-            unconfirmed: None,
-            queue: VecDeque::new(),
-        })
+        Ok(Self { reader, prefix, live: HashSet::new(), unconfirmed: None, queue: VecDeque::new() })
     }
 
     /// The next change; `None` only when the client was closed. Cancel-safe.
@@ -67,10 +61,8 @@ impl KvWatch {
 
     /// What the bucket holds now: all changes up to its present end. To be called first, to fill a cache.
     pub async fn load(&mut self) -> Vec<KvChange> {
-        while self.reader.pending() > 0 {
-            if self.receive().await.is_none() {
-                break;
-            }
+        while let Ok(Some(batch)) = self.reader.next_until_end(CHANGES_AT_ONCE).await {
+            self.take(batch);
         }
         self.queue.drain(..).collect()
     }
@@ -85,6 +77,11 @@ impl KvWatch {
 
     async fn receive(&mut self) -> Option<()> {
         let batch = self.reader.next(CHANGES_AT_ONCE).await.ok()?;
+        self.take(batch);
+        Some(())
+    }
+
+    fn take(&mut self, batch: ReadBatch) {
         for notice in batch.notices {
             // A lost range is ordinary here: newer values replaced older ones.
             if matches!(notice, Notice::StreamReset { .. }) {
@@ -122,6 +119,5 @@ impl KvWatch {
                 stored_at_us: 0,
             }));
         }
-        Some(())
     }
 }

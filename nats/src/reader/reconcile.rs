@@ -38,10 +38,8 @@ pub(super) async fn plan(
         return Ok(Plan { from: None, notice: None });
     }
     if is_other_stream(known, state) || is_other_message(nats, stream, known, state).await? {
-        let notice = Notice::StreamReset {
-            was: known.position,
-            first_sequence: state.first_sequence,
-        };
+        let notice =
+            Notice::StreamReset { was: known.position, first_sequence: state.first_sequence };
         return Ok(Plan { from: None, notice: Some(notice) });
     }
     Ok(Plan { from: Some(known.last() + 1), notice: lost(known.last() + 1, state) })
@@ -49,14 +47,14 @@ pub(super) async fn plan(
 
 /// The messages from `from` on that the stream no longer has.
 pub(super) fn lost(from: u64, state: &StreamState) -> Option<Notice> {
-    (from < state.first_sequence)
-        .then(|| Notice::LostRange { from, to: state.first_sequence - 1 })
+    (from < state.first_sequence).then(|| Notice::LostRange { from, to: state.first_sequence - 1 })
 }
 
 /// What the stream's own figures say, without reading a message.
 fn is_other_stream(known: Known, state: &StreamState) -> bool {
     let ends_before = state.last_sequence < known.last();
-    let made_after = known.position.stored_at_us > 0 && state.created_at_us > known.position.stored_at_us;
+    let made_after =
+        known.position.stored_at_us > 0 && state.created_at_us > known.position.stored_at_us;
     let made_anew = known.created_at_us > 0 && state.created_at_us != known.created_at_us;
     ends_before || made_after || made_anew
 }

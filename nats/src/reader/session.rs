@@ -47,6 +47,8 @@ pub(crate) enum Item {
     Message { message: StreamMessage, delivery: Delivery, reply: String },
     /// Nothing to hand out.
     Nothing,
+    /// Nothing to hand out, and nothing left in the stream.
+    Idle,
     /// The session is of no use any more.
     Gone(Gone),
 }
@@ -155,15 +157,13 @@ impl PullSession {
         let Some(status) = message.status else {
             return self.take_message(message);
         };
-        let number = |name| {
-            message.headers.as_ref()?.get(name)?.as_str().parse::<u64>().ok()
-        };
+        let number = |name| message.headers.as_ref()?.get(name)?.as_str().parse::<u64>().ok();
         match status {
             StatusCode::IDLE_HEARTBEAT => {
                 if let Some(passed) = number(header::NATS_LAST_STREAM) {
                     self.passed = self.passed.max(passed);
                 }
-                Item::Nothing
+                Item::Idle
             }
             StatusCode::NO_RESPONDERS => {
                 Item::Gone(Gone::ConsumerDeleted("nobody answers".to_owned()))

@@ -91,28 +91,47 @@ impl StreamReader {
     /// Only when the client was closed.
     pub async fn next(&mut self, max: usize) -> Result<ReadBatch, ReaderError> {
         loop {
-            if self.closed {
-                return Err(ReaderError::Closed);
-            }
-            if self.session.is_none() {
-                self.rebuild().await?;
-            }
-            self.check_gap().await;
-            if !self.notices.is_empty() {
-                return Ok(ReadBatch {
-                    messages: Vec::new(),
-                    notices: std::mem::take(&mut self.notices),
-                });
-            }
-            let Some(session) = self.session.as_mut() else { continue };
-            let item = session.next().await;
-            let mut messages = Vec::new();
-            self.take(item, &mut messages);
-            self.drain(max.max(1), &mut messages);
-            if !messages.is_empty() {
-                return Ok(ReadBatch { messages, notices: Vec::new() });
+            if let Some(batch) = self.step(max).await? {
+                return Ok(batch);
             }
         }
+    }
+
+    /// As [`next`](Self::next), but `None` at the stream's present end instead of waiting there.
+    ///
+    /// # Errors
+    /// Only when the client was closed.
+    pub async fn next_until_end(&mut self, max: usize) -> Result<Option<ReadBatch>, ReaderError> {
+        while self.pending > 0 || self.session.is_none() || !self.notices.is_empty() {
+            if let Some(batch) = self.step(max).await? {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// One look at what comes; `None` when it was nothing to hand out.
+    async fn step(&mut self, max: usize) -> Result<Option<ReadBatch>, ReaderError> {
+        if self.closed {
+            return Err(ReaderError::Closed);
+        }
+        if self.session.is_none() {
+            self.rebuild().await?;
+        }
+        self.check_gap().await;
+        if !self.notices.is_empty() {
+            let notices = std::mem::take(&mut self.notices);
+            return Ok(Some(ReadBatch { messages: Vec::new(), notices }));
+        }
+        let Some(session) = self.session.as_mut() else { return Ok(None) };
+        let item = session.next().await;
+        let mut messages = Vec::new();
+        self.take(item, &mut messages);
+        self.drain(max.max(1), &mut messages);
+        if messages.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(ReadBatch { messages, notices: Vec::new() }))
     }
 
     /// What is buffered now, at most `max` messages, without waiting.
@@ -153,8 +172,11 @@ impl StreamReader {
 
     fn take(&mut self, item: Item, messages: &mut Vec<StreamMessage>) {
         match item {
-            Item::Nothing => {
+            Item::Nothing => {}
+            Item::Idle => {
                 self.failures = 0;
+                // What was counted may be gone meanwhile.
+                self.pending = 0;
                 if let Some(session) = &self.session {
                     self.passed = self.passed.max(session.passed);
                 }
@@ -212,7 +234,8 @@ impl StreamReader {
         let mut delays = backoff.delays();
         if self.failures > 0 {
             // Built, yet gone at once: a consumer that is deleted again and again must not spin.
-            tokio::time::sleep(delays.next().unwrap_or(backoff.longest) * self.failures.min(20)).await;
+            tokio::time::sleep(delays.next().unwrap_or(backoff.longest) * self.failures.min(20))
+                .await;
         }
         self.failures += 1;
         loop {

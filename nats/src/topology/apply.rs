@@ -38,7 +38,7 @@ pub enum Change {
 }
 
 /// A stream of ours and what it holds.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct StreamStatus {
     /// Its name.
     pub name: String,
@@ -67,17 +67,18 @@ impl Topology {
                 continue;
             }
             let applied = apply_stream(nats, stream, &own, allow_destructive).await;
-            changes.extend(applied.map_err(|source| TopologyError::Nats {
-                object: stream.name.clone(),
-                source,
-            })?);
+            changes.extend(
+                applied.map_err(|source| TopologyError::Nats {
+                    object: stream.name.clone(),
+                    source,
+                })?,
+            );
         }
         for consumer in &self.consumers {
             let object = format!("{}/{}", consumer.stream, consumer.name);
             let own = of(&differences, ObjectKind::Consumer, &object);
             // Gone with its stream, if that was made anew.
-            let missing =
-                found_consumer(nats, &consumer.stream, &consumer.name).await?.is_none();
+            let missing = found_consumer(nats, &consumer.stream, &consumer.name).await?.is_none();
             if own.is_empty() && !missing {
                 continue;
             }
@@ -107,9 +108,9 @@ impl Topology {
                     return Err(TopologyError::Nats { object: stream.name.clone(), source });
                 }
             };
-            let fill_ratio = state.as_ref().and_then(|state| {
-                state.max_bytes.map(|limit| state.bytes as f64 / limit as f64)
-            });
+            let fill_ratio = state
+                .as_ref()
+                .and_then(|state| state.max_bytes.map(|limit| state.bytes as f64 / limit as f64));
             all.push(StreamStatus { name: stream.name.clone(), state, fill_ratio });
         }
         Ok(all)
@@ -151,10 +152,8 @@ async fn apply_stream(
         return Ok(vec![Change::Recreated { object, fields: immutable }]);
     }
     let mut changes = Vec::new();
-    let refused =
-        names(differences, |difference| difference.destructive && !allow_destructive);
-    let allowed =
-        names(differences, |difference| !difference.destructive || allow_destructive);
+    let refused = names(differences, |difference| difference.destructive && !allow_destructive);
+    let allowed = names(differences, |difference| !difference.destructive || allow_destructive);
     if !refused.is_empty() {
         changes.push(Change::Refused { object: object.clone(), fields: refused });
     }

@@ -150,7 +150,8 @@ impl Topology {
                 path: path.clone(),
                 reason: format!("it has no {key:?}"),
             };
-            let text_of = |key: &str| config.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
+            let text_of =
+                |key: &str| config.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
             if let Some(file) = path.strip_prefix("consumers/") {
                 // The stream is not part of a consumer's configuration: `<stream>.<consumer>.json`.
                 let stream = file.split('.').next().unwrap_or_default().to_owned();
@@ -169,8 +170,10 @@ impl Topology {
     /// # Errors
     /// Fails when the configuration names a stream that is not defined.
     pub fn with_config(mut self, config: &TopologyConfig) -> Result<Self, TopologyError> {
-        if let Some(name) =
-            config.streams.keys().find(|name| !self.streams.iter().any(|stream| stream.name == **name))
+        if let Some(name) = config
+            .streams
+            .keys()
+            .find(|name| !self.streams.iter().any(|stream| stream.name == **name))
         {
             let known: Vec<_> = self.streams.iter().map(|stream| stream.name.as_str()).collect();
             return Err(TopologyError::UnknownStream {

@@ -157,8 +157,7 @@ fn is_destructive(field: &str, wanted: &Value, found: &Value) -> bool {
         let wanted = list(wanted);
         return list(found).iter().any(|subject| !wanted.contains(subject));
     }
-    IMMUTABLE.contains(&field)
-        && !(field == "allow_msg_ttl" && wanted == &Value::Bool(true))
+    IMMUTABLE.contains(&field) && !(field == "allow_msg_ttl" && wanted == &Value::Bool(true))
 }
 
 #[cfg(test)]

@@ -54,9 +54,15 @@ async fn refused_fence_tells_the_sequence_in_force() {
     let broker = Broker::start().await;
     broker.nats.publish_batch(block("evm.anvil.log", 7, Some(0))).await.unwrap();
     let error = broker.nats.publish_batch(block("evm.anvil.log", 2, Some(3))).await.unwrap_err();
-    assert!(matches!(error, PublishError::WrongLastSequence { actual: None | Some(7) }), "{error:?}");
+    assert!(
+        matches!(error, PublishError::WrongLastSequence { actual: None | Some(7) }),
+        "{error:?}"
+    );
     let error = broker.nats.publish_batch(block("evm.anvil.log", 1, Some(3))).await.unwrap_err();
-    assert!(matches!(error, PublishError::WrongLastSequence { actual: None | Some(7) }), "{error:?}");
+    assert!(
+        matches!(error, PublishError::WrongLastSequence { actual: None | Some(7) }),
+        "{error:?}"
+    );
     assert_eq!(broker.nats.stream_state("EVM").await.unwrap().messages, 7);
 }
 
@@ -109,11 +115,8 @@ async fn what_cannot_be_stored_is_named() {
 #[tokio::test]
 async fn unknown_outcome_is_resolved_by_reading() {
     let mut broker = Broker::start().await;
-    let config = NatsConfig {
-        url: broker.server.url(),
-        request_timeout_ms: 500,
-        ..NatsConfig::default()
-    };
+    let config =
+        NatsConfig { url: broker.server.url(), request_timeout_ms: 500, ..NatsConfig::default() };
     let nats = connect(&config, "impatient", &CancellationToken::new()).await.unwrap();
     nats.publish_batch(block("evm.anvil.log", 10, Some(0))).await.unwrap();
     // The server takes the bytes and answers nobody: the batch may or may not be stored afterwards.

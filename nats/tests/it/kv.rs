@@ -13,10 +13,7 @@ async fn writes_compare_and_set() {
     assert!(matches!(kv.update("anvil", "3", first).await, Err(KvError::WrongRevision { .. })));
     let entry = kv.get("anvil").await.unwrap().unwrap();
     assert_eq!((&entry.value[..], entry.revision), (&b"2"[..], second));
-    assert!(matches!(
-        kv.delete_revision("anvil", first).await,
-        Err(KvError::WrongRevision { .. })
-    ));
+    assert!(matches!(kv.delete_revision("anvil", first).await, Err(KvError::WrongRevision { .. })));
     kv.delete("anvil").await.unwrap();
     assert_eq!(kv.get("anvil").await.unwrap(), None);
     // A deleted key can be made again.

@@ -59,6 +59,38 @@ async fn hands_out_at_most_what_is_asked_for_and_more_without_waiting() {
 }
 
 #[tokio::test]
+async fn stops_at_the_end_when_asked_to() {
+    let broker = Broker::start().await;
+    let mut reader = open(&broker, Start::First).await;
+    assert!(reader.next_until_end(10).await.unwrap().is_none());
+    broker.nats.publish_batch(block("evm.anvil.log", 100, None)).await.unwrap();
+    let mut reader = open(&broker, Start::First).await;
+    let mut count = 0;
+    while let Some(batch) = within("end", reader.next_until_end(7)).await.unwrap() {
+        count += batch.messages.len();
+    }
+    assert_eq!(count, 100);
+}
+
+#[tokio::test]
+async fn messages_purged_while_they_were_awaited_do_not_hold_up_the_end() {
+    let broker = Broker::start().await;
+    broker.nats.publish_batch(block("evm.anvil.log", 100, None)).await.unwrap();
+    let mut options = ReaderOptions::new("EVM", "test", Start::First);
+    options.max_batch = 2;
+    let mut reader = StreamReader::open(&broker.nats, options).await.unwrap();
+    read(&mut reader, 1).await;
+    let stream = broker.nats.jetstream().get_stream("EVM").await.unwrap();
+    stream.purge().await.unwrap();
+    let end = async {
+        while let Some(batch) = reader.next_until_end(7).await.unwrap() {
+            assert!(batch.messages.len() <= 4);
+        }
+    };
+    within("end", end).await;
+}
+
+#[tokio::test]
 async fn filters_by_one_and_by_several_subjects() {
     let broker = Broker::start().await;
     for subject in ["evm.a.log", "evm.b.log", "watch.a.0x1.log", "tick.evm", "evm.a.block"] {

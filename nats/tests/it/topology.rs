@@ -78,7 +78,9 @@ async fn other_storage_is_made_anew_only_when_allowed() {
     assert_eq!(nats.stream_state("STATUS").await.unwrap().messages, 1);
     let changes = small_topology().apply(nats, true).await.unwrap();
     assert!(
-        changes.iter().any(|change| matches!(change, Change::Recreated { object, .. } if object == "STATUS")),
+        changes
+            .iter()
+            .any(|change| matches!(change, Change::Recreated { object, .. } if object == "STATUS")),
         "{changes:?}"
     );
     assert_eq!(small_topology().diff(nats).await.unwrap(), []);
@@ -101,9 +103,7 @@ async fn foreign_streams_and_subjects_stay() {
 #[tokio::test]
 async fn server_with_too_little_room_is_named_with_the_mend() {
     let options = NatsOptions {
-        extra_conf: vec![
-            "jetstream { store_dir: \"unused\", max_file: 10MB }".to_owned(),
-        ],
+        extra_conf: vec!["jetstream { store_dir: \"unused\", max_file: 10MB }".to_owned()],
         ..NatsOptions::default()
     };
     let server = NatsServer::start(options).await.unwrap();
