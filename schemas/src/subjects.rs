@@ -10,6 +10,8 @@ pub const EVM_ALL: &str = "evm.>";
 pub const HISTORY_ALL: &str = "history.>";
 /// Everything polled about markets.
 pub const MARKET_ALL: &str = "market.>";
+/// All named indices.
+pub const SENTIMENT_ALL: &str = "sentiment.>";
 /// All alerts.
 pub const ALERT_ALL: &str = "alert.>";
 /// All messages that are to be sent.
