@@ -231,124 +231,12 @@ const fn default_bot_rate() -> u32 {
     25
 }
 
-/// Something in the configuration that cannot work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("notify.destinations.{destination}: {problem}")]
-pub struct ConfigProblem {
-    /// Name of the destination.
-    pub destination: String,
-    /// What is wrong and how to mend it.
-    pub problem: String,
-}
-
 impl Config {
-    /// Checks what the types cannot say.
-    ///
-    /// # Errors
-    /// Every problem found, each naming its destination and the mend.
-    pub fn validate(&self) -> Result<(), Vec<ConfigProblem>> {
-        let mut problems = Vec::new();
-        for (name, destination) in &self.destinations {
-            let mut found = Vec::new();
-            if name.trim().is_empty() {
-                found.push("the name is empty: give it one that rules can route to".to_owned());
-            }
-            match destination {
-                Destination::Telegram(telegram) => check_telegram(telegram, &mut found),
-                Destination::Discord(discord) => check_discord(discord, &mut found),
-            }
-            self.check_policy(name, destination.policy(), &mut found);
-            problems.extend(
-                found
-                    .into_iter()
-                    .map(|problem| ConfigProblem { destination: name.clone(), problem }),
-            );
-        }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    /// Whether there is anything to do.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        !self.destinations.is_empty()
     }
-
-    fn check_policy(&self, name: &str, policy: &Policy, found: &mut Vec<String>) {
-        if !(100..=60_000).contains(&policy.timeout_ms) {
-            found.push(format!(
-                "policy.timeout_ms is {}: choose 100 to 60000",
-                policy.timeout_ms
-            ));
-        }
-        for limit in &policy.limits {
-            if limit.messages == 0 || limit.per_ms == 0 {
-                found.push("policy.limits: messages and per_ms must be above 0".to_owned());
-            } else if limit.reserved_for_critical >= limit.messages {
-                found.push(format!(
-                    "policy.limits: {} of {} messages are reserved for critical, so others are never sent",
-                    limit.reserved_for_critical, limit.messages
-                ));
-            }
-        }
-        match policy.fallback.as_deref() {
-            Some(fallback) if fallback == name => {
-                found.push("policy.fallback names the destination itself".to_owned());
-            }
-            Some(fallback) if !self.destinations.contains_key(fallback) => {
-                let known: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
-                found.push(format!(
-                    "policy.fallback {fallback:?} is no destination (known: {})",
-                    known.join(", ")
-                ));
-            }
-            _ => {}
-        }
-    }
-}
-
-fn check_telegram(telegram: &TelegramConfig, found: &mut Vec<String>) {
-    let token = telegram.token.expose();
-    let well_formed = token.split_once(':').is_some_and(|(bot, key)| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        !bot.is_empty()
-            && bot.bytes().all(|byte| byte.is_ascii_digit())
-            && !key.is_empty()
-            && key.bytes().all(plain)
-    });
-    if !well_formed {
-        found.push(
-            "token is not a bot token: it has the form 123456:ABC… and comes from BotFather"
-                .to_owned(),
-        );
-    }
-    if telegram.chat_id == 0 {
-        found.push("chat_id is 0: use the number of the chat, negative for a group".to_owned());
-    }
-    if telegram.message_thread_id == Some(1) {
-        found.push(
-            "message_thread_id 1 is the General topic, which must be left out".to_owned(),
-        );
-    }
-    if telegram.bot_messages_per_second == 0 {
-        found.push("bot_messages_per_second must be above 0".to_owned());
-    }
-    match reqwest::Url::parse(&telegram.api_url) {
-        Ok(url) if is_web(&url) => {}
-        _ => found.push(format!("api_url {:?} is no http or https address", telegram.api_url)),
-    }
-}
-
-fn check_discord(discord: &DiscordConfig, found: &mut Vec<String>) {
-    // The address holds the webhook's token: it is never shown.
-    let well_formed = reqwest::Url::parse(discord.webhook_url.expose()).is_ok_and(|url| {
-        let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
-        let position = path.iter().position(|part| *part == "webhooks");
-        is_web(&url) && position.is_some_and(|position| path.len() == position + 3)
-    });
-    if !well_formed {
-        found.push(
-            "webhook_url is no webhook address: it has the form https://discord.com/api/webhooks/<id>/<token>"
-                .to_owned(),
-        );
-    }
-}
-
-fn is_web(url: &reqwest::Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && url.host().is_some()
 }
 
 #[cfg(test)]
@@ -391,24 +279,5 @@ mod tests {
     fn unknown_keys_are_refused() {
         let error = toml::from_str::<Config>(&GOOD.replace("chat_id", "chatid")).unwrap_err();
         assert!(error.to_string().contains("chatid"), "{error}");
-    }
-
-    #[test]
-    fn problems_name_destination_and_mend() {
-        let text = GOOD
-            .replace("123:abc_DEF", "oops")
-            .replace("-1001", "0")
-            .replace("\"desk\" }", "\"desc\", timeout_ms = 1 }")
-            .replace("secret-part", "");
-        let config: Config = toml::from_str(&text).unwrap();
-        let problems = config.validate().unwrap_err();
-        let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        assert_eq!(all.len(), 5, "{all:#?}");
-        assert!(all.iter().any(|line| line.contains("BotFather")), "{all:#?}");
-        assert!(
-            all.iter().any(|line| line.contains("\"desc\"") && line.contains("desk")),
-            "{all:#?}"
-        );
-        assert!(!all.iter().any(|line| line.contains("oops")), "a token is never shown");
     }
 }

@@ -53,7 +53,12 @@ impl Ending {
     }
 }
 
-pub(crate) fn delivery(alert: &Alert, destination: &str, channel: &str, ending: Ending) -> Delivery {
+pub(crate) fn delivery(
+    alert: &Alert,
+    destination: &str,
+    channel: &str,
+    ending: Ending,
+) -> Delivery {
     let id = delivery_id(alert, destination);
     Delivery {
         id: format!("{id}:done"),

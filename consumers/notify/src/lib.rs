@@ -13,11 +13,12 @@ mod retry;
 mod router;
 mod run;
 mod sender;
+mod validate;
 
-pub use check::{CheckError, check_destination};
+pub use check::check_destination;
 pub use config::{
-    AfterUncertain, ChatKind, Config, ConfigProblem, Destination, DiscordConfig, InDoubt, Limit,
-    Policy, TelegramConfig,
+    AfterUncertain, ChatKind, Config, Destination, DiscordConfig, InDoubt, Limit, Policy,
+    TelegramConfig,
 };
 pub use delivery::delivery_id;
 pub use run::run;

@@ -143,7 +143,8 @@ mod tests {
         let mut arrivals = Vec::new();
         for number in 0..messages {
             let slot = limiter.acquire(false).await;
-            let delay = |salt: usize| Duration::from_millis(10 + ((number * 7919 + salt) % 290) as u64);
+            let delay =
+                |salt: usize| Duration::from_millis(10 + ((number * 7919 + salt) % 290) as u64);
             tokio::time::sleep(delay(0)).await;
             arrivals.push(Instant::now());
             tokio::time::sleep(delay(131)).await;
@@ -155,9 +156,7 @@ mod tests {
     fn most_in_any(window: Duration, arrivals: &[Instant]) -> usize {
         arrivals
             .iter()
-            .map(|from| {
-                arrivals.iter().filter(|at| **at >= *from && **at < *from + window).count()
-            })
+            .map(|from| arrivals.iter().filter(|at| **at >= *from && **at < *from + window).count())
             .max()
             .unwrap_or(0)
     }

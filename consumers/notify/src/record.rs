@@ -117,9 +117,8 @@ impl Records {
         let key = key(destination, delivery);
         let entry = self.retry(delivery, || self.kv.get(&key)).await?;
         let Some(entry) = entry else { return Ok(None) };
-        let record = serde_json::from_slice(&entry.value).map_err(|source| {
-            RecordError::Unreadable { delivery: delivery.to_owned(), source }
-        })?;
+        let record = serde_json::from_slice(&entry.value)
+            .map_err(|source| RecordError::Unreadable { delivery: delivery.to_owned(), source })?;
         Ok(Some(Stored { record, revision: entry.revision }))
     }
 
@@ -133,9 +132,8 @@ impl Records {
         let delivery = stored.record.delivery.clone();
         let key = key(destination, &delivery);
         // Plain data with string keys: it always serializes.
-        let value = serde_json::to_vec(&stored.record).map_err(|source| {
-            RecordError::Unreadable { delivery: delivery.clone(), source }
-        })?;
+        let value = serde_json::to_vec(&stored.record)
+            .map_err(|source| RecordError::Unreadable { delivery: delivery.clone(), source })?;
         let expected = stored.revision;
         let written = self.retry(&delivery, || self.write(&key, &value, expected)).await?;
         match written {
@@ -148,12 +146,7 @@ impl Records {
     }
 
     /// `None` when the record has become somebody else's.
-    async fn write(
-        &self,
-        key: &str,
-        value: &[u8],
-        expected: u64,
-    ) -> Result<Option<u64>, KvError> {
+    async fn write(&self, key: &str, value: &[u8], expected: u64) -> Result<Option<u64>, KvError> {
         let written = match expected {
             0 => self.kv.create(key, value.to_vec()).await,
             expected => self.kv.update(key, value.to_vec(), expected).await,

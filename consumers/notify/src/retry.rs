@@ -30,8 +30,7 @@ where
             tracing::warn!(what, error = %format!("{error:#}"), "stopped before it succeeded");
             return None;
         }
-        let delay =
-            error.retry_after().unwrap_or_else(|| delays.next().unwrap_or(backoff.longest));
+        let delay = error.retry_after().unwrap_or_else(|| delays.next().unwrap_or(backoff.longest));
         tracing::warn!(what, delay_ms = delay.as_millis() as u64, error = %format!("{error:#}"), "attempt failed, trying again");
         tokio::select! {
             () = shutdown.cancelled() => {}

@@ -133,7 +133,12 @@ impl Router {
     ) -> anyhow::Result<Routed> {
         let known: Vec<&str> = self.destinations.iter().map(String::as_str).collect();
         let why = format!("no destination {route:?} (known: {})", known.join(", "));
-        tracing::warn!(rule = alert.rule, code = alert.code, route, "alert is routed to a destination that is not configured");
+        tracing::warn!(
+            rule = alert.rule,
+            code = alert.code,
+            route,
+            "alert is routed to a destination that is not configured"
+        );
         let event = Event::from(delivery(alert, route, UNKNOWN, Ending::dead(0, &why)));
         let Some(published) = publish(&self.nats, event, None, &context.shutdown).await else {
             return Ok(Routed::Stopped);

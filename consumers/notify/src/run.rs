@@ -23,7 +23,6 @@ const EXTRA_GRACE: Duration = Duration::from_secs(5);
 /// When the configuration cannot work, and when an attempt under way did not end in time.
 pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
     if let Err(problems) = config.validate() {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::bail!("{}", problems.join("; "));
     }
     let metrics = Metrics::new(&context.registry).context("register metrics")?;

@@ -126,10 +126,9 @@ fn refused(answer: &Answer, refusal: Refusal) -> Outcome {
     }
     let after = refusal.retry_after.map(wait_seconds).or(answer.retry_after);
     match (status, refusal.code) {
-        (429, _) | (_, 130_000 | 40_062 | 20_028 | 20_029 | 20_016) => Outcome::Wait {
-            after: after.unwrap_or(UNSAID_WAIT) + Duration::from_millis(250),
-            why,
-        },
+        (429, _) | (_, 130_000 | 40_062 | 20_028 | 20_029 | 20_016) => {
+            Outcome::Wait { after: after.unwrap_or(UNSAID_WAIT) + Duration::from_millis(250), why }
+        }
         (_, 200_000 | 200_001) => Outcome::PlainText { why },
         (401 | 403 | 404, _) | (_, 10_003 | 10_015 | 50_001 | 50_013 | 50_027 | 50_083) => {
             Outcome::DeadDestination { why, again_after: ASK_AGAIN, whole_bot: false }
@@ -156,9 +155,10 @@ mod tests {
 
     #[test]
     fn waits_as_exactly_as_the_body_says() {
-        let Outcome::Wait { after, .. } =
-            meant(429, r#"{"message":"You are being rate limited.","retry_after":64.57,"global":false}"#)
-        else {
+        let Outcome::Wait { after, .. } = meant(
+            429,
+            r#"{"message":"You are being rate limited.","retry_after":64.57,"global":false}"#,
+        ) else {
             panic!("must wait")
         };
         assert!((after.as_secs_f64() - 64.82).abs() < 0.001, "{after:?}");

@@ -95,10 +95,9 @@ impl Telegram {
         let request = self.client.get(self.method("getMe")).timeout(self.config.policy.timeout());
         let response = request.send().await.map_err(describe)?;
         let status = response.status();
-        let reply: Reply = response
-            .json()
-            .await
-            .map_err(|_| format!("answer {status} of {} is not of a Bot API", self.config.api_url))?;
+        let reply: Reply = response.json().await.map_err(|_| {
+            format!("answer {status} of {} is not of a Bot API", self.config.api_url)
+        })?;
         if !reply.ok {
             return Err(match reply.error_code {
                 401 | 404 => "the token is refused: take a valid one from BotFather".to_owned(),

@@ -45,7 +45,20 @@ fn escape(text: &str) -> String {
     for character in text.chars() {
         if matches!(
             character,
-            '\\' | '*' | '_' | '~' | '|' | '>' | '<' | '#' | '-' | '[' | ']' | '(' | ')' | ':' | '`'
+            '\\' | '*'
+                | '_'
+                | '~'
+                | '|'
+                | '>'
+                | '<'
+                | '#'
+                | '-'
+                | '['
+                | ']'
+                | '('
+                | ')'
+                | ':'
+                | '`'
         ) {
             escaped.push('\\');
         }
@@ -114,6 +127,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
         #[test]
         fn what_people_see_is_what_was_meant(alert in samples::hostile(), repeat: bool) {
             let mut alert = alert;

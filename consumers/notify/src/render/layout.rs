@@ -57,7 +57,8 @@ pub(crate) fn alert_layout(alert: &Alert, repeat: bool) -> Layout {
         .filter(|line| !line.is_empty())
         .map(|line| vec![text(line)])
         .collect();
-    let mut foot = format!("{} #{}", clean_to(&alert.rule, RULE_UNITS), clean_to(&alert.code, CODE_UNITS));
+    let mut foot =
+        format!("{} #{}", clean_to(&alert.rule, RULE_UNITS), clean_to(&alert.code, CODE_UNITS));
     match alert.state {
         AlertState::Fired => {}
         AlertState::Corrected => foot.push_str(" · corrected"),
@@ -96,8 +97,12 @@ pub(crate) fn digest_layout(alerts: &[Alert], title_units: usize, repeat: bool) 
     let body = alerts
         .iter()
         .map(|alert| {
-            let line =
-                format!("{} {} #{}", emoji(alert), title(alert, title_units), clean_to(&alert.code, CODE_UNITS));
+            let line = format!(
+                "{} {} #{}",
+                emoji(alert),
+                title(alert, title_units),
+                clean_to(&alert.code, CODE_UNITS)
+            );
             vec![text(line)]
         })
         .collect();

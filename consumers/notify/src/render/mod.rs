@@ -7,8 +7,6 @@ pub(crate) mod telegram;
 mod text;
 
 pub(crate) use layout::{Layout, alert_layout, digest_layout};
-#[cfg(test)]
-pub(crate) use layout::{Line, Span};
 
 #[cfg(test)]
 mod samples;

@@ -144,6 +144,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
         #[test]
         fn what_people_see_is_what_was_meant(alert in samples::hostile(), repeat: bool) {
             let mut alert = alert;

@@ -41,7 +41,12 @@ impl<'a> Courier<'a> {
                     let why = format!("older than {seconds} s");
                     Ending::unsent(DeliveryState::Expired, attempts, &why)
                 };
-                tracing::warn!(destination = self.setup.name, code = parcel.head().code, state = ending.state.as_str(), "message is too old to be sent");
+                tracing::warn!(
+                    destination = self.setup.name,
+                    code = parcel.head().code,
+                    state = ending.state.as_str(),
+                    "message is too old to be sent"
+                );
                 return self.end(parcel, ending).await;
             }
             if let Some(why) = self.setup.gate.closed() {
@@ -110,9 +115,16 @@ impl<'a> Courier<'a> {
                 self.failures = 0;
                 self.setup.gate.open();
                 let repeated = parcel.stored.record.uncertain;
-                let state =
-                    if repeated { DeliveryState::Repeated } else { DeliveryState::Sent };
-                tracing::info!(destination = name, code, message_id, attempts, alerts = parcel.alerts.len(), state = state.as_str(), "message sent");
+                let state = if repeated { DeliveryState::Repeated } else { DeliveryState::Sent };
+                tracing::info!(
+                    destination = name,
+                    code,
+                    message_id,
+                    attempts,
+                    alerts = parcel.alerts.len(),
+                    state = state.as_str(),
+                    "message sent"
+                );
                 let ending = Ending {
                     state,
                     attempts,
@@ -132,13 +144,22 @@ impl<'a> Courier<'a> {
             }
             Outcome::Uncertain { why } => self.doubt(parcel, &why).await,
             Outcome::PlainText { why } if !parcel.stored.record.plain => {
-                tracing::error!(destination = name, code, why, "markup was refused, sending plain text; this is a defect of the template or of ours");
+                tracing::error!(
+                    destination = name,
+                    code,
+                    why,
+                    "markup was refused, sending plain text; this is a defect of the template or of ours"
+                );
                 let mut parcel = parcel;
                 parcel.stored.record.plain = true;
                 self.again(parcel, Duration::ZERO, &why).await
             }
             Outcome::NoTopic { why } if self.drop_topic() => {
-                tracing::error!(destination = name, why, "topic does not exist, writing to the chat itself; correct message_thread_id");
+                tracing::error!(
+                    destination = name,
+                    why,
+                    "topic does not exist, writing to the chat itself; correct message_thread_id"
+                );
                 self.again(parcel, Duration::ZERO, &why).await
             }
             Outcome::Moved { chat_id } if self.move_chat(chat_id).await? => {
@@ -146,11 +167,21 @@ impl<'a> Courier<'a> {
             }
             Outcome::DeadDestination { why, again_after, whole_bot } => {
                 self.setup.gate.close(&why, again_after, whole_bot);
-                tracing::error!(destination = name, why, again_after_seconds = again_after.as_secs(), "nothing can be sent to this destination; its messages become dead letters until it is mended");
+                tracing::error!(
+                    destination = name,
+                    why,
+                    again_after_seconds = again_after.as_secs(),
+                    "nothing can be sent to this destination; its messages become dead letters until it is mended"
+                );
                 Ok(Then::Ended(parcel, Ending::dead(attempts, &why)))
             }
             Outcome::PlainText { why } | Outcome::NoTopic { why } | Outcome::Refused { why } => {
-                tracing::error!(destination = name, code, why, "message can never be sent, kept as a dead letter");
+                tracing::error!(
+                    destination = name,
+                    code,
+                    why,
+                    "message can never be sent, kept as a dead letter"
+                );
                 Ok(Then::Ended(parcel, Ending::dead(attempts, &why)))
             }
             Outcome::Moved { chat_id } => {
@@ -161,14 +192,15 @@ impl<'a> Courier<'a> {
     }
 
     /// Nobody knows whether it arrived: by policy once more, marked, or never again.
-    async fn doubt<'w>(
-        &mut self,
-        mut parcel: Parcel<'w>,
-        why: &str,
-    ) -> anyhow::Result<Then<'w>> {
+    async fn doubt<'w>(&mut self, mut parcel: Parcel<'w>, why: &str) -> anyhow::Result<Then<'w>> {
         let attempts = parcel.stored.record.attempts;
         if self.in_doubt(&parcel) == InDoubt::Skip {
-            tracing::warn!(destination = self.setup.name, code = parcel.head().code, why, "unknown whether the message arrived, not repeated");
+            tracing::warn!(
+                destination = self.setup.name,
+                code = parcel.head().code,
+                why,
+                "unknown whether the message arrived, not repeated"
+            );
             return Ok(Then::Ended(
                 parcel,
                 Ending::unsent(DeliveryState::Uncertain, attempts, why),
@@ -230,7 +262,11 @@ impl<'a> Courier<'a> {
         }
         telegram.chat_id = chat_id;
         let moved = Moved { from: telegram.configured_chat_id(), to: chat_id };
-        tracing::error!(destination = self.setup.name, chat_id, "the group was upgraded and has another number, writing there; set chat_id to it");
+        tracing::error!(
+            destination = self.setup.name,
+            chat_id,
+            "the group was upgraded and has another number, writing there; set chat_id to it"
+        );
         self.records
             .set_moved_chat(&self.setup.name, moved)
             .await

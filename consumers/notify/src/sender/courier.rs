@@ -80,7 +80,11 @@ impl Courier<'_> {
             Err(error) => match error.downcast_ref::<RecordError>() {
                 Some(RecordError::Stopped) => Ok(Next::Stop),
                 Some(RecordError::Overtaken { delivery }) => {
-                    tracing::warn!(destination = self.setup.name, delivery, "another instance is sending this message, stopping");
+                    tracing::warn!(
+                        destination = self.setup.name,
+                        delivery,
+                        "another instance is sending this message, stopping"
+                    );
                     Ok(Next::Stop)
                 }
                 _ => Err(error),

@@ -76,7 +76,11 @@ impl Courier<'_> {
             .ok_or(RecordError::Stopped)?
             .context("read a folded message")?;
             let Some(message) = message else {
-                tracing::warn!(destination = self.setup.name, sequence, "a folded message is no longer in its stream");
+                tracing::warn!(
+                    destination = self.setup.name,
+                    sequence,
+                    "a folded message is no longer in its stream"
+                );
                 continue;
             };
             if let Ok(notification) = decode(&message) {

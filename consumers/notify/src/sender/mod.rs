@@ -120,7 +120,8 @@ async fn active(
 fn tell_waiting(probe: &Probe, work: &Work, limit_seconds: u64) {
     let waited = (now_us() - work.message.stored_at_us) / 1_000_000;
     if waited > i64::try_from(limit_seconds).unwrap_or(i64::MAX) {
-        probe.unhealthy(format!("the oldest of {} messages waits for {waited} s", work.pending + 1));
+        probe
+            .unhealthy(format!("the oldest of {} messages waits for {waited} s", work.pending + 1));
     }
 }
 

@@ -1,0 +1,9 @@
+//! The whole role against a real nats-server with the shipped permissions, and a chat stand-in that
+//! refuses what the services refuse.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod crashes;
+mod delivering;
+mod refusals;
+mod rig;
+mod transport;
