@@ -116,6 +116,7 @@ impl EndpointPoller {
             .collect();
         let unchanged = interpreted.events.len() - events.len();
         self.metrics.unchanged.with_label_values(&[provider, endpoint]).inc_by(unchanged as u64);
+        let mut ids = interpreted.events.iter().map(|event| event.id().to_owned()).collect();
         if !events.is_empty() {
             let message_id = format!("{provider}:{endpoint}:{}", slot_us / 1_000_000);
             match publish(&self.nats, &message_id, &events, stop).await {
@@ -127,11 +128,14 @@ impl EndpointPoller {
                 }
                 Some(Ok(Published::Before)) => {
                     self.metrics.duplicates.with_label_values(&[provider, endpoint]).inc();
+                    // The stream holds the answer that somebody else got in this slot, which may
+                    // be older than ours: the next slot publishes whatever it finds.
+                    ids = Vec::new();
                 }
             }
         }
         progress.slot_us = Some(slot_us);
-        progress.ids = interpreted.events.iter().map(|event| event.id().to_owned()).collect();
+        progress.ids = ids;
         self.prices.offer(&interpreted.events).await;
         Ok(interpreted)
     }

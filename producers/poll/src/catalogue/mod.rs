@@ -2,6 +2,7 @@ mod build;
 mod error;
 mod file;
 mod load;
+mod settings;
 
 pub use error::CatalogueError;
 pub use load::{EndpointSummary, ProviderSummary, providers};

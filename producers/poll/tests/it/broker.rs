@@ -131,12 +131,20 @@ impl Role {
 }
 
 /// A configuration in which only these sources are polled, each at its stand-in.
-pub(crate) fn only(sources: &[(&str, &StandIn, ProviderSettings)]) -> Config {
+pub(crate) fn only(sources: &[(&'static str, &StandIn, ProviderSettings)]) -> Config {
+    let at = |(name, stand_in, settings): &(&'static str, &StandIn, ProviderSettings)| {
+        (*name, stand_in.url(), settings.clone())
+    };
+    only_at(&sources.iter().map(at).collect::<Vec<_>>())
+}
+
+/// A configuration in which only these sources are polled, each at this address.
+pub(crate) fn only_at(sources: &[(&str, String, ProviderSettings)]) -> Config {
     let mut config = Config::default();
     for name in ["alternative_me", "binance", "coingecko"] {
         let settings = match sources.iter().find(|(source, _, _)| *source == name) {
-            Some((_, stand_in, settings)) => ProviderSettings {
-                base_url: Some(stand_in.url()),
+            Some((_, url, settings)) => ProviderSettings {
+                base_url: Some(url.clone()),
                 per_minute: Some(6_000),
                 ..settings.clone()
             },

@@ -3,6 +3,7 @@
 
 mod broker;
 mod catalogue;
+mod demo;
 mod faults;
 mod pipeline;
 mod recorded;

@@ -113,6 +113,9 @@ async fn a_restart_in_the_same_slot_asks_and_publishes_nothing_again() {
     assert_eq!((stand_in.requests().len(), broker.count("MARKET").await), (2, 1));
     assert_eq!(third.metric("crypto_intel_poll_duplicates_total", &[]), 1.0);
     assert_eq!(third.metric("crypto_intel_poll_events_published_total", &[]), 0.0);
+    let entry = cursors.get("poll.coingecko.simple-price").await.unwrap().unwrap();
+    let progress: serde_json::Value = serde_json::from_slice(&entry.value).unwrap();
+    assert_eq!(progress["ids"], json!([]), "what the stream holds is not known to be ours");
     third.stop().await;
 }
 

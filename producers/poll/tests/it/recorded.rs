@@ -1,24 +1,16 @@
 //! Recorded answers of the real providers, served over HTTP: the expected texts below were copied
 //! from the recordings by hand.
 
-use std::path::PathBuf;
-
 use crypto_intel_poll::{Config, ProviderSettings, TrialAnswer, try_provider};
 use crypto_intel_schemas::{Decimal, Event, Index, Price};
+use crypto_intel_testkit::recorded_data;
 use serde_json::json;
 
 use crate::stand_in::{Asked, Reply, StandIn};
 
-/// The recorded answers, or `None` (said on stderr) where there are none and none are required.
+/// A recorded answer, or `None` (said on stderr) where there are none and none are required.
 fn recorded(name: &str) -> Option<Vec<u8>> {
-    let Some(folder) = std::env::var_os("CRYPTO_INTEL_DATA") else {
-        let required = std::env::var("CRYPTO_INTEL_REQUIRE").unwrap_or_default();
-        let needed = required.split(',').any(|part| part.trim() == "data");
-        assert!(!needed, "CRYPTO_INTEL_REQUIRE has data, but CRYPTO_INTEL_DATA is not set");
-        eprintln!("skipped: set CRYPTO_INTEL_DATA to the folder with recorded data");
-        return None;
-    };
-    let path = PathBuf::from(folder).join("api").join(name);
+    let path = recorded_data()?.join("api").join(name);
     Some(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
 
