@@ -1,1 +1,22 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+mod condition;
+mod config;
+mod engine;
+mod metrics;
+mod nearest;
+mod publish;
+mod rules;
+mod run;
+mod snapshot;
+mod streams;
+mod template;
+mod ticks;
+mod worker;
+
+pub use config::Config;
+pub use engine::{Applied, Engine};
+pub use metrics::Metrics;
+pub use rules::{DEFAULT_RULES, RuleProblem, RuleSet, load_rules};
+pub use run::run;
+pub use streams::SourceStream;

@@ -1,0 +1,167 @@
+//! Conditions: CEL over the fields of one event, checked when loaded.
+
+pub(crate) mod check;
+pub(crate) mod fields;
+mod operators;
+pub(crate) mod required;
+mod types;
+pub(crate) mod u256;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use cel::{
+    Context, Env, IdedExpr, Value,
+    common::{
+        types::{CelBool, CelDouble, CelInt, CelList, CelNull, CelString},
+        value::{CowVal, Val},
+    },
+    context::VariableResolver,
+};
+use crypto_intel_schemas::Event;
+
+use self::{
+    check::{Checker, ConditionProblem},
+    fields::{Field, FieldValue, field_of, hex_text},
+    required::Required,
+    u256::CelU256,
+};
+
+/// A compiled and checked condition.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    expression: IdedExpr,
+    required: Option<Required>,
+}
+
+/// What a condition says about an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is true.
+    Match,
+    /// It is false.
+    NoMatch,
+    /// It depends on a field that this event lacks: no match.
+    Absent,
+    /// It cannot be evaluated, for example for a division by zero: no match, and an error.
+    Failed(String),
+}
+
+impl Condition {
+    /// Compiles and checks a condition over events with these fields.
+    pub(crate) fn compile(
+        source: &str,
+        fields: &[Field],
+        env: &Arc<Env>,
+    ) -> Result<Self, Vec<ConditionProblem>> {
+        let program = env.compile(source).map_err(|errors| {
+            // One slip is often several errors: the first says where it begins.
+            errors
+                .errors
+                .first()
+                .map(|error| syntax_problem(source, error))
+                .into_iter()
+                .collect::<Vec<_>>()
+        })?;
+        let mut expression = program.expression().clone();
+        let problems = Checker::check(&mut expression, program.source_info(), fields, env);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let required = required::most_selective(&expression, fields);
+        Ok(Self { expression, required })
+    }
+
+    /// What must hold before this can be true.
+    pub(crate) fn required(&self) -> Option<&Required> {
+        self.required.as_ref()
+    }
+
+    /// Evaluates over the event behind `variables`, which `context` resolves names by.
+    pub(crate) fn evaluate(&self, context: &Context<'_, '_>, variables: &Variables<'_>) -> Verdict {
+        variables.absent.store(false, Ordering::Relaxed);
+        match Value::resolve_val(&self.expression, context) {
+            Ok(value) => match value.downcast_ref::<CelBool>().map(|truth| *truth.inner()) {
+                Some(true) => Verdict::Match,
+                Some(false) => Verdict::NoMatch,
+                None => self.without_value(variables, || {
+                    format!("a condition is true or false, this is {}", value.get_type().name())
+                }),
+            },
+            Err(error) => self.without_value(variables, || error.to_string()),
+        }
+    }
+
+    fn without_value(&self, variables: &Variables<'_>, error: impl FnOnce() -> String) -> Verdict {
+        if variables.absent.load(Ordering::Relaxed) {
+            Verdict::Absent
+        } else {
+            Verdict::Failed(error())
+        }
+    }
+}
+
+fn syntax_problem(source: &str, error: &cel::ParseError) -> ConditionProblem {
+    let (line, column) = error.pos;
+    let line_start: usize = source
+        .split_inclusive('\n')
+        .take(usize::try_from(line).unwrap_or(1).saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
+    let offset = (line_start + column).min(source.len());
+    let hint = error
+        .msg
+        .contains("has() macro")
+        .then(|| "fields are flat: write `usd != null` instead of `has(usd)`".to_owned());
+    ConditionProblem { offset, length: 1, message: format!("syntax: {}", error.msg), hint }
+}
+
+/// An event's fields as CEL variables, read when a condition names them.
+pub(crate) struct Variables<'e> {
+    event: &'e Event,
+    /// Whether a name was resolved to a field that the event lacks.
+    absent: AtomicBool,
+}
+
+impl<'e> Variables<'e> {
+    pub(crate) fn new(event: &'e Event) -> Self {
+        Self { event, absent: AtomicBool::new(false) }
+    }
+}
+
+impl VariableResolver for Variables<'_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        // Names that macros make are not ours.
+        if variable.starts_with('@') {
+            return None;
+        }
+        // The check has let pass only fields of some kind of the pattern, and variables of macros
+        // are found before they come here: what is left is a field that this kind lacks.
+        let value = match field_of(self.event, variable).unwrap_or(FieldValue::Absent) {
+            FieldValue::Absent => {
+                self.absent.store(true, Ordering::Relaxed);
+                CowVal::owned(CelNull)
+            }
+            FieldValue::Bool(value) => CowVal::owned(CelBool::from(value)),
+            FieldValue::Int(value) => CowVal::owned(CelInt::from(value)),
+            FieldValue::Decimal(value) => CowVal::owned(CelDouble::from(value.to_f64())),
+            FieldValue::Text(value) => CowVal::owned(CelString::from(value)),
+            FieldValue::Hex(value) => CowVal::owned(CelString::from(hex_text(value))),
+            FieldValue::Texts(values) => {
+                let items: Vec<Box<dyn Val + 'b>> = values
+                    .iter()
+                    .map(|value| Box::new(CelString::from(value.as_str())) as Box<dyn Val + 'b>)
+                    .collect();
+                CowVal::owned(CelList::from(items))
+            }
+            FieldValue::U256(value) => CowVal::owned(CelU256(value)),
+        };
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests;

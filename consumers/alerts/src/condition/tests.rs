@@ -1,0 +1,193 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use crypto_intel_schemas::{
+    Address, Approval, Decimal, Erc20Transfer, Kind, U256, Uint256, samples,
+};
+
+use super::{
+    fields::{fields_of, fields_of_all},
+    *,
+};
+
+fn compile(source: &str, kinds: &[Kind]) -> Result<Condition, Vec<ConditionProblem>> {
+    Condition::compile(source, &fields_of_all(kinds), &Arc::new(u256::environment()))
+}
+
+fn verdict(source: &str, event: &Event) -> Verdict {
+    let env = Arc::new(u256::environment());
+    let condition = Condition::compile(source, &fields_of(event.kind()), &env)
+        .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
+    let variables = Variables::new(event);
+    let mut context = Context::with_env(env);
+    context.set_variable_resolver(&variables);
+    condition.evaluate(&context, &variables)
+}
+
+fn transfer() -> Erc20Transfer {
+    Erc20Transfer {
+        chain: "base".into(),
+        from: Address::repeat_byte(0xab),
+        to: Address::repeat_byte(0x02),
+        value: Uint256(U256::MAX),
+        symbol: Some("USDC".into()),
+        amount: Some(Decimal::parse("1500.5").unwrap()),
+        watched: vec!["treasury".into(), "cold".into()],
+        ..Erc20Transfer::empty()
+    }
+}
+
+#[test]
+fn conditions_see_every_field_in_its_type() {
+    let event = Event::from(transfer());
+    for source in [
+        "amount > 1500.0 && amount < 1501.0 && amount > 1500",
+        "symbol == 'USDC' && symbol in ['DAI', 'USDC'] && symbol.startsWith('US')",
+        "value > u256('1000') && value == u256(\"0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff\")",
+        "value >= u256(7) && double(value) > 1.0e70",
+        "from != to && chain == 'base' && !token_verified",
+        "'treasury' in watched && watched.exists(label, label.contains('old')) && size(watched) == 2",
+        "watched.all(label, size(label) > 3) && watched.exists_one(label, label == 'cold')",
+        "usd == null && amount != null && symbol.matches('^US')",
+        "usd != null ? usd > 1.0 : value > u256('1')",
+        "block_number + 1 == 1 && log_index == 0",
+        "watched.filter(label, label != 'cold') == ['treasury']",
+    ] {
+        assert_eq!(verdict(source, &event), Verdict::Match, "{source}");
+    }
+}
+
+#[test]
+fn addresses_are_compared_without_regard_to_case() {
+    let event = Event::from(transfer());
+    let mixed = format!("0x{}", "aB".repeat(20));
+    assert_eq!(verdict(&format!("from == '{mixed}'"), &event), Verdict::Match);
+    assert_eq!(verdict(&format!("from in ['{mixed}']"), &event), Verdict::Match);
+    assert_eq!(verdict(&format!("'{mixed}' != from"), &event), Verdict::NoMatch);
+}
+
+#[test]
+fn what_depends_on_an_absent_field_does_not_match_and_is_no_error() {
+    let event = Event::from(transfer());
+    assert_eq!(verdict("usd > 1.0", &event), Verdict::Absent);
+    assert_eq!(verdict("!(usd > 1.0)", &event), Verdict::Absent);
+    assert_eq!(verdict("usd > 1.0 && chain == 'base'", &event), Verdict::Absent);
+    assert_eq!(verdict("usd > 1.0 && chain == 'other'", &event), Verdict::NoMatch);
+    assert_eq!(verdict("usd > 1.0 || chain == 'base'", &event), Verdict::Match);
+    assert!(matches!(verdict("10 / log_index > 1", &event), Verdict::Failed(_)));
+}
+
+#[test]
+fn a_field_that_only_some_kinds_have_is_absent_in_the_others() {
+    let kinds = [Kind::Erc20Transfer, Kind::Approval];
+    let env = Arc::new(u256::environment());
+    let condition = Condition::compile("spender != null", &fields_of_all(&kinds), &env).unwrap();
+    let evaluate = |event: &Event| {
+        let variables = Variables::new(event);
+        let mut context = Context::with_env(Arc::clone(&env));
+        context.set_variable_resolver(&variables);
+        condition.evaluate(&context, &variables)
+    };
+    assert_eq!(evaluate(&Event::from(Approval::empty())), Verdict::Match);
+    assert_eq!(evaluate(&Event::from(transfer())), Verdict::NoMatch);
+}
+
+#[test]
+fn mistakes_are_found_before_anything_runs() {
+    for (source, at, message, hint) in [
+        ("amout > 1.0", 0..5, "unknown field `amout`", "did you mean `amount`?"),
+        ("true || amout > 1.0", 8..13, "unknown field `amout`", "did you mean `amount`?"),
+        ("symbol > 5", 7..8, "text has no order with an int", ""),
+        ("value > 1000", 6..7, "a uint256 has no order with an int", "write u256(\"1000\")"),
+        ("from == 'binance'", 8..17, "\"binance\" can never be equal: 0x and 40 hex digits", ""),
+        ("tx_hash == from", 8..10, "a hash can never equal an address", ""),
+        ("amount + 1 > 2.0", 7..8, "a double + an int has no meaning", "write 1.0"),
+        ("u256('12x') < value", 5..10, "no number of at most 256 bits", "hex digits"),
+        ("removed == false", 0..7, "unknown field `removed`", "subtracted by themselves"),
+        ("labels.too == 'x'", 6..7, "unknown field `labels.too`", "known: "),
+        ("token_verifed", 0..13, "unknown field", "did you mean `token_verified`?"),
+        ("symbol", 0..6, "a condition is true or false, this is text", ""),
+        ("symbol.startWith('a')", 16..17, "unknown function `startWith`", "`startsWith`"),
+        ("symbol.matches('(')", 15..18, "not a regular expression", ""),
+        ("chain && true", 0..5, "a truth value is needed here, this is text", ""),
+        ("'a' in symbol", 4..6, "`in` needs a list, this is text", "contains"),
+        ("usd > null", 4..5, "has no order with null", "== and !="),
+        ("watched.exists(w, w == 5)", 20..22, "text can never equal an int", ""),
+        ("has(chain.x)", 3..4, "fields of an event are flat", "write `x != null`"),
+    ] {
+        let problems = compile(source, &[Kind::Erc20Transfer]).expect_err(source);
+        let problem = &problems[0];
+        assert!(problem.message.contains(message), "{source}: {problem:?}");
+        assert!(
+            problem.hint.as_deref().unwrap_or_default().contains(hint),
+            "{source}: {problem:?}"
+        );
+        let found = problem.offset..problem.offset + problem.length;
+        assert_eq!(found, at, "{source}: {problem:?}");
+    }
+}
+
+#[test]
+fn a_slip_of_syntax_points_at_its_place() {
+    let problem = &compile("amount > && 1", &[Kind::Erc20Transfer]).unwrap_err()[0];
+    assert_eq!((problem.offset, problem.length), (9, 1), "{problem:?}");
+    let second_line = &compile("amount > 1.0\n  && (", &[Kind::Erc20Transfer]).unwrap_err()[0];
+    assert!(second_line.offset >= 15, "{second_line:?}");
+    let has = &compile("has(usd)", &[Kind::Erc20Transfer]).unwrap_err()[0];
+    assert!(has.hint.as_deref().unwrap_or_default().contains("usd != null"), "{has:?}");
+}
+
+#[test]
+fn the_most_selective_requirement_is_found_and_none_is_made_up() {
+    let required = |source: &str| {
+        compile(source, &[Kind::Erc20Transfer]).unwrap().required().map(|required| {
+            let values: Vec<&str> = required.values.iter().map(String::as_str).collect();
+            format!("{}={}", required.field, values.join(","))
+        })
+    };
+    assert_eq!(required("chain == 'base' && symbol in ['A', 'B']").as_deref(), Some("symbol=A,B"));
+    assert_eq!(
+        required("(chain == 'a' && symbol == 'X') || (symbol == 'Y' && usd > 1.0)").as_deref(),
+        Some("symbol=X,Y")
+    );
+    assert_eq!(required("symbol == 'X' || usd > 1.0"), None);
+    assert_eq!(required("!(symbol == 'X')"), None);
+    let address = format!("0x{}", "AB".repeat(20));
+    assert_eq!(
+        required(&format!("symbol == 'X' && from == '{address}'")),
+        Some(format!("from={}", address.to_lowercase())),
+    );
+}
+
+#[test]
+fn every_field_of_the_wire_is_there_under_its_name() {
+    // Nested values and raw bytes are not for conditions; removal is the engine's business.
+    let left_out = [
+        "version",
+        "removed",
+        "incarnation",
+        "partial",
+        "unverified",
+        "ancestor",
+        "dropped",
+        "topics",
+        "data",
+        "data_keccak",
+    ];
+    for kind in Kind::ALL {
+        let fields = fields_of(*kind);
+        if fields.is_empty() {
+            continue;
+        }
+        let event = samples::sample(*kind);
+        let json = event.to_json();
+        for (name, _) in json.as_object().unwrap() {
+            let known = fields.iter().any(|field| field.name == name);
+            assert!(known || left_out.contains(&name.as_str()), "{kind}: {name}");
+        }
+        for field in &fields {
+            assert!(json.get(field.name).is_some(), "{kind}: {}", field.name);
+            let value = field_of(&event, field.name).unwrap();
+            assert_ne!(value, FieldValue::Absent, "{kind}: {}", field.name);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Evaluation of alert rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether this process evaluates rules.
+    pub enabled: bool,
+    /// Rule files. A path may have `*` in its last part: `rules/*.toml`. Relative paths are relative
+    /// to the working directory.
+    pub rules: Vec<PathBuf>,
+    /// Whether the active instance publishes the time into the streams that rules read, once a
+    /// second. Off only where another process does.
+    pub ticks: bool,
+    /// At the very first start, how far back rules look, in seconds. Later starts go on where the
+    /// last one ended.
+    pub lookback_seconds: u64,
+    /// How often the state is stored, in milliseconds. What came since is evaluated again after a
+    /// crash; alerts that were published stay single.
+    pub snapshot_interval_ms: u64,
+    /// How many messages at most lie between two stores of the state.
+    pub snapshot_messages: u64,
+    /// Names of the destinations that rules may route to; filled in by the process from its
+    /// configuration. Routes are not checked where it is absent.
+    #[serde(skip)]
+    pub destinations: Option<Vec<String>>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            rules: vec![PathBuf::from("rules/*.toml")],
+            ticks: true,
+            lookback_seconds: 600,
+            snapshot_interval_ms: 1_000,
+            snapshot_messages: 10_000,
+            destinations: None,
+        }
+    }
+}

@@ -1,0 +1,482 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use crypto_intel_schemas::{
+    Address, B256, Block, Decimal, Erc20Transfer, NativeTransfer, Price, Tick, U256, Uint256,
+    chain_event_id, log_event_id, transaction_event_id,
+};
+use prometheus::Registry;
+use proptest::prelude::*;
+
+use super::*;
+use crate::snapshot;
+
+const SECOND: i64 = 1_000_000;
+const START: i64 = 1_700_000_000 * SECOND;
+
+/// A stream that is made up as it is read.
+struct Play {
+    engine: Engine,
+    metrics: Metrics,
+    sequence: u64,
+    now_us: i64,
+    alerts: Vec<Alert>,
+}
+
+/// A transfer: transaction, payer, amount.
+type Moved = (u8, u8, u64);
+
+const RULE: &str = r#"
+[[rule]]
+id = "large"
+on = "evm.*.transfer.erc20"
+when = 'value >= u256("100")'
+severity = "warning"
+title = "{{ value|num }} of {{ symbol|default('a token') }}"
+lines = ["from {{ from|short }}"]
+routes = ["ops"]
+"#;
+
+impl Play {
+    fn new(rules: &str) -> Self {
+        let rules = RuleSet::parse(&[("test.toml", rules)], None)
+            .unwrap_or_else(|problems| panic!("{}", problems[0]));
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let stream = rules.rules[0].stream;
+        let engine = Engine::new(Arc::new(rules), stream, &metrics);
+        Self { engine, metrics, sequence: 0, now_us: START, alerts: Vec::new() }
+    }
+
+    fn feed_body(&mut self, subject: &str, body: Vec<u8>) -> Result<Applied, DecodeError> {
+        self.sequence += 1;
+        let message = StreamMessage {
+            subject: subject.to_owned(),
+            schema: None,
+            headers: None,
+            payload: Bytes::from(body),
+            sequence: self.sequence,
+            stored_at_us: self.now_us,
+        };
+        self.engine.apply(&message, &mut self.alerts)
+    }
+
+    fn feed(&mut self, event: impl Into<Event>) -> Applied {
+        let event = event.into();
+        self.feed_body(&subjects::of(&event), event.encode()).unwrap()
+    }
+
+    fn tick(&mut self) {
+        self.feed(Tick { stream: "evm".into(), ..Tick::at("alerts", self.now_us, self.now_us) });
+    }
+
+    /// A block with its transfers and marker; an even incarnation retracts.
+    fn block(&mut self, number: u64, hash: u8, incarnation: u32, moved: &[Moved]) {
+        self.events(number, hash, incarnation, moved);
+        self.marker(number, hash, incarnation);
+    }
+
+    fn events(&mut self, number: u64, hash: u8, incarnation: u32, moved: &[Moved]) {
+        for (log_index, (transaction, from, amount)) in moved.iter().enumerate() {
+            let block_hash = B256::repeat_byte(hash);
+            let log_index = log_index as u32;
+            self.feed(Erc20Transfer {
+                id: log_event_id("base", &block_hash, Kind::Erc20Transfer, log_index, None),
+                chain: "base".into(),
+                event_at_us: self.now_us,
+                observed_at_us: self.now_us + 7,
+                block_time_us: self.now_us,
+                block_number: number,
+                block_hash,
+                removed: incarnation.is_multiple_of(2),
+                incarnation,
+                tx_hash: B256::repeat_byte(*transaction),
+                log_index,
+                from: Address::repeat_byte(*from),
+                value: Uint256(U256::from(*amount)),
+                ..Erc20Transfer::empty()
+            });
+        }
+    }
+
+    fn marker(&mut self, number: u64, hash: u8, incarnation: u32) {
+        let block_hash = B256::repeat_byte(hash);
+        self.feed(Block {
+            id: chain_event_id("base", &block_hash, Kind::Block),
+            chain: "base".into(),
+            block_number: number,
+            block_hash,
+            removed: incarnation.is_multiple_of(2),
+            incarnation,
+            finalized_number: number.saturating_sub(64),
+            ..Block::empty()
+        });
+    }
+
+    fn take(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.alerts)
+    }
+
+    /// Rule, state, number and first line of what was said.
+    fn said(&mut self) -> Vec<String> {
+        let said = |alert: &Alert| {
+            let line = alert.lines.first().cloned().unwrap_or_default();
+            format!("{} {} {line}", alert.state.as_str(), alert.n)
+        };
+        self.take().iter().map(said).collect()
+    }
+}
+
+#[test]
+fn an_alert_says_what_happened_where() {
+    let mut play = Play::new(RULE);
+    play.block(10, 1, 1, &[(1, 0xaa, 99), (2, 0xbb, 12_345)]);
+    let alerts = play.take();
+    let [alert] = alerts.as_slice() else { panic!("{alerts:?}") };
+    assert_eq!(alert.title, "12,345 of a token");
+    assert_eq!(alert.lines, ["from 0xbbbb…bbbb"]);
+    assert_eq!((alert.rule.as_str(), alert.n, alert.state), ("large", 1, AlertState::Fired));
+    assert_eq!((alert.block_number, alert.tx_hash), (Some(10), Some(B256::repeat_byte(2))));
+    assert_eq!(alert.seen_at_us, START + 7, "latency is counted from the first sight");
+    assert_eq!(alert.routes, ["ops"]);
+    assert_eq!(alert.id, format!("alert:{}:fired:1", alert.alert));
+}
+
+#[test]
+fn hostile_text_in_an_event_does_not_reach_people() {
+    let mut play = Play::new(&RULE.replace("{{ value|num }}", "{{ chain }}"));
+    let event = Erc20Transfer {
+        chain: "base".into(),
+        symbol: Some("US\u{202e}DC\n<b>@everyone".into()),
+        value: Uint256(U256::from(100)),
+        event_at_us: START,
+        ..Erc20Transfer::empty()
+    };
+    play.feed(event);
+    assert_eq!(play.take()[0].title, "base of USDC <b>@everyone");
+}
+
+#[test]
+fn a_cooldown_is_counted_per_group_and_in_event_time() {
+    let rules = RULE.to_owned() + "cooldown = '1m'\ngroup_by = ['from']\n";
+    let mut play = Play::new(&rules);
+    play.block(1, 1, 1, &[(1, 0xa, 100), (2, 0xa, 100), (3, 0xb, 100)]);
+    assert_eq!(play.take().len(), 2, "one per payer");
+    play.now_us += 59 * SECOND;
+    play.block(2, 2, 1, &[(4, 0xa, 100)]);
+    assert_eq!(play.take().len(), 0);
+    play.now_us += SECOND;
+    play.block(3, 3, 1, &[(5, 0xa, 100)]);
+    assert_eq!(play.take().len(), 1);
+    assert_eq!(play.engine.metrics[0].suppressed_cooldown.get(), 2);
+}
+
+#[test]
+fn an_event_that_was_old_when_it_was_stored_is_no_news() {
+    let mut play = Play::new(&(RULE.to_owned() + "max_event_age = '5m'\n"));
+    let old = |age: i64, transaction: u8| Erc20Transfer {
+        chain: "base".into(),
+        tx_hash: B256::repeat_byte(transaction),
+        value: Uint256(U256::from(100)),
+        event_at_us: START - age * SECOND,
+        ..Erc20Transfer::empty()
+    };
+    play.feed(old(301, 1));
+    assert_eq!(play.take().len(), 0);
+    play.feed(old(300, 2));
+    assert_eq!(play.take().len(), 1);
+    assert_eq!(play.engine.metrics[0].suppressed_age.get(), 1);
+}
+
+#[test]
+fn each_event_of_a_transaction_has_its_own_alert_wherever_the_block_puts_it() {
+    let mut play = Play::new(RULE);
+    play.block(1, 1, 1, &[(7, 0xa, 100), (7, 0xb, 100)]);
+    let first: Vec<String> = play.take().into_iter().map(|alert| alert.alert).collect();
+    assert_ne!(first[0], first[1]);
+    let mut elsewhere = Play::new(RULE);
+    elsewhere.block(2, 2, 1, &[(1, 0xc, 5), (7, 0xa, 100), (9, 0xd, 5), (7, 0xb, 100)]);
+    let second: Vec<String> = elsewhere.take().into_iter().map(|alert| alert.alert).collect();
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_block_that_was_seen_in_this_state_is_skipped() {
+    let mut play = Play::new(RULE);
+    play.block(1, 1, 1, &[(1, 0xa, 100)]);
+    play.block(1, 1, 1, &[(1, 0xa, 100), (2, 0xb, 100)]);
+    assert_eq!(play.said(), ["fired 1 from 0x0a0a…0a0a"]);
+}
+
+#[test]
+fn a_transaction_that_moves_is_told_once_the_new_branch_is_as_high() {
+    let mut play = Play::new(RULE);
+    play.block(10, 0x10, 1, &[(1, 0xa, 100)]);
+    play.block(11, 0x11, 1, &[(2, 0xb, 100)]);
+    play.take();
+    play.block(11, 0x11, 2, &[(2, 0xb, 100)]);
+    play.block(10, 0x10, 2, &[(1, 0xa, 100)]);
+    play.block(10, 0x20, 1, &[]);
+    assert_eq!(play.said(), [""; 0], "it may still come back in block 11");
+    play.block(11, 0x21, 1, &[(1, 0xa, 100)]);
+    let mut said = play.said();
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "corrected 2 Moved to block 11 after a reorganisation, was in block 10.",
+            "corrected 2 No longer on chain: block 11 was replaced.",
+        ]
+    );
+}
+
+#[test]
+fn a_block_that_returns_needs_no_correction() {
+    let mut play = Play::new(RULE);
+    play.block(10, 0x10, 1, &[(1, 0xa, 100)]);
+    play.take();
+    play.block(10, 0x10, 2, &[(1, 0xa, 100)]);
+    play.block(10, 0x10, 3, &[(1, 0xa, 100)]);
+    play.block(11, 0x11, 1, &[]);
+    assert_eq!(play.said(), [""; 0]);
+}
+
+#[test]
+fn what_was_taken_back_and_returns_is_told_and_nothing_is_told_twice() {
+    let mut play = Play::new(RULE);
+    play.block(10, 0x10, 1, &[(1, 0xa, 100)]);
+    play.block(10, 0x10, 2, &[(1, 0xa, 100)]);
+    play.block(10, 0x20, 1, &[]);
+    play.block(11, 0x21, 1, &[]);
+    play.block(12, 0x22, 1, &[(1, 0xa, 100)]);
+    play.block(13, 0x23, 1, &[]);
+    assert_eq!(
+        play.said(),
+        [
+            "fired 1 from 0x0a0a…0a0a",
+            "corrected 2 No longer on chain: block 10 was replaced.",
+            "corrected 3 Back on chain, in block 12.",
+        ]
+    );
+}
+
+#[test]
+fn a_moved_transaction_is_recognised_though_its_condition_no_longer_holds() {
+    let mut play = Play::new(RULE);
+    play.block(10, 0x10, 1, &[(1, 0xa, 100)]);
+    play.block(10, 0x10, 2, &[(1, 0xa, 100)]);
+    // The same event of the same transaction, worth less now: it is still on chain.
+    play.block(10, 0x20, 1, &[(1, 0xa, 50)]);
+    let said = play.said();
+    assert_eq!(said[1], "corrected 2 Moved to another block 10 after a reorganisation.");
+}
+
+#[test]
+fn an_alert_that_is_taken_back_does_not_keep_the_next_one_quiet() {
+    let mut play = Play::new(&(RULE.to_owned() + "cooldown = '1h'\n"));
+    play.block(10, 0x10, 1, &[(1, 0xa, 100)]);
+    play.block(10, 0x10, 2, &[(1, 0xa, 100)]);
+    play.block(10, 0x20, 1, &[]);
+    play.now_us += SECOND;
+    play.block(11, 0x21, 1, &[(2, 0xb, 100)]);
+    assert_eq!(play.said().len(), 3, "fired, taken back, fired for another transaction");
+}
+
+#[test]
+fn a_reorg_that_brings_no_blocks_is_told_after_a_while() {
+    let mut play = Play::new(RULE);
+    play.block(10, 0x10, 1, &[(1, 0xa, 100)]);
+    play.block(10, 0x10, 2, &[(1, 0xa, 100)]);
+    play.take();
+    play.now_us += 119 * SECOND;
+    play.tick();
+    assert_eq!(play.said(), [""; 0]);
+    play.now_us += SECOND;
+    play.tick();
+    assert_eq!(play.said(), ["corrected 2 No longer on chain: block 10 was replaced."]);
+}
+
+#[test]
+fn alerts_of_final_blocks_and_past_cooldowns_are_forgotten() {
+    let mut play = Play::new(&(RULE.to_owned() + "cooldown = '1m'\nmax_event_age = '1m'\n"));
+    play.block(10, 0x10, 1, &[(1, 0xa, 100)]);
+    assert_eq!(play.engine.state().chains["base"].alerts.len(), 1);
+    play.now_us += 121 * SECOND;
+    play.block(74, 0x11, 1, &[]);
+    play.tick();
+    assert_eq!(play.engine.state().chains["base"].alerts.len(), 0);
+    assert!(play.engine.state().cooldowns.is_empty());
+}
+
+#[test]
+fn transfers_of_the_coin_itself_and_prices_have_alerts_too() {
+    let mut play = Play::new(
+        "[[rule]]\nid = 'n'\non = 'evm.*.transfer.native'\nwhen = 'status != \"failed\"'\ntitle = 'x'",
+    );
+    play.feed(NativeTransfer {
+        id: transaction_event_id("ethereum", &B256::ZERO, Kind::NativeTransfer, 0, None),
+        chain: "ethereum".into(),
+        chain_id: 1,
+        event_at_us: START,
+        tx_hash: B256::repeat_byte(5),
+        ..NativeTransfer::empty()
+    });
+    let link = &play.take()[0].links[0];
+    assert_eq!(link.url, format!("https://etherscan.io/tx/0x{}", "05".repeat(32)));
+
+    let mut prices = Play::new(
+        "[[rule]]\nid = 'p'\non = 'market.price.*'\nwhen = 'price > 100.0'\ntitle = '{{ price|usd }}'",
+    );
+    let price = |text: &str| Price {
+        id: format!("t:price:btc:{text}"),
+        asset: "btc".into(),
+        price: Decimal::parse(text).unwrap(),
+        ..Price::at("t", START, START)
+    };
+    prices.feed(price("99"));
+    prices.feed(price("101.5"));
+    let alerts = prices.take();
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0].title, "$101.5");
+    assert_eq!(alerts[0].chain, None);
+}
+
+#[test]
+fn a_body_that_is_no_event_is_reported_and_passed() {
+    let mut play = Play::new(RULE);
+    assert!(play.feed_body("evm.base.transfer.erc20", b"hello".to_vec()).is_err());
+    assert_eq!(play.engine.position().sequence, 1);
+    // What no rule reads is not even decoded.
+    assert!(play.feed_body("evm.base.approval", b"hello".to_vec()).is_ok());
+    play.block(1, 1, 1, &[(1, 0xa, 100)]);
+    assert_eq!(play.take().len(), 1);
+}
+
+#[test]
+fn a_rule_that_fails_again_and_again_is_called_unhealthy() {
+    let mut play = Play::new(&RULE.replace("value >= u256(\"100\")", "10 / block_number > 1"));
+    for transaction in 0..10 {
+        assert_eq!(play.metrics.rule("large").unhealthy.get(), 0);
+        play.events(0, 1, 1, &[(transaction, 0xa, 1)]);
+    }
+    assert_eq!(play.metrics.rule("large").unhealthy.get(), 1);
+    assert_eq!(play.metrics.rule("large").errors.get(), 10);
+    play.events(2, 2, 1, &[(1, 0xa, 1)]);
+    assert_eq!(play.metrics.rule("large").unhealthy.get(), 0);
+}
+
+/// One step of a made-up history: mine a block, drop some, or let time pass.
+#[derive(Debug, Clone)]
+enum Step {
+    Mine(Vec<Moved>),
+    Drop(usize),
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let moved = (0_u8..6, 0_u8..3, 90_u64..110);
+    prop_oneof![
+        4 => prop::collection::vec(moved, 0..4).prop_map(Step::Mine),
+        1 => (1_usize..4).prop_map(Step::Drop),
+        1 => (0_i64..200).prop_map(Step::Wait),
+    ]
+}
+
+/// What a history ends with.
+struct Ending {
+    alerts: Vec<Alert>,
+    /// Hash of the canonical block of each transaction.
+    on_chain: BTreeMap<B256, B256>,
+}
+
+/// Plays a history, in which a transaction is in one canonical block at a time; `restart` says
+/// after which messages the engine goes through its snapshot.
+fn play_history(steps: &[Step], restart: impl Fn(u64) -> bool) -> Ending {
+    let rules = RULE.to_owned() + "cooldown = '30s'\ngroup_by = ['from']\n";
+    let mut play = Play::new(&rules);
+    let mut stack: Vec<(u64, u8, Vec<Moved>)> = Vec::new();
+    let mut next_hash = 1_u8;
+    let mut restarted_at = 0;
+    let mut go_through_snapshot = |play: &mut Play| {
+        if play.sequence != restarted_at && restart(play.sequence) {
+            restarted_at = play.sequence;
+            let bytes = snapshot::encode(play.engine.state());
+            let state = rmp_serde::from_slice(&bytes).unwrap();
+            let rules = Arc::clone(&play.engine.rules);
+            play.engine = Engine::with_state(rules, SourceStream::Evm, &play.metrics, state);
+        }
+    };
+    for step in steps {
+        match step {
+            Step::Mine(moved) => {
+                let number = stack.last().map_or(1, |(number, ..)| number + 1);
+                let mut fresh: Vec<Moved> = Vec::new();
+                for transfer in moved {
+                    let known = stack.iter().flat_map(|(_, _, moved)| moved).chain(&fresh);
+                    if known.clone().all(|known| known.0 != transfer.0) {
+                        fresh.push(*transfer);
+                    }
+                }
+                play.events(number, next_hash, 1, &fresh);
+                go_through_snapshot(&mut play);
+                play.marker(number, next_hash, 1);
+                stack.push((number, next_hash, fresh));
+                next_hash = next_hash.wrapping_add(1);
+            }
+            Step::Drop(depth) => {
+                for _ in 0..*depth {
+                    let Some((number, hash, moved)) = stack.pop() else { break };
+                    play.block(number, hash, 2, &moved);
+                }
+            }
+            Step::Wait(seconds) => {
+                play.now_us += seconds * SECOND;
+                play.tick();
+            }
+        }
+        play.now_us += SECOND;
+        go_through_snapshot(&mut play);
+    }
+    let mut on_chain = BTreeMap::new();
+    for (_, hash, moved) in &stack {
+        for (transaction, ..) in moved {
+            on_chain.insert(B256::repeat_byte(*transaction), B256::repeat_byte(*hash));
+        }
+    }
+    Ending { alerts: play.take(), on_chain }
+}
+
+proptest! {
+    #[test]
+    fn restarts_from_snapshots_change_nothing(
+        steps in prop::collection::vec(step(), 1..40),
+        stride in 1_u64..7,
+    ) {
+        let whole = play_history(&steps, |_| false);
+        let restarted = play_history(&steps, |sequence| sequence % stride == 0);
+        prop_assert_eq!(whole.alerts, restarted.alerts);
+    }
+
+    #[test]
+    fn in_the_end_people_know_where_each_transaction_is(
+        mut steps in prop::collection::vec(step(), 1..60),
+    ) {
+        // Long enough for the last reorg to be told.
+        steps.push(Step::Wait(200));
+        let ending = play_history(&steps, |_| false);
+        let mut told: BTreeMap<String, Alert> = BTreeMap::new();
+        for alert in ending.alerts {
+            let n = told.get(&alert.alert).map_or(1, |before| before.n + 1);
+            prop_assert_eq!(n, alert.n);
+            prop_assert_eq!(alert.state == AlertState::Fired, n == 1);
+            told.insert(alert.alert.clone(), alert);
+        }
+        for alert in told.values() {
+            let gone = alert.lines[0].starts_with("No longer on chain");
+            let truth = alert.tx_hash.and_then(|transaction| ending.on_chain.get(&transaction));
+            let belief = if gone { None } else { alert.block_hash.as_ref() };
+            prop_assert_eq!(belief, truth, "{:?}", alert);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use prometheus::{
+    IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
+};
+
+/// Metrics of the role. Rules are bounded by configuration, so they may be labels.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    evaluated: IntCounterVec,
+    matched: IntCounterVec,
+    fired: IntCounterVec,
+    corrected: IntCounterVec,
+    suppressed: IntCounterVec,
+    absent: IntCounterVec,
+    errors: IntCounterVec,
+    unhealthy: IntGaugeVec,
+    pub(crate) received: IntCounterVec,
+    pub(crate) published: IntCounter,
+    pub(crate) duplicates: IntCounter,
+    pub(crate) dead_lettered: IntCounterVec,
+    pub(crate) lost: IntCounterVec,
+    pub(crate) resets: IntCounterVec,
+    pub(crate) lag_seconds: IntGaugeVec,
+    pub(crate) lag_messages: IntGaugeVec,
+    pub(crate) snapshots: IntCounterVec,
+    pub(crate) snapshot_bytes: IntGaugeVec,
+    pub(crate) ticks: IntCounter,
+    pub(crate) crowded_out: IntCounter,
+    pub(crate) active: IntGauge,
+}
+
+/// Metrics of one rule.
+#[derive(Debug, Clone)]
+pub(crate) struct RuleMetrics {
+    pub(crate) evaluated: IntCounter,
+    pub(crate) matched: IntCounter,
+    pub(crate) fired: IntCounter,
+    pub(crate) corrected: IntCounter,
+    pub(crate) suppressed_cooldown: IntCounter,
+    pub(crate) suppressed_age: IntCounter,
+    pub(crate) absent: IntCounter,
+    pub(crate) errors: IntCounter,
+    pub(crate) unhealthy: IntGauge,
+}
+
+impl Metrics {
+    /// Registers the metrics; those of an earlier run of the role in this process are replaced.
+    ///
+    /// # Errors
+    /// When another component took one of the names.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let per_rule = |name: &str, help: &str| counters(registry, name, help, &["rule"]);
+        let per_stream = |name: &str, help: &str| counters(registry, name, help, &["stream"]);
+        let stream_gauge = |name: &str, help: &str| gauges(registry, name, help, &["stream"]);
+        let total = |name: &str, help: &str| {
+            let counter = IntCounter::with_opts(options(name, help))?;
+            register(registry, counter)
+        };
+        Ok(Self {
+            evaluated: per_rule(
+                "evaluated_total",
+                "Events that a rule's condition was tried with",
+            )?,
+            matched: per_rule("matched_total", "Events for which a rule's condition was true")?,
+            fired: per_rule("fired_total", "Alerts that a rule fired")?,
+            corrected: per_rule("corrected_total", "Alerts corrected after a reorg")?,
+            suppressed: counters(
+                registry,
+                "suppressed_total",
+                "Matches without an alert: within the cooldown, or too old",
+                &["rule", "reason"],
+            )?,
+            absent: per_rule("absent_total", "Events that lack a field the condition depends on")?,
+            errors: per_rule("rule_errors_total", "Conditions or templates that failed")?,
+            unhealthy: gauges(
+                registry,
+                "rule_unhealthy",
+                "1 while a rule failed ten times in a row",
+                &["rule"],
+            )?,
+            received: per_stream("received_total", "Messages read")?,
+            published: total("published_total", "Alerts acknowledged by the stream ALERT")?,
+            duplicates: total("duplicates_total", "Alerts that the stream had already")?,
+            dead_lettered: per_stream(
+                "dead_lettered_total",
+                "Messages that are no events of ours",
+            )?,
+            lost: per_stream("lost_messages_total", "Messages gone before they were read")?,
+            resets: per_stream("stream_resets_total", "Streams made anew or restored")?,
+            lag_seconds: stream_gauge("lag_seconds", "Age of the newest tick that was applied")?,
+            lag_messages: stream_gauge("lag_messages", "Messages still to be read")?,
+            snapshots: per_stream("snapshots_total", "Snapshots of rule state written")?,
+            snapshot_bytes: stream_gauge("snapshot_bytes", "Size of the newest snapshot")?,
+            ticks: total("ticks_total", "Ticks published")?,
+            crowded_out: total(
+                "crowded_out_total",
+                "Alerts that can no longer be corrected, since too many are open",
+            )?,
+            active: register(
+                registry,
+                IntGauge::with_opts(options("active", "1 while this instance evaluates rules"))?,
+            )?,
+        })
+    }
+
+    pub(crate) fn rule(&self, id: &str) -> RuleMetrics {
+        RuleMetrics {
+            evaluated: self.evaluated.with_label_values(&[id]),
+            matched: self.matched.with_label_values(&[id]),
+            fired: self.fired.with_label_values(&[id]),
+            corrected: self.corrected.with_label_values(&[id]),
+            suppressed_cooldown: self.suppressed.with_label_values(&[id, "cooldown"]),
+            suppressed_age: self.suppressed.with_label_values(&[id, "age"]),
+            absent: self.absent.with_label_values(&[id]),
+            errors: self.errors.with_label_values(&[id]),
+            unhealthy: self.unhealthy.with_label_values(&[id]),
+        }
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(format!("crypto_intel_alerts_{name}"), help)
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
+    register(registry, IntCounterVec::new(options(name, help), labels)?)
+}
+
+fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntGaugeVec, prometheus::Error> {
+    register(registry, IntGaugeVec::new(options(name, help), labels)?)
+}
+
+/// A role that is started again registers anew: its old metrics would refuse the new ones.
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    // Fails where nothing was registered, which is the ordinary case.
+    let _ = registry.unregister(Box::new(collector.clone()));
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}

@@ -1,0 +1,303 @@
+//! From the text of a rule to a rule, noting everything that is wrong with it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use cel::Env;
+use minijinja::Environment;
+use toml::Spanned;
+
+use crate::{
+    condition::{
+        Condition,
+        fields::{Field, fields_of_all},
+    },
+    nearest::nearest,
+    rules::{
+        Rule,
+        file::{RuleText, parse_duration_us},
+        problem::{RuleProblem, SourceText},
+    },
+    streams::{self, SourceStream},
+    template::{self, MessageTemplate, RULE_NAMES},
+};
+
+/// An event older than this when it was stored is not news, unless the rule says otherwise.
+const DEFAULT_MAX_EVENT_AGE_US: i64 = 600_000_000;
+
+/// What rules are checked against.
+pub(super) struct Surroundings<'s> {
+    pub(super) conditions: &'s Arc<Env>,
+    /// Names of configured destinations; `None` when they are not known here.
+    pub(super) destinations: Option<&'s [String]>,
+}
+
+/// Checks one rule of a file.
+pub(super) struct RuleCheck<'c> {
+    source: SourceText<'c>,
+    text: &'c RuleText,
+    surroundings: &'c Surroundings<'c>,
+    problems: &'c mut Vec<RuleProblem>,
+}
+
+impl<'c> RuleCheck<'c> {
+    pub(super) fn new(
+        source: SourceText<'c>,
+        text: &'c RuleText,
+        surroundings: &'c Surroundings<'c>,
+        problems: &'c mut Vec<RuleProblem>,
+    ) -> Self {
+        Self { source, text, surroundings, problems }
+    }
+
+    /// The rule, if nothing is wrong with it. Its templates are added to `templates`.
+    pub(super) fn run(mut self, templates: &mut Environment<'static>) -> Option<Rule> {
+        let known_before = self.problems.len();
+        self.check_id();
+        let stream = self.check_pattern();
+        let kinds = streams::kinds_of_pattern(self.text.on.get_ref());
+        let fields = fields_of_all(&kinds);
+        // Without a readable pattern no field is known: the rest would be noise.
+        let condition = stream.and_then(|_| self.check_condition(&fields));
+        if stream.is_some() {
+            self.check_group(&fields);
+        }
+        self.check_finality();
+        self.check_routes();
+        let cooldown_us = self.duration(self.text.cooldown.as_ref(), 0);
+        let max_event_age_us =
+            self.duration(self.text.max_event_age.as_ref(), DEFAULT_MAX_EVENT_AGE_US);
+        let message = self.add_templates(templates);
+        if stream.is_some() {
+            self.try_templates(templates, &message, &fields);
+        }
+        if self.problems.len() > known_before {
+            return None;
+        }
+        let texts = |items: &[Spanned<String>]| {
+            items.iter().map(|item| item.get_ref().clone()).collect::<Vec<_>>()
+        };
+        Some(Rule {
+            id: self.text.id.get_ref().clone(),
+            on: self.text.on.get_ref().clone(),
+            stream: stream?,
+            fields,
+            condition: condition?,
+            severity: self.text.severity,
+            cooldown_us,
+            group_by: texts(&self.text.group_by),
+            max_event_age_us,
+            message,
+            routes: texts(&self.text.routes),
+        })
+    }
+
+    fn report(&mut self, value: &Spanned<String>, message: String, hint: Option<String>) {
+        let rule = self.text.id.get_ref();
+        self.problems.push(self.source.at(value.span(), Some(rule), message, hint));
+    }
+
+    fn check_id(&mut self) {
+        let id = self.text.id.get_ref();
+        let valid = (1..=64).contains(&id.len())
+            && id.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+        if !valid {
+            let message = format!("{id:?} is no rule id: 1 to 64 of a-z, 0-9, - and _");
+            self.report(&self.text.id, message, None);
+        }
+    }
+
+    fn check_pattern(&mut self) -> Option<SourceStream> {
+        let pattern = self.text.on.get_ref();
+        if !streams::is_pattern(pattern) {
+            let message = format!("{pattern:?} is no subject pattern");
+            let hint = "tokens between dots, * for one token, > for the rest: evm.*.transfer.erc20";
+            self.report(&self.text.on, message, Some(hint.to_owned()));
+            return None;
+        }
+        let prefix = pattern.split('.').next().unwrap_or_default();
+        let Some(stream) = SourceStream::of_pattern(pattern) else {
+            let hint = match prefix {
+                "watch" => "watched events are on evm.… too: write `on = \"evm.*.transfer.erc20\"` and `size(watched) > 0`".to_owned(),
+                "*" | ">" => "a rule reads one stream: begin with evm, market or sentiment".to_owned(),
+                _ => match nearest(prefix, streams::READABLE_PREFIXES.iter().copied()) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("subjects begin with one of: {}", streams::READABLE_PREFIXES.join(", ")),
+                },
+            };
+            self.report(&self.text.on, format!("rules cannot read {pattern:?}"), Some(hint));
+            return None;
+        };
+        if streams::kinds_of_pattern(pattern).is_empty() {
+            let examples = streams::example_patterns();
+            let hint = match nearest(pattern, examples.iter().map(String::as_str)) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => format!("known: {}", examples.join(", ")),
+            };
+            self.report(&self.text.on, format!("no kind of event is on {pattern:?}"), Some(hint));
+            return None;
+        }
+        Some(stream)
+    }
+
+    fn check_condition(&mut self, fields: &[Field]) -> Option<Condition> {
+        let (span, text) = match &self.text.when {
+            Some(when) => (when.span(), when.get_ref().as_str()),
+            None => (self.text.id.span(), "true"),
+        };
+        match Condition::compile(text, fields, self.surroundings.conditions) {
+            Ok(condition) => Some(condition),
+            Err(found) => {
+                for problem in found {
+                    let within = problem.offset..problem.offset + problem.length;
+                    let range = self.source.within(&span, text, within);
+                    let rule = self.text.id.get_ref();
+                    self.problems.push(self.source.at(
+                        range,
+                        Some(rule),
+                        problem.message,
+                        problem.hint,
+                    ));
+                }
+                None
+            }
+        }
+    }
+
+    fn check_group(&mut self, fields: &[Field]) {
+        for name in &self.text.group_by {
+            if fields.iter().any(|field| field.name == name.get_ref()) {
+                continue;
+            }
+            let hint = nearest(name.get_ref(), fields.iter().map(|field| field.name))
+                .map(|known| format!("did you mean `{known}`?"));
+            self.report(name, format!("group_by: unknown field `{}`", name.get_ref()), hint);
+        }
+    }
+
+    fn check_finality(&mut self) {
+        if let Some(finality) = &self.text.finality
+            && finality.get_ref() != "seen"
+        {
+            let message = format!("finality {:?} is not supported", finality.get_ref());
+            let hint = "only \"seen\": alerts fire at once and are corrected after a reorg";
+            self.report(finality, message, Some(hint.to_owned()));
+        }
+    }
+
+    fn check_routes(&mut self) {
+        let mut seen = BTreeSet::new();
+        for route in &self.text.routes {
+            let name = route.get_ref();
+            if !seen.insert(name) {
+                self.report(route, format!("route `{name}` is there twice"), None);
+            }
+            let Some(destinations) = self.surroundings.destinations else { continue };
+            if destinations.contains(name) {
+                continue;
+            }
+            let hint = match nearest(name, destinations.iter().map(String::as_str)) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None if destinations.is_empty() => {
+                    "no destination is configured: add [notify.destinations.NAME]".to_owned()
+                }
+                None => format!("configured destinations: {}", destinations.join(", ")),
+            };
+            self.report(route, format!("unknown route `{name}`"), Some(hint));
+        }
+    }
+
+    fn duration(&mut self, text: Option<&Spanned<String>>, default_us: i64) -> i64 {
+        let Some(text) = text else { return default_us };
+        parse_duration_us(text.get_ref()).unwrap_or_else(|| {
+            let message = format!("{:?} is no duration", text.get_ref());
+            self.report(text, message, Some("such as 90s, 5m, 1h30m or 2d".to_owned()));
+            default_us
+        })
+    }
+
+    /// Every template of the rule with the name it gets.
+    fn named_templates(&self) -> Vec<(String, &'c Spanned<String>)> {
+        let id = self.text.id.get_ref();
+        let mut named = vec![(format!("{id}/title"), &self.text.title)];
+        for (index, line) in self.text.lines.iter().enumerate() {
+            named.push((format!("{id}/line/{index}"), line));
+        }
+        for (index, link) in self.text.links.iter().flatten().enumerate() {
+            named.push((format!("{id}/label/{index}"), &link.label));
+            named.push((format!("{id}/url/{index}"), &link.url));
+        }
+        named
+    }
+
+    fn add_templates(&mut self, templates: &mut Environment<'static>) -> MessageTemplate {
+        let mut message = MessageTemplate {
+            default_link: self.text.links.is_none(),
+            ..MessageTemplate::default()
+        };
+        let mut label = String::new();
+        for (name, text) in self.named_templates() {
+            if let Err(error) = templates.add_template_owned(name.clone(), text.get_ref().clone()) {
+                self.report_template(text, &error);
+            }
+            match name.split('/').nth(1) {
+                Some("title") => message.title = name,
+                Some("line") => message.lines.push(name),
+                Some("label") => label = name,
+                _ => message.links.push((std::mem::take(&mut label), name)),
+            }
+        }
+        message
+    }
+
+    fn report_template(&mut self, text: &Spanned<String>, error: &minijinja::Error) {
+        let whole = 0..text.get_ref().len();
+        let within = error.range().filter(|range| range.end <= whole.end).unwrap_or(whole);
+        let range = self.source.within(&text.span(), text.get_ref(), within);
+        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+        let rule = self.text.id.get_ref();
+        self.problems.push(self.source.at(range, Some(rule), format!("template: {detail}"), None));
+    }
+
+    /// Unknown names first; then each template is written once with every field there, and once
+    /// with only those that always are: an unknown filter shows only when it is used.
+    fn try_templates(
+        &mut self,
+        templates: &Environment<'static>,
+        message: &MessageTemplate,
+        fields: &[Field],
+    ) {
+        debug_assert!(message.title.ends_with("/title"));
+        let samples =
+            [template::sample_values(fields, true), template::sample_values(fields, false)];
+        let known: Vec<&str> =
+            fields.iter().map(|field| field.name).chain(RULE_NAMES.iter().copied()).collect();
+        for (name, text) in self.named_templates() {
+            // One that does not compile is reported already.
+            let Ok(compiled) = templates.get_template(&name) else { continue };
+            let mut unknown: Vec<String> = compiled
+                .undeclared_variables(false)
+                .into_iter()
+                .filter(|variable| !known.contains(&variable.as_str()))
+                .filter(|variable| templates.globals().all(|(global, _)| global != variable))
+                .collect();
+            unknown.sort();
+            for variable in &unknown {
+                let start = text.get_ref().find(variable.as_str()).unwrap_or(0);
+                let within = start..start + variable.len();
+                let range = self.source.within(&text.span(), text.get_ref(), within);
+                let hint = nearest(variable, known.iter().copied()).map_or_else(
+                    || format!("known: {}", known.join(", ")),
+                    |known| format!("did you mean `{known}`?"),
+                );
+                let message = format!("template names unknown field `{variable}`");
+                let rule = self.text.id.get_ref();
+                self.problems.push(self.source.at(range, Some(rule), message, Some(hint)));
+            }
+            if unknown.is_empty()
+                && let Some(error) = samples.iter().find_map(|values| compiled.render(values).err())
+            {
+                self.report_template(text, &error);
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Rules: reading, checking, finding the ones that an event concerns.
+
+mod check;
+mod file;
+mod index;
+mod problem;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use cel::Env;
+use crypto_intel_schemas::Severity;
+use minijinja::Environment;
+
+use crate::{
+    condition::{Condition, fields::Field, u256},
+    nearest::nearest,
+    streams::{SourceStream, reader_filters},
+    template::{self, MessageTemplate},
+};
+
+pub(crate) use self::index::SubjectIndex;
+pub use self::problem::RuleProblem;
+use self::{
+    check::{RuleCheck, Surroundings},
+    file::{RULE_KEYS, RuleFile},
+    problem::SourceText,
+};
+
+/// The rules that come with the program, as file name and text: for `init` and the demo.
+pub const DEFAULT_RULES: &[(&str, &str)] = &[
+    ("transfers.toml", include_str!("../../rules/transfers.toml")),
+    ("approvals.toml", include_str!("../../rules/approvals.toml")),
+    ("market.toml", include_str!("../../rules/market.toml")),
+];
+
+/// One checked rule.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) on: String,
+    pub(crate) stream: SourceStream,
+    /// Every field that its events may have.
+    pub(crate) fields: Vec<Field>,
+    pub(crate) condition: Condition,
+    pub(crate) severity: Severity,
+    pub(crate) cooldown_us: i64,
+    pub(crate) group_by: Vec<String>,
+    pub(crate) max_event_age_us: i64,
+    pub(crate) message: MessageTemplate,
+    pub(crate) routes: Vec<String>,
+}
+
+/// All enabled rules, checked and compiled.
+pub struct RuleSet {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) templates: Environment<'static>,
+    pub(crate) conditions: Arc<Env>,
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RuleSet").field("rules", &self.ids()).finish_non_exhaustive()
+    }
+}
+
+impl RuleSet {
+    /// Ids of the enabled rules, in the order of their files.
+    #[must_use]
+    pub fn ids(&self) -> Vec<&str> {
+        self.rules.iter().map(|rule| rule.id.as_str()).collect()
+    }
+
+    /// Whether no rule is enabled.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The streams that rules read.
+    #[must_use]
+    pub fn streams(&self) -> BTreeSet<SourceStream> {
+        self.rules.iter().map(|rule| rule.stream).collect()
+    }
+
+    /// Subject filters of a stream's reader: what its rules ask for, block markers, ticks.
+    #[must_use]
+    pub fn filters(&self, stream: SourceStream) -> Vec<String> {
+        let patterns = self.rules.iter().filter(|rule| rule.stream == stream);
+        reader_filters(stream, patterns.map(|rule| rule.on.as_str()))
+    }
+
+    /// Ids of rules that every event on their subjects must be tried with, since their condition
+    /// names no text that it needs: each costs a little on every such event.
+    #[must_use]
+    pub fn unindexed(&self) -> Vec<&str> {
+        let scanned = self.rules.iter().filter(|rule| rule.condition.required().is_none());
+        scanned.map(|rule| rule.id.as_str()).collect()
+    }
+
+    /// Reads rules from texts instead of files: file name and text of each.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn parse(
+        texts: &[(&str, &str)],
+        known_destinations: Option<&[String]>,
+    ) -> Result<Self, Vec<RuleProblem>> {
+        let mut loader = Loader::new(known_destinations);
+        for (name, text) in texts {
+            loader.add(Path::new(name), text);
+        }
+        loader.finish()
+    }
+}
+
+/// Reads and checks rule files. A path may be a file, or have `*` in its last part.
+///
+/// # Errors
+/// Everything that is wrong with them, in the order of files and lines.
+pub fn load_rules(
+    paths: &[PathBuf],
+    known_destinations: &[String],
+) -> Result<RuleSet, Vec<RuleProblem>> {
+    load(paths, Some(known_destinations))
+}
+
+/// As [`load_rules`]; routes are not checked where the destinations are not known.
+pub(crate) fn load(
+    paths: &[PathBuf],
+    known_destinations: Option<&[String]>,
+) -> Result<RuleSet, Vec<RuleProblem>> {
+    let mut loader = Loader::new(known_destinations);
+    for path in paths {
+        match files_of(path) {
+            Ok(files) => {
+                for file in files {
+                    match std::fs::read_to_string(&file) {
+                        Ok(text) => loader.add(&file, &text),
+                        Err(error) => loader.unreadable(&file, &error),
+                    }
+                }
+            }
+            Err(error) => loader.unreadable(path, &error),
+        }
+    }
+    loader.finish()
+}
+
+/// The files that a path with `*` in its last part names, sorted; the path itself without `*`.
+fn files_of(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let pattern = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if !pattern.contains('*') {
+        return Ok(vec![path.to_owned()]);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(|name| glob(pattern, name)) {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn glob(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => name.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len()).any(|index| rest.get(index..).is_some_and(|rest| glob(tail, rest)))
+        }),
+    }
+}
+
+struct Loader<'d> {
+    destinations: Option<&'d [String]>,
+    conditions: Arc<Env>,
+    templates: Environment<'static>,
+    rules: Vec<Rule>,
+    /// Where each id was seen first.
+    ids: BTreeMap<String, String>,
+    problems: Vec<RuleProblem>,
+}
+
+impl<'d> Loader<'d> {
+    fn new(destinations: Option<&'d [String]>) -> Self {
+        Self {
+            destinations,
+            conditions: Arc::new(u256::environment()),
+            templates: template::environment(),
+            rules: Vec::new(),
+            ids: BTreeMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
+        let hint = Some("correct alerts.rules".to_owned());
+        let message = format!("cannot be read: {error}");
+        self.problems.push(SourceText::whole(path, message, hint));
+    }
+
+    fn add(&mut self, path: &Path, text: &str) {
+        let source = SourceText { path, text };
+        let file: RuleFile = match toml::from_str(text) {
+            Ok(file) => file,
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                let message = error.message().lines().collect::<Vec<_>>().join(" ");
+                let hint = unknown_key(&message)
+                    .and_then(|key| nearest(key, RULE_KEYS.iter().copied().chain(["rule"])))
+                    .map(|known| format!("did you mean `{known}`?"));
+                self.problems.push(source.at(span, None, message, hint));
+                return;
+            }
+        };
+        let surroundings =
+            Surroundings { conditions: &self.conditions, destinations: self.destinations };
+        for rule_text in &file.rule {
+            let id = rule_text.id.get_ref();
+            if let Some(first) = self.ids.get(id) {
+                let message = format!("another rule has this id, in {first}");
+                self.problems.push(source.at(rule_text.id.span(), Some(id), message, None));
+                continue;
+            }
+            self.ids.insert(id.clone(), path.display().to_string());
+            let check = RuleCheck::new(source, rule_text, &surroundings, &mut self.problems);
+            if let Some(rule) = check.run(&mut self.templates)
+                && rule_text.enabled
+            {
+                self.rules.push(rule);
+            }
+        }
+    }
+
+    fn finish(self) -> Result<RuleSet, Vec<RuleProblem>> {
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        let Self { rules, templates, conditions, .. } = self;
+        Ok(RuleSet { rules, templates, conditions })
+    }
+}
+
+/// The key that serde does not know, out of its message.
+fn unknown_key(message: &str) -> Option<&str> {
+    message.strip_prefix("unknown field `")?.split('`').next()
+}
+
+#[cfg(test)]
+mod tests;

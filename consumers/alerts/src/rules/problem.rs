@@ -1,0 +1,114 @@
+use std::{
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+/// What is wrong with a rule file, where, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RuleProblem {
+    /// The file.
+    pub file: PathBuf,
+    /// The rule, where it is known.
+    pub rule: Option<String>,
+    /// Line, from 1; absent when the file itself is the problem.
+    pub line: Option<usize>,
+    /// Column in characters, from 1.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+    /// The line, and carets under what is meant.
+    pub excerpt: Option<String>,
+}
+
+impl fmt::Display for RuleProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.file.display())?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(formatter, ":{line}:{column}")?;
+        }
+        if let Some(rule) = &self.rule {
+            write!(formatter, ": rule {rule}")?;
+        }
+        write!(formatter, ": {}", self.message)?;
+        if let Some(excerpt) = &self.excerpt {
+            write!(formatter, "\n{excerpt}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(formatter, "\n  = {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A rule file's text, for finding lines and columns in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SourceText<'s> {
+    pub(super) path: &'s Path,
+    pub(super) text: &'s str,
+}
+
+impl SourceText<'_> {
+    /// A problem of the file as a whole.
+    pub(super) fn whole(path: &Path, message: String, hint: Option<String>) -> RuleProblem {
+        let file = path.to_owned();
+        RuleProblem { file, rule: None, line: None, column: None, message, hint, excerpt: None }
+    }
+
+    /// A problem at a range of bytes of the file.
+    pub(super) fn at(
+        &self,
+        range: Range<usize>,
+        rule: Option<&str>,
+        message: String,
+        hint: Option<String>,
+    ) -> RuleProblem {
+        let start = floor_boundary(self.text, range.start.min(self.text.len()));
+        let line_start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_text = self.text[line_start..].lines().next().unwrap_or_default();
+        let line = self.text[..start].matches('\n').count() + 1;
+        let column = self.text[line_start..start].chars().count() + 1;
+        let end = floor_boundary(self.text, range.end.clamp(start, self.text.len()));
+        let marked =
+            self.text[start..end].lines().next().unwrap_or_default().chars().count().max(1);
+        let number = line.to_string();
+        let excerpt = format!(
+            "{number} | {line_text}\n{} | {}{}",
+            " ".repeat(number.len()),
+            " ".repeat(column - 1),
+            "^".repeat(marked)
+        );
+        RuleProblem {
+            file: self.path.to_owned(),
+            rule: rule.map(str::to_owned),
+            line: Some(line),
+            column: Some(column),
+            message,
+            hint,
+            excerpt: Some(excerpt),
+        }
+    }
+
+    /// The range of the file that holds bytes `within` of a string `value` written at `span`. Where
+    /// the string is written with escapes, the whole string.
+    pub(super) fn within(
+        &self,
+        span: &Range<usize>,
+        value: &str,
+        within: Range<usize>,
+    ) -> Range<usize> {
+        match self.text.get(span.clone()).and_then(|raw| raw.find(value)) {
+            Some(offset) => span.start + offset + within.start..span.start + offset + within.end,
+            None => span.clone(),
+        }
+    }
+}
+
+fn floor_boundary(text: &str, mut index: usize) -> usize {
+    while !text.is_char_boundary(index) {
+        index -= 1;
+    }
+    index
+}

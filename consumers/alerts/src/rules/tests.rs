@@ -1,0 +1,183 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeSet;
+
+use crypto_intel_schemas::{Address, Erc20Transfer, Event, Kind, U256, Uint256, subjects};
+use proptest::prelude::*;
+
+use super::*;
+use crate::condition::{Variables, Verdict};
+
+fn problems_of(text: &str) -> Vec<RuleProblem> {
+    let destinations = ["ops".to_owned(), "night".to_owned()];
+    RuleSet::parse(&[("rules/test.toml", text)], Some(&destinations)).expect_err("must be refused")
+}
+
+fn rule(lines: &str) -> String {
+    let mut text = String::from("[[rule]]\n");
+    for (key, default) in
+        [("id", "id = 'test'"), ("on", "on = 'evm.*.transfer.erc20'"), ("title", "title = 'x'")]
+    {
+        if !lines.lines().any(|line| line.starts_with(&format!("{key} ="))) {
+            text.push_str(default);
+            text.push('\n');
+        }
+    }
+    text + lines
+}
+
+#[test]
+fn the_rules_that_come_with_the_program_are_right() {
+    let rules = RuleSet::parse(DEFAULT_RULES, Some(&["ops".to_owned()])).unwrap();
+    assert!(rules.ids().len() >= 5, "{:?}", rules.ids());
+    let slugs: Vec<&str> = rules.streams().into_iter().map(SourceStream::slug).collect();
+    assert_eq!(slugs, ["evm", "market", "signals"]);
+}
+
+#[test]
+fn a_problem_names_file_rule_place_and_mend() {
+    let text = rule("when = 'token_verified && amout > 1000.0'\n");
+    let shown = problems_of(&text)[0].to_string();
+    assert_eq!(
+        shown,
+        "rules/test.toml:5:27: rule test: unknown field `amout`\n\
+         5 | when = 'token_verified && amout > 1000.0'\n\
+         \x20 |                           ^^^^^\n\
+         \x20 = did you mean `amount`?"
+    );
+}
+
+#[test]
+fn places_are_right_in_conditions_of_several_lines() {
+    let text = rule("when = '''\ntoken_verified\n  && usdd > 1.0\n'''\n");
+    let problem = &problems_of(&text)[0];
+    assert_eq!((problem.line, problem.column), (Some(7), Some(6)), "{problem}");
+    assert_eq!(problem.hint.as_deref(), Some("did you mean `usd`?"));
+}
+
+#[test]
+fn each_mistake_is_refused_with_its_mend() {
+    for (lines, message, hint) in [
+        ("id = 'Has Spaces'\n", "is no rule id", ""),
+        ("on = 'evm.*.transfer.erc2O'\n", "no kind of event is on", "`evm.*.transfer.erc20`"),
+        ("on = 'watch.base.>'\n", "rules cannot read", "size(watched) > 0"),
+        ("on = 'evn.*.block'\n", "rules cannot read", "did you mean `evm`?"),
+        ("on = '>'\n", "rules cannot read", "one stream"),
+        ("on = 'tick.evm'\n", "rules cannot read", "begin with one of"),
+        ("on = 'evm..x'\n", "no subject pattern", "evm.*.transfer.erc20"),
+        ("cooldown = 'five minutes'\n", "no duration", "90s, 5m"),
+        ("max_event_age = '10'\n", "no duration", "90s, 5m"),
+        ("finality = 'finalized'\n", "not supported", "corrected after a reorg"),
+        ("group_by = ['form']\n", "unknown field `form`", "did you mean `from`?"),
+        ("routes = ['opss']\n", "unknown route `opss`", "did you mean `ops`?"),
+        ("routes = ['telegram']\n", "unknown route", "configured destinations: ops, night"),
+        ("routes = ['ops', 'ops']\n", "twice", ""),
+        ("severity = 'urgent'\n", "unknown variant `urgent`", ""),
+        ("wen = 'true'\n", "unknown field `wen`", "did you mean `when`?"),
+        ("title = '{{ amont }}'\n", "template names unknown field `amont`", "`amount`"),
+        ("title = '{{ amount|nun }}'\n", "filter nun is unknown", ""),
+        ("title = '{{ amount'\n", "template: ", ""),
+        ("title = '{{ symbol|num }}'\n", "num needs a number", ""),
+        ("lines = ['ok', '{{ tx }}']\n", "template names unknown field `tx`", "known: "),
+        ("links = [{ label = 'x', url = '{{ nope }}' }]\n", "unknown field `nope`", ""),
+        ("title = '{% for i in range(99999) %}{% endfor %}'\n", "fuel", ""),
+    ] {
+        let problems = problems_of(&rule(lines));
+        let problem = &problems[0];
+        assert!(problem.message.contains(message), "{lines}: {problem}");
+        assert!(problem.hint.as_deref().unwrap_or_default().contains(hint), "{lines}: {problem}");
+        assert!(problem.line.is_some(), "{lines}: {problem}");
+        assert_eq!(problems.len(), 1, "{lines}: {problems:#?}");
+    }
+}
+
+#[test]
+fn all_problems_of_all_files_are_told_at_once() {
+    let one = rule("when = 'a > 1 && b > 2'\ncooldown = 'x'\n");
+    let two = rule("routes = ['nobody']\n").replace("'test'", "'other'");
+    let problems = RuleSet::parse(&[("1.toml", &one), ("2.toml", &two)], Some(&[])).unwrap_err();
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    let twice = RuleSet::parse(&[("1.toml", &rule("")), ("2.toml", &rule(""))], None).unwrap_err();
+    assert!(twice[0].to_string().contains("another rule has this id, in 1.toml"), "{}", twice[0]);
+}
+
+#[test]
+fn files_are_found_by_pattern_and_disabled_rules_are_checked_too() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("b.toml"), rule("id = 'b'\n")).unwrap();
+    std::fs::write(folder.path().join("a.toml"), rule("id = 'a'\n")).unwrap();
+    std::fs::write(folder.path().join("c.toml"), rule("id = 'c'\nenabled = false\n")).unwrap();
+    std::fs::write(folder.path().join("notes.md"), "not a rule").unwrap();
+    let pattern = [folder.path().join("*.toml")];
+    assert_eq!(load_rules(&pattern, &[]).unwrap().ids(), ["a", "b"]);
+    std::fs::write(folder.path().join("c.toml"), rule("enabled = false\nwhen = 'x'\n")).unwrap();
+    assert_eq!(load_rules(&pattern, &[]).unwrap_err().len(), 1);
+    let missing = load_rules(&[folder.path().join("none.toml")], &[]).unwrap_err();
+    assert!(missing[0].to_string().contains("cannot be read"), "{}", missing[0]);
+}
+
+fn arbitrary_condition() -> impl Strategy<Value = String> {
+    let symbol = prop::sample::select(vec!["A", "B", "C", "D"]);
+    let chain = prop::sample::select(vec!["base", "ethereum"]);
+    let leaf = prop_oneof![
+        symbol.clone().prop_map(|symbol| format!("symbol == '{symbol}'")),
+        (symbol.clone(), symbol).prop_map(|(a, b)| format!("symbol in ['{a}', '{b}']")),
+        chain.prop_map(|chain| format!("'{chain}' == chain")),
+        (0_u8..4).prop_map(|byte| format!("from == '0x{}'", hex_byte(byte).repeat(20))),
+        Just("token_verified".to_owned()),
+        Just("usd > 10.0".to_owned()),
+        Just("symbol != 'A'".to_owned()),
+    ];
+    leaf.prop_recursive(4, 24, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
+            inner.prop_map(|a| format!("!({a})")),
+        ]
+    })
+}
+
+fn hex_byte(byte: u8) -> String {
+    format!("{byte:02x}")
+}
+
+proptest! {
+    #[test]
+    fn the_index_finds_exactly_the_rules_that_a_scan_finds(
+        conditions in prop::collection::vec(arbitrary_condition(), 1..12),
+        symbol in prop::option::of(prop::sample::select(vec!["A", "B", "C", "D", "E"])),
+        chain in prop::sample::select(vec!["base", "ethereum", "other"]),
+        from in 0_u8..5,
+        token_verified: bool,
+    ) {
+        let text: String = conditions.iter().enumerate().map(|(number, condition)| {
+            rule(&format!("id = 'r{number}'\nwhen = \"{condition}\"\n"))
+        }).collect();
+        let rules = RuleSet::parse(&[("p.toml", &text)], None)
+            .unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let event = Event::from(Erc20Transfer {
+            chain: chain.to_owned(),
+            symbol: symbol.map(str::to_owned),
+            from: Address::repeat_byte(from),
+            value: Uint256(U256::ONE),
+            token_verified,
+            ..Erc20Transfer::empty()
+        });
+        let subject = subjects::chain(subjects::Lane::Live, chain, Kind::Erc20Transfer);
+        let variables = Variables::new(&event);
+        let mut context = cel::Context::with_env(Arc::clone(&rules.conditions));
+        context.set_variable_resolver(&variables);
+        let is_match = |index: &usize| {
+            rules.rules[*index].condition.evaluate(&context, &variables) == Verdict::Match
+        };
+        let mut index = SubjectIndex::new(SourceStream::Evm);
+        let indexed: BTreeSet<usize> = index
+            .candidates(&rules, &subject)
+            .of(&event)
+            .into_iter()
+            .filter(|index| is_match(index))
+            .collect();
+        let scanned: BTreeSet<usize> = (0..rules.rules.len()).filter(is_match).collect();
+        prop_assert_eq!(indexed, scanned);
+    }
+}

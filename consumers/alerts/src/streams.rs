@@ -1,0 +1,220 @@
+//! Which stream a subject pattern reads, what kinds of event it can match, and which filters a
+//! reader needs.
+
+use crypto_intel_schemas::{Kind, subjects};
+
+/// A stream that rules may read. A rule reads exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceStream {
+    /// Live events of all EVM chains.
+    Evm,
+    /// Prices and other polled market data.
+    Market,
+    /// News, indices, provider-reported transfers.
+    Signals,
+    /// Health of providers and nodes.
+    Status,
+}
+
+impl SourceStream {
+    /// Name of the JetStream stream.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Evm => "EVM",
+            Self::Market => "MARKET",
+            Self::Signals => "SIGNALS",
+            Self::Status => "STATUS",
+        }
+    }
+
+    /// The name in lower case: in tick subjects, probes, metrics and state keys.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Evm => "evm",
+            Self::Market => "market",
+            Self::Signals => "signals",
+            Self::Status => "status",
+        }
+    }
+
+    /// Where the time of this stream is published.
+    #[must_use]
+    pub fn tick_subject(self) -> String {
+        subjects::tick(self.slug())
+    }
+
+    /// The stream that holds a subject, by its first token.
+    pub(crate) fn of_pattern(pattern: &str) -> Option<Self> {
+        match pattern.split('.').next()? {
+            "evm" => Some(Self::Evm),
+            "market" | "gas" | "defi" | "network" => Some(Self::Market),
+            "news" | "sentiment" | "whale" => Some(Self::Signals),
+            "status" | "check" => Some(Self::Status),
+            _ => None,
+        }
+    }
+}
+
+/// First tokens of subjects that rules may name.
+pub(crate) const READABLE_PREFIXES: &[&str] =
+    &["evm", "market", "gas", "defi", "network", "news", "sentiment", "whale", "status", "check"];
+
+/// Whether `pattern` is a subject pattern: non-empty tokens, `*` alone, `>` alone and last.
+pub(crate) fn is_pattern(pattern: &str) -> bool {
+    let mut tokens = pattern.split('.').peekable();
+    while let Some(token) = tokens.next() {
+        let valid = match token {
+            ">" => tokens.peek().is_none(),
+            "*" => true,
+            _ => !token.is_empty() && !token.contains(['*', '>', ' ', '\t', '\n', '\r']),
+        };
+        if !valid {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a literal subject matches a pattern.
+pub(crate) fn matches(pattern: &str, subject: &str) -> bool {
+    covers(pattern, subject)
+}
+
+/// Whether every subject that matches `narrow` also matches `wide`.
+pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
+    let (mut wide, mut narrow) = (wide.split('.'), narrow.split('.'));
+    loop {
+        match (wide.next(), narrow.next()) {
+            (None, None) => return true,
+            (Some(">"), Some(_)) => return true,
+            (Some("*"), Some(token)) if token != ">" => {}
+            (Some(left), Some(right)) if left == right => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Whether some subject matches both patterns.
+pub(crate) fn overlaps(left: &str, right: &str) -> bool {
+    let (mut left, mut right) = (left.split('.'), right.split('.'));
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+            (Some("*"), Some(_)) | (Some(_), Some("*")) => {}
+            (Some(one), Some(other)) if one == other => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Pattern of all subjects on which events of a kind appear; `None` for what rules do not read.
+fn pattern_of_kind(kind: Kind) -> Option<String> {
+    match kind {
+        Kind::Price => Some("market.price.*".to_owned()),
+        Kind::Index => Some("sentiment.*".to_owned()),
+        Kind::Tick | Kind::Alert | Kind::Notification | Kind::Delivery => None,
+        Kind::Block
+        | Kind::Reorg
+        | Kind::Finalized
+        | Kind::NativeTransfer
+        | Kind::Erc20Transfer
+        | Kind::Erc721Transfer
+        | Kind::Erc1155Transfer
+        | Kind::Approval
+        | Kind::ContractCreation
+        | Kind::Log => Some(subjects::chain(subjects::Lane::Live, "*", kind)),
+    }
+}
+
+/// The kinds of event that a pattern can match, in the order of the documentation.
+pub(crate) fn kinds_of_pattern(pattern: &str) -> Vec<Kind> {
+    Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| pattern_of_kind(*kind).is_some_and(|of_kind| overlaps(pattern, &of_kind)))
+        .collect()
+}
+
+/// Every pattern that a rule may use for exactly one kind: what "did you mean" chooses from.
+pub(crate) fn example_patterns() -> Vec<String> {
+    Kind::ALL.iter().copied().filter_map(pattern_of_kind).collect()
+}
+
+/// More filters than this cost the server more than reading everything.
+const MOST_FILTERS: usize = 6;
+
+/// The filters of a stream's reader: what rules ask for, block markers and ticks, without overlap
+/// (which JetStream refuses).
+pub(crate) fn reader_filters<'a>(
+    stream: SourceStream,
+    patterns: impl IntoIterator<Item = &'a str>,
+) -> Vec<String> {
+    let tick = stream.tick_subject();
+    let mut wanted: Vec<String> = patterns.into_iter().map(str::to_owned).collect();
+    if stream == SourceStream::Evm {
+        wanted.push(subjects::chain(subjects::Lane::Live, "*", Kind::Block));
+    }
+    wanted.sort();
+    wanted.dedup();
+    let all = wanted.clone();
+    wanted.retain(|narrow| !all.iter().any(|wide| wide != narrow && covers(wide, narrow)));
+    let crossing = wanted
+        .iter()
+        .enumerate()
+        .any(|(index, one)| wanted[index + 1..].iter().any(|other| overlaps(one, other)));
+    if crossing || wanted.len() > MOST_FILTERS {
+        let mut prefixes: Vec<String> = wanted
+            .iter()
+            .filter_map(|pattern| pattern.split('.').next())
+            .map(|prefix| format!("{prefix}.>"))
+            .collect();
+        prefixes.dedup();
+        wanted = prefixes;
+    }
+    wanted.push(tick);
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_cover_and_overlap_as_in_nats() {
+        assert!(matches("evm.*.transfer.erc20", "evm.base.transfer.erc20"));
+        assert!(!matches("evm.*.transfer", "evm.base.transfer.erc20"));
+        assert!(matches("evm.>", "evm.base.block") && !matches("evm.>", "evm"));
+        assert!(covers("evm.*.>", "evm.base.transfer.*") && !covers("evm.*", "evm.>"));
+        assert!(overlaps("evm.base.>", "evm.*.transfer.erc20"));
+        assert!(!overlaps("evm.base.block", "evm.*.transfer.erc20"));
+        assert!(is_pattern("evm.*.>") && !is_pattern("evm..x") && !is_pattern("evm.>.x"));
+        assert!(!is_pattern("evm.b*") && !is_pattern(""));
+    }
+
+    #[test]
+    fn a_pattern_knows_its_kinds() {
+        assert_eq!(kinds_of_pattern("evm.*.transfer.erc20"), [Kind::Erc20Transfer]);
+        assert_eq!(kinds_of_pattern("evm.base.transfer.*").len(), 4);
+        assert_eq!(kinds_of_pattern("market.price.bitcoin"), [Kind::Price]);
+        assert_eq!(kinds_of_pattern("evm.*.transfers"), []);
+    }
+
+    #[test]
+    fn filters_never_overlap() {
+        assert_eq!(
+            reader_filters(SourceStream::Evm, ["evm.*.transfer.erc20", "evm.base.transfer.erc20"]),
+            ["evm.*.block", "evm.*.transfer.erc20", "tick.evm"]
+        );
+        assert_eq!(
+            reader_filters(SourceStream::Evm, ["evm.*.transfer.erc20", "evm.base.>"]),
+            ["evm.>", "tick.evm"]
+        );
+        assert_eq!(
+            reader_filters(SourceStream::Market, ["market.price.bitcoin"]),
+            ["market.price.bitcoin", "tick.market"]
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! Message templates: plain text from an event's fields. They carry no markup: channels lay out.
+
+pub(crate) mod clean;
+pub(crate) mod filters;
+
+use std::collections::BTreeMap;
+
+use crypto_intel_schemas::{Event, Link};
+use minijinja::{Environment, UndefinedBehavior, value::Value};
+
+use crate::condition::fields::{Field, FieldType, FieldValue, field_of, fields_of, hex_text};
+
+use self::clean::{clean, clean_url};
+
+/// Characters of a title, of a line, and of a link's label.
+const LONGEST_TITLE: usize = 200;
+const LONGEST_LINE: usize = 400;
+const LONGEST_LABEL: usize = 40;
+/// Characters of one field's text within a message.
+const LONGEST_VALUE: usize = 120;
+/// Steps that one template may take: an endless loop ends here.
+const FUEL: u64 = 20_000;
+
+/// Names that templates know beside the event's fields.
+pub(crate) const RULE_NAMES: &[&str] = &["rule", "severity"];
+
+/// The templates of one rule, by their names in the environment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MessageTemplate {
+    pub(crate) title: String,
+    pub(crate) lines: Vec<String>,
+    /// Label and address.
+    pub(crate) links: Vec<(String, String)>,
+    /// Whether a transaction's explorer page is linked where one is known.
+    pub(crate) default_link: bool,
+}
+
+/// What people read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) title: String,
+    pub(crate) lines: Vec<String>,
+    pub(crate) links: Vec<Link>,
+}
+
+/// An environment with our filters in which an unknown name is an error.
+pub(crate) fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_fuel(Some(FUEL));
+    environment.set_formatter(|out, state, value| {
+        if value.is_none() {
+            return out.write_str(filters::ABSENT).map_err(minijinja::Error::from);
+        }
+        minijinja::escape_formatter(out, state, value)
+    });
+    filters::register(&mut environment);
+    environment
+}
+
+/// The values that templates see.
+pub(crate) type Values = BTreeMap<&'static str, Value>;
+
+/// Values of an event; `names` that its kind lacks are absent.
+pub(crate) fn values_of(event: &Event, names: &[Field]) -> Values {
+    let mut values: Values = names.iter().map(|field| (field.name, Value::from(()))).collect();
+    for field in fields_of(event.kind()) {
+        if let Some(value) = field_of(event, field.name) {
+            values.insert(field.name, value_of(value));
+        }
+    }
+    values
+}
+
+fn value_of(value: FieldValue<'_>) -> Value {
+    match value {
+        FieldValue::Absent => Value::from(()),
+        FieldValue::Bool(value) => Value::from(value),
+        FieldValue::Int(value) => Value::from(value),
+        FieldValue::Decimal(value) => Value::from(value.as_str()),
+        FieldValue::Text(value) => Value::from(clean(value, LONGEST_VALUE)),
+        FieldValue::Hex(value) => Value::from(hex_text(value)),
+        FieldValue::Texts(values) => {
+            values.iter().map(|value| Value::from(clean(value, LONGEST_VALUE))).collect()
+        }
+        FieldValue::U256(value) => Value::from(value.to_string()),
+    }
+}
+
+/// Values to try templates with: every field set, or only those that are always there.
+pub(crate) fn sample_values(fields: &[Field], with_optional: bool) -> Values {
+    let mut values: Values = fields
+        .iter()
+        .map(|field| {
+            let value = match field.field_type {
+                _ if field.optional && !with_optional => Value::from(()),
+                FieldType::Bool => Value::from(true),
+                FieldType::Int => Value::from(1_700_000_000_000_000_i64),
+                FieldType::Decimal => Value::from("1234.5"),
+                FieldType::Text => Value::from("sample"),
+                FieldType::Hex(bytes) => Value::from(hex_text(&vec![0x11; bytes])),
+                FieldType::Texts => Value::from(vec!["sample"]),
+                FieldType::U256 => Value::from("1000000"),
+            };
+            (field.name, value)
+        })
+        .collect();
+    values.insert("rule", Value::from("sample"));
+    values.insert("severity", Value::from("info"));
+    values
+}
+
+impl MessageTemplate {
+    /// Writes the message. Lines and links that come out empty are left out.
+    pub(crate) fn render(
+        &self,
+        environment: &Environment<'static>,
+        values: &Values,
+    ) -> Result<Message, minijinja::Error> {
+        let write = |name: &str| environment.get_template(name)?.render(values);
+        let title = clean(&write(&self.title)?, LONGEST_TITLE);
+        let mut lines = Vec::with_capacity(self.lines.len());
+        for name in &self.lines {
+            let line = clean(&write(name)?, LONGEST_LINE);
+            if !line.is_empty() {
+                lines.push(line);
+            }
+        }
+        let mut links = Vec::new();
+        for (label, address) in &self.links {
+            if let Some(url) = clean_url(&write(address)?) {
+                links.push(Link { label: clean(&write(label)?, LONGEST_LABEL), url });
+            }
+        }
+        Ok(Message { title, lines, links })
+    }
+}
+
+/// Link to an event's transaction in its chain's explorer, where one is known.
+pub(crate) fn transaction_link(event: &Event) -> Option<Link> {
+    let explorer = filters::explorer_of(event.block_fields()?.chain_id)?;
+    let transaction = event.transaction_fields()?.tx_hash;
+    Some(Link { label: "tx".to_owned(), url: format!("{explorer}/tx/{transaction:#x}") })
+}

@@ -1,0 +1,69 @@
+//! The passing of time, published into the streams that rules read: time itself is replayed.
+
+use std::time::Duration;
+
+use crypto_intel_nats::{Nats, OutMessage, PublishError};
+use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id};
+use crypto_intel_service::now_us;
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use crate::{metrics::Metrics, streams::SourceStream};
+
+const SECOND_US: i64 = 1_000_000;
+
+/// Publishes a tick into each stream at every full second until `stop` fires. A tick that fails is
+/// not made up for: the next one says all that it said.
+pub(crate) async fn publish_ticks(
+    nats: Nats,
+    streams: Vec<SourceStream>,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let mut failing = vec![false; streams.len()];
+    loop {
+        let now = now_us();
+        let second_us = now - now.rem_euclid(SECOND_US);
+        let attempts =
+            join_all(streams.iter().map(|stream| publish_tick(&nats, *stream, second_us)));
+        let results = tokio::select! {
+            () = stop.cancelled() => return,
+            results = attempts => results,
+        };
+        for ((stream, failing), result) in streams.iter().zip(&mut failing).zip(results) {
+            match result {
+                Ok(()) => {
+                    metrics.ticks.inc();
+                    *failing = false;
+                }
+                Err(error) if !*failing => {
+                    tracing::warn!(stream = stream.name(), error = %format!("{error:#}"), "tick not published, trying every second");
+                    *failing = true;
+                }
+                Err(_) => {}
+            }
+        }
+        let wait_us = (second_us + SECOND_US - now_us()).clamp(0, SECOND_US);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_micros(wait_us.unsigned_abs())) => {}
+        }
+    }
+}
+
+async fn publish_tick(
+    nats: &Nats,
+    stream: SourceStream,
+    second_us: i64,
+) -> Result<(), PublishError> {
+    let id = polled_event_id("alerts", Kind::Tick, stream.slug(), second_us);
+    let tick = Tick {
+        id: id.clone(),
+        stream: stream.slug().to_owned(),
+        ..Tick::at("alerts", second_us, now_us())
+    };
+    let message = OutMessage::new(stream.tick_subject(), Event::from(tick).encode())
+        .schema(Kind::Tick.schema())
+        .message_id(id);
+    nats.publish(message).await.map(drop)
+}

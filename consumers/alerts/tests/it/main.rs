@@ -1,0 +1,6 @@
+//! The role on a real nats-server.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod harness;
+mod once;
+mod trouble;

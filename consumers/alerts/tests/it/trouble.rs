@@ -1,0 +1,102 @@
+//! Reorgs, bodies that are none of ours, a server that goes away, streams that are not there.
+
+use crypto_intel_alerts::{Config, run};
+use crypto_intel_nats::{OutMessage, list_dead_letters};
+use crypto_intel_schemas::AlertState;
+use crypto_intel_service::Context;
+
+use crate::harness::{Stage, block, hash, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_about_a_replaced_block_is_corrected() {
+    let stage = Stage::new().await;
+    let role = stage.start("one");
+    let (moved, dropped) = ((hash(1, 1), 100), (hash(1, 2), 200));
+    stage.publish(block(10, hash(2, 10), 1, &[moved, dropped])).await;
+    stage.alerts_when(2).await;
+    stage.publish(block(10, hash(2, 10), 2, &[moved, dropped])).await;
+    stage.publish(block(10, hash(3, 10), 1, &[])).await;
+    stage.publish(block(11, hash(3, 11), 1, &[moved])).await;
+    // The new branch is as high as the old one with its first block: that is told at once, and
+    // that the transaction is back as soon as it is.
+    let alerts = stage.alerts_when(5).await;
+    let told = |transaction| {
+        alerts
+            .iter()
+            .filter(|alert| alert.tx_hash == Some(transaction))
+            .map(|alert| (alert.n, alert.state, alert.lines.first().cloned().unwrap_or_default()))
+            .collect::<Vec<_>>()
+    };
+    let gone = "No longer on chain: block 10 was replaced.".to_owned();
+    assert_eq!(
+        told(moved.0),
+        [
+            (1, AlertState::Fired, String::new()),
+            (2, AlertState::Corrected, gone.clone()),
+            (3, AlertState::Corrected, "Back on chain, in block 11.".to_owned()),
+        ]
+    );
+    assert_eq!(
+        told(dropped.0),
+        [(1, AlertState::Fired, String::new()), (2, AlertState::Corrected, gone)]
+    );
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_event_goes_to_the_dead_letters_and_reading_goes_on() {
+    let stage = Stage::new().await;
+    let role = stage.start("one");
+    let message = OutMessage::new("evm.anvil.transfer.erc20", "this is not MessagePack");
+    stage.nats.publish(message).await.unwrap();
+    stage.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 100)])).await;
+    stage.alerts_when(1).await;
+    let letters = until("dead letter", async || {
+        let letters = list_dead_letters(&stage.nats, None, 10).await.unwrap();
+        (!letters.is_empty()).then_some(letters)
+    })
+    .await;
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].consumer, "alerts");
+    assert_eq!(letters[0].payload, "this is not MessagePack");
+    assert!(letters[0].error.contains("not an event body"), "{}", letters[0].error);
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn goes_on_after_the_server_was_killed() {
+    let mut stage = Stage::new().await;
+    let role = stage.start("one");
+    role.until_healthy("alerts.evm").await;
+    stage.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 100)])).await;
+    stage.alerts_when(1).await;
+    stage.server.kill().unwrap();
+    until("unhealthy", async || {
+        role.probe("alerts.evm").is_none_or(|(healthy, _)| !healthy).then_some(())
+    })
+    .await;
+    stage.server.start_again().await.unwrap();
+    until("connection", async || stage.nats.is_connected().then_some(())).await;
+    until("stream", async || stage.nats.stream_state("EVM").await.ok()).await;
+    stage.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 100)])).await;
+    assert_eq!(stage.alerts_when(2).await.len(), 2);
+    role.until_healthy("alerts.evm").await;
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_rule_ends_the_role_with_its_place() {
+    let stage = Stage::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    std::fs::write(
+        &file,
+        "[[rule]]\nid = 'x'\non = 'evm.*.block'\nwhen = 'gas_usedd > 1'\ntitle = 'x'\n",
+    )
+    .unwrap();
+    let config = Config { rules: vec![file.clone()], ..Config::default() };
+    let error = run(config, stage.nats.clone(), Context::new("x")).await.unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains(&format!("{}:4:9", file.display())), "{text}");
+    assert!(text.contains("did you mean `gas_used`?"), "{text}");
+}
