@@ -33,106 +33,59 @@ pub(crate) struct Metrics {
     pub(crate) prices: IntCounterVec,
 }
 
+const BY_PROVIDER: &[&str] = &["provider"];
+const BY_ENDPOINT: &[&str] = &["provider", "endpoint"];
+const BY_OUTCOME: &[&str] = &["provider", "endpoint", "outcome"];
+const BY_RESULT: &[&str] = &["provider", "result"];
+
 impl Metrics {
     /// Registers everything; what an earlier start of the role registered is replaced.
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let by_endpoint = &["provider", "endpoint"];
-        let by_provider = &["provider"];
-        let duration = HistogramOpts::new(
-            "crypto_intel_poll_request_duration_seconds",
-            "Time from sending a request to the last byte of its answer",
+        let counter = |name, help, labels| {
+            let options = Opts::new(full_name(name), help);
+            register(registry, IntCounterVec::new(options, labels)?)
+        };
+        let gauge = |name, help, labels| {
+            let options = Opts::new(full_name(name), help);
+            register(registry, IntGaugeVec::new(options, labels)?)
+        };
+        let request_duration = HistogramOpts::new(
+            full_name("request_duration_seconds"),
+            "From sending a request to the last byte of its answer",
         );
+        let request_duration = request_duration.buckets(REQUEST_BUCKETS.to_vec());
+        let ours = "Events that the stream acknowledged";
+        let known = "Events left out because the last answer had them already";
+        let before = "Answers that were published before, by another instance or attempt";
+        let invalid = "Objects of answers that are no events";
+        let missing = "Things asked for that the last answer does not hold";
+        let success = "When the last good answer came";
+        let waited = "Time that requests waited for the quota";
+        let held = "1 while a provider is left alone because it fails or asked for it";
+        let leader = "1 while this instance polls the provider";
+        let prices = "Prices offered to the bucket, by result";
         Ok(Self {
-            requests: counter(
-                registry,
-                "crypto_intel_poll_requests_total",
-                "Requests by outcome",
-                &["provider", "endpoint", "outcome"],
-            )?,
+            requests: counter("requests_total", "Requests by outcome", BY_OUTCOME)?,
             request_duration: register(
                 registry,
-                HistogramVec::new(duration.buckets(REQUEST_BUCKETS.to_vec()), by_endpoint)?,
+                HistogramVec::new(request_duration, BY_ENDPOINT)?,
             )?,
-            published: counter(
-                registry,
-                "crypto_intel_poll_events_published_total",
-                "Events that the stream acknowledged",
-                by_endpoint,
-            )?,
-            unchanged: counter(
-                registry,
-                "crypto_intel_poll_events_unchanged_total",
-                "Events left out because the last answer had them already",
-                by_endpoint,
-            )?,
-            duplicates: counter(
-                registry,
-                "crypto_intel_poll_duplicates_total",
-                "Answers that were published before, by another instance or an earlier attempt",
-                by_endpoint,
-            )?,
-            invalid: counter(
-                registry,
-                "crypto_intel_poll_invalid_total",
-                "Objects of answers that are no events",
-                by_endpoint,
-            )?,
-            missing: gauge(
-                registry,
-                "crypto_intel_poll_missing",
-                "Things asked for that the last answer does not hold",
-                by_endpoint,
-            )?,
-            last_success: gauge(
-                registry,
-                "crypto_intel_poll_last_success_timestamp_seconds",
-                "When the last good answer came",
-                by_endpoint,
-            )?,
-            quota_wait: counter(
-                registry,
-                "crypto_intel_poll_quota_wait_milliseconds_total",
-                "Time that requests waited for the quota",
-                by_provider,
-            )?,
-            held: gauge(
-                registry,
-                "crypto_intel_poll_held",
-                "1 while a provider is left alone because it fails or asked for it",
-                by_provider,
-            )?,
-            leader: gauge(
-                registry,
-                "crypto_intel_poll_leader",
-                "1 while this instance polls the provider",
-                by_provider,
-            )?,
-            prices: counter(
-                registry,
-                "crypto_intel_poll_prices_total",
-                "Prices offered to the bucket, by result",
-                &["provider", "result"],
-            )?,
+            published: counter("events_published_total", ours, BY_ENDPOINT)?,
+            unchanged: counter("events_unchanged_total", known, BY_ENDPOINT)?,
+            duplicates: counter("duplicates_total", before, BY_ENDPOINT)?,
+            invalid: counter("invalid_total", invalid, BY_ENDPOINT)?,
+            missing: gauge("missing", missing, BY_ENDPOINT)?,
+            last_success: gauge("last_success_timestamp_seconds", success, BY_ENDPOINT)?,
+            quota_wait: counter("quota_wait_milliseconds_total", waited, BY_PROVIDER)?,
+            held: gauge("held", held, BY_PROVIDER)?,
+            leader: gauge("leader", leader, BY_PROVIDER)?,
+            prices: counter("prices_total", prices, BY_RESULT)?,
         })
     }
 }
 
-fn counter(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> Result<IntCounterVec, prometheus::Error> {
-    register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-}
-
-fn gauge(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> Result<IntGaugeVec, prometheus::Error> {
-    register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+fn full_name(name: &str) -> String {
+    format!("crypto_intel_poll_{name}")
 }
 
 fn register<C: Collector + Clone + 'static>(
