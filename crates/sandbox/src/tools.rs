@@ -21,6 +21,24 @@ pub struct PostgresTools {
     pub version: u32,
 }
 
+impl PostgresTools {
+    /// A command for one of the programs, such as `initdb` or `pg_dump`.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        postgres_command(&self.bin_dir, program)
+    }
+}
+
+// An installation that was unpacked somewhere brings libraries which need each other, and only its programs know
+// where they are; one of the system needs nothing.
+fn postgres_command(bin_dir: &Path, program: &str) -> Command {
+    let mut command = Command::new(bin_dir.join(program));
+    if !bin_dir.starts_with("/usr") {
+        command.env("LD_LIBRARY_PATH", bin_dir.with_file_name("lib"));
+    }
+    command
+}
+
 /// Finds nats-server 2.12 or newer.
 ///
 /// # Errors
@@ -87,7 +105,7 @@ pub fn postgres() -> anyhow::Result<PostgresTools> {
             Some(real) if real.join("postgres").is_file() => real.to_path_buf(),
             _ => folder,
         };
-        match version_of(&bin_dir.join("postgres")) {
+        match version_from(postgres_command(&bin_dir, "postgres")) {
             Some([version, _]) if POSTGRES_VERSIONS.contains(&version) => {
                 return Ok(PostgresTools { bin_dir, version });
             }
@@ -136,7 +154,11 @@ fn tool_folders() -> Vec<PathBuf> {
 
 /// Major and minor version as `--version` tells them: the first word that begins with two numbers.
 fn version_of(program: &Path) -> Option<[u32; 2]> {
-    let output = Command::new(program).arg("--version").output().ok()?;
+    version_from(Command::new(program))
+}
+
+fn version_from(mut program: Command) -> Option<[u32; 2]> {
+    let output = program.arg("--version").output().ok()?;
     parse_version(&String::from_utf8_lossy(&output.stdout))
 }
 

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::contracts;
 use crate::http::RpcClient;
 use crate::port::free_port;
 use crate::process::ServerProcess;
@@ -129,6 +130,16 @@ impl Anvil {
     /// As [`RpcClient::call`].
     pub async fn block_number(&self) -> anyhow::Result<u64> {
         self.rpc.call_quantity("eth_blockNumber", json!([])).await
+    }
+
+    /// Sends a transaction from an unlocked account, waits until it is in a block, and returns its receipt. Anvil mines
+    /// behind the answer to `eth_sendTransaction`, so without waiting the transaction may be in no block yet.
+    ///
+    /// # Errors
+    /// As [`RpcClient::call`], and when it is in no block after 60 s.
+    pub async fn send(&self, transaction: &Value) -> anyhow::Result<Value> {
+        let hash = self.rpc.call("eth_sendTransaction", json!([transaction])).await?;
+        contracts::receipt(&self.rpc, &hash).await
     }
 
     /// Makes this many blocks at once.

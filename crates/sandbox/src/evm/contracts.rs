@@ -78,7 +78,7 @@ pub(super) fn native(from: Address, to: Address, wei: u128) -> Value {
 }
 
 /// Waits until a transaction is in a block and returns its receipt.
-async fn receipt(rpc: &RpcClient, hash: &Value) -> anyhow::Result<Value> {
+pub(super) async fn receipt(rpc: &RpcClient, hash: &Value) -> anyhow::Result<Value> {
     let started = Instant::now();
     loop {
         let receipt = rpc.call("eth_getTransactionReceipt", json!([hash])).await?;

@@ -7,6 +7,7 @@ mod builder;
 mod chain;
 mod faults;
 mod logs;
+mod player;
 mod rpc;
 mod socket;
 
@@ -23,6 +24,7 @@ pub use self::builder::{
 pub use self::chain::Chain;
 use self::faults::Faults;
 pub use self::faults::{RateLimit, RateLimitForm};
+pub use self::player::Player;
 use crate::local_server::LocalServer;
 
 /// Control frames that wait for a slow websocket client.

@@ -73,7 +73,11 @@ pub(super) fn reachable_tools(
             if unfinished.is_dir() {
                 std::fs::remove_dir_all(&unfinished).context("remove unfinished copy")?;
             }
-            copy(installation, &unfinished)?;
+            // The copy is root's, whoever unpacked the original.
+            run(Command::new("cp")
+                .args(["-r", "--preserve=mode,timestamps,links", "-T"])
+                .arg(installation)
+                .arg(&unfinished))?;
             run(Command::new("chmod").args(["-R", "a+rX"]).arg(&unfinished))?;
             std::fs::rename(&unfinished, &copy_dir).context("finish copy of PostgreSQL")?;
         }
@@ -142,7 +146,7 @@ fn reachable(folder: &Path, account: &Account) -> anyhow::Result<PathBuf> {
 }
 
 fn initdb(tools: &PostgresTools, account: Option<&Account>, data_dir: &Path) -> anyhow::Result<()> {
-    let mut command = Command::new(tools.bin_dir.join("initdb"));
+    let mut command = tools.command("initdb");
     command
         .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale"])
         .args(["--no-sync", "--no-instructions", "-D"])

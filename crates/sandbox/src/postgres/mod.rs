@@ -206,7 +206,7 @@ fn command(
     port: u16,
     run_dir: &Path,
 ) -> Command {
-    let mut command = Command::new(tools.bin_dir.join("postgres"));
+    let mut command = tools.command("postgres");
     command.arg("-D").arg(data_dir).current_dir(run_dir);
     let mut settings = vec![
         "listen_addresses=127.0.0.1".to_owned(),

@@ -20,8 +20,8 @@ async fn a_burst_makes_many_transfers_in_one_transaction_and_a_reorg_takes_them_
     let from = anvil.accounts().await.unwrap()[0].parse().unwrap();
     let contracts = Contracts::deploy(anvil.rpc(), from).await.unwrap();
     assert_eq!((contracts.token, contracts.burst), (TOKEN_ADDRESS, BURST_ADDRESS));
-    let burst = contracts.burst(from, 200);
-    anvil.rpc().call("eth_sendTransaction", json!([burst])).await.unwrap();
+    let receipt = anvil.send(&contracts.burst(from, 200)).await.unwrap();
+    assert_eq!(receipt["status"], "0x1");
     let logs = transfer_logs(&anvil).await;
     assert_eq!(logs.len(), 201);
     let sum: u64 = logs[1..]

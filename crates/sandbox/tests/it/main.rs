@@ -4,6 +4,7 @@
 mod anvil;
 mod builder;
 mod chat;
+mod lifetime;
 mod nats_server;
 mod node;
 mod postgres;

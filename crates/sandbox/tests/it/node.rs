@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crypto_intel_sandbox::node::{RateLimit, RateLimitForm, Synthetic, SyntheticOptions};
+use crypto_intel_sandbox::node::{Player, RateLimit, RateLimitForm, Synthetic, SyntheticOptions};
 use crypto_intel_sandbox::{NodeOptions, RpcClient, ScriptedNode};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -206,6 +206,22 @@ async fn misbehaves_on_command() {
     node.go_unavailable(false);
     rpc.call("eth_chainId", json!([])).await.unwrap();
     assert_eq!(node.calls("eth_chainId"), 4);
+}
+
+#[tokio::test]
+async fn plays_a_chain_at_the_clocks_time() {
+    let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
+    let mut socket = Socket::open(&node).await;
+    socket.call("eth_subscribe", json!(["newHeads"])).await;
+    let player = Player::start(node.chain().clone(), generator(), Duration::from_millis(5));
+    let first = socket.json().await;
+    let second = socket.json().await;
+    let (first, second) = (&first["params"]["result"], &second["params"]["result"]);
+    assert_eq!(second["parentHash"], first["hash"]);
+    let time = u64::from_str_radix(&second["timestamp"].as_str().unwrap()[2..], 16).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!(now.as_secs() - time < 20);
+    assert!(player.blocks() >= 2);
 }
 
 #[tokio::test]
