@@ -110,7 +110,7 @@ impl Stack {
             return;
         }
         self.dropped.clear();
-        if self.entries.is_empty() && self.base.is_none() {
+        if self.entries.is_empty() {
             self.base =
                 Some(Base { next_number: marker.block_number, hash: marker.parent_hash });
         }
@@ -199,10 +199,14 @@ impl Stack {
         }
     }
 
-    /// Whether a branch can be linked further down from this header, or has met the stack.
-    pub(crate) fn meets(&self, parent_hash: &B256) -> bool {
-        self.position(parent_hash).is_some()
-            || self.base.is_some_and(|base| base.hash == *parent_hash)
+    /// Whether a header's parent is published, or is what everything published was built on.
+    pub(crate) fn meets(&self, oldest: &Header) -> bool {
+        let at_base = |base: Base| {
+            // A chain may begin, by configuration, above what is final: then its base may change.
+            let floats = base.next_number > self.finalized && base.next_number == oldest.number;
+            base.hash == oldest.parent_hash || floats
+        };
+        self.position(&oldest.parent_hash).is_some() || self.base.is_some_and(at_base)
     }
 
     /// What to retract so that `oldest`, the oldest header of a branch that was linked downwards,
@@ -221,7 +225,7 @@ impl Stack {
             || Refused::BelowFinal { chain: chain.to_owned(), tip, finalized: self.finalized };
         let kept = match self.position(&oldest.parent_hash) {
             Some(position) => position + 1,
-            None if self.meets(&oldest.parent_hash) => 0,
+            None if self.meets(oldest) => 0,
             None => return Err(below_final()),
         };
         let entries: Vec<Entry> = self.entries.range(kept..).rev().cloned().collect();

@@ -119,6 +119,7 @@ impl Worker {
                 .with_context(|| format!("take lease {key}"))?;
             let Some(lease) = lease else { return Ok(()) };
             self.metrics.leader(true);
+            self.status.leads();
             let lost = lease.lost();
             // What is cut off here is in the stream as a whole or not at all: the fold finds it.
             let ended = tokio::select! {

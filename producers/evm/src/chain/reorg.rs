@@ -55,7 +55,7 @@ impl Worker {
         let mut branch = vec![tip];
         let mut oldest = tip;
         let limit = self.config.max_reorg_depth.saturating_add(1);
-        while !position.stack.meets(&oldest.parent_hash) {
+        while !position.stack.meets(&oldest) {
             let above_final = oldest.number > position.stack.finalized().saturating_add(1);
             let within_limit = branch.len() as u64 <= limit;
             if !above_final || !within_limit {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use crypto_intel_nats::{ReaderOptions, Start as ReadFrom, StreamMessage, StreamReader};
-use crypto_intel_schemas::{B256, Block, Event};
+use crypto_intel_schemas::{Block, Event};
 use tokio::time::timeout;
 
 use super::{Position, Worker};
@@ -139,11 +139,13 @@ impl Worker {
         let finalized = self.finalized_now().await?;
         let next = match self.config.start {
             Start::Latest => finalized + 1,
-            Start::Number(number) => number.min(finalized + 1),
+            Start::Number(number) => number,
         };
-        let parent_hash = match next.checked_sub(1) {
-            Some(parent) => self.fetcher.header(BlockId::Number(parent)).await?.hash,
-            None => B256::ZERO,
+        let head = self.head_at_least(next.saturating_sub(1)).await?;
+        let parent_hash = if next <= head {
+            self.fetcher.header(BlockId::Number(next)).await?.parent_hash
+        } else {
+            self.fetcher.header(BlockId::Number(head)).await?.hash
         };
         tracing::info!(chain = self.chain, next, finalized, "chain begins");
         Ok(Stack::begin(next, parent_hash))
@@ -151,15 +153,21 @@ impl Worker {
 
     /// The chain's final block, waiting for a head and for the endpoint's word on it.
     async fn finalized_now(&self) -> Result<u64, Trouble> {
-        let mut changes = self.fetcher.pool().changes();
         let mut tags = self.tags.clone();
         let known = tags.wait_for(Option::is_some).await.map(|tags| *tags);
         let tags = known.ok().flatten().unwrap_or_default();
+        let head = self.head_at_least(0).await?;
+        let by_depth = head.saturating_sub(self.config.finality_depth);
+        Ok(tags.finalized.map_or(by_depth, |(number, _)| number))
+    }
+
+    /// The head's number, waiting until it is at least this.
+    async fn head_at_least(&self, number: u64) -> Result<u64, Trouble> {
+        let mut changes = self.fetcher.pool().changes();
         loop {
             changes.borrow_and_update();
-            if let Some(head) = self.fetcher.pool().highest() {
-                let by_depth = head.saturating_sub(self.config.finality_depth);
-                return Ok(tags.finalized.map_or(by_depth, |(number, _)| number));
+            if let Some(head) = self.fetcher.pool().highest().filter(|head| *head >= number) {
+                return Ok(head);
             }
             changes.changed().await.context("wait for a head")?;
         }

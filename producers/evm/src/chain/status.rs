@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::endpoint::Pool;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+const RECONNECTING: Duration = Duration::from_secs(5);
 const SUMMARY_EVERY: Duration = Duration::from_secs(30);
 
 /// How the chain does, for the health probe and the log.
@@ -27,6 +28,8 @@ struct State {
     progressed: Instant,
     head: Option<u64>,
     head_moved: Instant,
+    /// When an endpoint was last seen connected.
+    connected: Instant,
     blocks: u64,
     events: u64,
     trouble: Option<String>,
@@ -41,6 +44,7 @@ impl Status {
             progressed: now,
             head: None,
             head_moved: now,
+            connected: now,
             blocks: 0,
             events: 0,
             trouble: None,
@@ -52,9 +56,14 @@ impl Status {
         self.lock().leads = false;
     }
 
-    pub(super) fn resumed(&self, top: Option<u64>) {
+    pub(super) fn leads(&self) {
         let mut state = self.lock();
         state.leads = true;
+        state.progressed = Instant::now();
+    }
+
+    pub(super) fn resumed(&self, top: Option<u64>) {
+        let mut state = self.lock();
         state.published = top;
         state.progressed = Instant::now();
     }
@@ -99,8 +108,13 @@ impl Status {
             state.head_moved = Instant::now();
         }
         let Some(head) = head else {
+            // A connection that is made anew within seconds is no reason to alarm anybody.
+            if let Some(known) = state.head.filter(|_| state.connected.elapsed() < RECONNECTING) {
+                return Ok(format!("connecting anew, last head {known}"));
+            }
             return Err(format!("no endpoint is connected: {}", pool.trouble()));
         };
+        state.connected = Instant::now();
         let quiet = state.head_moved.elapsed();
         if quiet > self.stale {
             return Err(format!("head stays at {head} for {} s", quiet.as_secs()));

@@ -1,0 +1,95 @@
+//! The plain way: blocks come, events go out, in order and whole.
+
+use crypto_intel_evm::Start;
+use crypto_intel_schemas::Kind;
+use crypto_intel_testkit::assert_same_set;
+
+use crate::{
+    harness::{Broker, Producer, chain_config, generator, node, push_new},
+    stream::transfers_of,
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_arrive_in_order_and_whole() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(1);
+    push_new(&node, &mut blocks, 40);
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    broker.at_head(node.chain()).await;
+    // Now one by one, as heads.
+    for _ in 0..10 {
+        push_new(&node, &mut blocks, 1);
+        broker.at_head(node.chain()).await;
+    }
+    let replayed = broker.replay().await;
+    assert_eq!(replayed.numbers(), (1..=50).collect::<Vec<_>>());
+    assert_same_set(
+        transfers_of(node.chain().blocks().iter().map(AsRef::as_ref)),
+        replayed.transfers(),
+    );
+    assert_eq!(replayed.count(Kind::Erc20Transfer), 300);
+    assert_eq!(replayed.count(Kind::NativeTransfer), 100);
+    assert!(replayed.reorgs.is_empty());
+    let published = "crypto_intel_evm_events_published_total";
+    assert!((producer.metric(published, "transfer.erc20") - 300.0).abs() < 0.5);
+    assert!(producer.metric("crypto_intel_evm_heads_received_total", "node0") >= 10.0);
+    producer.until_report(&["evm.testchain.head", "healthy: true"]).await;
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn begins_at_the_block_after_the_final_one_or_at_a_number() {
+    for (start, first) in [(Start::Latest, 21), (Start::Number(7), 7), (Start::Number(28), 28)] {
+        let (broker, node) = (Broker::start().await, node().await);
+        let mut blocks = generator(2);
+        push_new(&node, &mut blocks, 30);
+        node.set_finalized(20);
+        node.set_safe(25);
+        let mut config = chain_config(&[node.http_url()]);
+        config.start = start;
+        let producer = Producer::start(&broker.nats, config);
+        let replayed = broker.at_head(node.chain()).await;
+        assert_eq!(replayed.numbers(), (first..=30).collect::<Vec<_>>(), "{start:?}");
+        let top = replayed.stack.last().unwrap();
+        assert_eq!((top.finalized_number, top.safe_number), (20, Some(25)));
+        assert_eq!(replayed.finalized.len(), 1);
+        producer.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_for_a_start_above_the_head() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(3);
+    push_new(&node, &mut blocks, 5);
+    let mut config = chain_config(&[node.ws_url()]);
+    config.start = Start::Number(9);
+    let producer = Producer::start(&broker.nats, config);
+    producer.until_report(&["nothing published yet, head 5"]).await;
+    push_new(&node, &mut blocks, 7);
+    let replayed = broker.at_head(node.chain()).await;
+    assert_eq!(replayed.numbers(), [9, 10, 11, 12]);
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finality_travels_in_the_next_batch() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(4);
+    push_new(&node, &mut blocks, 10);
+    node.set_finalized(3);
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    broker.at_head(node.chain()).await;
+    node.set_finalized(8);
+    let moved = crypto_intel_testkit::eventually(crate::harness::PATIENCE, async || {
+        push_new(&node, &mut blocks, 1);
+        let replayed = broker.at_head(node.chain()).await;
+        replayed.finalized.iter().any(|event| event.finalized_number == 8).then_some(replayed)
+    })
+    .await;
+    assert_eq!(moved.stack.last().unwrap().finalized_number, 8);
+    let numbers: Vec<_> = moved.finalized.iter().map(|event| event.finalized_number).collect();
+    assert_eq!(numbers, [3, 8]);
+    assert_eq!(moved.finalized[1].finalized_hash, node.chain().block(8).map(|block| block.hash));
+    producer.stop().await;
+}

@@ -1,0 +1,11 @@
+//! The producer against the scripted node, anvil and a real nats-server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod anvil;
+mod endpoints;
+mod follow;
+mod harness;
+mod recorded;
+mod reorgs;
+mod resume;
+mod stream;
