@@ -1,7 +1,7 @@
 //! Reorgs, bodies that are none of ours, a server that goes away, streams that are not there.
 
 use crypto_intel_alerts::{Config, run};
-use crypto_intel_nats::{OutMessage, list_dead_letters};
+use crypto_intel_nats::{Bucket, OutMessage, list_dead_letters};
 use crypto_intel_schemas::AlertState;
 use crypto_intel_service::Context;
 
@@ -99,4 +99,49 @@ async fn a_wrong_rule_ends_the_role_with_its_place() {
     let text = format!("{error:#}");
     assert!(text.contains(&format!("{}:4:9", file.display())), "{text}");
     assert!(text.contains("did you mean `gas_used`?"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_back_when_another_instance_stored_the_state_and_absorbs_what_is_known() {
+    let stage = Stage::new().await;
+    let role = stage.start("one");
+    stage.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 100)])).await;
+    stage.alerts_when(1).await;
+    until("snapshot", async || (role.counter("snapshots_total") > 0.0).then_some(())).await;
+    let states = stage.nats.kv(Bucket::RuleState).await.unwrap();
+    // Not even readable: rules begin anew, some way back.
+    states.put("evm", "somebody else's").await.unwrap();
+    stage.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 100)])).await;
+    until("second look", async || (role.counter("duplicates_total") > 0.0).then_some(())).await;
+    assert_eq!(stage.alerts_when(2).await.len(), 2);
+    role.until_healthy("alerts.evm").await;
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_what_every_consumer_reports() {
+    let stage = Stage::new().await;
+    let role = stage.start("one");
+    role.until_healthy("alerts.evm").await;
+    stage.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 100), (hash(1, 2), 1)])).await;
+    stage.alerts_when(1).await;
+    until("acknowledgement", async || (role.counter("published_total") > 0.0).then_some(())).await;
+    for (counter, at_least) in [
+        ("received_total", 3.0),
+        ("evaluated_total", 2.0),
+        ("matched_total", 1.0),
+        ("fired_total", 1.0),
+        ("published_total", 1.0),
+        ("ticks_total", 1.0),
+        ("snapshots_total", 0.0),
+        ("dead_lettered_total", 0.0),
+    ] {
+        assert!(role.counter(counter) >= at_least, "{counter}: {}", role.counter(counter));
+    }
+    let names: Vec<String> =
+        role.context.registry.gather().iter().map(|family| family.name().to_owned()).collect();
+    for gauge in ["lag_seconds", "lag_messages", "active"] {
+        assert!(names.contains(&format!("crypto_intel_alerts_{gauge}")), "{gauge}: {names:?}");
+    }
+    role.stop().await;
 }

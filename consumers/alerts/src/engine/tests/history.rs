@@ -1,0 +1,124 @@
+//! Made-up histories with reorgs: restarts change nothing, and people end up knowing the truth.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crypto_intel_schemas::{Alert, AlertState, B256};
+use proptest::prelude::*;
+
+use super::{Moved, Play, RULE, SECOND};
+use crate::{engine::Engine, snapshot, streams::SourceStream};
+
+/// One step of a made-up history: mine a block, drop some, or let time pass.
+#[derive(Debug, Clone)]
+enum Step {
+    Mine(Vec<Moved>),
+    Drop(usize),
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let moved = (0_u8..6, 0_u8..3, 90_u64..110);
+    prop_oneof![
+        4 => prop::collection::vec(moved, 0..4).prop_map(Step::Mine),
+        1 => (1_usize..4).prop_map(Step::Drop),
+        1 => (0_i64..200).prop_map(Step::Wait),
+    ]
+}
+
+/// What a history ends with.
+struct Ending {
+    alerts: Vec<Alert>,
+    /// Hash of the canonical block of each transaction.
+    on_chain: BTreeMap<B256, B256>,
+}
+
+/// Plays a history, in which a transaction is in one canonical block at a time; `restart` says
+/// after which messages the engine goes through its snapshot.
+fn play_history(steps: &[Step], restart: impl Fn(u64) -> bool) -> Ending {
+    let rules = RULE.to_owned() + "cooldown = '30s'\ngroup_by = ['from']\n";
+    let mut play = Play::new(&rules);
+    let mut stack: Vec<(u64, u8, Vec<Moved>)> = Vec::new();
+    let mut next_hash = 1_u8;
+    let mut restarted_at = 0;
+    let mut go_through_snapshot = |play: &mut Play| {
+        if play.sequence != restarted_at && restart(play.sequence) {
+            restarted_at = play.sequence;
+            let bytes = snapshot::encode(play.engine.state());
+            let state = rmp_serde::from_slice(&bytes).unwrap();
+            let rules = Arc::clone(&play.engine.rules);
+            play.engine = Engine::with_state(rules, SourceStream::Evm, &play.metrics, state);
+        }
+    };
+    for step in steps {
+        match step {
+            Step::Mine(moved) => {
+                let number = stack.last().map_or(1, |(number, ..)| number + 1);
+                let mut fresh: Vec<Moved> = Vec::new();
+                for transfer in moved {
+                    let known = stack.iter().flat_map(|(_, _, moved)| moved).chain(&fresh);
+                    if known.clone().all(|known| known.0 != transfer.0) {
+                        fresh.push(*transfer);
+                    }
+                }
+                play.events(number, next_hash, 1, &fresh);
+                go_through_snapshot(&mut play);
+                play.marker(number, next_hash, 1);
+                stack.push((number, next_hash, fresh));
+                next_hash = next_hash.wrapping_add(1);
+            }
+            Step::Drop(depth) => {
+                for _ in 0..*depth {
+                    let Some((number, hash, moved)) = stack.pop() else { break };
+                    play.block(number, hash, 2, &moved);
+                }
+            }
+            Step::Wait(seconds) => {
+                play.now_us += seconds * SECOND;
+                play.tick();
+            }
+        }
+        play.now_us += SECOND;
+        go_through_snapshot(&mut play);
+    }
+    let mut on_chain = BTreeMap::new();
+    for (_, hash, moved) in &stack {
+        for (transaction, ..) in moved {
+            on_chain.insert(B256::repeat_byte(*transaction), B256::repeat_byte(*hash));
+        }
+    }
+    Ending { alerts: play.take(), on_chain }
+}
+
+proptest! {
+    #[test]
+    fn restarts_from_snapshots_change_nothing(
+        steps in prop::collection::vec(step(), 1..40),
+        stride in 1_u64..7,
+    ) {
+        let whole = play_history(&steps, |_| false);
+        let restarted = play_history(&steps, |sequence| sequence % stride == 0);
+        prop_assert_eq!(whole.alerts, restarted.alerts);
+    }
+
+    #[test]
+    fn in_the_end_people_know_where_each_transaction_is(
+        mut steps in prop::collection::vec(step(), 1..60),
+    ) {
+        // Long enough for the last reorg to be told.
+        steps.push(Step::Wait(200));
+        let ending = play_history(&steps, |_| false);
+        let mut told: BTreeMap<String, Alert> = BTreeMap::new();
+        for alert in ending.alerts {
+            let n = told.get(&alert.alert).map_or(1, |before| before.n + 1);
+            prop_assert_eq!(n, alert.n);
+            prop_assert_eq!(alert.state == AlertState::Fired, n == 1);
+            told.insert(alert.alert.clone(), alert);
+        }
+        for alert in told.values() {
+            let gone = alert.lines[0].starts_with("No longer on chain");
+            let truth = alert.tx_hash.and_then(|transaction| ending.on_chain.get(&transaction));
+            let belief = if gone { None } else { alert.block_hash.as_ref() };
+            prop_assert_eq!(belief, truth, "{:?}", alert);
+        }
+    }
+}
