@@ -1,11 +1,13 @@
-use crate::connect::subject_token;
+use bytes::Bytes;
+use crypto_intel_schemas::subjects;
+
 use crate::{
     Nats, NatsError, OutMessage, PublishError, ReaderError, ReaderOptions, Start, StreamMessage,
     StreamReader,
 };
-use bytes::Bytes;
 
 const STREAM: &str = "DLQ";
+const STREAM_HEADER: &str = "Dlq-Stream";
 const SUBJECT_HEADER: &str = "Dlq-Subject";
 const ERROR_HEADER: &str = "Dlq-Error";
 const SCHEMA_HEADER: &str = "Dlq-Schema";
@@ -51,13 +53,15 @@ pub async fn dead_letter(
     message: &StreamMessage,
     error: &str,
 ) -> Result<(), PublishError> {
-    let subject = format!(
-        "dlq.{}.{stream}.{}.{}",
-        subject_token(consumer),
+    // Subjects are lower case; the stream's own name is in a header.
+    let subject = subjects::dead_letter(
+        consumer,
+        &stream.to_ascii_lowercase(),
         message.sequence,
-        message.stored_at_us
+        message.stored_at_us,
     );
-    let letter = letter(&subject, message, error, nats.client().max_payload());
+    let letter =
+        letter(&subject, message, error, nats.client().max_payload()).header(STREAM_HEADER, stream);
     match nats.publish(letter).await {
         Ok(_) => Ok(()),
         // One message per subject and no new one: the same letter again. Or the stream is full: then it is not there.
@@ -103,7 +107,7 @@ pub async fn list_dead_letters(
     limit: usize,
 ) -> Result<Vec<DeadLetter>, NatsError> {
     let filter = consumer
-        .map_or("dlq.>".to_owned(), |consumer| format!("dlq.{}.>", subject_token(consumer)));
+        .map_or("dlq.>".to_owned(), |consumer| format!("dlq.{}.>", subjects::token(consumer)));
     let options =
         ReaderOptions::new(STREAM, format!("dlq-{}", nats.name()), Start::First).filters([filter]);
     let mut reader = StreamReader::open(nats, options).await.map_err(|error| match error {
@@ -135,14 +139,14 @@ pub async fn show_dead_letter(
 
 fn parse(message: StreamMessage) -> Option<DeadLetter> {
     let mut tokens = message.subject.split('.').skip(1);
-    let consumer = tokens.next()?.to_owned();
-    let stream = tokens.next()?.to_owned();
+    let consumer = subjects::untoken(tokens.next()?)?;
+    let stream = subjects::untoken(tokens.next()?)?;
     let sequence = tokens.next()?.parse().ok()?;
     let stored_at_us = tokens.next()?.parse().ok()?;
     let header = |name| message.header(name).map(ToOwned::to_owned);
     Some(DeadLetter {
         consumer,
-        stream,
+        stream: header(STREAM_HEADER).unwrap_or(stream),
         sequence,
         stored_at_us,
         subject: header(SUBJECT_HEADER).unwrap_or_default(),

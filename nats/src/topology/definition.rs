@@ -79,7 +79,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 19] = embedded![
+const FILES: [(&str, &str); 18] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -98,7 +98,6 @@ const FILES: [(&str, &str); 19] = embedded![
     "kv/tokens.json",
     "kv/watchlist.json",
     "consumers/ALERT.notify.json",
-    "consumers/NOTIFY.notify.json",
 ];
 
 impl Topology {

@@ -17,6 +17,8 @@ async fn dead_letter_twice_is_once_and_whole() {
     let letter = &letters[0];
     assert_eq!((letter.consumer.as_str(), letter.stream.as_str()), ("persist", "EVM"));
     assert_eq!((letter.sequence, letter.stored_at_us), (1, bad.stored_at_us));
+    let subject = format!("dlq.persist.evm.1.{}", bad.stored_at_us);
+    assert!(nats.last_on_subject("DLQ", &subject).await.unwrap().is_some());
     assert_eq!(letter.subject, "evm.anvil.log");
     assert_eq!(letter.schema.as_deref(), Some("test.kind/1"));
     assert_eq!(letter.error, "field `id` is missing");

@@ -120,7 +120,7 @@ async fn persist_reads_and_buries_and_publishes_nothing_else() {
         StreamReader::open(&nats, options).await.unwrap();
     }
     cannot_publish(&nats, "evm.anvil.log").await;
-    cannot_publish(&nats, "dlq.alerts.EVM.1.2").await;
+    cannot_publish(&nats, "dlq.alerts.evm.1.2").await;
 }
 
 #[tokio::test]
@@ -156,12 +156,13 @@ async fn reader_reads_everything_and_publishes_nothing() {
     let evm = user(&server, "evm").await;
     let nats = user(&server, "reader").await;
     let mut live = nats.client().subscribe("evm.>").await.unwrap();
-    nats.client().flush().await.unwrap();
+    // An answer on the same connection: the subscription is in force.
+    nats.stream_state("EVM").await.unwrap();
     evm.publish_batch(block("evm.anvil.log", 5, None)).await.unwrap();
     can_read(&nats, "EVM", "evm.>", 5).await;
     assert_eq!(nats.get("EVM", 2).await.unwrap().unwrap().payload, "body 1");
     assert_eq!(within("live message", live.next()).await.unwrap().payload, "body 0");
-    for subject in ["evm.anvil.log", "alert.high.rule.id.fired.1", "dlq.a.EVM.1.2", "$KV.prices.x"]
+    for subject in ["evm.anvil.log", "alert.high.rule.id.fired.1", "dlq.a.evm.1.2", "$KV.prices.x"]
     {
         cannot_publish(&nats, subject).await;
     }

@@ -17,10 +17,10 @@ async fn apply_makes_everything_once() {
     let topology = small_topology();
     let missing = topology.diff(&nats).await.unwrap();
     assert!(missing.iter().all(crypto_intel_nats::Difference::is_missing));
-    assert_eq!(missing.len(), 19);
+    assert_eq!(missing.len(), 18);
     let changes = topology.apply(&nats, false).await.unwrap();
     assert!(changes.iter().all(|change| matches!(change, Change::Created { .. })), "{changes:?}");
-    assert_eq!(changes.len(), 19);
+    assert_eq!(changes.len(), 18);
     assert_eq!(topology.diff(&nats).await.unwrap(), []);
     assert_eq!(topology.apply(&nats, false).await.unwrap(), []);
     let status = topology.status(&nats).await.unwrap();

@@ -41,9 +41,13 @@ async fn work_comes_until_it_is_acknowledged() {
 #[tokio::test]
 async fn opening_leaves_the_definition_as_it_is() {
     let broker = Broker::start().await;
-    let options =
-        WorkQueueOptions { filter: "notify.out.>".to_owned(), ..WorkQueueOptions::default() };
-    WorkQueue::open(&broker.nats, "NOTIFY", "notify", options).await.unwrap();
+    let options = WorkQueueOptions {
+        filter: "alert.>".to_owned(),
+        ack_wait: Duration::from_secs(10),
+        max_ack_pending: 1,
+        ..WorkQueueOptions::default()
+    };
+    WorkQueue::open(&broker.nats, "ALERT", "notify", options).await.unwrap();
     assert_eq!(small_topology().diff(&broker.nats).await.unwrap(), []);
 }
 
