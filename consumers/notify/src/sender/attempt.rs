@@ -27,7 +27,7 @@ enum Then<'w> {
     Ended(Parcel<'w>, Ending),
 }
 
-impl<'a> Courier<'a> {
+impl Courier<'_> {
     /// Attempts until it has ended or sending must stop.
     pub(super) async fn deliver(&mut self, mut parcel: Parcel<'_>) -> anyhow::Result<Next> {
         loop {
@@ -111,29 +111,7 @@ impl<'a> Courier<'a> {
         let attempts = parcel.stored.record.attempts;
         let code = parcel.head().code.clone();
         match outcome {
-            Outcome::Sent { message_id } => {
-                self.failures = 0;
-                self.setup.gate.open();
-                let repeated = parcel.stored.record.uncertain;
-                let state = if repeated { DeliveryState::Repeated } else { DeliveryState::Sent };
-                tracing::info!(
-                    destination = name,
-                    code,
-                    message_id,
-                    attempts,
-                    alerts = parcel.alerts.len(),
-                    state = state.as_str(),
-                    "message sent"
-                );
-                let ending = Ending {
-                    state,
-                    attempts,
-                    message_id: Some(message_id),
-                    error: None,
-                    done_at_us: now_us(),
-                };
-                Ok(Then::Ended(parcel, ending))
-            }
+            Outcome::Sent { message_id } => Ok(self.sent(parcel, message_id)),
             Outcome::Wait { after, why } => {
                 self.setup.gate.freeze(after);
                 self.again(parcel, after, &why).await
@@ -166,13 +144,7 @@ impl<'a> Courier<'a> {
                 self.again(parcel, Duration::ZERO, "the group has another number now").await
             }
             Outcome::DeadDestination { why, again_after, whole_bot } => {
-                self.setup.gate.close(&why, again_after, whole_bot);
-                tracing::error!(
-                    destination = name,
-                    why,
-                    again_after_seconds = again_after.as_secs(),
-                    "nothing can be sent to this destination; its messages become dead letters until it is mended"
-                );
+                self.shut(&why, again_after, whole_bot);
                 Ok(Then::Ended(parcel, Ending::dead(attempts, &why)))
             }
             Outcome::PlainText { why } | Outcome::NoTopic { why } | Outcome::Refused { why } => {
@@ -189,6 +161,36 @@ impl<'a> Courier<'a> {
                 Ok(Then::Ended(parcel, Ending::dead(attempts, &why)))
             }
         }
+    }
+
+    fn shut(&self, why: &str, again_after: Duration, whole_bot: bool) {
+        self.setup.gate.close(why, again_after, whole_bot);
+        tracing::error!(
+            destination = self.setup.name,
+            why,
+            again_after_seconds = again_after.as_secs(),
+            "nothing can be sent to this destination; its messages become dead letters until it is mended"
+        );
+    }
+
+    fn sent<'w>(&mut self, parcel: Parcel<'w>, message_id: String) -> Then<'w> {
+        self.failures = 0;
+        self.setup.gate.open();
+        let attempts = parcel.stored.record.attempts;
+        let repeated = parcel.stored.record.uncertain;
+        let state = if repeated { DeliveryState::Repeated } else { DeliveryState::Sent };
+        tracing::info!(
+            destination = self.setup.name,
+            code = parcel.head().code,
+            message_id,
+            attempts,
+            alerts = parcel.alerts.len(),
+            state = state.as_str(),
+            "message sent"
+        );
+        let message_id = Some(message_id);
+        let done_at_us = now_us();
+        Then::Ended(parcel, Ending { state, attempts, message_id, error: None, done_at_us })
     }
 
     /// Nobody knows whether it arrived: by policy once more, marked, or never again.

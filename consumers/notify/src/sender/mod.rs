@@ -58,17 +58,7 @@ async fn active(
     probe: &Probe,
     lost: CancellationToken,
 ) -> anyhow::Result<()> {
-    // One message under way at a time is what keeps the order over restarts, too.
-    let options = WorkQueueOptions {
-        filter: subjects::notify_out(&setup.name),
-        ack_wait: ACK_WAIT,
-        max_ack_pending: 1,
-        prefetch: 1,
-    };
-    let durable = format!("notify-{}", subjects::token(&setup.name));
-    let mut queue = WorkQueue::open(&setup.nats, STREAM, &durable, options)
-        .await
-        .context("open the queue of messages")?;
+    let mut queue = open_queue(setup).await?;
     let records = Records::open(&setup.nats, context.shutdown.clone())
         .await
         .context("open bucket deliveries")?;
@@ -115,6 +105,20 @@ async fn active(
             None => probe.healthy(format!("{} waiting", work.pending)),
         }
     }
+}
+
+async fn open_queue(setup: &Setup) -> anyhow::Result<WorkQueue> {
+    // One message under way at a time is what keeps the order over restarts, too.
+    let options = WorkQueueOptions {
+        filter: subjects::notify_out(&setup.name),
+        ack_wait: ACK_WAIT,
+        max_ack_pending: 1,
+        prefetch: 1,
+    };
+    let durable = format!("notify-{}", subjects::token(&setup.name));
+    WorkQueue::open(&setup.nats, STREAM, &durable, options)
+        .await
+        .context("open the queue of messages")
 }
 
 fn tell_waiting(probe: &Probe, work: &Work, limit_seconds: u64) {

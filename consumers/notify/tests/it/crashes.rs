@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crypto_intel_sandbox::ChatLimits;
-use crypto_intel_schemas::{DeliveryState, subjects};
+use crypto_intel_schemas::{Alert, DeliveryState, Severity, subjects};
 use crypto_intel_service::now_us;
 
 use crate::rig::{Rig, alert, eventually};
@@ -113,4 +113,35 @@ async fn a_broker_restart_delays_messages_and_loses_none() {
     assert_eq!(known.len(), 30);
     assert_eq!(rig.texts("-1001").len(), 30, "an attempt's result is kept until it can be written");
     role.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_in_the_middle_of_a_digest_repeats_it_whole_and_marked() {
+    let rig = Rig::start(ChatLimits::Relaxed).await;
+    // The first message waits until all have come; the next one finds a queue.
+    rig.chat.reply_429(1, 1);
+    let policy = "{ limits = [{ messages = 1, per_ms = 1500 }], timeout_ms = 1000 }";
+    let first = rig.run(rig.strict_config(policy, "{}")).await;
+    for number in 0..30 {
+        rig.publish(Alert { severity: Severity::Warning, ..alert(number) }).await;
+    }
+    eventually("the first message", async || rig.texts("-1001").len() == 1).await;
+    rig.chat.black_hole(true);
+    let records = rig.records().await;
+    eventually("a digest's attempt", async || {
+        let entries = records.entries("to.ops.").await.unwrap();
+        entries.iter().any(|(_, entry)| String::from_utf8_lossy(&entry.value).contains("folded"))
+    })
+    .await;
+    first.kill().await;
+    rig.chat.black_hole(false);
+    let _second = rig.run(rig.strict_config(policy, "{}")).await;
+    let ended = rig.ended(30).await;
+    let repeated = ended.iter().filter(|delivery| delivery.state == DeliveryState::Repeated);
+    assert!(repeated.count() >= 20, "{ended:#?}");
+    let all = rig.texts("-1001").join("\n");
+    for number in 0..30 {
+        assert!(all.contains(&format!("#C{number:04}")), "{number} is lost");
+    }
+    assert!(all.contains("↻ possible repeat"), "{all}");
 }

@@ -6,4 +6,5 @@ mod crashes;
 mod delivering;
 mod refusals;
 mod rig;
+mod scripted;
 mod transport;

@@ -90,7 +90,7 @@ async fn a_refused_connection_is_tried_again_without_a_mark() {
 async fn half_an_answer_is_uncertain() {
     let rig = Rig::start(ChatLimits::Relaxed).await;
     let port = free_port().unwrap();
-    let half = answers(port, sent()[..80].to_vec()).await;
+    let half = answers(port, sent()[..120].to_vec()).await;
     let role = rig.run(only_ops(&rig, port)).await;
     rig.publish(alert(1)).await;
     eventually("an uncertain attempt", async || {
