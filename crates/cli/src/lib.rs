@@ -1,1 +1,42 @@
-//! stub
+//! The `crypto-intel` command line: arguments, configuration, and one module per command.
+
+mod args;
+mod commands;
+mod config;
+mod demo;
+mod output;
+
+use std::process::ExitCode;
+
+pub use args::{Arguments, Command, DemoArguments, Role, RunArguments};
+pub use config::{AdminConfig, AppConfig, DEFAULT_FILE};
+pub use crypto_intel_service::ConfigError;
+
+use output::Output;
+
+/// Exit code of a command that was refused for its configuration (as in `sysexits.h`, `EX_USAGE`).
+pub const BAD_CONFIGURATION: u8 = 64;
+
+/// Runs one command to its end. Exit codes: 0 done, 1 failed, 2 usage, 64 bad configuration.
+///
+/// # Errors
+/// What stopped it; a [`ConfigError`] in the chain means bad configuration.
+pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    // Both sides of TLS use ring; a second installation in the same process changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let output = Output::new(arguments.json);
+    match &arguments.command {
+        Command::Demo(options) => demo::run(&arguments, options.clone()).await,
+        Command::Run(options) => commands::run::run(&arguments, options).await,
+        Command::Init(options) => commands::init::run(options),
+        Command::Check(options) => commands::check::run(&arguments, options, output).await,
+        Command::Status => commands::status::run(&arguments, output).await,
+        Command::Streams(options) => {
+            commands::streams::run(&arguments, options.action, output).await
+        }
+        Command::Migrate(options) => commands::migrate::run(&arguments, options, output).await,
+        Command::Tail(options) => commands::tail::run(&arguments, options).await,
+        Command::Rules(options) => commands::rules::run(&arguments, options.action, output),
+        Command::Dlq(options) => commands::dlq::run(&arguments, &options.action, output).await,
+    }
+}

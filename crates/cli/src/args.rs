@@ -1,0 +1,259 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Chain and market events on NATS JetStream: stored, watched by rules, told to people.
+#[derive(Debug, Parser)]
+#[command(name = "crypto-intel", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// Configuration file [default: crypto-intel.toml, where it exists].
+    #[arg(long, global = true, env = "CRYPTO_INTEL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Machine-readable output: JSON instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log filter, such as `debug` or `info,crypto_intel_evm=debug`.
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole pipeline on private servers, with a live summary. Nothing to configure.
+    Demo(DemoArguments),
+    /// Run roles until SIGTERM: all that the configuration enables, or the named ones.
+    Run(RunArguments),
+    /// Write a commented configuration.
+    Init(InitArguments),
+    /// Validate the configuration, then connect to everything it names.
+    Check(CheckArguments),
+    /// Heads, lags, streams and last alerts on one screen.
+    Status,
+    /// The streams on the NATS server against those of this version.
+    Streams(StreamsArguments),
+    /// Bring the database to this version's schema.
+    Migrate(MigrateArguments),
+    /// Print events as JSON lines while they arrive.
+    Tail(TailArguments),
+    /// Alert rules.
+    Rules(RulesArguments),
+    /// What could not be handled: list, show.
+    Dlq(DeadLetterArguments),
+}
+
+/// `demo`
+#[derive(Debug, Clone, Args)]
+pub struct DemoArguments {
+    /// End after this time, with a summary, and fail if any stage saw nothing [default: until Ctrl-C].
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<std::time::Duration>,
+    /// Where the private servers keep their data.
+    #[arg(long, default_value = "crypto-intel-data/demo", value_name = "FOLDER")]
+    pub data: PathBuf,
+    /// Use the scripted node even where anvil is installed.
+    #[arg(long)]
+    pub scripted: bool,
+    /// Transfers per second that the local chain plays.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub rate: u32,
+    /// Address of `/live`, `/ready` and `/metrics` [default: a free port].
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub admin: SocketAddr,
+}
+
+/// `run`
+#[derive(Debug, Clone, Args)]
+pub struct RunArguments {
+    /// Roles to run [default: all that the configuration enables].
+    #[arg(value_enum)]
+    pub roles: Vec<Role>,
+    /// How long unreachable servers are tried at start, such as `30s` [default: as configured].
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub start_timeout: Option<std::time::Duration>,
+}
+
+/// One part of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Role {
+    /// Chains to events.
+    Evm,
+    /// Polled APIs to events.
+    Poll,
+    /// Events to tables.
+    Persist,
+    /// Events to alerts.
+    Alerts,
+    /// Alerts to chats.
+    Notify,
+}
+
+impl Role {
+    /// Every role, in the order they are started.
+    pub const ALL: [Self; 5] = [Self::Persist, Self::Notify, Self::Alerts, Self::Poll, Self::Evm];
+
+    /// The name on the command line, in logs and of its NATS user.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Evm => "evm",
+            Self::Poll => "poll",
+            Self::Persist => "persist",
+            Self::Alerts => "alerts",
+            Self::Notify => "notify",
+        }
+    }
+}
+
+/// `init`
+#[derive(Debug, Clone, Args)]
+pub struct InitArguments {
+    /// Folder to write `crypto-intel.toml` and `rules/` into.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// Overwrite files that are there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `check`
+#[derive(Debug, Clone, Args)]
+pub struct CheckArguments {
+    /// Print the effective configuration, secrets hidden, and connect to nothing.
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// `streams`
+#[derive(Debug, Clone, Args)]
+pub struct StreamsArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: StreamsAction,
+}
+
+/// What `streams` can do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum StreamsAction {
+    /// What differs; exit code 1 if anything does.
+    Diff,
+    /// Create what is missing and update what differs.
+    Apply {
+        /// Also make changes that can drop stored messages, such as a smaller limit.
+        #[arg(long)]
+        allow_destructive: bool,
+    },
+    /// Messages, sizes and fill of each stream.
+    Status,
+}
+
+/// `migrate`
+#[derive(Debug, Clone, Args)]
+pub struct MigrateArguments {
+    /// Only say what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `tail`
+#[derive(Debug, Clone, Args)]
+pub struct TailArguments {
+    /// Subject filter, such as `evm.>` or `evm.*.transfer.erc20` [default: all events].
+    pub subject: Option<String>,
+    /// Begin in the past: `10m` ago, a time such as `2026-01-31T12:00:00Z`, or `start`.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// End after so many events.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// `rules`
+#[derive(Debug, Clone, Args)]
+pub struct RulesArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: RulesAction,
+}
+
+/// What `rules` can do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum RulesAction {
+    /// Compile every rule and render every template against a sample event.
+    Check,
+}
+
+/// `dlq`
+#[derive(Debug, Clone, Args)]
+pub struct DeadLetterArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DeadLetterAction,
+}
+
+/// What `dlq` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DeadLetterAction {
+    /// The newest dead letters.
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// One dead letter, whole.
+    Show {
+        /// Its sequence in the stream DLQ, as `list` shows it.
+        sequence: u64,
+    },
+}
+
+/// Reads `90s`, `10m`, `2h`, `1d` or `250ms`.
+///
+/// # Errors
+/// Says what is expected.
+pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" | "" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => 0,
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(milliseconds))
+        .filter(|total| milliseconds > 0 && *total > 0)
+        .map(std::time::Duration::from_millis)
+        .ok_or_else(|| format!("{text:?} is not a time such as 90s, 10m, 2h or 1d"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        for text in ["", "s", "0s", "5x", "-1s", "1.5h", "99999999999999999999d"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `crypto-intel check [--print]`: validates the configuration, then connects to all it names.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{connect_nats, connect_store, exit_code, prepare, rules, streams::topology};
+use crate::{
+    AppConfig, Arguments,
+    args::CheckArguments,
+    output::{Output, line},
+};
+
+/// One thing that was tried.
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: String,
+    ok: bool,
+    detail: String,
+}
+
+impl Finding {
+    fn new(what: impl Into<String>, outcome: anyhow::Result<String>) -> Self {
+        let what = what.into();
+        match outcome {
+            Ok(detail) => Self { what, ok: true, detail },
+            Err(error) => Self { what, ok: false, detail: format!("{error:#}") },
+        }
+    }
+}
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &CheckArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = prepare(arguments)?;
+    if options.print {
+        print(&config, output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut findings = vec![Finding::new("configuration", Ok("valid".to_owned()))];
+    let problems = rules::problems(&config);
+    let rules = if problems.is_empty() {
+        Ok("sound".to_owned())
+    } else {
+        Err(anyhow::anyhow!(problems.join("\n")))
+    };
+    findings.push(Finding::new("rules", rules));
+    findings.push(Finding::new("NATS", nats(&config).await));
+    if !config.database.url.is_empty() {
+        findings.push(Finding::new("database", database(&config).await));
+    }
+    for (name, chain) in &config.evm.chains {
+        for endpoint in &chain.endpoints {
+            let outcome = crypto_intel_evm::check_endpoint(name, chain, endpoint)
+                .await
+                .map(|report| format!("{}: head {}", report.endpoint, report.head))
+                .map_err(anyhow::Error::from);
+            findings.push(Finding::new(format!("chain {name}"), outcome));
+        }
+    }
+    for (name, destination) in &config.notify.destinations {
+        let outcome = crypto_intel_notify::check_destination(name, destination).await;
+        findings.push(Finding::new(format!("destination {name}"), outcome));
+    }
+    output.show(&findings, |all| {
+        let lines: Vec<String> = all
+            .iter()
+            .map(|finding| {
+                let mark = if finding.ok { "ok    " } else { "FAILED" };
+                format!("{mark}  {:<22}  {}", finding.what, finding.detail)
+            })
+            .collect();
+        lines.join("\n")
+    })?;
+    Ok(exit_code(findings.iter().all(|finding| finding.ok)))
+}
+
+fn print(config: &AppConfig, output: Output) -> anyhow::Result<()> {
+    match output {
+        Output::Json => line(&serde_json::to_string_pretty(config)?),
+        Output::Human => line(toml::to_string_pretty(config)?.trim_end()),
+    }
+}
+
+async fn nats(config: &AppConfig) -> anyhow::Result<String> {
+    let nats = connect_nats(config, "check").await?;
+    let differences = topology(config)?.diff(&nats).await?;
+    if !differences.is_empty() {
+        anyhow::bail!(
+            "{} settings of the streams differ from this version: `crypto-intel streams diff` shows them",
+            differences.len()
+        );
+    }
+    Ok(format!("nats-server {}, every stream as defined", nats.server_version()))
+}
+
+async fn database(config: &AppConfig) -> anyhow::Result<String> {
+    let store = connect_store(config).await?;
+    let report = store.migrate(true).await?;
+    if report.pending() > 0 {
+        anyhow::bail!("{} migrations are pending: run `crypto-intel migrate`", report.pending());
+    }
+    Ok(format!("{} at {}", store.edition().await?, store.place()))
+}

@@ -1,0 +1,93 @@
+//! `crypto-intel dlq list|show`
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use crypto_intel_nats::{DeadLetter, list_dead_letters, show_dead_letter};
+use crypto_intel_schemas::Event;
+use crypto_intel_service::now_us;
+use serde_json::{Value, json};
+
+use super::{connect_nats, prepare, tail::time_text};
+use crate::{
+    Arguments,
+    args::DeadLetterAction,
+    output::{Output, ago, table},
+};
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    action: &DeadLetterAction,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = prepare(arguments)?;
+    let nats = connect_nats(&config, "dlq").await?;
+    match action {
+        DeadLetterAction::List { limit } => {
+            let letters =
+                list_dead_letters(&nats, None, *limit).await.context("read the dead letters")?;
+            let described: Vec<Value> =
+                letters.iter().map(|letter| describe(letter, false)).collect();
+            output.show(&described, |_| show_list(&letters))?;
+        }
+        DeadLetterAction::Show { sequence } => {
+            let Some(letter) =
+                show_dead_letter(&nats, *sequence).await.context("read the dead letter")?
+            else {
+                bail!(
+                    "no dead letter has the sequence {sequence}; `crypto-intel dlq list` shows them"
+                );
+            };
+            let described = describe(&letter, true);
+            output.show(&described, |value| {
+                serde_json::to_string_pretty(value).unwrap_or_else(|error| error.to_string())
+            })?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_list(letters: &[DeadLetter]) -> String {
+    if letters.is_empty() {
+        return "no dead letters".to_owned();
+    }
+    let now = now_us();
+    let rows = letters.iter().map(|letter| {
+        [
+            letter.dlq_sequence.to_string(),
+            format!("{} ago", ago(now, letter.at_us)),
+            letter.consumer.clone(),
+            format!("{} #{}", letter.stream, letter.sequence),
+            letter.subject.clone(),
+            letter.error.clone(),
+        ]
+    });
+    format!(
+        "{}\n`crypto-intel dlq show SEQUENCE` shows one whole",
+        table(&["sequence", "when", "consumer", "message", "subject", "error"], rows)
+    )
+}
+
+fn describe(letter: &DeadLetter, whole: bool) -> Value {
+    let mut value = json!({
+        "sequence": letter.dlq_sequence,
+        "at": time_text(letter.at_us),
+        "consumer": letter.consumer,
+        "stream": letter.stream,
+        "stream_sequence": letter.sequence,
+        "stored_at": time_text(letter.stored_at_us),
+        "subject": letter.subject,
+        "schema": letter.schema,
+        "error": letter.error,
+        "bytes": letter.payload.len(),
+    });
+    if whole {
+        match Event::decode(&letter.payload) {
+            Ok(event) => value["event"] = event.to_json(),
+            Err(error) => value["undecodable"] = error.to_string().into(),
+        }
+        let hex: String = letter.payload.iter().map(|byte| format!("{byte:02x}")).collect();
+        value["payload_hex"] = hex.into();
+    }
+    value
+}

@@ -1,0 +1,20 @@
+//! `crypto-intel migrate [--dry-run]`
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::{connect_store, prepare};
+use crate::{Arguments, args::MigrateArguments, output::Output};
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &MigrateArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = prepare(arguments)?;
+    let store = connect_store(&config).await?;
+    let report = store.migrate(options.dry_run).await.context("migrate the database")?;
+    output.show(&report, ToString::to_string)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,50 @@
+//! One module per command.
+
+pub(crate) mod check;
+pub(crate) mod dlq;
+pub(crate) mod init;
+pub(crate) mod migrate;
+pub(crate) mod rules;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod streams;
+pub(crate) mod tail;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use crypto_intel_nats::Nats;
+use crypto_intel_service::init_telemetry;
+use crypto_intel_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::{AppConfig, Arguments};
+
+/// Configuration and logger of a command that speaks to servers.
+pub(crate) fn prepare(arguments: &Arguments) -> anyhow::Result<AppConfig> {
+    let mut config = AppConfig::load(arguments)?;
+    // A command's output is for its reader: only trouble belongs beside it, unless asked for.
+    let quiet = !matches!(arguments.command, crate::Command::Run(_) | crate::Command::Demo(_));
+    if quiet && arguments.log.is_none() {
+        config.telemetry.log = "warn".to_owned();
+    }
+    init_telemetry(&config.telemetry)?;
+    Ok(config)
+}
+
+pub(crate) async fn connect_nats(config: &AppConfig, name: &str) -> anyhow::Result<Nats> {
+    crypto_intel_nats::connect(&config.nats, name, &CancellationToken::new())
+        .await
+        .context("connect to NATS")
+}
+
+pub(crate) async fn connect_store(config: &AppConfig) -> anyhow::Result<Store> {
+    Store::connect(&config.database, &CancellationToken::new())
+        .await
+        .context("connect to the database")
+}
+
+/// 0 for good news, 1 otherwise.
+pub(crate) fn exit_code(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

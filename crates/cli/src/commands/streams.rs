@@ -1,0 +1,105 @@
+//! `crypto-intel streams diff|apply|status`
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use crypto_intel_nats::{Change, Difference, StreamStatus, Topology};
+
+use super::{connect_nats, exit_code, prepare};
+use crate::{
+    AppConfig, Arguments,
+    args::StreamsAction,
+    output::{Output, bytes, table, thousands},
+};
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    action: StreamsAction,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = prepare(arguments)?;
+    let topology = topology(&config)?;
+    let nats = connect_nats(&config, "streams").await?;
+    match action {
+        StreamsAction::Diff => {
+            let differences = topology.diff(&nats).await.context("compare the streams")?;
+            output.show(&differences, |all| show_differences(all))?;
+            Ok(exit_code(differences.is_empty()))
+        }
+        StreamsAction::Apply { allow_destructive } => {
+            let changes =
+                topology.apply(&nats, allow_destructive).await.context("apply the streams")?;
+            output.show(&changes, |all| show_changes(all))?;
+            Ok(exit_code(!changes.iter().any(|change| matches!(change, Change::Refused { .. }))))
+        }
+        StreamsAction::Status => {
+            let streams = topology.status(&nats).await.context("read the streams")?;
+            output.show(&streams, |all| show_status(all))?;
+            Ok(exit_code(streams.iter().all(|stream| stream.state.is_some())))
+        }
+    }
+}
+
+/// The streams of this version under the configured limits.
+pub(crate) fn topology(config: &AppConfig) -> anyhow::Result<Topology> {
+    Topology::embedded()
+        .and_then(|topology| topology.with_config(&config.streams))
+        .context("read the stream definitions")
+}
+
+fn show_differences(differences: &[Difference]) -> String {
+    if differences.is_empty() {
+        return "the server has every stream as this version defines it".to_owned();
+    }
+    let rows = differences.iter().map(|difference| {
+        let field = if difference.is_missing() { "(missing)" } else { &difference.field };
+        [
+            difference.object.clone(),
+            field.to_owned(),
+            if difference.is_missing() { String::new() } else { difference.found.to_string() },
+            if difference.is_missing() { String::new() } else { difference.wanted.to_string() },
+            if difference.destructive { "may drop messages".to_owned() } else { String::new() },
+        ]
+    });
+    let heading = ["object", "field", "on the server", "defined", ""];
+    format!("{}\n`crypto-intel streams apply` makes them equal", table(&heading, rows))
+}
+
+fn show_changes(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "nothing to change".to_owned();
+    }
+    let lines: Vec<String> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Created { object } => format!("created   {object}"),
+            Change::Updated { object, fields } => format!("updated   {object}: {}", fields.join(", ")),
+            Change::Recreated { object, fields } => format!("made anew {object}: {}", fields.join(", ")),
+            Change::Refused { object, fields } => format!(
+                "REFUSED   {object}: {} may drop messages; repeat with --allow-destructive if that is meant",
+                fields.join(", ")
+            ),
+        })
+        .collect();
+    lines.join("\n")
+}
+
+pub(crate) fn show_status(streams: &[StreamStatus]) -> String {
+    let rows = streams.iter().map(|stream| match &stream.state {
+        None => [
+            stream.name.clone(),
+            "missing: `crypto-intel streams apply`".to_owned(),
+            String::new(),
+            String::new(),
+            String::new(),
+        ],
+        Some(state) => [
+            stream.name.clone(),
+            thousands(state.messages),
+            thousands(state.last_sequence),
+            bytes(state.bytes),
+            stream.fill_ratio.map_or_else(String::new, |ratio| format!("{:.0} %", ratio * 100.0)),
+        ],
+    });
+    table(&["stream", "messages", "last sequence", "size", "full"], rows)
+}

@@ -1,0 +1,140 @@
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use crypto_intel_nats::{NatsConfig, TopologyConfig};
+use crypto_intel_service::{ConfigError, TelemetryConfig, load};
+use crypto_intel_store::StoreConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::args::{Arguments, Role};
+
+/// The file that is read where none is named.
+pub const DEFAULT_FILE: &str = "crypto-intel.toml";
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AppConfig {
+    /// How to reach NATS.
+    pub nats: NatsConfig,
+    /// How to reach PostgreSQL.
+    pub database: StoreConfig,
+    /// Limits of the streams, where they differ from those of this version.
+    pub streams: TopologyConfig,
+    /// Logs.
+    pub telemetry: TelemetryConfig,
+    /// The port for operators.
+    pub admin: AdminConfig,
+    /// Chains.
+    pub evm: crypto_intel_evm::Config,
+    /// Polled APIs.
+    pub poll: crypto_intel_poll::Config,
+    /// Storage.
+    pub persist: crypto_intel_persist::Config,
+    /// Alert rules.
+    pub alerts: crypto_intel_alerts::Config,
+    /// Destinations of alerts.
+    pub notify: crypto_intel_notify::Config,
+}
+
+/// The port for operators: `/live`, `/ready`, `/metrics`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Address to listen on; nothing there is authenticated, so keep it on a private network.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
+    }
+}
+
+impl AppConfig {
+    /// Reads defaults, file, environment and flags, and validates the whole.
+    ///
+    /// # Errors
+    /// Every problem with its key, its place and its mend.
+    pub fn load(arguments: &Arguments) -> Result<Self, ConfigError> {
+        let file = config_file(arguments.config.as_deref());
+        let overrides = match &arguments.log {
+            Some(filter) => serde_json::json!({ "telemetry": { "log": filter } }),
+            None => serde_json::json!({}),
+        };
+        Self::load_from(file.as_deref(), std::env::vars(), &overrides)
+    }
+
+    /// The same from a named file and a given environment.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_from(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        overrides: &serde_json::Value,
+    ) -> Result<Self, ConfigError> {
+        let mut config: Self = load(file, environment, overrides)?;
+        config.validate()?;
+        config.alerts.destinations = Some(config.notify.destinations.keys().cloned().collect());
+        if let Some(folder) = file.and_then(Path::parent) {
+            // Rule files lie beside the configuration that names them.
+            config.alerts.rules.iter_mut().for_each(|path| *path = folder.join(&*path));
+        }
+        Ok(config)
+    }
+
+    /// Everything that is wrong with the rules; `Ok(false)` where there are none.
+    ///
+    /// # Errors
+    /// A text per problem, with its file and place.
+    pub fn check_rules(&self) -> Result<bool, Vec<String>> {
+        let destinations = self.alerts.destinations.clone().unwrap_or_default();
+        crypto_intel_alerts::load_rules(&self.alerts.rules, &destinations)
+            .map(|rules| !rules.is_empty())
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    /// Whether there are rule files; broken ones count, so that their role says what is wrong.
+    fn has_rules(&self) -> bool {
+        self.check_rules().unwrap_or(true)
+    }
+
+    /// Checks what a single field cannot say.
+    ///
+    /// # Errors
+    /// Every problem, each with its mend.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut problems = self.evm.validate().err().unwrap_or_default();
+        let notify = self.notify.validate().err().unwrap_or_default();
+        problems.extend(notify.iter().map(ToString::to_string));
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
+    /// The roles that have something to do under this configuration.
+    #[must_use]
+    pub fn enabled_roles(&self) -> Vec<Role> {
+        Role::ALL.into_iter().filter(|role| self.enables(*role)).collect()
+    }
+
+    fn enables(&self, role: Role) -> bool {
+        match role {
+            Role::Evm => !self.evm.chains.is_empty(),
+            Role::Poll => self.poll.enabled,
+            Role::Persist => !self.database.url.is_empty() && self.persist.is_enabled(),
+            Role::Alerts => self.alerts.enabled && self.has_rules(),
+            Role::Notify => self.notify.is_enabled(),
+        }
+    }
+}
+
+fn config_file(named: Option<&Path>) -> Option<PathBuf> {
+    match named {
+        Some(path) => Some(path.to_owned()),
+        None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+    }
+}

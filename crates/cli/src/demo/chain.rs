@@ -1,0 +1,135 @@
+//! The local chain of the demo: anvil with real transactions, or the scripted node.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use crypto_intel_sandbox::{
+    Anvil, AnvilOptions, NodeOptions, ScriptedNode, Traffic, TrafficOptions,
+    node::{Synthetic, SyntheticOptions},
+    tools,
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+/// Time from block to block.
+const BLOCK_TIME: Duration = Duration::from_secs(1);
+/// Anvil's own chain id.
+pub(super) const CHAIN_ID: u64 = 31_337;
+/// Blocks that may still be replaced.
+pub(super) const FINALITY_DEPTH: u64 = 8;
+
+/// What plays the blocks.
+#[derive(Debug)]
+pub(super) enum LocalChain {
+    /// A real EVM node.
+    Anvil { node: Anvil, rate: u32, traffic: Option<Traffic> },
+    /// Generated blocks.
+    Scripted {
+        node: ScriptedNode,
+        /// Until it plays.
+        blocks: Option<Synthetic>,
+        stop: CancellationToken,
+        task: Option<AbortOnDropHandle<()>>,
+    },
+}
+
+impl LocalChain {
+    /// Starts anvil, or the scripted node where anvil is not or is not wanted.
+    pub(super) async fn start(scripted: bool, rate: u32) -> anyhow::Result<Self> {
+        if !scripted && tools::anvil().is_ok() {
+            let options = AnvilOptions {
+                chain_id: CHAIN_ID,
+                block_time: Some(BLOCK_TIME),
+                ..AnvilOptions::default()
+            };
+            let node = Anvil::start(options).await.context("start anvil")?;
+            return Ok(Self::Anvil { node, rate, traffic: None });
+        }
+        let options = NodeOptions { chain_id: CHAIN_ID, ..NodeOptions::default() };
+        let node = ScriptedNode::start(options).await.context("start the scripted node")?;
+        node.chain().follow_finality(FINALITY_DEPTH / 2, FINALITY_DEPTH);
+        let mut blocks = synthetic(rate);
+        // A chain has a past: the producer begins below the head.
+        for age in (1..=2 * FINALITY_DEPTH).rev() {
+            node.push_block(blocks.next_block_at(now_seconds() - age))?;
+        }
+        let stop = CancellationToken::new();
+        Ok(Self::Scripted { node, blocks: Some(blocks), stop, task: None })
+    }
+
+    /// Websocket address.
+    pub(super) fn ws_url(&self) -> String {
+        match self {
+            Self::Anvil { node, .. } => node.ws_url(),
+            Self::Scripted { node, .. } => node.ws_url(),
+        }
+    }
+
+    /// What it is, for people.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Anvil { .. } => "anvil",
+            Self::Scripted { .. } => "scripted node",
+        }
+    }
+
+    /// Begins to send transfers.
+    pub(super) async fn begin(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Anvil { node, rate, traffic } => {
+                let options = TrafficOptions {
+                    per_second: f64::from((*rate).max(1)),
+                    ..TrafficOptions::default()
+                };
+                *traffic = Some(Traffic::start(&node.http_url(), options).await?);
+            }
+            Self::Scripted { node, blocks, stop, task } => {
+                let Some(mut blocks) = blocks.take() else { return Ok(()) };
+                let chain = node.chain().clone();
+                let stop = stop.clone();
+                *task = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                    let mut ticks = tokio::time::interval(BLOCK_TIME);
+                    while !stop.is_cancelled() {
+                        ticks.tick().await;
+                        if let Err(error) = chain.push_block(blocks.next_block_at(now_seconds())) {
+                            tracing::error!(%error, "the scripted chain stopped");
+                            return;
+                        }
+                    }
+                })));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends no more.
+    pub(super) async fn end(&mut self) {
+        match self {
+            Self::Anvil { traffic, .. } => {
+                if let Some(traffic) = traffic.take()
+                    && let Err(error) = traffic.stop().await
+                {
+                    tracing::warn!(%error, "traffic ended early");
+                }
+            }
+            Self::Scripted { stop, task, .. } => {
+                stop.cancel();
+                drop(task.take());
+            }
+        }
+    }
+}
+
+fn synthetic(rate: u32) -> Synthetic {
+    Synthetic::new(SyntheticOptions {
+        chain_id: CHAIN_ID,
+        transfers_per_block: rate.max(1) as usize,
+        native_per_block: (rate / 5).max(1) as usize,
+        first_timestamp: now_seconds(),
+        seconds_per_block: BLOCK_TIME.as_secs(),
+        ..SyntheticOptions::default()
+    })
+}
+
+fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -1,0 +1,96 @@
+//! The demo's configuration: an ordinary file, so that every other command works beside it.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Context as _;
+
+use super::{
+    chain::{CHAIN_ID, FINALITY_DEPTH},
+    servers::Servers,
+};
+use crate::DemoArguments;
+
+/// What the chat stand-in takes for a bot; not a real one.
+const BOT_TOKEN: &str = "100:demo";
+/// Rules of the demo.
+const RULES: &str = include_str!("rules.toml");
+/// The demo's own token.
+const ASSETS: &str = include_str!("assets.toml");
+
+/// Writes `crypto-intel.toml`, `rules.toml` and `assets.toml` into the demo's folder.
+pub(super) fn write(servers: &Servers, options: &DemoArguments) -> anyhow::Result<PathBuf> {
+    let folder = &servers.folder;
+    let place = folder.display();
+    let text = format!(
+        r#"# Written by `crypto-intel demo`; its servers live only as long as the demo.
+# While it runs: crypto-intel --config {place}/crypto-intel.toml tail 'evm.>'
+
+[nats]
+url = "{nats}"
+
+[database]
+url = "{database}"
+
+[admin]
+listen = "{admin}"
+
+[telemetry]
+log = "info"
+format = "text"
+file = "{place}/crypto-intel.log"
+
+[evm]
+assets = "{place}/assets.toml"
+
+[evm.chains.local]
+chain_id = {CHAIN_ID}
+finality_depth = {FINALITY_DEPTH}
+endpoints = [{{ url = "{chain}" }}]
+native = {{ symbol = "ETH", decimals = 18, asset = "ethereum" }}
+
+[poll.providers.coingecko]
+base_url = "{provider}/coingecko"
+every_seconds = 5
+per_minute = 600
+parameters = {{ assets = ["bitcoin", "ethereum", "usd-coin", "tether", "dai"] }}
+
+[poll.providers.binance]
+base_url = "{provider}/binance"
+every_seconds = 5
+per_minute = 600
+
+[poll.providers.alternative_me]
+base_url = "{provider}/alternative_me"
+every_seconds = 10
+per_minute = 600
+
+[alerts]
+rules = ["{place}/rules.toml"]
+
+[notify.destinations.telegram]
+channel = "telegram"
+api_url = "{chat}"
+token = "{token}"
+chat_id = -100200300
+
+[notify.destinations.discord]
+channel = "discord"
+webhook_url = "{discord}"
+"#,
+        nats = servers.nats.url(),
+        database = servers.database_url,
+        admin = options.admin,
+        chain = servers.chain.ws_url(),
+        provider = servers.provider.url(),
+        chat = servers.chat.url(),
+        token = BOT_TOKEN,
+        discord = servers.chat.discord_webhook_url("1", "demo"),
+    );
+    let path = folder.join("crypto-intel.toml");
+    for (name, content) in
+        [("crypto-intel.toml", text.as_str()), ("rules.toml", RULES), ("assets.toml", ASSETS)]
+    {
+        fs::write(folder.join(name), content).with_context(|| format!("write {place}/{name}"))?;
+    }
+    Ok(path)
+}

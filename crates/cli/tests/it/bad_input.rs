@@ -1,0 +1,118 @@
+//! Mistakes of people and strangers: each gets an error that names the thing, the place and the mend.
+
+use std::process::Output;
+
+use crypto_intel_sandbox::{NodeOptions, ScriptedNode, free_port};
+use crypto_intel_testkit::eventually;
+
+use crate::pipeline::{PATIENCE, Pipeline, binary};
+
+/// Runs the binary with a configuration of its own and no servers.
+fn alone(settings: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crypto-intel.toml");
+    std::fs::write(&path, settings).unwrap();
+    binary(&path).args(arguments).output().unwrap()
+}
+
+fn says(output: &Output, code: i32, parts: &[&str]) {
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_file_and_neighbour() {
+    let output = alone("[nats]\nurll = \"nats://127.0.0.1:4222\"\n", &["check", "--print"]);
+    says(&output, 64, &["nats.urll", "crypto-intel.toml", "did you mean url?"]);
+}
+
+#[test]
+fn a_bad_endpoint_address_is_named() {
+    let settings = "[evm.chains.local]\nchain_id = 1\nendpoints = [{ url = \"htp://nowhere\" }]\n";
+    says(&alone(settings, &["check", "--print"]), 64, &["evm.chains.local.endpoints[0]", "ws://"]);
+}
+
+#[test]
+fn a_role_without_anything_to_do_says_what_to_configure() {
+    says(&alone("", &["run", "evm"]), 64, &["role evm", "[evm.chains.NAME]"]);
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let settings =
+        "[nats]\npassword = \"hunter2\"\n[database]\nurl = \"postgres://me:hunter2@db/x\"\n";
+    let output = alone(settings, &["check", "--print"]);
+    says(&output, 0, &["***"]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("hunter2"));
+}
+
+#[test]
+fn a_rule_that_does_not_compile_is_refused_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "[[rule]]\nid = \"r\"\non = \"evm.*.transfer.erc20\"\nwhen = \"amout > 5.0\"\nseverity = \"info\"\ntitle = \"{{ symbl }}\"\n";
+    std::fs::write(folder.path().join("rules.toml"), rule).unwrap();
+    let path = folder.path().join("crypto-intel.toml");
+    std::fs::write(&path, "[alerts]\nrules = [\"rules.toml\"]\n").unwrap();
+    let output = binary(&path).args(["rules", "check"]).output().unwrap();
+    says(&output, 1, &["rules.toml", "amout", "amount", "symbl", "symbol"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreachable_servers_are_tried_visibly_until_the_start_timeout() {
+    let port = free_port().unwrap();
+    let settings = format!(
+        "[nats]\nurl = \"nats://127.0.0.1:{port}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[database]\nurl = \"postgres://x@127.0.0.1:{port}/x\"\n"
+    );
+    let output = alone(&settings, &["run", "persist", "--start-timeout", "2s"]);
+    says(&output, 1, &["connect to NATS", &port.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_of_another_chain_is_refused_by_check() {
+    let node =
+        ScriptedNode::start(NodeOptions { chain_id: 5, ..NodeOptions::default() }).await.unwrap();
+    let settings = format!(
+        "[evm.chains.local]\nchain_id = 1\nendpoints = [{{ url = \"{}/?key=hunter2\" }}]\n",
+        node.ws_url()
+    );
+    let pipeline = Pipeline::start(&settings).await;
+    let output = pipeline.command(&["check"]);
+    says(&output, 1, &["chain local", "5", "1", "ok      NATS", "ok      database"]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("hunter2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_message_is_dead_lettered_and_the_rest_goes_on() {
+    let pipeline = Pipeline::start("").await;
+    let client = async_nats::connect(pipeline.nats.url()).await.unwrap();
+    let jetstream = async_nats::jetstream::new(client);
+    for body in [&b"not MessagePack"[..], &[0x80]] {
+        jetstream
+            .publish("evm.local.transfer.erc20", body.to_vec().into())
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+    }
+    let _process = pipeline.run(&["persist"]);
+    let listed = eventually(PATIENCE, async || {
+        let text = pipeline.succeed(&["dlq", "list", "--json"]);
+        let letters: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+        (letters.len() == 2).then_some(letters)
+    })
+    .await;
+    assert!(
+        listed.iter().all(|letter| letter["subject"] == "evm.local.transfer.erc20"),
+        "{listed:?}"
+    );
+    let sequence = listed[0]["sequence"].to_string();
+    let shown = pipeline.succeed(&["dlq", "show", &sequence]);
+    assert!(shown.contains("undecodable"), "{shown}");
+}

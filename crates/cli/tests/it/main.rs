@@ -1,0 +1,10 @@
+//! The whole pipeline, as people run it: the real binary against real servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod anvil;
+mod bad_input;
+mod kill;
+mod outside_team;
+mod pipeline;
+mod recorded;
+mod reference;

@@ -1,0 +1,104 @@
+//! A team in another language, and a person at a terminal.
+
+use std::path::Path;
+
+use crypto_intel_sandbox::{
+    NatsOptions, NatsServer, NodeOptions, ScriptedNode,
+    node::{Synthetic, SyntheticOptions},
+};
+use crypto_intel_testkit::{eventually, python};
+use serde_json::Value;
+
+use crate::pipeline::{PATIENCE, Pipeline, binary};
+
+const BLOCKS: usize = 5;
+const TRANSFERS: usize = 10;
+
+async fn node() -> (ScriptedNode, String) {
+    let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
+    let options =
+        SyntheticOptions { transfers_per_block: TRANSFERS, ..SyntheticOptions::default() };
+    let mut blocks = Synthetic::new(options);
+    for _ in 0..BLOCKS {
+        node.push_block(blocks.next_block()).unwrap();
+    }
+    let settings = format!(
+        "[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
+        node.ws_url()
+    );
+    (node, settings)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tail_prints_readable_json() {
+    let (_node, settings) = node().await;
+    let pipeline = Pipeline::start(&settings).await;
+    let _process = pipeline.run(&["evm"]);
+    let limit = (BLOCKS * (TRANSFERS + 1)).to_string();
+    let text = pipeline.succeed(&["tail", "evm.>", "--since", "start", "--limit", &limit]);
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let transfers: Vec<&Value> =
+        events.iter().filter(|event| event["subject"] == "evm.local.transfer.erc20").collect();
+    assert!(transfers.len() >= (BLOCKS - 1) * TRANSFERS, "{} transfers", transfers.len());
+    for transfer in transfers {
+        assert_eq!(transfer["kind"], "transfer.erc20");
+        assert!(transfer["block_hash"].as_str().unwrap().starts_with("0x"), "{transfer}");
+        assert!(
+            transfer["value"].as_str().unwrap().chars().all(|c| c.is_ascii_digit()),
+            "{transfer}"
+        );
+    }
+}
+
+/// One server with `nats/server.conf`: the example connects as the read-only user of outside teams.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_example_prints_transfers_as_the_read_only_user() {
+    let Some(python) = python(&["nats", "msgpack"]) else { return };
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let roles = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
+    let passwords = roles
+        .map(|role| (format!("NATS_{}_PASSWORD", role.to_uppercase()), format!("{role}-secret")));
+    let nats = NatsServer::start(NatsOptions {
+        config: Some(repository.join("nats/server.conf")),
+        env: passwords.to_vec(),
+        ..NatsOptions::default()
+    })
+    .await
+    .unwrap();
+    let (_node, settings) = node().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = |user: &str| {
+        let path = folder.path().join(format!("{user}.toml"));
+        let text = format!(
+            "[nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword = \"{user}-secret\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{settings}",
+            nats.url()
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let applied = binary(&config("admin")).args(["streams", "apply"]).output().unwrap();
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    let mut producer = binary(&config("evm")).args(["run", "evm"]).spawn().unwrap();
+
+    let script = repository.join("docs/clients/python_transfers.py");
+    let script = script.to_str().unwrap();
+    let url = nats.url();
+    let program = python.program().to_owned();
+    let printed = eventually(PATIENCE, async || {
+        let output = tokio::process::Command::new(&program)
+            .args([script, &url, "10"])
+            .env("NATS_USER", "reader")
+            .env("NATS_PASSWORD", "reader-secret")
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        (text.lines().count() >= 10).then_some(text)
+    })
+    .await;
+    let _ = producer.kill();
+    let _ = producer.wait();
+    assert!(printed.lines().all(|line| line.contains("0x")), "{printed}");
+}

@@ -1,0 +1,210 @@
+//! Private servers and the binary in front of them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use alloy_primitives::{B256, U256, keccak256};
+use crypto_intel_sandbox::{
+    ChatLimits, ChatOptions, ChatServer, NatsOptions, NatsServer, Postgres, PostgresOptions,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A log's place on its chain: what every comparison is about.
+pub(crate) type LogKey = (B256, i32);
+
+/// How long anything may take on a loaded machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The servers of one test, and a configuration that names them.
+pub(crate) struct Pipeline {
+    pub(crate) nats: NatsServer,
+    pub(crate) postgres: Postgres,
+    pub(crate) chat: ChatServer,
+    pub(crate) database_url: String,
+    folder: TempDir,
+}
+
+impl Pipeline {
+    /// Starts servers, writes a configuration with `settings` (TOML) added, makes streams and tables.
+    pub(crate) async fn start(settings: &str) -> Self {
+        let nats = NatsServer::start(NatsOptions::default()).await.unwrap();
+        let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
+        let database_url = postgres.create_database("pipeline").await.unwrap();
+        let options = ChatOptions { limits: ChatLimits::Relaxed, ..ChatOptions::default() };
+        let chat = ChatServer::start(options).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let pipeline = Self { nats, postgres, chat, database_url, folder };
+        pipeline.configure(settings);
+        pipeline.succeed(&["streams", "apply"]);
+        pipeline.succeed(&["migrate"]);
+        pipeline
+    }
+
+    /// Writes the configuration anew.
+    pub(crate) fn configure(&self, settings: &str) {
+        let text = format!(
+            "[nats]\nurl = \"{}\"\n[database]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[poll]\nenabled = false\n{settings}\n",
+            self.nats.url(),
+            self.database_url
+        );
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("crypto-intel.toml")
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Two destinations in the chat stand-in, for the configuration.
+    pub(crate) fn destinations(chat: &ChatServer) -> String {
+        format!(
+            "[notify.destinations.ops]\nchannel = \"telegram\"\napi_url = \"{}\"\ntoken = \"100:test\"\nchat_id = 42\n\
+             policy = {{ limits = [{{ messages = 100, per_ms = 1000 }}], digest_above = 0 }}\n\
+             [notify.destinations.desk]\nchannel = \"discord\"\nwebhook_url = \"{}\"\n\
+             policy = {{ limits = [{{ messages = 100, per_ms = 1000 }}], digest_above = 0 }}\n",
+            chat.url(),
+            chat.discord_webhook_url("7", "secret")
+        )
+    }
+
+    /// Runs a command of the binary to its end.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        binary(&self.config()).args(arguments).output().unwrap()
+    }
+
+    /// The same, and it must succeed; its standard output.
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts `crypto-intel run`.
+    pub(crate) fn run(&self, roles: &[&str]) -> Process {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("run.log"))
+            .unwrap();
+        let child = binary(&self.config())
+            .arg("run")
+            .args(roles)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Process { child }
+    }
+
+    /// What the processes of this test logged, for a failure's message.
+    pub(crate) fn log_tail(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join("run.log")).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(25)..].join("\n")
+    }
+
+    /// Every stored ERC-20 transfer, counted: a key that is there twice is a defect to be seen.
+    pub(crate) async fn stored_transfers(&self) -> Vec<LogKey> {
+        self.try_stored_transfers().await.unwrap()
+    }
+
+    /// The same while the database may be down.
+    pub(crate) async fn try_stored_transfers(&self) -> Result<Vec<LogKey>, tokio_postgres::Error> {
+        let (client, connection) =
+            tokio_postgres::connect(&self.database_url, tokio_postgres::NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let rows = client
+            .query(
+                "SELECT block_hash, log_index FROM token_transfers WHERE standard = 'erc20'",
+                &[],
+            )
+            .await?;
+        drop(client);
+        let _ = connection.await;
+        Ok(rows.iter().map(|row| (B256::from_slice(row.get::<_, &[u8]>(0)), row.get(1))).collect())
+    }
+}
+
+/// The binary with this configuration and nothing of the caller's environment that could change it.
+pub(crate) fn binary(config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crypto-intel"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CRYPTO_INTEL__")) {
+        command.env_remove(name);
+    }
+    command.arg("--config").arg(config);
+    command
+}
+
+/// A running `crypto-intel run`; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// SIGKILL, and wait until it is gone.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Whether it ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What a node itself says are the ERC-20 transfers in its logs: the topic, two indexed addresses,
+/// 32 bytes of data.
+pub(crate) fn erc20_keys(logs: &[Value]) -> Vec<LogKey> {
+    let topic = keccak256("Transfer(address,address,uint256)").to_string();
+    logs.iter()
+        .filter(|log| {
+            let topics = log["topics"].as_array().unwrap();
+            topics.len() == 3
+                && topics[0].as_str() == Some(topic.as_str())
+                && log["data"].as_str().unwrap().len() == 2 + 64
+        })
+        .map(|log| {
+            (log["blockHash"].as_str().unwrap().parse().unwrap(), number(&log["logIndex"]) as i32)
+        })
+        .collect()
+}
+
+/// `0x…` as a number.
+pub(crate) fn number(value: &Value) -> u64 {
+    u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
+
+/// A transfer of a log: transaction and amount.
+pub(crate) fn amounts(logs: &[Value]) -> BTreeMap<LogKey, (String, U256)> {
+    let keys = erc20_keys(logs);
+    logs.iter()
+        .filter_map(|log| {
+            let key = (log["blockHash"].as_str()?.parse().ok()?, number(&log["logIndex"]) as i32);
+            let amount =
+                U256::from_str_radix(log["data"].as_str()?.trim_start_matches("0x"), 16).ok()?;
+            keys.contains(&key)
+                .then(|| (key, (log["transactionHash"].as_str().unwrap().to_owned(), amount)))
+        })
+        .collect()
+}
