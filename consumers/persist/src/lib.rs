@@ -1,1 +1,55 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+mod apply;
+mod assemble;
+mod batch;
+mod config;
+mod intake;
+mod metrics;
+mod plan;
+mod session;
+mod status;
+mod write;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use crypto_intel_nats::Nats;
+use crypto_intel_service::Context;
+use crypto_intel_store::Store;
+use tokio::task::JoinSet;
+
+pub use config::{Config, StreamSource};
+
+use crate::{metrics::Metrics, session::StreamTask, status::Status};
+
+/// Stores the configured streams until shutdown. The tables must be there (`crypto-intel migrate`).
+///
+/// # Errors
+/// When metrics cannot be registered, or a stream's task panics. Everything else is tried again, visibly, for ever.
+pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> anyhow::Result<()> {
+    let metrics = Metrics::new(&context.registry).context("register metrics")?;
+    let mut streams = JoinSet::new();
+    for source in &config.streams {
+        let probe = context.health.probe(format!("persist.{}", source.stream), None);
+        let status = Status::new(&source.stream, &nats, probe, &metrics, config.max_lag_seconds);
+        let task = StreamTask {
+            source: source.clone(),
+            config: config.clone(),
+            nats: nats.clone(),
+            store: store.clone(),
+            metrics: metrics.clone(),
+            status: Arc::new(status),
+            context: context.clone(),
+        };
+        streams.spawn(task.run());
+    }
+    if streams.is_empty() {
+        tracing::warn!("persist.streams is empty: nothing is stored");
+        context.shutdown.cancelled().await;
+    }
+    while let Some(ended) = streams.join_next().await {
+        ended.context("store a stream")?;
+    }
+    Ok(())
+}

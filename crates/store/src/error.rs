@@ -86,6 +86,12 @@ pub enum StoreError {
     /// Every connection of the pool was in use for too long.
     #[error("no free database connection within the time limit: raise database.pool_size")]
     PoolExhausted,
+    /// A transaction did not end; its connection was dropped.
+    #[error("transaction did not end within {seconds} s")]
+    Hung {
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// A statement failed.
     #[error("cannot {doing}: {}", describe(cause))]
     Sql {
@@ -122,9 +128,10 @@ impl StoreError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Sql { cause, .. } => classify(cause),
-            Self::Unreachable { .. } | Self::PoolExhausted | Self::FenceLost { .. } => {
-                ErrorClass::Transient
-            }
+            Self::Unreachable { .. }
+            | Self::PoolExhausted
+            | Self::Hung { .. }
+            | Self::FenceLost { .. } => ErrorClass::Transient,
             Self::Url { .. }
             | Self::Tls
             | Self::Refused { .. }

@@ -1,0 +1,215 @@
+use std::{
+    collections::{HashSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use crypto_intel_nats::StreamMessage;
+use crypto_intel_schemas::Event;
+
+/// A message and what it says, or why it says nothing.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) message: StreamMessage,
+    pub(crate) event: Result<Event, String>,
+}
+
+/// A block larger than any batch is cut after this many times the batch's limit.
+const OVERSIZE: usize = 6;
+/// Or after this many bytes of bodies.
+const MAX_HELD_BYTES: usize = 64 << 20;
+
+/// Holds what has arrived and knows where it may be cut: where no chain is in the middle of a block, or of a reorg
+/// before its first new block.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    max_events: usize,
+    patience: Duration,
+    held: VecDeque<Item>,
+    bytes: usize,
+    /// How many items were taken so far: cuts count from the very first item.
+    taken: usize,
+    /// Ends of the prefixes that may be taken, ascending.
+    cuts: VecDeque<usize>,
+    /// Chains in the middle of something.
+    open: HashSet<String>,
+    since: Option<Instant>,
+}
+
+impl Assembler {
+    pub(crate) fn new(max_events: usize, patience: Duration) -> Self {
+        Self {
+            max_events: max_events.max(1),
+            patience,
+            held: VecDeque::new(),
+            bytes: 0,
+            taken: 0,
+            cuts: VecDeque::new(),
+            open: HashSet::new(),
+            since: None,
+        }
+    }
+
+    pub(crate) fn push(&mut self, item: Item) {
+        self.since.get_or_insert_with(Instant::now);
+        if let Ok(event) = &item.event {
+            self.follow(event);
+        }
+        self.bytes += item.message.payload.len();
+        self.held.push_back(item);
+        if self.open.is_empty() {
+            self.cuts.push_back(self.taken + self.held.len());
+        }
+    }
+
+    fn follow(&mut self, event: &Event) {
+        let Some(block) = event.block_fields() else { return };
+        if matches!(event, Event::Block(_)) && !block.removed {
+            self.open.remove(block.chain);
+        } else if !self.open.contains(block.chain) {
+            self.open.insert(block.chain.to_owned());
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Whether a whole batch is here.
+    pub(crate) fn is_full(&self) -> bool {
+        self.held.len() >= self.max_events || self.bytes >= MAX_HELD_BYTES
+    }
+
+    /// Whether no more may be held.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.held.len() >= self.max_events * OVERSIZE || self.bytes >= MAX_HELD_BYTES
+    }
+
+    /// When what is held must be stored although it cannot be cut; `None` while it can or nothing is held.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let since = self.since?;
+        self.cuts.is_empty().then(|| since + self.patience)
+    }
+
+    /// Whether [`take`](Self::take) would give something.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.cuts.is_empty()
+            || self.is_overfull()
+            || self.deadline().is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    /// The next batch: as many whole blocks as the limit allows, at least one. What cannot be cut although it is overdue
+    /// or too large is taken as far as it came.
+    pub(crate) fn take(&mut self) -> Vec<Item> {
+        let limit = self.taken + self.max_events;
+        let within = self.cuts.partition_point(|cut| *cut <= limit);
+        let cut = match within {
+            0 => self.cuts.front().copied(),
+            _ => self.cuts.get(within - 1).copied(),
+        };
+        match cut {
+            Some(cut) => self.take_until(cut),
+            None if self.is_ready() => self.take_all(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Everything, wherever it ends.
+    pub(crate) fn take_all(&mut self) -> Vec<Item> {
+        // Who is silent in the middle of a block from now on must not hold back the others again and again.
+        self.open.clear();
+        self.take_until(self.taken + self.held.len())
+    }
+
+    fn take_until(&mut self, cut: usize) -> Vec<Item> {
+        let batch: Vec<Item> = self.held.drain(..cut - self.taken).collect();
+        self.taken = cut;
+        self.bytes -= batch.iter().map(|item| item.message.payload.len()).sum::<usize>();
+        while self.cuts.front().is_some_and(|known| *known <= cut) {
+            self.cuts.pop_front();
+        }
+        self.since = (!self.held.is_empty()).then(Instant::now);
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use crypto_intel_schemas::{Block, Erc20Transfer, Price};
+
+    use super::*;
+
+    fn item(event: Event) -> Item {
+        let message = StreamMessage {
+            subject: String::new(),
+            schema: None,
+            headers: None,
+            payload: Bytes::new(),
+            sequence: 0,
+            stored_at_us: 0,
+        };
+        Item { message, event: Ok(event) }
+    }
+
+    fn transfer(chain: &str) -> Item {
+        item(Event::from(Erc20Transfer { chain: chain.into(), ..Erc20Transfer::empty() }))
+    }
+
+    fn marker(chain: &str, removed: bool) -> Item {
+        item(Event::from(Block { chain: chain.into(), removed, ..Block::empty() }))
+    }
+
+    fn assembler(max_events: usize, items: Vec<Item>) -> Assembler {
+        let mut assembler = Assembler::new(max_events, Duration::from_secs(3600));
+        items.into_iter().for_each(|item| assembler.push(item));
+        assembler
+    }
+
+    #[test]
+    fn cuts_behind_the_last_whole_block_within_the_limit() {
+        let block = || vec![transfer("a"), marker("a", false)];
+        let items = [block(), block(), block(), vec![transfer("a")]].into_iter().flatten();
+        let mut assembler = assembler(5, items.collect());
+        assert_eq!(assembler.take().len(), 4);
+        assert_eq!(assembler.take().len(), 2);
+        assert!(!assembler.is_ready(), "the rest is half a block");
+        assert_eq!((assembler.take().len(), assembler.held.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_block_above_the_limit_stays_whole() {
+        let items = vec![transfer("a"), transfer("a"), transfer("a"), marker("a", false)];
+        assert_eq!(assembler(2, items).take().len(), 4);
+    }
+
+    #[test]
+    fn a_reorg_is_held_up_to_its_first_new_block() {
+        let mut assembler = assembler(
+            100,
+            vec![marker("a", false), transfer("a"), marker("a", true), transfer("a")],
+        );
+        assert_eq!(assembler.take().len(), 1);
+        assert!(!assembler.is_ready());
+        assembler.push(marker("a", false));
+        assert_eq!(assembler.take().len(), 4);
+    }
+
+    #[test]
+    fn one_chain_in_the_middle_holds_back_the_others_only_for_a_while() {
+        let mut assembler = Assembler::new(100, Duration::ZERO);
+        assembler.push(transfer("a"));
+        assembler.push(marker("b", false));
+        assert!(assembler.is_ready());
+        assert_eq!(assembler.take().len(), 2);
+        assembler.push(marker("b", false));
+        assert_eq!(assembler.deadline(), None, "a is silent, b goes on by itself");
+    }
+
+    #[test]
+    fn events_of_no_chain_can_be_cut_anywhere() {
+        let price = || item(Event::from(Price::at("p", 0, 0)));
+        let mut assembler = assembler(2, vec![price(), price(), price()]);
+        assert_eq!(assembler.take().len(), 2);
+        assert_eq!(assembler.take().len(), 1);
+    }
+}

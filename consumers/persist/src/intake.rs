@@ -1,0 +1,184 @@
+use std::{sync::Arc, time::Duration};
+
+use crypto_intel_nats::{Notice, ReadBatch, ReaderError, StreamReader};
+use crypto_intel_schemas::Event;
+use tokio::sync::mpsc;
+
+use crate::{
+    Config, StreamSource,
+    assemble::{Assembler, Item},
+    batch::Batch,
+    metrics::Metrics,
+    status::Status,
+};
+
+/// Messages decoded at a stretch, so that the runtime's other tasks are not kept waiting.
+const READ_CHUNK: usize = 1_000;
+
+/// Reads, decodes and assembles one stream while its last batch is being committed.
+///
+/// There is no timer: whoever commits asks for a batch and gets what has arrived by then. Only a full batch is made
+/// ahead of the question.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) source: StreamSource,
+    pub(crate) reader: StreamReader,
+    pub(crate) metrics: Metrics,
+    pub(crate) status: Arc<Status>,
+    /// Highest block revision given out so far.
+    pub(crate) revision: i64,
+    pub(crate) batches: mpsc::Sender<Batch>,
+    pub(crate) asks: mpsc::Receiver<()>,
+    assembler: Assembler,
+    wanted: bool,
+}
+
+impl Intake {
+    pub(crate) fn new(
+        source: &StreamSource,
+        reader: StreamReader,
+        config: &Config,
+        metrics: &Metrics,
+        status: &Arc<Status>,
+        revision: i64,
+        (batches, asks): (mpsc::Sender<Batch>, mpsc::Receiver<()>),
+    ) -> Self {
+        let patience = Duration::from_millis(config.patience_ms);
+        Self {
+            source: source.clone(),
+            reader,
+            metrics: metrics.clone(),
+            status: Arc::clone(status),
+            revision,
+            batches,
+            asks,
+            assembler: Assembler::new(config.max_batch_events, patience),
+            wanted: false,
+        }
+    }
+
+    /// Runs until nobody asks any more.
+    ///
+    /// # Errors
+    /// When the stream can never be read again, which is when the client was closed.
+    pub(crate) async fn run(mut self) -> Result<(), ReaderError> {
+        let batches = self.batches.clone();
+        loop {
+            let may_send = self.assembler.is_ready() && (self.wanted || self.assembler.is_full());
+            let waits = may_send && self.assembler.is_full();
+            let may_read = !waits && !self.assembler.is_overfull();
+            let deadline = self.assembler.deadline().map(tokio::time::Instant::from_std);
+            tokio::select! {
+                biased;
+                ask = self.asks.recv() => match ask {
+                    Some(()) => self.wanted = true,
+                    None => return Ok(()),
+                },
+                permit = batches.reserve(), if may_send => {
+                    let Ok(permit) = permit else { return Ok(()) };
+                    let items = self.assembler.take();
+                    permit.send(self.batch(items));
+                    self.wanted = false;
+                }
+                read = self.reader.next(READ_CHUNK), if may_read => {
+                    if !self.take(read?).await {
+                        return Ok(());
+                    }
+                }
+                () = sleep_until(deadline), if !self.assembler.is_ready() => {}
+            }
+        }
+    }
+
+    fn batch(&mut self, items: Vec<Item>) -> Batch {
+        let batch = Batch::new(items, self.revision);
+        self.revision = batch.end.revision;
+        batch
+    }
+
+    /// Takes in what was read; `false` when nobody asks any more.
+    async fn take(&mut self, read: ReadBatch) -> bool {
+        for notice in read.notices {
+            if !self.heed(notice).await {
+                return false;
+            }
+        }
+        self.status.received(read.messages.len() as u64, self.reader.pending());
+        for message in read.messages {
+            let event = Event::decode(&message.payload).map_err(|error| describe(&error));
+            self.assembler.push(Item { message, event });
+        }
+        true
+    }
+
+    async fn heed(&mut self, notice: Notice) -> bool {
+        let stream = &self.source.stream;
+        match notice {
+            Notice::LostRange { from, to } => {
+                self.metrics.lost_ranges.with_label_values(&[stream]).inc();
+                tracing::error!(
+                    stream,
+                    from,
+                    to,
+                    mend = self.mend(),
+                    "messages left the stream before they were stored"
+                );
+                true
+            }
+            Notice::StreamReset { was, first_sequence } => {
+                self.metrics.stream_resets.with_label_values(&[stream]).inc();
+                tracing::error!(
+                    stream,
+                    position = was.sequence,
+                    first_sequence,
+                    mend = self.mend(),
+                    "stream was made anew or restored: reading it from its first message, known rows are absorbed"
+                );
+                // What is held is of the old stream and comes before.
+                if !self.assembler.is_empty() {
+                    let items = self.assembler.take_all();
+                    let batch = self.batch(items);
+                    if self.batches.send(batch).await.is_err() {
+                        return false;
+                    }
+                }
+                // The new stream tells its blocks' story from the beginning.
+                self.revision = 0;
+                true
+            }
+        }
+    }
+
+    /// The command that brings back what a stream lost.
+    fn mend(&self) -> &'static str {
+        let of_chains = self
+            .source
+            .filters
+            .iter()
+            .any(|filter| filter.starts_with("evm.") || filter.starts_with("history."));
+        if of_chains {
+            "run `crypto-intel audit CHAIN` for each chain: it finds and fetches missing blocks"
+        } else {
+            "polled and alerting messages cannot be fetched again: raise the stream's max_age or max_bytes"
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An error with its causes.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

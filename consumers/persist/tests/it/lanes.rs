@@ -1,0 +1,83 @@
+use crypto_intel_schemas::{Event, subjects::Lane};
+
+use crate::{chain::Chain, rig::Rig};
+
+/// The same chain in its other lane.
+fn history(chain: &Chain) -> Chain {
+    let mut history = chain.clone();
+    history.lane = Lane::History;
+    history
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_over_known_blocks_is_absorbed() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("one").await;
+    let mut chain = Chain::new("base");
+    let mut batches = Vec::new();
+    for _ in 0..5 {
+        let events = chain.grow(6);
+        chain.publish(&rig.nats, &events).await;
+        batches.push(events);
+    }
+    rig.settled("EVM").await;
+    for events in &batches {
+        history(&chain).publish(&rig.nats, events).await;
+    }
+    rig.settled("HISTORY").await;
+    rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newer_of_two_hashes_at_a_height_wins_over_both_lanes() {
+    let rig = Rig::start().await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 2, 3).await;
+    // Two blocks 3: one published live, then a repaired one from history. Persist sees both at once, in any order.
+    let mut fork = chain.clone();
+    fork.grow(1);
+    fork.shrink();
+    fork.dropped.clear();
+    chain.play(&rig.nats, 1, 7).await;
+    let repaired = fork.grow(2);
+    history(&fork).publish(&rig.nats, &repaired).await;
+    let persist = rig.persist("one").await;
+    rig.settled("EVM").await;
+    rig.settled("HISTORY").await;
+    rig.assert_stored(&[&fork]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partial_block_adds_rows_but_replaces_nothing() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("one").await;
+    let mut chain = Chain::new("base");
+    let mut events = chain.grow(5);
+    let whole = events.clone();
+    events.drain(..3);
+    if let Some(Event::Block(marker)) = events.last_mut() {
+        marker.partial = true;
+    }
+    history(&chain).publish(&rig.nats, &events).await;
+    rig.settled("HISTORY").await;
+    assert_eq!(rig.stored_transfers().await.len(), 2);
+    assert_eq!(rig.number("SELECT count(*) FROM blocks WHERE partial").await, 1);
+    chain.publish(&rig.nats, &whole).await;
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    assert_eq!(rig.number("SELECT count(*) FROM blocks WHERE partial").await, 0);
+
+    let mut stranger = Chain::new("base");
+    stranger.grow(1);
+    stranger.shrink();
+    let mut other = stranger.grow(4);
+    if let Some(Event::Block(marker)) = other.last_mut() {
+        marker.partial = true;
+    }
+    history(&stranger).publish(&rig.nats, &other).await;
+    rig.settled("HISTORY").await;
+    rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}

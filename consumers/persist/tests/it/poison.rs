@@ -1,0 +1,119 @@
+use crypto_intel_nats::{OutMessage, list_dead_letters};
+use crypto_intel_schemas::{Event, Index, Price};
+
+use crate::{chain::Chain, rig::Rig};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_bad_row_is_dead_lettered_alone() {
+    let rig = Rig::start().await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 3, 100).await;
+    let mut events = chain.grow(100);
+    if let Event::Erc20Transfer(body) = &mut events[41] {
+        // PostgreSQL's text cannot hold it.
+        body.symbol = Some("EV\0IL".into());
+    }
+    chain.publish(&rig.nats, &events).await;
+    chain.play(&rig.nats, 3, 100).await;
+    let persist = rig.persist("one").await;
+    rig.settled("EVM").await;
+    let letters = list_dead_letters(&rig.nats, None, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].payload.as_ref(), events[41].encode());
+    assert!(letters[0].error.contains("token_transfers"), "{}", letters[0].error);
+    let stored = rig.stored_transfers().await;
+    assert_eq!(stored.len(), 699);
+    let hash = events[41].block_fields().unwrap().block_hash;
+    assert!(!stored.contains(&(hash, 41)));
+    assert_eq!(persist.metric("dead_lettered_total"), 1.0);
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_marker_is_dead_lettered_and_its_rows_stay() {
+    let rig = Rig::start().await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 1, 3).await;
+    let mut events = chain.grow(3);
+    if let Some(Event::Block(marker)) = events.last_mut() {
+        marker.unverified = vec!["\0".into()];
+    }
+    chain.publish(&rig.nats, &events).await;
+    chain.play(&rig.nats, 1, 3).await;
+    let persist = rig.persist("one").await;
+    rig.settled("EVM").await;
+    let letters = list_dead_letters(&rig.nats, None, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].subject.ends_with(".block"), "{}", letters[0].subject);
+    assert_eq!(rig.stored_transfers().await.len(), 9);
+    assert_eq!(rig.number("SELECT count(*) FROM blocks").await, 2);
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_ours_is_dead_lettered_once_and_reading_goes_on() {
+    let rig = Rig::start().await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 1, 3).await;
+    let newer = serde_free_map();
+    for body in [b"not MessagePack".to_vec(), Vec::new(), newer] {
+        rig.nats.publish(OutMessage::new("evm.base.transfer.erc20", body)).await.unwrap();
+    }
+    chain.play(&rig.nats, 1, 3).await;
+    for instance in ["one", "two"] {
+        let persist = rig.persist(instance).await;
+        rig.settled("EVM").await;
+        persist.stop().await;
+        rig.query("UPDATE positions SET sequence = 0, stored_at_us = 0, revision = 0 RETURNING 1")
+            .await;
+    }
+    let letters = list_dead_letters(&rig.nats, None, 10).await.unwrap();
+    assert_eq!(letters.len(), 3, "twice is once");
+    assert_eq!(letters[0].subject, "evm.base.transfer.erc20");
+    rig.assert_stored(&[&chain]).await;
+}
+
+/// `{"kind": "swap"}`: a kind of a newer version.
+fn serde_free_map() -> Vec<u8> {
+    let mut body = vec![0x82, 0xa4];
+    body.extend(b"kind");
+    body.push(0xa4);
+    body.extend(b"swap");
+    body.push(0xa7);
+    body.extend(b"version");
+    body.push(1);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_other_streams_are_separated_too() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("one").await;
+    for number in 0..20 {
+        let mut price = Price::at("p", 1_700_000_000_000_000, 1);
+        price.asset = format!("asset{number}");
+        if number == 7 {
+            // Larger than an index entry may be, and not to be compressed.
+            price.asset = (0_u64..150)
+                .map(|part| alloy_primitives::keccak256(part.to_be_bytes()).to_string())
+                .collect();
+        }
+        rig.nats
+            .publish(OutMessage::new(
+                format!("market.price.a{number}"),
+                Event::from(price).encode(),
+            ))
+            .await
+            .unwrap();
+    }
+    let index = Event::from(Index { index: "i\0".into(), ..Index::at("p", 1, 1) });
+    rig.nats.publish(OutMessage::new("sentiment.i", index.encode())).await.unwrap();
+    rig.settled("MARKET").await;
+    rig.settled("SIGNALS").await;
+    assert_eq!(rig.number("SELECT count(*) FROM prices").await, 19);
+    let letters = list_dead_letters(&rig.nats, None, 10).await.unwrap();
+    let mut subjects: Vec<&str> = letters.iter().map(|letter| &*letter.subject).collect();
+    subjects.sort_unstable();
+    assert_eq!(subjects, ["market.price.a7", "sentiment.i"]);
+    persist.stop().await;
+}
