@@ -103,7 +103,7 @@ impl WorkQueue {
             }
             let Some(session) = self.session.as_mut() else { continue };
             match session.next().await {
-                Item::Nothing | Item::Idle => {}
+                Item::Nothing | Item::Idle { .. } => {}
                 Item::Message { message, delivery, reply } => self.ready.push_back(Work {
                     message,
                     delivered: delivery.delivered,

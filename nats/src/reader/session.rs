@@ -35,8 +35,6 @@ pub(crate) struct PullSession {
     /// Messages asked for and not yet taken from the subscriber.
     outstanding: usize,
     pub(crate) epoch: u64,
-    /// Stream sequence up to which the server has looked, from heartbeats.
-    pub(crate) passed: u64,
     silent_since: Option<Instant>,
 }
 
@@ -47,8 +45,9 @@ pub(crate) enum Item {
     Message { message: StreamMessage, delivery: Delivery, reply: String },
     /// Nothing to hand out.
     Nothing,
-    /// Nothing to hand out, and nothing left in the stream.
-    Idle,
+    /// Nothing left in the stream: how many messages the consumer has delivered, and the stream sequence up to
+    /// which it has looked.
+    Idle { delivered: u64, passed: u64 },
     /// The session is of no use any more.
     Gone(Gone),
 }
@@ -86,7 +85,6 @@ impl PullSession {
             settings,
             outstanding: 0,
             epoch,
-            passed: 0,
             silent_since: None,
         };
         session.pull().await?;
@@ -160,10 +158,9 @@ impl PullSession {
         let number = |name| message.headers.as_ref()?.get(name)?.as_str().parse::<u64>().ok();
         match status {
             StatusCode::IDLE_HEARTBEAT => {
-                if let Some(passed) = number(header::NATS_LAST_STREAM) {
-                    self.passed = self.passed.max(passed);
-                }
-                Item::Idle
+                let delivered = number(header::NATS_LAST_CONSUMER).unwrap_or(0);
+                let passed = number(header::NATS_LAST_STREAM).unwrap_or(0);
+                Item::Idle { delivered, passed }
             }
             StatusCode::NO_RESPONDERS => {
                 Item::Gone(Gone::ConsumerDeleted("nobody answers".to_owned()))

@@ -173,18 +173,19 @@ impl StreamReader {
     fn take(&mut self, item: Item, messages: &mut Vec<StreamMessage>) {
         match item {
             Item::Nothing => {}
-            Item::Idle => {
+            Item::Idle { delivered, passed } => {
+                if delivered > self.consumer_sequence {
+                    self.read_dropped_again();
+                    return;
+                }
                 self.failures = 0;
                 // What was counted may be gone meanwhile.
                 self.pending = 0;
-                if let Some(session) = &self.session {
-                    self.passed = self.passed.max(session.passed);
-                }
+                self.passed = self.passed.max(passed);
             }
             Item::Message { message, delivery, .. } => {
                 if delivery.consumer_sequence != self.consumer_sequence + 1 {
-                    tracing::warn!(stream = %self.options.stream, reader = %self.options.name, "messages were dropped on the way, reading them again");
-                    self.drop_session();
+                    self.read_dropped_again();
                     return;
                 }
                 self.consumer_sequence += 1;
@@ -208,6 +209,11 @@ impl StreamReader {
                 self.drop_session();
             }
         }
+    }
+
+    fn read_dropped_again(&mut self) {
+        tracing::warn!(stream = %self.options.stream, reader = %self.options.name, "messages were dropped on the way, reading them again");
+        self.drop_session();
     }
 
     /// A gap in the stream's sequences is ordinary with filters. It is a loss when the stream begins behind it.

@@ -39,6 +39,32 @@ async fn embedded_definitions_are_the_files() {
 }
 
 #[tokio::test]
+async fn definitions_are_what_other_clients_take() {
+    use async_nats::jetstream::{consumer, stream};
+
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let server = NatsServer::start(NatsOptions::default()).await.unwrap();
+    let nats = client(&server, "test").await;
+    let mut read = 0;
+    for entry in ["streams", "kv"].iter().flat_map(|kind| folder.join(kind).read_dir().unwrap()) {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let mut config: stream::Config = serde_json::from_str(&text).unwrap();
+        config.max_bytes = 1 << 20;
+        nats.jetstream().create_stream(config).await.unwrap();
+        read += 1;
+    }
+    assert_eq!(read, 17);
+    let text = std::fs::read_to_string(folder.join("consumers/ALERT.notify.json")).unwrap();
+    let config: consumer::pull::Config = serde_json::from_str(&text).unwrap();
+    nats.jetstream().create_consumer_on_stream(config, "ALERT").await.unwrap();
+    let differences = Topology::embedded().unwrap().diff(&nats).await.unwrap();
+    assert!(
+        differences.iter().all(|difference| difference.field == "max_bytes"),
+        "{differences:?}"
+    );
+}
+
+#[tokio::test]
 async fn growing_is_applied_and_shrinking_is_refused() {
     let broker = Broker::start().await;
     let nats = &broker.nats;
