@@ -16,7 +16,7 @@ use crypto_intel_schemas::{
     Address, Alert, B256, Block, Erc20Transfer, Event, Kind, U256, Uint256, chain_event_id,
     log_event_id, subjects,
 };
-use crypto_intel_service::{Context, now_us};
+use crypto_intel_service::{Context, Secret, now_us};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -49,9 +49,26 @@ pub(crate) struct Role {
 impl Stage {
     pub(crate) async fn new() -> Self {
         let options = NatsOptions { sync_always: false, ..NatsOptions::default() };
-        let server = NatsServer::start(options).await.unwrap();
-        let config = NatsConfig { url: server.url(), ..NatsConfig::default() };
-        let nats = connect(&config, "test", &CancellationToken::new()).await.unwrap();
+        Self::on(NatsServer::start(options).await.unwrap(), "").await
+    }
+
+    /// On a server with the users of our `server.conf`, as its administrator.
+    pub(crate) async fn with_users() -> Self {
+        let users = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
+        let options = NatsOptions {
+            config: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../../nats/server.conf").into()),
+            env: users
+                .iter()
+                .map(|user| (format!("NATS_{}_PASSWORD", user.to_uppercase()), password(user)))
+                .collect(),
+            sync_always: false,
+            ..NatsOptions::default()
+        };
+        Self::on(NatsServer::start(options).await.unwrap(), "admin").await
+    }
+
+    async fn on(server: NatsServer, user: &str) -> Self {
+        let nats = connect_as(&server, user).await;
         Topology::embedded().unwrap().apply(&nats, false).await.unwrap();
         let rules = tempfile::tempdir().unwrap();
         std::fs::write(rules.path().join("test.toml"), RULES).unwrap();
@@ -67,8 +84,12 @@ impl Stage {
     }
 
     pub(crate) fn start(&self, instance: &str) -> Role {
+        self.start_on(self.nats.clone(), instance)
+    }
+
+    pub(crate) fn start_on(&self, nats: Nats, instance: &str) -> Role {
         let context = Context::new(instance);
-        let task = tokio::spawn(run(self.config(), self.nats.clone(), context.clone()));
+        let task = tokio::spawn(run(self.config(), nats, context.clone()));
         Role { context, task }
     }
 
@@ -155,6 +176,20 @@ impl Role {
             .map(|metric| metric.get_counter().get_value())
             .sum()
     }
+}
+
+fn password(user: &str) -> String {
+    format!("of-{user}")
+}
+
+pub(crate) async fn connect_as(server: &NatsServer, user: &str) -> Nats {
+    let config = NatsConfig {
+        url: server.url(),
+        user: user.to_owned(),
+        password: Secret::new(if user.is_empty() { String::new() } else { password(user) }),
+        ..NatsConfig::default()
+    };
+    connect(&config, "test", &CancellationToken::new()).await.unwrap()
 }
 
 /// Asks again until there is an answer.

@@ -5,7 +5,7 @@ use crypto_intel_nats::{Bucket, OutMessage, list_dead_letters};
 use crypto_intel_schemas::AlertState;
 use crypto_intel_service::Context;
 
-use crate::harness::{Stage, block, hash, until};
+use crate::harness::{Stage, block, connect_as, hash, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alert_about_a_replaced_block_is_corrected() {
@@ -143,5 +143,24 @@ async fn reports_what_every_consumer_reports() {
     for gauge in ["lag_seconds", "lag_messages", "active"] {
         assert!(names.contains(&format!("crypto_intel_alerts_{gauge}")), "{gauge}: {names:?}");
     }
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_permissions_of_its_user_suffice_for_everything_it_does() {
+    let stage = Stage::with_users().await;
+    let role = stage.start_on(connect_as(&stage.server, "alerts").await, "one");
+    role.until_healthy("alerts.evm").await;
+    let message = OutMessage::new("evm.anvil.transfer.erc20", "this is not MessagePack");
+    stage.nats.publish(message).await.unwrap();
+    stage.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 100)])).await;
+    stage.alerts_when(1).await;
+    until("dead letter", async || (role.counter("dead_lettered_total") > 0.0).then_some(())).await;
+    until("snapshot", async || (role.counter("snapshots_total") > 0.0).then_some(())).await;
+    role.stop().await;
+    // From empty state again: what is refused as a duplicate is looked up.
+    stage.nats.kv(Bucket::RuleState).await.unwrap().delete("evm").await.unwrap();
+    let role = stage.start_on(connect_as(&stage.server, "alerts").await, "two");
+    until("duplicate", async || (role.counter("duplicates_total") > 0.0).then_some(())).await;
     role.stop().await;
 }
