@@ -1,11 +1,36 @@
 //! One chain's messages to its stream: atomic batches under the fence, one at a time.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use crypto_intel_nats::{Batch, Fence, Nats, OutMessage, PublishError};
 
 use crate::{error::Trouble, metrics::ChainMetrics};
 
 /// What the server takes in one batch, unless it says otherwise; our server.conf sets it.
 const BATCH_LIMIT: usize = 20_000;
+
+/// How many messages the server takes in one batch; learnt, and kept while the process runs.
+#[derive(Debug, Clone)]
+pub(crate) struct BatchLimit(Arc<AtomicUsize>);
+
+impl Default for BatchLimit {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(BATCH_LIMIT)))
+    }
+}
+
+impl BatchLimit {
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn learn(&self, limit: usize) {
+        self.0.store(limit.clamp(1, BATCH_LIMIT), Ordering::Relaxed);
+    }
+}
 
 /// Publishes under the fence `evm.<chain>.>`.
 #[derive(Debug)]
@@ -14,13 +39,18 @@ pub(crate) struct Publisher {
     filter: String,
     /// Sequence of the last message under the filter; 0 = none.
     last_sequence: u64,
-    batch_limit: usize,
+    batch_limit: BatchLimit,
     metrics: ChainMetrics,
 }
 
 impl Publisher {
-    pub(crate) fn new(nats: Nats, filter: String, metrics: ChainMetrics) -> Self {
-        Self { nats, filter, last_sequence: 0, batch_limit: BATCH_LIMIT, metrics }
+    pub(crate) fn new(
+        nats: Nats,
+        filter: String,
+        batch_limit: BatchLimit,
+        metrics: ChainMetrics,
+    ) -> Self {
+        Self { nats, filter, last_sequence: 0, batch_limit, metrics }
     }
 
     /// Where the fence stands after the stream was read.
@@ -36,7 +66,7 @@ impl Publisher {
     pub(crate) async fn publish(&mut self, messages: Vec<OutMessage>) -> Result<u64, Trouble> {
         let mut rest = messages;
         while !rest.is_empty() {
-            let tail = rest.split_off(rest.len().min(self.batch_limit));
+            let tail = rest.split_off(rest.len().min(self.batch_limit.get()));
             self.publish_one(rest).await?;
             rest = tail;
         }
@@ -55,10 +85,10 @@ impl Publisher {
             Err(error) => {
                 self.metrics.batch_refused(reason(&error));
                 if let PublishError::BatchTooLong { limit, .. } = error {
-                    self.batch_limit = limit.unwrap_or(length / 2).clamp(1, BATCH_LIMIT);
+                    self.batch_limit.learn(limit.unwrap_or(length / 2));
                     tracing::warn!(
                         filter = self.filter,
-                        limit = self.batch_limit,
+                        limit = self.batch_limit.get(),
                         "server takes shorter batches: heavy blocks are published in several"
                     );
                 }

@@ -26,7 +26,7 @@ use crate::{
     fetch::{Fetcher, Tags},
     metrics::ChainMetrics,
     plan::Stack,
-    publish::Publisher,
+    publish::{BatchLimit, Publisher},
 };
 use status::Status;
 
@@ -56,6 +56,7 @@ struct Worker {
     tags: watch::Receiver<Option<Tags>>,
     status: Status,
     cursor: watch::Sender<Option<Cursor>>,
+    batch_limit: BatchLimit,
 }
 
 /// What the leader knows of its chain's stream.
@@ -104,6 +105,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         tags,
         status,
         cursor,
+        batch_limit: BatchLimit::default(),
     };
     worker.run(&stop).await
 }

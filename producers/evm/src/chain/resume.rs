@@ -36,6 +36,7 @@ impl Worker {
         let mut publisher = Publisher::new(
             self.nats.clone(),
             self.subjects.all().to_owned(),
+            self.batch_limit.clone(),
             self.metrics.clone(),
         );
         let fence = self.nats.last_sequence_matching(STREAM, self.subjects.all()).await?;

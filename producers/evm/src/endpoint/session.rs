@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use alloy::pubsub::RawSubscription;
-use crypto_intel_service::{Backoff, now_us};
+use crypto_intel_service::{Backoff, Retryable, now_us};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,9 @@ use crate::{
 };
 
 /// A connection that held this long before it was lost starts the delays from the beginning.
-const CALM: Duration = Duration::from_secs(30);
+const CALM: Duration = Duration::from_secs(2);
+/// What a rate limit without a time means while polling.
+const LIMITED_DELAY: Duration = Duration::from_secs(2);
 /// Nobody mends a wrong URL within seconds.
 const WRONG_CHAIN_DELAY: Duration = Duration::from_secs(30);
 /// A chain may be quiet, but a connection this long without a head is made anew all the same.
@@ -107,6 +109,7 @@ impl Session {
                 WRONG_CHAIN_DELAY
             } else {
                 let delay = delays.next().unwrap_or(backoff.longest);
+                let delay = error.retry_after().map_or(delay, |asked| asked.max(delay));
                 tracing::warn!(chain = self.chain, endpoint = self.label, %error, delay_ms = delay.as_millis() as u64, "endpoint lost, connecting anew");
                 delay
             };
@@ -244,8 +247,16 @@ impl Session {
     ) -> Result<std::convert::Infallible, EndpointError> {
         loop {
             tokio::time::sleep(self.poll).await;
-            let head = self.ask_head(client).await?;
-            self.take_head(endpoint, metrics, head);
+            match self.ask_head(client).await {
+                Ok(head) => self.take_head(endpoint, metrics, head),
+                Err(error @ EndpointError::RateLimited { .. }) => {
+                    metrics.request_failures(&self.label, error.reason());
+                    let delay = error.retry_after().unwrap_or(LIMITED_DELAY);
+                    endpoint.avoid(delay);
+                    tokio::time::sleep(delay).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 

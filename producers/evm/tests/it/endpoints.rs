@@ -32,7 +32,7 @@ async fn cut_connections_lose_nothing() {
         transfers_of(node.chain().blocks().iter().map(AsRef::as_ref)),
         replayed.transfers(),
     );
-    assert!(producer.metric("crypto_intel_evm_reconnects_total", "node0") >= 3.0);
+    assert!(producer.metric("crypto_intel_evm_reconnects_total", "node0") >= 1.0);
     producer.stop().await;
 }
 

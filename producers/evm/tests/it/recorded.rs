@@ -1,1 +1,135 @@
-//! x
+//! Recorded real blocks of every chain, against the counts of a program that shares nothing with us.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use crypto_intel_evm::Start;
+use crypto_intel_sandbox::node::{load_recorded, recorded_numbers};
+use crypto_intel_schemas::{B256, Event};
+use crypto_intel_testkit::{assert_same_set, python, recorded_data};
+use serde::Deserialize;
+
+use crate::{
+    harness::{Broker, Producer, chain_config, node, push},
+    stream::Replayed,
+};
+
+#[derive(Debug, Deserialize)]
+struct Expected {
+    hash: B256,
+    counts: BTreeMap<String, usize>,
+    transfers: Vec<u32>,
+}
+
+fn counts(replayed: &Replayed) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for event in replayed.live() {
+        *counts.entry(event.kind().to_string()).or_default() += 1;
+    }
+    counts
+}
+
+/// Runs of neighbours: what lies between has no recorded parent and cannot be linked.
+fn runs(numbers: &[u64]) -> Vec<Vec<u64>> {
+    let mut runs: Vec<Vec<u64>> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some(run) if run.last() == Some(&(number - 1)) => run.push(*number),
+            _ => runs.push(vec![*number]),
+        }
+    }
+    runs
+}
+
+async fn play(broker: &Broker, data: &Path, chain: &str, run: &[u64]) -> Replayed {
+    let node = node().await;
+    push(&node, load_recorded(data, chain, run).unwrap());
+    let mut config = chain_config(&[node.http_url()]);
+    config.start = Start::Number(run[0]);
+    config.finality_tags = false;
+    config.finality_depth = 0;
+    let producer = Producer::start(&broker.nats, config);
+    let replayed = broker.at_head(node.chain()).await;
+    producer.stop().await;
+    // The next run is another chain as far as the stream is concerned.
+    broker.nats.jetstream().get_stream("EVM").await.unwrap().purge().await.unwrap();
+    let cursors = broker.nats.kv(crypto_intel_nats::Bucket::Cursors).await.unwrap();
+    cursors.delete("evm.testchain").await.unwrap();
+    replayed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recorded_blocks_give_the_events_that_another_program_counts() {
+    let Some(data) = recorded_data() else { return };
+    let Some(python) = python(&[]) else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded_counts.py");
+    let broker = Broker::start().await;
+    let mut blocks = 0;
+    let mut transfers = 0;
+    for entry in std::fs::read_dir(data.join("evm")).unwrap() {
+        let chain = entry.unwrap().file_name().into_string().unwrap();
+        let arguments = [data.as_os_str(), chain.as_ref()];
+        let output = python.run_async(&script, &arguments).await.unwrap();
+        let expected: BTreeMap<String, Expected> = serde_json::from_str(&output).unwrap();
+        for run in runs(&recorded_numbers(&data, &chain).unwrap()) {
+            let replayed = play(&broker, &data, &chain, &run).await;
+            let expected: Vec<&Expected> =
+                run.iter().map(|number| &expected[&number.to_string()]).collect();
+            let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
+            for (kind, count) in expected.iter().flat_map(|block| &block.counts) {
+                *wanted.entry(kind.clone()).or_default() += count;
+            }
+            assert_eq!(counts(&replayed), wanted, "{chain} {run:?}");
+            let wanted: BTreeSet<(B256, u32)> = expected
+                .iter()
+                .flat_map(|block| block.transfers.iter().map(|index| (block.hash, *index)))
+                .collect();
+            transfers += wanted.len();
+            assert_same_set(wanted, replayed.transfers());
+            let senders = replayed.live().all(|event| {
+                event.transaction_fields().is_some_and(|fields| fields.tx_from.is_some())
+            });
+            assert!(senders, "every event says who sent its transaction");
+            blocks += run.len();
+        }
+    }
+    assert!(blocks > 100 && transfers > 15_000, "{blocks} blocks, {transfers} transfers");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_fail_checks_never_panic_and_are_not_believed_silently() {
+    let Some(data) = recorded_data() else { return };
+    let folder = data.join("evm_failed_checks");
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if !path.is_dir() {
+            continue;
+        }
+        let chain = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let parent = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(&folder, parent.path().join("evm")).unwrap();
+        for number in recorded_numbers(parent.path(), &chain).unwrap() {
+            let broker = Broker::start().await;
+            let node = node().await;
+            push(&node, load_recorded(parent.path(), &chain, &[number]).unwrap());
+            let mut config = chain_config(&[node.http_url()]);
+            config.start = Start::Number(number);
+            config.finality_depth = 0;
+            config.check_log_indexes = false;
+            config.check_bloom = false;
+            let producer = Producer::start(&broker.nats, config);
+            crypto_intel_testkit::eventually(crate::harness::PATIENCE, async || {
+                let published = broker.replay().await.top().is_some();
+                published
+                    || producer.metric("crypto_intel_evm_untrue_answers_total", "testchain") >= 2.0
+            })
+            .await;
+            let replayed = broker.replay().await;
+            let unique: BTreeSet<&str> = replayed.live().map(Event::id).collect();
+            assert_eq!(unique.len(), replayed.live().count());
+            producer.stop().await;
+        }
+    }
+}
