@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 mkdir -p secrets && chmod 0711 secrets
-password() { LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c 32 || true; }
+# nats-server reads them as configuration, so they begin with a letter and hold nothing but letters and digits.
+password() { printf p; LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c 32 || true; }
 make_secret() {
     [ -s "secrets/$1" ] && return 0
     printf '%s' "$2" >"secrets/$1"

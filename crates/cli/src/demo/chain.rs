@@ -14,6 +14,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const BLOCK_TIME: Duration = Duration::from_secs(1);
 /// Anvil's own chain id.
 pub(super) const CHAIN_ID: u64 = 31_337;
+/// One transfer in so many is worth a message: about as many as a chat takes.
+const WHALE_EVERY: u64 = 100;
 /// Blocks that may still be replaced.
 pub(super) const FINALITY_DEPTH: u64 = 8;
 
@@ -78,6 +80,7 @@ impl LocalChain {
             Self::Anvil { node, rate, traffic } => {
                 let options = TrafficOptions {
                     per_second: f64::from((*rate).max(1)),
+                    whale_every: WHALE_EVERY,
                     ..TrafficOptions::default()
                 };
                 *traffic = Some(Traffic::start(&node.http_url(), options).await?);
@@ -124,6 +127,7 @@ fn synthetic(rate: u32) -> Synthetic {
         chain_id: CHAIN_ID,
         transfers_per_block: rate.max(1) as usize,
         native_per_block: (rate / 5).max(1) as usize,
+        whale_every: WHALE_EVERY,
         first_timestamp: now_seconds(),
         seconds_per_block: BLOCK_TIME.as_secs(),
         ..SyntheticOptions::default()

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
+use crypto_intel_nats::Topology;
 
 use super::{
     chain::{CHAIN_ID, FINALITY_DEPTH},
@@ -12,6 +13,8 @@ use crate::DemoArguments;
 
 /// What the chat stand-in takes for a bot; not a real one.
 const BOT_TOKEN: &str = "100:demo";
+/// Bound of each stream.
+const STREAM_BYTES: u64 = 256 << 20;
 /// Rules of the demo.
 const RULES: &str = include_str!("rules.toml");
 /// The demo's own token.
@@ -48,6 +51,10 @@ finality_depth = {FINALITY_DEPTH}
 endpoints = [{{ url = "{chain}" }}]
 native = {{ symbol = "ETH", decimals = 18, asset = "ethereum" }}
 
+# JetStream sets these aside on the disk; the streams of a deployment are larger.
+[streams.streams]
+{limits}
+
 [poll.providers.coingecko]
 base_url = "{provider}/coingecko"
 every_seconds = 5
@@ -71,12 +78,13 @@ rules = ["{place}/rules.toml"]
 channel = "telegram"
 api_url = "{chat}"
 token = "{token}"
-chat_id = -100200300
+chat_id = 1001
 
 [notify.destinations.discord]
 channel = "discord"
 webhook_url = "{discord}"
 "#,
+        limits = small_streams()?,
         nats = servers.nats.url(),
         database = servers.database_url,
         admin = options.admin,
@@ -93,4 +101,11 @@ webhook_url = "{discord}"
         fs::write(folder.join(name), content).with_context(|| format!("write {place}/{name}"))?;
     }
     Ok(path)
+}
+
+/// Every stream at a size that any disk has.
+fn small_streams() -> anyhow::Result<String> {
+    let topology = Topology::embedded().context("read the stream definitions")?;
+    let line = |name: &&str| format!("{name} = {{ max_bytes = {STREAM_BYTES} }}");
+    Ok(topology.stream_names().iter().map(line).collect::<Vec<_>>().join("\n"))
 }

@@ -9,7 +9,7 @@ use crypto_intel_sandbox::{
 use crypto_intel_testkit::{eventually, python};
 use serde_json::Value;
 
-use crate::pipeline::{PATIENCE, Pipeline, binary};
+use crate::pipeline::{PATIENCE, Pipeline, binary, small_streams};
 
 const BLOCKS: usize = 5;
 const TRANSFERS: usize = 10;
@@ -70,8 +70,9 @@ async fn the_python_example_prints_transfers_as_the_read_only_user() {
     let config = |user: &str| {
         let path = folder.path().join(format!("{user}.toml"));
         let text = format!(
-            "[nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword = \"{user}-secret\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{settings}",
-            nats.url()
+            "[nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword = \"{user}-secret\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n{settings}",
+            nats.url(),
+            small_streams(),
         );
         std::fs::write(&path, text).unwrap();
         path

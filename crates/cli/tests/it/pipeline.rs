@@ -8,6 +8,7 @@ use std::{
 };
 
 use alloy_primitives::{B256, U256, keccak256};
+use crypto_intel_nats::Topology;
 use crypto_intel_sandbox::{
     ChatLimits, ChatOptions, ChatServer, NatsOptions, NatsServer, Postgres, PostgresOptions,
 };
@@ -48,9 +49,10 @@ impl Pipeline {
     /// Writes the configuration anew.
     pub(crate) fn configure(&self, settings: &str) {
         let text = format!(
-            "[nats]\nurl = \"{}\"\n[database]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[poll]\nenabled = false\n{settings}\n",
+            "[nats]\nurl = \"{}\"\n[database]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[poll]\nenabled = false\n[streams.streams]\n{}\n{settings}\n",
             self.nats.url(),
-            self.database_url
+            self.database_url,
+            small_streams(),
         );
         std::fs::write(self.config(), text).unwrap();
     }
@@ -137,6 +139,13 @@ impl Pipeline {
         let _ = connection.await;
         Ok(rows.iter().map(|row| (B256::from_slice(row.get::<_, &[u8]>(0)), row.get(1))).collect())
     }
+}
+
+/// JetStream sets the limit of each stream aside on the disk.
+pub(crate) fn small_streams() -> String {
+    let topology = Topology::embedded().unwrap();
+    let line = |name: &&str| format!("{name} = {{ max_bytes = {} }}", 256 << 20);
+    topology.stream_names().iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The binary with this configuration and nothing of the caller's environment that could change it.
