@@ -9,6 +9,9 @@ use crate::{
     hex::{self, Hex},
 };
 
+/// No chain gets there, and nothing that is computed with a number up to here overflows.
+const MAX_NUMBER: u64 = 1 << 53;
+
 /// What is verified beyond hashes and counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Checks {
@@ -31,7 +34,9 @@ pub(crate) enum Untrue {
     Place { number: u64, index: usize },
     #[error("empty answer for block {number}, which has logs by its bloom filter")]
     Empty { number: u64 },
-    #[error("log indexes of block {number} are not a row from 0: {found} where {expected} should be")]
+    #[error(
+        "log indexes of block {number} are not a row from 0: {found} where {expected} should be"
+    )]
     LogIndex { number: u64, expected: u32, found: u32 },
 }
 
@@ -203,7 +208,14 @@ pub(crate) enum LogsAnswer<'a> {
 /// Reads a header; `None` when the endpoint does not know the block.
 pub(crate) fn read_header(text: &str) -> Result<Option<Header>, Untrue> {
     let raw: Option<RawHeader> = parse("header", text)?;
-    Ok(raw.map(|raw| raw.header()))
+    let header = raw.map(|raw| raw.header());
+    match header {
+        Some(header) if header.number > MAX_NUMBER => Err(Untrue::Malformed {
+            what: "header",
+            reason: format!("no chain has a block {}", header.number),
+        }),
+        header => Ok(header),
+    }
 }
 
 fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, Untrue> {
@@ -323,11 +335,9 @@ impl Assembly {
             return Err(Untrue::OtherBlock { what: "logs", number: self.block.header.number });
         }
         let start = self.block.data.len();
-        let length =
-            hex::append(log.data, &mut self.block.data).ok_or_else(|| Untrue::Malformed {
-                what: "logs",
-                reason: "data of a log is no hex text".to_owned(),
-            })?;
+        let length = hex::append(log.data, &mut self.block.data).ok_or_else(|| {
+            Untrue::Malformed { what: "logs", reason: "data of a log is no hex text".to_owned() }
+        })?;
         self.block.logs.push(LogRecord {
             address: log.address.0,
             topics: log.topics.topics,

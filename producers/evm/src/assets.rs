@@ -200,6 +200,12 @@ impl PriceBoard {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_for_test(&self, asset: &str, price: &str) {
+        let price = Decimal::parse(price).map(|price| Price::new(price, now_us())).ok();
+        self.set(asset.to_owned(), price);
+    }
+
     fn apply(&self, change: KvChange) {
         let asset = crypto_intel_nats::unescape_key(&change.key).unwrap_or(change.key);
         let Some(value) = change.value else { return self.set(asset, None) };

@@ -218,7 +218,8 @@ impl ChainConfig {
             return;
         }
         if self.chain_id == 0 {
-            problems.push(format!("{key}.chain_id: missing; set the chain's EIP-155 id, such as 1"));
+            problems
+                .push(format!("{key}.chain_id: missing; set the chain's EIP-155 id, such as 1"));
         }
         if self.endpoints.is_empty() {
             problems.push(format!(
@@ -292,7 +293,8 @@ impl EndpointConfig {
             ["ws://", "wss://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
         // The URL may hold a key: it is not repeated.
         if !known {
-            problems.push(format!("{key}.url: unknown scheme; use ws://, wss://, http:// or https://"));
+            problems
+                .push(format!("{key}.url: unknown scheme; use ws://, wss://, http:// or https://"));
         } else if host_of(url).is_none() || url.contains(char::is_whitespace) {
             problems.push(format!("{key}.url: no host in it; write it as wss://host/path"));
         }

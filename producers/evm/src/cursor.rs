@@ -29,10 +29,10 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// The cursor of a stack; `None` while nothing in it is final.
+    /// The cursor of a stack; `None` while a fold can start nowhere later.
     pub(crate) fn of(stack: &Stack) -> Option<Self> {
         let top = stack.top()?;
-        let bottom = stack.newest_final()?;
+        let bottom = stack.fold_start()?;
         Some(Self {
             number: top.number,
             hash: top.hash,

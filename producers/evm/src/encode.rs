@@ -1,6 +1,6 @@
 //! From events to messages.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 use bytes::Bytes;
 use crypto_intel_nats::OutMessage;
@@ -49,17 +49,16 @@ impl Bodies {
 /// Subjects of one chain.
 #[derive(Debug, Clone)]
 pub(crate) struct Subjects {
-    by_kind: HashMap<Kind, String>,
+    /// By the kind's place in [`Kind::ALL`], which is its discriminant.
+    by_kind: Vec<String>,
     all: String,
     marker: String,
 }
 
 impl Subjects {
     pub(crate) fn of_chain(chain: &str) -> Self {
-        let by_kind = Kind::ALL
-            .iter()
-            .map(|kind| (*kind, subjects::chain(Lane::Live, chain, *kind)))
-            .collect();
+        let by_kind =
+            Kind::ALL.iter().map(|kind| subjects::chain(Lane::Live, chain, *kind)).collect();
         Self {
             by_kind,
             all: subjects::chain_all(Lane::Live, chain),
@@ -78,7 +77,7 @@ impl Subjects {
     }
 
     fn of(&self, kind: Kind) -> String {
-        self.by_kind.get(&kind).cloned().unwrap_or_default()
+        self.by_kind.get(kind as usize).cloned().unwrap_or_default()
     }
 
     /// The messages of a block's bodies.
@@ -145,19 +144,24 @@ pub(crate) fn marker(
     (rows, messages): (usize, usize),
 ) -> Block {
     let header = &block.header;
-    of_block!(decoder, header, sighting, Block {
-        parent_hash: header.parent_hash,
-        safe_number: finality.safe,
-        finalized_number: finality.finalized,
-        rows: clamp(rows),
-        messages: clamp(messages),
-        transactions: clamp(block.transactions.len()),
-        gas_used: header.gas_used,
-        gas_limit: header.gas_limit,
-        base_fee_per_gas: header.base_fee_per_gas.map(Uint256),
-        miner: header.miner,
-        unverified: block.unverified.clone(),
-    })
+    of_block!(
+        decoder,
+        header,
+        sighting,
+        Block {
+            parent_hash: header.parent_hash,
+            safe_number: finality.safe,
+            finalized_number: finality.finalized,
+            rows: clamp(rows),
+            messages: clamp(messages),
+            transactions: clamp(block.transactions.len()),
+            gas_used: header.gas_used,
+            gas_limit: header.gas_limit,
+            base_fee_per_gas: header.base_fee_per_gas.map(Uint256),
+            miner: header.miner,
+            unverified: block.unverified.clone(),
+        }
+    )
 }
 
 /// The event that says that blocks left the chain.
@@ -168,11 +172,7 @@ pub(crate) fn reorg(
     dropped: Vec<BlockRef>,
     ancestor: BlockRef,
 ) -> Reorg {
-    of_block!(decoder, header, sighting, Reorg {
-        depth: clamp(dropped.len()),
-        ancestor,
-        dropped,
-    })
+    of_block!(decoder, header, sighting, Reorg { depth: clamp(dropped.len()), ancestor, dropped })
 }
 
 /// The event that says that the finalized block moved.
@@ -182,13 +182,31 @@ pub(crate) fn finalized(
     sighting: &Sighting,
     finality: Finality,
 ) -> Finalized {
-    of_block!(decoder, header, sighting, Finalized {
-        finalized_number: finality.finalized,
-        finalized_hash: finality.finalized_hash,
-        safe_number: finality.safe,
-    })
+    of_block!(
+        decoder,
+        header,
+        sighting,
+        Finalized {
+            finalized_number: finality.finalized,
+            finalized_hash: finality.finalized_hash,
+            safe_number: finality.safe,
+        }
+    )
 }
 
 fn clamp(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_finds_its_own_subject() {
+        let subjects = Subjects::of_chain("base");
+        for kind in Kind::ALL {
+            assert_eq!(subjects.of(*kind), format!("evm.base.{kind}"));
+        }
+    }
 }

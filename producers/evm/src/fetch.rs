@@ -19,6 +19,8 @@ use crate::{
 
 /// How often a block is asked for before the caller looks at the heads again.
 const ATTEMPTS: u32 = 12;
+/// The same for a hash that nobody knows: it may have left the chain before it was fetched.
+const ATTEMPTS_UNKNOWN: u32 = 6;
 const FIRST_DELAY: Duration = Duration::from_millis(20);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 /// An endpoint that failed is asked last for this long.
@@ -90,7 +92,7 @@ impl Fetcher {
                 tracing::warn!(endpoint = label, block = %id, error = %source, "answer cannot be true, asking again");
             }
             self.note_failure(&endpoint, &error);
-            turns.last = error;
+            turns.note(error, id);
         }
         Err(turns.last)
     }
@@ -107,7 +109,7 @@ impl Fetcher {
                 Ok(header) => return Ok(header),
                 Err(error) => {
                     self.note_failure(&endpoint, &error);
-                    turns.last = error;
+                    turns.note(error, id);
                 }
             }
         }
@@ -125,6 +127,12 @@ impl Fetcher {
                 endpoint.avoid(error.retry_after().unwrap_or(usual));
             }
             FetchError::Untrue { .. } => endpoint.avoid(AVOID),
+            // It says that it has this block, and has not.
+            FetchError::NotFound { block: BlockId::Number(number), .. }
+                if endpoint.head().is_some_and(|head| head.number >= *number) =>
+            {
+                endpoint.avoid(AVOID);
+            }
             FetchError::NotFound { .. } | FetchError::NoEndpoint => {}
         }
     }
@@ -145,6 +153,14 @@ impl Default for Turns {
 }
 
 impl Turns {
+    fn note(&mut self, error: FetchError, id: BlockId) {
+        let unknown = matches!((&error, id), (FetchError::NotFound { .. }, BlockId::Hash(_)));
+        if unknown && self.round >= ATTEMPTS_UNKNOWN {
+            self.round = ATTEMPTS;
+        }
+        self.last = error;
+    }
+
     /// The endpoint whose turn it is, `Some(None)` when none is connected; `None` after the last
     /// attempt.
     async fn next(&mut self, pool: &Pool) -> Option<Option<Arc<Endpoint>>> {
@@ -178,7 +194,8 @@ impl Disagreement {
     }
 
     fn relaxed(&self, checks: Checks) -> Checks {
-        let alike = |reason: &str| self.seen.iter().filter(|(_, seen)| *seen == reason).count() >= 2;
+        let alike =
+            |reason: &str| self.seen.iter().filter(|(_, seen)| *seen == reason).count() >= 2;
         Checks {
             bloom: checks.bloom && !alike("empty_logs"),
             log_indexes: checks.log_indexes && !alike("log_index"),
@@ -220,10 +237,13 @@ async fn fetch_block(
     } else {
         LogsAnswer::Logs(answer.text())
     };
-    let assembled = assemble(header, block.text(), source, checks).map_err(|source| {
-        FetchError::Untrue { endpoint: endpoint.label().to_owned(), source }
-    })?;
-    tracing::trace!(number = header.number, elapsed_us = started.elapsed().as_micros() as u64, "block fetched");
+    let assembled = assemble(header, block.text(), source, checks)
+        .map_err(|source| FetchError::Untrue { endpoint: endpoint.label().to_owned(), source })?;
+    tracing::trace!(
+        number = header.number,
+        elapsed_us = started.elapsed().as_micros() as u64,
+        "block fetched"
+    );
     Ok(assembled)
 }
 
@@ -243,11 +263,7 @@ fn known_header(endpoint: &Endpoint, id: BlockId, answer: &Answer) -> Result<Hea
     Ok(header)
 }
 
-async fn ask_block(
-    endpoint: &Endpoint,
-    id: BlockId,
-    full: bool,
-) -> Result<Answer, EndpointError> {
+async fn ask_block(endpoint: &Endpoint, id: BlockId, full: bool) -> Result<Answer, EndpointError> {
     match id {
         BlockId::Hash(hash) => endpoint.call("eth_getBlockByHash", (hash, full)).await,
         BlockId::Number(number) => {

@@ -179,7 +179,10 @@ mod tests {
             Some(B256::repeat_byte(0xab))
         );
         assert_eq!(read::<B256>("\"0xab\""), None);
-        assert_eq!(read::<Address>(&format!("\"0x{}\"", "AB".repeat(20))), Some(Address::repeat_byte(0xab)));
+        assert_eq!(
+            read::<Address>(&format!("\"0x{}\"", "AB".repeat(20))),
+            Some(Address::repeat_byte(0xab))
+        );
         let mut buffer = vec![1];
         assert_eq!(append("0x0203", &mut buffer), Some(2));
         assert_eq!(buffer, [1, 2, 3]);

@@ -12,6 +12,8 @@ mod endpoint;
 mod error;
 mod fetch;
 mod hex;
+#[doc(hidden)]
+pub mod measure;
 mod metrics;
 mod plan;
 mod publish;

@@ -63,7 +63,11 @@ impl Metrics {
         Ok(Self {
             heads: counter("heads_received_total", "New heads received", &endpoint)?,
             endpoint_head: gauge("endpoint_head_block", "Newest block of an endpoint", &endpoint)?,
-            reconnects: counter("reconnects_total", "Connections lost, by reason", &endpoint_reason)?,
+            reconnects: counter(
+                "reconnects_total",
+                "Connections lost, by reason",
+                &endpoint_reason,
+            )?,
             untrue_answers: counter(
                 "untrue_answers_total",
                 "Answers that cannot be true, by reason",

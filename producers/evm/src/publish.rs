@@ -74,8 +74,7 @@ impl Publisher {
     }
 
     async fn publish_one(&mut self, messages: Vec<OutMessage>) -> Result<(), Trouble> {
-        let fence =
-            Fence { filter: self.filter.clone(), last_sequence: self.last_sequence };
+        let fence = Fence { filter: self.filter.clone(), last_sequence: self.last_sequence };
         let length = messages.len();
         match self.nats.publish_batch(Batch { messages, fence: Some(fence) }).await {
             Ok(ack) => {

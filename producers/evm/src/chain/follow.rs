@@ -22,6 +22,9 @@ use crate::{
 /// Waiting blocks share a batch up to about this many messages: one fsync serves them all.
 const SHARED_BATCH: usize = 2_000;
 
+/// Fetching itself waits between its attempts; this is for what fails at once.
+const AFTER_FETCH_TROUBLE: Duration = Duration::from_millis(100);
+
 /// Blocks that go out together.
 #[derive(Default)]
 pub(super) struct Group {
@@ -57,6 +60,7 @@ impl Worker {
                         // The stream is as we know it: look at the heads again.
                         tracing::warn!(chain = self.chain, %error, "block cannot be had, looking at the heads again");
                         self.status.trouble(error.to_string());
+                        tokio::time::sleep(AFTER_FETCH_TROUBLE).await;
                         continue;
                     }
                     Some(Err(trouble)) => return Err(trouble),
@@ -75,17 +79,11 @@ impl Worker {
             return Err(Trouble::replan("nothing is known to build on"));
         };
         let mut ahead = Ahead::default();
+        let mut changes = self.fetcher.pool().changes();
         let mut target = head;
         let mut progressed = false;
         loop {
-            if let Some(newer) = self.fetcher.pool().head()
-                && newer.number > target.number
-            {
-                target = newer;
-            }
-            if first > target.number {
-                return Ok(progressed);
-            }
+            target = self.newer_head(target);
             ahead.fill(self, first, target);
             let Some(prepared) = ahead.next().await else { return Ok(progressed) };
             let mut waiting = Some(prepared?);
@@ -102,11 +100,33 @@ impl Worker {
                     waiting = ahead.ready();
                 }
             }
-            progressed |= self.publish(position, group).await?;
+            // The next ones are on their way while these are published.
+            let published = {
+                let mut publishing = std::pin::pin!(self.publish(position, group));
+                loop {
+                    ahead.fill(self, first, target);
+                    tokio::select! {
+                        biased;
+                        published = &mut publishing => break published,
+                        changed = changes.changed() => {
+                            if changed.is_err() {
+                                break publishing.await;
+                            }
+                            target = self.newer_head(target);
+                        }
+                    }
+                }
+            };
+            progressed |= published?;
             if let Some(header) = stranger {
                 return self.reorganise(position, header).await;
             }
         }
+    }
+
+    /// The head, if it is above what is headed for already.
+    fn newer_head(&self, target: Head) -> Head {
+        self.fetcher.pool().head().filter(|head| head.number > target.number).unwrap_or(target)
     }
 
     fn expected_parent(
@@ -161,13 +181,9 @@ impl Worker {
             }
             Some(_) => Finality { finalized: before, finalized_hash: None, safe: tags.safe },
             None => {
-                let head = self.fetcher.pool().highest().unwrap_or_default();
+                let head = self.fetcher.pool().head().map_or(0, |head| head.number);
                 let by_depth = head.saturating_sub(self.config.finality_depth);
-                Finality {
-                    finalized: by_depth.max(before),
-                    finalized_hash: None,
-                    safe: tags.safe,
-                }
+                Finality { finalized: by_depth.max(before), finalized_hash: None, safe: tags.safe }
             }
         }
     }
@@ -213,8 +229,7 @@ impl Worker {
     }
 
     async fn reorganise_to(&self, position: &mut Position, head: Head) -> Result<bool, Trouble> {
-        let header: Header =
-            self.fetcher.header(crate::fetch::BlockId::Hash(head.hash)).await?;
+        let header: Header = self.fetcher.header(crate::fetch::BlockId::Hash(head.hash)).await?;
         self.reorganise(position, header).await
     }
 }

@@ -86,7 +86,11 @@ impl Worker {
                 Some(false) => {}
             }
             if !told {
-                tracing::info!(chain = self.chain, tip = tip.number, "endpoints disagree about the branch, waiting");
+                tracing::info!(
+                    chain = self.chain,
+                    tip = tip.number,
+                    "endpoints disagree about the branch, waiting"
+                );
                 told = true;
             }
             let head = self.fetcher.pool().head();

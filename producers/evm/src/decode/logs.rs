@@ -17,8 +17,7 @@ impl Scope<'_> {
             Some(&known::APPROVAL_FOR_ALL) => self.approval_for_all(log, sink),
             _ => Ok(()),
         };
-        let wanted =
-            self.decoder.every_log || self.decoder.raw_contracts.contains(&log.address);
+        let wanted = self.decoder.every_log || self.decoder.raw_contracts.contains(&log.address);
         match decoded {
             Err(Odd(reason)) => {
                 self.decoder.metrics.oddity(reason);

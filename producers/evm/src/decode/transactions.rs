@@ -42,12 +42,7 @@ impl Scope<'_> {
         }))
     }
 
-    fn contract_creation(
-        &self,
-        index: u32,
-        transaction: &Transaction,
-        contract: Address,
-    ) -> Event {
+    fn contract_creation(&self, index: u32, transaction: &Transaction, contract: Address) -> Event {
         Event::ContractCreation(body!(tx self, index, transaction, ContractCreation {
             contract,
             creator: transaction.from.unwrap_or_default(),

@@ -83,14 +83,11 @@ impl WebSocketClient {
         method: &'static str,
         params: impl Serialize + Send,
     ) -> Result<Answer, EndpointError> {
-        let invalid = |reason: String| EndpointError::Answer {
-            endpoint: label.to_owned(),
-            method,
-            reason,
-        };
+        let invalid =
+            |reason: String| EndpointError::Answer { endpoint: label.to_owned(), method, reason };
         let id = Id::Number(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let params = serde_json::value::to_raw_value(&params)
-            .map_err(|error| invalid(error.to_string()))?;
+        let params =
+            serde_json::value::to_raw_value(&params).map_err(|error| invalid(error.to_string()))?;
         let request = Request::new(method, id, params)
             .serialize()
             .map_err(|error| invalid(error.to_string()))?;
@@ -114,11 +111,8 @@ impl WebSocketClient {
         label: &str,
     ) -> Result<RawSubscription, EndpointError> {
         let method = "eth_subscribe";
-        let invalid = |reason: String| EndpointError::Answer {
-            endpoint: label.to_owned(),
-            method,
-            reason,
-        };
+        let invalid =
+            |reason: String| EndpointError::Answer { endpoint: label.to_owned(), method, reason };
         let answer = self.call(label, method, ["newHeads"]).await?;
         let local_id =
             serde_json::from_str(answer.text()).map_err(|error| invalid(error.to_string()))?;

@@ -107,7 +107,13 @@ impl EndpointError {
         let lower = reason.to_ascii_lowercase();
         let says = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
         let limited = matches!(code, 429 | -32005 | -32029 | -32097)
-            || says(&["rate limit", "too many requests", "rate exceeded", "request limit", "credits"]);
+            || says(&[
+                "rate limit",
+                "too many requests",
+                "rate exceeded",
+                "request limit",
+                "credits",
+            ]);
         if limited {
             return Self::RateLimited { endpoint, reason, retry_after: None };
         }
@@ -162,7 +168,11 @@ mod tests {
     #[test]
     fn refusals_are_told_apart_by_what_they_mean() {
         for (code, text, expected) in [
-            (-32601, "the method eth_getBlockReceipts does not exist/is not available", "unsupported"),
+            (
+                -32601,
+                "the method eth_getBlockReceipts does not exist/is not available",
+                "unsupported",
+            ),
             (-32005, "daily request count exceeded", "rate_limited"),
             (-32000, "Too Many Requests", "rate_limited"),
             (-32600, "Method not allowed on this plan", "unsupported"),

@@ -56,11 +56,8 @@ impl HttpClient {
         method: &'static str,
         params: impl Serialize + Send,
     ) -> Result<Answer, EndpointError> {
-        let invalid = |reason: String| EndpointError::Answer {
-            endpoint: label.to_owned(),
-            method,
-            reason,
-        };
+        let invalid =
+            |reason: String| EndpointError::Answer { endpoint: label.to_owned(), method, reason };
         let lost = |error: reqwest::Error| EndpointError::Connect {
             endpoint: label.to_owned(),
             reason: chain(&error.without_url()),
@@ -79,7 +76,11 @@ impl HttpClient {
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
             let reason = "HTTP 429".to_owned();
-            return Err(EndpointError::RateLimited { endpoint: label.to_owned(), reason, retry_after });
+            return Err(EndpointError::RateLimited {
+                endpoint: label.to_owned(),
+                reason,
+                retry_after,
+            });
         }
         match serde_json::from_slice::<Envelope>(&bytes) {
             Ok(Envelope { error: Some(error), .. }) => {

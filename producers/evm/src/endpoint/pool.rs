@@ -41,7 +41,7 @@ impl Pool {
     /// Connected endpoints, the one that should serve first: in configured order, but those that
     /// lag or just failed last.
     pub(crate) fn ranked(&self) -> Vec<Arc<Endpoint>> {
-        let best = self.endpoints.iter().filter_map(|endpoint| endpoint.head()).map(|h| h.number).max();
+        let best = self.highest();
         let mut ranked: Vec<_> =
             self.endpoints.iter().filter(|endpoint| endpoint.is_connected()).cloned().collect();
         ranked.sort_by_key(|endpoint| {

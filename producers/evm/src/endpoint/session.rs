@@ -90,7 +90,8 @@ impl Session {
         metrics: ChainMetrics,
         shutdown: CancellationToken,
     ) {
-        let backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(15) };
+        let backoff =
+            Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(15) };
         let mut delays = backoff.delays();
         loop {
             let started = Instant::now();
@@ -187,15 +188,17 @@ impl Session {
                 Ok(Ok(raw)) => {
                     quiet_rounds = 0;
                     newest = match read_header(raw.get()) {
-                        Ok(Some(header)) => Head {
-                            number: header.number,
-                            hash: header.hash,
-                            seen_at_us: now_us(),
-                        },
+                        Ok(Some(header)) => {
+                            Head { number: header.number, hash: header.hash, seen_at_us: now_us() }
+                        }
                         // Whatever it is, something happened: ask.
                         unreadable => {
                             metrics.untrue_answers(&self.label, "head");
-                            tracing::debug!(endpoint = self.label, ?unreadable, "head is unreadable");
+                            tracing::debug!(
+                                endpoint = self.label,
+                                ?unreadable,
+                                "head is unreadable"
+                            );
                             self.ask_head(client).await?
                         }
                     };
@@ -270,11 +273,8 @@ impl Session {
     async fn ask_head(&self, client: &Client) -> Result<Head, EndpointError> {
         let method = "eth_getBlockByNumber";
         let answer = client.call(&self.label, self.timeout, method, ("latest", false)).await?;
-        let invalid = |reason: String| EndpointError::Answer {
-            endpoint: self.label.clone(),
-            method,
-            reason,
-        };
+        let invalid =
+            |reason: String| EndpointError::Answer { endpoint: self.label.clone(), method, reason };
         let header = read_header(answer.text())
             .map_err(|error| invalid(error.to_string()))?
             .ok_or_else(|| invalid("it knows no latest block".to_owned()))?;

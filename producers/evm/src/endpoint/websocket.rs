@@ -59,10 +59,9 @@ mod tests {
     #[test]
     fn errors_never_repeat_a_key() {
         let url = "wss://node.example/v2/0123456789abcdef";
-        for text in [
-            "bad url wss://node.example/v2/0123456789abcdef",
-            "GET /v2/0123456789abcdef: 401",
-        ] {
+        for text in
+            ["bad url wss://node.example/v2/0123456789abcdef", "GET /v2/0123456789abcdef: 401"]
+        {
             assert!(!without_url(text, url).contains("0123456789abcdef"));
         }
     }

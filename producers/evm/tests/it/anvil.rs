@@ -21,8 +21,7 @@ async fn logs(node: &Anvil) -> BTreeSet<(B256, u32)> {
 }
 
 async fn head(node: &Anvil) -> B256 {
-    let block =
-        node.rpc().call("eth_getBlockByNumber", json!(["latest", false])).await.unwrap();
+    let block = node.rpc().call("eth_getBlockByNumber", json!(["latest", false])).await.unwrap();
     block["hash"].as_str().unwrap().parse().unwrap()
 }
 

@@ -79,8 +79,7 @@ async fn a_wrong_chain_is_refused_by_name_and_both_ids() {
     let error = check_endpoint("testchain", &config, &config.endpoints[0]).await.unwrap_err();
     assert!(matches!(error, EndpointError::WrongChain { wanted: CHAIN_ID, found: 5, .. }));
     let producer = Producer::start(&broker.nats, config);
-    let report =
-        producer.until_report(&[&host, "serves chain id 5, but chain_id is 31337"]).await;
+    let report = producer.until_report(&[&host, "serves chain id 5, but chain_id is 31337"]).await;
     assert!(!report.contains("very-secret-key") && !error.to_string().contains("secret"));
     assert!(broker.replay().await.markers.is_empty());
     producer.stop().await;
@@ -93,8 +92,7 @@ async fn check_says_the_head_of_an_endpoint() {
     push_new(&node, &mut blocks, 3);
     for (url, websocket) in [(node.ws_url(), true), (node.http_url(), false)] {
         let config = ChainConfig { chain_id: CHAIN_ID, ..ChainConfig::default() };
-        let report =
-            check_endpoint("testchain", &config, &EndpointConfig::at(url)).await.unwrap();
+        let report = check_endpoint("testchain", &config, &EndpointConfig::at(url)).await.unwrap();
         assert_eq!((report.chain_id, report.head, report.websocket), (CHAIN_ID, 3, websocket));
     }
     let nobody = EndpointConfig::at("ws://127.0.0.1:1/secret-path");
@@ -141,8 +139,7 @@ async fn another_endpoint_serves_when_one_lies_or_limits() {
     let other = node_of(node.chain().clone()).await;
     let mut blocks = generator(37);
     push_new(&node, &mut blocks, 3);
-    let producer =
-        Producer::start(&broker.nats, chain_config(&[node.ws_url(), other.ws_url()]));
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url(), other.ws_url()]));
     broker.at_head(node.chain()).await;
     node.answer_empty_receipts(true);
     push_new(&node, &mut blocks, 3);
@@ -167,11 +164,7 @@ async fn http_alone_is_enough_and_waits_out_a_rate_limit() {
     push_new(&node, &mut blocks, 3);
     let producer = Producer::start(&broker.nats, chain_config(&[node.http_url()]));
     broker.at_head(node.chain()).await;
-    node.rate_limit(RateLimit {
-        requests: 12,
-        form: RateLimitForm::Http,
-        retry_after_seconds: 1,
-    });
+    node.rate_limit(RateLimit { requests: 12, form: RateLimitForm::Http, retry_after_seconds: 1 });
     push_new(&node, &mut blocks, 4);
     let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.count(Kind::Erc20Transfer), 42);

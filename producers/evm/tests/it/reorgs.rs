@@ -161,8 +161,7 @@ async fn a_lagging_endpoint_is_behind_and_not_forked() {
     let mut blocks = generator(17);
     push_new(&node, &mut blocks, 10);
     // The preferred endpoint stops at 10.
-    let producer =
-        Producer::start(&broker.nats, chain_config(&[lagging.ws_url(), node.ws_url()]));
+    let producer = Producer::start(&broker.nats, chain_config(&[lagging.ws_url(), node.ws_url()]));
     broker.at_head(node.chain()).await;
     lagging.freeze_head(true);
     push_new(&node, &mut blocks, 15);

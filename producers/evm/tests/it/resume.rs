@@ -6,7 +6,9 @@ use crypto_intel_schemas::{B256, Erc20Transfer, Event, chain_event_id};
 use crypto_intel_testkit::{assert_same_set, eventually};
 
 use crate::{
-    harness::{Broker, CHAIN, CHAIN_ID, PATIENCE, Producer, chain_config, generator, node, push_new},
+    harness::{
+        Broker, CHAIN, CHAIN_ID, PATIENCE, Producer, chain_config, generator, node, push_new,
+    },
     stream::transfers_of,
 };
 

@@ -153,6 +153,9 @@ pub(crate) fn transfer_of(log: &Value) -> Option<(B256, u32)> {
         && log["data"].as_str().is_some_and(|data| data.len() == 66);
     let index = log["logIndex"].as_str()?.trim_start_matches("0x");
     is_transfer.then(|| {
-        (log["blockHash"].as_str().unwrap().parse().unwrap(), u32::from_str_radix(index, 16).unwrap())
+        (
+            log["blockHash"].as_str().unwrap().parse().unwrap(),
+            u32::from_str_radix(index, 16).unwrap(),
+        )
     })
 }

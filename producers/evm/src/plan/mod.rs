@@ -31,6 +31,8 @@ pub(crate) struct Stack {
     entries: VecDeque<Entry>,
     /// Last incarnation of every hash above the bottom, by number and hash.
     incarnations: HashMap<B256, (u64, u32)>,
+    /// Blocks that left and did not come back, with the sequence of their removed marker.
+    absent: HashMap<B256, (u64, u64)>,
     finalized: u64,
     /// On what the bottom was built, while the bottom is not final.
     base: Option<Base>,
@@ -99,20 +101,19 @@ impl Stack {
         self.finalized = self.finalized.max(marker.finalized_number);
         self.incarnations.insert(marker.block_hash, (marker.block_number, marker.incarnation));
         if marker.removed {
+            self.absent.insert(marker.block_hash, (marker.block_number, sequence));
             // The marker of a block that was abandoned half-way was never pushed.
             if self.entries.back().is_some_and(|top| top.hash == marker.block_hash) {
                 self.entries.pop_back();
-                self.dropped.push(BlockRef {
-                    number: marker.block_number,
-                    hash: marker.block_hash,
-                });
+                self.dropped
+                    .push(BlockRef { number: marker.block_number, hash: marker.block_hash });
             }
             return;
         }
         self.dropped.clear();
+        self.absent.remove(&marker.block_hash);
         if self.entries.is_empty() {
-            self.base =
-                Some(Base { next_number: marker.block_number, hash: marker.parent_hash });
+            self.base = Some(Base { next_number: marker.block_number, hash: marker.parent_hash });
         }
         self.entries.push_back(Entry {
             number: marker.block_number,
@@ -132,6 +133,7 @@ impl Stack {
             self.base = None;
         }
         let Some(bottom) = self.entries.front().map(|entry| entry.number) else { return };
+        self.absent.retain(|_, (number, _)| *number > bottom.min(self.finalized));
         if self.incarnations.len() > 2 * self.entries.len() + 64 {
             self.incarnations.retain(|_, (number, _)| *number >= bottom);
         }
@@ -153,9 +155,17 @@ impl Stack {
         self.top().map(|top| top.hash).or_else(|| self.base.map(|base| base.hash))
     }
 
-    /// The newest marker whose block is final: where a fold may start.
+    /// The newest marker whose block is final.
     pub(crate) fn newest_final(&self) -> Option<&Entry> {
         self.entries.front().filter(|bottom| bottom.number <= self.finalized)
+    }
+
+    /// The marker where a fold may start: final, and nothing before it in the stream is of a block
+    /// that may still come back, whose incarnation would be forgotten.
+    pub(crate) fn fold_start(&self) -> Option<&Entry> {
+        let bottom = self.newest_final()?;
+        let forgets = self.absent.values().any(|(_, sequence)| *sequence < bottom.sequence);
+        (!forgets).then_some(bottom)
     }
 
     /// Highest block that was final when the last marker was written.
@@ -240,10 +250,7 @@ impl Stack {
             Some(position) => {
                 BlockRef { number: self.entries[position].number, hash: oldest.parent_hash }
             }
-            None => BlockRef {
-                number: oldest.number.saturating_sub(1),
-                hash: oldest.parent_hash,
-            },
+            None => BlockRef { number: oldest.number.saturating_sub(1), hash: oldest.parent_hash },
         };
         Ok(Retraction { entries, ancestor })
     }
@@ -252,3 +259,6 @@ impl Stack {
         self.entries.iter().rposition(|entry| entry.hash == *hash)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! For benchmarks: the pure part of the pipeline, from JSON to bodies, without network and broker.
+
+use anyhow::Context as _;
+use crypto_intel_service::prometheus::Registry;
+
+use crate::{
+    answer::{Checks, LogsAnswer, assemble, read_header},
+    assets::{AssetList, PriceBoard},
+    block::BlockData,
+    config::ChainConfig,
+    decode::{Decoder, Sighting},
+    encode::Bodies,
+    metrics::Metrics,
+};
+
+/// One chain's decoder.
+#[derive(Debug)]
+pub struct Pipeline {
+    decoder: Decoder,
+    prices: PriceBoard,
+}
+
+/// A verified block.
+#[derive(Debug)]
+pub struct MeasuredBlock(BlockData);
+
+impl Pipeline {
+    /// With the built-in list of tokens of a chain.
+    ///
+    /// # Errors
+    /// Never in practice: the built-in list is tested.
+    pub fn new(chain: &str) -> anyhow::Result<Self> {
+        let metrics = Metrics::new(&Registry::new())?.of_chain(chain);
+        let assets = AssetList::load(None)?.of_chain(chain);
+        let decoder = Decoder::new(chain, &ChainConfig::default(), assets, metrics);
+        Ok(Self { decoder, prices: PriceBoard::new(300) })
+    }
+
+    /// Reads and verifies the answers of `eth_getBlockByNumber(n, true)` and `eth_getBlockReceipts(n)`.
+    ///
+    /// # Errors
+    /// When the answers cannot be one block.
+    pub fn read(&self, block: &str, receipts: &str) -> anyhow::Result<MeasuredBlock> {
+        let header = read_header(block)?.context("no block")?;
+        let checks = Checks { bloom: true, log_indexes: true };
+        Ok(MeasuredBlock(assemble(header, block, LogsAnswer::Receipts(receipts), checks)?))
+    }
+
+    /// Decodes and encodes all events of a block; how many there are.
+    #[must_use]
+    pub fn bodies(&self, block: &MeasuredBlock) -> usize {
+        let sighting = Sighting { observed_at_us: 1, incarnation: 1, prices: self.prices.now() };
+        Bodies::of(&self.decoder, &block.0, &sighting).len()
+    }
+}
