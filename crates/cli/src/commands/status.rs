@@ -8,10 +8,10 @@ use crypto_intel_schemas::{Alert, Block, Event, Kind, subjects};
 use crypto_intel_service::now_us;
 use serde::Serialize;
 
-use super::{connect_nats, connect_store, prepare, streams::show_status, streams::topology};
+use super::{connect_nats, connect_store, prepare, streams::percent, streams::topology};
 use crate::{
     AppConfig, Arguments,
-    output::{Output, ago, table, thousands},
+    output::{Output, ago, bytes, table, thousands},
 };
 
 /// Alerts on the screen.
@@ -150,6 +150,25 @@ fn last_alert(alert: Alert, at_us: i64) -> LastAlert {
     }
 }
 
+/// Streams, without the key-value buckets, and how far persist is behind them.
+fn show_streams(status: &Status) -> String {
+    let streams = status.streams.iter().filter(|stream| !stream.name.starts_with("KV_"));
+    table(
+        &["stream", "messages", "size", "full", "not stored yet"],
+        streams.map(|stream| {
+            let lag = status.positions.iter().find(|lag| lag.stream == stream.name);
+            let state = stream.state.as_ref();
+            [
+                stream.name.clone(),
+                state.map_or_else(|| "missing".to_owned(), |state| thousands(state.messages)),
+                state.map_or_else(String::new, |state| bytes(state.bytes)),
+                percent(stream.fill_ratio),
+                lag.map_or_else(String::new, |lag| thousands(lag.messages_behind)),
+            ]
+        }),
+    )
+}
+
 fn show(status: &Status) -> String {
     let now = now_us();
     let mut parts = Vec::new();
@@ -165,16 +184,8 @@ fn show(status: &Status) -> String {
             ]
         }),
     ));
-    parts.push(show_status(&status.streams));
-    match &status.database {
-        Some(reason) => parts.push(format!("database: {reason}")),
-        None => parts.push(table(
-            &["stored stream", "position", "behind"],
-            status.positions.iter().map(|lag| {
-                [lag.stream.clone(), thousands(lag.position), thousands(lag.messages_behind)]
-            }),
-        )),
-    }
+    parts.push(show_streams(status));
+    parts.extend(status.database.iter().map(|reason| format!("database: {reason}")));
     if status.alerts.is_empty() {
         parts.push("no alerts yet".to_owned());
     } else {

@@ -84,7 +84,7 @@ fn show_changes(changes: &[Change]) -> String {
     lines.join("\n")
 }
 
-pub(crate) fn show_status(streams: &[StreamStatus]) -> String {
+fn show_status(streams: &[StreamStatus]) -> String {
     let rows = streams.iter().map(|stream| match &stream.state {
         None => [
             stream.name.clone(),
@@ -98,8 +98,13 @@ pub(crate) fn show_status(streams: &[StreamStatus]) -> String {
             thousands(state.messages),
             thousands(state.last_sequence),
             bytes(state.bytes),
-            stream.fill_ratio.map_or_else(String::new, |ratio| format!("{:.0} %", ratio * 100.0)),
+            percent(stream.fill_ratio),
         ],
     });
     table(&["stream", "messages", "last sequence", "size", "full"], rows)
+}
+
+/// How full a stream is; nothing where it has no limit.
+pub(crate) fn percent(ratio: Option<f64>) -> String {
+    ratio.map_or_else(String::new, |ratio| format!("{:.0} %", ratio * 100.0))
 }

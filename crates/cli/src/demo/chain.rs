@@ -14,8 +14,9 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const BLOCK_TIME: Duration = Duration::from_secs(1);
 /// Anvil's own chain id.
 pub(super) const CHAIN_ID: u64 = 31_337;
-/// One transfer in so many is worth a message: about as many as a chat takes.
-const WHALE_EVERY: u64 = 100;
+/// One transfer in so many is worth a message: about as many as a chat takes. Every fifth is native, so
+/// this is no multiple of five.
+const WHALE_EVERY: u64 = 97;
 /// Blocks that may still be replaced.
 pub(super) const FINALITY_DEPTH: u64 = 8;
 

@@ -22,7 +22,7 @@ pub(super) struct Request<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// Answers `POST /webhooks/{id}/{token}` and `PATCH …/messages/{message}`.
+/// Answers `GET` and `POST /webhooks/{id}/{token}`, and `PATCH …/messages/{message}`.
 pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
     let user_agent = request.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     if !user_agent.is_some_and(|agent| agent.starts_with("DiscordBot (")) {
@@ -45,6 +45,11 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
         }
         let code = if status == 404 { 10_015 } else { 50_027 };
         return Outcome::Answer(error(status, code, &description));
+    }
+    if let (&Method::GET, [id, token]) = (request.method, request.path) {
+        // What anyone with the token may ask: which webhook it is.
+        let webhook = json!({"id": id, "token": token, "type": 1, "name": "stand-in", "channel_id": "1"});
+        return Outcome::Answer((StatusCode::OK, axum::Json(webhook)).into_response());
     }
     let body: Value = match serde_json::from_slice(request.body) {
         Ok(body) => body,
