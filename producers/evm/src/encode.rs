@@ -109,7 +109,7 @@ impl Subjects {
 
 /// The common fields of a block's own events: marker, reorg, finalized.
 macro_rules! of_block {
-    ($decoder:expr, $header:expr, $sighting:expr, $kind:ident { $($fields:tt)* }) => {
+    ($decoder:expr, $header:expr, $sighting:expr, $kind:ident { $($field:ident: $value:expr),* $(,)? }) => {
         $kind {
             id: chain_event_id($decoder.chain(), &$header.hash, Kind::$kind),
             event_at_us: $header.time_us(),
@@ -121,7 +121,7 @@ macro_rules! of_block {
             block_time_us: $header.time_us(),
             removed: false,
             incarnation: $sighting.incarnation,
-            $($fields)*
+            $($field: $value,)*
             ..$kind::empty()
         }
     };
@@ -172,7 +172,12 @@ pub(crate) fn reorg(
     dropped: Vec<BlockRef>,
     ancestor: BlockRef,
 ) -> Reorg {
-    of_block!(decoder, header, sighting, Reorg { depth: clamp(dropped.len()), ancestor, dropped })
+    of_block!(
+        decoder,
+        header,
+        sighting,
+        Reorg { depth: clamp(dropped.len()), ancestor: ancestor, dropped: dropped }
+    )
 }
 
 /// The event that says that the finalized block moved.
