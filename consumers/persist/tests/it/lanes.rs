@@ -1,3 +1,4 @@
+use crypto_intel_persist::Config;
 use crypto_intel_schemas::{Event, subjects::Lane};
 
 use crate::{chain::Chain, rig::Rig};
@@ -29,12 +30,11 @@ async fn history_over_known_blocks_is_absorbed() {
     persist.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_newer_of_two_hashes_at_a_height_wins_over_both_lanes() {
+/// Two blocks 3: one published live, then a repaired one from history, which wins.
+async fn fork_over_both_lanes(live_comes_first: bool) {
     let rig = Rig::start().await;
     let mut chain = Chain::new("base");
     chain.play(&rig.nats, 2, 3).await;
-    // Two blocks 3: one published live, then a repaired one from history. Persist sees both at once, in any order.
     let mut fork = chain.clone();
     fork.grow(1);
     fork.shrink();
@@ -42,11 +42,26 @@ async fn the_newer_of_two_hashes_at_a_height_wins_over_both_lanes() {
     chain.play(&rig.nats, 1, 7).await;
     let repaired = fork.grow(2);
     history(&fork).publish(&rig.nats, &repaired).await;
-    let persist = rig.persist("one").await;
-    rig.settled("EVM").await;
-    rig.settled("HISTORY").await;
+    let lanes = if live_comes_first { ["EVM", "HISTORY"] } else { ["HISTORY", "EVM"] };
+    for lane in lanes {
+        let streams = Config::default().streams.into_iter().filter(|source| source.stream == lane);
+        let config = Config { streams: streams.collect(), ..Config::default() };
+        let persist = rig.persist_with(lane, config).await;
+        rig.settled(lane).await;
+        persist.stop().await;
+    }
     rig.assert_stored(&[&fork]).await;
-    persist.stop().await;
+    assert_eq!(rig.number("SELECT count(*) FROM blocks").await, 4, "both hashes are kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_hash_replaces_the_one_of_the_other_lane() {
+    fork_over_both_lanes(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_hash_does_not_replace_the_one_of_the_other_lane() {
+    fork_over_both_lanes(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
