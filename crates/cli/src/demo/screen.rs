@@ -45,11 +45,12 @@ impl Screen {
 
     pub(super) fn started(&self, after: Duration, servers: &Servers) {
         eprintln!(
-            "crypto-intel demo: started in {:.1} s: nats-server, PostgreSQL {}, {}; stand-ins for Telegram, Discord and the price APIs",
+            "crypto-intel demo: up after {:.1} s with nats-server, PostgreSQL {} and {}",
             after.as_secs_f64(),
             servers.postgres.version(),
             servers.chain.name(),
         );
+        eprintln!("  stand-ins      Telegram, Discord, CoinGecko, Binance, alternative.me");
         eprintln!("  data and log   {}", servers.folder.display());
         eprintln!("  metrics        http://{}/metrics   (/ready, /live)", self.admin);
         eprintln!(

@@ -3,6 +3,7 @@
 
 mod anvil;
 mod bad_input;
+mod demo;
 mod kill;
 mod outside_team;
 mod pipeline;

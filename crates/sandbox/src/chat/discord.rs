@@ -48,7 +48,8 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
     }
     if let (&Method::GET, [id, token]) = (request.method, request.path) {
         // What anyone with the token may ask: which webhook it is.
-        let webhook = json!({"id": id, "token": token, "type": 1, "name": "stand-in", "channel_id": "1"});
+        let webhook =
+            json!({"id": id, "token": token, "type": 1, "name": "stand-in", "channel_id": "1"});
         return Outcome::Answer((StatusCode::OK, axum::Json(webhook)).into_response());
     }
     let body: Value = match serde_json::from_slice(request.body) {

@@ -1,5 +1,6 @@
 //! The limits of a Discord message.
 
+use super::discord_markdown;
 use serde_json::{Map, Value, json};
 
 const CONTENT: usize = 2_000;
@@ -79,7 +80,7 @@ pub(super) fn text(body: &Value) -> String {
         lines.extend(embed["footer"]["text"].as_str());
     }
     lines.retain(|line| !line.is_empty());
-    lines.join("\n")
+    discord_markdown::seen(&lines.join("\n"))
 }
 
 struct Errors(Value);

@@ -4,6 +4,7 @@
 
 mod discord;
 mod discord_form;
+mod discord_markdown;
 mod limits;
 mod state;
 mod telegram;

@@ -23,7 +23,7 @@ pub struct ChatMessage {
     pub service: ChatService,
     /// Telegram's chat id, or the id of Discord's webhook.
     pub destination: String,
-    /// Without markup; for Discord the content, then all texts of the embeds, a line each.
+    /// As people see it, without markup; for Discord the content, then all texts of the embeds, a line each.
     pub text: String,
     /// As it was sent: Telegram's text with markup, Discord's whole body.
     pub source: String,
