@@ -18,4 +18,5 @@ for role in admin evm poll persist alerts notify reader; do
 done
 make_secret postgres_password "$(password)"
 make_secret grafana_password "$(password)"
+make_secret grafana_database_password "$(password)"
 make_secret database_url "postgres://crypto_intel:$(cat secrets/postgres_password)@timescaledb:5432/crypto_intel"
