@@ -251,7 +251,7 @@ impl Worker {
                     stream = name,
                     from,
                     to,
-                    "messages were gone before rules saw them: evaluate their blocks with `crypto-intel rules test`"
+                    "messages were gone before rules saw them, and were not evaluated: give the stream more room in [streams.streams.NAME]"
                 );
             }
             Notice::StreamReset { was, first_sequence } => {
