@@ -1,0 +1,289 @@
+//! Everything at once: from a head to its acknowledgement, its committed row and its chat message.
+
+use std::{
+    collections::HashMap,
+    fs,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, ensure};
+use crypto_intel_sandbox::{ChatLimits, ChatOptions, ChatServer};
+use crypto_intel_service::now_us;
+use tempfile::TempDir;
+use tokio_postgres::{Client, NoTls, Statement};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{
+    child::Child,
+    options::Options,
+    report::{Line, Report},
+    setup::{self, Broker, Database},
+    stats::percentile,
+    worker::{
+        CHAIN, DESTINATIONS, FetchOutcome, FetchTask, NodeReady, NodeTask, PipelineOutcome,
+        PipelineTask, Play, Played, Task,
+    },
+};
+
+/// Between looks at the tables: a row is seen up to this much too late.
+const LOOK: Duration = Duration::from_millis(2);
+/// What did not arrive by then after the last block is missing.
+const DRAIN: Duration = Duration::from_secs(20);
+/// Blocks before the first that counts: the producer begins below the head.
+const PAST: u64 = 24;
+/// First words of each message; the block's number follows.
+const TITLE: &str = "whale in block ";
+
+/// Blocks in a second, transfers in each.
+const SHAPES: [(&str, f64, usize); 2] = [("", 10.0, 200), ("small_", 50.0, 20)];
+
+/// Servers of one run, and the pipeline on them.
+#[derive(Debug)]
+struct Run {
+    pipeline: Child,
+    node: Child,
+    node_url: String,
+    chat: ChatServer,
+    database: Database,
+    _broker: Broker,
+    _rules: TempDir,
+}
+
+/// When each block was where, microseconds since 1970; numbers repeat where a block is in several messages.
+#[derive(Debug, Default)]
+struct Times {
+    fetched: Vec<(u64, i64)>,
+    fetched_pushed: HashMap<u64, i64>,
+    pushed: HashMap<u64, i64>,
+    acknowledged: Vec<(u64, i64)>,
+    rows: Vec<(u64, i64)>,
+    messages: Vec<(u64, i64)>,
+    cpu_seconds: f64,
+    peak_memory_bytes: u64,
+}
+
+/// Plays blocks at a fixed rate and follows each through the pipeline.
+pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    for (key, per_second, transfers) in SHAPES {
+        let run = Run::start(transfers).await?;
+        let blocks = (options.seconds as f64 * per_second) as u64;
+        let times = run.measure(Play { blocks, per_second }).await?;
+        show(report, key, &format!("{per_second} blocks/s of {transfers}"), &times);
+    }
+    Ok(())
+}
+
+impl Run {
+    async fn start(transfers: usize) -> anyhow::Result<Self> {
+        let node = NodeTask { blocks: PAST, transfers, data: None };
+        let mut node = Child::start(&Task::Node(node))?;
+        let chat = ChatOptions { limits: ChatLimits::Relaxed, ..ChatOptions::default() };
+        let (broker, database, chat) =
+            tokio::try_join!(setup::broker(), setup::database(), async {
+                ChatServer::start(chat).await.context("start the chat stand-in")
+            },)?;
+        let ready: NodeReady = node.answer().await?;
+        let rules = tempfile::tempdir().context("make a folder for the rule")?;
+        let path = rules.path().join("rules.toml");
+        fs::write(&path, rule()).context("write the rule")?;
+        let pipeline = Child::start(&Task::Pipeline(PipelineTask {
+            nats_url: broker.server.url(),
+            database_url: database.url.clone(),
+            node_url: ready.url.clone(),
+            chat_url: chat.url(),
+            webhook_url: chat.discord_webhook_url("1", "bench"),
+            rules: path,
+        }))?;
+        let node_url = ready.url;
+        Ok(Self { pipeline, node, node_url, chat, database, _broker: broker, _rules: rules })
+    }
+
+    async fn measure(mut self, play: Play) -> anyhow::Result<Times> {
+        let table = Table::open(&self.database.url).await?;
+        table.wait_for(PAST).await?;
+        wait_for_message(&self.chat, PAST).await?;
+        let mut times = Times::default();
+        let last = PAST + play.blocks;
+        self.node.tell(&play).await?;
+        let mut seen = PAST;
+        let patience = Duration::from_secs_f64(play.blocks as f64 / play.per_second) + DRAIN;
+        let (played, rows) = tokio::join!(
+            self.node.answer::<Played>(),
+            tokio::time::timeout(patience, table.watch(&mut seen, last)),
+        );
+        times.pushed = played?.pushed.into_iter().collect();
+        let rows = rows.with_context(|| format!("row of block {last} never came, {seen} did"))?;
+        times.rows = rows?;
+        wait_for_message(&self.chat, last).await?;
+        self.pipeline.finish();
+        let outcome: PipelineOutcome = self.pipeline.answer().await?;
+        times.acknowledged = outcome.acknowledged;
+        times.cpu_seconds = outcome.usage.cpu_seconds;
+        times.peak_memory_bytes = outcome.usage.peak_memory_bytes;
+        times.messages = messages(&self.chat);
+        ensure!(
+            self.chat.violations().is_empty(),
+            "the chat services would have refused: {:?}",
+            self.chat.violations().first()
+        );
+        self.pipeline.end().await?;
+        // The node's own part, measured with nothing else running.
+        let blocks = play.blocks.min(100);
+        let fetch = FetchTask { node_url: self.node_url.clone(), blocks, heads: true };
+        let mut fetcher = Child::start(&Task::Fetch(fetch))?;
+        fetcher.answer::<bool>().await?;
+        self.node.tell(&Play { blocks, per_second: play.per_second }).await?;
+        let played: Played = self.node.answer().await?;
+        let fetched: FetchOutcome = fetcher.answer().await?;
+        times.fetched_pushed = played.pushed.into_iter().collect();
+        times.fetched = fetched.fetched;
+        self.node.end().await?;
+        times.complete(play.blocks)?;
+        Ok(times)
+    }
+}
+
+/// One rule that matches the first transfer of every block and no other.
+fn rule() -> String {
+    let routes = DESTINATIONS.map(|name| format!("{name:?}")).join(", ");
+    format!(
+        r#"[[rule]]
+id = "whale"
+on = "evm.{CHAIN}.transfer.erc20"
+when = 'value >= u256("1000000000000")'
+severity = "warning"
+title = "{TITLE}{{{{ block_number }}}}"
+lines = ["from {{{{ from|short }}}} to {{{{ to|short }}}}"]
+routes = [{routes}]
+"#
+    )
+}
+
+/// Looks at the tables.
+#[derive(Debug)]
+struct Table {
+    client: Client,
+    highest: Statement,
+    _driver: AbortOnDropHandle<()>,
+}
+
+impl Table {
+    async fn open(url: &str) -> anyhow::Result<Self> {
+        let (client, driver) =
+            tokio_postgres::connect(url, NoTls).await.context("connect to the database")?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                eprintln!("crypto-intel-bench: database connection lost: {error}");
+            }
+        });
+        let sql =
+            "SELECT coalesce(max(block_number), 0) FROM blocks WHERE chain = $1 AND canonical";
+        let highest = client.prepare(sql).await.context("prepare a look at the tables")?;
+        Ok(Self { client, highest, _driver: AbortOnDropHandle::new(driver) })
+    }
+
+    async fn highest(&self) -> anyhow::Result<u64> {
+        let row = self.client.query_one(&self.highest, &[&CHAIN]).await;
+        let row = row.context("look at the tables")?;
+        Ok(row.get::<_, i64>(0).unsigned_abs())
+    }
+
+    async fn wait_for(&self, number: u64) -> anyhow::Result<()> {
+        let looking = async {
+            while self.highest().await? < number {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        tokio::time::timeout(DRAIN, looking).await.context("the pipeline stored nothing")?
+    }
+
+    /// Notes when each block's row can be read, until the last one's can.
+    async fn watch(&self, seen: &mut u64, last: u64) -> anyhow::Result<Vec<(u64, i64)>> {
+        let mut rows = Vec::new();
+        while *seen < last {
+            let number = self.highest().await?;
+            let at_us = now_us();
+            rows.extend((*seen + 1..=number).map(|number| (number, at_us)));
+            *seen = number.max(*seen);
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(rows)
+    }
+}
+
+async fn wait_for_message(chat: &ChatServer, number: u64) -> anyhow::Result<()> {
+    let arrived = async {
+        while messages(chat).iter().filter(|(block, _)| *block == number).count()
+            < DESTINATIONS.len()
+        {
+            tokio::time::sleep(LOOK * 50).await;
+        }
+    };
+    tokio::time::timeout(DRAIN, arrived)
+        .await
+        .with_context(|| format!("the messages of block {number} never came"))
+}
+
+fn messages(chat: &ChatServer) -> Vec<(u64, i64)> {
+    let messages = chat.messages();
+    let blocks = messages.iter().filter_map(|message| {
+        let (_, rest) = message.text.split_once(TITLE)?;
+        let number = rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+        let since_1970 = message.accepted_at.duration_since(UNIX_EPOCH).ok()?;
+        Some((number, i64::try_from(since_1970.as_micros()).ok()?))
+    });
+    blocks.collect()
+}
+
+impl Times {
+    /// A pipeline that loses something has no latency.
+    fn complete(&self, blocks: u64) -> anyhow::Result<()> {
+        let wanted = [
+            ("acknowledgements", &self.acknowledged, blocks),
+            ("rows", &self.rows, blocks),
+            ("messages", &self.messages, blocks * DESTINATIONS.len() as u64),
+        ];
+        for (what, times, wanted) in wanted {
+            let found = times.iter().filter(|(number, _)| self.pushed.contains_key(number)).count();
+            ensure!(found as u64 == wanted, "{found} {what} of {wanted}");
+        }
+        Ok(())
+    }
+}
+
+fn milliseconds(times: &[(u64, i64)], since: &HashMap<u64, i64>) -> [f64; 2] {
+    let elapsed: Vec<f64> = times
+        .iter()
+        .filter_map(|(number, at_us)| Some((at_us - since.get(number)?) as f64 / 1_000.0))
+        .collect();
+    [0.5, 0.99].map(|share| percentile(elapsed.iter().copied(), share))
+}
+
+fn show(report: &mut Report, key: &str, title: &str, times: &Times) {
+    let node = milliseconds(&times.fetched, &times.fetched_pushed);
+    let acknowledged = milliseconds(&times.acknowledged, &times.pushed);
+    let beyond = [acknowledged[0] - node[0], acknowledged[1] - node[1]];
+    let figures = [
+        ("head_to_fetched", "the node alone: head to block and receipts", node),
+        ("head_to_ack", "head to acknowledged block", acknowledged),
+        ("head_to_ack_beyond_node", "the same without the node's part", beyond),
+        ("head_to_row", "head to committed row", milliseconds(&times.rows, &times.pushed)),
+        ("head_to_chat", "head to chat message", milliseconds(&times.messages, &times.pushed)),
+    ];
+    let mut lines = Vec::new();
+    for (name, what, [p50, p99]) in figures {
+        report.put(format!("{key}{name}_p50_ms"), p50);
+        report.put(format!("{key}{name}_p99_ms"), p99);
+        lines.push(Line::new(what).number(p50).number(p99));
+    }
+    report.table(&[&format!("latency at {title}"), "p50 ms", "p99 ms"], &lines);
+    let blocks = times.pushed.len() as f64;
+    let peak = times.peak_memory_bytes as f64 / 1e6;
+    report.put(format!("{key}pipeline_cpu_ms_per_block"), times.cpu_seconds * 1_000.0 / blocks);
+    report.put(format!("{key}pipeline_peak_memory_mb"), peak);
+    report.say(&format!(
+        "{blocks} blocks; the pipeline used {:.1} ms CPU per block and {peak:.0} MB",
+        times.cpu_seconds * 1_000.0 / blocks
+    ));
+}

@@ -1,0 +1,147 @@
+//! The table for people and `summary.json` for machines.
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+/// Everything measured so far.
+#[derive(Debug)]
+pub(crate) struct Report {
+    summary: Map<String, Value>,
+    text: String,
+}
+
+/// One line of a table.
+#[derive(Debug)]
+pub(crate) struct Line {
+    what: String,
+    cells: Vec<String>,
+}
+
+impl Line {
+    /// A line without cells.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), cells: Vec::new() }
+    }
+
+    /// With a cell that is text.
+    pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
+        self.cells.push(text.into());
+        self
+    }
+
+    /// With a number: thousands set apart, small ones with two digits after the point.
+    pub(crate) fn number(self, value: f64) -> Self {
+        let text = if value >= 1_000.0 { thousands(value) } else { format!("{value:.2}") };
+        self.text(text)
+    }
+}
+
+impl Report {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
+        Self { summary: Map::new(), text: String::new() }
+    }
+
+    /// A figure for `summary.json`. Ratios have keys that end in `_ratio`.
+    pub(crate) fn put(&mut self, key: impl Into<String>, value: f64) {
+        let rounded =
+            if value.abs() < 100.0 { (value * 1_000.0).round() / 1_000.0 } else { value.round() };
+        self.summary.insert(key.into(), rounded.into());
+    }
+
+    /// A text for `summary.json`.
+    pub(crate) fn put_text(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.summary.insert(key.into(), Value::String(value.into()));
+    }
+
+    /// Prints a line of plain text.
+    pub(crate) fn say(&mut self, text: &str) {
+        println!("{text}");
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    /// Prints a table in Markdown.
+    pub(crate) fn table(&mut self, heads: &[&str], lines: &[Line]) {
+        let columns = heads.len();
+        let mut rows: Vec<Vec<String>> =
+            vec![heads.iter().map(|head| (*head).to_owned()).collect()];
+        for line in lines {
+            let mut row = vec![line.what.clone()];
+            row.extend(line.cells.iter().cloned());
+            row.resize(columns, String::new());
+            rows.push(row);
+        }
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+            .collect();
+        let mut text = String::new();
+        for (index, row) in rows.iter().enumerate() {
+            text.push_str(&markdown(row, &widths));
+            if index == 0 {
+                let rules = widths.iter().enumerate().map(|(column, width)| match column {
+                    0 => format!(" {} |", "-".repeat(*width)),
+                    _ => format!(" {}: |", "-".repeat(width - 1)),
+                });
+                text.push_str(&format!("|{}\n", rules.collect::<String>()));
+            }
+        }
+        self.say(&format!("\n{text}"));
+    }
+
+    /// Writes `summary.json` and `table.md` into a folder.
+    pub(crate) fn finish(self, folder: &Path) -> anyhow::Result<()> {
+        let place = folder.display();
+        fs::create_dir_all(folder).with_context(|| format!("make {place}"))?;
+        let json = serde_json::to_string_pretty(&Value::Object(self.summary))?;
+        for (name, content) in [("summary.json", json + "\n"), ("table.md", self.text)] {
+            fs::write(folder.join(name), content)
+                .with_context(|| format!("write {place}/{name}"))?;
+        }
+        println!("written: {place}/summary.json, {place}/table.md");
+        Ok(())
+    }
+}
+
+fn markdown(row: &[String], widths: &[usize]) -> String {
+    let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match column {
+        0 => format!(" {cell:<width$} |"),
+        _ => format!(" {cell:>width$} |"),
+    });
+    format!("|{}\n", cells.collect::<String>())
+}
+
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_set_apart_by_thousands() {
+        assert_eq!(thousands(1_234_567.4), "1,234,567");
+        assert_eq!(thousands(123.0), "123");
+        assert_eq!(Line::new("a").number(0.8123).cells, ["0.81"]);
+    }
+
+    #[test]
+    fn a_table_is_markdown_with_numbers_to_the_right() {
+        let mut report = Report::new();
+        report.table(&["what", "n"], &[Line::new("one").number(1_000.0), Line::new("none")]);
+        let expected =
+            "\n| what |     n |\n| ---- | ----: |\n| one  | 1,000 |\n| none |       |\n\n";
+        assert_eq!(report.text, expected);
+    }
+}

@@ -1,0 +1,90 @@
+//! The servers that everything is measured on, and what the machine is.
+
+use std::{fs, process::Command};
+
+use anyhow::Context as _;
+use crypto_intel_nats::{Nats, NatsConfig, Topology};
+use crypto_intel_sandbox::{NatsOptions, NatsServer, Postgres, PostgresOptions, tools};
+use crypto_intel_service::Secret;
+use crypto_intel_store::{Store, StoreConfig};
+use tokio_util::sync::CancellationToken;
+
+use crate::report::{Line, Report};
+
+/// A nats-server with our streams, and a connection to it.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) server: NatsServer,
+    pub(crate) nats: Nats,
+}
+
+/// A fresh nats-server with the settings of production (`sync_interval: always`) and our streams.
+pub(crate) async fn broker() -> anyhow::Result<Broker> {
+    let server = NatsServer::start(NatsOptions::default()).await.context("start nats-server")?;
+    let config = NatsConfig { url: server.url(), ..NatsConfig::default() };
+    let nats = crypto_intel_nats::connect(&config, "bench", &CancellationToken::new())
+        .await
+        .context("connect to NATS")?;
+    Topology::embedded()?.apply(&nats, false).await.context("apply the streams")?;
+    Ok(Broker { server, nats })
+}
+
+/// A PostgreSQL that syncs, and a database with our tables.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pub(crate) server: Postgres,
+    pub(crate) url: String,
+}
+
+/// A fresh PostgreSQL with `fsync` on and our tables; TimescaleDB's where it is installed.
+pub(crate) async fn database() -> anyhow::Result<Database> {
+    let options = PostgresOptions {
+        durable: true,
+        // A checkpoint in the middle of one side and not of the other would decide the comparison.
+        extra_conf: vec!["max_wal_size=8GB".to_owned(), "checkpoint_timeout=1h".to_owned()],
+        ..PostgresOptions::default()
+    };
+    let server = Postgres::start(options).await.context("start PostgreSQL")?;
+    let url = server.create_database("crypto_intel").await?;
+    let config = StoreConfig { url: Secret::new(url.clone()), ..StoreConfig::default() };
+    let store = Store::connect(&config, &CancellationToken::new())
+        .await
+        .context("connect to the database")?;
+    store.migrate(false).await.context("migrate the database")?;
+    Ok(Database { server, url })
+}
+
+/// Machine and versions.
+pub(crate) fn describe(report: &mut Report) -> anyhow::Result<()> {
+    let nats = version_of(Command::new(tools::nats_server()?).arg("--version"));
+    let postgres = version_of(tools::postgres()?.command("postgres").arg("--version"));
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("?").to_owned();
+    let texts = [
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("nats_server", nats),
+        ("postgresql", postgres),
+        ("cpu", cpu_model()),
+        ("load_at_start", load),
+    ];
+    let mut lines = vec![Line::new("cores").text(cpus.to_string())];
+    report.put("cores", cpus as f64);
+    for (key, text) in texts {
+        lines.push(Line::new(key.replace('_', " ")).text(text.clone()));
+        report.put_text(key, text);
+    }
+    report.table(&["machine", ""], &lines);
+    Ok(())
+}
+
+fn version_of(command: &mut Command) -> String {
+    let output = command.output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&output).trim().to_owned()
+}
+
+fn cpu_model() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("model name"));
+    line.and_then(|line| line.split_once(':')).map_or("unknown", |(_, name)| name.trim()).to_owned()
+}

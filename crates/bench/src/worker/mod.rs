@@ -1,0 +1,134 @@
+//! What a process of its own does: one side of a comparison, or a stand-in. Tasks come as an argument, answers go out as
+//! lines of JSON, and the end of standard input means: stop.
+
+mod evm;
+mod fetch;
+mod node;
+mod persist;
+mod pipeline;
+mod read;
+
+use std::{future::Future, io::Write as _, time::Duration};
+
+use anyhow::{Context as _, bail};
+use crypto_intel_nats::{Nats, NatsConfig};
+use crypto_intel_service::{
+    Context, LogFormat, TelemetryConfig, init_telemetry, prometheus::Registry,
+};
+use serde::{Deserialize, Serialize};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+pub(crate) use self::{
+    evm::{EvmOutcome, EvmTask},
+    fetch::{FetchOutcome, FetchTask},
+    node::{NodeReady, NodeTask, Play, Played},
+    persist::{PersistOutcome, PersistTask},
+    pipeline::{DESTINATIONS, PipelineOutcome, PipelineTask},
+    read::{ReadHow, ReadOutcome, ReadTask},
+};
+
+/// The chain's slug in everything that is measured.
+pub(crate) const CHAIN: &str = "bench";
+/// Its id.
+pub(crate) const CHAIN_ID: u64 = 31_337;
+
+/// How often progress is looked at; nothing next to the seconds that are measured.
+const LOOK: Duration = Duration::from_millis(2);
+/// How long a role may take to stop.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What a worker does.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub(crate) enum Task {
+    /// A scripted node.
+    Node(NodeTask),
+    /// The EVM producer, catching up.
+    Evm(EvmTask),
+    /// A client of the node that drops what it gets.
+    Fetch(FetchTask),
+    /// A reader of the stream.
+    Read(ReadTask),
+    /// Storing the stream.
+    Persist(PersistTask),
+    /// The whole pipeline.
+    Pipeline(PipelineTask),
+}
+
+/// Does a task to its end.
+pub(crate) async fn run(task: Task) -> anyhow::Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match task {
+        Task::Pipeline(task) => pipeline::run(task).await,
+        other => {
+            let config = TelemetryConfig {
+                log: "warn".to_owned(),
+                format: LogFormat::Text,
+                ..TelemetryConfig::default()
+            };
+            init_telemetry(&config)?;
+            match other {
+                Task::Node(task) => node::run(task).await,
+                Task::Evm(task) => evm::run(task).await,
+                Task::Fetch(task) => fetch::run(task).await,
+                Task::Read(task) => read::run(task).await,
+                Task::Persist(task) => persist::run(task).await,
+                Task::Pipeline(_) => Ok(()),
+            }
+        }
+    }
+}
+
+/// Answers whoever started this process.
+fn answer(answer: &impl Serialize) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{}", serde_json::to_string(answer)?).context("answer")?;
+    output.flush().context("answer")
+}
+
+async fn connect(url: &str) -> anyhow::Result<Nats> {
+    let config = NatsConfig { url: url.to_owned(), ..NatsConfig::default() };
+    crypto_intel_nats::connect(&config, "bench", &CancellationToken::new())
+        .await
+        .context("connect to NATS")
+}
+
+/// Runs a role until its work is done, and on.
+async fn run_until(
+    role: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    mut done: impl FnMut() -> bool,
+) -> anyhow::Result<AbortOnDropHandle<anyhow::Result<()>>> {
+    let role = AbortOnDropHandle::new(tokio::spawn(role));
+    let mut ticks = tokio::time::interval(LOOK);
+    while !done() {
+        if role.is_finished() {
+            role.await.context("run the role")?.context("run the role")?;
+            bail!("the role ended before its work");
+        }
+        ticks.tick().await;
+    }
+    Ok(role)
+}
+
+/// Stops a role in order, so that its lease is free for the next.
+async fn stop(
+    context: &Context,
+    role: AbortOnDropHandle<anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    context.shutdown.cancel();
+    tokio::time::timeout(GRACE, role)
+        .await
+        .context("wait for the role to stop")?
+        .context("run the role")?
+}
+
+/// A counter's sum over its labels.
+fn counter(registry: &Registry, name: &str) -> u64 {
+    let families = registry.gather();
+    let metrics = families.iter().filter(|family| family.name() == name);
+    let total: f64 = metrics
+        .flat_map(|family| family.get_metric())
+        .map(|metric| metric.get_counter().get_value())
+        .sum();
+    total as u64
+}

@@ -1,0 +1,61 @@
+//! Storing the stream, from a position to the stream's end.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+use crypto_intel_persist::{Config, StreamSource};
+use crypto_intel_service::{Context, Secret};
+use crypto_intel_store::{Store, StoreConfig};
+use serde::{Deserialize, Serialize};
+
+use super::{answer, connect, counter, run_until, stop};
+use crate::usage::Usage;
+
+/// What to store where.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PersistTask {
+    /// The server.
+    pub(crate) nats_url: String,
+    /// The database, with its tables.
+    pub(crate) database_url: String,
+    /// How many messages the stream EVM holds behind the position.
+    pub(crate) messages: u64,
+}
+
+/// How it went.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct PersistOutcome {
+    /// From its start to the last commit.
+    pub(crate) seconds: f64,
+    /// Transactions.
+    pub(crate) batches: u64,
+    /// Of persist's process.
+    pub(crate) usage: Usage,
+}
+
+pub(super) async fn store(database_url: &str) -> anyhow::Result<Store> {
+    let config = StoreConfig { url: Secret::new(database_url), ..StoreConfig::default() };
+    Store::connect(&config, &tokio_util::sync::CancellationToken::new())
+        .await
+        .context("connect to the database")
+}
+
+pub(super) async fn run(task: PersistTask) -> anyhow::Result<()> {
+    let nats = connect(&task.nats_url).await?;
+    let store = store(&task.database_url).await?;
+    let context = Context::new("bench-persist");
+    let config =
+        Config { streams: vec![StreamSource::new("EVM", &["evm.>"])], ..Config::default() };
+    let before = Usage::own();
+    let started = Instant::now();
+    let role = crypto_intel_persist::run(config, nats, store, context.clone());
+    let registry = &context.registry;
+    let all_applied = || counter(registry, "crypto_intel_persist_applied_total") >= task.messages;
+    let role = run_until(role, all_applied).await.context("store the stream")?;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut usage = Usage::own();
+    usage.cpu_seconds -= before.cpu_seconds;
+    let batches = counter(registry, "crypto_intel_persist_batches_total");
+    answer(&PersistOutcome { seconds, batches, usage })?;
+    stop(&context, role).await
+}
