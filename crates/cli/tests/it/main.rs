@@ -3,6 +3,7 @@
 
 mod anvil;
 mod bad_input;
+mod dashboards;
 mod demo;
 mod kill;
 mod outside_team;
