@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Waiting blocks share a batch up to about this many messages: one fsync serves them all.
-const SHARED_BATCH: usize = 2_000;
+pub(super) const SHARED_BATCH: usize = 2_000;
 
 /// Fetching itself waits between its attempts; this is for what fails at once.
 const AFTER_FETCH_TROUBLE: Duration = Duration::from_millis(100);

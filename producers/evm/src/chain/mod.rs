@@ -11,7 +11,10 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use crypto_intel_nats::{Lease, Nats};
 use crypto_intel_service::{Backoff, Context};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -57,6 +60,8 @@ struct Worker {
     status: Status,
     cursor: watch::Sender<Option<Cursor>>,
     batch_limit: BatchLimit,
+    /// One permit per block that is being fetched.
+    fetching: Arc<Semaphore>,
 }
 
 /// What the leader knows of its chain's stream.
@@ -93,6 +98,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     let (cursor, newest) = watch::channel(None);
     tasks.spawn(cursor::keep(nats.clone(), chain.clone(), newest));
     let worker = Worker {
+        fetching: Arc::new(Semaphore::new(config.fetch_concurrency)),
         decoder: Arc::new(Decoder::new(&chain, &config, assets, metrics.clone())),
         subjects: Subjects::of_chain(&chain),
         instance: context.instance.clone(),

@@ -6,7 +6,7 @@ use crypto_intel_service::now_us;
 use futures::{FutureExt, StreamExt, stream::FuturesOrdered};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Worker;
+use super::{Worker, follow::SHARED_BATCH};
 use crate::{
     block::BlockData,
     decode::Sighting,
@@ -27,19 +27,28 @@ pub(super) struct Prepared {
 
 type Task = AbortOnDropHandle<Result<Prepared, FetchError>>;
 
-/// Blocks being fetched, in chain order.
+/// Most blocks that wait to be published, however small they are.
+const MOST_BLOCKS: usize = 256;
+
+/// Blocks being fetched or waiting to be published, in chain order.
 #[derive(Default)]
 pub(super) struct Ahead {
     tasks: FuturesOrdered<Task>,
     next: Option<u64>,
     failed: VecDeque<FetchError>,
+    /// Events of a block, as of late.
+    usual_events: Option<usize>,
 }
 
 impl Ahead {
-    /// Starts fetching up to `head`, a bounded number at once, beginning with block `first`.
+    /// Starts fetching up to `head`, beginning with block `first`: as many blocks as fill two shared
+    /// batches, but at least as many as are fetched at once.
     pub(super) fn fill(&mut self, worker: &Worker, first: u64, head: Head) {
+        let at_once = worker.config.fetch_concurrency;
+        let wanted = self.usual_events.map_or(at_once, |usual| 2 * SHARED_BATCH / (usual + 1));
+        let room = wanted.clamp(at_once, MOST_BLOCKS.max(at_once));
         let mut next = self.next.unwrap_or(first);
-        while self.tasks.len() < worker.config.fetch_concurrency && next <= head.number {
+        while self.tasks.len() < room && next <= head.number {
             let task = if next == head.number {
                 worker.prepare(BlockId::Hash(head.hash), head.seen_at_us, true)
             } else {
@@ -59,13 +68,25 @@ impl Ahead {
         if let Some(error) = self.failed.pop_front() {
             return Some(Err(error));
         }
-        Some(joined(self.tasks.next().await?))
+        let prepared = joined(self.tasks.next().await?);
+        self.learn(prepared.as_ref().ok());
+        Some(prepared)
+    }
+
+    fn learn(&mut self, prepared: Option<&Prepared>) {
+        let Some(events) = prepared.map(|prepared| prepared.bodies.len()) else { return };
+        // A heavy block counts at once, light ones little by little.
+        let usual = self.usual_events.map_or(events, |usual| (usual * 7 + events) / 8);
+        self.usual_events = Some(usual.max(events));
     }
 
     /// The next block if it is there already.
     pub(super) fn ready(&mut self) -> Option<Prepared> {
         match self.tasks.next().now_or_never()?.map(joined)? {
-            Ok(prepared) => Some(prepared),
+            Ok(prepared) => {
+                self.learn(Some(&prepared));
+                Some(prepared)
+            }
             Err(error) => {
                 self.failed.push_back(error);
                 None
@@ -87,8 +108,11 @@ impl Worker {
         let fetcher = self.fetcher.clone();
         let decoder = Arc::clone(&self.decoder);
         let prices = self.prices.clone();
+        let turns = Arc::clone(&self.fetching);
         AbortOnDropHandle::new(tokio::spawn(async move {
+            let turn = turns.acquire().await;
             let block = fetcher.block(id).await?;
+            drop(turn);
             let sighting = Sighting { observed_at_us, incarnation: 1, prices: prices.now() };
             let bodies = Bodies::of(&decoder, &block, &sighting);
             Ok(Prepared { block, bodies, sighting, is_head })

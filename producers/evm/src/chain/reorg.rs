@@ -54,7 +54,8 @@ impl Worker {
     async fn link(&self, position: &Position, tip: Header) -> Result<Vec<Header>, Trouble> {
         let mut branch = vec![tip];
         let mut oldest = tip;
-        let limit = self.config.max_reorg_depth.saturating_add(1);
+        // Beyond what is allowed, so that people are told how deep it is.
+        let limit = self.config.max_reorg_depth.saturating_mul(2).saturating_add(64);
         while !position.stack.meets(&oldest) {
             let above_final = oldest.number > position.stack.finalized().saturating_add(1);
             let within_limit = branch.len() as u64 <= limit;

@@ -120,7 +120,7 @@ impl Status {
             return Err(format!("head stays at {head} for {} s", quiet.as_secs()));
         }
         if !state.leads {
-            return Ok(format!("standing by at head {head}: another instance leads"));
+            return Ok(format!("standing by at head {head}: waiting for the lead"));
         }
         let published = state.published;
         if published.is_none_or(|published| published < head)

@@ -66,7 +66,7 @@ pub(crate) enum Relation {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(
-        "the branch of block {tip} leaves the published chain {depth} blocks below its top, but max_reorg_depth is {limit}: raise evm.chains.{chain}.max_reorg_depth above {depth} if the reorganisation is real, else remove the endpoint that serves this branch"
+        "the branch of block {tip} leaves the published chain {depth} or more blocks below its top, but max_reorg_depth is {limit}: raise evm.chains.{chain}.max_reorg_depth above {depth} if the reorganisation is real, else remove the endpoint that serves this branch"
     )]
     TooDeep { chain: String, tip: u64, depth: u64, limit: u64 },
     #[error(
@@ -233,9 +233,17 @@ impl Stack {
     ) -> Result<Retraction, Refused> {
         let below_final =
             || Refused::BelowFinal { chain: chain.to_owned(), tip, finalized: self.finalized };
+        let too_deep =
+            |depth| Refused::TooDeep { chain: chain.to_owned(), tip, depth, limit: max_depth };
         let kept = match self.position(&oldest.parent_hash) {
             Some(position) => position + 1,
             None if self.meets(oldest) => 0,
+            // Linking it was given up.
+            None if oldest.number > self.finalized.saturating_add(1) => {
+                let top = self.top().map_or(0, |top| top.number);
+                let depth = (top + 2).saturating_sub(oldest.number);
+                return Err(too_deep(depth));
+            }
             None => return Err(below_final()),
         };
         let entries: Vec<Entry> = self.entries.range(kept..).rev().cloned().collect();
@@ -244,7 +252,7 @@ impl Stack {
         }
         let depth = entries.len() as u64;
         if depth > max_depth {
-            return Err(Refused::TooDeep { chain: chain.to_owned(), tip, depth, limit: max_depth });
+            return Err(too_deep(depth));
         }
         let ancestor = match self.position(&oldest.parent_hash) {
             Some(position) => {

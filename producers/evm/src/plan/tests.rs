@@ -232,6 +232,19 @@ fn a_chain_that_began_above_what_is_final_may_change_its_base() {
 }
 
 #[test]
+fn a_branch_that_was_not_linked_to_its_end_is_too_deep() {
+    let mut writer = Writer::default();
+    for _ in 0..20 {
+        writer.push(0);
+    }
+    let stack = writer.fold_from(0);
+    // Published are 7 to 26; the branch is known down to 20.
+    let oldest = header(20, B256::repeat_byte(1), B256::repeat_byte(2));
+    let refused = stack.retraction("chain", 27, &oldest, 4).unwrap_err();
+    assert!(matches!(refused, Refused::TooDeep { depth: 8, limit: 4, .. }), "{refused}");
+}
+
+#[test]
 fn the_removed_marker_of_a_block_that_was_never_pushed_pops_nothing() {
     let mut writer = Writer::default();
     writer.push(0);

@@ -5,6 +5,7 @@ mod anvil;
 mod endpoints;
 mod follow;
 mod harness;
+mod process;
 mod recorded;
 mod reorgs;
 mod resume;

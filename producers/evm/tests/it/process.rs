@@ -1,0 +1,195 @@
+//! The whole process: least permissions, prices, chains that fail alone.
+
+use std::{collections::BTreeMap, path::Path};
+
+use crypto_intel_evm::{ChainConfig, Config, EndpointConfig};
+use crypto_intel_nats::{Bucket, Nats, NatsConfig, Topology, connect};
+use crypto_intel_sandbox::{
+    NatsOptions, NatsServer,
+    node::{Synthetic, SyntheticOptions},
+};
+use crypto_intel_schemas::Event;
+use crypto_intel_service::{Context, Secret, now_us};
+use crypto_intel_testkit::{assert_same_set, eventually};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    harness::{
+        Broker, CHAIN, CHAIN_ID, PATIENCE, Producer, chain_config, generator, node, push_new,
+    },
+    stream::{Replayed, transfers_of},
+};
+
+const USERS: [&str; 7] = ["ADMIN", "EVM", "POLL", "PERSIST", "ALERTS", "NOTIFY", "READER"];
+
+async fn connect_as(server: &NatsServer, user: &str) -> Nats {
+    let config = NatsConfig {
+        url: server.url(),
+        user: user.to_owned(),
+        password: Secret::new(format!("of-{user}")),
+        request_timeout_ms: 3_000,
+        ..NatsConfig::default()
+    };
+    connect(&config, user, &CancellationToken::new()).await.expect("connect")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_permissions_of_its_own_user_are_enough() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nats/server.conf");
+    let env = USERS
+        .iter()
+        .map(|user| (format!("NATS_{user}_PASSWORD"), format!("of-{}", user.to_ascii_lowercase())))
+        .collect();
+    let options = NatsOptions { config: Some(config), env, ..NatsOptions::default() };
+    let server = NatsServer::start(options).await.unwrap();
+    let admin = connect_as(&server, "admin").await;
+    Topology::embedded().unwrap().apply(&admin, false).await.unwrap();
+    let nats = connect_as(&server, "evm").await;
+    let node = node().await;
+    node.chain().follow_finality(1, 2);
+    let mut blocks = generator(41);
+    push_new(&node, &mut blocks, 10);
+    let producer = Producer::start(&nats, chain_config(&[node.ws_url()]));
+    let caught_up = async || {
+        eventually(PATIENCE, async || {
+            let replayed = Replayed::of(&admin, CHAIN).await;
+            let head = node.chain().head().map(|head| head.hash);
+            (replayed.top() == head).then_some(replayed)
+        })
+        .await
+    };
+    caught_up().await;
+    node.reorg(1, blocks.fork(1, 2)).unwrap();
+    let replayed = caught_up().await;
+    assert_eq!(replayed.reorgs.len(), 1);
+    let cursors = admin.kv(Bucket::Cursors).await.unwrap();
+    eventually(PATIENCE, async || cursors.get("evm.testchain").await.ok().flatten()).await;
+    producer.stop().await;
+    let log = server.log();
+    assert!(!log.contains("Permissions Violation"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_price_puts_usd_on_transfers() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let prices = broker.nats.kv(Bucket::Prices).await.unwrap();
+    let price = |at_us: i64| {
+        serde_json::json!({ "price": "0.5", "at_us": at_us, "source": "test" }).to_string()
+    };
+    prices.put("usd-coin", price(now_us())).await.unwrap();
+    let usdc = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48".parse().unwrap();
+    let mut blocks = Synthetic::new(SyntheticOptions {
+        tokens: vec![usdc],
+        transfers_per_block: 5,
+        ..SyntheticOptions::default()
+    });
+    push_new(&node, &mut blocks, 1);
+    let list = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        list.path(),
+        format!(
+            "[{CHAIN}]\ntokens = [{{ contract = \"{usdc}\", asset = \"usd-coin\", symbol = \"USDC\", decimals = 6 }}]"
+        ),
+    )
+    .unwrap();
+    let context = Context::new("one");
+    let config = Config {
+        chains: BTreeMap::from([(CHAIN.to_owned(), chain_config(&[node.ws_url()]))]),
+        assets: Some(list.path().to_owned()),
+        ..Config::default()
+    };
+    let task = tokio::spawn(crypto_intel_evm::run(config, broker.nats.clone(), context.clone()));
+    // The first blocks may be earlier than the first price.
+    let transfer = eventually(PATIENCE, async || {
+        push_new(&node, &mut blocks, 1);
+        let replayed = broker.at_head(node.chain()).await;
+        replayed.erc20().find(|transfer| transfer.usd.is_some()).cloned()
+    })
+    .await;
+    assert!(transfer.token_verified);
+    assert_eq!(transfer.symbol.as_deref(), Some("USDC"));
+    let amount = transfer.amount.unwrap().to_f64();
+    assert!((transfer.usd.unwrap().to_f64() - amount / 2.0).abs() <= 0.01);
+    // An old price is no price.
+    prices.put("usd-coin", price(now_us() - 301_000_000)).await.unwrap();
+    eventually(PATIENCE, async || {
+        push_new(&node, &mut blocks, 1);
+        let replayed = broker.at_head(node.chain()).await;
+        let top = replayed.top().unwrap();
+        let newest: Vec<_> =
+            replayed.erc20().filter(|transfer| transfer.block_hash == top).collect();
+        !newest.is_empty() && newest.iter().all(|transfer| transfer.usd.is_none())
+    })
+    .await;
+    context.shutdown.cancel();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chains_fail_alone() {
+    let (broker, good, bad) = (Broker::start().await, node().await, node().await);
+    let (mut good_blocks, mut bad_blocks) = (generator(42), generator(43));
+    push_new(&good, &mut good_blocks, 5);
+    push_new(&bad, &mut bad_blocks, 5);
+    let mut strict = chain_config(&[bad.ws_url()]);
+    strict.max_reorg_depth = 1;
+    let unreachable = ChainConfig {
+        chain_id: CHAIN_ID,
+        endpoints: vec![EndpointConfig::at("ws://127.0.0.1:1")],
+        ..ChainConfig::default()
+    };
+    let chains = BTreeMap::from([
+        ("good".to_owned(), chain_config(&[good.ws_url()])),
+        ("strict".to_owned(), strict),
+        ("unreachable".to_owned(), unreachable),
+    ]);
+    let context = Context::new("one");
+    let config = Config { chains, ..Config::default() };
+    let task = tokio::spawn(crypto_intel_evm::run(config, broker.nats.clone(), context.clone()));
+    eventually(PATIENCE, async || {
+        let top = Replayed::of(&broker.nats, "strict").await.top();
+        top == bad.chain().head().map(|head| head.hash)
+    })
+    .await;
+    bad.reorg(3, bad_blocks.fork(3, 4)).unwrap();
+    eventually(PATIENCE, async || {
+        format!("{:?}", context.health.report()).contains("max_reorg_depth is 1")
+    })
+    .await;
+    push_new(&good, &mut good_blocks, 20);
+    let replayed = eventually(PATIENCE, async || {
+        let replayed = Replayed::of(&broker.nats, "good").await;
+        (replayed.top() == good.chain().head().map(|head| head.hash)).then_some(replayed)
+    })
+    .await;
+    assert_same_set(
+        transfers_of(good.chain().blocks().iter().map(AsRef::as_ref)),
+        replayed.transfers(),
+    );
+    eventually(PATIENCE, async || {
+        let health = context.health.report();
+        let good = health.probes.iter().any(|it| it.name == "evm.good.head" && it.healthy);
+        // What stands still is not healthy.
+        good && !health.ready
+    })
+    .await;
+    assert!(replayed.live().all(|event| !matches!(event, Event::Log(_))));
+    context.shutdown.cancel();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_refused_before_anything_starts() {
+    let broker = Broker::start().await;
+    let config = Config {
+        chains: BTreeMap::from([("Bad".to_owned(), ChainConfig::default())]),
+        ..Config::default()
+    };
+    let ended = crypto_intel_evm::run(config, broker.nats.clone(), Context::new("one")).await;
+    let error = format!("{:#}", ended.unwrap_err());
+    assert!(error.contains("evm.chains.Bad.chain_id: missing"), "{error}");
+    let missing = Config { assets: Some("/nowhere/assets.toml".into()), ..Config::default() };
+    let ended = crypto_intel_evm::run(missing, broker.nats.clone(), Context::new("one")).await;
+    let error = format!("{:#}", ended.unwrap_err());
+    assert!(error.contains("evm.assets /nowhere/assets.toml"), "{error}");
+}
