@@ -198,6 +198,7 @@ impl Worker {
         let top = newest.block_number;
         let total = group.messages.len();
         let last = position.publisher.publish(group.messages).await?;
+        position.contested_since = None;
         for (marker, place) in &group.markers {
             // A group of several blocks is one batch; a block in several batches is a group alone.
             position.stack.fold(marker, last - (total - 1 - place) as u64);

@@ -14,6 +14,7 @@ use crypto_intel_service::{Backoff, Context};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +70,8 @@ struct Worker {
 struct Position {
     stack: Stack,
     publisher: Publisher,
+    /// Since when endpoints disagree about what follows the top.
+    contested_since: Option<Instant>,
 }
 
 /// Room that is left for subject, headers and the other fields of a raw log.

@@ -76,34 +76,23 @@ impl Worker {
     }
 
     /// Whether the branch is to be taken: another endpoint knows it, there is no other, or nobody
-    /// confirmed it for too long. `false` when the heads moved on meanwhile.
-    async fn confirmed(&self, position: &Position, tip: &Header) -> bool {
+    /// confirmed any branch for too long. `false` when the head moved on: it is judged in its turn.
+    async fn confirmed(&self, position: &mut Position, tip: &Header) -> bool {
         let patience = Duration::from_secs(self.config.reorg_confirm_seconds);
-        let started = Instant::now();
-        let mut told = false;
+        let since = *position.contested_since.get_or_insert_with(|| {
+            tracing::info!(
+                chain = self.chain,
+                tip = tip.number,
+                "chain branches, asking another endpoint"
+            );
+            Instant::now()
+        });
         loop {
             match self.fetcher.confirmed_elsewhere(tip.hash).await {
                 Some(true) | None => return true,
                 Some(false) => {}
             }
-            if !told {
-                tracing::info!(
-                    chain = self.chain,
-                    tip = tip.number,
-                    "endpoints disagree about the branch, waiting"
-                );
-                told = true;
-            }
-            let head = self.fetcher.pool().head();
-            let moved = head.is_some_and(|head| head.hash != tip.hash);
-            if moved && started.elapsed() > Duration::from_secs(1) {
-                // The newer head tells which branch advances, and is judged in its turn.
-                let top = position.stack.top().map(|top| top.hash);
-                if head.map(|head| head.hash) == top || started.elapsed() < patience {
-                    return false;
-                }
-            }
-            if started.elapsed() >= patience {
+            if since.elapsed() >= patience {
                 tracing::warn!(
                     chain = self.chain,
                     tip = tip.number,
@@ -111,6 +100,9 @@ impl Worker {
                     "no other endpoint confirmed the branch, it is taken all the same"
                 );
                 return true;
+            }
+            if self.fetcher.pool().head().is_some_and(|head| head.hash != tip.hash) {
+                return false;
             }
             tokio::time::sleep(CONFIRM_EVERY).await;
         }

@@ -41,7 +41,7 @@ impl Worker {
         );
         let fence = self.nats.last_sequence_matching(STREAM, self.subjects.all()).await?;
         publisher.set_fence(fence);
-        let mut position = Position { stack, publisher };
+        let mut position = Position { stack, publisher, contested_since: None };
         if fence > position.stack.last_marker() {
             self.retract_unfinished(&mut position).await?;
         }

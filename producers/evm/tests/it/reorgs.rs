@@ -155,6 +155,29 @@ async fn an_endpoint_on_a_branch_of_its_own_is_not_believed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_branch_that_advances_is_taken_though_nobody_confirms_it() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(19);
+    push_new(&node, &mut blocks, 12);
+    let other = node_of(crypto_intel_sandbox::Chain::new()).await;
+    for block in node.chain().blocks() {
+        let copy = NodeBlock::from_json(block.full_json().clone(), block.receipts_json().clone());
+        other.push_block(copy.unwrap()).unwrap();
+    }
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url(), other.ws_url()]));
+    broker.at_head(node.chain()).await;
+    reorg(&node, &mut blocks, 1, 1);
+    // Heads come all the time, so that no tip stays the head for as long as it is waited.
+    eventually(PATIENCE, async || {
+        push_new(&node, &mut blocks, 1);
+        !broker.replay().await.reorgs.is_empty()
+    })
+    .await;
+    assert_canonical(&broker.at_head(node.chain()).await, &node);
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lagging_endpoint_is_behind_and_not_forked() {
     let (broker, node) = (Broker::start().await, node().await);
     let lagging = node_of(node.chain().clone()).await;
