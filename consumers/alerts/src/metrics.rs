@@ -1,6 +1,5 @@
-use prometheus::{
-    IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, core::Collector,
-};
+use crypto_intel_service::register;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// Metrics of the role. Rules are bounded by configuration, so they may be labels.
 #[derive(Debug, Clone)]
@@ -137,15 +136,4 @@ fn gauges(
     labels: &[&str],
 ) -> Result<IntGaugeVec, prometheus::Error> {
     register(registry, IntGaugeVec::new(options(name, help), labels)?)
-}
-
-/// A role that is started again registers anew: its old metrics would refuse the new ones.
-fn register<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    // Fails where nothing was registered, which is the ordinary case.
-    let _ = registry.unregister(Box::new(collector.clone()));
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }

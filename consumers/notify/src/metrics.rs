@@ -1,7 +1,6 @@
 use crypto_intel_schemas::DeliveryState;
-use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
-};
+use crypto_intel_service::register;
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// From the moment the pipeline saw an event to the service's answer, seconds.
 const LATENCY_SECONDS: &[f64] =
@@ -100,21 +99,6 @@ impl Metrics {
             self.deliveries.with_label_values(&[destination, state.as_str()]);
         }
     }
-}
-
-/// A role that is started again in one process takes the place of its former self.
-fn register<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    match registry.register(Box::new(collector.clone())) {
-        Err(prometheus::Error::AlreadyReg) => {
-            registry.unregister(Box::new(collector.clone()))?;
-            registry.register(Box::new(collector.clone()))?;
-        }
-        other => other?,
-    }
-    Ok(collector)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
+use crypto_intel_service::register;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
-    core::Collector,
 };
 
 /// From a commit of a few rows to one that waits for a slow disk.
@@ -99,12 +99,4 @@ impl Metrics {
 
 fn options(name: &str, help: &str) -> Opts {
     Opts::new(format!("crypto_intel_persist_{name}"), help)
-}
-
-/// A role that is started again in the same process takes the place of its former self.
-fn register<M: Collector + Clone + 'static>(registry: &Registry, metric: M) -> anyhow::Result<M> {
-    // Fails when there was none before, which is the usual case.
-    let _absent = registry.unregister(Box::new(metric.clone()));
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }

@@ -209,12 +209,14 @@ fn write_config(
         ));
     }
     let sync = if options.sync_always { r#"sync_interval: "always","# } else { "" };
+    // Streams reserve their whole `max_bytes`; by default the server has three quarters of the free disk to give, which
+    // is not enough for ours where /tmp is in memory or the disk is small, and a private server never fills them.
     lines.extend([
         format!("port: {}", ports.client),
         format!(r#"listen: "127.0.0.1:{}""#, ports.client),
         format!(r#"http: "127.0.0.1:{}""#, ports.monitoring),
         format!(
-            r#"jetstream {{ store_dir: {:?}, {sync} limits: {{ batch: {{ max_msgs: {}, timeout: "10s" }} }} }}"#,
+            r#"jetstream {{ store_dir: {:?}, max_file_store: 1TB, {sync} limits: {{ batch: {{ max_msgs: {}, timeout: "10s" }} }} }}"#,
             store_dir.canonicalize().context("resolve store folder")?.display().to_string(),
             options.batch_max_messages,
         ),

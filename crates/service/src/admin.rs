@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
-use prometheus::TextEncoder;
+use prometheus::{IntGaugeVec, Opts, TextEncoder, core::Collector as _, proto::MetricFamily};
 
 use crate::Context;
 
@@ -43,7 +43,20 @@ async fn ready(State(context): State<Context>) -> impl IntoResponse {
 }
 
 async fn metrics(State(context): State<Context>) -> Result<String, (StatusCode, String)> {
+    let mut families = context.registry.gather();
+    families.extend(probe_metrics(&context));
     TextEncoder::new()
-        .encode_to_string(&context.registry.gather())
+        .encode_to_string(&families)
         .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+/// The health report as a gauge: a probe that is gone must not stay behind as its last value, so
+/// it is made anew for each answer.
+fn probe_metrics(context: &Context) -> Vec<MetricFamily> {
+    let options = Opts::new("crypto_intel_health_probe", "1 while what must progress does, else 0");
+    let Ok(gauges) = IntGaugeVec::new(options, &["name"]) else { return Vec::new() };
+    for probe in context.health.report().probes {
+        gauges.with_label_values(&[&probe.name]).set(i64::from(probe.healthy));
+    }
+    gauges.collect()
 }

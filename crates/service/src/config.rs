@@ -89,9 +89,9 @@ impl Layer {
         let text = std::fs::read_to_string(path).map_err(|error| {
             ConfigError::one(format!("{place}: {error} (`crypto-intel init` writes one)"))
         })?;
-        let table: toml::Table = text
-            .parse()
-            .map_err(|error: toml::de::Error| ConfigError::one(format!("{place}: {}", error.to_string().trim_end())))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            ConfigError::one(format!("{place}: {}", error.to_string().trim_end()))
+        })?;
         let mut values = dict(&table);
         let base = path.parent().unwrap_or(Path::new("."));
         read_secret_files(&mut values, schema, base, &place.to_string())?;
@@ -161,7 +161,10 @@ fn read_secret_files(
             })?;
             let path: PathBuf = base.join(path);
             let text = std::fs::read_to_string(&path).map_err(|error| {
-                ConfigError::one(format!("{key} in {place}: cannot read {}: {error}", path.display()))
+                ConfigError::one(format!(
+                    "{key} in {place}: cannot read {}: {error}",
+                    path.display()
+                ))
             })?;
             values.insert(stem.to_owned(), Value::from(text.trim_end_matches(['\r', '\n'])));
         } else if let Some(Value::Dict(_, inner)) = values.get_mut(&key)

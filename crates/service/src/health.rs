@@ -45,7 +45,7 @@ pub struct ProbeReport {
 /// What `/ready` answers.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct HealthReport {
-    /// Whether every probe is healthy.
+    /// Whether there are probes and every one is healthy.
     pub ready: bool,
     /// All probes by name.
     pub probes: Vec<ProbeReport>,
@@ -74,7 +74,9 @@ impl Health {
     pub fn report(&self) -> HealthReport {
         let probes: Vec<ProbeReport> =
             self.lock().iter().map(|(name, state)| state.report(name)).collect();
-        HealthReport { ready: probes.iter().all(|probe| probe.healthy), probes }
+        // A process in which nothing speaks yet is still starting.
+        let ready = !probes.is_empty() && probes.iter().all(|probe| probe.healthy);
+        HealthReport { ready, probes }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
@@ -148,6 +150,7 @@ mod tests {
     #[test]
     fn is_ready_only_when_every_probe_progresses() {
         let health = Health::default();
+        assert!(!health.report().ready, "a process without probes is still starting");
         let head = health.probe("head", None);
         let lag = health.probe("lag", None);
         head.healthy("at 5");

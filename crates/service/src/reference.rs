@@ -91,7 +91,9 @@ impl<'a> SchemaNode<'a> {
             _ => {
                 let names: Vec<String> = self
                     .alternatives()
-                    .filter(|alternative| alternative.node.get("type").is_none_or(|kind| kind != "null"))
+                    .filter(|alternative| {
+                        alternative.node.get("type").is_none_or(|kind| kind != "null")
+                    })
                     .map(Self::type_name)
                     .collect();
                 names.join(" or ")
@@ -108,8 +110,11 @@ pub fn markdown_reference(schema: &schemars::Schema, defaults: &Json) -> String 
     collect(SchemaNode::root(schema.as_value()), Some(defaults), "", &mut sections);
     let mut text = String::new();
     for section in sections {
-        let heading =
-            if section.name.is_empty() { "Top level".to_owned() } else { format!("[{}]", section.name) };
+        let heading = if section.name.is_empty() {
+            "Top level".to_owned()
+        } else {
+            format!("[{}]", section.name)
+        };
         text.push_str(&format!("## {heading}\n\n"));
         if let Some(description) = section.description {
             text.push_str(&format!("{}\n\n", description.trim()));
@@ -207,9 +212,13 @@ mod tests {
     #[test]
     fn every_option_has_a_row_with_type_default_and_meaning() {
         let schema = schemars::schema_for!(Options);
-        let defaults = serde_json::to_value(Options { timeout_ms: 5, ..Options::default() }).unwrap();
+        let defaults =
+            serde_json::to_value(Options { timeout_ms: 5, ..Options::default() }).unwrap();
         let text = markdown_reference(&schema, &defaults);
-        assert!(text.contains("| `timeout_ms` | integer | `5` | How long. In milliseconds. |"), "{text}");
+        assert!(
+            text.contains("| `timeout_ms` | integer | `5` | How long. In milliseconds. |"),
+            "{text}"
+        );
         assert!(text.contains("| `url` | secret |  | Where. |"), "{text}");
         assert!(text.contains("## [inner.NAME]\n\nOne of many."), "{text}");
         assert!(text.contains("| `on` | boolean |"), "{text}");

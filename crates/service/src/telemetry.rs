@@ -14,6 +14,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+/// Libraries that log at ERROR what we handle and log ourselves; naming one in `log` wins.
+const QUIET: &str = "alloy_pubsub=off,alloy_transport_ws=off";
+
 /// How log lines look.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
@@ -52,7 +55,7 @@ impl Default for TelemetryConfig {
 /// # Errors
 /// When the filter does not parse, the file cannot be opened, or a logger is already installed.
 pub fn init_telemetry(config: &TelemetryConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log)
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log))
         .with_context(|| format!("read telemetry.log {:?} (such as \"info\")", config.log))?;
     let writer = match &config.file {
         Some(path) => BoxMakeWriter::new(Mutex::new(open(path)?)),

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use crypto_intel_schemas::Kind;
-use crypto_intel_service::prometheus::{
-    self, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+use crypto_intel_service::{
+    prometheus::{self, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry},
+    register,
 };
 
 /// From the first sight of a head to the acknowledgement of its block: one fsync to a bad day.
@@ -40,14 +41,12 @@ impl Metrics {
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let metric =
                 IntCounterVec::new(Opts::new(format!("crypto_intel_evm_{name}"), help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
+            register(registry, metric)
         };
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let metric =
                 IntGaugeVec::new(Opts::new(format!("crypto_intel_evm_{name}"), help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
+            register(registry, metric)
         };
         let head_to_ack = HistogramVec::new(
             HistogramOpts::new(
@@ -57,7 +56,7 @@ impl Metrics {
             .buckets(LATENCY_SECONDS.to_vec()),
             &["chain"],
         )?;
-        registry.register(Box::new(head_to_ack.clone()))?;
+        let head_to_ack = register(registry, head_to_ack)?;
         let endpoint = ["chain", "endpoint"];
         let endpoint_reason = ["chain", "endpoint", "reason"];
         Ok(Self {

@@ -1,5 +1,6 @@
-use crypto_intel_service::prometheus::{
-    self, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, core::Collector,
+use crypto_intel_service::{
+    prometheus::{self, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry},
+    register,
 };
 
 /// Buckets of the time that one request takes, seconds.
@@ -86,16 +87,6 @@ impl Metrics {
 
 fn full_name(name: &str) -> String {
     format!("crypto_intel_poll_{name}")
-}
-
-fn register<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    // Fails when there is none yet, which is the usual case.
-    let _ = registry.unregister(Box::new(collector.clone()));
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub struct TrafficOptions {
 
 impl Default for TrafficOptions {
     fn default() -> Self {
-        Self { per_second: 20.0, whale_every: 50, native_every: 5, seed: 1 }
+        Self { per_second: 20.0, whale_every: 47, native_every: 5, seed: 1 }
     }
 }
 
