@@ -1,5 +1,7 @@
 # Everything people and CI run, by the same names. `make` lists them.
 
+# rustup puts cargo there; a shell that was open before knows nothing of it.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 CARGO ?= cargo
 ARGS  ?=
 # nextest runs each test in a process of its own; plain cargo does where it is not installed.
@@ -21,7 +23,7 @@ build: ## the binary, into target/release/crypto-intel
 	$(CARGO) build --release --locked --bin crypto-intel
 
 test: tools ## every test on real servers: make test ARGS="-p crypto-intel-evm"
-	$(CARGO) $(TEST) --workspace --locked $(ARGS)
+	$(CARGO) $(TEST) --workspace --locked --no-fail-fast $(ARGS)
 	$(CARGO) test --workspace --locked --doc --quiet
 
 check: fmt clippy doc deny compose-check ## what CI asks beside the tests
