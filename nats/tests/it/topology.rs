@@ -128,8 +128,10 @@ async fn foreign_streams_and_subjects_stay() {
 
 #[tokio::test]
 async fn server_with_too_little_room_is_named_with_the_mend() {
+    let store = tempfile::tempdir().unwrap();
+    let place = store.path().display();
     let options = NatsOptions {
-        extra_conf: vec!["jetstream { store_dir: \"unused\", max_file: 10MB }".to_owned()],
+        extra_conf: vec![format!("jetstream {{ store_dir: \"{place}\", max_file: 10MB }}")],
         ..NatsOptions::default()
     };
     let server = NatsServer::start(options).await.unwrap();
