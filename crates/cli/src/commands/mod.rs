@@ -18,15 +18,24 @@ use crypto_intel_service::init_telemetry;
 use crypto_intel_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AppConfig, Arguments};
+use crate::{AppConfig, Arguments, Command};
+
+/// How long a person waits for a server that does not answer.
+const PATIENCE_SECONDS: u64 = 5;
 
 /// Configuration and logger of a command that speaks to servers.
 pub(crate) fn prepare(arguments: &Arguments) -> anyhow::Result<AppConfig> {
     let mut config = AppConfig::load(arguments)?;
     // A command's output is for its reader: only trouble belongs beside it, unless asked for.
-    let quiet = !matches!(arguments.command, crate::Command::Run(_) | crate::Command::Demo(_));
-    if quiet && arguments.log.is_none() {
+    if arguments.log.is_none() {
         config.telemetry.log = "warn".to_owned();
+    }
+    // The others prepare servers that may still be starting.
+    if !matches!(arguments.command, Command::Streams(_) | Command::Migrate(_)) {
+        let patience = &mut config.nats.start_timeout_seconds;
+        *patience = PATIENCE_SECONDS.min(*patience);
+        let patience = &mut config.database.start_timeout_seconds;
+        *patience = PATIENCE_SECONDS.min(*patience);
     }
     init_telemetry(&config.telemetry)?;
     Ok(config)
