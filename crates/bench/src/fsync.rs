@@ -26,7 +26,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     for _ in 0..rounds {
         let started = Instant::now();
         file.write_all(&BLOCK).context("append to the fsync test's file")?;
-        file.sync_data().context("sync the fsync test's file")?;
+        file.sync_all().context("sync the fsync test's file")?;
         milliseconds.push(started.elapsed().as_secs_f64() * 1_000.0);
     }
     let [p50, p99] = [0.5, 0.99].map(|share| percentile(milliseconds.iter().copied(), share));

@@ -16,6 +16,8 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     child::Child,
     options::Options,
+    publish::read_back,
+    raw::Prepared,
     report::{Line, Report},
     setup::{self, Broker, Database},
     stats::percentile,
@@ -31,6 +33,8 @@ const LOOK: Duration = Duration::from_millis(2);
 const DRAIN: Duration = Duration::from_secs(20);
 /// Blocks before the first that counts: the producer begins below the head.
 const PAST: u64 = 24;
+/// How many blocks are fetched and published alone, for comparison.
+const ALONE: u64 = 100;
 /// First words of each message; the block's number follows.
 const TITLE: &str = "whale in block ";
 
@@ -45,13 +49,15 @@ struct Run {
     node_url: String,
     chat: ChatServer,
     database: Database,
-    _broker: Broker,
+    broker: Broker,
     _rules: TempDir,
 }
 
 /// When each block was where, microseconds since 1970; numbers repeat where a block is in several messages.
 #[derive(Debug, Default)]
 struct Times {
+    /// Milliseconds of each block's batch on a plain socket.
+    raw_batches: Vec<f64>,
     fetched: Vec<(u64, i64)>,
     fetched_pushed: HashMap<u64, i64>,
     pushed: HashMap<u64, i64>,
@@ -95,7 +101,7 @@ impl Run {
             rules: path,
         }))?;
         let node_url = ready.url;
-        Ok(Self { pipeline, node, node_url, chat, database, _broker: broker, _rules: rules })
+        Ok(Self { pipeline, node, node_url, chat, database, broker, _rules: rules })
     }
 
     async fn measure(mut self, play: Play) -> anyhow::Result<Times> {
@@ -127,8 +133,9 @@ impl Run {
             self.chat.violations().first()
         );
         self.pipeline.end().await?;
+        times.raw_batches = raw_batches(&self.broker, &play).await?;
         // The node's own part, measured with nothing else running.
-        let blocks = play.blocks.min(100);
+        let blocks = play.blocks.min(ALONE);
         let fetch = FetchTask { node_url: self.node_url.clone(), blocks, heads: true };
         let mut fetcher = Child::start(&Task::Fetch(fetch))?;
         fetcher.answer::<bool>().await?;
@@ -141,6 +148,21 @@ impl Run {
         times.complete(play.blocks)?;
         Ok(times)
     }
+}
+
+/// The newest blocks' batches again, on a plain socket to a fresh server, at the same pace.
+async fn raw_batches(broker: &Broker, play: &Play) -> anyhow::Result<Vec<f64>> {
+    let mut batches = read_back(&broker.nats).await?;
+    batches.drain(..batches.len().saturating_sub(ALONE as usize));
+    let fence = format!("evm.{CHAIN}.>");
+    let prepared = Prepared::new(&batches, Some(&fence));
+    let fresh = setup::broker().await?;
+    let url = fresh.server.url();
+    let interval = Duration::from_secs_f64(1.0 / play.per_second);
+    tokio::task::spawn_blocking(move || prepared.pace(&url, interval))
+        .await
+        .context("run the raw loop")?
+        .context("run the raw loop")
 }
 
 /// One rule that matches the first transfer of every block and no other.
@@ -263,9 +285,11 @@ fn milliseconds(times: &[(u64, i64)], since: &HashMap<u64, i64>) -> [f64; 2] {
 fn show(report: &mut Report, key: &str, title: &str, times: &Times) {
     let node = milliseconds(&times.fetched, &times.fetched_pushed);
     let acknowledged = milliseconds(&times.acknowledged, &times.pushed);
+    let raw = [0.5, 0.99].map(|share| percentile(times.raw_batches.iter().copied(), share));
     let beyond = [acknowledged[0] - node[0], acknowledged[1] - node[1]];
     let figures = [
         ("head_to_fetched", "the node alone: head to block and receipts", node),
+        ("raw_batch", "nats-server alone: one block's batch to its ack", raw),
         ("head_to_ack", "head to acknowledged block", acknowledged),
         ("head_to_ack_beyond_node", "the same without the node's part", beyond),
         ("head_to_row", "head to committed row", milliseconds(&times.rows, &times.pushed)),

@@ -78,6 +78,9 @@ impl Options {
         if self.wants(Part::Latency) {
             latency::measure(&self, &mut report).await?;
         }
+        let load = setup::load();
+        report.say(&format!("load at the end: {load}"));
+        report.put_text("load_at_end", load);
         report.finish(FOLDER.as_ref())
     }
 

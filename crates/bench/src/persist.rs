@@ -49,6 +49,7 @@ struct Rounds {
     known: Vec<PersistOutcome>,
     postgres_cpu: Vec<f64>,
     copy: Vec<f64>,
+    copy_postgres_cpu: Vec<f64>,
 }
 
 /// Stores the filled stream by each side in turns, always into the same emptied tables.
@@ -59,8 +60,13 @@ pub(crate) async fn measure(
 ) -> anyhow::Result<()> {
     let database = setup::database().await?;
     let connection = Connection::open(&database.url).await?;
+    // Once unmeasured: gives the rows, and files that both sides then find there.
+    connection.empty().await?;
+    let first = store(source, &database).await?;
+    let rows = connection.take_rows(source.blocks, first.batches.max(1)).await?;
+    connection.empty().await?;
+    connection.copy(&rows).await?;
     let mut rounds = Rounds::default();
-    let mut rows = Vec::new();
     for _ in 0..options.repeat {
         connection.empty().await?;
         let cpu_before = cpu_seconds_with_children(database.server.pid());
@@ -69,14 +75,13 @@ pub(crate) async fn measure(
         rounds.postgres_cpu.push(cpu);
         connection.run("UPDATE positions SET sequence = 0, stored_at_us = 0").await?;
         rounds.known.push(store(source, &database).await?);
-        if rows.is_empty() {
-            let batches = rounds.fresh[0].batches.max(1);
-            rows = connection.take_rows(source.blocks, batches).await?;
-        }
         connection.empty().await?;
+        let cpu_before = cpu_seconds_with_children(database.server.pid());
         let started = Instant::now();
         connection.copy(&rows).await?;
         rounds.copy.push(started.elapsed().as_secs_f64());
+        let cpu = cpu_seconds_with_children(database.server.pid()) - cpu_before;
+        rounds.copy_postgres_cpu.push(cpu);
         connection.same_rows(source).await?;
     }
     let table_bytes = connection.bytes().await?;
@@ -230,9 +235,17 @@ fn show(report: &mut Report, source: &Source, rounds: &Rounds, batches: usize, t
     report.table(&["persist", "events/s", "of COPY"], &lines);
     let transactions = median(rounds.fresh.iter().map(|outcome| outcome.batches as f64));
     let postgres = median(rounds.postgres_cpu.iter().copied());
+    let copy_postgres = median(rounds.copy_postgres_cpu.iter().copied());
+    let inside = rounds.fresh.iter().map(|outcome| outcome.transaction_seconds / outcome.seconds);
     let costs = [
         ("cpu_us_per_event", "persist's CPU, µs per event", cpu * 1e6 / messages),
         ("postgres_cpu_us_per_event", "PostgreSQL's CPU, µs per event", postgres * 1e6 / messages),
+        (
+            "raw_postgres_cpu_us_per_event",
+            "PostgreSQL's CPU in the bare loop, µs per event",
+            copy_postgres * 1e6 / messages,
+        ),
+        ("in_transaction_ratio", "share of its time inside transactions", median(inside)),
         ("peak_memory_mb", "persist's peak memory, MB", peak / 1e6),
         ("events_per_transaction", "events in a transaction", messages / transactions.max(1.0)),
         ("raw_transactions", "transactions of the bare loop", batches as f64),

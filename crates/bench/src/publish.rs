@@ -2,7 +2,9 @@
 //! published.
 
 use anyhow::{Context as _, ensure};
-use crypto_intel_nats::{Batch, Fence, Nats, OutMessage, ReaderOptions, Start, StreamReader};
+use crypto_intel_nats::{
+    Batch, Fence, Nats, OutMessage, ReaderOptions, Start, StreamMessage, StreamReader,
+};
 
 use crate::{
     child::Child,
@@ -94,7 +96,7 @@ async fn compare(options: &Options, task: &NodeTask) -> anyhow::Result<(Source, 
         rounds.producer.push(outcome);
         rounds.messages = source.messages;
         if published.is_empty() {
-            published = read_back(&source).await?;
+            published = read_back(&source.broker.nats).await?;
         }
         last = Some(source);
         rounds.raw.push(raw(&published, true, 1).await?);
@@ -125,39 +127,40 @@ async fn produce(
 }
 
 /// What the producer published, batch by batch.
-async fn read_back(source: &Source) -> anyhow::Result<Vec<Vec<RawMessage>>> {
-    let options = ReaderOptions::new("EVM", "bench", Start::First);
-    let mut reader = StreamReader::open(&source.broker.nats, options).await?;
+pub(crate) async fn read_back(nats: &Nats) -> anyhow::Result<Vec<Vec<RawMessage>>> {
+    let options = ReaderOptions::new("EVM", "bench", Start::First).filters(["evm.>"]);
+    let mut reader = StreamReader::open(nats, options).await?;
     let mut batches: Vec<Vec<RawMessage>> = Vec::new();
     let mut last_id = None;
-    let mut count = 0;
-    while count < source.messages {
-        for message in reader.next(5_000).await?.messages {
-            count += 1;
+    while let Some(read) = reader.next_until_end(5_000).await? {
+        for message in read.messages {
             let id = message.header(BATCH_ID).map(str::to_owned);
             if id.is_none() || id != last_id {
                 batches.push(Vec::new());
             }
             last_id = id;
-            let headers = message.headers.iter().flat_map(|headers| headers.iter());
-            let headers = headers
-                .filter(|(name, _)| !name.to_string().starts_with("Nats-"))
-                .flat_map(|(name, values)| {
-                    values.iter().map(move |value| (name.to_string(), value.to_string()))
-                })
-                .collect();
-            let message =
-                RawMessage { subject: message.subject, headers, payload: message.payload };
             if let Some(batch) = batches.last_mut() {
-                batch.push(message);
+                batch.push(without_own_headers(message));
             }
         }
     }
     ensure!(
-        (batches.len() as u64) < source.messages,
+        batches.iter().any(|batch| batch.len() > 1),
         "this nats-server does not keep {BATCH_ID}: the producer's batches are not known"
     );
     Ok(batches)
+}
+
+/// Without the headers that belong to its first publishing.
+fn without_own_headers(message: StreamMessage) -> RawMessage {
+    let headers = message.headers.iter().flat_map(|headers| headers.iter());
+    let headers = headers
+        .filter(|(name, _)| !name.to_string().starts_with("Nats-"))
+        .flat_map(|(name, values)| {
+            values.iter().map(move |value| (name.to_string(), value.to_string()))
+        })
+        .collect();
+    RawMessage { subject: message.subject, headers, payload: message.payload }
 }
 
 /// The limit: prepared bytes on a plain socket.

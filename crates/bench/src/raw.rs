@@ -86,6 +86,22 @@ impl Prepared {
         }
         Ok(started.elapsed().as_secs_f64())
     }
+    /// Publishes one batch after the other, one begun in each `interval`; returns each one's milliseconds from its first
+    /// byte to its acknowledgement. Blocks.
+    pub(crate) fn pace(&self, url: &str, interval: Duration) -> anyhow::Result<Vec<f64>> {
+        let mut connection = Connection::open(url)?;
+        let mut elapsed = Vec::with_capacity(self.batches.len());
+        for batch in &self.batches {
+            let started = Instant::now();
+            connection.socket.write_all(batch).context("send a batch")?;
+            connection.acknowledgement()?;
+            elapsed.push(started.elapsed().as_secs_f64() * 1_000.0);
+            // A pause of the same length for all: nothing is waited for here.
+            #[allow(clippy::disallowed_methods)]
+            std::thread::sleep(interval.saturating_sub(started.elapsed()));
+        }
+        Ok(elapsed)
+    }
 }
 
 fn write_message(wire: &mut Vec<u8>, message: &RawMessage, own: &[(&str, String)], reply: bool) {

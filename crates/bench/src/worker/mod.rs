@@ -132,3 +132,13 @@ fn counter(registry: &Registry, name: &str) -> u64 {
         .sum();
     total as u64
 }
+
+/// A histogram's sum over its labels.
+fn histogram_sum(registry: &Registry, name: &str) -> f64 {
+    let families = registry.gather();
+    let metrics = families.iter().filter(|family| family.name() == name);
+    metrics
+        .flat_map(|family| family.get_metric())
+        .map(|metric| metric.get_histogram().get_sample_sum())
+        .sum()
+}
