@@ -19,7 +19,8 @@ use tokio::sync::broadcast;
 
 pub use self::block::NodeBlock;
 pub use self::builder::{
-    Relink, RelinkOptions, Synthetic, SyntheticOptions, load_recorded, recorded_numbers,
+    RecordedStep, Relink, RelinkOptions, Synthetic, SyntheticOptions, load_recorded,
+    load_recording, recorded_numbers,
 };
 pub use self::chain::Chain;
 use self::faults::Faults;

@@ -4,10 +4,12 @@ mod header;
 mod hex;
 mod position;
 mod recorded;
+mod recording;
 mod relink;
 mod synthetic;
 mod synthetic_text;
 
 pub use self::recorded::{load_recorded, recorded_numbers};
+pub use self::recording::{RecordedStep, load_recording};
 pub use self::relink::{Relink, RelinkOptions};
 pub use self::synthetic::{Synthetic, SyntheticOptions};

@@ -1,0 +1,57 @@
+//! Two producers of one chain: one publishes, the other follows, and the stream is never forked.
+
+use std::time::{Duration, Instant};
+
+use crypto_intel_nats::LEASE_SECONDS;
+
+use crate::{
+    growth::Pace,
+    process::Process,
+    world::{World, pass},
+};
+
+/// The lease runs out, the other one sees it, resumes and publishes; on a loaded machine.
+const TAKEOVER: Duration = Duration::from_secs(LEASE_SECONDS + 15);
+
+async fn taken_over(world: &World) {
+    let started = Instant::now();
+    world.goes_on().await;
+    assert!(started.elapsed() < TAKEOVER, "taken over after {:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_producers_and_the_leader_killed() {
+    let mut world = World::start(501, 1, Pace::RESTLESS).await;
+    let nats_url = world.broker.server.url();
+    let mut leader = Process::start(&nats_url, &world.urls(), "first");
+    world.goes_on().await;
+    for name in ["second", "third"] {
+        let follower = Process::start(&nats_url, &world.urls(), name);
+        world.goes_on().await;
+        leader.kill();
+        taken_over(&world).await;
+        leader = follower;
+    }
+    world.ends_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_producers_and_the_leader_stopped_and_woken() {
+    let mut world = World::start(502, 1, Pace::RESTLESS).await;
+    let nats_url = world.broker.server.url();
+    let mut leader = Process::start(&nats_url, &world.urls(), "first");
+    world.goes_on().await;
+    let mut follower = Process::start(&nats_url, &world.urls(), "second");
+    for _ in 0..3 {
+        world.goes_on().await;
+        leader.signal("STOP");
+        taken_over(&world).await;
+        // It wakes in the middle of what it was doing, sure that it leads.
+        leader.signal("CONT");
+        world.goes_on().await;
+        pass(Duration::from_secs(2)).await;
+        std::mem::swap(&mut leader, &mut follower);
+    }
+    world.ends_exact().await;
+    assert!(!leader.has_ended() && !follower.has_ended());
+}
