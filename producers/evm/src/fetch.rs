@@ -310,10 +310,9 @@ impl Fetcher {
     }
 
     /// Whether another endpoint than the one that serves knows a block; `None` when there is no
-    /// other that is connected.
+    /// other that works and keeps up.
     pub(crate) async fn confirmed_elsewhere(&self, hash: B256) -> Option<bool> {
-        let ranked = self.pool.ranked();
-        let others: Vec<_> = ranked.iter().skip(1).filter(|other| !other.is_avoided()).collect();
+        let others = self.pool.witnesses();
         for endpoint in &others {
             if fetch_header(endpoint, BlockId::Hash(hash)).await.is_ok() {
                 return Some(true);

@@ -11,6 +11,8 @@ mod encode;
 mod endpoint;
 mod error;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hex;
 #[doc(hidden)]
 pub mod measure;

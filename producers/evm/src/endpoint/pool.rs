@@ -41,14 +41,20 @@ impl Pool {
     /// Connected endpoints, the one that should serve first: in configured order, but those that
     /// lag or just failed last.
     pub(crate) fn ranked(&self) -> Vec<Arc<Endpoint>> {
-        let best = self.highest();
         let mut ranked: Vec<_> =
             self.endpoints.iter().filter(|endpoint| endpoint.is_connected()).cloned().collect();
-        ranked.sort_by_key(|endpoint| {
-            let number = endpoint.head().map_or(0, |head| head.number);
-            let lags = best.is_some_and(|best| number + LAG_BLOCKS < best);
-            (endpoint.is_avoided(), lags)
-        });
+        let best = self.highest();
+        ranked.sort_by_key(|endpoint| (endpoint.is_avoided(), lags(endpoint, best)));
+        ranked
+    }
+
+    /// Those beside the one that serves whose word counts about a branch: neither failing nor
+    /// behind, for who is behind knows no new block.
+    pub(crate) fn witnesses(&self) -> Vec<Arc<Endpoint>> {
+        let best = self.highest();
+        let mut ranked = self.ranked();
+        ranked.drain(..ranked.len().min(1));
+        ranked.retain(|endpoint| !endpoint.is_avoided() && !lags(endpoint, best));
         ranked
     }
 
@@ -78,4 +84,9 @@ impl Pool {
             .collect();
         errors.join("; ")
     }
+}
+
+fn lags(endpoint: &Endpoint, best: Option<u64>) -> bool {
+    let number = endpoint.head().map_or(0, |head| head.number);
+    best.is_some_and(|best| number + LAG_BLOCKS < best)
 }

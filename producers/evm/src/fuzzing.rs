@@ -1,0 +1,136 @@
+//! For fuzzing: what strangers write, read as the producer reads it. No part of the API.
+
+use std::{collections::HashSet, fmt::Write as _};
+
+use crypto_intel_schemas::{Address, B256, Event};
+use crypto_intel_service::prometheus::Registry;
+
+use crate::{
+    answer::{Checks, LogsAnswer, assemble, read_header},
+    assets::{AssetList, PriceBoard},
+    block::BlockData,
+    config::{ChainConfig, LogsMode},
+    decode::{Decoder, Sighting},
+    encode::Bodies,
+    endpoint::EndpointError,
+    metrics::Metrics,
+};
+
+/// A log that anyone may have emitted.
+#[derive(Debug, Clone)]
+pub struct HostileLog {
+    /// The contract.
+    pub address: Address,
+    /// At most four are read.
+    pub topics: Vec<B256>,
+    /// Anything.
+    pub data: Vec<u8>,
+}
+
+/// Reads and decodes what it is given.
+#[derive(Debug)]
+pub struct Target {
+    decoders: Vec<Decoder>,
+    prices: PriceBoard,
+}
+
+impl Target {
+    /// Decoders of a chain with a list of tokens, one of which also publishes every log raw.
+    ///
+    /// # Errors
+    /// Never in practice: the built-in list is tested.
+    pub fn new() -> anyhow::Result<Self> {
+        let metrics = Metrics::new(&Registry::new())?.of_chain("ethereum");
+        let assets = AssetList::load(None)?;
+        let decoders = [LogsMode::Known, LogsMode::All].map(|logs| {
+            let config = ChainConfig { logs, max_log_data_bytes: 256, ..ChainConfig::default() };
+            Decoder::new("ethereum", &config, assets.of_chain("ethereum"), metrics.clone())
+        });
+        Ok(Self { decoders: decoders.into(), prices: PriceBoard::new(300) })
+    }
+
+    /// Takes a text as a block and another as its receipts or logs. How many events they gave;
+    /// `None` when they were refused.
+    ///
+    /// # Errors
+    /// With the promise that was broken.
+    pub fn answers(&self, block: &[u8], logs: &[u8]) -> Result<Option<usize>, String> {
+        let (Ok(block), Ok(logs)) = (str::from_utf8(block), str::from_utf8(logs)) else {
+            return Ok(None);
+        };
+        let refusal = EndpointError::from_rpc("node", "eth_getLogs", -32000, logs);
+        if refusal.to_string().len() > 4_096 {
+            return Err("a refusal is quoted without bound".to_owned());
+        }
+        let Ok(Some(header)) = read_header(block) else { return Ok(None) };
+        let mut events = None;
+        for (bloom, log_indexes) in [(true, true), (false, false)] {
+            for answer in [LogsAnswer::Receipts(logs), LogsAnswer::Logs(logs)] {
+                let read = assemble(header, block, answer, Checks { bloom, log_indexes });
+                if let Ok(read) = read {
+                    *events.get_or_insert(0) += self.events(&read)?;
+                }
+            }
+        }
+        Ok(events)
+    }
+
+    /// Decodes logs of one block. How many events they gave.
+    ///
+    /// # Errors
+    /// With the promise that was broken.
+    pub fn logs(&self, logs: &[HostileLog]) -> Result<usize, String> {
+        let hash = B256::repeat_byte(7);
+        let block = format!(
+            r#"{{"number":"0x10","hash":"{hash}","parentHash":"{hash}","timestamp":"0x10","transactions":[]}}"#
+        );
+        let mut texts = String::from("[");
+        for (index, log) in logs.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            let topics: Vec<String> =
+                log.topics.iter().map(|topic| format!("\"{topic}\"")).collect();
+            let data = alloy_primitives::hex::encode(&log.data);
+            let written = write!(
+                texts,
+                r#"{comma}{{"address":"{:#x}","topics":[{}],"data":"0x{data}","transactionHash":"{hash}","transactionIndex":"0x0","logIndex":"{index:#x}"}}"#,
+                log.address,
+                topics.join(",")
+            );
+            written.map_err(|error| error.to_string())?;
+        }
+        texts.push(']');
+        let header = read_header(&block).map_err(|error| error.to_string())?;
+        let header = header.ok_or("no header")?;
+        let checks = Checks { bloom: true, log_indexes: true };
+        let read = assemble(header, &block, LogsAnswer::Logs(&texts), checks)
+            .map_err(|error| format!("a proper answer is refused: {error}"))?;
+        self.events(&read)
+    }
+
+    /// Every event is read as it was written, and none has the id of another.
+    fn events(&self, block: &BlockData) -> Result<usize, String> {
+        let sighting = Sighting { observed_at_us: 1, incarnation: 1, prices: self.prices.now() };
+        let mut count = 0;
+        for decoder in &self.decoders {
+            let mut ids = HashSet::new();
+            let mut broken = None;
+            decoder.decode(block, &sighting, &mut |event| {
+                count += 1;
+                if !Event::decode(&event.encode()).is_ok_and(|read| read == event) {
+                    broken = Some(format!("not read as it was written: {event:?}"));
+                }
+                if !ids.insert((event.kind(), event.id().to_owned())) {
+                    broken = Some(format!("two events have the id {}", event.id()));
+                }
+            });
+            let bodies = Bodies::of(decoder, block, &sighting).len();
+            if bodies != ids.len() && broken.is_none() {
+                broken = Some(format!("{} events but {bodies} bodies", ids.len()));
+            }
+            if let Some(broken) = broken {
+                return Err(broken);
+            }
+        }
+        Ok(count)
+    }
+}
