@@ -8,7 +8,7 @@ ARGS  ?=
 TEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo build test check fmt clippy doc deny bench fuzz compose-check generate
+.PHONY: help tools demo build test test-faults check fmt clippy doc deny bench fuzz compose-check generate
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,9 @@ build: ## the binary, into target/release/crypto-intel
 test: tools ## every test on real servers: make test ARGS="-p crypto-intel-evm"
 	$(CARGO) $(TEST) --workspace --locked --no-fail-fast $(ARGS)
 	$(CARGO) test --workspace --locked --doc --quiet
+
+test-faults: tools ## every fault of endpoints, chain, broker and machine at full length; about 4 minutes
+	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --locked -p crypto-intel-evm --test faults $(ARGS)
 
 check: fmt clippy doc deny compose-check ## what CI asks beside the tests
 
@@ -47,8 +50,10 @@ compose-check: ## compose.yaml as Docker Compose v2 reads it
 bench: tools ## rates and latencies, into target/bench/summary.json
 	$(CARGO) run --release --locked --bin crypto-intel-bench -- $(ARGS)
 
-fuzz: ## decoders against mutated input: make fuzz ARGS="--seconds 300"
+fuzz: ## decoders and readers against hostile input: make fuzz ARGS="--seconds 300"
 	$(CARGO) run --release --locked -p crypto-intel-schemas --example fuzz_decode -- $(ARGS)
+	$(CARGO) run --release --locked -p crypto-intel-evm --example fuzz_logs -- $(ARGS)
+	$(CARGO) run --release --locked -p crypto-intel-evm --example fuzz_answers -- $(ARGS)
 
 generate: ## golden vectors, JSON Schemas, configuration reference
 	UPDATE_GOLDEN=1 UPDATE_SCHEMAS=1 UPDATE_REFERENCE=1 $(CARGO) $(TEST) -p crypto-intel-schemas -p crypto-intel-cli
