@@ -198,8 +198,11 @@ impl Worker {
 
     /// Messages after the last marker are of a block or a retraction that was cut off between its
     /// batches: a block is retracted, a retraction is done again.
-    pub(super) async fn retract_unfinished(&self, position: &mut Position) -> Result<(), Trouble> {
-        let fence = self.nats.last_sequence_matching(STREAM, self.subjects.all()).await?;
+    pub(super) async fn retract_unfinished(
+        &self,
+        position: &mut Position,
+        fence: u64,
+    ) -> Result<(), Trouble> {
         let from = ReadFrom::Sequence(position.stack.last_marker() + 1);
         let mut added: Vec<StreamMessage> = Vec::new();
         let mut any = None;

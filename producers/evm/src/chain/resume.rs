@@ -28,7 +28,13 @@ impl Worker {
     /// to publish.
     pub(super) async fn resume(&self) -> Result<Position, Trouble> {
         let cursor = Cursor::read(&self.nats, &self.chain).await?;
+        // Before the marker: a batch that the last leader left on its way may land at any moment, and
+        // a whole block must not be taken for a half one. What lands later is refused by the fence.
+        let fence = self.nats.last_sequence_matching(STREAM, self.subjects.all()).await?;
         let last = self.nats.last_on_subject(STREAM, self.subjects.marker()).await?;
+        if last.as_ref().is_some_and(|last| last.sequence > fence) {
+            return Err(Trouble::replan("a batch landed while the stream was read"));
+        }
         let stack = match &last {
             Some(last) => self.fold(cursor.as_ref(), last.sequence).await?,
             None => self.begin(cursor.as_ref()).await?,
@@ -39,11 +45,10 @@ impl Worker {
             self.batch_limit.clone(),
             self.metrics.clone(),
         );
-        let fence = self.nats.last_sequence_matching(STREAM, self.subjects.all()).await?;
         publisher.set_fence(fence);
         let mut position = Position { stack, publisher, contested_since: None };
         if fence > position.stack.last_marker() {
-            self.retract_unfinished(&mut position).await?;
+            self.retract_unfinished(&mut position, fence).await?;
         }
         self.check_bottom(&position.stack).await?;
         let top = position.stack.top();

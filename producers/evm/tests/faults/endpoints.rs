@@ -53,7 +53,10 @@ async fn silent_socket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lagging_primary() {
     let mut world = World::start(103, 2, Pace::RESTLESS).await;
-    let producer = world.producer();
+    let mut config = world.config();
+    // Nobody waits for the word of one that lags.
+    config.reorg_confirm_seconds = 120;
+    let producer = Producer::start(&world.broker.nats, config);
     world.goes_on().await;
     world.nodes[0].freeze_head(true);
     // The second serves, also through reorganisations that the first cannot confirm.

@@ -6,6 +6,7 @@ use crypto_intel_nats::LEASE_SECONDS;
 
 use crate::{
     growth::Pace,
+    harness::Producer,
     process::Process,
     world::{World, pass},
 };
@@ -54,4 +55,23 @@ async fn two_producers_and_the_leader_stopped_and_woken() {
     }
     world.ends_exact().await;
     assert!(!leader.has_ended() && !follower.has_ended());
+}
+
+/// What the one before left on its way lands while the next one reads the stream.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handed_over_again_and_again_in_the_middle_of_batches() {
+    let pace = Pace { interval: Duration::from_millis(10), reorg_every: 40 };
+    let mut world = World::start(503, 1, pace).await;
+    for round in 0..40_u64 {
+        let name = format!("instance-{round}");
+        let producer = Producer::start_named(&world.broker.nats, world.config(), &name);
+        if round % 4 == 0 {
+            world.goes_on().await;
+        }
+        pass(Duration::from_millis(40 + 7 * (round % 13))).await;
+        producer.stop().await;
+    }
+    let producer = Producer::start(&world.broker.nats, world.config());
+    world.ends_exact().await;
+    producer.stop().await;
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::{
     harness::{Broker, Producer, chain_config, node},
     stream::Replayed,
-    world::pass,
+    world::{pass, until_published},
 };
 
 /// What another program says of a recording; logs by block hash and index.
@@ -76,7 +76,7 @@ async fn recorded_reorganisations_of_polygon_end_on_the_canonical_logs() {
         let producer = Producer::start(&broker.nats, config(&[node.ws_url()], &steps));
         for step in steps {
             apply(node.chain(), step);
-            broker.at_head(node.chain()).await;
+            until_published(&broker, node.chain()).await;
         }
         let replayed = broker.replay().await;
         assert_canonical(&truth, &replayed);

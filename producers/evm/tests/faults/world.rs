@@ -69,16 +69,8 @@ impl World {
         self.chain.head().map_or(0, |head| head.number)
     }
 
-    /// The newest marker's block, with whether it was removed.
-    pub(crate) async fn published(&self) -> Option<(u64, B256, bool)> {
-        let subject = format!("evm.{CHAIN}.block");
-        let message = self.broker.nats.last_on_subject("EVM", &subject).await.ok()??;
-        match Event::decode(&message.payload) {
-            Ok(Event::Block(marker)) => {
-                Some((marker.block_number, marker.block_hash, marker.removed))
-            }
-            other => panic!("no marker: {other:?}"),
-        }
+    async fn published(&self) -> Option<(u64, B256, bool)> {
+        published(&self.broker).await
     }
 
     /// Waits until the stream goes on: some block above all that the chain has now.
@@ -111,11 +103,26 @@ impl World {
     }
 
     pub(crate) async fn caught_up(&self) -> Replayed {
-        let head = self.chain.head().expect("chain has a head").hash;
-        let wanted = Some((self.height(), head, false));
-        eventually(2 * PATIENCE, async || self.published().await == wanted).await;
+        until_published(&self.broker, &self.chain).await;
         self.broker.replay().await
     }
+}
+
+/// The newest marker's block, and whether it was removed.
+async fn published(broker: &Broker) -> Option<(u64, B256, bool)> {
+    let subject = format!("evm.{CHAIN}.block");
+    let message = broker.nats.last_on_subject("EVM", &subject).await.ok()??;
+    match Event::decode(&message.payload) {
+        Ok(Event::Block(marker)) => Some((marker.block_number, marker.block_hash, marker.removed)),
+        other => panic!("no marker: {other:?}"),
+    }
+}
+
+/// Waits until the chain's head is the published top.
+pub(crate) async fn until_published(broker: &Broker, chain: &Chain) {
+    let head = chain.head().expect("chain has a head");
+    let wanted = Some((head.number, head.hash, false));
+    eventually(2 * PATIENCE, async || published(broker).await == wanted).await;
 }
 
 /// The folded stream is these blocks with all their events, nothing else and nothing twice. (The
