@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Bodies {
     bytes: Bytes,
     parts: Vec<(Kind, Range<usize>)>,
+    /// Names of those that are `event`, in their order: their subjects end in it.
+    event_names: Vec<String>,
 }
 
 impl Bodies {
@@ -27,12 +29,16 @@ impl Bodies {
         let events = block.logs.len() + block.transactions.len();
         let mut buffer = Vec::with_capacity(events * 640);
         let mut parts = Vec::with_capacity(events);
+        let mut event_names = Vec::new();
         decoder.decode(block, sighting, &mut |event: Event| {
             let start = buffer.len();
             event.encode_to(&mut buffer);
+            if let Event::ContractEvent(body) = &event {
+                event_names.push(body.name.clone());
+            }
             parts.push((event.kind(), start..buffer.len()));
         });
-        Self { bytes: Bytes::from(buffer), parts }
+        Self { bytes: Bytes::from(buffer), parts, event_names }
     }
 
     /// How many events there are.
@@ -53,6 +59,7 @@ pub(crate) struct Subjects {
     by_kind: Vec<String>,
     all: String,
     marker: String,
+    chain: String,
 }
 
 impl Subjects {
@@ -62,6 +69,7 @@ impl Subjects {
         Self {
             by_kind,
             all: subjects::chain_all(Lane::Live, chain),
+            chain: chain.to_owned(),
             marker: subjects::chain(Lane::Live, chain, Kind::Block),
         }
     }
@@ -80,12 +88,24 @@ impl Subjects {
         self.by_kind.get(kind as usize).cloned().unwrap_or_default()
     }
 
+    fn of_event(&self, name: &str) -> String {
+        subjects::chain_event(Lane::Live, &self.chain, name)
+    }
+
     /// The messages of a block's bodies.
     pub(crate) fn add_bodies(&self, bodies: &Bodies, messages: &mut Vec<OutMessage>) {
         messages.reserve(bodies.len() + 3);
+        let mut event_names = bodies.event_names.iter();
         for (kind, range) in &bodies.parts {
+            let name = match kind {
+                Kind::ContractEvent => event_names.next(),
+                _ => None,
+            };
             messages.push(OutMessage {
-                subject: self.of(*kind),
+                subject: match name {
+                    Some(name) => self.of_event(name),
+                    None => self.of(*kind),
+                },
                 schema: Some(Cow::Borrowed(kind.schema())),
                 payload: bodies.bytes.slice(range.clone()),
                 message_id: None,
@@ -98,7 +118,10 @@ impl Subjects {
     pub(crate) fn message(&self, event: &Event) -> OutMessage {
         let kind = event.kind();
         OutMessage {
-            subject: self.of(kind),
+            subject: match event {
+                Event::ContractEvent(body) => self.of_event(&body.name),
+                _ => self.of(kind),
+            },
             schema: Some(Cow::Borrowed(kind.schema())),
             payload: Bytes::from(event.encode()),
             message_id: None,

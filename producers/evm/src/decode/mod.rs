@@ -3,8 +3,11 @@
 
 mod abi;
 mod approvals;
+mod built_in;
 mod known;
+mod liquidity;
 mod logs;
+mod swaps;
 mod transactions;
 mod transfers;
 

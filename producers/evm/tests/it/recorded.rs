@@ -20,6 +20,7 @@ use crate::{
 struct Expected {
     hash: B256,
     counts: BTreeMap<String, usize>,
+    forms: BTreeMap<String, usize>,
     transfers: Vec<u32>,
 }
 
@@ -29,6 +30,32 @@ fn counts(replayed: &Replayed) -> BTreeMap<String, usize> {
         *counts.entry(event.kind().to_string()).or_default() += 1;
     }
     counts
+}
+
+/// DEX events and events of built-in ABIs, by protocol and action.
+fn forms(replayed: &Replayed) -> BTreeMap<String, usize> {
+    let mut forms = BTreeMap::new();
+    for event in replayed.live() {
+        let form = match event {
+            Event::Swap(swap) => format!("{} swap", swap.protocol.as_str()),
+            Event::Liquidity(body) => {
+                format!("{} {}", body.protocol.as_str(), body.action.as_str())
+            }
+            Event::ContractEvent(body) => format!("{} {}", body.abi, body.name),
+            _ => continue,
+        };
+        *forms.entry(form).or_default() += 1;
+    }
+    forms
+}
+
+/// The counts of several blocks together.
+fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, usize>>) -> BTreeMap<String, usize> {
+    let mut sums = BTreeMap::new();
+    for (name, count) in counts.flatten() {
+        *sums.entry(name.clone()).or_default() += count;
+    }
+    sums
 }
 
 /// Runs of neighbours: what lies between has no recorded parent and cannot be linked.
@@ -68,6 +95,7 @@ async fn recorded_blocks_give_the_events_that_another_program_counts() {
     let broker = Broker::start().await;
     let mut blocks = 0;
     let mut transfers = 0;
+    let mut trades = 0;
     for entry in std::fs::read_dir(data.join("evm")).unwrap() {
         let chain = entry.unwrap().file_name().into_string().unwrap();
         let arguments = [data.as_os_str(), chain.as_ref()];
@@ -77,11 +105,11 @@ async fn recorded_blocks_give_the_events_that_another_program_counts() {
             let replayed = play(&broker, &data, &chain, &run).await;
             let expected: Vec<&Expected> =
                 run.iter().map(|number| &expected[&number.to_string()]).collect();
-            let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
-            for (kind, count) in expected.iter().flat_map(|block| &block.counts) {
-                *wanted.entry(kind.clone()).or_default() += count;
-            }
+            let wanted = sum(expected.iter().map(|block| &block.counts));
             assert_eq!(counts(&replayed), wanted, "{chain} {run:?}");
+            let wanted = sum(expected.iter().map(|block| &block.forms));
+            assert_eq!(forms(&replayed), wanted, "{chain} {run:?}");
+            trades += wanted.values().sum::<usize>();
             let wanted: BTreeSet<(B256, u32)> = expected
                 .iter()
                 .flat_map(|block| block.transfers.iter().map(|index| (block.hash, *index)))
@@ -96,6 +124,7 @@ async fn recorded_blocks_give_the_events_that_another_program_counts() {
         }
     }
     assert!(blocks > 100 && transfers > 15_000, "{blocks} blocks, {transfers} transfers");
+    assert!(trades > 2_000, "{trades} events of pools, wrapped tokens and feeds");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
