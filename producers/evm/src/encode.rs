@@ -21,6 +21,8 @@ pub(crate) struct Bodies {
     parts: Vec<(Kind, Range<usize>)>,
     /// Names of those that are `event`, in their order: their subjects end in it.
     event_names: Vec<String>,
+    /// Version of what factories had made when this was decoded.
+    known_contracts: u64,
 }
 
 impl Bodies {
@@ -30,6 +32,7 @@ impl Bodies {
         let mut buffer = Vec::with_capacity(events * 640);
         let mut parts = Vec::with_capacity(events);
         let mut event_names = Vec::new();
+        let known_contracts = decoder.discover(block);
         decoder.decode(block, sighting, &mut |event: Event| {
             let start = buffer.len();
             event.encode_to(&mut buffer);
@@ -38,12 +41,17 @@ impl Bodies {
             }
             parts.push((event.kind(), start..buffer.len()));
         });
-        Self { bytes: Bytes::from(buffer), parts, event_names }
+        Self { bytes: Bytes::from(buffer), parts, event_names, known_contracts }
     }
 
     /// How many events there are.
     pub(crate) fn len(&self) -> usize {
         self.parts.len()
+    }
+
+    /// Version of what factories had made when this was decoded.
+    pub(crate) fn known_contracts(&self) -> u64 {
+        self.known_contracts
     }
 
     /// Kinds of the events.

@@ -1,8 +1,10 @@
 """Counts of what a block's events should be, from its block and receipts JSON alone.
 
 usage: recorded_counts.py DATA_FOLDER CHAIN
+       recorded_counts.py DATA_FOLDER logs FOLDER…
 Prints one JSON object: block number -> counts by kind, counts of DEX events and built-in ABIs by protocol and action,
 and the ERC-20 transfers' log indexes.
+With "logs": of every log in every file below the folders, counts by kind and by protocol and action together.
 Shares no code with the producer, so that an error of one is not an error of the other.
 """
 
@@ -169,7 +171,39 @@ def count(block, receipts):
     return {"hash": block["hash"], "counts": counts, "forms": forms, "transfers": transfers}
 
 
+def logs_in(value):
+    """Every log in a JSON value, whatever is around it."""
+    if isinstance(value, list):
+        for item in value:
+            yield from logs_in(item)
+    elif isinstance(value, dict):
+        if "topics" in value and "data" in value and "logIndex" in value:
+            yield value
+        else:
+            for item in value.values():
+                yield from logs_in(item)
+
+
+def count_logs(data, folders):
+    counts, forms = {}, {}
+    for path in sorted(path for folder in folders for path in (data / folder).rglob("*.json*")):
+        if ".block.json" in path.name:
+            continue
+        packed = path.read_bytes()
+        text = gzip.decompress(packed) if path.suffix == ".gz" else packed
+        for log in logs_in(json.loads(text)):
+            kind, number = kind_of(log)
+            if number:
+                counts[kind] = counts.get(kind, 0) + number
+            form = form_of(log) if log["topics"] and log["topics"][0] in FORMS else None
+            if form:
+                forms[form[1]] = forms.get(form[1], 0) + 1
+    return {"counts": counts, "forms": forms}
+
+
 def main():
+    if sys.argv[2] == "logs":
+        return json.dump(count_logs(pathlib.Path(sys.argv[1]), sys.argv[3:]), sys.stdout)
     folder = pathlib.Path(sys.argv[1]) / "evm" / sys.argv[2]
     result = {}
     for path in sorted(folder.glob("*.receipts.json*")):

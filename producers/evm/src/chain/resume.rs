@@ -27,6 +27,7 @@ impl Worker {
     /// Reads what the stream holds of this chain, mends what was left half-done, and stands ready
     /// to publish.
     pub(super) async fn resume(&self) -> Result<Position, Trouble> {
+        self.load_discovered().await?;
         let cursor = Cursor::read(&self.nats, &self.chain).await?;
         let last = self.nats.last_on_subject(STREAM, self.subjects.marker()).await?;
         let stack = match &last {

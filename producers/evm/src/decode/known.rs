@@ -73,6 +73,43 @@ pub(super) const WITHDRAWAL: B256 =
 pub(super) const ANSWER_UPDATED: B256 =
     b256!("0559884fd3a460db3073b7fc896cc77986f16e378210ded43186175bf646fc5f");
 
+/// All of them.
+pub(super) const ALL: &[B256] = &[
+    TRANSFER,
+    TRANSFER_SINGLE,
+    TRANSFER_BATCH,
+    APPROVAL,
+    APPROVAL_FOR_ALL,
+    SYNC,
+    SWAP_V2,
+    MINT_V2,
+    BURN_V2,
+    PAIR_CREATED,
+    SWAP_V3,
+    SWAP_PANCAKE_V3,
+    MINT_V3,
+    BURN_V3,
+    COLLECT_V3,
+    INITIALIZE_V3,
+    POOL_CREATED,
+    SWAP_V4,
+    MODIFY_V4,
+    INITIALIZE_V4,
+    DEPOSIT,
+    WITHDRAWAL,
+    ANSWER_UPDATED,
+];
+
+/// Whether a topic is decoded without configuration.
+pub(super) fn is_decoded(topic: &B256) -> bool {
+    ALL.contains(topic)
+}
+
+/// Whether a topic is decoded as an event of a built-in ABI.
+pub(super) fn is_contract_event(topic: &B256) -> bool {
+    [DEPOSIT, WITHDRAWAL, ANSWER_UPDATED].contains(topic)
+}
+
 #[cfg(test)]
 mod tests {
     use alloy_primitives::keccak256;

@@ -21,6 +21,7 @@ impl Scope<'_> {
             },
             None => Ok(()),
         };
+        let decoded = self.configured(log, decoded, sink);
         let wanted = self.decoder.every_log || self.decoder.raw_contracts.contains(&log.address);
         match decoded {
             Err(Odd(reason)) => {
