@@ -4,12 +4,11 @@
 use alloy_primitives::{address, b256, bytes, fixed_bytes};
 
 use crate::{
-    Address, Alert, AlertState, Approval, B256, Block, BlockRef, CallType, ContractCreation,
-    ContractEvent, Decimal, Delivery, DeliveryState, DexProtocol, Erc20Transfer, Erc721Transfer,
-    Erc1155Transfer, Event, EventFields, EventValue, Finalized, Index, Int256, InternalTransfer,
-    Kind, Link, Liquidity, LiquidityAction, Log, NativeTransfer, Notification, Price, Reorg,
-    Severity, Swap, Tick, TokenStandard, TransactionStatus, U256, Uint256, chain_event_id,
-    log_event_id, polled_event_id, short_code, transaction_event_id,
+    Address, Alert, AlertState, Approval, B256, Block, BlockRef, ContractCreation, Decimal,
+    Delivery, DeliveryState, Erc20Transfer, Erc721Transfer, Erc1155Transfer, Event, Finalized,
+    Index, Kind, Link, Log, NativeTransfer, Notification, Price, Reorg, Severity, Tick,
+    TokenStandard, TransactionStatus, U256, Uint256, chain_event_id, log_event_id, polled_event_id,
+    short_code, transaction_event_id,
 };
 
 const CHAIN: &str = "ethereum";
@@ -29,10 +28,6 @@ const EXCHANGE: Address = address!("0x28c6c06298d514db089934071355e5743bf21d60")
 const WALLET: Address = address!("0xd8da6bf26964af9d7eed9e03e53415d37aa96045");
 const ROUTER: Address = address!("0x66a9893cc07d91d95644aedd05d03f95e1dba8af");
 const COLLECTION: Address = address!("0xbc4ca0eda7647a8ab7c2061c2e118a18a936f13d");
-
-const POOL: Address = address!("0x88e6a0c2ddd26feeb64f039a2c41296fcb3f5640");
-const WETH: Address = address!("0xc02aaa39b223fe8d0a0e5c4f27ead9083c756cc2");
-const FEED: Address = address!("0x7d4e742018fb52e48b08be73d041c18b21de6fb5");
 
 const TX_INDEX: u32 = 17;
 const LOG_INDEX: u32 = 42;
@@ -175,6 +170,10 @@ macro_rules! in_log {
     };
 }
 
+mod dex;
+
+use dex::{contract_event, internal_transfer, liquidity, swap};
+
 fn block() -> Block {
     in_block!(Block {
         id: chain_event_id(CHAIN, &BLOCK_HASH, Kind::Block),
@@ -222,88 +221,6 @@ fn native_transfer() -> NativeTransfer {
         amount: Some(Decimal::from_units(value, 18)),
         usd: Some(decimal("3948.75")),
         status: TransactionStatus::Success,
-    })
-}
-
-fn internal_transfer() -> InternalTransfer {
-    let value = U256::from(250_000_000_000_000_000_u64);
-    in_transaction!(InternalTransfer {
-        id: transaction_event_id(CHAIN, &BLOCK_HASH, Kind::InternalTransfer, TX_INDEX, Some(1)),
-        sub_index: 1,
-        from: ROUTER,
-        to: WALLET,
-        value: Uint256(value),
-        call_type: CallType::Call,
-        trace_address: vec![2, 1],
-        symbol: Some("ETH".to_owned()),
-        amount: Some(Decimal::from_units(value, 18)),
-        usd: Some(decimal("658.12")),
-    })
-}
-
-fn swap() -> Swap {
-    in_log!(Swap {
-        address: POOL,
-        protocol: DexProtocol::UniswapV3,
-        pool_id: Some(DROPPED_HASH),
-        sender: ROUTER,
-        recipient: Some(WALLET),
-        amount0: Int256::from(12_500_000_250),
-        amount1: Int256::from(-4_747_000_000_000_000_000),
-        sqrt_price_x96: Some(sqrt_price()),
-        liquidity: Some(Uint256::from(4_012_345_678_901_234_567)),
-        tick: Some(-197_466),
-        fee: Some(500),
-        protocol_fee0: Some(Uint256::from(1_062_500)),
-        protocol_fee1: Some(Uint256::from(7)),
-    })
-}
-
-/// A price of USDC in WETH: about 2,633 dollars.
-fn sqrt_price() -> Uint256 {
-    Uint256(U256::from(1_543_999_u64) << 90)
-}
-
-fn liquidity() -> Liquidity {
-    in_log!(Liquidity {
-        address: POOL,
-        protocol: DexProtocol::UniswapV4,
-        action: LiquidityAction::Modify,
-        pool: Some(POOL),
-        pool_id: Some(DROPPED_HASH),
-        token0: Some(USDC),
-        token1: Some(WETH),
-        sender: Some(ROUTER),
-        owner: Some(EXCHANGE),
-        recipient: Some(WALLET),
-        amount0: Some(Uint256::from(2_500_000_000)),
-        amount1: Some(Uint256::from(949_400_000_000_000_000)),
-        liquidity_delta: Some(Int256::from(-918_273_645_546)),
-        reserve0: Some(Uint256::from(61_002_500_000_000)),
-        reserve1: Some(Uint256(U256::from(23_168_000_000_u64) * U256::from(1_000_000_000_000_u64))),
-        fee: Some(3_000),
-        tick_spacing: Some(60),
-        tick_lower: Some(-201_000),
-        tick_upper: Some(-193_980),
-        tick: Some(-197_466),
-        sqrt_price_x96: Some(sqrt_price()),
-        hooks: Some(COLLECTION),
-    })
-}
-
-fn contract_event() -> ContractEvent {
-    in_log!(ContractEvent {
-        address: FEED,
-        abi: "chainlink".to_owned(),
-        name: "AnswerUpdated".to_owned(),
-        signature: "AnswerUpdated(int256,uint256,uint256)".to_owned(),
-        fields: EventFields::from([
-            ("current", EventValue::from("263312000000")),
-            ("is_new", EventValue::Bool(true)),
-            ("reporters", EventValue::List(vec![format!("{WALLET:#x}").as_str().into()])),
-            ("roundId", "45312".into()),
-            ("updatedAt", "1729290479".into()),
-        ]),
     })
 }
 

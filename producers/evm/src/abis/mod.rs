@@ -70,12 +70,38 @@ struct Factory {
 /// What factories made.
 #[derive(Debug, Default)]
 struct Discovered {
-    /// By factory.
-    contracts: HashMap<usize, HashSet<Address>>,
+    /// By factory, each with the block that made it: the same block gives the same events whether
+    /// or not later ones were fetched already.
+    contracts: HashMap<usize, HashMap<Address, u64>>,
     /// Rises whenever there are more.
     version: u64,
-    /// Not kept yet: name of the ABI and address.
-    unsaved: Vec<(String, Address)>,
+    /// Not kept yet.
+    unsaved: Vec<Made>,
+}
+
+/// A contract that a factory made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// Name of the ABI.
+    pub(crate) abi: String,
+    /// The contract.
+    pub(crate) address: Address,
+    /// The first block whose factory event names it.
+    pub(crate) since: u64,
+}
+
+impl Discovered {
+    /// Adds a contract; whether that is news.
+    fn add(&mut self, factory: usize, address: Address, since: u64) -> bool {
+        let made = self.contracts.entry(factory).or_default();
+        let known = made.entry(address).or_insert(u64::MAX);
+        let is_news = since < *known;
+        if is_news {
+            *known = since;
+            self.version += 1;
+        }
+        is_news
+    }
 }
 
 /// The log's topic is known but its data or topics are not of that form.
@@ -154,30 +180,33 @@ impl Abis {
         self.by_topic.is_empty()
     }
 
-    /// The events that a contract's log with this topic may be.
+    /// The events that a contract's log with this topic may be, in the block of this number.
     pub(crate) fn of<'a>(
         &'a self,
         topic: &B256,
         contract: &Address,
+        block: u64,
     ) -> impl Iterator<Item = &'a AbiEvent> {
         let contract = *contract;
         let events = self.by_topic.get(topic).map(Vec::as_slice).unwrap_or_default();
-        events.iter().filter(move |event| self.is_of(&event.contracts, &contract))
+        events.iter().filter(move |event| self.is_of(&event.contracts, &contract, block))
     }
 
-    fn is_of(&self, contracts: &Contracts, contract: &Address) -> bool {
+    fn is_of(&self, contracts: &Contracts, contract: &Address, block: u64) -> bool {
         contracts.any
             || contracts.listed.contains(contract)
             || contracts.factory.is_some_and(|factory| {
                 let discovered = self.read();
-                discovered.contracts.get(&factory).is_some_and(|made| made.contains(contract))
+                let made = discovered.contracts.get(&factory);
+                made.and_then(|made| made.get(contract)).is_some_and(|since| *since <= block)
             })
     }
 
-    /// Notes what factories made in these logs (contract, topics, data), before the logs of what
-    /// they made are decoded; the version is then that of all that is known.
+    /// Notes what factories made in these logs (contract, topics, data) of a block, before the logs
+    /// of what they made are decoded; the version is then that of all that is known.
     pub(crate) fn discover<'a>(
         &self,
+        block: u64,
         logs: impl Iterator<Item = (Address, &'a [B256], &'a [u8])>,
     ) -> u64 {
         if self.factories.is_empty() {
@@ -196,10 +225,11 @@ impl Abis {
         }
         let mut discovered = self.write();
         for (index, address) in made {
-            if discovered.contracts.entry(index).or_default().insert(address) {
-                discovered.version += 1;
-                let abi = self.factories.get(index).map(|factory| factory.abi.clone());
-                discovered.unsaved.extend(abi.map(|abi| (abi, address)));
+            if discovered.add(index, address, block)
+                && let Some(factory) = self.factories.get(index)
+            {
+                let made = Made { abi: factory.abi.clone(), address, since: block };
+                discovered.unsaved.push(made);
             }
         }
         discovered.version
@@ -216,8 +246,8 @@ impl Abis {
         !self.factories.is_empty()
     }
 
-    /// What is to be kept: name of the ABI and address. Forgets it; [`Self::keep_again`] if that failed.
-    pub(crate) fn take_unsaved(&self) -> Vec<(String, Address)> {
+    /// What is to be kept. Forgets it; [`Self::keep_again`] if that failed.
+    pub(crate) fn take_unsaved(&self) -> Vec<Made> {
         if self.factories.is_empty() || self.read().unsaved.is_empty() {
             return Vec::new();
         }
@@ -225,19 +255,17 @@ impl Abis {
     }
 
     /// Puts back what could not be kept.
-    pub(crate) fn keep_again(&self, unsaved: Vec<(String, Address)>) {
+    pub(crate) fn keep_again(&self, unsaved: Vec<Made>) {
         self.write().unsaved.extend(unsaved);
     }
 
     /// Adds what was kept before; of an ABI that is not configured any more nothing.
-    pub(crate) fn restore(&self, kept: impl Iterator<Item = (String, Address)>) {
+    pub(crate) fn restore(&self, kept: impl Iterator<Item = Made>) {
         let mut discovered = self.write();
-        for (abi, address) in kept {
+        for Made { abi, address, since } in kept {
             let factory = self.factories.iter().position(|factory| factory.abi == abi);
-            if let Some(factory) = factory
-                && discovered.contracts.entry(factory).or_default().insert(address)
-            {
-                discovered.version += 1;
+            if let Some(factory) = factory {
+                discovered.add(factory, address, since);
             }
         }
     }

@@ -99,7 +99,7 @@ fn contracts_are_listed_any_or_made_by_the_factory() {
     let factory = Address::repeat_byte(0xfa);
     let signature = "Paid(uint256)";
     let paid = |abi: AbiConfig| Abis::load(&[abi]).unwrap();
-    let knows = |abis: &Abis, contract| abis.of(&topic(signature), &contract).count() == 1;
+    let knows = |abis: &Abis, contract| abis.of(&topic(signature), &contract, 7).count() == 1;
 
     let any = paid(config(&["event Paid(uint256 amount)"]));
     assert!(knows(&any, listed) && knows(&any, made));
@@ -122,12 +122,13 @@ fn contracts_are_listed_any_or_made_by_the_factory() {
     let topics = [topic("Made(address,address)"), listed.into_word()];
     let data = made.into_word();
     let log = |contract| std::iter::once((contract, &topics[..], &data[..]));
-    assert_eq!(abis.discover(log(listed)), 0, "another contract's event");
-    assert_eq!(abis.discover(log(factory)), 1);
-    assert_eq!(abis.discover(log(factory)), 1, "known already");
+    assert_eq!(abis.discover(7, log(listed)), 0, "another contract's event");
+    assert_eq!(abis.discover(7, log(factory)), 1);
+    assert_eq!(abis.discover(7, log(factory)), 1, "known already");
     assert!(knows(&abis, made) && !knows(&abis, listed));
+    assert_eq!(abis.of(&topic(signature), &made, 6).count(), 0, "before it was made");
     let unsaved = abis.take_unsaved();
-    assert_eq!(unsaved, [("test".to_owned(), made)]);
+    assert_eq!(unsaved, [Made { abi: "test".to_owned(), address: made, since: 7 }]);
     assert!(abis.take_unsaved().is_empty());
 
     let restarted = paid(of_factory);
@@ -188,7 +189,7 @@ fn json_abis_are_read_as_they_are_and_from_build_artifacts() {
         std::fs::write(&path, text).unwrap();
         let abis = Abis::load(&[AbiConfig { abi: Some(path), ..config(&[]) }]).unwrap();
         let known = topic("Paid(address,(uint64,bool))");
-        let event = abis.of(&known, &Address::ZERO).next().unwrap();
+        let event = abis.of(&known, &Address::ZERO, 0).next().unwrap();
         let fields = event.decode(&[known, B256::ZERO], &words(&[7, 1])).unwrap();
         let order = EventValue::List(vec![text_of("7"), EventValue::Bool(true)]);
         assert_eq!(fields.get("order"), Some(&order));

@@ -1,12 +1,11 @@
-//! What factories made is kept in the bucket `cursors`, under `factory.<chain>.<abi>.<address>`,
-//! before the block that made it is published. What a block made that later left the chain stays:
+//! What factories made is kept in the bucket `cursors`, under `factory.<chain>.<abi>.<address>` with
+//! the number of its block, before the block that made it is published. What a block made that later left the chain stays:
 //! nothing is decoded for a contract that does not exist.
 
 use crypto_intel_nats::{Bucket, escape_key, unescape_key};
-use crypto_intel_schemas::Address;
 
 use super::Worker;
-use crate::error::Trouble;
+use crate::{abis::Made, error::Trouble};
 
 impl Worker {
     fn factory_prefix(&self) -> String {
@@ -21,10 +20,11 @@ impl Worker {
         }
         let bucket = self.nats.kv(Bucket::Cursors).await?;
         let prefix = self.factory_prefix();
-        let keys = bucket.keys(&prefix).await?;
-        abis.restore(keys.iter().filter_map(|key| {
+        let entries = bucket.entries(&prefix).await?;
+        abis.restore(entries.iter().filter_map(|(key, entry)| {
             let (abi, address) = key.strip_prefix(&prefix)?.rsplit_once('.')?;
-            Some((unescape_key(abi)?, address.parse::<Address>().ok()?))
+            let since = std::str::from_utf8(&entry.value).ok()?.parse().ok()?;
+            Some(Made { abi: unescape_key(abi)?, address: address.parse().ok()?, since })
         }));
         Ok(())
     }
@@ -37,9 +37,9 @@ impl Worker {
         }
         let kept = async {
             let bucket = self.nats.kv(Bucket::Cursors).await?;
-            for (abi, address) in &unsaved {
+            for Made { abi, address, since } in &unsaved {
                 let key = format!("{}{}.{address:#x}", self.factory_prefix(), escape_key(abi));
-                bucket.put(&key, "{}").await?;
+                bucket.put(&key, since.to_string()).await?;
             }
             Ok::<_, crypto_intel_nats::KvError>(())
         };

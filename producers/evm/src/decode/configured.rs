@@ -23,7 +23,7 @@ impl Scope<'_> {
         let mut count = u32::from(built_in.is_ok() && known::is_contract_event(topic));
         let mut decoded = false;
         let mut malformed = false;
-        for event in abis.of(topic, &log.address) {
+        for event in abis.of(topic, &log.address, self.block.header.number) {
             let Ok(fields) = event.decode(log.topics(), data) else {
                 malformed = true;
                 continue;

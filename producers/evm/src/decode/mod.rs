@@ -93,7 +93,8 @@ impl Decoder {
     /// Notes what factories made in a block, before it is decoded.
     pub(crate) fn discover(&self, block: &BlockData) -> u64 {
         let logs = block.logs.iter();
-        self.abis.discover(logs.map(|log| (log.address, log.topics(), block.log_data(log))))
+        let logs = logs.map(|log| (log.address, log.topics(), block.log_data(log)));
+        self.abis.discover(block.header.number, logs)
     }
 
     pub(crate) fn chain(&self) -> &str {

@@ -67,13 +67,14 @@ async fn payments_inside_contracts_come_from_traces() {
         config.traces = mode;
         let producer = Producer::start(&broker.nats, config);
         let replayed = caught_up(&broker, &node).await;
-        let paid: Vec<_> = replayed
+        let mut paid: Vec<_> = replayed
             .live()
             .filter_map(|event| match event {
                 Event::InternalTransfer(body) => Some((body.from, body.to, body.value.0)),
                 _ => None,
             })
             .collect();
+        paid.sort_unstable();
         let expected = [7, 35].map(|value| (forwarder, friend, U256::from(value)));
         assert_eq!(paid, expected, "{mode:?}");
         let balance = node.rpc().call("eth_getBalance", json!([friend, "latest"])).await.unwrap();
@@ -136,7 +137,7 @@ async fn contracts_that_a_factory_made_are_known_after_a_restart() {
     emit(child, "PaidOut(uint256)", U256::from(4)).await;
     let producer = Producer::start(&broker.nats, config);
     let replayed = caught_up(&broker, &node).await;
-    let fields: Vec<EventFields> = replayed
+    let mut fields: Vec<EventFields> = replayed
         .live()
         .filter_map(|event| match event {
             Event::ContractEvent(body) => {
@@ -147,6 +148,7 @@ async fn contracts_that_a_factory_made_are_known_after_a_restart() {
             _ => None,
         })
         .collect();
+    fields.sort_by_key(EventFields::to_json_text);
     assert_eq!(fields, ["2", "4"].map(|amount| EventFields::from([("amount", amount.into())])));
     let subject = format!("evm.{}.event.paid_out", crate::harness::CHAIN);
     assert!(broker.nats.last_on_subject("EVM", &subject).await.unwrap().is_some());
