@@ -1,7 +1,7 @@
 //! Events of EVM chains.
 
 use crate::{
-    Address, B256, BlockRef, Bytes, Decimal, Kind, TokenStandard, TransactionStatus, Uint256,
+    Address, B256, BlockRef, Bytes, Decimal, TokenStandard, TransactionStatus, Uint256,
     event::event,
 };
 
@@ -17,17 +17,19 @@ macro_rules! empty {
         }
     };
     (@log $name:ident { $($fields:tt)* }) => {
-        empty!(@tx $name { log_index: 0, address: Address::ZERO, sub_index: None, $($fields)* })
+        empty!(@tx $name {
+            log_index: 0, address: crate::Address::ZERO, sub_index: None, $($fields)*
+        })
     };
     (@tx $name:ident { $($fields:tt)* }) => {
         empty!(@chain $name {
-            tx_hash: B256::ZERO, tx_index: 0, tx_from: None, tx_to: None, method: None, $($fields)*
+            tx_hash: crate::B256::ZERO, tx_index: 0, tx_from: None, tx_to: None, method: None, $($fields)*
         })
     };
     (@chain $name:ident { $($fields:tt)* }) => {
         $name {
-            kind: Kind::$name,
-            version: Kind::$name.version(),
+            kind: crate::Kind::$name,
+            version: crate::Kind::$name.version(),
             id: String::new(),
             source: "evm".to_owned(),
             event_at_us: 0,
@@ -35,7 +37,7 @@ macro_rules! empty {
             chain: String::new(),
             chain_id: 0,
             block_number: 0,
-            block_hash: B256::ZERO,
+            block_hash: crate::B256::ZERO,
             block_time_us: 0,
             removed: false,
             incarnation: 1,
@@ -44,6 +46,8 @@ macro_rules! empty {
         }
     };
 }
+
+pub(crate) use empty;
 
 event! {
     /// Marker: a block is canonical and all its events were before it; with `removed` it left the

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Address, Alert, Approval, B256, Block, ContractCreation, Delivery, Erc20Transfer,
-    Erc721Transfer, Erc1155Transfer, Finalized, FixedBytes, Index, Kind, Log, NativeTransfer,
-    Notification, Price, Reorg, Tick,
+    Address, Alert, Approval, B256, Block, ContractCreation, ContractEvent, Delivery,
+    Erc20Transfer, Erc721Transfer, Erc1155Transfer, Finalized, FixedBytes, Index, InternalTransfer,
+    Kind, Liquidity, Log, NativeTransfer, Notification, Price, Reorg, Swap, Tick,
 };
 
 /// What every event body is: one kind of one version with a deterministic id.
@@ -377,10 +377,14 @@ events! {
     Reorg (chain),
     Finalized (chain),
     NativeTransfer (tx),
+    InternalTransfer (tx),
     Erc20Transfer (log),
     Erc721Transfer (log),
     Erc1155Transfer (log),
     Approval (log),
+    Swap (log),
+    Liquidity (log),
+    ContractEvent (log),
     ContractCreation (tx),
     Log (log),
     Price (base),

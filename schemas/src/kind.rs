@@ -58,6 +58,8 @@ kinds! {
     Finalized = "finalized", "evm.finalized", version 1;
     /// Value moved by a transaction itself.
     NativeTransfer = "transfer.native", "evm.transfer.native", version 1;
+    /// Value moved inside contracts, where an endpoint offers traces.
+    InternalTransfer = "transfer.internal", "evm.transfer.internal", version 1;
     /// ERC-20 `Transfer`.
     Erc20Transfer = "transfer.erc20", "evm.transfer.erc20", version 1;
     /// ERC-721 `Transfer`.
@@ -66,6 +68,12 @@ kinds! {
     Erc1155Transfer = "transfer.erc1155", "evm.transfer.erc1155", version 1;
     /// ERC-20 and ERC-721 `Approval`, `ApprovalForAll`.
     Approval = "approval", "evm.approval", version 1;
+    /// A trade in a DEX pool.
+    Swap = "swap", "evm.swap", version 1;
+    /// A DEX pool was made, or its liquidity changed.
+    Liquidity = "liquidity", "evm.liquidity", version 1;
+    /// An event of a known or configured ABI.
+    ContractEvent = "event", "evm.event", version 1;
     /// A contract made by a transaction.
     ContractCreation = "contract", "evm.contract", version 1;
     /// A raw log.

@@ -41,10 +41,14 @@ pub fn sample(kind: Kind) -> Event {
         Kind::Reorg => reorg().into(),
         Kind::Finalized => finalized().into(),
         Kind::NativeTransfer => native_transfer().into(),
+        Kind::InternalTransfer => internal_transfer().into(),
         Kind::Erc20Transfer => erc20_transfer().into(),
         Kind::Erc721Transfer => erc721_transfer().into(),
         Kind::Erc1155Transfer => erc1155_transfer().into(),
         Kind::Approval => approval().into(),
+        Kind::Swap => swap().into(),
+        Kind::Liquidity => liquidity().into(),
+        Kind::ContractEvent => contract_event().into(),
         Kind::ContractCreation => contract_creation().into(),
         Kind::Log => log().into(),
         Kind::Price => price().into(),
@@ -77,6 +81,9 @@ pub fn sample_minimal(kind: Kind) -> Event {
         Event::NativeTransfer(body) => {
             without!(body: watched, tx_from, tx_to, method, symbol, amount, usd)
         }
+        Event::InternalTransfer(body) => {
+            without!(body: watched, tx_from, tx_to, method, symbol, amount, usd)
+        }
         Event::Erc20Transfer(body) => without!(
             body: watched, tx_from, tx_to, method, sub_index, symbol, decimals, amount, usd
         ),
@@ -85,6 +92,16 @@ pub fn sample_minimal(kind: Kind) -> Event {
         Event::Approval(body) => without!(
             body: watched, tx_from, tx_to, method, sub_index, value, token_id, approved
         ),
+        Event::Swap(body) => without!(
+            body: watched, tx_from, tx_to, method, sub_index, pool_id, recipient, sqrt_price_x96,
+            liquidity, tick, fee, protocol_fee0, protocol_fee1
+        ),
+        Event::Liquidity(body) => without!(
+            body: watched, tx_from, tx_to, method, sub_index, pool, pool_id, token0, token1, sender,
+            owner, recipient, amount0, amount1, liquidity_delta, reserve0, reserve1, fee,
+            tick_spacing, tick_lower, tick_upper, tick, sqrt_price_x96, hooks
+        ),
+        Event::ContractEvent(body) => without!(body: watched, tx_from, tx_to, method, sub_index),
         Event::ContractCreation(body) => without!(body: watched, tx_from, tx_to, method),
         Event::Log(body) => without!(
             body: watched, tx_from, tx_to, method, sub_index, reason, truncated, data_length,
@@ -152,6 +169,10 @@ macro_rules! in_log {
         })
     };
 }
+
+mod dex;
+
+use dex::{contract_event, internal_transfer, liquidity, swap};
 
 fn block() -> Block {
     in_block!(Block {

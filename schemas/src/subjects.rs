@@ -43,6 +43,21 @@ pub fn chain(lane: Lane, chain: &str, kind: Kind) -> String {
     join(&[lane.prefix(), chain, kind.as_str()])
 }
 
+/// `evm.<chain>.event.<name>` or `history.<chain>.event.<name>`, the name in snake case.
+#[must_use]
+pub fn chain_event(lane: Lane, chain: &str, name: &str) -> String {
+    join(&[lane.prefix(), chain, Kind::ContractEvent.as_str(), &token(&snake_case(name))])
+}
+
+/// Filter of a kind's events of a chain: as [`chain`], or of every name for `event`.
+#[must_use]
+pub fn chain_filter(lane: Lane, slug: &str, kind: Kind) -> String {
+    match kind {
+        Kind::ContractEvent => join(&[lane.prefix(), slug, kind.as_str(), "*"]),
+        kind => chain(lane, slug, kind),
+    }
+}
+
 /// `evm.<chain>.>`: the filter of a chain's fence and of a chain's reader.
 #[must_use]
 pub fn chain_all(lane: Lane, chain: &str) -> String {
@@ -107,6 +122,7 @@ pub fn of(event: &Event) -> String {
         Event::Alert(body) => alert(body.severity, &body.rule, &body.alert, body.state, body.n),
         Event::Notification(body) => notify_out(&body.destination),
         Event::Delivery(body) => notify_done(&body.destination),
+        Event::ContractEvent(body) => chain_event(Lane::Live, &body.chain, &body.name),
         Event::Block(_)
         | Event::Reorg(_)
         | Event::Finalized(_)
@@ -114,7 +130,10 @@ pub fn of(event: &Event) -> String {
         | Event::Erc20Transfer(_)
         | Event::Erc721Transfer(_)
         | Event::Erc1155Transfer(_)
+        | Event::InternalTransfer(_)
         | Event::Approval(_)
+        | Event::Swap(_)
+        | Event::Liquidity(_)
         | Event::ContractCreation(_)
         | Event::Log(_) => {
             let slug = event.block_fields().map_or("", |fields| fields.chain);
@@ -133,7 +152,34 @@ pub fn parse_chain(subject: &str) -> Option<(Lane, &str, Kind)> {
         _ => return None,
     };
     let (slug, kind) = rest.split_once('.')?;
-    Some((lane, slug, kind.parse().ok()?))
+    let kind = match kind.split_once('.') {
+        // What follows is the event's name.
+        Some((event, name)) if event == Kind::ContractEvent.as_str() && !name.is_empty() => {
+            Kind::ContractEvent
+        }
+        _ => kind.parse().ok().filter(|kind| *kind != Kind::ContractEvent)?,
+    };
+    Some((lane, slug, kind))
+}
+
+/// `AnswerUpdated` becomes `answer_updated`, `URI` becomes `uri`, `ERC20Paid` `erc20_paid`.
+fn snake_case(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    let mut text = String::with_capacity(name.len() + 4);
+    for (index, letter) in letters.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| letters.get(before));
+        let starts_word = letter.is_ascii_uppercase()
+            && before.is_some_and(|before| {
+                let ends_capitals = (before.is_ascii_uppercase() || before.is_ascii_digit())
+                    && letters.get(index + 1).is_some_and(char::is_ascii_lowercase);
+                before.is_ascii_lowercase() || ends_capitals
+            });
+        if starts_word {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
 }
 
 /// Whether a text is a chain slug: 1 to 32 of `[a-z0-9-]`.
@@ -215,6 +261,24 @@ mod tests {
         );
         assert_eq!(parse_chain("market.price.bitcoin"), None);
         assert_eq!(parse_chain("evm.base.nonsense"), None);
+    }
+
+    #[test]
+    fn events_of_contracts_are_told_apart_by_name() {
+        for (name, expected) in [
+            ("AnswerUpdated", "answer_updated"),
+            ("Deposit", "deposit"),
+            ("URI", "uri"),
+            ("ERC20Paid", "erc20_paid"),
+            ("already_snake", "already_snake"),
+            ("Odd$Name", "odd=24name"),
+        ] {
+            let subject = chain_event(Lane::Live, "base", name);
+            assert_eq!(subject, format!("evm.base.event.{expected}"));
+            assert_eq!(parse_chain(&subject), Some((Lane::Live, "base", Kind::ContractEvent)));
+        }
+        assert_eq!(chain_filter(Lane::Live, "*", Kind::ContractEvent), "evm.*.event.*");
+        assert_eq!(parse_chain("evm.base.event"), None);
     }
 
     #[test]

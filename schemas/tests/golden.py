@@ -31,8 +31,13 @@ def readable(value, schema, root, place):
         if schema.get("format") == "uint256":
             assert len(value) == 32, f"{place}: {len(value)} bytes instead of 32"
             return str(int.from_bytes(value, "big"))
+        if schema.get("format") == "int256":
+            assert len(value) == 32, f"{place}: {len(value)} bytes instead of 32"
+            return str(int.from_bytes(value, "big", signed=True))
         return "0x" + value.hex()
-    assert schema.get("format") != "uint256", f"{place}: uint256 as {type(value).__name__}"
+    if "additionalProperties" in schema:
+        return value
+    assert schema.get("format") not in ("uint256", "int256"), f"{place}: big number as {type(value).__name__}"
     if isinstance(value, dict):
         return {
             key: readable(item, schema["properties"][key], root, f"{place}.{key}")

@@ -124,8 +124,12 @@ fn pattern_of_kind(kind: Kind) -> Option<String> {
         | Kind::Erc721Transfer
         | Kind::Erc1155Transfer
         | Kind::Approval
+        | Kind::InternalTransfer
+        | Kind::Swap
+        | Kind::Liquidity
+        | Kind::ContractEvent
         | Kind::ContractCreation
-        | Kind::Log => Some(subjects::chain(subjects::Lane::Live, "*", kind)),
+        | Kind::Log => Some(subjects::chain_filter(subjects::Lane::Live, "*", kind)),
     }
 }
 
@@ -197,9 +201,10 @@ mod tests {
     #[test]
     fn a_pattern_knows_its_kinds() {
         assert_eq!(kinds_of_pattern("evm.*.transfer.erc20"), [Kind::Erc20Transfer]);
-        assert_eq!(kinds_of_pattern("evm.base.transfer.*").len(), 4);
+        assert_eq!(kinds_of_pattern("evm.base.transfer.*").len(), 5);
         assert_eq!(kinds_of_pattern("market.price.bitcoin"), [Kind::Price]);
         assert_eq!(kinds_of_pattern("evm.*.transfers"), []);
+        assert_eq!(kinds_of_pattern("evm.*.event.answer_updated"), [Kind::ContractEvent]);
     }
 
     #[test]

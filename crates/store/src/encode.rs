@@ -8,6 +8,7 @@ use crypto_intel_schemas::{
 
 use crate::{
     Table,
+    encode_dex::{put_contract_event, put_internal, put_liquidity, put_swap},
     row::{RowWriter, Unstorable, refuse},
 };
 
@@ -20,6 +21,10 @@ pub(crate) fn table_of(event: &Event) -> Option<Table> {
         Event::NativeTransfer(_) => Table::NativeTransfers,
         Event::Approval(_) => Table::Approvals,
         Event::ContractCreation(_) => Table::Contracts,
+        Event::InternalTransfer(_) => Table::InternalTransfers,
+        Event::Swap(_) => Table::Swaps,
+        Event::Liquidity(_) => Table::Liquidity,
+        Event::ContractEvent(_) => Table::Events,
         Event::Log(_) => Table::Logs,
         Event::Price(_) => Table::Prices,
         Event::Index(_) => Table::Indices,
@@ -43,6 +48,10 @@ pub(crate) fn put_event(out: &mut Vec<u8>, event: &Event) -> Result<usize, Unsto
         Event::NativeTransfer(body) => put_native(out, body),
         Event::Approval(body) => put_approval(out, body),
         Event::ContractCreation(body) => put_contract(out, body),
+        Event::InternalTransfer(body) => put_internal(out, body),
+        Event::Swap(body) => put_swap(out, body),
+        Event::Liquidity(body) => put_liquidity(out, body),
+        Event::ContractEvent(body) => put_contract_event(out, body),
         Event::Log(body) => put_log(out, body),
         Event::Price(body) => put_price(out, body),
         Event::Index(body) => put_index(out, body),
@@ -56,12 +65,12 @@ pub(crate) fn put_event(out: &mut Vec<u8>, event: &Event) -> Result<usize, Unsto
     }
 }
 
-fn writer(out: &mut Vec<u8>, table: Table) -> RowWriter<'_> {
+pub(crate) fn writer(out: &mut Vec<u8>, table: Table) -> RowWriter<'_> {
     RowWriter::new(out, table.columns().len())
 }
 
 /// Chain, block hash, place in the block, block time: the key. Then what follows it in every table of block events.
-fn put_chain_key(
+pub(crate) fn put_chain_key(
     row: &mut RowWriter<'_>,
     block: &BlockFields<'_>,
     places: &[(&'static str, u32)],
@@ -80,7 +89,7 @@ fn put_chain_key(
     Ok(key_end)
 }
 
-fn put_transaction(row: &mut RowWriter<'_>, transaction: &TransactionFields) {
+pub(crate) fn put_transaction(row: &mut RowWriter<'_>, transaction: &TransactionFields) {
     row.bytes_or_null(transaction.tx_from);
     row.bytes_or_null(transaction.tx_to);
     row.bytes_or_null(transaction.method);

@@ -2,6 +2,7 @@
 
 mod config;
 mod encode;
+mod encode_dex;
 mod error;
 mod migrate;
 mod numeric;

@@ -1,7 +1,7 @@
 //! PostgreSQL's binary NUMERIC: number of digits, weight, sign, display scale (four `int16`), then base-10000 digits
 //! without leading and trailing zero groups.
 
-use alloy_primitives::U256;
+use alloy_primitives::{I256, U256};
 use crypto_intel_schemas::Decimal;
 
 const NEGATIVE: u16 = 0x4000;
@@ -12,6 +12,15 @@ const GROUPS: usize = 20;
 
 /// Appends a COPY field (length and value) with an unsigned 256-bit integer.
 pub(crate) fn put_u256(out: &mut Vec<u8>, value: U256) {
+    put_integer(out, value, false);
+}
+
+/// Appends a COPY field (length and value) with a signed 256-bit integer.
+pub(crate) fn put_i256(out: &mut Vec<u8>, value: I256) {
+    put_integer(out, value.unsigned_abs(), value.is_negative());
+}
+
+fn put_integer(out: &mut Vec<u8>, value: U256, negative: bool) {
     let mut limbs = value.into_limbs();
     let mut groups = [0_u16; GROUPS];
     let mut first = GROUPS;
@@ -39,7 +48,7 @@ pub(crate) fn put_u256(out: &mut Vec<u8>, value: U256) {
     while let [rest @ .., 0] = digits {
         digits = rest;
     }
-    put(out, digits, weight.max(0), false, 0);
+    put(out, digits, weight.max(0), negative, 0);
 }
 
 /// Divides a little-endian number by [`CHUNK`] in place and returns the remainder.
@@ -132,6 +141,19 @@ mod tests {
         assert_eq!(u256(U256::from(10_000)), [1, 1, 0, 0, 1]);
         assert_eq!(u256(U256::from(1_000_000_010_000_u64)), [3, 3, 0, 0, 1, 0, 1]);
         assert_eq!(u256(U256::MAX)[..2], [20, 19]);
+    }
+
+    #[test]
+    fn signed_integers_keep_their_sign() {
+        let i256 = |value: I256| {
+            let mut out = Vec::new();
+            put_i256(&mut out, value);
+            parts(&out)
+        };
+        assert_eq!(i256(I256::ZERO), [0, 0, 0, 0]);
+        assert_eq!(i256(I256::MINUS_ONE), [1, 0, NEGATIVE as i16, 0, 1]);
+        assert_eq!(i256(I256::try_from(10_007).unwrap()), [2, 1, 0, 0, 1, 7]);
+        assert_eq!(i256(I256::MIN)[..3], [20, 19, NEGATIVE as i16]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use alloy_primitives::U256;
+use alloy_primitives::{I256, U256};
 use crypto_intel_schemas::Decimal;
 
 use crate::numeric;
@@ -86,6 +86,13 @@ impl<'a> RowWriter<'a> {
         Ok(())
     }
 
+    pub(crate) fn int4_or_null(&mut self, value: Option<i32>) {
+        match value {
+            Some(value) => self.field(&value.to_be_bytes()),
+            None => self.null(),
+        }
+    }
+
     /// Microseconds since 1970.
     pub(crate) fn time(&mut self, column: &'static str, time_us: i64) -> Result<(), Unstorable> {
         let value = time_us.checked_sub(EPOCH_2000_US).ok_or_else(|| refuse(column, time_us))?;
@@ -96,6 +103,11 @@ impl<'a> RowWriter<'a> {
     pub(crate) fn uint256(&mut self, value: U256) {
         self.written += 1;
         numeric::put_u256(self.out, value);
+    }
+
+    pub(crate) fn int256(&mut self, value: I256) {
+        self.written += 1;
+        numeric::put_i256(self.out, value);
     }
 
     pub(crate) fn decimal(&mut self, value: &Decimal) {

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::encode_dex;
+
 /// A table that events become rows of. Its columns are in the order in which rows are encoded: the key first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // the migrations describe the tables
@@ -8,6 +10,10 @@ pub enum Table {
     NativeTransfers,
     Approvals,
     Contracts,
+    InternalTransfers,
+    Swaps,
+    Liquidity,
+    Events,
     Logs,
     Prices,
     Indices,
@@ -19,11 +25,15 @@ pub enum Table {
 impl Table {
     /// Every table, in the order in which a transaction writes them: blocks last, so that their `stored_at` is close to
     /// the commit.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::TokenTransfers,
         Self::NativeTransfers,
         Self::Approvals,
         Self::Contracts,
+        Self::InternalTransfers,
+        Self::Swaps,
+        Self::Liquidity,
+        Self::Events,
         Self::Logs,
         Self::Prices,
         Self::Indices,
@@ -33,8 +43,17 @@ impl Table {
     ];
 
     /// The tables whose rows belong to a block and go with it.
-    pub const OF_BLOCKS: [Self; 5] =
-        [Self::TokenTransfers, Self::NativeTransfers, Self::Approvals, Self::Contracts, Self::Logs];
+    pub const OF_BLOCKS: [Self; 9] = [
+        Self::TokenTransfers,
+        Self::NativeTransfers,
+        Self::Approvals,
+        Self::Contracts,
+        Self::InternalTransfers,
+        Self::Swaps,
+        Self::Liquidity,
+        Self::Events,
+        Self::Logs,
+    ];
 
     /// The name in the database.
     #[must_use]
@@ -44,6 +63,10 @@ impl Table {
             Self::NativeTransfers => "native_transfers",
             Self::Approvals => "approvals",
             Self::Contracts => "contracts",
+            Self::InternalTransfers => "internal_transfers",
+            Self::Swaps => "swaps",
+            Self::Liquidity => "liquidity",
+            Self::Events => "events",
             Self::Logs => "logs",
             Self::Prices => "prices",
             Self::Indices => "indices",
@@ -161,6 +184,10 @@ impl Table {
                 "tx_from",
                 "watched",
             ],
+            Self::InternalTransfers => encode_dex::INTERNAL_TRANSFERS,
+            Self::Swaps => encode_dex::SWAPS,
+            Self::Liquidity => encode_dex::LIQUIDITY,
+            Self::Events => encode_dex::EVENTS,
             Self::Prices => &[
                 "asset",
                 "quote",

@@ -280,7 +280,8 @@ impl Assembly {
             });
         }
         let (logs, data, unverified) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { block: BlockData { header, transactions, logs, data, unverified } })
+        let payments = Vec::new();
+        Ok(Self { block: BlockData { header, transactions, logs, data, payments, unverified } })
     }
 
     fn add_receipts(&mut self, receipts: &[RawReceipt<'_>]) -> Result<(), Untrue> {

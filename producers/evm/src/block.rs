@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use alloy_primitives::keccak256;
-use crypto_intel_schemas::{Address, B256, FixedBytes, TransactionStatus, U256};
+use crypto_intel_schemas::{Address, B256, CallType, FixedBytes, TransactionStatus, U256};
 
 /// A block, its transactions and its logs.
 #[derive(Debug, Clone)]
@@ -13,6 +13,9 @@ pub(crate) struct BlockData {
     pub(crate) logs: Vec<LogRecord>,
     /// All logs' data, one after the other.
     pub(crate) data: Vec<u8>,
+    /// Payments inside contracts, in the order of their transactions; none where the chain is
+    /// followed without traces.
+    pub(crate) payments: Vec<InternalPayment>,
     /// Checks that could not be made or did not hold.
     pub(crate) unverified: Vec<String>,
 }
@@ -57,6 +60,20 @@ pub(crate) struct LogRecord {
     pub(crate) tx_hash: B256,
     pub(crate) tx_index: u32,
     pub(crate) log_index: u32,
+}
+
+/// Native value that moved inside a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InternalPayment {
+    pub(crate) tx_index: u32,
+    /// Which of the transaction's payments, from 0.
+    pub(crate) sub_index: u32,
+    pub(crate) from: Address,
+    pub(crate) to: Address,
+    pub(crate) value: U256,
+    pub(crate) call_type: CallType,
+    /// Place in the transaction's tree of calls; never empty.
+    pub(crate) trace_address: Vec<u32>,
 }
 
 impl BlockData {

@@ -5,6 +5,11 @@ use crypto_intel_service::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    abis::{self, config::AbiConfig},
+    traces::TracesMode,
+};
+
 /// What the EVM producer does.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -57,6 +62,12 @@ pub struct ChainConfig {
     pub logs: LogsMode,
     /// Contracts whose every log is also published raw. Default: none.
     pub contracts: Vec<String>,
+    /// Contracts' events that are decoded by their ABI, beside the built-in ones. Default: none.
+    pub abis: Vec<AbiConfig>,
+    /// Where payments inside contracts (`transfer.internal`) come from: `"off"` (they are not seen),
+    /// `"trace_block"` (Erigon, Nethermind, Reth, anvil) or `"debug"` (`debug_traceBlockByHash`,
+    /// Geth); costly on most providers. Default: `"off"`.
+    pub traces: TracesMode,
     /// Without a new head for this long an endpoint is asked for its head, and connected anew when
     /// that moved on or does not come, seconds. Default: 30.
     pub silence_seconds: u64,
@@ -94,6 +105,8 @@ impl Default for ChainConfig {
             native: NativeConfig::default(),
             logs: LogsMode::default(),
             contracts: Vec::new(),
+            abis: Vec::new(),
+            traces: TracesMode::Off,
             silence_seconds: 30,
             stale_seconds: 120,
             request_timeout_ms: 20_000,
@@ -243,6 +256,7 @@ impl ChainConfig {
                 ));
             }
         }
+        abis::config::validate(&self.abis, key, problems);
         self.validate_numbers(key, problems);
     }
 

@@ -19,6 +19,10 @@ use crate::{
 pub(crate) struct Bodies {
     bytes: Bytes,
     parts: Vec<(Kind, Range<usize>)>,
+    /// Names of those that are `event`, in their order: their subjects end in it.
+    event_names: Vec<String>,
+    /// Version of what factories had made when this was decoded.
+    known_contracts: u64,
 }
 
 impl Bodies {
@@ -27,17 +31,27 @@ impl Bodies {
         let events = block.logs.len() + block.transactions.len();
         let mut buffer = Vec::with_capacity(events * 640);
         let mut parts = Vec::with_capacity(events);
+        let mut event_names = Vec::new();
+        let known_contracts = decoder.discover(block);
         decoder.decode(block, sighting, &mut |event: Event| {
             let start = buffer.len();
             event.encode_to(&mut buffer);
+            if let Event::ContractEvent(body) = &event {
+                event_names.push(body.name.clone());
+            }
             parts.push((event.kind(), start..buffer.len()));
         });
-        Self { bytes: Bytes::from(buffer), parts }
+        Self { bytes: Bytes::from(buffer), parts, event_names, known_contracts }
     }
 
     /// How many events there are.
     pub(crate) fn len(&self) -> usize {
         self.parts.len()
+    }
+
+    /// Version of what factories had made when this was decoded.
+    pub(crate) fn known_contracts(&self) -> u64 {
+        self.known_contracts
     }
 
     /// Kinds of the events.
@@ -53,6 +67,7 @@ pub(crate) struct Subjects {
     by_kind: Vec<String>,
     all: String,
     marker: String,
+    chain: String,
 }
 
 impl Subjects {
@@ -62,6 +77,7 @@ impl Subjects {
         Self {
             by_kind,
             all: subjects::chain_all(Lane::Live, chain),
+            chain: chain.to_owned(),
             marker: subjects::chain(Lane::Live, chain, Kind::Block),
         }
     }
@@ -80,12 +96,24 @@ impl Subjects {
         self.by_kind.get(kind as usize).cloned().unwrap_or_default()
     }
 
+    fn of_event(&self, name: &str) -> String {
+        subjects::chain_event(Lane::Live, &self.chain, name)
+    }
+
     /// The messages of a block's bodies.
     pub(crate) fn add_bodies(&self, bodies: &Bodies, messages: &mut Vec<OutMessage>) {
         messages.reserve(bodies.len() + 3);
+        let mut event_names = bodies.event_names.iter();
         for (kind, range) in &bodies.parts {
+            let name = match kind {
+                Kind::ContractEvent => event_names.next(),
+                _ => None,
+            };
             messages.push(OutMessage {
-                subject: self.of(*kind),
+                subject: match name {
+                    Some(name) => self.of_event(name),
+                    None => self.of(*kind),
+                },
                 schema: Some(Cow::Borrowed(kind.schema())),
                 payload: bodies.bytes.slice(range.clone()),
                 message_id: None,
@@ -98,7 +126,10 @@ impl Subjects {
     pub(crate) fn message(&self, event: &Event) -> OutMessage {
         let kind = event.kind();
         OutMessage {
-            subject: self.of(kind),
+            subject: match event {
+                Event::ContractEvent(body) => self.of_event(&body.name),
+                _ => self.of(kind),
+            },
             schema: Some(Cow::Borrowed(kind.schema())),
             payload: Bytes::from(event.encode()),
             message_id: None,

@@ -15,6 +15,7 @@ use crate::{
     block::{BlockData, Header},
     endpoint::{Answer, Endpoint, EndpointError, Pool},
     metrics::ChainMetrics,
+    traces::{TraceError, Tracer},
 };
 
 /// How often a block is asked for before the caller looks at the heads again.
@@ -62,11 +63,18 @@ pub(crate) struct Fetcher {
     pool: Pool,
     checks: Checks,
     metrics: ChainMetrics,
+    tracer: Tracer,
 }
 
 impl Fetcher {
     pub(crate) fn new(pool: Pool, checks: Checks, metrics: ChainMetrics) -> Self {
-        Self { pool, checks, metrics }
+        Self { pool, checks, metrics, tracer: Tracer::default() }
+    }
+
+    /// Also fetches payments inside contracts.
+    pub(crate) fn with_tracer(mut self, tracer: Tracer) -> Self {
+        self.tracer = tracer;
+        self
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -83,7 +91,7 @@ impl Fetcher {
         while let Some(endpoint) = turns.next(&self.pool).await {
             let Some(endpoint) = endpoint else { continue };
             let error = match fetch_block(&endpoint, id, untrue.relaxed(self.checks)).await {
-                Ok(block) => return Ok(block),
+                Ok(block) => return self.with_payments(block).await,
                 Err(error) => error,
             };
             if let FetchError::Untrue { endpoint: label, source } = &error {
@@ -282,6 +290,52 @@ async fn ask_logs(endpoint: &Endpoint, hash: B256) -> Result<(Answer, bool), End
     }
     let answer = endpoint.call("eth_getLogs", [json!({ "blockHash": hash })]).await?;
     Ok((answer, false))
+}
+
+/// Traces that cannot be true are asked for so often before the block goes without.
+const UNTRUE_TRACES: u32 = 3;
+
+impl Fetcher {
+    /// Adds the payments inside a block's contracts. Where no endpoint offers traces, or what they
+    /// say cannot be true, the block goes without and its marker says so.
+    async fn with_payments(&self, mut block: BlockData) -> Result<BlockData, FetchError> {
+        if !self.tracer.is_on() {
+            return Ok(block);
+        }
+        let id = BlockId::Hash(block.header.hash);
+        let mut turns = Turns::default();
+        let mut untrue = 0;
+        let is_offered =
+            || self.pool.ranked().iter().any(|endpoint| self.tracer.may_offer(endpoint));
+        while untrue < UNTRUE_TRACES && is_offered() {
+            let Some(endpoint) = turns.next(&self.pool).await else { return Err(turns.last) };
+            let Some(endpoint) = endpoint.filter(|one| self.tracer.may_offer(one)) else {
+                continue;
+            };
+            match self.tracer.payments(&endpoint, &block).await {
+                Ok(payments) => {
+                    block.payments = payments;
+                    return Ok(block);
+                }
+                Err(TraceError::Untrue(error)) => {
+                    untrue += 1;
+                    self.metrics.untrue_answers(endpoint.label(), error.reason());
+                    tracing::warn!(endpoint = endpoint.label(), block = %id, %error, "traces cannot be true");
+                }
+                Err(TraceError::Endpoint(EndpointError::Unsupported { .. })) => {}
+                Err(TraceError::Endpoint(error)) => {
+                    let error = FetchError::Endpoint(error);
+                    self.note_failure(&endpoint, &error);
+                    turns.note(error, id);
+                }
+            }
+        }
+        if self.pool.ranked().is_empty() {
+            return Err(FetchError::NoEndpoint);
+        }
+        block.unverified.push("traces".to_owned());
+        Ok(block)
+    }
 }
 
 /// How far a chain says that it is safe and final.

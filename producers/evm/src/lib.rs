@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod abis;
 mod answer;
 mod assets;
 mod block;
@@ -20,7 +21,10 @@ mod metrics;
 mod plan;
 mod publish;
 mod run;
+mod traces;
 
+pub use abis::config::{AbiConfig, FactoryConfig};
 pub use config::{ChainConfig, Config, EndpointConfig, LogsMode, NativeConfig, Start};
-pub use endpoint::{EndpointError, EndpointReport, check_endpoint};
+pub use endpoint::{EndpointError, EndpointReport, check_endpoint, check_traces};
 pub use run::run;
+pub use traces::TracesMode;

@@ -1,6 +1,7 @@
-//! For benchmarks: the pure part of the pipeline, from JSON to bodies, without network and broker.
+//! For benchmarks and tests: the pure part of the pipeline, from JSON to bodies, without network and broker.
 
 use anyhow::Context as _;
+use crypto_intel_schemas::Event;
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
@@ -44,6 +45,20 @@ impl Pipeline {
         let header = read_header(block)?.context("no block")?;
         let checks = Checks { bloom: true, log_indexes: true };
         Ok(MeasuredBlock(assemble(header, block, LogsAnswer::Receipts(receipts), checks)?))
+    }
+
+    /// All events of logs alone (an answer of `eth_getLogs`), as of a block that has nothing else.
+    ///
+    /// # Errors
+    /// When the answer cannot be logs of one block.
+    pub fn events_of_logs(&self, header: &str, logs: &str) -> anyhow::Result<Vec<Event>> {
+        let read = read_header(header)?.context("no block")?;
+        let checks = Checks { bloom: false, log_indexes: false };
+        let block = assemble(read, header, LogsAnswer::Logs(logs), checks)?;
+        let sighting = Sighting { observed_at_us: 1, incarnation: 1, prices: self.prices.now() };
+        let mut events = Vec::new();
+        self.decoder.decode(&block, &sighting, &mut |event| events.push(event));
+        Ok(events)
     }
 
     /// Decodes and encodes all events of a block; how many there are.

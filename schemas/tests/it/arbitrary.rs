@@ -1,10 +1,11 @@
 //! Arbitrary events: every field anything that its type allows.
 
 use crypto_intel_schemas::{
-    Address, Alert, AlertState, Approval, B256, Block, BlockRef, Bytes, ContractCreation, Decimal,
-    Delivery, DeliveryState, Erc20Transfer, Erc721Transfer, Erc1155Transfer, Event, Finalized,
-    FixedBytes, Index, Link, Log, NativeTransfer, Notification, Price, Reorg, Severity, Tick,
-    TokenStandard, TransactionStatus, U256, Uint256,
+    Address, Alert, AlertState, Approval, B256, Block, BlockRef, Bytes, CallType, ContractCreation,
+    ContractEvent, Decimal, Delivery, DeliveryState, DexProtocol, Erc20Transfer, Erc721Transfer,
+    Erc1155Transfer, Event, EventFields, EventValue, Finalized, FixedBytes, I256, Index, Int256,
+    InternalTransfer, Link, Liquidity, LiquidityAction, Log, NativeTransfer, Notification, Price,
+    Reorg, Severity, Swap, Tick, TokenStandard, TransactionStatus, U256, Uint256,
 };
 use proptest::{collection, option, prelude::*};
 
@@ -15,10 +16,14 @@ pub(crate) fn one_of_every_kind() -> impl Strategy<Value = Vec<Event>> {
         reorg().prop_map(Event::from).boxed(),
         finalized().prop_map(Event::from).boxed(),
         native_transfer().prop_map(Event::from).boxed(),
+        internal_transfer().prop_map(Event::from).boxed(),
         erc20_transfer().prop_map(Event::from).boxed(),
         erc721_transfer().prop_map(Event::from).boxed(),
         erc1155_transfer().prop_map(Event::from).boxed(),
         approval().prop_map(Event::from).boxed(),
+        swap().prop_map(Event::from).boxed(),
+        liquidity().prop_map(Event::from).boxed(),
+        contract_event().prop_map(Event::from).boxed(),
         contract_creation().prop_map(Event::from).boxed(),
         log().prop_map(Event::from).boxed(),
         price().prop_map(Event::from).boxed(),
@@ -107,6 +112,73 @@ fn native_transfer() -> BoxedStrategy<NativeTransfer> {
         from: address(), to: address(), value: uint256(), symbol: option::of(text()),
         amount: option::of(amount()), usd: option::of(amount()), status: status(),
     })
+}
+
+fn internal_transfer() -> BoxedStrategy<InternalTransfer> {
+    varied!(InternalTransfer: tx {
+        sub_index: any::<u32>(), from: address(), to: address(), value: uint256(),
+        call_type: prop::sample::select(vec![
+            CallType::Call, CallType::Create, CallType::SelfDestruct,
+        ]),
+        trace_address: collection::vec(any::<u32>(), 0..20), symbol: option::of(text()),
+        amount: option::of(amount()), usd: option::of(amount()),
+    })
+}
+
+fn swap() -> BoxedStrategy<Swap> {
+    varied!(Swap: log {
+        protocol: protocol(), pool_id: option::of(hash()), sender: address(),
+        recipient: option::of(address()), amount0: int256(), amount1: int256(),
+        sqrt_price_x96: option::of(uint256()), liquidity: option::of(uint256()),
+        tick: option::of(any::<i32>()), fee: option::of(any::<u32>()),
+        protocol_fee0: option::of(uint256()), protocol_fee1: option::of(uint256()),
+    })
+}
+
+fn liquidity() -> BoxedStrategy<Liquidity> {
+    varied!(Liquidity: log {
+        protocol: protocol(),
+        action: prop::sample::select(vec![
+            LiquidityAction::PoolCreated, LiquidityAction::Initialize, LiquidityAction::Mint,
+            LiquidityAction::Burn, LiquidityAction::Collect, LiquidityAction::Sync,
+            LiquidityAction::Modify,
+        ]),
+        pool: option::of(address()), pool_id: option::of(hash()), token0: option::of(address()),
+        token1: option::of(address()), sender: option::of(address()),
+        owner: option::of(address()), recipient: option::of(address()),
+        amount0: option::of(uint256()), amount1: option::of(uint256()),
+        liquidity_delta: option::of(int256()), reserve0: option::of(uint256()),
+        reserve1: option::of(uint256()), fee: option::of(any::<u32>()),
+        tick_spacing: option::of(any::<i32>()), tick_lower: option::of(any::<i32>()),
+        tick_upper: option::of(any::<i32>()), tick: option::of(any::<i32>()),
+        sqrt_price_x96: option::of(uint256()), hooks: option::of(address()),
+    })
+}
+
+fn contract_event() -> BoxedStrategy<ContractEvent> {
+    varied!(ContractEvent: log {
+        abi: text(), name: text(), signature: text(),
+        fields: collection::btree_map(text(), event_value(), 0..5).prop_map(EventFields),
+    })
+}
+
+fn event_value() -> impl Strategy<Value = EventValue> {
+    let leaf =
+        prop_oneof![any::<bool>().prop_map(EventValue::Bool), text().prop_map(EventValue::Text),];
+    leaf.prop_recursive(4, 20, 5, |inner| collection::vec(inner, 0..5).prop_map(EventValue::List))
+}
+
+fn protocol() -> impl Strategy<Value = DexProtocol> {
+    prop::sample::select(vec![
+        DexProtocol::UniswapV2,
+        DexProtocol::UniswapV3,
+        DexProtocol::PancakeV3,
+        DexProtocol::UniswapV4,
+    ])
+}
+
+fn int256() -> impl Strategy<Value = Int256> {
+    limbs().prop_map(|limbs| Int256(I256::from_raw(U256::from_limbs(limbs))))
 }
 
 fn erc20_transfer() -> BoxedStrategy<Erc20Transfer> {

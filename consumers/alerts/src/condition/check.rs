@@ -219,11 +219,12 @@ impl Type {
         match field_type {
             FieldType::Bool => Self::Bool,
             FieldType::Int => Self::Int,
-            FieldType::Decimal => Self::Double,
+            FieldType::Decimal | FieldType::I256 => Self::Double,
             FieldType::Text => Self::Text,
             FieldType::Hex(bytes) => Self::Hex(bytes),
             FieldType::Texts => Self::List(Box::new(Self::Text)),
             FieldType::U256 => Self::U256,
+            FieldType::Fields => Self::Map,
         }
     }
 }

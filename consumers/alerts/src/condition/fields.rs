@@ -1,8 +1,8 @@
 //! The fields of events as conditions and templates see them: flat, by their wire names.
 
 use crypto_intel_schemas::{
-    Address, B256, Decimal, Event, FixedBytes, Kind, TokenStandard, TransactionStatus, U256,
-    Uint256,
+    Address, B256, CallType, Decimal, DexProtocol, Event, EventFields, FixedBytes, I256, Int256,
+    Kind, LiquidityAction, TokenStandard, TransactionStatus, U256, Uint256,
 };
 
 /// What a field holds.
@@ -17,6 +17,10 @@ pub(crate) enum FieldType {
     Hex(usize),
     Texts,
     U256,
+    /// Exact on the wire, a double in conditions, exact text in templates.
+    I256,
+    /// Values of a contract's event by name: `fields["wad"]`.
+    Fields,
 }
 
 /// A field that rules may name.
@@ -39,6 +43,8 @@ pub(crate) enum FieldValue<'a> {
     Hex(&'a [u8]),
     Texts(&'a [String]),
     U256(U256),
+    I256(I256),
+    Fields(&'a EventFields),
 }
 
 trait AsField {
@@ -68,14 +74,20 @@ as_field! {
     u32, FieldType::Int, |value| FieldValue::Int(i64::from(*value));
     // No height, chain id, gas or length of a real chain comes near the limit of an int.
     u64, FieldType::Int, |value| FieldValue::Int(i64::try_from(*value).unwrap_or(i64::MAX));
+    i32, FieldType::Int, |value| FieldValue::Int(i64::from(*value));
     i64, FieldType::Int, |value| FieldValue::Int(*value);
     String, FieldType::Text, |value| FieldValue::Text(value);
     Kind, FieldType::Text, |value| FieldValue::Text(value.as_str());
     TransactionStatus, FieldType::Text, |value| FieldValue::Text(value.as_str());
     TokenStandard, FieldType::Text, |value| FieldValue::Text(value.as_str());
+    DexProtocol, FieldType::Text, |value| FieldValue::Text(value.as_str());
+    LiquidityAction, FieldType::Text, |value| FieldValue::Text(value.as_str());
+    CallType, FieldType::Text, |value| FieldValue::Text(value.as_str());
     Vec<String>, FieldType::Texts, |value| FieldValue::Texts(value);
     Decimal, FieldType::Decimal, |value| FieldValue::Decimal(value);
     Uint256, FieldType::U256, |value| FieldValue::U256(value.0);
+    Int256, FieldType::I256, |value| FieldValue::I256(value.0);
+    EventFields, FieldType::Fields, |value| FieldValue::Fields(value);
     Address, FieldType::Hex(20), |value| FieldValue::Hex(value.as_slice());
     B256, FieldType::Hex(32), |value| FieldValue::Hex(value.as_slice());
     FixedBytes<4>, FieldType::Hex(4), |value| FieldValue::Hex(value.as_slice());
@@ -153,6 +165,17 @@ kinds! {
     Erc721Transfer: log { from, to, token_id }
     Erc1155Transfer: log { operator, from, to, token_id, value }
     Approval: log { standard, owner, spender, value, token_id, approved }
+    InternalTransfer: tx { sub_index, from, to, value, call_type, symbol, amount, usd }
+    Swap: log {
+        protocol, pool_id, sender, recipient, amount0, amount1, sqrt_price_x96, liquidity, tick, fee,
+        protocol_fee0, protocol_fee1
+    }
+    Liquidity: log {
+        protocol, action, pool, pool_id, token0, token1, sender, owner, recipient, amount0, amount1,
+        liquidity_delta, reserve0, reserve1, fee, tick_spacing, tick_lower, tick_upper, tick,
+        sqrt_price_x96, hooks
+    }
+    ContractEvent: log { abi, name, signature, fields }
     ContractCreation: tx { contract, creator, code_length, status }
     Log: log { reason, truncated, data_length }
     Price: base { asset, quote, price, volume_24h, market_cap, change_24h_percent }

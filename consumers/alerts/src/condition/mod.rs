@@ -7,20 +7,25 @@ pub(crate) mod required;
 mod types;
 pub(crate) mod u256;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use cel::{
     Context, Env, IdedExpr, Value,
     common::{
-        types::{CelBool, CelDouble, CelInt, CelList, CelNull, CelString},
+        types::{
+            CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey as Key, CelNull, CelString,
+        },
         value::{CowVal, Val},
     },
     context::VariableResolver,
 };
-use crypto_intel_schemas::Event;
+use crypto_intel_schemas::{Event, EventValue};
 
 use self::{
     check::{Checker, ConditionProblem},
@@ -158,8 +163,33 @@ impl VariableResolver for Variables<'_> {
                 CowVal::owned(CelList::from(items))
             }
             FieldValue::U256(value) => CowVal::owned(CelU256(value)),
+            FieldValue::Fields(fields) => {
+                let entries: HashMap<Key<'b>, Box<dyn Val + 'b>> = fields
+                    .0
+                    .iter()
+                    .map(|(name, value)| (Key::from(name.as_str()), event_value(value)))
+                    .collect();
+                CowVal::owned(CelMap::from(entries))
+            }
+            FieldValue::I256(value) => {
+                // Text of an integer always reads as a double, at worst rounded.
+                let rounded = value.to_string().parse::<f64>().unwrap_or_default();
+                CowVal::owned(CelDouble::from(rounded))
+            }
         };
         Some(value)
+    }
+}
+
+/// A value of a contract's event: numbers are text, `double(…)` and `u256(…)` read them.
+fn event_value<'v>(value: &'v EventValue) -> Box<dyn Val + 'v> {
+    match value {
+        EventValue::Bool(value) => Box::new(CelBool::from(*value)),
+        EventValue::Text(value) => Box::new(CelString::from(value.as_str())),
+        EventValue::List(values) => {
+            let items: Vec<Box<dyn Val + 'v>> = values.iter().map(event_value).collect();
+            Box::new(CelList::from(items))
+        }
     }
 }
 

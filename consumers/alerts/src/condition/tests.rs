@@ -57,6 +57,24 @@ fn conditions_see_every_field_in_its_type() {
 }
 
 #[test]
+fn conditions_see_signed_amounts_and_the_fields_of_contract_events() {
+    let swap = samples::sample(Kind::Swap);
+    assert_eq!(
+        verdict("protocol == 'uniswap-v3' && amount1 < -4.0e18 && amount0 > 0 && tick < 0", &swap),
+        Verdict::Match
+    );
+    let event = samples::sample(Kind::ContractEvent);
+    for source in [
+        "name == 'AnswerUpdated' && double(fields['current']) > 2600e8",
+        "u256(fields['roundId']) == u256('45312') && fields['is_new']",
+        "'updatedAt' in fields && size(fields['reporters']) == 1",
+    ] {
+        assert_eq!(verdict(source, &event), Verdict::Match, "{source}");
+    }
+    assert!(matches!(verdict("fields['nothing'] == '1'", &event), Verdict::Failed(_)));
+}
+
+#[test]
 fn addresses_are_compared_without_regard_to_case() {
     let event = Event::from(transfer());
     let mixed = format!("0x{}", "aB".repeat(20));
@@ -170,6 +188,7 @@ fn every_field_of_the_wire_is_there_under_its_name() {
         "ancestor",
         "dropped",
         "topics",
+        "trace_address",
         "data",
         "data_keccak",
     ];

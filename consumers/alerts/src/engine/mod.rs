@@ -371,6 +371,8 @@ fn group_of(rule: &Rule, event: &Event) -> String {
         Some(FieldValue::Hex(value)) => hex_text(value),
         Some(FieldValue::Texts(values)) => values.join("\t").replace('\n', " "),
         Some(FieldValue::U256(value)) => value.to_string(),
+        Some(FieldValue::I256(value)) => value.to_string(),
+        Some(FieldValue::Fields(fields)) => fields.to_json_text(),
     });
     values.collect::<Vec<_>>().join("\n")
 }

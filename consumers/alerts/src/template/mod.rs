@@ -3,10 +3,13 @@
 pub(crate) mod clean;
 pub(crate) mod filters;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crypto_intel_schemas::{Event, Link};
-use minijinja::{Environment, UndefinedBehavior, value::Value};
+use crypto_intel_schemas::{Event, EventValue, Link};
+use minijinja::{
+    Environment, UndefinedBehavior,
+    value::{Object, Value},
+};
 
 use crate::condition::fields::{Field, FieldType, FieldValue, field_of, fields_of, hex_text};
 
@@ -85,6 +88,28 @@ fn value_of(value: FieldValue<'_>) -> Value {
             values.iter().map(|value| Value::from(clean(value, LONGEST_VALUE))).collect()
         }
         FieldValue::U256(value) => Value::from(value.to_string()),
+        FieldValue::I256(value) => Value::from(value.to_string()),
+        FieldValue::Fields(fields) => {
+            fields.0.iter().map(|(name, value)| (name.as_str(), event_value(value))).collect()
+        }
+    }
+}
+
+fn event_value(value: &EventValue) -> Value {
+    match value {
+        EventValue::Bool(value) => Value::from(*value),
+        EventValue::Text(value) => Value::from(clean(value, LONGEST_VALUE)),
+        EventValue::List(values) => values.iter().map(event_value).collect(),
+    }
+}
+
+/// Sample of an event's fields: which names there are, only the ABI knows, so it has them all.
+#[derive(Debug)]
+struct AnyField;
+
+impl Object for AnyField {
+    fn get_value(self: &Arc<Self>, _name: &Value) -> Option<Value> {
+        Some(Value::from("1000000"))
     }
 }
 
@@ -102,6 +127,8 @@ pub(crate) fn sample_values(fields: &[Field], with_optional: bool) -> Values {
                 FieldType::Hex(bytes) => Value::from(hex_text(&vec![0x11; bytes])),
                 FieldType::Texts => Value::from(vec!["sample"]),
                 FieldType::U256 => Value::from("1000000"),
+                FieldType::I256 => Value::from("-1000000"),
+                FieldType::Fields => Value::from_object(AnyField),
             };
             (field.name, value)
         })

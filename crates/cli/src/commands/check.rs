@@ -59,6 +59,7 @@ pub(crate) async fn run(
                 .map_err(anyhow::Error::from);
             findings.push(Finding::new(format!("chain {name}"), outcome));
         }
+        findings.push(Finding::new(format!("chain {name}"), traces(name, chain).await));
     }
     for (name, destination) in &config.notify.destinations {
         let outcome = crypto_intel_notify::check_destination(name, destination).await;
@@ -82,6 +83,26 @@ fn print(config: &AppConfig, output: Output) -> anyhow::Result<()> {
         Output::Json => line(&serde_json::to_string_pretty(config)?),
         Output::Human => line(toml::to_string_pretty(config)?.trim_end()),
     }
+}
+
+/// What is seen of payments inside contracts.
+async fn traces(name: &str, chain: &crypto_intel_evm::ChainConfig) -> anyhow::Result<String> {
+    let Some(method) = chain.traces.method() else {
+        return Ok(format!(
+            "payments inside contracts are not seen: evm.chains.{name}.traces is \"off\""
+        ));
+    };
+    let mut refusals = Vec::new();
+    for endpoint in &chain.endpoints {
+        match crypto_intel_evm::check_traces(name, chain, endpoint).await {
+            Ok(()) => {
+                let endpoint = endpoint.label();
+                return Ok(format!("payments inside contracts by {method} of {endpoint}"));
+            }
+            Err(error) => refusals.push(error.to_string()),
+        }
+    }
+    anyhow::bail!("payments inside contracts stay unseen: {}", refusals.join("; "))
 }
 
 async fn nats(config: &AppConfig) -> anyhow::Result<String> {

@@ -1,8 +1,9 @@
 use std::str::FromStr;
 
 use crypto_intel_schemas::{
-    Address, Alert, Approval, B256, ContractCreation, Decimal, Delivery, Erc721Transfer,
-    Erc1155Transfer, Event, Index, Link, Log, NativeTransfer, Price, U256, Uint256,
+    Address, Alert, Approval, B256, ContractCreation, ContractEvent, Decimal, Delivery,
+    Erc721Transfer, Erc1155Transfer, Event, EventFields, I256, Index, Int256, InternalTransfer,
+    Link, Liquidity, Log, NativeTransfer, Price, Swap, U256, Uint256,
 };
 use crypto_intel_store::{Advance, ErrorClass, RowSet, Store, StoreError, StreamPosition, Table};
 
@@ -132,12 +133,40 @@ async fn every_kind_fits_its_table() {
             ..ContractCreation::empty()
         }),
         Event::from(Log {
-            chain: slug,
+            chain: slug.clone(),
             block_hash: hash,
             topics: vec![B256::repeat_byte(7); 2],
             data: vec![1, 2, 3].into(),
             data_length: Some(3),
             ..Log::empty()
+        }),
+        Event::from(Swap {
+            chain: slug.clone(),
+            block_hash: hash,
+            amount0: Int256(I256::MIN),
+            tick: Some(-7),
+            ..Swap::empty()
+        }),
+        Event::from(Liquidity {
+            chain: slug.clone(),
+            block_hash: hash,
+            liquidity_delta: Some(Int256::from(-3)),
+            tick_lower: Some(-8),
+            ..Liquidity::empty()
+        }),
+        Event::from(ContractEvent {
+            chain: slug.clone(),
+            block_hash: hash,
+            name: "Deposit".into(),
+            fields: EventFields::from([("wad", "12".into())]),
+            ..ContractEvent::empty()
+        }),
+        Event::from(InternalTransfer {
+            chain: slug.clone(),
+            block_hash: hash,
+            sub_index: 2,
+            trace_address: vec![2, 1],
+            ..InternalTransfer::empty()
         }),
         Event::from(Index {
             index: "fear-greed".into(),
@@ -170,6 +199,20 @@ async fn every_kind_fits_its_table() {
     assert_eq!(row.get::<_, &str>(2), "tx");
     assert_eq!(row.get::<_, &[u8]>(3), [7; 32]);
     assert_eq!((row.get::<_, i64>(4), row.get::<_, i64>(5)), (2, 2));
+    let row = client
+        .query_one(
+            "SELECT amount0::text, tick, (SELECT liquidity_delta::text FROM liquidity), \
+             (SELECT (fields->>'wad')::numeric::text FROM events), \
+             (SELECT trace_address FROM internal_transfers), (SELECT count(*) FROM v_swaps) \
+             FROM swaps",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, &str>(0), I256::MIN.to_string());
+    assert_eq!(row.get::<_, i32>(1), -7);
+    assert_eq!((row.get::<_, &str>(2), row.get::<_, &str>(3)), ("-3", "12"));
+    assert_eq!((row.get::<_, &str>(4), row.get::<_, i64>(5)), ("2.1", 1));
     for (table, rows) in store.table_counts().await.unwrap() {
         let expected = match table.as_str() {
             "token_transfers" => 2,

@@ -143,7 +143,10 @@ impl Worker {
     /// Adds a block's messages: what is owed from before, its events, its marker.
     pub(super) fn add(&self, position: &Position, group: &mut Group, mut prepared: Prepared) {
         let incarnation = position.stack.next_incarnation(&prepared.block.header.hash);
-        if incarnation != prepared.sighting.incarnation {
+        let known_contracts = self.decoder.abis().version();
+        if incarnation != prepared.sighting.incarnation
+            || known_contracts != prepared.bodies.known_contracts()
+        {
             self.again(&mut prepared, incarnation);
         }
         let Prepared { block, bodies, sighting, is_head } = prepared;
@@ -195,6 +198,7 @@ impl Worker {
         group: Group,
     ) -> Result<bool, Trouble> {
         let Some((newest, _)) = group.markers.last() else { return Ok(false) };
+        self.keep_discovered().await?;
         let top = newest.block_number;
         let total = group.messages.len();
         let last = position.publisher.publish(group.messages).await?;

@@ -1,5 +1,6 @@
 //! One chain: who leads it, where it resumes, how its heads are followed.
 
+mod discovered;
 mod follow;
 mod prepare;
 mod reorg;
@@ -31,6 +32,7 @@ use crate::{
     metrics::ChainMetrics,
     plan::Stack,
     publish::{BatchLimit, Publisher},
+    traces::Tracer,
 };
 use status::Status;
 
@@ -93,7 +95,8 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     }
     let pool = Pool::start(&chain, &config, &metrics, &stop, &mut tasks);
     let checks = Checks { bloom: config.check_bloom, log_indexes: config.check_log_indexes };
-    let fetcher = Fetcher::new(pool.clone(), checks, metrics.clone());
+    let fetcher =
+        Fetcher::new(pool.clone(), checks, metrics.clone()).with_tracer(Tracer::new(config.traces));
     let tags = watch_tags(&config, &fetcher, &stop, &mut tasks);
     let status = Status::new(&chain, Duration::from_secs(config.stale_seconds));
     let probe = context.health.probe(format!("evm.{chain}.head"), None);

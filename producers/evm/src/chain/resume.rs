@@ -27,6 +27,7 @@ impl Worker {
     /// Reads what the stream holds of this chain, mends what was left half-done, and stands ready
     /// to publish.
     pub(super) async fn resume(&self) -> Result<Position, Trouble> {
+        self.load_discovered().await?;
         let cursor = Cursor::read(&self.nats, &self.chain).await?;
         // Before the marker: a batch that the last leader left on its way may land at any moment, and
         // a whole block must not be taken for a half one. What lands later is refused by the fence.

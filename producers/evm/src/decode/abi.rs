@@ -1,6 +1,6 @@
 //! The little of the ABI that is needed, read without trusting a single length.
 
-use crypto_intel_schemas::{Address, B256, U256};
+use crypto_intel_schemas::{Address, B256, I256, U256};
 
 /// More items than this in one log is no transfer of anybody: it stays a raw log.
 pub(super) const MAX_ARRAY_ITEMS: usize = 10_000;
@@ -14,6 +14,46 @@ pub(super) fn address(topic: &B256) -> Address {
 pub(super) fn word(data: &[u8], index: usize) -> Option<U256> {
     let start = index.checked_mul(32)?;
     word_at(data, start)
+}
+
+/// A word as a signed number.
+pub(super) fn signed(word: U256) -> I256 {
+    I256::from_raw(word)
+}
+
+/// A word as an unsigned number of so many bits; `None` when it has more.
+pub(super) fn unsigned_of(word: U256, bits: usize) -> Option<U256> {
+    (word.bit_len() <= bits).then_some(word)
+}
+
+/// A word as a signed number of so many bits; `None` when it has more.
+pub(super) fn signed_of(word: U256, bits: usize) -> Option<I256> {
+    let number = signed(word);
+    // What is left of the sign bit are copies of it.
+    let beyond = number.asr(bits.saturating_sub(1));
+    (beyond.is_zero() || beyond == I256::MINUS_ONE).then_some(number)
+}
+
+/// A word as a tick or a distance of ticks: `int24`.
+pub(super) fn int24(word: U256) -> Option<i32> {
+    signed_of(word, 24).and_then(|number| i32::try_from(number).ok())
+}
+
+/// A word as a fee: `uint24`.
+pub(super) fn uint24(word: U256) -> Option<u32> {
+    unsigned_of(word, 24).and_then(|number| u32::try_from(number).ok())
+}
+
+/// A topic as a number.
+pub(super) fn number(topic: &B256) -> U256 {
+    U256::from_be_bytes(topic.0)
+}
+
+/// All words of data that has exactly so many.
+pub(super) fn exactly<const COUNT: usize>(data: &[u8]) -> Option<[U256; COUNT]> {
+    let (words, []) = data.as_chunks::<32>() else { return None };
+    let words: &[[u8; 32]; COUNT] = words.try_into().ok()?;
+    Some(words.map(U256::from_be_bytes))
 }
 
 fn word_at(data: &[u8], start: usize) -> Option<U256> {
@@ -80,6 +120,28 @@ mod tests {
         assert!(words(&[], 0).is_none());
         assert!(word(&[0; 31], 0).is_none());
         assert!(word(&[0; 32], usize::MAX).is_none());
+    }
+
+    #[test]
+    fn numbers_beyond_their_type_are_refused() {
+        let of = |number: i64| I256::try_from(number).unwrap().into_raw();
+        for (number, expected) in [
+            (0, Some(0)),
+            (-887_272, Some(-887_272)),
+            (8_388_607, Some(8_388_607)),
+            (8_388_608, None),
+            (-8_388_608, Some(-8_388_608)),
+            (-8_388_609, None),
+        ] {
+            assert_eq!(int24(of(number)), expected, "{number}");
+        }
+        assert_eq!(int24(U256::MAX >> 1), None);
+        assert_eq!(uint24(U256::from(0x00ff_ffff_u32)), Some(0x00ff_ffff));
+        assert_eq!(uint24(U256::from(0x0100_0000_u32)), None);
+        assert_eq!(signed_of(U256::MAX, 128), Some(I256::MINUS_ONE));
+        assert_eq!(signed_of(U256::from(1) << 127, 128), None);
+        assert_eq!(exactly::<1>(&[0; 33]), None);
+        assert_eq!(exactly::<2>(&[0; 64]), Some([U256::ZERO; 2]));
     }
 
     proptest! {

@@ -1,5 +1,5 @@
 use alloy_primitives::keccak256;
-use crypto_intel_schemas::{Bytes, Event};
+use crypto_intel_schemas::{B256, Bytes, Event};
 
 use super::{Scope, body, known};
 use crate::block::LogRecord;
@@ -15,8 +15,13 @@ impl Scope<'_> {
             Some(&known::TRANSFER_BATCH) => self.transfer_batch(log, sink),
             Some(&known::APPROVAL) => self.approval(log, sink),
             Some(&known::APPROVAL_FOR_ALL) => self.approval_for_all(log, sink),
-            _ => Ok(()),
+            Some(topic) => match self.single(topic, log) {
+                Some(event) => event.map(&mut *sink),
+                None => Ok(()),
+            },
+            None => Ok(()),
         };
+        let decoded = self.configured(log, decoded, sink);
         let wanted = self.decoder.every_log || self.decoder.raw_contracts.contains(&log.address);
         match decoded {
             Err(Odd(reason)) => {
@@ -26,6 +31,31 @@ impl Scope<'_> {
             Ok(()) if wanted => sink(self.raw_log(log, None)),
             Ok(()) => {}
         }
+    }
+
+    /// Known events that are always exactly one of ours; `None` for an unknown topic.
+    fn single(&self, topic: &B256, log: &LogRecord) -> Option<Result<Event, Odd>> {
+        Some(match *topic {
+            known::SYNC => self.sync(log),
+            known::SWAP_V2 => self.swap_v2(log),
+            known::SWAP_V3 => self.swap_v3(log),
+            known::SWAP_PANCAKE_V3 => self.swap_pancake_v3(log),
+            known::SWAP_V4 => self.swap_v4(log),
+            known::MINT_V2 => self.mint_v2(log),
+            known::BURN_V2 => self.burn_v2(log),
+            known::PAIR_CREATED => self.pair_created(log),
+            known::MINT_V3 => self.mint_v3(log),
+            known::BURN_V3 => self.burn_v3(log),
+            known::COLLECT_V3 => self.collect_v3(log),
+            known::INITIALIZE_V3 => self.initialize_v3(log),
+            known::POOL_CREATED => self.pool_created(log),
+            known::MODIFY_V4 => self.modify_v4(log),
+            known::INITIALIZE_V4 => self.initialize_v4(log),
+            known::DEPOSIT => self.deposit(log),
+            known::WITHDRAWAL => self.withdrawal(log),
+            known::ANSWER_UPDATED => self.answer_updated(log),
+            _ => return None,
+        })
     }
 
     fn raw_log(&self, log: &LogRecord, reason: Option<&str>) -> Event {

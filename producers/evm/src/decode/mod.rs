@@ -3,8 +3,13 @@
 
 mod abi;
 mod approvals;
+mod built_in;
+mod configured;
+mod internal;
 mod known;
+mod liquidity;
 mod logs;
+mod swaps;
 mod transactions;
 mod transfers;
 
@@ -13,6 +18,7 @@ use std::collections::HashSet;
 use crypto_intel_schemas::{Address, Event};
 
 use crate::{
+    abis::Abis,
     assets::{AssetBook, Prices},
     block::{BlockData, LogRecord, Transaction},
     config::{ChainConfig, LogsMode, NativeConfig},
@@ -29,6 +35,7 @@ pub(crate) struct Decoder {
     raw_contracts: HashSet<Address>,
     max_log_data_bytes: usize,
     assets: AssetBook,
+    abis: Abis,
     metrics: ChainMetrics,
 }
 
@@ -65,8 +72,29 @@ impl Decoder {
             raw_contracts: config.contract_addresses(),
             max_log_data_bytes: config.max_log_data_bytes,
             assets,
+            // Validation has named what cannot be read; a file that changed since is left out, loudly.
+            abis: Abis::load(&config.abis).unwrap_or_else(|problems| {
+                tracing::error!(
+                    chain,
+                    problems = problems.join("; "),
+                    "configured ABIs cannot be read, their events are not decoded"
+                );
+                Abis::default()
+            }),
             metrics,
         }
+    }
+
+    /// The configured ABIs.
+    pub(crate) fn abis(&self) -> &Abis {
+        &self.abis
+    }
+
+    /// Notes what factories made in a block, before it is decoded.
+    pub(crate) fn discover(&self, block: &BlockData) -> u64 {
+        let logs = block.logs.iter();
+        let logs = logs.map(|log| (log.address, log.topics(), block.log_data(log)));
+        self.abis.discover(block.header.number, logs)
     }
 
     pub(crate) fn chain(&self) -> &str {
@@ -77,8 +105,8 @@ impl Decoder {
         self.chain_id
     }
 
-    /// All events of a block, in the order of its transactions, each transaction's own before those
-    /// of its logs.
+    /// All events of a block, in the order of its transactions, each transaction's own first, then
+    /// payments inside it, then those of its logs.
     pub(crate) fn decode(
         &self,
         block: &BlockData,
@@ -87,8 +115,12 @@ impl Decoder {
     ) {
         let scope = Scope { decoder: self, block, sighting };
         let mut logs = block.logs.iter().peekable();
+        let mut payments = block.payments.iter().peekable();
         for (index, transaction) in block.transactions.iter().enumerate() {
             scope.transaction(index as u32, transaction, sink);
+            while let Some(payment) = payments.next_if(|one| one.tx_index as usize == index) {
+                sink(scope.internal_transfer(transaction, payment));
+            }
             while let Some(log) = logs.next_if(|log| log.tx_index as usize <= index) {
                 scope.log(log, sink);
             }
@@ -174,5 +206,7 @@ macro_rules! body {
 }
 pub(crate) use body;
 
+#[cfg(test)]
+mod dex_tests;
 #[cfg(test)]
 mod tests;

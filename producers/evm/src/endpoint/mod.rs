@@ -4,6 +4,7 @@
 //! made anew by a loop of our own; alloy's own reconnect is switched off, for it resends requests
 //! and loses what came in between.
 
+mod check_traces;
 mod client;
 mod error;
 mod http;
@@ -23,6 +24,7 @@ use crypto_intel_schemas::B256;
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
+pub use check_traces::check_traces;
 pub(crate) use client::{Answer, Client};
 pub use error::EndpointError;
 pub(crate) use pool::Pool;

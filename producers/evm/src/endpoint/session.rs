@@ -152,7 +152,7 @@ impl Session {
     }
 
     /// Connects and verifies the chain id.
-    async fn connect(&self) -> Result<Client, EndpointError> {
+    pub(super) async fn connect(&self) -> Result<Client, EndpointError> {
         let url = self.config.url.expose();
         let client = if url.starts_with("ws") {
             let connect = websocket::connect(&self.label, url);

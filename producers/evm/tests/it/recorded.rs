@@ -5,11 +5,12 @@ use std::{
     path::Path,
 };
 
-use crypto_intel_evm::Start;
+use crypto_intel_evm::{Start, measure::Pipeline};
 use crypto_intel_sandbox::node::{load_recorded, recorded_numbers};
 use crypto_intel_schemas::{B256, Event};
 use crypto_intel_testkit::{assert_same_set, python, recorded_data};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{
     harness::{Broker, Producer, chain_config, node, push},
@@ -20,15 +21,42 @@ use crate::{
 struct Expected {
     hash: B256,
     counts: BTreeMap<String, usize>,
+    forms: BTreeMap<String, usize>,
     transfers: Vec<u32>,
 }
 
-fn counts(replayed: &Replayed) -> BTreeMap<String, usize> {
+fn counts<'a>(events: impl Iterator<Item = &'a Event>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for event in replayed.live() {
+    for event in events {
         *counts.entry(event.kind().to_string()).or_default() += 1;
     }
     counts
+}
+
+/// DEX events and events of built-in ABIs, by protocol and action.
+fn forms<'a>(events: impl Iterator<Item = &'a Event>) -> BTreeMap<String, usize> {
+    let mut forms = BTreeMap::new();
+    for event in events {
+        let form = match event {
+            Event::Swap(swap) => format!("{} swap", swap.protocol.as_str()),
+            Event::Liquidity(body) => {
+                format!("{} {}", body.protocol.as_str(), body.action.as_str())
+            }
+            Event::ContractEvent(body) => format!("{} {}", body.abi, body.name),
+            _ => continue,
+        };
+        *forms.entry(form).or_default() += 1;
+    }
+    forms
+}
+
+/// The counts of several blocks together.
+fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, usize>>) -> BTreeMap<String, usize> {
+    let mut sums = BTreeMap::new();
+    for (name, count) in counts.flatten() {
+        *sums.entry(name.clone()).or_default() += count;
+    }
+    sums
 }
 
 /// Runs of neighbours: what lies between has no recorded parent and cannot be linked.
@@ -68,6 +96,7 @@ async fn recorded_blocks_give_the_events_that_another_program_counts() {
     let broker = Broker::start().await;
     let mut blocks = 0;
     let mut transfers = 0;
+    let mut trades = 0;
     for entry in std::fs::read_dir(data.join("evm")).unwrap() {
         let chain = entry.unwrap().file_name().into_string().unwrap();
         let arguments = [data.as_os_str(), chain.as_ref()];
@@ -77,11 +106,11 @@ async fn recorded_blocks_give_the_events_that_another_program_counts() {
             let replayed = play(&broker, &data, &chain, &run).await;
             let expected: Vec<&Expected> =
                 run.iter().map(|number| &expected[&number.to_string()]).collect();
-            let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
-            for (kind, count) in expected.iter().flat_map(|block| &block.counts) {
-                *wanted.entry(kind.clone()).or_default() += count;
-            }
-            assert_eq!(counts(&replayed), wanted, "{chain} {run:?}");
+            let wanted = sum(expected.iter().map(|block| &block.counts));
+            assert_eq!(counts(replayed.live()), wanted, "{chain} {run:?}");
+            let wanted = sum(expected.iter().map(|block| &block.forms));
+            assert_eq!(forms(replayed.live()), wanted, "{chain} {run:?}");
+            trades += wanted.values().sum::<usize>();
             let wanted: BTreeSet<(B256, u32)> = expected
                 .iter()
                 .flat_map(|block| block.transfers.iter().map(|index| (block.hash, *index)))
@@ -96,6 +125,79 @@ async fn recorded_blocks_give_the_events_that_another_program_counts() {
         }
     }
     assert!(blocks > 100 && transfers > 15_000, "{blocks} blocks, {transfers} transfers");
+    assert!(trades > 2_000, "{trades} events of pools, wrapped tokens and feeds");
+}
+
+/// Every log in a JSON value, whatever is around it.
+fn logs_in(value: &Value, logs: &mut Vec<Value>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| logs_in(item, logs)),
+        Value::Object(fields)
+            if ["topics", "data", "logIndex"].iter().all(|name| fields.contains_key(*name)) =>
+        {
+            logs.push(value.clone());
+        }
+        Value::Object(fields) => fields.values().for_each(|field| logs_in(field, logs)),
+        _ => {}
+    }
+}
+
+/// Every JSON file below a folder that is no block.
+fn json_files(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            json_files(&path, files);
+        } else if name.contains(".json") && !name.contains(".block.json") {
+            files.push(path);
+        }
+    }
+}
+
+fn read_json(path: &Path) -> Value {
+    let bytes = std::fs::read(path).unwrap();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        serde_json::from_reader(flate2::read::GzDecoder::new(&bytes[..])).unwrap()
+    } else {
+        serde_json::from_slice(&bytes).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_of_many_protocols_give_the_events_that_another_program_counts() {
+    let Some(data) = recorded_data() else { return };
+    let Some(python) = python(&[]) else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded_counts.py");
+    let folders = ["receipts_only", "logs"];
+    let mut arguments = vec![data.as_os_str(), "logs".as_ref()];
+    arguments.extend(folders.iter().map(std::ffi::OsStr::new));
+    let output = python.run_async(&script, &arguments).await.unwrap();
+    let expected: BTreeMap<String, BTreeMap<String, usize>> =
+        serde_json::from_str(&output).unwrap();
+    let pipeline = Pipeline::new("ethereum").unwrap();
+    let mut files = Vec::new();
+    folders.iter().for_each(|folder| json_files(&data.join(folder), &mut files));
+    let mut events = Vec::new();
+    for path in files {
+        let mut logs = Vec::new();
+        logs_in(&read_json(&path), &mut logs);
+        for mut log in logs {
+            let hash = format!("0x{}", "00".repeat(32));
+            log["blockHash"] = hash.as_str().into();
+            let header = json!({
+                "number": "0x1", "hash": hash, "parentHash": hash, "timestamp": "0x1",
+                "transactions": [],
+            });
+            let found = pipeline.events_of_logs(&header.to_string(), &json!([log]).to_string());
+            events.extend(found.unwrap_or_else(|error| panic!("{}: {error:#}", path.display())));
+        }
+    }
+    assert_eq!(counts(events.iter()), expected["counts"]);
+    assert_eq!(forms(events.iter()), expected["forms"]);
+    for rare in ["uniswap-v4 swap", "uniswap-v4 initialize", "pancake-v3 swap", "uniswap-v3 mint"] {
+        assert!(expected["forms"].contains_key(rare), "{rare} is in the data");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

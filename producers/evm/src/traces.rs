@@ -1,0 +1,336 @@
+//! Payments inside contracts, from an endpoint's traces: `trace_block` of Erigon, Nethermind, Reth and
+//! anvil, or `debug_traceBlockByHash` with the call tracer of Geth.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crypto_intel_schemas::{Address, B256, CallType, U256};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    answer::Untrue,
+    block::{BlockData, Header, InternalPayment},
+    endpoint::{Answer, Endpoint, EndpointError},
+    hex::Hex,
+};
+
+/// Deepest tree of calls that is read: the machine itself allows 1,024.
+const DEEPEST: usize = 1_100;
+
+/// Where payments inside contracts come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TracesMode {
+    /// They are not seen.
+    #[default]
+    Off,
+    /// `trace_block`: Erigon, Nethermind, Reth, anvil.
+    TraceBlock,
+    /// `debug_traceBlockByHash` with `callTracer`: Geth and what is made of it.
+    Debug,
+}
+
+impl TracesMode {
+    /// The method that is asked; `None` when nothing is.
+    #[must_use]
+    pub const fn method(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::TraceBlock => Some("trace_block"),
+            Self::Debug => Some("debug_traceBlockByHash"),
+        }
+    }
+}
+
+/// Asks endpoints for traces, and remembers which do not offer them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tracer {
+    mode: TracesMode,
+    without: Arc<Mutex<HashSet<String>>>,
+}
+
+/// Why there are no traces of a block now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TraceError {
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error(transparent)]
+    Untrue(#[from] Untrue),
+}
+
+impl Tracer {
+    pub(crate) fn new(mode: TracesMode) -> Self {
+        Self { mode, without: Arc::default() }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.mode != TracesMode::Off
+    }
+
+    /// Whether an endpoint is not known to lack the method.
+    pub(crate) fn may_offer(&self, endpoint: &Endpoint) -> bool {
+        let without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+        !without.contains(endpoint.label())
+    }
+
+    /// The payments inside a block's transactions.
+    ///
+    /// # Errors
+    /// When the endpoint does not offer traces (which is remembered), fails, or answers what cannot
+    /// be of this block.
+    pub(crate) async fn payments(
+        &self,
+        endpoint: &Endpoint,
+        block: &BlockData,
+    ) -> Result<Vec<InternalPayment>, TraceError> {
+        let header = &block.header;
+        let answer = match self.mode {
+            TracesMode::Off => return Ok(Vec::new()),
+            // Nothing moves in a block without transactions; what consensus pays out is no transaction.
+            _ if block.transactions.is_empty() => return Ok(Vec::new()),
+            TracesMode::TraceBlock => {
+                endpoint.call("trace_block", [format!("{:#x}", header.number)]).await
+            }
+            TracesMode::Debug => {
+                let params = (header.hash, json!({ "tracer": "callTracer" }));
+                endpoint.call("debug_traceBlockByHash", params).await
+            }
+        };
+        let answer: Answer = match answer {
+            Ok(answer) => answer,
+            Err(error @ EndpointError::Unsupported { .. }) => {
+                let mut without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+                if without.insert(endpoint.label().to_owned()) {
+                    tracing::warn!(%error, "endpoint offers no traces, payments inside contracts come from others only");
+                }
+                return Err(error.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let payments = match self.mode {
+            TracesMode::Debug => from_call_tracer(answer.text(), block)?,
+            _ => from_trace_block(answer.text(), header)?,
+        };
+        Ok(payments)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FlatTrace<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(borrow)]
+    action: Action<'a>,
+    #[serde(default)]
+    result: Option<Created>,
+    #[serde(default)]
+    error: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    trace_address: Vec<u32>,
+    #[serde(default)]
+    block_hash: Option<Hex<B256>>,
+    #[serde(default)]
+    transaction_position: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Action<'a> {
+    #[serde(default)]
+    call_type: Option<&'a str>,
+    #[serde(default)]
+    from: Option<Hex<Address>>,
+    #[serde(default)]
+    to: Option<Hex<Address>>,
+    #[serde(default)]
+    value: Option<Hex<U256>>,
+    #[serde(default)]
+    address: Option<Hex<Address>>,
+    #[serde(default)]
+    refund_address: Option<Hex<Address>>,
+    #[serde(default)]
+    balance: Option<Hex<U256>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Created {
+    #[serde(default)]
+    address: Option<Hex<Address>>,
+}
+
+fn malformed(error: impl ToString) -> Untrue {
+    Untrue::Malformed { what: "traces", reason: error.to_string() }
+}
+
+fn other_block(header: &Header) -> Untrue {
+    Untrue::OtherBlock { what: "traces", number: header.number }
+}
+
+/// Reads the flat list of `trace_block`. It is asked by number: the block is checked by its hash.
+fn from_trace_block(text: &str, header: &Header) -> Result<Vec<InternalPayment>, Untrue> {
+    let traces: Option<Vec<FlatTrace<'_>>> = serde_json::from_str(text).map_err(malformed)?;
+    let traces = traces.ok_or_else(|| malformed("no traces"))?;
+    let mut payments = Payments::default();
+    // Place of the reverted call whose calls follow now.
+    let mut reverted: Option<(u32, Vec<u32>)> = None;
+    let mut transactions = HashSet::new();
+    for trace in &traces {
+        if trace.block_hash.is_none_or(|hash| hash.0 != header.hash) {
+            return Err(other_block(header));
+        }
+        // A reward is of no transaction.
+        let Some(tx_index) = trace.transaction_position else { continue };
+        transactions.insert(tx_index);
+        let is_inside = reverted.as_ref().is_some_and(|(transaction, place)| {
+            *transaction == tx_index && trace.trace_address.starts_with(place)
+        });
+        if is_inside {
+            continue;
+        }
+        if trace.error.is_some() {
+            reverted = Some((tx_index, trace.trace_address.clone()));
+            continue;
+        }
+        payments.add(tx_index, &trace.trace_address, trace.payment());
+    }
+    if transactions.is_empty() {
+        // A node that has pruned its state says nothing rather than that it cannot.
+        return Err(Untrue::Empty { number: header.number });
+    }
+    Ok(payments.found)
+}
+
+impl FlatTrace<'_> {
+    /// Call type, payer, payee and value, where value moves.
+    fn payment(&self) -> Option<(CallType, Address, Address, U256)> {
+        let action = &self.action;
+        let value = |value: Option<Hex<U256>>| value.map(|value| value.0);
+        match self.kind {
+            "call" if action.call_type.is_none_or(|kind| kind == "call") => {
+                Some((CallType::Call, action.from?.0, action.to?.0, value(action.value)?))
+            }
+            "create" => {
+                let created = self.result.as_ref()?.address?.0;
+                Some((CallType::Create, action.from?.0, created, value(action.value)?))
+            }
+            "suicide" | "selfdestruct" => {
+                let heir = action.refund_address?.0;
+                Some((CallType::SelfDestruct, action.address?.0, heir, value(action.balance)?))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Payments of a block, numbered within each transaction.
+#[derive(Debug, Default)]
+struct Payments {
+    found: Vec<InternalPayment>,
+}
+
+impl Payments {
+    fn add(
+        &mut self,
+        tx_index: u32,
+        place: &[u32],
+        payment: Option<(CallType, Address, Address, U256)>,
+    ) {
+        // The outermost call is the transaction itself, whose payment is a native transfer. A
+        // contract that pays itself when it ends moves nothing.
+        let Some((call_type, from, to, value)) = payment.filter(|_| !place.is_empty()) else {
+            return;
+        };
+        if value.is_zero() || (call_type == CallType::SelfDestruct && from == to) {
+            return;
+        }
+        let sub_index = match self.found.last() {
+            Some(last) if last.tx_index == tx_index => last.sub_index + 1,
+            _ => 0,
+        };
+        let trace_address = place.to_vec();
+        let payment =
+            InternalPayment { tx_index, sub_index, from, to, value, call_type, trace_address };
+        self.found.push(payment);
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TracedTransaction<'a> {
+    #[serde(default)]
+    tx_hash: Option<Hex<B256>>,
+    #[serde(borrow, default)]
+    result: Option<Frame<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Frame<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(default)]
+    from: Option<Hex<Address>>,
+    #[serde(default)]
+    to: Option<Hex<Address>>,
+    #[serde(default)]
+    value: Option<Hex<U256>>,
+    #[serde(default)]
+    error: Option<serde::de::IgnoredAny>,
+    #[serde(borrow, default)]
+    calls: Vec<Frame<'a>>,
+}
+
+/// Reads the trees of `debug_traceBlockByHash`. `serde_json` itself refuses nesting beyond its own
+/// limit of 128 levels: such a block counts as malformed, and is published without its payments.
+fn from_call_tracer(text: &str, block: &BlockData) -> Result<Vec<InternalPayment>, Untrue> {
+    let traced: Option<Vec<TracedTransaction<'_>>> =
+        serde_json::from_str(text).map_err(malformed)?;
+    let traced = traced.ok_or_else(|| malformed("no traces"))?;
+    // A record that only the chain's consensus wrote is not traced.
+    if traced.is_empty() || traced.len() > block.transactions.len() {
+        return Err(other_block(&block.header));
+    }
+    let mut payments = Payments::default();
+    for (index, (transaction, known)) in traced.iter().zip(&block.transactions).enumerate() {
+        if transaction.tx_hash.is_some_and(|hash| hash.0 != known.hash) {
+            return Err(other_block(&block.header));
+        }
+        let Some(frame) = &transaction.result else {
+            return Err(malformed("a transaction could not be traced"));
+        };
+        frame.walk(index as u32, &mut Vec::new(), &mut payments);
+    }
+    Ok(payments.found)
+}
+
+impl Frame<'_> {
+    fn walk(&self, tx_index: u32, place: &mut Vec<u32>, payments: &mut Payments) {
+        // What was reverted moved nothing, nor did anything inside it.
+        if self.error.is_some() || place.len() > DEEPEST {
+            return;
+        }
+        payments.add(tx_index, place, self.payment());
+        for (index, call) in self.calls.iter().enumerate() {
+            place.push(index as u32);
+            call.walk(tx_index, place, payments);
+            place.pop();
+        }
+    }
+
+    fn payment(&self) -> Option<(CallType, Address, Address, U256)> {
+        let call_type = match self.kind {
+            "CALL" => CallType::Call,
+            "CREATE" | "CREATE2" => CallType::Create,
+            "SELFDESTRUCT" => CallType::SelfDestruct,
+            _ => return None,
+        };
+        Some((call_type, self.from?.0, self.to?.0, self.value?.0))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Configured ABIs, factories and payments inside contracts, on anvil with small contracts of our own.
+
+use std::collections::BTreeSet;
+
+use crypto_intel_evm::{AbiConfig, FactoryConfig, Start, TracesMode};
+use crypto_intel_sandbox::{Anvil, AnvilOptions};
+use crypto_intel_schemas::{Address, Event, EventFields, U256};
+use crypto_intel_testkit::{anvil, eventually};
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Broker, PATIENCE, Producer, chain_config, node, push_new},
+    stream::Replayed,
+};
+
+/// Pays what it is sent to the address in its input.
+const FORWARDER: &str = "6000600060006000346000355af100";
+/// Emits a log: the first word of its input is the topic, the second the data.
+const EMITTER: &str = "60203560005260003560206000a100";
+
+/// Deploys 15 bytes of code.
+async fn deploy(node: &Anvil, from: Address, code: &str) -> Address {
+    let data = format!("0x600f80600b6000396000f3{code}");
+    let receipt = send(node, json!({ "from": from, "data": data })).await;
+    receipt["contractAddress"].as_str().unwrap().parse().unwrap()
+}
+
+async fn send(node: &Anvil, transaction: Value) -> Value {
+    let hash = node.rpc().call("eth_sendTransaction", json!([transaction])).await.unwrap();
+    eventually(PATIENCE, async || {
+        let receipt = node.rpc().call("eth_getTransactionReceipt", json!([hash])).await.unwrap();
+        (!receipt.is_null()).then_some(receipt)
+    })
+    .await
+}
+
+async fn caught_up(broker: &Broker, node: &Anvil) -> Replayed {
+    eventually(PATIENCE, async || {
+        let head = node.rpc().call("eth_getBlockByNumber", json!(["latest", false])).await.unwrap();
+        let replayed = broker.replay().await;
+        let top = replayed.top().map(|hash| format!("{hash:#x}"));
+        (top.as_deref() == head["hash"].as_str()).then_some(replayed)
+    })
+    .await
+}
+
+async fn account(node: &Anvil) -> Address {
+    node.accounts().await.unwrap()[0].parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payments_inside_contracts_come_from_traces() {
+    for mode in [TracesMode::TraceBlock, TracesMode::Debug] {
+        let Some(node) = anvil(AnvilOptions::default()).await else { return };
+        let broker = Broker::start().await;
+        let alice = account(&node).await;
+        let forwarder = deploy(&node, alice, FORWARDER).await;
+        // It takes no value: what is forwarded to it is reverted, inside a transaction that succeeds.
+        let refusing = deploy(&node, alice, "60006000fd0000000000000000000f").await;
+        let friend = Address::repeat_byte(0xfe);
+        for (to, value) in [(friend, 7), (refusing, 100), (friend, 35)] {
+            let data = to.into_word();
+            send(&node, json!({ "from": alice, "to": forwarder, "value": format!("{value:#x}"), "data": data })).await;
+        }
+        let mut config = chain_config(&[node.ws_url()]);
+        config.start = Start::Number(0);
+        config.traces = mode;
+        let producer = Producer::start(&broker.nats, config);
+        let replayed = caught_up(&broker, &node).await;
+        let mut paid: Vec<_> = replayed
+            .live()
+            .filter_map(|event| match event {
+                Event::InternalTransfer(body) => Some((body.from, body.to, body.value.0)),
+                _ => None,
+            })
+            .collect();
+        paid.sort_unstable();
+        let expected = [7, 35].map(|value| (forwarder, friend, U256::from(value)));
+        assert_eq!(paid, expected, "{mode:?}");
+        let balance = node.rpc().call("eth_getBalance", json!([friend, "latest"])).await.unwrap();
+        assert_eq!(balance, "0x2a", "what the node says that it has");
+        let ids: BTreeSet<&str> = replayed.live().map(Event::id).collect();
+        assert_eq!(ids.len(), replayed.live().count());
+        producer.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_say_when_no_endpoint_offers_traces() {
+    let broker = Broker::start().await;
+    let node = node().await;
+    push_new(&node, &mut crate::harness::generator(5), 3);
+    let mut config = chain_config(&[node.http_url()]);
+    config.traces = TracesMode::TraceBlock;
+    let producer = Producer::start(&broker.nats, config);
+    broker.at_head(node.chain()).await;
+    let subject = format!("evm.{}.block", crate::harness::CHAIN);
+    let last = broker.nats.last_on_subject("EVM", &subject).await.unwrap().unwrap();
+    let Event::Block(marker) = Event::decode(&last.payload).unwrap() else { panic!("no marker") };
+    assert_eq!(marker.unverified, ["traces"]);
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contracts_that_a_factory_made_are_known_after_a_restart() {
+    let Some(node) = anvil(AnvilOptions::default()).await else { return };
+    let broker = Broker::start().await;
+    let alice = account(&node).await;
+    let factory = deploy(&node, alice, EMITTER).await;
+    let child = deploy(&node, alice, EMITTER).await;
+    let stranger = deploy(&node, alice, EMITTER).await;
+    let emit = async |contract: Address, signature: &str, data: U256| {
+        let topic = alloy_primitives::keccak256(signature);
+        let input = format!("{topic:#x}{data:064x}");
+        send(&node, json!({ "from": alice, "to": contract, "data": input })).await;
+    };
+    let made = U256::from_be_bytes(child.into_word().0);
+    let mut config = chain_config(&[node.ws_url()]);
+    config.start = Start::Number(0);
+    config.abis = vec![AbiConfig {
+        name: "shop.v1".into(),
+        events: vec!["event PaidOut(uint256 amount)".into()],
+        factory: Some(FactoryConfig {
+            contract: factory.to_string(),
+            event: "event Made(address child)".into(),
+            field: "child".into(),
+        }),
+        ..AbiConfig::default()
+    }];
+    let producer = Producer::start(&broker.nats, config.clone());
+    emit(child, "PaidOut(uint256)", U256::from(1)).await;
+    emit(factory, "Made(address)", made).await;
+    emit(child, "PaidOut(uint256)", U256::from(2)).await;
+    emit(stranger, "PaidOut(uint256)", U256::from(3)).await;
+    caught_up(&broker, &node).await;
+    producer.stop().await;
+    emit(child, "PaidOut(uint256)", U256::from(4)).await;
+    let producer = Producer::start(&broker.nats, config);
+    let replayed = caught_up(&broker, &node).await;
+    let mut fields: Vec<EventFields> = replayed
+        .live()
+        .filter_map(|event| match event {
+            Event::ContractEvent(body) => {
+                assert_eq!((body.abi.as_str(), body.name.as_str()), ("shop.v1", "PaidOut"));
+                assert_eq!(body.address, child);
+                Some(body.fields.clone())
+            }
+            _ => None,
+        })
+        .collect();
+    fields.sort_by_key(EventFields::to_json_text);
+    assert_eq!(fields, ["2", "4"].map(|amount| EventFields::from([("amount", amount.into())])));
+    let subject = format!("evm.{}.event.paid_out", crate::harness::CHAIN);
+    assert!(broker.nats.last_on_subject("EVM", &subject).await.unwrap().is_some());
+    producer.stop().await;
+}
