@@ -5,6 +5,7 @@ mod anvil;
 mod endpoints;
 mod follow;
 mod harness;
+mod history;
 mod process;
 mod recorded;
 mod reorgs;
