@@ -97,9 +97,9 @@ impl Worker {
             self.metrics.history_remaining(remaining);
             resting.retain(|key, _| queued.iter().any(|queued| queued.key == *key));
             let now = Instant::now();
-            let ready = queued.into_iter().find(|queued| {
-                resting.get(&queued.key).is_none_or(|(until, _)| *until <= now)
-            });
+            let ready = queued
+                .into_iter()
+                .find(|queued| resting.get(&queued.key).is_none_or(|(until, _)| *until <= now));
             let Some(mut queued) = ready else {
                 let rested = resting.values().map(|(until, _)| *until).min();
                 let wake = rested.unwrap_or(now + LOOK_EVERY).min(now + LOOK_EVERY);
@@ -115,7 +115,14 @@ impl Worker {
                     let tries = resting.get(&queued.key).map_or(0, |(_, tries)| *tries) + 1;
                     let delay = retry.delays().nth(tries as usize - 1).unwrap_or(retry.longest);
                     let text = format!("{error:#}");
-                    tracing::warn!(chain = self.chain, from = queued.gap.next, to = queued.gap.to, error = text, delay_ms = delay.as_millis() as u64, "gap cannot be filled now, trying again");
+                    tracing::warn!(
+                        chain = self.chain,
+                        from = queued.gap.next,
+                        to = queued.gap.to,
+                        error = text,
+                        delay_ms = delay.as_millis() as u64,
+                        "gap cannot be filled now, trying again"
+                    );
                     self.metrics.history_failed();
                     resting.insert(queued.key.clone(), (Instant::now() + delay, tries));
                     // Whoever waits for it wants to know; if it cannot be written, the log says it.

@@ -195,10 +195,8 @@ async fn history_waits_for_who_stores_it() {
     cursors.put("persist.HISTORY", r#"{"sequence":0}"#).await.unwrap();
     let config = ChainConfig { history_max_pending: 1_000, ..far_config(&node) };
     let producer = Producer::start(&broker.nats, config);
-    eventually(PATIENCE, async || {
-        producer.metric("crypto_intel_evm_history_paused", CHAIN) == 1.0
-    })
-    .await;
+    eventually(PATIENCE, async || producer.metric("crypto_intel_evm_history_paused", CHAIN) == 1.0)
+        .await;
     let live = broker.at_head(node.chain()).await;
     assert_eq!(live.numbers().first(), Some(&2_997), "live does not wait");
     let held = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
