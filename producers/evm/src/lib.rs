@@ -16,8 +16,10 @@ mod hex;
 #[doc(hidden)]
 pub mod measure;
 mod metrics;
+mod past;
 mod plan;
 mod publish;
+mod ranges;
 mod reader;
 mod run;
 mod verified;

@@ -11,15 +11,15 @@ use futures::{StreamExt as _, stream::FuturesOrdered};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    Worker,
-    prepare::{Prepared, Task},
-};
+use super::{Worker, prepare::Prepared};
 use crate::{
-    encode::{self, Finality},
-    fetch::BlockId,
+    assets::Prices,
+    decode::Sighting,
+    encode::{self, Bodies, Finality},
+    fetch::FetchError,
     gaps::{Gaps, QueuedGap},
     publish::publish_unfenced,
+    ranges::Span,
 };
 
 /// A batch is closed at about this many messages: beyond it the rate grows no more.
@@ -28,6 +28,8 @@ const BATCH_MESSAGES: usize = 5_000;
 const BATCH_BYTES: usize = 4 << 20;
 /// Batches that wait for their acknowledgement.
 const IN_FLIGHT: usize = 3;
+/// Blocks fetched together where their logs come by ranges.
+const SPAN: u64 = 20;
 /// How often progress is written while batches are acknowledged faster.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
 /// The bucket is looked at this often even if nobody speaks of a change.
@@ -52,12 +54,14 @@ struct Acked {
     messages: u64,
 }
 
+/// Blocks that are fetched together.
+type Fetching = AbortOnDropHandle<Result<Vec<Prepared>, FetchError>>;
 type Publishing = AbortOnDropHandle<anyhow::Result<Acked>>;
 
 /// What of one gap is under way.
 #[derive(Default)]
 struct Filling {
-    fetching: FuturesOrdered<Task>,
+    fetching: FuturesOrdered<Fetching>,
     publishing: FuturesOrdered<Publishing>,
     batch: Batch,
     /// Next block to fetch.
@@ -150,8 +154,11 @@ impl Worker {
             while filling.fetching.len() < self.config.history_concurrency
                 && filling.next_fetch <= last
             {
-                filling.fetching.push_back(self.prepare_past(BlockId::Number(filling.next_fetch)));
-                filling.next_fetch += 1;
+                let from = filling.next_fetch;
+                let to = if self.fetcher.prefers_ranges() { from + SPAN - 1 } else { from };
+                let span = Span { from, to: to.min(last) };
+                filling.fetching.push_back(self.prepare_past(span));
+                filling.next_fetch = span.to + 1;
             }
             let may_take = filling.publishing.len() < IN_FLIGHT;
             tokio::select! {
@@ -169,18 +176,21 @@ impl Worker {
                     }
                 }
                 Some(prepared) = filling.fetching.next(), if may_take => {
-                    let prepared = prepared.context("fetch history")??;
-                    if let Err(error) = filling.link(&prepared) {
-                        // What was taken for its parent is fetched again, too.
-                        queued.gap.last_hash = None;
-                        queued.gap.next = queued.gap.next.saturating_sub(1).max(queued.gap.from);
-                        return Err(error);
+                    for prepared in prepared.context("fetch history")?? {
+                        if let Err(error) = filling.link(&prepared) {
+                            // What was taken for its parent is fetched again, too.
+                            queued.gap.last_hash = None;
+                            queued.gap.next = queued.gap.next.saturating_sub(1).max(queued.gap.from);
+                            return Err(error);
+                        }
+                        self.take(&mut filling, prepared, finalized);
+                        if filling.batch.is_full(self.batch_limit.get()) {
+                            self.send(&mut filling);
+                            self.pace().await;
+                        }
                     }
-                    self.take(&mut filling, prepared, finalized);
-                    let is_last = filling.fetching.is_empty() && filling.next_fetch > last;
-                    if filling.batch.is_full(self.batch_limit.get()) || is_last {
+                    if filling.fetching.is_empty() && filling.next_fetch > last {
                         self.send(&mut filling);
-                        self.pace().await;
                     }
                 }
                 else => break,
@@ -233,9 +243,20 @@ impl Worker {
         })));
     }
 
-    /// Fetches, decodes and encodes a block of the past: prices of today say nothing about it.
-    fn prepare_past(&self, id: BlockId) -> Task {
-        self.prepare_with(id, now_us(), false, crate::assets::Prices::default())
+    /// Fetches, decodes and encodes blocks of the past: prices of today say nothing about them.
+    fn prepare_past(&self, span: Span) -> Fetching {
+        let fetcher = self.fetcher.clone();
+        let decoder = Arc::clone(&self.decoder);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let blocks = fetcher.blocks(span).await?;
+            let prepare = |block| {
+                let prices = Prices::default();
+                let sighting = Sighting { observed_at_us: now_us(), incarnation: 1, prices };
+                let bodies = Bodies::of(&decoder, &block, &sighting);
+                Prepared { block, bodies, sighting, is_head: false }
+            };
+            Ok(blocks.into_iter().map(prepare).collect())
+        }))
     }
 }
 

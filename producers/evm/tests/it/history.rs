@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crypto_intel_evm::{ChainConfig, GapReason, Gaps, Start};
+use crypto_intel_evm::{ChainConfig, GapReason, Gaps, Start, Verified};
 use crypto_intel_nats::{Bucket, ReaderOptions, Start as ReadFrom, StreamReader};
 use crypto_intel_sandbox::ScriptedNode;
 use crypto_intel_schemas::{B256, Event};
@@ -204,5 +204,36 @@ async fn history_waits_for_who_stores_it() {
     cursors.put("persist.HISTORY", r#"{"sequence":1000000}"#).await.unwrap();
     until_filled(&broker).await;
     assert_whole(&broker, &node).await;
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_come_by_ranges_where_no_receipts_are_offered() {
+    let (broker, node) = (Broker::start().await, node().await);
+    node.chain().follow_finality(2, 4);
+    node.without_block_receipts(true);
+    let mut blocks = generator(86);
+    push_new(&node, &mut blocks, 400);
+    let producer = Producer::start(&broker.nats, far_config(&node));
+    broker.at_head(node.chain()).await;
+    until_filled(&broker).await;
+    assert_whole(&broker, &node).await;
+    let requests = node.calls("eth_getLogs");
+    assert!(requests < 100, "{requests} requests for the logs of 400 blocks");
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_verified_block_is_a_metric() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(87);
+    push_new(&node, &mut blocks, 3);
+    let verified =
+        Verified { from: 1, number: 2, hash: B256::ZERO, against: "database".to_owned(), at_us: 0 };
+    verified.write(&broker.nats, CHAIN).await.unwrap();
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    eventually(PATIENCE, async || producer.metric("crypto_intel_evm_verified_block", CHAIN) == 2.0)
+        .await;
+    assert_eq!(Verified::read(&broker.nats, CHAIN).await.unwrap(), Some(verified));
     producer.stop().await;
 }
