@@ -102,10 +102,10 @@ pub(crate) fn read_refusal(text: &str, asked: Span) -> Advice {
         return advice;
     }
     // dRPC's number is not what it takes.
-    if !says(WIDTH_FIRST) {
-        if let Some(width) = stated_width(&lower) {
-            return Advice::Width(width);
-        }
+    if !says(WIDTH_FIRST)
+        && let Some(width) = stated_width(&lower)
+    {
+        return Advice::Width(width);
     }
     let known = WITHOUT_NUMBER.iter().find(|(part, _)| lower.contains(part));
     known.map_or(Advice::Unknown, |(_, advice)| *advice)
