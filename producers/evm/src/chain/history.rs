@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Worker, prepare::Prepared};
 use crate::{
     assets::Prices,
+    block::BlockData,
     decode::Sighting,
     encode::{self, Bodies, Finality},
     fetch::FetchError,
@@ -29,7 +30,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Batches that wait for their acknowledgement.
 const IN_FLIGHT: usize = 3;
 /// Blocks fetched together where their logs come by ranges.
-const SPAN: u64 = 20;
+const SPAN: u64 = 10;
 /// How often progress is written while batches are acknowledged faster.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
 /// The bucket is looked at this often even if nobody speaks of a change.
@@ -197,7 +198,13 @@ impl Worker {
             }
         }
         if queued.gap.next <= queued.gap.to {
-            anyhow::bail!("block {} is not final yet, block {finalized} is", queued.gap.next);
+            anyhow::ensure!(
+                queued.gap.next <= finalized,
+                "block {} is not final yet, block {finalized} is",
+                queued.gap.next
+            );
+            // Somebody extended it meanwhile: it comes again.
+            return Ok(());
         }
         tracing::info!(
             chain = self.chain,
@@ -249,10 +256,12 @@ impl Worker {
         let decoder = Arc::clone(&self.decoder);
         AbortOnDropHandle::new(tokio::spawn(async move {
             let blocks = fetcher.blocks(span).await?;
-            let prepare = |block| {
+            let prepare = |mut block: BlockData| {
                 let prices = Prices::default();
                 let sighting = Sighting { observed_at_us: now_us(), incarnation: 1, prices };
                 let bodies = Bodies::of(&decoder, &block, &sighting);
+                // What waits to be sent bounds the memory: the logs are in the bodies now.
+                (block.logs, block.data) = (Vec::new(), Vec::new());
                 Prepared { block, bodies, sighting, is_head: false }
             };
             Ok(blocks.into_iter().map(prepare).collect())
