@@ -87,6 +87,7 @@ const WITHOUT_NUMBER: &[(&str, Advice)] = &[
     ("response too large", Advice::Halve),
     ("no backend is currently healthy", Advice::Halve),
     ("logs or", Advice::Halve),
+    ("http 413", Advice::Halve),
 ];
 
 /// Reads a refusal of a range: the suggested range, else the number in the text, else half.

@@ -88,6 +88,7 @@ fn without_a_reliable_number_it_is_halved() {
         "Block range limit exceeded.",
         "Response is too big",
         "More than 50000 logs returned",
+        "HTTP 413 Payload Too Large",
     ] {
         assert_eq!(read_refusal(text, ASKED), Advice::Halve, "{text}");
     }
