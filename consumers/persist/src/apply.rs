@@ -121,7 +121,7 @@ impl Applier {
         for seen_at_us in &written.heads_seen_at_us {
             self.metrics.head_to_row_seconds.observe((now - seen_at_us) as f64 / 1e6);
         }
-        self.status.applied(batch.messages.len() as u64, batch.end.stored_at_us);
+        self.status.applied(batch.messages.len() as u64, batch.end);
     }
 
     /// Says what failed and waits before it is tried again.

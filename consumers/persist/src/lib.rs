@@ -7,6 +7,7 @@ mod config;
 mod intake;
 mod metrics;
 mod plan;
+mod progress;
 mod session;
 mod status;
 mod write;

@@ -11,6 +11,7 @@ use crate::{
     apply::{Applier, Stop, mend},
     intake::Intake,
     metrics::Metrics,
+    progress,
     status::Status,
 };
 
@@ -107,7 +108,7 @@ impl StreamTask {
         let options = ReaderOptions::new(stream, name, start).filters(&self.source.filters);
         let reader = StreamReader::open(&self.nats, options).await.context("open the reader")?;
         tracing::info!(stream, after = position.sequence, "storing");
-        self.status.begin(position.stored_at_us);
+        self.status.begin(position.sequence, position.stored_at_us);
 
         let (ask, asks) = mpsc::channel(1);
         let (batches, mut made) = mpsc::channel(1);
@@ -152,6 +153,7 @@ impl StreamTask {
             stop = applying => stop,
             () = self.context.shutdown.cancelled() => Some(Stop::Shutdown),
             never = self.report() => match never {},
+            never = progress::keep(&self.nats, &self.source, &self.status) => match never {},
         };
         match stop {
             Some(Stop::Shutdown) => Ok(End::Shutdown),

@@ -5,6 +5,7 @@ use std::sync::{
 
 use crypto_intel_nats::Nats;
 use crypto_intel_service::{Probe, now_us};
+use crypto_intel_store::StreamPosition;
 
 use crate::metrics::Metrics;
 
@@ -22,6 +23,8 @@ pub(crate) struct Status {
     pending: AtomicU64,
     /// Store time of the last message applied, microseconds.
     applied_at_us: AtomicI64,
+    /// Sequence of the last message applied.
+    applied_sequence: AtomicU64,
     failure: Mutex<Option<String>>,
 }
 
@@ -42,15 +45,21 @@ impl Status {
             under_way: AtomicU64::new(0),
             pending: AtomicU64::new(0),
             applied_at_us: AtomicI64::new(0),
+            applied_sequence: AtomicU64::new(0),
             failure: Mutex::new(None),
         }
     }
 
     /// A new session begins at a position of this store time.
-    pub(crate) fn begin(&self, stored_at_us: i64) {
+    pub(crate) fn begin(&self, sequence: u64, stored_at_us: i64) {
         self.under_way.store(0, Ordering::Relaxed);
         self.pending.store(0, Ordering::Relaxed);
         self.applied_at_us.store(stored_at_us, Ordering::Relaxed);
+        self.applied_sequence.store(sequence, Ordering::Relaxed);
+    }
+
+    pub(crate) fn applied_sequence(&self) -> u64 {
+        self.applied_sequence.load(Ordering::Relaxed)
     }
 
     pub(crate) fn standing_by(&self) {
@@ -63,9 +72,10 @@ impl Status {
         self.metrics.received.with_label_values(&[&self.stream]).inc_by(messages);
     }
 
-    pub(crate) fn applied(&self, messages: u64, stored_at_us: i64) {
+    pub(crate) fn applied(&self, messages: u64, end: StreamPosition) {
         self.under_way.fetch_sub(messages, Ordering::Relaxed);
-        self.applied_at_us.store(stored_at_us, Ordering::Relaxed);
+        self.applied_at_us.store(end.stored_at_us, Ordering::Relaxed);
+        self.applied_sequence.store(end.sequence, Ordering::Relaxed);
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

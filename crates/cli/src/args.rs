@@ -39,6 +39,10 @@ pub enum Command {
     Migrate(MigrateArguments),
     /// Print events as JSON lines while they arrive.
     Tail(TailArguments),
+    /// Publish a past range of blocks on the history lane.
+    Backfill(BackfillArguments),
+    /// Compare what is stored with the chain and queue what is missing.
+    Audit(AuditArguments),
     /// Alert rules.
     Rules(RulesArguments),
     /// What could not be handled: list, show.
@@ -169,6 +173,38 @@ pub struct TailArguments {
     /// End after so many events.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+}
+
+/// `backfill`
+#[derive(Debug, Clone, Args)]
+pub struct BackfillArguments {
+    /// The chain, by its name in the configuration.
+    pub chain: String,
+    /// First block.
+    #[arg(long, value_name = "N")]
+    pub from: u64,
+    /// Last block; blocks that are not final yet are left to live.
+    #[arg(long, value_name = "M")]
+    pub to: u64,
+    /// Only queue the range; do not wait until the producer has published it.
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// `audit`
+#[derive(Debug, Clone, Args)]
+pub struct AuditArguments {
+    /// The chain, by its name in the configuration.
+    pub chain: String,
+    /// First block [default: after the last verified one, else the oldest that is stored].
+    #[arg(long, value_name = "N")]
+    pub from: Option<u64>,
+    /// Last block [default: the last final one].
+    #[arg(long, value_name = "M")]
+    pub to: Option<u64>,
+    /// Only say what is missing: queue nothing, keep nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `rules`

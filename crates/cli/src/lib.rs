@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod demo;
 mod output;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Migrate(options) => commands::migrate::run(&arguments, options, output).await,
         Command::Tail(options) => commands::tail::run(&arguments, options).await,
+        Command::Backfill(options) => commands::backfill::run(&arguments, options, output).await,
+        Command::Audit(options) => commands::audit::run(&arguments, options, output).await,
         Command::Rules(options) => commands::rules::run(&arguments, options.action, output),
         Command::Dlq(options) => commands::dlq::run(&arguments, &options.action, output).await,
     }

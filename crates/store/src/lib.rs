@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod config;
 mod encode;
 mod encode_dex;
@@ -14,6 +15,7 @@ mod store;
 mod table;
 mod transaction;
 
+pub use audit::{BlockTime, RowKey, StoredBlock};
 pub use config::StoreConfig;
 pub use error::{ErrorClass, StoreError, classify};
 pub use migrate::MigrationReport;

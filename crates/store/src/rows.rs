@@ -36,6 +36,11 @@ impl TableRows {
         &self.rows
     }
 
+    /// The encoded key of a row.
+    pub(crate) fn key(&self, row: &Row) -> &[u8] {
+        self.buffer.get(row.start + 2..row.key_end).unwrap_or_default()
+    }
+
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {

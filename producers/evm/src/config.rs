@@ -79,6 +79,14 @@ pub struct ChainConfig {
     pub http_poll_ms: u64,
     /// How many blocks are fetched at once while catching up. Default: 8.
     pub fetch_concurrency: usize,
+    /// More final blocks than this are not caught up in order: live goes on after the final block and
+    /// the history lane fills the gap. 0 = always in order. Default: 1000.
+    pub catch_up_blocks: u64,
+    /// How many blocks the history lane fetches at once. Default: 4.
+    pub history_concurrency: usize,
+    /// The history lane waits while persist, where it runs, has more messages of it before it than
+    /// this. 0 = never. Default: 200000.
+    pub history_max_pending: u64,
     /// Whether logs must be there when the block's bloom filter is not empty; `false` for chains
     /// that fill the filter with something else. Default: true.
     pub check_bloom: bool,
@@ -112,6 +120,9 @@ impl Default for ChainConfig {
             request_timeout_ms: 20_000,
             http_poll_ms: 1_000,
             fetch_concurrency: 8,
+            catch_up_blocks: 1_000,
+            history_concurrency: 4,
+            history_max_pending: 200_000,
             check_bloom: true,
             check_log_indexes: true,
             max_log_data_bytes: 512 * 1024,
@@ -269,6 +280,7 @@ impl ChainConfig {
             ("request_timeout_ms", self.request_timeout_ms),
             ("http_poll_ms", self.http_poll_ms),
             ("fetch_concurrency", self.fetch_concurrency as u64),
+            ("history_concurrency", self.history_concurrency as u64),
         ];
         for (name, value) in positive {
             if value == 0 {

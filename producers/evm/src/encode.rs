@@ -72,13 +72,21 @@ pub(crate) struct Subjects {
 
 impl Subjects {
     pub(crate) fn of_chain(chain: &str) -> Self {
-        let by_kind =
-            Kind::ALL.iter().map(|kind| subjects::chain(Lane::Live, chain, *kind)).collect();
+        Self::of_lane(Lane::Live, chain)
+    }
+
+    /// Those of the chain's history lane.
+    pub(crate) fn of_history(chain: &str) -> Self {
+        Self::of_lane(Lane::History, chain)
+    }
+
+    fn of_lane(lane: Lane, chain: &str) -> Self {
+        let by_kind = Kind::ALL.iter().map(|kind| subjects::chain(lane, chain, *kind)).collect();
         Self {
             by_kind,
-            all: subjects::chain_all(Lane::Live, chain),
+            all: subjects::chain_all(lane, chain),
             chain: chain.to_owned(),
-            marker: subjects::chain(Lane::Live, chain, Kind::Block),
+            marker: subjects::chain(lane, chain, Kind::Block),
         }
     }
 
@@ -240,9 +248,10 @@ mod tests {
 
     #[test]
     fn every_kind_finds_its_own_subject() {
-        let subjects = Subjects::of_chain("base");
+        let (subjects, past) = (Subjects::of_chain("base"), Subjects::of_history("base"));
         for kind in Kind::ALL {
             assert_eq!(subjects.of(*kind), format!("evm.base.{kind}"));
+            assert_eq!(past.of(*kind), format!("history.base.{kind}"));
         }
     }
 }

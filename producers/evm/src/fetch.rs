@@ -81,6 +81,10 @@ impl Fetcher {
         &self.pool
     }
 
+    pub(crate) fn checks(&self) -> Checks {
+        self.checks
+    }
+
     /// A whole, verified block. Tries every endpoint, several times.
     ///
     /// # Errors
@@ -255,7 +259,11 @@ async fn fetch_block(
     Ok(assembled)
 }
 
-fn known_header(endpoint: &Endpoint, id: BlockId, answer: &Answer) -> Result<Header, FetchError> {
+pub(crate) fn known_header(
+    endpoint: &Endpoint,
+    id: BlockId,
+    answer: &Answer,
+) -> Result<Header, FetchError> {
     let label = || endpoint.label().to_owned();
     let header = read_header(answer.text())
         .map_err(|source| FetchError::Untrue { endpoint: label(), source })?
@@ -271,7 +279,11 @@ fn known_header(endpoint: &Endpoint, id: BlockId, answer: &Answer) -> Result<Hea
     Ok(header)
 }
 
-async fn ask_block(endpoint: &Endpoint, id: BlockId, full: bool) -> Result<Answer, EndpointError> {
+pub(crate) async fn ask_block(
+    endpoint: &Endpoint,
+    id: BlockId,
+    full: bool,
+) -> Result<Answer, EndpointError> {
     match id {
         BlockId::Hash(hash) => endpoint.call("eth_getBlockByHash", (hash, full)).await,
         BlockId::Number(number) => {

@@ -14,17 +14,25 @@ mod error;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
+mod gaps;
 mod hex;
 #[doc(hidden)]
 pub mod measure;
 mod metrics;
+mod past;
 mod plan;
 mod publish;
+mod ranges;
+mod reader;
 mod run;
 mod traces;
+mod verified;
 
 pub use abis::config::{AbiConfig, FactoryConfig};
 pub use config::{ChainConfig, Config, EndpointConfig, LogsMode, NativeConfig, Start};
 pub use endpoint::{EndpointError, EndpointReport, check_endpoint, check_traces};
 pub use run::run;
 pub use traces::TracesMode;
+pub use gaps::{Gap, GapReason, Gaps};
+pub use reader::{ChainBlock, ChainReader};
+pub use verified::Verified;

@@ -30,6 +30,13 @@ pub(crate) struct Metrics {
     oddities: IntCounterVec,
     leader: IntGaugeVec,
     head_to_ack: HistogramVec,
+    jumps: IntCounterVec,
+    history_blocks: IntCounterVec,
+    history_messages: IntCounterVec,
+    history_failures: IntCounterVec,
+    history_remaining: IntGaugeVec,
+    history_paused: IntGaugeVec,
+    verified: IntGaugeVec,
 }
 
 impl Metrics {
@@ -101,6 +108,41 @@ impl Metrics {
             )?,
             leader: gauge("leader", "1 while this instance publishes the chain", &["chain"])?,
             head_to_ack,
+            jumps: counter(
+                "jumps_total",
+                "Times that live left a gap to the history lane",
+                &["chain"],
+            )?,
+            history_blocks: counter(
+                "history_blocks_acked_total",
+                "Blocks acknowledged on the history lane",
+                &["chain"],
+            )?,
+            history_messages: counter(
+                "history_messages_acked_total",
+                "Messages acknowledged on the history lane, markers included",
+                &["chain"],
+            )?,
+            history_failures: counter(
+                "history_failures_total",
+                "Times that a gap could not be filled and waits to be tried again",
+                &["chain"],
+            )?,
+            history_remaining: gauge(
+                "history_remaining_blocks",
+                "Blocks of queued gaps that are still to be published",
+                &["chain"],
+            )?,
+            history_paused: gauge(
+                "history_paused",
+                "1 while the history lane waits for persist",
+                &["chain"],
+            )?,
+            verified: gauge(
+                "verified_block",
+                "Block up to which an audit found everything stored",
+                &["chain"],
+            )?,
         })
     }
 
@@ -168,6 +210,31 @@ impl ChainMetrics {
 
     pub(crate) fn leader(&self, leads: bool) {
         self.all.leader.with_label_values(&[&self.chain]).set(i64::from(leads));
+    }
+
+    pub(crate) fn jumped(&self) {
+        self.all.jumps.with_label_values(&[&self.chain]).inc();
+    }
+
+    pub(crate) fn history_acked(&self, blocks: u64, messages: u64) {
+        self.all.history_blocks.with_label_values(&[&self.chain]).inc_by(blocks);
+        self.all.history_messages.with_label_values(&[&self.chain]).inc_by(messages);
+    }
+
+    pub(crate) fn history_failed(&self) {
+        self.all.history_failures.with_label_values(&[&self.chain]).inc();
+    }
+
+    pub(crate) fn history_remaining(&self, blocks: u64) {
+        self.all.history_remaining.with_label_values(&[&self.chain]).set(to_gauge(blocks));
+    }
+
+    pub(crate) fn history_paused(&self, paused: bool) {
+        self.all.history_paused.with_label_values(&[&self.chain]).set(i64::from(paused));
+    }
+
+    pub(crate) fn verified(&self, number: u64) {
+        self.all.verified.with_label_values(&[&self.chain]).set(to_gauge(number));
     }
 
     pub(crate) fn head_to_ack(&self, elapsed: Duration) {

@@ -23,7 +23,8 @@ impl Default for BatchLimit {
 }
 
 impl BatchLimit {
-    fn get(&self) -> usize {
+    /// How many messages a batch may have.
+    pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
@@ -95,6 +96,35 @@ impl Publisher {
             }
         }
     }
+}
+
+/// Stores messages in order, as one atomic batch where they fit in one, with no fence: for the history
+/// lane, where each block is known by its hash and twice is once.
+///
+/// # Errors
+/// When some of it is not known to be stored: all of it is to be published again.
+pub(crate) async fn publish_unfenced(
+    nats: &Nats,
+    limit: &BatchLimit,
+    metrics: &ChainMetrics,
+    messages: Vec<OutMessage>,
+) -> Result<(), PublishError> {
+    let mut rest = messages;
+    while !rest.is_empty() {
+        let tail = rest.split_off(rest.len().min(limit.get()));
+        let length = rest.len();
+        match nats.publish_batch(Batch { messages: rest, fence: None }).await {
+            Ok(_) => rest = tail,
+            Err(error) => {
+                metrics.batch_refused(reason(&error));
+                if let PublishError::BatchTooLong { limit: known, .. } = error {
+                    limit.learn(known.unwrap_or(length / 2));
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }
 
 const fn reason(error: &PublishError) -> &'static str {

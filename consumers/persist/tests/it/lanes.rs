@@ -1,7 +1,12 @@
+use crypto_intel_nats::Bucket;
 use crypto_intel_persist::Config;
 use crypto_intel_schemas::{Event, subjects::Lane};
+use crypto_intel_testkit::eventually;
 
-use crate::{chain::Chain, rig::Rig};
+use crate::{
+    chain::Chain,
+    rig::{PATIENCE, Rig},
+};
 
 /// The same chain in its other lane.
 fn history(chain: &Chain) -> Chain {
@@ -94,5 +99,24 @@ async fn a_partial_block_adds_rows_but_replaces_nothing() {
     history(&stranger).publish(&rig.nats, &other).await;
     rig.settled("HISTORY").await;
     rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn producers_of_history_hear_how_far_it_is_stored() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("one").await;
+    let mut chain = history(&Chain::new("base"));
+    chain.play(&rig.nats, 3, 4).await;
+    rig.settled("HISTORY").await;
+    let last = rig.nats.stream_state("HISTORY").await.unwrap().last_sequence;
+    let cursors = rig.nats.kv(Bucket::Cursors).await.unwrap();
+    eventually(PATIENCE, async || {
+        let entry = cursors.get("persist.HISTORY").await.unwrap()?;
+        let told: serde_json::Value = serde_json::from_slice(&entry.value).unwrap();
+        (told["sequence"] == last).then_some(())
+    })
+    .await;
+    assert!(cursors.get("persist.EVM").await.unwrap().is_none(), "nobody waits for live");
     persist.stop().await;
 }

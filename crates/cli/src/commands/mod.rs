@@ -1,5 +1,7 @@
 //! One module per command.
 
+pub(crate) mod audit;
+pub(crate) mod backfill;
 pub(crate) mod check;
 pub(crate) mod dlq;
 pub(crate) mod init;

@@ -49,7 +49,7 @@ impl Worker {
                 let reference = BlockRef { number: head.number, hash: head.hash };
                 let step = match position.stack.relate(reference) {
                     Relation::AtTop | Relation::Behind => None,
-                    Relation::Above => Some(self.extend(position, head).await),
+                    Relation::Above => Some(self.approach(position, head).await),
                     Relation::Beside => Some(self.reorganise_to(position, head).await),
                 };
                 match step {
@@ -70,6 +70,14 @@ impl Worker {
                 return Err(Trouble::replan("endpoints were stopped"));
             }
         }
+    }
+
+    /// Catches up in order, or jumps where that is too far.
+    async fn approach(&self, position: &mut Position, head: Head) -> Result<bool, Trouble> {
+        if self.jump_if_far(position, head.number).await? {
+            return Ok(true);
+        }
+        self.extend(position, head).await
     }
 
     /// Publishes the blocks between top and head, and those that come meanwhile. `true` when

@@ -2,6 +2,9 @@
 
 mod discovered;
 mod follow;
+mod history;
+mod jump;
+mod pace;
 mod prepare;
 mod reorg;
 mod resume;
@@ -17,7 +20,7 @@ use tokio::{
     task::JoinSet,
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     answer::Checks,
@@ -33,6 +36,7 @@ use crate::{
     plan::Stack,
     publish::{BatchLimit, Publisher},
     traces::Tracer,
+    verified,
 };
 use status::Status;
 
@@ -57,6 +61,8 @@ struct Worker {
     fetcher: Fetcher,
     decoder: Arc<Decoder>,
     subjects: Subjects,
+    /// Those of the history lane.
+    past_subjects: Subjects,
     prices: PriceBoard,
     metrics: ChainMetrics,
     tags: watch::Receiver<Option<Tags>>,
@@ -103,10 +109,12 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     tasks.spawn(status.clone().watch(pool, probe, stop.clone()));
     let (cursor, newest) = watch::channel(None);
     tasks.spawn(cursor::keep(nats.clone(), chain.clone(), newest));
+    tasks.spawn(verified::show(nats.clone(), chain.clone(), metrics.clone()));
     let worker = Worker {
         fetching: Arc::new(Semaphore::new(config.fetch_concurrency)),
         decoder: Arc::new(Decoder::new(&chain, &config, assets, metrics.clone())),
         subjects: Subjects::of_chain(&chain),
+        past_subjects: Subjects::of_history(&chain),
         instance: context.instance.clone(),
         chain,
         config,
@@ -119,12 +127,12 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         cursor,
         batch_limit: BatchLimit::default(),
     };
-    worker.run(&stop).await
+    Arc::new(worker).run(&stop).await
 }
 
 impl Worker {
     /// Takes the lead, follows, and takes it again when it was lost.
-    async fn run(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+    async fn run(self: &Arc<Self>, stop: &CancellationToken) -> anyhow::Result<()> {
         let key = format!("evm.{}", self.chain);
         loop {
             self.status.standing_by();
@@ -135,6 +143,8 @@ impl Worker {
             self.metrics.leader(true);
             self.status.leads();
             let lost = lease.lost();
+            // Ends with this holding of the lease: only the leader publishes, also the past.
+            let _history = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).fill_gaps()));
             // What is cut off here is in the stream as a whole or not at all: the fold finds it.
             let ended = tokio::select! {
                 () = stop.cancelled() => Ok(()),

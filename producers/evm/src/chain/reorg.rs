@@ -130,7 +130,11 @@ impl Worker {
         Ok(())
     }
 
-    async fn retract_block(&self, position: &mut Position, entry: &Entry) -> Result<(), Trouble> {
+    pub(super) async fn retract_block(
+        &self,
+        position: &mut Position,
+        entry: &Entry,
+    ) -> Result<(), Trouble> {
         let from = ReadFrom::Sequence(entry.begin_sequence);
         let mut found: Vec<StreamMessage> = Vec::new();
         self.read(self.subjects.all(), from, entry.sequence, |message| {

@@ -13,8 +13,10 @@ use crate::{
     cursor::Cursor,
     error::Trouble,
     fetch::{BlockId, FetchError},
+    gaps::{GapReason, Gaps},
     plan::{Refused, Stack},
     publish::Publisher,
+    verified::Verified,
 };
 
 /// The stream that takes `evm.>`.
@@ -141,6 +143,7 @@ impl Worker {
                 resumed_after = cursor.final_number,
                 "stream EVM holds nothing of this chain although blocks were published: it was deleted or purged; events since the last final block are published again"
             );
+            self.queue_unverified(cursor).await;
             return Ok(Stack::begin(cursor.final_number + 1, cursor.final_hash));
         }
         let finalized = self.finalized_now().await?;
@@ -158,8 +161,41 @@ impl Worker {
         Ok(Stack::begin(next, parent_hash))
     }
 
+    /// What went with a lost stream may not have been stored by anybody: if an audit knows where
+    /// that begins, the history lane publishes it again.
+    async fn queue_unverified(&self, cursor: &Cursor) {
+        let queued = async {
+            let verified = Verified::read(&self.nats, &self.chain).await?;
+            let from = verified.map(|verified| verified.number + 1);
+            if let Some(from) = from.filter(|from| *from <= cursor.final_number) {
+                let gaps = Gaps::open(&self.nats, &self.chain).await?;
+                gaps.queue(from, cursor.final_number, GapReason::Audit).await?;
+            }
+            anyhow::Ok(from)
+        };
+        match queued.await {
+            Ok(Some(from)) => {
+                tracing::warn!(
+                    chain = self.chain,
+                    from,
+                    to = cursor.final_number,
+                    "blocks above the last verified one are published again on the history lane"
+                );
+            }
+            outcome => {
+                let error = outcome.err().map(|error| format!("{error:#}"));
+                tracing::error!(
+                    chain = self.chain,
+                    error,
+                    mend = format!("run `crypto-intel audit {}`", self.chain),
+                    "no verified block is known: what was not stored before the stream was lost has to be found"
+                );
+            }
+        }
+    }
+
     /// The chain's final block, waiting for a head and for the endpoint's word on it.
-    async fn finalized_now(&self) -> Result<u64, Trouble> {
+    pub(super) async fn finalized_now(&self) -> Result<u64, Trouble> {
         let mut tags = self.tags.clone();
         let known = tags.wait_for(Option::is_some).await.map(|tags| *tags);
         let tags = known.ok().flatten().unwrap_or_default();

@@ -77,6 +77,11 @@ impl Status {
         state.trouble = None;
     }
 
+    /// The newest published block.
+    pub(super) fn published_number(&self) -> Option<u64> {
+        self.lock().published
+    }
+
     pub(super) fn trouble(&self, trouble: impl Into<String>) {
         self.lock().trouble = Some(trouble.into());
     }

@@ -30,6 +30,8 @@ pub use error::EndpointError;
 pub(crate) use pool::Pool;
 pub use session::{EndpointReport, check_endpoint};
 
+use crate::ranges::Width;
+
 /// The newest block that an endpoint spoke of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -45,6 +47,8 @@ pub(crate) struct Endpoint {
     label: String,
     timeout: Duration,
     state: Mutex<State>,
+    /// How many blocks of logs it is asked for at once.
+    log_width: Mutex<Width>,
     /// It does not offer `eth_getBlockReceipts`.
     without_block_receipts: AtomicBool,
     changed: watch::Sender<u64>,
@@ -64,6 +68,7 @@ impl Endpoint {
             label,
             timeout,
             state: Mutex::default(),
+            log_width: Mutex::default(),
             without_block_receipts: AtomicBool::new(false),
             changed,
         }
@@ -95,6 +100,11 @@ impl Endpoint {
                 "endpoint does not offer eth_getBlockReceipts: logs are taken by block hash"
             );
         }
+    }
+
+    /// Reads or changes what is known of ranges of logs here.
+    pub(crate) fn log_width<T>(&self, with: impl FnOnce(&mut Width) -> T) -> T {
+        with(&mut self.log_width.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Asks others first for a while.

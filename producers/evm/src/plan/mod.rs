@@ -38,6 +38,8 @@ pub(crate) struct Stack {
     base: Option<Base>,
     /// Blocks popped since the last push, newest first: a reorg event is owed for them.
     dropped: Vec<BlockRef>,
+    /// The top that a jump left behind, until the next push.
+    left: Option<BlockRef>,
     /// Sequence of the newest marker of either sort; 0 = none.
     last_marker: u64,
 }
@@ -111,7 +113,12 @@ impl Stack {
             return;
         }
         self.dropped.clear();
+        self.left = None;
         self.absent.remove(&marker.block_hash);
+        // A marker that is not built on the top ends a jump: everything below it is final.
+        if self.top().is_some_and(|top| top.hash != marker.parent_hash) {
+            self.entries.clear();
+        }
         if self.entries.is_empty() {
             self.base = Some(Base { next_number: marker.block_number, hash: marker.parent_hash });
         }
@@ -124,6 +131,18 @@ impl Stack {
             messages: marker.messages,
         });
         self.forget_final();
+    }
+
+    /// Leaves what is published behind, all of it final: the next block has this number and parent.
+    pub(crate) fn jump(&mut self, next_number: u64, parent_hash: B256) {
+        self.left = self.top().map(|top| BlockRef { number: top.number, hash: top.hash });
+        self.entries.clear();
+        self.base = Some(Base { next_number, hash: parent_hash });
+    }
+
+    /// Published blocks that may still leave, newest first, and the bottom.
+    pub(crate) fn newest_first(&self) -> Vec<Entry> {
+        self.entries.iter().rev().cloned().collect()
     }
 
     /// Drops what can never be retracted, but for the newest final block, the new bottom.
@@ -181,8 +200,9 @@ impl Stack {
     /// Blocks popped since the last push, newest first, and the block that stayed.
     pub(crate) fn owed_reorg(&self) -> Option<(Vec<BlockRef>, BlockRef)> {
         let oldest = self.dropped.last()?;
-        let ancestor = match self.entries.back() {
-            Some(top) => BlockRef { number: top.number, hash: top.hash },
+        let top = self.top().map(|top| BlockRef { number: top.number, hash: top.hash });
+        let ancestor = match self.left.or(top) {
+            Some(ancestor) => ancestor,
             None => BlockRef {
                 number: oldest.number.saturating_sub(1),
                 hash: self.base.map(|base| base.hash).unwrap_or_default(),

@@ -6,6 +6,7 @@ mod contracts;
 mod endpoints;
 mod follow;
 mod harness;
+mod history;
 mod process;
 mod recorded;
 mod reorgs;

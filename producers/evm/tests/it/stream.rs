@@ -15,6 +15,8 @@ pub(crate) struct Replayed {
     /// Markers in their order, with sequences.
     pub(crate) markers: Vec<(u64, Block)>,
     pub(crate) reorgs: Vec<Reorg>,
+    /// Ranges that were left to the history lane, both ends included.
+    pub(crate) jumps: Vec<(u64, u64)>,
     pub(crate) finalized: Vec<Finalized>,
     pub(crate) events: Vec<(String, Event)>,
     /// Blocks that are canonical now.
@@ -75,8 +77,12 @@ impl Replayed {
             assert_eq!(top.block_hash, marker.block_hash, "newest first");
             self.retract(pending);
         } else {
-            if let Some(top) = self.stack.last() {
-                assert_eq!(marker.parent_hash, top.block_hash, "blocks are linked");
+            if let Some(top) = self.stack.last()
+                && top.block_hash != marker.parent_hash
+            {
+                assert!(marker.block_number > top.block_number + 1, "blocks are linked");
+                self.jumps.push((top.block_number + 1, marker.block_number - 1));
+                self.stack.clear();
             }
             self.stack.push(marker.clone());
             self.add(&marker, pending);

@@ -1,0 +1,45 @@
+//! Says in the bucket `cursors` how far a stream of history is stored: its producers wait for it.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_nats::{Bucket, Nats, escape_key};
+use crypto_intel_schemas::subjects;
+use crypto_intel_service::now_us;
+use serde_json::json;
+
+use crate::{StreamSource, status::Status};
+
+const WRITE_EVERY: Duration = Duration::from_millis(500);
+
+/// Writes the position of a stream that carries history as it moves; does nothing for other streams.
+pub(crate) async fn keep(nats: &Nats, source: &StreamSource, status: &Arc<Status>) -> Infallible {
+    let is_history = source.filters.iter().any(|filter| filter == subjects::HISTORY_ALL);
+    if !is_history {
+        return std::future::pending().await;
+    }
+    let key = format!("persist.{}", escape_key(&source.stream));
+    let mut written = None;
+    let mut ticks = tokio::time::interval(WRITE_EVERY);
+    loop {
+        ticks.tick().await;
+        let sequence = status.applied_sequence();
+        if written == Some(sequence) {
+            continue;
+        }
+        match write(nats, &key, sequence).await {
+            Ok(()) => written = Some(sequence),
+            // Producers go by an older position meanwhile: they only wait longer.
+            Err(error) => {
+                tracing::debug!(key, error = %format!("{error:#}"), "position not told, trying again");
+            }
+        }
+    }
+}
+
+async fn write(nats: &Nats, key: &str, sequence: u64) -> anyhow::Result<()> {
+    let value = json!({ "sequence": sequence, "at_us": now_us() }).to_string();
+    let bucket = nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
+    bucket.put(key, value).await.context("write position")?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `crypto-intel backfill CHAIN --from N --to M`: has the chain's producer publish a past range.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_evm::{ChainConfig, ChainReader, Gap, GapReason, Gaps};
+use crypto_intel_nats::{Bucket, Nats};
+use crypto_intel_service::ConfigError;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{connect_nats, prepare};
+use crate::{
+    AppConfig, Arguments,
+    args::BackfillArguments,
+    output::{Output, thousands},
+    progress,
+};
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
+/// Nothing moved for this long: somebody may be missing.
+const HINT_AFTER: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Serialize)]
+struct Report {
+    chain: String,
+    from: u64,
+    to: u64,
+    blocks: u64,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &BackfillArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = prepare(arguments)?;
+    let chain = options.chain.as_str();
+    let chain_config = chain_config(&config, chain)?;
+    if options.from > options.to {
+        let problem = format!("--from {} is above --to {}", options.from, options.to);
+        return Err(ConfigError { problems: vec![problem] }.into());
+    }
+    let nats = connect_nats(&config, "backfill").await?;
+    let finalized = final_block(&config, chain, chain_config).await?;
+    anyhow::ensure!(
+        options.from <= finalized,
+        "block {} is not final yet, block {finalized} is: live publishes it",
+        options.from
+    );
+    let to = options.to.min(finalized);
+    let gaps = Gaps::open(&nats, chain).await.context("open bucket gaps")?;
+    gaps.queue(options.from, to, GapReason::Backfill).await?;
+    let mut report = Report {
+        chain: chain.to_owned(),
+        from: options.from,
+        to,
+        blocks: to + 1 - options.from,
+        state: "queued",
+        note: (to < options.to).then(|| {
+            format!("stopped at block {finalized}, the last final one: live has the rest")
+        }),
+    };
+    if !options.detach {
+        wait(&gaps, &nats, &report, output).await?;
+        report.state = "filled";
+    }
+    output.show(&report, describe)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration of a chain that must be there.
+pub(crate) fn chain_config<'a>(
+    config: &'a AppConfig,
+    chain: &str,
+) -> Result<&'a ChainConfig, ConfigError> {
+    config.evm.chains.get(chain).ok_or_else(|| {
+        let known: Vec<&str> = config.evm.chains.keys().map(String::as_str).collect();
+        let problem = format!(
+            "chain {chain} is not configured under [evm.chains]; there is {}",
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        );
+        ConfigError { problems: vec![problem] }
+    })
+}
+
+/// A connection of its own to the chain.
+pub(crate) async fn reader(
+    config: &AppConfig,
+    chain: &str,
+    chain_config: &ChainConfig,
+) -> anyhow::Result<ChainReader> {
+    let assets = config.evm.assets.as_deref();
+    ChainReader::connect(chain, chain_config, assets, CONNECT_PATIENCE).await
+}
+
+async fn final_block(
+    config: &AppConfig,
+    chain: &str,
+    chain_config: &ChainConfig,
+) -> anyhow::Result<u64> {
+    reader(config, chain, chain_config).await?.finalized().await
+}
+
+/// Follows the range until the producer has published it; may be ended and started again at will.
+async fn wait(gaps: &Gaps, nats: &Nats, report: &Report, output: Output) -> anyhow::Result<()> {
+    let bar = progress::blocks(output, report.blocks, &report.chain);
+    let mut moved = (Instant::now(), report.from);
+    loop {
+        let Some(gap) = gaps.get(report.from).await? else { break };
+        if gap.next > report.to {
+            break;
+        }
+        if gap.next != moved.1 {
+            moved = (Instant::now(), gap.next);
+        }
+        bar.set_position(gap.next - report.from);
+        bar.set_message(message(&gap, nats, &report.chain, moved.0).await);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+async fn message(gap: &Gap, nats: &Nats, chain: &str, moved: Instant) -> String {
+    if let Some(trouble) = &gap.trouble {
+        return trouble.clone();
+    }
+    if moved.elapsed() < HINT_AFTER {
+        return String::new();
+    }
+    match leader(nats, chain).await {
+        Ok(true) => "the producer waits: for live, for persist, or for another gap".to_owned(),
+        Ok(false) => format!("no producer leads {chain}: start `crypto-intel run evm`"),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+async fn leader(nats: &Nats, chain: &str) -> anyhow::Result<bool> {
+    let leases = nats.kv(Bucket::Leases).await.context("open bucket leases")?;
+    Ok(leases.get(&format!("evm.{chain}")).await.context("read lease")?.is_some())
+}
+
+fn describe(report: &Report) -> String {
+    let mut text = format!(
+        "{} {}: {} blocks, {} to {}",
+        report.chain,
+        report.state,
+        thousands(report.blocks),
+        thousands(report.from),
+        thousands(report.to)
+    );
+    if let Some(note) = &report.note {
+        text.push_str(&format!("\n{note}"));
+    }
+    text
+}

@@ -1,0 +1,291 @@
+//! The history lane: final blocks of queued ranges, in large batches, several in flight. No fence and
+//! no order towards live: consumers know each block by its hash, twice is once.
+
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_nats::OutMessage;
+use crypto_intel_schemas::{B256, Event};
+use crypto_intel_service::{Backoff, now_us};
+use futures::{StreamExt as _, stream::FuturesOrdered};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Worker, prepare::Prepared};
+use crate::{
+    assets::Prices,
+    block::BlockData,
+    decode::Sighting,
+    encode::{self, Bodies, Finality},
+    fetch::FetchError,
+    gaps::{Gaps, QueuedGap},
+    publish::publish_unfenced,
+    ranges::Span,
+};
+
+/// A batch is closed at about this many messages: beyond it the rate grows no more.
+const BATCH_MESSAGES: usize = 5_000;
+/// Or at this many bytes of bodies: what is under way bounds the memory.
+const BATCH_BYTES: usize = 4 << 20;
+/// Batches that wait for their acknowledgement.
+const IN_FLIGHT: usize = 3;
+/// Blocks fetched together where their logs come by ranges.
+const SPAN: u64 = 10;
+/// How often progress is written while batches are acknowledged faster.
+const WRITE_EVERY: Duration = Duration::from_millis(250);
+/// The bucket is looked at this often even if nobody speaks of a change.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Whole blocks that go out together.
+#[derive(Debug, Default)]
+struct Batch {
+    messages: Vec<OutMessage>,
+    bytes: usize,
+    blocks: u64,
+    /// Number and hash of the last one.
+    last: Option<(u64, B256)>,
+}
+
+/// A batch that is on disk.
+#[derive(Debug)]
+struct Acked {
+    number: u64,
+    hash: B256,
+    blocks: u64,
+    messages: u64,
+}
+
+/// Blocks that are fetched together.
+type Fetching = AbortOnDropHandle<Result<Vec<Prepared>, FetchError>>;
+type Publishing = AbortOnDropHandle<anyhow::Result<Acked>>;
+
+/// What of one gap is under way.
+#[derive(Default)]
+struct Filling {
+    fetching: FuturesOrdered<Fetching>,
+    publishing: FuturesOrdered<Publishing>,
+    batch: Batch,
+    /// Next block to fetch.
+    next_fetch: u64,
+    /// Hash on which the next block must be built.
+    parent: Option<B256>,
+}
+
+impl Worker {
+    /// Fills queued gaps for as long as this instance leads.
+    pub(super) async fn fill_gaps(self: Arc<Self>) -> Infallible {
+        let backoff =
+            Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
+        let mut delays = backoff.delays();
+        loop {
+            let started = Instant::now();
+            let Err(error) = self.fill_queued().await;
+            if started.elapsed() > backoff.longest {
+                delays = backoff.delays();
+            }
+            let delay = delays.next().unwrap_or(backoff.longest);
+            tracing::warn!(chain = self.chain, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "history interrupted, going on from what is acknowledged");
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    async fn fill_queued(&self) -> anyhow::Result<Infallible> {
+        let gaps = Gaps::open(&self.nats, &self.chain).await.context("open bucket gaps")?;
+        let mut changes = gaps.watch().await.context("watch gaps")?;
+        let retry = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+        // Gaps that cannot be filled now, when they are tried again, and how long they wait then.
+        let mut resting: HashMap<String, (Instant, u32)> = HashMap::new();
+        loop {
+            changes.load().await;
+            let queued = gaps.queued().await?;
+            let remaining = queued.iter().map(|queued| queued.gap.remaining()).sum();
+            self.metrics.history_remaining(remaining);
+            resting.retain(|key, _| queued.iter().any(|queued| queued.key == *key));
+            let now = Instant::now();
+            let ready = queued
+                .into_iter()
+                .find(|queued| resting.get(&queued.key).is_none_or(|(until, _)| *until <= now));
+            let Some(mut queued) = ready else {
+                let rested = resting.values().map(|(until, _)| *until).min();
+                let wake = rested.unwrap_or(now + LOOK_EVERY).min(now + LOOK_EVERY);
+                // Either way the bucket is looked at again.
+                let _ = tokio::time::timeout_at(wake, changes.next()).await;
+                continue;
+            };
+            match self.fill(&gaps, &mut queued).await {
+                Ok(()) => {
+                    resting.remove(&queued.key);
+                }
+                Err(error) => {
+                    let tries = resting.get(&queued.key).map_or(0, |(_, tries)| *tries) + 1;
+                    let delay = retry.delays().nth(tries as usize - 1).unwrap_or(retry.longest);
+                    let text = format!("{error:#}");
+                    tracing::warn!(
+                        chain = self.chain,
+                        from = queued.gap.next,
+                        to = queued.gap.to,
+                        error = text,
+                        delay_ms = delay.as_millis() as u64,
+                        "gap cannot be filled now, trying again"
+                    );
+                    self.metrics.history_failed();
+                    resting.insert(queued.key.clone(), (Instant::now() + delay, tries));
+                    // Whoever waits for it wants to know; if it cannot be written, the log says it.
+                    queued.gap.trouble = Some(text);
+                    let _ = gaps.advance(&mut queued).await;
+                }
+            }
+        }
+    }
+
+    /// Publishes a gap's blocks from where it stands to its end, as far as they are final.
+    async fn fill(&self, gaps: &Gaps, queued: &mut QueuedGap) -> anyhow::Result<()> {
+        let finalized = self.finalized_now().await.map_err(anyhow::Error::new)?;
+        let last = queued.gap.to.min(finalized);
+        let begun = Instant::now();
+        let first = queued.gap.next;
+        let mut written = Instant::now();
+        let mut filling = Filling {
+            next_fetch: queued.gap.next,
+            parent: queued.gap.last_hash,
+            ..Filling::default()
+        };
+        self.pace().await;
+        loop {
+            while filling.fetching.len() < self.config.history_concurrency
+                && filling.next_fetch <= last
+            {
+                let from = filling.next_fetch;
+                let to = if self.fetcher.prefers_ranges() { from + SPAN - 1 } else { from };
+                let span = Span { from, to: to.min(last) };
+                filling.fetching.push_back(self.prepare_past(span));
+                filling.next_fetch = span.to + 1;
+            }
+            let may_take = filling.publishing.len() < IN_FLIGHT;
+            tokio::select! {
+                Some(acked) = filling.publishing.next() => {
+                    let acked: Acked = acked.context("publish history")??;
+                    queued.gap.next = acked.number + 1;
+                    queued.gap.last_hash = Some(acked.hash);
+                    queued.gap.trouble = None;
+                    self.metrics.history_acked(acked.blocks, acked.messages);
+                    let is_done = queued.gap.next > last;
+                    if is_done || written.elapsed() >= WRITE_EVERY {
+                        gaps.advance(queued).await?;
+                        self.metrics.history_remaining(queued.gap.remaining());
+                        written = Instant::now();
+                    }
+                }
+                Some(prepared) = filling.fetching.next(), if may_take => {
+                    for prepared in prepared.context("fetch history")?? {
+                        if let Err(error) = filling.link(&prepared) {
+                            // What was taken for its parent is fetched again, too.
+                            queued.gap.last_hash = None;
+                            queued.gap.next = queued.gap.next.saturating_sub(1).max(queued.gap.from);
+                            return Err(error);
+                        }
+                        self.take(&mut filling, prepared, finalized);
+                        if filling.batch.is_full(self.batch_limit.get()) {
+                            self.send(&mut filling);
+                            self.pace().await;
+                        }
+                    }
+                    if filling.fetching.is_empty() && filling.next_fetch > last {
+                        self.send(&mut filling);
+                    }
+                }
+                else => break,
+            }
+        }
+        if queued.gap.next <= queued.gap.to {
+            anyhow::ensure!(
+                queued.gap.next <= finalized,
+                "block {} is not final yet, block {finalized} is",
+                queued.gap.next
+            );
+            // Somebody extended it meanwhile: it comes again.
+            return Ok(());
+        }
+        tracing::info!(
+            chain = self.chain,
+            from = queued.gap.from,
+            to = queued.gap.to,
+            blocks = queued.gap.to + 1 - first.min(queued.gap.to),
+            elapsed_ms = begun.elapsed().as_millis() as u64,
+            "gap filled"
+        );
+        Ok(())
+    }
+
+    /// Adds a block; sends what was there before, if both together are too large for a batch.
+    fn take(&self, filling: &mut Filling, prepared: Prepared, finalized: u64) {
+        let Prepared { block, bodies, sighting, .. } = prepared;
+        let mut messages = Vec::new();
+        self.past_subjects.add_bodies(&bodies, &mut messages);
+        let finality = Finality { finalized, finalized_hash: None, safe: None };
+        let counts = (bodies.len(), messages.len());
+        let marker = encode::marker(&self.decoder, &block, &sighting, finality, counts);
+        messages.push(self.past_subjects.message(&Event::Block(marker)));
+        let together = filling.batch.messages.len() + messages.len();
+        if filling.batch.blocks > 0 && together > self.batch_limit.get() {
+            self.send(filling);
+        }
+        let batch = &mut filling.batch;
+        batch.bytes += messages.iter().map(|message| message.payload.len()).sum::<usize>();
+        batch.messages.append(&mut messages);
+        batch.blocks += 1;
+        batch.last = Some((block.header.number, block.header.hash));
+    }
+
+    fn send(&self, filling: &mut Filling) {
+        let batch = std::mem::take(&mut filling.batch);
+        let Some((number, hash)) = batch.last else { return };
+        let (nats, limit) = (self.nats.clone(), self.batch_limit.clone());
+        let metrics = self.metrics.clone();
+        filling.publishing.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
+            let acked =
+                Acked { number, hash, blocks: batch.blocks, messages: batch.messages.len() as u64 };
+            publish_unfenced(&nats, &limit, &metrics, batch.messages).await?;
+            Ok(acked)
+        })));
+    }
+
+    /// Fetches, decodes and encodes blocks of the past: prices of today say nothing about them.
+    fn prepare_past(&self, span: Span) -> Fetching {
+        let fetcher = self.fetcher.clone();
+        let decoder = Arc::clone(&self.decoder);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let blocks = fetcher.blocks(span).await?;
+            let prepare = |mut block: BlockData| {
+                let prices = Prices::default();
+                let sighting = Sighting { observed_at_us: now_us(), incarnation: 1, prices };
+                let bodies = Bodies::of(&decoder, &block, &sighting);
+                // What waits to be sent bounds the memory: the logs are in the bodies now.
+                (block.logs, block.data) = (Vec::new(), Vec::new());
+                Prepared { block, bodies, sighting, is_head: false }
+            };
+            Ok(blocks.into_iter().map(prepare).collect())
+        }))
+    }
+}
+
+impl Filling {
+    fn link(&mut self, prepared: &Prepared) -> anyhow::Result<()> {
+        let header = &prepared.block.header;
+        if let Some(parent) = self.parent.filter(|parent| *parent != header.parent_hash) {
+            anyhow::bail!(
+                "block {} is built on {:#x}, but the block before it is {parent:#x}",
+                header.number,
+                header.parent_hash
+            );
+        }
+        self.parent = Some(header.hash);
+        Ok(())
+    }
+}
+
+impl Batch {
+    fn is_full(&self, limit: usize) -> bool {
+        self.messages.len() >= BATCH_MESSAGES.min(limit) || self.bytes >= BATCH_BYTES
+    }
+}

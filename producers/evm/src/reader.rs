@@ -1,0 +1,118 @@
+//! A chain as an audit sees it: over connections of its own, with the producer's own decoder.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_schemas::{B256, Event};
+use crypto_intel_service::{now_us, prometheus::Registry};
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    answer::Checks,
+    assets::{AssetList, Prices},
+    config::ChainConfig,
+    decode::{Decoder, Sighting},
+    endpoint::Pool,
+    fetch::{BlockId, Fetcher},
+    metrics::Metrics,
+};
+
+/// A block of the chain and all its events, as they would be published.
+#[derive(Debug, Clone)]
+pub struct ChainBlock {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Hash of its parent.
+    pub parent_hash: B256,
+    /// Its own time, microseconds since 1970.
+    pub time_us: i64,
+    /// Its events, without the marker.
+    pub events: Vec<Event>,
+}
+
+/// Reads blocks of one chain from its configured endpoints; publishes nothing.
+#[derive(Debug)]
+pub struct ChainReader {
+    fetcher: Fetcher,
+    decoder: Decoder,
+    finality_tags: bool,
+    finality_depth: u64,
+    _stop: DropGuard,
+    _tasks: JoinSet<()>,
+}
+
+impl ChainReader {
+    /// Connects to the chain's endpoints and waits until one of them says its head.
+    ///
+    /// # Errors
+    /// When none does within `patience`, with what each of them said.
+    pub async fn connect(
+        chain: &str,
+        config: &ChainConfig,
+        assets: Option<&Path>,
+        patience: Duration,
+    ) -> anyhow::Result<Self> {
+        let metrics = Metrics::new(&Registry::new()).context("make metrics")?.of_chain(chain);
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let pool = Pool::start(chain, config, &metrics, &stop, &mut tasks);
+        let mut changes = pool.changes();
+        let connected = tokio::time::timeout(patience, async {
+            while pool.head().is_none() && changes.changed().await.is_ok() {}
+        });
+        if connected.await.is_err() {
+            anyhow::bail!("no endpoint of chain {chain} is connected: {}", pool.trouble());
+        }
+        let checks = Checks { bloom: config.check_bloom, log_indexes: config.check_log_indexes };
+        let assets = AssetList::load(assets)?.of_chain(chain);
+        Ok(Self {
+            fetcher: Fetcher::new(pool, checks, metrics.clone()),
+            decoder: Decoder::new(chain, config, assets, metrics),
+            finality_tags: config.finality_tags,
+            finality_depth: config.finality_depth,
+            _stop: stop.drop_guard(),
+            _tasks: tasks,
+        })
+    }
+
+    /// Highest final block: as the chain says, else by the configured depth.
+    ///
+    /// # Errors
+    /// When no endpoint answers.
+    pub async fn finalized(&self) -> anyhow::Result<u64> {
+        if self.finality_tags {
+            let tags = self.fetcher.tags().await.context("ask for the final block")?;
+            if let Some((number, _)) = tags.finalized {
+                return Ok(number);
+            }
+        }
+        let head = self.fetcher.pool().highest().context("no endpoint is connected")?;
+        Ok(head.saturating_sub(self.finality_depth))
+    }
+
+    /// A block and its events.
+    ///
+    /// # Errors
+    /// When no endpoint has it, or none gives a true answer.
+    pub async fn block(&self, number: u64) -> anyhow::Result<ChainBlock> {
+        let block = self
+            .fetcher
+            .block(BlockId::Number(number))
+            .await
+            .with_context(|| format!("fetch block {number}"))?;
+        let sighting =
+            Sighting { observed_at_us: now_us(), incarnation: 1, prices: Prices::default() };
+        let mut events = Vec::with_capacity(block.logs.len() + block.transactions.len());
+        self.decoder.decode(&block, &sighting, &mut |event| events.push(event));
+        Ok(ChainBlock {
+            number: block.header.number,
+            hash: block.header.hash,
+            parent_hash: block.header.parent_hash,
+            time_us: block.header.time_us(),
+            events,
+        })
+    }
+}

@@ -1,0 +1,239 @@
+//! The history lane: gaps that are too long to catch up in order, and ranges that somebody asked for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crypto_intel_evm::{ChainConfig, GapReason, Gaps, Start, Verified};
+use crypto_intel_nats::{Bucket, ReaderOptions, Start as ReadFrom, StreamReader};
+use crypto_intel_sandbox::ScriptedNode;
+use crypto_intel_schemas::{B256, Event};
+use crypto_intel_testkit::{assert_same_set, eventually};
+
+use crate::{
+    harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, push_new},
+    stream::transfers_of,
+};
+
+/// What the history lane holds: markers by number, ERC-20 transfers, with copies absorbed.
+#[derive(Debug, Default)]
+struct Past {
+    blocks: BTreeMap<u64, B256>,
+    transfers: BTreeSet<(B256, u32)>,
+    messages: u64,
+}
+
+async fn past(broker: &Broker) -> Past {
+    let mut past = Past::default();
+    let last = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
+    if last == 0 {
+        return past;
+    }
+    let options = ReaderOptions::new("HISTORY", "test", ReadFrom::First);
+    let mut reader = StreamReader::open(&broker.nats, options).await.unwrap();
+    let mut pending = 0;
+    while past.messages < last {
+        for message in reader.next(5_000).await.unwrap().messages {
+            past.messages += 1;
+            let event = Event::decode(&message.payload).unwrap();
+            assert_eq!(message.subject, format!("history.{CHAIN}.{}", event.kind()));
+            match event {
+                Event::Block(marker) => {
+                    assert_eq!(marker.messages, pending, "whole blocks, never mixed");
+                    assert_eq!((marker.incarnation, marker.removed), (1, false));
+                    assert!(marker.block_number <= marker.finalized_number, "only final blocks");
+                    past.blocks.insert(marker.block_number, marker.block_hash);
+                    pending = 0;
+                }
+                other => {
+                    pending += 1;
+                    if let Event::Erc20Transfer(transfer) = other {
+                        past.transfers.insert((transfer.block_hash, transfer.log_index));
+                    }
+                }
+            }
+        }
+    }
+    past
+}
+
+async fn gaps(broker: &Broker) -> Gaps {
+    Gaps::open(&broker.nats, CHAIN).await.unwrap()
+}
+
+async fn until_filled(broker: &Broker) {
+    let gaps = gaps(broker).await;
+    eventually(PATIENCE, async || gaps.list().await.unwrap().is_empty()).await;
+}
+
+/// Both lanes together hold exactly what the node's chain holds.
+async fn assert_whole(broker: &Broker, node: &ScriptedNode) {
+    let (live, past) = (broker.replay().await, past(broker).await);
+    let blocks = node.chain().blocks();
+    assert_same_set(
+        transfers_of(blocks.iter().map(AsRef::as_ref)),
+        live.transfers().union(&past.transfers).copied(),
+    );
+    let stored = live
+        .markers
+        .iter()
+        .filter(|(_, marker)| !marker.removed)
+        .map(|(_, marker)| marker.block_hash)
+        .chain(past.blocks.values().copied());
+    let stored: BTreeSet<B256> = stored.collect();
+    for block in &blocks {
+        assert!(stored.contains(&block.hash), "block {} is in no lane", block.number);
+    }
+}
+
+fn far_config(node: &ScriptedNode) -> ChainConfig {
+    ChainConfig { catch_up_blocks: 100, ..chain_config(&[node.ws_url()]) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_gap_is_left_to_history_and_live_goes_first() {
+    let (broker, node) = (Broker::start().await, node().await);
+    node.chain().follow_finality(2, 4);
+    let mut blocks = generator(81);
+    push_new(&node, &mut blocks, 600);
+    node.delay_answers(Some(Duration::from_millis(10)));
+    let producer = Producer::start(&broker.nats, far_config(&node));
+    for _ in 0..3 {
+        let live = broker.at_head(node.chain()).await;
+        assert_eq!(live.numbers().first(), Some(&597), "live begins after the final block");
+        assert_eq!(gaps(&broker).await.list().await.unwrap().len(), 1, "history is not done");
+        push_new(&node, &mut blocks, 1);
+    }
+    until_filled(&broker).await;
+    broker.at_head(node.chain()).await;
+    assert_whole(&broker, &node).await;
+    assert_eq!(producer.metric("crypto_intel_evm_jumps_total", CHAIN), 1.0);
+    assert_eq!(past(&broker).await.blocks.len(), 596);
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_survives_crashes_in_the_middle() {
+    let (broker, node) = (Broker::start().await, node().await);
+    node.chain().follow_finality(2, 4);
+    let mut blocks = generator(82);
+    push_new(&node, &mut blocks, 2_000);
+    let mut seen = 0;
+    for _ in 0..3 {
+        let producer = Producer::start(&broker.nats, far_config(&node));
+        // Each holder of the lease gets on before it dies.
+        eventually(PATIENCE, async || {
+            let last = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
+            (last > seen).then(|| seen = last)
+        })
+        .await;
+        push_new(&node, &mut blocks, 3);
+        producer.crash();
+    }
+    let producer = Producer::start(&broker.nats, far_config(&node));
+    until_filled(&broker).await;
+    broker.at_head(node.chain()).await;
+    assert_whole(&broker, &node).await;
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_left_the_chain_is_retracted_before_a_jump() {
+    let (broker, node) = (Broker::start().await, node().await);
+    node.chain().follow_finality(2, 4);
+    let mut blocks = generator(83);
+    push_new(&node, &mut blocks, 20);
+    let producer = Producer::start(&broker.nats, far_config(&node));
+    broker.at_head(node.chain()).await;
+    producer.stop().await;
+    node.reorg(2, blocks.fork(2, 2)).unwrap();
+    push_new(&node, &mut blocks, 300);
+    let producer = Producer::start(&broker.nats, far_config(&node));
+    let live = broker.at_head(node.chain()).await;
+    assert_eq!(live.jumps, [(19, 316)], "from the ancestor to the final block");
+    assert_eq!(live.reorgs.len(), 1);
+    assert_eq!((live.reorgs[0].depth, live.reorgs[0].ancestor.number), (2, 18));
+    until_filled(&broker).await;
+    assert_whole(&broker, &node).await;
+    producer.stop().await;
+    // The jump is in the markers: a restart goes on where live stands.
+    push_new(&node, &mut blocks, 2);
+    let producer = Producer::start(&broker.nats, far_config(&node));
+    let live = broker.at_head(node.chain()).await;
+    assert_eq!(live.jumps.len(), 1);
+    assert_eq!(live.numbers(), (317..=322).collect::<Vec<_>>());
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_below_the_start_is_filled_on_request() {
+    let (broker, node) = (Broker::start().await, node().await);
+    node.chain().follow_finality(2, 4);
+    let mut blocks = generator(84);
+    push_new(&node, &mut blocks, 120);
+    let config = ChainConfig { start: Start::Latest, ..chain_config(&[node.ws_url()]) };
+    let producer = Producer::start(&broker.nats, config);
+    broker.at_head(node.chain()).await;
+    let gaps = gaps(&broker).await;
+    gaps.queue(11, 40, GapReason::Backfill).await.unwrap();
+    let extended = gaps.queue(11, 60, GapReason::Backfill).await.unwrap();
+    assert_eq!((extended.from, extended.to), (11, 60), "the same beginning is extended");
+    until_filled(&broker).await;
+    let filled: Vec<u64> = past(&broker).await.blocks.into_keys().collect();
+    assert_eq!(filled, (11..=60).collect::<Vec<_>>());
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_waits_for_who_stores_it() {
+    let (broker, node) = (Broker::start().await, node().await);
+    node.chain().follow_finality(2, 4);
+    let mut blocks = generator(85);
+    push_new(&node, &mut blocks, 3_000);
+    let cursors = broker.nats.kv(Bucket::Cursors).await.unwrap();
+    cursors.put("persist.HISTORY", r#"{"sequence":0}"#).await.unwrap();
+    let config = ChainConfig { history_max_pending: 1_000, ..far_config(&node) };
+    let producer = Producer::start(&broker.nats, config);
+    eventually(PATIENCE, async || producer.metric("crypto_intel_evm_history_paused", CHAIN) == 1.0)
+        .await;
+    let live = broker.at_head(node.chain()).await;
+    assert_eq!(live.numbers().first(), Some(&2_997), "live does not wait");
+    let held = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
+    assert!(held < 16_000, "{held} messages were sent although nobody stores them");
+    cursors.put("persist.HISTORY", r#"{"sequence":1000000}"#).await.unwrap();
+    until_filled(&broker).await;
+    assert_whole(&broker, &node).await;
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_come_by_ranges_where_no_receipts_are_offered() {
+    let (broker, node) = (Broker::start().await, node().await);
+    node.chain().follow_finality(2, 4);
+    node.without_block_receipts(true);
+    let mut blocks = generator(86);
+    push_new(&node, &mut blocks, 400);
+    let producer = Producer::start(&broker.nats, far_config(&node));
+    broker.at_head(node.chain()).await;
+    until_filled(&broker).await;
+    assert_whole(&broker, &node).await;
+    let requests = node.calls("eth_getLogs");
+    assert!(requests < 100, "{requests} requests for the logs of 400 blocks");
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_verified_block_is_a_metric() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(87);
+    push_new(&node, &mut blocks, 3);
+    let verified =
+        Verified { from: 1, number: 2, hash: B256::ZERO, against: "database".to_owned(), at_us: 0 };
+    verified.write(&broker.nats, CHAIN).await.unwrap();
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    eventually(PATIENCE, async || producer.metric("crypto_intel_evm_verified_block", CHAIN) == 2.0)
+        .await;
+    assert_eq!(Verified::read(&broker.nats, CHAIN).await.unwrap(), Some(verified));
+    producer.stop().await;
+}
