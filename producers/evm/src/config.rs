@@ -62,7 +62,8 @@ pub struct ChainConfig {
     pub logs: LogsMode,
     /// Contracts whose every log is also published raw. Default: none.
     pub contracts: Vec<String>,
-    /// Contracts' events that are decoded by their ABI, beside the built-in ones. Default: none.
+    /// Contracts' events that are decoded by their ABI, beside the built-in ones: tables of `name`,
+    /// `contracts`, `abi` (a file), `events` and `factory`; see decoding.md. Default: none.
     pub abis: Vec<AbiConfig>,
     /// Where payments inside contracts (`transfer.internal`) come from: `"off"` (they are not seen),
     /// `"trace_block"` (Erigon, Nethermind, Reth, anvil) or `"debug"` (`debug_traceBlockByHash`,
