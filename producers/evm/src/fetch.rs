@@ -310,7 +310,10 @@ const UNTRUE_TRACES: u32 = 3;
 impl Fetcher {
     /// Adds the payments inside a block's contracts. Where no endpoint offers traces, or what they
     /// say cannot be true, the block goes without and its marker says so.
-    async fn with_payments(&self, mut block: BlockData) -> Result<BlockData, FetchError> {
+    pub(crate) async fn with_payments(
+        &self,
+        mut block: BlockData,
+    ) -> Result<BlockData, FetchError> {
         if !self.tracer.is_on() {
             return Ok(block);
         }

@@ -56,7 +56,7 @@ impl Fetcher {
             .map(|number| async move {
                 if let Some((endpoint, logs)) = logs {
                     match self.with_logs(endpoint, number, logs).await {
-                        Ok(block) => return Ok(block),
+                        Ok(block) => return self.with_payments(block).await,
                         Err(error) => {
                             tracing::debug!(number, %error, "block does not fit its range of logs, asking for it alone");
                         }

@@ -16,6 +16,7 @@ use crate::{
     endpoint::Pool,
     fetch::{BlockId, Fetcher},
     metrics::Metrics,
+    traces::Tracer,
 };
 
 /// A block of the chain and all its events, as they would be published.
@@ -69,7 +70,8 @@ impl ChainReader {
         let checks = Checks { bloom: config.check_bloom, log_indexes: config.check_log_indexes };
         let assets = AssetList::load(assets)?.of_chain(chain);
         Ok(Self {
-            fetcher: Fetcher::new(pool, checks, metrics.clone()),
+            fetcher: Fetcher::new(pool, checks, metrics.clone())
+                .with_tracer(Tracer::new(config.traces)),
             decoder: Decoder::new(chain, config, assets, metrics),
             finality_tags: config.finality_tags,
             finality_depth: config.finality_depth,
