@@ -27,6 +27,8 @@ mod reader;
 mod run;
 mod traces;
 mod verified;
+mod tokens;
+mod watch;
 
 pub use abis::config::{AbiConfig, FactoryConfig};
 pub use config::{ChainConfig, Config, EndpointConfig, LogsMode, NativeConfig, Start};
@@ -36,3 +38,4 @@ pub use traces::TracesMode;
 pub use gaps::{Gap, GapReason, Gaps};
 pub use reader::{ChainBlock, ChainReader};
 pub use verified::Verified;
+pub use watch::{WatchChain, WatchEntry, WatchKind, Watched, Watchlist};

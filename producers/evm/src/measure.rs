@@ -12,6 +12,8 @@ use crate::{
     decode::{Decoder, Sighting},
     encode::Bodies,
     metrics::Metrics,
+    tokens::Tokens,
+    watch::{WatchBoard, WatchChain},
 };
 
 /// One chain's decoder.
@@ -19,6 +21,7 @@ use crate::{
 pub struct Pipeline {
     decoder: Decoder,
     prices: PriceBoard,
+    watched: WatchBoard,
 }
 
 /// A verified block.
@@ -31,10 +34,17 @@ impl Pipeline {
     /// # Errors
     /// Never in practice: the built-in list is tested.
     pub fn new(chain: &str) -> anyhow::Result<Self> {
-        let metrics = Metrics::new(&Registry::new())?.of_chain(chain);
+        let all_metrics = Metrics::new(&Registry::new())?;
+        let metrics = all_metrics.of_chain(chain);
         let assets = AssetList::load(None)?.of_chain(chain);
         let decoder = Decoder::new(chain, &ChainConfig::default(), assets, metrics);
-        Ok(Self { decoder, prices: PriceBoard::new(300) })
+        let watched = WatchBoard::new(all_metrics);
+        Ok(Self { decoder, prices: PriceBoard::new(300), watched })
+    }
+
+    /// Watches addresses from now on.
+    pub fn watch(&self, addresses: impl IntoIterator<Item = crypto_intel_schemas::Address>) {
+        self.watched.set(WatchChain::All, addresses);
     }
 
     /// Reads and verifies the answers of `eth_getBlockByNumber(n, true)` and `eth_getBlockReceipts(n)`.
@@ -64,7 +74,13 @@ impl Pipeline {
     /// Decodes and encodes all events of a block; how many there are.
     #[must_use]
     pub fn bodies(&self, block: &MeasuredBlock) -> usize {
-        let sighting = Sighting { observed_at_us: 1, incarnation: 1, prices: self.prices.now() };
+        let sighting = Sighting {
+            observed_at_us: 1,
+            incarnation: 1,
+            prices: self.prices.now(),
+            tokens: Tokens::default(),
+            watched: self.watched.view(self.decoder.chain()),
+        };
         Bodies::of(&self.decoder, &block.0, &sighting).len()
     }
 }

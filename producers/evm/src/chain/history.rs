@@ -258,7 +258,7 @@ impl Worker {
             let blocks = fetcher.blocks(span).await?;
             let prepare = |mut block: BlockData| {
                 let prices = Prices::default();
-                let sighting = Sighting { observed_at_us: now_us(), incarnation: 1, prices };
+                let sighting = Sighting::new(now_us(), prices);
                 let bodies = Bodies::of(&decoder, &block, &sighting);
                 // What waits to be sent bounds the memory: the logs are in the bodies now.
                 (block.logs, block.data) = (Vec::new(), Vec::new());
