@@ -71,12 +71,7 @@ impl Bodies {
 }
 
 /// Puts the labels of watched addresses on an event that touches them, and notes where its copies go.
-fn label(
-    event: &mut Event,
-    watched: &WatchView,
-    place: usize,
-    copies: &mut Vec<(usize, Address)>,
-) {
+fn label(event: &mut Event, watched: &WatchView, place: usize, copies: &mut Vec<(usize, Address)>) {
     if watched.is_empty() {
         return;
     }

@@ -1,7 +1,7 @@
 //! For benchmarks and tests: the pure part of the pipeline, from JSON to bodies, without network and broker.
 
 use anyhow::Context as _;
-use crypto_intel_schemas::Event;
+use crypto_intel_schemas::{Address, Event};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     encode::Bodies,
     metrics::Metrics,
     tokens::Tokens,
-    watch::{WatchBoard, WatchChain},
+    watch::{WatchBoard, WatchChain, touched},
 };
 
 /// One chain's decoder.
@@ -43,7 +43,7 @@ impl Pipeline {
     }
 
     /// Watches addresses from now on.
-    pub fn watch(&self, addresses: impl IntoIterator<Item = crypto_intel_schemas::Address>) {
+    pub fn watch(&self, addresses: impl IntoIterator<Item = Address>) {
         self.watched.set(WatchChain::All, addresses);
     }
 
@@ -65,22 +65,35 @@ impl Pipeline {
         let read = read_header(header)?.context("no block")?;
         let checks = Checks { bloom: false, log_indexes: false };
         let block = assemble(read, header, LogsAnswer::Logs(logs), checks)?;
-        let sighting = Sighting { observed_at_us: 1, incarnation: 1, prices: self.prices.now() };
+        let sighting = Sighting::new(1, self.prices.now());
         let mut events = Vec::new();
         self.decoder.decode(&block, &sighting, &mut |event| events.push(event));
         Ok(events)
     }
 
+    /// The addresses that each event of a block names.
+    #[must_use]
+    pub fn addresses(&self, block: &MeasuredBlock) -> Vec<Vec<Address>> {
+        let mut found = Vec::new();
+        self.decoder.decode(&block.0, &self.sighting(), &mut |event| {
+            found.push(touched(&event).iter().copied().collect());
+        });
+        found
+    }
+
     /// Decodes and encodes all events of a block; how many there are.
     #[must_use]
     pub fn bodies(&self, block: &MeasuredBlock) -> usize {
-        let sighting = Sighting {
+        Bodies::of(&self.decoder, &block.0, &self.sighting()).len()
+    }
+
+    fn sighting(&self) -> Sighting {
+        Sighting {
             observed_at_us: 1,
             incarnation: 1,
             prices: self.prices.now(),
             tokens: Tokens::default(),
             watched: self.watched.view(self.decoder.chain()),
-        };
-        Bodies::of(&self.decoder, &block.0, &sighting).len()
+        }
     }
 }

@@ -91,7 +91,8 @@ impl Publisher {
     async fn publish_one(&mut self, messages: Vec<OutMessage>) -> Result<(), Trouble> {
         let fence = Fence { filter: self.filter.clone(), last_sequence: self.last_sequence };
         let length = messages.len();
-        let copies_after = messages.iter().rev().take_while(|message| !self.is_own(message)).count();
+        let copies_after =
+            messages.iter().rev().take_while(|message| !self.is_own(message)).count();
         match self.nats.publish_batch(Batch { messages, fence: Some(fence) }).await {
             Ok(ack) => {
                 self.last_sequence = ack.last_sequence - copies_after as u64;

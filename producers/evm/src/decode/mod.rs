@@ -122,9 +122,10 @@ impl Decoder {
     /// Contracts of a block's ERC-20 transfers that are not on the list of tokens, each once.
     pub(crate) fn unlisted_tokens(&self, block: &BlockData) -> Vec<Address> {
         let mut seen = HashSet::new();
-        let transfers = block.logs.iter().filter(|log| {
-            matches!(log.topics(), [known::TRANSFER, _, _]) && log.data.len() == 32
-        });
+        let transfers = block
+            .logs
+            .iter()
+            .filter(|log| matches!(log.topics(), [known::TRANSFER, _, _]) && log.data.len() == 32);
         transfers
             .map(|log| log.address)
             .filter(|token| self.assets.of(token).is_none() && seen.insert(*token))

@@ -215,8 +215,7 @@ mod tests {
             (true, vec![0xff; 32]),
         ];
         let decoded = decode(&answer(&results), 2).unwrap();
-        let maker =
-            TokenInfo { symbol: Some("MKR".to_owned()), name: None, decimals: Some(18) };
+        let maker = TokenInfo { symbol: Some("MKR".to_owned()), name: None, decimals: Some(18) };
         assert_eq!(decoded, [maker, TokenInfo::default()]);
         assert!(decode(&answer(&results), 3).is_none(), "answers to another question");
     }

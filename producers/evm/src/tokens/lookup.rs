@@ -93,7 +93,9 @@ impl Lookups {
         if self.bucket.is_none() {
             match self.nats.kv(Bucket::Tokens).await {
                 Ok(bucket) => self.bucket = Some(bucket),
-                Err(error) => tracing::debug!(chain = self.chain, %error, "bucket `tokens` cannot be opened"),
+                Err(error) => {
+                    tracing::debug!(chain = self.chain, %error, "bucket `tokens` cannot be opened")
+                }
             }
         }
         let unknown = self.read_stored(tokens).await;
@@ -144,7 +146,11 @@ impl Lookups {
     }
 
     /// Asks a group in one call; what that leaves open is to be asked again in smaller groups.
-    async fn ask(&mut self, endpoint: &Endpoint, group: &[Address]) -> Result<Asked, EndpointError> {
+    async fn ask(
+        &mut self,
+        endpoint: &Endpoint,
+        group: &[Address],
+    ) -> Result<Asked, EndpointError> {
         let Some(multicall) = self.multicall else {
             return self.ask_singly(endpoint, group).await;
         };
@@ -214,7 +220,12 @@ impl Lookups {
     }
 
     fn give_up(&self, tokens: &[Address], reason: &str) {
-        tracing::debug!(chain = self.chain, tokens = tokens.len(), reason, "tokens cannot be asked now");
+        tracing::debug!(
+            chain = self.chain,
+            tokens = tokens.len(),
+            reason,
+            "tokens cannot be asked now"
+        );
         self.metrics.token_lookups("failed", tokens.len());
         for token in tokens {
             self.cache.resolve(*token, nothing(RETRY_FAILED));

@@ -80,7 +80,9 @@ struct Cache {
 enum Known {
     Found(Arc<TokenInfo>),
     /// It did not answer like a token, or could not be asked: not to be tried before then.
-    Nothing { until: Instant },
+    Nothing {
+        until: Instant,
+    },
 }
 
 /// When the younger half is full it becomes the older one, whose tokens are forgotten.

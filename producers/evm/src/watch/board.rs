@@ -61,7 +61,9 @@ pub(crate) struct WatchView {
 impl WatchView {
     /// Labels and tags of an address that is watched.
     pub(crate) fn labels_of(&self, address: &Address) -> Option<impl Iterator<Item = &String>> {
-        let find = |list: &'_ Option<Arc<List>>| list.as_ref().is_some_and(|list| list.contains_key(address));
+        let find = |list: &'_ Option<Arc<List>>| {
+            list.as_ref().is_some_and(|list| list.contains_key(address))
+        };
         if !find(&self.own) && !find(&self.every) {
             return None;
         }
@@ -187,10 +189,11 @@ impl WatchBoard {
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {
-    let nats = error.downcast_ref::<NatsError>().or_else(|| match error.downcast_ref::<KvError>() {
-        Some(KvError::Read(error)) => Some(error),
-        _ => None,
-    });
+    let nats =
+        error.downcast_ref::<NatsError>().or_else(|| match error.downcast_ref::<KvError>() {
+            Some(KvError::Read(error)) => Some(error),
+            _ => None,
+        });
     matches!(nats, Some(NatsError::NoStream { .. }))
 }
 

@@ -217,16 +217,18 @@ pub(super) fn read_key(key: &str) -> Option<(WatchChain, Address)> {
 /// An entry of the bucket; anybody may have written it.
 pub(super) fn read_entry(key: &str, value: &[u8]) -> Option<Watched> {
     let read = || {
-        let (chain, address) = read_key(key).ok_or_else(|| "key is not <chain>.<address>".to_owned())?;
+        let (chain, address) =
+            read_key(key).ok_or_else(|| "key is not <chain>.<address>".to_owned())?;
         let entry: WatchEntry =
             serde_json::from_slice(value).map_err(|error| format!("value: {error}"))?;
         entry.validate()?;
         Ok(Watched { chain, address, entry })
     };
-    read().map_err(|reason: String| {
-        tracing::warn!(key, reason, "entry of bucket `watchlist` is unreadable, ignored");
-    })
-    .ok()
+    read()
+        .map_err(|reason: String| {
+            tracing::warn!(key, reason, "entry of bucket `watchlist` is unreadable, ignored");
+        })
+        .ok()
 }
 
 #[cfg(test)]

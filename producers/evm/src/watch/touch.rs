@@ -1,4 +1,4 @@
-use crypto_intel_schemas::{Address, Event};
+use crypto_intel_schemas::{Address, Event, EventValue};
 
 /// Room for every address field that a kind has.
 const MOST: usize = 12;
@@ -35,6 +35,13 @@ impl Touched {
 /// Every address in the fields of an event: its transaction's, its log's and its own.
 pub(crate) fn touched(event: &Event) -> Touched {
     let mut touched = Touched { addresses: [Address::ZERO; MOST], count: 0 };
+    if let Some(log) = event.log_fields() {
+        touched.add(log.address);
+    }
+    if let Some(transaction) = event.transaction_fields() {
+        touched.add_known(transaction.tx_from);
+        touched.add_known(transaction.tx_to);
+    }
     match event {
         Event::NativeTransfer(body) => {
             touched.add(body.from);
@@ -61,14 +68,31 @@ pub(crate) fn touched(event: &Event) -> Touched {
             touched.add(body.contract);
             touched.add(body.creator);
         }
+        Event::InternalTransfer(body) => {
+            touched.add(body.from);
+            touched.add(body.to);
+        }
+        Event::Swap(body) => {
+            touched.add(body.sender);
+            touched.add_known(body.recipient);
+        }
+        Event::Liquidity(body) => {
+            let own = [body.pool, body.token0, body.token1, body.sender, body.owner];
+            for address in own.into_iter().chain([body.recipient, body.hooks]) {
+                touched.add_known(address);
+            }
+        }
+        // What is an address in it, only its ABI knows: what looks like one counts.
+        Event::ContractEvent(body) => {
+            for value in body.fields.0.values() {
+                if let EventValue::Text(text) = value
+                    && text.len() == 42
+                {
+                    touched.add_known(text.parse().ok());
+                }
+            }
+        }
         _ => {}
-    }
-    if let Some(log) = event.log_fields() {
-        touched.add(log.address);
-    }
-    if let Some(transaction) = event.transaction_fields() {
-        touched.add_known(transaction.tx_from);
-        touched.add_known(transaction.tx_to);
     }
     touched
 }
