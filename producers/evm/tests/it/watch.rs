@@ -151,7 +151,8 @@ async fn a_restart_begins_with_the_whole_list_and_reorgs_retract_copies() {
     node.reorg(13, blocks.fork(13, 15)).unwrap();
     let producer = Producer::start_named(&broker.nats, chain_config(&[node.ws_url()]), "two");
     let replayed = broker.at_head(node.chain()).await;
-    assert!(replayed.erc20().all(|transfer| transfer.watched.is_empty()));
+    let mut new = replayed.erc20().filter(|transfer| transfer.block_number > 1);
+    assert!(new.all(|transfer| transfer.watched.is_empty()));
     let found = copies(&broker.nats).await;
     assert_eq!(folded(&found), expected(&replayed, token));
     assert!(found.iter().any(|(_, _, event)| event.block_fields().unwrap().removed));
