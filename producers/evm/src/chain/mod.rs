@@ -35,9 +35,9 @@ use crate::{
     metrics::ChainMetrics,
     plan::Stack,
     publish::{BatchLimit, Publisher},
+    tokens::TokenBook,
     traces::Tracer,
     verified,
-    tokens::TokenBook,
     watch::WatchBoard,
 };
 use status::Status;

@@ -27,6 +27,18 @@ impl Touched {
         }
     }
 
+    fn add_named(&mut self, value: &EventValue) {
+        match value {
+            EventValue::Text(text) if text.len() == 42 => self.add_known(text.parse().ok()),
+            EventValue::List(values) => {
+                for value in values {
+                    self.add_named(value);
+                }
+            }
+            EventValue::Text(_) | EventValue::Bool(_) => {}
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Address> {
         self.addresses[..self.count].iter()
     }
@@ -85,11 +97,7 @@ pub(crate) fn touched(event: &Event) -> Touched {
         // What is an address in it, only its ABI knows: what looks like one counts.
         Event::ContractEvent(body) => {
             for value in body.fields.0.values() {
-                if let EventValue::Text(text) = value
-                    && text.len() == 42
-                {
-                    touched.add_known(text.parse().ok());
-                }
+                touched.add_named(value);
             }
         }
         _ => {}
