@@ -299,6 +299,11 @@ macro_rules! events {
                 }
             }
 
+            /// Labels of the watched addresses that a chain event touches; `None` for other events.
+            pub fn watched_mut(&mut self) -> Option<&mut Vec<String>> {
+                match self { $( Self::$variant(body) => $crate::event::level!(watched body $levels), )* }
+            }
+
             pub(crate) fn encode_into(&self, buffer: &mut Vec<u8>) -> Result<(), rmp_serde::encode::Error> {
                 match self { $( Self::$variant(body) => rmp_serde::encode::write_named(buffer, body), )* }
             }
@@ -363,6 +368,13 @@ macro_rules! level {
         let _ = $body;
         None
     }};
+    (watched $body:ident (base)) => {{
+        let _ = $body;
+        None
+    }};
+    (watched $body:ident ($($level:ident)*)) => {
+        Some(&mut $body.watched)
+    };
     (incarnation $body:ident (base) $incarnation:ident $observed:ident) => {
         let _ = ($body, $incarnation, $observed);
     };

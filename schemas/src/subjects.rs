@@ -70,6 +70,12 @@ pub fn watch(chain: &str, address: &Address, kind: Kind) -> String {
     format!("watch.{chain}.{address:#x}.{kind}")
 }
 
+/// `watch.<chain>.>`: all copies of a chain's events that touch a watched address.
+#[must_use]
+pub fn watch_chain_all(chain: &str) -> String {
+    join(&["watch", chain, ">"])
+}
+
 /// `market.price.<asset>`.
 #[must_use]
 pub fn price(asset: &str) -> String {

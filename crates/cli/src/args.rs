@@ -1,6 +1,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use crypto_intel_evm::{WatchChain, WatchKind};
+use crypto_intel_schemas::Address;
 
 /// Chain and market events on NATS JetStream: stored, watched by rules, told to people.
 #[derive(Debug, Parser)]
@@ -47,6 +49,8 @@ pub enum Command {
     Rules(RulesArguments),
     /// What could not be handled: list, show.
     Dlq(DeadLetterArguments),
+    /// Addresses that you want to hear of: add, remove, list. No restart is needed.
+    Watch(WatchArguments),
 }
 
 /// `demo`
@@ -244,6 +248,70 @@ pub enum DeadLetterAction {
         /// Its sequence in the stream DLQ, as `list` shows it.
         sequence: u64,
     },
+}
+
+/// `watch`
+#[derive(Debug, Clone, Args)]
+pub struct WatchArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: WatchAction,
+}
+
+/// What `watch` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum WatchAction {
+    /// Watch an address, or change how it is called. Counts from the next block on.
+    Add {
+        /// 0x and 40 hex digits.
+        address: Address,
+        /// Slug of a chain, or `all`.
+        #[arg(long, default_value = "all", value_name = "CHAIN")]
+        chain: WatchChain,
+        /// What events and alerts call it [default: the address].
+        #[arg(long)]
+        label: Option<String>,
+        /// A group that it belongs to; may be given several times. Events carry it as `#TAG`.
+        #[arg(long = "tag", value_name = "TAG")]
+        tags: Vec<String>,
+        /// What it is.
+        #[arg(long, value_enum, default_value_t = WatchedThing::Wallet)]
+        kind: WatchedThing,
+    },
+    /// Watch an address no longer.
+    Remove {
+        /// 0x and 40 hex digits.
+        address: Address,
+        /// As it was added.
+        #[arg(long, default_value = "all", value_name = "CHAIN")]
+        chain: WatchChain,
+    },
+    /// What is watched.
+    List,
+}
+
+/// What a watched address is, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WatchedThing {
+    /// Somebody's account.
+    Wallet,
+    /// A token's contract.
+    Token,
+    /// A DEX pool.
+    Pool,
+    /// Any other contract.
+    Contract,
+}
+
+impl From<WatchedThing> for WatchKind {
+    fn from(thing: WatchedThing) -> Self {
+        match thing {
+            WatchedThing::Wallet => Self::Wallet,
+            WatchedThing::Token => Self::Token,
+            WatchedThing::Pool => Self::Pool,
+            WatchedThing::Contract => Self::Contract,
+        }
+    }
 }
 
 /// Reads `90s`, `10m`, `2h`, `1d` or `250ms`.

@@ -41,5 +41,6 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Audit(options) => commands::audit::run(&arguments, options, output).await,
         Command::Rules(options) => commands::rules::run(&arguments, options.action, output),
         Command::Dlq(options) => commands::dlq::run(&arguments, &options.action, output).await,
+        Command::Watch(options) => commands::watch::run(&arguments, &options.action, output).await,
     }
 }

@@ -97,6 +97,15 @@ pub struct ChainConfig {
     /// Most data of a raw log in one message, bytes; more is cut, with its length and hash kept.
     /// Default: 524288.
     pub max_log_data_bytes: usize,
+    /// Whether tokens that are not on the list are asked for their symbol, name and decimals. What they
+    /// answer is kept in the bucket `tokens`. Default: true.
+    pub enrich_tokens: bool,
+    /// How long a block may wait for tokens that it shows for the first time, milliseconds; after that it
+    /// goes out with what is known. 0 = it never waits. Default: 50.
+    pub enrich_wait_ms: u64,
+    /// Where the chain has the contract Multicall3, which answers for many tokens at once; empty = each
+    /// token is asked alone. Default: `0xcA11bde05977b3631167028862bE2a173976CA11`.
+    pub multicall: String,
 }
 
 impl Default for ChainConfig {
@@ -127,6 +136,9 @@ impl Default for ChainConfig {
             check_bloom: true,
             check_log_indexes: true,
             max_log_data_bytes: 512 * 1024,
+            enrich_tokens: true,
+            enrich_wait_ms: 50,
+            multicall: "0xcA11bde05977b3631167028862bE2a173976CA11".to_owned(),
         }
     }
 }
@@ -269,6 +281,12 @@ impl ChainConfig {
             }
         }
         abis::config::validate(&self.abis, key, problems);
+        if !self.multicall.is_empty() && self.multicall.parse::<Address>().is_err() {
+            problems.push(format!(
+                "{key}.multicall: {:?} is no address; write 0x and 40 hex digits, or nothing",
+                self.multicall
+            ));
+        }
         self.validate_numbers(key, problems);
     }
 

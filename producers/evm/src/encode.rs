@@ -5,13 +5,14 @@ use std::{borrow::Cow, ops::Range};
 use bytes::Bytes;
 use crypto_intel_nats::OutMessage;
 use crypto_intel_schemas::{
-    B256, Block, BlockRef, Event, Finalized, Kind, Reorg, Uint256, chain_event_id,
+    Address, B256, Block, BlockRef, Event, Finalized, Kind, Reorg, Uint256, chain_event_id,
     subjects::{self, Lane},
 };
 
 use crate::{
     block::{BlockData, Header},
     decode::{Decoder, Sighting},
+    watch::{WatchView, touched},
 };
 
 /// A block's events as bodies, one after the other in one buffer.
@@ -23,6 +24,8 @@ pub(crate) struct Bodies {
     event_names: Vec<String>,
     /// Version of what factories had made when this was decoded.
     known_contracts: u64,
+    /// Parts that touch a watched address, by their place, in its order.
+    copies: Vec<(usize, Address)>,
 }
 
 impl Bodies {
@@ -33,15 +36,17 @@ impl Bodies {
         let mut parts = Vec::with_capacity(events);
         let mut event_names = Vec::new();
         let known_contracts = decoder.discover(block);
-        decoder.decode(block, sighting, &mut |event: Event| {
+        let mut copies = Vec::new();
+        decoder.decode(block, sighting, &mut |mut event: Event| {
             let start = buffer.len();
+            label(&mut event, &sighting.watched, parts.len(), &mut copies);
             event.encode_to(&mut buffer);
             if let Event::ContractEvent(body) = &event {
                 event_names.push(body.name.clone());
             }
             parts.push((event.kind(), start..buffer.len()));
         });
-        Self { bytes: Bytes::from(buffer), parts, event_names, known_contracts }
+        Self { bytes: Bytes::from(buffer), parts, event_names, known_contracts, copies }
     }
 
     /// How many events there are.
@@ -54,9 +59,31 @@ impl Bodies {
         self.known_contracts
     }
 
+    /// How many copies go to the subjects of watched addresses.
+    pub(crate) fn copies(&self) -> usize {
+        self.copies.len()
+    }
+
     /// Kinds of the events.
     pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         self.parts.iter().map(|(kind, _)| *kind)
+    }
+}
+
+/// Puts the labels of watched addresses on an event that touches them, and notes where its copies go.
+fn label(event: &mut Event, watched: &WatchView, place: usize, copies: &mut Vec<(usize, Address)>) {
+    if watched.is_empty() {
+        return;
+    }
+    for address in touched(event).iter() {
+        let Some(found) = watched.labels_of(address) else { continue };
+        copies.push((place, *address));
+        let Some(labels) = event.watched_mut() else { continue };
+        for text in found {
+            if !labels.contains(text) {
+                labels.push(text.clone());
+            }
+        }
     }
 }
 
@@ -68,6 +95,8 @@ pub(crate) struct Subjects {
     all: String,
     marker: String,
     chain: String,
+    lane: Lane,
+    copies: String,
 }
 
 impl Subjects {
@@ -87,12 +116,24 @@ impl Subjects {
             all: subjects::chain_all(lane, chain),
             chain: chain.to_owned(),
             marker: subjects::chain(lane, chain, Kind::Block),
+            lane,
+            copies: subjects::watch_chain_all(chain),
         }
     }
 
     /// Filter of everything of the chain.
     pub(crate) fn all(&self) -> &str {
         &self.all
+    }
+
+    /// Filter of all copies for watched addresses.
+    pub(crate) fn copies(&self) -> &str {
+        &self.copies
+    }
+
+    /// Whether a subject is one of the chain's own, not that of a copy.
+    pub(crate) fn is_own(&self, subject: &str) -> bool {
+        is_under(subject, &self.all)
     }
 
     /// Subject of the markers.
@@ -105,7 +146,25 @@ impl Subjects {
     }
 
     fn of_event(&self, name: &str) -> String {
-        subjects::chain_event(Lane::Live, &self.chain, name)
+        subjects::chain_event(self.lane, &self.chain, name)
+    }
+
+    /// The messages of a block's bodies, each followed by its copies for watched addresses.
+    pub(crate) fn add_bodies_and_copies(&self, bodies: &Bodies, messages: &mut Vec<OutMessage>) {
+        if bodies.copies.is_empty() {
+            return self.add_bodies(bodies, messages);
+        }
+        let mut own = Vec::new();
+        self.add_bodies(bodies, &mut own);
+        let mut copies = bodies.copies.iter().peekable();
+        for (place, message) in own.into_iter().enumerate() {
+            messages.push(message.clone());
+            while let Some((_, address)) = copies.next_if(|(of, _)| *of == place) {
+                let kind = bodies.parts[place].0;
+                let subject = subjects::watch(&self.chain, address, kind);
+                messages.push(OutMessage { subject, ..message.clone() });
+            }
+        }
     }
 
     /// The messages of a block's bodies.
@@ -144,6 +203,11 @@ impl Subjects {
             headers: Vec::new(),
         }
     }
+}
+
+/// Whether a subject matches a filter that ends in `>`.
+pub(crate) fn is_under(subject: &str, filter: &str) -> bool {
+    filter.strip_suffix('>').is_some_and(|prefix| subject.starts_with(prefix))
 }
 
 /// The common fields of a block's own events: marker, reorg, finalized.

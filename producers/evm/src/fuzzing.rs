@@ -109,7 +109,7 @@ impl Target {
 
     /// Every event is read as it was written, and none has the id of another.
     fn events(&self, block: &BlockData) -> Result<usize, String> {
-        let sighting = Sighting { observed_at_us: 1, incarnation: 1, prices: self.prices.now() };
+        let sighting = Sighting::new(1, self.prices.now());
         let mut count = 0;
         for decoder in &self.decoders {
             let mut ids = HashSet::new();

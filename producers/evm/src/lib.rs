@@ -25,8 +25,10 @@ mod publish;
 mod ranges;
 mod reader;
 mod run;
+mod tokens;
 mod traces;
 mod verified;
+mod watch;
 
 pub use abis::config::{AbiConfig, FactoryConfig};
 pub use config::{ChainConfig, Config, EndpointConfig, LogsMode, NativeConfig, Start};
@@ -36,3 +38,4 @@ pub use reader::{ChainBlock, ChainReader};
 pub use run::run;
 pub use traces::TracesMode;
 pub use verified::Verified;
+pub use watch::{WatchChain, WatchEntry, WatchKind, Watched, Watchlist};

@@ -1,7 +1,7 @@
 //! For benchmarks and tests: the pure part of the pipeline, from JSON to bodies, without network and broker.
 
 use anyhow::Context as _;
-use crypto_intel_schemas::Event;
+use crypto_intel_schemas::{Address, Event};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
@@ -12,6 +12,8 @@ use crate::{
     decode::{Decoder, Sighting},
     encode::Bodies,
     metrics::Metrics,
+    tokens::Tokens,
+    watch::{WatchBoard, WatchChain, touched},
 };
 
 /// One chain's decoder.
@@ -19,6 +21,7 @@ use crate::{
 pub struct Pipeline {
     decoder: Decoder,
     prices: PriceBoard,
+    watched: WatchBoard,
 }
 
 /// A verified block.
@@ -31,10 +34,17 @@ impl Pipeline {
     /// # Errors
     /// Never in practice: the built-in list is tested.
     pub fn new(chain: &str) -> anyhow::Result<Self> {
-        let metrics = Metrics::new(&Registry::new())?.of_chain(chain);
+        let all_metrics = Metrics::new(&Registry::new())?;
+        let metrics = all_metrics.of_chain(chain);
         let assets = AssetList::load(None)?.of_chain(chain);
         let decoder = Decoder::new(chain, &ChainConfig::default(), assets, metrics);
-        Ok(Self { decoder, prices: PriceBoard::new(300) })
+        let watched = WatchBoard::new(all_metrics);
+        Ok(Self { decoder, prices: PriceBoard::new(300), watched })
+    }
+
+    /// Watches addresses from now on.
+    pub fn watch(&self, addresses: impl IntoIterator<Item = Address>) {
+        self.watched.set(WatchChain::All, addresses);
     }
 
     /// Reads and verifies the answers of `eth_getBlockByNumber(n, true)` and `eth_getBlockReceipts(n)`.
@@ -55,16 +65,35 @@ impl Pipeline {
         let read = read_header(header)?.context("no block")?;
         let checks = Checks { bloom: false, log_indexes: false };
         let block = assemble(read, header, LogsAnswer::Logs(logs), checks)?;
-        let sighting = Sighting { observed_at_us: 1, incarnation: 1, prices: self.prices.now() };
+        let sighting = Sighting::new(1, self.prices.now());
         let mut events = Vec::new();
         self.decoder.decode(&block, &sighting, &mut |event| events.push(event));
         Ok(events)
     }
 
+    /// The addresses that each event of a block names.
+    #[must_use]
+    pub fn addresses(&self, block: &MeasuredBlock) -> Vec<Vec<Address>> {
+        let mut found = Vec::new();
+        self.decoder.decode(&block.0, &self.sighting(), &mut |event| {
+            found.push(touched(&event).iter().copied().collect());
+        });
+        found
+    }
+
     /// Decodes and encodes all events of a block; how many there are.
     #[must_use]
     pub fn bodies(&self, block: &MeasuredBlock) -> usize {
-        let sighting = Sighting { observed_at_us: 1, incarnation: 1, prices: self.prices.now() };
-        Bodies::of(&self.decoder, &block.0, &sighting).len()
+        Bodies::of(&self.decoder, &block.0, &self.sighting()).len()
+    }
+
+    fn sighting(&self) -> Sighting {
+        Sighting {
+            observed_at_us: 1,
+            incarnation: 1,
+            prices: self.prices.now(),
+            tokens: Tokens::default(),
+            watched: self.watched.view(self.decoder.chain()),
+        }
     }
 }

@@ -29,6 +29,9 @@ pub(crate) struct Metrics {
     blocks_retracted: IntCounterVec,
     oddities: IntCounterVec,
     leader: IntGaugeVec,
+    watched_addresses: IntGaugeVec,
+    watched_events: IntCounterVec,
+    token_lookups: IntCounterVec,
     head_to_ack: HistogramVec,
     jumps: IntCounterVec,
     history_blocks: IntCounterVec,
@@ -107,6 +110,21 @@ impl Metrics {
                 &["chain", "reason"],
             )?,
             leader: gauge("leader", "1 while this instance publishes the chain", &["chain"])?,
+            watched_addresses: gauge(
+                "watched_addresses",
+                "Addresses on the watch-list, by chain or `all`",
+                &["chain"],
+            )?,
+            watched_events: counter(
+                "watch_copies_total",
+                "Copies made for watched addresses",
+                &["chain"],
+            )?,
+            token_lookups: counter(
+                "token_lookups_total",
+                "Tokens that were looked up, by where or how it ended",
+                &["chain", "outcome"],
+            )?,
             head_to_ack,
             jumps: counter(
                 "jumps_total",
@@ -144,6 +162,10 @@ impl Metrics {
                 &["chain"],
             )?,
         })
+    }
+
+    pub(crate) fn watched_addresses(&self, chain: &str, count: usize) {
+        self.watched_addresses.with_label_values(&[chain]).set(to_gauge(count as u64));
     }
 
     /// The metrics of one chain.
@@ -206,6 +228,15 @@ impl ChainMetrics {
 
     pub(crate) fn oddity(&self, reason: &str) {
         self.all.oddities.with_label_values(&[self.chain.as_str(), reason]).inc();
+    }
+
+    pub(crate) fn watched_events(&self, count: usize) {
+        self.all.watched_events.with_label_values(&[&self.chain]).inc_by(count as u64);
+    }
+
+    pub(crate) fn token_lookups(&self, outcome: &str, count: usize) {
+        let labels = [self.chain.as_str(), outcome];
+        self.all.token_lookups.with_label_values(&labels).inc_by(count as u64);
     }
 
     pub(crate) fn leader(&self, leads: bool) {

@@ -7,7 +7,7 @@ use std::sync::{
 
 use crypto_intel_nats::{Batch, Fence, Nats, OutMessage, PublishError};
 
-use crate::{error::Trouble, metrics::ChainMetrics};
+use crate::{encode::is_under, error::Trouble, metrics::ChainMetrics};
 
 /// What the server takes in one batch, unless it says otherwise; our server.conf sets it.
 const BATCH_LIMIT: usize = 20_000;
@@ -67,19 +67,35 @@ impl Publisher {
     pub(crate) async fn publish(&mut self, messages: Vec<OutMessage>) -> Result<u64, Trouble> {
         let mut rest = messages;
         while !rest.is_empty() {
-            let tail = rest.split_off(rest.len().min(self.batch_limit.get()));
+            let tail = rest.split_off(self.cut(&rest));
             self.publish_one(rest).await?;
             rest = tail;
         }
         Ok(self.last_sequence)
     }
 
+    /// How many messages the next batch takes: the fence is on the chain's own subjects, so that each
+    /// batch begins with a message of its own and not with a copy.
+    fn cut(&self, messages: &[OutMessage]) -> usize {
+        let limit = self.batch_limit.get();
+        if messages.len() <= limit {
+            return messages.len();
+        }
+        (1..=limit).rev().find(|cut| self.is_own(&messages[*cut])).unwrap_or(limit)
+    }
+
+    fn is_own(&self, message: &OutMessage) -> bool {
+        is_under(&message.subject, &self.filter)
+    }
+
     async fn publish_one(&mut self, messages: Vec<OutMessage>) -> Result<(), Trouble> {
         let fence = Fence { filter: self.filter.clone(), last_sequence: self.last_sequence };
         let length = messages.len();
+        let copies_after =
+            messages.iter().rev().take_while(|message| !self.is_own(message)).count();
         match self.nats.publish_batch(Batch { messages, fence: Some(fence) }).await {
             Ok(ack) => {
-                self.last_sequence = ack.last_sequence;
+                self.last_sequence = ack.last_sequence - copies_after as u64;
                 Ok(())
             }
             Err(error) => {

@@ -105,8 +105,7 @@ impl ChainReader {
             .block(BlockId::Number(number))
             .await
             .with_context(|| format!("fetch block {number}"))?;
-        let sighting =
-            Sighting { observed_at_us: now_us(), incarnation: 1, prices: Prices::default() };
+        let sighting = Sighting::new(now_us(), Prices::default());
         let mut events = Vec::with_capacity(block.logs.len() + block.transactions.len());
         self.decoder.decode(&block, &sighting, &mut |event| events.push(event));
         Ok(ChainBlock {

@@ -9,6 +9,7 @@ use crate::{
     chain::{self, ChainParts},
     config::Config,
     metrics::Metrics,
+    watch::WatchBoard,
 };
 
 /// What is under way at shutdown is in the stream as a whole or not at all: nothing to wait for.
@@ -28,6 +29,8 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     let assets = AssetList::load(config.assets.as_deref())?;
     let prices = PriceBoard::new(config.price_max_age_seconds);
     let watched = tokio::spawn(prices.clone().watch(nats.clone(), context.shutdown.clone()));
+    let watchlist = WatchBoard::new(metrics.clone());
+    let listed = tokio::spawn(watchlist.clone().watch(nats.clone(), context.shutdown.clone()));
     let mut supervisor = Supervisor::new(context.clone());
     for (slug, chain_config) in config.chains {
         if !chain_config.enabled {
@@ -40,6 +43,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             config: chain_config,
             nats: nats.clone(),
             prices: prices.clone(),
+            watched: watchlist.clone(),
         };
         supervisor.spawn(format!("evm.{slug}"), Restart::WithBackoff, move |context| {
             chain::run(parts.clone(), context)
@@ -48,5 +52,6 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     supervisor.wait(GRACE).await?;
     context.shutdown.cancelled().await;
     watched.abort();
+    listed.abort();
     Ok(())
 }

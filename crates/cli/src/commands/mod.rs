@@ -11,6 +11,7 @@ pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod streams;
 pub(crate) mod tail;
+pub(crate) mod watch;
 
 use std::process::ExitCode;
 

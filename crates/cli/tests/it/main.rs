@@ -11,3 +11,4 @@ mod outside_team;
 mod pipeline;
 mod recorded;
 mod reference;
+mod watch;

@@ -1,6 +1,6 @@
 //! How a scripted node misbehaves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// In which form a rate limit is told.
@@ -35,6 +35,8 @@ pub(super) struct Faults {
     pub(super) wrong_chain_id: Option<u64>,
     pub(super) delay: Option<Duration>,
     pub(super) rate_limit: Option<RateLimit>,
+    /// Methods that are never answered over a websocket.
+    pub(super) muted: HashSet<String>,
     /// Fixed answers (JSON text) by method.
     pub(super) answers: HashMap<String, String>,
     /// Fixed answers of `eth_call` by lower-case address and data, both with 0x.

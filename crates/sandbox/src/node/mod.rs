@@ -211,6 +211,16 @@ impl ScriptedNode {
         self.state.faults().delay = delay;
     }
 
+    /// Requests of this method are read over a websocket but never answered, others are.
+    pub fn never_answer(&self, method: &str, on: bool) {
+        let mut faults = self.state.faults();
+        if on {
+            faults.muted.insert(method.to_owned());
+        } else {
+            faults.muted.remove(method);
+        }
+    }
+
     /// A method answers this `result` (JSON text) from now on.
     pub fn set_answer(&self, method: &str, result: &str) {
         self.state.faults().answers.insert(method.to_owned(), result.to_owned());

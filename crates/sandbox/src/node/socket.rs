@@ -98,6 +98,13 @@ fn count_calls(state: &NodeState, body: &[u8]) {
     });
 }
 
+fn is_muted(state: &NodeState, body: &[u8]) -> bool {
+    let faults = state.faults();
+    !faults.muted.is_empty()
+        && serde_json::from_slice::<Request<'_>>(body)
+            .is_ok_and(|request| faults.muted.contains(&*request.method))
+}
+
 async fn pause(state: &NodeState) {
     let delay = state.faults().delay;
     if let Some(delay) = delay {
@@ -206,6 +213,10 @@ impl Session {
 
     async fn answer(&mut self, body: &[u8]) -> bool {
         if self.state.faults().unresponsive {
+            return true;
+        }
+        if is_muted(&self.state, body) {
+            count_calls(&self.state, body);
             return true;
         }
         pause(&self.state).await;

@@ -151,9 +151,12 @@ impl Worker {
     /// Adds a block's messages: what is owed from before, its events, its marker.
     pub(super) fn add(&self, position: &Position, group: &mut Group, mut prepared: Prepared) {
         let incarnation = position.stack.next_incarnation(&prepared.block.header.hash);
+        // A change of the watch-list counts from here on, not from when a block happened to be fetched.
+        let listed = prepared.sighting.watched.is_same(&self.watched.view(&self.chain));
         let known_contracts = self.decoder.abis().version();
         if incarnation != prepared.sighting.incarnation
             || known_contracts != prepared.bodies.known_contracts()
+            || !listed
         {
             self.again(&mut prepared, incarnation);
         }
@@ -172,8 +175,9 @@ impl Worker {
             let event = encode::finalized(&self.decoder, &block.header, &sighting, finality);
             group.messages.push(self.subjects.message(&Event::Finalized(event)));
         }
-        self.subjects.add_bodies(&bodies, &mut group.messages);
-        let counts = (bodies.len(), group.messages.len() - begin);
+        self.subjects.add_bodies_and_copies(&bodies, &mut group.messages);
+        self.metrics.watched_events(bodies.copies());
+        let counts = (bodies.len(), group.messages.len() - begin - bodies.copies());
         let marker = encode::marker(&self.decoder, &block, &sighting, finality, counts);
         group.markers.push((marker.clone(), group.messages.len()));
         group.messages.push(self.subjects.message(&Event::Block(marker)));

@@ -254,11 +254,13 @@ impl Worker {
     fn prepare_past(&self, span: Span) -> Fetching {
         let fetcher = self.fetcher.clone();
         let decoder = Arc::clone(&self.decoder);
+        let watched = self.watched.view(&self.chain);
         AbortOnDropHandle::new(tokio::spawn(async move {
             let blocks = fetcher.blocks(span).await?;
             let prepare = |mut block: BlockData| {
                 let prices = Prices::default();
-                let sighting = Sighting { observed_at_us: now_us(), incarnation: 1, prices };
+                let watched = watched.clone();
+                let sighting = Sighting { watched, ..Sighting::new(now_us(), prices) };
                 let bodies = Bodies::of(&decoder, &block, &sighting);
                 // What waits to be sent bounds the memory: the logs are in the bodies now.
                 (block.logs, block.data) = (Vec::new(), Vec::new());

@@ -35,8 +35,10 @@ use crate::{
     metrics::ChainMetrics,
     plan::Stack,
     publish::{BatchLimit, Publisher},
+    tokens::TokenBook,
     traces::Tracer,
     verified,
+    watch::WatchBoard,
 };
 use status::Status;
 
@@ -48,6 +50,7 @@ pub(crate) struct ChainParts {
     pub(crate) nats: Nats,
     pub(crate) assets: AssetBook,
     pub(crate) prices: PriceBoard,
+    pub(crate) watched: WatchBoard,
     pub(crate) metrics: ChainMetrics,
 }
 
@@ -64,6 +67,8 @@ struct Worker {
     /// Those of the history lane.
     past_subjects: Subjects,
     prices: PriceBoard,
+    tokens: TokenBook,
+    watched: WatchBoard,
     metrics: ChainMetrics,
     tags: watch::Receiver<Option<Tags>>,
     status: Status,
@@ -94,7 +99,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     let stop = context.shutdown.child_token();
     let _guard = stop.clone().drop_guard();
     let mut tasks = JoinSet::new();
-    let ChainParts { chain, mut config, nats, assets, prices, metrics } = parts;
+    let ChainParts { chain, mut config, nats, assets, prices, watched, metrics } = parts;
     let payload = nats.client().max_payload();
     if payload > 2 * MESSAGE_OVERHEAD {
         config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
@@ -103,6 +108,8 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     let checks = Checks { bloom: config.check_bloom, log_indexes: config.check_log_indexes };
     let fetcher =
         Fetcher::new(pool.clone(), checks, metrics.clone()).with_tracer(Tracer::new(config.traces));
+    let tokens =
+        TokenBook::start(&chain, &config, &nats, fetcher.pool(), &metrics, (&stop, &mut tasks));
     let tags = watch_tags(&config, &fetcher, &stop, &mut tasks);
     let status = Status::new(&chain, Duration::from_secs(config.stale_seconds));
     let probe = context.health.probe(format!("evm.{chain}.head"), None);
@@ -121,12 +128,18 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         nats,
         fetcher,
         prices,
+        tokens,
+        watched,
         metrics,
         tags,
         status,
         cursor,
         batch_limit: BatchLimit::default(),
     };
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        () = worker.watched.loaded() => {}
+    }
     Arc::new(worker).run(&stop).await
 }
 

@@ -108,20 +108,28 @@ impl Worker {
         let fetcher = self.fetcher.clone();
         let decoder = Arc::clone(&self.decoder);
         let prices = self.prices.clone();
+        let (tokens, watched) = (self.tokens.clone(), self.watched.clone());
         let turns = Arc::clone(&self.fetching);
         AbortOnDropHandle::new(tokio::spawn(async move {
             let turn = turns.acquire().await;
             let block = fetcher.block(id).await?;
             drop(turn);
-            let sighting = Sighting { observed_at_us, incarnation: 1, prices: prices.now() };
+            let sighting = Sighting {
+                observed_at_us,
+                incarnation: 1,
+                tokens: tokens.of_block(&decoder.unlisted_tokens(&block)).await,
+                prices: prices.now(),
+                watched: watched.view(decoder.chain()),
+            };
             let bodies = Bodies::of(&decoder, &block, &sighting);
             Ok(Prepared { block, bodies, sighting, is_head })
         }))
     }
 
-    /// The same block under another incarnation.
+    /// The same block under another incarnation, or another watch-list.
     pub(super) fn again(&self, prepared: &mut Prepared, incarnation: u32) {
         prepared.sighting.incarnation = incarnation;
+        prepared.sighting.watched = self.watched.view(&self.chain);
         prepared.bodies = Bodies::of(&self.decoder, &prepared.block, &prepared.sighting);
     }
 }

@@ -135,28 +135,37 @@ impl Worker {
         position: &mut Position,
         entry: &Entry,
     ) -> Result<(), Trouble> {
+        let wanted = entry.messages as usize;
         let from = ReadFrom::Sequence(entry.begin_sequence);
-        let mut found: Vec<StreamMessage> = Vec::new();
-        self.read(self.subjects.all(), from, entry.sequence, |message| {
-            found.push(message.clone());
-            Ok(())
-        })
-        .await?;
+        let mut found = self.read_back(from, entry.sequence).await?;
+        if self.count_own(&found) <= wanted {
+            // Where the first block known begins is an estimate that knows nothing of copies.
+            found = self.read_back(ReadFrom::First, entry.sequence).await?;
+        }
         let last = found.pop().context("read marker back")?;
         let Ok(Event::Block(mut marker)) = Event::decode(&last.payload) else {
             return Err(anyhow::anyhow!("message {} is no marker", last.sequence).into());
         };
-        let wanted = entry.messages as usize;
-        if found.len() < wanted {
+        let own = self.count_own(&found);
+        if own < wanted {
             tracing::error!(
                 chain = self.chain,
                 block = entry.number,
                 wanted,
-                found = found.len(),
+                found = own,
                 "events of a block that leaves the chain are no longer in the stream: consumers must go by its removed marker"
             );
         }
-        let bodies = found.split_off(found.len().saturating_sub(wanted));
+        let mut before = own.saturating_sub(wanted);
+        // Copies follow their original.
+        let bodies = found
+            .into_iter()
+            .skip_while(|message| {
+                let is_before = before > 0 || !self.subjects.is_own(&message.subject);
+                before -= usize::from(before > 0 && self.subjects.is_own(&message.subject));
+                is_before
+            })
+            .collect::<Vec<_>>();
         let (messages, count) = self.removed(&bodies, entry.incarnation + 1)?;
         marker.set_incarnation(entry.incarnation + 1, now_us());
         marker.messages = count;
@@ -164,7 +173,23 @@ impl Worker {
         self.publish_removal(position, messages, marker).await
     }
 
-    /// Bodies again, as removed, newest first; what is never retracted is left out.
+    /// A chain's messages and their copies, up to a marker.
+    async fn read_back(&self, from: ReadFrom, last: u64) -> Result<Vec<StreamMessage>, Trouble> {
+        let mut found = Vec::new();
+        self.read_all(&[self.subjects.all(), self.subjects.copies()], from, last, |message| {
+            found.push(message.clone());
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    fn count_own(&self, messages: &[StreamMessage]) -> usize {
+        messages.iter().filter(|message| self.subjects.is_own(&message.subject)).count()
+    }
+
+    /// Bodies again, as removed, newest first, each followed by its copies for watched addresses; what
+    /// is never retracted is left out. The count is without the copies.
     fn removed(
         &self,
         bodies: &[StreamMessage],
@@ -172,6 +197,8 @@ impl Worker {
     ) -> Result<(Vec<OutMessage>, u32), Trouble> {
         let now = now_us();
         let mut messages = Vec::with_capacity(bodies.len() + 1);
+        let mut copies = Vec::new();
+        let mut count = 0;
         for body in bodies.iter().rev() {
             let mut event = Event::decode(&body.payload)
                 .with_context(|| format!("decode message {} of {STREAM}", body.sequence))?;
@@ -181,9 +208,14 @@ impl Worker {
             event.set_incarnation(incarnation, now);
             let mut message = self.subjects.message(&event);
             message.subject.clone_from(&body.subject);
-            messages.push(message);
+            if self.subjects.is_own(&message.subject) {
+                messages.push(message);
+                messages.append(&mut copies);
+                count += 1;
+            } else {
+                copies.push(message);
+            }
         }
-        let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         Ok((messages, count))
     }
 
@@ -207,10 +239,12 @@ impl Worker {
         position: &mut Position,
         fence: u64,
     ) -> Result<(), Trouble> {
+        let copies = self.nats.last_sequence_matching(STREAM, self.subjects.copies()).await?;
         let from = ReadFrom::Sequence(position.stack.last_marker() + 1);
+        let filters = [self.subjects.all(), self.subjects.copies()];
         let mut added: Vec<StreamMessage> = Vec::new();
         let mut any = None;
-        self.read(self.subjects.all(), from, fence, |message| {
+        self.read_all(&filters, from, fence.max(copies), |message| {
             let event = Event::decode(&message.payload)
                 .with_context(|| format!("decode message {} of {STREAM}", message.sequence))?;
             if event.block_fields().is_some_and(|fields| !fields.removed) {

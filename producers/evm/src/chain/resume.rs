@@ -114,10 +114,21 @@ impl Worker {
         filter: &str,
         from: ReadFrom,
         last: u64,
+        take: impl FnMut(&StreamMessage) -> anyhow::Result<()>,
+    ) -> Result<(), Trouble> {
+        self.read_all(&[filter], from, last, take).await
+    }
+
+    /// As [`Worker::read`], for several filters. The message at `last` has to match one of them.
+    pub(super) async fn read_all(
+        &self,
+        filters: &[&str],
+        from: ReadFrom,
+        last: u64,
         mut take: impl FnMut(&StreamMessage) -> anyhow::Result<()>,
     ) -> Result<(), Trouble> {
         let name = format!("evm-{}-{}", self.chain, self.instance);
-        let options = ReaderOptions::new(STREAM, name, from).filters([filter]);
+        let options = ReaderOptions::new(STREAM, name, from).filters(filters.iter().copied());
         let mut reader = StreamReader::open(&self.nats, options).await?;
         loop {
             let batch = timeout(READ_TIMEOUT, reader.next(READ_AT_ONCE))

@@ -23,6 +23,8 @@ use crate::{
     block::{BlockData, LogRecord, Transaction},
     config::{ChainConfig, LogsMode, NativeConfig},
     metrics::ChainMetrics,
+    tokens::Tokens,
+    watch::WatchView,
 };
 
 /// Decodes blocks of one chain.
@@ -48,6 +50,10 @@ pub(crate) struct Sighting {
     pub(crate) incarnation: u32,
     /// Prices that are fresh now.
     pub(crate) prices: Prices,
+    /// What tokens that are not on the list say of themselves.
+    pub(crate) tokens: Tokens,
+    /// Addresses that are watched as of this block.
+    pub(crate) watched: WatchView,
 }
 
 /// All that decoding one event needs to know.
@@ -55,6 +61,14 @@ struct Scope<'a> {
     decoder: &'a Decoder,
     block: &'a BlockData,
     sighting: &'a Sighting,
+}
+
+impl Sighting {
+    /// The first sight of a block of which nothing else is known.
+    pub(crate) fn new(observed_at_us: i64, prices: Prices) -> Self {
+        let (tokens, watched) = (Tokens::default(), WatchView::default());
+        Self { observed_at_us, incarnation: 1, prices, tokens, watched }
+    }
 }
 
 impl Decoder {
@@ -103,6 +117,19 @@ impl Decoder {
 
     pub(crate) fn chain_id(&self) -> u64 {
         self.chain_id
+    }
+
+    /// Contracts of a block's ERC-20 transfers that are not on the list of tokens, each once.
+    pub(crate) fn unlisted_tokens(&self, block: &BlockData) -> Vec<Address> {
+        let mut seen = HashSet::new();
+        let transfers = block
+            .logs
+            .iter()
+            .filter(|log| matches!(log.topics(), [known::TRANSFER, _, _]) && log.data.len() == 32);
+        transfers
+            .map(|log| log.address)
+            .filter(|token| self.assets.of(token).is_none() && seen.insert(*token))
+            .collect()
     }
 
     /// All events of a block, in the order of its transactions, each transaction's own first, then

@@ -71,7 +71,13 @@ pub(super) fn decode(config: &ChainConfig, block: &BlockData) -> Vec<Event> {
     let prices = PriceBoard::new(300);
     prices.set_for_test("usd-coin", "0.999");
     prices.set_for_test("ethereum", "2000");
-    let sighting = Sighting { observed_at_us: 9, incarnation: 1, prices: prices.now() };
+    let sighting = Sighting {
+        observed_at_us: 9,
+        incarnation: 1,
+        prices: prices.now(),
+        tokens: crate::tokens::Tokens::default(),
+        watched: crate::watch::WatchView::default(),
+    };
     let mut events = Vec::new();
     decoder(config).decode(block, &sighting, &mut |event| events.push(event));
     events

@@ -39,13 +39,21 @@ impl Scope<'_> {
     ) -> Event {
         let asset = self.decoder.assets.of(&log.address);
         let price = asset.and_then(|asset| self.sighting.prices.of(&asset.asset));
+        // What a contract says of itself: anybody can call his token USDC.
+        let said = match asset {
+            None => self.sighting.tokens.of(&log.address),
+            Some(_) => None,
+        };
+        let symbol = asset.map(|asset| asset.symbol.clone());
+        let decimals =
+            asset.map(|asset| asset.decimals).or_else(|| said.and_then(|token| token.decimals));
         Event::Erc20Transfer(body!(log self, log, None, Erc20Transfer {
             from,
             to,
             value: Uint256(value),
-            symbol: asset.map(|asset| asset.symbol.clone()),
-            decimals: asset.map(|asset| asset.decimals),
-            amount: asset.map(|asset| Decimal::from_units(value, asset.decimals)),
+            symbol: symbol.or_else(|| said.and_then(|token| token.symbol.clone())),
+            decimals,
+            amount: decimals.map(|decimals| Decimal::from_units(value, decimals)),
             usd: asset.zip(price).and_then(|(asset, price)| price.value_of(value, asset.decimals)),
             token_verified: asset.is_some_and(|asset| asset.verified),
         }))

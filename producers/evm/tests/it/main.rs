@@ -12,3 +12,5 @@ mod recorded;
 mod reorgs;
 mod resume;
 mod stream;
+mod tokens;
+mod watch;

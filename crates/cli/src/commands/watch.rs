@@ -1,0 +1,94 @@
+//! `crypto-intel watch add|remove|list`
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use crypto_intel_evm::{WatchChain, WatchEntry, Watched, Watchlist};
+use serde_json::{Value, json};
+
+use super::{connect_nats, prepare, tail::time_text};
+use crate::{
+    AppConfig, Arguments,
+    args::WatchAction,
+    output::{Output, table},
+};
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    action: &WatchAction,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = prepare(arguments)?;
+    let nats = connect_nats(&config, "watch").await?;
+    let list = Watchlist::open(&nats).await?;
+    match action {
+        WatchAction::Add { address, chain, label, tags, kind } => {
+            let entry = WatchEntry {
+                label: label.clone(),
+                tags: tags.clone(),
+                kind: (*kind).into(),
+                added_at_us: 0,
+            };
+            warn_of_unknown(&config, chain);
+            let is_new = list.add(chain, address, entry).await?;
+            let value = json!({ "chain": chain.name(), "address": address, "new": is_new });
+            output.show(&value, |_| {
+                let what = if is_new { "is watched" } else { "was watched already, changed" };
+                format!("{address:#x} on {} {what}; it counts from the next block on", chain.name())
+            })?;
+        }
+        WatchAction::Remove { address, chain } => {
+            if !list.remove(chain, address).await? {
+                bail!(
+                    "{address:#x} is not watched on {}; `crypto-intel watch list` shows what is",
+                    chain.name()
+                );
+            }
+            let value = json!({ "chain": chain.name(), "address": address, "removed": true });
+            output.show(&value, |_| {
+                format!("{address:#x} on {} is watched no longer", chain.name())
+            })?;
+        }
+        WatchAction::List => {
+            let watched = list.list().await?;
+            let described: Vec<Value> = watched.iter().map(describe).collect();
+            output.show(&described, |_| show_list(&watched))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration at hand need not be the producer's: no error.
+fn warn_of_unknown(config: &AppConfig, chain: &WatchChain) {
+    let WatchChain::One(slug) = chain else { return };
+    if !config.evm.chains.is_empty() && !config.evm.chains.contains_key(slug) {
+        tracing::warn!(chain = slug, "this configuration has no such chain");
+    }
+}
+
+fn show_list(watched: &[Watched]) -> String {
+    if watched.is_empty() {
+        return "nothing is watched; `crypto-intel watch add ADDRESS` begins".to_owned();
+    }
+    let rows = watched.iter().map(|watched| {
+        [
+            watched.chain.name().to_owned(),
+            format!("{:#x}", watched.address),
+            watched.entry.label.clone().unwrap_or_default(),
+            watched.entry.tags.join(", "),
+            watched.entry.kind.as_str().to_owned(),
+        ]
+    });
+    table(&["chain", "address", "label", "tags", "kind"], rows)
+}
+
+fn describe(watched: &Watched) -> Value {
+    json!({
+        "chain": watched.chain.name(),
+        "address": watched.address,
+        "label": watched.entry.label,
+        "tags": watched.entry.tags,
+        "kind": watched.entry.kind,
+        "added_at": time_text(watched.entry.added_at_us),
+    })
+}

@@ -1,0 +1,108 @@
+//! The watch-list, as an operator changes it while a producer runs.
+
+use std::path::Path;
+
+use crypto_intel_sandbox::{
+    NatsOptions, NatsServer, NodeOptions, ScriptedNode,
+    node::{Synthetic, SyntheticOptions},
+};
+use crypto_intel_testkit::eventually;
+use serde_json::Value;
+
+use crate::pipeline::{PATIENCE, binary, small_streams};
+
+const TOKEN: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let roles = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
+    let passwords = roles
+        .map(|role| (format!("NATS_{}_PASSWORD", role.to_uppercase()), format!("{role}-secret")));
+    let nats = NatsServer::start(NatsOptions {
+        config: Some(repository.join("nats/server.conf")),
+        env: passwords.to_vec(),
+        ..NatsOptions::default()
+    })
+    .await
+    .unwrap();
+    let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
+    let mut blocks =
+        Synthetic::new(SyntheticOptions { transfers_per_block: 3, ..SyntheticOptions::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let config = |user: &str| {
+        let path = folder.path().join(format!("{user}.toml"));
+        let text = format!(
+            "[nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword = \"{user}-secret\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
+            nats.url(),
+            small_streams(),
+            node.ws_url(),
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let admin = config("admin");
+    let run = |arguments: &[&str]| {
+        let output = binary(&admin).args(arguments).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), error)
+    };
+    assert_eq!(run(&["streams", "apply"]).0, Some(0));
+    node.push_block(blocks.next_block()).unwrap();
+    let mut producer = binary(&config("evm")).args(["run", "evm"]).spawn().unwrap();
+
+    let (code, text, error) = run(&[
+        "watch",
+        "add",
+        TOKEN,
+        "--chain",
+        "local",
+        "--label",
+        "our token",
+        "--tag",
+        "hot",
+        "--kind",
+        "token",
+    ]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.contains("is watched"), "{text}");
+    let listed: Value = serde_json::from_str(&run(&["--json", "watch", "list"]).1).unwrap();
+    assert_eq!(listed[0]["address"], TOKEN);
+    assert_eq!(listed[0]["label"], "our token");
+    assert_eq!(listed[0]["kind"], "token");
+
+    let filter = format!("watch.local.{TOKEN}.>");
+    let copy = eventually(PATIENCE, async || {
+        node.push_block(blocks.next_block()).unwrap();
+        let last =
+            connected(&nats.url()).await.last_sequence_matching("EVM", &filter).await.unwrap();
+        (last > 0).then(|| run(&["tail", &filter, "--since", "start", "--limit", "1"]).1)
+    })
+    .await;
+    let _ = producer.kill();
+    let _ = producer.wait();
+    let copy: Value = serde_json::from_str(copy.lines().next().unwrap()).unwrap();
+    assert_eq!(copy["watched"], serde_json::json!(["our token", "#hot"]));
+    assert_eq!(copy["kind"], "transfer.erc20");
+
+    assert_eq!(run(&["watch", "remove", TOKEN, "--chain", "local"]).0, Some(0));
+    let (code, _, error) = run(&["watch", "remove", TOKEN, "--chain", "local"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("is not watched on local") && error.contains("watch list"), "{error}");
+    assert!(run(&["watch", "list"]).1.contains("nothing is watched"));
+    assert_eq!(run(&["watch", "add", "0x12"]).0, Some(2));
+    assert_eq!(run(&["watch", "add", TOKEN, "--chain", "No Chain"]).0, Some(2));
+    assert_eq!(run(&["watch", "add", TOKEN, "--label", ""]).0, Some(1));
+}
+
+async fn connected(url: &str) -> crypto_intel_nats::Nats {
+    let config = crypto_intel_nats::NatsConfig {
+        url: url.to_owned(),
+        user: "admin".to_owned(),
+        password: crypto_intel_service::Secret::new("admin-secret"),
+        ..crypto_intel_nats::NatsConfig::default()
+    };
+    crypto_intel_nats::connect(&config, "test", &tokio_util::sync::CancellationToken::new())
+        .await
+        .unwrap()
+}

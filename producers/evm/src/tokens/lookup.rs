@@ -1,0 +1,249 @@
+use std::{sync::Arc, time::Duration};
+
+use crypto_intel_nats::{Bucket, Kv, Nats};
+use crypto_intel_schemas::Address;
+use crypto_intel_service::now_us;
+use futures::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Cache, Known, TokenInfo,
+    call::{Called, aggregate, single},
+};
+use crate::{
+    config::ChainConfig,
+    endpoint::{Endpoint, EndpointError, Pool},
+    metrics::ChainMetrics,
+};
+
+/// Tokens in one call: three questions to each.
+const AT_ONCE: usize = 40;
+/// Reads of the bucket at once.
+const READS: usize = 16;
+/// A contract that did not answer like a token is asked again after this long: it may be a proxy that
+/// is not set up yet.
+const RETRY_NOTHING: Duration = Duration::from_secs(3_600);
+/// The same when the endpoint did not answer.
+const RETRY_FAILED: Duration = Duration::from_secs(30);
+
+/// Value of a key `<chain>.<address>` of the bucket `tokens`, as JSON. Without symbol, name and decimals it
+/// says that the contract did not answer like a token.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    #[serde(flatten)]
+    info: TokenInfo,
+    /// When it was asked, microseconds UTC.
+    at_us: i64,
+}
+
+/// Looks tokens up, in the bucket and then in the chain.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    chain: String,
+    multicall: Option<Address>,
+    nats: Nats,
+    bucket: Option<Kv>,
+    pool: Pool,
+    metrics: ChainMetrics,
+    cache: Cache,
+}
+
+impl Lookups {
+    pub(super) fn new(
+        chain: &str,
+        config: &ChainConfig,
+        nats: &Nats,
+        pool: &Pool,
+        metrics: &ChainMetrics,
+        cache: Cache,
+    ) -> Self {
+        Self {
+            chain: chain.to_owned(),
+            multicall: config.multicall.parse().ok(),
+            nats: nats.clone(),
+            bucket: None,
+            pool: pool.clone(),
+            metrics: metrics.clone(),
+            cache,
+        }
+    }
+
+    /// Answers requests until `stop`.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Address>, stop: CancellationToken) {
+        loop {
+            let mut tokens = Vec::new();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                count = queue.recv_many(&mut tokens, AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.look_up(tokens) => {}
+            }
+        }
+    }
+
+    async fn look_up(&mut self, tokens: Vec<Address>) {
+        if self.bucket.is_none() {
+            match self.nats.kv(Bucket::Tokens).await {
+                Ok(bucket) => self.bucket = Some(bucket),
+                Err(error) => {
+                    tracing::debug!(chain = self.chain, %error, "bucket `tokens` cannot be opened")
+                }
+            }
+        }
+        let unknown = self.read_stored(tokens).await;
+        self.metrics.token_lookups("asked", unknown.len());
+        let mut groups = vec![unknown];
+        while let Some(group) = groups.pop() {
+            if group.is_empty() {
+                continue;
+            }
+            let Some(endpoint) = self.pool.ranked().first().cloned() else {
+                self.give_up(&group, "no endpoint is connected");
+                continue;
+            };
+            match self.ask(&endpoint, &group).await {
+                Ok(Asked { known, again }) => {
+                    groups.extend(again);
+                    self.keep(known).await;
+                }
+                Err(error) => self.give_up(&group, &error.to_string()),
+            }
+        }
+    }
+
+    /// Takes what the bucket knows; what it does not is returned.
+    async fn read_stored(&self, tokens: Vec<Address>) -> Vec<Address> {
+        let Some(bucket) = &self.bucket else { return tokens };
+        let reads = stream::iter(tokens).map(|token| async move {
+            let entry = bucket.get(&self.key(&token)).await.ok().flatten();
+            (token, entry.and_then(|entry| serde_json::from_slice::<Stored>(&entry.value).ok()))
+        });
+        let mut unknown = Vec::new();
+        let mut found = 0;
+        for (token, stored) in reads.buffer_unordered(READS).collect::<Vec<_>>().await {
+            match stored {
+                Some(stored) if !stored.info.is_empty() => {
+                    found += 1;
+                    self.cache.resolve(token, Known::Found(Arc::new(stored.info)));
+                }
+                Some(stored) if now_us() - stored.at_us < RETRY_NOTHING.as_micros() as i64 => {
+                    found += 1;
+                    self.cache.resolve(token, nothing(RETRY_NOTHING));
+                }
+                _ => unknown.push(token),
+            }
+        }
+        self.metrics.token_lookups("stored", found);
+        unknown
+    }
+
+    /// Asks a group in one call; what that leaves open is to be asked again in smaller groups.
+    async fn ask(
+        &mut self,
+        endpoint: &Endpoint,
+        group: &[Address],
+    ) -> Result<Asked, EndpointError> {
+        let Some(multicall) = self.multicall else {
+            return self.ask_singly(endpoint, group).await;
+        };
+        match aggregate(endpoint, &multicall, group).await? {
+            Called::Tokens(infos) => {
+                let mut asked = Asked::default();
+                for (token, info) in group.iter().zip(infos) {
+                    // One token can use up the gas of all: what is missing is asked alone.
+                    if info.is_whole() || group.len() == 1 {
+                        asked.known.push((*token, info));
+                    } else {
+                        asked.again.push(vec![*token]);
+                    }
+                }
+                Ok(asked)
+            }
+            Called::Hostile if group.len() > 1 => {
+                let (first, second) = group.split_at(group.len() / 2);
+                Ok(Asked { known: Vec::new(), again: vec![first.to_vec(), second.to_vec()] })
+            }
+            Called::Hostile => self.ask_singly(endpoint, group).await,
+            Called::NoMulticall => {
+                tracing::info!(
+                    chain = self.chain,
+                    %multicall,
+                    "no Multicall3 at this address, tokens are asked one by one: set evm.chains.<chain>.multicall if it is elsewhere"
+                );
+                self.multicall = None;
+                self.ask_singly(endpoint, group).await
+            }
+        }
+    }
+
+    async fn ask_singly(
+        &self,
+        endpoint: &Endpoint,
+        group: &[Address],
+    ) -> Result<Asked, EndpointError> {
+        // One at a time: what a block needs is fetched by the same endpoint.
+        let mut asked = Asked::default();
+        for token in group {
+            asked.known.push((*token, single(endpoint, token).await?));
+        }
+        Ok(asked)
+    }
+
+    /// Tells the blocks that wait, then writes it down.
+    async fn keep(&self, known: Vec<(Address, TokenInfo)>) {
+        for (token, info) in &known {
+            let outcome = if info.is_empty() { "nothing" } else { "found" };
+            self.metrics.token_lookups(outcome, 1);
+            let entry = if info.is_empty() {
+                nothing(RETRY_NOTHING)
+            } else {
+                Known::Found(Arc::new(info.clone()))
+            };
+            self.cache.resolve(*token, entry);
+        }
+        let Some(bucket) = &self.bucket else { return };
+        for (token, info) in known {
+            let Ok(value) = serde_json::to_vec(&Stored { info, at_us: now_us() }) else { continue };
+            if let Err(error) = bucket.put(&self.key(&token), value).await {
+                // It is asked again after a restart.
+                tracing::debug!(chain = self.chain, %token, %error, "token cannot be written to bucket `tokens`");
+            }
+        }
+    }
+
+    fn give_up(&self, tokens: &[Address], reason: &str) {
+        tracing::debug!(
+            chain = self.chain,
+            tokens = tokens.len(),
+            reason,
+            "tokens cannot be asked now"
+        );
+        self.metrics.token_lookups("failed", tokens.len());
+        for token in tokens {
+            self.cache.resolve(*token, nothing(RETRY_FAILED));
+        }
+    }
+
+    fn key(&self, token: &Address) -> String {
+        format!("{}.{token:#x}", self.chain)
+    }
+}
+
+/// What a call gave, and what is to be asked again.
+#[derive(Debug, Default)]
+struct Asked {
+    known: Vec<(Address, TokenInfo)>,
+    again: Vec<Vec<Address>>,
+}
+
+fn nothing(retry: Duration) -> Known {
+    Known::Nothing { until: Instant::now() + retry }
+}

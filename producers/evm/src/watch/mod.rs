@@ -1,0 +1,12 @@
+//! Watch-lists: addresses that people want to hear of, kept in the bucket `watchlist` and changed while
+//! producers run. An event that touches one carries its labels and is also on
+//! `watch.<chain>.<address>.<kind>`.
+
+mod board;
+mod list;
+mod touch;
+
+pub use list::{WatchChain, WatchEntry, WatchKind, Watched, Watchlist};
+
+pub(crate) use board::{WatchBoard, WatchView};
+pub(crate) use touch::touched;

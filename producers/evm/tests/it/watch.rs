@@ -1,0 +1,180 @@
+//! Watch-lists: labels and copies, from a block boundary on, retracted like everything else.
+
+use std::collections::BTreeMap;
+
+use crypto_intel_evm::{WatchChain, WatchEntry, Watchlist};
+use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamReader};
+use crypto_intel_sandbox::NatsOptions;
+use crypto_intel_schemas::{Address, Event};
+use crypto_intel_testkit::eventually;
+
+use crate::{
+    harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, push_new},
+    stream::Replayed,
+};
+
+/// The token of generated blocks: it is in each transfer.
+const TOKEN: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+
+fn entry(label: &str) -> WatchEntry {
+    WatchEntry { label: Some(label.to_owned()), ..WatchEntry::default() }
+}
+
+/// Copies in their order: sequence, subject, event.
+async fn copies(nats: &Nats) -> Vec<(u64, String, Event)> {
+    let filter = format!("watch.{CHAIN}.>");
+    let last = nats.last_sequence_matching("EVM", &filter).await.unwrap();
+    let mut found = Vec::new();
+    if last == 0 {
+        return found;
+    }
+    let options = ReaderOptions::new("EVM", "copies", Start::First).filters([filter]);
+    let mut reader = StreamReader::open(nats, options).await.unwrap();
+    loop {
+        for message in reader.next(5_000).await.unwrap().messages {
+            let event = Event::decode(&message.payload).unwrap();
+            found.push((message.sequence, message.subject.clone(), event));
+            if message.sequence >= last {
+                return found;
+            }
+        }
+    }
+}
+
+fn watched(event: &Event) -> Vec<String> {
+    let labels = event.to_json()["watched"].as_array().cloned().unwrap_or_default();
+    labels.iter().map(|label| label.as_str().unwrap().to_owned()).collect()
+}
+
+/// Copies that are there after folding: by subject and id.
+fn folded(copies: &[(u64, String, Event)]) -> BTreeMap<(String, String), Event> {
+    let mut live = BTreeMap::new();
+    for (_, subject, event) in copies {
+        let key = (subject.clone(), event.id().to_owned());
+        if event.block_fields().unwrap().removed {
+            assert!(live.remove(&key).is_some(), "only what is there is retracted: {key:?}");
+        } else {
+            assert!(live.insert(key, event.clone()).is_none(), "nothing is there twice");
+        }
+    }
+    live
+}
+
+/// What the copies must be, by the labels of the events alone.
+fn expected(replayed: &Replayed, address: Address) -> BTreeMap<(String, String), Event> {
+    let labelled = replayed.live().filter(|event| !watched(event).is_empty());
+    labelled
+        .map(|event| {
+            let subject = format!("watch.{CHAIN}.{address:#x}.{}", event.kind());
+            ((subject, event.id().to_owned()), event.clone())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_counts_for_whole_blocks_while_blocks_flow() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let token: Address = TOKEN.parse().unwrap();
+    let list = Watchlist::open(&broker.nats).await.unwrap();
+    let one = WatchChain::One(CHAIN.to_owned());
+    let mut blocks = generator(41);
+    push_new(&node, &mut blocks, 5);
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    broker.at_head(node.chain()).await;
+    assert!(list.add(&one, &token, entry("token")).await.unwrap());
+    // Blocks come all the time; the change falls between two of them.
+    let labelled = eventually(PATIENCE, async || {
+        push_new(&node, &mut blocks, 3);
+        let found = copies(&broker.nats).await;
+        (!found.is_empty()).then_some(found)
+    })
+    .await;
+    assert!(watched(&labelled[0].2) == ["token"]);
+    push_new(&node, &mut blocks, 5);
+    assert!(list.remove(&one, &token).await.unwrap());
+    let replayed = eventually(PATIENCE, async || {
+        push_new(&node, &mut blocks, 2);
+        let replayed = broker.at_head(node.chain()).await;
+        let top = replayed.stack.last().unwrap().block_hash;
+        let last = replayed.erc20().find(|transfer| transfer.block_hash == top)?;
+        last.watched.is_empty().then_some(replayed)
+    })
+    .await;
+
+    // Each block wholly or not at all, and the labelled ones in a row.
+    let mut by_block: BTreeMap<u64, Vec<bool>> = BTreeMap::new();
+    for transfer in replayed.erc20() {
+        by_block.entry(transfer.block_number).or_default().push(!transfer.watched.is_empty());
+    }
+    let states: Vec<bool> = by_block
+        .values()
+        .map(|events| {
+            assert!(events.iter().all(|labelled| *labelled == events[0]), "a block is never half");
+            events[0]
+        })
+        .collect();
+    let changes = states.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert_eq!(changes, 2, "{states:?}");
+    let found = copies(&broker.nats).await;
+    assert_eq!(folded(&found), expected(&replayed, token));
+    for (sequence, _, event) in &found {
+        let hash = event.block_fields().unwrap().block_hash;
+        let place = replayed.markers.iter().position(|(_, marker)| marker.block_hash == hash);
+        let place = place.unwrap();
+        assert!(*sequence < replayed.markers[place].0, "before its block's marker");
+        assert!(*sequence > replayed.markers[place - 1].0, "after the marker before");
+    }
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_begins_with_the_whole_list_and_reorgs_retract_copies() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let list = Watchlist::open(&broker.nats).await.unwrap();
+    let token: Address = TOKEN.parse().unwrap();
+    list.add(&WatchChain::All, &token, entry("anywhere")).await.unwrap();
+    let mut blocks = generator(42);
+    push_new(&node, &mut blocks, 12);
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let replayed = broker.at_head(node.chain()).await;
+    assert!(
+        replayed.erc20().all(|transfer| transfer.watched == ["anywhere"]),
+        "from the first block"
+    );
+    node.reorg(3, blocks.fork(3, 5)).unwrap();
+    let replayed = broker.at_head(node.chain()).await;
+    assert_eq!(folded(&copies(&broker.nats).await), expected(&replayed, token));
+    producer.stop().await;
+
+    // Almost to the bottom, by another process, with another list.
+    list.remove(&WatchChain::All, &token).await.unwrap();
+    node.reorg(13, blocks.fork(13, 15)).unwrap();
+    let producer = Producer::start_named(&broker.nats, chain_config(&[node.ws_url()]), "two");
+    let replayed = broker.at_head(node.chain()).await;
+    let mut new = replayed.erc20().filter(|transfer| transfer.block_number > 1);
+    assert!(new.all(|transfer| transfer.watched.is_empty()));
+    let found = copies(&broker.nats).await;
+    assert_eq!(folded(&found), expected(&replayed, token));
+    assert!(found.iter().any(|(_, _, event)| event.block_fields().unwrap().removed));
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_in_several_batches_keep_fence_and_copies() {
+    // Far fewer messages in a batch than a block has: each of its 8 events has a copy.
+    let options = NatsOptions { batch_max_messages: 5, ..NatsOptions::default() };
+    let (broker, node) = (Broker::start_with(options).await, node().await);
+    let list = Watchlist::open(&broker.nats).await.unwrap();
+    let token: Address = TOKEN.parse().unwrap();
+    list.add(&WatchChain::All, &token, entry("token")).await.unwrap();
+    let mut blocks = generator(43);
+    push_new(&node, &mut blocks, 6);
+    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    broker.at_head(node.chain()).await;
+    node.reorg(2, blocks.fork(2, 3)).unwrap();
+    let replayed = broker.at_head(node.chain()).await;
+    let found = folded(&copies(&broker.nats).await);
+    assert_eq!(found, expected(&replayed, token));
+    assert_eq!(found.len(), replayed.erc20().count());
+    producer.stop().await;
+}
