@@ -7,9 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Client, Endpoint, EndpointError, Head, http::HttpClient, websocket};
 use crate::{
-    answer::read_header,
-    config::{ChainConfig, EndpointConfig},
-    hex::Hex,
+    answer::read_header, config::ChainConfig, endpoint_config::EndpointConfig, hex::Hex,
     metrics::ChainMetrics,
 };
 
