@@ -135,6 +135,9 @@ impl Fetcher {
             FetchError::Endpoint(EndpointError::Resting { .. }) => {}
             FetchError::Endpoint(error) => {
                 self.metrics.request_failures(endpoint.label(), error.reason());
+                if matches!(error, EndpointError::Refused { .. }) && !error.is_outage() {
+                    endpoint.note_refusal();
+                }
                 endpoint.avoid(AVOID);
             }
             FetchError::Untrue { .. } => {

@@ -197,6 +197,11 @@ impl Endpoint {
         }
     }
 
+    /// It refused what it should have.
+    pub(crate) fn note_refusal(&self) {
+        self.lock().score.failure(Instant::now());
+    }
+
     fn note_outcome(&self, latency: Duration, outcome: &Result<Answer, EndpointError>) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -226,10 +231,9 @@ impl Endpoint {
                     tracing::warn!(endpoint = self.label, %error, "endpoint fails, leaving it alone");
                 }
             }
-            _ => {
-                state.score.failure(now);
-                state.breaker.success();
-            }
+            // It is there; whether a refusal is a fault is known to who asked: a node that does not
+            // know `finalized` says so in an error.
+            _ => state.breaker.success(),
         }
     }
 
@@ -298,6 +302,10 @@ impl Endpoint {
         outcome
     }
 
+    fn wake(&self) {
+        self.changed.send_modify(|version| *version += 1);
+    }
+
     fn set_client(&self, client: Option<Arc<Client>>, error: Option<String>) {
         {
             let mut state = self.lock();
@@ -307,7 +315,7 @@ impl Endpoint {
                 state.last_error = error;
             }
         }
-        self.changed.send_modify(|version| *version += 1);
+        self.wake();
     }
 
     fn set_head(&self, head: Head) {
@@ -320,7 +328,7 @@ impl Endpoint {
             state.head = Some(head);
         }
         self.heights.saw(head.number, Instant::now());
-        self.changed.send_modify(|version| *version += 1);
+        self.wake();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

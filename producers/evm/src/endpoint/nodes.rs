@@ -176,10 +176,12 @@ impl NodeWatch {
 
     fn note_switch(&self, before: &[NodeStatus], now: &[NodeStatus]) {
         let serving = |all: &[NodeStatus]| all.iter().position(|status| status.serving);
-        let (Some(old), Some(new)) = (serving(before), serving(now)) else { return };
-        if old == new {
+        if serving(before) == serving(now) {
             return;
         }
+        // Nothing else tells those who wait for a head: the passing of time made the difference.
+        self.pool.wake();
+        let (Some(old), Some(new)) = (serving(before), serving(now)) else { return };
         let (old, new) = (&now[old], &now[new]);
         let labels = [self.chain.as_str(), new.endpoint.as_str(), old.reason.as_str()];
         self.metrics.switches.with_label_values(&labels).inc();

@@ -169,6 +169,13 @@ impl Pool {
         self.changed.clone()
     }
 
+    /// Makes those who wait for a change look again.
+    pub(crate) fn wake(&self) {
+        if let Some(endpoint) = self.endpoints.first() {
+            endpoint.wake();
+        }
+    }
+
     /// Why nothing is connected, for people.
     pub(crate) fn trouble(&self) -> String {
         let errors: Vec<_> = self
