@@ -145,11 +145,6 @@ impl Endpoint {
         self.lock().breaker.would_admit(now)
     }
 
-    /// Whether no request is sent to it now.
-    pub(crate) fn rests(&self) -> bool {
-        !self.admits(Instant::now())
-    }
-
     pub(crate) fn breaker(&self) -> BreakerState {
         self.lock().breaker.state()
     }
