@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     Address, Alert, Approval, B256, Block, ContractCreation, ContractEvent, Delivery,
     Erc20Transfer, Erc721Transfer, Erc1155Transfer, Finalized, FixedBytes, Index, InternalTransfer,
-    Kind, Liquidity, Log, NativeTransfer, Notification, Price, Reorg, Swap, Tick,
+    Kind, Liquidity, Log, NativeTransfer, NodeStatus, Notification, Price, Reorg, Swap, Tick,
 };
 
 /// What every event body is: one kind of one version with a deterministic id.
@@ -401,6 +401,7 @@ events! {
     Log (log),
     Price (base),
     Index (base),
+    NodeStatus (base),
     Tick (base),
     Alert (base),
     Notification (base),

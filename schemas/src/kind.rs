@@ -82,6 +82,8 @@ kinds! {
     Price = "price", "market.price", version 1;
     /// A named index, such as fear and greed.
     Index = "index", "sentiment.index", version 1;
+    /// How an endpoint of a chain does.
+    NodeStatus = "node", "status.node", version 1;
     /// The passing of time in a stream.
     Tick = "tick", "tick", version 1;
     /// A rule fired, or its alert was corrected or resolved.

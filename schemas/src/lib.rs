@@ -13,6 +13,7 @@ mod int256;
 mod kind;
 mod market;
 mod schema;
+mod status;
 mod text;
 mod uint256;
 
@@ -37,4 +38,5 @@ pub use ids::{chain_event_id, log_event_id, polled_event_id, short_code, transac
 pub use int256::Int256;
 pub use kind::{Kind, UnknownKind};
 pub use market::{Index, Price, Tick};
+pub use status::NodeStatus;
 pub use uint256::Uint256;

@@ -6,7 +6,7 @@ use alloy_primitives::{address, b256, bytes, fixed_bytes};
 use crate::{
     Address, Alert, AlertState, Approval, B256, Block, BlockRef, ContractCreation, Decimal,
     Delivery, DeliveryState, Erc20Transfer, Erc721Transfer, Erc1155Transfer, Event, Finalized,
-    Index, Kind, Link, Log, NativeTransfer, Notification, Price, Reorg, Severity, Tick,
+    Index, Kind, Link, Log, NativeTransfer, NodeStatus, Notification, Price, Reorg, Severity, Tick,
     TokenStandard, TransactionStatus, U256, Uint256, chain_event_id, log_event_id, polled_event_id,
     short_code, transaction_event_id,
 };
@@ -53,6 +53,7 @@ pub fn sample(kind: Kind) -> Event {
         Kind::Log => log().into(),
         Kind::Price => price().into(),
         Kind::Index => index().into(),
+        Kind::NodeStatus => node_status().into(),
         Kind::Tick => tick().into(),
         Kind::Alert => alert().into(),
         Kind::Notification => notification().into(),
@@ -109,6 +110,7 @@ pub fn sample_minimal(kind: Kind) -> Event {
         ),
         Event::Price(body) => without!(body: volume_24h, market_cap, change_24h_percent),
         Event::Index(body) => without!(body: classification),
+        Event::NodeStatus(body) => without!(body: head, lag_blocks, latency_ms, error),
         Event::Tick(body) => body.into(),
         Event::Alert(body) => bare_alert(body).into(),
         Event::Notification(mut body) => {
@@ -316,6 +318,26 @@ fn index() -> Index {
         value: decimal("23"),
         classification: Some("Extreme Fear".to_owned()),
         ..Index::at("alternative-me", BLOCK_TIME_US, OBSERVED_AT_US)
+    }
+}
+
+fn node_status() -> NodeStatus {
+    NodeStatus {
+        id: polled_event_id("evm-1", Kind::NodeStatus, "ethereum:node-a", OBSERVED_AT_US),
+        chain: CHAIN.to_owned(),
+        endpoint: "node-a".to_owned(),
+        role: "primary".to_owned(),
+        instance: "evm-1".to_owned(),
+        connected: true,
+        serving: false,
+        reason: "behind".to_owned(),
+        head: Some(BLOCK_NUMBER),
+        lag_blocks: Some(4),
+        error_percent: 12,
+        latency_ms: Some(85),
+        breaker: "closed".to_owned(),
+        error: Some("endpoint node-a is not connected".to_owned()),
+        ..NodeStatus::at("evm", OBSERVED_AT_US, OBSERVED_AT_US)
     }
 }
 

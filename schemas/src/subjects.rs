@@ -88,6 +88,12 @@ pub fn index(name: &str) -> String {
     join(&["sentiment", &token(name)])
 }
 
+/// `status.node.<chain>.<endpoint>`.
+#[must_use]
+pub fn node_status(chain: &str, endpoint: &str) -> String {
+    join(&["status", "node", chain, &token(endpoint)])
+}
+
 /// `tick.<stream>`; the stream in lower case.
 #[must_use]
 pub fn tick(stream: &str) -> String {
@@ -124,6 +130,7 @@ pub fn of(event: &Event) -> String {
     match event {
         Event::Price(price_event) => price(&price_event.asset),
         Event::Index(index_event) => index(&index_event.index),
+        Event::NodeStatus(body) => node_status(&body.chain, &body.endpoint),
         Event::Tick(tick_event) => tick(&tick_event.stream),
         Event::Alert(body) => alert(body.severity, &body.rule, &body.alert, body.state, body.n),
         Event::Notification(body) => notify_out(&body.destination),

@@ -115,7 +115,7 @@ fn pattern_of_kind(kind: Kind) -> Option<String> {
     match kind {
         Kind::Price => Some("market.price.*".to_owned()),
         Kind::Index => Some("sentiment.*".to_owned()),
-        Kind::Tick | Kind::Alert | Kind::Notification | Kind::Delivery => None,
+        Kind::NodeStatus | Kind::Tick | Kind::Alert | Kind::Notification | Kind::Delivery => None,
         Kind::Block
         | Kind::Reorg
         | Kind::Finalized

@@ -65,6 +65,12 @@ pub struct DemoArguments {
     /// Use the scripted node even where anvil is installed.
     #[arg(long)]
     pub scripted: bool,
+    /// Follow a real chain over its public endpoints instead of the local one, such as `ethereum`.
+    #[arg(long, value_name = "CHAIN", conflicts_with = "scripted")]
+    pub live: Option<String>,
+    /// Endpoints of `--live` in place of the public ones.
+    #[arg(long, value_name = "URL", hide = true, requires = "live")]
+    pub live_endpoint: Vec<String>,
     /// Transfers per second that the local chain plays.
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub rate: u32,

@@ -4,7 +4,7 @@ use std::{
 };
 
 use crypto_intel_nats::{NatsConfig, TopologyConfig};
-use crypto_intel_service::{ConfigError, TelemetryConfig, load};
+use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed};
 use crypto_intel_store::StoreConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,12 @@ impl AppConfig {
         environment: impl IntoIterator<Item = (String, String)>,
         overrides: &serde_json::Value,
     ) -> Result<Self, ConfigError> {
-        let mut config: Self = load(file, environment, overrides)?;
+        let mut config: Self = load_completed(
+            file,
+            environment,
+            overrides,
+            |given| serde_json::json!({ "evm": crypto_intel_evm::complete_config(&given["evm"]) }),
+        )?;
         config.validate()?;
         config.alerts.destinations = Some(config.notify.destinations.keys().cloned().collect());
         if let Some(folder) = file.and_then(Path::parent) {

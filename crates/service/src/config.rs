@@ -54,6 +54,20 @@ pub fn load<T: DeserializeOwned + JsonSchema>(
     environment: impl IntoIterator<Item = (String, String)>,
     overrides: &Json,
 ) -> Result<T, ConfigError> {
+    load_completed(file, environment, overrides, |_| Json::Null)
+}
+
+/// As [`load`]; `complete` is shown all that was given, secrets included, and what it returns fills in
+/// where nothing was given.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_completed<T: DeserializeOwned + JsonSchema>(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    overrides: &Json,
+    complete: impl FnOnce(&Json) -> Json,
+) -> Result<T, ConfigError> {
     let schema = schemars::schema_for!(T);
     let root = SchemaNode::root(schema.as_value());
     let mut figment = Figment::new();
@@ -62,9 +76,15 @@ pub fn load<T: DeserializeOwned + JsonSchema>(
     }
     figment = figment.merge(Layer::environment(environment, root)?);
     figment = figment.merge(Layer::overrides(overrides));
-    figment.extract().map_err(|errors| ConfigError {
+    let explained = |errors: FigmentError| ConfigError {
         problems: errors.into_iter().map(|error| explain(&error)).collect(),
-    })
+    };
+    let given: Json = figment.extract().map_err(explained)?;
+    figment = figment.join(Layer {
+        metadata: Metadata::named("built-in presets"),
+        values: dict(&complete(&given)),
+    });
+    figment.extract().map_err(explained)
 }
 
 /// One source of values.

@@ -3,6 +3,7 @@
 //! `run(config, …, context)`; the [`Context`] is what the process gives it.
 
 mod admin;
+mod breaker;
 mod config;
 mod context;
 mod health;
@@ -15,7 +16,8 @@ mod supervise;
 mod telemetry;
 
 pub use admin::serve_admin;
-pub use config::{ConfigError, load};
+pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState};
+pub use config::{ConfigError, load, load_completed};
 pub use context::Context;
 pub use health::{Health, HealthReport, Probe, ProbeReport};
 pub use metrics::register;

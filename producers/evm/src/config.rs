@@ -1,12 +1,13 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crypto_intel_schemas::{Address, subjects};
-use crypto_intel_service::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     abis::{self, config::AbiConfig},
+    endpoint_config::{BreakerConfig, EndpointConfig},
+    presets,
     traces::TracesMode,
 };
 
@@ -35,10 +36,30 @@ impl Default for Config {
 pub struct ChainConfig {
     /// Whether this chain runs. Default: true.
     pub enabled: bool,
+    /// The built-in preset that gives every option that is not given here, such as `ethereum`; `none`
+    /// for no preset. Default: the one of the chain's own name, where there is one.
+    pub preset: Option<String>,
     /// EIP-155 chain id; verified on every endpoint at every connect. No default.
     pub chain_id: u64,
-    /// JSON-RPC endpoints, the preferred one first. No default.
+    /// JSON-RPC endpoints, the preferred one first. Default: the public ones of the preset, else none.
     pub endpoints: Vec<EndpointConfig>,
+    /// Usual time from block to block, milliseconds; what counts as silence, staleness and lag follows
+    /// from it. Default: 12000.
+    pub block_time_ms: u64,
+    /// An endpoint this many blocks below the highest is behind, and another one serves. Default: the
+    /// blocks of 2 seconds, at least 3.
+    pub lag_blocks: u64,
+    /// An endpoint that does not know a block this long after another one spoke of it is behind,
+    /// milliseconds. Default: half a block time, at least 2000 and at most 6000.
+    pub lag_ms: u64,
+    /// When an endpoint that fails is left alone.
+    pub breaker: BreakerConfig,
+    /// How often `status.node` events are published while nothing changes, seconds. Default: 30.
+    pub status_seconds: u64,
+    /// Contract that wraps the chain's own currency. Default: none.
+    pub wrapped_native: Option<String>,
+    /// Where people look blocks and transactions up, a URL. Default: none.
+    pub explorer: Option<String>,
     /// Where a chain that was never followed begins: `"latest"` (the block after the final one) or a
     /// block number. Default: `"latest"`.
     pub start: Start,
@@ -70,13 +91,15 @@ pub struct ChainConfig {
     /// Geth); costly on most providers. Default: `"off"`.
     pub traces: TracesMode,
     /// Without a new head for this long an endpoint is asked for its head, and connected anew when
-    /// that moved on or does not come, seconds. Default: 30.
+    /// that moved on or does not come, seconds. Default: 2.5 block times, at least 5.
     pub silence_seconds: u64,
-    /// Without a new block for this long the chain is unhealthy, seconds. Default: 120.
+    /// Without a new block for this long the chain is unhealthy, seconds. Default: 10 block times, at
+    /// least 60.
     pub stale_seconds: u64,
     /// How long one answer of an endpoint is waited for, milliseconds. Default: 20000.
     pub request_timeout_ms: u64,
-    /// How often an HTTP endpoint is asked for its head, milliseconds. Default: 1000.
+    /// How often an HTTP endpoint is asked for its head, milliseconds. Default: half a block time, at
+    /// least 500 and at most 4000; without a block time 1000.
     pub http_poll_ms: u64,
     /// How many blocks are fetched at once while catching up. Default: 8.
     pub fetch_concurrency: usize,
@@ -112,8 +135,16 @@ impl Default for ChainConfig {
     fn default() -> Self {
         Self {
             enabled: true,
+            preset: None,
             chain_id: 0,
             endpoints: Vec::new(),
+            block_time_ms: 12_000,
+            lag_blocks: 3,
+            lag_ms: 6_000,
+            breaker: BreakerConfig::default(),
+            status_seconds: 30,
+            wrapped_native: None,
+            explorer: None,
             start: Start::default(),
             finality_tags: true,
             finality_depth: 64,
@@ -139,33 +170,6 @@ impl Default for ChainConfig {
             enrich_tokens: true,
             enrich_wait_ms: 50,
             multicall: "0xcA11bde05977b3631167028862bE2a173976CA11".to_owned(),
-        }
-    }
-}
-
-/// One JSON-RPC endpoint.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct EndpointConfig {
-    /// Name in logs and metrics. Default: the host of the URL.
-    pub name: Option<String>,
-    /// `ws://`, `wss://`, `http://` or `https://`; a key in it is never shown. No default.
-    pub url: Secret,
-}
-
-impl EndpointConfig {
-    /// An endpoint by its URL alone.
-    #[must_use]
-    pub fn at(url: impl Into<String>) -> Self {
-        Self { name: None, url: Secret::new(url) }
-    }
-
-    /// What logs and metrics call it: the configured name, else host and port of the URL.
-    #[must_use]
-    pub fn label(&self) -> String {
-        match &self.name {
-            Some(name) => name.clone(),
-            None => host_of(self.url.expose()).unwrap_or("unnamed").to_owned(),
         }
     }
 }
@@ -273,6 +277,19 @@ impl ChainConfig {
                 ));
             }
         }
+        if let Some(name) = self.preset.as_deref().filter(|name| !presets::is_known(name)) {
+            problems.push(format!(
+                "{key}.preset: {name:?} is none; known are {}, and \"none\" for no preset",
+                presets::names().join(", ")
+            ));
+        }
+        if let Some(wrapped) = &self.wrapped_native
+            && wrapped.parse::<Address>().is_err()
+        {
+            problems.push(format!(
+                "{key}.wrapped_native: {wrapped:?} is no address; write 0x and 40 hex digits"
+            ));
+        }
         for (index, contract) in self.contracts.iter().enumerate() {
             if contract.parse::<Address>().is_err() {
                 problems.push(format!(
@@ -298,6 +315,13 @@ impl ChainConfig {
             ("stale_seconds", self.stale_seconds),
             ("request_timeout_ms", self.request_timeout_ms),
             ("http_poll_ms", self.http_poll_ms),
+            ("block_time_ms", self.block_time_ms),
+            ("lag_blocks", self.lag_blocks),
+            ("lag_ms", self.lag_ms),
+            ("status_seconds", self.status_seconds),
+            ("breaker.failures", u64::from(self.breaker.failures)),
+            ("breaker.open_seconds", self.breaker.open_seconds),
+            ("breaker.successes", u64::from(self.breaker.successes)),
             ("fetch_concurrency", self.fetch_concurrency as u64),
             ("history_concurrency", self.history_concurrency as u64),
         ];
@@ -327,49 +351,11 @@ impl ChainConfig {
     }
 }
 
-impl EndpointConfig {
-    fn validate(&self, key: &str, problems: &mut Vec<String>) {
-        let url = self.url.expose();
-        if url.is_empty() {
-            problems.push(format!("{key}.url: missing; set ws://, wss://, http:// or https://"));
-            return;
-        }
-        let known =
-            ["ws://", "wss://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
-        // The URL may hold a key: it is not repeated.
-        if !known {
-            problems
-                .push(format!("{key}.url: unknown scheme; use ws://, wss://, http:// or https://"));
-        } else if host_of(url).is_none() || url.contains(char::is_whitespace) {
-            problems.push(format!("{key}.url: no host in it; write it as wss://host/path"));
-        }
-    }
-}
-
-/// Host and port of a URL: never its user, password, path or query, where keys are.
-pub(crate) fn host_of(url: &str) -> Option<&str> {
-    let rest = url.split_once("://")?.1;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit('@').next()?;
-    (!host.is_empty() && !host.starts_with(':')).then_some(host)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-
-    #[test]
-    fn labels_never_show_a_key() {
-        for url in [
-            "wss://user:secret@node.example:8546/v2/secret?key=secret",
-            "https://node.example:8546/secret",
-            "ws://node.example:8546?secret",
-        ] {
-            assert_eq!(EndpointConfig::at(url).label(), "node.example:8546");
-        }
-    }
 
     #[test]
     fn problems_name_key_and_mend_and_never_the_url() {

@@ -6,7 +6,6 @@ use std::{
 };
 
 use crypto_intel_schemas::B256;
-use crypto_intel_service::Retryable;
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,7 +25,6 @@ const FIRST_DELAY: Duration = Duration::from_millis(20);
 const LONGEST_DELAY: Duration = Duration::from_secs(1);
 /// An endpoint that failed is asked last for this long.
 const AVOID: Duration = Duration::from_secs(2);
-const AVOID_RATE_LIMITED: Duration = Duration::from_secs(5);
 
 /// Which block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +93,10 @@ impl Fetcher {
         while let Some(endpoint) = turns.next(&self.pool).await {
             let Some(endpoint) = endpoint else { continue };
             let error = match fetch_block(&endpoint, id, untrue.relaxed(self.checks)).await {
-                Ok(block) => return self.with_payments(block).await,
+                Ok(block) => {
+                    endpoint.note_truth(true);
+                    return self.with_payments(block).await;
+                }
                 Err(error) => error,
             };
             if let FetchError::Untrue { endpoint: label, source } = &error {
@@ -130,19 +131,24 @@ impl Fetcher {
 
     fn note_failure(&self, endpoint: &Arc<Endpoint>, error: &FetchError) {
         match error {
+            // Nothing was asked.
+            FetchError::Endpoint(EndpointError::Resting { .. }) => {}
             FetchError::Endpoint(error) => {
                 self.metrics.request_failures(endpoint.label(), error.reason());
-                let usual = match error {
-                    EndpointError::RateLimited { .. } => AVOID_RATE_LIMITED,
-                    _ => AVOID,
-                };
-                endpoint.avoid(error.retry_after().unwrap_or(usual));
+                if matches!(error, EndpointError::Refused { .. }) && !error.is_outage() {
+                    endpoint.note_refusal();
+                }
+                endpoint.avoid(AVOID);
             }
-            FetchError::Untrue { .. } => endpoint.avoid(AVOID),
+            FetchError::Untrue { .. } => {
+                endpoint.note_truth(false);
+                endpoint.avoid(AVOID);
+            }
             // It says that it has this block, and has not.
             FetchError::NotFound { block: BlockId::Number(number), .. }
                 if endpoint.head().is_some_and(|head| head.number >= *number) =>
             {
+                endpoint.note_truth(false);
                 endpoint.avoid(AVOID);
             }
             FetchError::NotFound { .. } | FetchError::NoEndpoint => {}

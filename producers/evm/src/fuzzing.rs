@@ -58,7 +58,7 @@ impl Target {
         let (Ok(block), Ok(logs)) = (str::from_utf8(block), str::from_utf8(logs)) else {
             return Ok(None);
         };
-        let refusal = EndpointError::from_rpc("node", "eth_getLogs", -32000, logs);
+        let refusal = EndpointError::from_rpc("node", "eth_getLogs", (-32000, logs, None));
         if refusal.to_string().len() > 4_096 {
             return Err("a refusal is quoted without bound".to_owned());
         }

@@ -10,6 +10,7 @@ mod cursor;
 mod decode;
 mod encode;
 mod endpoint;
+mod endpoint_config;
 mod error;
 mod fetch;
 #[doc(hidden)]
@@ -21,6 +22,7 @@ pub mod measure;
 mod metrics;
 mod past;
 mod plan;
+mod presets;
 mod publish;
 mod ranges;
 mod reader;
@@ -31,9 +33,11 @@ mod verified;
 mod watch;
 
 pub use abis::config::{AbiConfig, FactoryConfig};
-pub use config::{ChainConfig, Config, EndpointConfig, LogsMode, NativeConfig, Start};
+pub use config::{ChainConfig, Config, LogsMode, NativeConfig, Start};
 pub use endpoint::{EndpointError, EndpointReport, check_endpoint, check_traces};
+pub use endpoint_config::{BreakerConfig, EndpointConfig, Role};
 pub use gaps::{Gap, GapReason, Gaps};
+pub use presets::{complete as complete_config, names as preset_names};
 pub use reader::{ChainBlock, ChainReader};
 pub use run::run;
 pub use traces::TracesMode;

@@ -6,6 +6,8 @@ use crypto_intel_service::{
     register,
 };
 
+use crate::endpoint::NodeMetrics;
+
 /// From the first sight of a head to the acknowledgement of its block: one fsync to a bad day.
 const LATENCY_SECONDS: &[f64] =
     &[0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
@@ -40,6 +42,7 @@ pub(crate) struct Metrics {
     history_remaining: IntGaugeVec,
     history_paused: IntGaugeVec,
     verified: IntGaugeVec,
+    nodes: NodeMetrics,
 }
 
 impl Metrics {
@@ -161,6 +164,7 @@ impl Metrics {
                 "Block up to which an audit found everything stored",
                 &["chain"],
             )?,
+            nodes: NodeMetrics::new(registry)?,
         })
     }
 
@@ -182,6 +186,11 @@ pub(crate) struct ChainMetrics {
 }
 
 impl ChainMetrics {
+    /// Metrics of endpoints.
+    pub(crate) fn nodes(&self) -> NodeMetrics {
+        self.all.nodes.clone()
+    }
+
     pub(crate) fn head(&self, endpoint: &str, number: u64) {
         let labels = [self.chain.as_str(), endpoint];
         self.all.heads.with_label_values(&labels).inc();

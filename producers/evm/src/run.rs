@@ -9,6 +9,7 @@ use crate::{
     chain::{self, ChainParts},
     config::Config,
     metrics::Metrics,
+    presets,
     watch::WatchBoard,
 };
 
@@ -37,7 +38,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             continue;
         }
         let parts = ChainParts {
-            assets: assets.of_chain(&slug),
+            assets: assets.of_chain(presets::name_of(&slug, chain_config.preset.as_deref())),
             metrics: metrics.of_chain(&slug),
             chain: slug.clone(),
             config: chain_config,

@@ -4,10 +4,17 @@ use std::{
     time::Duration,
 };
 
+use crypto_intel_service::{Admission, Breaker, BreakerSettings};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
-use crate::breaker::{Admission, Breaker};
+/// When a provider is left alone, and how it comes back.
+const BREAKER: BreakerSettings = BreakerSettings {
+    failures: 5,
+    open_for: Duration::from_secs(15),
+    longest_open: Duration::from_secs(600),
+    successes: 1,
+};
 
 /// What all requests to one provider pass: its quota and its breaker.
 #[derive(Debug)]
@@ -28,7 +35,8 @@ impl Gate {
     /// `per_minute` units of weight, at most `burst` of them at once.
     pub(crate) fn new(per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
         let quota = Quota::per_minute(per_minute).allow_burst(burst);
-        Self { limiter: RateLimiter::direct(quota), burst, breaker: Mutex::new(Breaker::new()) }
+        let breaker = Mutex::new(Breaker::new(BREAKER));
+        Self { limiter: RateLimiter::direct(quota), burst, breaker }
     }
 
     /// Waits until a request of this weight may be sent. Who passes must report what became of it.

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod breaker;
 mod catalogue;
 mod config;
 mod endpoint;

@@ -4,8 +4,9 @@ use crypto_intel_schemas::{
     Address, Alert, AlertState, Approval, B256, Block, BlockRef, Bytes, CallType, ContractCreation,
     ContractEvent, Decimal, Delivery, DeliveryState, DexProtocol, Erc20Transfer, Erc721Transfer,
     Erc1155Transfer, Event, EventFields, EventValue, Finalized, FixedBytes, I256, Index, Int256,
-    InternalTransfer, Link, Liquidity, LiquidityAction, Log, NativeTransfer, Notification, Price,
-    Reorg, Severity, Swap, Tick, TokenStandard, TransactionStatus, U256, Uint256,
+    InternalTransfer, Link, Liquidity, LiquidityAction, Log, NativeTransfer, NodeStatus,
+    Notification, Price, Reorg, Severity, Swap, Tick, TokenStandard, TransactionStatus, U256,
+    Uint256,
 };
 use proptest::{collection, option, prelude::*};
 
@@ -28,6 +29,7 @@ pub(crate) fn one_of_every_kind() -> impl Strategy<Value = Vec<Event>> {
         log().prop_map(Event::from).boxed(),
         price().prop_map(Event::from).boxed(),
         index().prop_map(Event::from).boxed(),
+        node_status().prop_map(Event::from).boxed(),
         tick().prop_map(Event::from).boxed(),
         alert().prop_map(Event::from).boxed(),
         notification().prop_map(Event::from).boxed(),
@@ -235,6 +237,16 @@ fn price() -> BoxedStrategy<Price> {
 
 fn index() -> BoxedStrategy<Index> {
     varied!(Index: base { index: text(), value: amount(), classification: option::of(text()), })
+}
+
+fn node_status() -> BoxedStrategy<NodeStatus> {
+    varied!(NodeStatus: base {
+        chain: text(), endpoint: text(), role: text(), instance: text(),
+        connected: any::<bool>(), serving: any::<bool>(), reason: text(),
+        head: option::of(any::<u64>()), lag_blocks: option::of(any::<u64>()),
+        error_percent: any::<u32>(), latency_ms: option::of(any::<u64>()), breaker: text(),
+        error: option::of(text()),
+    })
 }
 
 fn tick() -> BoxedStrategy<Tick> {

@@ -114,7 +114,7 @@ macro_rules! kinds {
         pub(crate) fn fields_of(kind: Kind) -> Vec<Field> {
             match kind {
                 $( Kind::$kind => kinds!(@$level describe $kind [$($own),*]), )*
-                Kind::Tick | Kind::Alert | Kind::Notification | Kind::Delivery => Vec::new(),
+                Kind::NodeStatus | Kind::Tick | Kind::Alert | Kind::Notification | Kind::Delivery => Vec::new(),
             }
         }
 
@@ -122,7 +122,7 @@ macro_rules! kinds {
         pub(crate) fn field_of<'a>(event: &'a Event, name: &str) -> Option<FieldValue<'a>> {
             match event {
                 $( Event::$kind(body) => kinds!(@$level value body name [$($own),*]), )*
-                Event::Tick(_) | Event::Alert(_) | Event::Notification(_) | Event::Delivery(_) => None,
+                Event::NodeStatus(_) | Event::Tick(_) | Event::Alert(_) | Event::Notification(_) | Event::Delivery(_) => None,
             }
         }
     };

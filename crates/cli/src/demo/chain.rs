@@ -10,19 +10,24 @@ use crypto_intel_sandbox::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use super::live::LiveChain;
+use crate::DemoArguments;
+
 /// Time from block to block.
 const BLOCK_TIME: Duration = Duration::from_secs(1);
 /// Anvil's own chain id.
-pub(super) const CHAIN_ID: u64 = 31_337;
+const CHAIN_ID: u64 = 31_337;
 /// One transfer in so many is worth a message: about as many as a chat takes. Every fifth is native, so
 /// this is no multiple of five.
 const WHALE_EVERY: u64 = 97;
 /// Blocks that may still be replaced.
-pub(super) const FINALITY_DEPTH: u64 = 8;
+const FINALITY_DEPTH: u64 = 8;
 
 /// What plays the blocks.
 #[derive(Debug)]
 pub(super) enum LocalChain {
+    /// Nothing of ours: a real chain.
+    Live(LiveChain),
     /// A real EVM node.
     Anvil { node: Anvil, rate: u32, traffic: Option<Traffic> },
     /// Generated blocks.
@@ -36,9 +41,14 @@ pub(super) enum LocalChain {
 }
 
 impl LocalChain {
-    /// Starts anvil, or the scripted node where anvil is not or is not wanted.
-    pub(super) async fn start(scripted: bool, rate: u32) -> anyhow::Result<Self> {
-        if !scripted && tools::anvil().is_ok() {
+    /// Starts anvil, or the scripted node where anvil is not or is not wanted; or looks for the live
+    /// chain.
+    pub(super) async fn start(options: &DemoArguments) -> anyhow::Result<Self> {
+        let rate = options.rate;
+        if let Some(chain) = &options.live {
+            return LiveChain::find(chain, &options.live_endpoint).await.map(Self::Live);
+        }
+        if !options.scripted && tools::anvil().is_ok() {
             let options = AnvilOptions {
                 chain_id: CHAIN_ID,
                 block_time: Some(BLOCK_TIME),
@@ -59,25 +69,41 @@ impl LocalChain {
         Ok(Self::Scripted { node, blocks: Some(blocks), stop, task: None })
     }
 
-    /// Websocket address.
-    pub(super) fn ws_url(&self) -> String {
-        match self {
+    /// Its part of the configuration.
+    pub(super) fn settings(&self, place: &str) -> String {
+        let url = match self {
+            Self::Live(live) => return live.settings(),
             Self::Anvil { node, .. } => node.ws_url(),
             Self::Scripted { node, .. } => node.ws_url(),
-        }
+        };
+        format!(
+            r#"[evm]
+assets = "{place}/assets.toml"
+
+[evm.chains.local]
+chain_id = {CHAIN_ID}
+block_time_ms = {block_time_ms}
+finality_depth = {FINALITY_DEPTH}
+endpoints = [{{ url = "{url}" }}]
+native = {{ symbol = "ETH", decimals = 18, asset = "ethereum" }}
+"#,
+            block_time_ms = BLOCK_TIME.as_millis(),
+        )
     }
 
     /// What it is, for people.
-    pub(super) fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> String {
         match self {
-            Self::Anvil { .. } => "anvil",
-            Self::Scripted { .. } => "scripted node",
+            Self::Live(live) => live.name(),
+            Self::Anvil { .. } => "anvil".to_owned(),
+            Self::Scripted { .. } => "scripted node".to_owned(),
         }
     }
 
     /// Begins to send transfers.
     pub(super) async fn begin(&mut self) -> anyhow::Result<()> {
         match self {
+            Self::Live(_) => {}
             Self::Anvil { node, rate, traffic } => {
                 let options = TrafficOptions {
                     per_second: f64::from((*rate).max(1)),
@@ -108,6 +134,7 @@ impl LocalChain {
     /// Sends no more.
     pub(super) async fn end(&mut self) {
         match self {
+            Self::Live(_) => {}
             Self::Anvil { traffic, .. } => {
                 if let Some(traffic) = traffic.take()
                     && let Err(error) = traffic.stop().await

@@ -1,6 +1,7 @@
 //! `crypto-intel demo`: the whole pipeline on private servers, with a live summary.
 
 mod chain;
+mod live;
 mod screen;
 mod servers;
 mod settings;

@@ -47,7 +47,7 @@ impl Servers {
         let (nats, postgres, chain, chat, provider) = tokio::try_join!(
             async { NatsServer::start(nats).await.context("start nats-server") },
             async { Postgres::start(postgres).await.context("start PostgreSQL") },
-            LocalChain::start(options.scripted, options.rate),
+            LocalChain::start(options),
             async { ChatServer::start(chat).await.context("start the chat stand-in") },
             async { ProviderServer::start(provider).await.context("start the provider stand-in") },
         )?;

@@ -5,10 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::Context as _;
 use crypto_intel_nats::Topology;
 
-use super::{
-    chain::{CHAIN_ID, FINALITY_DEPTH},
-    servers::Servers,
-};
+use super::servers::Servers;
 use crate::DemoArguments;
 
 /// What the chat stand-in takes for a bot; not a real one.
@@ -42,15 +39,7 @@ log = "info"
 format = "text"
 file = "{place}/crypto-intel.log"
 
-[evm]
-assets = "{place}/assets.toml"
-
-[evm.chains.local]
-chain_id = {CHAIN_ID}
-finality_depth = {FINALITY_DEPTH}
-endpoints = [{{ url = "{chain}" }}]
-native = {{ symbol = "ETH", decimals = 18, asset = "ethereum" }}
-
+{chain}
 # JetStream sets these aside on the disk; the streams of a deployment are larger.
 [streams.streams]
 {limits}
@@ -88,7 +77,7 @@ webhook_url = "{discord}"
         nats = servers.nats.url(),
         database = servers.database_url,
         admin = options.admin,
-        chain = servers.chain.ws_url(),
+        chain = servers.chain.settings(&place.to_string()),
         provider = servers.provider.url(),
         chat = servers.chat.url(),
         token = BOT_TOKEN,

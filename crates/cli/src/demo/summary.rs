@@ -27,8 +27,8 @@ pub(super) struct Observer {
 pub(super) struct Summary {
     /// Since the roles started.
     pub(super) seconds: f64,
-    /// `anvil` or `scripted node`.
-    pub(super) node: &'static str,
+    /// `anvil`, `scripted node`, or the live chain and its endpoints.
+    pub(super) node: String,
     /// New heads that the node announced.
     pub(super) heads: u64,
     /// Chain events on JetStream, markers included.

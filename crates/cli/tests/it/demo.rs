@@ -1,7 +1,11 @@
 //! `crypto-intel demo`, as it is without anvil.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
+use crypto_intel_sandbox::{
+    NodeOptions, ScriptedNode,
+    node::{Synthetic, SyntheticOptions},
+};
 use serde_json::Value;
 
 #[test]
@@ -27,4 +31,48 @@ fn the_demo_sees_every_stage_and_says_so_in_one_object() {
     }
     assert_eq!(summary["dead_letters"], 0);
     assert_eq!(summary["refused_by_chat"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_live_demo_follows_a_chain_by_its_preset() {
+    let node = ScriptedNode::start(NodeOptions { chain_id: 1, ..NodeOptions::default() });
+    let node = node.await.unwrap();
+    let mut blocks =
+        Synthetic::new(SyntheticOptions { chain_id: 1, ..SyntheticOptions::default() });
+    for _ in 0..100 {
+        node.push_block(blocks.next_block()).unwrap();
+    }
+    let chain = node.chain().clone();
+    let playing = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            chain.push_block(blocks.next_block()).unwrap();
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_crypto-intel"));
+    command.args(["--json", "demo", "--live", "ethereum", "--for", "8s", "--live-endpoint"]);
+    command.arg(node.ws_url()).arg("--data").arg(folder.path().join("demo"));
+    let output = command.output().await.unwrap();
+    playing.abort();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{errors}", output.status);
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(summary["published"].as_u64().unwrap() > 64, "from the block after the final one");
+    assert!(summary["node"].as_str().unwrap().starts_with("ethereum, live by 127.0.0.1"));
+    let written = std::fs::read_to_string(folder.path().join("demo/crypto-intel.toml")).unwrap();
+    assert!(!written.contains("chain_id"), "the preset knows it");
+}
+
+#[test]
+fn the_live_demo_says_when_nothing_can_be_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_crypto-intel"))
+        .args(["demo", "--live", "ethereum", "--live-endpoint", "ws://127.0.0.1:1", "--data"])
+        .arg(folder.path().join("demo"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("none of 1 endpoints can be used"), "{errors}");
 }

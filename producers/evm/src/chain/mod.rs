@@ -29,7 +29,7 @@ use crate::{
     cursor::{self, Cursor},
     decode::Decoder,
     encode::Subjects,
-    endpoint::Pool,
+    endpoint::{NodeWatch, Pool},
     error::Trouble,
     fetch::{Fetcher, Tags},
     metrics::ChainMetrics,
@@ -105,6 +105,15 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
     }
     let pool = Pool::start(&chain, &config, &metrics, &stop, &mut tasks);
+    let watch = NodeWatch {
+        chain: chain.clone(),
+        instance: context.instance.clone(),
+        pool: pool.clone(),
+        metrics: metrics.nodes(),
+        nats: nats.clone(),
+        every: Duration::from_secs(config.status_seconds),
+    };
+    tasks.spawn(watch.run(stop.clone()));
     let checks = Checks { bloom: config.check_bloom, log_indexes: config.check_log_indexes };
     let fetcher =
         Fetcher::new(pool.clone(), checks, metrics.clone()).with_tracer(Tracer::new(config.traces));

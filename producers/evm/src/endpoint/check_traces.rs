@@ -1,10 +1,10 @@
+use std::sync::Arc;
+
 use serde_json::json;
 
-use super::{Client, EndpointError, session::Session};
+use super::{Budget, Client, EndpointError, session::Session};
 use crate::{
-    answer::read_header,
-    config::{ChainConfig, EndpointConfig},
-    traces::TracesMode,
+    answer::read_header, config::ChainConfig, endpoint_config::EndpointConfig, traces::TracesMode,
 };
 
 /// Whether an endpoint offers the traces that the chain is configured to take; nothing is asked
@@ -20,7 +20,7 @@ pub async fn check_traces(
     if config.traces == TracesMode::Off {
         return Ok(());
     }
-    let session = Session::new(chain, config, endpoint);
+    let session = Session::new(chain, config, endpoint, Arc::new(Budget::new(endpoint)));
     let client: Client = session.connect().await?;
     let label = endpoint.label();
     let timeout = std::time::Duration::from_millis(config.request_timeout_ms);

@@ -100,7 +100,8 @@ impl WebSocketClient {
         match response.payload {
             ResponsePayload::Success(value) => Ok(Answer::new(value)),
             ResponsePayload::Failure(error) => {
-                Err(EndpointError::from_rpc(label, method, error.code, &error.message))
+                let data = error.data.as_deref().map(RawValue::get);
+                Err(EndpointError::from_rpc(label, method, (error.code, &error.message, data)))
             }
         }
     }

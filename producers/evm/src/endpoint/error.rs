@@ -64,6 +64,14 @@ pub enum EndpointError {
         /// How long it asked to be left alone.
         retry_after: Option<Duration>,
     },
+    /// It failed or asked to be left alone: no request is sent to it now.
+    #[error("endpoint {endpoint} is left alone for {} ms", wait.as_millis())]
+    Resting {
+        /// The endpoint.
+        endpoint: String,
+        /// For how long.
+        wait: Duration,
+    },
     /// The endpoint does not offer the method.
     #[error("endpoint {endpoint} does not offer {method}: {reason}")]
     Unsupported {
@@ -100,22 +108,32 @@ pub enum EndpointError {
 
 impl EndpointError {
     /// An error object of JSON-RPC, by what it means for us.
-    pub(crate) fn from_rpc(endpoint: &str, method: &'static str, code: i64, text: &str) -> Self {
+    pub(crate) fn from_rpc(
+        endpoint: &str,
+        method: &'static str,
+        (code, text, data): (i64, &str, Option<&str>),
+    ) -> Self {
         let endpoint = endpoint.to_owned();
         // Providers put anything here: bounded, for logs.
         let reason: String = text.chars().take(300).collect();
         let lower = reason.to_ascii_lowercase();
         let says = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
-        let limited = matches!(code, 429 | -32005 | -32029 | -32097)
+        // Some refuse a wide range of blocks with the code of a rate limit.
+        let too_wide = says(&["results", "block range", "blocks range", "range of blocks"]);
+        let limited = (matches!(code, 429 | -32005 | -32029 | -32097) && !too_wide)
             || says(&[
                 "rate limit",
                 "too many requests",
                 "rate exceeded",
                 "request limit",
+                "rps limit",
+                "compute units per second",
+                "capacity limit",
                 "credits",
             ]);
         if limited {
-            return Self::RateLimited { endpoint, reason, retry_after: None };
+            let retry_after = data.and_then(asked_to_wait);
+            return Self::RateLimited { endpoint, reason, retry_after };
         }
         let absent = code == -32601
             || says(&[
@@ -132,6 +150,16 @@ impl EndpointError {
         Self::Refused { endpoint, method, code, reason }
     }
 
+    /// Whether it says that the endpoint as a whole does not work, rather than this one request.
+    pub(crate) const fn is_outage(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Answer { .. } => true,
+            // No key, no money, no service; and what JSON-RPC calls an internal error.
+            Self::Refused { code, .. } => matches!(*code, 401..=403 | 500..=599) || *code == -32603,
+            _ => false,
+        }
+    }
+
     /// The label in metrics.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
@@ -141,6 +169,7 @@ impl EndpointError {
             Self::Silent { .. } => "silent",
             Self::Timeout { .. } => "timeout",
             Self::RateLimited { .. } => "rate_limited",
+            Self::Resting { .. } => "resting",
             Self::Unsupported { .. } => "unsupported",
             Self::Refused { .. } => "refused",
             Self::Answer { .. } => "answer",
@@ -156,14 +185,47 @@ impl Retryable for EndpointError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } => *retry_after,
+            Self::Resting { wait, .. } => Some(*wait),
             _ => None,
         }
     }
 }
 
+/// Seconds in the `data` of a rate limit, in the forms that providers use; at most ten minutes.
+fn asked_to_wait(data: &str) -> Option<Duration> {
+    let data: serde_json::Value = serde_json::from_str(data).ok()?;
+    let places = [
+        &data["rate"]["backoff_seconds"],
+        &data["backoff_seconds"],
+        &data["retry_after"],
+        &data["try_again_in"],
+    ];
+    let seconds = places.into_iter().find_map(|place| {
+        let text = place.as_str().map(|text| text.trim_end_matches('s'));
+        place.as_f64().or_else(|| text.and_then(|text| text.parse().ok()))
+    })?;
+    Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(Duration::from_secs(600)))
+}
+
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn a_rate_limit_says_how_long_to_wait() {
+        for (data, seconds) in [
+            (r#"{"rate":{"allowed_rps":1,"backoff_seconds":30,"current_rps":1.1}}"#, 30.0),
+            (r#"{"try_again_in":"1.5s"}"#, 1.5),
+            (r#"{"retry_after":86400}"#, 600.0),
+        ] {
+            let error = EndpointError::from_rpc("node", "eth_call", (-32005, "slow", Some(data)));
+            assert_eq!(error.retry_after().unwrap().as_secs_f64(), seconds, "{data}");
+        }
+        let odd = EndpointError::from_rpc("node", "eth_call", (429, "slow", Some("[1]")));
+        assert_eq!(odd.retry_after(), None);
+    }
 
     #[test]
     fn refusals_are_told_apart_by_what_they_mean() {
@@ -177,8 +239,11 @@ mod tests {
             (-32000, "Too Many Requests", "rate_limited"),
             (-32600, "Method not allowed on this plan", "unsupported"),
             (-32000, "header not found", "refused"),
+            (-32005, "query returned more than 10000 results", "refused"),
+            (-32007, "50/second request limit reached - reduce calls per second", "rate_limited"),
+            (429, "Your app has exceeded its compute units per second capacity.", "rate_limited"),
         ] {
-            let error = EndpointError::from_rpc("node", "eth_getBlockReceipts", code, text);
+            let error = EndpointError::from_rpc("node", "eth_getBlockReceipts", (code, text, None));
             assert_eq!(error.reason(), expected, "{text}");
         }
     }

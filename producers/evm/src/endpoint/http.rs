@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
 use super::{Answer, EndpointError};
+use crate::endpoint_config::EndpointConfig;
 
 /// More is no answer to anything that we ask.
 const MAX_BODY_BYTES: usize = 128 << 20;
@@ -31,23 +32,29 @@ struct RpcFailure {
     code: i64,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    data: Option<Box<RawValue>>,
 }
 
 impl HttpClient {
-    pub(super) fn new(label: &str, url: &Secret) -> Result<Self, EndpointError> {
+    pub(super) fn new(label: &str, config: &EndpointConfig) -> Result<Self, EndpointError> {
+        let unusable =
+            |reason: String| EndpointError::Connect { endpoint: label.to_owned(), reason };
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Somebody else may be quicker: either provider will do.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::limited(2))
-            .build()
-            .map_err(|error| EndpointError::Connect {
-                endpoint: label.to_owned(),
-                reason: error.without_url().to_string(),
-            })?;
-        Ok(Self { client, url: url.clone() })
+            .default_headers(config.full_headers().map_err(unusable)?);
+        if !config.proxy.is_empty() {
+            let proxy = reqwest::Proxy::all(config.proxy.expose())
+                .map_err(|_| unusable("proxy is no URL of a proxy".to_owned()))?;
+            builder = builder.proxy(proxy);
+        }
+        let client = builder.build().map_err(|error| unusable(error.without_url().to_string()))?;
+        Ok(Self { client, url: config.full_url().map_err(unusable)? })
     }
 
     pub(super) async fn call(
@@ -74,8 +81,9 @@ impl HttpClient {
             }
             bytes.extend_from_slice(&chunk);
         }
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            let reason = "HTTP 429".to_owned();
+        let asks_to_wait = status == StatusCode::SERVICE_UNAVAILABLE && retry_after.is_some();
+        if status == StatusCode::TOO_MANY_REQUESTS || asks_to_wait {
+            let reason = format!("HTTP {}", status.as_u16());
             return Err(EndpointError::RateLimited {
                 endpoint: label.to_owned(),
                 reason,
@@ -84,7 +92,8 @@ impl HttpClient {
         }
         match serde_json::from_slice::<Envelope>(&bytes) {
             Ok(Envelope { error: Some(error), .. }) => {
-                Err(EndpointError::from_rpc(label, method, error.code, &error.message))
+                let data = error.data.as_deref().map(RawValue::get);
+                Err(EndpointError::from_rpc(label, method, (error.code, &error.message, data)))
             }
             Ok(Envelope { result, .. }) if status.is_success() => {
                 // A `null` result reads as an absent one.

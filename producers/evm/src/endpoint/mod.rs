@@ -4,11 +4,16 @@
 //! made anew by a loop of our own; alloy's own reconnect is switched off, for it resends requests
 //! and loses what came in between.
 
+mod budget;
 mod check_traces;
 mod client;
 mod error;
+mod heights;
 mod http;
+mod nodes;
 mod pool;
+mod proxy;
+mod score;
 mod session;
 mod websocket;
 
@@ -21,16 +26,32 @@ use std::{
 };
 
 use crypto_intel_schemas::B256;
+use crypto_intel_service::{Admission, Breaker, BreakerSettings, BreakerState, Retryable as _};
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
+use budget::Budget;
 pub use check_traces::check_traces;
 pub(crate) use client::{Answer, Client};
 pub use error::EndpointError;
+use heights::Heights;
+pub(crate) use nodes::{NodeMetrics, NodeWatch};
 pub(crate) use pool::Pool;
+use score::Score;
 pub use session::{EndpointReport, check_endpoint};
 
-use crate::ranges::Width;
+use crate::{
+    config::ChainConfig,
+    endpoint_config::{EndpointConfig, Role},
+    ranges::Width,
+};
+
+/// A rate limit without a time.
+const USUAL_HOLD: Duration = Duration::from_secs(5);
+/// Upper bound of the pauses between trials.
+const LONGEST_OPEN: Duration = Duration::from_secs(600);
+/// Where nothing else can serve, an endpoint that failed is tried this soon.
+const EARLY: Duration = Duration::from_secs(1);
 
 /// The newest block that an endpoint spoke of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +66,12 @@ pub(crate) struct Head {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     label: String,
+    role: Role,
     timeout: Duration,
+    /// Untrue answers in a row that open the breaker.
+    most_untrue: u32,
+    budget: Arc<Budget>,
+    heights: Arc<Heights>,
     state: Mutex<State>,
     /// How many blocks of logs it is asked for at once.
     log_width: Mutex<Width>,
@@ -54,20 +80,47 @@ pub(crate) struct Endpoint {
     changed: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     client: Option<Arc<Client>>,
     head: Option<Head>,
     avoided_until: Option<Instant>,
     last_error: Option<String>,
+    breaker: Breaker,
+    score: Score,
+    untrue: u32,
 }
 
 impl Endpoint {
-    pub(crate) fn new(label: String, timeout: Duration, changed: watch::Sender<u64>) -> Self {
+    fn new(
+        chain: &ChainConfig,
+        config: &EndpointConfig,
+        heights: Arc<Heights>,
+        changed: watch::Sender<u64>,
+    ) -> Self {
+        let settings = BreakerSettings {
+            failures: chain.breaker.failures,
+            open_for: Duration::from_secs(chain.breaker.open_seconds),
+            longest_open: LONGEST_OPEN.max(Duration::from_secs(chain.breaker.open_seconds)),
+            successes: chain.breaker.successes,
+        };
+        let state = State {
+            client: None,
+            head: None,
+            avoided_until: None,
+            last_error: None,
+            breaker: Breaker::new(settings),
+            score: Score::default(),
+            untrue: 0,
+        };
         Self {
-            label,
-            timeout,
-            state: Mutex::default(),
+            label: config.label(),
+            role: config.role,
+            timeout: Duration::from_millis(chain.request_timeout_ms),
+            most_untrue: chain.breaker.failures,
+            budget: Arc::new(Budget::new(config)),
+            heights,
+            state: Mutex::new(state),
             log_width: Mutex::default(),
             without_block_receipts: AtomicBool::new(false),
             changed,
@@ -77,6 +130,106 @@ impl Endpoint {
     /// Its name in logs and metrics.
     pub(crate) fn label(&self) -> &str {
         &self.label
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.budget)
+    }
+
+    /// Whether requests are let through now.
+    pub(crate) fn admits(&self, now: Instant) -> bool {
+        self.lock().breaker.would_admit(now)
+    }
+
+    pub(crate) fn breaker(&self) -> BreakerState {
+        self.lock().breaker.state()
+    }
+
+    /// Share of recent requests that failed, 0 to 1.
+    pub(crate) fn error_rate(&self, now: Instant) -> f64 {
+        self.lock().score.error_rate(now)
+    }
+
+    /// Mean time to an answer, where it was asked of late.
+    pub(crate) fn latency_ms(&self, now: Instant) -> Option<f64> {
+        self.lock().score.latency_ms(now)
+    }
+
+    /// How long ago an endpoint first spoke of a block above this.
+    fn behind_for(&self, number: u64) -> Duration {
+        self.heights.behind_for(number, Instant::now())
+    }
+
+    /// Lets trial requests through although it failed: nothing else can serve.
+    fn try_early(&self) {
+        self.lock().breaker.try_early(Instant::now(), EARLY);
+    }
+
+    /// Leaves it alone for as long as it asked.
+    pub(crate) fn hold(&self, asked: Option<Duration>) {
+        self.lock().breaker.hold(Instant::now(), asked.unwrap_or(USUAL_HOLD));
+    }
+
+    /// Whether an answer of it was true, which is known only after it came.
+    pub(crate) fn note_truth(&self, is_true: bool) {
+        let mut state = self.lock();
+        if is_true {
+            state.untrue = 0;
+            return;
+        }
+        state.untrue = state.untrue.saturating_add(1);
+        let now = Instant::now();
+        state.score.failure(now);
+        if state.untrue >= self.most_untrue {
+            // The requests themselves went well and reset the count of the breaker.
+            for _ in 0..self.most_untrue {
+                state.breaker.failure(now);
+            }
+        }
+    }
+
+    /// It refused what it should have.
+    pub(crate) fn note_refusal(&self) {
+        self.lock().score.failure(Instant::now());
+    }
+
+    fn note_outcome(&self, latency: Duration, outcome: &Result<Answer, EndpointError>) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let error = match outcome {
+            Ok(_) => {
+                state.score.success(now, latency);
+                state.breaker.success();
+                return;
+            }
+            Err(error) => error,
+        };
+        match error {
+            EndpointError::RateLimited { .. } => {
+                let wait = error.retry_after().unwrap_or(USUAL_HOLD);
+                state.breaker.hold(now, wait);
+                tracing::info!(
+                    endpoint = self.label,
+                    wait_ms = wait.as_millis() as u64,
+                    "endpoint limits the rate, leaving it alone"
+                );
+            }
+            // What it does not offer is known from now on.
+            EndpointError::Unsupported { .. } => state.breaker.success(),
+            error if error.is_outage() => {
+                state.score.failure(now);
+                if state.breaker.failure(now) {
+                    tracing::warn!(endpoint = self.label, %error, "endpoint fails, leaving it alone");
+                }
+            }
+            // It is there; whether a refusal is a fault is known to who asked: a node that does not
+            // know `finalized` says so in an error.
+            _ => state.breaker.success(),
+        }
     }
 
     pub(crate) fn is_connected(&self) -> bool {
@@ -133,7 +286,19 @@ impl Endpoint {
         let Some(client) = client else {
             return Err(EndpointError::Disconnected { endpoint: self.label.clone() });
         };
-        client.call(&self.label, self.timeout, method, params).await
+        let admission = self.lock().breaker.admit(Instant::now());
+        if let Admission::Wait(wait) = admission {
+            return Err(EndpointError::Resting { endpoint: self.label.clone(), wait });
+        }
+        self.budget.wait(method).await;
+        let started = Instant::now();
+        let outcome = client.call(&self.label, self.timeout, method, params).await;
+        self.note_outcome(started.elapsed(), &outcome);
+        outcome
+    }
+
+    fn wake(&self) {
+        self.changed.send_modify(|version| *version += 1);
     }
 
     fn set_client(&self, client: Option<Arc<Client>>, error: Option<String>) {
@@ -145,7 +310,7 @@ impl Endpoint {
                 state.last_error = error;
             }
         }
-        self.changed.send_modify(|version| *version += 1);
+        self.wake();
     }
 
     fn set_head(&self, head: Head) {
@@ -157,7 +322,8 @@ impl Endpoint {
             }
             state.head = Some(head);
         }
-        self.changed.send_modify(|version| *version += 1);
+        self.heights.saw(head.number, Instant::now());
+        self.wake();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

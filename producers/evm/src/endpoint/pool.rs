@@ -1,19 +1,65 @@
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Endpoint, Head, session::Session};
-use crate::{config::ChainConfig, metrics::ChainMetrics};
+use super::{Endpoint, Head, heights::Heights, session::Session};
+use crate::{
+    config::ChainConfig,
+    endpoint_config::{EndpointConfig, Role},
+    metrics::ChainMetrics,
+};
 
-/// An endpoint this many blocks below the best is behind: another one serves.
-const LAG_BLOCKS: u64 = 3;
+/// More recent failures than this, as a share of all requests, and another endpoint serves.
+const FAILING: f64 = 0.5;
+/// An endpoint this many times slower than the fastest of its role is slow,
+const SLOW_TIMES: f64 = 4.0;
+/// where the difference is at least this, milliseconds.
+const SLOW_MS: f64 = 300.0;
 
 /// All endpoints of a chain, the preferred one first.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     endpoints: Arc<Vec<Arc<Endpoint>>>,
     changed: watch::Receiver<u64>,
+    lag_blocks: u64,
+    lag: Duration,
+}
+
+/// Why an endpoint does not serve, the gravest first; endpoints are asked in the order of this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Standing {
+    rests: bool,
+    failed_just_now: bool,
+    failing: bool,
+    behind: bool,
+    role: Role,
+    slow: bool,
+}
+
+impl Standing {
+    /// Whether its word counts.
+    const fn is_sound(&self) -> bool {
+        !(self.rests || self.failed_just_now || self.failing || self.behind)
+    }
+
+    /// Whether no request is sent to it.
+    pub(crate) const fn rests(&self) -> bool {
+        self.rests
+    }
+
+    /// The word for it in metrics and events.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self { rests: true, .. } => "resting",
+            Self { failed_just_now: true, .. } => "failed",
+            Self { failing: true, .. } => "errors",
+            Self { behind: true, .. } => "behind",
+            Self { slow: true, .. } => "slow",
+            Self { role: Role::Fallback, .. } => "fallback",
+            Self { role: Role::Primary, .. } => "standby",
+        }
+    }
 }
 
 impl Pool {
@@ -26,36 +72,86 @@ impl Pool {
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let (sender, changed) = watch::channel(0);
-        let timeout = Duration::from_millis(config.request_timeout_ms);
+        let heights = Arc::new(Heights::default());
         let mut endpoints = Vec::new();
-        for endpoint_config in &config.endpoints {
-            let session = Session::new(chain, config, endpoint_config);
-            let endpoint =
-                Arc::new(Endpoint::new(endpoint_config.label(), timeout, sender.clone()));
+        let mut add = |endpoint_config: &EndpointConfig| {
+            let endpoint = Arc::new(Endpoint::new(
+                config,
+                endpoint_config,
+                Arc::clone(&heights),
+                sender.clone(),
+            ));
+            let session = Session::new(chain, config, endpoint_config, endpoint.budget());
             tasks.spawn(session.run(Arc::clone(&endpoint), metrics.clone(), shutdown.clone()));
             endpoints.push(endpoint);
+        };
+        config.endpoints.iter().for_each(&mut add);
+        Self {
+            endpoints: Arc::new(endpoints),
+            changed,
+            lag_blocks: config.lag_blocks,
+            lag: Duration::from_millis(config.lag_ms),
         }
-        Self { endpoints: Arc::new(endpoints), changed }
     }
 
-    /// Connected endpoints, the one that should serve first: in configured order, but those that
-    /// lag or just failed last.
+    /// All of them, in configured order.
+    pub(crate) fn all(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+
+    /// Connected endpoints, the one that should serve first: primaries in configured order, but those
+    /// that rest, fail, lag or are slow later.
     pub(crate) fn ranked(&self) -> Vec<Arc<Endpoint>> {
-        let mut ranked: Vec<_> =
-            self.endpoints.iter().filter(|endpoint| endpoint.is_connected()).cloned().collect();
-        let best = self.highest();
-        ranked.sort_by_key(|endpoint| (endpoint.is_avoided(), lags(endpoint, best)));
-        ranked
+        let mut ranked = self.standings();
+        ranked.sort_by_key(|(standing, _)| *standing);
+        if ranked.first().is_some_and(|(standing, _)| standing.rests) {
+            // Nothing else can serve: see whether one of them works again.
+            for (_, endpoint) in &ranked {
+                endpoint.try_early();
+            }
+        }
+        ranked.into_iter().map(|(_, endpoint)| endpoint).collect()
     }
 
-    /// Those beside the one that serves whose word counts about a branch: neither failing nor
+    /// Those beside the one that serves whose word counts about a branch: neither resting, failing nor
     /// behind, for who is behind knows no new block.
     pub(crate) fn witnesses(&self) -> Vec<Arc<Endpoint>> {
+        let mut ranked = self.standings();
+        ranked.sort_by_key(|(standing, _)| *standing);
+        let others = ranked.into_iter().skip(1).filter(|(standing, _)| standing.is_sound());
+        others.map(|(_, endpoint)| endpoint).collect()
+    }
+
+    /// How each connected endpoint stands, in configured order.
+    pub(crate) fn standings(&self) -> Vec<(Standing, Arc<Endpoint>)> {
+        let now = Instant::now();
         let best = self.highest();
-        let mut ranked = self.ranked();
-        ranked.drain(..ranked.len().min(1));
-        ranked.retain(|endpoint| !endpoint.is_avoided() && !lags(endpoint, best));
-        ranked
+        let connected: Vec<_> =
+            self.endpoints.iter().filter(|endpoint| endpoint.is_connected()).collect();
+        let fastest = |role: Role| {
+            let latencies = connected.iter().filter(|endpoint| endpoint.role() == role);
+            latencies.filter_map(|endpoint| endpoint.latency_ms(now)).fold(f64::INFINITY, f64::min)
+        };
+        let standing = |endpoint: &Endpoint| {
+            let slow_from = |fastest: f64| (fastest * SLOW_TIMES).max(fastest + SLOW_MS);
+            let latency = endpoint.latency_ms(now);
+            Standing {
+                rests: !endpoint.admits(now),
+                failed_just_now: endpoint.is_avoided(),
+                failing: endpoint.error_rate(now) > FAILING,
+                behind: best.is_some_and(|best| self.is_behind(endpoint, best)),
+                role: endpoint.role(),
+                slow: latency.is_some_and(|latency| latency > slow_from(fastest(endpoint.role()))),
+            }
+        };
+        connected.iter().map(|endpoint| (standing(endpoint), Arc::clone(endpoint))).collect()
+    }
+
+    /// Whether an endpoint's head is too far below the best one, or for too long.
+    fn is_behind(&self, endpoint: &Endpoint, best: u64) -> bool {
+        let number = endpoint.head().map_or(0, |head| head.number);
+        let lag = best.saturating_sub(number);
+        lag > 0 && (lag >= self.lag_blocks || endpoint.behind_for(number) >= self.lag)
     }
 
     /// The head to follow: of the endpoint that serves.
@@ -73,6 +169,13 @@ impl Pool {
         self.changed.clone()
     }
 
+    /// Makes those who wait for a change look again.
+    pub(crate) fn wake(&self) {
+        if let Some(endpoint) = self.endpoints.first() {
+            endpoint.wake();
+        }
+    }
+
     /// Why nothing is connected, for people.
     pub(crate) fn trouble(&self) -> String {
         let errors: Vec<_> = self
@@ -84,9 +187,4 @@ impl Pool {
             .collect();
         errors.join("; ")
     }
-}
-
-fn lags(endpoint: &Endpoint, best: Option<u64>) -> bool {
-    let number = endpoint.head().map_or(0, |head| head.number);
-    best.is_some_and(|best| number + LAG_BLOCKS < best)
 }

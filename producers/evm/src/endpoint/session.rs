@@ -5,11 +5,9 @@ use crypto_intel_service::{Backoff, Retryable, now_us};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, Endpoint, EndpointError, Head, http::HttpClient, websocket};
+use super::{Budget, Client, Endpoint, EndpointError, Head, http::HttpClient, websocket};
 use crate::{
-    answer::read_header,
-    config::{ChainConfig, EndpointConfig},
-    hex::Hex,
+    answer::read_header, config::ChainConfig, endpoint_config::EndpointConfig, hex::Hex,
     metrics::ChainMetrics,
 };
 
@@ -46,7 +44,7 @@ pub async fn check_endpoint(
     config: &ChainConfig,
     endpoint: &EndpointConfig,
 ) -> Result<EndpointReport, EndpointError> {
-    let session = Session::new(chain, config, endpoint);
+    let session = Session::new(chain, config, endpoint, Arc::new(Budget::new(endpoint)));
     let client = session.connect().await?;
     let head = session.ask_head(&client).await?;
     Ok(EndpointReport {
@@ -68,10 +66,16 @@ pub(super) struct Session {
     timeout: Duration,
     silence: Duration,
     poll: Duration,
+    budget: Arc<Budget>,
 }
 
 impl Session {
-    pub(super) fn new(chain: &str, config: &ChainConfig, endpoint: &EndpointConfig) -> Self {
+    pub(super) fn new(
+        chain: &str,
+        config: &ChainConfig,
+        endpoint: &EndpointConfig,
+        budget: Arc<Budget>,
+    ) -> Self {
         Self {
             chain: chain.to_owned(),
             chain_id: config.chain_id,
@@ -80,6 +84,7 @@ impl Session {
             timeout: Duration::from_millis(config.request_timeout_ms),
             silence: Duration::from_secs(config.silence_seconds),
             poll: Duration::from_millis(config.http_poll_ms),
+            budget,
         }
     }
 
@@ -130,6 +135,7 @@ impl Session {
         let client = Arc::new(self.connect().await?);
         let heads = match client.as_ref() {
             Client::WebSocket(websocket) => {
+                self.budget.wait("eth_subscribe").await;
                 let subscription = websocket.subscribe_heads(&self.label);
                 Some(self.in_time("eth_subscribe", subscription).await??)
             }
@@ -153,12 +159,11 @@ impl Session {
 
     /// Connects and verifies the chain id.
     pub(super) async fn connect(&self) -> Result<Client, EndpointError> {
-        let url = self.config.url.expose();
-        let client = if url.starts_with("ws") {
-            let connect = websocket::connect(&self.label, url);
+        let client = if self.config.url.expose().starts_with("ws") {
+            let connect = websocket::connect(&self.label, &self.config);
             Client::WebSocket(self.in_time("connect", connect).await??)
         } else {
-            Client::Http(HttpClient::new(&self.label, &self.config.url)?)
+            Client::Http(HttpClient::new(&self.label, &self.config)?)
         };
         let found = self.ask_number(&client, "eth_chainId").await?;
         if found != self.chain_id {
@@ -255,7 +260,7 @@ impl Session {
                 Err(error @ EndpointError::RateLimited { .. }) => {
                     metrics.request_failures(&self.label, error.reason());
                     let delay = error.retry_after().unwrap_or(LIMITED_DELAY);
-                    endpoint.avoid(delay);
+                    endpoint.hold(Some(delay));
                     tokio::time::sleep(delay).await;
                 }
                 Err(error) => return Err(error),
@@ -272,6 +277,7 @@ impl Session {
 
     async fn ask_head(&self, client: &Client) -> Result<Head, EndpointError> {
         let method = "eth_getBlockByNumber";
+        self.budget.wait(method).await;
         let answer = client.call(&self.label, self.timeout, method, ("latest", false)).await?;
         let invalid =
             |reason: String| EndpointError::Answer { endpoint: self.label.clone(), method, reason };
@@ -287,6 +293,7 @@ impl Session {
         method: &'static str,
     ) -> Result<u64, EndpointError> {
         let no_params: [(); 0] = [];
+        self.budget.wait(method).await;
         let answer = client.call(&self.label, self.timeout, method, no_params).await?;
         serde_json::from_str::<Hex<u64>>(answer.text()).map(|number| number.0).map_err(|error| {
             EndpointError::Answer {

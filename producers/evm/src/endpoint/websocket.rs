@@ -1,27 +1,57 @@
+use std::time::Duration;
+
 use alloy::{
     pubsub::{ConnectionHandle, PubSubConnect},
     transports::{
         TransportErrorKind, TransportResult,
-        ws::{WebSocketConfig, WsConnect},
+        ws::{WebSocketConfig, WsBackend},
     },
 };
+use crypto_intel_service::Secret;
+use tokio_tungstenite::tungstenite::{
+    client::IntoClientRequest as _,
+    handshake::client::Request,
+    http::{HeaderValue, header},
+};
 
-use super::{EndpointError, client::WebSocketClient};
+use super::{EndpointError, client::WebSocketClient, proxy};
+use crate::endpoint_config::EndpointConfig;
 
 /// Receipts of one heavy block are tens of megabytes; the library's own limit is 16 for a frame.
 const MAX_MESSAGE_BYTES: usize = 128 << 20;
+/// A ping is sent when nothing else was for this long.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// A websocket that connects once: a lost connection stays lost, and our own loop makes a new one.
 #[derive(Debug, Clone)]
-struct ConnectOnce(WsConnect);
+struct ConnectOnce {
+    request: Request,
+    proxy: Secret,
+}
 
 impl PubSubConnect for ConnectOnce {
     fn is_local(&self) -> bool {
-        self.0.is_local()
+        false
     }
 
     async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        self.0.connect().await
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MAX_MESSAGE_BYTES))
+            .max_frame_size(Some(MAX_MESSAGE_BYTES));
+        let request = self.request.clone();
+        let connected = if self.proxy.is_empty() {
+            tokio_tungstenite::connect_async_with_config(request, Some(config), false).await
+        } else {
+            let stream = proxy::connect(self.proxy.expose(), request.uri())
+                .await
+                .map_err(TransportErrorKind::custom)?;
+            tokio_tungstenite::client_async_tls_with_config(request, stream, Some(config), None)
+                .await
+        };
+        let (socket, _) = connected.map_err(TransportErrorKind::custom)?;
+        let (handle, interface) = ConnectionHandle::new();
+        WsBackend::from_socket(socket, interface, KEEPALIVE).spawn();
+        Ok(handle)
     }
 
     async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
@@ -30,15 +60,27 @@ impl PubSubConnect for ConnectOnce {
 }
 
 /// Opens a websocket.
-pub(super) async fn connect(label: &str, url: &str) -> Result<WebSocketClient, EndpointError> {
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MAX_MESSAGE_BYTES))
-        .max_frame_size(Some(MAX_MESSAGE_BYTES));
-    let connect = ConnectOnce(WsConnect::new(url).with_config(config));
-    let frontend = connect.into_service().await.map_err(|error| EndpointError::Connect {
-        endpoint: label.to_owned(),
-        reason: without_url(&error.to_string(), url),
-    })?;
+pub(super) async fn connect(
+    label: &str,
+    config: &EndpointConfig,
+) -> Result<WebSocketClient, EndpointError> {
+    let unusable = |reason: String| EndpointError::Connect { endpoint: label.to_owned(), reason };
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Somebody else may be quicker: either provider will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    let url = config.full_url().map_err(unusable)?;
+    let failed = |text: &str| unusable(without_url(text, url.expose()));
+    let mut request =
+        url.expose().into_client_request().map_err(|error| failed(&error.to_string()))?;
+    if let Some(authorization) = proxy::basic_authorization(url.expose()) {
+        let value = HeaderValue::try_from(authorization)
+            .map_err(|_| unusable("user or password of the URL are malformed".to_owned()))?;
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
+    request.headers_mut().extend(config.full_headers().map_err(unusable)?);
+    let connect = ConnectOnce { request, proxy: config.proxy.clone() };
+    let frontend = connect.into_service().await.map_err(|error| failed(&error.to_string()))?;
     Ok(WebSocketClient::new(frontend))
 }
 

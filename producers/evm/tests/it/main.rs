@@ -4,6 +4,7 @@
 mod anvil;
 mod contracts;
 mod endpoints;
+mod failover;
 mod follow;
 mod harness;
 mod history;

@@ -1,0 +1,57 @@
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// Heights that are remembered.
+const KEPT: usize = 512;
+
+/// When the endpoints of a chain first spoke of each height.
+#[derive(Debug, Default)]
+pub(super) struct Heights {
+    /// Rising numbers, in the order in which they were seen.
+    seen: Mutex<VecDeque<(u64, Instant)>>,
+}
+
+impl Heights {
+    /// An endpoint spoke of this height.
+    pub(super) fn saw(&self, number: u64, now: Instant) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.back().is_none_or(|(highest, _)| *highest < number) {
+            seen.push_back((number, now));
+            if seen.len() > KEPT {
+                seen.pop_front();
+            }
+        }
+    }
+
+    /// For how long an endpoint whose head is `number` has been behind.
+    pub(super) fn behind_for(&self, number: u64, now: Instant) -> Duration {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let newer = seen.partition_point(|(known, _)| *known <= number);
+        seen.get(newer).map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(*at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn says_how_long_a_head_has_been_old() {
+        let heights = Heights::default();
+        let second = Duration::from_secs(1);
+        for number in [10, 11, 13, 12] {
+            heights.saw(number, Instant::now());
+            tokio::time::advance(second).await;
+        }
+        let now = Instant::now();
+        assert_eq!(heights.behind_for(13, now), Duration::ZERO);
+        assert_eq!(heights.behind_for(12, now), second * 2);
+        assert_eq!(heights.behind_for(10, now), second * 3);
+        assert_eq!(heights.behind_for(2, now), second * 4);
+    }
+}

@@ -1,0 +1,221 @@
+//! Which endpoint serves and why: metrics, log lines and `status.node` events.
+
+use std::time::Duration;
+
+use crypto_intel_nats::{Nats, OutMessage};
+use crypto_intel_schemas::{Event, Kind, NodeStatus, polled_event_id, subjects};
+use crypto_intel_service::{
+    BreakerState, now_us,
+    prometheus::{self, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Pool;
+
+/// How often the endpoints are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Metrics of endpoints, all chains.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeMetrics {
+    serving: IntGaugeVec,
+    breaker: IntGaugeVec,
+    lag: IntGaugeVec,
+    error_ratio: GaugeVec,
+    latency: GaugeVec,
+    switches: IntCounterVec,
+}
+
+impl NodeMetrics {
+    /// Makes and registers them.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let labels = ["chain", "endpoint"];
+        let opts = |name: &str, help: &str| Opts::new(format!("crypto_intel_evm_{name}"), help);
+        let metrics = Self {
+            serving: IntGaugeVec::new(
+                opts("endpoint_serving", "1 for the endpoint that is asked first"),
+                &labels,
+            )?,
+            breaker: IntGaugeVec::new(
+                opts("endpoint_breaker_state", "0 closed, 1 half-open, 2 open"),
+                &labels,
+            )?,
+            lag: IntGaugeVec::new(
+                opts("endpoint_lag_blocks", "Blocks below the highest head of all endpoints"),
+                &labels,
+            )?,
+            error_ratio: GaugeVec::new(
+                opts("endpoint_error_ratio", "Share of recent requests that failed"),
+                &labels,
+            )?,
+            latency: GaugeVec::new(
+                opts(
+                    "endpoint_latency_seconds",
+                    "Mean time to an answer; 0 where not asked of late",
+                ),
+                &labels,
+            )?,
+            switches: IntCounterVec::new(
+                opts(
+                    "endpoint_switches_total",
+                    "Changes of the serving endpoint, by the new one and why the old one stopped",
+                ),
+                &["chain", "endpoint", "reason"],
+            )?,
+        };
+        registry.register(Box::new(metrics.serving.clone()))?;
+        registry.register(Box::new(metrics.breaker.clone()))?;
+        registry.register(Box::new(metrics.lag.clone()))?;
+        registry.register(Box::new(metrics.error_ratio.clone()))?;
+        registry.register(Box::new(metrics.latency.clone()))?;
+        registry.register(Box::new(metrics.switches.clone()))?;
+        Ok(metrics)
+    }
+
+    fn show(&self, status: &NodeStatus) {
+        let labels = [status.chain.as_str(), status.endpoint.as_str()];
+        self.serving.with_label_values(&labels).set(i64::from(status.serving));
+        let breaker = match status.breaker.as_str() {
+            word if word == BreakerState::Closed.as_str() => 0,
+            word if word == BreakerState::HalfOpen.as_str() => 1,
+            _ => 2,
+        };
+        self.breaker.with_label_values(&labels).set(breaker);
+        if let Some(lag) = status.lag_blocks {
+            self.lag.with_label_values(&labels).set(i64::try_from(lag).unwrap_or(i64::MAX));
+        }
+        let ratio = f64::from(status.error_percent) / 100.0;
+        self.error_ratio.with_label_values(&labels).set(ratio);
+        let latency = status.latency_ms.unwrap_or(0) as f64 / 1_000.0;
+        self.latency.with_label_values(&labels).set(latency);
+    }
+}
+
+/// Watches the endpoints of one chain.
+#[derive(Debug)]
+pub(crate) struct NodeWatch {
+    pub(crate) chain: String,
+    pub(crate) instance: String,
+    pub(crate) pool: Pool,
+    pub(crate) metrics: NodeMetrics,
+    pub(crate) nats: Nats,
+    /// How often everything is published while nothing changes.
+    pub(crate) every: Duration,
+}
+
+impl NodeWatch {
+    /// Looks until `stop`.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut known: Vec<NodeStatus> = Vec::new();
+        let mut published = Instant::now();
+        let mut failing = false;
+        loop {
+            let now = self.look();
+            now.iter().for_each(|status| self.metrics.show(status));
+            self.note_switch(&known, &now);
+            let due = published.elapsed() >= self.every;
+            if due {
+                published = Instant::now();
+            }
+            for status in &now {
+                let before = known.iter().find(|before| before.endpoint == status.endpoint);
+                if due || before.is_none_or(|before| differs(before, status)) {
+                    self.publish(status, &mut failing).await;
+                }
+            }
+            known = now;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    fn look(&self) -> Vec<NodeStatus> {
+        let mut standings = self.pool.standings();
+        let ranked = self.pool.ranked();
+        let serving = ranked.first().map(|endpoint| endpoint.label());
+        let highest = self.pool.highest();
+        let (now, at_us) = (Instant::now(), now_us());
+        let status = |endpoint: &super::Endpoint| {
+            let place = standings.iter().position(|(_, other)| other.label() == endpoint.label());
+            let standing = place.map(|place| standings.swap_remove(place).0);
+            let head = endpoint.head().map(|head| head.number);
+            let serves = standing.is_some_and(|standing| !standing.rests())
+                && serving == Some(endpoint.label());
+            let key = format!("{}:{}", self.chain, endpoint.label());
+            NodeStatus {
+                id: polled_event_id(&self.instance, Kind::NodeStatus, &key, at_us),
+                chain: self.chain.clone(),
+                endpoint: endpoint.label().to_owned(),
+                role: endpoint.role().as_str().to_owned(),
+                instance: self.instance.clone(),
+                connected: standing.is_some(),
+                serving: serves,
+                reason: match standing {
+                    None => "disconnected",
+                    Some(_) if serves => "serving",
+                    Some(standing) => standing.reason(),
+                }
+                .to_owned(),
+                head,
+                lag_blocks: head.zip(highest).map(|(head, best)| best.saturating_sub(head)),
+                error_percent: (endpoint.error_rate(now) * 100.0).round() as u32,
+                latency_ms: endpoint.latency_ms(now).map(|latency| latency.round() as u64),
+                breaker: endpoint.breaker().as_str().to_owned(),
+                error: endpoint.last_error().filter(|_| !endpoint.is_connected()),
+                ..NodeStatus::at("evm", at_us, at_us)
+            }
+        };
+        self.pool.all().iter().map(AsRef::as_ref).map(status).collect()
+    }
+
+    fn note_switch(&self, before: &[NodeStatus], now: &[NodeStatus]) {
+        let serving = |all: &[NodeStatus]| all.iter().position(|status| status.serving);
+        if serving(before) == serving(now) {
+            return;
+        }
+        // Nothing else tells those who wait for a head: the passing of time made the difference.
+        self.pool.wake();
+        let (Some(old), Some(new)) = (serving(before), serving(now)) else { return };
+        let (old, new) = (&now[old], &now[new]);
+        let labels = [self.chain.as_str(), new.endpoint.as_str(), old.reason.as_str()];
+        self.metrics.switches.with_label_values(&labels).inc();
+        tracing::info!(
+            chain = self.chain,
+            from = old.endpoint,
+            to = new.endpoint,
+            reason = old.reason,
+            lag_blocks = old.lag_blocks,
+            error_percent = old.error_percent,
+            "another endpoint serves"
+        );
+    }
+
+    async fn publish(&self, status: &NodeStatus, failing: &mut bool) {
+        let subject = subjects::node_status(&status.chain, &status.endpoint);
+        let message = OutMessage::new(subject, Event::from(status.clone()).encode())
+            .schema(Kind::NodeStatus.schema());
+        match self.nats.publish(message).await {
+            Ok(_) => *failing = false,
+            // The next look tries again; the chain's own batches say what is wrong with the server.
+            Err(error) if !*failing => {
+                *failing = true;
+                tracing::warn!(chain = self.chain, error = %format!("{error:#}"), "status of endpoints not published, trying again");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Whether people want to hear of it now.
+fn differs(before: &NodeStatus, now: &NodeStatus) -> bool {
+    let told = |status: &NodeStatus| {
+        (status.connected, status.serving, status.reason.clone(), status.breaker.clone())
+    };
+    told(before) != told(now)
+}
