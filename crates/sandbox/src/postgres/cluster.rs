@@ -173,15 +173,18 @@ fn ensure_template(
     template: &Path,
     run_dir: &Path,
 ) -> anyhow::Result<()> {
-    if template.is_dir() {
+    if is_usable(template, account) {
         return Ok(());
     }
     let parent = template.parent().context("find folder of the template")?;
     std::fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
     let lock = File::create(template.with_extension("lock")).context("create lock file")?;
     lock.lock().context("lock template")?;
-    if template.is_dir() {
+    if is_usable(template, account) {
         return Ok(());
+    }
+    if template.is_dir() {
+        std::fs::remove_dir_all(template).context("remove template of another user")?;
     }
     // The server's user can write to the run folder, not to ours; the rename makes the template appear whole.
     let fresh = run_dir.join("template");
@@ -193,6 +196,13 @@ fn ensure_template(
     copy(&fresh, &unfinished)?;
     std::fs::remove_dir_all(&fresh).context("remove initialised folder")?;
     std::fs::rename(&unfinished, template).context("finish template")
+}
+
+// A target folder that was copied, cached or given to somebody else has a template that the server may not read.
+fn is_usable(template: &Path, account: Option<&Account>) -> bool {
+    let owner =
+        account.map_or_else(|| rustix::process::geteuid().as_raw(), |account| account.user_id);
+    std::fs::metadata(template.join("PG_VERSION")).is_ok_and(|metadata| metadata.uid() == owner)
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
