@@ -121,7 +121,7 @@ impl StreamTask {
             position.revision,
             (batches, asks),
         );
-        // Decoding runs beside committing; the set ends it with this session.
+        // Decoding runs beside committing; the set ends it with this reading.
         let mut reading = JoinSet::new();
         reading.spawn(intake.run());
         let mut applier = Applier {

@@ -167,7 +167,7 @@ impl NatsServer {
     /// # Errors
     /// Fails when the signal cannot be sent.
     pub fn pause(&mut self) -> anyhow::Result<()> {
-        self.process.signal(Signal::STOP)
+        self.process.pause()
     }
 
     /// SIGCONT.

@@ -87,6 +87,22 @@ impl ServerProcess {
         Ok(())
     }
 
+    /// SIGSTOP, and waits until every thread stands still: the signal alone returns before that.
+    pub(crate) fn pause(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)?;
+        let pid = self.child.id();
+        let started = Instant::now();
+        // Polls with a deadline, in a function that need not be async.
+        #[allow(clippy::disallowed_methods)]
+        while self.is_running() && !stands_still(pid) {
+            if started.elapsed() > DEADLINE {
+                bail!("{} did not stop running within {DEADLINE:?}", self.name);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
     /// SIGKILL, and waits until the process is gone.
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         let _ = self.child.kill();
@@ -197,8 +213,17 @@ fn spawn_watcher(pid: u32, temporary: Option<&Path>) -> anyhow::Result<Child> {
 
 /// Whether a process has ended (a zombie that nobody waits for has).
 pub(crate) fn is_gone(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return true;
-    };
-    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with('Z'))
+    state_of(Path::new(&format!("/proc/{pid}"))).is_none_or(|state| state == 'Z')
+}
+
+/// Whether every thread of a process is stopped.
+fn stands_still(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| state_of(&thread.path()).is_none_or(|state| state == 'T'))
+}
+
+/// The state letter of a process or thread by its folder in `/proc`; `None` when it is gone.
+fn state_of(folder: &Path) -> Option<char> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
 }

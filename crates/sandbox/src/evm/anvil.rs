@@ -172,7 +172,7 @@ impl Anvil {
     /// # Errors
     /// Fails when the signal cannot be sent.
     pub fn pause(&mut self) -> anyhow::Result<()> {
-        self.process.signal(Signal::STOP)
+        self.process.pause()
     }
 
     /// SIGCONT.

@@ -146,7 +146,7 @@ impl Postgres {
     /// Fails when the system does not let us wait for the process.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         // Stopped, the postmaster makes no child that we do not see.
-        self.process.signal(Signal::STOP)?;
+        self.process.pause()?;
         let children =
             if self.process.is_running() { children_of(self.process.pid()) } else { Vec::new() };
         self.process.kill()?;
