@@ -7,7 +7,10 @@ use std::{collections::HashMap, hint::black_box, path::PathBuf};
 use alloy_primitives::keccak256;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use crypto_intel_evm::measure::{MeasuredBlock, Pipeline};
+use crypto_intel_evm::{
+    LogProof,
+    measure::{MeasuredBlock, Pipeline},
+};
 use crypto_intel_sandbox::{
     NodeBlock,
     node::{Synthetic, SyntheticOptions, load_recorded},
@@ -51,15 +54,23 @@ fn watching(block: &MeasuredBlock) -> Pipeline {
 fn decode(criterion: &mut Criterion) {
     let pipeline = Pipeline::new("ethereum").unwrap();
     for (name, block) in blocks() {
-        let read = pipeline.read(block.full_json(), block.receipts_json()).unwrap();
+        let read_by =
+            |proof| pipeline.read(block.full_json(), block.receipts_json(), proof).unwrap();
+        let read = read_by(LogProof::Presence);
         let events = pipeline.bodies(&read) as u64;
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements(events));
-        group.bench_function("read", |bencher| {
-            bencher.iter(|| {
-                black_box(pipeline.read(block.full_json(), block.receipts_json()).unwrap())
-            });
-        });
+        for (what, proof) in [
+            ("read", LogProof::Presence),
+            ("read, bloom filter exact", LogProof::Bloom),
+            ("read, receipts root", LogProof::ReceiptsRoot),
+        ] {
+            // The header of a generated block says nothing of its receipts.
+            if name == "generated" && proof == LogProof::ReceiptsRoot {
+                continue;
+            }
+            group.bench_function(what, |bencher| bencher.iter(|| black_box(read_by(proof))));
+        }
         group.bench_function("decode and encode", |bencher| {
             bencher.iter(|| black_box(pipeline.bodies(&read)));
         });

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     abis::{self, config::AbiConfig},
     endpoint_config::{BreakerConfig, EndpointConfig},
+    log_proof::LogProof,
     presets,
     traces::TracesMode,
 };
@@ -111,9 +112,10 @@ pub struct ChainConfig {
     /// The history lane waits while persist, where it runs, has more messages of it before it than
     /// this. 0 = never. Default: 200000.
     pub history_max_pending: u64,
-    /// Whether logs must be there when the block's bloom filter is not empty; `false` for chains
-    /// that fill the filter with something else. Default: true.
-    pub check_bloom: bool,
+    /// How it is proven that an endpoint gave all logs of a block: `"receipts_root"` (by the root of its receipts, the
+    /// bloom filter where no receipts are offered), `"bloom"` (by exactly its bloom filter), `"presence"` (there are
+    /// some where the filter is not empty) or `"off"`. Default: that of the preset, else `"presence"`.
+    pub check_logs: LogProof,
     /// Whether log indexes must be 0, 1, 2, … over the block; with `false` they are numbered anew
     /// where they are not. Default: true.
     pub check_log_indexes: bool,
@@ -164,7 +166,7 @@ impl Default for ChainConfig {
             catch_up_blocks: 1_000,
             history_concurrency: 4,
             history_max_pending: 200_000,
-            check_bloom: true,
+            check_logs: LogProof::default(),
             check_log_indexes: true,
             max_log_data_bytes: 512 * 1024,
             enrich_tokens: true,

@@ -13,6 +13,7 @@ use crate::{
     answer::{Checks, LogsAnswer, Untrue, assemble, read_header},
     block::{BlockData, Header},
     endpoint::{Answer, Endpoint, EndpointError, Pool},
+    log_proof::LogProof,
     metrics::ChainMetrics,
     traces::{TraceError, Tracer},
 };
@@ -95,6 +96,12 @@ impl Fetcher {
             let error = match fetch_block(&endpoint, id, untrue.relaxed(self.checks)).await {
                 Ok(block) => {
                     endpoint.note_truth(true);
+                    // Whose answer was not true alone did not lie.
+                    for other in self.pool.all() {
+                        if untrue.is_shared_by(other.label()) {
+                            other.note_truth(true);
+                        }
+                    }
                     return self.with_payments(block).await;
                 }
                 Err(error) => error,
@@ -214,10 +221,17 @@ impl Disagreement {
     fn relaxed(&self, checks: Checks) -> Checks {
         let alike =
             |reason: &str| self.seen.iter().filter(|(_, seen)| *seen == reason).count() >= 2;
-        Checks {
-            bloom: checks.bloom && !alike("empty_logs"),
-            log_indexes: checks.log_indexes && !alike("log_index"),
+        let mut logs = checks.logs;
+        while logs != LogProof::Off && alike(logs.name()) {
+            logs = logs.weaker();
         }
+        Checks { logs, log_indexes: checks.log_indexes && !alike("log_index"), ..checks }
+    }
+
+    /// Whether an endpoint said what at least one other said as well.
+    fn is_shared_by(&self, endpoint: &str) -> bool {
+        let mut own = self.seen.iter().filter(|(label, _)| label == endpoint);
+        own.any(|(_, reason)| self.seen.iter().filter(|(_, seen)| seen == reason).count() >= 2)
     }
 }
 
@@ -367,21 +381,29 @@ pub(crate) struct Tags {
 }
 
 impl Fetcher {
-    /// Asks for the `finalized` and `safe` blocks; what the endpoint does not know is absent.
+    /// Asks for the `finalized` and `safe` blocks; what the endpoint does not know is absent. Of two endpoints that
+    /// keep up the lower word counts: what one of them calls final too early could never be retracted.
     ///
     /// # Errors
     /// When no endpoint answers at all.
     pub(crate) async fn tags(&self) -> Result<Tags, FetchError> {
         let ranked = self.pool.ranked();
         let endpoint = ranked.first().ok_or(FetchError::NoEndpoint)?;
-        let (finalized, safe) = tokio::join!(
+        let (finalized, safe, elsewhere) = tokio::join!(
             ask_tag(endpoint, ("finalized", false)),
-            ask_tag(endpoint, ("safe", false))
+            ask_tag(endpoint, ("safe", false)),
+            self.finalized_elsewhere()
         );
-        Ok(Tags {
-            finalized: finalized?.map(|header| (header.number, header.hash)),
-            safe: safe?.map(|header| header.number),
-        })
+        let finalized = finalized?.map(|header| (header.number, header.hash));
+        let lower = |known: (u64, B256)| elsewhere.map_or(known, |other| known.min(other));
+        Ok(Tags { finalized: finalized.map(lower), safe: safe?.map(|header| header.number) })
+    }
+
+    /// The `finalized` block of another endpoint that keeps up.
+    async fn finalized_elsewhere(&self) -> Option<(u64, B256)> {
+        let witness = self.pool.witnesses().into_iter().next()?;
+        let header = ask_tag(&witness, ("finalized", false)).await.ok()??;
+        Some((header.number, header.hash))
     }
 
     /// Whether another endpoint than the one that serves knows a block; `None` when there is no

@@ -13,6 +13,7 @@ use crate::{
     decode::{Decoder, Sighting},
     encode::Bodies,
     endpoint::EndpointError,
+    log_proof::LogProof,
     metrics::Metrics,
 };
 
@@ -64,9 +65,11 @@ impl Target {
         }
         let Ok(Some(header)) = read_header(block) else { return Ok(None) };
         let mut events = None;
-        for (bloom, log_indexes) in [(true, true), (false, false)] {
+        let strict = Checks::strict(LogProof::ReceiptsRoot);
+        let lenient = Checks { log_indexes: false, ..Checks::strict(LogProof::Off) };
+        for checks in [strict, Checks::strict(LogProof::Bloom), lenient] {
             for answer in [LogsAnswer::Receipts(logs), LogsAnswer::Logs(logs)] {
-                let read = assemble(header, block, answer, Checks { bloom, log_indexes });
+                let read = assemble(header, block, answer, checks);
                 if let Ok(read) = read {
                     *events.get_or_insert(0) += self.events(&read)?;
                 }
@@ -101,7 +104,7 @@ impl Target {
         texts.push(']');
         let header = read_header(&block).map_err(|error| error.to_string())?;
         let header = header.ok_or("no header")?;
-        let checks = Checks { bloom: true, log_indexes: true };
+        let checks = Checks::strict(LogProof::Presence);
         let read = assemble(header, &block, LogsAnswer::Logs(&texts), checks)
             .map_err(|error| format!("a proper answer is refused: {error}"))?;
         self.events(&read)

@@ -24,9 +24,7 @@ impl FromHex for B256 {
     const EXPECTED: &'static str = "0x and 64 hex digits";
 
     fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0_u8; 32];
-        hex::decode_to_slice(digits(text)?, &mut bytes).ok()?;
-        Some(Self(bytes))
+        fixed(text).map(Self)
     }
 }
 
@@ -34,9 +32,7 @@ impl FromHex for Address {
     const EXPECTED: &'static str = "0x and 40 hex digits";
 
     fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0_u8; 20];
-        hex::decode_to_slice(digits(text)?, &mut bytes).ok()?;
-        Some(Self::from(bytes))
+        fixed::<20>(text).map(Self::from)
     }
 }
 
@@ -117,6 +113,13 @@ impl<T: FromHex> de::Visitor<'_> for HexVisitor<T> {
             .map(Hex)
             .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
     }
+}
+
+/// The bytes of a hex text of exactly this length.
+pub(crate) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0_u8; N];
+    hex::decode_to_slice(digits(text)?, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Appends the bytes of a hex text to `buffer`; `None` when it is none.

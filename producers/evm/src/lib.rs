@@ -17,6 +17,7 @@ mod fetch;
 pub mod fuzzing;
 mod gaps;
 mod hex;
+mod log_proof;
 #[doc(hidden)]
 pub mod measure;
 mod metrics;
@@ -37,6 +38,7 @@ pub use config::{ChainConfig, Config, LogsMode, NativeConfig, Start};
 pub use endpoint::{EndpointError, EndpointReport, check_endpoint, check_traces};
 pub use endpoint_config::{BreakerConfig, EndpointConfig, Role};
 pub use gaps::{Gap, GapReason, Gaps};
+pub use log_proof::LogProof;
 pub use presets::{complete as complete_config, names as preset_names};
 pub use reader::{ChainBlock, ChainReader};
 pub use run::run;

@@ -11,6 +11,7 @@ use crate::{
     config::ChainConfig,
     decode::{Decoder, Sighting},
     encode::Bodies,
+    log_proof::LogProof,
     metrics::Metrics,
     tokens::Tokens,
     watch::{WatchBoard, WatchChain, touched},
@@ -51,9 +52,14 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the answers cannot be one block.
-    pub fn read(&self, block: &str, receipts: &str) -> anyhow::Result<MeasuredBlock> {
+    pub fn read(
+        &self,
+        block: &str,
+        receipts: &str,
+        proof: LogProof,
+    ) -> anyhow::Result<MeasuredBlock> {
         let header = read_header(block)?.context("no block")?;
-        let checks = Checks { bloom: true, log_indexes: true };
+        let checks = Checks::strict(proof);
         Ok(MeasuredBlock(assemble(header, block, LogsAnswer::Receipts(receipts), checks)?))
     }
 
@@ -63,7 +69,7 @@ impl Pipeline {
     /// When the answer cannot be logs of one block.
     pub fn events_of_logs(&self, header: &str, logs: &str) -> anyhow::Result<Vec<Event>> {
         let read = read_header(header)?.context("no block")?;
-        let checks = Checks { bloom: false, log_indexes: false };
+        let checks = Checks { log_indexes: false, ..Checks::strict(LogProof::Off) };
         let block = assemble(read, header, LogsAnswer::Logs(logs), checks)?;
         let sighting = Sighting::new(1, self.prices.now());
         let mut events = Vec::new();

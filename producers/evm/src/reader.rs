@@ -67,7 +67,7 @@ impl ChainReader {
         if connected.await.is_err() {
             anyhow::bail!("no endpoint of chain {chain} is connected: {}", pool.trouble());
         }
-        let checks = Checks { bloom: config.check_bloom, log_indexes: config.check_log_indexes };
+        let checks = Checks::of(config);
         let assets = AssetList::load(assets)?.of_chain(chain);
         Ok(Self {
             fetcher: Fetcher::new(pool, checks, metrics.clone())
@@ -91,7 +91,7 @@ impl ChainReader {
                 return Ok(number);
             }
         }
-        let head = self.fetcher.pool().highest().context("no endpoint is connected")?;
+        let head = self.fetcher.pool().agreed_head().context("no endpoint is connected")?;
         Ok(head.saturating_sub(self.finality_depth))
     }
 

@@ -38,7 +38,7 @@ async fn nodes(data: &Path) -> (Vec<ScriptedNode>, String) {
             node.set_finalized(run[run.len() - 1]);
             settings.push_str(&format!(
                 "[evm.chains.{chain}-{first}]\nchain_id = 77\nstart = {first}\nendpoints = [{{ url = \"{url}\" }}]\n\
-                 stale_seconds = 3600\ncheck_bloom = false\ncheck_log_indexes = false\n",
+                 stale_seconds = 3600\ncheck_logs = \"off\"\ncheck_log_indexes = false\n",
                 first = run[0],
                 url = node.ws_url(),
             ));

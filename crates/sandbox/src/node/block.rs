@@ -162,6 +162,17 @@ impl NodeBlock {
         self.index().logs.len()
     }
 
+    /// The receipts as a node answers them that has lost the block's last log.
+    pub(super) fn receipts_without_last_log(&self) -> String {
+        let mut text = self.receipts.to_string();
+        if let Some(last) = self.index().logs.last() {
+            // With the comma before it, unless it is the only one of its receipt.
+            let comma = usize::from(text[..last.text.start].ends_with(','));
+            text.replace_range(last.text.start - comma..last.text.end, "");
+        }
+        text
+    }
+
     pub(super) fn log_text(&self, log: &LogPlace) -> &str {
         &self.receipts[log.text.clone()]
     }

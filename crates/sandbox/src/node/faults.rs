@@ -31,6 +31,8 @@ pub(super) struct Faults {
     pub(super) empty_logs: bool,
     pub(super) empty_receipts: bool,
     pub(super) no_block_receipts: bool,
+    /// The last log of a block is left out.
+    pub(super) omitting: bool,
     pub(super) frozen_at: Option<u64>,
     pub(super) wrong_chain_id: Option<u64>,
     pub(super) delay: Option<Duration>,

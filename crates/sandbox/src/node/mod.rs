@@ -173,6 +173,16 @@ impl ScriptedNode {
         self.state.faults().empty_receipts = on;
     }
 
+    /// The last log of every block is left out, of receipts as of logs.
+    pub fn omit_last_logs(&self, on: bool) {
+        self.state.faults().omitting = on;
+    }
+
+    /// Announces a block to all subscribers of heads that the node does not have.
+    pub fn announce(&self, block: NodeBlock) {
+        let _ = self.state.control.send(Control::Heads(vec![Arc::new(block)]));
+    }
+
     /// `eth_getBlockReceipts` is an unknown method.
     pub fn without_block_receipts(&self, on: bool) {
         self.state.faults().no_block_receipts = on;

@@ -164,7 +164,7 @@ impl Worker {
         let begin = group.messages.len();
         let before = group.markers.last().map(|(marker, _)| marker.finalized_number);
         let before = before.unwrap_or_else(|| position.stack.finalized());
-        let finality = self.finality(before);
+        let finality = self.finality(before, block.header.number);
         if group.markers.is_empty()
             && let Some((dropped, ancestor)) = position.stack.owed_reorg()
         {
@@ -187,19 +187,20 @@ impl Worker {
         }
     }
 
-    /// How far the chain is final now; never less than before.
-    fn finality(&self, before: u64) -> Finality {
+    /// How far the chain is final as of a block: never less than before, and never beyond that block. What an
+    /// endpoint claims above what we linked is no reason to call anything final: it may lie.
+    fn finality(&self, before: u64, block: u64) -> Finality {
         let tags = self.tags.borrow().unwrap_or_default();
-        match tags.finalized {
-            Some((number, hash)) if number > before => {
-                Finality { finalized: number, finalized_hash: Some(hash), safe: tags.safe }
-            }
-            Some(_) => Finality { finalized: before, finalized_hash: None, safe: tags.safe },
-            None => {
-                let head = self.fetcher.pool().head().map_or(0, |head| head.number);
-                let by_depth = head.saturating_sub(self.config.finality_depth);
-                Finality { finalized: by_depth.max(before), finalized_hash: None, safe: tags.safe }
-            }
+        let safe = tags.safe.map(|safe| safe.min(block));
+        let (finalized, finalized_hash) = match tags.finalized {
+            Some((number, hash)) if number <= block => (number, Some(hash)),
+            Some(_) => (block, None),
+            None => (block.saturating_sub(self.config.finality_depth), None),
+        };
+        if finalized > before {
+            Finality { finalized, finalized_hash, safe }
+        } else {
+            Finality { finalized: before, finalized_hash: None, safe }
         }
     }
 

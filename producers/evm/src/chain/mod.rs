@@ -114,7 +114,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         every: Duration::from_secs(config.status_seconds),
     };
     tasks.spawn(watch.run(stop.clone()));
-    let checks = Checks { bloom: config.check_bloom, log_indexes: config.check_log_indexes };
+    let checks = Checks::of(&config);
     let fetcher =
         Fetcher::new(pool.clone(), checks, metrics.clone()).with_tracer(Tracer::new(config.traces));
     let tokens =

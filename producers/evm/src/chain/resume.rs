@@ -210,7 +210,8 @@ impl Worker {
         let mut tags = self.tags.clone();
         let known = tags.wait_for(Option::is_some).await.map(|tags| *tags);
         let tags = known.ok().flatten().unwrap_or_default();
-        let head = self.head_at_least(0).await?;
+        let highest = self.head_at_least(0).await?;
+        let head = self.fetcher.pool().agreed_head().unwrap_or(highest);
         let by_depth = head.saturating_sub(self.config.finality_depth);
         Ok(tags.finalized.map_or(by_depth, |(number, _)| number))
     }

@@ -120,7 +120,11 @@ impl EndpointError {
         let says = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
         // Some refuse a wide range of blocks with the code of a rate limit.
         let too_wide = says(&["results", "block range", "blocks range", "range of blocks"]);
-        let limited = (matches!(code, 429 | -32005 | -32029 | -32097) && !too_wide)
+        let too_slow = says(&["timeout", "timed out"]);
+        // So a node of BNB Smart Chain says that it serves no logs at all.
+        let no_logs = method == "eth_getLogs" && lower.trim() == "limit exceeded";
+        let limited = (matches!(code, 429 | -32005 | -32017 | -32029 | -32097)
+            && !(too_wide || too_slow || no_logs))
             || says(&[
                 "rate limit",
                 "too many requests",
@@ -136,6 +140,7 @@ impl EndpointError {
             return Self::RateLimited { endpoint, reason, retry_after };
         }
         let absent = code == -32601
+            || no_logs
             || says(&[
                 "method not found",
                 "not supported",
@@ -244,6 +249,14 @@ mod tests {
             (429, "Your app has exceeded its compute units per second capacity.", "rate_limited"),
         ] {
             let error = EndpointError::from_rpc("node", "eth_getBlockReceipts", (code, text, None));
+            assert_eq!(error.reason(), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("limit exceeded", "unsupported"),
+            ("query timeout exceeded", "refused"),
+            ("project ID request rate exceeded", "rate_limited"),
+        ] {
+            let error = EndpointError::from_rpc("node", "eth_getLogs", (-32005, text, None));
             assert_eq!(error.reason(), expected, "{text}");
         }
     }

@@ -125,9 +125,14 @@ impl Pool {
     /// How each connected endpoint stands, in configured order.
     pub(crate) fn standings(&self) -> Vec<(Standing, Arc<Endpoint>)> {
         let now = Instant::now();
-        let best = self.highest();
         let connected: Vec<_> =
             self.endpoints.iter().filter(|endpoint| endpoint.is_connected()).collect();
+        // Who fails may have announced what it does not have: nobody is behind that.
+        let works = |endpoint: &Endpoint| {
+            endpoint.admits(now) && !endpoint.is_avoided() && endpoint.error_rate(now) <= FAILING
+        };
+        let working = connected.iter().filter(|endpoint| works(endpoint));
+        let best = working.filter_map(|endpoint| endpoint.head()).map(|head| head.number).max();
         let fastest = |role: Role| {
             let latencies = connected.iter().filter(|endpoint| endpoint.role() == role);
             latencies.filter_map(|endpoint| endpoint.latency_ms(now)).fold(f64::INFINITY, f64::min)
@@ -162,6 +167,15 @@ impl Pool {
     /// Highest number that any endpoint spoke of.
     pub(crate) fn highest(&self) -> Option<u64> {
         self.endpoints.iter().filter_map(|endpoint| endpoint.head()).map(|head| head.number).max()
+    }
+
+    /// Highest number that two endpoints spoke of, where there are two: one that claims a head far ahead is not
+    /// believed alone.
+    pub(crate) fn agreed_head(&self) -> Option<u64> {
+        let heads = self.endpoints.iter().filter_map(|endpoint| endpoint.head());
+        let mut numbers: Vec<u64> = heads.map(|head| head.number).collect();
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        numbers.get(1).or(numbers.first()).copied()
     }
 
     /// A receiver that sees a change whenever a head came or a connection came or went.

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use crypto_intel_evm::{ChainConfig, LogProof};
 use crypto_intel_sandbox::{
-    Chain,
+    Chain, NodeBlock,
     node::{RateLimit, RateLimitForm},
 };
-
+use crypto_intel_schemas::B256;
 use crypto_intel_testkit::eventually;
 
 use crate::{
@@ -89,6 +90,48 @@ async fn endpoint_that_answers_empty_logs() {
         assert!(producer.metric("crypto_intel_evm_untrue_answers_total", "node0") >= 1.0);
         producer.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoint_that_leaves_out_one_log_of_each_block() {
+    for by_logs in [false, true] {
+        let mut world = World::start(114, 2, Pace::RESTLESS).await;
+        for node in &world.nodes {
+            node.without_block_receipts(by_logs);
+        }
+        world.nodes[0].omit_last_logs(true);
+        let config = ChainConfig { check_logs: LogProof::Bloom, ..world.config() };
+        let producer = Producer::start(&world.broker.nats, config);
+        world.goes_on().await;
+        world.goes_on().await;
+        world.ends_exact().await;
+        assert!(producer.metric("crypto_intel_evm_untrue_answers_total", "bloom") >= 1.0);
+        producer.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoint_that_announces_blocks_far_ahead_that_nobody_has() {
+    let mut world = World::start(115, 2, Pace::RESTLESS).await;
+    let config = ChainConfig { finality_tags: false, finality_depth: 12, ..world.config() };
+    let producer = Producer::start(&world.broker.nats, config);
+    world.goes_on().await;
+    for byte in 1..=3 {
+        let head = world.chain.head().unwrap();
+        let ahead = format!("{:#x}", head.number + 1_000_000);
+        let mut header: serde_json::Value = serde_json::from_str(head.header_json()).unwrap();
+        header["number"] = ahead.into();
+        header["hash"] = format!("{:#x}", B256::repeat_byte(byte)).into();
+        world.nodes[0].announce(NodeBlock::from_json(header.to_string(), "[]").unwrap());
+        world.goes_on().await;
+    }
+    let replayed = world.ends_exact().await;
+    assert!(replayed.jumps.is_empty(), "nothing is left out for a head that nobody has");
+    for (_, marker) in &replayed.markers {
+        let depth = marker.block_number.saturating_sub(marker.finalized_number);
+        assert!(depth >= 12 || marker.finalized_number == 0, "{marker:?}");
+    }
+    producer.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

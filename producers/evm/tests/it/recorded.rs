@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use crypto_intel_evm::{Start, measure::Pipeline};
+use crypto_intel_evm::{LogProof, Start, measure::Pipeline};
 use crypto_intel_sandbox::node::{load_recorded, recorded_numbers};
 use crypto_intel_schemas::{B256, Event};
 use crypto_intel_testkit::{assert_same_set, python, recorded_data};
@@ -78,8 +78,12 @@ async fn play(broker: &Broker, data: &Path, chain: &str, run: &[u64]) -> Replaye
     config.start = Start::Number(run[0]);
     config.finality_tags = false;
     config.finality_depth = 0;
+    config.check_logs = LogProof::ReceiptsRoot;
     let producer = Producer::start(&broker.nats, config);
     let replayed = broker.at_head(node.chain()).await;
+    for (_, marker) in &replayed.markers {
+        assert!(marker.unverified.is_empty(), "{chain} {run:?}: {:?}", marker.unverified);
+    }
     producer.stop().await;
     // The next run is another chain as far as the stream is concerned.
     broker.nats.jetstream().get_stream("EVM").await.unwrap().purge().await.unwrap();
@@ -220,7 +224,7 @@ async fn answers_that_fail_checks_never_panic_and_are_not_believed_silently() {
             config.start = Start::Number(number);
             config.finality_depth = 0;
             config.check_log_indexes = false;
-            config.check_bloom = false;
+            config.check_logs = LogProof::Off;
             let producer = Producer::start(&broker.nats, config);
             crypto_intel_testkit::eventually(crate::harness::PATIENCE, async || {
                 let published = broker.replay().await.top().is_some();

@@ -1,12 +1,21 @@
 //! JSON-RPC answers to a [`BlockData`]: our own lenient types, with only the fields that we need,
 //! so that new transaction types and missing fields of other chains do not matter.
 
-use crypto_intel_schemas::{Address, B256, FixedBytes, TransactionStatus, U256};
+mod proof;
+mod raw;
+
+use crypto_intel_schemas::{Address, FixedBytes, TransactionStatus, U256};
 use serde::Deserialize;
 
+use self::{
+    proof::Proven,
+    raw::{RawBlock, RawHeader, RawLog, RawReceipt, RawTransaction},
+};
 use crate::{
     block::{BlockData, Header, LogRecord, Transaction},
+    config::ChainConfig,
     hex::{self, Hex},
+    log_proof::LogProof,
 };
 
 /// No chain gets there, and nothing that is computed with a number up to here overflows.
@@ -15,8 +24,10 @@ const MAX_NUMBER: u64 = 1 << 53;
 /// What is verified beyond hashes and counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Checks {
-    /// Logs must be there when the bloom filter is not empty.
-    pub(crate) bloom: bool,
+    /// How the logs are proven to be all logs of the block.
+    pub(crate) logs: LogProof,
+    /// How they should be, by configuration.
+    pub(crate) wanted: LogProof,
     /// Log indexes must be 0, 1, 2, …
     pub(crate) log_indexes: bool,
 }
@@ -34,10 +45,26 @@ pub(crate) enum Untrue {
     Place { number: u64, index: usize },
     #[error("empty answer for block {number}, which has logs by its bloom filter")]
     Empty { number: u64 },
+    #[error("{logs} logs of block {number} do not make its bloom filter: some are missing")]
+    Bloom { number: u64, logs: usize },
+    #[error(
+        "receipts of block {number} do not make its receipts root: some or some logs are missing"
+    )]
+    ReceiptsRoot { number: u64 },
     #[error(
         "log indexes of block {number} are not a row from 0: {found} where {expected} should be"
     )]
     LogIndex { number: u64, expected: u32, found: u32 },
+}
+
+impl Checks {
+    pub(crate) fn of(config: &ChainConfig) -> Self {
+        Self { log_indexes: config.check_log_indexes, ..Self::strict(config.check_logs) }
+    }
+
+    pub(crate) const fn strict(logs: LogProof) -> Self {
+        Self { logs, wanted: logs, log_indexes: true }
+    }
 }
 
 impl Untrue {
@@ -48,151 +75,11 @@ impl Untrue {
             Self::OtherBlock { .. } => "other_block",
             Self::Count { .. } => "receipt_count",
             Self::Place { .. } => "receipt_place",
-            Self::Empty { .. } => "empty_logs",
+            Self::Empty { .. } => LogProof::Presence.name(),
+            Self::Bloom { .. } => LogProof::Bloom.name(),
+            Self::ReceiptsRoot { .. } => LogProof::ReceiptsRoot.name(),
             Self::LogIndex { .. } => "log_index",
         }
-    }
-}
-
-/// A header, as in `newHeads` and in blocks without transactions.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RawHeader {
-    number: Hex<u64>,
-    hash: Hex<B256>,
-    parent_hash: Hex<B256>,
-    timestamp: Hex<u64>,
-    #[serde(default)]
-    gas_used: Option<Hex<u64>>,
-    #[serde(default)]
-    gas_limit: Option<Hex<U256>>,
-    #[serde(default)]
-    base_fee_per_gas: Option<Hex<U256>>,
-    #[serde(default)]
-    miner: Option<Hex<Address>>,
-    #[serde(default)]
-    logs_bloom: Option<Bloom>,
-}
-
-/// Whether a bloom filter has any bit.
-#[derive(Debug, Clone, Copy)]
-struct Bloom(bool);
-
-impl<'de> Deserialize<'de> for Bloom {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Ok(Self(text.bytes().skip(2).any(|digit| digit != b'0')))
-    }
-}
-
-impl RawHeader {
-    pub(crate) fn header(&self) -> Header {
-        Header {
-            number: self.number.0,
-            hash: self.hash.0,
-            parent_hash: self.parent_hash.0,
-            timestamp: self.timestamp.0,
-            gas_used: self.gas_used.map_or(0, |gas| gas.0),
-            // Some chains say "no limit" with a number beyond 64 bits.
-            gas_limit: self.gas_limit.map_or(0, |gas| u64::try_from(gas.0).unwrap_or(u64::MAX)),
-            base_fee_per_gas: self.base_fee_per_gas.map(|fee| fee.0),
-            miner: self.miner.map(|miner| miner.0),
-            has_bloom: self.logs_bloom.is_some_and(|bloom| bloom.0),
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct RawTransactions<'a> {
-    #[serde(borrow)]
-    transactions: Vec<RawTransaction<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawTransaction<'a> {
-    hash: Hex<B256>,
-    #[serde(default)]
-    from: Option<Hex<Address>>,
-    #[serde(default)]
-    to: Option<Hex<Address>>,
-    #[serde(default)]
-    value: Option<Hex<U256>>,
-    #[serde(default)]
-    input: Option<&'a str>,
-    #[serde(default)]
-    nonce: Option<Hex<u64>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawReceipt<'a> {
-    transaction_hash: Hex<B256>,
-    #[serde(default)]
-    transaction_index: Option<Hex<u32>>,
-    #[serde(default)]
-    block_hash: Option<Hex<B256>>,
-    #[serde(default)]
-    from: Option<Hex<Address>>,
-    #[serde(default)]
-    to: Option<Hex<Address>>,
-    #[serde(default)]
-    contract_address: Option<Hex<Address>>,
-    #[serde(default)]
-    status: Option<Hex<u64>>,
-    #[serde(default)]
-    root: Option<&'a str>,
-    #[serde(borrow)]
-    logs: Vec<RawLog<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawLog<'a> {
-    address: Hex<Address>,
-    topics: Topics,
-    data: &'a str,
-    #[serde(default)]
-    block_hash: Option<Hex<B256>>,
-    transaction_hash: Hex<B256>,
-    #[serde(default)]
-    transaction_index: Option<Hex<u32>>,
-    log_index: Hex<u32>,
-}
-
-/// At most four topics, without an allocation.
-#[derive(Debug, Clone, Copy)]
-struct Topics {
-    topics: [B256; 4],
-    count: usize,
-}
-
-impl<'de> Deserialize<'de> for Topics {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Topics;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("0 to 4 topics")
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(
-                self,
-                mut list: A,
-            ) -> Result<Topics, A::Error> {
-                let mut topics = Topics { topics: [B256::ZERO; 4], count: 0 };
-                while let Some(Hex(topic)) = list.next_element::<Hex<B256>>()? {
-                    let Some(place) = topics.topics.get_mut(topics.count) else {
-                        return Err(serde::de::Error::invalid_length(5, &self));
-                    };
-                    *place = topic;
-                    topics.count += 1;
-                }
-                Ok(topics)
-            }
-        }
-        deserializer.deserialize_seq(Visitor)
     }
 }
 
@@ -233,13 +120,14 @@ pub(crate) fn assemble(
     logs: LogsAnswer<'_>,
     checks: Checks,
 ) -> Result<BlockData, Untrue> {
-    let raw: RawTransactions<'_> = parse("block", block)?;
+    let raw: RawBlock<'_> = parse("block", block)?;
     let mut assembly = Assembly::new(header, &raw.transactions)?;
     match logs {
         LogsAnswer::Receipts(text) => {
             let receipts: Vec<RawReceipt<'_>> =
                 parse::<Option<Vec<RawReceipt<'_>>>>("receipts", text)?.unwrap_or_default();
-            assembly.add_receipts(&receipts)?;
+            let proven = assembly.add_receipts(&receipts)?;
+            assembly.prove(&raw, Some(&proven), checks)?;
         }
         LogsAnswer::Logs(text) => {
             let raw_logs: Vec<RawLog<'_>> = parse("logs", text)?;
@@ -248,6 +136,7 @@ pub(crate) fn assemble(
                 assembly.add_log(log, tx_index)?;
             }
             assembly.block.unverified.push("receipts".to_owned());
+            assembly.prove(&raw, None, checks)?;
         }
     }
     assembly.finish(checks)
@@ -284,7 +173,10 @@ impl Assembly {
         Ok(Self { block: BlockData { header, transactions, logs, data, payments, unverified } })
     }
 
-    fn add_receipts(&mut self, receipts: &[RawReceipt<'_>]) -> Result<(), Untrue> {
+    fn add_receipts<'a>(
+        &mut self,
+        receipts: &'a [RawReceipt<'a>],
+    ) -> Result<Vec<Proven<'a>>, Untrue> {
         let number = self.block.header.number;
         self.add_state_sync(receipts);
         let transactions = self.block.transactions.len();
@@ -292,6 +184,7 @@ impl Assembly {
             return Err(Untrue::Count { number, transactions, receipts: receipts.len() });
         }
         self.block.logs.reserve(receipts.iter().map(|receipt| receipt.logs.len()).sum());
+        let mut proven = Vec::with_capacity(receipts.len());
         for (index, receipt) in receipts.iter().enumerate() {
             if receipt.block_hash.is_some_and(|hash| hash.0 != self.block.header.hash) {
                 return Err(Untrue::OtherBlock { what: "receipts", number });
@@ -304,11 +197,59 @@ impl Assembly {
             }
             transaction.status = status(receipt);
             transaction.contract = receipt.contract_address.map(|contract| contract.0);
+            let first = self.block.logs.len();
             for log in &receipt.logs {
                 self.add_log(log, index as u32)?;
             }
+            proven.push(Proven { receipt, logs: first..self.block.logs.len() });
+        }
+        Ok(proven)
+    }
+
+    /// Whether these are all logs, as strictly as asked. A check that cannot be made, because the node leaves out what
+    /// it needs, gives way to the next weaker one; that is named in `unverified`.
+    fn prove(
+        &mut self,
+        raw: &RawBlock<'_>,
+        receipts: Option<&[Proven<'_>]>,
+        checks: Checks,
+    ) -> Result<(), Untrue> {
+        let has_logs = !self.block.logs.is_empty() || !self.block.header.has_bloom;
+        let mut made = checks.logs;
+        loop {
+            let holds = match made {
+                LogProof::ReceiptsRoot => receipts
+                    .zip(raw.receipts_root)
+                    .and_then(|(receipts, Hex(root))| proof::has_root(&self.block, receipts, root)),
+                LogProof::Bloom => {
+                    raw.logs_bloom.and_then(|text| proof::has_bloom(&self.block, text))
+                }
+                LogProof::Presence => Some(has_logs),
+                LogProof::Off => Some(true),
+            };
+            match holds {
+                Some(true) => break,
+                Some(false) => return Err(self.unproven(made)),
+                None => made = made.weaker(),
+            }
+        }
+        // That logs came without receipts is said already.
+        let is_next_best = receipts.is_none() && made == LogProof::Bloom;
+        if made < checks.wanted && !is_next_best {
+            self.block.unverified.push(checks.wanted.name().to_owned());
+        } else if made == LogProof::Off && !has_logs {
+            self.block.unverified.push(LogProof::Bloom.name().to_owned());
         }
         Ok(())
+    }
+
+    fn unproven(&self, proof: LogProof) -> Untrue {
+        let number = self.block.header.number;
+        match proof {
+            LogProof::ReceiptsRoot => Untrue::ReceiptsRoot { number },
+            LogProof::Bloom => Untrue::Bloom { number, logs: self.block.logs.len() },
+            LogProof::Presence | LogProof::Off => Untrue::Empty { number },
+        }
     }
 
     /// Polygon's state-sync record may be among the receipts only.
@@ -353,12 +294,6 @@ impl Assembly {
 
     fn finish(mut self, checks: Checks) -> Result<BlockData, Untrue> {
         let number = self.block.header.number;
-        if self.block.logs.is_empty() && self.block.header.has_bloom {
-            if checks.bloom {
-                return Err(Untrue::Empty { number });
-            }
-            self.block.unverified.push("bloom".to_owned());
-        }
         let odd = self
             .block
             .logs

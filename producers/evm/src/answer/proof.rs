@@ -1,0 +1,165 @@
+//! Whether the logs of an answer are all the logs of the block: by the header's own commitments to them.
+
+use std::ops::Range;
+
+use alloy_primitives::{Bloom, BloomInput, keccak256};
+use alloy_rlp::{BufMut, Encodable, Header as RlpHeader};
+use alloy_trie::root::ordered_trie_root_with_encoder;
+use crypto_intel_schemas::B256;
+
+use super::raw::RawReceipt;
+use crate::{
+    block::{BlockData, LogRecord},
+    hex,
+};
+
+/// Receipts of deposits on chains of the OP stack; the type of their transactions.
+const DEPOSIT: u64 = 0x7e;
+
+/// A receipt and its logs' places in the block.
+#[derive(Debug)]
+pub(super) struct Proven<'a> {
+    pub(super) receipt: &'a RawReceipt<'a>,
+    pub(super) logs: Range<usize>,
+}
+
+/// Whether receipts and logs have this Merkle root, as the yellow paper and EIP-2718 define it. `None` when a
+/// receipt lacks a field that it is made of.
+pub(super) fn has_root(block: &BlockData, receipts: &[Proven<'_>], root: B256) -> Option<bool> {
+    let blooms: Vec<[u8; 256]> =
+        receipts.iter().map(|proven| bloom_of(block, proven)).collect::<Option<_>>()?;
+    let is_whole = |proven: &Proven<'_>| {
+        let receipt = proven.receipt;
+        receipt.cumulative_gas_used.is_some()
+            && (receipt.status.is_some() || receipt.root.is_some())
+    };
+    if !receipts.iter().all(is_whole) {
+        return None;
+    }
+    let items: Vec<_> = receipts.iter().zip(&blooms).collect();
+    let of = |items: &[(&Proven<'_>, &[u8; 256])]| {
+        ordered_trie_root_with_encoder(items, |(proven, bloom), out| {
+            put_receipt(block, proven, bloom, out);
+        })
+    };
+    if of(&items) == root {
+        return Some(true);
+    }
+    // Polygon's record of state sync is answered as a receipt, but was outside the root for most of its time.
+    let (last, others) = items.split_last()?;
+    let is_outside = last.0.receipt.transaction_hash.0 == state_sync_hash(block);
+    Some(is_outside && of(others) == root)
+}
+
+/// Whether the bloom filter is exactly that of the logs. `None` when it is no filter.
+pub(super) fn has_bloom(block: &BlockData, text: &str) -> Option<bool> {
+    let wanted = Bloom::from(read_bloom(text)?);
+    if filter(block.logs.iter()) == wanted {
+        return Some(true);
+    }
+    let outside = state_sync_hash(block);
+    Some(filter(block.logs.iter().filter(|log| log.tx_hash != outside)) == wanted)
+}
+
+/// The transaction hash under which Polygon's nodes answer a block's state sync (bor, `GetDerivedBorTxHash`).
+fn state_sync_hash(block: &BlockData) -> B256 {
+    let mut key = b"matic-bor-receipt-".to_vec();
+    key.extend_from_slice(&block.header.number.to_be_bytes());
+    key.extend_from_slice(block.header.hash.as_slice());
+    keccak256(key)
+}
+
+fn filter<'a>(logs: impl Iterator<Item = &'a LogRecord>) -> Bloom {
+    let mut bloom = Bloom::ZERO;
+    // Most logs repeat what the ones before said: the token, the event, an account. An address counts
+    // otherwise than as a topic, so the length is part of what was seen.
+    let mut seen = [(0, B256::ZERO); 64];
+    let mut add = |bytes: &[u8]| {
+        let input = (bytes.len(), B256::left_padding_from(bytes));
+        let place = usize::from(input.1[31] ^ input.1[12]) % seen.len();
+        if seen[place] != input {
+            seen[place] = input;
+            bloom.accrue(BloomInput::Raw(bytes));
+        }
+    };
+    for log in logs {
+        add(log.address.as_slice());
+        log.topics().iter().for_each(|topic| add(topic.as_slice()));
+    }
+    bloom
+}
+
+/// The receipt's own filter, computed where the node leaves it out.
+fn bloom_of(block: &BlockData, proven: &Proven<'_>) -> Option<[u8; 256]> {
+    match proven.receipt.logs_bloom {
+        Some(text) => read_bloom(text),
+        None => Some(filter(block.logs[proven.logs.clone()].iter()).into_array()),
+    }
+}
+
+fn read_bloom(text: &str) -> Option<[u8; 256]> {
+    hex::fixed::<256>(text)
+}
+
+fn put_receipt(block: &BlockData, proven: &Proven<'_>, bloom: &[u8; 256], out: &mut Vec<u8>) {
+    let receipt = proven.receipt;
+    let kind = receipt.receipt_type.map_or(0, |kind| kind.0);
+    if kind != 0 {
+        // Types of transactions are one byte.
+        out.put_u8(kind as u8);
+    }
+    let state_root = receipt.root.and_then(hex::fixed::<32>).filter(|root| *root != [0; 32]);
+    let status = receipt.status.map_or(0, |status| status.0);
+    let gas = receipt.cumulative_gas_used.map_or(0, |gas| gas.0);
+    let extra = match (kind, receipt.deposit_nonce, receipt.deposit_receipt_version) {
+        (DEPOSIT, Some(nonce), Some(version)) => Some((nonce.0, version.0)),
+        _ => None,
+    };
+    let logs = &block.logs[proven.logs.clone()];
+    let logs_length: usize =
+        logs.iter().map(|log| log_length(block, log).length_with_payload()).sum();
+    let first_length = state_root.as_ref().map_or(status.length(), Encodable::length);
+    let payload_length = first_length
+        + gas.length()
+        + bloom.length()
+        + list(logs_length).length_with_payload()
+        + extra.map_or(0, |(nonce, version)| nonce.length() + version.length());
+    list(payload_length).encode(out);
+    match state_root {
+        Some(root) => root.encode(out),
+        None => status.encode(out),
+    }
+    gas.encode(out);
+    bloom.encode(out);
+    list(logs_length).encode(out);
+    for log in logs {
+        put_log(block, log, out);
+    }
+    if let Some((nonce, version)) = extra {
+        nonce.encode(out);
+        version.encode(out);
+    }
+}
+
+fn put_log(block: &BlockData, log: &LogRecord, out: &mut Vec<u8>) {
+    log_length(block, log).encode(out);
+    log.address.encode(out);
+    list(topics_length(log)).encode(out);
+    for topic in log.topics() {
+        topic.encode(out);
+    }
+    block.log_data(log).encode(out);
+}
+
+fn log_length(block: &BlockData, log: &LogRecord) -> RlpHeader {
+    let topics = list(topics_length(log)).length_with_payload();
+    list(log.address.length() + topics + block.log_data(log).length())
+}
+
+fn topics_length(log: &LogRecord) -> usize {
+    log.topics().iter().map(Encodable::length).sum()
+}
+
+const fn list(payload_length: usize) -> RlpHeader {
+    RlpHeader { list: true, payload_length }
+}
