@@ -9,8 +9,12 @@ use crate::{
     endpoint_config::{BreakerConfig, EndpointConfig},
     log_proof::LogProof,
     presets,
+    start::Start,
     traces::TracesMode,
 };
+
+/// Most contracts whose logs are subscribed to; providers bound a filter's length.
+const MOST_HINT_CONTRACTS: usize = 20;
 
 /// What the EVM producer does.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -91,6 +95,9 @@ pub struct ChainConfig {
     /// `"trace_block"` (Erigon, Nethermind, Reth, anvil) or `"debug"` (`debug_traceBlockByHash`,
     /// Geth); costly on most providers. Default: `"off"`.
     pub traces: TracesMode,
+    /// Whether websockets are asked, beside new heads, for the logs of `wrapped_native` and `contracts`, as a hint that
+    /// a block came or left the chain. Default: true.
+    pub log_hints: bool,
     /// Without a new head for this long an endpoint is asked for its head, and connected anew when
     /// that moved on or does not come, seconds. Default: 2.5 block times, at least 5.
     pub silence_seconds: u64,
@@ -158,6 +165,7 @@ impl Default for ChainConfig {
             contracts: Vec::new(),
             abis: Vec::new(),
             traces: TracesMode::Off,
+            log_hints: true,
             silence_seconds: 30,
             stale_seconds: 120,
             request_timeout_ms: 20_000,
@@ -191,36 +199,6 @@ pub struct NativeConfig {
 impl Default for NativeConfig {
     fn default() -> Self {
         Self { symbol: "ETH".to_owned(), decimals: 18, asset: "ethereum".to_owned() }
-    }
-}
-
-/// Where a chain that was never followed begins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Start {
-    /// `"latest"`: at the block after the final one.
-    #[default]
-    #[serde(with = "latest")]
-    #[schemars(with = "String")]
-    Latest,
-    /// At this block.
-    Number(u64),
-}
-
-mod latest {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("latest")
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "latest" => Ok(()),
-            other => {
-                Err(de::Error::custom(format!("{other:?}: expected \"latest\" or a block number")))
-            }
-        }
     }
 }
 
@@ -346,6 +324,19 @@ impl ChainConfig {
         }
     }
 
+    /// Contracts whose logs are subscribed to. Few on purpose: all logs of a chain would be sent twice.
+    pub(crate) fn hint_contracts(&self) -> Vec<Address> {
+        if !self.log_hints {
+            return Vec::new();
+        }
+        let wrapped = self.wrapped_native.iter().filter_map(|text| text.parse().ok());
+        let mut contracts: Vec<Address> = wrapped.chain(self.contract_addresses()).collect();
+        contracts.sort_unstable();
+        contracts.dedup();
+        contracts.truncate(MOST_HINT_CONTRACTS);
+        contracts
+    }
+
     /// The configured contracts as addresses; those that are none are left out ([`Config::validate`]
     /// names them).
     pub(crate) fn contract_addresses(&self) -> std::collections::HashSet<Address> {
@@ -382,17 +373,5 @@ mod tests {
             assert!(problems.contains(part), "{part} in {problems}");
         }
         assert!(!problems.contains("secret"), "{problems}");
-    }
-
-    #[test]
-    fn start_is_latest_or_a_number_and_nothing_else() {
-        let chain = |text: &str| toml::from_str::<ChainConfig>(text).map(|chain| chain.start);
-        assert_eq!(chain("start = \"latest\"").unwrap(), Start::Latest);
-        assert_eq!(chain("start = 17").unwrap(), Start::Number(17));
-        assert_eq!(chain("").unwrap(), Start::Latest);
-        assert!(chain("start = \"soon\"").is_err());
-        assert!(chain("strat = 17").is_err(), "unknown keys are errors");
-        let text = toml::to_string(&ChainConfig::default()).unwrap();
-        assert!(text.contains("start = \"latest\""), "{text}");
     }
 }

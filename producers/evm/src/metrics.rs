@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     heads: IntCounterVec,
     endpoint_head: IntGaugeVec,
     reconnects: IntCounterVec,
+    removed_hints: IntCounterVec,
     untrue_answers: IntCounterVec,
     request_failures: IntCounterVec,
     events_published: IntCounterVec,
@@ -79,6 +80,11 @@ impl Metrics {
                 "reconnects_total",
                 "Connections lost, by reason",
                 &endpoint_reason,
+            )?,
+            removed_hints: counter(
+                "removed_hints_total",
+                "Blocks that an endpoint's removed logs said to have left the chain",
+                &endpoint,
             )?,
             untrue_answers: counter(
                 "untrue_answers_total",
@@ -199,6 +205,10 @@ impl ChainMetrics {
 
     pub(crate) fn reconnects(&self, endpoint: &str, reason: &str) {
         self.all.reconnects.with_label_values(&[self.chain.as_str(), endpoint, reason]).inc();
+    }
+
+    pub(crate) fn removed_hint(&self, endpoint: &str) {
+        self.all.removed_hints.with_label_values(&[self.chain.as_str(), endpoint]).inc();
     }
 
     pub(crate) fn untrue_answers(&self, endpoint: &str, reason: &str) {

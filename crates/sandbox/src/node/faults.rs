@@ -26,6 +26,8 @@ pub struct RateLimit {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     pub(super) silent: bool,
+    /// Heads are not pushed, logs are.
+    pub(super) headless: bool,
     pub(super) unresponsive: bool,
     pub(super) unavailable: bool,
     pub(super) empty_logs: bool,

@@ -173,6 +173,11 @@ impl ScriptedNode {
         self.state.faults().empty_receipts = on;
     }
 
+    /// New heads are not pushed any more, subscribed logs are.
+    pub fn push_no_heads(&self, on: bool) {
+        self.state.faults().headless = on;
+    }
+
     /// The last log of every block is left out, of receipts as of logs.
     pub fn omit_last_logs(&self, on: bool) {
         self.state.faults().omitting = on;

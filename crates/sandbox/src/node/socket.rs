@@ -291,10 +291,11 @@ impl Session {
         if self.state.faults().silent || !self.state.is_visible(block) {
             return true;
         }
+        let headless = self.state.faults().headless;
         let mut frames = Vec::new();
         for subscription in &self.subscriptions {
             match &subscription.topic {
-                Topic::Heads if !removed => {
+                Topic::Heads if !removed && !headless => {
                     frames.push(notification(&subscription.id, block.header_json()));
                 }
                 Topic::Heads => {}

@@ -9,13 +9,13 @@ use tokio::time::timeout;
 
 use super::{Position, Worker};
 use crate::{
-    config::Start,
     cursor::Cursor,
     error::Trouble,
     fetch::{BlockId, FetchError},
     gaps::{GapReason, Gaps},
     plan::{Refused, Stack},
     publish::Publisher,
+    start::Start,
     verified::Verified,
 };
 

@@ -8,8 +8,9 @@ use alloy::{
     rpc::json_rpc::{Id, Request, ResponsePayload, RpcError},
     transports::TransportErrorKind,
 };
+use crypto_intel_schemas::Address;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{EndpointError, http::HttpClient};
 
@@ -111,10 +112,27 @@ impl WebSocketClient {
         &self,
         label: &str,
     ) -> Result<RawSubscription, EndpointError> {
+        self.subscribe(label, ["newHeads"]).await
+    }
+
+    /// Subscribes to the logs of some contracts, those of blocks that leave the chain among them.
+    pub(crate) async fn subscribe_logs(
+        &self,
+        label: &str,
+        contracts: &[Address],
+    ) -> Result<RawSubscription, EndpointError> {
+        self.subscribe(label, ("logs", json!({ "address": contracts }))).await
+    }
+
+    async fn subscribe(
+        &self,
+        label: &str,
+        params: impl Serialize + Send,
+    ) -> Result<RawSubscription, EndpointError> {
         let method = "eth_subscribe";
         let invalid =
             |reason: String| EndpointError::Answer { endpoint: label.to_owned(), method, reason };
-        let answer = self.call(label, method, ["newHeads"]).await?;
+        let answer = self.call(label, method, params).await?;
         let local_id =
             serde_json::from_str(answer.text()).map_err(|error| invalid(error.to_string()))?;
         self.frontend.get_subscription(local_id).await.map_err(|error| invalid(error.to_string()))

@@ -9,6 +9,7 @@ mod check_traces;
 mod client;
 mod error;
 mod heights;
+mod hints;
 mod http;
 mod nodes;
 mod pool;

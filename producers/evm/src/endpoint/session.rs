@@ -1,11 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
-use alloy::pubsub::RawSubscription;
+use crypto_intel_schemas::Address;
 use crypto_intel_service::{Backoff, Retryable, now_us};
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Budget, Client, Endpoint, EndpointError, Head, http::HttpClient, websocket};
+use super::{
+    Budget, Client, Endpoint, EndpointError, Head,
+    hints::{Hint, Hints},
+    http::HttpClient,
+    websocket,
+};
 use crate::{
     answer::read_header, config::ChainConfig, endpoint_config::EndpointConfig, hex::Hex,
     metrics::ChainMetrics,
@@ -66,6 +71,8 @@ pub(super) struct Session {
     timeout: Duration,
     silence: Duration,
     poll: Duration,
+    /// Contracts whose logs are subscribed to.
+    hint_contracts: Vec<Address>,
     budget: Arc<Budget>,
 }
 
@@ -84,6 +91,7 @@ impl Session {
             timeout: Duration::from_millis(config.request_timeout_ms),
             silence: Duration::from_secs(config.silence_seconds),
             poll: Duration::from_millis(config.http_poll_ms),
+            hint_contracts: config.hint_contracts(),
             budget,
         }
     }
@@ -133,11 +141,11 @@ impl Session {
         metrics: &ChainMetrics,
     ) -> Result<std::convert::Infallible, EndpointError> {
         let client = Arc::new(self.connect().await?);
-        let heads = match client.as_ref() {
+        let hints = match client.as_ref() {
             Client::WebSocket(websocket) => {
                 self.budget.wait("eth_subscribe").await;
-                let subscription = websocket.subscribe_heads(&self.label);
-                Some(self.in_time("eth_subscribe", subscription).await??)
+                let opening = Hints::open(websocket, &self.label, &self.hint_contracts);
+                Some(self.in_time("eth_subscribe", opening).await??)
             }
             Client::Http(_) => None,
         };
@@ -148,11 +156,11 @@ impl Session {
             chain = self.chain,
             endpoint = self.label,
             head = head.number,
-            websocket = heads.is_some(),
+            websocket = hints.is_some(),
             "endpoint connected"
         );
-        match heads {
-            Some(heads) => self.follow(endpoint, metrics, &client, heads, head).await,
+        match hints {
+            Some(hints) => self.follow(endpoint, metrics, &client, hints, head).await,
             None => self.poll(endpoint, metrics, &client).await,
         }
     }
@@ -183,34 +191,29 @@ impl Session {
         endpoint: &Endpoint,
         metrics: &ChainMetrics,
         client: &Client,
-        mut heads: RawSubscription,
+        mut hints: Hints,
         mut newest: Head,
     ) -> Result<std::convert::Infallible, EndpointError> {
         let mut quiet_rounds = 0;
         loop {
-            let received = tokio::time::timeout(self.silence, heads.recv()).await;
-            match received {
-                Ok(Ok(raw)) => {
+            match tokio::time::timeout(self.silence, hints.next(newest.number)).await {
+                Ok(Some(hint)) => {
                     quiet_rounds = 0;
-                    newest = match read_header(raw.get()) {
-                        Ok(Some(header)) => {
-                            Head { number: header.number, hash: header.hash, seen_at_us: now_us() }
-                        }
-                        // Whatever it is, something happened: ask.
-                        unreadable => {
-                            metrics.untrue_answers(&self.label, "head");
-                            tracing::debug!(
-                                endpoint = self.label,
-                                ?unreadable,
-                                "head is unreadable"
-                            );
+                    newest = match hint {
+                        Hint::Head(head) => head,
+                        Hint::Ask(reason) => {
+                            if reason == "removed" {
+                                metrics.removed_hint(&self.label);
+                            } else {
+                                metrics.untrue_answers(&self.label, reason);
+                            }
+                            tracing::debug!(endpoint = self.label, reason, "asking for its head");
                             self.ask_head(client).await?
                         }
                     };
                     self.take_head(endpoint, metrics, newest);
                 }
-                Ok(Err(RecvError::Lagged(_))) => {}
-                Ok(Err(RecvError::Closed)) => {
+                Ok(None) => {
                     return Err(EndpointError::Disconnected { endpoint: self.label.clone() });
                 }
                 Err(_) => {

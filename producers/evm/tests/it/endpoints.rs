@@ -1,7 +1,7 @@
 //! Endpoints that misbehave.
 
 use crypto_intel_evm::{ChainConfig, EndpointConfig, EndpointError, check_endpoint};
-use crypto_intel_sandbox::node::{RateLimit, RateLimitForm};
+use crypto_intel_sandbox::node::{RateLimit, RateLimitForm, SyntheticOptions};
 use crypto_intel_schemas::Kind;
 use crypto_intel_testkit::{assert_same_set, eventually};
 
@@ -168,5 +168,26 @@ async fn http_alone_is_enough_and_waits_out_a_rate_limit() {
     push_new(&node, &mut blocks, 4);
     let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.count(Kind::Erc20Transfer), 42);
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_alone_tell_of_new_blocks_and_of_those_that_left() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(39);
+    push_new(&node, &mut blocks, 3);
+    let mut config = chain_config(&[node.ws_url()]);
+    config.silence_seconds = 3_600;
+    config.contracts = SyntheticOptions::default().tokens.iter().map(ToString::to_string).collect();
+    let producer = Producer::start(&broker.nats, config);
+    broker.at_head(node.chain()).await;
+    node.push_no_heads(true);
+    push_new(&node, &mut blocks, 2);
+    broker.at_head(node.chain()).await;
+    // As high as before: a log of the new block is none of a newer one.
+    node.reorg(2, blocks.fork(2, 2)).unwrap();
+    let replayed = broker.at_head(node.chain()).await;
+    assert_eq!(replayed.reorgs.len(), 1);
+    assert!(producer.metric("crypto_intel_evm_removed_hints_total", "node0") >= 1.0);
     producer.stop().await;
 }
