@@ -140,6 +140,20 @@ event! {
 empty! { Finalized: chain { finalized_number: 0, finalized_hash: None, safe_number: None, } }
 
 event! {
+    /// The live lane left a range of final blocks to the history lane, for it was too far behind: their
+    /// events come on `history.<chain>.>`, and rules do not see them. In the batch of the first block
+    /// after the range, never retracted; its own block fields are those of that block.
+    pub struct Jump: chain {
+        /// First block that was left out.
+        pub from_number: u64,
+        /// Last block that was left out.
+        pub to_number: u64,
+    }
+}
+
+empty! { Jump: chain { from_number: 0, to_number: 0, } }
+
+event! {
     /// Native value moved by a transaction itself: value above 0, a recipient, not failed.
     pub struct NativeTransfer: tx {
         /// Payer.

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     Address, Alert, Approval, B256, Block, ContractCreation, ContractEvent, Delivery,
     Erc20Transfer, Erc721Transfer, Erc1155Transfer, Finalized, FixedBytes, Index, InternalTransfer,
-    Kind, Liquidity, Log, NativeTransfer, NodeStatus, Notification, Price, Reorg, Swap, Tick,
+    Jump, Kind, Liquidity, Log, NativeTransfer, NodeStatus, Notification, Price, Reorg, Swap, Tick,
 };
 
 /// What every event body is: one kind of one version with a deterministic id.
@@ -388,6 +388,7 @@ events! {
     Block (chain),
     Reorg (chain),
     Finalized (chain),
+    Jump (chain),
     NativeTransfer (tx),
     InternalTransfer (tx),
     Erc20Transfer (log),

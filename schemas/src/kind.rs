@@ -56,6 +56,8 @@ kinds! {
     Reorg = "reorg", "evm.reorg", version 1;
     /// The finalized block moved.
     Finalized = "finalized", "evm.finalized", version 1;
+    /// A range of blocks was left to the history lane.
+    Jump = "jump", "evm.jump", version 1;
     /// Value moved by a transaction itself.
     NativeTransfer = "transfer.native", "evm.transfer.native", version 1;
     /// Value moved inside contracts, where an endpoint offers traces.
@@ -92,6 +94,15 @@ kinds! {
     Notification = "notification", "notify.notification", version 1;
     /// What became of a message to one destination.
     Delivery = "delivery", "notify.delivery", version 1;
+}
+
+impl Kind {
+    /// Whether it says what happened to the chain as we followed it: that is never retracted, although
+    /// it has the fields of a block.
+    #[must_use]
+    pub const fn is_lasting(self) -> bool {
+        matches!(self, Self::Reorg | Self::Finalized | Self::Jump)
+    }
 }
 
 impl fmt::Display for Kind {

@@ -24,7 +24,7 @@ pub use alerting::{Alert, AlertState, Delivery, DeliveryState, Link, Notificatio
 pub use alloy_primitives::{Address, B256, Bytes, FixedBytes, I256, U256};
 pub use chain::{
     Approval, Block, ContractCreation, Erc20Transfer, Erc721Transfer, Erc1155Transfer, Finalized,
-    Log, NativeTransfer, Reorg,
+    Jump, Log, NativeTransfer, Reorg,
 };
 pub use chain_types::{
     BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard, TransactionStatus,

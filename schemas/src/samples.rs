@@ -6,9 +6,9 @@ use alloy_primitives::{address, b256, bytes, fixed_bytes};
 use crate::{
     Address, Alert, AlertState, Approval, B256, Block, BlockRef, ContractCreation, Decimal,
     Delivery, DeliveryState, Erc20Transfer, Erc721Transfer, Erc1155Transfer, Event, Finalized,
-    Index, Kind, Link, Log, NativeTransfer, NodeStatus, Notification, Price, Reorg, Severity, Tick,
-    TokenStandard, TransactionStatus, U256, Uint256, chain_event_id, log_event_id, polled_event_id,
-    short_code, transaction_event_id,
+    Index, Jump, Kind, Link, Log, NativeTransfer, NodeStatus, Notification, Price, Reorg, Severity,
+    Tick, TokenStandard, TransactionStatus, U256, Uint256, chain_event_id, log_event_id,
+    polled_event_id, short_code, transaction_event_id,
 };
 
 const CHAIN: &str = "ethereum";
@@ -40,6 +40,7 @@ pub fn sample(kind: Kind) -> Event {
         Kind::Block => block().into(),
         Kind::Reorg => reorg().into(),
         Kind::Finalized => finalized().into(),
+        Kind::Jump => jump().into(),
         Kind::NativeTransfer => native_transfer().into(),
         Kind::InternalTransfer => internal_transfer().into(),
         Kind::Erc20Transfer => erc20_transfer().into(),
@@ -79,6 +80,7 @@ pub fn sample_minimal(kind: Kind) -> Event {
         ),
         Event::Reorg(body) => without!(body: watched),
         Event::Finalized(body) => without!(body: watched, finalized_hash, safe_number),
+        Event::Jump(body) => without!(body: watched),
         Event::NativeTransfer(body) => {
             without!(body: watched, tx_from, tx_to, method, symbol, amount, usd)
         }
@@ -209,6 +211,14 @@ fn finalized() -> Finalized {
         finalized_number: BLOCK_NUMBER - 64,
         finalized_hash: Some(DROPPED_HASH),
         safe_number: Some(BLOCK_NUMBER - 32),
+    })
+}
+
+fn jump() -> Jump {
+    in_block!(Jump {
+        id: chain_event_id(CHAIN, &BLOCK_HASH, Kind::Jump),
+        from_number: BLOCK_NUMBER - 7_200,
+        to_number: BLOCK_NUMBER - 1,
     })
 }
 

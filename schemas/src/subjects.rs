@@ -139,6 +139,7 @@ pub fn of(event: &Event) -> String {
         Event::Block(_)
         | Event::Reorg(_)
         | Event::Finalized(_)
+        | Event::Jump(_)
         | Event::NativeTransfer(_)
         | Event::Erc20Transfer(_)
         | Event::Erc721Transfer(_)

@@ -119,6 +119,7 @@ fn pattern_of_kind(kind: Kind) -> Option<String> {
         Kind::Block
         | Kind::Reorg
         | Kind::Finalized
+        | Kind::Jump
         | Kind::NativeTransfer
         | Kind::Erc20Transfer
         | Kind::Erc721Transfer

@@ -33,6 +33,7 @@ pub(crate) fn table_of(event: &Event) -> Option<Table> {
         Event::Block(_)
         | Event::Reorg(_)
         | Event::Finalized(_)
+        | Event::Jump(_)
         | Event::NodeStatus(_)
         | Event::Tick(_)
         | Event::Notification(_) => return None,
@@ -61,6 +62,7 @@ pub(crate) fn put_event(out: &mut Vec<u8>, event: &Event) -> Result<usize, Unsto
         Event::Block(_)
         | Event::Reorg(_)
         | Event::Finalized(_)
+        | Event::Jump(_)
         | Event::NodeStatus(_)
         | Event::Tick(_)
         | Event::Notification(_) => Err(refuse("kind", event.kind())),

@@ -1,11 +1,14 @@
 //! From events to messages.
 
-use std::{borrow::Cow, ops::Range};
+use std::{
+    borrow::Cow,
+    ops::{Range, RangeInclusive},
+};
 
 use bytes::Bytes;
 use crypto_intel_nats::OutMessage;
 use crypto_intel_schemas::{
-    Address, B256, Block, BlockRef, Event, Finalized, Kind, Reorg, Uint256, chain_event_id,
+    Address, B256, Block, BlockRef, Event, Finalized, Jump, Kind, Reorg, Uint256, chain_event_id,
     subjects::{self, Lane},
 };
 
@@ -280,6 +283,21 @@ pub(crate) fn reorg(
         header,
         sighting,
         Reorg { depth: clamp(dropped.len()), ancestor: ancestor, dropped: dropped }
+    )
+}
+
+/// The event that says that a range was left to the history lane.
+pub(crate) fn jump(
+    decoder: &Decoder,
+    header: &Header,
+    sighting: &Sighting,
+    left: RangeInclusive<u64>,
+) -> Jump {
+    of_block!(
+        decoder,
+        header,
+        sighting,
+        Jump { from_number: *left.start(), to_number: *left.end() }
     )
 }
 

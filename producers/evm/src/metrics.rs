@@ -180,6 +180,10 @@ impl Metrics {
 
     /// The metrics of one chain.
     pub(crate) fn of_chain(&self, chain: &str) -> ChainMetrics {
+        // From the start, so that the first of these events is seen as an increase.
+        for rare in [&self.jumps, &self.reorgs, &self.blocks_retracted, &self.history_failures] {
+            rare.with_label_values(&[chain]).inc_by(0);
+        }
         ChainMetrics { all: self.clone(), chain: chain.to_owned() }
     }
 }

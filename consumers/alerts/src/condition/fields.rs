@@ -160,6 +160,7 @@ kinds! {
     }
     Reorg: chain { depth }
     Finalized: chain { finalized_number, finalized_hash, safe_number }
+    Jump: chain { from_number, to_number }
     NativeTransfer: tx { from, to, value, symbol, amount, usd, status }
     Erc20Transfer: log { from, to, value, symbol, decimals, amount, usd, token_verified }
     Erc721Transfer: log { from, to, token_id }

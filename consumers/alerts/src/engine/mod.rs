@@ -280,8 +280,7 @@ impl Engine {
             let at_us = previous_fire_us.unwrap_or(i64::MIN).max(event.event_at_us());
             self.state.set_last_fire(&rule.id, &group, Some(at_us));
         }
-        // That a reorg happened, or that a block became final, is never retracted.
-        let is_lasting = matches!(event.kind(), Kind::Reorg | Kind::Finalized);
+        let is_lasting = event.kind().is_lasting();
         if let (Some(block), Some(chain), false) = (event.block_fields(), chain, is_lasting) {
             let place = BlockRef { number: block.block_number, hash: block.block_hash };
             let open = OpenAlert {

@@ -171,6 +171,12 @@ impl Worker {
             let event = encode::reorg(&self.decoder, &block.header, &sighting, dropped, ancestor);
             group.messages.push(self.subjects.message(&Event::Reorg(event)));
         }
+        if group.markers.is_empty()
+            && let Some(left) = position.stack.owed_jump()
+        {
+            let event = encode::jump(&self.decoder, &block.header, &sighting, left);
+            group.messages.push(self.subjects.message(&Event::Jump(event)));
+        }
         if finality.finalized > before {
             let event = encode::finalized(&self.decoder, &block.header, &sighting, finality);
             group.messages.push(self.subjects.message(&Event::Finalized(event)));

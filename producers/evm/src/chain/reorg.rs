@@ -202,7 +202,7 @@ impl Worker {
         for body in bodies.iter().rev() {
             let mut event = Event::decode(&body.payload)
                 .with_context(|| format!("decode message {} of {STREAM}", body.sequence))?;
-            if matches!(event.kind(), Kind::Reorg | Kind::Finalized) {
+            if event.kind().is_lasting() {
                 continue;
             }
             event.set_incarnation(incarnation, now);

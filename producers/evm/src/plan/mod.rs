@@ -4,7 +4,10 @@
 //! A block's marker pushes, a removed marker pops. The bottom is final and never leaves. Below the
 //! bottom stands the base: the block on which the bottom was built.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::RangeInclusive,
+};
 
 use crypto_intel_schemas::{B256, Block, BlockRef};
 
@@ -40,6 +43,8 @@ pub(crate) struct Stack {
     dropped: Vec<BlockRef>,
     /// The top that a jump left behind, until the next push.
     left: Option<BlockRef>,
+    /// The blocks that a jump left out, until the next push: an event is owed for them.
+    jumped: Option<RangeInclusive<u64>>,
     /// Sequence of the newest marker of either sort; 0 = none.
     last_marker: u64,
 }
@@ -114,6 +119,7 @@ impl Stack {
         }
         self.dropped.clear();
         self.left = None;
+        self.jumped = None;
         self.absent.remove(&marker.block_hash);
         // A marker that is not built on the top ends a jump: everything below it is final.
         if self.top().is_some_and(|top| top.hash != marker.parent_hash) {
@@ -136,6 +142,8 @@ impl Stack {
     /// Leaves what is published behind, all of it final: the next block has this number and parent.
     pub(crate) fn jump(&mut self, next_number: u64, parent_hash: B256) {
         self.left = self.top().map(|top| BlockRef { number: top.number, hash: top.hash });
+        let first = self.jumped.take().map(|jumped| *jumped.start()).or_else(|| self.next_number());
+        self.jumped = first.map(|first| first..=next_number.saturating_sub(1));
         self.entries.clear();
         self.base = Some(Base { next_number, hash: parent_hash });
     }
@@ -209,6 +217,11 @@ impl Stack {
             },
         };
         Some((self.dropped.clone(), ancestor))
+    }
+
+    /// The blocks that a jump left out, where the block after them is not published yet.
+    pub(crate) fn owed_jump(&self) -> Option<RangeInclusive<u64>> {
+        self.jumped.clone()
     }
 
     /// The incarnation with which a block is published next.

@@ -152,6 +152,7 @@ async fn what_left_the_chain_is_retracted_before_a_jump() {
     let producer = Producer::start(&broker.nats, far_config(&node));
     let live = broker.at_head(node.chain()).await;
     assert_eq!(live.jumps, [(19, 316)], "from the ancestor to the final block");
+    assert_eq!(live.told_jumps, live.jumps, "consumers hear of it");
     assert_eq!(live.reorgs.len(), 1);
     assert_eq!((live.reorgs[0].depth, live.reorgs[0].ancestor.number), (2, 18));
     until_filled(&broker).await;
@@ -161,7 +162,7 @@ async fn what_left_the_chain_is_retracted_before_a_jump() {
     push_new(&node, &mut blocks, 2);
     let producer = Producer::start(&broker.nats, far_config(&node));
     let live = broker.at_head(node.chain()).await;
-    assert_eq!(live.jumps.len(), 1);
+    assert_eq!((live.jumps.len(), live.told_jumps.len()), (1, 1));
     assert_eq!(live.numbers(), (317..=322).collect::<Vec<_>>());
     producer.stop().await;
 }

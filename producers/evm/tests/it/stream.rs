@@ -17,6 +17,8 @@ pub(crate) struct Replayed {
     pub(crate) reorgs: Vec<Reorg>,
     /// Ranges that were left to the history lane, both ends included.
     pub(crate) jumps: Vec<(u64, u64)>,
+    /// The same as the stream says it in events.
+    pub(crate) told_jumps: Vec<(u64, u64)>,
     pub(crate) finalized: Vec<Finalized>,
     pub(crate) events: Vec<(String, Event)>,
     /// Blocks that are canonical now.
@@ -96,6 +98,7 @@ impl Replayed {
             match event {
                 Event::Reorg(reorg) => self.reorgs.push(reorg),
                 Event::Finalized(finalized) => self.finalized.push(finalized),
+                Event::Jump(jump) => self.told_jumps.push((jump.from_number, jump.to_number)),
                 body => {
                     rows += 1;
                     let before = self.live.insert(body.id().to_owned(), body);
