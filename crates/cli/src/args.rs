@@ -283,6 +283,23 @@ pub enum WatchAction {
         /// What it is.
         #[arg(long, value_enum, default_value_t = WatchedThing::Wallet)]
         kind: WatchedThing,
+        /// Also fetch its past, from the first block or from this one on: every log that names it,
+        /// and what else touches it in the same blocks.
+        #[arg(
+            long,
+            value_name = "FROM",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "0"
+        )]
+        backfill: Option<u64>,
+        /// With `--backfill`: look into every block. Payments in the chain's own currency leave no
+        /// logs; this finds all of them, and takes as long as a backfill of everything.
+        #[arg(long, requires = "backfill")]
+        every_block: bool,
+        /// With `--backfill`: only queue; do not wait until the producer has published it.
+        #[arg(long, requires = "backfill")]
+        detach: bool,
     },
     /// Watch an address no longer.
     Remove {

@@ -34,6 +34,27 @@ pub(crate) struct Bodies {
 impl Bodies {
     /// Decodes and encodes a block.
     pub(crate) fn of(decoder: &Decoder, block: &BlockData, sighting: &Sighting) -> Self {
+        Self::chosen(decoder, block, sighting, |_| true)
+    }
+
+    /// The same, but only the events that touch an address.
+    pub(crate) fn touching(
+        decoder: &Decoder,
+        block: &BlockData,
+        sighting: &Sighting,
+        address: &Address,
+    ) -> Self {
+        Self::chosen(decoder, block, sighting, |event| {
+            touched(event).iter().any(|found| found == address)
+        })
+    }
+
+    fn chosen(
+        decoder: &Decoder,
+        block: &BlockData,
+        sighting: &Sighting,
+        is_wanted: impl Fn(&Event) -> bool,
+    ) -> Self {
         let events = block.logs.len() + block.transactions.len();
         let mut buffer = Vec::with_capacity(events * 640);
         let mut parts = Vec::with_capacity(events);
@@ -41,6 +62,9 @@ impl Bodies {
         let known_contracts = decoder.discover(block);
         let mut copies = Vec::new();
         decoder.decode(block, sighting, &mut |mut event: Event| {
+            if !is_wanted(&event) {
+                return;
+            }
             let start = buffer.len();
             label(&mut event, &sighting.watched, parts.len(), &mut copies);
             event.encode_to(&mut buffer);

@@ -6,24 +6,17 @@ use std::{
 };
 
 use crypto_intel_schemas::B256;
-use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     answer::{Checks, LogsAnswer, Untrue, assemble, read_header},
     block::{BlockData, Header},
     endpoint::{Answer, Endpoint, EndpointError, Pool},
-    log_proof::LogProof,
     metrics::ChainMetrics,
     traces::{TraceError, Tracer},
+    turns::{Disagreement, Turns},
 };
 
-/// How often a block is asked for before the caller looks at the heads again.
-const ATTEMPTS: u32 = 12;
-/// The same for a hash that nobody knows: it may have left the chain before it was fetched.
-const ATTEMPTS_UNKNOWN: u32 = 6;
-const FIRST_DELAY: Duration = Duration::from_millis(20);
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
 /// An endpoint that failed is asked last for this long.
 const AVOID: Duration = Duration::from_secs(2);
 
@@ -136,7 +129,7 @@ impl Fetcher {
         Err(turns.last)
     }
 
-    fn note_failure(&self, endpoint: &Arc<Endpoint>, error: &FetchError) {
+    pub(crate) fn note_failure(&self, endpoint: &Arc<Endpoint>, error: &FetchError) {
         match error {
             // Nothing was asked.
             FetchError::Endpoint(EndpointError::Resting { .. }) => {}
@@ -163,79 +156,7 @@ impl Fetcher {
     }
 }
 
-/// Which endpoint is asked next, with growing delays between.
-#[derive(Debug)]
-struct Turns {
-    round: u32,
-    delay: Duration,
-    last: FetchError,
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self { round: 0, delay: FIRST_DELAY, last: FetchError::NoEndpoint }
-    }
-}
-
-impl Turns {
-    fn note(&mut self, error: FetchError, id: BlockId) {
-        let unknown = matches!((&error, id), (FetchError::NotFound { .. }, BlockId::Hash(_)));
-        if unknown && self.round >= ATTEMPTS_UNKNOWN {
-            self.round = ATTEMPTS;
-        }
-        self.last = error;
-    }
-
-    /// The endpoint whose turn it is, `Some(None)` when none is connected; `None` after the last
-    /// attempt.
-    async fn next(&mut self, pool: &Pool) -> Option<Option<Arc<Endpoint>>> {
-        if self.round > 0 {
-            if self.round >= ATTEMPTS {
-                return None;
-            }
-            tokio::time::sleep(self.delay).await;
-            self.delay = (self.delay * 2).min(LONGEST_DELAY);
-        }
-        // Failing endpoints sink in the ranking; those that only do not know the block do not.
-        let ranked = pool.ranked();
-        let turn = self.round as usize % ranked.len().max(1);
-        self.round += 1;
-        Some(ranked.get(turn).cloned())
-    }
-}
-
-/// What several endpoints say alike about one block is its nature, not their fault.
-#[derive(Debug, Default)]
-struct Disagreement {
-    seen: Vec<(String, &'static str)>,
-}
-
-impl Disagreement {
-    fn note(&mut self, endpoint: &str, error: &Untrue) {
-        let entry = (endpoint.to_owned(), error.reason());
-        if !self.seen.contains(&entry) {
-            self.seen.push(entry);
-        }
-    }
-
-    fn relaxed(&self, checks: Checks) -> Checks {
-        let alike =
-            |reason: &str| self.seen.iter().filter(|(_, seen)| *seen == reason).count() >= 2;
-        let mut logs = checks.logs;
-        while logs != LogProof::Off && alike(logs.name()) {
-            logs = logs.weaker();
-        }
-        Checks { logs, log_indexes: checks.log_indexes && !alike("log_index"), ..checks }
-    }
-
-    /// Whether an endpoint said what at least one other said as well.
-    fn is_shared_by(&self, endpoint: &str) -> bool {
-        let mut own = self.seen.iter().filter(|(label, _)| label == endpoint);
-        own.any(|(_, reason)| self.seen.iter().filter(|(_, seen)| seen == reason).count() >= 2)
-    }
-}
-
-async fn fetch_header(endpoint: &Endpoint, id: BlockId) -> Result<Header, FetchError> {
+pub(crate) async fn fetch_header(endpoint: &Endpoint, id: BlockId) -> Result<Header, FetchError> {
     let answer = ask_block(endpoint, id, false).await?;
     known_header(endpoint, id, &answer)
 }
@@ -370,63 +291,5 @@ impl Fetcher {
         }
         block.unverified.push("traces".to_owned());
         Ok(block)
-    }
-}
-
-/// How far a chain says that it is safe and final.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tags {
-    pub(crate) finalized: Option<(u64, B256)>,
-    pub(crate) safe: Option<u64>,
-}
-
-impl Fetcher {
-    /// Asks for the `finalized` and `safe` blocks; what the endpoint does not know is absent. Of two endpoints that
-    /// keep up the lower word counts: what one of them calls final too early could never be retracted.
-    ///
-    /// # Errors
-    /// When no endpoint answers at all.
-    pub(crate) async fn tags(&self) -> Result<Tags, FetchError> {
-        let ranked = self.pool.ranked();
-        let endpoint = ranked.first().ok_or(FetchError::NoEndpoint)?;
-        let (finalized, safe, elsewhere) = tokio::join!(
-            ask_tag(endpoint, ("finalized", false)),
-            ask_tag(endpoint, ("safe", false)),
-            self.finalized_elsewhere()
-        );
-        let finalized = finalized?.map(|header| (header.number, header.hash));
-        let lower = |known: (u64, B256)| elsewhere.map_or(known, |other| known.min(other));
-        Ok(Tags { finalized: finalized.map(lower), safe: safe?.map(|header| header.number) })
-    }
-
-    /// The `finalized` block of another endpoint that keeps up.
-    async fn finalized_elsewhere(&self) -> Option<(u64, B256)> {
-        let witness = self.pool.witnesses().into_iter().next()?;
-        let header = ask_tag(&witness, ("finalized", false)).await.ok()??;
-        Some((header.number, header.hash))
-    }
-
-    /// Whether another endpoint than the one that serves knows a block; `None` when there is no
-    /// other that works and keeps up.
-    pub(crate) async fn confirmed_elsewhere(&self, hash: B256) -> Option<bool> {
-        let others = self.pool.witnesses();
-        for endpoint in &others {
-            if fetch_header(endpoint, BlockId::Hash(hash)).await.is_ok() {
-                return Some(true);
-            }
-        }
-        (!others.is_empty()).then_some(false)
-    }
-}
-
-async fn ask_tag(
-    endpoint: &Endpoint,
-    params: impl Serialize + Send,
-) -> Result<Option<Header>, EndpointError> {
-    match endpoint.call("eth_getBlockByNumber", params).await {
-        Ok(answer) => Ok(read_header(answer.text()).unwrap_or_default()),
-        // An unknown tag is refused in many words.
-        Err(EndpointError::Refused { .. } | EndpointError::Unsupported { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }

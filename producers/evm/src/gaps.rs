@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, KvError, KvWatch, Nats};
-use crypto_intel_schemas::B256;
+use crypto_intel_schemas::{Address, B256};
 use crypto_intel_service::now_us;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,10 @@ pub enum GapReason {
     Audit,
     /// Somebody asked for it.
     Backfill,
+    /// Somebody asked for the past of one address.
+    Watch,
+    /// A factory's contracts were found after these blocks had been published.
+    Factory,
 }
 
 /// A range of final blocks that are still to be published on the history lane.
@@ -30,6 +34,12 @@ pub struct Gap {
     pub to: u64,
     /// Why it is wanted.
     pub reason: GapReason,
+    /// Only the events that touch this address are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// With an address: every block is looked into, not only those whose logs name it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub every_block: bool,
     /// When it was queued, microseconds UTC.
     pub queued_at_us: i64,
     /// First block that is not yet acknowledged: everything below it is in the stream.
@@ -43,6 +53,22 @@ pub struct Gap {
 }
 
 impl Gap {
+    /// A range that nothing is published of yet.
+    #[must_use]
+    pub fn new(from: u64, to: u64, reason: GapReason) -> Self {
+        Self {
+            from,
+            to,
+            reason,
+            address: None,
+            every_block: false,
+            queued_at_us: now_us(),
+            next: from,
+            last_hash: None,
+            trouble: None,
+        }
+    }
+
     /// How many blocks are still to be published.
     #[must_use]
     pub fn remaining(&self) -> u64 {
@@ -81,28 +107,32 @@ impl Gaps {
     /// # Errors
     /// When the bucket cannot be read or written.
     pub async fn queue(&self, from: u64, to: u64, reason: GapReason) -> anyhow::Result<Gap> {
-        let key = self.key(from);
+        self.queue_gap(Gap::new(from, to, reason)).await
+    }
+
+    /// As [`queue`](Self::queue), for a gap that may be of one address.
+    ///
+    /// # Errors
+    /// When the bucket cannot be read or written.
+    pub async fn queue_gap(&self, wanted: Gap) -> anyhow::Result<Gap> {
+        let key = self.key(wanted.from, wanted.address.as_ref());
         for _ in 0..ATTEMPTS {
             let known = self.kv.get(&key).await.context("read gap")?;
             let written = match known {
                 None => {
-                    let gap = Gap {
-                        from,
-                        to,
-                        reason,
-                        queued_at_us: now_us(),
-                        next: from,
-                        last_hash: None,
-                        trouble: None,
-                    };
-                    self.kv.create(&key, encode(&gap)?).await.map(|_| gap)
+                    let created = self.kv.create(&key, encode(&wanted)?).await;
+                    created.map(|_| wanted.clone())
                 }
                 Some(entry) => {
                     let mut gap: Gap = decode(&key, &entry.value)?;
-                    if gap.to >= to {
+                    if gap.to >= wanted.to && gap.every_block >= wanted.every_block {
                         return Ok(gap);
                     }
-                    gap.to = to;
+                    if wanted.every_block && !gap.every_block {
+                        // What was looked into so far was looked into less closely.
+                        (gap.every_block, gap.next) = (true, gap.from);
+                    }
+                    gap.to = gap.to.max(wanted.to);
                     self.kv.update(&key, encode(&gap)?, entry.revision).await.map(|_| gap)
                 }
             };
@@ -115,12 +145,12 @@ impl Gaps {
         anyhow::bail!("gap {key} is written by somebody else all the time")
     }
 
-    /// The gap that begins at a block; `None` once it is filled.
+    /// The gap that begins at a block, of all events or of one address; `None` once it is filled.
     ///
     /// # Errors
     /// When the bucket cannot be read.
-    pub async fn get(&self, from: u64) -> anyhow::Result<Option<Gap>> {
-        let key = self.key(from);
+    pub async fn get(&self, from: u64, address: Option<&Address>) -> anyhow::Result<Option<Gap>> {
+        let key = self.key(from, address);
         let entry = self.kv.get(&key).await.context("read gap")?;
         entry.map(|entry| decode(&key, &entry.value)).transpose()
     }
@@ -188,8 +218,11 @@ impl Gaps {
         anyhow::bail!("gap {} is written by somebody else all the time", queued.key)
     }
 
-    fn key(&self, from: u64) -> String {
-        format!("{}.{from:020}", self.chain)
+    fn key(&self, from: u64, address: Option<&Address>) -> String {
+        match address {
+            Some(address) => format!("{}.{from:020}.{address:#x}", self.chain),
+            None => format!("{}.{from:020}", self.chain),
+        }
     }
 }
 

@@ -29,8 +29,10 @@ mod ranges;
 mod reader;
 mod run;
 mod start;
+mod tags;
 mod tokens;
 mod traces;
+mod turns;
 mod verified;
 mod watch;
 

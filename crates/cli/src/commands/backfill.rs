@@ -5,6 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use crypto_intel_evm::{ChainConfig, ChainReader, Gap, GapReason, Gaps};
 use crypto_intel_nats::{Bucket, Nats};
+use crypto_intel_schemas::Address;
 use crypto_intel_service::ConfigError;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -22,9 +23,13 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
 /// Nothing moved for this long: somebody may be missing.
 const HINT_AFTER: Duration = Duration::from_secs(20);
 
+/// What became of a range that was asked for.
 #[derive(Debug, Serialize)]
-struct Report {
+pub(crate) struct Report {
     chain: String,
+    /// Only what touches this address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<Address>,
     from: u64,
     to: u64,
     blocks: u64,
@@ -46,31 +51,48 @@ pub(crate) async fn run(
         return Err(ConfigError { problems: vec![problem] }.into());
     }
     let nats = connect_nats(&config, "backfill").await?;
-    let finalized = final_block(&config, chain, chain_config).await?;
+    let gap = Gap::new(options.from, options.to, GapReason::Backfill);
+    let report = fetch(&config, &nats, (chain, chain_config), gap, options.detach, output).await?;
+    output.show(&report, describe)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Queues a range up to the last final block, and waits until the producer has published it, unless `detach`.
+pub(crate) async fn fetch(
+    config: &AppConfig,
+    nats: &Nats,
+    (chain, chain_config): (&str, &ChainConfig),
+    wanted: Gap,
+    detach: bool,
+    output: Output,
+) -> anyhow::Result<Report> {
+    let finalized = final_block(config, chain, chain_config).await?;
     anyhow::ensure!(
-        options.from <= finalized,
+        wanted.from <= finalized,
         "block {} is not final yet, block {finalized} is: live publishes it",
-        options.from
+        wanted.from
     );
-    let to = options.to.min(finalized);
-    let gaps = Gaps::open(&nats, chain).await.context("open bucket gaps")?;
-    gaps.queue(options.from, to, GapReason::Backfill).await?;
+    let to = wanted.to.min(finalized);
+    // Who asks for everything means what is final.
+    let is_cut = to < wanted.to && wanted.to < u64::MAX;
     let mut report = Report {
         chain: chain.to_owned(),
-        from: options.from,
+        address: wanted.address,
+        from: wanted.from,
         to,
-        blocks: to + 1 - options.from,
+        blocks: to + 1 - wanted.from,
         state: "queued",
-        note: (to < options.to).then(|| {
+        note: is_cut.then(|| {
             format!("stopped at block {finalized}, the last final one: live has the rest")
         }),
     };
-    if !options.detach {
-        wait(&gaps, &nats, &report, output).await?;
+    let gaps = Gaps::open(nats, chain).await.context("open bucket gaps")?;
+    gaps.queue_gap(Gap { to, ..wanted }).await?;
+    if !detach {
+        wait(&gaps, nats, &report, output).await?;
         report.state = "filled";
     }
-    output.show(&report, describe)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(report)
 }
 
 /// The configuration of a chain that must be there.
@@ -111,7 +133,7 @@ async fn wait(gaps: &Gaps, nats: &Nats, report: &Report, output: Output) -> anyh
     let bar = progress::blocks(output, report.blocks, &report.chain);
     let mut moved = (Instant::now(), report.from);
     loop {
-        let Some(gap) = gaps.get(report.from).await? else { break };
+        let Some(gap) = gaps.get(report.from, report.address.as_ref()).await? else { break };
         if gap.next > report.to {
             break;
         }
@@ -145,9 +167,11 @@ async fn leader(nats: &Nats, chain: &str) -> anyhow::Result<bool> {
     Ok(leases.get(&format!("evm.{chain}")).await.context("read lease")?.is_some())
 }
 
-fn describe(report: &Report) -> String {
+/// For people.
+pub(crate) fn describe(report: &Report) -> String {
+    let of = report.address.map(|address| format!(" past of {address:#x}")).unwrap_or_default();
     let mut text = format!(
-        "{} {}: {} blocks, {} to {}",
+        "{}{of} {}: {} blocks, {} to {}",
         report.chain,
         report.state,
         thousands(report.blocks),

@@ -3,10 +3,15 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use crypto_intel_evm::{WatchChain, WatchEntry, Watched, Watchlist};
+use crypto_intel_evm::{Gap, GapReason, WatchChain, WatchEntry, Watched, Watchlist};
+use crypto_intel_service::ConfigError;
 use serde_json::{Value, json};
 
-use super::{connect_nats, prepare, tail::time_text};
+use super::{
+    backfill::{self, chain_config},
+    connect_nats, prepare,
+    tail::time_text,
+};
 use crate::{
     AppConfig, Arguments,
     args::WatchAction,
@@ -22,7 +27,7 @@ pub(crate) async fn run(
     let nats = connect_nats(&config, "watch").await?;
     let list = Watchlist::open(&nats).await?;
     match action {
-        WatchAction::Add { address, chain, label, tags, kind } => {
+        WatchAction::Add { address, chain, label, tags, kind, backfill, every_block, detach } => {
             let entry = WatchEntry {
                 label: label.clone(),
                 tags: tags.clone(),
@@ -30,11 +35,36 @@ pub(crate) async fn run(
                 added_at_us: 0,
             };
             warn_of_unknown(&config, chain);
+            let chains = match backfill {
+                Some(_) => chains_of(&config, chain)?,
+                None => Vec::new(),
+            };
             let is_new = list.add(chain, address, entry).await?;
-            let value = json!({ "chain": chain.name(), "address": address, "new": is_new });
+            let mut past = Vec::new();
+            for name in chains {
+                let chain_config = chain_config(&config, name)?;
+                let wanted = Gap {
+                    address: Some(*address),
+                    every_block: *every_block,
+                    ..Gap::new(backfill.unwrap_or(0), u64::MAX, GapReason::Watch)
+                };
+                let of_chain = (name, chain_config);
+                past.push(
+                    backfill::fetch(&config, &nats, of_chain, wanted, *detach, output).await?,
+                );
+            }
+            let mut value = json!({ "chain": chain.name(), "address": address, "new": is_new });
+            if backfill.is_some() {
+                value["past"] = serde_json::to_value(&past)?;
+            }
             output.show(&value, |_| {
                 let what = if is_new { "is watched" } else { "was watched already, changed" };
-                format!("{address:#x} on {} {what}; it counts from the next block on", chain.name())
+                let first = format!(
+                    "{address:#x} on {} {what}; it counts from the next block on",
+                    chain.name()
+                );
+                let past = past.iter().map(backfill::describe);
+                std::iter::once(first).chain(past).collect::<Vec<_>>().join("\n")
             })?;
         }
         WatchAction::Remove { address, chain } => {
@@ -56,6 +86,25 @@ pub(crate) async fn run(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The configured chains whose past is wanted.
+fn chains_of<'a>(
+    config: &'a AppConfig,
+    chain: &'a WatchChain,
+) -> Result<Vec<&'a str>, ConfigError> {
+    let enabled = config.evm.chains.iter().filter(|(_, chain)| chain.enabled);
+    let chains: Vec<&str> = match chain {
+        WatchChain::One(slug) => vec![chain_config(config, slug).map(|_| slug.as_str())?],
+        WatchChain::All => enabled.map(|(slug, _)| slug.as_str()).collect(),
+    };
+    if chains.is_empty() {
+        let problem = "--backfill reads the chains of the configuration, and there is none under \
+                       [evm.chains]"
+            .to_owned();
+        return Err(ConfigError { problems: vec![problem] });
+    }
+    Ok(chains)
 }
 
 /// The configuration at hand need not be the producer's: no error.

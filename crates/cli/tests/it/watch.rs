@@ -79,6 +79,22 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
         (last > 0).then(|| run(&["tail", &filter, "--since", "start", "--limit", "1"]).1)
     })
     .await;
+    // Its past, too, through the history lane and beside live.
+    for _ in 0..20 {
+        node.push_block(blocks.next_block()).unwrap();
+    }
+    node.set_finalized(15);
+    let add = ["--json", "watch", "add", TOKEN, "--chain", "local", "--label", "our token"];
+    let (code, text, error) = run(&[&add[..], &["--tag", "hot", "--backfill=5"]].concat());
+    assert_eq!(code, Some(0), "{error}");
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["past"][0]["state"], "filled");
+    assert_eq!((&report["past"][0]["from"], &report["past"][0]["to"]), (&5.into(), &15.into()));
+    let past = "history.local.transfer.erc20";
+    let past = run(&["tail", past, "--since", "start", "--limit", "33"]).1;
+    let past: Vec<Value> = past.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(past.len(), 11 * 3, "each block of the range has three transfers of the token");
+    assert!(past.iter().all(|event| event["watched"] == serde_json::json!(["our token", "#hot"])));
     let _ = producer.kill();
     let _ = producer.wait();
     let copy: Value = serde_json::from_str(copy.lines().next().unwrap()).unwrap();
@@ -93,6 +109,10 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
     assert_eq!(run(&["watch", "add", "0x12"]).0, Some(2));
     assert_eq!(run(&["watch", "add", TOKEN, "--chain", "No Chain"]).0, Some(2));
     assert_eq!(run(&["watch", "add", TOKEN, "--label", ""]).0, Some(1));
+    let (code, _, error) = run(&["watch", "add", TOKEN, "--chain", "nowhere", "--backfill"]);
+    assert_eq!(code, Some(64));
+    assert!(error.contains("nowhere") && error.contains("there is local"), "{error}");
+    assert_eq!(run(&["watch", "add", TOKEN, "--every-block"]).0, Some(2));
 }
 
 async fn connected(url: &str) -> crypto_intel_nats::Nats {

@@ -24,8 +24,8 @@ pub struct AbiConfig {
     pub factory: Option<FactoryConfig>,
 }
 
-/// A contract whose event names further contracts. What it made while the chain was followed is
-/// kept over restarts; what it made before is to be listed in `contracts`.
+/// A contract whose event names further contracts. What it makes is known from the log on that names it, and kept over
+/// restarts; what it made before the chain was followed is searched for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FactoryConfig {
@@ -35,6 +35,8 @@ pub struct FactoryConfig {
     pub event: String,
     /// The event's parameter that is the new contract's address, such as `pool`. No default.
     pub field: String,
+    /// Where the search for what it made begins: the block of the factory itself. Default: 0.
+    pub since: u64,
 }
 
 /// Checks what the types cannot say, and reads the files.

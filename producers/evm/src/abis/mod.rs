@@ -58,11 +58,16 @@ struct Contracts {
     factory: Option<usize>,
 }
 
+/// A contract whose event names further contracts.
 #[derive(Debug)]
-struct Factory {
-    abi: String,
-    contract: Address,
-    topic: B256,
+pub(crate) struct Factory {
+    /// Name of the ABI.
+    pub(crate) abi: String,
+    pub(crate) contract: Address,
+    /// First topic of its event.
+    pub(crate) topic: B256,
+    /// Where the search for what it made begins.
+    pub(crate) since: u64,
     event: AbiEvent,
     field: String,
 }
@@ -143,6 +148,7 @@ impl Abis {
                     abi: config.name.clone(),
                     contract: factory.contract.parse().unwrap_or_default(),
                     topic: topic(&event.signature),
+                    since: factory.since,
                     event,
                     field: factory.field.clone(),
                 });
@@ -246,6 +252,10 @@ impl Abis {
         !self.factories.is_empty()
     }
 
+    pub(crate) fn factories(&self) -> &[Factory] {
+        &self.factories
+    }
+
     /// What is to be kept. Forgets it; [`Self::keep_again`] if that failed.
     pub(crate) fn take_unsaved(&self) -> Vec<Made> {
         if self.factories.is_empty() || self.read().unsaved.is_empty() {
@@ -281,7 +291,8 @@ impl Abis {
 }
 
 impl Factory {
-    fn made(&self, topics: &[B256], data: &[u8]) -> Option<Address> {
+    /// The contract that its event names.
+    pub(crate) fn made(&self, topics: &[B256], data: &[u8]) -> Option<Address> {
         let fields = self.event.decode(topics, data).ok()?;
         match fields.get(&self.field)? {
             EventValue::Text(text) => text.parse().ok(),

@@ -114,6 +114,7 @@ fn contracts_are_listed_any_or_made_by_the_factory() {
             contract: factory.to_string(),
             event: "event Made(address indexed by, address child)".into(),
             field: "child".into(),
+            ..FactoryConfig::default()
         }),
         ..config(&["event Paid(uint256 amount)"])
     };
@@ -165,6 +166,7 @@ fn problems_name_their_key_and_mend() {
                     contract: Address::ZERO.to_string(),
                     event: "event Made(address child)".into(),
                     field: "pool".into(),
+                    ..FactoryConfig::default()
                 }),
                 ..config(&["E()"])
             },

@@ -3,6 +3,7 @@
 //! nothing is decoded for a contract that does not exist.
 
 use crypto_intel_nats::{Bucket, escape_key, unescape_key};
+use crypto_intel_schemas::Address;
 
 use super::Worker;
 use crate::{abis::Made, error::Trouble};
@@ -26,6 +27,15 @@ impl Worker {
             let since = std::str::from_utf8(&entry.value).ok()?.parse().ok()?;
             Some(Made { abi: unescape_key(abi)?, address: address.parse().ok()?, since })
         }));
+        let prefix = self.found_prefix();
+        for (key, entry) in bucket.entries(&prefix).await? {
+            let abi = key.strip_prefix(&prefix).and_then(|rest| rest.rsplit_once('.'));
+            let Some(abi) = abi.and_then(|(abi, _)| unescape_key(abi)) else { continue };
+            let found: Vec<(Address, u64)> =
+                serde_json::from_slice(&entry.value).unwrap_or_default();
+            let made = |(address, since)| Made { abi: abi.clone(), address, since };
+            abis.restore(found.into_iter().map(made));
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::OutMessage;
-use crypto_intel_schemas::{B256, Event};
+use crypto_intel_schemas::{B256, Block, Event};
 use crypto_intel_service::{Backoff, now_us};
 use futures::{StreamExt as _, stream::FuturesOrdered};
 use tokio::time::Instant;
@@ -18,13 +18,13 @@ use crate::{
     decode::Sighting,
     encode::{self, Bodies, Finality},
     fetch::FetchError,
-    gaps::{Gaps, QueuedGap},
+    gaps::{Gap, Gaps, QueuedGap},
     publish::publish_unfenced,
     ranges::Span,
 };
 
 /// A batch is closed at about this many messages: beyond it the rate grows no more.
-const BATCH_MESSAGES: usize = 5_000;
+pub(super) const BATCH_MESSAGES: usize = 5_000;
 /// Or at this many bytes of bodies: what is under way bounds the memory.
 const BATCH_BYTES: usize = 4 << 20;
 /// Batches that wait for their acknowledgement.
@@ -112,7 +112,11 @@ impl Worker {
                 let _ = tokio::time::timeout_at(wake, changes.next()).await;
                 continue;
             };
-            match self.fill(&gaps, &mut queued).await {
+            let filled = match queued.gap.address {
+                Some(address) => self.fill_address(&gaps, &mut queued, &address).await,
+                None => self.fill(&gaps, &mut queued).await,
+            };
+            match filled {
                 Ok(()) => {
                     resting.remove(&queued.key);
                 }
@@ -197,13 +201,7 @@ impl Worker {
                 else => break,
             }
         }
-        if queued.gap.next <= queued.gap.to {
-            anyhow::ensure!(
-                queued.gap.next <= finalized,
-                "block {} is not final yet, block {finalized} is",
-                queued.gap.next
-            );
-            // Somebody extended it meanwhile: it comes again.
+        if !is_done(&queued.gap, finalized)? {
             return Ok(());
         }
         tracing::info!(
@@ -219,13 +217,8 @@ impl Worker {
 
     /// Adds a block; sends what was there before, if both together are too large for a batch.
     fn take(&self, filling: &mut Filling, prepared: Prepared, finalized: u64) {
-        let Prepared { block, bodies, sighting, .. } = prepared;
-        let mut messages = Vec::new();
-        self.past_subjects.add_bodies(&bodies, &mut messages);
-        let finality = Finality { finalized, finalized_hash: None, safe: None };
-        let counts = (bodies.len(), messages.len());
-        let marker = encode::marker(&self.decoder, &block, &sighting, finality, counts);
-        messages.push(self.past_subjects.message(&Event::Block(marker)));
+        let mut messages = self.past_messages(&prepared, finalized, false);
+        let header = prepared.block.header;
         let together = filling.batch.messages.len() + messages.len();
         if filling.batch.blocks > 0 && together > self.batch_limit.get() {
             self.send(filling);
@@ -234,7 +227,24 @@ impl Worker {
         batch.bytes += messages.iter().map(|message| message.payload.len()).sum::<usize>();
         batch.messages.append(&mut messages);
         batch.blocks += 1;
-        batch.last = Some((block.header.number, block.header.hash));
+        batch.last = Some((header.number, header.hash));
+    }
+
+    /// The messages of a block of the past, its marker last.
+    pub(super) fn past_messages(
+        &self,
+        prepared: &Prepared,
+        finalized: u64,
+        partial: bool,
+    ) -> Vec<OutMessage> {
+        let Prepared { block, bodies, sighting, .. } = prepared;
+        let mut messages = Vec::new();
+        self.past_subjects.add_bodies(bodies, &mut messages);
+        let finality = Finality { finalized, finalized_hash: None, safe: None };
+        let counts = (bodies.len(), messages.len());
+        let marker = encode::marker(&self.decoder, block, sighting, finality, counts);
+        messages.push(self.past_subjects.message(&Event::Block(Block { partial, ..marker })));
+        messages
     }
 
     fn send(&self, filling: &mut Filling) {
@@ -269,6 +279,22 @@ impl Worker {
             Ok(blocks.into_iter().map(prepare).collect())
         }))
     }
+}
+
+/// Whether a gap is filled whole; `false` when somebody extended it meanwhile, so that it comes again.
+///
+/// # Errors
+/// When the rest is not final yet.
+pub(super) fn is_done(gap: &Gap, finalized: u64) -> anyhow::Result<bool> {
+    if gap.next > gap.to {
+        return Ok(true);
+    }
+    anyhow::ensure!(
+        gap.next <= finalized,
+        "block {} is not final yet, block {finalized} is",
+        gap.next
+    );
+    Ok(false)
 }
 
 impl Filling {

@@ -1,8 +1,10 @@
 //! One chain: who leads it, where it resumes, how its heads are followed.
 
 mod discovered;
+mod factories;
 mod follow;
 mod history;
+mod history_of_address;
 mod jump;
 mod pace;
 mod prepare;
@@ -31,10 +33,11 @@ use crate::{
     encode::Subjects,
     endpoint::{NodeWatch, Pool},
     error::Trouble,
-    fetch::{Fetcher, Tags},
+    fetch::Fetcher,
     metrics::ChainMetrics,
     plan::Stack,
     publish::{BatchLimit, Publisher},
+    tags::Tags,
     tokens::TokenBook,
     traces::Tracer,
     verified,
@@ -167,6 +170,7 @@ impl Worker {
             let lost = lease.lost();
             // Ends with this holding of the lease: only the leader publishes, also the past.
             let _history = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).fill_gaps()));
+            let _search = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).search_factories()));
             // What is cut off here is in the stream as a whole or not at all: the fold finds it.
             let ended = tokio::select! {
                 () = stop.cancelled() => Ok(()),

@@ -62,7 +62,7 @@ impl Worker {
             finalized = position.stack.finalized(),
             "resumed"
         );
-        self.status.resumed(top.map(|top| top.number));
+        self.status.resumed(top.map(|top| top.number), position.stack.next_number());
         Ok(position)
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Status {
 struct State {
     leads: bool,
     published: Option<u64>,
+    /// First block of the live lane that this process may publish.
+    first: Option<u64>,
     progressed: Instant,
     head: Option<u64>,
     head_moved: Instant,
@@ -41,6 +43,7 @@ impl Status {
         let state = State {
             leads: false,
             published: None,
+            first: None,
             progressed: now,
             head: None,
             head_moved: now,
@@ -62,10 +65,16 @@ impl Status {
         state.progressed = Instant::now();
     }
 
-    pub(super) fn resumed(&self, top: Option<u64>) {
+    pub(super) fn resumed(&self, top: Option<u64>, next: Option<u64>) {
         let mut state = self.lock();
         state.published = top;
+        state.first = state.first.or(next);
         state.progressed = Instant::now();
+    }
+
+    /// First block of the live lane that this process may publish; `None` until it resumed.
+    pub(super) fn first_number(&self) -> Option<u64> {
+        self.lock().first
     }
 
     pub(super) fn published(&self, top: u64, blocks: u64, events: u64) {

@@ -44,6 +44,7 @@ pub use session::{EndpointReport, check_endpoint};
 use crate::{
     config::ChainConfig,
     endpoint_config::{EndpointConfig, Role},
+    past::LogScope,
     ranges::Width,
 };
 
@@ -74,8 +75,10 @@ pub(crate) struct Endpoint {
     budget: Arc<Budget>,
     heights: Arc<Heights>,
     state: Mutex<State>,
-    /// How many blocks of logs it is asked for at once.
-    log_width: Mutex<Width>,
+    /// For how many blocks' logs it is asked at once.
+    width_of_all: Mutex<Width>,
+    /// The same for the logs of one address.
+    width_of_few: Mutex<Width>,
     /// It does not offer `eth_getBlockReceipts`.
     without_block_receipts: AtomicBool,
     changed: watch::Sender<u64>,
@@ -122,7 +125,8 @@ impl Endpoint {
             budget: Arc::new(Budget::new(config)),
             heights,
             state: Mutex::new(state),
-            log_width: Mutex::default(),
+            width_of_all: Mutex::default(),
+            width_of_few: Mutex::new(Width::of_few()),
             without_block_receipts: AtomicBool::new(false),
             changed,
         }
@@ -257,8 +261,12 @@ impl Endpoint {
     }
 
     /// Reads or changes what is known of ranges of logs here.
-    pub(crate) fn log_width<T>(&self, with: impl FnOnce(&mut Width) -> T) -> T {
-        with(&mut self.log_width.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn log_width<T>(&self, scope: LogScope, with: impl FnOnce(&mut Width) -> T) -> T {
+        let width = match scope {
+            LogScope::All => &self.width_of_all,
+            LogScope::Few => &self.width_of_few,
+        };
+        with(&mut width.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Asks others first for a while.

@@ -1,7 +1,8 @@
 use super::{Advice, Span};
 
-/// The first request to an endpoint that nothing is known of.
+/// The first request to an endpoint that nothing is known of: for all logs, and for those of one address.
 const FIRST: u64 = 100;
+const FIRST_OF_FEW: u64 = 2_000;
 /// Answers in a row after which a wider range is tried.
 const GROW_AFTER: u32 = 8;
 /// Answers in a row after which even a width that was refused is tried again: limits that count results
@@ -24,6 +25,11 @@ impl Default for Width {
 }
 
 impl Width {
+    /// Where few logs of each block are asked for.
+    pub(crate) fn of_few() -> Self {
+        Self { current: FIRST_OF_FEW, ..Self::default() }
+    }
+
     /// The next range, of at most as many blocks as are wanted.
     pub(crate) fn next(&self, wanted: Span) -> Span {
         let to = wanted.from.saturating_add(self.current - 1).min(wanted.to);

@@ -124,6 +124,7 @@ async fn contracts_that_a_factory_made_are_known_after_a_restart() {
             contract: factory.to_string(),
             event: "event Made(address child)".into(),
             field: "child".into(),
+            since: 0,
         }),
         ..AbiConfig::default()
     }];
@@ -152,5 +153,67 @@ async fn contracts_that_a_factory_made_are_known_after_a_restart() {
     assert_eq!(fields, ["2", "4"].map(|amount| EventFields::from([("amount", amount.into())])));
     let subject = format!("evm.{}.event.paid_out", crate::harness::CHAIN);
     assert!(broker.nats.last_on_subject("EVM", &subject).await.unwrap().is_some());
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_factory_made_before_the_chain_was_followed_is_searched_for() {
+    let Some(node) = anvil(AnvilOptions::default()).await else { return };
+    let broker = Broker::start().await;
+    let alice = account(&node).await;
+    let factory = deploy(&node, alice, EMITTER).await;
+    let child = deploy(&node, alice, EMITTER).await;
+    let emit = async |contract: Address, signature: &str, data: U256| {
+        let topic = alloy_primitives::keccak256(signature);
+        let input = format!("{topic:#x}{data:064x}");
+        send(&node, json!({ "from": alice, "to": contract, "data": input })).await;
+    };
+    emit(factory, "Made(address)", U256::from_be_bytes(child.into_word().0)).await;
+    node.mine(5).await.unwrap();
+    let head = node.rpc().call("eth_blockNumber", json!([])).await.unwrap();
+    let head = u64::from_str_radix(head.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    let mut config = chain_config(&[node.ws_url()]);
+    config.start = Start::Number(head + 1);
+    config.finality_depth = 2;
+    config.finality_tags = false;
+    config.abis = vec![AbiConfig {
+        name: "shop.v1".into(),
+        events: vec!["event PaidOut(uint256 amount)".into()],
+        factory: Some(FactoryConfig {
+            contract: factory.to_string(),
+            event: "event Made(address child)".into(),
+            field: "child".into(),
+            since: 1,
+        }),
+        ..AbiConfig::default()
+    }];
+    // The first ones may go out before the contract is found: the history lane then has them.
+    let producer = Producer::start(&broker.nats, config.clone());
+    for amount in 1..=4 {
+        emit(child, "PaidOut(uint256)", U256::from(amount)).await;
+    }
+    node.mine(5).await.unwrap();
+    let paid_out = async || {
+        let mut amounts = BTreeSet::new();
+        for (stream, filter) in [("EVM", "evm.*.event.>"), ("HISTORY", "history.*.event.>")] {
+            let last = broker.nats.last_sequence_matching(stream, filter).await.unwrap();
+            for sequence in 1..=last {
+                let message = broker.nats.get(stream, sequence).await.unwrap();
+                let message = message.filter(|message| message.subject.contains(".event."));
+                let event = message.map(|message| Event::decode(&message.payload).unwrap());
+                if let Some(Event::ContractEvent(body)) = event {
+                    assert_eq!((body.name.as_str(), body.address), ("PaidOut", child));
+                    amounts.insert(body.fields.to_json_text());
+                }
+            }
+        }
+        amounts
+    };
+    eventually(PATIENCE, async || paid_out().await.len() == 4).await;
+    producer.stop().await;
+    // Found once, it is kept.
+    let producer = Producer::start(&broker.nats, config);
+    emit(child, "PaidOut(uint256)", U256::from(5)).await;
+    eventually(PATIENCE, async || paid_out().await.len() == 5).await;
     producer.stop().await;
 }

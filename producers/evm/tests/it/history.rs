@@ -5,15 +5,18 @@ use std::{
     time::Duration,
 };
 
-use crypto_intel_evm::{ChainConfig, GapReason, Gaps, Start, Verified};
+use crypto_intel_evm::{
+    ChainConfig, Gap, GapReason, Gaps, Start, Verified, WatchChain, WatchEntry, Watchlist,
+};
 use crypto_intel_nats::{Bucket, ReaderOptions, Start as ReadFrom, StreamReader};
 use crypto_intel_sandbox::ScriptedNode;
 use crypto_intel_schemas::{B256, Event};
 use crypto_intel_testkit::{assert_same_set, eventually};
+use serde_json::{Value, json};
 
 use crate::{
     harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, push_new},
-    stream::transfers_of,
+    stream::{transfer_of, transfers_of},
 };
 
 /// What the history lane holds: markers by number, ERC-20 transfers, with copies absorbed.
@@ -21,6 +24,9 @@ use crate::{
 struct Past {
     blocks: BTreeMap<u64, B256>,
     transfers: BTreeSet<(B256, u32)>,
+    native: BTreeSet<B256>,
+    partial: u64,
+    labels: BTreeSet<Vec<String>>,
     messages: u64,
 }
 
@@ -42,14 +48,22 @@ async fn past(broker: &Broker) -> Past {
                 Event::Block(marker) => {
                     assert_eq!(marker.messages, pending, "whole blocks, never mixed");
                     assert_eq!((marker.incarnation, marker.removed), (1, false));
+                    past.partial += u64::from(marker.partial);
                     assert!(marker.block_number <= marker.finalized_number, "only final blocks");
                     past.blocks.insert(marker.block_number, marker.block_hash);
                     pending = 0;
                 }
                 other => {
                     pending += 1;
-                    if let Event::Erc20Transfer(transfer) = other {
-                        past.transfers.insert((transfer.block_hash, transfer.log_index));
+                    match other {
+                        Event::Erc20Transfer(transfer) => {
+                            past.transfers.insert((transfer.block_hash, transfer.log_index));
+                            past.labels.insert(transfer.watched);
+                        }
+                        Event::NativeTransfer(transfer) => {
+                            past.native.insert(transfer.tx_hash);
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -236,5 +250,65 @@ async fn the_verified_block_is_a_metric() {
     eventually(PATIENCE, async || producer.metric("crypto_intel_evm_verified_block", CHAIN) == 2.0)
         .await;
     assert_eq!(Verified::read(&broker.nats, CHAIN).await.unwrap(), Some(verified));
+    producer.stop().await;
+}
+
+/// What a node's own JSON says of an account up to a block: ERC-20 transfers by block hash and log index,
+/// payments by transaction.
+fn of_account(
+    node: &ScriptedNode,
+    account: &str,
+    last: u64,
+) -> (BTreeSet<(B256, u32)>, BTreeSet<B256>) {
+    let (mut transfers, mut native) = (BTreeSet::new(), BTreeSet::new());
+    let word = format!("0x{}{}", "0".repeat(24), account.trim_start_matches("0x"));
+    for block in node.chain().blocks().iter().filter(|block| block.number <= last) {
+        let logs = block.logs().map(|log| serde_json::from_str::<Value>(log).unwrap());
+        let names = |log: &Value| log["topics"].as_array().unwrap().contains(&json!(word));
+        transfers.extend(logs.filter(names).filter_map(|log| transfer_of(&log)));
+        let whole: Value = serde_json::from_str(block.full_json()).unwrap();
+        for transaction in whole["transactions"].as_array().unwrap() {
+            let is_party = [&transaction["from"], &transaction["to"]].contains(&&json!(account));
+            if is_party && transaction["value"] != "0x0" {
+                native.insert(transaction["hash"].as_str().unwrap().parse().unwrap());
+            }
+        }
+    }
+    (transfers, native)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_past_of_one_address_comes_alone_and_labelled() {
+    let (broker, node) = (Broker::start().await, node().await);
+    node.chain().follow_finality(2, 4);
+    let mut blocks = generator(88);
+    push_new(&node, &mut blocks, 400);
+    let config = ChainConfig { start: Start::Latest, ..chain_config(&[node.ws_url()]) };
+    let producer = Producer::start(&broker.nats, config);
+    broker.at_head(node.chain()).await;
+    let first: Value = serde_json::from_str(node.chain().block(1).unwrap().full_json()).unwrap();
+    let account = first["transactions"][0]["from"].as_str().unwrap().to_lowercase();
+    let address = account.parse().unwrap();
+    let (transfers, native) = of_account(&node, &account, 396);
+    assert!(transfers.len() > 20 && native.len() > 5 && transfers.len() < 2_400 / 2);
+    let entry = WatchEntry { label: Some("ours".to_owned()), ..WatchEntry::default() };
+    let list = Watchlist::open(&broker.nats).await.unwrap();
+    list.add(&WatchChain::All, &address, entry).await.unwrap();
+    let gaps = gaps(&broker).await;
+    let wanted = Gap { address: Some(address), ..Gap::new(1, 396, GapReason::Watch) };
+    gaps.queue_gap(wanted.clone()).await.unwrap();
+    until_filled(&broker).await;
+    let found = past(&broker).await;
+    assert_same_set(transfers.iter().copied(), found.transfers.iter().copied());
+    assert!(found.native.is_subset(&native), "and payments in the same blocks");
+    assert_eq!(found.partial, found.blocks.len() as u64, "the rest of these blocks is elsewhere");
+    assert!(found.blocks.len() < 396, "blocks without it are not published");
+    assert_eq!(found.labels, BTreeSet::from([vec!["ours".to_owned()]]));
+    // Payments have no logs: who wants all of them has every block looked into.
+    gaps.queue_gap(Gap { every_block: true, ..wanted }).await.unwrap();
+    until_filled(&broker).await;
+    let found = past(&broker).await;
+    assert_same_set(native, found.native);
+    assert_same_set(transfers, found.transfers);
     producer.stop().await;
 }

@@ -199,8 +199,10 @@ impl Audit<'_> {
 /// Queues what is missing, but for what is queued already.
 async fn queue(nats: &Nats, chain: &str, findings: &Findings) -> anyhow::Result<Vec<Range>> {
     let gaps = Gaps::open(nats, chain).await.context("open bucket gaps")?;
+    // The past of one address fills no block.
+    let gaps_of_blocks = gaps.list().await?.into_iter().filter(|gap| gap.address.is_none());
     let known: Vec<Range> =
-        gaps.list().await?.iter().map(|gap| Range { from: gap.next, to: gap.to }).collect();
+        gaps_of_blocks.map(|gap| Range { from: gap.next, to: gap.to }).collect();
     let mut queued = Vec::new();
     for range in findings.missing_ranges() {
         if known.iter().any(|known| known.from <= range.from && range.to <= known.to) {

@@ -1,0 +1,135 @@
+//! Blocks of the past, several at a time: where an endpoint offers no receipts of a block, one range of
+//! logs serves many blocks.
+
+mod logs;
+
+use std::collections::BTreeSet;
+
+use crypto_intel_schemas::Address;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+pub(crate) use self::logs::{LogQuery, LogScope, TakeLogs, list};
+use self::logs::{LogsByBlock, collect, logs_of, number_of};
+use crate::{
+    answer::{LogsAnswer, assemble},
+    block::BlockData,
+    endpoint::{Endpoint, EndpointError},
+    fetch::{BlockId, FetchError, Fetcher, ask_block, known_header},
+    ranges::Span,
+    turns::Turns,
+};
+
+/// Blocks of one range of logs that are asked for at once.
+const BLOCKS_AT_ONCE: usize = 4;
+
+impl Fetcher {
+    /// Whether the endpoint that serves is asked for logs by ranges.
+    pub(crate) fn prefers_ranges(&self) -> bool {
+        self.pool().ranked().first().is_some_and(|endpoint| !endpoint.offers_block_receipts())
+    }
+
+    /// Whole, verified blocks, in order. What a range cannot give is fetched block by block.
+    ///
+    /// # Errors
+    /// As [`block`](Fetcher::block).
+    pub(crate) async fn blocks(&self, span: Span) -> Result<Vec<BlockData>, FetchError> {
+        let ranked = self.pool().ranked();
+        let serving = ranked.first().filter(|endpoint| !endpoint.offers_block_receipts());
+        let logs = match serving {
+            Some(endpoint) if span.width() > 1 => match every_log(endpoint, span).await {
+                Ok(logs) => Some((endpoint, logs)),
+                Err(error) => {
+                    tracing::debug!(endpoint = endpoint.label(), %error, "no logs by range, asking block by block");
+                    None
+                }
+            },
+            _ => None,
+        };
+        let logs = logs.as_ref();
+        futures::stream::iter(span.from..=span.to)
+            .map(|number| async move {
+                if let Some((endpoint, logs)) = logs {
+                    match self.with_logs(endpoint, number, logs).await {
+                        Ok(block) => return self.with_payments(block).await,
+                        Err(error) => {
+                            tracing::debug!(number, %error, "block does not fit its range of logs, asking for it alone");
+                        }
+                    }
+                }
+                self.block(BlockId::Number(number)).await
+            })
+            .buffered(BLOCKS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn with_logs(
+        &self,
+        endpoint: &Endpoint,
+        number: u64,
+        logs: &LogsByBlock,
+    ) -> Result<BlockData, FetchError> {
+        let id = BlockId::Number(number);
+        let block = ask_block(endpoint, id, true).await?;
+        let header = known_header(endpoint, id, &block)?;
+        let text = logs.get(&number).map_or("[]", String::as_str);
+        assemble(header, block.text(), LogsAnswer::Logs(text), self.checks())
+            .map_err(|source| FetchError::Untrue { endpoint: endpoint.label().to_owned(), source })
+    }
+}
+
+async fn every_log(endpoint: &Endpoint, span: Span) -> Result<LogsByBlock, EndpointError> {
+    let mut found = LogsByBlock::new();
+    logs_of(endpoint, span, &LogQuery::default(), &mut |logs| collect(&mut found, logs)).await?;
+    Ok(found)
+}
+
+impl Fetcher {
+    /// Numbers of the blocks of a span with a log that names an address: emitted by it, or with it as an indexed
+    /// parameter.
+    ///
+    /// # Errors
+    /// When no endpoint tells.
+    pub(crate) async fn blocks_naming(
+        &self,
+        address: &Address,
+        span: Span,
+    ) -> Result<BTreeSet<u64>, FetchError> {
+        let mut numbers = BTreeSet::new();
+        for query in LogQuery::naming(address) {
+            self.logs(span, &query, &mut |answer| {
+                for log in list(answer)? {
+                    numbers.insert(number_of(log)?);
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(numbers)
+    }
+
+    /// Hands the logs of a span to `take`, answer by answer; after a failure some come again, from another endpoint.
+    ///
+    /// # Errors
+    /// When no endpoint tells, or `take` cannot read what it says.
+    pub(crate) async fn logs(
+        &self,
+        span: Span,
+        query: &LogQuery,
+        take: &mut TakeLogs<'_>,
+    ) -> Result<(), FetchError> {
+        let mut turns = Turns::default();
+        while let Some(endpoint) = turns.next(self.pool()).await {
+            let Some(endpoint) = endpoint else { continue };
+            match logs_of(&endpoint, span, query, take).await {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    let error = FetchError::Endpoint(error);
+                    self.note_failure(&endpoint, &error);
+                    turns.note(error, BlockId::Number(span.from));
+                }
+            }
+        }
+        Err(turns.last)
+    }
+}
