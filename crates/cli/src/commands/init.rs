@@ -41,10 +41,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(DEFAULT_FILE);
         fs::write(&path, text).unwrap();
-        let config: AppConfig =
-            crypto_intel_service::load(Some(&path), [], &serde_json::json!({}))?;
-        config.validate()?;
-        Ok(config)
+        AppConfig::load_from(Some(&path), [], &serde_json::json!({}))
     }
 
     #[test]
