@@ -11,6 +11,7 @@ mod position;
 mod queries;
 mod row;
 mod rows;
+mod stalled;
 mod store;
 mod table;
 mod transaction;

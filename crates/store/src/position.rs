@@ -1,4 +1,4 @@
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use crate::{Store, StoreError};
 
@@ -33,14 +33,14 @@ impl Store {
     /// When the database does not answer or wants migrating.
     pub async fn position(&self, stream: &str) -> Result<StreamPosition, StoreError> {
         let client = self.client().await?;
-        client
-            .execute(
-                "INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ($1, 0, 0, 0) \
-                 ON CONFLICT DO NOTHING",
-                &[&stream],
-            )
-            .await
-            .map_err(StoreError::sql("make the position"))?;
+        let parameters: [&(dyn ToSql + Sync); 1] = [&stream];
+        // Waits for who has moved it and not committed yet.
+        let making = client.execute(
+            "INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ($1, 0, 0, 0) \
+             ON CONFLICT DO NOTHING",
+            &parameters,
+        );
+        self.past_stalled(making).await.map_err(StoreError::sql("make the position"))?;
         let row = client
             .query_one(
                 "SELECT sequence, stored_at_us, revision FROM positions WHERE stream = $1",

@@ -89,11 +89,14 @@ impl Store {
             &to.revision,
         ];
         // Sent together, in this order: one round trip.
-        let (begun, moved, known) = futures::join!(
-            client.batch_execute("BEGIN"),
-            client.execute(&move_position, &parameters),
-            known_blocks(client, heights),
-        );
+        let statements = async {
+            futures::join!(
+                client.batch_execute("BEGIN"),
+                client.execute(&move_position, &parameters),
+                known_blocks(client, heights),
+            )
+        };
+        let (begun, moved, known) = self.past_stalled(statements).await;
         begun.map_err(StoreError::sql("begin"))?;
         if moved.map_err(StoreError::sql("move the position"))? == 0 {
             let current = transaction.current_position(stream).await?;

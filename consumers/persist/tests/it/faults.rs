@@ -9,7 +9,12 @@ use crate::{
 };
 
 /// Grows, and now and then reorganises, with a pause of its own.
-async fn play_on(rig: &Rig, chain: &mut Chain, random: &mut SeededRandom, rounds: usize) {
+pub(crate) async fn play_on(
+    rig: &Rig,
+    chain: &mut Chain,
+    random: &mut SeededRandom,
+    rounds: usize,
+) {
     for _ in 0..rounds {
         if chain.height() > 4 && random.random_bool(0.1) {
             let depth = random.random_range(1..=3);
@@ -29,7 +34,7 @@ async fn nothing_is_lost_or_doubled_when_postgresql_dies() {
     let mut random = SeededRandom::from_environment();
     let persist = rig.persist("one").await;
     let mut chain = Chain::new("base");
-    for _ in 0..3 {
+    for _ in 0..5 {
         play_on(&rig, &mut chain, &mut random, 30).await;
         match rig.database.server() {
             Some(server) => server.kill().unwrap(),

@@ -3,9 +3,11 @@
 
 mod chain;
 mod compliance;
+mod database_faults;
 mod faults;
 mod lanes;
 mod poison;
+mod process;
 mod reorgs;
 mod rig;
 mod storing;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Broker, PATIENCE, Producer, chain_config},
-    process::{Process, random_ms},
+    process::{random_ms, start},
     stream::{Replayed, transfer_of},
     world::pass,
 };
@@ -121,7 +121,7 @@ async fn anvil_reorg_while_the_producer_is_killed_again_and_again() {
     let urls = [world.node.ws_url()];
     world.trade(12).await;
     for round in 0..6_u64 {
-        let mut process = Process::start(&nats_url, &urls, &format!("killed-{round}"));
+        let mut process = start(&nats_url, &urls, &format!("killed-{round}"));
         // The lease of the one before has to run out first.
         pass(Duration::from_secs(4)).await;
         world.trade(3).await;
@@ -130,7 +130,7 @@ async fn anvil_reorg_while_the_producer_is_killed_again_and_again() {
         assert!(!process.has_ended(), "it ended by itself in round {round}");
         process.kill();
     }
-    let process = Process::start(&nats_url, &urls, "last");
+    let process = start(&nats_url, &urls, "last");
     world.is_exact().await;
     drop(process);
 }

@@ -7,7 +7,7 @@ use crypto_intel_nats::LEASE_SECONDS;
 use crate::{
     growth::Pace,
     harness::Producer,
-    process::Process,
+    process::start,
     world::{World, pass},
 };
 
@@ -24,10 +24,10 @@ async fn taken_over(world: &World) {
 async fn two_producers_and_the_leader_killed() {
     let mut world = World::start(501, 1, Pace::RESTLESS).await;
     let nats_url = world.broker.server.url();
-    let mut leader = Process::start(&nats_url, &world.urls(), "first");
+    let mut leader = start(&nats_url, &world.urls(), "first");
     world.goes_on().await;
     for name in ["second", "third"] {
-        let follower = Process::start(&nats_url, &world.urls(), name);
+        let follower = start(&nats_url, &world.urls(), name);
         world.goes_on().await;
         leader.kill();
         taken_over(&world).await;
@@ -40,15 +40,15 @@ async fn two_producers_and_the_leader_killed() {
 async fn two_producers_and_the_leader_stopped_and_woken() {
     let mut world = World::start(502, 1, Pace::RESTLESS).await;
     let nats_url = world.broker.server.url();
-    let mut leader = Process::start(&nats_url, &world.urls(), "first");
+    let mut leader = start(&nats_url, &world.urls(), "first");
     world.goes_on().await;
-    let mut follower = Process::start(&nats_url, &world.urls(), "second");
+    let mut follower = start(&nats_url, &world.urls(), "second");
     for _ in 0..3 {
         world.goes_on().await;
-        leader.signal("STOP");
+        leader.pause();
         taken_over(&world).await;
         // It wakes in the middle of what it was doing, sure that it leads.
-        leader.signal("CONT");
+        leader.wake();
         world.goes_on().await;
         pass(Duration::from_secs(2)).await;
         std::mem::swap(&mut leader, &mut follower);

@@ -1,13 +1,8 @@
 //! The producer as a process of its own, to be killed and stopped: this test binary again, running
 //! nothing but [`producer`].
 
-use std::{
-    io::Read as _,
-    process::{Child, Command, Stdio},
-};
-
 use crypto_intel_nats::{NatsConfig, connect};
-use crypto_intel_testkit::SeededRandom;
+use crypto_intel_testkit::{SeededRandom, TestProcess, end_with_parent};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,51 +17,10 @@ const INSTANCE: &str = "CRYPTO_INTEL_FAULTS_INSTANCE";
 const KILLS: usize = 8;
 
 /// A producer process; killed when dropped.
-#[derive(Debug)]
-pub(crate) struct Process {
-    child: Child,
-}
-
-impl Process {
-    pub(crate) fn start(nats_url: &str, node_urls: &[String], instance: &str) -> Self {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "process::producer", "--ignored", "--nocapture", "--test-threads=1"])
-            .env(NATS_URL, nats_url)
-            .env(NODE_URLS, node_urls.join(" "))
-            .env(INSTANCE, instance)
-            // Ends when this pipe does, should this process be killed.
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child }
-    }
-
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
-    /// SIGSTOP or SIGCONT.
-    pub(crate) fn signal(&mut self, name: &str) {
-        assert!(!self.has_ended());
-        let status = Command::new("sh")
-            .args(["-c", r#"kill "-$1" "$2""#, "signal", name, &self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(status.success(), "send {name}");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+pub(crate) fn start(nats_url: &str, node_urls: &[String], instance: &str) -> TestProcess {
+    let environment =
+        [(NATS_URL, nats_url), (NODE_URLS, &node_urls.join(" ")), (INSTANCE, instance)];
+    TestProcess::start("process::producer", &environment)
 }
 
 #[test]
@@ -77,10 +31,7 @@ fn producer() {
     else {
         return;
     };
-    std::thread::spawn(|| {
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        std::process::abort();
-    });
+    end_with_parent();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
@@ -99,13 +50,13 @@ async fn sigkill_at_random_moments() {
     let mut world = World::start(401, 1, Pace::RESTLESS).await;
     let nats_url = world.broker.server.url();
     for round in 0..KILLS {
-        let mut process = Process::start(&nats_url, &world.urls(), &format!("killed-{round}"));
+        let mut process = start(&nats_url, &world.urls(), &format!("killed-{round}"));
         // A killed one's lease has to run out first, so some die while they wait for it.
         pass(random_ms(&mut random, 300, 9_000)).await;
         assert!(!process.has_ended(), "it ended by itself in round {round}");
         process.kill();
     }
-    let process = Process::start(&nats_url, &world.urls(), "last");
+    let process = start(&nats_url, &world.urls(), "last");
     world.goes_on().await;
     world.ends_exact().await;
     drop(process);
