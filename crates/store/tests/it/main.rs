@@ -3,6 +3,7 @@
 
 mod audit;
 mod connecting;
+mod errors;
 mod migrations;
 mod support;
 mod transactions;
