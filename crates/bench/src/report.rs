@@ -19,6 +19,32 @@ pub(crate) struct Line {
     cells: Vec<String>,
 }
 
+/// What a measurement says about a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is reached.
+    Met,
+    /// It is not.
+    Missed,
+    /// What the goal takes for granted is not there.
+    NotJudged,
+}
+
+impl Verdict {
+    /// Of a goal that is reached or not.
+    pub(crate) const fn of(is_met: bool) -> Self {
+        if is_met { Self::Met } else { Self::Missed }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::NotJudged => "not to be judged here",
+        }
+    }
+}
+
 impl Line {
     /// A line without cells.
     pub(crate) fn new(what: impl Into<String>) -> Self {
@@ -61,6 +87,12 @@ impl Report {
         println!("{text}");
         self.text.push_str(text);
         self.text.push('\n');
+    }
+
+    /// Says what was measured against a goal.
+    pub(crate) fn judge(&mut self, key: &str, verdict: Verdict, goal: &str) {
+        self.put_text(format!("{key}_goal"), verdict.text());
+        self.say(&format!("**{}**: {goal}", verdict.text()));
     }
 
     /// Prints a table in Markdown.

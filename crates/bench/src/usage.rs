@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 /// Linux counts in hundredths of a second wherever Rust runs (`USER_HZ`).
@@ -26,6 +27,14 @@ impl Usage {
     pub(crate) fn of(pid: u32) -> Self {
         Self { cpu_seconds: cpu_seconds(pid).unwrap_or(0.0), peak_memory_bytes: peak(pid) }
     }
+}
+
+/// CPU time of a process with one thread, to the microsecond (`schedstat`).
+pub(crate) fn run_seconds(pid: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{pid}/schedstat");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let nanoseconds = text.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
+    Ok(nanoseconds.with_context(|| format!("read {path}"))? / 1e9)
 }
 
 /// CPU time of a process and its children, those that ended included.
