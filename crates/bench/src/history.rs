@@ -9,6 +9,7 @@ use crate::{
     report::{Line, Report, Verdict},
     setup,
     stats::median,
+    usage::cores,
     worker::{FetchOutcome, FetchTask, Lane, Task},
 };
 
@@ -39,7 +40,6 @@ struct Middle {
     broker_cpu: f64,
     raw: f64,
     raw_broker_cpu: f64,
-    cores: f64,
 }
 
 /// Measures the lane's rate, then its memory.
@@ -89,7 +89,6 @@ impl Rounds {
             broker_cpu: producer(|round| round.broker_cpu),
             raw: median(self.raw.iter().map(|round| round.seconds)),
             raw_broker_cpu: median(self.raw.iter().map(|round| round.broker_cpu)),
-            cores: std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64),
         }
     }
 }
@@ -98,12 +97,12 @@ impl Middle {
     /// What the producer would have taken with its node on another machine: where all cores are busy, the node's CPU
     /// time spread over them is what would be free; where they are not, it is less than that.
     fn without_node(&self) -> f64 {
-        (self.producer - self.node_cpu / self.cores).max(1e-9)
+        (self.producer - self.node_cpu / cores()).max(1e-9)
     }
 
     /// Share of the cores' time that node, producer and nats-server used together.
     fn busy(&self) -> f64 {
-        (self.producer_cpu + self.node_cpu + self.broker_cpu) / (self.producer * self.cores)
+        (self.producer_cpu + self.node_cpu + self.broker_cpu) / (self.producer * cores())
     }
 }
 

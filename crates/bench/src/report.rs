@@ -57,6 +57,11 @@ impl Line {
         self
     }
 
+    /// With a number of things, thousands set apart.
+    pub(crate) fn count(self, value: u64) -> Self {
+        self.text(thousands(value as f64))
+    }
+
     /// With a number: thousands set apart, small ones with two digits after the point.
     pub(crate) fn number(self, value: f64) -> Self {
         let text = if value >= 1_000.0 { thousands(value) } else { format!("{value:.2}") };
@@ -165,7 +170,7 @@ mod tests {
     fn numbers_are_set_apart_by_thousands() {
         assert_eq!(thousands(1_234_567.4), "1,234,567");
         assert_eq!(thousands(123.0), "123");
-        assert_eq!(Line::new("a").number(0.8123).cells, ["0.81"]);
+        assert_eq!(Line::new("a").number(0.8123).count(12).cells, ["0.81", "12"]);
     }
 
     #[test]

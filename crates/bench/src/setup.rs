@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     persist::Connection,
     report::{Line, Report},
+    usage::cores,
 };
 
 /// A nats-server with our streams, and a connection to it.
@@ -95,7 +96,6 @@ pub(crate) async fn query_database() -> anyhow::Result<QueryDatabase> {
 pub(crate) fn describe(report: &mut Report) -> anyhow::Result<()> {
     let nats = version_of(Command::new(tools::nats_server()?).arg("--version"));
     let postgres = version_of(tools::postgres()?.command("postgres").arg("--version"));
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let texts = [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("nats_server", nats),
@@ -103,13 +103,16 @@ pub(crate) fn describe(report: &mut Report) -> anyhow::Result<()> {
         ("cpu", cpu_model()),
         ("load_at_start", load()),
     ];
-    let mut lines = vec![Line::new("cores").text(cpus.to_string())];
-    report.put("cores", cpus as f64);
+    let mut lines = vec![Line::new("cores").count(cores() as u64)];
+    report.put("cores", cores());
     for (key, text) in texts {
         lines.push(Line::new(key.replace('_', " ")).text(text.clone()));
         report.put_text(key, text);
     }
     report.table(&["machine", ""], &lines);
+    if load().parse::<f64>().is_ok_and(|load| load > cores() / 2.0) {
+        report.say("This machine is busy with other work: ratios are unsure, rates and latencies are not its own.");
+    }
     Ok(())
 }
 

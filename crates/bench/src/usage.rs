@@ -29,6 +29,11 @@ impl Usage {
     }
 }
 
+/// How many cores there are to work on.
+pub(crate) fn cores() -> f64 {
+    std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
+}
+
 /// CPU time of a process with one thread, to the microsecond (`schedstat`).
 pub(crate) fn run_seconds(pid: u32) -> anyhow::Result<f64> {
     let path = format!("/proc/{pid}/schedstat");

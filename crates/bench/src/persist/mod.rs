@@ -53,6 +53,13 @@ struct Stored {
     broker_cpu: f64,
 }
 
+impl Stored {
+    /// Of persist and both servers, seconds.
+    fn cpu(&self) -> f64 {
+        self.persist.usage.cpu_seconds + self.postgres_cpu + self.broker_cpu
+    }
+}
+
 /// What each round measured.
 #[derive(Debug, Default)]
 struct Rounds {

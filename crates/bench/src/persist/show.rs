@@ -4,6 +4,7 @@ use super::{Place, Rounds, Stored};
 use crate::{
     report::{Line, Report, Verdict},
     stats::median,
+    usage::cores,
     worker::ReadOutcome,
 };
 
@@ -110,6 +111,11 @@ fn costs(report: &mut Report, place: &Place<'_>, rounds: &Rounds) {
             per_event(copy_cpu),
         ),
         (
+            "busy_ratio",
+            "share of all cores' time that the three used",
+            fresh(|stored| stored.cpu() / (stored.persist.seconds * cores())),
+        ),
+        (
             "in_transaction_ratio",
             "share of its time inside transactions",
             fresh(|stored| stored.persist.transaction_seconds / stored.persist.seconds),
@@ -138,7 +144,7 @@ fn mix(report: &mut Report, place: &Place<'_>) {
     for share in place.mix.iter().filter(|share| share.rows > 0) {
         let rows = share.rows as f64;
         report.put(format!("persist_rows_{}", share.table), rows);
-        let line = Line::new(share.table.name()).number(rows).number(rows / place.rows as f64);
+        let line = Line::new(share.table.name()).count(share.rows).number(rows / place.rows as f64);
         lines.push(line.number(share.copy_bytes / rows).number(share.stored_bytes / rows));
     }
     let heads =

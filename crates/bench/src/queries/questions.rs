@@ -140,7 +140,40 @@ fn bytes(address: &Address) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+    use crate::setup;
+
+    #[tokio::test]
+    async fn summaries_are_asked_where_the_database_has_them() {
+        let database = setup::query_database().await.unwrap();
+        let has = |key: &'static str| move |question: &&Question| question.key == key;
+        let run = |sql: &'static str| database.connection.run(sql);
+        for question in plain("now()") {
+            database.connection.client.query(question.sql.as_ref().unwrap(), &[]).await.unwrap();
+        }
+        // Apart from what the migrations of this version make.
+        run("CREATE SCHEMA apart; SET search_path = apart").await.unwrap();
+        run("CREATE FUNCTION counterparties(of_wallet bytea, since timestamptz, most integer DEFAULT 9)
+             RETURNS TABLE (wallet bytea, n bigint) LANGUAGE sql AS 'SELECT of_wallet, 2::bigint';
+             CREATE FUNCTION top_movers(area polygon) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint';
+             CREATE VIEW wallet_flow AS SELECT 1 AS one;")
+        .await
+        .unwrap();
+        let client = &database.connection.client;
+        let questions = all(client, "now()").await.unwrap();
+        let found: Vec<&str> =
+            questions[plain("now()").len()..].iter().map(|found| found.key.as_str()).collect();
+        assert_eq!(found, ["top_movers", "wallet_flow", "counterparties"]);
+        for key in ["counterparties", "wallet_flow"] {
+            let question = questions.iter().find(has(key)).unwrap();
+            let sql = question.sql.as_ref().unwrap();
+            assert_eq!(client.query(sql, &[]).await.unwrap().len(), 1, "{sql}");
+        }
+        let unknown = questions.iter().find(has("top_movers")).unwrap();
+        assert!(unknown.sql.as_ref().unwrap_err().contains("polygon"));
+    }
 
     #[test]
     fn arguments_are_known_by_type_and_name() {
