@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamMessage, StreamReader};
+use crypto_intel_schemas::subjects;
 
 use crate::{
     child::Child,
@@ -10,7 +11,7 @@ use crate::{
     raw::RawMessage,
     setup::{self, Broker},
     usage::Usage,
-    worker::{EvmOutcome, EvmTask, Lane, NodeReady, NodeTask, Task},
+    worker::{CHAIN, EvmOutcome, EvmTask, Lane, NodeReady, NodeTask, Task},
 };
 
 /// Transfers in each generated block.
@@ -99,7 +100,10 @@ impl Node {
 
 /// What the producer published, batch by batch.
 pub(crate) async fn read_back(nats: &Nats, lane: Lane) -> anyhow::Result<Vec<Vec<RawMessage>>> {
-    let options = ReaderOptions::new(lane.stream(), "bench", Start::First).filters([lane.filter()]);
+    // With the copies for watched addresses: they are in the same batches.
+    let filters = [lane.filter(), subjects::watch_chain_all(CHAIN)];
+    let filters = filters.iter().take(if lane == Lane::Live { 2 } else { 1 });
+    let options = ReaderOptions::new(lane.stream(), "bench", Start::First).filters(filters);
     let mut reader = StreamReader::open(nats, options).await?;
     let mut batches: Vec<Vec<RawMessage>> = Vec::new();
     let mut last_id = None;

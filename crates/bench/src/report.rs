@@ -5,11 +5,17 @@ use std::{fs, path::Path};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
+use crate::usage::Others;
+
+/// Where others take more of the machine than this, a goal that is missed is no proof.
+const BUSY_SHARE: f64 = 0.1;
+
 /// Everything measured so far.
 #[derive(Debug)]
 pub(crate) struct Report {
     summary: Map<String, Value>,
     text: String,
+    others: Others,
 }
 
 /// One line of a table.
@@ -26,6 +32,8 @@ pub(crate) enum Verdict {
     Met,
     /// It is not.
     Missed,
+    /// It is not, but much of the machine was taken by others.
+    MissedOnBusyMachine,
     /// What the goal takes for granted is not there.
     NotJudged,
 }
@@ -40,6 +48,7 @@ impl Verdict {
         match self {
             Self::Met => "met",
             Self::Missed => "missed",
+            Self::MissedOnBusyMachine => "missed on a busy machine",
             Self::NotJudged => "not to be judged here",
         }
     }
@@ -72,7 +81,7 @@ impl Line {
 impl Report {
     /// Nothing yet.
     pub(crate) fn new() -> Self {
-        Self { summary: Map::new(), text: String::new() }
+        Self { summary: Map::new(), text: String::new(), others: Others::new() }
     }
 
     /// A figure for `summary.json`. Ratios have keys that end in `_ratio`.
@@ -96,6 +105,10 @@ impl Report {
 
     /// Says what was measured against a goal.
     pub(crate) fn judge(&mut self, key: &str, verdict: Verdict, goal: &str) {
+        let verdict = match verdict {
+            Verdict::Missed if self.others.share() > BUSY_SHARE => Verdict::MissedOnBusyMachine,
+            other => other,
+        };
         self.put_text(format!("{key}_goal"), verdict.text());
         self.say(&format!("**{}**: {goal}", verdict.text()));
     }
@@ -129,7 +142,13 @@ impl Report {
     }
 
     /// Writes `summary.json` and `table.md` into a folder.
-    pub(crate) fn finish(self, folder: &Path) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self, folder: &Path) -> anyhow::Result<()> {
+        let others = self.others.share();
+        self.put("others_ratio", others);
+        self.say(&format!("\nshare of all cores' time that others took meanwhile: {others:.2}"));
+        if others > BUSY_SHARE {
+            self.say("Ratios are unsure then, and rates and latencies are not this machine's own.");
+        }
         let place = folder.display();
         fs::create_dir_all(folder).with_context(|| format!("make {place}"))?;
         let json = serde_json::to_string_pretty(&Value::Object(self.summary))?;

@@ -110,9 +110,6 @@ pub(crate) fn describe(report: &mut Report) -> anyhow::Result<()> {
         report.put_text(key, text);
     }
     report.table(&["machine", ""], &lines);
-    if load().parse::<f64>().is_ok_and(|load| load > cores() / 2.0) {
-        report.say("This machine is busy with other work: ratios are unsure, rates and latencies are not its own.");
-    }
     Ok(())
 }
 

@@ -9,9 +9,10 @@ use crypto_intel_nats::{Batch, Bucket, Nats, OutMessage};
 use crypto_intel_schemas::Address;
 
 use crate::{
-    fill::{self, Node, Produced},
+    fill::{self, Node, Produced, read_back},
     options::Options,
     random::address,
+    raw::{Prepared, RawOutcome},
     report::{Line, Report, Verdict},
     setup::{self, Broker},
     stats::median,
@@ -27,45 +28,75 @@ const AT_ONCE: usize = 10_000;
 /// What of the rate must be left.
 const GOAL: f64 = 0.9;
 
-/// Both sides, round by round.
-#[derive(Debug, Default)]
-struct Rounds {
-    none: Vec<Produced>,
-    watching: Vec<Produced>,
-    events: u64,
-    copies: u64,
+/// With or without a watch-list.
+#[derive(Debug)]
+struct Side {
+    key: &'static str,
+    what: String,
+    addresses: Vec<Address>,
+    produced: Vec<Produced>,
+    /// What it published, to be published again by a loop that does nothing else.
+    prepared: Option<Prepared>,
+    raw: Vec<RawOutcome>,
+    /// Messages in its stream, copies included.
+    messages: u64,
 }
 
 /// Has the producer catch up with and without a watch-list, in turns.
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let task = fill::real(options, options.real_blocks);
     let addresses = choose(&task, options.addresses)?;
+    let many = format!("{}, one event in {ONE_IN} touches one", addresses.len());
+    let mut none = Side::new("none", "none", Vec::new());
+    let mut all = Side::new("all", &many, addresses);
     let node = Node::start(task).await?;
-    let mut rounds = Rounds::default();
     for round in 0..options.repeat {
         // Who comes first changes, so that a machine that gets slower favours nobody.
-        for is_watching in [round % 2 == 1, round % 2 == 0] {
-            let broker = setup::broker().await?;
-            if is_watching {
-                watch(&broker, &addresses).await?;
-            }
-            let (source, produced) = node.produce(broker, Lane::Live).await?;
-            let sides = if is_watching { &mut rounds.watching } else { &mut rounds.none };
-            sides.push(produced);
-            if is_watching {
-                rounds.copies = source.messages - rounds.events.min(source.messages);
-            } else {
-                rounds.events = source.messages;
-            }
+        if round.is_multiple_of(2) {
+            none.round(&node).await?;
+            all.round(&node).await?;
+        } else {
+            all.round(&node).await?;
+            none.round(&node).await?;
         }
     }
     node.child.end().await?;
-    ensure!(
-        rounds.events == 0 || rounds.copies > 0,
-        "no event touched any of the watched addresses"
-    );
-    show(report, options, &rounds);
+    ensure!(all.messages > none.messages, "no event touched any of the watched addresses");
+    show(report, options, &none, &all);
     Ok(())
+}
+
+impl Side {
+    fn new(key: &'static str, what: &str, addresses: Vec<Address>) -> Self {
+        Self {
+            key,
+            what: what.to_owned(),
+            addresses,
+            produced: Vec::new(),
+            prepared: None,
+            raw: Vec::new(),
+            messages: 0,
+        }
+    }
+
+    async fn round(&mut self, node: &Node) -> anyhow::Result<()> {
+        let broker = setup::broker().await?;
+        watch(&broker, &self.addresses).await?;
+        let (source, produced) = node.produce(broker, Lane::Live).await?;
+        self.produced.push(produced);
+        self.messages = source.messages;
+        let prepared = match &self.prepared {
+            Some(prepared) => prepared,
+            None => {
+                let published = read_back(&source.broker.nats, Lane::Live).await?;
+                let fence = Lane::Live.filter();
+                self.prepared.insert(Prepared::new(&published, Some(&fence)))
+            }
+        };
+        drop(source);
+        self.raw.push(prepared.publish_on(&setup::broker().await?, 1).await?);
+        Ok(())
+    }
 }
 
 /// Addresses of which one in a hundred events touches one, the rarest first, and others that nobody uses.
@@ -127,29 +158,55 @@ async fn allow_batches(nats: &Nats) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(report: &mut Report, options: &Options, rounds: &Rounds) {
-    let blocks = options.real_blocks as f64;
-    let events = rounds.events as f64;
-    // The list is read once, at start: what counts is from the first acknowledgement on.
-    let rate = |round: &Produced| {
-        let outcome = &round.outcome;
-        let share = (blocks - outcome.first_blocks as f64) / blocks;
-        events * share / (outcome.seconds - outcome.first_seconds).max(1e-9)
-    };
+/// What counts of one run: the list is read once, at start, so that it is from the first acknowledgement on.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    events_per_second: f64,
+    cpu_us_per_event: f64,
+}
+
+impl Counted {
+    fn of(produced: &Produced, blocks: u64, events: u64) -> Self {
+        let (outcome, first) = (&produced.outcome, &produced.outcome.first);
+        let share = (blocks - first.blocks.min(blocks)) as f64 / blocks as f64;
+        let events = (events as f64 * share).max(1.0);
+        Self {
+            events_per_second: events / (outcome.seconds - first.seconds).max(1e-9),
+            cpu_us_per_event: (outcome.usage.cpu_seconds - first.cpu_seconds) * 1e6 / events,
+        }
+    }
+}
+
+fn show(report: &mut Report, options: &Options, none: &Side, all: &Side) {
+    // Copies are not counted as events.
+    let events = none.messages;
     let mut lines = Vec::new();
-    let many = format!("{}, one event in {ONE_IN} touches one", options.addresses);
-    let sides = [("none", "none", &rounds.none), ("all", &many, &rounds.watching)];
-    for (key, what, side) in sides {
-        let middle = |value: &dyn Fn(&Produced) -> f64| median(side.iter().map(value));
-        let (per_second, first) = (middle(&rate), middle(&|round| round.outcome.first_seconds));
-        let cpu = middle(&|round| round.outcome.usage.cpu_seconds) * 1e6 / events;
-        let peak = middle(&|round| round.outcome.usage.peak_memory_bytes as f64) / 1e6;
-        report.put(format!("watched_{key}_events_per_second"), per_second);
-        report.put(format!("watched_{key}_cpu_us_per_event"), cpu);
-        report.put(format!("watched_{key}_peak_memory_mb"), peak);
-        report.put(format!("watched_{key}_start_ms"), first * 1_000.0);
-        let line = Line::new(what).number(per_second).number(cpu).number(peak);
-        lines.push(line.number(first));
+    let mut rates = Vec::new();
+    let mut raw_rates = Vec::new();
+    for side in [none, all] {
+        let counted = |produced| Counted::of(produced, options.real_blocks, events);
+        let rate = median(side.produced.iter().map(|round| counted(round).events_per_second));
+        let cpu = median(side.produced.iter().map(|round| counted(round).cpu_us_per_event));
+        let first = median(side.produced.iter().map(|round| round.outcome.first.seconds));
+        let peak = |round: &Produced| round.outcome.usage.peak_memory_bytes as f64 / 1e6;
+        let peak = median(side.produced.iter().map(peak));
+        let raw = median(side.raw.iter().map(|raw| events as f64 / raw.seconds));
+        let raw_cpu = median(side.raw.iter().map(|raw| raw.broker_cpu * 1e6 / events as f64));
+        let figures = [
+            ("events_per_second", rate),
+            ("cpu_us_per_event", cpu),
+            ("peak_memory_mb", peak),
+            ("start_ms", first * 1_000.0),
+            ("raw_events_per_second", raw),
+            ("raw_nats_cpu_us_per_event", raw_cpu),
+        ];
+        for (suffix, value) in figures {
+            report.put(format!("watched_{}_{suffix}", side.key), value);
+        }
+        let line = Line::new(&side.what).number(rate).number(cpu).number(peak).number(first);
+        lines.push(line.number(raw).number(raw_cpu));
+        rates.push(rate);
+        raw_rates.push(raw);
     }
     let heads = [
         "watched addresses",
@@ -157,13 +214,18 @@ fn show(report: &mut Report, options: &Options, rounds: &Rounds) {
         "producer's CPU µs per event",
         "peak MB",
         "s to first ack",
+        "raw limit, events/s",
+        "nats-server's CPU µs per event under it",
     ];
     report.table(&heads, &lines);
-    let [none, all] = [&rounds.none, &rounds.watching].map(|side| median(side.iter().map(rate)));
-    let share = all / none.max(1e-9);
-    report.put("watched_copies", rounds.copies as f64);
+    let [share, raw_share] = [&rates, &raw_rates].map(|rates| rates[1] / rates[0].max(1e-9));
+    report.put("watched_copies", (all.messages - events) as f64);
     report.put("watched_ratio", share);
-    report.say(&format!("{} copies of {} events", rounds.copies, rounds.events));
+    report.put("watched_raw_ratio", raw_share);
+    report.say(&format!(
+        "{} copies of {events} events; the raw limit with them is {raw_share:.2} of that without",
+        all.messages - events
+    ));
     report.judge(
         "watched",
         Verdict::of(share > GOAL),

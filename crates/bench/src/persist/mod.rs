@@ -17,7 +17,7 @@ use crate::{
     options::{Options, Part},
     report::Report,
     setup::{self, Database},
-    usage::{Usage, cpu_seconds_with_children},
+    usage::{Usage, cpu_seconds_of_tree},
     worker::{PersistOutcome, PersistTask, ReadHow, ReadOutcome, ReadTask, Task},
 };
 
@@ -136,17 +136,17 @@ impl<'a> Place<'a> {
         self.same_rows().await?;
         rounds.reader.push(self.read(ReadHow::Decoded).await?);
         self.connection.empty().await?;
-        let cpu_before = cpu_seconds_with_children(self.database.server.pid());
+        let cpu_before = cpu_seconds_of_tree(self.database.server.pid());
         let started = Instant::now();
         self.connection.copy(&self.batches).await?;
         let seconds = started.elapsed().as_secs_f64();
-        let cpu = cpu_seconds_with_children(self.database.server.pid()) - cpu_before;
+        let cpu = cpu_seconds_of_tree(self.database.server.pid()) - cpu_before;
         rounds.copy.push((seconds, cpu));
         self.same_rows().await
     }
 
     async fn store(&self) -> anyhow::Result<Stored> {
-        let postgres = || cpu_seconds_with_children(self.database.server.pid());
+        let postgres = || cpu_seconds_of_tree(self.database.server.pid());
         let broker = || Usage::of(self.source.broker.server.pid()).cpu_seconds;
         let (postgres_before, broker_before) = (postgres(), broker());
         let task = PersistTask {

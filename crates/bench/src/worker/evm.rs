@@ -66,14 +66,23 @@ impl Lane {
 pub(crate) struct EvmOutcome {
     /// From its start (connected to NATS, not to the node) to the last acknowledgement.
     pub(crate) seconds: f64,
-    /// From its start to when the first acknowledgement was seen.
-    pub(crate) first_seconds: f64,
-    /// Blocks that were acknowledged by then.
-    pub(crate) first_blocks: u64,
+    /// When the first acknowledgement was seen.
+    pub(crate) first: FirstAck,
     /// Acknowledged batches of the live lane.
     pub(crate) batches: u64,
     /// Of the producer's process.
     pub(crate) usage: Usage,
+}
+
+/// Where the producer was when its first acknowledgement was seen.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct FirstAck {
+    /// Since its start.
+    pub(crate) seconds: f64,
+    /// Blocks that were acknowledged by then.
+    pub(crate) blocks: u64,
+    /// CPU time used by then.
+    pub(crate) cpu_seconds: f64,
 }
 
 /// One chain behind one scripted node.
@@ -107,8 +116,10 @@ pub(super) async fn run(task: EvmTask) -> anyhow::Result<()> {
     let mut first = None;
     let acknowledged = || {
         let blocks = counters(registry, &BLOCKS_ACKED);
-        if blocks > 0 {
-            first.get_or_insert((started.elapsed().as_secs_f64(), blocks));
+        if blocks > 0 && first.is_none() {
+            let seconds = started.elapsed().as_secs_f64();
+            let cpu_seconds = Usage::own().cpu_seconds - before.cpu_seconds;
+            first = Some(FirstAck { seconds, blocks, cpu_seconds });
         }
         blocks
     };
@@ -117,7 +128,6 @@ pub(super) async fn run(task: EvmTask) -> anyhow::Result<()> {
     let mut usage = Usage::own();
     usage.cpu_seconds -= before.cpu_seconds;
     let batches = counters(registry, &["crypto_intel_evm_batches_acked_total"]);
-    let (first_seconds, first_blocks) = first.unwrap_or_default();
-    answer(&EvmOutcome { seconds, first_seconds, first_blocks, batches, usage })?;
+    answer(&EvmOutcome { seconds, first: first.unwrap_or_default(), batches, usage })?;
     stop(&context, role).await
 }
