@@ -75,6 +75,23 @@ struct InBlock {
     time_us: i64,
 }
 
+/// A body with the fields that all of a block have.
+macro_rules! in_block {
+    ($block:expr, $kind:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        $kind {
+            event_at_us: $block.time_us,
+            observed_at_us: $block.time_us,
+            chain: CHAIN.to_owned(),
+            chain_id: CHAIN_ID,
+            block_number: $block.number,
+            block_hash: $block.hash,
+            block_time_us: $block.time_us,
+            $($field: $value,)*
+            ..$kind::empty()
+        }
+    };
+}
+
 impl Rows {
     /// So many blocks, the last one at `end_us`, microseconds since 1970.
     pub(super) fn new(blocks: u64, end_us: i64) -> Self {
@@ -134,82 +151,67 @@ impl Rows {
         let value = U256::from(whole) * U256::from(10).pow(U256::from(decimals));
         let is_listed = rank < LISTED_TOKENS;
         let usd = || Decimal::parse(&format!("{whole}.25")).context("write a value");
-        Ok(Erc20Transfer {
-            event_at_us: block.time_us,
-            observed_at_us: block.time_us,
-            chain: CHAIN.to_owned(),
-            chain_id: CHAIN_ID,
-            block_number: block.number,
-            block_hash: block.hash,
-            block_time_us: block.time_us,
-            tx_hash: B256::from(self.random.bytes::<32>()),
-            tx_index: place,
-            log_index: place,
-            address: token(rank),
-            tx_from: Some(wallet(from)),
-            tx_to: Some(token(rank)),
-            from: wallet(from),
-            to: wallet(to),
-            value: Uint256(value),
-            symbol: is_listed.then(|| format!("T{rank}")),
-            decimals: is_listed.then_some(decimals),
-            amount: is_listed.then(|| Decimal::from_units(value, decimals)),
-            usd: is_listed.then(usd).transpose()?,
-            token_verified: is_listed,
-            ..Erc20Transfer::empty()
-        })
+        Ok(in_block!(
+            block,
+            Erc20Transfer {
+                tx_hash: B256::from(self.random.bytes::<32>()),
+                tx_index: place,
+                log_index: place,
+                address: token(rank),
+                tx_from: Some(wallet(from)),
+                tx_to: Some(token(rank)),
+                from: wallet(from),
+                to: wallet(to),
+                value: Uint256(value),
+                symbol: is_listed.then(|| format!("T{rank}")),
+                decimals: is_listed.then_some(decimals),
+                amount: is_listed.then(|| Decimal::from_units(value, decimals)),
+                usd: is_listed.then(usd).transpose()?,
+                token_verified: is_listed,
+            }
+        ))
     }
 
     fn native_transfer(&mut self, block: &InBlock, place: u32) -> anyhow::Result<NativeTransfer> {
         let (from, to) = (self.random.rank(WALLETS), self.random.rank(WALLETS));
         let milli = self.units();
         let value = U256::from(milli) * U256::from(10).pow(U256::from(15));
-        Ok(NativeTransfer {
-            event_at_us: block.time_us,
-            observed_at_us: block.time_us,
-            chain: CHAIN.to_owned(),
-            chain_id: CHAIN_ID,
-            block_number: block.number,
-            block_hash: block.hash,
-            block_time_us: block.time_us,
-            tx_hash: B256::from(self.random.bytes::<32>()),
-            tx_index: TOKEN_TRANSFERS + place,
-            tx_from: Some(wallet(from)),
-            tx_to: Some(wallet(to)),
-            from: wallet(from),
-            to: wallet(to),
-            value: Uint256(value),
-            symbol: Some("ETH".to_owned()),
-            amount: Some(Decimal::from_units(value, 18)),
-            usd: Some(Decimal::parse(&format!("{}.5", milli * 3))?),
-            status: TransactionStatus::Success,
-            ..NativeTransfer::empty()
-        })
+        Ok(in_block!(
+            block,
+            NativeTransfer {
+                tx_hash: B256::from(self.random.bytes::<32>()),
+                tx_index: TOKEN_TRANSFERS + place,
+                tx_from: Some(wallet(from)),
+                tx_to: Some(wallet(to)),
+                from: wallet(from),
+                to: wallet(to),
+                value: Uint256(value),
+                symbol: Some("ETH".to_owned()),
+                amount: Some(Decimal::from_units(value, 18)),
+                usd: Some(Decimal::parse(&format!("{}.5", milli * 3))?),
+                status: TransactionStatus::Success,
+            }
+        ))
     }
 
     fn swap(&mut self, block: &InBlock, place: u32) -> Swap {
         let (rank, from) = (self.random.rank(POOLS), self.random.rank(WALLETS));
         let (paid, got) = (self.units() as i64, self.units() as i64);
-        Swap {
-            event_at_us: block.time_us,
-            observed_at_us: block.time_us,
-            chain: CHAIN.to_owned(),
-            chain_id: CHAIN_ID,
-            block_number: block.number,
-            block_hash: block.hash,
-            block_time_us: block.time_us,
-            tx_hash: B256::from(self.random.bytes::<32>()),
-            tx_index: TOKEN_TRANSFERS + NATIVE_TRANSFERS + place,
-            log_index: TOKEN_TRANSFERS + place,
-            address: pool(rank),
-            tx_from: Some(wallet(from)),
-            tx_to: Some(pool(rank)),
-            sender: wallet(from),
-            recipient: Some(wallet(from)),
-            amount0: Int256::from(paid * 1_000_000),
-            amount1: Int256::from(-got * 1_000_000),
-            ..Swap::empty()
-        }
+        in_block!(
+            block,
+            Swap {
+                tx_hash: B256::from(self.random.bytes::<32>()),
+                tx_index: TOKEN_TRANSFERS + NATIVE_TRANSFERS + place,
+                log_index: TOKEN_TRANSFERS + place,
+                address: pool(rank),
+                tx_from: Some(wallet(from)),
+                tx_to: Some(pool(rank)),
+                sender: wallet(from),
+                recipient: Some(wallet(from)),
+                amount0: Int256::from(paid * 1_000_000),
+                amount1: Int256::from(-got * 1_000_000),
+            }
+        )
     }
 
     fn price(&mut self, block: &InBlock, number: u64) -> anyhow::Result<Event> {
@@ -230,24 +232,19 @@ impl Rows {
     }
 
     fn marker(&mut self, block: &InBlock) -> Block {
-        Block {
-            event_at_us: block.time_us,
-            observed_at_us: block.time_us,
-            chain: CHAIN.to_owned(),
-            chain_id: CHAIN_ID,
-            block_number: block.number,
-            block_hash: block.hash,
-            block_time_us: block.time_us,
-            incarnation: 1,
-            parent_hash: self.parent,
-            finalized_number: block.number.saturating_sub(64),
-            rows: TOKEN_TRANSFERS + NATIVE_TRANSFERS + SWAPS,
-            transactions: TOKEN_TRANSFERS + NATIVE_TRANSFERS + SWAPS,
-            gas_used: 15_000_000,
-            gas_limit: 30_000_000,
-            base_fee_per_gas: Some(Uint256(U256::from(self.units() * 1_000))),
-            ..Block::empty()
-        }
+        in_block!(
+            block,
+            Block {
+                incarnation: 1,
+                parent_hash: self.parent,
+                finalized_number: block.number.saturating_sub(64),
+                rows: TOKEN_TRANSFERS + NATIVE_TRANSFERS + SWAPS,
+                transactions: TOKEN_TRANSFERS + NATIVE_TRANSFERS + SWAPS,
+                gas_used: 15_000_000,
+                gas_limit: 30_000_000,
+                base_fee_per_gas: Some(Uint256(U256::from(self.units() * 1_000))),
+            }
+        )
     }
 }
 
