@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     persist::Connection,
     report::{Line, Report},
-    usage::cores,
+    usage::{cores, note_orphans},
 };
 
 /// A nats-server with our streams, and a connection to it.
@@ -40,6 +40,12 @@ pub(crate) async fn broker() -> anyhow::Result<Broker> {
 pub(crate) struct Database {
     pub(crate) server: Postgres,
     pub(crate) url: String,
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        note_orphans(self.server.pid());
+    }
 }
 
 /// A fresh PostgreSQL with `fsync` on and our tables; TimescaleDB's where it is installed.
@@ -74,7 +80,15 @@ pub(crate) struct QueryDatabase {
     pub(crate) connection: Connection,
     pub(crate) edition: Edition,
     // Dropped after the connection.
-    _database: TestDatabase,
+    database: TestDatabase,
+}
+
+impl Drop for QueryDatabase {
+    fn drop(&mut self) {
+        if let Some(server) = self.database.server() {
+            note_orphans(server.pid());
+        }
+    }
 }
 
 /// A fresh database with our tables: on the server of `DATABASE_URL`, else on one of its own.
@@ -89,7 +103,7 @@ pub(crate) async fn query_database() -> anyhow::Result<QueryDatabase> {
         }
         connection.run("SELECT pg_reload_conf()").await?;
     }
-    Ok(QueryDatabase { connection, edition, _database: database })
+    Ok(QueryDatabase { connection, edition, database })
 }
 
 /// Machine and versions.

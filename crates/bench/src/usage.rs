@@ -1,6 +1,10 @@
 //! What a process used, from `/proc`.
 
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -52,16 +56,30 @@ pub(crate) fn cpu_seconds_of_tree(pid: u32) -> f64 {
         .filter_map(|process| Some((process, fields(process)?)))
         .collect();
     let mut tree = vec![pid];
-    let mut ticks = 0.0;
+    let mut seconds = 0.0;
     while let Some(next) = tree.pop() {
         let parent = next.to_string();
         tree.extend(processes.iter().filter(|(_, of)| of[1] == parent).map(|(child, _)| *child));
-        // Fields 14 to 17 of stat(5): own time, and that of children that were waited for.
         let own = processes.iter().find(|(process, _)| *process == next);
-        let own = own.map(|(_, fields)| &fields[11..15]).unwrap_or_default();
-        ticks += own.iter().filter_map(|field| field.parse::<f64>().ok()).sum::<f64>();
+        seconds += own.map_or(0.0, |(_, fields)| with_ended_children(fields));
     }
-    ticks / TICKS_PER_SECOND
+    seconds
+}
+
+/// Fields 14 to 17 of stat(5): own time, and that of children that were waited for.
+fn with_ended_children(fields: &[String]) -> f64 {
+    let ticks = fields[11..15].iter().filter_map(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS_PER_SECOND
+}
+
+/// Milliseconds of our own processes that nobody waited for: the system counts them for nobody.
+static ORPHANED_MS: AtomicU64 = AtomicU64::new(0);
+
+/// To be called before a process is killed together with its children.
+pub(crate) fn note_orphans(pid: u32) {
+    let kept = fields(pid).map_or(0.0, |fields| with_ended_children(&fields));
+    let orphaned = (cpu_seconds_of_tree(pid) - kept).max(0.0);
+    ORPHANED_MS.fetch_add((orphaned * 1_000.0) as u64, Ordering::Relaxed);
 }
 
 /// What else the machine did since this was made.
@@ -90,7 +108,8 @@ impl Others {
             line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
         // All but idle and waiting for the disk; guests are in user time already.
         let busy = ticks.iter().take(8).sum::<f64>() - ticks.iter().skip(3).take(2).sum::<f64>();
-        busy / TICKS_PER_SECOND - cpu_seconds_of_tree(std::process::id())
+        let orphaned = ORPHANED_MS.load(Ordering::Relaxed) as f64 / 1_000.0;
+        busy / TICKS_PER_SECOND - cpu_seconds_of_tree(std::process::id()) - orphaned
     }
 }
 
