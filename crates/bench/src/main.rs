@@ -3,16 +3,21 @@
 
 mod child;
 mod consume;
-mod fsync;
+mod disk;
+mod fill;
+mod history;
 mod latency;
 mod options;
 mod persist;
 mod publish;
+mod queries;
+mod random;
 mod raw;
 mod report;
 mod setup;
 mod stats;
 mod usage;
+mod watched;
 mod worker;
 
 use std::process::ExitCode;
