@@ -24,6 +24,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// That of the `crypto-intel` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let options = options::Options::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, ensure};
 use async_nats::jetstream::stream::Config as StreamConfig;
-use crypto_intel_evm::{WatchEntry, WatchKind, measure::Pipeline};
+use crypto_intel_evm::{LogProof, WatchEntry, WatchKind, measure::Pipeline};
 use crypto_intel_nats::{Batch, Bucket, Nats, OutMessage};
 use crypto_intel_schemas::Address;
 
@@ -105,7 +105,7 @@ fn choose(task: &NodeTask, count: u64) -> anyhow::Result<Vec<Address>> {
     let mut events = 0;
     let mut uses: HashMap<Address, Vec<usize>> = HashMap::new();
     for block in sample(task)? {
-        let block = pipeline.read(block.full_json(), block.receipts_json())?;
+        let block = pipeline.read(block.full_json(), block.receipts_json(), LogProof::Presence)?;
         for addresses in pipeline.addresses(&block) {
             for address in addresses {
                 uses.entry(address).or_default().push(events);
