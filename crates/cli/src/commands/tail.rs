@@ -1,9 +1,9 @@
 //! `crypto-intel tail [SUBJECT] [--since T] [--limit N]`
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamMessage, StreamReader};
+use crypto_intel_nats::{ReaderOptions, Start, StreamMessage, StreamReader};
 use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
@@ -28,7 +28,10 @@ pub(crate) async fn run(
     let start =
         options.since.as_deref().map_or(Ok(Start::New), |since| parse_since(since, now_us()))?;
     let nats = connect_nats(&config, "tail").await?;
-    let streams = streams_of(&nats, subject).await?;
+    let streams = nats
+        .streams_with(subject)
+        .await
+        .context("ask NATS for its streams (is this user allowed to?)")?;
     if streams.is_empty() {
         bail!("no stream takes {subject:?}; `crypto-intel streams status` lists the streams");
     }
@@ -91,26 +94,6 @@ fn parse_since(text: &str, now_us: i64) -> anyhow::Result<Start> {
         anyhow::anyhow!("--since {text:?} is neither `start`, nor a time ago such as 10m, nor a time such as 2026-01-31T12:00:00Z")
     })?;
     Ok(Start::Time(time.as_microsecond()))
-}
-
-/// The streams whose subjects overlap a filter, without those behind key-value buckets.
-async fn streams_of(nats: &Nats, filter: &str) -> anyhow::Result<Vec<String>> {
-    let request = json!({ "subject": filter }).to_string();
-    let answer = tokio::time::timeout(
-        Duration::from_secs(10),
-        nats.client().request("$JS.API.STREAM.NAMES", request.into()),
-    )
-    .await
-    .context("ask NATS for its streams: no answer (is this user allowed to?)")?
-    .context("ask NATS for its streams")?;
-    let answer: Value =
-        serde_json::from_slice(&answer.payload).context("read the list of streams")?;
-    let names = answer["streams"].as_array().into_iter().flatten();
-    Ok(names
-        .filter_map(Value::as_str)
-        .filter(|name| !name.starts_with("KV_"))
-        .map(str::to_owned)
-        .collect())
 }
 
 #[cfg(test)]
