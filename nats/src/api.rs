@@ -179,6 +179,18 @@ impl Nats {
         Ok(names.into_iter().filter(|name| !name.starts_with("KV_")).collect())
     }
 
+    /// The subjects of a stream that match a filter; not for filters that match very many.
+    ///
+    /// # Errors
+    /// Fails when the stream does not exist or does not answer.
+    pub async fn subjects_of(&self, stream: &str, filter: &str) -> Result<Vec<String>, NatsError> {
+        let request = json!({ "subjects_filter": filter });
+        let mut info: Value = self.api(&format!("STREAM.INFO.{stream}"), &request).await?;
+        let subjects = info.pointer_mut("/state/subjects").map(Value::take);
+        let Some(Value::Object(subjects)) = subjects else { return Ok(Vec::new()) };
+        Ok(subjects.into_iter().map(|(subject, _)| subject).collect())
+    }
+
     pub(crate) async fn stream_info<T: DeserializeOwned>(
         &self,
         stream: &str,

@@ -30,7 +30,9 @@ pub use message::{
     SCHEMA_HEADER, StreamMessage, StreamState,
 };
 pub use range::{RangeError, RangeRequest, StreamRange};
-pub use reader::{Notice, ReadBatch, ReaderOptions, Start, StreamReader};
+pub use reader::{
+    Notice, RangeOptions, RangeReader, ReadBatch, ReaderOptions, Start, StreamReader,
+};
 pub use replay::{
     ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER, ORIGINAL_TIME_HEADER, ReplayError,
     ReplayStream, ReplayTarget,

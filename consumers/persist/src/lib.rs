@@ -8,6 +8,8 @@ mod intake;
 mod metrics;
 mod plan;
 mod progress;
+mod pump;
+mod replay;
 mod session;
 mod status;
 mod write;
@@ -21,6 +23,7 @@ use crypto_intel_store::Store;
 use tokio::task::JoinSet;
 
 pub use config::{Config, StreamSource};
+pub use replay::{Counts, Progress, Replay, ReplayOutcome, ReplayTask};
 
 use crate::{metrics::Metrics, session::StreamTask, status::Status};
 
