@@ -9,7 +9,12 @@ use crate::{
 };
 
 /// Grows, and now and then reorganises, with a pause of its own.
-async fn play_on(rig: &Rig, chain: &mut Chain, random: &mut SeededRandom, rounds: usize) {
+pub(crate) async fn play_on(
+    rig: &Rig,
+    chain: &mut Chain,
+    random: &mut SeededRandom,
+    rounds: usize,
+) {
     for _ in 0..rounds {
         if chain.height() > 4 && random.random_bool(0.1) {
             let depth = random.random_range(1..=3);

@@ -7,5 +7,6 @@ mod faults;
 mod lanes;
 mod poison;
 mod reorgs;
+mod replays;
 mod rig;
 mod storing;
