@@ -8,8 +8,8 @@ use super::{
     ReplayTarget, target::Found,
 };
 use crate::{
-    Batch, CONTENT_TYPE_HEADER, Fence, Nats, NatsError, OutMessage, PublishError, SCHEMA_HEADER,
-    StreamMessage, StreamRange, range::time_text,
+    Batch, CONTENT_TYPE_HEADER, Fence, Nats, NatsError, OutMessage, Position, PublishError,
+    SCHEMA_HEADER, StreamMessage, StreamRange, message::parse_time_us, range::time_text,
 };
 
 /// A batch is one sync of the server's disk: large enough for that, below the default limit of 1,000.
@@ -26,8 +26,8 @@ pub struct ReplayStream {
     range: StreamRange,
     /// Sequence of its last message here; 0 = none yet.
     last_sequence: u64,
-    /// Sequence of its last message in the original stream; 0 = none yet.
-    last_original: u64,
+    /// Its last message's place in the original stream; sequence 0 = none yet.
+    last_original: Position,
 }
 
 impl ReplayStream {
@@ -59,7 +59,7 @@ impl ReplayStream {
             target: target.clone(),
             range: found.range,
             last_sequence: 0,
-            last_original: 0,
+            last_original: Position::default(),
         };
         stream.look().await?;
         if stream.last_sequence == 0 && nats.stream_state(&name).await?.last_sequence > 0 {
@@ -80,7 +80,7 @@ impl ReplayStream {
         let subject = format!("STREAM.CREATE.{}", target.stream());
         nats.api::<Value>(&subject, &target.config(range)).await?;
         let (nats, target) = (nats.clone(), target.clone());
-        Ok(Self { nats, target, range, last_sequence: 0, last_original: 0 })
+        Ok(Self { nats, target, range, last_sequence: 0, last_original: Position::default() })
     }
 
     /// Deletes the stream with all it holds, whatever replay that was; harmless when there is none.
@@ -114,9 +114,9 @@ impl ReplayStream {
         self.range
     }
 
-    /// Sequence in the original stream of the last message that is stored here; 0 = none yet.
+    /// Place in the original stream of the last message that is stored here; sequence 0 = none yet.
     #[must_use]
-    pub fn last_original(&self) -> u64 {
+    pub fn last_original(&self) -> Position {
         self.last_original
     }
 
@@ -129,7 +129,8 @@ impl ReplayStream {
         original: &str,
         messages: &[StreamMessage],
     ) -> Result<u64, ReplayError> {
-        let known = messages.partition_point(|message| message.sequence <= self.last_original);
+        let known =
+            messages.partition_point(|message| message.sequence <= self.last_original.sequence);
         let mut rest = &messages[known..];
         while !rest.is_empty() {
             let (batch, tail) = rest.split_at(batch_length(rest));
@@ -141,7 +142,7 @@ impl ReplayStream {
 
     /// One atomic batch behind a fence: however often it is tried, it is stored once.
     async fn store(&mut self, original: &str, batch: &[StreamMessage]) -> Result<(), ReplayError> {
-        let end = batch.last().map_or(0, |message| message.sequence);
+        let end = batch.last().map(StreamMessage::position).unwrap_or_default();
         let backoff = Backoff { first: Duration::from_millis(100), ..Backoff::default() };
         let mut last_error = PublishError::Empty;
         for delay in backoff.delays().take(ATTEMPTS) {
@@ -180,10 +181,9 @@ impl ReplayStream {
     /// Reads how far the replay came.
     async fn look(&mut self) -> Result<(), ReplayError> {
         let last = self.nats.last_on_subject(&self.name(), &self.target.subjects()).await?;
-        let original = last.as_ref().and_then(|message| message.header(ORIGINAL_SEQUENCE_HEADER));
-        let original = original.and_then(|text| text.parse().ok());
+        let original = last.as_ref().and_then(original_of);
         (self.last_sequence, self.last_original) = match (last, original) {
-            (None, _) => (0, 0),
+            (None, _) => (0, Position::default()),
             (Some(message), Some(original)) => (message.sequence, original),
             (Some(_), None) => return Err(ReplayError::Raced { stream: self.name() }),
         };
@@ -212,6 +212,14 @@ impl ReplayStream {
             headers,
         }
     }
+}
+
+/// Where a copy was read.
+fn original_of(copy: &StreamMessage) -> Option<Position> {
+    Some(Position {
+        sequence: copy.header(ORIGINAL_SEQUENCE_HEADER)?.parse().ok()?,
+        stored_at_us: parse_time_us(copy.header(ORIGINAL_TIME_HEADER)?)?,
+    })
 }
 
 /// How many messages the next batch takes: at least one.

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use super::{connect_nats, prepare};
 use crate::{
     Arguments,
-    args::{TailArguments, parse_duration},
+    args::TailArguments,
     output::line,
+    times::{parse_moment, time_text},
 };
 
 /// Events that may wait for a slow terminal.
@@ -25,8 +26,11 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let config = prepare(arguments)?;
     let subject = options.subject.as_deref().unwrap_or(">");
-    let start =
-        options.since.as_deref().map_or(Ok(Start::New), |since| parse_since(since, now_us()))?;
+    let start = match options.since.as_deref() {
+        None => Start::New,
+        Some("start") => Start::First,
+        Some(since) => Start::Time(parse_moment("--since", since, now_us())?),
+    };
     let nats = connect_nats(&config, "tail").await?;
     let streams = nats
         .streams_with(subject)
@@ -75,37 +79,4 @@ pub(crate) fn describe(message: &StreamMessage) -> Value {
         object.extend(fields);
     }
     object
-}
-
-/// RFC 3339, UTC.
-pub(crate) fn time_text(time_us: i64) -> String {
-    jiff::Timestamp::from_microsecond(time_us)
-        .map_or_else(|_| time_us.to_string(), |time| format!("{time:.3}"))
-}
-
-fn parse_since(text: &str, now_us: i64) -> anyhow::Result<Start> {
-    if text == "start" {
-        return Ok(Start::First);
-    }
-    if let Ok(ago) = parse_duration(text) {
-        return Ok(Start::Time(now_us - i64::try_from(ago.as_micros()).unwrap_or(i64::MAX)));
-    }
-    let time: jiff::Timestamp = text.parse().map_err(|_| {
-        anyhow::anyhow!("--since {text:?} is neither `start`, nor a time ago such as 10m, nor a time such as 2026-01-31T12:00:00Z")
-    })?;
-    Ok(Start::Time(time.as_microsecond()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_takes_an_age_a_time_or_the_start() {
-        assert_eq!(parse_since("start", 0).unwrap(), Start::First);
-        assert_eq!(parse_since("10s", 15_000_000).unwrap(), Start::Time(5_000_000));
-        assert_eq!(parse_since("1970-01-01T00:00:01Z", 0).unwrap(), Start::Time(1_000_000));
-        let error = parse_since("yesterday", 0).unwrap_err().to_string();
-        assert!(error.contains("10m"), "{error}");
-    }
 }

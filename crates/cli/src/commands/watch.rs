@@ -6,11 +6,12 @@ use anyhow::bail;
 use crypto_intel_evm::{WatchChain, WatchEntry, Watched, Watchlist};
 use serde_json::{Value, json};
 
-use super::{connect_nats, prepare, tail::time_text};
+use super::{connect_nats, prepare};
 use crate::{
     AppConfig, Arguments,
     args::WatchAction,
     output::{Output, table},
+    times::time_text,
 };
 
 pub(crate) async fn run(
