@@ -11,4 +11,5 @@ mod outside_team;
 mod pipeline;
 mod recorded;
 mod reference;
+mod replay;
 mod watch;
