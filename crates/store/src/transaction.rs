@@ -8,7 +8,7 @@ use tokio_postgres::{
 };
 
 use crate::{
-    Store, StoreError, StreamPosition, Table,
+    SchemaName, Store, StoreError, StreamPosition, Table,
     position::{read, sequence},
     row::EPOCH_2000_US,
 };
@@ -92,7 +92,7 @@ impl Store {
         let (begun, moved, known) = futures::join!(
             client.batch_execute("BEGIN"),
             client.execute(&move_position, &parameters),
-            known_blocks(client, heights),
+            known_blocks(client, self.schema(), heights),
         );
         begun.map_err(StoreError::sql("begin"))?;
         if moved.map_err(StoreError::sql("move the position"))? == 0 {
@@ -297,6 +297,7 @@ impl Drop for BatchTransaction {
 /// Takes the locks of the chains, then reads every hash known at the heights.
 async fn known_blocks(
     client: &Object,
+    schema: Option<&SchemaName>,
     heights: &[(&str, u64)],
 ) -> Result<Vec<KnownBlock>, StoreError> {
     if heights.is_empty() {
@@ -304,7 +305,12 @@ async fn known_blocks(
     }
     let chains: Vec<&str> = heights.iter().map(|(chain, _)| *chain).collect();
     let numbers: Vec<i64> = heights.iter().map(|(_, number)| height(*number)).collect();
-    let mut locked = chains.clone();
+    // Tables in a schema of their own do not make the live ones wait. A slug has no dot.
+    let lock_name = |chain: &&str| match schema {
+        Some(schema) => format!("{schema}.{chain}"),
+        None => (*chain).to_owned(),
+    };
+    let mut locked: Vec<String> = chains.iter().map(lock_name).collect();
     locked.sort_unstable();
     locked.dedup();
     // An array keeps its order, so that two transactions lock alike. 0x62 sets these locks apart from others.
