@@ -5,6 +5,7 @@ mod config;
 mod encode;
 mod encode_dex;
 mod error;
+mod known;
 mod migrate;
 mod numeric;
 mod position;
@@ -19,12 +20,16 @@ mod transaction;
 pub use audit::{BlockTime, RowKey, StoredBlock};
 pub use config::StoreConfig;
 pub use error::{ErrorClass, StoreError, classify};
+pub use known::KnownBlock;
 pub use migrate::MigrationReport;
 pub use position::{PositionRow, StreamPosition};
 pub use queries::{AlertCount, AlertLine, ChainHead, Latency, Percentiles};
 pub use row::Unstorable;
 pub use rows::{Row, RowSet, TableRows};
-pub use schema::{Home, InvalidSchemaName, SchemaName, SchemaState};
+pub use schema::{
+    BlockCursor, Carried, Carrier, Exchange, Home, InvalidSchemaName, LiveBlock, SchemaName,
+    SchemaState,
+};
 pub use store::{Edition, Store};
 pub use table::Table;
-pub use transaction::{Advance, BatchTransaction, KnownBlock};
+pub use transaction::{Advance, BatchTransaction};

@@ -16,7 +16,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
 ];
 
 /// Any number: who migrates holds it, because refinery takes no lock and two starting processes would race.
-const MIGRATION_LOCK: i64 = 0x6372_7970_746f;
+pub(crate) const MIGRATION_LOCK: i64 = 0x6372_7970_746f;
 
 /// Where TimescaleDB lies outside of the search path, migrations call its functions all the same; behind the schema in
 /// which tables are made, so that nothing of theirs is taken for ours.

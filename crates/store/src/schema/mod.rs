@@ -1,7 +1,16 @@
 //! A second set of tables in a schema of its own: made beside the live ones, filled, exchanged with them.
 
+mod carry;
+mod columns;
+mod exchange;
+mod grants;
+mod inventory;
 mod name;
 mod place;
+mod rest;
+mod strays;
 
+pub use carry::{BlockCursor, Carried, Carrier, LiveBlock};
+pub use exchange::Exchange;
 pub use name::{InvalidSchemaName, SchemaName};
 pub use place::{Home, SchemaState};

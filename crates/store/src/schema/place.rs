@@ -6,7 +6,7 @@ use crate::{Store, StoreError};
 /// Where the live tables are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
-    /// Their schema.
+    /// Their schema, as SQL writes it.
     pub schema: String,
     /// Who owns them.
     pub owner: String,
@@ -39,7 +39,7 @@ impl Store {
         let client = self.client().await?;
         let row = client
             .query_one(
-                "SELECT nspname::text, pg_get_userbyid(relowner)::text, current_user::text FROM pg_class \
+                "SELECT quote_ident(nspname), pg_get_userbyid(relowner)::text, current_user::text FROM pg_class \
                  JOIN pg_namespace ON pg_namespace.oid = relnamespace \
                  WHERE pg_class.oid = 'positions'::regclass",
                 &[],

@@ -1,0 +1,300 @@
+//! Exchanges two sets of tables in one transaction, while others read and write.
+//!
+//! A reader waits for the locks of at most one attempt, and is never the victim of a deadlock: an attempt gives up well
+//! before the server's deadlock detector wakes, whichever lock it lacks.
+
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use tokio_postgres::error::SqlState;
+
+use super::{
+    SchemaName, grants,
+    inventory::{Inventory, Kind},
+};
+use crate::{Store, StoreError, StreamPosition, Table, migrate::MIGRATION_LOCK, position::read};
+
+/// How long vacuums and writers are waited for: these wait for us as soon as we wait for them.
+const WRITERS_TIMEOUT_MS: u64 = 10_000;
+/// The exchange itself is some hundred changes of the catalogue.
+const MOVE_TIMEOUT_MS: u64 = 60_000;
+/// An attempt may take this part of the server's deadlock timeout.
+const PART_OF_DEADLOCK_TIMEOUT: u64 = 3;
+/// A connection that was forgotten must not hold up the writers for ever.
+const IDLE_TIMEOUT_MS: u64 = 300_000;
+
+/// A transaction in which nobody writes to the live tables, and which can exchange them. Dropped without
+/// [`commit`](Self::commit) it undoes everything.
+pub struct Exchange {
+    client: Option<Object>,
+    live: Inventory,
+    new: Inventory,
+    before: String,
+    attempt_ms: u64,
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Exchange").field("before", &self.before).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Begins an exchange of the live tables, which this store is connected to, with those of a schema. From here on
+    /// writers wait; readers do not.
+    ///
+    /// # Errors
+    /// When somebody holds the tables for long, which is transient, or a statement fails.
+    pub async fn begin_exchange(&self, new: &SchemaName) -> Result<Exchange, StoreError> {
+        let home = self.home().await?;
+        let attempt_ms = self.deadlock_timeout_ms().await? / PART_OF_DEADLOCK_TIMEOUT;
+        let (new_set, live) = self.inventories(new.as_str(), &home.schema).await?;
+        let exchange = Exchange {
+            client: Some(self.client().await?),
+            live,
+            new: new_set,
+            before: new.before(),
+            attempt_ms: attempt_ms.max(50),
+        };
+        exchange.lock_out_writers().await?;
+        Ok(exchange)
+    }
+
+    async fn deadlock_timeout_ms(&self) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        let sql = "SELECT setting::bigint FROM pg_settings WHERE name = 'deadlock_timeout'";
+        let row = client.query_one(sql, &[]).await;
+        let row = row.map_err(StoreError::sql("ask for the deadlock timeout"))?;
+        Ok(row.get::<_, i64>(0).unsigned_abs())
+    }
+
+    /// Removes the schema that an exchange has emptied, where nothing else is in it.
+    ///
+    /// # Errors
+    /// When something is in it.
+    pub async fn drop_empty_schema(&self, schema: &SchemaName) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        client
+            .batch_execute(&format!("DROP SCHEMA IF EXISTS {schema}"))
+            .await
+            .map_err(StoreError::sql("remove the emptied schema"))
+    }
+}
+
+impl Exchange {
+    async fn lock_out_writers(&self) -> Result<(), StoreError> {
+        let client = self.client()?;
+        let begin = format!(
+            "BEGIN; SET LOCAL lock_timeout = {WRITERS_TIMEOUT_MS}; \
+             SET LOCAL statement_timeout = {}; \
+             SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}; \
+             SELECT pg_advisory_xact_lock({MIGRATION_LOCK})",
+            WRITERS_TIMEOUT_MS * 3
+        );
+        client.batch_execute(&begin).await.map_err(StoreError::sql("begin the exchange"))?;
+        // A vacuum would hold up the exchange for as long as it takes; one of the server's own gives way to this lock.
+        self.lock(&self.tables(), "SHARE UPDATE EXCLUSIVE").await?;
+        // Whoever writes rows moves a position first: behind this lock nobody is in the middle.
+        self.lock(&self.written_aside(), "EXCLUSIVE").await?;
+        grants::copy(client, &self.live, &self.new).await
+    }
+
+    async fn lock(&self, tables: &[String], mode: &str) -> Result<(), StoreError> {
+        let list: Vec<String> = tables.iter().map(|table| format!("ONLY {table}")).collect();
+        let sql = format!("LOCK TABLE {} IN {mode} MODE", list.join(", "));
+        self.client()?.batch_execute(&sql).await.map_err(StoreError::sql("lock the tables"))
+    }
+
+    /// All tables of both sets.
+    fn tables(&self) -> Vec<String> {
+        let of = |set: &Inventory| {
+            set.of_kind(Kind::Table).map(|table| set.qualified(table)).collect::<Vec<_>>()
+        };
+        [of(&self.live), of(&self.new)].concat()
+    }
+
+    /// The positions, then what is written without moving one.
+    fn written_aside(&self) -> Vec<String> {
+        let is_told = |name: &str| Table::ALL.iter().any(|table| table.name() == name);
+        let mut tables: Vec<_> =
+            self.live.of_kind(Kind::Table).filter(|table| !is_told(&table.name)).collect();
+        tables.sort_by_key(|table| table.name != "positions");
+        tables.into_iter().map(|table| self.live.qualified(table)).collect()
+    }
+
+    /// Where the live streams are; they stay there.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn positions(&self) -> Result<Vec<(String, StreamPosition)>, StoreError> {
+        let sql = format!(
+            "SELECT sequence, stored_at_us, revision, stream FROM {}.positions",
+            self.live.schema
+        );
+        let rows = self.client()?.query(&sql, &[]).await;
+        let rows = rows.map_err(StoreError::sql("read the live positions"))?;
+        Ok(rows.iter().map(|row| (row.get(3), read(row))).collect())
+    }
+
+    /// Tries to have all locks at once and to exchange everything; `false` when somebody was in the way, and then
+    /// nothing has changed and nobody waits for us but writers.
+    ///
+    /// # Errors
+    /// When a statement fails for another reason.
+    pub async fn attempt(&self) -> Result<bool, StoreError> {
+        let client = self.client()?;
+        let begin = format!("SAVEPOINT attempt; SET LOCAL statement_timeout = {}", self.attempt_ms);
+        client.batch_execute(&begin).await.map_err(StoreError::sql("begin an attempt"))?;
+        match client.batch_execute(&block(&self.take_locks())).await {
+            Ok(()) => {}
+            Err(error) if is_in_the_way(&error) => {
+                let undo = client.batch_execute("ROLLBACK TO SAVEPOINT attempt").await;
+                undo.map_err(StoreError::sql("undo the attempt"))?;
+                return Ok(false);
+            }
+            Err(cause) => {
+                return Err(StoreError::Sql { doing: "lock tables and views".into(), cause });
+            }
+        }
+        let longer = format!("SET LOCAL statement_timeout = {MOVE_TIMEOUT_MS}");
+        let sql = format!("{longer};{}", block(&self.moves()));
+        client.batch_execute(&sql).await.map_err(StoreError::sql("exchange the tables"))?;
+        Ok(true)
+    }
+
+    /// Views are locked by moving them: `LOCK` would go on to every partition of what they read.
+    fn take_locks(&self) -> Vec<String> {
+        let mut statements = vec![format!("CREATE SCHEMA {}", self.before)];
+        for kind in [Kind::View, Kind::MaterializedView] {
+            statements.extend(self.moves_of(kind));
+        }
+        let tables = self.tables().into_iter().map(|table| format!("ONLY {table}"));
+        let tables = tables.collect::<Vec<_>>().join(", ");
+        statements.push(format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"));
+        statements
+    }
+
+    /// Everything but views. Functions first: their arguments may be rows of tables.
+    fn moves(&self) -> Vec<String> {
+        let mut statements = self.moves_of(Kind::Routine);
+        statements.extend(self.search_paths());
+        statements.extend(self.moves_of(Kind::Table));
+        statements.extend(self.moves_of(Kind::Sequence));
+        statements
+    }
+
+    /// What is live goes, then what is new takes its place.
+    fn moves_of(&self, kind: Kind) -> Vec<String> {
+        let steps = [(&self.live, &self.before), (&self.new, &self.live.schema)];
+        let moves = steps.into_iter().flat_map(|(set, target)| {
+            set.of_kind(kind).map(move |object| {
+                format!("ALTER {} {} SET SCHEMA {target}", kind.sql(), set.qualified(object))
+            })
+        });
+        moves.collect()
+    }
+
+    /// A function that brings its own search path shall find the tables of its set, wherever they are now.
+    fn search_paths(&self) -> Vec<String> {
+        let steps = [(&self.live, &self.before), (&self.new, &self.live.schema)];
+        let mut statements = Vec::new();
+        for (set, target) in steps {
+            for routine in set.of_kind(Kind::Routine) {
+                let path = routine.search_path.as_deref();
+                let Some(path) = path.and_then(|path| relocate(path, &set.schema, target)) else {
+                    continue;
+                };
+                let name = &routine.sql_name;
+                statements.push(format!("ALTER ROUTINE {target}.{name} SET search_path = {path}"));
+            }
+        }
+        statements
+    }
+
+    /// Makes it so. After an error it is unknown whether it is: look which schemas there are.
+    ///
+    /// # Errors
+    /// When the connection is lost meanwhile.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        let commit = self.client()?.batch_execute("COMMIT").await;
+        commit.map_err(StoreError::sql("commit the exchange"))?;
+        drop(self.client.take());
+        Ok(())
+    }
+
+    /// Who holds locks on the tables for longer than a moment: one line each.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn holders(&self) -> Result<Vec<String>, StoreError> {
+        let relations = [self.live.relations(), self.new.relations()].concat();
+        let rows = self
+            .client()?
+            .query(
+                "SELECT DISTINCT ON (xact_start, activity.pid) format('%s of %s (process %s), for %s s: %s', \
+                 coalesce(nullif(application_name, ''), 'somebody'), coalesce(usename, 'the server'), activity.pid, \
+                 extract(epoch FROM clock_timestamp() - xact_start)::int, left(query, 60)) \
+                 FROM pg_locks JOIN pg_stat_activity AS activity USING (pid) \
+                 WHERE locktype = 'relation' AND relation = ANY ($1) AND granted AND pid <> pg_backend_pid() \
+                 AND xact_start < clock_timestamp() - interval '1 second' ORDER BY xact_start LIMIT 3",
+                &[&relations],
+            )
+            .await
+            .map_err(StoreError::sql("ask who holds the tables"))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// How long a reader waits at most for an attempt that gives up.
+    #[must_use]
+    pub fn attempt_time(&self) -> Duration {
+        Duration::from_millis(self.attempt_ms)
+    }
+
+    fn client(&self) -> Result<&Object, StoreError> {
+        // Only a committed exchange has none, and committing takes it by value.
+        self.client.as_ref().ok_or(StoreError::PoolExhausted)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// Statements as one, so that one timeout holds for all of them.
+fn block(statements: &[String]) -> String {
+    format!("DO $exchange$ BEGIN {}; END $exchange$", statements.join("; "))
+}
+
+fn is_in_the_way(error: &tokio_postgres::Error) -> bool {
+    [SqlState::QUERY_CANCELED, SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED]
+        .iter()
+        .any(|code| error.code() == Some(code))
+}
+
+/// A search path with one schema exchanged for another; `None` when it does not name it.
+fn relocate(path: &str, from: &str, to: &str) -> Option<String> {
+    let plain = |name: &str| name.trim().trim_matches('"').to_owned();
+    let names: Vec<String> = path.split(',').map(plain).collect();
+    let from = plain(from);
+    if !names.contains(&from) {
+        return None;
+    }
+    let moved = names.into_iter().map(|name| if name == from { plain(to) } else { name });
+    Some(moved.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_path_follows_its_tables() {
+        let path = relocate("rebuilt, \"$user\", pg_temp", "rebuilt", "public");
+        assert_eq!(path.as_deref(), Some("\"public\", \"$user\", \"pg_temp\""));
+        assert_eq!(relocate("pg_catalog", "rebuilt", "public"), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! Takes over rows that belong to no block, and tables that no stream fills.
+
+use tokio_postgres::types::ToSql;
+
+use super::{carry::Carrier, columns::TableMatch};
+use crate::{StoreError, transaction::Timestamp};
+
+impl Carrier {
+    /// Copies rows that belong to no block and whose key is unknown here; of those that were observed before a time, if
+    /// one is given. Returns how many came over.
+    ///
+    /// # Errors
+    /// When the tables differ too much for it, or a statement fails.
+    pub async fn keyed_rows(&self, until_us: Option<i64>) -> Result<u64, StoreError> {
+        let mut copied = 0;
+        for matched in self.matches.keyed() {
+            let TableMatch { name, .. } = matched;
+            let mut source = format!(
+                "FROM {live}.{name} AS old WHERE NOT EXISTS (SELECT FROM {name} AS new WHERE {same})",
+                live = self.live,
+                same = matched.same_key("new", "old")
+            );
+            let until = until_us.map(Timestamp);
+            let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::new();
+            if let Some(until) = until.as_ref().filter(|_| matched.has("observed_at")) {
+                source.push_str(" AND old.observed_at < $1");
+                parameters.push(until);
+            }
+            let transaction = self.store.begin_carry().await?;
+            let client = transaction.client()?;
+            if matched.obstacle.is_none() {
+                let columns = matched.list();
+                let sql = format!(
+                    "INSERT INTO {name} ({columns}) SELECT {columns} {source} ON CONFLICT DO NOTHING"
+                );
+                let count = client.execute(&sql, &parameters).await;
+                copied += count.map_err(StoreError::sql(format!("take over rows of {name}")))?;
+            } else if !matched.key.iter().all(|column| matched.has(column)) {
+                let source = format!("FROM {}.{name}", self.live);
+                self.refuse_obstacle(client, matched, &source, &[]).await?;
+            } else {
+                self.refuse_obstacle(client, matched, &source, &parameters).await?;
+            }
+            transaction.commit().await?;
+        }
+        Ok(copied)
+    }
+
+    /// Takes over the tables that no stream fills, and positions of streams that are not read here. Returns the names of
+    /// the tables.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn untold_tables(&self) -> Result<Vec<String>, StoreError> {
+        let transaction = self.store.begin_carry().await?;
+        let client = transaction.client()?;
+        let mut names = Vec::new();
+        for matched in self.matches.untold() {
+            if matched.obstacle.is_some() {
+                let source = format!("FROM {}.{}", self.live, matched.name);
+                self.refuse_obstacle(client, matched, &source, &[]).await?;
+                continue;
+            }
+            let count = client.batch_execute(&take_over(matched, &self.live)).await;
+            count.map_err(StoreError::sql(format!("take over {}", matched.name)))?;
+            names.push(matched.name.clone());
+        }
+        let positions = self.matches.tables.get("positions").map(TableMatch::list);
+        let columns = positions.unwrap_or_default();
+        let sql = format!(
+            "INSERT INTO positions ({columns}) SELECT {columns} FROM {}.positions ON CONFLICT DO NOTHING",
+            self.live
+        );
+        client.batch_execute(&sql).await.map_err(StoreError::sql("take over positions"))?;
+        transaction.commit().await?;
+        Ok(names)
+    }
+}
+
+/// The live rows over those that are here: what people and migrations wrote since is newer there.
+fn take_over(matched: &TableMatch, live: &str) -> String {
+    let (name, columns) = (&matched.name, matched.list());
+    let select = format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {live}.{name}");
+    if matched.key.is_empty() {
+        return format!("DELETE FROM {name}; {select}");
+    }
+    let others = matched.columns.iter().filter(|column| !matched.key.contains(column));
+    let set: Vec<String> = others.map(|column| format!("{column} = excluded.{column}")).collect();
+    let action = if set.is_empty() {
+        "NOTHING".to_owned()
+    } else {
+        format!("UPDATE SET {}", set.join(", "))
+    };
+    format!("{select} ON CONFLICT ({}) DO {action}", matched.key.join(", "))
+}
