@@ -98,6 +98,19 @@ impl Store {
         let (_, missing) = migrate(&runner()?, &mut client, true).await?;
         Ok(missing)
     }
+
+    /// Names of migrations that the database has and this version does not know.
+    ///
+    /// # Errors
+    /// As [`migrate`](Self::migrate).
+    pub async fn unknown_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let runner = runner()?;
+        let mut client = self.client().await?;
+        let mut applied = applied(&runner, &mut client).await?;
+        let known: Vec<String> = runner.get_migrations().iter().map(ToString::to_string).collect();
+        applied.retain(|name| !known.contains(name));
+        Ok(applied)
+    }
 }
 
 async fn migrate(

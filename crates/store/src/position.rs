@@ -1,6 +1,6 @@
 use tokio_postgres::Row;
 
-use crate::{Store, StoreError};
+use crate::{Advance, Store, StoreError};
 
 /// How far a stream has been applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -59,6 +59,20 @@ impl Store {
             .await
             .map_err(StoreError::sql("make the position"))?;
         Ok(())
+    }
+
+    /// Moves a position without rows, by compare-and-set.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`] when it is elsewhere; else when a statement fails.
+    pub async fn move_position(
+        &self,
+        stream: &str,
+        from: StreamPosition,
+        to: StreamPosition,
+    ) -> Result<(), StoreError> {
+        let (transaction, _) = self.begin(Advance { stream, from, to }, &[]).await?;
+        transaction.commit().await
     }
 
     /// Removes a position; harmless when there is none.

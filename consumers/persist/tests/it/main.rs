@@ -6,6 +6,7 @@ mod compliance;
 mod faults;
 mod lanes;
 mod poison;
+mod rebuilds;
 mod reorgs;
 mod replays;
 mod rig;

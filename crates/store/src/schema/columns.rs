@@ -66,24 +66,23 @@ impl Matches {
 
 /// Every column of every table in the new schema `$2`, beside that of the live schema `$1`.
 const COLUMNS: &str = "
-SELECT new.relname::text, quote_ident(attname), twin.attname IS NOT NULL,
-  attnotnull AND NOT atthasdef AND attidentity = '',
-  attgenerated <> '' OR attidentity = 'a',
-  coalesce(attnum = ANY (indkey::int2[]), false),
-  coalesce(twin.atttypid = pg_attribute.atttypid OR EXISTS (
-    SELECT FROM pg_cast WHERE castsource = twin.atttypid AND casttarget = pg_attribute.atttypid
+SELECT new.relname::text, quote_ident(own.attname), twin.attname IS NOT NULL,
+  own.attnotnull AND NOT own.atthasdef AND own.attidentity = '',
+  own.attgenerated <> '' OR own.attidentity = 'a',
+  coalesce(own.attnum = ANY (indkey::int2[]), false),
+  coalesce(twin.atttypid = own.atttypid OR EXISTS (
+    SELECT FROM pg_cast WHERE castsource = twin.atttypid AND casttarget = own.atttypid
     AND castcontext IN ('i', 'a')), false),
-  format_type(pg_attribute.atttypid, pg_attribute.atttypmod)
+  format_type(own.atttypid, own.atttypmod)
 FROM pg_class AS new
-JOIN pg_class AS old ON old.relname = new.relname AND old.relnamespace = to_regnamespace($1)
+JOIN pg_class AS old ON old.relname = new.relname AND old.relnamespace = to_regnamespace($1::text)
   AND old.relkind IN ('r', 'p')
-JOIN pg_attribute ON attrelid = new.oid AND attnum > 0 AND NOT attisdropped
+JOIN pg_attribute AS own ON own.attrelid = new.oid AND own.attnum > 0 AND NOT own.attisdropped
 LEFT JOIN pg_index ON indrelid = new.oid AND indisprimary
-LEFT JOIN LATERAL (SELECT attname, atttypid FROM pg_attribute AS own
-  WHERE own.attrelid = old.oid AND own.attname = pg_attribute.attname AND own.attnum > 0 AND NOT own.attisdropped
-) AS twin ON true
-WHERE new.relnamespace = to_regnamespace($2) AND new.relkind IN ('r', 'p')
-ORDER BY new.relname, attnum";
+LEFT JOIN pg_attribute AS twin ON twin.attrelid = old.oid AND twin.attname = own.attname AND twin.attnum > 0
+  AND NOT twin.attisdropped
+WHERE new.relnamespace = to_regnamespace($2::text) AND new.relkind IN ('r', 'p')
+ORDER BY new.relname, own.attnum";
 
 impl Store {
     /// Compares the tables of two schemas.

@@ -11,12 +11,12 @@ const GRANTS: &str = "
 WITH given AS (
   SELECT old.oid, acl.*, CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END AS whom
   FROM pg_class AS old CROSS JOIN LATERAL aclexplode(old.relacl) AS acl
-  WHERE old.oid = ANY ($1) AND acl.grantee <> old.relowner)
+  WHERE old.oid = ANY ($1::oid[]) AND acl.grantee <> old.relowner)
 SELECT format('GRANT %s ON %s %s TO %s%s', privilege_type,
               CASE new.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, new.oid::regclass, whom,
               CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
 FROM given JOIN pg_class AS old USING (oid)
-JOIN pg_class AS new ON new.relname = old.relname AND new.relnamespace = to_regnamespace($3)
+JOIN pg_class AS new ON new.relname = old.relname AND new.relnamespace = to_regnamespace($3::text)
 WHERE NOT EXISTS (SELECT FROM aclexplode(new.relacl) AS own
   WHERE own.grantee = given.grantee AND own.privilege_type = given.privilege_type)
 UNION ALL
@@ -24,16 +24,16 @@ SELECT format('GRANT %s (%I) ON TABLE %s TO %s', acl.privilege_type, column_of.a
               CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END)
 FROM pg_attribute AS column_of CROSS JOIN LATERAL aclexplode(column_of.attacl) AS acl
 JOIN pg_class AS old ON old.oid = attrelid
-JOIN pg_class AS new ON new.relname = old.relname AND new.relnamespace = to_regnamespace($3)
+JOIN pg_class AS new ON new.relname = old.relname AND new.relnamespace = to_regnamespace($3::text)
 JOIN pg_attribute AS twin ON twin.attrelid = new.oid AND twin.attname = column_of.attname
-WHERE old.oid = ANY ($1)
+WHERE old.oid = ANY ($1::oid[])
 UNION ALL
 SELECT format('GRANT EXECUTE ON ROUTINE %s TO %s', new.oid::regprocedure,
               CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END)
 FROM pg_proc AS old CROSS JOIN LATERAL aclexplode(old.proacl) AS acl
 JOIN pg_proc AS new ON new.proname = old.proname AND new.proargtypes = old.proargtypes
-  AND new.pronamespace = to_regnamespace($3)
-WHERE old.oid = ANY ($2) AND acl.grantee <> old.proowner";
+  AND new.pronamespace = to_regnamespace($3::text)
+WHERE old.oid = ANY ($2::oid[]) AND acl.grantee <> old.proowner";
 
 /// Gives the new set the rights that people gave on the live one.
 pub(super) async fn copy(

@@ -8,6 +8,7 @@ mod inventory;
 mod name;
 mod place;
 mod rest;
+mod settle;
 mod strays;
 
 pub use carry::{BlockCursor, Carried, Carrier, LiveBlock};

@@ -6,9 +6,9 @@ use crate::{SchemaName, Store, StoreError};
 /// Objects outside of a set that hold on to it: `$1` relations of the live set, `$2` routines of the live set, `$3`
 /// schema of the live set, `$4` schema of the new one, `$5` retired names, `$6` retired columns. Each row is a reason.
 const STRAYS: &str = "
-WITH live AS (SELECT oid, relname, reltype FROM pg_class WHERE oid = ANY ($1)),
-ours AS (SELECT unnest($1) AS oid UNION ALL SELECT unnest($2)),
-new AS (SELECT oid, relname FROM pg_class WHERE relnamespace = to_regnamespace($4))
+WITH live AS (SELECT oid, relname, reltype FROM pg_class WHERE oid = ANY ($1::oid[])),
+ours AS (SELECT unnest($1::oid[]) AS oid UNION ALL SELECT unnest($2::oid[])),
+new AS (SELECT oid, relname FROM pg_class WHERE relnamespace = to_regnamespace($4::text))
 SELECT format('view %s reads %s: drop it, and make it again after the exchange', view.oid::regclass, live.relname)
 FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = objid JOIN pg_class AS view ON view.oid = ev_class
 JOIN live ON live.oid = refobjid
@@ -26,13 +26,13 @@ FROM pg_constraint JOIN live ON live.oid = confrelid
 WHERE contype = 'f' AND conrelid NOT IN (SELECT oid FROM ours)
 UNION
 SELECT format('index %s of %s is none of ours: drop it, or make it on the new table: %s', index.relname, live.relname,
-              replace(pg_get_indexdef(index.oid), ' ON ' || $3 || '.', ' ON ' || $4 || '.'))
+              replace(pg_get_indexdef(index.oid), ' ON ' || $3::text || '.', ' ON ' || $4::text || '.'))
 FROM pg_index JOIN live ON live.oid = indrelid JOIN pg_class AS index ON index.oid = indexrelid
-WHERE index.relname NOT IN (SELECT relname FROM new) AND index.relname <> ALL ($5)
+WHERE index.relname NOT IN (SELECT relname FROM new) AND index.relname <> ALL ($5::text[])
 UNION
 SELECT format('trigger %s of %s is none of ours: drop it, or make it on the new table', tgname, live.relname)
 FROM pg_trigger JOIN live ON live.oid = tgrelid
-WHERE NOT tgisinternal AND tgname NOT LIKE 'ts\\_%' AND tgname <> ALL ($5) AND NOT EXISTS (
+WHERE NOT tgisinternal AND tgname NOT LIKE 'ts\\_%' AND tgname <> ALL ($5::text[]) AND NOT EXISTS (
   SELECT FROM pg_trigger AS twin JOIN new ON new.oid = twin.tgrelid
   WHERE new.relname = live.relname AND twin.tgname = pg_trigger.tgname)
 UNION
@@ -46,7 +46,7 @@ FROM pg_publication_rel JOIN pg_publication ON pg_publication.oid = prpubid JOIN
 UNION
 SELECT format('column %s.%s is none of ours and the new table has none like it: drop it, or add it there', live.relname, attname)
 FROM pg_attribute JOIN live ON live.oid = attrelid JOIN new ON new.relname = live.relname
-WHERE attnum > 0 AND NOT attisdropped AND live.relname || '.' || attname <> ALL ($6) AND NOT EXISTS (
+WHERE attnum > 0 AND NOT attisdropped AND live.relname || '.' || attname <> ALL ($6::text[]) AND NOT EXISTS (
   SELECT FROM pg_attribute AS twin
   WHERE twin.attrelid = new.oid AND twin.attname = pg_attribute.attname AND twin.attnum > 0 AND NOT twin.attisdropped)
 UNION
@@ -56,7 +56,7 @@ WHERE relkind IN ('r', 'p') AND relname NOT IN (SELECT relname FROM new)
 UNION
 SELECT format('type %s: nobody knows how to exchange it', pg_type.oid::regtype)
 FROM pg_type LEFT JOIN pg_class ON pg_class.oid = typrelid
-WHERE typnamespace = to_regnamespace($4) AND (typtype IN ('e', 'd', 'r') OR typtype = 'c' AND relkind = 'c')
+WHERE typnamespace = to_regnamespace($4::text) AND (typtype IN ('e', 'd', 'r') OR typtype = 'c' AND relkind = 'c')
 ORDER BY 1";
 
 /// Continuous aggregates that people made of our tables: `$1` live schema, as SQL writes it, `$2` names of the live set's relations.
