@@ -74,6 +74,11 @@ impl Assembler {
         self.held.is_empty()
     }
 
+    /// Whether a part of it ends where no chain is in the middle of something.
+    pub(crate) fn can_be_cut(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
     /// Whether a whole batch is here.
     pub(crate) fn is_full(&self) -> bool {
         self.held.len() >= self.max_events || self.bytes >= MAX_HELD_BYTES
@@ -87,12 +92,12 @@ impl Assembler {
     /// When what is held must be stored although it cannot be cut; `None` while it can or nothing is held.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let since = self.since?;
-        self.cuts.is_empty().then(|| since + self.patience)
+        (!self.can_be_cut()).then(|| since + self.patience)
     }
 
     /// Whether [`take`](Self::take) would give something.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.cuts.is_empty()
+        self.can_be_cut()
             || self.is_overfull()
             || self.deadline().is_some_and(|deadline| deadline <= Instant::now())
     }

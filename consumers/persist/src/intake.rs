@@ -22,7 +22,16 @@ pub(crate) enum Input {
     /// A stream, for ever.
     Live(StreamReader),
     /// A range of it, which ends.
-    Range(RangeReader),
+    Range(RangeReader, Rest),
+}
+
+/// What becomes of half a block, or of a reorg without its first new block, at the end of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It is stored as far as it came, with all that is behind it.
+    Stored,
+    /// It is left to who reads on.
+    Left,
 }
 
 impl Input {
@@ -30,14 +39,14 @@ impl Input {
     async fn next(&mut self) -> Result<Option<ReadBatch>, ReaderError> {
         match self {
             Self::Live(reader) => reader.next(READ_CHUNK).await.map(Some),
-            Self::Range(reader) => reader.next(READ_CHUNK).await,
+            Self::Range(reader, _) => reader.next(READ_CHUNK).await,
         }
     }
 
     fn pending(&self) -> u64 {
         match self {
             Self::Live(reader) => reader.pending(),
-            Self::Range(reader) => reader.pending(),
+            Self::Range(reader, _) => reader.pending(),
         }
     }
 }
@@ -94,7 +103,7 @@ impl Intake {
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let batches = self.batches.clone();
         loop {
-            if self.has_ended && self.assembler.is_empty() {
+            if self.has_ended && !self.has_more() {
                 return Ok(());
             }
             let is_wanted = self.wanted || self.assembler.is_full();
@@ -121,6 +130,14 @@ impl Intake {
                 },
                 () = sleep_until(deadline), if !self.assembler.is_ready() => {}
             }
+        }
+    }
+
+    /// Whether something is held that is to be stored.
+    fn has_more(&self) -> bool {
+        match self.input {
+            Input::Range(_, Rest::Left) => self.assembler.can_be_cut(),
+            _ => !self.assembler.is_empty(),
         }
     }
 
@@ -168,7 +185,7 @@ impl Intake {
                 );
                 Ok(true)
             }
-            Notice::StreamReset { .. } if matches!(self.input, Input::Range(_)) => {
+            Notice::StreamReset { .. } if matches!(self.input, Input::Range(..)) => {
                 bail!(
                     "stream {stream} was made anew or restored meanwhile: its sequences mean other messages now"
                 )

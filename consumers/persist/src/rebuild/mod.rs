@@ -12,6 +12,7 @@ pub use swap::{Paused, Swapped};
 
 use crate::{
     Config, StreamSource,
+    intake::Rest,
     replay::{Counts, Progress, Reading},
 };
 
@@ -178,37 +179,51 @@ impl Rebuild {
     ) -> anyhow::Result<Option<u64>> {
         let mut messages = 0;
         for (source, progress) in &self.streams {
-            let stream = &source.stream;
-            let position = self.position(stream).await?;
-            progress.status().begin(position.sequence, position.stored_at_us);
-            let state = self.state(stream).await?;
-            ensure!(
-                is_of(&state, position),
-                "stream {stream} was made anew since the rebuild began: DROP SCHEMA {} CASCADE, then begin again",
-                self.schema
-            );
-            let (from, to) = (position.sequence + 1, state.last_sequence);
-            if from > to {
-                continue;
-            }
-            let progress_of = progress.clone();
-            watcher(Stage::Reading { stream: stream.clone(), from, to, progress: progress_of });
-            let before = progress.counts().messages;
-            let reading = Reading {
-                source,
-                config: &self.config,
-                nats: &self.nats,
-                store: &self.store,
-                progress,
-                position_name: stream,
-                rate: self.rate,
-            };
-            if !reading.run(position, to, shutdown).await? {
-                return Ok(None);
-            }
-            messages += progress.counts().messages - before;
+            let to = self.state(&source.stream).await?.last_sequence;
+            let read = self.read(source, progress, (to, Rest::Left), watcher, shutdown).await?;
+            let Some(read) = read else { return Ok(None) };
+            messages += read;
         }
         Ok(Some(messages))
+    }
+
+    /// Applies one stream up to a sequence; as [`catch_up`](Self::catch_up).
+    async fn read(
+        &self,
+        source: &StreamSource,
+        progress: &Progress,
+        (to, rest): (u64, Rest),
+        watcher: Watcher<'_>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Option<u64>> {
+        let stream = &source.stream;
+        let position = self.position(stream).await?;
+        progress.status().begin(position.sequence, position.stored_at_us);
+        let state = self.state(stream).await?;
+        ensure!(
+            is_of(&state, position),
+            "stream {stream} was made anew since the rebuild began: DROP SCHEMA {} CASCADE, then begin again",
+            self.schema
+        );
+        let from = position.sequence + 1;
+        if from > to {
+            return Ok(Some(0));
+        }
+        let progress_of = progress.clone();
+        watcher(Stage::Reading { stream: stream.clone(), from, to, progress: progress_of });
+        let before = progress.counts().messages;
+        let reading = Reading {
+            source,
+            config: &self.config,
+            nats: &self.nats,
+            store: &self.store,
+            progress,
+            position_name: stream,
+            rate: self.rate,
+            rest,
+        };
+        let is_done = reading.run(position, to, shutdown).await?;
+        Ok(is_done.then(|| progress.counts().messages - before))
     }
 
     async fn position(&self, stream: &str) -> anyhow::Result<StreamPosition> {

@@ -4,20 +4,27 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use crypto_intel_service::{Backoff, now_us};
-use crypto_intel_store::{Carried, Carrier, ErrorClass, Exchange, StoreError, StreamPosition};
+use crypto_intel_store::{
+    Carried, Carrier, ErrorClass, Exchange, StoreError, StreamPosition, Waits,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Rebuild, Stage, Watcher, carry, is_of};
+use crate::intake::Rest;
 
 /// A round of reading with fewer messages than this means that the new tables are close to the streams' ends.
 const CLOSE_MESSAGES: u64 = 20_000;
 /// A round that was quicker than this means the same.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
-/// Writers wait for so many attempts, then they have their turn.
-const ATTEMPTS: usize = 6;
+/// Writers wait so long for attempts, then they have their turn.
+const ATTEMPTS_TIME: Duration = Duration::from_secs(10);
 /// And no longer than this for the new tables to reach their positions.
-const WRITERS_WAIT: Duration = Duration::from_secs(20);
+const WRITERS_WAIT: Duration = Duration::from_secs(60);
+/// Parts of the longest wait that an attempt waits for its first lock and for each of the others, and its tries. Most give
+/// up at once where they would wait in vain, so that many transactions are no obstacle; some have the patience for long
+/// queries.
+const WAITS: [(u32, u32, u32); 4] = [(8, 300, 40), (2, 15, 1), (8, 300, 40), (1, 1, 1)];
 /// What was stored in this time before a round may still be under way to the new tables.
 const SLACK_US: i64 = 60_000_000;
 
@@ -196,20 +203,27 @@ impl Rebuild {
                 return Ok(Round::Busy(vec![reason]));
             }
         }
-        let mut delays = Backoff { first: exchange.attempt_time(), longest: WRITERS_WAIT }.delays();
         let mut holders = Vec::new();
-        for _ in 0..ATTEMPTS {
+        for (first, others, tries) in WAITS.into_iter().cycle() {
             swapped.attempts += 1;
-            let tried = Instant::now();
-            if exchange.attempt().await.context("exchange the tables")? {
+            let longest = exchange.longest_wait();
+            let waits = Waits { first: longest / first, others: longest / others, tries };
+            if exchange.attempt(waits).await.context("exchange the tables")? {
+                let readers_ms =
+                    exchange.readers_waited_ms().await.context("measure the attempt")?;
                 exchange.commit().await.map_err(|error| self.doubt(error))?;
-                return Ok(Round::Done(Paused {
-                    writers_ms: locked_out.elapsed().as_millis() as u64,
-                    readers_ms: tried.elapsed().as_millis() as u64,
-                }));
+                let writers_ms = locked_out.elapsed().as_millis() as u64;
+                return Ok(Round::Done(Paused { writers_ms, readers_ms }));
             }
-            holders = exchange.holders().await.unwrap_or_default();
-            tokio::time::sleep(delays.next().unwrap_or(WRITERS_WAIT).min(CLOSE_TIME)).await;
+            let seen = exchange.holders().await.unwrap_or_default();
+            if !seen.is_empty() {
+                holders = seen;
+            }
+            if locked_out.elapsed() > ATTEMPTS_TIME || shutdown.is_cancelled() {
+                break;
+            }
+            // Readers get a moment for what they could not do.
+            tokio::time::sleep(longest / 4).await;
         }
         Ok(Round::Busy(holders))
     }
@@ -234,10 +248,15 @@ impl Rebuild {
             return Ok(false);
         }
         let live = exchange.positions().await.context("read the live positions")?;
-        for (source, _) in &self.streams {
-            if let Some((_, there)) = live.iter().find(|(stream, _)| *stream == source.stream) {
-                self.follow(&source.stream, *there).await?;
+        for (source, progress) in &self.streams {
+            let there = live.iter().find(|(stream, _)| *stream == source.stream);
+            let Some((_, there)) = there else { continue };
+            // Live may have lost its patience with half a block that we left to later.
+            let (to, stream) = ((there.sequence, Rest::Stored), &source.stream);
+            if self.read(source, progress, to, watcher, shutdown).await?.is_none() {
+                return Ok(false);
             }
+            self.follow(stream, *there).await?;
         }
         let carrier = self.carrier().await?;
         let Some(blocks) = carry::blocks(&carrier, i64::MAX, watcher, shutdown)

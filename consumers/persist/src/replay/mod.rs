@@ -14,7 +14,7 @@ pub use progress::{Counts, Progress};
 use crate::{
     Config, StreamSource,
     apply::{Applier, Stop},
-    intake::Input,
+    intake::{Input, Rest},
     pump::Pump,
 };
 
@@ -165,6 +165,7 @@ impl ReplayTask {
             progress: &self.progress,
             position_name: &self.name,
             rate: self.rate,
+            rest: Rest::Stored,
         };
         let is_complete = reading.run(self.position, self.range.to, shutdown).await?;
         if is_complete {
@@ -188,6 +189,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) progress: &'a Progress,
     pub(crate) position_name: &'a str,
     pub(crate) rate: Option<u32>,
+    pub(crate) rest: Rest,
 }
 
 impl Reading<'_> {
@@ -206,8 +208,8 @@ impl Reading<'_> {
             to,
             rate: self.rate,
         };
-        let input =
-            Input::Range(RangeReader::open(self.nats, options).await.context("open the reader")?);
+        let reader = RangeReader::open(self.nats, options).await.context("open the reader")?;
+        let input = Input::Range(reader, self.rest);
         let (metrics, status) = (self.progress.metrics(), self.progress.status());
         let mut pump =
             Pump::start(self.source, input, self.config, metrics, status, after.revision);

@@ -183,6 +183,7 @@ async fn tables_are_exchanged_under_load_and_nobody_notices() {
             publish(&rig, &price(100 * second + i64::from(chain.height() as u32))).await;
         }
         let done = swapping.await.unwrap().unwrap().unwrap();
+        eprintln!("{done:?}");
         assert!(second > 1 || done.carried.blocks >= 15, "{done:?}");
         play_on(&rig, &mut chain, &mut random, 10).await;
         rig.settled("EVM").await;
@@ -251,5 +252,155 @@ async fn an_exchange_without_a_running_persist_loses_nothing_either() {
     chain.play(&rig.nats, 3, 5).await;
     rig.settled("EVM").await;
     rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_people_attached_is_named_before_anything_is_done() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 3, 5).await;
+    rig.settled("EVM").await;
+    let attach = "CREATE VIEW theirs AS SELECT count(*) FROM token_transfers; \
+                  CREATE INDEX their_index ON blocks (gas_used); \
+                  ALTER TABLE logs ADD COLUMN note text; \
+                  CREATE FUNCTION of_blocks() RETURNS SETOF blocks LANGUAGE sql AS 'SELECT * FROM blocks'; \
+                  CREATE TABLE their_table (id text REFERENCES alerts (id)); \
+                  CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+                  CREATE TRIGGER their_trigger AFTER INSERT ON prices EXECUTE FUNCTION nothing()";
+    rig.sql().await.batch_execute(attach).await.unwrap();
+    let error = swapped(&rig).await.unwrap_err().to_string();
+    for part in [
+        "view theirs reads token_transfers",
+        "CREATE INDEX their_index ON rebuilt.blocks USING btree (gas_used)",
+        "column logs.note",
+        "function of_blocks() is made of blocks",
+        "foreign key their_table_id_fkey",
+        "trigger their_trigger of prices",
+    ] {
+        assert!(error.contains(part), "{part:?} is missing in {error}");
+    }
+    let detach = "DROP VIEW theirs; ALTER TABLE logs DROP COLUMN note; DROP FUNCTION of_blocks; \
+                  DROP TABLE their_table; DROP TRIGGER their_trigger ON prices; \
+                  CREATE INDEX their_index ON rebuilt.blocks (gas_used)";
+    rig.sql().await.batch_execute(detach).await.unwrap();
+    swapped(&rig).await.unwrap();
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    assert!(rig.number("SELECT 'public.their_index'::regclass::oid::bigint").await > 0);
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_cannot_be_taken_over_are_a_reason_to_refuse() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    play_the_past(&rig, &mut chain).await;
+    let rebuild = prepare(&rig).await;
+    rebuild.catch_up(&silent, &CancellationToken::new()).await.unwrap();
+    // As a new version's column, whose value only its decoder knows.
+    let column = "ALTER TABLE rebuilt.logs ADD COLUMN depth int NOT NULL DEFAULT 0; \
+                  ALTER TABLE rebuilt.logs ALTER COLUMN depth DROP DEFAULT";
+    rig.sql().await.batch_execute(column).await.unwrap();
+    let error = format!("{:#}", swap(rebuild).await.unwrap().unwrap_err());
+    assert!(error.contains("public.logs has rows") && error.contains("column depth"), "{error}");
+    assert!(!names(&rig, "rebuilt").await.is_empty(), "nothing was exchanged");
+    let default = "ALTER TABLE rebuilt.logs ALTER COLUMN depth SET DEFAULT 0";
+    rig.sql().await.batch_execute(default).await.unwrap();
+    swapped(&rig).await.unwrap();
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    assert!(rig.number("SELECT count(depth) FROM logs").await > 0);
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_the_tables_for_long_is_named_and_waited_for() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 3, 5).await;
+    rig.settled("EVM").await;
+    let mut holder = rig.sql().await;
+    let open = holder.transaction().await.unwrap();
+    open.execute("SET application_name = 'a long report'", &[]).await.unwrap();
+    open.query("SELECT count(*) FROM v_blocks", &[]).await.unwrap();
+    let rebuild = prepare(&rig).await;
+    let never = CancellationToken::new();
+    let impatient = rebuild.swap(Duration::from_millis(1), &silent, &never);
+    let error = format!("{:#}", impatient.await.unwrap_err());
+    assert!(error.contains("a long report of"), "{error}");
+    // Writers had their turn, readers were never stopped for good.
+    chain.play(&rig.nats, 2, 5).await;
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    let waiting = swap(rebuild);
+    chain.play(&rig.nats, 2, 5).await;
+    open.commit().await.unwrap();
+    assert!(waiting.await.unwrap().unwrap().is_some());
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_and_tables_that_no_stream_fills_come_along() {
+    let rig = Rig::start().await;
+    let role = format!("reader_{}", std::process::id());
+    let given = format!(
+        "CREATE ROLE {role}; GRANT SELECT ON blocks, v_token_transfers TO {role}; \
+         GRANT SELECT (chain) ON logs TO {role}; \
+         CREATE TABLE labels (address text PRIMARY KEY, label text, seen int); \
+         INSERT INTO labels VALUES ('a', 'treasury', 1), ('b', 'old', 2); \
+         INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ('ELSEWHERE', 7, 8, 9)"
+    );
+    let client = rig.sql().await;
+    client.batch_execute(&given).await.unwrap();
+    let rebuild = prepare(&rig).await;
+    let twin = "CREATE TABLE rebuilt.labels (address text PRIMARY KEY, label text, seen int); \
+                INSERT INTO rebuilt.labels VALUES ('b', 'new', 0), ('c', 'made by a migration', 3)";
+    client.batch_execute(twin).await.unwrap();
+    let done = swap(rebuild).await.unwrap().unwrap().unwrap();
+    assert_eq!(done.untold_tables, ["labels"]);
+    let labels = rig.query("SELECT address || label || seen FROM labels ORDER BY 1").await;
+    let labels: Vec<&str> = labels.iter().map(|row| row.get(0)).collect();
+    assert_eq!(labels, ["atreasury1", "bold2", "cmade by a migration3"]);
+    assert_eq!(rig.number("SELECT sequence FROM positions WHERE stream = 'ELSEWHERE'").await, 7);
+    let may = format!(
+        "SELECT has_table_privilege('{role}', 'blocks', 'SELECT')::int::bigint \
+         + has_table_privilege('{role}', 'v_token_transfers', 'SELECT')::int \
+         + has_column_privilege('{role}', 'logs', 'chain', 'SELECT')::int \
+         + has_table_privilege('{role}', 'prices', 'SELECT')::int"
+    );
+    assert_eq!(rig.number(&may).await, 3);
+    let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    rig.sql().await.batch_execute(&drop).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_lane_said_last_is_taken_over_although_it_left_its_stream() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 2, 3).await;
+    let mut fork = chain.clone();
+    fork.grow(1);
+    fork.shrink();
+    fork.dropped.clear();
+    chain.play(&rig.nats, 1, 7).await;
+    rig.settled("EVM").await;
+    // A repaired block 3 takes the place of the live one, and block 2 comes again, known as it is.
+    let repaired = fork.grow(2);
+    let mut history = fork.clone();
+    history.lane = crypto_intel_schemas::subjects::Lane::History;
+    history.publish(&rig.nats, &repaired).await;
+    rig.settled("HISTORY").await;
+    rig.assert_stored(&[&fork]).await;
+    forget(&rig, "HISTORY", u64::MAX).await;
+    let done = swapped(&rig).await.unwrap();
+    assert_eq!(done.carried.blocks, 1, "{done:?}");
+    rig.assert_stored(&[&fork]).await;
     persist.stop().await;
 }

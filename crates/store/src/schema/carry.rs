@@ -283,7 +283,8 @@ impl Carrier {
         )
     }
 
-    /// At how many heights the live tables have a canonical block and the new ones none.
+    /// At how many heights the live tables have a canonical block and the new ones none, although they know nothing newer
+    /// of it.
     ///
     /// # Errors
     /// When a statement fails.
@@ -291,7 +292,7 @@ impl Carrier {
         let sql = format!(
             "SELECT count(*) FROM {}.blocks AS old WHERE old.canonical AND NOT EXISTS \
              (SELECT FROM blocks AS new WHERE new.chain = old.chain AND new.block_number = old.block_number \
-              AND new.canonical)",
+              AND (new.canonical OR new.block_hash = old.block_hash AND new.revision > old.revision))",
             self.live
         );
         let transaction = self.store.begin_carry().await?;

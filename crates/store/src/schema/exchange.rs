@@ -1,6 +1,6 @@
 //! Exchanges two sets of tables in one transaction, while others read and write.
 //!
-//! A reader waits for the locks of at most one attempt, and is never the victim of a deadlock: an attempt gives up well
+//! A reader waits for one attempt at a time, and is never the victim of a deadlock: an attempt gives up well
 //! before the server's deadlock detector wakes, whichever lock it lacks.
 
 use std::time::Duration;
@@ -23,6 +23,35 @@ const PART_OF_DEADLOCK_TIMEOUT: u64 = 3;
 /// A connection that was forgotten must not hold up the writers for ever.
 const IDLE_TIMEOUT_MS: u64 = 300_000;
 
+/// Each try is a subtransaction: what it had is released with it.
+const TAKE_LOCKS: &str = "
+DO $exchange$
+DECLARE step record; is_first boolean;
+BEGIN
+  FOR try IN 1 .. {tries} LOOP
+    BEGIN
+      PERFORM set_config('lock_timeout', '{first}', true);
+      PERFORM set_config('crypto_intel.try_began', clock_timestamp()::text, true);
+      is_first := true;
+      FOR step IN
+        SELECT sql FROM (VALUES {steps}) AS steps (wanted, sql)
+        LEFT JOIN pg_locks ON relation = wanted AND locktype = 'relation' AND granted AND pid <> pg_backend_pid()
+        GROUP BY wanted, sql ORDER BY count(pid) DESC, random()
+      LOOP
+        EXECUTE step.sql;
+        IF is_first THEN
+          PERFORM set_config('lock_timeout', '{others}', true);
+          is_first := false;
+        END IF;
+      END LOOP;
+      RETURN;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+      PERFORM pg_sleep(random() * 0.02);
+    END;
+  END LOOP;
+  RAISE lock_not_available;
+END $exchange$";
+
 /// A transaction in which nobody writes to the live tables, and which can exchange them. Dropped without
 /// [`commit`](Self::commit) it undoes everything.
 pub struct Exchange {
@@ -30,7 +59,21 @@ pub struct Exchange {
     live: Inventory,
     new: Inventory,
     before: String,
-    attempt_ms: u64,
+    longest_wait_ms: u64,
+}
+
+/// How an attempt tries to have all locks at once.
+///
+/// While it waits for the first one it holds nothing that a reader lacks. While it waits for another, readers may wait for
+/// it: who holds what it lacks and needs what it has lets it wait in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// How long it waits for the first lock.
+    pub first: Duration,
+    /// How long it waits for each of the others. More than a moment only where there is a single try.
+    pub others: Duration,
+    /// How often it tries before it gives up; between two tries all is released.
+    pub tries: u32,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -47,14 +90,14 @@ impl Store {
     /// When somebody holds the tables for long, which is transient, or a statement fails.
     pub async fn begin_exchange(&self, new: &SchemaName) -> Result<Exchange, StoreError> {
         let home = self.home().await?;
-        let attempt_ms = self.deadlock_timeout_ms().await? / PART_OF_DEADLOCK_TIMEOUT;
+        let longest_wait_ms = self.deadlock_timeout_ms().await? / PART_OF_DEADLOCK_TIMEOUT;
         let (new_set, live) = self.inventories(new.as_str(), &home.schema).await?;
         let exchange = Exchange {
             client: Some(self.client().await?),
             live,
             new: new_set,
             before: new.before(),
-            attempt_ms: attempt_ms.max(50),
+            longest_wait_ms: longest_wait_ms.max(50),
         };
         exchange.lock_out_writers().await?;
         Ok(exchange)
@@ -96,6 +139,11 @@ impl Exchange {
         self.lock(&self.tables(), "SHARE UPDATE EXCLUSIVE").await?;
         // Whoever writes rows moves a position first: behind this lock nobody is in the middle.
         self.lock(&self.written_aside(), "EXCLUSIVE").await?;
+        let create = format!("CREATE SCHEMA {}", self.before);
+        client
+            .batch_execute(&create)
+            .await
+            .map_err(StoreError::sql("make room for the old tables"))?;
         grants::copy(client, &self.live, &self.new).await
     }
 
@@ -136,16 +184,17 @@ impl Exchange {
         Ok(rows.iter().map(|row| (row.get(3), read(row))).collect())
     }
 
-    /// Tries to have all locks at once and to exchange everything; `false` when somebody was in the way, and then
-    /// nothing has changed and nobody waits for us but writers.
+    /// Tries to have all locks at once and to exchange everything; `false` when somebody was in the way, and then nothing
+    /// has changed and nobody waits for us but writers.
     ///
     /// # Errors
     /// When a statement fails for another reason.
-    pub async fn attempt(&self) -> Result<bool, StoreError> {
+    pub async fn attempt(&self, waits: Waits) -> Result<bool, StoreError> {
         let client = self.client()?;
-        let begin = format!("SAVEPOINT attempt; SET LOCAL statement_timeout = {}", self.attempt_ms);
+        let limit_ms = self.longest_wait_ms * u64::from(waits.tries.max(1));
+        let begin = format!("SAVEPOINT attempt; SET LOCAL statement_timeout = {limit_ms}");
         client.batch_execute(&begin).await.map_err(StoreError::sql("begin an attempt"))?;
-        match client.batch_execute(&block(&self.take_locks())).await {
+        match client.batch_execute(&self.take_locks(waits)).await {
             Ok(()) => {}
             Err(error) if is_in_the_way(&error) => {
                 let undo = client.batch_execute("ROLLBACK TO SAVEPOINT attempt").await;
@@ -156,22 +205,54 @@ impl Exchange {
                 return Err(StoreError::Sql { doing: "lock tables and views".into(), cause });
             }
         }
-        let longer = format!("SET LOCAL statement_timeout = {MOVE_TIMEOUT_MS}");
-        let sql = format!("{longer};{}", block(&self.moves()));
+        let sql = format!(
+            "SET LOCAL statement_timeout = {MOVE_TIMEOUT_MS}; DO $exchange$ BEGIN {}; END $exchange$",
+            self.moves().join("; ")
+        );
         client.batch_execute(&sql).await.map_err(StoreError::sql("exchange the tables"))?;
         Ok(true)
     }
 
-    /// Views are locked by moving them: `LOCK` would go on to every partition of what they read.
-    fn take_locks(&self) -> Vec<String> {
-        let mut statements = vec![format!("CREATE SCHEMA {}", self.before)];
-        for kind in [Kind::View, Kind::MaterializedView] {
-            statements.extend(self.moves_of(kind));
+    /// One statement that takes all locks, or fails. What most transactions hold comes first: who then begins one waits
+    /// there and holds nothing that we lack. The rest in random order, so that no habit of readers is in the way for ever.
+    fn take_locks(&self, waits: Waits) -> String {
+        let relations = [self.live.relations(), self.new.relations()].concat();
+        let steps: Vec<String> = relations
+            .iter()
+            .flat_map(|relation| {
+                self.take_lock(*relation).map(|sql| format!("({relation}, '{sql}')"))
+            })
+            .collect();
+        let milliseconds =
+            |wait: Duration| wait.as_millis().clamp(1, u128::from(self.longest_wait_ms));
+        TAKE_LOCKS
+            .replace("{steps}", &steps.join(", "))
+            .replace("{tries}", &waits.tries.max(1).to_string())
+            .replace("{first}", &milliseconds(waits.first).to_string())
+            .replace("{others}", &milliseconds(waits.others).to_string())
+    }
+
+    /// What locks a relation. Views are locked by moving them: `LOCK` would go on to every partition of what they read.
+    fn take_lock(&self, relation: u32) -> Option<String> {
+        let find = |set: &Inventory| set.objects.iter().find(|one| one.oid == relation).cloned();
+        let lock =
+            |table: String| Some(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE"));
+        match (find(&self.live), find(&self.new)) {
+            (Some(old), _) if old.kind == Kind::Table => lock(self.live.qualified(&old)),
+            (_, Some(new)) if new.kind == Kind::Table => lock(self.new.qualified(&new)),
+            (Some(old), _) if old.kind.is_view() => {
+                let twin = self.new.objects.iter().find(|new| new.name == old.name);
+                let twin = twin.filter(|new| new.kind.is_view());
+                let mut moves = vec![self.live.move_to(&self.before, &old)];
+                moves.extend(twin.map(|new| self.new.move_to(&self.live.schema, new)));
+                Some(moves.join("; "))
+            }
+            // With its twin.
+            (_, Some(new)) if new.kind.is_view() && !self.live.has_view(&new.name) => {
+                Some(self.new.move_to(&self.live.schema, &new))
+            }
+            _ => None,
         }
-        let tables = self.tables().into_iter().map(|table| format!("ONLY {table}"));
-        let tables = tables.collect::<Vec<_>>().join(", ");
-        statements.push(format!("LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"));
-        statements
     }
 
     /// Everything but views. Functions first: their arguments may be rows of tables.
@@ -187,9 +268,7 @@ impl Exchange {
     fn moves_of(&self, kind: Kind) -> Vec<String> {
         let steps = [(&self.live, &self.before), (&self.new, &self.live.schema)];
         let moves = steps.into_iter().flat_map(|(set, target)| {
-            set.of_kind(kind).map(move |object| {
-                format!("ALTER {} {} SET SCHEMA {target}", kind.sql(), set.qualified(object))
-            })
+            set.of_kind(kind).map(move |object| set.move_to(target, object))
         });
         moves.collect()
     }
@@ -209,6 +288,17 @@ impl Exchange {
             }
         }
         statements
+    }
+
+    /// How long readers may have waited for the attempt that succeeded, in milliseconds.
+    ///
+    /// # Errors
+    /// When a statement fails, for instance because no attempt succeeded.
+    pub async fn readers_waited_ms(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT (extract(epoch FROM clock_timestamp() - \
+                   current_setting('crypto_intel.try_began')::timestamptz) * 1000)::bigint";
+        let row = self.client()?.query_one(sql, &[]).await;
+        Ok(row.map_err(StoreError::sql("measure the attempt"))?.get::<_, i64>(0).unsigned_abs())
     }
 
     /// Makes it so. After an error it is unknown whether it is: look which schemas there are.
@@ -244,10 +334,10 @@ impl Exchange {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// How long a reader waits at most for an attempt that gives up.
+    /// How long an attempt may wait: well below the server's deadlock timeout.
     #[must_use]
-    pub fn attempt_time(&self) -> Duration {
-        Duration::from_millis(self.attempt_ms)
+    pub fn longest_wait(&self) -> Duration {
+        Duration::from_millis(self.longest_wait_ms)
     }
 
     fn client(&self) -> Result<&Object, StoreError> {
@@ -262,11 +352,6 @@ impl Drop for Exchange {
             drop(Object::take(client));
         }
     }
-}
-
-/// Statements as one, so that one timeout holds for all of them.
-fn block(statements: &[String]) -> String {
-    format!("DO $exchange$ BEGIN {}; END $exchange$", statements.join("; "))
 }
 
 fn is_in_the_way(error: &tokio_postgres::Error) -> bool {

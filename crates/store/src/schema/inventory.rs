@@ -22,6 +22,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) const fn is_view(self) -> bool {
+        matches!(self, Self::View | Self::MaterializedView)
+    }
+
     pub(crate) const fn sql(self) -> &'static str {
         match self {
             Self::Table => "TABLE",
@@ -71,6 +75,15 @@ impl Inventory {
     /// The object as SQL writes it, with its schema.
     pub(crate) fn qualified(&self, object: &DatabaseObject) -> String {
         format!("{}.{}", self.schema, object.sql_name)
+    }
+
+    /// The statement that moves an object of this set into another schema.
+    pub(crate) fn move_to(&self, schema: &str, object: &DatabaseObject) -> String {
+        format!("ALTER {} {} SET SCHEMA {schema}", object.kind.sql(), self.qualified(object))
+    }
+
+    pub(crate) fn has_view(&self, name: &str) -> bool {
+        self.objects.iter().any(|object| object.name == name && object.kind.is_view())
     }
 
     /// Those of another schema that have a name of this set, or had one in an earlier version.

@@ -12,6 +12,6 @@ mod settle;
 mod strays;
 
 pub use carry::{BlockCursor, Carried, Carrier, LiveBlock};
-pub use exchange::Exchange;
+pub use exchange::{Exchange, Waits};
 pub use name::{InvalidSchemaName, SchemaName};
 pub use place::{Home, SchemaState};
