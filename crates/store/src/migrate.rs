@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use crate::{Edition, Store, StoreError, error::describe};
 
 /// The files of `migrations/`, in order.
-const MIGRATIONS: &[(&str, &str)] = &[
+pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__foundation", include_str!("../../../migrations/V1__foundation.sql")),
     ("V2__chain_tables", include_str!("../../../migrations/V2__chain_tables.sql")),
     ("V3__market_tables", include_str!("../../../migrations/V3__market_tables.sql")),

@@ -92,6 +92,11 @@ impl Store {
         let home = self.home().await?;
         let longest_wait_ms = self.deadlock_timeout_ms().await? / PART_OF_DEADLOCK_TIMEOUT;
         let (new_set, live) = self.inventories(new.as_str(), &home.schema).await?;
+        if !new_set.of_kind(Kind::Table).any(|table| table.name == "positions") {
+            return Err(StoreError::Refusal {
+                reason: format!("schema {new} holds no tables of ours"),
+            });
+        }
         let exchange = Exchange {
             client: Some(self.client().await?),
             live,

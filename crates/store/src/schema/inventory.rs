@@ -187,3 +187,56 @@ pub(crate) async fn continuous_aggregates(
         .map_err(StoreError::sql("list continuous aggregates"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
+    use crypto_intel_sandbox::Postgres;
+    use tokio_postgres::{Client, NoTls};
+
+    use super::*;
+    use crate::migrate::MIGRATIONS;
+
+    /// Names of everything in the schema, and columns of tables.
+    async fn names(client: &Client) -> (BTreeSet<String>, BTreeSet<String>) {
+        let set = async |sql: &str| {
+            let rows = client.query(sql, &[]).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
+        };
+        let objects = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
+                       AND relkind <> 't' UNION SELECT proname::text FROM pg_proc \
+                       WHERE pronamespace = 'public'::regnamespace AND NOT EXISTS (SELECT FROM pg_depend \
+                       WHERE objid = pg_proc.oid AND deptype = 'e')";
+        let columns = "SELECT relname || '.' || attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+                       WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
+                       AND attnum > 0 AND NOT attisdropped";
+        (set(objects).await, set(columns).await)
+    }
+
+    #[tokio::test]
+    async fn names_that_migrations_took_away_are_known() {
+        let database = Postgres::test_database().await.unwrap();
+        let (client, connection) = tokio_postgres::connect(database.url(), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let (mut objects, mut columns) = (BTreeSet::new(), BTreeSet::new());
+        for (name, sql) in MIGRATIONS {
+            client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            let (more, more_columns) = names(&client).await;
+            objects.extend(more);
+            columns.extend(more_columns);
+        }
+        let (last, last_columns) = names(&client).await;
+        let gone = |all: BTreeSet<String>, last: &BTreeSet<String>, retired: &[&str]| {
+            all.into_iter()
+                .filter(|name| !last.contains(name) && !retired.contains(&&**name))
+                .collect::<Vec<_>>()
+        };
+        // A column of a table that is gone goes with it.
+        columns
+            .retain(|column| column.split_once('.').is_none_or(|(table, _)| last.contains(table)));
+        assert_eq!(gone(objects, &last, RETIRED), [] as [&str; 0], "add them to RETIRED");
+        assert_eq!(gone(columns, &last_columns, RETIRED_COLUMNS), [] as [&str; 0]);
+    }
+}

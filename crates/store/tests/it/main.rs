@@ -4,5 +4,6 @@
 mod audit;
 mod connecting;
 mod migrations;
+mod schemas;
 mod support;
 mod transactions;
