@@ -6,6 +6,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::Output;
 
+/// A sign of life beside a message, where nobody knows how long it takes.
+pub(crate) fn spinner(output: Output) -> ProgressBar {
+    if output == Output::Json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner();
+    spinner.enable_steady_tick(Duration::from_millis(250));
+    spinner
+}
+
 /// A bar over blocks; invisible where nobody looks at it.
 pub(crate) fn blocks(output: Output, total: u64, what: &str) -> ProgressBar {
     bar(output, total, what, "blocks")

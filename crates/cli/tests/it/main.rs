@@ -12,4 +12,5 @@ mod pipeline;
 mod recorded;
 mod reference;
 mod replay;
+mod swap;
 mod watch;

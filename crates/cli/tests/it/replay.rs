@@ -38,7 +38,7 @@ pub(crate) async fn stored(
 }
 
 /// A command that goes on beside the test; killed when dropped.
-fn start(pipeline: &Pipeline, arguments: &[&str]) -> Process {
+pub(crate) fn start(pipeline: &Pipeline, arguments: &[&str]) -> Process {
     let mut command = binary(&pipeline.config());
     Process::of(command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
 }

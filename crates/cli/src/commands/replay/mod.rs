@@ -2,6 +2,7 @@
 
 mod copy;
 mod persist;
+mod schema;
 mod stdout;
 mod subject;
 
@@ -40,9 +41,10 @@ pub(crate) async fn run(
     options: &ReplayArguments,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let target = match options.target() {
-        Ok(target) => target,
-        Err(problem) => {
+    let target = match (options.into_schema.is_some(), options.target()) {
+        (true, _) => None,
+        (false, Ok(target)) => Some(target),
+        (false, Err(problem)) => {
             eprintln!("crypto-intel: {problem}");
             return Ok(ExitCode::from(USAGE));
         }
@@ -52,6 +54,9 @@ pub(crate) async fn run(
     let shutdown = CancellationToken::new();
     tokio::spawn(wait_for_signal(shutdown.clone()));
     let session = Session { config: &config, nats, options, output, shutdown };
+    let Some(target) = target else {
+        return schema::run(&session, options.into_schema.as_deref().unwrap_or_default()).await;
+    };
     let stream = options.stream.as_deref().unwrap_or_default();
     session.check(stream).await?;
     match target {
