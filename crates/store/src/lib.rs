@@ -28,7 +28,7 @@ pub use row::Unstorable;
 pub use rows::{Row, RowSet, TableRows};
 pub use schema::{
     BlockCursor, Carried, Carrier, Exchange, Home, InvalidSchemaName, LiveBlock, SchemaName,
-    SchemaState, Waits,
+    SchemaState, Span, Waits,
 };
 pub use store::{Edition, Store};
 pub use table::Table;

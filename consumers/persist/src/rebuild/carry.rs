@@ -1,7 +1,9 @@
 //! What the streams no longer hold comes from the live tables.
 
 use crypto_intel_schemas::{B256, Block};
-use crypto_intel_store::{BatchTransaction, BlockCursor, Carried, Carrier, LiveBlock, StoreError};
+use crypto_intel_store::{
+    BatchTransaction, BlockCursor, Carried, Carrier, LiveBlock, Span, StoreError,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Stage, Watcher};
@@ -13,11 +15,11 @@ use crate::{
 /// Blocks in one transaction: a hundred thousand rows of a busy chain.
 const BLOCKS_AT_ONCE: u32 = 500;
 
-/// Takes over blocks that the new tables do not know, or whose newer marker has left the streams, with their rows; of
-/// those whose marker was stored at `until_us` or before. `None` when `shutdown` came first.
+/// Takes over blocks that the new tables do not know, or whose newer marker has left the streams, with their rows. `None`
+/// when `shutdown` came first.
 pub(super) async fn blocks(
     carrier: &Carrier,
-    until_us: i64,
+    span: Span,
     watcher: Watcher<'_>,
     shutdown: &CancellationToken,
 ) -> Result<Option<Carried>, StoreError> {
@@ -27,7 +29,7 @@ pub(super) async fn blocks(
         if shutdown.is_cancelled() {
             return Ok(None);
         }
-        let slice = carrier.newer_blocks(&after, until_us, BLOCKS_AT_ONCE).await?;
+        let slice = carrier.newer_blocks(&after, span, BLOCKS_AT_ONCE).await?;
         let Some(last) = slice.last() else { return Ok(Some(total)) };
         let (chain, number, hash) = (last.chain.clone(), last.number, last.hash);
         watcher(Stage::Carrying { what: format!("{chain} block {number}"), blocks: total.blocks });

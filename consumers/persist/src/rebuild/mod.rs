@@ -59,6 +59,15 @@ pub struct StreamReport {
     pub counts: Counts,
 }
 
+/// How far one reading goes, and how.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Last sequence.
+    to: u64,
+    rest: Rest,
+    rate: Option<u32>,
+}
+
 /// New tables on their way.
 #[derive(Debug)]
 pub struct Rebuild {
@@ -177,10 +186,20 @@ impl Rebuild {
         watcher: Watcher<'_>,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<Option<u64>> {
+        self.catch_up_at(self.rate, watcher, shutdown).await
+    }
+
+    async fn catch_up_at(
+        &self,
+        rate: Option<u32>,
+        watcher: Watcher<'_>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Option<u64>> {
         let mut messages = 0;
         for (source, progress) in &self.streams {
             let to = self.state(&source.stream).await?.last_sequence;
-            let read = self.read(source, progress, (to, Rest::Left), watcher, shutdown).await?;
+            let bounds = Bounds { to, rest: Rest::Left, rate };
+            let read = self.read(source, progress, bounds, watcher, shutdown).await?;
             let Some(read) = read else { return Ok(None) };
             messages += read;
         }
@@ -192,7 +211,7 @@ impl Rebuild {
         &self,
         source: &StreamSource,
         progress: &Progress,
-        (to, rest): (u64, Rest),
+        Bounds { to, rest, rate }: Bounds,
         watcher: Watcher<'_>,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<Option<u64>> {
@@ -219,11 +238,16 @@ impl Rebuild {
             store: &self.store,
             progress,
             position_name: stream,
-            rate: self.rate,
+            rate,
             rest,
         };
         let is_done = reading.run(position, to, shutdown).await?;
         Ok(is_done.then(|| progress.counts().messages - before))
+    }
+
+    /// How many ranges left a stream before they were read.
+    fn lost_ranges(&self) -> u64 {
+        self.streams.iter().map(|(_, progress)| progress.counts().lost_ranges).sum()
     }
 
     async fn position(&self, stream: &str) -> anyhow::Result<StreamPosition> {

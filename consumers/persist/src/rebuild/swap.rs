@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use crypto_intel_service::{Backoff, now_us};
 use crypto_intel_store::{
-    Carried, Carrier, ErrorClass, Exchange, StoreError, StreamPosition, Waits,
+    Carried, Carrier, ErrorClass, Exchange, Span, StoreError, StreamPosition, Waits,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Rebuild, Stage, Watcher, carry, is_of};
+use super::{Bounds, Rebuild, Stage, Watcher, carry, is_of};
 use crate::intake::Rest;
 
 /// A round of reading with fewer messages than this means that the new tables are close to the streams' ends.
@@ -54,6 +54,14 @@ pub struct Swapped {
     pub paused: Paused,
 }
 
+/// Up to where the live tables were looked through while nobody waited.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    until_us: i64,
+    /// How many ranges had been lost by then.
+    lost_ranges: u64,
+}
+
 /// How one round of attempts ended.
 enum Round {
     Done(Paused),
@@ -77,13 +85,18 @@ impl Rebuild {
         if !obstacles.is_empty() {
             bail!("the exchange would lose or break something:\n  {}", obstacles.join("\n  "));
         }
-        let Some(mut swapped) = self.take_over(watcher, shutdown).await? else { return Ok(None) };
+        let taken_over = tokio::select! {
+            taken_over = self.take_over(watcher, shutdown) => taken_over?,
+            // Every statement of it may be cut off: its transaction is undone.
+            () = shutdown.cancelled() => None,
+        };
+        let Some((mut swapped, taken)) = taken_over else { return Ok(None) };
         let deadline = Instant::now() + patience;
         let backoff =
             Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
         let mut delays = backoff.delays();
         loop {
-            let holders = match self.round(&mut swapped, watcher, shutdown).await? {
+            let holders = match self.round(&mut swapped, taken, watcher, shutdown).await? {
                 Round::Done(paused) => {
                     swapped.paused = paused;
                     break;
@@ -117,9 +130,9 @@ impl Rebuild {
         &self,
         watcher: Watcher<'_>,
         shutdown: &CancellationToken,
-    ) -> anyhow::Result<Option<Swapped>> {
+    ) -> anyhow::Result<Option<(Swapped, Taken)>> {
         let carrier = self.carrier().await?;
-        let began_us = now_us();
+        let (began_us, lost_ranges) = (now_us(), self.lost_ranges());
         if self.come_close(watcher, shutdown).await?.is_none() {
             return Ok(None);
         }
@@ -127,8 +140,9 @@ impl Rebuild {
             .await
             .context("fill up blocks from the live tables")?;
         // Whatever is newer may still be on its way through a stream.
-        let until_us = began_us - SLACK_US;
-        let Some(blocks) = carry::blocks(&carrier, until_us, watcher, shutdown)
+        let taken = Taken { until_us: began_us - SLACK_US, lost_ranges };
+        let span = Span::until(taken.until_us);
+        let Some(blocks) = carry::blocks(&carrier, span, watcher, shutdown)
             .await
             .context("take over blocks from the live tables")?
         else {
@@ -136,24 +150,24 @@ impl Rebuild {
         };
         carried += blocks;
         watcher(Stage::Carrying { what: "rows of no block".to_owned(), blocks: carried.blocks });
-        carried.rows += carrier
-            .keyed_rows(Some(until_us))
-            .await
-            .context("take over rows from the live tables")?;
+        carried.rows +=
+            carrier.keyed_rows(span).await.context("take over rows from the live tables")?;
+        refuse_bare(&carrier, span).await?;
         self.store.analyze().await.context("gather statistics of the new tables")?;
         let aggregates = self
             .store
             .refresh_aggregates(&self.home.schema)
             .await
             .context("compute continuous aggregates of the new tables")?;
-        Ok(Some(Swapped {
+        let swapped = Swapped {
             before: self.schema.before(),
             carried,
             untold_tables: Vec::new(),
             aggregates,
             attempts: 0,
             paused: Paused::default(),
-        }))
+        };
+        Ok(Some((swapped, taken)))
     }
 
     async fn carrier(&self) -> anyhow::Result<Carrier> {
@@ -179,6 +193,7 @@ impl Rebuild {
     async fn round(
         &self,
         swapped: &mut Swapped,
+        taken: Taken,
         watcher: Watcher<'_>,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<Round> {
@@ -193,7 +208,7 @@ impl Rebuild {
             Err(error) => return Err(error).context("begin the exchange"),
         };
         let locked_out = Instant::now();
-        let reaching = self.reach(&exchange, swapped, watcher, shutdown);
+        let reaching = self.reach((&exchange, taken), swapped, watcher, shutdown);
         match tokio::time::timeout(WRITERS_WAIT, reaching).await {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return Ok(Round::Shutdown),
@@ -239,12 +254,12 @@ impl Rebuild {
     /// rows; `false` on shutdown.
     async fn reach(
         &self,
-        exchange: &Exchange,
+        (exchange, taken): (&Exchange, Taken),
         swapped: &mut Swapped,
         watcher: Watcher<'_>,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<bool> {
-        if self.catch_up(watcher, shutdown).await?.is_none() {
+        if self.catch_up_at(None, watcher, shutdown).await?.is_none() {
             return Ok(false);
         }
         let live = exchange.positions().await.context("read the live positions")?;
@@ -252,14 +267,17 @@ impl Rebuild {
             let there = live.iter().find(|(stream, _)| *stream == source.stream);
             let Some((_, there)) = there else { continue };
             // Live may have lost its patience with half a block that we left to later.
-            let (to, stream) = ((there.sequence, Rest::Stored), &source.stream);
-            if self.read(source, progress, to, watcher, shutdown).await?.is_none() {
+            let bounds = Bounds { to: there.sequence, rest: Rest::Stored, rate: None };
+            if self.read(source, progress, bounds, watcher, shutdown).await?.is_none() {
                 return Ok(false);
             }
-            self.follow(stream, *there).await?;
+            self.follow(&source.stream, *there).await?;
         }
         let carrier = self.carrier().await?;
-        let Some(blocks) = carry::blocks(&carrier, i64::MAX, watcher, shutdown)
+        // All before was looked at while nobody waited; unless something was lost since, it holds.
+        let is_known = self.lost_ranges() == taken.lost_ranges;
+        let span = Span::after(if is_known { taken.until_us } else { i64::MIN });
+        let Some(blocks) = carry::blocks(&carrier, span, watcher, shutdown)
             .await
             .context("take over the last blocks")?
         else {
@@ -267,15 +285,14 @@ impl Rebuild {
         };
         swapped.carried += blocks;
         swapped.carried.rows +=
-            carrier.keyed_rows(None).await.context("take over the last rows")?;
-        swapped.untold_tables =
-            carrier.untold_tables().await.context("take over tables that no stream fills")?;
-        let bare = carrier.bare_heights().await.context("compare the heights")?;
-        if bare > 0 {
-            bail!(
-                "the new tables lack a block at {bare} heights where the live ones have one: nothing was exchanged"
-            );
-        }
+            carrier.keyed_rows(span).await.context("take over the last rows")?;
+        let streams: Vec<&str> =
+            self.streams.iter().map(|(source, _)| source.stream.as_str()).collect();
+        swapped.untold_tables = carrier
+            .untold_tables(&streams)
+            .await
+            .context("take over tables that no stream fills")?;
+        refuse_bare(&carrier, span).await?;
         Ok(true)
     }
 
@@ -292,4 +309,15 @@ impl Rebuild {
         }
         Ok(())
     }
+}
+
+/// The last look before anything is exchanged.
+async fn refuse_bare(carrier: &Carrier, span: Span) -> anyhow::Result<()> {
+    let bare = carrier.bare_heights(span).await.context("compare the heights")?;
+    if bare > 0 {
+        bail!(
+            "the new tables would lack {bare} canonical blocks of the live ones: nothing was exchanged"
+        );
+    }
+    Ok(())
 }

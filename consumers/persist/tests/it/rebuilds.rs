@@ -68,8 +68,13 @@ impl Reader {
         let task = tokio::spawn(async move {
             let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
             tokio::spawn(connection);
+            let mut prepared = Vec::new();
+            for relation in relations {
+                let sql = format!("SELECT * FROM {relation} LIMIT 2");
+                prepared.push(client.prepare(&sql).await.unwrap());
+            }
             while !stopped.is_cancelled() {
-                match read(&mut client, relations).await {
+                match read(&mut client, relations, &prepared).await {
                     Ok(problem) => noted.lock().unwrap().extend(problem),
                     Err(error) => {
                         noted.lock().unwrap().push(format!("{error:?}"));
@@ -94,10 +99,12 @@ impl Reader {
 async fn read(
     client: &mut tokio_postgres::Client,
     relations: &[&str],
+    prepared: &[tokio_postgres::Statement],
 ) -> Result<Option<String>, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
-    for relation in relations {
-        // As clients do: prepared anew, and by the simple protocol.
+    for (relation, prepared) in relations.iter().zip(prepared) {
+        // As clients do: prepared once for all, prepared anew, and by the simple protocol.
+        transaction.query(prepared, &[]).await?;
         transaction.query_one(&format!("SELECT count(*) FROM {relation}"), &[]).await?;
         transaction.batch_execute(&format!("SELECT * FROM {relation} LIMIT 3")).await?;
     }

@@ -43,6 +43,30 @@ impl std::ops::AddAssign for Carried {
     }
 }
 
+/// What is looked at: blocks whose newest marker was stored, and rows that were observed, after one time and until
+/// another; microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// After this time.
+    pub after_us: i64,
+    /// At this time or before.
+    pub until_us: i64,
+}
+
+impl Span {
+    /// Everything up to a time.
+    #[must_use]
+    pub const fn until(until_us: i64) -> Self {
+        Self { after_us: i64::MIN, until_us }
+    }
+
+    /// Everything after a time.
+    #[must_use]
+    pub const fn after(after_us: i64) -> Self {
+        Self { after_us, until_us: i64::MAX }
+    }
+}
+
 /// Where to go on in the list of blocks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BlockCursor {
@@ -74,29 +98,34 @@ impl Carrier {
         Ok(Self { store: store.clone(), live: live.to_owned(), matches })
     }
 
-    /// Live blocks that are unknown here, or have a newer marker there, in order of chain and height; of those whose
-    /// marker was stored at `until_us` or before.
+    /// Live blocks that are unknown here, or have a newer marker there, in order of chain and height.
     ///
     /// # Errors
     /// When a statement fails.
     pub async fn newer_blocks(
         &self,
         after: &BlockCursor,
-        until_us: i64,
+        span: Span,
         limit: u32,
     ) -> Result<Vec<LiveBlock>, StoreError> {
         let sql = format!(
             "SELECT old.chain, old.block_number, old.block_hash, \
              (extract(epoch FROM old.block_time) * 1000000)::bigint, old.canonical, old.revision \
              FROM {live}.blocks AS old LEFT JOIN blocks AS new USING (chain, block_number, block_hash) \
-             WHERE (old.chain, old.block_number, old.block_hash) > ($1, $2, $3) AND old.revision <= $4 \
+             WHERE (old.chain, old.block_number, old.block_hash) > ($1, $2, $3) AND old.revision > $4 AND old.revision <= $5 \
              AND (new.chain IS NULL OR old.revision > new.revision) \
-             ORDER BY old.chain, old.block_number, old.block_hash LIMIT $5",
+             ORDER BY old.chain, old.block_number, old.block_hash LIMIT $6",
             live = self.live
         );
         let number = if after.chain.is_empty() { -1 } else { height(after.number) };
-        let parameters: [&(dyn ToSql + Sync); 5] =
-            [&after.chain, &number, &after.hash.as_slice(), &until_us, &i64::from(limit)];
+        let parameters: [&(dyn ToSql + Sync); 6] = [
+            &after.chain,
+            &number,
+            &after.hash.as_slice(),
+            &span.after_us,
+            &span.until_us,
+            &i64::from(limit),
+        ];
         self.blocks(&sql, &parameters, "compare the blocks").await
     }
 
@@ -288,15 +317,17 @@ impl Carrier {
     ///
     /// # Errors
     /// When a statement fails.
-    pub async fn bare_heights(&self) -> Result<u64, StoreError> {
+    pub async fn bare_heights(&self, span: Span) -> Result<u64, StoreError> {
         let sql = format!(
-            "SELECT count(*) FROM {}.blocks AS old WHERE old.canonical AND NOT EXISTS \
+            "SELECT count(*) FROM {}.blocks AS old WHERE old.canonical AND old.revision > $1 \
+             AND old.revision <= $2 AND NOT EXISTS \
              (SELECT FROM blocks AS new WHERE new.chain = old.chain AND new.block_number = old.block_number \
               AND (new.canonical OR new.block_hash = old.block_hash AND new.revision > old.revision))",
             self.live
         );
         let transaction = self.store.begin_carry().await?;
-        let row = transaction.client()?.query_one(&sql, &[]).await;
+        let span: [&(dyn ToSql + Sync); 2] = [&span.after_us, &span.until_us];
+        let row = transaction.client()?.query_one(&sql, &span).await;
         let row = row.map_err(StoreError::sql("compare the heights"))?;
         transaction.commit().await?;
         Ok(row.get::<_, i64>(0).unsigned_abs())

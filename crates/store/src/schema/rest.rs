@@ -2,16 +2,18 @@
 
 use tokio_postgres::types::ToSql;
 
-use super::{carry::Carrier, columns::TableMatch};
+use super::{
+    carry::{Carrier, Span},
+    columns::TableMatch,
+};
 use crate::{StoreError, transaction::Timestamp};
 
 impl Carrier {
-    /// Copies rows that belong to no block and whose key is unknown here; of those that were observed before a time, if
-    /// one is given. Returns how many came over.
+    /// Copies rows that belong to no block and whose key is unknown here. Returns how many came over.
     ///
     /// # Errors
     /// When the tables differ too much for it, or a statement fails.
-    pub async fn keyed_rows(&self, until_us: Option<i64>) -> Result<u64, StoreError> {
+    pub async fn keyed_rows(&self, span: Span) -> Result<u64, StoreError> {
         let mut copied = 0;
         for matched in self.matches.keyed() {
             let TableMatch { name, .. } = matched;
@@ -20,11 +22,19 @@ impl Carrier {
                 live = self.live,
                 same = matched.same_key("new", "old")
             );
-            let until = until_us.map(Timestamp);
+            let bounds = [
+                (span.after_us > i64::MIN).then_some((">", Timestamp(span.after_us))),
+                (span.until_us < i64::MAX).then_some(("<=", Timestamp(span.until_us))),
+            ];
             let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::new();
-            if let Some(until) = until.as_ref().filter(|_| matched.has("observed_at")) {
-                source.push_str(" AND old.observed_at < $1");
-                parameters.push(until);
+            for (operator, bound) in bounds.iter().flatten() {
+                if matched.has("observed_at") {
+                    parameters.push(bound);
+                    source.push_str(&format!(
+                        " AND old.observed_at {operator} ${}",
+                        parameters.len()
+                    ));
+                }
             }
             let transaction = self.store.begin_carry().await?;
             let client = transaction.client()?;
@@ -46,12 +56,12 @@ impl Carrier {
         Ok(copied)
     }
 
-    /// Takes over the tables that no stream fills, and positions of streams that are not read here. Returns the names of
-    /// the tables.
+    /// Takes over the tables that no stream fills, and positions but those of streams that are read here. Returns the
+    /// names of the tables.
     ///
     /// # Errors
     /// When a statement fails.
-    pub async fn untold_tables(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn untold_tables(&self, streams: &[&str]) -> Result<Vec<String>, StoreError> {
         let transaction = self.store.begin_carry().await?;
         let client = transaction.client()?;
         let mut names = Vec::new();
@@ -65,13 +75,16 @@ impl Carrier {
             count.map_err(StoreError::sql(format!("take over {}", matched.name)))?;
             names.push(matched.name.clone());
         }
-        let positions = self.matches.tables.get("positions").map(TableMatch::list);
-        let columns = positions.unwrap_or_default();
-        let sql = format!(
-            "INSERT INTO positions ({columns}) SELECT {columns} FROM {}.positions ON CONFLICT DO NOTHING",
-            self.live
-        );
-        client.batch_execute(&sql).await.map_err(StoreError::sql("take over positions"))?;
+        if let Some(positions) = self.matches.tables.get("positions") {
+            // One that has gone since an earlier look would be taken for a replay to go on with.
+            let gone = "DELETE FROM positions WHERE stream <> ALL ($1)";
+            let gone = client.execute(gone, &[&streams]).await;
+            gone.map_err(StoreError::sql("take over positions"))?;
+            let upsert = take_over(positions, &self.live)
+                .replace(" ON CONFLICT", " WHERE stream <> ALL ($1) ON CONFLICT");
+            let moved = client.execute(&upsert, &[&streams]).await;
+            moved.map_err(StoreError::sql("take over positions"))?;
+        }
         transaction.commit().await?;
         Ok(names)
     }
