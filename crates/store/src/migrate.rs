@@ -83,7 +83,7 @@ impl Store {
         drop(deadpool_postgres::Object::take(client));
         let (already, applied) = outcome?;
         let edition = self.edition().await?;
-        if !dry_run && !applied.is_empty() {
+        if !dry_run && !applied.is_empty() && self.schema().is_none() {
             log_edition(&edition);
         }
         Ok(MigrationReport { edition, already, applied, dry_run })

@@ -58,7 +58,7 @@ pub struct ReplayArguments {
     #[arg(long)]
     pub anew: bool,
     /// With `--to subject`: most bytes in the new stream, such as `512MiB`. When they are used up the replay stops.
-    #[arg(long, value_name = "SIZE", default_value_t = GIB, value_parser = parse_bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_bytes)]
     pub max_bytes: u64,
     /// With `--to subject`: how long the new stream keeps its messages.
     #[arg(long, value_name = "TIME", default_value = DEFAULT_MAX_AGE, value_parser = parse_duration)]

@@ -57,8 +57,8 @@ pub(super) async fn run(session: &Session<'_>, stream: &str) -> anyhow::Result<E
         if resumed { ": going on where an earlier run ended" } else { "" }
     ));
     let started = Instant::now();
-    let bar = session.bar(stream, range);
     let progress = task.progress();
+    let bar = session.bar(stream, range, progress.sequence());
     let outcome = tokio::select! {
         outcome = task.run(&session.shutdown) => outcome?,
         never = show(&bar, &progress, range.from) => match never {},

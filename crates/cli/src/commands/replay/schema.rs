@@ -59,14 +59,15 @@ pub(super) async fn run(session: &Session<'_>, name: &str) -> anyhow::Result<Exi
         schema: schema.clone(),
         rate: session.options.rate,
     };
+    if session.options.swap {
+        // Before anything is made.
+        refuse(live.exchange_obstacles(&schema).await.context("look for what is in the way")?)?;
+    }
     let rebuild = Rebuild::prepare(options, &session.nats, &live, &session.shutdown).await?;
     let (home, resumed) = (rebuild.home().schema.clone(), rebuild.is_resumed());
     if session.options.swap {
         // Now rather than after hours.
-        let obstacles = rebuild.obstacles().await?;
-        if !obstacles.is_empty() {
-            bail!("the exchange would lose or break something:\n  {}", obstacles.join("\n  "));
-        }
+        refuse(rebuild.obstacles().await?)?;
     }
     let size = live.schema_bytes(&home).await.context("measure the live tables")?;
     session.note(&format!(
@@ -103,6 +104,13 @@ pub(super) async fn run(session: &Session<'_>, name: &str) -> anyhow::Result<Exi
     };
     session.output.show(&report, describe)?;
     Ok(ended(complete))
+}
+
+fn refuse(obstacles: Vec<String>) -> anyhow::Result<()> {
+    if !obstacles.is_empty() {
+        bail!("the exchange would lose or break something:\n  {}", obstacles.join("\n  "));
+    }
+    Ok(())
 }
 
 impl Screen<'_> {
@@ -179,7 +187,7 @@ fn describe(report: &Report) -> String {
 fn describe_rebuilt(report: &Report) -> String {
     let Report { schema, seconds, .. } = report;
     format!(
-        "the tables in schema {schema} are at the streams' ends after {seconds:.0} s; nothing of the live ones has changed\n\
+        "the tables in schema {schema} are at the streams' ends after {seconds:.1} s; nothing of the live ones has changed\n\
          look at them:      psql with  SET search_path = {schema}, {};\n\
          exchange them:     crypto-intel replay --into-schema {schema} --swap\n\
          or give them up:   DROP SCHEMA {schema} CASCADE;\n\
@@ -191,7 +199,7 @@ fn describe_rebuilt(report: &Report) -> String {
 fn describe_swap(report: &Report, swap: &Swapped) -> String {
     let mut lines = vec![
         format!(
-            "exchanged after {:.0} s: the new tables are live in {}, the old ones are in {}",
+            "exchanged after {:.1} s: the new tables are live in {}, the old ones are in {}",
             report.seconds, report.live_schema, swap.before
         ),
         format!(

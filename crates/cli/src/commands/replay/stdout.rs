@@ -31,7 +31,7 @@ struct Report<'a> {
 pub(super) async fn run(session: &Session<'_>, stream: &str) -> anyhow::Result<ExitCode> {
     let range = session.nats.range(stream, session.request()?).await?;
     // A bar between the lines would only disturb.
-    let bar = if is_terminal() { ProgressBar::hidden() } else { session.bar(stream, range) };
+    let bar = if is_terminal() { ProgressBar::hidden() } else { session.bar(stream, range, 0) };
     let before = Position { sequence: range.from - 1, stored_at_us: 0 };
     let copied = copy(session, stream, range, before, &bar, async |messages| {
         lines(messages.iter().map(describe))

@@ -67,7 +67,7 @@ pub(super) async fn run(
     ));
     let before = Position { sequence: range.from - 1, stored_at_us: 0 };
     let after = if last.sequence < range.from { before } else { last };
-    let bar = session.bar(stream, range);
+    let bar = session.bar(stream, range, after.sequence);
     let copied = copy(session, stream, range, after, &bar, async |messages| {
         into.publish(stream, &messages).await?;
         Ok(())
