@@ -15,6 +15,8 @@ pub(crate) struct Item {
 
 /// A block larger than any batch is cut after this many times the batch's limit.
 const OVERSIZE: usize = 6;
+/// Or after this many events, if those are more: small batches are no reason to cut blocks.
+const OVERSIZE_EVENTS: usize = 30_000;
 /// Or after this many bytes of bodies.
 const MAX_HELD_BYTES: usize = 64 << 20;
 
@@ -86,7 +88,8 @@ impl Assembler {
 
     /// Whether no more may be held.
     pub(crate) fn is_overfull(&self) -> bool {
-        self.held.len() >= self.max_events * OVERSIZE || self.bytes >= MAX_HELD_BYTES
+        let most = (self.max_events * OVERSIZE).max(OVERSIZE_EVENTS);
+        self.held.len() >= most || self.bytes >= MAX_HELD_BYTES
     }
 
     /// When what is held must be stored although it cannot be cut; `None` while it can or nothing is held.

@@ -18,6 +18,8 @@ use crate::{
     pump::Pump,
 };
 
+/// The rest of a block is in the range, however slowly it is read.
+const PATIENCE_MS: u64 = 365 * 86_400_000;
 /// A transaction holds its chains' locks: live waits no longer than for so many events.
 const MAX_BATCH_EVENTS: usize = 1_000;
 
@@ -211,8 +213,8 @@ impl Reading<'_> {
         let reader = RangeReader::open(self.nats, options).await.context("open the reader")?;
         let input = Input::Range(reader, self.rest);
         let (metrics, status) = (self.progress.metrics(), self.progress.status());
-        let mut pump =
-            Pump::start(self.source, input, self.config, metrics, status, after.revision);
+        let config = Config { patience_ms: PATIENCE_MS, ..self.config.clone() };
+        let mut pump = Pump::start(self.source, input, &config, metrics, status, after.revision);
         let mut applier = Applier {
             stream: self.source.stream.clone(),
             position_name: self.position_name.to_owned(),

@@ -190,7 +190,6 @@ async fn tables_are_exchanged_under_load_and_nobody_notices() {
             publish(&rig, &price(100 * second + i64::from(chain.height() as u32))).await;
         }
         let done = swapping.await.unwrap().unwrap().unwrap();
-        eprintln!("{done:?}");
         assert!(second > 1 || done.carried.blocks >= 15, "{done:?}");
         play_on(&rig, &mut chain, &mut random, 10).await;
         rig.settled("EVM").await;
@@ -359,6 +358,7 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
     let given = format!(
         "CREATE ROLE {role}; GRANT SELECT ON blocks, v_token_transfers TO {role}; \
          GRANT SELECT (chain) ON logs TO {role}; \
+         ALTER TABLE blocks SET (autovacuum_vacuum_scale_factor = 0.02); \
          CREATE TABLE labels (address text PRIMARY KEY, label text, seen int); \
          INSERT INTO labels VALUES ('a', 'treasury', 1), ('b', 'old', 2); \
          INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ('ELSEWHERE', 7, 8, 9)"
@@ -382,6 +382,9 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
          + has_table_privilege('{role}', 'prices', 'SELECT')::int"
     );
     assert_eq!(rig.number(&may).await, 3);
+    let options =
+        "SELECT cardinality(reloptions)::bigint FROM pg_class WHERE oid = 'blocks'::regclass";
+    assert_eq!(rig.number(options).await, 1);
     let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
     rig.sql().await.batch_execute(&drop).await.unwrap();
 }

@@ -1,11 +1,11 @@
-//! Rights that people gave on the live tables, for the new ones.
+//! Rights and storage options that people gave to the live tables, for the new ones.
 
 use deadpool_postgres::Object;
 
 use super::inventory::Inventory;
 use crate::StoreError;
 
-/// Statements that give the new set (schema `$3`) what the live one has: `$1` its relations, `$2` its routines. The
+/// Statements that give the new set (schema `$3`) what people gave to the live one: `$1` its relations, `$2` its routines. The
 /// migrations' own grants are there already.
 const GRANTS: &str = "
 WITH given AS (
@@ -33,9 +33,14 @@ SELECT format('GRANT EXECUTE ON ROUTINE %s TO %s', new.oid::regprocedure,
 FROM pg_proc AS old CROSS JOIN LATERAL aclexplode(old.proacl) AS acl
 JOIN pg_proc AS new ON new.proname = old.proname AND new.proargtypes = old.proargtypes
   AND new.pronamespace = to_regnamespace($3::text)
-WHERE old.oid = ANY ($2::oid[]) AND acl.grantee <> old.proowner";
+WHERE old.oid = ANY ($2::oid[]) AND acl.grantee <> old.proowner
+UNION ALL
+SELECT format('ALTER TABLE %s SET (%s)', new.oid::regclass, array_to_string(old.reloptions, ', '))
+FROM pg_class AS old JOIN pg_class AS new ON new.relname = old.relname AND new.relnamespace = to_regnamespace($3::text)
+WHERE old.oid = ANY ($1::oid[]) AND old.relkind = 'r' AND new.relkind = 'r' AND old.reloptions IS DISTINCT FROM new.reloptions
+  AND old.reloptions IS NOT NULL";
 
-/// Gives the new set the rights that people gave on the live one.
+/// Gives the new set the rights and options that people gave to the live one.
 pub(super) async fn copy(
     client: &Object,
     live: &Inventory,
@@ -44,10 +49,10 @@ pub(super) async fn copy(
     let rows = client
         .query(GRANTS, &[&live.relations(), &live.routines(), &new.schema])
         .await
-        .map_err(StoreError::sql("read the rights on the live tables"))?;
+        .map_err(StoreError::sql("read rights and options of the live tables"))?;
     let statements: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     client
         .batch_execute(&statements.join(";"))
         .await
-        .map_err(StoreError::sql("give the same rights on the new tables"))
+        .map_err(StoreError::sql("give the same rights and options to the new tables"))
 }

@@ -59,13 +59,22 @@ FROM pg_type LEFT JOIN pg_class ON pg_class.oid = typrelid
 WHERE typnamespace = to_regnamespace($4::text) AND (typtype IN ('e', 'd', 'r') OR typtype = 'c' AND relkind = 'c')
 ORDER BY 1";
 
-/// Continuous aggregates that people made of our tables: `$1` live schema, as SQL writes it, `$2` names of the live set's relations.
-const STRAY_AGGREGATES: &str = "
+/// TimescaleDB's own objects that people made for our tables: `$1` live schema, as SQL writes it, `$2` names of the live
+/// set's relations, `$3` new schema.
+const TIMESCALE_STRAYS: &str = "
 SELECT format('continuous aggregate %I.%I is made of %s: drop it, and make it again after the exchange',
               view_schema, view_name, hypertable_name)
 FROM timescaledb_information.continuous_aggregates
 WHERE quote_ident(hypertable_schema) = $1 AND hypertable_name = ANY ($2)
-  AND NOT (quote_ident(view_schema) = $1 AND view_name = ANY ($2)) ORDER BY 1";
+  AND NOT (quote_ident(view_schema) = $1 AND view_name = ANY ($2))
+UNION
+SELECT format('policy %s of %s is not on the new table: add it there, or remove it', proc_name, hypertable_name)
+FROM timescaledb_information.jobs AS job
+WHERE quote_ident(hypertable_schema) = $1 AND hypertable_name = ANY ($2) AND NOT EXISTS (
+  SELECT FROM timescaledb_information.jobs AS twin
+  WHERE quote_ident(twin.hypertable_schema) = $3 AND twin.hypertable_name = job.hypertable_name
+    AND twin.proc_name = job.proc_name)
+ORDER BY 1";
 
 impl Store {
     /// What stands in the way of exchanging the live tables with those of a schema: one sentence each, with its mend.
@@ -113,9 +122,9 @@ impl Store {
         if is_timescale {
             let names: Vec<&str> = live.objects.iter().map(|object| &*object.name).collect();
             let rows = client
-                .query(STRAY_AGGREGATES, &[&live.schema, &names])
+                .query(TIMESCALE_STRAYS, &[&live.schema, &names, &new.schema])
                 .await
-                .map_err(StoreError::sql("look for continuous aggregates"))?;
+                .map_err(StoreError::sql("look for aggregates and policies"))?;
             reasons.extend(rows.iter().map(|row| row.get::<_, String>(0)));
         }
         Ok(reasons)
