@@ -152,6 +152,7 @@ impl Rebuild {
         watcher(Stage::Carrying { what: "rows of no block".to_owned(), blocks: carried.blocks });
         carried.rows +=
             carrier.keyed_rows(span).await.context("take over rows from the live tables")?;
+        untold_columns(&carrier, span).await?;
         refuse_bare(&carrier, span).await?;
         self.store.analyze().await.context("gather statistics of the new tables")?;
         let aggregates = self
@@ -292,6 +293,7 @@ impl Rebuild {
             .untold_tables(&streams)
             .await
             .context("take over tables that no stream fills")?;
+        untold_columns(&carrier, span).await?;
         refuse_bare(&carrier, span).await?;
         Ok(true)
     }
@@ -309,6 +311,12 @@ impl Rebuild {
         }
         Ok(())
     }
+}
+
+/// When a block was first stored is nothing that a rebuild changes.
+async fn untold_columns(carrier: &Carrier, span: Span) -> anyhow::Result<()> {
+    carrier.untold_columns(span).await.context("take over when blocks were stored")?;
+    Ok(())
 }
 
 /// The last look before anything is exchanged.

@@ -198,6 +198,9 @@ async fn tables_are_exchanged_under_load_and_nobody_notices() {
         assert_eq!(names(&rig, "public").await, before, "nothing is left out");
         assert_eq!(names(&rig, "rebuilt_before").await, before);
         assert_eq!(names(&rig, "rebuilt").await, [] as [String; 0]);
+        let stored_again = "SELECT count(*) FROM blocks JOIN rebuilt_before.blocks AS old \
+                            USING (chain, block_number, block_hash) WHERE blocks.stored_at <> old.stored_at";
+        assert_eq!(rig.number(stored_again).await, 0, "when a block was stored is kept");
         // The next exchange needs the place of this one's old tables.
         let error = swapped(&rig).await.unwrap_err().to_string();
         assert!(error.contains("DROP SCHEMA rebuilt_before CASCADE"), "{error}");

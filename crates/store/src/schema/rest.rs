@@ -6,7 +6,7 @@ use super::{
     carry::{Carrier, Span},
     columns::TableMatch,
 };
-use crate::{StoreError, transaction::Timestamp};
+use crate::{StoreError, Table, transaction::Timestamp};
 
 impl Carrier {
     /// Copies rows that belong to no block and whose key is unknown here. Returns how many came over.
@@ -54,6 +54,40 @@ impl Carrier {
             transaction.commit().await?;
         }
         Ok(copied)
+    }
+
+    /// Takes over what no stream tells of blocks that both sets have, such as when a block was first stored. Returns how
+    /// many were changed.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn untold_columns(&self, span: Span) -> Result<u64, StoreError> {
+        let Some(blocks) = self.matches.of(Table::Blocks) else { return Ok(0) };
+        let untold: Vec<&String> =
+            blocks.columns.iter().filter(|column| !Table::Blocks.has_column(column)).collect();
+        if untold.is_empty() {
+            return Ok(0);
+        }
+        let list = |prefix: &str| {
+            let columns = untold.iter().map(|column| format!("{prefix}{column}"));
+            columns.collect::<Vec<_>>().join(", ")
+        };
+        let sql = format!(
+            "UPDATE blocks AS new SET ({columns}) = ROW ({old}) FROM {live}.blocks AS old WHERE {same} \
+             AND old.revision > $1 AND old.revision <= $2 AND ROW ({new}) IS DISTINCT FROM ROW ({old})",
+            columns = list(""),
+            old = list("old."),
+            new = list("new."),
+            live = self.live,
+            same = blocks.same_key("new", "old")
+        );
+        let transaction = self.store.begin_carry().await?;
+        let span: [&(dyn ToSql + Sync); 2] = [&span.after_us, &span.until_us];
+        let changed = transaction.client()?.execute(&sql, &span).await;
+        let changed =
+            changed.map_err(StoreError::sql("take over what no stream tells of blocks"))?;
+        transaction.commit().await?;
+        Ok(changed)
     }
 
     /// Takes over the tables that no stream fills, and positions but those of streams that are read here. Returns the
