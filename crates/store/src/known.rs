@@ -1,6 +1,6 @@
 use crypto_intel_schemas::B256;
 use deadpool_postgres::Object;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, types::ToSql};
 
 use crate::{SchemaName, StoreError};
 
@@ -64,18 +64,20 @@ pub(crate) async fn known_blocks(
     );
     locked.map_err(StoreError::sql("lock the chains"))?;
     let rows = rows.map_err(StoreError::sql("read known blocks"))?;
-    Ok(rows
-        .iter()
-        .map(|row| KnownBlock {
-            chain: row.get(0),
-            number: row.get::<_, i64>(1).unsigned_abs(),
-            // Hashes of 32 bytes are all we write.
-            hash: B256::try_from(row.get::<_, &[u8]>(2)).unwrap_or_default(),
-            time_us: row.get(3),
-            canonical: row.get(4),
-            revision: row.get(5),
-        })
-        .collect())
+    Ok(rows.iter().map(read_block).collect())
+}
+
+/// Chain, height, hash, time, canonical, revision.
+pub(crate) fn read_block(row: &Row) -> KnownBlock {
+    KnownBlock {
+        chain: row.get(0),
+        number: row.get::<_, i64>(1).unsigned_abs(),
+        // Hashes of 32 bytes are all we write.
+        hash: B256::try_from(row.get::<_, &[u8]>(2)).unwrap_or_default(),
+        time_us: row.get(3),
+        canonical: row.get(4),
+        revision: row.get(5),
+    }
 }
 
 /// Heights beyond 2^63 are refused when rows are encoded.

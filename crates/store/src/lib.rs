@@ -27,8 +27,8 @@ pub use queries::{AlertCount, AlertLine, ChainHead, Latency, Percentiles};
 pub use row::Unstorable;
 pub use rows::{Row, RowSet, TableRows};
 pub use schema::{
-    BlockCursor, Carried, Carrier, Exchange, Home, InvalidSchemaName, LiveBlock, SchemaName,
-    SchemaState, Span, Waits,
+    BlockCursor, Carried, Carrier, Exchange, Home, InvalidSchemaName, SchemaName, SchemaState,
+    Span, Waits,
 };
 pub use store::{Edition, Store};
 pub use table::Table;

@@ -2,7 +2,7 @@
 
 use crypto_intel_schemas::{B256, Block};
 use crypto_intel_store::{
-    BatchTransaction, BlockCursor, Carried, Carrier, LiveBlock, Span, StoreError,
+    BatchTransaction, BlockCursor, Carried, Carrier, KnownBlock, Span, StoreError,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +39,7 @@ pub(super) async fn blocks(
 }
 
 /// By persist's own rules: the block with the newest marker has its height, and rows of no other come in.
-async fn take_over(carrier: &Carrier, slice: &[LiveBlock]) -> Result<Carried, StoreError> {
+async fn take_over(carrier: &Carrier, slice: &[KnownBlock]) -> Result<Carried, StoreError> {
     let blocks: Vec<BatchBlock> = slice.iter().map(as_marked).collect();
     let mut heights: Vec<(&str, u64)> =
         slice.iter().map(|block| (block.chain.as_str(), block.number)).collect();
@@ -49,14 +49,14 @@ async fn take_over(carrier: &Carrier, slice: &[LiveBlock]) -> Result<Carried, St
     let plan = Plan::new(&blocks, &known);
     transaction.demote_blocks(&plan.demote).await?;
     transaction.delete_rows(&plan.delete).await?;
-    let wanted: Vec<&LiveBlock> = slice
+    let wanted: Vec<&KnownBlock> = slice
         .iter()
         .zip(&plan.rejected)
         .filter(|(_, rejected)| !**rejected)
         .map(|(block, _)| block)
         .collect();
     let rows = rows_by_chain(carrier, &transaction, &wanted).await?;
-    let chosen = |blocks: &[(usize, bool)], canonical: bool| -> Vec<(&LiveBlock, bool)> {
+    let chosen = |blocks: &[(usize, bool)], canonical: bool| -> Vec<(&KnownBlock, bool)> {
         let chosen = blocks.iter().filter(|(_, is_canonical)| *is_canonical == canonical);
         chosen.filter_map(|(index, canonical)| Some((slice.get(*index)?, *canonical))).collect()
     };
@@ -80,7 +80,7 @@ pub(super) async fn incomplete_blocks(
     let mut total = Carried::default();
     for slice in blocks.chunks(BLOCKS_AT_ONCE as usize) {
         let (transaction, _) = carrier.begin(&[]).await?;
-        let slice: Vec<&LiveBlock> = slice.iter().collect();
+        let slice: Vec<&KnownBlock> = slice.iter().collect();
         total.rows += rows_by_chain(carrier, &transaction, &slice).await?;
         transaction.commit().await?;
     }
@@ -90,7 +90,7 @@ pub(super) async fn incomplete_blocks(
 async fn rows_by_chain(
     carrier: &Carrier,
     transaction: &BatchTransaction,
-    blocks: &[&LiveBlock],
+    blocks: &[&KnownBlock],
 ) -> Result<u64, StoreError> {
     let mut rows = 0;
     for slice in blocks.chunk_by(|one, other| one.chain == other.chain) {
@@ -102,7 +102,7 @@ async fn rows_by_chain(
 }
 
 /// A live block as if its newest marker had just been read.
-fn as_marked(block: &LiveBlock) -> BatchBlock {
+fn as_marked(block: &KnownBlock) -> BatchBlock {
     let marker = Block {
         chain: block.chain.clone(),
         block_number: block.number,

@@ -398,17 +398,12 @@ async fn what_another_lane_said_last_is_taken_over_although_it_left_its_stream()
     let persist = rig.persist("live").await;
     let mut chain = Chain::new("base");
     chain.play(&rig.nats, 2, 3).await;
-    let mut fork = chain.clone();
-    fork.grow(1);
-    fork.shrink();
-    fork.dropped.clear();
+    let mut fork = chain.fork();
     chain.play(&rig.nats, 1, 7).await;
     rig.settled("EVM").await;
     // A repaired block 3 takes the place of the live one, and block 2 comes again, known as it is.
     let repaired = fork.grow(2);
-    let mut history = fork.clone();
-    history.lane = crypto_intel_schemas::subjects::Lane::History;
-    history.publish(&rig.nats, &repaired).await;
+    fork.in_history().publish(&rig.nats, &repaired).await;
     rig.settled("HISTORY").await;
     rig.assert_stored(&[&fork]).await;
     forget(&rig, "HISTORY", u64::MAX).await;

@@ -1,6 +1,5 @@
 use crypto_intel_nats::RangeRequest;
 use crypto_intel_persist::{Config, Replay, ReplayOutcome, ReplayTask};
-use crypto_intel_schemas::subjects::Lane;
 use crypto_intel_testkit::{SeededRandom, assert_same_set, eventually};
 use tokio_util::sync::CancellationToken;
 
@@ -158,17 +157,12 @@ async fn an_older_hash_never_replaces_a_newer_one() {
     let persist = rig.persist("live").await;
     let mut chain = Chain::new("base");
     chain.play(&rig.nats, 2, 3).await;
-    let mut fork = chain.clone();
-    fork.grow(1);
-    fork.shrink();
-    fork.dropped.clear();
+    let mut fork = chain.fork();
     // Live has one block 3; history, later, a repaired one.
     chain.play(&rig.nats, 1, 7).await;
     rig.settled("EVM").await;
     let repaired = fork.grow(2);
-    let mut history = fork.clone();
-    history.lane = Lane::History;
-    history.publish(&rig.nats, &repaired).await;
+    fork.in_history().publish(&rig.nats, &repaired).await;
     rig.settled("HISTORY").await;
     rig.assert_stored(&[&fork]).await;
     run(&rig, everything("EVM")).await;

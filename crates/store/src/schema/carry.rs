@@ -6,26 +6,9 @@ use tokio_postgres::types::ToSql;
 use super::columns::{Matches, TableMatch};
 use crate::{
     BatchTransaction, KnownBlock, Store, StoreError, Table,
-    known::{height, known_blocks},
+    known::{height, known_blocks, read_block},
     transaction::Timestamp,
 };
-
-/// A block of the live tables.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiveBlock {
-    /// Chain slug.
-    pub chain: String,
-    /// Height.
-    pub number: u64,
-    /// Hash.
-    pub hash: B256,
-    /// The block's own time, microseconds since 1970.
-    pub time_us: i64,
-    /// Whether it is canonical in the live tables.
-    pub canonical: bool,
-    /// Revision of its newest marker in the live tables.
-    pub revision: i64,
-}
 
 /// What came over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -107,7 +90,7 @@ impl Carrier {
         after: &BlockCursor,
         span: Span,
         limit: u32,
-    ) -> Result<Vec<LiveBlock>, StoreError> {
+    ) -> Result<Vec<KnownBlock>, StoreError> {
         let sql = format!(
             "SELECT old.chain, old.block_number, old.block_hash, \
              (extract(epoch FROM old.block_time) * 1000000)::bigint, old.canonical, old.revision \
@@ -134,7 +117,7 @@ impl Carrier {
     ///
     /// # Errors
     /// When a statement fails.
-    pub async fn incomplete_blocks(&self) -> Result<Vec<LiveBlock>, StoreError> {
+    pub async fn incomplete_blocks(&self) -> Result<Vec<KnownBlock>, StoreError> {
         // Only rows of events are what a marker counts.
         let events = Table::OF_BLOCKS.into_iter().filter(|table| table.has_column("tx_index"));
         let rows: Vec<String> =
@@ -158,20 +141,12 @@ impl Carrier {
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
         doing: &str,
-    ) -> Result<Vec<LiveBlock>, StoreError> {
+    ) -> Result<Vec<KnownBlock>, StoreError> {
         let transaction = self.store.begin_carry().await?;
         let rows = transaction.client()?.query(sql, parameters).await;
         let rows = rows.map_err(StoreError::sql(doing))?;
         transaction.commit().await?;
-        let block = |row: &tokio_postgres::Row| LiveBlock {
-            chain: row.get(0),
-            number: row.get::<_, i64>(1).unsigned_abs(),
-            hash: B256::try_from(row.get::<_, &[u8]>(2)).unwrap_or_default(),
-            time_us: row.get(3),
-            canonical: row.get(4),
-            revision: row.get(5),
-        };
-        Ok(rows.iter().map(block).collect())
+        Ok(rows.iter().map(read_block).collect())
     }
 
     /// Begins to take over blocks at these heights, and reads what is known there: all hashes.
@@ -195,7 +170,7 @@ impl Carrier {
         &self,
         transaction: &BatchTransaction,
         chain: &str,
-        blocks: &[&LiveBlock],
+        blocks: &[&KnownBlock],
     ) -> Result<u64, StoreError> {
         let times = || blocks.iter().map(|block| block.time_us);
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(0) };
@@ -253,7 +228,7 @@ impl Carrier {
     pub async fn insert_blocks(
         &self,
         transaction: &BatchTransaction,
-        blocks: &[(&LiveBlock, bool)],
+        blocks: &[(&KnownBlock, bool)],
     ) -> Result<(), StoreError> {
         if blocks.is_empty() {
             return Ok(());
@@ -286,7 +261,7 @@ impl Carrier {
     pub async fn update_blocks(
         &self,
         transaction: &BatchTransaction,
-        blocks: &[(&LiveBlock, bool)],
+        blocks: &[(&KnownBlock, bool)],
     ) -> Result<(), StoreError> {
         if blocks.is_empty() {
             return Ok(());
@@ -337,7 +312,7 @@ impl Carrier {
 async fn execute(
     transaction: &BatchTransaction,
     sql: &str,
-    blocks: &[(&LiveBlock, bool)],
+    blocks: &[(&KnownBlock, bool)],
     doing: &str,
 ) -> Result<(), StoreError> {
     let chains: Vec<&str> = blocks.iter().map(|(block, _)| block.chain.as_str()).collect();

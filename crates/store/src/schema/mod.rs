@@ -11,7 +11,7 @@ mod rest;
 mod settle;
 mod strays;
 
-pub use carry::{BlockCursor, Carried, Carrier, LiveBlock, Span};
+pub use carry::{BlockCursor, Carried, Carrier, Span};
 pub use exchange::{Exchange, Waits};
 pub use name::{InvalidSchemaName, SchemaName};
 pub use place::{Home, SchemaState};
