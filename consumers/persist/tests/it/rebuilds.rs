@@ -364,20 +364,28 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
          ALTER TABLE blocks SET (autovacuum_vacuum_scale_factor = 0.02); \
          CREATE TABLE labels (address text PRIMARY KEY, label text, seen int); \
          INSERT INTO labels VALUES ('a', 'treasury', 1), ('b', 'old', 2); \
+         CREATE FUNCTION labelled() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public \
+         AS 'SELECT count(*) FROM labels'; \
          INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ('ELSEWHERE', 7, 8, 9)"
     );
     let client = rig.sql().await;
     client.batch_execute(&given).await.unwrap();
     let rebuild = prepare(&rig).await;
     let twin = "CREATE TABLE rebuilt.labels (address text PRIMARY KEY, label text, seen int); \
-                INSERT INTO rebuilt.labels VALUES ('b', 'new', 0), ('c', 'made by a migration', 3)";
-    client.batch_execute(twin).await.unwrap();
+                INSERT INTO rebuilt.labels VALUES ('b', 'new', 0), ('c', 'made by a migration', 3); \
+                CREATE FUNCTION rebuilt.labelled() RETURNS bigint LANGUAGE sql SECURITY DEFINER \
+                SET search_path FROM CURRENT AS 'SELECT count(*) FROM labels'";
+    let twin = format!("SET search_path = rebuilt; {twin}; RESET search_path");
+    client.batch_execute(&twin).await.unwrap();
     let done = swap(rebuild).await.unwrap().unwrap().unwrap();
     assert_eq!(done.untold_tables, ["labels"]);
     let labels = rig.query("SELECT address || label || seen FROM labels ORDER BY 1").await;
     let labels: Vec<&str> = labels.iter().map(|row| row.get(0)).collect();
     assert_eq!(labels, ["atreasury1", "bold2", "cmade by a migration3"]);
     assert_eq!(rig.number("SELECT sequence FROM positions WHERE stream = 'ELSEWHERE'").await, 7);
+    // Each finds the tables of its own set, wherever these are now.
+    assert_eq!(rig.number("SELECT labelled()").await, 3);
+    assert_eq!(rig.number("SELECT rebuilt_before.labelled()").await, 2);
     let may = format!(
         "SELECT has_table_privilege('{role}', 'blocks', 'SELECT')::int::bigint \
          + has_table_privilege('{role}', 'v_token_transfers', 'SELECT')::int \
