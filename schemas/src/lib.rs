@@ -17,6 +17,7 @@ mod status;
 mod text;
 mod uint256;
 
+pub mod patterns;
 pub mod samples;
 pub mod subjects;
 

@@ -8,6 +8,9 @@ mod intake;
 mod metrics;
 mod plan;
 mod progress;
+mod pump;
+mod rebuild;
+mod replay;
 mod session;
 mod status;
 mod write;
@@ -21,6 +24,8 @@ use crypto_intel_store::Store;
 use tokio::task::JoinSet;
 
 pub use config::{Config, StreamSource};
+pub use rebuild::{Paused, Rebuild, RebuildOptions, Stage, StreamReport, Swapped, Watcher};
+pub use replay::{Counts, Progress, Replay, ReplayOutcome, ReplayTask};
 
 use crate::{metrics::Metrics, session::StreamTask, status::Status};
 

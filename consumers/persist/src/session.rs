@@ -4,14 +4,14 @@ use anyhow::Context as _;
 use crypto_intel_nats::{Lease, Nats, Position, ReaderOptions, Start, StreamReader, escape_key};
 use crypto_intel_service::{Backoff, Context};
 use crypto_intel_store::{Store, StoreError};
-use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     Config, StreamSource,
     apply::{Applier, Stop, mend},
-    intake::Intake,
+    intake::Input,
     metrics::Metrics,
     progress,
+    pump::Pump,
     status::Status,
 };
 
@@ -110,22 +110,12 @@ impl StreamTask {
         tracing::info!(stream, after = position.sequence, "storing");
         self.status.begin(position.sequence, position.stored_at_us);
 
-        let (ask, asks) = mpsc::channel(1);
-        let (batches, mut made) = mpsc::channel(1);
-        let intake = Intake::new(
-            &self.source,
-            reader,
-            &self.config,
-            &self.metrics,
-            &self.status,
-            position.revision,
-            (batches, asks),
-        );
-        // Decoding runs beside committing; the set ends it with this reading.
-        let mut reading = JoinSet::new();
-        reading.spawn(intake.run());
+        let input = Input::Live(reader);
+        let (config, metrics, status) = (&self.config, &self.metrics, &self.status);
+        let mut pump = Pump::start(&self.source, input, config, metrics, status, position.revision);
         let mut applier = Applier {
             stream: stream.clone(),
+            position_name: stream.clone(),
             nats: self.nats.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
@@ -134,23 +124,8 @@ impl StreamTask {
             position,
             merging: false,
         };
-        let applying = async {
-            loop {
-                let batch = match made.try_recv() {
-                    Ok(batch) => Some(batch),
-                    Err(_) => {
-                        // A question that is still open is question enough.
-                        let _open = ask.try_send(());
-                        made.recv().await
-                    }
-                };
-                if let Err(stop) = applier.apply(batch?).await {
-                    return Some(stop);
-                }
-            }
-        };
         let stop = tokio::select! {
-            stop = applying => stop,
+            stop = pump.run(&mut applier) => stop,
             () = self.context.shutdown.cancelled() => Some(Stop::Shutdown),
             never = self.report() => match never {},
             never = progress::keep(&self.nats, &self.source, &self.status) => match never {},
@@ -158,11 +133,10 @@ impl StreamTask {
         match stop {
             Some(Stop::Shutdown) => Ok(End::Shutdown),
             Some(Stop::FenceLost) => Ok(End::Replaced),
-            None => match reading.join_next().await {
-                Some(Ok(Err(error))) => Err(error).context("read the stream"),
-                Some(Err(panic)) => Err(panic).context("read the stream"),
-                _ => anyhow::bail!("reading ended although nobody asked it to"),
-            },
+            None => {
+                pump.ended().await?;
+                anyhow::bail!("reading ended although nobody asked it to")
+            }
         }
     }
 

@@ -62,6 +62,11 @@ impl Status {
         self.applied_sequence.load(Ordering::Relaxed)
     }
 
+    /// What is in the way at present.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn standing_by(&self) {
         self.probe.healthy("standing by, another instance is active");
     }
@@ -96,8 +101,7 @@ impl Status {
         // Gauges are signed; no stream is as long as that.
         self.metrics.lag_messages.with_label_values(&[&self.stream]).set(behind as i64);
         self.metrics.lag_seconds.with_label_values(&[&self.stream]).set(lag_seconds as i64);
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(failure) = failure {
+        if let Some(failure) = self.failure() {
             self.probe.unhealthy(failure);
         } else if !self.nats.is_connected() {
             self.probe.unhealthy("not connected to nats");

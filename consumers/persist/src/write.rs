@@ -1,6 +1,4 @@
-use crypto_intel_store::{
-    Advance, BatchTransaction, RowSet, Store, StoreError, StreamPosition, Table,
-};
+use crypto_intel_store::{Advance, BatchTransaction, RowSet, Store, StoreError, Table};
 
 use crate::{batch::Batch, plan::Plan};
 
@@ -41,12 +39,10 @@ impl From<StoreError> for WriteError {
 /// Stores a batch and moves the position, in one transaction.
 pub(crate) async fn write(
     store: &Store,
-    stream: &str,
-    from: StreamPosition,
+    advance: Advance<'_>,
     batch: &Batch,
     merge: bool,
 ) -> Result<Written, WriteError> {
-    let advance = Advance { stream, from, to: batch.end };
     let (transaction, known) = store.begin(advance, &batch.heights()).await?;
     let plan = Plan::new(&batch.blocks, &known);
     transaction.demote_blocks(&plan.demote).await?;

@@ -106,6 +106,12 @@ pub enum StoreError {
         /// What and why.
         reason: String,
     },
+    /// What was asked for would lose or harm something.
+    #[error("{reason}")]
+    Refusal {
+        /// What is in the way, and the mend.
+        reason: String,
+    },
     /// The position is not where the writer thought: somebody else moved it.
     #[error("position of {stream} is {}, not {}: another instance writes it", current.sequence, expected.sequence)]
     FenceLost {
@@ -137,6 +143,7 @@ impl StoreError {
             | Self::Refused { .. }
             | Self::NoDatabase { .. }
             | Self::Stopped
+            | Self::Refusal { .. }
             | Self::Migration { .. } => ErrorClass::Process,
         }
     }

@@ -5,12 +5,14 @@ mod config;
 mod encode;
 mod encode_dex;
 mod error;
+mod known;
 mod migrate;
 mod numeric;
 mod position;
 mod queries;
 mod row;
 mod rows;
+mod schema;
 mod stalled;
 mod store;
 mod table;
@@ -19,11 +21,16 @@ mod transaction;
 pub use audit::{BlockTime, RowKey, StoredBlock};
 pub use config::StoreConfig;
 pub use error::{ErrorClass, StoreError, classify};
+pub use known::KnownBlock;
 pub use migrate::MigrationReport;
 pub use position::{PositionRow, StreamPosition};
 pub use queries::{AlertCount, AlertLine, ChainHead, Latency, Percentiles};
 pub use row::Unstorable;
 pub use rows::{Row, RowSet, TableRows};
+pub use schema::{
+    BlockCursor, Carried, Carrier, Exchange, Home, InvalidSchemaName, SchemaName, SchemaState,
+    Span, Waits,
+};
 pub use store::{Edition, Store};
 pub use table::Table;
-pub use transaction::{Advance, BatchTransaction, KnownBlock};
+pub use transaction::{Advance, BatchTransaction};

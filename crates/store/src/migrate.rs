@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use crate::{Edition, Store, StoreError, error::describe};
 
 /// The files of `migrations/`, in order.
-const MIGRATIONS: &[(&str, &str)] = &[
+pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__foundation", include_str!("../../../migrations/V1__foundation.sql")),
     ("V2__chain_tables", include_str!("../../../migrations/V2__chain_tables.sql")),
     ("V3__market_tables", include_str!("../../../migrations/V3__market_tables.sql")),
@@ -16,7 +16,15 @@ const MIGRATIONS: &[(&str, &str)] = &[
 ];
 
 /// Any number: who migrates holds it, because refinery takes no lock and two starting processes would race.
-const MIGRATION_LOCK: i64 = 0x6372_7970_746f;
+pub(crate) const MIGRATION_LOCK: i64 = 0x6372_7970_746f;
+
+/// Where TimescaleDB lies outside of the search path, migrations call its functions all the same; behind the schema in
+/// which tables are made, so that nothing of theirs is taken for ours.
+const ADD_EXTENSIONS_TO_PATH: &str = "DO $$ DECLARE extension text; BEGIN \
+     SELECT extnamespace::regnamespace::text INTO extension FROM pg_extension WHERE extname = 'timescaledb'; \
+     IF extension IS NOT NULL AND NOT extension = ANY (current_schemas(false)::text[]) THEN \
+         PERFORM set_config('search_path', current_setting('search_path') || ', ' || extension, false); \
+     END IF; END $$";
 
 /// What was or would be done.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -75,7 +83,7 @@ impl Store {
         drop(deadpool_postgres::Object::take(client));
         let (already, applied) = outcome?;
         let edition = self.edition().await?;
-        if !dry_run && !applied.is_empty() {
+        if !dry_run && !applied.is_empty() && self.schema().is_none() {
             log_edition(&edition);
         }
         Ok(MigrationReport { edition, already, applied, dry_run })
@@ -90,6 +98,19 @@ impl Store {
         let (_, missing) = migrate(&runner()?, &mut client, true).await?;
         Ok(missing)
     }
+
+    /// Names of migrations that the database has and this version does not know.
+    ///
+    /// # Errors
+    /// As [`migrate`](Self::migrate).
+    pub async fn unknown_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let runner = runner()?;
+        let mut client = self.client().await?;
+        let mut applied = applied(&runner, &mut client).await?;
+        let known: Vec<String> = runner.get_migrations().iter().map(ToString::to_string).collect();
+        applied.retain(|name| !known.contains(name));
+        Ok(applied)
+    }
 }
 
 async fn migrate(
@@ -99,6 +120,10 @@ async fn migrate(
 ) -> Result<(Vec<String>, Vec<String>), StoreError> {
     let already = applied(runner, client).await?;
     if !dry_run {
+        client
+            .batch_execute(ADD_EXTENSIONS_TO_PATH)
+            .await
+            .map_err(StoreError::sql("find the extension's functions"))?;
         runner.run_async(client).await.map_err(explain)?;
     }
     let pending = runner

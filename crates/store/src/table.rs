@@ -264,6 +264,11 @@ impl Table {
         }
     }
 
+    /// Whether rows have this column.
+    pub(crate) fn has_column(self, column: &str) -> bool {
+        self.columns().contains(&column)
+    }
+
     /// `COPY` straight into the table; a key that exists fails with 23505.
     #[must_use]
     pub fn copy_sql(self) -> String {

@@ -14,7 +14,7 @@ pub(crate) type Key = (B256, i32);
 #[derive(Clone)]
 pub(crate) struct Chain {
     slug: String,
-    pub(crate) lane: subjects::Lane,
+    lane: subjects::Lane,
     /// Canonical blocks with their events, oldest first.
     blocks: Vec<Vec<Event>>,
     incarnations: BTreeMap<B256, u32>,
@@ -32,6 +32,20 @@ impl Chain {
             hashes: 0,
             dropped: Vec::new(),
         }
+    }
+
+    /// The same so far, but it goes on with other blocks.
+    pub(crate) fn fork(&self) -> Self {
+        let mut fork = self.clone();
+        fork.grow(1);
+        fork.shrink();
+        fork.dropped.clear();
+        fork
+    }
+
+    /// The same in the history lane.
+    pub(crate) fn in_history(&self) -> Self {
+        Self { lane: subjects::Lane::History, ..self.clone() }
     }
 
     pub(crate) fn height(&self) -> u64 {

@@ -8,6 +8,8 @@ mod faults;
 mod lanes;
 mod poison;
 mod process;
+mod rebuilds;
 mod reorgs;
+mod replays;
 mod rig;
 mod storing;

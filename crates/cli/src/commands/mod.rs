@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod dlq;
 pub(crate) mod init;
 pub(crate) mod migrate;
+pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod status;

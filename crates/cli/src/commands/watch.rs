@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::{
     backfill::{self, chain_config},
     connect_nats, prepare,
-    tail::time_text,
 };
 use crate::{
     AppConfig, Arguments,
     args::WatchAction,
     output::{Output, table},
+    times::time_text,
 };
 
 pub(crate) async fn run(

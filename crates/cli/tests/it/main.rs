@@ -11,4 +11,6 @@ mod outside_team;
 mod pipeline;
 mod recorded;
 mod reference;
+mod replay;
+mod swap;
 mod watch;

@@ -5,5 +5,6 @@ mod audit;
 mod connecting;
 mod errors;
 mod migrations;
+mod schemas;
 mod support;
 mod transactions;
