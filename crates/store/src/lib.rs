@@ -16,6 +16,7 @@ mod schema;
 mod stalled;
 mod store;
 mod table;
+mod tls;
 mod transaction;
 
 pub use audit::{BlockTime, RowKey, StoredBlock};

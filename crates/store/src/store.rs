@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     SchemaName, StoreConfig, StoreError,
     error::{ErrorClass, classify, describe},
+    tls,
 };
 
 /// A pool of connections to one database.
@@ -114,9 +115,6 @@ impl Store {
     fn lazy(config: &StoreConfig, schema: Option<&SchemaName>) -> Result<Self, StoreError> {
         let mut postgres = Config::from_str(config.url.expose())
             .map_err(|error| StoreError::Url { reason: describe(&error) })?;
-        if postgres.get_ssl_mode() == SslMode::Require {
-            return Err(StoreError::Tls);
-        }
         let of_schema = schema.map_or_else(String::new, |schema| {
             format!(" -c search_path={schema} -c synchronous_commit=off")
         });
@@ -138,11 +136,14 @@ impl Store {
         let place = place(&postgres);
         let database = postgres.get_dbname().unwrap_or_default().to_owned();
         // Fast: a connection keeps its staging tables and prepared statements; a broken one is thrown away by its user.
-        let manager = Manager::from_config(
-            postgres,
-            NoTls,
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match postgres.get_ssl_mode() {
+            SslMode::Require => {
+                let tls = tls::connector(config.tls_ca_file.as_deref())?;
+                Manager::from_config(postgres, tls, recycling)
+            }
+            _ => Manager::from_config(postgres, NoTls, recycling),
+        };
         let pool = Pool::builder(manager)
             .max_size(config.pool_size.max(1))
             .runtime(Runtime::Tokio1)

@@ -3,6 +3,7 @@
 
 mod audit;
 mod connecting;
+mod encryption;
 mod errors;
 mod migrations;
 mod schemas;
