@@ -26,7 +26,7 @@ pub(crate) fn table_of(event: &Event) -> Option<Table> {
         Event::Liquidity(_) => Table::Liquidity,
         Event::ContractEvent(_) => Table::Events,
         Event::Log(_) => Table::Logs,
-        Event::Price(_) => Table::Prices,
+        Event::Price(_) => Table::MarketTicks,
         Event::Index(_) => Table::Indices,
         Event::Alert(_) => Table::Alerts,
         Event::Delivery(_) => Table::Deliveries,
@@ -248,7 +248,7 @@ fn put_log(out: &mut Vec<u8>, body: &Log) -> Result<usize, Unstorable> {
 }
 
 fn put_price(out: &mut Vec<u8>, body: &Price) -> Result<usize, Unstorable> {
-    let mut row = writer(out, Table::Prices);
+    let mut row = writer(out, Table::MarketTicks);
     row.text(&body.asset);
     row.text(&body.quote);
     row.text(&body.source);

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V4__alerting_tables", include_str!("../../../migrations/V4__alerting_tables.sql")),
     ("V5__text_views", include_str!("../../../migrations/V5__text_views.sql")),
     ("V6__dex_and_event_tables", include_str!("../../../migrations/V6__dex_and_event_tables.sql")),
+    ("V7__market_ticks", include_str!("../../../migrations/V7__market_ticks.sql")),
 ];
 
 /// Any number: who migrates holds it, because refinery takes no lock and two starting processes would race.

@@ -66,7 +66,7 @@ async fn stores_what_other_streams_carry() {
         .filter(|(_, rows)| *rows > 0)
         .map(|(table, rows)| (&**table, *rows))
         .collect();
-    assert_eq!(filled, [("prices", 1), ("indices", 1), ("alerts", 1), ("deliveries", 1)]);
+    assert_eq!(filled, [("market_ticks", 1), ("indices", 1), ("alerts", 1), ("deliveries", 1)]);
     assert_eq!(store.last_alerts(5).await.unwrap()[0].deliveries, ["ops: sent"]);
     persist.stop().await;
 }

@@ -63,7 +63,7 @@ async fn every_table_and_column_that_could_be_asked_about_has_a_place() {
             .query("SELECT hypertable_name::text FROM timescaledb_information.hypertables", &[]),
     };
     let names: Vec<String> = hypertables.await.unwrap().iter().map(|row| row.get(0)).collect();
-    for table in [Table::TokenTransfers, Table::NativeTransfers, Table::Logs, Table::Prices] {
+    for table in [Table::TokenTransfers, Table::NativeTransfers, Table::Logs, Table::MarketTicks] {
         assert!(names.iter().any(|name| name == table.name()), "{table} in {names:?}");
     }
 }

@@ -90,7 +90,7 @@ async fn decimals_are_exact_with_sign_and_scale() {
         })
         .collect();
     write(&store, step(0, 1), &events).await.unwrap();
-    let rows = client.query("SELECT price::text FROM prices ORDER BY asset", &[]).await.unwrap();
+    let rows = client.query("SELECT price::text FROM market_ticks ORDER BY asset", &[]).await.unwrap();
     let stored: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(stored, texts);
 }
@@ -216,7 +216,7 @@ async fn every_kind_fits_its_table() {
     for (table, rows) in store.table_counts().await.unwrap() {
         let expected = match table.as_str() {
             "token_transfers" => 2,
-            "prices" | "blocks" => 0,
+            "market_ticks" | "blocks" => 0,
             _ => 1,
         };
         assert_eq!(rows, expected, "{table}");
