@@ -16,6 +16,7 @@ mod schema;
 mod status;
 mod text;
 mod uint256;
+mod watch;
 
 pub mod samples;
 pub mod subjects;
@@ -40,3 +41,4 @@ pub use kind::{Kind, UnknownKind};
 pub use market::{Index, Price, Tick};
 pub use status::NodeStatus;
 pub use uint256::Uint256;
+pub use watch::{WatchChain, WatchEntry, WatchKind, Watched};

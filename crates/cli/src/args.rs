@@ -1,8 +1,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use crypto_intel_evm::{WatchChain, WatchKind};
-use crypto_intel_schemas::Address;
+use crypto_intel_schemas::{Address, WatchChain, WatchKind};
 
 /// Chain and market events on NATS JetStream: stored, watched by rules, told to people.
 #[derive(Debug, Parser)]

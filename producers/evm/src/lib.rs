@@ -42,4 +42,4 @@ pub use reader::{ChainBlock, ChainReader};
 pub use run::run;
 pub use traces::TracesMode;
 pub use verified::Verified;
-pub use watch::{WatchChain, WatchEntry, WatchKind, Watched, Watchlist};
+pub use watch::Watchlist;

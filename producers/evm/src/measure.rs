@@ -1,7 +1,7 @@
 //! For benchmarks and tests: the pure part of the pipeline, from JSON to bodies, without network and broker.
 
 use anyhow::Context as _;
-use crypto_intel_schemas::{Address, Event};
+use crypto_intel_schemas::{Address, Event, WatchChain};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     encode::Bodies,
     metrics::Metrics,
     tokens::Tokens,
-    watch::{WatchBoard, WatchChain, touched},
+    watch::{WatchBoard, touched},
 };
 
 /// One chain's decoder.

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use crypto_intel_evm::{WatchChain, WatchEntry, Watched, Watchlist};
+use crypto_intel_evm::Watchlist;
+use crypto_intel_schemas::{WatchChain, WatchEntry, Watched};
 use serde_json::{Value, json};
 
 use super::{connect_nats, prepare, tail::time_text};

@@ -90,7 +90,8 @@ async fn decimals_are_exact_with_sign_and_scale() {
         })
         .collect();
     write(&store, step(0, 1), &events).await.unwrap();
-    let rows = client.query("SELECT price::text FROM market_ticks ORDER BY asset", &[]).await.unwrap();
+    let rows =
+        client.query("SELECT price::text FROM market_ticks ORDER BY asset", &[]).await.unwrap();
     let stored: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(stored, texts);
 }
