@@ -101,6 +101,8 @@ impl Batch {
             for block in &mut self.blocks {
                 block.marker.take_if(|marker| marker.message == message);
             }
+            // What a marker makes goes with it.
+            self.rows.table_mut(Table::BlockGas).retain(|row| row.message != message);
         } else {
             self.rows.table_mut(table).retain(|row| row.message != message);
         }
@@ -124,6 +126,10 @@ impl Builder {
             return self.put(&event, u32::MAX, message);
         };
         let removed = fields.removed;
+        if matches!(event, Event::Reorg(_)) {
+            // Never retracted, so it does not go with the block that it names.
+            return self.put(&event, u32::MAX, message);
+        }
         let block = self.block_of(&event);
         match event {
             Event::Block(marker) => {
@@ -181,6 +187,9 @@ impl Builder {
         };
         // Whether it fits must be known before the database is asked about its height.
         RowSet::default().add_block(&marker, revision, false, message)?;
+        if !marker.removed {
+            self.rows.add_block_gas(&marker, block, message)?;
+        }
         *known = Some(Marker { block: marker, revision, message });
         self.revision = self.revision.max(revision);
         Ok(())
@@ -258,7 +267,9 @@ mod tests {
             item(6, 6, marker(1, 3)),
         ];
         let batch = Batch::new(items, 0);
-        assert_eq!((batch.rows.len(), batch.blocks.len()), (1, 1));
+        let rows = |table| batch.rows.table(table).len();
+        assert_eq!((rows(Table::TokenTransfers), rows(Table::BlockGas)), (1, 1));
+        assert_eq!(batch.blocks.len(), 1);
         assert!(!batch.blocks[0].marker.as_ref().unwrap().block.removed);
     }
 

@@ -23,12 +23,13 @@ use crate::{
 /// Bytes given to the connection at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// The tables that chain events become rows of.
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table::TokenTransfers,
     Table::NativeTransfers,
     Table::Approvals,
     Table::Contracts,
     Table::Logs,
+    Table::BlockGas,
     Table::Blocks,
 ];
 

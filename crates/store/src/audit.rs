@@ -39,15 +39,20 @@ pub struct BlockTime {
     pub time_us: i64,
 }
 
+/// An audit compares events; what is made from markers is known by the block itself.
+fn event_tables() -> impl Iterator<Item = Table> {
+    Table::OF_BLOCKS.into_iter().filter(|table| *table != Table::BlockGas)
+}
+
 impl RowSet {
-    /// Keys of all rows that belong to a block.
+    /// Keys of the rows of all events that belong to a block.
     #[must_use]
     pub fn block_keys(&self) -> HashSet<RowKey> {
         let of_table = |table: Table| {
             let keys = self.table(table).keys();
             keys.filter_map(move |key| read_key(table, key)).collect::<Vec<_>>()
         };
-        Table::OF_BLOCKS.into_iter().flat_map(of_table).collect()
+        event_tables().flat_map(of_table).collect()
     }
 }
 
@@ -114,7 +119,7 @@ impl Store {
         Ok(rows.iter().map(block).collect())
     }
 
-    /// Keys of all rows that are stored of these blocks.
+    /// Keys of the rows of all events that are stored of these blocks.
     ///
     /// # Errors
     /// As [`canonical_blocks`](Self::canonical_blocks).
@@ -128,7 +133,7 @@ impl Store {
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(keys) };
         let hashes: Vec<&[u8]> = blocks.iter().map(|block| block.hash.as_slice()).collect();
         let client = self.client().await?;
-        for table in Table::OF_BLOCKS {
+        for table in event_tables() {
             let mut places = places(table);
             let index = places.next().unwrap_or("0");
             let sub_index = places.next().unwrap_or("0");

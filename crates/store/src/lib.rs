@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod columns;
 mod config;
 mod encode;
 mod encode_dex;
+mod encode_state;
 mod error;
 mod migrate;
 mod numeric;

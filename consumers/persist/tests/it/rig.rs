@@ -140,6 +140,11 @@ impl Rig {
             chains.iter().flat_map(|chain| chain.hashes()),
             canonical.iter().map(|row| B256::from_slice(row.get(0))),
         );
+        let gas = self.query("SELECT block_hash FROM block_gas").await;
+        assert_same_set(
+            chains.iter().flat_map(|chain| chain.hashes()),
+            gas.iter().map(|row| B256::from_slice(row.get(0))),
+        );
         for table in ["token_transfers", "native_transfers", "approvals", "logs"] {
             let orphans = format!(
                 "SELECT count(*) FROM {table} LEFT JOIN blocks \

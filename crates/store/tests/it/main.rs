@@ -4,5 +4,6 @@
 mod audit;
 mod connecting;
 mod migrations;
+mod state;
 mod support;
 mod transactions;

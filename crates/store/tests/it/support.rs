@@ -1,7 +1,7 @@
 use crypto_intel_sandbox::{Postgres, TestDatabase};
 use crypto_intel_schemas::{Address, B256, Block, Erc20Transfer, Event, U256, Uint256};
 use crypto_intel_service::Secret;
-use crypto_intel_store::{Store, StoreConfig};
+use crypto_intel_store::{Advance, RowSet, Store, StoreConfig, StoreError, StreamPosition, Table};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,36 @@ pub(crate) async fn database() -> (TestDatabase, Store, Client) {
     let (client, connection) = tokio_postgres::connect(database.url(), NoTls).await.unwrap();
     tokio::spawn(connection);
     (database, store, client)
+}
+
+pub(crate) fn at(sequence: u64) -> StreamPosition {
+    StreamPosition { sequence, stored_at_us: sequence as i64 * 10, revision: 0 }
+}
+
+pub(crate) fn step(from: u64, to: u64) -> Advance<'static> {
+    let from = if from == 0 { StreamPosition::default() } else { at(from) };
+    Advance { stream: "EVM", from, to: at(to) }
+}
+
+/// Writes events in a transaction of their own.
+pub(crate) async fn write(
+    store: &Store,
+    advance: Advance<'_>,
+    events: &[Event],
+) -> Result<(), StoreError> {
+    let mut rows = RowSet::default();
+    for (message, event) in events.iter().enumerate() {
+        rows.add(event, 0, message as u32).unwrap().expect("a row");
+    }
+    rows.sort_and_reduce();
+    store.position("EVM").await?;
+    let (transaction, _) = store.begin(advance, &[]).await?;
+    for table in Table::ALL {
+        if !rows.table(table).is_empty() {
+            transaction.copy(table, rows.table(table).copy_body(|_| true).0).await?;
+        }
+    }
+    transaction.commit().await
 }
 
 pub(crate) fn transfer(hash: u8, log_index: u32, value: U256) -> Event {
