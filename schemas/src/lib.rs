@@ -15,6 +15,7 @@ mod market;
 mod schema;
 mod status;
 mod text;
+mod touch;
 mod uint256;
 mod watch;
 
@@ -40,5 +41,6 @@ pub use int256::Int256;
 pub use kind::{Kind, UnknownKind};
 pub use market::{Index, Price, Tick};
 pub use status::NodeStatus;
+pub use touch::Touched;
 pub use uint256::Uint256;
 pub use watch::{WatchChain, WatchEntry, WatchKind, Watched};

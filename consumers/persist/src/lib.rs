@@ -4,12 +4,14 @@ mod apply;
 mod assemble;
 mod batch;
 mod config;
+mod duty;
 mod intake;
 mod metrics;
 mod plan;
 mod progress;
 mod session;
 mod status;
+mod wallets;
 mod write;
 
 use std::sync::Arc;
@@ -22,7 +24,9 @@ use tokio::task::JoinSet;
 
 pub use config::{Config, StreamSource};
 
-use crate::{metrics::Metrics, session::StreamTask, status::Status};
+use crate::{
+    duty::hold, metrics::Metrics, session::StreamTask, status::Status, wallets::WalletTask,
+};
 
 /// Stores the configured streams until shutdown. The tables must be there (`crypto-intel migrate`).
 ///
@@ -30,7 +34,7 @@ use crate::{metrics::Metrics, session::StreamTask, status::Status};
 /// When metrics cannot be registered, or a stream's task panics. Everything else is tried again, visibly, for ever.
 pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> anyhow::Result<()> {
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
-    let mut streams = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for source in &config.streams {
         let probe = context.health.probe(format!("persist.{}", source.stream), None);
         let status = Status::new(&source.stream, &nats, probe, &metrics, config.max_lag_seconds);
@@ -43,13 +47,21 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
             status: Arc::new(status),
             context: context.clone(),
         };
-        streams.spawn(task.run());
+        tasks.spawn(hold(task));
     }
-    if streams.is_empty() {
+    if tasks.is_empty() {
         tracing::warn!("persist.streams is empty: nothing is stored");
         context.shutdown.cancelled().await;
+        return Ok(());
     }
-    while let Some(ended) = streams.join_next().await {
+    let wallets = WalletTask {
+        nats: nats.clone(),
+        store: store.clone(),
+        context: context.clone(),
+        probe: context.health.probe("persist.watchlist", None),
+    };
+    tasks.spawn(hold(wallets));
+    while let Some(ended) = tasks.join_next().await {
         ended.context("store a stream")?;
     }
     Ok(())

@@ -1,14 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Lease, Nats, Position, ReaderOptions, Start, StreamReader, escape_key};
-use crypto_intel_service::{Backoff, Context};
-use crypto_intel_store::{Store, StoreError};
+use crypto_intel_nats::{Nats, Position, ReaderOptions, Start, StreamReader, escape_key};
+use crypto_intel_service::Context;
+use crypto_intel_store::Store;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     Config, StreamSource,
-    apply::{Applier, Stop, mend},
+    apply::{Applier, Stop, with_mend},
+    duty::{Duty, End},
     intake::Intake,
     metrics::Metrics,
     progress,
@@ -29,73 +30,37 @@ pub(crate) struct StreamTask {
     pub(crate) context: Context,
 }
 
-/// How a session ended.
-#[derive(Debug, PartialEq, Eq)]
-enum End {
-    Shutdown,
-    /// The lease or the compare-and-set was lost: take both anew.
-    Replaced,
+impl Duty for StreamTask {
+    fn lease(&self) -> String {
+        format!("persist.{}", escape_key(&self.source.stream))
+    }
+
+    fn what(&self) -> String {
+        format!("store stream {}", self.source.stream)
+    }
+
+    fn nats(&self) -> &Nats {
+        &self.nats
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn standing_by(&self) {
+        self.status.standing_by();
+    }
+
+    fn failed(&self, reason: String) {
+        self.status.failed(reason);
+    }
+
+    async fn turn(&self) -> anyhow::Result<End> {
+        self.session().await
+    }
 }
 
 impl StreamTask {
-    /// Holds the lease, stores, and begins anew after whatever ended that, until shutdown.
-    pub(crate) async fn run(self) {
-        let backoff =
-            Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(10) };
-        let mut delays = backoff.delays();
-        let shutdown = self.context.shutdown.clone();
-        loop {
-            match self.tenure().await {
-                Ok(End::Shutdown) => return,
-                Ok(End::Replaced) => {
-                    delays = backoff.delays();
-                    continue;
-                }
-                Err(error) => {
-                    let delay = delays.next().unwrap_or(backoff.longest);
-                    tracing::warn!(stream = self.source.stream, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "cannot store stream, trying again");
-                    self.status.failed(format!("{error:#}"));
-                    tokio::select! {
-                        () = shutdown.cancelled() => return,
-                        () = tokio::time::sleep(delay) => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// One holding of the lease.
-    async fn tenure(&self) -> anyhow::Result<End> {
-        let key = format!("persist.{}", escape_key(&self.source.stream));
-        let shutdown = &self.context.shutdown;
-        let free = Lease::try_acquire(&self.nats, &key, &self.context.instance)
-            .await
-            .context("take the lease")?;
-        let lease = match free {
-            Some(lease) => lease,
-            None => {
-                self.status.standing_by();
-                let taken = Lease::acquire(&self.nats, &key, &self.context.instance, shutdown)
-                    .await
-                    .context("take the lease")?;
-                match taken {
-                    Some(lease) => lease,
-                    None => return Ok(End::Shutdown),
-                }
-            }
-        };
-        let lost = lease.lost();
-        let end = tokio::select! {
-            end = self.session() => end,
-            () = lost.cancelled() => {
-                tracing::warn!(stream = self.source.stream, "lease lost, standing by");
-                return Ok(End::Replaced);
-            }
-        };
-        lease.release().await;
-        end
-    }
-
     /// Reads from the position on and stores, until something ends it. Cancel-safe.
     async fn session(&self) -> anyhow::Result<End> {
         let stream = &self.source.stream;
@@ -173,9 +138,4 @@ impl StreamTask {
             self.status.report();
         }
     }
-}
-
-fn with_mend(error: StoreError) -> anyhow::Error {
-    let mend = mend(&error);
-    anyhow::Error::new(error).context(mend)
 }

@@ -7,7 +7,7 @@ use crypto_intel_nats::Nats;
 use crypto_intel_service::{Probe, now_us};
 use crypto_intel_store::StreamPosition;
 
-use crate::metrics::Metrics;
+use crate::{duty::STANDING_BY, metrics::Metrics};
 
 /// How one stream progresses: its stages write it, its probe and gauges show it.
 #[derive(Debug)]
@@ -63,7 +63,12 @@ impl Status {
     }
 
     pub(crate) fn standing_by(&self) {
-        self.probe.healthy("standing by, another instance is active");
+        self.probe.healthy(STANDING_BY);
+    }
+
+    pub(crate) fn failed(&self, reason: String) {
+        self.probe.unhealthy(reason.clone());
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 
     pub(crate) fn received(&self, messages: u64, pending: u64) {
@@ -77,11 +82,6 @@ impl Status {
         self.applied_at_us.store(end.stored_at_us, Ordering::Relaxed);
         self.applied_sequence.store(end.sequence, Ordering::Relaxed);
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    pub(crate) fn failed(&self, reason: String) {
-        self.probe.unhealthy(reason.clone());
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 
     /// Shows where the stream is: gauges and probe.

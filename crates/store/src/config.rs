@@ -9,7 +9,7 @@ pub struct StoreConfig {
     /// Address with user, password and database: `postgres://user:password@host:5432/crypto_intel`. Several hosts
     /// separated by commas with `target_session_attrs=read-write` follow a failover.
     pub url: Secret,
-    /// Largest number of connections: one per stream that is persisted, plus one or two for questions.
+    /// Largest number of connections: one per stream that is persisted, one for wallets, and one or two for questions.
     pub pool_size: usize,
     /// How long to try to connect at start before giving up, in seconds. Later losses are retried for ever.
     pub start_timeout_seconds: u64,
@@ -23,7 +23,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             url: Secret::new("postgres://postgres@127.0.0.1:5432/crypto_intel"),
-            pool_size: 8,
+            pool_size: 10,
             start_timeout_seconds: 30,
             connect_timeout_ms: 5_000,
             statement_timeout_ms: 60_000,

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V6__dex_and_event_tables", include_str!("../../../migrations/V6__dex_and_event_tables.sql")),
     ("V7__market_ticks", include_str!("../../../migrations/V7__market_ticks.sql")),
     ("V8__chain_state", include_str!("../../../migrations/V8__chain_state.sql")),
+    ("V9__wallets", include_str!("../../../migrations/V9__wallets.sql")),
 ];
 
 /// Any number: who migrates holds it, because refinery takes no lock and two starting processes would race.

@@ -1,7 +1,7 @@
 use alloy_primitives::{B256, I256, U256};
 use crypto_intel_schemas::Decimal;
 
-use crate::numeric;
+use crate::{numeric, time::EPOCH_2000_US};
 
 /// A value has no place in its column: the event can never be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,8 +13,6 @@ pub struct Unstorable {
     pub value: String,
 }
 
-/// Microseconds from 1970 to 2000, where PostgreSQL counts from.
-pub(crate) const EPOCH_2000_US: i64 = 946_684_800_000_000;
 const TEXT_OID: i32 = 25;
 const BYTEA_OID: i32 = 17;
 

@@ -1,16 +1,13 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use crypto_intel_schemas::{B256, Block};
 use deadpool_postgres::Object;
 use futures::{SinkExt, future, pin_mut};
-use tokio_postgres::{
-    CopyInSink,
-    types::{IsNull, ToSql, Type, accepts, to_sql_checked},
-};
+use tokio_postgres::{CopyInSink, types::ToSql};
 
 use crate::{
     Store, StoreError, StreamPosition, Table,
     position::{read, sequence},
-    row::EPOCH_2000_US,
+    time::Timestamp,
 };
 
 /// Bytes handed to the connection at once: enough to keep it busy, small enough to stay in the cache.
@@ -279,7 +276,7 @@ impl BatchTransaction {
         Ok(row.as_ref().map(read).unwrap_or_default())
     }
 
-    fn client(&self) -> Result<&Object, StoreError> {
+    pub(crate) fn client(&self) -> Result<&Object, StoreError> {
         // Only an ended transaction has none, and ending takes it by value.
         self.client.as_ref().ok_or(StoreError::PoolExhausted)
     }
@@ -348,22 +345,4 @@ async fn known_blocks(
 /// Heights beyond 2^63 are refused when rows are encoded.
 fn height(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// Microseconds since 1970 as `timestamptz`, of any size.
-#[derive(Debug)]
-struct Timestamp(i64);
-
-impl ToSql for Timestamp {
-    fn to_sql(
-        &self,
-        _: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.put_i64(self.0.saturating_sub(EPOCH_2000_US));
-        Ok(IsNull::No)
-    }
-
-    accepts!(TIMESTAMPTZ);
-    to_sql_checked!();
 }

@@ -13,7 +13,7 @@ use crate::{
     encode::Bodies,
     metrics::Metrics,
     tokens::Tokens,
-    watch::{WatchBoard, touched},
+    watch::WatchBoard,
 };
 
 /// One chain's decoder.
@@ -76,7 +76,7 @@ impl Pipeline {
     pub fn addresses(&self, block: &MeasuredBlock) -> Vec<Vec<Address>> {
         let mut found = Vec::new();
         self.decoder.decode(&block.0, &self.sighting(), &mut |event| {
-            found.push(touched(&event).iter().copied().collect());
+            found.push(event.touched().iter().copied().collect());
         });
         found
     }

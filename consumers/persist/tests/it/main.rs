@@ -9,3 +9,4 @@ mod poison;
 mod reorgs;
 mod rig;
 mod storing;
+mod wallets;

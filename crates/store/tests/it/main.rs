@@ -7,3 +7,4 @@ mod migrations;
 mod state;
 mod support;
 mod transactions;
+mod wallets;

@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crypto_intel_nats::{Lease, Nats};
+use crypto_intel_service::{Backoff, Context};
+
+const RETRY: Backoff =
+    Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(10) };
+
+/// What a probe says while another instance does the work.
+pub(crate) const STANDING_BY: &str = "standing by, another instance is active";
+
+/// How a turn ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The process is told to stop.
+    Shutdown,
+    /// The lease or a compare-and-set was lost: take it anew.
+    Replaced,
+}
+
+/// What one instance at a time does, under a lease.
+pub(crate) trait Duty: Send + Sync {
+    /// Key of the lease.
+    fn lease(&self) -> String;
+    /// What it does, for the log: "store stream EVM".
+    fn what(&self) -> String;
+    fn nats(&self) -> &Nats;
+    fn context(&self) -> &Context;
+    /// Another instance is active.
+    fn standing_by(&self);
+    /// A turn failed; it is tried again.
+    fn failed(&self, reason: String);
+    /// The work, until something ends it. Cut off when the lease is lost.
+    fn turn(&self) -> impl Future<Output = anyhow::Result<End>> + Send;
+}
+
+/// Takes a turn whenever the lease is free, and begins anew after whatever ended it, until shutdown.
+pub(crate) async fn hold(duty: impl Duty) {
+    let what = duty.what();
+    let mut delays = RETRY.delays();
+    loop {
+        match tenure(&duty).await {
+            Ok(End::Shutdown) => return,
+            Ok(End::Replaced) => {
+                delays = RETRY.delays();
+                continue;
+            }
+            Err(error) => {
+                let delay = delays.next().unwrap_or(RETRY.longest);
+                tracing::warn!(error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "cannot {what}, trying again");
+                duty.failed(format!("{error:#}"));
+                tokio::select! {
+                    () = duty.context().shutdown.cancelled() => return,
+                    () = tokio::time::sleep(delay) => {}
+                }
+            }
+        }
+    }
+}
+
+/// One holding of the lease.
+async fn tenure(duty: &impl Duty) -> anyhow::Result<End> {
+    let (nats, context, key) = (duty.nats(), duty.context(), duty.lease());
+    let free = Lease::try_acquire(nats, &key, &context.instance).await.context("take the lease")?;
+    let lease = match free {
+        Some(lease) => lease,
+        None => {
+            duty.standing_by();
+            let taken = Lease::acquire(nats, &key, &context.instance, &context.shutdown)
+                .await
+                .context("take the lease")?;
+            match taken {
+                Some(lease) => lease,
+                None => return Ok(End::Shutdown),
+            }
+        }
+    };
+    let lost = lease.lost();
+    let end = tokio::select! {
+        end = duty.turn() => end,
+        () = lost.cancelled() => {
+            tracing::warn!("lease to {} lost, standing by", duty.what());
+            return Ok(End::Replaced);
+        }
+    };
+    lease.release().await;
+    end
+}
