@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use self::account::Account;
-pub use self::database::TestDatabase;
+pub use self::database::{TestDatabase, TestUser};
 use crate::port::free_port;
 use crate::process::{ServerProcess, children_of, is_gone, kill_stranger};
 use crate::tools::{self, PostgresTools};
