@@ -7,8 +7,10 @@ mod encode;
 mod encode_dex;
 mod encode_state;
 mod error;
+mod forms;
 mod migrate;
 mod numeric;
+mod policies;
 mod position;
 mod queries;
 mod row;
@@ -24,6 +26,9 @@ pub use audit::{BlockTime, RowKey, StoredBlock};
 pub use config::StoreConfig;
 pub use error::{ErrorClass, StoreError, classify};
 pub use migrate::MigrationReport;
+pub use policies::{
+    PolicyChange, PolicyKind, RetentionDays, Setting, StorageConfig, community_statements,
+};
 pub use position::{PositionRow, StreamPosition};
 pub use queries::{AlertCount, AlertLine, ChainHead, Latency, Percentiles};
 pub use row::Unstorable;

@@ -85,6 +85,23 @@ impl Table {
         }
     }
 
+    /// Whether it is a hypertable where TimescaleDB is.
+    #[must_use]
+    pub const fn is_partitioned(self) -> bool {
+        !matches!(self, Self::Blocks | Self::Alerts | Self::Deliveries)
+    }
+
+    /// The column that says how old a row is.
+    #[must_use]
+    pub const fn time_column(self) -> &'static str {
+        match self {
+            Self::MarketTicks | Self::Indices | Self::NodeStatus => "event_at",
+            Self::Alerts => "observed_at",
+            Self::Deliveries => "done_at",
+            _ => "block_time",
+        }
+    }
+
     /// `COPY` straight into the table; a key that exists fails with 23505.
     #[must_use]
     pub fn copy_sql(self) -> String {

@@ -4,7 +4,13 @@
 mod audit;
 mod connecting;
 mod migrations;
+mod policies;
 mod state;
 mod support;
 mod transactions;
 mod wallets;
+
+/// A fresh database on the server that these tests are about.
+async fn server() -> crypto_intel_sandbox::TestDatabase {
+    crypto_intel_sandbox::Postgres::test_database().await.unwrap()
+}

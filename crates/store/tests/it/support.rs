@@ -1,4 +1,4 @@
-use crypto_intel_sandbox::{Postgres, TestDatabase};
+use crypto_intel_sandbox::TestDatabase;
 use crypto_intel_schemas::{Address, B256, Block, Erc20Transfer, Event, U256, Uint256};
 use crypto_intel_service::Secret;
 use crypto_intel_store::{Advance, RowSet, Store, StoreConfig, StoreError, StreamPosition, Table};
@@ -9,13 +9,22 @@ pub(crate) fn config(url: &str) -> StoreConfig {
     StoreConfig { url: Secret::new(url), ..StoreConfig::default() }
 }
 
+pub(crate) async fn store(url: &str) -> Store {
+    Store::connect(&config(url), &CancellationToken::new()).await.unwrap()
+}
+
+pub(crate) async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
 /// A migrated database, a store on it, and a plain client beside it.
 pub(crate) async fn database() -> (TestDatabase, Store, Client) {
-    let database = Postgres::test_database().await.unwrap();
-    let store = Store::connect(&config(database.url()), &CancellationToken::new()).await.unwrap();
+    let database = crate::server().await;
+    let store = store(database.url()).await;
     store.migrate(false).await.unwrap();
-    let (client, connection) = tokio_postgres::connect(database.url(), NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let client = connect(database.url()).await;
     (database, store, client)
 }
 

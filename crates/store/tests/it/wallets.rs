@@ -1,7 +1,7 @@
 use crypto_intel_schemas::{
-    Address, Approval, B256, ContractCreation, ContractEvent, Erc20Transfer, Erc1155Transfer,
-    Event, EventFields, InternalTransfer, Kind, Liquidity, Log, NativeTransfer, Swap, WatchChain,
-    WatchEntry, WatchKind, Watched, samples,
+    Address, Approval, B256, ContractCreation, ContractEvent, Erc20Transfer, Event, EventFields,
+    InternalTransfer, Kind, Liquidity, Log, NativeTransfer, Swap, WatchChain, WatchEntry,
+    WatchKind, Watched, samples,
 };
 use crypto_intel_store::{Sight, Store};
 use tokio_postgres::Client;
