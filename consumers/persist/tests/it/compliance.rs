@@ -12,6 +12,8 @@ async fn shows_its_progress_by_metrics_and_probes() {
     Chain::new("base").play(&rig.nats, 2, 3).await;
     rig.settled("EVM").await;
     eventually(PATIENCE, async || persist.is_ready()).await;
+    // Counted after the commit that the position tells of.
+    eventually(PATIENCE, async || persist.metric("rows_total") > 0.0).await;
     let names: Vec<String> = persist
         .context
         .registry

@@ -10,3 +10,8 @@ mod reorgs;
 mod rig;
 mod storing;
 mod wallets;
+
+/// A fresh database on the server that these tests are about.
+async fn server() -> anyhow::Result<crypto_intel_sandbox::TestDatabase> {
+    crypto_intel_sandbox::Postgres::test_database().await
+}

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crypto_intel_nats::{Nats, NatsConfig, StreamOverride, Topology, TopologyConfig, connect};
 use crypto_intel_persist::{Config, run};
-use crypto_intel_sandbox::{NatsOptions, NatsServer, Postgres, TestDatabase};
+use crypto_intel_sandbox::{NatsOptions, NatsServer, TestDatabase};
 use crypto_intel_schemas::B256;
 use crypto_intel_service::{Context, Secret};
 use crypto_intel_store::{Store, StoreConfig};
@@ -66,7 +66,7 @@ impl Instance {
 impl Rig {
     pub(crate) async fn start() -> Self {
         let (server, database) =
-            tokio::join!(NatsServer::start(NatsOptions::default()), Postgres::test_database());
+            tokio::join!(NatsServer::start(NatsOptions::default()), crate::server());
         let (server, database) = (server.unwrap(), database.unwrap());
         let nats = client(&server, "test").await;
         topology().apply(&nats, false).await.unwrap();

@@ -22,7 +22,7 @@ enum Place {
 }
 
 impl TestDatabase {
-    pub(super) async fn create() -> anyhow::Result<Self> {
+    pub(super) async fn create(options: PostgresOptions) -> anyhow::Result<Self> {
         let name = format!("crypto_intel_test_{:016x}", rand::rng().random::<u64>());
         match std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
             Some(shared) => {
@@ -30,7 +30,7 @@ impl TestDatabase {
                 Ok(Self { url, name, place: Place::Shared(shared) })
             }
             None => {
-                let server = Postgres::start(PostgresOptions::default()).await?;
+                let server = Postgres::start(options).await?;
                 let url = server.create_database(&name).await?;
                 Ok(Self { url, name, place: Place::Own(Box::new(server)) })
             }

@@ -6,7 +6,7 @@ use crate::{Edition, StorageConfig, Store, StoreError, Table, migrate::MIGRATION
 
 /// What TimescaleDB has in force for tables and rollups of the current schema. A rollup's jobs are told by its view, or, by
 /// older versions, by the table behind it.
-const IN_FORCE: &str = "SELECT proc_name::text, coalesce(view_name, hypertable_name)::text, \
+const IN_FORCE: &str = "SELECT proc_name::text, coalesce(view_name, jobs.hypertable_name)::text, \
      extract(epoch FROM (config->>'drop_after')::interval)::bigint, \
      extract(epoch FROM (config->>'compress_after')::interval)::bigint, \
      extract(epoch FROM (config->>'start_offset')::interval)::bigint, \
