@@ -9,6 +9,7 @@ mod intake;
 mod metrics;
 mod plan;
 mod progress;
+mod retention;
 mod session;
 mod status;
 mod wallets;
@@ -25,7 +26,8 @@ use tokio::task::JoinSet;
 pub use config::{Config, StreamSource};
 
 use crate::{
-    duty::hold, metrics::Metrics, session::StreamTask, status::Status, wallets::WalletTask,
+    duty::hold, metrics::Metrics, retention::RetentionTask, session::StreamTask, status::Status,
+    wallets::WalletTask,
 };
 
 /// Stores the configured streams until shutdown. The tables must be there (`crypto-intel migrate`).
@@ -61,6 +63,14 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
         probe: context.health.probe("persist.watchlist", None),
     };
     tasks.spawn(hold(wallets));
+    let retention = RetentionTask {
+        nats,
+        store,
+        metrics,
+        probe: context.health.probe("persist.retention", None),
+        context,
+    };
+    tasks.spawn(hold(retention));
     while let Some(ended) = tasks.join_next().await {
         ended.context("store a stream")?;
     }

@@ -9,7 +9,8 @@ pub struct StoreConfig {
     /// Address with user, password and database: `postgres://user:password@host:5432/crypto_intel`. Several hosts
     /// separated by commas with `target_session_attrs=read-write` follow a failover.
     pub url: Secret,
-    /// Largest number of connections: one per stream that is persisted, one for wallets, and one or two for questions.
+    /// Largest number of connections: one per stream that is persisted, two for wallets and old rows, and one or
+    /// two for questions.
     pub pool_size: usize,
     /// How long to try to connect at start before giving up, in seconds. Later losses are retried for ever.
     pub start_timeout_seconds: u64,

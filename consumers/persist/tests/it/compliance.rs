@@ -35,8 +35,17 @@ async fn shows_its_progress_by_metrics_and_probes() {
     }
     let report = persist.context.health.report();
     let probes: Vec<&str> = report.probes.iter().map(|probe| probe.name.as_str()).collect();
-    for stream in ["EVM", "HISTORY", "MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY", "watchlist"]
-    {
+    for stream in [
+        "EVM",
+        "HISTORY",
+        "MARKET",
+        "SIGNALS",
+        "STATUS",
+        "ALERT",
+        "NOTIFY",
+        "watchlist",
+        "retention",
+    ] {
         assert!(probes.contains(&format!("persist.{stream}").as_str()), "{probes:?}");
     }
     persist.stop().await;

@@ -7,6 +7,7 @@ mod faults;
 mod lanes;
 mod poison;
 mod reorgs;
+mod retention;
 mod rig;
 mod storing;
 mod wallets;

@@ -13,6 +13,8 @@ mod lanes;
 mod poison;
 #[path = "../it/reorgs.rs"]
 mod reorgs;
+#[path = "../it/retention.rs"]
+mod retention;
 #[path = "../it/rig.rs"]
 mod rig;
 #[path = "../it/storing.rs"]
