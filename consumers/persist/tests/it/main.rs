@@ -9,6 +9,7 @@ mod poison;
 mod reorgs;
 mod retention;
 mod rig;
+mod roles;
 mod storing;
 mod wallets;
 

@@ -76,9 +76,7 @@ impl Rig {
     }
 
     pub(crate) async fn store(&self) -> Store {
-        let config =
-            StoreConfig { url: Secret::new(self.database.url()), ..StoreConfig::default() };
-        Store::connect(&config, &CancellationToken::new()).await.unwrap()
+        store(self.database.url()).await
     }
 
     pub(crate) async fn persist(&self, instance: &str) -> Instance {
@@ -86,8 +84,16 @@ impl Rig {
     }
 
     pub(crate) async fn persist_with(&self, instance: &str, config: Config) -> Instance {
+        self.start_instance(instance, config, self.store().await).await
+    }
+
+    /// Persist as another user of the database.
+    pub(crate) async fn persist_as(&self, instance: &str, url: &str) -> Instance {
+        self.start_instance(instance, Config::default(), store(url).await).await
+    }
+
+    async fn start_instance(&self, instance: &str, config: Config, store: Store) -> Instance {
         let nats = client(&self.server, instance).await;
-        let store = self.store().await;
         let context = Context::new(instance);
         let task = tokio::spawn(run(config, nats, store, context.clone()));
         Instance { context, task }
@@ -158,6 +164,11 @@ impl Rig {
             assert_eq!(self.number(&sql).await, blocks, "one row of each other kind per block");
         }
     }
+}
+
+async fn store(url: &str) -> Store {
+    let config = StoreConfig { url: Secret::new(url), ..StoreConfig::default() };
+    Store::connect(&config, &CancellationToken::new()).await.unwrap()
 }
 
 pub(crate) async fn client(server: &NatsServer, name: &str) -> Nats {

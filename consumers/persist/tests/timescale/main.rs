@@ -17,6 +17,8 @@ mod reorgs;
 mod retention;
 #[path = "../it/rig.rs"]
 mod rig;
+#[path = "../it/roles.rs"]
+mod roles;
 #[path = "../it/storing.rs"]
 mod storing;
 #[path = "../it/wallets.rs"]

@@ -5,6 +5,7 @@ mod audit;
 mod connecting;
 mod migrations;
 mod policies;
+mod roles;
 mod state;
 mod support;
 mod transactions;

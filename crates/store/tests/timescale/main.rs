@@ -7,6 +7,8 @@ mod audit;
 mod migrations;
 #[path = "../it/policies.rs"]
 mod policies;
+#[path = "../it/roles.rs"]
+mod roles;
 #[path = "../it/state.rs"]
 mod state;
 #[path = "../it/support.rs"]
