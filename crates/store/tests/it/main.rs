@@ -6,6 +6,7 @@ mod connecting;
 mod migrations;
 mod policies;
 mod roles;
+mod rollups;
 mod state;
 mod support;
 mod transactions;

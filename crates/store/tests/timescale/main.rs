@@ -9,6 +9,8 @@ mod migrations;
 mod policies;
 #[path = "../it/roles.rs"]
 mod roles;
+#[path = "../it/rollups.rs"]
+mod rollups;
 #[path = "../it/state.rs"]
 mod state;
 #[path = "../it/support.rs"]
