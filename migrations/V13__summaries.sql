@@ -120,11 +120,11 @@ END;
 
 COMMENT ON FUNCTION counterparties IS 'With whom an address dealt between two times, those first with whom most often.';
 
--- "The largest transfers." Nearly always there are enough large ones, and these have an index of their own, a few percent
--- of the rows; only where there are not, the rest of the range is read.
-CREATE INDEX token_transfers_large ON token_transfers (block_time DESC) WHERE usd >= 10000 AND token_verified;
-CREATE INDEX native_transfers_large ON native_transfers (block_time DESC) WHERE usd >= 10000;
-CREATE INDEX internal_transfers_large ON internal_transfers (block_time DESC) WHERE usd >= 10000;
+-- "The largest transfers." Large ones are a few percent of the rows and have an index that begins with the dollars: from
+-- its top down, few entries are of another time. Only where there are not enough of them the rest of the range is read.
+CREATE INDEX token_transfers_large ON token_transfers (usd DESC, block_time) WHERE usd >= 10000 AND token_verified;
+CREATE INDEX native_transfers_large ON native_transfers (usd DESC, block_time) WHERE usd >= 10000;
+CREATE INDEX internal_transfers_large ON internal_transfers (usd DESC, block_time) WHERE usd >= 10000;
 
 CREATE FUNCTION largest_transfers(
     since timestamptz, until timestamptz DEFAULT now(), most integer DEFAULT 50, chains text[] DEFAULT NULL)
@@ -134,47 +134,52 @@ RETURNS TABLE (
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     WITH large AS MATERIALIZED (
-        SELECT * FROM (
-            SELECT block_time, chain, tx_hash, token, standard, symbol, amount, usd, sender, recipient, watched
-            FROM token_transfers
-            WHERE usd >= 10000 AND token_verified AND block_time BETWEEN since AND until
-              AND (chains IS NULL OR chain = ANY (chains))
-            UNION ALL
-            SELECT block_time, chain, tx_hash, NULL::bytea, 'native', symbol, amount, usd, sender, recipient, watched
-            FROM native_transfers
-            WHERE usd >= 10000 AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
-            UNION ALL
-            SELECT block_time, chain, tx_hash, NULL::bytea, 'internal', symbol, amount, usd, sender, recipient, watched
-            FROM internal_transfers
-            WHERE usd >= 10000 AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
-        ) AS found ORDER BY usd DESC LIMIT most
-    ), other AS (
-        SELECT * FROM (
-            SELECT block_time, chain, tx_hash, token, standard, symbol, amount, usd, sender, recipient, watched
-            FROM token_transfers
-            WHERE usd < 10000 AND token_verified AND block_time BETWEEN since AND until
-              AND (chains IS NULL OR chain = ANY (chains)) AND (SELECT count(*) FROM large) < most
-            UNION ALL
-            SELECT block_time, chain, tx_hash, NULL::bytea, 'native', symbol, amount, usd, sender, recipient, watched
-            FROM native_transfers
-            WHERE usd < 10000 AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
-              AND (SELECT count(*) FROM large) < most
-            UNION ALL
-            SELECT block_time, chain, tx_hash, NULL::bytea, 'internal', symbol, amount, usd, sender, recipient, watched
-            FROM internal_transfers
-            WHERE usd < 10000 AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
-              AND (SELECT count(*) FROM large) < most
-        ) AS found ORDER BY usd DESC LIMIT most
+        (SELECT block_time, chain, tx_hash, token, standard, symbol, amount, usd, sender, recipient, watched
+         FROM token_transfers
+         WHERE usd >= 10000 AND token_verified AND block_time BETWEEN since AND until
+           AND (chains IS NULL OR chain = ANY (chains))
+         ORDER BY usd DESC LIMIT most)
+        UNION ALL
+        (SELECT block_time, chain, tx_hash, NULL::bytea, 'native', symbol, amount, usd, sender, recipient, watched
+         FROM native_transfers
+         WHERE usd >= 10000 AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
+         ORDER BY usd DESC LIMIT most)
+        UNION ALL
+        (SELECT block_time, chain, tx_hash, NULL::bytea, 'internal', symbol, amount, usd, sender, recipient, watched
+         FROM internal_transfers
+         WHERE usd >= 10000 AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
+         ORDER BY usd DESC LIMIT most)
+    ), enough AS (
+        SELECT count(*) >= most AS is_enough FROM large
     )
-    SELECT block_time, chain, tx_hash, token, standard, symbol, amount, usd, sender, recipient, watched
-    FROM (SELECT * FROM large UNION ALL SELECT * FROM other) AS found
+    SELECT * FROM (
+        SELECT * FROM large
+        UNION ALL
+        (SELECT block_time, chain, tx_hash, token, standard, symbol, amount, usd, sender, recipient, watched
+         FROM token_transfers
+         WHERE NOT (SELECT is_enough FROM enough) AND usd < 10000 AND token_verified
+           AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
+         ORDER BY usd DESC LIMIT most)
+        UNION ALL
+        (SELECT block_time, chain, tx_hash, NULL::bytea, 'native', symbol, amount, usd, sender, recipient, watched
+         FROM native_transfers
+         WHERE NOT (SELECT is_enough FROM enough) AND usd < 10000
+           AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
+         ORDER BY usd DESC LIMIT most)
+        UNION ALL
+        (SELECT block_time, chain, tx_hash, NULL::bytea, 'internal', symbol, amount, usd, sender, recipient, watched
+         FROM internal_transfers
+         WHERE NOT (SELECT is_enough FROM enough) AND usd < 10000
+           AND block_time BETWEEN since AND until AND (chains IS NULL OR chain = ANY (chains))
+         ORDER BY usd DESC LIMIT most)
+    ) AS found
     ORDER BY usd DESC, block_time DESC LIMIT most;
 END;
 
 COMMENT ON FUNCTION largest_transfers IS 'The largest transfers by US dollars between two times, of tokens on the asset list and of native value.';
 
--- "What is busier than usual?" The last sixty minutes against the mean of the 24 full hours before the present one; an hour
--- without transfers counts as nothing. Providers say volume for 24 hours at a time: of assets it is their last hour's mean
+-- "What is busier than usual?" The last sixty minutes against the mean of the 24 full hours before them; an hour without
+-- transfers counts as nothing. Providers say volume for 24 hours at a time: of assets it is their last hour's mean
 -- of that against the mean of a day.
 CREATE FUNCTION volume_against_baseline(at timestamptz DEFAULT now())
 RETURNS TABLE (
@@ -189,7 +194,8 @@ BEGIN ATOMIC
     ), day AS (
         SELECT chain, token, sum(transfers) AS transfers, sum(value) AS value, sum(amount) AS amount, sum(usd) AS usd
         FROM token_volume_hourly
-        WHERE bucket >= date_trunc('hour', at, 'UTC') - INTERVAL '24 hours' AND bucket < date_trunc('hour', at, 'UTC')
+        WHERE bucket >= date_trunc('hour', at - INTERVAL '1 hour', 'UTC') - INTERVAL '24 hours'
+          AND bucket < date_trunc('hour', at - INTERVAL '1 hour', 'UTC')
         GROUP BY chain, token
     ), tick AS (
         SELECT asset, quote, source, avg(volume_24h) FILTER (WHERE event_at > at - INTERVAL '1 hour') AS volume,

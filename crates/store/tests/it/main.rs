@@ -8,6 +8,7 @@ mod policies;
 mod roles;
 mod rollups;
 mod state;
+mod summaries;
 mod support;
 mod transactions;
 mod wallets;

@@ -3,9 +3,8 @@ use crypto_intel_schemas::{
     NativeTransfer, Price, Swap, U256, Uint256, WatchEntry, Watched,
 };
 use crypto_intel_store::{RowSet, Table};
-use tokio_postgres::Client;
 
-use crate::support::{database, step, write};
+use crate::support::{database, rows, step, write};
 
 const HOUR_US: i64 = 3_600_000_000;
 /// 2026-01-05 22:00 UTC.
@@ -13,21 +12,6 @@ const START_US: i64 = 1_767_650_400_000_000;
 
 fn address(byte: u8) -> Address {
     Address::repeat_byte(byte)
-}
-
-/// The rows of a query as text, columns separated by a space, NULL as `-`.
-async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let rows = client.simple_query(sql).await.unwrap();
-    let text = |row: tokio_postgres::SimpleQueryRow| {
-        let fields = (0..row.len()).map(|column| row.get(column).unwrap_or("-").to_owned());
-        fields.collect::<Vec<_>>().join(" ")
-    };
-    rows.into_iter()
-        .filter_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => Some(text(row)),
-            _ => None,
-        })
-        .collect()
 }
 
 fn transfer(hours: i64, hash: u8, value: U256, watched: bool) -> Event {

@@ -2,7 +2,7 @@ use crypto_intel_sandbox::TestDatabase;
 use crypto_intel_schemas::{Address, B256, Block, Erc20Transfer, Event, U256, Uint256};
 use crypto_intel_service::Secret;
 use crypto_intel_store::{Advance, RowSet, Store, StoreConfig, StoreError, StreamPosition, Table};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) fn config(url: &str) -> StoreConfig {
@@ -56,6 +56,21 @@ pub(crate) async fn write(
         }
     }
     transaction.commit().await
+}
+
+/// The rows of a query as text, columns separated by a space, NULL as `-`.
+pub(crate) async fn rows(client: &Client, sql: &str) -> Vec<String> {
+    let rows = client.simple_query(sql).await.unwrap();
+    let text = |row: SimpleQueryRow| {
+        let fields = (0..row.len()).map(|column| row.get(column).unwrap_or("-").to_owned());
+        fields.collect::<Vec<_>>().join(" ")
+    };
+    rows.into_iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(text(row)),
+            _ => None,
+        })
+        .collect()
 }
 
 pub(crate) fn transfer(hash: u8, log_index: u32, value: U256) -> Event {

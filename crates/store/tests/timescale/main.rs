@@ -13,6 +13,8 @@ mod roles;
 mod rollups;
 #[path = "../it/state.rs"]
 mod state;
+#[path = "../it/summaries.rs"]
+mod summaries;
 #[path = "../it/support.rs"]
 mod support;
 #[path = "../it/transactions.rs"]
