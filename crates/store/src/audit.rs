@@ -157,21 +157,34 @@ impl Store {
         Ok(keys)
     }
 
-    /// Number of the oldest canonical block of a chain.
+    /// Number of the oldest canonical block of a chain, or, with `kept_days`, of those whose rows are kept for so many
+    /// days and are not about to go.
     ///
     /// # Errors
     /// As [`canonical_blocks`](Self::canonical_blocks).
-    pub async fn oldest_block(&self, chain: &str) -> Result<Option<u64>, StoreError> {
-        let row = self
-            .client()
-            .await?
-            .query_one(
-                "SELECT min(block_number) FROM blocks WHERE chain = $1 AND canonical",
-                &[&chain],
-            )
-            .await
-            .map_err(StoreError::sql("read the oldest block"))?;
-        Ok(row.get::<_, Option<i64>>(0).map(i64::unsigned_abs))
+    pub async fn oldest_block(
+        &self,
+        chain: &str,
+        kept_days: Option<u32>,
+    ) -> Result<Option<u64>, StoreError> {
+        let client = self.client().await?;
+        let found = match kept_days {
+            None => {
+                let sql = "SELECT min(block_number) FROM blocks WHERE chain = $1 AND canonical";
+                client.query_one(sql, &[&chain]).await.map(|row| row.get::<_, Option<i64>>(0))
+            }
+            Some(days) => {
+                // By time, as an index finds it however many blocks are older.
+                let sql = format!(
+                    "SELECT block_number FROM blocks WHERE chain = $1 AND canonical \
+                     AND block_time > now() - interval '{days} days' + interval '2 hours' \
+                     ORDER BY block_time, block_number LIMIT 1"
+                );
+                client.query_opt(&sql, &[&chain]).await.map(|row| row.map(|row| row.get(0)))
+            }
+        };
+        let oldest = found.map_err(StoreError::sql("read the oldest block"))?;
+        Ok(oldest.map(i64::unsigned_abs))
     }
 }
 
