@@ -181,6 +181,15 @@ COMMENT ON FUNCTION largest_transfers IS 'The largest transfers by US dollars be
 -- "What is busier than usual?" The last sixty minutes against the mean of the 24 full hours before them; an hour without
 -- transfers counts as nothing. Providers say volume for 24 hours at a time: of assets it is their last hour's mean
 -- of that against the mean of a day.
+-- Where the rollup is kept, the day comes from it; else from the rows, without a step by hours between.
+DO $make$
+DECLARE
+    moved constant text := CASE server_edition()
+        WHEN 'community' THEN 'SELECT bucket, chain, token, transfers, value, amount, usd FROM token_volume_hourly'
+        ELSE 'SELECT block_time AS bucket, chain, token, 1 AS transfers, value, amount, usd FROM token_transfers'
+    END;
+BEGIN
+    EXECUTE format($function$
 CREATE FUNCTION volume_against_baseline(at timestamptz DEFAULT now())
 RETURNS TABLE (
     what text, chain text, token bytea, name text, source text, transfers bigint, transfers_mean numeric,
@@ -193,7 +202,7 @@ BEGIN ATOMIC
         FROM token_transfers WHERE block_time > at - INTERVAL '1 hour' AND block_time <= at GROUP BY chain, token
     ), day AS (
         SELECT chain, token, sum(transfers) AS transfers, sum(value) AS value, sum(amount) AS amount, sum(usd) AS usd
-        FROM token_volume_hourly
+        FROM (%s) AS moved
         WHERE bucket >= date_trunc('hour', at - INTERVAL '1 hour', 'UTC') - INTERVAL '24 hours'
           AND bucket < date_trunc('hour', at - INTERVAL '1 hour', 'UTC')
         GROUP BY chain, token
@@ -205,14 +214,19 @@ BEGIN ATOMIC
         GROUP BY asset, quote, source
     )
     SELECT 'token', hour.chain, hour.token, hour.symbol, NULL::text, hour.transfers, round(day.transfers / 24.0, 2),
-           coalesce(hour.amount, hour.value), round(coalesce(day.amount, day.value) / 24.0, 6),
-           hour.usd, round(day.usd / 24.0, 2),
-           round(24.0 * coalesce(hour.amount, hour.value) / nullif(coalesce(day.amount, day.value), 0), 3)
+           volume.last, round(volume.day / 24.0, 6), hour.usd, round(day.usd / 24.0, 2),
+           round(24.0 * volume.last / nullif(volume.day, 0), 3)
     FROM hour LEFT JOIN day ON day.chain = hour.chain AND day.token = hour.token
+    -- Whole tokens, unless the decimals were unknown at either time.
+    CROSS JOIN LATERAL (SELECT
+        CASE WHEN hour.amount IS NULL OR day.amount IS NULL AND day.value IS NOT NULL THEN hour.value ELSE hour.amount END,
+        CASE WHEN hour.amount IS NULL OR day.amount IS NULL THEN day.value ELSE day.amount END) AS volume (last, day)
     UNION ALL
     SELECT 'asset', NULL::text, NULL::bytea, asset || '/' || quote, source, NULL::bigint, NULL::numeric,
            round(volume, 6), round(mean, 6), NULL::numeric, NULL::numeric, round(volume / nullif(mean, 0), 3)
     FROM tick WHERE volume IS NOT NULL;
 END;
+    $function$, moved);
+END $make$;
 
 COMMENT ON FUNCTION volume_against_baseline IS 'Volume of the last hour by token, and of assets by provider, against its mean of 24 hours (ratio).';
