@@ -7,6 +7,7 @@ mod migrations;
 mod policies;
 mod roles;
 mod rollups;
+mod schemas;
 mod state;
 mod summaries;
 mod support;

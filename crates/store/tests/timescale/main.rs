@@ -11,6 +11,8 @@ mod policies;
 mod roles;
 #[path = "../it/rollups.rs"]
 mod rollups;
+#[path = "../it/schemas.rs"]
+mod schemas;
 #[path = "../it/state.rs"]
 mod state;
 #[path = "../it/summaries.rs"]
