@@ -56,7 +56,7 @@ COMMENT ON COLUMN reorgs.ancestor_hash IS 'Hash of the last block that both bran
 COMMENT ON COLUMN reorgs.dropped IS 'Hashes of the blocks that left, newest first: the first one was at ancestor_number + depth.';
 COMMENT ON COLUMN reorgs.incarnation IS 'Of the first new block: 1 when it was new, 3 when it came back, and so on.';
 
--- A row per endpoint, producer and minute, and one more for each change. The key answers "how did this endpoint do?".
+-- Two rows a minute per endpoint and producer, and one more for each change. The key answers "how did this endpoint do?".
 CREATE TABLE node_status (
     event_at       timestamptz NOT NULL,
     observed_at    timestamptz NOT NULL,

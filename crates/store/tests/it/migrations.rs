@@ -126,3 +126,27 @@ async fn a_dry_run_says_what_is_made_and_in_which_form() {
     assert!(made.to_string().contains("made positions as plain tables"), "{made}");
     assert_eq!(store.migrate(true).await.unwrap().forms, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn the_page_about_storage_names_everything() {
+    let (_database, _store, client) = database().await;
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/storage.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let names = client
+        .query(
+            "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace \
+             AND relkind IN ('r', 'v') AND relname <> 'refinery_schema_history' \
+             AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e') \
+             UNION SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace \
+             AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')",
+            &[],
+        )
+        .await
+        .unwrap();
+    let named = |name: &str| {
+        [format!("`{name}`"), format!("`{name}(")].iter().any(|text| page.contains(text))
+    };
+    let unnamed: Vec<&str> =
+        names.iter().map(|row| row.get(0)).filter(|name: &&str| !named(name)).collect();
+    assert!(unnamed.is_empty(), "docs/storage.md does not name {unnamed:?}");
+}
