@@ -27,27 +27,21 @@ pub(crate) fn made_by(migration: &str, edition: &Edition) -> Vec<String> {
     let mut made = Vec::new();
     for (_, partitioned, names) in TABLES.iter().filter(|(name, ..)| *name == migration) {
         let form = match (partitioned, edition) {
-            (false, _) => "as plain tables",
-            (true, Edition::Plain) => "as plain tables, for there is no TimescaleDB",
-            (true, Edition::TimescaleApache(_) | Edition::TimescaleCommunity(_)) => {
-                "as hypertables"
-            }
-            (true, Edition::TimescaleToCome(_)) => "as hypertables, once the extension is there",
+            (false, _) => "plain",
+            (true, Edition::Plain) => "plain, for there is no TimescaleDB",
+            (true, Edition::TimescaleApache(_) | Edition::TimescaleCommunity(_)) => "hypertable",
+            (true, Edition::TimescaleToCome(_)) => "hypertable, once the extension is there",
         };
-        made.push(format!("{} {form}", names.join(", ")));
+        made.push(format!("tables {} ({form})", names.join(", ")));
     }
     if migration == ROLLUPS {
         let names: Vec<&str> = rollup_names().collect();
         let form = match edition {
-            Edition::TimescaleCommunity(_) => "as continuous aggregates",
-            Edition::TimescaleApache(_) | Edition::Plain => {
-                "as views, which compute when they are asked"
-            }
-            Edition::TimescaleToCome(_) => {
-                "as continuous aggregates or, on the Apache edition, as views"
-            }
+            Edition::TimescaleCommunity(_) => "continuous aggregates",
+            Edition::TimescaleApache(_) | Edition::Plain => "views, computed when they are asked",
+            Edition::TimescaleToCome(_) => "continuous aggregates or, on the Apache edition, views",
         };
-        made.push(format!("{} {form}", names.join(", ")));
+        made.push(format!("rollups {} ({form})", names.join(", ")));
     }
     made
 }
@@ -71,9 +65,9 @@ mod tests {
     fn rollups_are_what_the_server_takes() {
         let said = |edition: &Edition| made_by(ROLLUPS, edition).join("");
         assert!(said(&Edition::Plain).contains("candles_1m"));
-        assert!(said(&Edition::Plain).ends_with("as views, which compute when they are asked"));
+        assert!(said(&Edition::Plain).ends_with("(views, computed when they are asked)"));
         let community = Edition::TimescaleCommunity("2.28.3".into());
-        assert!(said(&community).ends_with("as continuous aggregates"));
+        assert!(said(&community).ends_with("(continuous aggregates)"));
         assert!(made_by("V7__market_ticks", &community).is_empty());
     }
 }

@@ -114,16 +114,16 @@ async fn a_dry_run_says_what_is_made_and_in_which_form() {
     let made = store.migrate(false).await.unwrap();
     match &made.edition {
         Edition::Plain => {
-            assert!(planned_for("as views"), "{said}");
+            assert!(planned_for("(views, "), "{said}");
             assert_eq!(planned.forms, made.forms);
         }
         _ => {
             // Its edition shows only when the extension is there.
             assert!(matches!(planned.edition, Edition::TimescaleToCome(_)), "{said}");
-            assert!(planned_for("as hypertables"), "{said}");
+            assert!(planned_for("(hypertable, "), "{said}");
         }
     }
-    assert!(made.to_string().contains("made positions as plain tables"), "{made}");
+    assert!(made.to_string().contains("made tables positions (plain)"), "{made}");
     assert_eq!(store.migrate(true).await.unwrap().forms, Vec::<String>::new());
 }
 
