@@ -1,14 +1,11 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Lease, Nats};
-use crypto_intel_service::{Backoff, Context};
+use crypto_intel_service::{Backoff, Context, Probe};
 
 const RETRY: Backoff =
     Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(10) };
-
-/// What a probe says while another instance does the work.
-pub(crate) const STANDING_BY: &str = "standing by, another instance is active";
 
 /// How a turn ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,25 +16,34 @@ pub(crate) enum End {
     Replaced,
 }
 
+/// What a duty is called, and what it is done with.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    /// Key of the lease.
+    pub(crate) lease: String,
+    /// For the log: "store stream EVM".
+    pub(crate) what: String,
+    pub(crate) nats: Nats,
+    pub(crate) context: Context,
+    pub(crate) probe: Arc<Probe>,
+}
+
 /// What one instance at a time does, under a lease.
 pub(crate) trait Duty: Send + Sync {
-    /// Key of the lease.
-    fn lease(&self) -> String;
-    /// What it does, for the log: "store stream EVM".
-    fn what(&self) -> String;
-    fn nats(&self) -> &Nats;
-    fn context(&self) -> &Context;
-    /// Another instance is active.
-    fn standing_by(&self);
-    /// A turn failed; it is tried again.
-    fn failed(&self, reason: String);
+    fn post(&self) -> &Post;
+
     /// The work, until something ends it. Cut off when the lease is lost.
     fn turn(&self) -> impl Future<Output = anyhow::Result<End>> + Send;
+
+    /// A turn failed; it is tried again.
+    fn failed(&self, reason: String) {
+        self.post().probe.unhealthy(reason);
+    }
 }
 
 /// Takes a turn whenever the lease is free, and begins anew after whatever ended it, until shutdown.
 pub(crate) async fn hold(duty: impl Duty) {
-    let what = duty.what();
+    let Post { what, context, .. } = duty.post();
     let mut delays = RETRY.delays();
     loop {
         match tenure(&duty).await {
@@ -51,7 +57,7 @@ pub(crate) async fn hold(duty: impl Duty) {
                 tracing::warn!(error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "cannot {what}, trying again");
                 duty.failed(format!("{error:#}"));
                 tokio::select! {
-                    () = duty.context().shutdown.cancelled() => return,
+                    () = context.shutdown.cancelled() => return,
                     () = tokio::time::sleep(delay) => {}
                 }
             }
@@ -61,13 +67,13 @@ pub(crate) async fn hold(duty: impl Duty) {
 
 /// One holding of the lease.
 async fn tenure(duty: &impl Duty) -> anyhow::Result<End> {
-    let (nats, context, key) = (duty.nats(), duty.context(), duty.lease());
-    let free = Lease::try_acquire(nats, &key, &context.instance).await.context("take the lease")?;
+    let Post { lease: key, what, nats, context, probe } = duty.post();
+    let free = Lease::try_acquire(nats, key, &context.instance).await.context("take the lease")?;
     let lease = match free {
         Some(lease) => lease,
         None => {
-            duty.standing_by();
-            let taken = Lease::acquire(nats, &key, &context.instance, &context.shutdown)
+            probe.healthy("standing by, another instance is active");
+            let taken = Lease::acquire(nats, key, &context.instance, &context.shutdown)
                 .await
                 .context("take the lease")?;
             match taken {
@@ -80,7 +86,7 @@ async fn tenure(duty: &impl Duty) -> anyhow::Result<End> {
     let end = tokio::select! {
         end = duty.turn() => end,
         () = lost.cancelled() => {
-            tracing::warn!("lease to {} lost, standing by", duty.what());
+            tracing::warn!("lease to {what} lost, standing by");
             return Ok(End::Replaced);
         }
     };

@@ -18,7 +18,7 @@ mod write;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use crypto_intel_nats::Nats;
+use crypto_intel_nats::{Nats, escape_key};
 use crypto_intel_service::Context;
 use crypto_intel_store::Store;
 use tokio::task::JoinSet;
@@ -26,7 +26,11 @@ use tokio::task::JoinSet;
 pub use config::{Config, StreamSource};
 
 use crate::{
-    duty::hold, metrics::Metrics, retention::RetentionTask, session::StreamTask, status::Status,
+    duty::{Post, hold},
+    metrics::Metrics,
+    retention::RetentionTask,
+    session::StreamTask,
+    status::Status,
     wallets::WalletTask,
 };
 
@@ -36,18 +40,25 @@ use crate::{
 /// When metrics cannot be registered, or a stream's task panics. Everything else is tried again, visibly, for ever.
 pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> anyhow::Result<()> {
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
+    let post = |name: &str, what: &str| Post {
+        lease: format!("persist.{}", escape_key(name)),
+        what: what.to_owned(),
+        nats: nats.clone(),
+        context: context.clone(),
+        probe: Arc::new(context.health.probe(format!("persist.{name}"), None)),
+    };
     let mut tasks = JoinSet::new();
     for source in &config.streams {
-        let probe = context.health.probe(format!("persist.{}", source.stream), None);
+        let post = post(&source.stream, &format!("store stream {}", source.stream));
+        let probe = Arc::clone(&post.probe);
         let status = Status::new(&source.stream, &nats, probe, &metrics, config.max_lag_seconds);
         let task = StreamTask {
+            post,
             source: source.clone(),
             config: config.clone(),
-            nats: nats.clone(),
             store: store.clone(),
             metrics: metrics.clone(),
             status: Arc::new(status),
-            context: context.clone(),
         };
         tasks.spawn(hold(task));
     }
@@ -56,21 +67,10 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
         context.shutdown.cancelled().await;
         return Ok(());
     }
-    let wallets = WalletTask {
-        nats: nats.clone(),
-        store: store.clone(),
-        context: context.clone(),
-        probe: context.health.probe("persist.watchlist", None),
-    };
-    tasks.spawn(hold(wallets));
-    let retention = RetentionTask {
-        nats,
-        store,
-        metrics,
-        probe: context.health.probe("persist.retention", None),
-        context,
-    };
-    tasks.spawn(hold(retention));
+    let wallets = post("watchlist", "keep the table of wallets");
+    tasks.spawn(hold(WalletTask { post: wallets, store: store.clone() }));
+    let retention = post("retention", "drop old rows");
+    tasks.spawn(hold(RetentionTask { post: retention, store, metrics }));
     while let Some(ended) = tasks.join_next().await {
         ended.context("store a stream")?;
     }

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crypto_intel_nats::Nats;
-use crypto_intel_service::{Context, Probe};
 use crypto_intel_store::Store;
 
 use crate::{
     apply::with_mend,
-    duty::{Duty, End, STANDING_BY},
+    duty::{Duty, End, Post},
     metrics::Metrics,
 };
 
@@ -19,43 +17,21 @@ const SLICE_ROWS: u32 = 10_000;
 /// Drops for as long as the process runs.
 #[derive(Debug)]
 pub(crate) struct RetentionTask {
-    pub(crate) nats: Nats,
+    pub(crate) post: Post,
     pub(crate) store: Store,
-    pub(crate) context: Context,
     pub(crate) metrics: Metrics,
-    pub(crate) probe: Probe,
 }
 
 impl Duty for RetentionTask {
-    fn lease(&self) -> String {
-        "persist.retention".to_owned()
-    }
-
-    fn what(&self) -> String {
-        "drop old rows".to_owned()
-    }
-
-    fn nats(&self) -> &Nats {
-        &self.nats
-    }
-
-    fn context(&self) -> &Context {
-        &self.context
-    }
-
-    fn standing_by(&self) {
-        self.probe.healthy(STANDING_BY);
-    }
-
-    fn failed(&self, reason: String) {
-        self.probe.unhealthy(reason);
+    fn post(&self) -> &Post {
+        &self.post
     }
 
     async fn turn(&self) -> anyhow::Result<End> {
         loop {
             self.drop_expired().await?;
             tokio::select! {
-                () = self.context.shutdown.cancelled() => return Ok(End::Shutdown),
+                () = self.post.context.shutdown.cancelled() => return Ok(End::Shutdown),
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
@@ -72,7 +48,8 @@ impl RetentionTask {
                 let gone = self.store.drop_expired(table, SLICE_ROWS).await.map_err(with_mend)?;
                 self.metrics.expired.with_label_values(&[table]).inc_by(gone);
                 dropped += gone;
-                if gone < u64::from(SLICE_ROWS) {
+                let shutdown = &self.post.context.shutdown;
+                if gone < u64::from(SLICE_ROWS) || shutdown.is_cancelled() {
                     break;
                 }
             }
@@ -81,7 +58,7 @@ impl RetentionTask {
             }
         }
         let (count, seconds) = (tables.len(), started.elapsed().as_secs());
-        self.probe.healthy(format!("{count} tables looked through in {seconds} s"));
+        self.post.probe.healthy(format!("{count} tables looked through in {seconds} s"));
         Ok(())
     }
 }

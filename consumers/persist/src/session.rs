@@ -1,15 +1,14 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Nats, Position, ReaderOptions, Start, StreamReader, escape_key};
-use crypto_intel_service::Context;
+use crypto_intel_nats::{Position, ReaderOptions, Start, StreamReader};
 use crypto_intel_store::Store;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     Config, StreamSource,
     apply::{Applier, Stop, with_mend},
-    duty::{Duty, End},
+    duty::{Duty, End, Post},
     intake::Intake,
     metrics::Metrics,
     progress,
@@ -21,34 +20,17 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 /// Stores one stream for as long as the process runs.
 #[derive(Debug)]
 pub(crate) struct StreamTask {
+    pub(crate) post: Post,
     pub(crate) source: StreamSource,
     pub(crate) config: Config,
-    pub(crate) nats: Nats,
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
     pub(crate) status: Arc<Status>,
-    pub(crate) context: Context,
 }
 
 impl Duty for StreamTask {
-    fn lease(&self) -> String {
-        format!("persist.{}", escape_key(&self.source.stream))
-    }
-
-    fn what(&self) -> String {
-        format!("store stream {}", self.source.stream)
-    }
-
-    fn nats(&self) -> &Nats {
-        &self.nats
-    }
-
-    fn context(&self) -> &Context {
-        &self.context
-    }
-
-    fn standing_by(&self) {
-        self.status.standing_by();
+    fn post(&self) -> &Post {
+        &self.post
     }
 
     fn failed(&self, reason: String) {
@@ -69,9 +51,10 @@ impl StreamTask {
             sequence: position.sequence,
             stored_at_us: position.stored_at_us,
         });
-        let name = format!("persist-{}", self.context.instance);
+        let name = format!("persist-{}", self.post.context.instance);
         let options = ReaderOptions::new(stream, name, start).filters(&self.source.filters);
-        let reader = StreamReader::open(&self.nats, options).await.context("open the reader")?;
+        let reader =
+            StreamReader::open(&self.post.nats, options).await.context("open the reader")?;
         tracing::info!(stream, after = position.sequence, "storing");
         self.status.begin(position.sequence, position.stored_at_us);
 
@@ -91,11 +74,11 @@ impl StreamTask {
         reading.spawn(intake.run());
         let mut applier = Applier {
             stream: stream.clone(),
-            nats: self.nats.clone(),
+            nats: self.post.nats.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
             status: Arc::clone(&self.status),
-            shutdown: self.context.shutdown.clone(),
+            shutdown: self.post.context.shutdown.clone(),
             position,
             merging: false,
         };
@@ -116,9 +99,9 @@ impl StreamTask {
         };
         let stop = tokio::select! {
             stop = applying => stop,
-            () = self.context.shutdown.cancelled() => Some(Stop::Shutdown),
+            () = self.post.context.shutdown.cancelled() => Some(Stop::Shutdown),
             never = self.report() => match never {},
-            never = progress::keep(&self.nats, &self.source, &self.status) => match never {},
+            never = progress::keep(&self.post.nats, &self.source, &self.status) => match never {},
         };
         match stop {
             Some(Stop::Shutdown) => Ok(End::Shutdown),

@@ -1,5 +1,5 @@
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
@@ -7,14 +7,14 @@ use crypto_intel_nats::Nats;
 use crypto_intel_service::{Probe, now_us};
 use crypto_intel_store::StreamPosition;
 
-use crate::{duty::STANDING_BY, metrics::Metrics};
+use crate::metrics::Metrics;
 
 /// How one stream progresses: its stages write it, its probe and gauges show it.
 #[derive(Debug)]
 pub(crate) struct Status {
     stream: String,
     nats: Nats,
-    probe: Probe,
+    probe: Arc<Probe>,
     metrics: Metrics,
     max_lag_seconds: u64,
     /// Messages that were read and not yet applied.
@@ -32,7 +32,7 @@ impl Status {
     pub(crate) fn new(
         stream: &str,
         nats: &Nats,
-        probe: Probe,
+        probe: Arc<Probe>,
         metrics: &Metrics,
         max_lag_seconds: u64,
     ) -> Self {
@@ -60,10 +60,6 @@ impl Status {
 
     pub(crate) fn applied_sequence(&self) -> u64 {
         self.applied_sequence.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn standing_by(&self) {
-        self.probe.healthy(STANDING_BY);
     }
 
     pub(crate) fn failed(&self, reason: String) {

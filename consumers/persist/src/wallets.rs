@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, KvChange, Nats};
+use crypto_intel_nats::{Bucket, KvChange};
 use crypto_intel_schemas::Watched;
-use crypto_intel_service::{Context, Probe, now_us};
+use crypto_intel_service::now_us;
 use crypto_intel_store::{ErrorClass, Store, StoreError};
 use tokio::time::MissedTickBehavior;
 
 use crate::{
     apply::with_mend,
-    duty::{Duty, End, STANDING_BY},
+    duty::{Duty, End, Post},
 };
 
 /// How often it is asked whether wallets are to be looked up.
@@ -22,35 +22,13 @@ const LOOK_UP_AT_ONCE: u32 = 100;
 /// Keeps the table for as long as the process runs.
 #[derive(Debug)]
 pub(crate) struct WalletTask {
-    pub(crate) nats: Nats,
+    pub(crate) post: Post,
     pub(crate) store: Store,
-    pub(crate) context: Context,
-    pub(crate) probe: Probe,
 }
 
 impl Duty for WalletTask {
-    fn lease(&self) -> String {
-        "persist.watchlist".to_owned()
-    }
-
-    fn what(&self) -> String {
-        "keep the table of wallets".to_owned()
-    }
-
-    fn nats(&self) -> &Nats {
-        &self.nats
-    }
-
-    fn context(&self) -> &Context {
-        &self.context
-    }
-
-    fn standing_by(&self) {
-        self.probe.healthy(STANDING_BY);
-    }
-
-    fn failed(&self, reason: String) {
-        self.probe.unhealthy(reason);
+    fn post(&self) -> &Post {
+        &self.post
     }
 
     async fn turn(&self) -> anyhow::Result<End> {
@@ -61,16 +39,16 @@ impl Duty for WalletTask {
 impl WalletTask {
     /// Takes over the whole bucket, then its changes, until shutdown. Cancel-safe.
     async fn follow(&self) -> anyhow::Result<End> {
-        let bucket = self.nats.kv(Bucket::Watchlist).await.context("open bucket watchlist")?;
+        let bucket = self.post.nats.kv(Bucket::Watchlist).await.context("open bucket watchlist")?;
         let mut watch = bucket.watch_all().await.context("watch bucket watchlist")?;
         let entries: Vec<Watched> = watch.load().await.iter().filter_map(read).collect();
         self.store.replace_wallets(&entries).await.map_err(with_mend)?;
-        self.probe.healthy(format!("{} addresses are watched", entries.len()));
+        self.post.probe.healthy(format!("{} addresses are watched", entries.len()));
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let change = tokio::select! {
-                () = self.context.shutdown.cancelled() => return Ok(End::Shutdown),
+                () = self.post.context.shutdown.cancelled() => return Ok(End::Shutdown),
                 change = watch.next() => Some(change.context("the NATS client was closed")?),
                 _ = ticks.tick() => None,
             };
@@ -100,13 +78,13 @@ impl WalletTask {
         match self.store.look_up_wallets(&unsure).await {
             Ok(kept) => {
                 tracing::debug!(kept, of = unsure.len(), "looked up when wallets were seen");
-                self.probe.healthy("following the watch-list");
+                self.post.probe.healthy("following the watch-list");
                 Ok(())
             }
             // Batches held the tables for too long, or there is too much in them: with the next tick.
             Err(error) if error.class() == ErrorClass::Transient => {
                 tracing::info!(%error, "wallets are not looked up yet, trying again");
-                self.probe.unhealthy(format!("wallets are not looked up yet: {error}"));
+                self.post.probe.unhealthy(format!("wallets are not looked up yet: {error}"));
                 Ok(())
             }
             Err(error) => Err(error),
