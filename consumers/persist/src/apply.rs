@@ -250,10 +250,16 @@ fn is_at(current: StreamPosition, end: StreamPosition) -> bool {
 }
 
 /// What a human does about an error.
-pub(crate) fn mend(error: &StoreError) -> &'static str {
+fn mend(error: &StoreError) -> &'static str {
     match error.class() {
         ErrorClass::Process if error.needs_migration() => "run `crypto-intel migrate`",
         ErrorClass::Process => "correct database.url or the rights of its user",
         _ => "trying again",
     }
+}
+
+/// The error with what a human does about it.
+pub(crate) fn with_mend(error: StoreError) -> anyhow::Error {
+    let mend = mend(&error);
+    anyhow::Error::new(error).context(mend)
 }

@@ -1,5 +1,5 @@
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 pub(crate) struct Status {
     stream: String,
     nats: Nats,
-    probe: Probe,
+    probe: Arc<Probe>,
     metrics: Metrics,
     max_lag_seconds: u64,
     /// Messages that were read and not yet applied.
@@ -32,7 +32,7 @@ impl Status {
     pub(crate) fn new(
         stream: &str,
         nats: &Nats,
-        probe: Probe,
+        probe: Arc<Probe>,
         metrics: &Metrics,
         max_lag_seconds: u64,
     ) -> Self {
@@ -67,8 +67,9 @@ impl Status {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn standing_by(&self) {
-        self.probe.healthy("standing by, another instance is active");
+    pub(crate) fn failed(&self, reason: String) {
+        self.probe.unhealthy(reason.clone());
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 
     pub(crate) fn received(&self, messages: u64, pending: u64) {
@@ -82,11 +83,6 @@ impl Status {
         self.applied_at_us.store(end.stored_at_us, Ordering::Relaxed);
         self.applied_sequence.store(end.sequence, Ordering::Relaxed);
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    pub(crate) fn failed(&self, reason: String) {
-        self.probe.unhealthy(reason.clone());
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 
     /// Shows where the stream is: gauges and probe.

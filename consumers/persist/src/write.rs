@@ -47,6 +47,9 @@ pub(crate) async fn write(
     let plan = Plan::new(&batch.blocks, &known);
     transaction.demote_blocks(&plan.demote).await?;
     transaction.delete_rows(&plan.delete).await?;
+    let gone: Vec<(&str, i64)> =
+        plan.delete.iter().map(|(chain, _, time_us)| (*chain, *time_us)).collect();
+    transaction.forget_sights(&gone).await?;
     let merge = merge || plan.may_conflict;
     let mut written = Written { merged: merge, ..Written::default() };
     for table in Table::ALL {
@@ -66,6 +69,7 @@ pub(crate) async fn write(
         let rows = stored.map_err(|error| WriteError { table: Some(table), error })?;
         written.rows.push((table, rows));
     }
+    transaction.see(&batch.sights(&plan.rejected)).await?;
     write_blocks(&transaction, batch, &plan, &mut written).await?;
     transaction.commit().await?;
     Ok(written)

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, ensure};
 use async_nats::jetstream::stream::Config as StreamConfig;
-use crypto_intel_evm::{LogProof, WatchEntry, WatchKind, measure::Pipeline};
+use crypto_intel_evm::{LogProof, measure::Pipeline};
 use crypto_intel_nats::{Batch, Bucket, Nats, OutMessage};
-use crypto_intel_schemas::Address;
+use crypto_intel_schemas::{Address, WatchEntry, WatchKind};
 
 use crate::{
     fill::{self, Node, Produced, read_back},

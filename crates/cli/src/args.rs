@@ -3,8 +3,7 @@ mod replay;
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use crypto_intel_evm::{WatchChain, WatchKind};
-use crypto_intel_schemas::Address;
+use crypto_intel_schemas::{Address, WatchChain, WatchKind};
 
 pub use replay::{ReplayArguments, ReplayTo};
 

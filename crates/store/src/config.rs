@@ -15,7 +15,8 @@ pub struct StoreConfig {
     pub url: Secret,
     /// PEM file of the certificate authority that signed the server's certificate. Default: the system's.
     pub tls_ca_file: Option<PathBuf>,
-    /// Largest number of connections: one per stream that is persisted, plus one or two for questions.
+    /// Largest number of connections: one per stream that is persisted, two for wallets and old rows, and one or
+    /// two for questions.
     pub pool_size: usize,
     /// How long to try to connect at start before giving up, in seconds. Later losses are retried for ever.
     pub start_timeout_seconds: u64,
@@ -30,7 +31,7 @@ impl Default for StoreConfig {
         Self {
             tls_ca_file: None,
             url: Secret::new("postgres://postgres@127.0.0.1:5432/crypto_intel"),
-            pool_size: 8,
+            pool_size: 10,
             start_timeout_seconds: 30,
             connect_timeout_ms: 5_000,
             statement_timeout_ms: 60_000,

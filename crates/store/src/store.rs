@@ -30,6 +30,8 @@ pub struct Store {
 pub enum Edition {
     /// PostgreSQL without TimescaleDB: plain tables.
     Plain,
+    /// Migrations are about to make TimescaleDB's extension, of this version: its edition shows then.
+    TimescaleToCome(String),
     /// TimescaleDB under the Apache licence, of this version: hypertables.
     TimescaleApache(String),
     /// TimescaleDB community edition of this version: hypertables, compression, aggregates, policies.
@@ -40,6 +42,9 @@ impl fmt::Display for Edition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain => formatter.write_str("plain PostgreSQL"),
+            Self::TimescaleToCome(version) => {
+                write!(formatter, "TimescaleDB {version}, its extension not made yet")
+            }
             Self::TimescaleApache(version) => write!(formatter, "TimescaleDB {version} (Apache)"),
             Self::TimescaleCommunity(version) => {
                 write!(formatter, "TimescaleDB {version} (community)")

@@ -1,17 +1,14 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use crypto_intel_schemas::{B256, Block};
 use deadpool_postgres::Object;
 use futures::{SinkExt, future, pin_mut};
-use tokio_postgres::{
-    CopyInSink,
-    types::{IsNull, ToSql, Type, accepts, to_sql_checked},
-};
+use tokio_postgres::{CopyInSink, types::ToSql};
 
 use crate::{
     KnownBlock, Store, StoreError, StreamPosition, Table,
     known::{height, known_blocks},
     position::{read, sequence},
-    row::EPOCH_2000_US,
+    time::Timestamp,
 };
 
 /// Bytes handed to the connection at once: enough to keep it busy, small enough to stay in the cache.
@@ -290,22 +287,4 @@ impl Drop for BatchTransaction {
             drop(Object::take(client));
         }
     }
-}
-
-/// Microseconds since 1970 as `timestamptz`, of any size.
-#[derive(Debug)]
-pub(crate) struct Timestamp(pub(crate) i64);
-
-impl ToSql for Timestamp {
-    fn to_sql(
-        &self,
-        _: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.put_i64(self.0.saturating_sub(EPOCH_2000_US));
-        Ok(IsNull::No)
-    }
-
-    accepts!(TIMESTAMPTZ);
-    to_sql_checked!();
 }

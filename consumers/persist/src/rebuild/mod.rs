@@ -5,7 +5,9 @@ mod swap;
 
 use anyhow::{Context as _, bail, ensure};
 use crypto_intel_nats::{Nats, StreamState};
-use crypto_intel_store::{Home, SchemaName, SchemaState, Store, StoreConfig, StreamPosition};
+use crypto_intel_store::{
+    Home, SchemaName, SchemaState, StorageConfig, Store, StoreConfig, StreamPosition,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use swap::{Paused, Swapped};
@@ -89,6 +91,8 @@ pub struct RebuildOptions {
     pub config: Config,
     /// The database, as persist is configured.
     pub database: StoreConfig,
+    /// Retention, compression and refreshes, as `crypto-intel migrate` is configured.
+    pub storage: StorageConfig,
     /// The schema of the new tables.
     pub schema: SchemaName,
     /// Most events per second; `None` = as fast as it goes.
@@ -106,7 +110,7 @@ impl Rebuild {
         live: &Store,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        let RebuildOptions { config, database, schema, rate } = options;
+        let RebuildOptions { config, database, storage, schema, rate } = options;
         let home =
             live.home().await.context("there are no tables yet: run `crypto-intel migrate`")?;
         ensure!(
@@ -137,6 +141,7 @@ impl Rebuild {
         }
         store.create_schema(&comment).await.context("make the schema")?;
         store.migrate(false).await.context("make the new tables")?;
+        store.apply_policies(&storage, false).await.context("apply the policies of [storage]")?;
         let streams = config.streams.iter().map(|source| {
             Progress::new(&source.stream, nats).map(|progress| (source.clone(), progress))
         });

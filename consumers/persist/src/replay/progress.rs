@@ -35,7 +35,7 @@ impl Progress {
     pub(crate) fn new(stream: &str, nats: &Nats) -> anyhow::Result<Self> {
         let context = Context::new("replay");
         let metrics = Metrics::new(&context.registry)?;
-        let probe = context.health.probe("replay", None);
+        let probe = Arc::new(context.health.probe("replay", None));
         let status = Arc::new(Status::new(stream, nats, probe, &metrics, u64::MAX));
         Ok(Self { stream: stream.to_owned(), metrics, status })
     }

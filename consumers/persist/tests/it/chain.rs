@@ -20,6 +20,8 @@ pub(crate) struct Chain {
     incarnations: BTreeMap<B256, u32>,
     hashes: u64,
     pub(crate) dropped: Vec<B256>,
+    /// Labels that the ERC-20 transfers of new blocks carry.
+    pub(crate) watched: Vec<String>,
 }
 
 impl Chain {
@@ -31,6 +33,7 @@ impl Chain {
             incarnations: BTreeMap::new(),
             hashes: 0,
             dropped: Vec::new(),
+            watched: Vec::new(),
         }
     }
 
@@ -58,6 +61,11 @@ impl Chain {
         self.hashes += 1;
         let hash = fresh_hash(&self.slug, self.hashes);
         let mut events = events(&self.slug, number, hash, transfers);
+        for event in &mut events {
+            if let Event::Erc20Transfer(body) = event {
+                body.watched.clone_from(&self.watched);
+            }
+        }
         let rows = events.len() as u32;
         events.push(Event::from(Block {
             id: format!("{}:{hash}:block", self.slug),
@@ -139,7 +147,7 @@ impl Chain {
     }
 }
 
-fn time(number: u64) -> i64 {
+pub(crate) fn time(number: u64) -> i64 {
     1_700_000_000_000_000 + number.cast_signed() * 2_000_000
 }
 

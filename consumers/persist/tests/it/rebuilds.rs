@@ -10,7 +10,7 @@ use crypto_intel_nats::OutMessage;
 use crypto_intel_persist::{Config, Rebuild, RebuildOptions, Stage, Swapped};
 use crypto_intel_schemas::{Alert, Decimal, Event, Price, subjects};
 use crypto_intel_service::Secret;
-use crypto_intel_store::StoreConfig;
+use crypto_intel_store::{StorageConfig, StoreConfig};
 use crypto_intel_testkit::{SeededRandom, eventually};
 use tokio::task::JoinHandle;
 use tokio_postgres::NoTls;
@@ -29,6 +29,7 @@ async fn prepare_with(rig: &Rig, rate: Option<u32>) -> anyhow::Result<Rebuild> {
     let options = RebuildOptions {
         config: Config::default(),
         database,
+        storage: StorageConfig::default(),
         schema: "rebuilt".parse().unwrap(),
         rate,
     };
@@ -181,7 +182,7 @@ async fn tables_are_exchanged_under_load_and_nobody_notices() {
     let readers = [
         Reader::start(url, &["blocks", "token_transfers", "v_blocks", "logs"]),
         Reader::start(url, &["v_token_transfers", "approvals", "token_transfers", "blocks"]),
-        Reader::start(url, &["logs", "v_token_transfers", "blocks", "prices", "positions"]),
+        Reader::start(url, &["logs", "v_token_transfers", "blocks", "market_ticks", "positions"]),
     ];
     for second in 1..=2 {
         let swapping = swap(prepare(&rig).await);
@@ -208,9 +209,8 @@ async fn tables_are_exchanged_under_load_and_nobody_notices() {
         rig.sql().await.batch_execute("DROP SCHEMA rebuilt_before CASCADE").await.unwrap();
     }
     assert_eq!(rig.number("SELECT count(*) FROM alerts WHERE id = 'old'").await, 1);
-    let prices =
-        "SELECT count(*) FROM prices WHERE event_at < 'epoch'::timestamptz + interval '1 minute'";
-    assert_eq!(rig.number(prices).await, 5, "rows older than the stream");
+    let market_ticks = "SELECT count(*) FROM market_ticks WHERE event_at < 'epoch'::timestamptz + interval '1 minute'";
+    assert_eq!(rig.number(market_ticks).await, 5, "rows older than the stream");
     for reader in readers {
         reader.stop().await;
     }
@@ -277,7 +277,7 @@ async fn what_people_attached_is_named_before_anything_is_done() {
                   CREATE FUNCTION of_blocks() RETURNS SETOF blocks LANGUAGE sql AS 'SELECT * FROM blocks'; \
                   CREATE TABLE their_table (id text REFERENCES alerts (id)); \
                   CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
-                  CREATE TRIGGER their_trigger AFTER INSERT ON prices EXECUTE FUNCTION nothing()";
+                  CREATE TRIGGER their_trigger AFTER INSERT ON market_ticks EXECUTE FUNCTION nothing()";
     rig.sql().await.batch_execute(attach).await.unwrap();
     let error = swapped(&rig).await.unwrap_err().to_string();
     for part in [
@@ -286,12 +286,12 @@ async fn what_people_attached_is_named_before_anything_is_done() {
         "column logs.note",
         "function of_blocks() is made of blocks",
         "foreign key their_table_id_fkey",
-        "trigger their_trigger of prices",
+        "trigger their_trigger of market_ticks",
     ] {
         assert!(error.contains(part), "{part:?} is missing in {error}");
     }
     let detach = "DROP VIEW theirs; ALTER TABLE logs DROP COLUMN note; DROP FUNCTION of_blocks; \
-                  DROP TABLE their_table; DROP TRIGGER their_trigger ON prices; \
+                  DROP TABLE their_table; DROP TRIGGER their_trigger ON market_ticks; \
                   CREATE INDEX their_index ON rebuilt.blocks (gas_used)";
     rig.sql().await.batch_execute(detach).await.unwrap();
     swapped(&rig).await.unwrap();
@@ -390,7 +390,7 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
         "SELECT has_table_privilege('{role}', 'blocks', 'SELECT')::int::bigint \
          + has_table_privilege('{role}', 'v_token_transfers', 'SELECT')::int \
          + has_column_privilege('{role}', 'logs', 'chain', 'SELECT')::int \
-         + has_table_privilege('{role}', 'prices', 'SELECT')::int"
+         + has_table_privilege('{role}', 'market_ticks', 'SELECT')::int"
     );
     assert_eq!(rig.number(&may).await, 3);
     let options =

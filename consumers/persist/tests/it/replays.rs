@@ -201,7 +201,7 @@ async fn other_streams_are_replayed_too_and_unknown_ones_refused() {
         .await
         .unwrap();
     let outcome = run(&rig, everything("MARKET")).await;
-    assert_eq!(outcome.counts.rows["prices"], 1);
+    assert_eq!(outcome.counts.rows["market_ticks"], 1);
     let error = prepare(&rig, everything("DLQ")).await.unwrap_err().to_string();
     assert!(error.contains("DLQ") && error.contains("EVM, HISTORY"), "{error}");
 }

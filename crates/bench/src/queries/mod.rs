@@ -182,7 +182,7 @@ async fn compress(connection: &Connection, report: &mut Report) -> anyhow::Resul
         );
         if connection.number(&chosen).await? == 0 {
             let (segment, order) = match table {
-                Table::Prices => ("asset, quote, source", "event_at DESC"),
+                Table::MarketTicks => ("asset, quote, source", "event_at DESC"),
                 Table::NativeTransfers => ("chain", "block_time DESC, tx_index"),
                 _ => ("chain", "block_time DESC, log_index"),
             };

@@ -34,8 +34,13 @@ const TOKEN_SEED: u64 = 12;
 const POOL_SEED: u64 = 13;
 
 /// The tables that rows are generated for.
-pub(super) const TABLES: [Table; 5] =
-    [Table::TokenTransfers, Table::NativeTransfers, Table::Swaps, Table::Prices, Table::Blocks];
+pub(super) const TABLES: [Table; 5] = [
+    Table::TokenTransfers,
+    Table::NativeTransfers,
+    Table::Swaps,
+    Table::MarketTicks,
+    Table::Blocks,
+];
 
 /// One of the wallets; 0 has the most rows.
 pub(super) fn wallet(rank: u64) -> Address {

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use crypto_intel_evm::{Gap, GapReason, WatchChain, WatchEntry, Watched, Watchlist};
+use crypto_intel_evm::{Gap, GapReason, Watchlist};
+use crypto_intel_schemas::{WatchChain, WatchEntry, Watched};
 use crypto_intel_service::ConfigError;
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@ mod anvil;
 mod bad_input;
 mod dashboards;
 mod demo;
+mod deploy;
 mod history;
 mod kill;
 mod outside_team;

@@ -7,7 +7,7 @@ use super::columns::{Matches, TableMatch};
 use crate::{
     BatchTransaction, KnownBlock, Store, StoreError, Table,
     known::{height, known_blocks, read_block},
-    transaction::Timestamp,
+    time::Timestamp,
 };
 
 /// What came over.

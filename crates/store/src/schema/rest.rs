@@ -6,7 +6,7 @@ use super::{
     carry::{Carrier, Span},
     columns::TableMatch,
 };
-use crate::{StoreError, Table, transaction::Timestamp};
+use crate::{StoreError, Table, time::Timestamp};
 
 impl Carrier {
     /// Copies rows that belong to no block and whose key is unknown here. Returns how many came over.

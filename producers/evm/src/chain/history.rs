@@ -77,6 +77,7 @@ impl Worker {
         let backoff =
             Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
         let mut delays = backoff.delays();
+        self.factories_known.wait().await;
         loop {
             let started = Instant::now();
             let Err(error) = self.fill_queued().await;

@@ -56,6 +56,7 @@ pub(super) async fn run(session: &Session<'_>, name: &str) -> anyhow::Result<Exi
     let options = RebuildOptions {
         config: session.config.persist.clone(),
         database: session.config.database.clone(),
+        storage: session.config.storage.clone(),
         schema: schema.clone(),
         rate: session.options.rate,
     };
