@@ -3,10 +3,12 @@
 mod audit;
 mod columns;
 mod config;
+mod copy;
 mod encode;
 mod encode_dex;
 mod encode_state;
 mod error;
+mod extension;
 mod forms;
 mod known;
 mod migrate;
