@@ -11,8 +11,12 @@ mod faults;
 mod lanes;
 #[path = "../it/poison.rs"]
 mod poison;
+#[path = "../it/rebuilds.rs"]
+mod rebuilds;
 #[path = "../it/reorgs.rs"]
 mod reorgs;
+#[path = "../it/replays.rs"]
+mod replays;
 #[path = "../it/retention.rs"]
 mod retention;
 #[path = "../it/rig.rs"]
