@@ -11,6 +11,7 @@ mod lease;
 mod message;
 mod publish;
 mod reader;
+mod snapshot;
 mod topology;
 mod window;
 mod work;
@@ -28,6 +29,7 @@ pub use message::{
     SCHEMA_HEADER, StreamMessage, StreamState,
 };
 pub use reader::{Notice, ReadBatch, ReaderOptions, Start, StreamReader};
+pub use snapshot::{ArchiveForm, SnapshotError, StreamSnapshot, check_snapshot};
 pub use topology::{
     Change, Difference, ObjectKind, StreamOverride, StreamStatus, Topology, TopologyConfig,
     TopologyError,

@@ -10,5 +10,6 @@ mod lease;
 mod permissions;
 mod reader;
 mod reader_faults;
+mod snapshot;
 mod topology;
 mod work_queue;
