@@ -23,7 +23,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 impl Nats {
     /// Writes a stream with its configuration and durable consumers into `folder`, which is made, and compares what came
     /// with what the server said. `progress` is told how many bytes have come. Others go on publishing meanwhile: what
-    /// comes after the first moment is not part of it, and it may end inside an atomic batch.
+    /// comes after the first moment need not be part of it, and it may end inside an atomic batch.
     ///
     /// # Errors
     /// When the server refuses or falls silent, the folder cannot be written, or what came does not hold.

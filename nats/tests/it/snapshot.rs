@@ -2,8 +2,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crypto_intel_nats::{
-    ArchiveForm, Bucket, Nats, Notice, ReaderOptions, SnapshotError, Start, StreamMessage,
-    StreamReader, check_snapshot,
+    Bucket, Nats, Notice, ReaderOptions, SnapshotError, Start, StreamMessage, StreamReader,
+    check_snapshot,
 };
 use crypto_intel_sandbox::{NatsOptions, NatsServer};
 
@@ -65,10 +65,12 @@ async fn a_stream_is_restored_as_it_was_while_others_published() {
 
     let (_server, restored) = empty_server().await;
     let state = restored.restore_snapshot(folder.path(), NO_PROGRESS).await.unwrap();
-    assert_eq!((state.first_sequence, state.messages), (701, snapshot.messages));
-    assert_eq!(state.last_sequence, snapshot.last_sequence);
+    assert_eq!(state.first_sequence, 701);
+    // Before 2.15 a little of what came meanwhile is there, too.
+    assert!(state.last_sequence >= snapshot.last_sequence);
+    assert_eq!(state.messages, state.last_sequence - 700);
     let mut original = all(&broker.nats, "EVM").await;
-    original.truncate(snapshot.messages as usize);
+    original.truncate(state.messages as usize);
     for (was, is) in original.iter().zip(all(&restored, "EVM").await) {
         assert_eq!((&was.subject, &was.payload), (&is.subject, &is.payload));
         assert_eq!((was.sequence, was.stored_at_us), (is.sequence, is.stored_at_us));
@@ -189,8 +191,8 @@ async fn an_empty_stream_keeps_its_sequence() {
 async fn many_small_messages_are_restored_where_each_is_synced() {
     let broker = Broker::start().await;
     let folder = tempfile::tempdir().unwrap();
-    for _ in 0..4 {
-        broker.nats.publish_batch(block("evm.anvil.log", 6_000, None)).await.unwrap();
+    for _ in 0..10 {
+        broker.nats.publish_batch(block("evm.anvil.log", 1_000, None)).await.unwrap();
     }
     let snapshot = broker.nats.snapshot("EVM", folder.path(), NO_PROGRESS).await.unwrap();
     let (_server, restored) = empty_server().await;
@@ -202,7 +204,9 @@ async fn many_small_messages_are_restored_where_each_is_synced() {
 async fn a_snapshot_cut_off_or_changed_does_not_hold() {
     let broker = Broker::start().await;
     let folder = tempfile::tempdir().unwrap();
-    broker.nats.publish_batch(block("evm.anvil.log", 5_000, None)).await.unwrap();
+    for _ in 0..10 {
+        broker.nats.publish_batch(block("evm.anvil.log", 500, None)).await.unwrap();
+    }
     broker.nats.snapshot("EVM", folder.path(), NO_PROGRESS).await.unwrap();
     let path = archive(folder.path());
     let whole = std::fs::read(&path).unwrap();
@@ -230,5 +234,6 @@ async fn a_stream_that_exists_is_left_alone() {
     assert_eq!(broker.nats.stream_state("EVM").await.unwrap().last_sequence, 11);
     let error = broker.nats.snapshot("NONE", &folder.path().join("none"), NO_PROGRESS).await;
     assert!(matches!(error, Err(SnapshotError::Nats { doing: "snapshot", .. })));
-    assert_eq!(check_snapshot(folder.path()).unwrap().form, ArchiveForm::Messages);
+    let form = check_snapshot(folder.path()).unwrap().form;
+    assert!(form.is_taken_by(&broker.nats.server_version()), "{form:?}");
 }
