@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod backup;
 mod config;
 mod encode;
 mod encode_dex;
@@ -17,6 +18,9 @@ mod table;
 mod transaction;
 
 pub use audit::{BlockTime, RowKey, StoredBlock};
+pub use backup::{
+    BackupError, DatabaseFacts, DatabaseRestored, PgProgram, PgVersion, RestorePlan, TimescaleFacts,
+};
 pub use config::StoreConfig;
 pub use error::{ErrorClass, StoreError, classify};
 pub use migrate::MigrationReport;

@@ -1,0 +1,86 @@
+use std::path::{Path, PathBuf};
+
+use deadpool_postgres::Object;
+use serde::Serialize;
+use tokio_postgres::Client;
+
+use super::contents::Contents;
+use super::grants::grant;
+use super::programs::database_name;
+use super::{BackupError, DatabaseFacts, PgProgram, RestorePlan};
+use crate::{Store, StoreConfig, StoreError};
+
+/// What a restore did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct DatabaseRestored {
+    /// Statements that gave or took rights.
+    pub grants: u64,
+    /// Such statements that named roles which are not on the server.
+    pub grants_left_out: u64,
+}
+
+impl Store {
+    /// Fills this empty database from a dump, as [`plan_restore`](Self::plan_restore) found that it can. Positions and the
+    /// list of migrations come last: until then the tables are of use to nobody, so a restore that was cut off is not
+    /// taken for a whole one. `step` is told what is being done, `folder` takes lists for `pg_restore`.
+    ///
+    /// # Errors
+    /// When the database or `pg_restore` fails. What was made until then stays.
+    pub async fn restore(
+        &self,
+        config: &StoreConfig,
+        program: &PgProgram,
+        (file, folder): (&Path, &Path),
+        (facts, plan): (&DatabaseFacts, &RestorePlan),
+        step: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<DatabaseRestored, BackupError> {
+        let contents = Contents::read(program, file).await?;
+        // Hooks and rights are those of a session; it ends here.
+        let client = Object::take(self.client().await?);
+        execute(&client, "lift the statement timeout", "SET statement_timeout = 0").await?;
+        if let Some(timescale) = &facts.timescaledb {
+            step("TimescaleDB's extension");
+            let create = format!(
+                "CREATE EXTENSION IF NOT EXISTS timescaledb VERSION '{}'",
+                timescale.version
+            );
+            execute(&client, "make TimescaleDB's extension", &create).await?;
+            execute(&client, "prepare TimescaleDB", "SELECT timescaledb_pre_restore()").await?;
+        }
+        let parts = [
+            ("tables, rows and indexes", contents.main_list()),
+            ("positions", contents.last_list()),
+        ];
+        for (what, list) in parts {
+            step(what);
+            let list = write_list(folder, &list).await?;
+            let mut command = program.command_to(config)?;
+            command.arg("--exit-on-error").arg("--no-privileges");
+            if !plan.keeps_owners {
+                command.arg("--no-owner");
+            }
+            command.arg("--dbname").arg(database_name(config)?).arg("--use-list").arg(list);
+            program.run(command.arg(file)).await?;
+        }
+        if facts.timescaledb.is_some() {
+            execute(&client, "finish TimescaleDB", "SELECT timescaledb_post_restore()").await?;
+        }
+        step("grants");
+        let list = write_list(folder, &contents.grant_list()).await?;
+        let (grants, grants_left_out) = grant(&client, program, file, &list).await?;
+        step("statistics");
+        execute(&client, "be this user again", "RESET SESSION AUTHORIZATION").await?;
+        execute(&client, "gather statistics", "ANALYZE").await?;
+        Ok(DatabaseRestored { grants, grants_left_out })
+    }
+}
+
+async fn execute(client: &Client, doing: &'static str, sql: &str) -> Result<(), StoreError> {
+    client.batch_execute(sql).await.map_err(StoreError::sql(doing))
+}
+
+async fn write_list(folder: &Path, list: &str) -> Result<PathBuf, BackupError> {
+    let path = folder.join("list");
+    tokio::fs::write(&path, list).await.map_err(BackupError::file(&path))?;
+    Ok(path)
+}
