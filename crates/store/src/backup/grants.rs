@@ -13,11 +13,11 @@ pub(super) async fn grant(
     client: &Client,
     program: &PgProgram,
     file: &Path,
-    list: &Path,
+    list: &str,
 ) -> Result<(u64, u64), BackupError> {
     let mut command = program.command();
-    command.arg("--use-list").arg(list).arg("--file=-").arg(file);
-    let output = program.run(&mut command).await?;
+    command.arg("--use-list=/dev/stdin").arg("--file=-").arg(file);
+    let output = program.run_with(&mut command, list).await?;
     let (mut granted, mut left_out) = (0, 0);
     for statement in statements(&String::from_utf8_lossy(&output.stdout)) {
         match client.batch_execute(&statement).await {

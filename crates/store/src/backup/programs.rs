@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use std::str::FromStr as _;
 
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -91,7 +92,7 @@ impl PgProgram {
     /// A command that is killed when it is dropped.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
-        command.kill_on_drop(true).stdin(Stdio::null()).env("LC_ALL", "C");
+        command.kill_on_drop(true).env("LC_ALL", "C");
         command
     }
 
@@ -108,12 +109,31 @@ impl PgProgram {
 
     /// Runs a command of this program to its end.
     pub(super) async fn run(&self, command: &mut Command) -> Result<Output, BackupError> {
-        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().await;
-        let output = output.map_err(|source| BackupError::NoProgram {
+        self.run_with(command, "").await
+    }
+
+    /// The same with a text as its standard input.
+    pub(super) async fn run_with(
+        &self,
+        command: &mut Command,
+        input: &str,
+    ) -> Result<Output, BackupError> {
+        let not_run = |source| BackupError::NoProgram {
             program: self.path.clone(),
             option: self.option,
             source,
-        })?;
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(not_run)?;
+        let stdin = child.stdin.take();
+        let write = async {
+            if let Some(mut stdin) = stdin {
+                // A program that ends before it has read all says why itself.
+                let _closed = stdin.write_all(input.as_bytes()).await;
+            }
+        };
+        let (output, ()) = tokio::join!(child.wait_with_output(), write);
+        let output = output.map_err(not_run)?;
         if output.status.success() {
             return Ok(output);
         }

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use deadpool_postgres::Object;
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub struct DatabaseRestored {
 impl Store {
     /// Fills this empty database from a dump, as [`plan_restore`](Self::plan_restore) found that it can. Positions and the
     /// list of migrations come last: until then the tables are of use to nobody, so a restore that was cut off is not
-    /// taken for a whole one. `step` is told what is being done, `folder` takes lists for `pg_restore`.
+    /// taken for a whole one. `step` is told what is being done.
     ///
     /// # Errors
     /// When the database or `pg_restore` fails. What was made until then stays.
@@ -30,7 +30,7 @@ impl Store {
         &self,
         config: &StoreConfig,
         program: &PgProgram,
-        (file, folder): (&Path, &Path),
+        file: &Path,
         (facts, plan): (&DatabaseFacts, &RestorePlan),
         step: &(dyn Fn(&str) + Send + Sync),
     ) -> Result<DatabaseRestored, BackupError> {
@@ -53,20 +53,20 @@ impl Store {
         ];
         for (what, list) in parts {
             step(what);
-            let list = write_list(folder, &list).await?;
             let mut command = program.command_to(config)?;
             command.arg("--exit-on-error").arg("--no-privileges");
             if !plan.keeps_owners {
                 command.arg("--no-owner");
             }
-            command.arg("--dbname").arg(database_name(config)?).arg("--use-list").arg(list);
-            program.run(command.arg(file)).await?;
+            // Nothing is written for it: where this runs the disk may be read-only.
+            command.arg("--use-list=/dev/stdin").arg("--dbname").arg(database_name(config)?);
+            program.run_with(command.arg(file), &list).await?;
         }
         if facts.timescaledb.is_some() {
             execute(&client, "finish TimescaleDB", "SELECT timescaledb_post_restore()").await?;
         }
         step("grants");
-        let list = write_list(folder, &contents.grant_list()).await?;
+        let list = contents.grant_list();
         let (grants, grants_left_out) = grant(&client, program, file, &list).await?;
         step("statistics");
         execute(&client, "be this user again", "RESET SESSION AUTHORIZATION").await?;
@@ -77,10 +77,4 @@ impl Store {
 
 async fn execute(client: &Client, doing: &'static str, sql: &str) -> Result<(), StoreError> {
     client.batch_execute(sql).await.map_err(StoreError::sql(doing))
-}
-
-async fn write_list(folder: &Path, list: &str) -> Result<PathBuf, BackupError> {
-    let path = folder.join("list");
-    tokio::fs::write(&path, list).await.map_err(BackupError::file(&path))?;
-    Ok(path)
 }

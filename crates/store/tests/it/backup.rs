@@ -42,10 +42,9 @@ impl Dump {
     async fn restore(&self, url: &str, store: &Store) -> u64 {
         let plan = self.plan(store).await;
         assert_eq!(plan.obstacles, Vec::<String>::new());
-        let files = (&*self.file(), self.folder.path());
         let program = PgProgram::restore(None);
         let done = store
-            .restore(&config(url), &program, files, (&self.facts, &plan), NO_STEPS)
+            .restore(&config(url), &program, &self.file(), (&self.facts, &plan), NO_STEPS)
             .await
             .unwrap();
         done.grants_left_out
