@@ -8,11 +8,31 @@ use crate::output::Output;
 
 /// A bar over blocks; invisible where nobody looks at it.
 pub(crate) fn blocks(output: Output, total: u64, what: &str) -> ProgressBar {
+    let template = "{prefix} {bar:32} {human_pos}/{human_len} blocks  {per_sec}  {eta} left  {msg}";
+    bar(output, Some(total), what, template)
+}
+
+/// Bytes that come, nobody knows how many; invisible where nobody looks.
+pub(crate) fn transfer(output: Output, what: &str) -> ProgressBar {
+    bar(output, None, what, "{prefix:<14} {spinner} {binary_bytes}  {binary_bytes_per_sec}  {msg}")
+}
+
+/// Bytes with their end in sight; invisible where nobody looks.
+pub(crate) fn bytes(output: Output, total: u64, what: &str) -> ProgressBar {
+    let template = "{prefix:<14} {bar:32} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
+    bar(output, Some(total), what, template)
+}
+
+/// One step after the other, in words; invisible where nobody looks.
+pub(crate) fn steps(output: Output, what: &str) -> ProgressBar {
+    bar(output, None, what, "{prefix:<14} {spinner} {msg}  {elapsed}")
+}
+
+fn bar(output: Output, total: Option<u64>, what: &str, template: &str) -> ProgressBar {
     if output == Output::Json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(total);
-    let template = "{prefix} {bar:32} {human_pos}/{human_len} blocks  {per_sec}  {eta} left  {msg}";
+    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     // The template is constant; with a broken one the default style shows the same numbers.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
