@@ -118,6 +118,16 @@ impl PgProgram {
         command: &mut Command,
         input: &str,
     ) -> Result<Output, BackupError> {
+        let output = self.output(command, input).await?;
+        if output.status.success() { Ok(output) } else { Err(self.failure(&output)) }
+    }
+
+    /// The same, however it ends.
+    pub(super) async fn output(
+        &self,
+        command: &mut Command,
+        input: &str,
+    ) -> Result<Output, BackupError> {
         let not_run = |source| BackupError::NoProgram {
             program: self.path.clone(),
             option: self.option,
@@ -133,11 +143,12 @@ impl PgProgram {
             }
         };
         let (output, ()) = tokio::join!(child.wait_with_output(), write);
-        let output = output.map_err(not_run)?;
-        if output.status.success() {
-            return Ok(output);
-        }
-        Err(self.failed(&output.status.to_string(), &String::from_utf8_lossy(&output.stderr)))
+        output.map_err(not_run)
+    }
+
+    /// Its end as an error.
+    pub(super) fn failure(&self, output: &Output) -> BackupError {
+        self.failed(&output.status.to_string(), &String::from_utf8_lossy(&output.stderr))
     }
 
     fn failed(&self, status: &str, words: &str) -> BackupError {

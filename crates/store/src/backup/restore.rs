@@ -53,14 +53,7 @@ impl Store {
         ];
         for (what, list) in parts {
             step(what);
-            let mut command = program.command_to(config)?;
-            command.arg("--exit-on-error").arg("--no-privileges");
-            if !plan.keeps_owners {
-                command.arg("--no-owner");
-            }
-            // Nothing is written for it: where this runs the disk may be read-only.
-            command.arg("--use-list=/dev/stdin").arg("--dbname").arg(database_name(config)?);
-            program.run_with(command.arg(file), &list).await?;
+            restore_part(config, program, file, plan, &list).await?;
         }
         if facts.timescaledb.is_some() {
             execute(&client, "finish TimescaleDB", "SELECT timescaledb_post_restore()").await?;
@@ -75,6 +68,53 @@ impl Store {
     }
 }
 
+async fn restore_part(
+    config: &StoreConfig,
+    program: &PgProgram,
+    file: &Path,
+    plan: &RestorePlan,
+    list: &str,
+) -> Result<(), BackupError> {
+    let mut command = program.command_to(config)?;
+    // Nothing is written for it: where this runs the disk may be read-only.
+    command.arg("--no-privileges").arg("--use-list=/dev/stdin");
+    if !plan.keeps_owners {
+        command.arg("--no-owner");
+    }
+    if !plan.program_is_newer {
+        command.arg("--exit-on-error");
+    }
+    command.arg("--dbname").arg(database_name(config)?).arg(file);
+    let output = program.output(&mut command, list).await?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() || plan.program_is_newer && are_harmless(&words) {
+        return Ok(());
+    }
+    Err(program.failure(&output))
+}
+
+/// Whether a newer `pg_restore` met nothing but settings that an older server does not know: it sets them for itself,
+/// such as `transaction_timeout`, which PostgreSQL 17 brought.
+fn are_harmless(words: &str) -> bool {
+    let mut errors = words.lines().filter(|line| line.contains("error:"));
+    errors.all(|line| line.contains("unrecognized configuration parameter"))
+}
+
 async fn execute(client: &Client, doing: &'static str, sql: &str) -> Result<(), StoreError> {
     client.batch_execute(sql).await.map_err(StoreError::sql(doing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unknown_settings_are_harmless() {
+        let setting = "pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter \"transaction_timeout\"\n\
+            Command was: SET transaction_timeout = 0;\npg_restore: warning: errors ignored on restore: 1\n";
+        assert!(are_harmless(setting));
+        let other =
+            format!("{setting}pg_restore: error: could not execute query: ERROR:  out of memory\n");
+        assert!(!are_harmless(&other));
+    }
 }

@@ -20,8 +20,10 @@ pub struct RestorePlan {
     pub obstacles: Vec<String>,
     /// What will be otherwise than it was.
     pub warnings: Vec<String>,
-    /// Whether every owner is on the server; else everything will be this user's.
+    /// Whether this user may give everything to who owned it; else everything will be this user's.
     pub keeps_owners: bool,
+    /// Whether `pg_restore` is newer than the server: it then speaks of settings that the server does not know.
+    pub program_is_newer: bool,
 }
 
 struct Target {
@@ -30,6 +32,8 @@ struct Target {
     database: String,
     is_superuser: bool,
     roles: Vec<String>,
+    /// Of these, whom this user may act for.
+    own_roles: Vec<String>,
     /// `schema.name` of what is there, other than extensions'.
     objects: Vec<String>,
     timescaledb: Timescale,
@@ -44,6 +48,9 @@ enum Timescale {
     /// It cannot be made, for this reason.
     Missing { reason: String },
 }
+
+const OWN_ROLES: &str =
+    "SELECT rolname::text FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')";
 
 const OBJECTS: &str = "SELECT nspname || '.' || name FROM ( \
     SELECT relname AS name, relnamespace AS namespace, oid, 'pg_class'::regclass AS class FROM pg_class \
@@ -66,10 +73,13 @@ impl Store {
         facts: &DatabaseFacts,
         dumped_by_major: u32,
     ) -> Result<RestorePlan, BackupError> {
-        program.at_least(dumped_by_major, "the dump").await?;
+        let program_version = program.at_least(dumped_by_major, "the dump").await?;
         let contents = Contents::read(program, file).await?;
         let target = self.target(facts.timescaledb.as_ref()).await?;
-        let mut plan = RestorePlan::default();
+        let mut plan = RestorePlan {
+            program_is_newer: program_version.major > target.major,
+            ..RestorePlan::default()
+        };
         let made = contents.made();
         let in_the_way: Vec<&String> =
             target.objects.iter().filter(|object| made.contains(*object)).collect();
@@ -104,6 +114,7 @@ impl Store {
             database: row.get(2),
             is_superuser: row.get(3),
             roles: texts(&client, "SELECT rolname::text FROM pg_roles").await?,
+            own_roles: texts(&client, OWN_ROLES).await?,
             objects: texts(&client, OBJECTS).await?,
             timescaledb: timescale(&client, wanted).await?,
         })
@@ -224,7 +235,15 @@ impl Target {
             roles.iter().filter(|role| !self.roles.contains(role)).cloned().collect()
         };
         let owners = missing(&facts.owners);
-        plan.keeps_owners = owners.is_empty();
+        plan.keeps_owners = facts.owners.iter().all(|owner| self.own_roles.contains(owner));
+        if owners.is_empty() && !plan.keeps_owners {
+            plan.warnings.push(format!(
+                "user {} may not act for the owner {}: everything will be {}'s",
+                self.user,
+                facts.owners.join(", "),
+                self.user
+            ));
+        }
         if !owners.is_empty() {
             plan.warnings.push(format!(
                 "the owner {} is not on this server: everything will be {}'s; to keep it: {}",
