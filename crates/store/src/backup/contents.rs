@@ -66,10 +66,14 @@ impl Contents {
         self.entries.iter().filter(|entry| kinds.contains(&entry.kind)).map(Entry::name).collect()
     }
 
-    /// The list for the main part: not the extension, which is made before, nor grants, which need their roles.
+    /// The list for the main part: not TimescaleDB's extension, which is made before, nor comments on extensions, which
+    /// are theirs, nor grants, which need their roles.
     pub(super) fn main_list(&self) -> String {
         self.list(|entry| {
-            !entry.is_of_extension() && !entry.is_grant() && !entry.is_rows_of(&LAST_TABLES)
+            !entry.is_timescaledb()
+                && !entry.is_comment_on_extension()
+                && !entry.is_grant()
+                && !entry.is_rows_of(&LAST_TABLES)
         })
     }
 
@@ -80,7 +84,7 @@ impl Contents {
 
     /// The list of grants.
     pub(super) fn grant_list(&self) -> String {
-        self.list(|entry| entry.is_grant() && !entry.is_of_extension())
+        self.list(Entry::is_grant)
     }
 
     fn list(&self, wanted: impl Fn(&Entry) -> bool) -> String {
@@ -115,8 +119,12 @@ impl Entry {
         format!("{}.{name}", self.schema)
     }
 
-    fn is_of_extension(&self) -> bool {
-        self.kind == "EXTENSION" || (self.schema == "-" && self.tag.starts_with("EXTENSION "))
+    fn is_timescaledb(&self) -> bool {
+        self.kind == "EXTENSION" && self.tag == "timescaledb"
+    }
+
+    fn is_comment_on_extension(&self) -> bool {
+        self.kind == "COMMENT" && self.tag.starts_with("EXTENSION ")
     }
 
     fn is_grant(&self) -> bool {
@@ -137,6 +145,7 @@ mod tests {
 ; Archive created at 2026-11-26 00:20:00 UTC
 ;     dbname: crypto_intel
 2; 3079 16390 EXTENSION - timescaledb \n\
+3; 3079 16391 EXTENSION - pg_trgm \n\
 4266; 0 0 COMMENT - EXTENSION timescaledb \n\
 215; 1259 16386 TABLE public positions postgres
 216; 1259 16390 TABLE public blocks postgres
@@ -159,7 +168,7 @@ mod tests {
     #[test]
     fn the_parts_of_a_restore_share_the_entries() {
         let contents = Contents::parse(LIST);
-        assert_eq!(contents.main_list().lines().count(), 6);
+        assert_eq!(contents.main_list().lines().count(), 7);
         assert_eq!(contents.last_list(), "4261; 0 16386 TABLE DATA public positions postgres\n");
         assert_eq!(contents.grant_list().lines().count(), 2);
         let made = ["public.blocks", "public.hex_text", "public.positions", "public.v_blocks"];

@@ -68,8 +68,20 @@ async fn back_up(
 fn names(config: &AppConfig) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let topology = topology(config)?;
     let names = topology.stream_names().into_iter().map(ToOwned::to_owned);
-    let names = names.filter(|name| *name != Bucket::Leases.stream());
-    Ok(names.partition(|name| name.starts_with("KV_")))
+    let mut names: Vec<String> = names.filter(|name| *name != Bucket::Leases.stream()).collect();
+    names.sort_by_key(|name| rank(name));
+    Ok(names.into_iter().partition(|name| name.starts_with("KV_")))
+}
+
+/// What is made of others comes after them: an alert whose event is in the backup should be there, too, and not be told
+/// a second time.
+fn rank(stream: &str) -> u8 {
+    match stream {
+        "ALERT" => 1,
+        "NOTIFY" => 2,
+        "DLQ" => 3,
+        _ => 0,
+    }
 }
 
 async fn dump_database(

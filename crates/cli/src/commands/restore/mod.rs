@@ -97,6 +97,9 @@ async fn connect(
     manifest: &Manifest,
 ) -> anyhow::Result<Targets> {
     let wants_database = options.only != Some(RestorePart::Streams) && manifest.database.is_some();
+    if wants_database && config.database.url.is_empty() {
+        bail!("database.url is not configured: set it, or restore the rest with --only streams");
+    }
     let store = if wants_database { Some(connect_store(config).await?) } else { None };
     let nats = match connect_nats(config, "restore").await {
         Ok(nats) => Some(nats),
