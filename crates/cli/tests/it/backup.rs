@@ -189,6 +189,8 @@ async fn a_backup_cut_off_in_the_middle_is_none() {
 
     let (backup, _) = back_up(&pipeline, &[]);
     assert_eq!(names(&folder), [backup.file_name().unwrap().to_str().unwrap()]);
+    let error = refused(&pipeline, &["restore", folder.to_str().unwrap(), "--yes"]);
+    assert!(error.contains("holds backups: name one of them"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,13 +38,12 @@ impl Folder {
                 return Err(error).with_context(|| format!("lock {}", lock_path.display()));
             }
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
-        for leftover in folder.names()?.iter().filter(|name| name.ends_with(UNFINISHED)) {
+        for leftover in names(path)?.iter().filter(|name| name.ends_with(UNFINISHED)) {
             let leftover = path.join(leftover);
             std::fs::remove_dir_all(&leftover)
                 .with_context(|| format!("remove the unfinished {}", leftover.display()))?;
         }
-        Ok(folder)
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// A place for a new backup, named by a time that no other has.
@@ -64,8 +63,7 @@ impl Folder {
 
     /// Removes the oldest whole backups beyond a number; returns their names.
     pub(crate) fn keep(&self, newest: usize) -> anyhow::Result<Vec<String>> {
-        let mut names = self.names()?;
-        names.retain(|name| is_time(name) && self.path.join(name).join(MANIFEST_FILE).is_file());
+        let mut names = whole(&self.path)?;
         names.truncate(names.len().saturating_sub(newest));
         for name in &names {
             // Renamed first: what is removed in part does not look whole.
@@ -76,16 +74,23 @@ impl Folder {
         }
         Ok(names)
     }
+}
 
-    fn names(&self) -> anyhow::Result<Vec<String>> {
-        let reading = || format!("read {}", self.path.display());
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.path).with_context(reading)? {
-            names.push(entry.with_context(reading)?.file_name().to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
+/// Names of the whole backups in a folder, oldest first.
+pub(crate) fn whole(path: &Path) -> anyhow::Result<Vec<String>> {
+    let mut names = names(path)?;
+    names.retain(|name| is_time(name) && path.join(name).join(MANIFEST_FILE).is_file());
+    Ok(names)
+}
+
+fn names(path: &Path) -> anyhow::Result<Vec<String>> {
+    let reading = || format!("read {}", path.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).with_context(reading)? {
+        names.push(entry.with_context(reading)?.file_name().to_string_lossy().into_owned());
     }
+    names.sort();
+    Ok(names)
 }
 
 /// A backup that is being made; what was not finished is removed when it is dropped.
@@ -181,7 +186,7 @@ mod tests {
         let unfinished = folder.begin(now()).unwrap();
         assert!(unfinished.path().ends_with("20261126T003015Z.unfinished"));
         drop(unfinished);
-        assert_eq!(folder.names().unwrap(), [LOCK_FILE]);
+        assert_eq!(names(place.path()).unwrap(), [LOCK_FILE]);
         assert_eq!(finish(&folder), "20261126T003015Z");
         assert_eq!(finish(&folder), "20261126T003016Z");
     }
@@ -193,7 +198,7 @@ mod tests {
         std::fs::create_dir(place.path().join("20261124T003015Z")).unwrap();
         std::fs::write(place.path().join("notes.txt"), "").unwrap();
         let folder = Folder::open(place.path()).unwrap();
-        assert_eq!(folder.names().unwrap(), [LOCK_FILE, "20261124T003015Z", "notes.txt"]);
+        assert_eq!(names(place.path()).unwrap(), [LOCK_FILE, "20261124T003015Z", "notes.txt"]);
         // Without a manifest it is no backup of ours: not counted, not removed.
         assert_eq!(folder.keep(1).unwrap(), Vec::<String>::new());
     }

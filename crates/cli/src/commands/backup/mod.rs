@@ -1,6 +1,6 @@
 //! `crypto-intel backup`: database, buckets and streams into a folder that is named when it is whole.
 
-mod folder;
+pub(crate) mod folder;
 pub(crate) mod manifest;
 mod report;
 

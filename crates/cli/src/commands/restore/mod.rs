@@ -17,7 +17,10 @@ use crypto_intel_store::{DatabaseRestored, PgProgram, RestorePlan, Store};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::backup::manifest::{DATABASE_FILE, Manifest};
+use super::backup::{
+    folder,
+    manifest::{DATABASE_FILE, Manifest},
+};
 use super::{backup, connect_nats, connect_store, prepare};
 use crate::{
     AppConfig, Arguments,
@@ -61,7 +64,7 @@ pub(crate) async fn run(
     if !plan.obstacles.is_empty() {
         bail!("nothing was written:\n- {}", plan.obstacles.join("\n- "));
     }
-    if !options.yes && !is_confirmed(&manifest, &plan)? {
+    if !options.yes && !is_confirmed(&config, &targets, &manifest, &plan)? {
         bail!("nothing was written");
     }
     let stop = CancellationToken::new();
@@ -78,6 +81,9 @@ pub(crate) async fn run(
 
 /// The manifest, once every file is what it says.
 async fn verified(backup: &Path, output: Output) -> anyhow::Result<Manifest> {
+    if let Some(newest) = folder::whole(backup).ok().and_then(|mut names| names.pop()) {
+        bail!("{} holds backups: name one of them, such as {newest}", backup.display());
+    }
     let manifest = Manifest::read(backup)?;
     let bar = progress::bytes(output, manifest.bytes(), "checksums");
     let (reading, folder) = (bar.clone(), backup.to_owned());
@@ -110,7 +116,12 @@ async fn connect(
     Ok(Targets { store, nats })
 }
 
-fn is_confirmed(manifest: &Manifest, plan: &Plan) -> anyhow::Result<bool> {
+fn is_confirmed(
+    config: &AppConfig,
+    targets: &Targets,
+    manifest: &Manifest,
+    plan: &Plan,
+) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("nobody to ask: add --yes{}", plan.warnings_text());
     }
@@ -120,8 +131,16 @@ fn is_confirmed(manifest: &Manifest, plan: &Plan) -> anyhow::Result<bool> {
         backup::contents(manifest),
         plan.warnings_text()
     ))?;
+    let database = targets
+        .store
+        .as_ref()
+        .map(|store| format!("database {} at {}", store.database(), store.place()));
+    let nats = plan.takes_streams.then(|| config.nats.url.clone());
+    let places: Vec<String> = database.into_iter().chain(nats).collect();
     let mut out = std::io::stdout().lock();
-    write!(out, "restore {}? [y/N] ", plan.what).and_then(|()| out.flush()).context("ask")?;
+    write!(out, "restore it onto {}? [y/N] ", places.join(" and "))
+        .and_then(|()| out.flush())
+        .context("ask")?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).context("read the answer")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

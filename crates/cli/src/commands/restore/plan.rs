@@ -11,14 +11,13 @@ use crate::output::thousands;
 
 /// What will be restored, and what that meets.
 pub(super) struct Plan {
-    /// For the question.
-    pub(super) what: &'static str,
     /// Why it cannot be, each with its mend.
     pub(super) obstacles: Vec<String>,
     /// What will be otherwise than it was.
     pub(super) warnings: Vec<String>,
     pub(super) database: RestorePlan,
-    takes_streams: bool,
+    /// Whether streams and buckets are restored.
+    pub(super) takes_streams: bool,
 }
 
 impl Plan {
@@ -41,11 +40,6 @@ pub(super) async fn make(
     manifest: &Manifest,
 ) -> anyhow::Result<Plan> {
     let mut plan = Plan {
-        what: match options.only {
-            None => "database, streams and buckets",
-            Some(RestorePart::Database) => "the database",
-            Some(RestorePart::Streams) => "streams and buckets",
-        },
         obstacles: Vec::new(),
         warnings: manifest.notes.clone(),
         database: RestorePlan::default(),
