@@ -156,16 +156,19 @@ async fn a_backup_cut_off_in_the_middle_is_none() {
     let pipeline = Pipeline::start("").await;
     let folder = pipeline.folder().join("backups");
     let hanging = "[ \"$1\" = --version ] && exec pg_dump --version\n\
-        for last; do case $last in */database.dump) echo half > $last;; esac; done\nexec sleep 600";
+        for last; do case $last in */database.dump) echo half > $last;; esac; done\n\
+        while kill -0 $PPID; do sleep 0.1; done";
     let program = pg_dump(&pipeline, hanging);
     let start = || {
         let mut command = binary(&pipeline.config());
         command.args(["backup", folder.to_str().unwrap(), "--pg-dump", &program]);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
+    // One that nobody marked.
     let unfinished = || {
         let names = if folder.exists() { names(&folder) } else { Vec::new() };
-        names.into_iter().find(|name| folder.join(name).join("database.dump").exists())
+        let has = |name: &String, file: &str| folder.join(name).join(file).exists();
+        names.into_iter().find(|name| has(name, "database.dump") && !has(name, "mark"))
     };
     let mut process = start();
     let half = eventually(PATIENCE, async || unfinished()).await;
@@ -177,11 +180,12 @@ async fn a_backup_cut_off_in_the_middle_is_none() {
     let half = folder.join(half);
     let error = refused(&pipeline, &["restore", half.to_str().unwrap(), "--yes"]);
     assert!(error.contains("is no backup"), "{error}");
+    std::fs::write(half.join("mark"), "").unwrap();
 
     // Asked to stop, it tidies up itself.
     let mut process = start();
-    eventually(PATIENCE, async || unfinished().filter(|name| folder.join(name) != half)).await;
-    assert!(!half.exists());
+    eventually(PATIENCE, async || unfinished()).await;
+    assert!(!half.join("mark").exists());
     let pid = process.id().to_string();
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());
     assert_eq!(process.wait().unwrap().code(), Some(1));
