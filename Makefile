@@ -8,13 +8,16 @@ ARGS  ?=
 TEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo build test test-faults check fmt clippy doc deny bench fuzz compose-check generate
+.PHONY: help tools timescale demo build test test-faults test-timescale-community check fmt clippy doc deny bench fuzz compose-check generate
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
 
 tools: ## put nats-server, PostgreSQL and anvil into .tools/ where they are missing
 	@scripts/tools.sh
+
+timescale: ## put a PostgreSQL with TimescaleDB (Apache edition) into .tools/timescale, for the tests of storage
+	@scripts/timescale.sh
 
 demo: tools ## the whole pipeline on private servers: make demo ARGS="--for 60s"
 	$(CARGO) run --release --locked --bin crypto-intel -- demo $(ARGS)
@@ -28,6 +31,10 @@ test: tools ## every test on real servers: make test ARGS="-p crypto-intel-evm"
 
 test-faults: tools ## every fault of endpoints, chain, broker and machine at full length; about 4 minutes
 	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --locked -p crypto-intel-evm --test faults $(ARGS)
+
+test-timescale-community: tools ## storage on the server of DATABASE_URL, which has TimescaleDB's community edition
+	@[ -n "$(DATABASE_URL)" ] || echo "DATABASE_URL is not set: these tests skip, and say so"
+	$(CARGO) $(TEST) --locked -p crypto-intel-store -p crypto-intel-persist --test community --test timescale $(ARGS)
 
 check: fmt clippy doc deny compose-check ## what CI asks beside the tests
 

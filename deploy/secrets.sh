@@ -19,4 +19,7 @@ done
 make_secret postgres_password "$(password)"
 make_secret grafana_password "$(password)"
 make_secret grafana_database_password "$(password)"
+make_secret persist_database_password "$(password)"
+# The owner's, for setup and the command line; and that of persist, who may write and no more.
 make_secret database_url "postgres://crypto_intel:$(cat secrets/postgres_password)@timescaledb:5432/crypto_intel"
+make_secret persist_database_url "postgres://persist:$(cat secrets/persist_database_password)@timescaledb:5432/crypto_intel"

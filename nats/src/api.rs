@@ -169,6 +169,28 @@ impl Nats {
         Ok(info.into_state())
     }
 
+    /// Names of the streams that hold some subject of a pattern, without those behind key-value buckets.
+    ///
+    /// # Errors
+    /// Fails when the server does not answer, or not this user.
+    pub async fn streams_with(&self, pattern: &str) -> Result<Vec<String>, NatsError> {
+        let names: StreamNames = self.api("STREAM.NAMES", &json!({ "subject": pattern })).await?;
+        let names = names.streams.unwrap_or_default();
+        Ok(names.into_iter().filter(|name| !name.starts_with("KV_")).collect())
+    }
+
+    /// The subjects of a stream that match a filter; not for filters that match very many.
+    ///
+    /// # Errors
+    /// Fails when the stream does not exist or does not answer.
+    pub async fn subjects_of(&self, stream: &str, filter: &str) -> Result<Vec<String>, NatsError> {
+        let request = json!({ "subjects_filter": filter });
+        let mut info: Value = self.api(&format!("STREAM.INFO.{stream}"), &request).await?;
+        let subjects = info.pointer_mut("/state/subjects").map(Value::take);
+        let Some(Value::Object(subjects)) = subjects else { return Ok(Vec::new()) };
+        Ok(subjects.into_iter().map(|(subject, _)| subject).collect())
+    }
+
     pub(crate) async fn stream_info<T: DeserializeOwned>(
         &self,
         stream: &str,
@@ -320,6 +342,13 @@ fn direct_message(answer: async_nats::Message) -> Option<StreamMessage> {
         sequence,
         stored_at_us,
     })
+}
+
+/// `STREAM.NAMES`; the server writes `null` for none.
+#[derive(Debug, Deserialize)]
+struct StreamNames {
+    #[serde(default)]
+    streams: Option<Vec<String>>,
 }
 
 /// The part of `STREAM.INFO` that we read.

@@ -10,7 +10,9 @@ mod kv;
 mod lease;
 mod message;
 mod publish;
+mod range;
 mod reader;
+mod replay;
 mod snapshot;
 mod topology;
 mod window;
@@ -28,7 +30,14 @@ pub use message::{
     Batch, BatchAck, CONTENT_TYPE, CONTENT_TYPE_HEADER, Fence, OutMessage, Position, PublishAck,
     SCHEMA_HEADER, StreamMessage, StreamState,
 };
-pub use reader::{Notice, ReadBatch, ReaderOptions, Start, StreamReader};
+pub use range::{RangeError, RangeRequest, StreamRange};
+pub use reader::{
+    Notice, RangeOptions, RangeReader, ReadBatch, ReaderOptions, Start, StreamReader,
+};
+pub use replay::{
+    ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER, ORIGINAL_TIME_HEADER, ReplayError,
+    ReplayStream, ReplayTarget,
+};
 pub use snapshot::{ArchiveForm, SnapshotError, StreamSnapshot, check_snapshot};
 pub use topology::{
     Change, Difference, ObjectKind, StreamOverride, StreamStatus, Topology, TopologyConfig,

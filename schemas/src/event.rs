@@ -304,6 +304,12 @@ macro_rules! events {
                 match self { $( Self::$variant(body) => $crate::event::level!(watched body $levels), )* }
             }
 
+            /// Labels of the watched addresses that a chain event touches; none of other events.
+            #[must_use]
+            pub fn watched(&self) -> &[String] {
+                match self { $( Self::$variant(body) => $crate::event::level!(labels body $levels), )* }
+            }
+
             pub(crate) fn encode_into(&self, buffer: &mut Vec<u8>) -> Result<(), rmp_serde::encode::Error> {
                 match self { $( Self::$variant(body) => rmp_serde::encode::write_named(buffer, body), )* }
             }
@@ -374,6 +380,13 @@ macro_rules! level {
     }};
     (watched $body:ident ($($level:ident)*)) => {
         Some(&mut $body.watched)
+    };
+    (labels $body:ident (base)) => {{
+        let _ = $body;
+        &[]
+    }};
+    (labels $body:ident ($($level:ident)*)) => {
+        &$body.watched
     };
     (incarnation $body:ident (base) $incarnation:ident $observed:ident) => {
         let _ = ($body, $incarnation, $observed);

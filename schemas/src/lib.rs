@@ -15,8 +15,11 @@ mod market;
 mod schema;
 mod status;
 mod text;
+mod touch;
 mod uint256;
+mod watch;
 
+pub mod patterns;
 pub mod samples;
 pub mod subjects;
 
@@ -39,4 +42,6 @@ pub use int256::Int256;
 pub use kind::{Kind, UnknownKind};
 pub use market::{Index, Price, Tick};
 pub use status::NodeStatus;
+pub use touch::Touched;
 pub use uint256::Uint256;
+pub use watch::{WatchChain, WatchEntry, WatchKind, Watched};

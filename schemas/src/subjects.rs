@@ -12,6 +12,8 @@ pub const HISTORY_ALL: &str = "history.>";
 pub const MARKET_ALL: &str = "market.>";
 /// All named indices.
 pub const SENTIMENT_ALL: &str = "sentiment.>";
+/// How all endpoints of all chains do.
+pub const NODE_STATUS_ALL: &str = "status.node.>";
 /// All alerts.
 pub const ALERT_ALL: &str = "alert.>";
 /// All messages that are to be sent.

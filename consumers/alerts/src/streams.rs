@@ -1,7 +1,11 @@
 //! Which stream a subject pattern reads, what kinds of event it can match, and which filters a
 //! reader needs.
 
-use crypto_intel_schemas::{Kind, subjects};
+use crypto_intel_schemas::{
+    Kind,
+    patterns::{overlaps, without_overlap},
+    subjects,
+};
 
 /// A stream that rules may read. A rule reads exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,55 +65,6 @@ impl SourceStream {
 pub(crate) const READABLE_PREFIXES: &[&str] =
     &["evm", "market", "gas", "defi", "network", "news", "sentiment", "whale", "status", "check"];
 
-/// Whether `pattern` is a subject pattern: non-empty tokens, `*` alone, `>` alone and last.
-pub(crate) fn is_pattern(pattern: &str) -> bool {
-    let mut tokens = pattern.split('.').peekable();
-    while let Some(token) = tokens.next() {
-        let valid = match token {
-            ">" => tokens.peek().is_none(),
-            "*" => true,
-            _ => !token.is_empty() && !token.contains(['*', '>', ' ', '\t', '\n', '\r']),
-        };
-        if !valid {
-            return false;
-        }
-    }
-    true
-}
-
-/// Whether a literal subject matches a pattern.
-pub(crate) fn matches(pattern: &str, subject: &str) -> bool {
-    covers(pattern, subject)
-}
-
-/// Whether every subject that matches `narrow` also matches `wide`.
-pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
-    let (mut wide, mut narrow) = (wide.split('.'), narrow.split('.'));
-    loop {
-        match (wide.next(), narrow.next()) {
-            (None, None) => return true,
-            (Some(">"), Some(_)) => return true,
-            (Some("*"), Some(token)) if token != ">" => {}
-            (Some(left), Some(right)) if left == right => {}
-            _ => return false,
-        }
-    }
-}
-
-/// Whether some subject matches both patterns.
-pub(crate) fn overlaps(left: &str, right: &str) -> bool {
-    let (mut left, mut right) = (left.split('.'), right.split('.'));
-    loop {
-        match (left.next(), right.next()) {
-            (None, None) => return true,
-            (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
-            (Some("*"), Some(_)) | (Some(_), Some("*")) => {}
-            (Some(one), Some(other)) if one == other => {}
-            _ => return false,
-        }
-    }
-}
-
 /// Pattern of all subjects on which events of a kind appear; `None` for what rules do not read.
 fn pattern_of_kind(kind: Kind) -> Option<String> {
     match kind {
@@ -162,42 +117,24 @@ pub(crate) fn reader_filters<'a>(
     if stream == SourceStream::Evm {
         wanted.push(subjects::chain(subjects::Lane::Live, "*", Kind::Block));
     }
-    wanted.sort();
-    wanted.dedup();
-    let all = wanted.clone();
-    wanted.retain(|narrow| !all.iter().any(|wide| wide != narrow && covers(wide, narrow)));
-    let crossing = wanted
-        .iter()
-        .enumerate()
-        .any(|(index, one)| wanted[index + 1..].iter().any(|other| overlaps(one, other)));
-    if crossing || wanted.len() > MOST_FILTERS {
+    let few = without_overlap(wanted.clone()).filter(|few| few.len() <= MOST_FILTERS);
+    let mut filters = few.unwrap_or_else(|| {
         let mut prefixes: Vec<String> = wanted
             .iter()
             .filter_map(|pattern| pattern.split('.').next())
             .map(|prefix| format!("{prefix}.>"))
             .collect();
+        prefixes.sort();
         prefixes.dedup();
-        wanted = prefixes;
-    }
-    wanted.push(tick);
-    wanted
+        prefixes
+    });
+    filters.push(tick);
+    filters
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_match_cover_and_overlap_as_in_nats() {
-        assert!(matches("evm.*.transfer.erc20", "evm.base.transfer.erc20"));
-        assert!(!matches("evm.*.transfer", "evm.base.transfer.erc20"));
-        assert!(matches("evm.>", "evm.base.block") && !matches("evm.>", "evm"));
-        assert!(covers("evm.*.>", "evm.base.transfer.*") && !covers("evm.*", "evm.>"));
-        assert!(overlaps("evm.base.>", "evm.*.transfer.erc20"));
-        assert!(!overlaps("evm.base.block", "evm.*.transfer.erc20"));
-        assert!(is_pattern("evm.*.>") && !is_pattern("evm..x") && !is_pattern("evm.>.x"));
-        assert!(!is_pattern("evm.b*") && !is_pattern(""));
-    }
 
     #[test]
     fn a_pattern_knows_its_kinds() {

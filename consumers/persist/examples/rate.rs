@@ -117,12 +117,15 @@ fn copy_bodies(chain: &[Vec<Event>]) -> Vec<Vec<(Table, bytes::Bytes)>> {
             let mut rows = RowSet::default();
             for event in blocks.iter().flatten() {
                 match event {
-                    Event::Block(block) => rows.add_block(block, 1, true, 0).unwrap(),
+                    Event::Block(block) => {
+                        rows.add_block_gas(block, 0, 0).unwrap();
+                        rows.add_block(block, 1, true, 0).unwrap();
+                    }
                     event => drop(rows.add(event, 0, 0).unwrap()),
                 }
             }
             rows.sort_and_reduce();
-            [Table::TokenTransfers, Table::Blocks]
+            [Table::TokenTransfers, Table::BlockGas, Table::Blocks]
                 .map(|table| (table, rows.table(table).copy_body(|_| true).0))
                 .to_vec()
         })
@@ -167,7 +170,10 @@ async fn persist(nats: &Nats, store: &Store) -> Duration {
 async fn clear(url: &str) {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
-    client.batch_execute("TRUNCATE token_transfers, blocks, positions; CHECKPOINT").await.unwrap();
+    client
+        .batch_execute("TRUNCATE token_transfers, block_gas, blocks, positions; CHECKPOINT")
+        .await
+        .unwrap();
 }
 
 /// User and system time of this process, which counts 100 ticks a second.

@@ -2,7 +2,9 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 use crypto_intel_nats::{Nats, dead_letter};
 use crypto_intel_service::{Backoff, Retryable, now_us};
-use crypto_intel_store::{ErrorClass, RowSet, Store, StoreError, StreamPosition, Table, TableRows};
+use crypto_intel_store::{
+    Advance, ErrorClass, RowSet, Store, StoreError, StreamPosition, Table, TableRows,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -33,6 +35,8 @@ pub(crate) enum Stop {
 #[derive(Debug)]
 pub(crate) struct Applier {
     pub(crate) stream: String,
+    /// Name of the position that moves with the rows: the stream's own, or that of a replay.
+    pub(crate) position_name: String,
     pub(crate) nats: Nats,
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
@@ -96,7 +100,8 @@ impl Applier {
     }
 
     async fn attempt(&self, batch: &Batch, merge: bool) -> Result<Written, WriteError> {
-        let writing = write(&self.store, &self.stream, self.position, batch, merge);
+        let advance = Advance { stream: &self.position_name, from: self.position, to: batch.end };
+        let writing = write(&self.store, advance, batch, merge);
         match tokio::time::timeout(TRANSACTION_TIMEOUT, writing).await {
             Ok(outcome) => outcome,
             Err(_) => Err(StoreError::Hung { seconds: TRANSACTION_TIMEOUT.as_secs() }.into()),
@@ -245,10 +250,16 @@ fn is_at(current: StreamPosition, end: StreamPosition) -> bool {
 }
 
 /// What a human does about an error.
-pub(crate) fn mend(error: &StoreError) -> &'static str {
+fn mend(error: &StoreError) -> &'static str {
     match error.class() {
         ErrorClass::Process if error.needs_migration() => "run `crypto-intel migrate`",
         ErrorClass::Process => "correct database.url or the rights of its user",
         _ => "trying again",
     }
+}
+
+/// The error with what a human does about it.
+pub(crate) fn with_mend(error: StoreError) -> anyhow::Error {
+    let mend = mend(&error);
+    anyhow::Error::new(error).context(mend)
 }

@@ -15,6 +15,8 @@ pub(crate) struct Item {
 
 /// A block larger than any batch is cut after this many times the batch's limit.
 const OVERSIZE: usize = 6;
+/// Or after this many events, if those are more: small batches are no reason to cut blocks.
+const OVERSIZE_EVENTS: usize = 30_000;
 /// Or after this many bytes of bodies.
 const MAX_HELD_BYTES: usize = 64 << 20;
 
@@ -74,6 +76,11 @@ impl Assembler {
         self.held.is_empty()
     }
 
+    /// Whether a part of it ends where no chain is in the middle of something.
+    pub(crate) fn can_be_cut(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
     /// Whether a whole batch is here.
     pub(crate) fn is_full(&self) -> bool {
         self.held.len() >= self.max_events || self.bytes >= MAX_HELD_BYTES
@@ -81,18 +88,19 @@ impl Assembler {
 
     /// Whether no more may be held.
     pub(crate) fn is_overfull(&self) -> bool {
-        self.held.len() >= self.max_events * OVERSIZE || self.bytes >= MAX_HELD_BYTES
+        let most = (self.max_events * OVERSIZE).max(OVERSIZE_EVENTS);
+        self.held.len() >= most || self.bytes >= MAX_HELD_BYTES
     }
 
     /// When what is held must be stored although it cannot be cut; `None` while it can or nothing is held.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let since = self.since?;
-        self.cuts.is_empty().then(|| since + self.patience)
+        (!self.can_be_cut()).then(|| since + self.patience)
     }
 
     /// Whether [`take`](Self::take) would give something.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.cuts.is_empty()
+        self.can_be_cut()
             || self.is_overfull()
             || self.deadline().is_some_and(|deadline| deadline <= Instant::now())
     }

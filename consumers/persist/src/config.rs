@@ -46,6 +46,7 @@ impl Default for Config {
                 StreamSource::new("HISTORY", &[subjects::HISTORY_ALL]),
                 StreamSource::new("MARKET", &[subjects::MARKET_ALL]),
                 StreamSource::new("SIGNALS", &[subjects::SENTIMENT_ALL]),
+                StreamSource::new("STATUS", &[subjects::NODE_STATUS_ALL]),
                 StreamSource::new("ALERT", &[subjects::ALERT_ALL]),
                 StreamSource::new("NOTIFY", &[subjects::NOTIFY_DONE_ALL]),
             ],

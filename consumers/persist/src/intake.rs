@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
-use crypto_intel_nats::{Notice, ReadBatch, ReaderError, StreamReader};
+use anyhow::bail;
+use crypto_intel_nats::{Notice, RangeReader, ReadBatch, ReaderError, StreamReader};
 use crypto_intel_schemas::Event;
 use tokio::sync::mpsc;
 
@@ -15,6 +16,41 @@ use crate::{
 /// Messages decoded at a stretch, so that the runtime's other tasks are not kept waiting.
 const READ_CHUNK: usize = 1_000;
 
+/// Where messages come from.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A stream, for ever.
+    Live(StreamReader),
+    /// A range of it, which ends.
+    Range(RangeReader, Rest),
+}
+
+/// What becomes of half a block, or of a reorg without its first new block, at the end of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It is stored as far as it came, with all that is behind it.
+    Stored,
+    /// It is left to who reads on.
+    Left,
+}
+
+impl Input {
+    /// The next messages; `None` at the end of a range. Cancel-safe.
+    async fn next(&mut self) -> Result<Option<ReadBatch>, ReaderError> {
+        match self {
+            Self::Live(reader) => reader.next(READ_CHUNK).await.map(Some),
+            Self::Range(reader, _) => reader.next(READ_CHUNK).await,
+        }
+    }
+
+    fn pending(&self) -> u64 {
+        match self {
+            Self::Live(reader) => reader.pending(),
+            Self::Range(reader, _) => reader.pending(),
+        }
+    }
+}
+
 /// Reads, decodes and assembles one stream while its last batch is being committed.
 ///
 /// There is no timer: whoever commits asks for a batch and gets what has arrived by then. Only a full batch is made
@@ -22,7 +58,7 @@ const READ_CHUNK: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub(crate) source: StreamSource,
-    pub(crate) reader: StreamReader,
+    pub(crate) input: Input,
     pub(crate) metrics: Metrics,
     pub(crate) status: Arc<Status>,
     /// Highest block revision given out so far.
@@ -31,12 +67,13 @@ pub(crate) struct Intake {
     pub(crate) asks: mpsc::Receiver<()>,
     assembler: Assembler,
     wanted: bool,
+    has_ended: bool,
 }
 
 impl Intake {
     pub(crate) fn new(
         source: &StreamSource,
-        reader: StreamReader,
+        input: Input,
         config: &Config,
         metrics: &Metrics,
         status: &Arc<Status>,
@@ -46,7 +83,7 @@ impl Intake {
         let patience = Duration::from_millis(config.patience_ms);
         Self {
             source: source.clone(),
-            reader,
+            input,
             metrics: metrics.clone(),
             status: Arc::clone(status),
             revision,
@@ -54,19 +91,25 @@ impl Intake {
             asks,
             assembler: Assembler::new(config.max_batch_events, patience),
             wanted: false,
+            has_ended: false,
         }
     }
 
-    /// Runs until nobody asks any more.
+    /// Runs until nobody asks any more, or to the end of its range.
     ///
     /// # Errors
-    /// When the stream can never be read again, which is when the client was closed.
-    pub(crate) async fn run(mut self) -> Result<(), ReaderError> {
+    /// When the stream can never be read again, which is when the client was closed; of a range also when the stream was
+    /// made anew.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let batches = self.batches.clone();
         loop {
-            let may_send = self.assembler.is_ready() && (self.wanted || self.assembler.is_full());
+            if self.has_ended && !self.has_more() {
+                return Ok(());
+            }
+            let is_wanted = self.wanted || self.assembler.is_full();
+            let may_send = is_wanted && (self.assembler.is_ready() || self.has_ended);
             let waits = may_send && self.assembler.is_full();
-            let may_read = !waits && !self.assembler.is_overfull();
+            let may_read = !waits && !self.assembler.is_overfull() && !self.has_ended;
             let deadline = self.assembler.deadline().map(tokio::time::Instant::from_std);
             tokio::select! {
                 biased;
@@ -76,18 +119,35 @@ impl Intake {
                 },
                 permit = batches.reserve(), if may_send => {
                     let Ok(permit) = permit else { return Ok(()) };
-                    let items = self.assembler.take();
-                    permit.send(self.batch(items));
+                    permit.send(self.next_batch());
                     self.wanted = false;
                 }
-                read = self.reader.next(READ_CHUNK), if may_read => {
-                    if !self.take(read?).await {
+                read = self.input.next(), if may_read => match read? {
+                    Some(read) => if !self.take(read).await? {
                         return Ok(());
-                    }
-                }
+                    },
+                    None => self.has_ended = true,
+                },
                 () = sleep_until(deadline), if !self.assembler.is_ready() => {}
             }
         }
+    }
+
+    /// Whether something is held that is to be stored.
+    fn has_more(&self) -> bool {
+        match self.input {
+            Input::Range(_, Rest::Left) => self.assembler.can_be_cut(),
+            _ => !self.assembler.is_empty(),
+        }
+    }
+
+    /// As many whole blocks as fit; at the end of a range also what it cuts off.
+    fn next_batch(&mut self) -> Batch {
+        let mut items = self.assembler.take();
+        if items.is_empty() {
+            items = self.assembler.take_all();
+        }
+        self.batch(items)
     }
 
     fn batch(&mut self, items: Vec<Item>) -> Batch {
@@ -97,21 +157,21 @@ impl Intake {
     }
 
     /// Takes in what was read; `false` when nobody asks any more.
-    async fn take(&mut self, read: ReadBatch) -> bool {
+    async fn take(&mut self, read: ReadBatch) -> anyhow::Result<bool> {
         for notice in read.notices {
-            if !self.heed(notice).await {
-                return false;
+            if !self.heed(notice).await? {
+                return Ok(false);
             }
         }
-        self.status.received(read.messages.len() as u64, self.reader.pending());
+        self.status.received(read.messages.len() as u64, self.input.pending());
         for message in read.messages {
             let event = Event::decode(&message.payload).map_err(|error| describe(&error));
             self.assembler.push(Item { message, event });
         }
-        true
+        Ok(true)
     }
 
-    async fn heed(&mut self, notice: Notice) -> bool {
+    async fn heed(&mut self, notice: Notice) -> anyhow::Result<bool> {
         let stream = &self.source.stream;
         match notice {
             Notice::LostRange { from, to } => {
@@ -123,7 +183,12 @@ impl Intake {
                     mend = self.mend(),
                     "messages left the stream before they were stored"
                 );
-                true
+                Ok(true)
+            }
+            Notice::StreamReset { .. } if matches!(self.input, Input::Range(..)) => {
+                bail!(
+                    "stream {stream} was made anew or restored meanwhile: its sequences mean other messages now"
+                )
             }
             Notice::StreamReset { was, first_sequence } => {
                 self.metrics.stream_resets.with_label_values(&[stream]).inc();
@@ -139,12 +204,12 @@ impl Intake {
                     let items = self.assembler.take_all();
                     let batch = self.batch(items);
                     if self.batches.send(batch).await.is_err() {
-                        return false;
+                        return Ok(false);
                     }
                 }
                 // The new stream tells its blocks' story from the beginning.
                 self.revision = 0;
-                true
+                Ok(true)
             }
         }
     }

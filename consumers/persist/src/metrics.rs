@@ -10,7 +10,7 @@ const COMMIT_BUCKETS_SECONDS: &[f64] =
 const HEAD_TO_ROW_BUCKETS_SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// What persist counts. Everything but rows and the head's latency is per stream.
+/// What persist counts. Everything but rows, by table, and the head's latency is per stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     pub(crate) received: IntCounterVec,
@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     pub(crate) fence_lost: IntCounterVec,
     pub(crate) lost_ranges: IntCounterVec,
     pub(crate) stream_resets: IntCounterVec,
+    pub(crate) expired: IntCounterVec,
     pub(crate) lag_messages: IntGaugeVec,
     pub(crate) lag_seconds: IntGaugeVec,
     pub(crate) commit_seconds: HistogramVec,
@@ -82,6 +83,11 @@ impl Metrics {
                 "stream_resets_total",
                 "Times that the stream was found made anew or restored.",
                 "stream",
+            )?,
+            expired: counter(
+                "expired_total",
+                "Rows, or chunks of hypertables, dropped because they were older than configured.",
+                "table",
             )?,
             lag_messages: gauge(
                 "lag_messages",

@@ -1,5 +1,5 @@
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 pub(crate) struct Status {
     stream: String,
     nats: Nats,
-    probe: Probe,
+    probe: Arc<Probe>,
     metrics: Metrics,
     max_lag_seconds: u64,
     /// Messages that were read and not yet applied.
@@ -32,7 +32,7 @@ impl Status {
     pub(crate) fn new(
         stream: &str,
         nats: &Nats,
-        probe: Probe,
+        probe: Arc<Probe>,
         metrics: &Metrics,
         max_lag_seconds: u64,
     ) -> Self {
@@ -62,8 +62,14 @@ impl Status {
         self.applied_sequence.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn standing_by(&self) {
-        self.probe.healthy("standing by, another instance is active");
+    /// What is in the way at present.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn failed(&self, reason: String) {
+        self.probe.unhealthy(reason.clone());
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
     }
 
     pub(crate) fn received(&self, messages: u64, pending: u64) {
@@ -79,11 +85,6 @@ impl Status {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(crate) fn failed(&self, reason: String) {
-        self.probe.unhealthy(reason.clone());
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-    }
-
     /// Shows where the stream is: gauges and probe.
     pub(crate) fn report(&self) {
         let under_way = self.under_way.load(Ordering::Relaxed);
@@ -96,8 +97,7 @@ impl Status {
         // Gauges are signed; no stream is as long as that.
         self.metrics.lag_messages.with_label_values(&[&self.stream]).set(behind as i64);
         self.metrics.lag_seconds.with_label_values(&[&self.stream]).set(lag_seconds as i64);
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(failure) = failure {
+        if let Some(failure) = self.failure() {
             self.probe.unhealthy(failure);
         } else if !self.nats.is_connected() {
             self.probe.unhealthy("not connected to nats");

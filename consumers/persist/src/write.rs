@@ -1,6 +1,4 @@
-use crypto_intel_store::{
-    Advance, BatchTransaction, RowSet, Store, StoreError, StreamPosition, Table,
-};
+use crypto_intel_store::{Advance, BatchTransaction, RowSet, Store, StoreError, Table};
 
 use crate::{batch::Batch, plan::Plan};
 
@@ -41,16 +39,17 @@ impl From<StoreError> for WriteError {
 /// Stores a batch and moves the position, in one transaction.
 pub(crate) async fn write(
     store: &Store,
-    stream: &str,
-    from: StreamPosition,
+    advance: Advance<'_>,
     batch: &Batch,
     merge: bool,
 ) -> Result<Written, WriteError> {
-    let advance = Advance { stream, from, to: batch.end };
     let (transaction, known) = store.begin(advance, &batch.heights()).await?;
     let plan = Plan::new(&batch.blocks, &known);
     transaction.demote_blocks(&plan.demote).await?;
     transaction.delete_rows(&plan.delete).await?;
+    let gone: Vec<(&str, i64)> =
+        plan.delete.iter().map(|(chain, _, time_us)| (*chain, *time_us)).collect();
+    transaction.forget_sights(&gone).await?;
     let merge = merge || plan.may_conflict;
     let mut written = Written { merged: merge, ..Written::default() };
     for table in Table::ALL {
@@ -70,6 +69,7 @@ pub(crate) async fn write(
         let rows = stored.map_err(|error| WriteError { table: Some(table), error })?;
         written.rows.push((table, rows));
     }
+    transaction.see(&batch.sights(&plan.rejected)).await?;
     write_blocks(&transaction, batch, &plan, &mut written).await?;
     transaction.commit().await?;
     Ok(written)

@@ -2,8 +2,8 @@
 
 use crate::{
     child::Child,
+    fill::Source,
     options::Options,
-    publish::Source,
     report::{Line, Report},
     stats::median,
     worker::{ReadHow, ReadOutcome, ReadTask, Task},

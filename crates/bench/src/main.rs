@@ -3,21 +3,30 @@
 
 mod child;
 mod consume;
-mod fsync;
+mod disk;
+mod fill;
+mod history;
 mod latency;
 mod options;
 mod persist;
 mod publish;
+mod queries;
+mod random;
 mod raw;
 mod report;
 mod setup;
 mod stats;
 mod usage;
+mod watched;
 mod worker;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
+/// That of the `crypto-intel` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let options = options::Options::parse();

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
-use crate::{consume, fsync, latency, persist, publish, report::Report, setup, worker};
+use crate::{
+    consume, disk, history, latency, persist, publish, queries, report::Report, setup, watched,
+    worker,
+};
 
 /// Where `summary.json` goes.
 const FOLDER: &str = "target/bench";
@@ -14,12 +17,27 @@ const FOLDER: &str = "target/bench";
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Options {
-    /// Blocks that the producer is behind at start, 200 transfers each.
-    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(10..))]
+    /// Blocks that the producer is behind at start on the live lane, 200 transfers each.
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(10..))]
     pub(crate) blocks: u64,
+    /// Real blocks on the live lane; readers, storage and watched addresses are measured on them, too.
+    #[arg(long, default_value_t = 350, value_parser = clap::value_parser!(u64).range(10..))]
+    pub(crate) real_blocks: u64,
+    /// Real blocks that the producer is behind at start on the history lane.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(50..))]
+    pub(crate) history_blocks: u64,
+    /// The same for its memory.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(50..))]
+    pub(crate) far_blocks: u64,
+    /// Addresses on the watch-list.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) addresses: u64,
     /// How long latency is measured, seconds.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..))]
     pub(crate) seconds: u64,
+    /// Rows that are asked for by `--only queries`.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    pub(crate) rows: u64,
     /// How often each side of a comparison runs, in turns; medians are shown.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: u64,
@@ -29,9 +47,13 @@ pub(crate) struct Options {
     /// Small numbers, each once: shows that it works, measures little.
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Folder with recorded blocks; without it real bodies are not measured.
+    /// Folder with recorded blocks; without it generated ones take the place of real bodies.
     #[arg(long, env = "CRYPTO_INTEL_DATA")]
     pub(crate) data: Option<PathBuf>,
+    /// Where the servers keep their data, for instance a folder in memory; everybody must be able to enter it.
+    /// Default: the system's folder for temporary files.
+    #[arg(long)]
+    pub(crate) data_dir: Option<PathBuf>,
     /// A process of this program's own making; JSON.
     #[arg(long, hide = true)]
     worker: Option<String>,
@@ -40,14 +62,22 @@ pub(crate) struct Options {
 /// A part of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// From a node to acknowledged batches.
+    /// From a node to acknowledged batches, in chain order.
     Publish,
+    /// The same on the history lane, thousands of blocks behind.
+    History,
+    /// With and without watched addresses.
+    Watched,
     /// From a stream to messages and events.
     Consume,
     /// From a stream to committed rows.
     Persist,
+    /// What each index costs.
+    Indexes,
     /// From a head to acknowledgement, row and chat message, everything running.
     Latency,
+    /// Questions to many rows, on the server of `DATABASE_URL` if that is set; only when asked for.
+    Queries,
 }
 
 impl Options {
@@ -58,34 +88,58 @@ impl Options {
             return worker::run(task).await;
         }
         if self.quick {
-            self.blocks = self.blocks.min(60);
-            self.seconds = self.seconds.min(5);
-            self.repeat = 1;
+            self.make_quick();
         }
+        disk::choose(self.data_dir.as_deref())?;
         let mut report = Report::new();
         setup::describe(&mut report)?;
-        fsync::measure(&self, &mut report)?;
-        // The last stream that the producer filled feeds the readers.
-        let source = publish::measure(&self, &mut report).await?;
-        if let Some(source) = source {
-            if self.wants(Part::Consume) {
-                consume::measure(&self, &source, &mut report).await?;
-            }
-            if self.wants(Part::Persist) {
-                persist::measure(&self, &source, &mut report).await?;
-            }
-        }
-        if self.wants(Part::Latency) {
-            latency::measure(&self, &mut report).await?;
-        }
+        disk::measure(&self, &mut report)?;
+        self.measure(&mut report).await?;
         let load = setup::load();
         report.say(&format!("load at the end: {load}"));
         report.put_text("load_at_end", load);
         report.finish(FOLDER.as_ref())
     }
 
+    async fn measure(&self, report: &mut Report) -> anyhow::Result<()> {
+        // The last stream that the producer filled feeds the readers.
+        if let Some(source) = publish::measure(self, report).await? {
+            if self.wants(Part::Consume) {
+                consume::measure(self, &source, report).await?;
+            }
+            if self.wants(Part::Persist) || self.wants(Part::Indexes) {
+                persist::measure(self, &source, report).await?;
+            }
+        }
+        if self.wants(Part::History) {
+            history::measure(self, report).await?;
+        }
+        if self.wants(Part::Watched) {
+            watched::measure(self, report).await?;
+        }
+        if self.wants(Part::Latency) {
+            latency::measure(self, report).await?;
+        }
+        if self.wants(Part::Queries) {
+            queries::measure(self, report).await?;
+        }
+        Ok(())
+    }
+
+    fn make_quick(&mut self) {
+        self.blocks = self.blocks.min(60);
+        self.real_blocks = self.real_blocks.min(60);
+        self.history_blocks = self.history_blocks.min(120);
+        self.far_blocks = self.far_blocks.min(240);
+        self.addresses = self.addresses.min(10_000);
+        self.seconds = self.seconds.min(5);
+        self.rows = self.rows.min(100_000);
+        self.repeat = 1;
+    }
+
     /// Whether a part is to be measured.
     pub(crate) fn wants(&self, part: Part) -> bool {
-        self.only.is_none_or(|only| only == part)
+        // Minutes of loading rows are for those who ask for it.
+        self.only.map_or(part != Part::Queries, |only| only == part)
     }
 }

@@ -4,12 +4,15 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use serde::Deserialize;
+
+use crate::{setup::Broker, usage::Usage};
 
 /// An acknowledgement that takes longer never comes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,9 +26,9 @@ pub(crate) struct RawMessage {
 }
 
 /// Batches as they go over the wire to an empty stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Prepared {
-    batches: Vec<Vec<u8>>,
+    batches: Arc<Vec<Vec<u8>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,6 +36,15 @@ struct Ack {
     error: Option<serde_json::Value>,
     #[serde(default)]
     seq: u64,
+}
+
+/// How a server did under prepared bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawOutcome {
+    /// From the first byte to the last acknowledgement.
+    pub(crate) seconds: f64,
+    /// Of the server.
+    pub(crate) broker_cpu: f64,
 }
 
 struct Connection {
@@ -65,15 +77,31 @@ impl Prepared {
             last_sequence += messages.len() as u64;
             wire
         });
-        Self { batches: batches.collect() }
+        Self { batches: Arc::new(batches.collect()) }
+    }
+
+    /// Publishes all batches to a server, up to `window` of them unacknowledged.
+    pub(crate) async fn publish_on(
+        &self,
+        broker: &Broker,
+        window: usize,
+    ) -> anyhow::Result<RawOutcome> {
+        let (own, url) = (self.clone(), broker.server.url());
+        let before = Usage::of(broker.server.pid()).cpu_seconds;
+        let seconds = tokio::task::spawn_blocking(move || own.publish(&url, window))
+            .await
+            .context("run the raw loop")?
+            .context("run the raw loop")?;
+        let broker_cpu = Usage::of(broker.server.pid()).cpu_seconds - before;
+        Ok(RawOutcome { seconds, broker_cpu })
     }
 
     /// Publishes all batches, up to `window` of them unacknowledged; returns the seconds it took. Blocks.
-    pub(crate) fn publish(&self, url: &str, window: usize) -> anyhow::Result<f64> {
+    fn publish(&self, url: &str, window: usize) -> anyhow::Result<f64> {
         let mut connection = Connection::open(url)?;
         let started = Instant::now();
         let mut under_way = 0;
-        for batch in &self.batches {
+        for batch in self.batches.iter() {
             if under_way == window {
                 connection.acknowledgement()?;
                 under_way -= 1;
@@ -86,12 +114,13 @@ impl Prepared {
         }
         Ok(started.elapsed().as_secs_f64())
     }
+
     /// Publishes one batch after the other, one begun in each `interval`; returns each one's milliseconds from its first
     /// byte to its acknowledgement. Blocks.
     pub(crate) fn pace(&self, url: &str, interval: Duration) -> anyhow::Result<Vec<f64>> {
         let mut connection = Connection::open(url)?;
         let mut elapsed = Vec::with_capacity(self.batches.len());
-        for batch in &self.batches {
+        for batch in self.batches.iter() {
             let started = Instant::now();
             connection.socket.write_all(batch).context("send a batch")?;
             connection.acknowledgement()?;
@@ -185,7 +214,7 @@ mod tests {
         let batches = [vec![message.clone(), message.clone()], vec![message]];
         let prepared = Prepared::new(&batches, Some("evm.a.>"));
         let texts: Vec<String> =
-            prepared.batches.into_iter().map(|wire| String::from_utf8(wire).unwrap()).collect();
+            prepared.batches.iter().map(|wire| String::from_utf8(wire.clone()).unwrap()).collect();
         assert_eq!(texts[0].matches("Nats-Batch-Id: raw-0\r\n").count(), 2);
         assert_eq!(texts[0].matches("Last-Subject-Sequence: 0\r\n").count(), 1);
         assert_eq!(texts[0].matches("Nats-Batch-Commit: 1").count(), 1);

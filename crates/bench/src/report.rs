@@ -5,11 +5,17 @@ use std::{fs, path::Path};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
+use crate::usage::Others;
+
+/// Where others take more of the machine than this, a goal that is missed is no proof.
+const BUSY_SHARE: f64 = 0.1;
+
 /// Everything measured so far.
 #[derive(Debug)]
 pub(crate) struct Report {
     summary: Map<String, Value>,
     text: String,
+    others: Others,
 }
 
 /// One line of a table.
@@ -17,6 +23,35 @@ pub(crate) struct Report {
 pub(crate) struct Line {
     what: String,
     cells: Vec<String>,
+}
+
+/// What a measurement says about a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is reached.
+    Met,
+    /// It is not.
+    Missed,
+    /// It is not, but much of the machine was taken by others.
+    MissedOnBusyMachine,
+    /// What the goal takes for granted is not there.
+    NotJudged,
+}
+
+impl Verdict {
+    /// Of a goal that is reached or not.
+    pub(crate) const fn of(is_met: bool) -> Self {
+        if is_met { Self::Met } else { Self::Missed }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::MissedOnBusyMachine => "missed on a busy machine",
+            Self::NotJudged => "not to be judged here",
+        }
+    }
 }
 
 impl Line {
@@ -31,6 +66,11 @@ impl Line {
         self
     }
 
+    /// With a number of things, thousands set apart.
+    pub(crate) fn count(self, value: u64) -> Self {
+        self.text(thousands(value as f64))
+    }
+
     /// With a number: thousands set apart, small ones with two digits after the point.
     pub(crate) fn number(self, value: f64) -> Self {
         let text = if value >= 1_000.0 { thousands(value) } else { format!("{value:.2}") };
@@ -41,7 +81,7 @@ impl Line {
 impl Report {
     /// Nothing yet.
     pub(crate) fn new() -> Self {
-        Self { summary: Map::new(), text: String::new() }
+        Self { summary: Map::new(), text: String::new(), others: Others::new() }
     }
 
     /// A figure for `summary.json`. Ratios have keys that end in `_ratio`.
@@ -61,6 +101,16 @@ impl Report {
         println!("{text}");
         self.text.push_str(text);
         self.text.push('\n');
+    }
+
+    /// Says what was measured against a goal.
+    pub(crate) fn judge(&mut self, key: &str, verdict: Verdict, goal: &str) {
+        let verdict = match verdict {
+            Verdict::Missed if self.others.share() > BUSY_SHARE => Verdict::MissedOnBusyMachine,
+            other => other,
+        };
+        self.put_text(format!("{key}_goal"), verdict.text());
+        self.say(&format!("**{}**: {goal}", verdict.text()));
     }
 
     /// Prints a table in Markdown.
@@ -92,7 +142,13 @@ impl Report {
     }
 
     /// Writes `summary.json` and `table.md` into a folder.
-    pub(crate) fn finish(self, folder: &Path) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self, folder: &Path) -> anyhow::Result<()> {
+        let others = self.others.share();
+        self.put("others_ratio", others);
+        self.say(&format!("\nshare of all cores' time that others took meanwhile: {others:.2}"));
+        if others > BUSY_SHARE {
+            self.say("Ratios are unsure then, and rates and latencies are not this machine's own.");
+        }
         let place = folder.display();
         fs::create_dir_all(folder).with_context(|| format!("make {place}"))?;
         let json = serde_json::to_string_pretty(&Value::Object(self.summary))?;
@@ -133,7 +189,7 @@ mod tests {
     fn numbers_are_set_apart_by_thousands() {
         assert_eq!(thousands(1_234_567.4), "1,234,567");
         assert_eq!(thousands(123.0), "123");
-        assert_eq!(Line::new("a").number(0.8123).cells, ["0.81"]);
+        assert_eq!(Line::new("a").number(0.8123).count(12).cells, ["0.81", "12"]);
     }
 
     #[test]

@@ -4,12 +4,18 @@ use std::{fs, process::Command};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, NatsConfig, Topology};
-use crypto_intel_sandbox::{NatsOptions, NatsServer, Postgres, PostgresOptions, tools};
+use crypto_intel_sandbox::{
+    NatsOptions, NatsServer, Postgres, PostgresOptions, TestDatabase, tools,
+};
 use crypto_intel_service::Secret;
-use crypto_intel_store::{Store, StoreConfig};
+use crypto_intel_store::{Edition, Store, StoreConfig};
 use tokio_util::sync::CancellationToken;
 
-use crate::report::{Line, Report};
+use crate::{
+    persist::Connection,
+    report::{Line, Report},
+    usage::{cores, note_orphans},
+};
 
 /// A nats-server with our streams, and a connection to it.
 #[derive(Debug)]
@@ -36,6 +42,12 @@ pub(crate) struct Database {
     pub(crate) url: String,
 }
 
+impl Drop for Database {
+    fn drop(&mut self) {
+        note_orphans(self.server.pid());
+    }
+}
+
 /// A fresh PostgreSQL with `fsync` on and our tables; TimescaleDB's where it is installed.
 pub(crate) async fn database() -> anyhow::Result<Database> {
     let options = PostgresOptions {
@@ -48,19 +60,56 @@ pub(crate) async fn database() -> anyhow::Result<Database> {
     };
     let server = Postgres::start(options).await.context("start PostgreSQL")?;
     let url = server.create_database("crypto_intel").await?;
-    let config = StoreConfig { url: Secret::new(url.clone()), ..StoreConfig::default() };
+    migrate(&url).await?;
+    Ok(Database { server, url })
+}
+
+/// Makes our tables, and says on what.
+async fn migrate(url: &str) -> anyhow::Result<Edition> {
+    let config = StoreConfig { url: Secret::new(url), ..StoreConfig::default() };
     let store = Store::connect(&config, &CancellationToken::new())
         .await
         .context("connect to the database")?;
     store.migrate(false).await.context("migrate the database")?;
-    Ok(Database { server, url })
+    Ok(store.edition().await?)
+}
+
+/// A database for many rows.
+#[derive(Debug)]
+pub(crate) struct QueryDatabase {
+    pub(crate) connection: Connection,
+    pub(crate) edition: Edition,
+    // Dropped after the connection.
+    database: TestDatabase,
+}
+
+impl Drop for QueryDatabase {
+    fn drop(&mut self) {
+        if let Some(server) = self.database.server() {
+            note_orphans(server.pid());
+        }
+    }
+}
+
+/// A fresh database with our tables: on the server of `DATABASE_URL`, else on one of its own.
+pub(crate) async fn query_database() -> anyhow::Result<QueryDatabase> {
+    let mut database = Postgres::test_database().await?;
+    let edition = migrate(database.url()).await?;
+    let connection = Connection::open(database.url()).await?;
+    if database.server().is_some() {
+        // Loading need not wait for checkpoints.
+        for setting in ["max_wal_size = '4GB'", "maintenance_work_mem = '256MB'"] {
+            connection.run(&format!("ALTER SYSTEM SET {setting}")).await?;
+        }
+        connection.run("SELECT pg_reload_conf()").await?;
+    }
+    Ok(QueryDatabase { connection, edition, database })
 }
 
 /// Machine and versions.
 pub(crate) fn describe(report: &mut Report) -> anyhow::Result<()> {
     let nats = version_of(Command::new(tools::nats_server()?).arg("--version"));
     let postgres = version_of(tools::postgres()?.command("postgres").arg("--version"));
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let texts = [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("nats_server", nats),
@@ -68,8 +117,8 @@ pub(crate) fn describe(report: &mut Report) -> anyhow::Result<()> {
         ("cpu", cpu_model()),
         ("load_at_start", load()),
     ];
-    let mut lines = vec![Line::new("cores").text(cpus.to_string())];
-    report.put("cores", cpus as f64);
+    let mut lines = vec![Line::new("cores").count(cores() as u64)];
+    report.put("cores", cores());
     for (key, text) in texts {
         lines.push(Line::new(key.replace('_', " ")).text(text.clone()));
         report.put_text(key, text);

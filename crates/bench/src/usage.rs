@@ -1,7 +1,12 @@
 //! What a process used, from `/proc`.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 /// Linux counts in hundredths of a second wherever Rust runs (`USER_HZ`).
@@ -28,19 +33,84 @@ impl Usage {
     }
 }
 
-/// CPU time of a process and its children, those that ended included.
-pub(crate) fn cpu_seconds_with_children(pid: u32) -> f64 {
-    let children = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let children = children
+/// How many cores there are to work on.
+pub(crate) fn cores() -> f64 {
+    std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
+}
+
+/// CPU time of a process with one thread, to the microsecond (`schedstat`).
+pub(crate) fn run_seconds(pid: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{pid}/schedstat");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let nanoseconds = text.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
+    Ok(nanoseconds.with_context(|| format!("read {path}"))? / 1e9)
+}
+
+/// CPU time of a process and all below it, those that ended included.
+pub(crate) fn cpu_seconds_of_tree(pid: u32) -> f64 {
+    let processes: Vec<(u32, Vec<String>)> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|child| fields(*child).and_then(|fields| fields.get(1)?.parse().ok()) == Some(pid))
-        .filter_map(cpu_seconds)
-        .sum::<f64>();
-    // Fields 14 to 17 of stat(5): own time, and that of children that were waited for.
-    let own: f64 = fields(pid).map_or(0.0, |fields| {
-        fields[11..15].iter().filter_map(|field| field.parse::<f64>().ok()).sum()
-    });
-    own / TICKS_PER_SECOND + children
+        .filter_map(|process| Some((process, fields(process)?)))
+        .collect();
+    let mut tree = vec![pid];
+    let mut seconds = 0.0;
+    while let Some(next) = tree.pop() {
+        let parent = next.to_string();
+        tree.extend(processes.iter().filter(|(_, of)| of[1] == parent).map(|(child, _)| *child));
+        let own = processes.iter().find(|(process, _)| *process == next);
+        seconds += own.map_or(0.0, |(_, fields)| with_ended_children(fields));
+    }
+    seconds
+}
+
+/// Fields 14 to 17 of stat(5): own time, and that of children that were waited for.
+fn with_ended_children(fields: &[String]) -> f64 {
+    let ticks = fields[11..15].iter().filter_map(|field| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS_PER_SECOND
+}
+
+/// Milliseconds of our own processes that nobody waited for: the system counts them for nobody.
+static ORPHANED_MS: AtomicU64 = AtomicU64::new(0);
+
+/// To be called before a process is killed together with its children.
+pub(crate) fn note_orphans(pid: u32) {
+    let kept = fields(pid).map_or(0.0, |fields| with_ended_children(&fields));
+    let orphaned = (cpu_seconds_of_tree(pid) - kept).max(0.0);
+    ORPHANED_MS.fetch_add((orphaned * 1_000.0) as u64, Ordering::Relaxed);
+}
+
+/// What else the machine did since this was made.
+#[derive(Debug)]
+pub(crate) struct Others {
+    since: Instant,
+    before: f64,
+}
+
+impl Others {
+    /// From now on.
+    pub(crate) fn new() -> Self {
+        Self { since: Instant::now(), before: Self::cpu_seconds() }
+    }
+
+    /// Share of all cores' time that went to processes that are not ours.
+    pub(crate) fn share(&self) -> f64 {
+        let seconds = self.since.elapsed().as_secs_f64().max(1e-9);
+        ((Self::cpu_seconds() - self.before) / (seconds * cores())).max(0.0)
+    }
+
+    fn cpu_seconds() -> f64 {
+        let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let line = text.lines().next().unwrap_or_default();
+        let ticks: Vec<f64> =
+            line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
+        // All but idle and waiting for the disk; guests are in user time already.
+        let busy = ticks.iter().take(8).sum::<f64>() - ticks.iter().skip(3).take(2).sum::<f64>();
+        let orphaned = ORPHANED_MS.load(Ordering::Relaxed) as f64 / 1_000.0;
+        busy / TICKS_PER_SECOND - cpu_seconds_of_tree(std::process::id()) - orphaned
+    }
 }
 
 fn cpu_seconds(pid: u32) -> Option<f64> {
@@ -62,4 +132,23 @@ fn peak(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn work_of_children_is_our_own() {
+        let before = cpu_seconds_of_tree(std::process::id());
+        let mut busy = std::process::Command::new("sh")
+            .args(["-c", "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done"])
+            .spawn()
+            .unwrap();
+        busy.wait().unwrap();
+        assert!(cpu_seconds_of_tree(std::process::id()) > before);
+        assert!(Others::new().share().is_finite());
+    }
 }

@@ -1,10 +1,12 @@
 mod backup;
+mod replay;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use crypto_intel_evm::{WatchChain, WatchKind};
-use crypto_intel_schemas::Address;
+use crypto_intel_schemas::{Address, WatchChain, WatchKind};
+
+pub use replay::{ReplayArguments, ReplayTo};
 
 pub(crate) use backup::{BackupArguments, RestoreArguments, RestorePart};
 
@@ -45,6 +47,8 @@ pub enum Command {
     Migrate(MigrateArguments),
     /// Print events as JSON lines while they arrive.
     Tail(TailArguments),
+    /// Read a stream again: into the tables, onto subjects, as JSON lines; or build all tables anew and exchange them.
+    Replay(Box<ReplayArguments>),
     /// Publish a past range of blocks on the history lane.
     Backfill(BackfillArguments),
     /// Compare what is stored with the chain and queue what is missing.

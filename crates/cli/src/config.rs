@@ -5,7 +5,7 @@ use std::{
 
 use crypto_intel_nats::{NatsConfig, TopologyConfig};
 use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed};
-use crypto_intel_store::StoreConfig;
+use crypto_intel_store::{StorageConfig, StoreConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub struct AppConfig {
     pub nats: NatsConfig,
     /// How to reach PostgreSQL.
     pub database: StoreConfig,
+    /// How long rows are kept and when they are compressed.
+    pub storage: StorageConfig,
     /// Limits of the streams, where they differ from those of this version.
     pub streams: TopologyConfig,
     /// Logs.
@@ -32,7 +34,7 @@ pub struct AppConfig {
     pub evm: crypto_intel_evm::Config,
     /// Polled APIs.
     pub poll: crypto_intel_poll::Config,
-    /// Storage.
+    /// From streams to tables.
     pub persist: crypto_intel_persist::Config,
     /// Alert rules.
     pub alerts: crypto_intel_alerts::Config,
@@ -115,6 +117,7 @@ impl AppConfig {
     /// Every problem, each with its mend.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut problems = self.evm.validate().err().unwrap_or_default();
+        problems.extend(self.storage.validate().err().unwrap_or_default());
         let notify = self.notify.validate().err().unwrap_or_default();
         problems.extend(notify.iter().map(ToString::to_string));
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }

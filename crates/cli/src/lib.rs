@@ -6,10 +6,11 @@ mod config;
 mod demo;
 mod output;
 mod progress;
+mod times;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, Command, DemoArguments, Role, RunArguments};
+pub use args::{Arguments, Command, DemoArguments, ReplayArguments, ReplayTo, Role, RunArguments};
 pub use config::{AdminConfig, AppConfig, DEFAULT_FILE};
 pub use crypto_intel_service::ConfigError;
 
@@ -37,6 +38,7 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Migrate(options) => commands::migrate::run(&arguments, options, output).await,
         Command::Tail(options) => commands::tail::run(&arguments, options).await,
+        Command::Replay(options) => commands::replay::run(&arguments, options, output).await,
         Command::Backfill(options) => commands::backfill::run(&arguments, options, output).await,
         Command::Audit(options) => commands::audit::run(&arguments, options, output).await,
         Command::Rules(options) => commands::rules::run(&arguments, options.action, output),

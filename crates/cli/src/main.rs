@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use crypto_intel_cli::{Arguments, BAD_CONFIGURATION, ConfigError, execute};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = tokio::runtime::Builder::new_multi_thread()

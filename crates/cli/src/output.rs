@@ -1,6 +1,9 @@
 //! Tables for people, JSON for machines: standard output only.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    fmt,
+    io::{IsTerminal as _, Write as _},
+};
 
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets::NOTHING};
 use serde::Serialize;
@@ -32,8 +35,14 @@ impl Output {
 
 /// One line to standard output; a reader that went away (`| head`) ends the command in peace.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    lines([text])
+}
+
+/// Lines to standard output, written together.
+pub(crate) fn lines<T: fmt::Display>(lines: impl IntoIterator<Item = T>) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let written = lines.into_iter().try_for_each(|text| writeln!(out, "{text}"));
+    match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
     }

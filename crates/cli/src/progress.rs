@@ -2,14 +2,31 @@
 
 use std::{io::IsTerminal as _, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::output::Output;
 
+/// A sign of life beside a message, where nobody knows how long it takes.
+pub(crate) fn spinner(output: Output) -> ProgressBar {
+    if output == Output::Json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner();
+    spinner.enable_steady_tick(Duration::from_millis(250));
+    spinner
+}
+
 /// A bar over blocks; invisible where nobody looks at it.
 pub(crate) fn blocks(output: Output, total: u64, what: &str) -> ProgressBar {
-    let template = "{prefix} {bar:32} {human_pos}/{human_len} blocks  {per_sec}  {eta} left  {msg}";
-    bar(output, Some(total), what, template)
+    counted(output, total, what, "blocks")
+}
+
+/// A bar over so many of a unit; invisible where nobody looks at it.
+pub(crate) fn counted(output: Output, total: u64, what: &str, unit: &str) -> ProgressBar {
+    let template = format!(
+        "{{prefix}} {{bar:32}} {{human_pos}}/{{human_len}} {unit}  {{rate}}  {{eta}} left  {{msg}}"
+    );
+    bar(output, Some(total), what, &template)
 }
 
 /// Bytes that come, nobody knows how many; invisible where nobody looks.
@@ -35,9 +52,15 @@ fn bar(output: Output, total: Option<u64>, what: &str, template: &str) -> Progre
     let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     // The template is constant; with a broken one the default style shows the same numbers.
     if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("rate", put_rate));
     }
     bar.set_prefix(what.to_owned());
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
+}
+
+/// Whole units: the digits behind the point only flicker.
+fn put_rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // Nothing to be done where a terminal takes no text.
+    let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
 }

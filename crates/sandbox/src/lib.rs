@@ -18,5 +18,5 @@ pub use http::RpcClient;
 pub use nats_server::{NatsOptions, NatsServer};
 pub use node::{Chain, NodeBlock, NodeOptions, ScriptedNode};
 pub use port::free_port;
-pub use postgres::{Postgres, PostgresOptions, TestDatabase};
+pub use postgres::{Postgres, PostgresOptions, TestDatabase, TestUser};
 pub use provider::{ProviderOptions, ProviderServer};

@@ -19,6 +19,8 @@ pub struct PostgresTools {
     pub bin_dir: PathBuf,
     /// Major version, 15 to 18.
     pub version: u32,
+    /// The folder with everything that it needs and the system may lack.
+    pub installation: PathBuf,
 }
 
 impl PostgresTools {
@@ -107,7 +109,8 @@ pub fn postgres() -> anyhow::Result<PostgresTools> {
         };
         match version_from(postgres_command(&bin_dir, "postgres")) {
             Some([version, _]) if POSTGRES_VERSIONS.contains(&version) => {
-                return Ok(PostgresTools { bin_dir, version });
+                let installation = bin_dir.parent().unwrap_or(&bin_dir).to_path_buf();
+                return Ok(PostgresTools { bin_dir, version, installation });
             }
             _ => unfit.push(bin_dir.display().to_string()),
         }
@@ -119,6 +122,25 @@ pub fn postgres() -> anyhow::Result<PostgresTools> {
     };
     bail!(
         "PostgreSQL 15 to 18 not found{found}: run `make tools`, or install the package `postgresql`"
+    )
+}
+
+/// Finds the PostgreSQL with TimescaleDB that `make timescale` puts into `.tools/timescale`.
+///
+/// # Errors
+/// Fails with what to do when there is none.
+pub fn timescale() -> anyhow::Result<PostgresTools> {
+    for tools in tool_folders() {
+        let Some(installation) = tools.parent().map(|parent| parent.join("timescale")) else {
+            continue;
+        };
+        let bin_dir = installation.join("usr/lib/postgresql/17/bin");
+        if let Some([version, _]) = version_from(postgres_command(&bin_dir, "postgres")) {
+            return Ok(PostgresTools { bin_dir, version, installation });
+        }
+    }
+    bail!(
+        "no TimescaleDB in .tools/timescale: run `make timescale`, or set DATABASE_URL to a server"
     )
 }
 

@@ -39,15 +39,20 @@ pub struct BlockTime {
     pub time_us: i64,
 }
 
+/// An audit compares events; what is made from markers is known by the block itself.
+fn event_tables() -> impl Iterator<Item = Table> {
+    Table::OF_BLOCKS.into_iter().filter(|table| *table != Table::BlockGas)
+}
+
 impl RowSet {
-    /// Keys of all rows that belong to a block.
+    /// Keys of the rows of all events that belong to a block.
     #[must_use]
     pub fn block_keys(&self) -> HashSet<RowKey> {
         let of_table = |table: Table| {
             let keys = self.table(table).keys();
             keys.filter_map(move |key| read_key(table, key)).collect::<Vec<_>>()
         };
-        Table::OF_BLOCKS.into_iter().flat_map(of_table).collect()
+        event_tables().flat_map(of_table).collect()
     }
 }
 
@@ -114,7 +119,7 @@ impl Store {
         Ok(rows.iter().map(block).collect())
     }
 
-    /// Keys of all rows that are stored of these blocks.
+    /// Keys of the rows of all events that are stored of these blocks.
     ///
     /// # Errors
     /// As [`canonical_blocks`](Self::canonical_blocks).
@@ -128,7 +133,7 @@ impl Store {
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(keys) };
         let hashes: Vec<&[u8]> = blocks.iter().map(|block| block.hash.as_slice()).collect();
         let client = self.client().await?;
-        for table in Table::OF_BLOCKS {
+        for table in event_tables() {
             let mut places = places(table);
             let index = places.next().unwrap_or("0");
             let sub_index = places.next().unwrap_or("0");
@@ -152,21 +157,34 @@ impl Store {
         Ok(keys)
     }
 
-    /// Number of the oldest canonical block of a chain.
+    /// Number of the oldest canonical block of a chain, or, with `kept_days`, of those whose rows are kept for so many
+    /// days and are not about to go.
     ///
     /// # Errors
     /// As [`canonical_blocks`](Self::canonical_blocks).
-    pub async fn oldest_block(&self, chain: &str) -> Result<Option<u64>, StoreError> {
-        let row = self
-            .client()
-            .await?
-            .query_one(
-                "SELECT min(block_number) FROM blocks WHERE chain = $1 AND canonical",
-                &[&chain],
-            )
-            .await
-            .map_err(StoreError::sql("read the oldest block"))?;
-        Ok(row.get::<_, Option<i64>>(0).map(i64::unsigned_abs))
+    pub async fn oldest_block(
+        &self,
+        chain: &str,
+        kept_days: Option<u32>,
+    ) -> Result<Option<u64>, StoreError> {
+        let client = self.client().await?;
+        let found = match kept_days {
+            None => {
+                let sql = "SELECT min(block_number) FROM blocks WHERE chain = $1 AND canonical";
+                client.query_one(sql, &[&chain]).await.map(|row| row.get::<_, Option<i64>>(0))
+            }
+            Some(days) => {
+                // By time, as an index finds it however many blocks are older.
+                let sql = format!(
+                    "SELECT block_number FROM blocks WHERE chain = $1 AND canonical \
+                     AND block_time > now() - interval '{days} days' + interval '2 hours' \
+                     ORDER BY block_time, block_number LIMIT 1"
+                );
+                client.query_opt(&sql, &[&chain]).await.map(|row| row.map(|row| row.get(0)))
+            }
+        };
+        let oldest = found.map_err(StoreError::sql("read the oldest block"))?;
+        Ok(oldest.map(i64::unsigned_abs))
     }
 }
 

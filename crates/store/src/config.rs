@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use crypto_intel_service::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,8 +10,13 @@ use serde::{Deserialize, Serialize};
 pub struct StoreConfig {
     /// Address with user, password and database: `postgres://user:password@host:5432/crypto_intel`. Several hosts
     /// separated by commas with `target_session_attrs=read-write` follow a failover.
+    /// With `sslmode=require` the connection is encrypted and the server's certificate and name are verified;
+    /// without it the connection is not encrypted.
     pub url: Secret,
-    /// Largest number of connections: one per stream that is persisted, plus one or two for questions.
+    /// PEM file of the certificate authority that signed the server's certificate. Default: the system's.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Largest number of connections: one per stream that is persisted, two for wallets and old rows, and one or
+    /// two for questions.
     pub pool_size: usize,
     /// How long to try to connect at start before giving up, in seconds. Later losses are retried for ever.
     pub start_timeout_seconds: u64,
@@ -22,8 +29,9 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self {
+            tls_ca_file: None,
             url: Secret::new("postgres://postgres@127.0.0.1:5432/crypto_intel"),
-            pool_size: 8,
+            pool_size: 10,
             start_timeout_seconds: 30,
             connect_timeout_ms: 5_000,
             statement_timeout_ms: 60_000,

@@ -9,6 +9,7 @@ use crypto_intel_schemas::{
 use crate::{
     Table,
     encode_dex::{put_contract_event, put_internal, put_liquidity, put_swap},
+    encode_state::{put_jump, put_node_status, put_reorg},
     row::{RowWriter, Unstorable, refuse},
 };
 
@@ -26,17 +27,16 @@ pub(crate) fn table_of(event: &Event) -> Option<Table> {
         Event::Liquidity(_) => Table::Liquidity,
         Event::ContractEvent(_) => Table::Events,
         Event::Log(_) => Table::Logs,
-        Event::Price(_) => Table::Prices,
+        Event::Price(_) => Table::MarketTicks,
         Event::Index(_) => Table::Indices,
+        Event::NodeStatus(_) => Table::NodeStatus,
+        Event::Reorg(_) => Table::Reorgs,
+        Event::Jump(_) => Table::Jumps,
         Event::Alert(_) => Table::Alerts,
         Event::Delivery(_) => Table::Deliveries,
-        Event::Block(_)
-        | Event::Reorg(_)
-        | Event::Finalized(_)
-        | Event::Jump(_)
-        | Event::NodeStatus(_)
-        | Event::Tick(_)
-        | Event::Notification(_) => return None,
+        Event::Block(_) | Event::Finalized(_) | Event::Tick(_) | Event::Notification(_) => {
+            return None;
+        }
     })
 }
 
@@ -57,15 +57,14 @@ pub(crate) fn put_event(out: &mut Vec<u8>, event: &Event) -> Result<usize, Unsto
         Event::Log(body) => put_log(out, body),
         Event::Price(body) => put_price(out, body),
         Event::Index(body) => put_index(out, body),
+        Event::NodeStatus(body) => put_node_status(out, body),
+        Event::Reorg(body) => put_reorg(out, body),
+        Event::Jump(body) => put_jump(out, body),
         Event::Alert(body) => put_alert(out, body),
         Event::Delivery(body) => put_delivery(out, body),
-        Event::Block(_)
-        | Event::Reorg(_)
-        | Event::Finalized(_)
-        | Event::Jump(_)
-        | Event::NodeStatus(_)
-        | Event::Tick(_)
-        | Event::Notification(_) => Err(refuse("kind", event.kind())),
+        Event::Block(_) | Event::Finalized(_) | Event::Tick(_) | Event::Notification(_) => {
+            Err(refuse("kind", event.kind()))
+        }
     }
 }
 
@@ -250,7 +249,7 @@ fn put_log(out: &mut Vec<u8>, body: &Log) -> Result<usize, Unstorable> {
 }
 
 fn put_price(out: &mut Vec<u8>, body: &Price) -> Result<usize, Unstorable> {
-    let mut row = writer(out, Table::Prices);
+    let mut row = writer(out, Table::MarketTicks);
     row.text(&body.asset);
     row.text(&body.quote);
     row.text(&body.source);

@@ -45,11 +45,14 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The address asks for TLS.
+    /// The address asks for TLS, and there is nothing to verify the server by.
     #[error(
-        "database.url asks for sslmode=require, which is not supported: use sslmode=prefer on a private network or a TLS tunnel"
+        "database.url asks for sslmode=require, but no certificate authority can be read ({reason}): set database.tls_ca_file to a PEM file of the one that signed the server's certificate"
     )]
-    Tls,
+    Tls {
+        /// Why not.
+        reason: String,
+    },
     /// No server answered in time.
     #[error(
         "no PostgreSQL at {place} within {seconds} s (last: {last}): start it or correct database.url"
@@ -106,6 +109,12 @@ pub enum StoreError {
         /// What and why.
         reason: String,
     },
+    /// What was asked for would lose or harm something.
+    #[error("{reason}")]
+    Refusal {
+        /// What is in the way, and the mend.
+        reason: String,
+    },
     /// The position is not where the writer thought: somebody else moved it.
     #[error("position of {stream} is {}, not {}: another instance writes it", current.sequence, expected.sequence)]
     FenceLost {
@@ -133,10 +142,11 @@ impl StoreError {
             | Self::Hung { .. }
             | Self::FenceLost { .. } => ErrorClass::Transient,
             Self::Url { .. }
-            | Self::Tls
+            | Self::Tls { .. }
             | Self::Refused { .. }
             | Self::NoDatabase { .. }
             | Self::Stopped
+            | Self::Refusal { .. }
             | Self::Migration { .. } => ErrorClass::Process,
         }
     }

@@ -2,20 +2,30 @@
 
 mod audit;
 mod backup;
+mod columns;
 mod config;
 mod encode;
 mod encode_dex;
+mod encode_state;
 mod error;
+mod forms;
+mod known;
 mod migrate;
 mod numeric;
+mod policies;
 mod position;
 mod queries;
 mod row;
 mod rows;
+mod schema;
+mod sights;
 mod stalled;
 mod store;
 mod table;
+mod time;
+mod tls;
 mod transaction;
+mod wallets;
 
 pub use audit::{BlockTime, RowKey, StoredBlock};
 pub use backup::{
@@ -23,11 +33,20 @@ pub use backup::{
 };
 pub use config::StoreConfig;
 pub use error::{ErrorClass, StoreError, classify};
+pub use known::KnownBlock;
 pub use migrate::MigrationReport;
+pub use policies::{
+    PolicyChange, PolicyKind, RetentionDays, Setting, StorageConfig, community_statements,
+};
 pub use position::{PositionRow, StreamPosition};
 pub use queries::{AlertCount, AlertLine, ChainHead, Latency, Percentiles};
 pub use row::Unstorable;
 pub use rows::{Row, RowSet, TableRows};
+pub use schema::{
+    BlockCursor, Carried, Carrier, Exchange, Home, InvalidSchemaName, SchemaName, SchemaState,
+    Span, Waits,
+};
+pub use sights::{Sight, UnsureWallet};
 pub use store::{Edition, Store};
 pub use table::Table;
-pub use transaction::{Advance, BatchTransaction, KnownBlock};
+pub use transaction::{Advance, BatchTransaction};

@@ -3,20 +3,38 @@ use std::fmt;
 use refinery::{Migration, Runner, error::Kind};
 use tokio_postgres::error::SqlState;
 
-use crate::{Edition, Store, StoreError, error::describe};
+use crate::{Edition, PolicyChange, Store, StoreError, Table, error::describe, forms::made_by};
 
 /// The files of `migrations/`, in order.
-const MIGRATIONS: &[(&str, &str)] = &[
+pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__foundation", include_str!("../../../migrations/V1__foundation.sql")),
     ("V2__chain_tables", include_str!("../../../migrations/V2__chain_tables.sql")),
     ("V3__market_tables", include_str!("../../../migrations/V3__market_tables.sql")),
     ("V4__alerting_tables", include_str!("../../../migrations/V4__alerting_tables.sql")),
     ("V5__text_views", include_str!("../../../migrations/V5__text_views.sql")),
     ("V6__dex_and_event_tables", include_str!("../../../migrations/V6__dex_and_event_tables.sql")),
+    ("V7__market_ticks", include_str!("../../../migrations/V7__market_ticks.sql")),
+    ("V8__chain_state", include_str!("../../../migrations/V8__chain_state.sql")),
+    ("V9__wallets", include_str!("../../../migrations/V9__wallets.sql")),
+    ("V10__server_forms", include_str!("../../../migrations/V10__server_forms.sql")),
+    ("V11__rollups", include_str!("../../../migrations/V11__rollups.sql")),
+    ("V12__retention", include_str!("../../../migrations/V12__retention.sql")),
+    ("V13__summaries", include_str!("../../../migrations/V13__summaries.sql")),
+    ("V14__comments", include_str!("../../../migrations/V14__comments.sql")),
+    ("V15__roles", include_str!("../../../migrations/V15__roles.sql")),
+    ("V16__jumps", include_str!("../../../migrations/V16__jumps.sql")),
 ];
 
 /// Any number: who migrates holds it, because refinery takes no lock and two starting processes would race.
-const MIGRATION_LOCK: i64 = 0x6372_7970_746f;
+pub(crate) const MIGRATION_LOCK: i64 = 0x6372_7970_746f;
+
+/// Where TimescaleDB lies outside of the search path, migrations call its functions all the same; behind the schema in
+/// which tables are made, so that nothing of theirs is taken for ours.
+const ADD_EXTENSIONS_TO_PATH: &str = "DO $$ DECLARE extension text; BEGIN \
+     SELECT extnamespace::regnamespace::text INTO extension FROM pg_extension WHERE extname = 'timescaledb'; \
+     IF extension IS NOT NULL AND NOT extension = ANY (current_schemas(false)::text[]) THEN \
+         PERFORM set_config('search_path', current_setting('search_path') || ', ' || extension, false); \
+     END IF; END $$";
 
 /// What was or would be done.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -27,6 +45,12 @@ pub struct MigrationReport {
     pub already: Vec<String>,
     /// Migrations that were applied now, or would be in a dry run.
     pub applied: Vec<String>,
+    /// What these make, and in which form on this server.
+    pub forms: Vec<String>,
+    /// Policies that were changed now, or would be in a dry run.
+    pub policies: Vec<PolicyChange>,
+    /// What could not be done, and how to mend it.
+    pub notes: Vec<String>,
     /// Whether nothing was done.
     pub dry_run: bool,
 }
@@ -42,11 +66,23 @@ impl MigrationReport {
 impl fmt::Display for MigrationReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{}, {} migrations in force before", self.edition, self.already.len())?;
-        let verb = if self.dry_run { "would apply" } else { "applied" };
+        let (apply, make, set) = match self.dry_run {
+            true => ("would apply", "would make", "would set"),
+            false => ("applied", "made", "set"),
+        };
         for migration in &self.applied {
-            writeln!(formatter, "{verb} {migration}")?;
+            writeln!(formatter, "{apply} {migration}")?;
         }
-        if self.applied.is_empty() {
+        for form in &self.forms {
+            writeln!(formatter, "{make} {form}")?;
+        }
+        for policy in &self.policies {
+            writeln!(formatter, "{set} {policy}")?;
+        }
+        for note in &self.notes {
+            writeln!(formatter, "note: {note}")?;
+        }
+        if self.applied.is_empty() && self.policies.is_empty() {
             writeln!(formatter, "nothing to do")?;
         }
         Ok(())
@@ -54,7 +90,8 @@ impl fmt::Display for MigrationReport {
 }
 
 impl Store {
-    /// Brings the tables to this version; harmless when they are there. With `dry_run` only says what would be done.
+    /// Brings the tables to this version and grants the roles; harmless when they are there. With `dry_run` only says
+    /// what would be done. Policies are a matter of their own: [`apply_policies`](Self::apply_policies).
     ///
     /// # Errors
     /// When a migration fails (nothing of it stays), or when the database was migrated by a newer or a changed version.
@@ -70,15 +107,20 @@ impl Store {
             .execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])
             .await
             .map_err(StoreError::sql("wait for another migration"))?;
-        let outcome = migrate(&runner, &mut client, dry_run).await;
+        let outcome = run(&runner, &mut client, dry_run).await;
         // The lock goes with the connection, whatever happened on it.
         drop(deadpool_postgres::Object::take(client));
-        let (already, applied) = outcome?;
-        let edition = self.edition().await?;
-        if !dry_run && !applied.is_empty() {
+        let Outcome { already, applied, notes, to_come } = outcome?;
+        let edition = match to_come {
+            Some(version) => Edition::TimescaleToCome(version),
+            None => self.edition().await?,
+        };
+        if !dry_run && !applied.is_empty() && self.schema().is_none() {
             log_edition(&edition);
         }
-        Ok(MigrationReport { edition, already, applied, dry_run })
+        let forms = applied.iter().flat_map(|name| made_by(name, &edition)).collect();
+        let policies = Vec::new();
+        Ok(MigrationReport { edition, already, applied, forms, policies, notes, dry_run })
     }
 
     /// Names of the migrations that this version needs and the database lacks.
@@ -90,6 +132,66 @@ impl Store {
         let (_, missing) = migrate(&runner()?, &mut client, true).await?;
         Ok(missing)
     }
+
+    /// Names of migrations that the database has and this version does not know.
+    ///
+    /// # Errors
+    /// As [`migrate`](Self::migrate).
+    pub async fn unknown_migrations(&self) -> Result<Vec<String>, StoreError> {
+        let runner = runner()?;
+        let mut client = self.client().await?;
+        let mut applied = applied(&runner, &mut client).await?;
+        let known: Vec<String> = runner.get_migrations().iter().map(ToString::to_string).collect();
+        applied.retain(|name| !known.contains(name));
+        Ok(applied)
+    }
+}
+
+struct Outcome {
+    already: Vec<String>,
+    applied: Vec<String>,
+    notes: Vec<String>,
+    /// Version of the extension that the first migration would make.
+    to_come: Option<String>,
+}
+
+async fn run(
+    runner: &Runner,
+    client: &mut tokio_postgres::Client,
+    dry_run: bool,
+) -> Result<Outcome, StoreError> {
+    let (already, applied) = migrate(runner, client, dry_run).await?;
+    let (mut notes, mut to_come) = (Vec::new(), None);
+    if !dry_run {
+        notes = grant_roles(client).await?;
+    } else if already.is_empty() {
+        to_come = extension_to_come(client).await?;
+    }
+    Ok(Outcome { already, applied, notes, to_come })
+}
+
+/// Makes and grants the roles of writers and readers; returns what this user was not allowed to do.
+async fn grant_roles(client: &tokio_postgres::Client) -> Result<Vec<String>, StoreError> {
+    let of_blocks = Table::OF_BLOCKS.map(Table::name);
+    let rows = client
+        .query("SELECT grant_roles($1::text[]::name[])", &[&of_blocks.as_slice()])
+        .await
+        .map_err(StoreError::sql("grant the roles"))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The same question as in V1.
+async fn extension_to_come(client: &tokio_postgres::Client) -> Result<Option<String>, StoreError> {
+    let row = client
+        .query_opt(
+            "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb' \
+             AND installed_version IS NULL \
+             AND current_setting('shared_preload_libraries') LIKE '%timescaledb%'",
+            &[],
+        )
+        .await
+        .map_err(StoreError::sql("look for TimescaleDB"))?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 async fn migrate(
@@ -99,6 +201,10 @@ async fn migrate(
 ) -> Result<(Vec<String>, Vec<String>), StoreError> {
     let already = applied(runner, client).await?;
     if !dry_run {
+        client
+            .batch_execute(ADD_EXTENSIONS_TO_PATH)
+            .await
+            .map_err(StoreError::sql("find the extension's functions"))?;
         runner.run_async(client).await.map_err(explain)?;
     }
     let pending = runner
@@ -161,15 +267,18 @@ fn explain(error: refinery::Error) -> StoreError {
 fn log_edition(edition: &Edition) {
     match edition {
         Edition::Plain => tracing::warn!(
-            "no TimescaleDB here: tables are plain, without partitions, compression and retention"
+            "no TimescaleDB here: tables are plain, without partitions and compression, and rollups are views"
         ),
         Edition::TimescaleApache(version) => tracing::info!(
             version,
-            "TimescaleDB Apache edition: hypertables, but no compression, aggregates and policies"
+            "TimescaleDB Apache edition: hypertables, but no compression, and rollups are views"
         ),
-        Edition::TimescaleCommunity(version) => {
-            tracing::info!(version, "TimescaleDB community edition: hypertables");
-        }
+        Edition::TimescaleCommunity(version) => tracing::info!(
+            version,
+            "TimescaleDB community edition: hypertables, column store, continuous aggregates"
+        ),
+        // Only before anything was done.
+        Edition::TimescaleToCome(_) => {}
     }
 }
 

@@ -1,6 +1,6 @@
 use tokio_postgres::{Client, Row, types::ToSql};
 
-use crate::{Store, StoreError};
+use crate::{Advance, Store, StoreError};
 
 /// How far a stream has been applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -32,15 +32,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer or wants migrating.
     pub async fn position(&self, stream: &str) -> Result<StreamPosition, StoreError> {
+        self.start_position(stream, StreamPosition::default()).await?;
         let client = self.client().await?;
-        let parameters: [&(dyn ToSql + Sync); 1] = [&stream];
-        // Waits for who has moved it and not committed yet.
-        let making = client.execute(
-            "INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ($1, 0, 0, 0) \
-             ON CONFLICT DO NOTHING",
-            &parameters,
-        );
-        self.past_stalled(making).await.map_err(StoreError::sql("make the position"))?;
         let row = client
             .query_one(
                 "SELECT sequence, stored_at_us, revision FROM positions WHERE stream = $1",
@@ -49,6 +42,51 @@ impl Store {
             .await
             .map_err(StoreError::sql("read the position"))?;
         Ok(read(&row))
+    }
+
+    /// Makes a position where there is none of that name; one that is there stays.
+    ///
+    /// # Errors
+    /// When the database does not answer or wants migrating.
+    pub async fn start_position(&self, name: &str, at: StreamPosition) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        let parameters: [&(dyn ToSql + Sync); 4] =
+            [&name, &sequence(at), &at.stored_at_us, &at.revision];
+        // Waits for who has moved it and not committed yet.
+        let making = client.execute(
+            "INSERT INTO positions (stream, sequence, stored_at_us, revision) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            &parameters,
+        );
+        self.past_stalled(making).await.map_err(StoreError::sql("make the position"))?;
+        Ok(())
+    }
+
+    /// Moves a position without rows, by compare-and-set.
+    ///
+    /// # Errors
+    /// [`StoreError::FenceLost`] when it is elsewhere; else when a statement fails.
+    pub async fn move_position(
+        &self,
+        stream: &str,
+        from: StreamPosition,
+        to: StreamPosition,
+    ) -> Result<(), StoreError> {
+        let (transaction, _) = self.begin(Advance { stream, from, to }, &[]).await?;
+        transaction.commit().await
+    }
+
+    /// Removes a position; harmless when there is none.
+    ///
+    /// # Errors
+    /// When the database does not answer or wants migrating.
+    pub async fn remove_position(&self, name: &str) -> Result<(), StoreError> {
+        let client = self.client().await?;
+        client
+            .execute("DELETE FROM positions WHERE stream = $1", &[&name])
+            .await
+            .map_err(StoreError::sql("remove the position"))?;
+        Ok(())
     }
 
     /// The positions of all streams, by name.

@@ -1,7 +1,7 @@
-use alloy_primitives::{I256, U256};
+use alloy_primitives::{B256, I256, U256};
 use crypto_intel_schemas::Decimal;
 
-use crate::numeric;
+use crate::{numeric, time::EPOCH_2000_US};
 
 /// A value has no place in its column: the event can never be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,9 +13,8 @@ pub struct Unstorable {
     pub value: String,
 }
 
-/// Microseconds from 1970 to 2000, where PostgreSQL counts from.
-pub(crate) const EPOCH_2000_US: i64 = 946_684_800_000_000;
 const TEXT_OID: i32 = 25;
+const BYTEA_OID: i32 = 17;
 
 /// Writes one row of PostgreSQL's binary COPY format straight into a buffer: no allocation, no dynamic dispatch.
 #[derive(Debug)]
@@ -169,15 +168,32 @@ impl<'a> RowWriter<'a> {
         if values.is_empty() {
             return self.null();
         }
+        self.array(TEXT_OID, values);
+    }
+
+    /// `bytea[]` of hashes.
+    pub(crate) fn hashes(&mut self, values: &[B256]) {
+        self.array(BYTEA_OID, values);
+    }
+
+    fn array(&mut self, element: i32, values: &[impl AsRef<[u8]>]) {
         self.written += 1;
-        let length: usize = 20 + values.iter().map(|value| 4 + value.len()).sum::<usize>();
-        // One dimension, no NULLs, elements are text, so many of them, counted from 1.
-        for word in [length as i32, 1, 0, TEXT_OID, values.len() as i32, 1] {
+        if values.is_empty() {
+            // No dimension, no NULLs.
+            for word in [12, 0, 0, element] {
+                self.out.extend_from_slice(&word.to_be_bytes());
+            }
+            return;
+        }
+        let length: usize = 20 + values.iter().map(|value| 4 + value.as_ref().len()).sum::<usize>();
+        // One dimension, no NULLs, elements of this type, so many of them, counted from 1.
+        for word in [length as i32, 1, 0, element, values.len() as i32, 1] {
             self.out.extend_from_slice(&word.to_be_bytes());
         }
         for value in values {
+            let value = value.as_ref();
             self.out.extend_from_slice(&(value.len() as i32).to_be_bytes());
-            self.out.extend_from_slice(value.as_bytes());
+            self.out.extend_from_slice(value);
         }
     }
 

@@ -4,6 +4,7 @@ use crypto_intel_schemas::{Block, Event};
 use crate::{
     Table,
     encode::{put_block, put_event, table_of},
+    encode_state::put_block_gas,
     row::Unstorable,
 };
 
@@ -139,6 +140,19 @@ impl RowSet {
     ) -> Result<(), Unstorable> {
         let rows = self.table_mut(Table::Blocks);
         rows.push(u32::MAX, message, |out| put_block(out, block, revision, canonical))
+    }
+
+    /// Adds the row of `block_gas` that a block's marker is.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_block_gas(
+        &mut self,
+        marker: &Block,
+        block: u32,
+        message: u32,
+    ) -> Result<(), Unstorable> {
+        self.table_mut(Table::BlockGas).push(block, message, |out| put_block_gas(out, marker))
     }
 
     /// The rows of one table.

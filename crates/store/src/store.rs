@@ -10,8 +10,9 @@ use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    StoreConfig, StoreError,
+    SchemaName, StoreConfig, StoreError,
     error::{ErrorClass, classify, describe},
+    tls,
 };
 
 /// A pool of connections to one database.
@@ -20,6 +21,7 @@ pub struct Store {
     pool: Pool,
     place: String,
     database: String,
+    pub(crate) schema: Option<SchemaName>,
 }
 
 /// What the server offers beyond PostgreSQL.
@@ -28,6 +30,8 @@ pub struct Store {
 pub enum Edition {
     /// PostgreSQL without TimescaleDB: plain tables.
     Plain,
+    /// Migrations are about to make TimescaleDB's extension, of this version: its edition shows then.
+    TimescaleToCome(String),
     /// TimescaleDB under the Apache licence, of this version: hypertables.
     TimescaleApache(String),
     /// TimescaleDB community edition of this version: hypertables, compression, aggregates, policies.
@@ -38,6 +42,9 @@ impl fmt::Display for Edition {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain => formatter.write_str("plain PostgreSQL"),
+            Self::TimescaleToCome(version) => {
+                write!(formatter, "TimescaleDB {version}, its extension not made yet")
+            }
             Self::TimescaleApache(version) => write!(formatter, "TimescaleDB {version} (Apache)"),
             Self::TimescaleCommunity(version) => {
                 write!(formatter, "TimescaleDB {version} (community)")
@@ -56,7 +63,29 @@ impl Store {
         config: &StoreConfig,
         shutdown: &CancellationToken,
     ) -> Result<Self, StoreError> {
-        let store = Self::lazy(config)?;
+        Self::lazy(config, None)?.connected(config, shutdown).await
+    }
+
+    /// The same, for tables in a schema of their own, which need not exist yet. Nothing else is in the search path: a
+    /// table that is missing there is an error, not the live one. Commits do not wait for the disk: what a crash of the
+    /// server takes back, position included, is done again.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_to_schema(
+        config: &StoreConfig,
+        schema: &SchemaName,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, StoreError> {
+        Self::lazy(config, Some(schema))?.connected(config, shutdown).await
+    }
+
+    async fn connected(
+        self,
+        config: &StoreConfig,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, StoreError> {
+        let store = self;
         let start_timeout = Duration::from_secs(config.start_timeout_seconds);
         let started = Instant::now();
         let mut delays =
@@ -88,14 +117,14 @@ impl Store {
         }
     }
 
-    fn lazy(config: &StoreConfig) -> Result<Self, StoreError> {
+    fn lazy(config: &StoreConfig, schema: Option<&SchemaName>) -> Result<Self, StoreError> {
         let mut postgres = Config::from_str(config.url.expose())
             .map_err(|error| StoreError::Url { reason: describe(&error) })?;
-        if postgres.get_ssl_mode() == SslMode::Require {
-            return Err(StoreError::Tls);
-        }
+        let of_schema = schema.map_or_else(String::new, |schema| {
+            format!(" -c search_path={schema} -c synchronous_commit=off")
+        });
         let options = format!(
-            "{} -c statement_timeout={}",
+            "{} -c statement_timeout={}{of_schema}",
             postgres.get_options().unwrap_or_default(),
             config.statement_timeout_ms
         );
@@ -112,11 +141,14 @@ impl Store {
         let place = place(&postgres);
         let database = postgres.get_dbname().unwrap_or_default().to_owned();
         // Fast: a connection keeps its staging tables and prepared statements; a broken one is thrown away by its user.
-        let manager = Manager::from_config(
-            postgres,
-            NoTls,
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match postgres.get_ssl_mode() {
+            SslMode::Require => {
+                let tls = tls::connector(config.tls_ca_file.as_deref())?;
+                Manager::from_config(postgres, tls, recycling)
+            }
+            _ => Manager::from_config(postgres, NoTls, recycling),
+        };
         let pool = Pool::builder(manager)
             .max_size(config.pool_size.max(1))
             .runtime(Runtime::Tokio1)
@@ -124,7 +156,7 @@ impl Store {
             .create_timeout(Some(timeout * 2))
             .build()
             .map_err(|error| StoreError::Url { reason: error.to_string() })?;
-        Ok(Self { pool, place, database })
+        Ok(Self { pool, place, database, schema: schema.cloned() })
     }
 
     /// `host:port` of the server.

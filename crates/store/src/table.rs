@@ -1,7 +1,5 @@
 use std::fmt;
 
-use crate::encode_dex;
-
 /// A table that events become rows of. Its columns are in the order in which rows are encoded: the key first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // the migrations describe the tables
@@ -15,8 +13,12 @@ pub enum Table {
     Liquidity,
     Events,
     Logs,
-    Prices,
+    BlockGas,
+    Reorgs,
+    Jumps,
+    MarketTicks,
     Indices,
+    NodeStatus,
     Alerts,
     Deliveries,
     Blocks,
@@ -25,7 +27,7 @@ pub enum Table {
 impl Table {
     /// Every table, in the order in which a transaction writes them: blocks last, so that their `stored_at` is close to
     /// the commit.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::TokenTransfers,
         Self::NativeTransfers,
         Self::Approvals,
@@ -35,15 +37,20 @@ impl Table {
         Self::Liquidity,
         Self::Events,
         Self::Logs,
-        Self::Prices,
+        Self::BlockGas,
+        Self::Reorgs,
+        Self::Jumps,
+        Self::MarketTicks,
         Self::Indices,
+        Self::NodeStatus,
         Self::Alerts,
         Self::Deliveries,
         Self::Blocks,
     ];
 
-    /// The tables whose rows belong to a block and go with it.
-    pub const OF_BLOCKS: [Self; 9] = [
+    /// The tables whose rows belong to a block and go with it. All but `block_gas`, which comes from the marker, hold
+    /// events.
+    pub const OF_BLOCKS: [Self; 10] = [
         Self::TokenTransfers,
         Self::NativeTransfers,
         Self::Approvals,
@@ -53,6 +60,7 @@ impl Table {
         Self::Liquidity,
         Self::Events,
         Self::Logs,
+        Self::BlockGas,
     ];
 
     /// The name in the database.
@@ -68,200 +76,38 @@ impl Table {
             Self::Liquidity => "liquidity",
             Self::Events => "events",
             Self::Logs => "logs",
-            Self::Prices => "prices",
+            Self::BlockGas => "block_gas",
+            Self::Reorgs => "reorgs",
+            Self::Jumps => "jumps",
+            Self::MarketTicks => "market_ticks",
             Self::Indices => "indices",
+            Self::NodeStatus => "node_status",
             Self::Alerts => "alerts",
             Self::Deliveries => "deliveries",
             Self::Blocks => "blocks",
         }
     }
 
-    /// Columns in the order in which rows are encoded.
-    pub(crate) const fn columns(self) -> &'static [&'static str] {
+    /// Whether it is a hypertable where TimescaleDB is.
+    #[must_use]
+    pub const fn is_partitioned(self) -> bool {
+        !matches!(self, Self::Blocks | Self::Alerts | Self::Deliveries)
+    }
+
+    /// The column that says how old a row is.
+    #[must_use]
+    pub const fn time_column(self) -> &'static str {
         match self {
-            Self::TokenTransfers => &[
-                "chain",
-                "block_hash",
-                "log_index",
-                "sub_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "tx_index",
-                "decimals",
-                "token_verified",
-                "tx_hash",
-                "standard",
-                "token",
-                "sender",
-                "recipient",
-                "operator",
-                "token_id",
-                "value",
-                "symbol",
-                "amount",
-                "usd",
-                "tx_from",
-                "tx_to",
-                "method",
-                "watched",
-            ],
-            Self::NativeTransfers => &[
-                "chain",
-                "block_hash",
-                "tx_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "tx_hash",
-                "sender",
-                "recipient",
-                "value",
-                "status",
-                "symbol",
-                "amount",
-                "usd",
-                "method",
-                "watched",
-            ],
-            Self::Approvals => &[
-                "chain",
-                "block_hash",
-                "log_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "tx_index",
-                "approved",
-                "tx_hash",
-                "standard",
-                "token",
-                "owner",
-                "spender",
-                "value",
-                "token_id",
-                "tx_from",
-                "watched",
-            ],
-            Self::Contracts => &[
-                "chain",
-                "block_hash",
-                "tx_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "code_length",
-                "tx_hash",
-                "contract",
-                "creator",
-                "status",
-                "watched",
-            ],
-            Self::Logs => &[
-                "chain",
-                "block_hash",
-                "log_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "data_length",
-                "tx_index",
-                "truncated",
-                "tx_hash",
-                "address",
-                "topic0",
-                "topic1",
-                "topic2",
-                "topic3",
-                "data",
-                "data_keccak",
-                "reason",
-                "tx_from",
-                "watched",
-            ],
-            Self::InternalTransfers => encode_dex::INTERNAL_TRANSFERS,
-            Self::Swaps => encode_dex::SWAPS,
-            Self::Liquidity => encode_dex::LIQUIDITY,
-            Self::Events => encode_dex::EVENTS,
-            Self::Prices => &[
-                "asset",
-                "quote",
-                "source",
-                "event_at",
-                "observed_at",
-                "price",
-                "volume_24h",
-                "market_cap",
-                "change_24h_percent",
-            ],
-            Self::Indices => {
-                &["index_name", "source", "event_at", "observed_at", "value", "classification"]
-            }
-            Self::Alerts => &[
-                "id",
-                "event_at",
-                "observed_at",
-                "seen_at",
-                "block_number",
-                "n",
-                "alert",
-                "code",
-                "rule",
-                "severity",
-                "state",
-                "title",
-                "lines",
-                "links",
-                "routes",
-                "event_id",
-                "chain",
-                "block_hash",
-                "tx_hash",
-            ],
-            Self::Deliveries => &[
-                "id",
-                "done_at",
-                "seen_at",
-                "observed_at",
-                "attempts",
-                "delivery",
-                "destination",
-                "channel",
-                "alert",
-                "rule",
-                "severity",
-                "state",
-                "message_id",
-                "error",
-            ],
-            Self::Blocks => &[
-                "chain",
-                "block_number",
-                "block_hash",
-                "block_time",
-                "observed_at",
-                "chain_id",
-                "revision",
-                "finalized_number",
-                "safe_number",
-                "incarnation",
-                "event_rows",
-                "transactions",
-                "canonical",
-                "partial",
-                "parent_hash",
-                "gas_used",
-                "gas_limit",
-                "base_fee_per_gas",
-                "miner",
-                "unverified",
-            ],
+            Self::MarketTicks | Self::Indices | Self::NodeStatus => "event_at",
+            Self::Alerts => "observed_at",
+            Self::Deliveries => "done_at",
+            _ => "block_time",
         }
+    }
+
+    /// Whether rows have this column.
+    pub(crate) fn has_column(self, column: &str) -> bool {
+        self.columns().contains(&column)
     }
 
     /// `COPY` straight into the table; a key that exists fails with 23505.

@@ -1,37 +1,18 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use crypto_intel_schemas::{B256, Block};
 use deadpool_postgres::Object;
 use futures::{SinkExt, future, pin_mut};
-use tokio_postgres::{
-    CopyInSink,
-    types::{IsNull, ToSql, Type, accepts, to_sql_checked},
-};
+use tokio_postgres::{CopyInSink, types::ToSql};
 
 use crate::{
-    Store, StoreError, StreamPosition, Table,
+    KnownBlock, Store, StoreError, StreamPosition, Table,
+    known::{height, known_blocks},
     position::{read, sequence},
-    row::EPOCH_2000_US,
+    time::Timestamp,
 };
 
 /// Bytes handed to the connection at once: enough to keep it busy, small enough to stay in the cache.
 const COPY_CHUNK_BYTES: usize = 128 * 1024;
-
-/// A block as the database knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownBlock {
-    /// Chain slug.
-    pub chain: String,
-    /// Height.
-    pub number: u64,
-    /// Hash.
-    pub hash: B256,
-    /// The block's own time, microseconds since 1970.
-    pub time_us: i64,
-    /// Whether it is the canonical one at its height.
-    pub canonical: bool,
-    /// Revision of its newest marker; 0 for a partial block.
-    pub revision: i64,
-}
 
 /// A step of a stream's position.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +74,7 @@ impl Store {
             futures::join!(
                 client.batch_execute("BEGIN"),
                 client.execute(&move_position, &parameters),
-                known_blocks(client, heights),
+                known_blocks(client, self.schema(), heights),
             )
         };
         let (begun, moved, known) = self.past_stalled(statements).await;
@@ -104,6 +85,17 @@ impl Store {
             return Err(StoreError::FenceLost { stream, expected: from, current });
         }
         Ok((transaction, known?))
+    }
+
+    /// Begins a transaction that moves no position: for rows that come from other tables, however long that takes.
+    pub(crate) async fn begin_carry(&self) -> Result<BatchTransaction, StoreError> {
+        let transaction = BatchTransaction { client: Some(self.client().await?) };
+        // One picture of the live tables, whatever happens to them meanwhile. TimescaleDB excludes chunks for constants
+        // only.
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = 0; \
+                     SET LOCAL plan_cache_mode = force_custom_plan";
+        transaction.client()?.batch_execute(begin).await.map_err(StoreError::sql("begin"))?;
+        Ok(transaction)
     }
 
     /// Whether these rows can be stored: writes them by merging, and undoes it.
@@ -282,7 +274,7 @@ impl BatchTransaction {
         Ok(row.as_ref().map(read).unwrap_or_default())
     }
 
-    fn client(&self) -> Result<&Object, StoreError> {
+    pub(crate) fn client(&self) -> Result<&Object, StoreError> {
         // Only an ended transaction has none, and ending takes it by value.
         self.client.as_ref().ok_or(StoreError::PoolExhausted)
     }
@@ -295,78 +287,4 @@ impl Drop for BatchTransaction {
             drop(Object::take(client));
         }
     }
-}
-
-/// Takes the locks of the chains, then reads every hash known at the heights.
-async fn known_blocks(
-    client: &Object,
-    heights: &[(&str, u64)],
-) -> Result<Vec<KnownBlock>, StoreError> {
-    if heights.is_empty() {
-        return Ok(Vec::new());
-    }
-    let chains: Vec<&str> = heights.iter().map(|(chain, _)| *chain).collect();
-    let numbers: Vec<i64> = heights.iter().map(|(_, number)| height(*number)).collect();
-    let mut locked = chains.clone();
-    locked.sort_unstable();
-    locked.dedup();
-    // An array keeps its order, so that two transactions lock alike. 0x62 sets these locks apart from others.
-    let lock = client
-        .prepare_cached(
-            "SELECT pg_advisory_xact_lock(hashtextextended(chain, 98)) FROM unnest($1::text[]) AS chain",
-        )
-        .await
-        .map_err(StoreError::sql("prepare locking chains"))?;
-    let read = client
-        .prepare_cached(
-            "SELECT chain, block_number, block_hash, \
-             (extract(epoch FROM block_time) * 1000000)::bigint, canonical, revision \
-             FROM unnest($1::text[], $2::bigint[]) AS wanted (chain, block_number) \
-             JOIN blocks USING (chain, block_number)",
-        )
-        .await
-        .map_err(StoreError::sql("prepare reading known blocks"))?;
-    let lock_parameters: [&(dyn ToSql + Sync); 1] = [&locked];
-    let read_parameters: [&(dyn ToSql + Sync); 2] = [&chains, &numbers];
-    let (locked, rows) = futures::join!(
-        client.query(&lock, &lock_parameters),
-        client.query(&read, &read_parameters),
-    );
-    locked.map_err(StoreError::sql("lock the chains"))?;
-    let rows = rows.map_err(StoreError::sql("read known blocks"))?;
-    Ok(rows
-        .iter()
-        .map(|row| KnownBlock {
-            chain: row.get(0),
-            number: row.get::<_, i64>(1).unsigned_abs(),
-            // Hashes of 32 bytes are all we write.
-            hash: B256::try_from(row.get::<_, &[u8]>(2)).unwrap_or_default(),
-            time_us: row.get(3),
-            canonical: row.get(4),
-            revision: row.get(5),
-        })
-        .collect())
-}
-
-/// Heights beyond 2^63 are refused when rows are encoded.
-fn height(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// Microseconds since 1970 as `timestamptz`, of any size.
-#[derive(Debug)]
-struct Timestamp(i64);
-
-impl ToSql for Timestamp {
-    fn to_sql(
-        &self,
-        _: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.put_i64(self.0.saturating_sub(EPOCH_2000_US));
-        Ok(IsNull::No)
-    }
-
-    accepts!(TIMESTAMPTZ);
-    to_sql_checked!();
 }

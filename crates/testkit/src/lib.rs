@@ -8,7 +8,9 @@ mod random;
 mod sets;
 
 pub use deadline::{Settled, eventually};
-pub use needs::{Need, anvil, available, recorded_data, timescale};
+pub use needs::{
+    Need, anvil, available, community_or_end, recorded_data, timescale, timescale_or_end,
+};
 pub use process::{TestProcess, end_with_parent};
 pub use python::{Python, python};
 pub use random::SeededRandom;

@@ -13,8 +13,10 @@ pub enum Need {
     Data,
     /// anvil, from npm.
     Anvil,
-    /// The TimescaleDB extension.
+    /// The TimescaleDB extension, of any edition.
     Timescale,
+    /// TimescaleDB's community edition, which only a server of `DATABASE_URL` can have.
+    Community,
     /// Python 3 with msgpack and nats-py.
     Python,
 }
@@ -27,6 +29,7 @@ impl Need {
             Self::Data => "data",
             Self::Anvil => "anvil",
             Self::Timescale => "timescale",
+            Self::Community => "community",
             Self::Python => "python",
         }
     }
@@ -90,7 +93,8 @@ pub async fn anvil(options: AnvilOptions) -> Option<Anvil> {
     available(Need::Anvil, Anvil::start(options).await)
 }
 
-/// A fresh database on a server that has TimescaleDB; the extension is not yet created in it.
+/// A fresh database on a server that has TimescaleDB: that of `DATABASE_URL`, else one of our own with the Apache
+/// edition. The extension is not yet created in it.
 ///
 /// # Panics
 /// As [`available`].
@@ -98,19 +102,59 @@ pub async fn timescale() -> Option<TestDatabase> {
     available(Need::Timescale, database_with_timescale().await)
 }
 
+/// As [`timescale`], for a test target in which every test needs it: without one the process ends here, and says so.
+///
+/// # Panics
+/// As [`available`].
+pub async fn timescale_or_end() -> TestDatabase {
+    or_end(timescale().await)
+}
+
+/// A fresh database on the server of `DATABASE_URL`, if that has TimescaleDB's community edition. The extension is created
+/// in it. For a test target in which every test needs it: without one the process ends here, and says so.
+///
+/// # Panics
+/// As [`available`].
+pub async fn community_or_end() -> TestDatabase {
+    or_end(available(Need::Community, database_with_community().await))
+}
+
+// A test cannot skip itself through all the functions that it called; its process can.
+#[allow(clippy::exit)]
+fn or_end(found: Option<TestDatabase>) -> TestDatabase {
+    found.unwrap_or_else(|| std::process::exit(0))
+}
+
 async fn database_with_timescale() -> anyhow::Result<TestDatabase> {
-    let database = Postgres::test_database().await?;
+    let database = Postgres::timescale_database().await?;
+    let sql = "select default_version from pg_available_extensions where name = 'timescaledb'";
+    match ask(&database, sql).await? {
+        Some(_) => Ok(database),
+        None => bail!("the server of DATABASE_URL has no TimescaleDB"),
+    }
+}
+
+async fn database_with_community() -> anyhow::Result<TestDatabase> {
+    if std::env::var_os("DATABASE_URL").is_none_or(|url| url.is_empty()) {
+        bail!("set DATABASE_URL to a server with TimescaleDB's community edition");
+    }
+    let database = database_with_timescale().await?;
+    ask(&database, "create extension if not exists timescaledb").await?;
+    match ask(&database, "select current_setting('timescaledb.license', true)").await?.as_deref() {
+        Some("timescale") => Ok(database),
+        license => bail!("the server of DATABASE_URL has TimescaleDB's licence {license:?}"),
+    }
+}
+
+/// First column of the answer's first row.
+async fn ask(database: &TestDatabase, sql: &str) -> anyhow::Result<Option<String>> {
     let (client, connection) =
         tokio_postgres::connect(database.url(), NoTls).await.context("connect to database")?;
     let driver = tokio::spawn(connection);
-    let sql = "select 1 from pg_available_extensions where name = 'timescaledb'";
-    let rows = client.query(sql, &[]).await.context("look for the extension")?;
+    let rows = client.query(sql, &[]).await.with_context(|| sql.to_owned())?;
     drop(client);
     let _ = driver.await;
-    if rows.is_empty() {
-        bail!("this PostgreSQL has no TimescaleDB (set DATABASE_URL to one that has)");
-    }
-    Ok(database)
+    Ok(rows.first().and_then(|row| row.get(0)))
 }
 
 #[cfg(test)]

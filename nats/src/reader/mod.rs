@@ -1,8 +1,10 @@
 mod options;
+mod range_reader;
 mod reconcile;
 mod session;
 mod stream_reader;
 
 pub use options::{Notice, ReadBatch, ReaderOptions, Start};
+pub use range_reader::{RangeOptions, RangeReader};
 pub(crate) use session::{Gone, Item, PullSession, PullSettings};
 pub use stream_reader::StreamReader;

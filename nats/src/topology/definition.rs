@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use crypto_intel_schemas::patterns::overlaps;
 use serde_json::{Map, Value, json};
 
 use super::TopologyConfig;
@@ -194,6 +195,19 @@ impl Topology {
             }
         }
         Ok(self)
+    }
+
+    /// The stream that holds some subject of a pattern.
+    #[must_use]
+    pub fn stream_with(&self, pattern: &str) -> Option<&str> {
+        let subjects_of = |stream: &StreamDefinition| {
+            stream.config.get("subjects").and_then(Value::as_array).cloned().unwrap_or_default()
+        };
+        let holds = |stream: &&StreamDefinition| {
+            let subjects = subjects_of(stream);
+            subjects.iter().filter_map(Value::as_str).any(|subject| overlaps(subject, pattern))
+        };
+        self.streams.iter().find(holds).map(|stream| stream.name.as_str())
     }
 
     /// Names of the streams, buckets (`KV_…`) included.

@@ -119,6 +119,9 @@ async fn persist_reads_and_buries_and_publishes_nothing_else() {
         let options = ReaderOptions::new(stream, "permissions", Start::First);
         StreamReader::open(&nats, options).await.unwrap();
     }
+    let mut watch = nats.kv(Bucket::Watchlist).await.unwrap().watch_all().await.unwrap();
+    assert!(watch.load().await.is_empty());
+    cannot_publish(&nats, "$KV.watchlist._all.x").await;
     cannot_publish(&nats, "evm.anvil.log").await;
     cannot_publish(&nats, "dlq.alerts.evm.1.2").await;
 }

@@ -15,7 +15,7 @@ use crypto_intel_schemas::{
 use crate::{
     block::{BlockData, Header},
     decode::{Decoder, Sighting},
-    watch::{WatchView, touched},
+    watch::WatchView,
 };
 
 /// A block's events as bodies, one after the other in one buffer.
@@ -45,7 +45,7 @@ impl Bodies {
         address: &Address,
     ) -> Self {
         Self::chosen(decoder, block, sighting, |event| {
-            touched(event).iter().any(|found| found == address)
+            event.touched().iter().any(|found| found == address)
         })
     }
 
@@ -102,7 +102,7 @@ fn label(event: &mut Event, watched: &WatchView, place: usize, copies: &mut Vec<
     if watched.is_empty() {
         return;
     }
-    for address in touched(event).iter() {
+    for address in event.touched().iter() {
         let Some(found) = watched.labels_of(address) else { continue };
         copies.push((place, *address));
         let Some(labels) = event.watched_mut() else { continue };

@@ -1,7 +1,7 @@
 //! For benchmarks and tests: the pure part of the pipeline, from JSON to bodies, without network and broker.
 
 use anyhow::Context as _;
-use crypto_intel_schemas::{Address, Event};
+use crypto_intel_schemas::{Address, Event, WatchChain};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     log_proof::LogProof,
     metrics::Metrics,
     tokens::Tokens,
-    watch::{WatchBoard, WatchChain, touched},
+    watch::WatchBoard,
 };
 
 /// One chain's decoder.
@@ -82,7 +82,7 @@ impl Pipeline {
     pub fn addresses(&self, block: &MeasuredBlock) -> Vec<Vec<Address>> {
         let mut found = Vec::new();
         self.decoder.decode(&block.0, &self.sighting(), &mut |event| {
-            found.push(touched(&event).iter().copied().collect());
+            found.push(event.touched().iter().copied().collect());
         });
         found
     }

@@ -4,7 +4,7 @@ use crypto_intel_schemas::{
     Address, Alert, AlertState, Approval, B256, Block, BlockRef, Bytes, CallType, ContractCreation,
     ContractEvent, Decimal, Delivery, DeliveryState, DexProtocol, Erc20Transfer, Erc721Transfer,
     Erc1155Transfer, Event, EventFields, EventValue, Finalized, FixedBytes, I256, Index, Int256,
-    InternalTransfer, Link, Liquidity, LiquidityAction, Log, NativeTransfer, NodeStatus,
+    InternalTransfer, Jump, Link, Liquidity, LiquidityAction, Log, NativeTransfer, NodeStatus,
     Notification, Price, Reorg, Severity, Swap, Tick, TokenStandard, TransactionStatus, U256,
     Uint256,
 };
@@ -16,6 +16,7 @@ pub(crate) fn one_of_every_kind() -> impl Strategy<Value = Vec<Event>> {
         block().prop_map(Event::from).boxed(),
         reorg().prop_map(Event::from).boxed(),
         finalized().prop_map(Event::from).boxed(),
+        jump().prop_map(Event::from).boxed(),
         native_transfer().prop_map(Event::from).boxed(),
         internal_transfer().prop_map(Event::from).boxed(),
         erc20_transfer().prop_map(Event::from).boxed(),
@@ -107,6 +108,10 @@ fn finalized() -> BoxedStrategy<Finalized> {
         finalized_number: any::<u64>(), finalized_hash: option::of(hash()),
         safe_number: option::of(any::<u64>()),
     })
+}
+
+fn jump() -> BoxedStrategy<Jump> {
+    varied!(Jump: chain { from_number: any::<u64>(), to_number: any::<u64>(), })
 }
 
 fn native_transfer() -> BoxedStrategy<NativeTransfer> {

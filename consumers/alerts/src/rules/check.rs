@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use cel::Env;
+use crypto_intel_schemas::patterns::is_pattern;
 use minijinja::Environment;
 use toml::Spanned;
 
@@ -108,7 +109,7 @@ impl<'c> RuleCheck<'c> {
 
     fn check_pattern(&mut self) -> Option<SourceStream> {
         let pattern = self.text.on.get_ref();
-        if !streams::is_pattern(pattern) {
+        if !is_pattern(pattern) {
             let message = format!("{pattern:?} is no subject pattern");
             let hint = "tokens between dots, * for one token, > for the rest: evm.*.transfer.erc20";
             self.report(&self.text.on, message, Some(hint.to_owned()));

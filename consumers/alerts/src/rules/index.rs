@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crypto_intel_schemas::Event;
+use crypto_intel_schemas::{Event, patterns::matches};
 
 use crate::{
     condition::fields::{FieldValue, field_of, hex_text},
     rules::RuleSet,
-    streams::{SourceStream, matches},
+    streams::SourceStream,
 };
 
 /// Subjects that are remembered: they are few by design, and hostile ones must not fill memory.

@@ -14,12 +14,14 @@ pub(crate) type Key = (B256, i32);
 #[derive(Clone)]
 pub(crate) struct Chain {
     slug: String,
-    pub(crate) lane: subjects::Lane,
+    lane: subjects::Lane,
     /// Canonical blocks with their events, oldest first.
     blocks: Vec<Vec<Event>>,
     incarnations: BTreeMap<B256, u32>,
     hashes: u64,
     pub(crate) dropped: Vec<B256>,
+    /// Labels that the ERC-20 transfers of new blocks carry.
+    pub(crate) watched: Vec<String>,
 }
 
 impl Chain {
@@ -31,7 +33,22 @@ impl Chain {
             incarnations: BTreeMap::new(),
             hashes: 0,
             dropped: Vec::new(),
+            watched: Vec::new(),
         }
+    }
+
+    /// The same so far, but it goes on with other blocks.
+    pub(crate) fn fork(&self) -> Self {
+        let mut fork = self.clone();
+        fork.grow(1);
+        fork.shrink();
+        fork.dropped.clear();
+        fork
+    }
+
+    /// The same in the history lane.
+    pub(crate) fn in_history(&self) -> Self {
+        Self { lane: subjects::Lane::History, ..self.clone() }
     }
 
     pub(crate) fn height(&self) -> u64 {
@@ -44,6 +61,11 @@ impl Chain {
         self.hashes += 1;
         let hash = fresh_hash(&self.slug, self.hashes);
         let mut events = events(&self.slug, number, hash, transfers);
+        for event in &mut events {
+            if let Event::Erc20Transfer(body) = event {
+                body.watched.clone_from(&self.watched);
+            }
+        }
         let rows = events.len() as u32;
         events.push(Event::from(Block {
             id: format!("{}:{hash}:block", self.slug),
@@ -125,7 +147,7 @@ impl Chain {
     }
 }
 
-fn time(number: u64) -> i64 {
+pub(crate) fn time(number: u64) -> i64 {
     1_700_000_000_000_000 + number.cast_signed() * 2_000_000
 }
 

@@ -12,6 +12,8 @@ async fn shows_its_progress_by_metrics_and_probes() {
     Chain::new("base").play(&rig.nats, 2, 3).await;
     rig.settled("EVM").await;
     eventually(PATIENCE, async || persist.is_ready()).await;
+    // Counted after the commit that the position tells of.
+    eventually(PATIENCE, async || persist.metric("rows_total") > 0.0).await;
     let names: Vec<String> = persist
         .context
         .registry
@@ -33,7 +35,17 @@ async fn shows_its_progress_by_metrics_and_probes() {
     }
     let report = persist.context.health.report();
     let probes: Vec<&str> = report.probes.iter().map(|probe| probe.name.as_str()).collect();
-    for stream in ["EVM", "HISTORY", "MARKET", "SIGNALS", "ALERT", "NOTIFY"] {
+    for stream in [
+        "EVM",
+        "HISTORY",
+        "MARKET",
+        "SIGNALS",
+        "STATUS",
+        "ALERT",
+        "NOTIFY",
+        "watchlist",
+        "retention",
+    ] {
         assert!(probes.contains(&format!("persist.{stream}").as_str()), "{probes:?}");
     }
     persist.stop().await;

@@ -1,19 +1,12 @@
 use crypto_intel_nats::Bucket;
 use crypto_intel_persist::Config;
-use crypto_intel_schemas::{Event, subjects::Lane};
+use crypto_intel_schemas::Event;
 use crypto_intel_testkit::eventually;
 
 use crate::{
     chain::Chain,
     rig::{PATIENCE, Rig},
 };
-
-/// The same chain in its other lane.
-fn history(chain: &Chain) -> Chain {
-    let mut history = chain.clone();
-    history.lane = Lane::History;
-    history
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn history_over_known_blocks_is_absorbed() {
@@ -28,7 +21,7 @@ async fn history_over_known_blocks_is_absorbed() {
     }
     rig.settled("EVM").await;
     for events in &batches {
-        history(&chain).publish(&rig.nats, events).await;
+        chain.in_history().publish(&rig.nats, events).await;
     }
     rig.settled("HISTORY").await;
     rig.assert_stored(&[&chain]).await;
@@ -40,13 +33,10 @@ async fn fork_over_both_lanes(live_comes_first: bool) {
     let rig = Rig::start().await;
     let mut chain = Chain::new("base");
     chain.play(&rig.nats, 2, 3).await;
-    let mut fork = chain.clone();
-    fork.grow(1);
-    fork.shrink();
-    fork.dropped.clear();
+    let mut fork = chain.fork();
     chain.play(&rig.nats, 1, 7).await;
     let repaired = fork.grow(2);
-    history(&fork).publish(&rig.nats, &repaired).await;
+    fork.in_history().publish(&rig.nats, &repaired).await;
     let lanes = if live_comes_first { ["EVM", "HISTORY"] } else { ["HISTORY", "EVM"] };
     for lane in lanes {
         let streams = Config::default().streams.into_iter().filter(|source| source.stream == lane);
@@ -80,7 +70,7 @@ async fn a_partial_block_adds_rows_but_replaces_nothing() {
     if let Some(Event::Block(marker)) = events.last_mut() {
         marker.partial = true;
     }
-    history(&chain).publish(&rig.nats, &events).await;
+    chain.in_history().publish(&rig.nats, &events).await;
     rig.settled("HISTORY").await;
     assert_eq!(rig.stored_transfers().await.len(), 2);
     assert_eq!(rig.number("SELECT count(*) FROM blocks WHERE partial").await, 1);
@@ -96,7 +86,7 @@ async fn a_partial_block_adds_rows_but_replaces_nothing() {
     if let Some(Event::Block(marker)) = other.last_mut() {
         marker.partial = true;
     }
-    history(&stranger).publish(&rig.nats, &other).await;
+    stranger.in_history().publish(&rig.nats, &other).await;
     rig.settled("HISTORY").await;
     rig.assert_stored(&[&chain]).await;
     persist.stop().await;
@@ -106,7 +96,7 @@ async fn a_partial_block_adds_rows_but_replaces_nothing() {
 async fn producers_of_history_hear_how_far_it_is_stored() {
     let rig = Rig::start().await;
     let persist = rig.persist("one").await;
-    let mut chain = history(&Chain::new("base"));
+    let mut chain = Chain::new("base").in_history();
     chain.play(&rig.nats, 3, 4).await;
     rig.settled("HISTORY").await;
     let last = rig.nats.stream_state("HISTORY").await.unwrap().last_sequence;

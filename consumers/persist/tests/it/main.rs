@@ -8,6 +8,16 @@ mod faults;
 mod lanes;
 mod poison;
 mod process;
+mod rebuilds;
 mod reorgs;
+mod replays;
+mod retention;
 mod rig;
+mod roles;
 mod storing;
+mod wallets;
+
+/// A fresh database on the server that these tests are about.
+async fn server() -> anyhow::Result<crypto_intel_sandbox::TestDatabase> {
+    crypto_intel_sandbox::Postgres::test_database().await
+}

@@ -110,7 +110,7 @@ async fn rows_of_other_streams_are_separated_too() {
     rig.nats.publish(OutMessage::new("sentiment.i", index.encode())).await.unwrap();
     rig.settled("MARKET").await;
     rig.settled("SIGNALS").await;
-    assert_eq!(rig.number("SELECT count(*) FROM prices").await, 19);
+    assert_eq!(rig.number("SELECT count(*) FROM market_ticks").await, 19);
     let letters = list_dead_letters(&rig.nats, None, 10).await.unwrap();
     let mut subjects: Vec<&str> = letters.iter().map(|letter| &*letter.subject).collect();
     subjects.sort_unstable();

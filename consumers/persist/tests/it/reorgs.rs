@@ -1,4 +1,5 @@
 use crypto_intel_nats::OutMessage;
+use crypto_intel_schemas::{BlockRef, Event, Reorg};
 use crypto_intel_testkit::eventually;
 
 use crate::{
@@ -117,5 +118,37 @@ async fn nobody_sees_a_height_without_block_while_a_reorg_is_under_way() {
     chain.play(&rig.nats, 1, 2).await;
     rig.settled("EVM").await;
     rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reorg_stays_on_record_when_its_first_block_leaves_again() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("one").await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 2, 3).await;
+    let old = chain.shrink();
+    chain.publish(&rig.nats, &old).await;
+    let mut events = chain.grow(3);
+    let first = chain.tip().unwrap();
+    let reorg = Event::from(Reorg {
+        chain: first.chain.clone(),
+        block_number: first.block_number,
+        block_hash: first.block_hash,
+        block_time_us: first.block_time_us,
+        depth: 1,
+        ancestor: BlockRef { number: 1, hash: first.parent_hash },
+        dropped: vec![BlockRef { number: 2, hash: old[0].block_fields().unwrap().block_hash }],
+        ..Reorg::empty()
+    });
+    events.insert(events.len() - 1, reorg);
+    chain.publish(&rig.nats, &events).await;
+    // The whole in one go: the block that the reorg names never comes in.
+    let retraction = chain.shrink();
+    chain.publish(&rig.nats, &retraction).await;
+    chain.play(&rig.nats, 1, 3).await;
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    assert_eq!(rig.number("SELECT count(*) FROM reorgs WHERE depth = 1").await, 1);
     persist.stop().await;
 }

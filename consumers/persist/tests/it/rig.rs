@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crypto_intel_nats::{Nats, NatsConfig, StreamOverride, Topology, TopologyConfig, connect};
 use crypto_intel_persist::{Config, run};
-use crypto_intel_sandbox::{NatsOptions, NatsServer, Postgres, TestDatabase};
+use crypto_intel_sandbox::{NatsOptions, NatsServer, TestDatabase};
 use crypto_intel_schemas::B256;
 use crypto_intel_service::{Context, Secret};
 use crypto_intel_store::{Store, StoreConfig};
@@ -66,7 +66,7 @@ impl Instance {
 impl Rig {
     pub(crate) async fn start() -> Self {
         let (server, database) =
-            tokio::join!(NatsServer::start(NatsOptions::default()), Postgres::test_database());
+            tokio::join!(NatsServer::start(NatsOptions::default()), crate::server());
         let (server, database) = (server.unwrap(), database.unwrap());
         let nats = client(&server, "test").await;
         topology().apply(&nats, false).await.unwrap();
@@ -76,9 +76,7 @@ impl Rig {
     }
 
     pub(crate) async fn store(&self) -> Store {
-        let config =
-            StoreConfig { url: Secret::new(self.database.url()), ..StoreConfig::default() };
-        Store::connect(&config, &CancellationToken::new()).await.unwrap()
+        store(self.database.url()).await
     }
 
     pub(crate) async fn persist(&self, instance: &str) -> Instance {
@@ -86,8 +84,16 @@ impl Rig {
     }
 
     pub(crate) async fn persist_with(&self, instance: &str, config: Config) -> Instance {
+        self.start_instance(instance, config, self.store().await).await
+    }
+
+    /// Persist as another user of the database.
+    pub(crate) async fn persist_as(&self, instance: &str, url: &str) -> Instance {
+        self.start_instance(instance, Config::default(), store(url).await).await
+    }
+
+    async fn start_instance(&self, instance: &str, config: Config, store: Store) -> Instance {
         let nats = client(&self.server, instance).await;
-        let store = self.store().await;
         let context = Context::new(instance);
         let task = tokio::spawn(run(config, nats, store, context.clone()));
         Instance { context, task }
@@ -140,6 +146,11 @@ impl Rig {
             chains.iter().flat_map(|chain| chain.hashes()),
             canonical.iter().map(|row| B256::from_slice(row.get(0))),
         );
+        let gas = self.query("SELECT block_hash FROM block_gas").await;
+        assert_same_set(
+            chains.iter().flat_map(|chain| chain.hashes()),
+            gas.iter().map(|row| B256::from_slice(row.get(0))),
+        );
         for table in ["token_transfers", "native_transfers", "approvals", "logs"] {
             let orphans = format!(
                 "SELECT count(*) FROM {table} LEFT JOIN blocks \
@@ -153,6 +164,11 @@ impl Rig {
             assert_eq!(self.number(&sql).await, blocks, "one row of each other kind per block");
         }
     }
+}
+
+async fn store(url: &str) -> Store {
+    let config = StoreConfig { url: Secret::new(url), ..StoreConfig::default() };
+    Store::connect(&config, &CancellationToken::new()).await.unwrap()
 }
 
 pub(crate) async fn client(server: &NatsServer, name: &str) -> Nats {

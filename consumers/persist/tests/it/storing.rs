@@ -1,5 +1,7 @@
 use crypto_intel_nats::OutMessage;
-use crypto_intel_schemas::{Alert, Decimal, Delivery, Event, Index, Price, Tick, subjects};
+use crypto_intel_schemas::{
+    Alert, Decimal, Delivery, Event, Index, NodeStatus, Price, Tick, subjects,
+};
 
 use crate::{chain::Chain, rig::Rig};
 
@@ -36,6 +38,12 @@ async fn stores_what_other_streams_carry() {
             value: Decimal::parse("20").unwrap(),
             ..Index::at("alternative.me", 1_700_000_000_000_000, 1)
         }),
+        Event::from(NodeStatus {
+            id: "n".into(),
+            chain: "base".into(),
+            endpoint: "node.example".into(),
+            ..NodeStatus::empty()
+        }),
         Event::from(Alert {
             id: "a".into(),
             alert: "k".into(),
@@ -56,7 +64,7 @@ async fn stores_what_other_streams_carry() {
     // The same price again, as after a lost acknowledgement.
     let again = OutMessage::new(subjects::of(&events[0]), events[0].encode());
     rig.nats.publish(again).await.unwrap();
-    for stream in ["MARKET", "SIGNALS", "ALERT", "NOTIFY"] {
+    for stream in ["MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY"] {
         rig.settled(stream).await;
     }
     let store = rig.store().await;
@@ -66,7 +74,8 @@ async fn stores_what_other_streams_carry() {
         .filter(|(_, rows)| *rows > 0)
         .map(|(table, rows)| (&**table, *rows))
         .collect();
-    assert_eq!(filled, [("prices", 1), ("indices", 1), ("alerts", 1), ("deliveries", 1)]);
+    let tables = ["market_ticks", "indices", "node_status", "alerts", "deliveries"];
+    assert_eq!(filled, tables.map(|table| (table, 1)));
     assert_eq!(store.last_alerts(5).await.unwrap()[0].deliveries, ["ops: sent"]);
     persist.stop().await;
 }

@@ -4,11 +4,20 @@ use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Context as _;
 use crypto_intel_evm::{ChainConfig, Config, EndpointConfig, Start};
+use crypto_intel_schemas::subjects;
 use crypto_intel_service::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{CHAIN, CHAIN_ID, answer, connect, counter, run_until, stop};
+use super::{CHAIN, CHAIN_ID, answer, connect, counters, run_until, stop};
 use crate::usage::Usage;
+
+/// Blocks below the head that count as final.
+const FINALITY_DEPTH: u64 = 8;
+/// With more final blocks than this ahead of it, a producer of the history lane leaves them to it.
+const JUMP_BLOCKS: u64 = 16;
+/// Blocks that are on disk, of either lane.
+const BLOCKS_ACKED: [&str; 2] =
+    ["crypto_intel_evm_blocks_acked_total", "crypto_intel_evm_history_blocks_acked_total"];
 
 /// What to catch up with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +28,37 @@ pub(crate) struct EvmTask {
     pub(crate) node_url: String,
     /// How many blocks, from number 1 on.
     pub(crate) blocks: u64,
+    /// On which lane.
+    pub(crate) lane: Lane,
+}
+
+/// How a producer catches up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Lane {
+    /// In chain order, one fenced batch after the other.
+    Live,
+    /// It jumps to the final block, and the history lane fills the gap.
+    History,
+}
+
+impl Lane {
+    /// The stream that it fills.
+    pub(crate) const fn stream(self) -> &'static str {
+        match self {
+            Self::Live => "EVM",
+            Self::History => "HISTORY",
+        }
+    }
+
+    /// Filter of all its messages of the measured chain.
+    pub(crate) fn filter(self) -> String {
+        let lane = match self {
+            Self::Live => subjects::Lane::Live,
+            Self::History => subjects::Lane::History,
+        };
+        subjects::chain_all(lane, CHAIN)
+    }
 }
 
 /// How it went.
@@ -26,38 +66,68 @@ pub(crate) struct EvmTask {
 pub(crate) struct EvmOutcome {
     /// From its start (connected to NATS, not to the node) to the last acknowledgement.
     pub(crate) seconds: f64,
-    /// Acknowledged batches.
+    /// When the first acknowledgement was seen.
+    pub(crate) first: FirstAck,
+    /// Acknowledged batches of the live lane.
     pub(crate) batches: u64,
     /// Of the producer's process.
     pub(crate) usage: Usage,
 }
 
+/// Where the producer was when its first acknowledgement was seen.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct FirstAck {
+    /// Since its start.
+    pub(crate) seconds: f64,
+    /// Blocks that were acknowledged by then.
+    pub(crate) blocks: u64,
+    /// CPU time used by then.
+    pub(crate) cpu_seconds: f64,
+}
+
 /// One chain behind one scripted node.
-pub(super) fn config(node_url: &str, start: Start) -> Config {
-    let chain = ChainConfig {
+pub(super) fn chain(node_url: &str, start: Start) -> ChainConfig {
+    ChainConfig {
         chain_id: CHAIN_ID,
         endpoints: vec![EndpointConfig::at(node_url)],
         start,
-        finality_depth: 8,
+        finality_depth: FINALITY_DEPTH,
         ..ChainConfig::default()
-    };
+    }
+}
+
+/// That chain and no other.
+pub(super) fn config(chain: ChainConfig) -> Config {
     Config { chains: BTreeMap::from([(CHAIN.to_owned(), chain)]), ..Config::default() }
 }
 
 pub(super) async fn run(task: EvmTask) -> anyhow::Result<()> {
     let nats = connect(&task.nats_url).await?;
     let context = Context::new("bench-evm");
+    let catch_up_blocks = match task.lane {
+        Lane::Live => 0,
+        Lane::History => JUMP_BLOCKS,
+    };
+    let chain = ChainConfig { catch_up_blocks, ..chain(&task.node_url, Start::Number(1)) };
     let before = Usage::own();
     let started = Instant::now();
-    let config = config(&task.node_url, Start::Number(1));
-    let role = crypto_intel_evm::run(config, nats, context.clone());
+    let role = crypto_intel_evm::run(config(chain), nats, context.clone());
     let registry = &context.registry;
-    let caught_up = || counter(registry, "crypto_intel_evm_blocks_acked_total") >= task.blocks;
-    let role = run_until(role, caught_up).await.context("catch up")?;
+    let mut first = None;
+    let acknowledged = || {
+        let blocks = counters(registry, &BLOCKS_ACKED);
+        if blocks > 0 && first.is_none() {
+            let seconds = started.elapsed().as_secs_f64();
+            let cpu_seconds = Usage::own().cpu_seconds - before.cpu_seconds;
+            first = Some(FirstAck { seconds, blocks, cpu_seconds });
+        }
+        blocks
+    };
+    let role = run_until(role, task.blocks, acknowledged).await.context("catch up")?;
     let seconds = started.elapsed().as_secs_f64();
     let mut usage = Usage::own();
     usage.cpu_seconds -= before.cpu_seconds;
-    let batches = counter(registry, "crypto_intel_evm_batches_acked_total");
-    answer(&EvmOutcome { seconds, batches, usage })?;
+    let batches = counters(registry, &["crypto_intel_evm_batches_acked_total"]);
+    answer(&EvmOutcome { seconds, first: first.unwrap_or_default(), batches, usage })?;
     stop(&context, role).await
 }

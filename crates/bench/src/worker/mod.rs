@@ -8,7 +8,11 @@ mod persist;
 mod pipeline;
 mod read;
 
-use std::{future::Future, io::Write as _, time::Duration};
+use std::{
+    future::Future,
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 use crypto_intel_nats::{Nats, NatsConfig};
@@ -19,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub(crate) use self::{
-    evm::{EvmOutcome, EvmTask},
+    evm::{EvmOutcome, EvmTask, Lane},
     fetch::{FetchOutcome, FetchTask},
-    node::{NodeReady, NodeTask, Play, Played},
+    node::{NodeReady, NodeTask, Play, Played, sample},
     persist::{PersistOutcome, PersistTask},
     pipeline::{DESTINATIONS, PipelineOutcome, PipelineTask},
     read::{ReadHow, ReadOutcome, ReadTask},
@@ -32,8 +36,12 @@ pub(crate) const CHAIN: &str = "bench";
 /// Its id.
 pub(crate) const CHAIN_ID: u64 = 31_337;
 
-/// How often progress is looked at; nothing next to the seconds that are measured.
+/// How often progress is looked at, at its beginning and towards its end.
 const LOOK: Duration = Duration::from_millis(2);
+/// Between: looking takes CPU time, which is measured.
+const LOOK_SELDOM: Duration = Duration::from_millis(50);
+/// Work that does not go on for this long never ends.
+const STALL: Duration = Duration::from_secs(60);
 /// How long a role may take to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -62,7 +70,8 @@ pub(crate) async fn run(task: Task) -> anyhow::Result<()> {
         Task::Pipeline(task) => pipeline::run(task).await,
         other => {
             let config = TelemetryConfig {
-                log: "warn".to_owned(),
+                // That history is left to its lane is what is measured.
+                log: "warn,crypto_intel_evm::chain::jump=error".to_owned(),
                 format: LogFormat::Text,
                 ..TelemetryConfig::default()
             };
@@ -93,21 +102,32 @@ async fn connect(url: &str) -> anyhow::Result<Nats> {
         .context("connect to NATS")
 }
 
-/// Runs a role until its work is done, and on.
+/// Runs a role until `progress` has come to `wanted`, and on.
 async fn run_until(
     role: impl Future<Output = anyhow::Result<()>> + Send + 'static,
-    mut done: impl FnMut() -> bool,
+    wanted: u64,
+    mut progress: impl FnMut() -> u64,
 ) -> anyhow::Result<AbortOnDropHandle<anyhow::Result<()>>> {
     let role = AbortOnDropHandle::new(tokio::spawn(role));
-    let mut ticks = tokio::time::interval(LOOK);
-    while !done() {
+    let (mut last, mut since) = (0, Instant::now());
+    loop {
+        let done = progress();
+        if done >= wanted {
+            return Ok(role);
+        }
         if role.is_finished() {
             role.await.context("run the role")?.context("run the role")?;
-            bail!("the role ended before its work");
+            bail!("the role ended before its work: {done} of {wanted}");
         }
-        ticks.tick().await;
+        if done > last {
+            (last, since) = (done, Instant::now());
+        }
+        if since.elapsed() > STALL {
+            bail!("the role stands still at {done} of {wanted}");
+        }
+        let is_between = done > 0 && done < wanted - wanted / 20;
+        tokio::time::sleep(if is_between { LOOK_SELDOM } else { LOOK }).await;
     }
-    Ok(role)
 }
 
 /// Stops a role in order, so that its lease is free for the next.
@@ -122,10 +142,10 @@ async fn stop(
         .context("run the role")?
 }
 
-/// A counter's sum over its labels.
-fn counter(registry: &Registry, name: &str) -> u64 {
+/// The sum of some counters over all their labels.
+fn counters(registry: &Registry, names: &[&str]) -> u64 {
     let families = registry.gather();
-    let metrics = families.iter().filter(|family| family.name() == name);
+    let metrics = families.iter().filter(|family| names.contains(&family.name()));
     let total: f64 = metrics
         .flat_map(|family| family.get_metric())
         .map(|metric| metric.get_counter().get_value())

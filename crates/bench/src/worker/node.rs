@@ -22,6 +22,8 @@ use super::{CHAIN_ID, answer};
 /// Recorded Ethereum blocks of ordinary size: full ones of 2023 and 2024.
 const REAL_CHAIN: &str = "ethereum";
 const REAL_NUMBERS: std::ops::RangeInclusive<u64> = 16_900_000..=20_000_000;
+/// So many generated blocks show all accounts.
+const GENERATED_SAMPLE: u64 = 100;
 
 /// A chain to serve.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,16 +86,36 @@ impl Blocks {
             Self::Real(blocks) => blocks.next_block_at(timestamp),
         }
     }
+
+    /// Real bodies take most of a megabyte each: they are put together when they are asked for.
+    fn push(&mut self, node: &ScriptedNode, timestamp: u64) -> anyhow::Result<()> {
+        match self {
+            Self::Generated(blocks) => node.push_block(blocks.next_block_at(timestamp)),
+            Self::Real(blocks) => node.push_sketch(blocks.next_sketch_at(timestamp)),
+        }
+    }
 }
 
-fn real(data: &Path, first_timestamp: u64) -> anyhow::Result<Relink> {
+/// Blocks with the same bodies as those of a node, enough to know them.
+pub(crate) fn sample(task: &NodeTask) -> anyhow::Result<Vec<NodeBlock>> {
+    if let Some(data) = &task.data {
+        return recorded(data);
+    }
+    let mut blocks = Blocks::new(task, 1)?;
+    Ok((1..=task.blocks.min(GENERATED_SAMPLE)).map(|number| blocks.next_at(number)).collect())
+}
+
+fn recorded(data: &Path) -> anyhow::Result<Vec<NodeBlock>> {
     let mut numbers = recorded_numbers(data, REAL_CHAIN)?;
     numbers.retain(|number| REAL_NUMBERS.contains(number));
     ensure!(!numbers.is_empty(), "no recorded {REAL_CHAIN} block in {}", data.display());
-    let bodies = load_recorded(data, REAL_CHAIN, &numbers)?;
+    load_recorded(data, REAL_CHAIN, &numbers)
+}
+
+fn real(data: &Path, first_timestamp: u64) -> anyhow::Result<Relink> {
     let options =
         RelinkOptions { first_timestamp, seconds_per_block: 1, ..RelinkOptions::default() };
-    Relink::new(&bodies, &options)
+    Relink::new(&recorded(data)?, &options)
 }
 
 pub(super) async fn run(task: NodeTask) -> anyhow::Result<()> {
@@ -102,7 +124,7 @@ pub(super) async fn run(task: NodeTask) -> anyhow::Result<()> {
     let first = seconds().saturating_sub(task.blocks);
     let mut blocks = Blocks::new(&task, first)?;
     for number in 0..task.blocks {
-        node.push_block(blocks.next_at(first + number))?;
+        blocks.push(&node, first + number)?;
     }
     answer(&NodeReady { url: node.ws_url() })?;
     let mut orders = BufReader::new(tokio::io::stdin()).lines();

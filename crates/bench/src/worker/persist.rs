@@ -8,7 +8,7 @@ use crypto_intel_service::{Context, Secret};
 use crypto_intel_store::{Store, StoreConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{answer, connect, counter, histogram_sum, run_until, stop};
+use super::{answer, connect, counters, histogram_sum, run_until, stop};
 use crate::usage::Usage;
 
 /// What to store where.
@@ -56,12 +56,12 @@ pub(super) async fn run(task: PersistTask) -> anyhow::Result<()> {
     let started = Instant::now();
     let role = crypto_intel_persist::run(config, nats, store, context.clone());
     let registry = &context.registry;
-    let all_applied = || counter(registry, "crypto_intel_persist_applied_total") >= task.messages;
-    let role = run_until(role, all_applied).await.context("store the stream")?;
+    let applied = || counters(registry, &["crypto_intel_persist_applied_total"]);
+    let role = run_until(role, task.messages, applied).await.context("store the stream")?;
     let seconds = started.elapsed().as_secs_f64();
     let mut usage = Usage::own();
     usage.cpu_seconds -= before.cpu_seconds;
-    let batches = counter(registry, "crypto_intel_persist_batches_total");
+    let batches = counters(registry, &["crypto_intel_persist_batches_total"]);
     let transaction_seconds = histogram_sum(registry, "crypto_intel_persist_commit_seconds");
     answer(&PersistOutcome { seconds, batches, transaction_seconds, usage })?;
     stop(&context, role).await

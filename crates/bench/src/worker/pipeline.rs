@@ -85,7 +85,7 @@ async fn spawn(
     nats: &Nats,
 ) -> anyhow::Result<()> {
     let store = persist::store(&task.database_url).await?;
-    let evm = evm::config(&task.node_url, Start::Latest);
+    let evm = evm::config(evm::chain(&task.node_url, Start::Latest));
     let (own, config) = (nats.clone(), evm);
     supervisor.spawn("evm", Restart::Never, move |context| {
         crypto_intel_evm::run(config.clone(), own.clone(), context)

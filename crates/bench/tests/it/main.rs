@@ -3,13 +3,14 @@
 
 use std::{fs, process::Command};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-#[test]
-fn a_quick_run_writes_a_flat_summary_with_rates_beside_their_raw_limits() {
+/// Measures one part on generated blocks and returns its summary.
+fn summary(part: &str, arguments: &[&str]) -> Map<String, Value> {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_crypto-intel-bench"))
-        .args(["--quick", "--blocks", "20", "--only", "persist"])
+        .args(["--quick", "--only", part])
+        .args(arguments)
         .env_remove("CRYPTO_INTEL_DATA")
         .current_dir(folder.path())
         .output()
@@ -17,19 +18,61 @@ fn a_quick_run_writes_a_flat_summary_with_rates_beside_their_raw_limits() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let text = fs::read_to_string(folder.path().join("target/bench/summary.json")).unwrap();
-    let summary: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+    let summary: Map<String, Value> = serde_json::from_str(&text).unwrap();
     for (key, value) in &summary {
         assert!(value.is_number() || value.is_string(), "{key} is no flat value: {value}");
     }
-    let figure = |key: &str| summary[key].as_f64().unwrap();
-    for key in [
+    summary
+}
+
+fn assert_positive(summary: &Map<String, Value>, keys: &[&str]) {
+    for key in keys {
+        assert!(summary[*key].as_f64().unwrap() > 0.0, "{key} is {}", summary[*key]);
+    }
+}
+
+#[test]
+fn storage_stands_beside_its_raw_limits() {
+    let summary = summary("persist", &["--real-blocks", "20"]);
+    let rates = [
         "fsync_p50_ms",
         "persist_events_per_second",
         "persist_duplicates_events_per_second",
         "persist_raw_events_per_second",
-    ] {
-        assert!(figure(key) > 0.0, "{key}");
-    }
+        "persist_reader_events_per_second",
+        "persist_rows_token_transfers",
+    ];
+    assert_positive(&summary, &rates);
+    let figure = |key: &str| summary[key].as_f64().unwrap();
     let share = figure("persist_events_per_second") / figure("persist_raw_events_per_second");
-    assert!((figure("persist_ratio") - share).abs() < 0.01, "{text}");
+    assert!((figure("persist_ratio") - share).abs() < 0.01, "{summary:?}");
+}
+
+#[test]
+fn history_stands_beside_its_raw_limit_and_says_whether_memory_is_flat() {
+    let summary = summary("history", &["--history-blocks", "60", "--far-blocks", "60"]);
+    let figures = [
+        "history_events_per_second",
+        "history_raw_events_per_second",
+        "history_cpu_us_per_event",
+        "history_far_peak_memory_mb",
+    ];
+    assert_positive(&summary, &figures);
+    assert!(summary["history_memory_goal"].is_string() && summary["history_rate_goal"].is_string());
+}
+
+#[test]
+fn one_event_in_a_hundred_touches_a_watched_address() {
+    let summary = summary("watched", &["--real-blocks", "60", "--addresses", "200"]);
+    // 60 blocks of 200 transfers; which addresses they name is known from a sample.
+    let copies = summary["watched_copies"].as_f64().unwrap();
+    assert!((60.0..250.0).contains(&copies), "{copies}");
+    assert_positive(&summary, &["watched_none_events_per_second", "watched_all_events_per_second"]);
+}
+
+#[test]
+fn every_question_is_answered() {
+    let summary = summary("queries", &["--rows", "20000"]);
+    let times = ["query_last_100_busy_ms", "query_last_100_rare_ms", "query_token_by_hour_ms"];
+    assert_positive(&summary, &times);
 }

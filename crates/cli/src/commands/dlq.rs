@@ -8,11 +8,12 @@ use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
 
-use super::{connect_nats, prepare, tail::time_text};
+use super::{connect_nats, prepare};
 use crate::{
     Arguments,
     args::DeadLetterAction,
     output::{Output, ago, table},
+    times::time_text,
 };
 
 pub(crate) async fn run(

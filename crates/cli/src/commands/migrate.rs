@@ -14,7 +14,11 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let config = prepare(arguments)?;
     let store = connect_store(&config).await?;
-    let report = store.migrate(options.dry_run).await.context("migrate the database")?;
+    let mut report = store.migrate(options.dry_run).await.context("migrate the database")?;
+    report.policies = store
+        .apply_policies(&config.storage, options.dry_run)
+        .await
+        .context("apply the policies of [storage]")?;
     output.show(&report, ToString::to_string)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,9 @@
 //! `crypto-intel tail [SUBJECT] [--since T] [--limit N]`
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamMessage, StreamReader};
+use crypto_intel_nats::{ReaderOptions, Start, StreamMessage, StreamReader};
 use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use super::{connect_nats, prepare};
 use crate::{
     Arguments,
-    args::{TailArguments, parse_duration},
+    args::TailArguments,
     output::line,
+    times::{parse_moment, time_text},
 };
 
 /// Events that may wait for a slow terminal.
@@ -25,10 +26,16 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let config = prepare(arguments)?;
     let subject = options.subject.as_deref().unwrap_or(">");
-    let start =
-        options.since.as_deref().map_or(Ok(Start::New), |since| parse_since(since, now_us()))?;
+    let start = match options.since.as_deref() {
+        None => Start::New,
+        Some("start") => Start::First,
+        Some(since) => Start::Time(parse_moment("--since", since, now_us())?),
+    };
     let nats = connect_nats(&config, "tail").await?;
-    let streams = streams_of(&nats, subject).await?;
+    let streams = nats
+        .streams_with(subject)
+        .await
+        .context("ask NATS for its streams (is this user allowed to?)")?;
     if streams.is_empty() {
         bail!("no stream takes {subject:?}; `crypto-intel streams status` lists the streams");
     }
@@ -72,57 +79,4 @@ pub(crate) fn describe(message: &StreamMessage) -> Value {
         object.extend(fields);
     }
     object
-}
-
-/// RFC 3339, UTC.
-pub(crate) fn time_text(time_us: i64) -> String {
-    jiff::Timestamp::from_microsecond(time_us)
-        .map_or_else(|_| time_us.to_string(), |time| format!("{time:.3}"))
-}
-
-fn parse_since(text: &str, now_us: i64) -> anyhow::Result<Start> {
-    if text == "start" {
-        return Ok(Start::First);
-    }
-    if let Ok(ago) = parse_duration(text) {
-        return Ok(Start::Time(now_us - i64::try_from(ago.as_micros()).unwrap_or(i64::MAX)));
-    }
-    let time: jiff::Timestamp = text.parse().map_err(|_| {
-        anyhow::anyhow!("--since {text:?} is neither `start`, nor a time ago such as 10m, nor a time such as 2026-01-31T12:00:00Z")
-    })?;
-    Ok(Start::Time(time.as_microsecond()))
-}
-
-/// The streams whose subjects overlap a filter, without those behind key-value buckets.
-async fn streams_of(nats: &Nats, filter: &str) -> anyhow::Result<Vec<String>> {
-    let request = json!({ "subject": filter }).to_string();
-    let answer = tokio::time::timeout(
-        Duration::from_secs(10),
-        nats.client().request("$JS.API.STREAM.NAMES", request.into()),
-    )
-    .await
-    .context("ask NATS for its streams: no answer (is this user allowed to?)")?
-    .context("ask NATS for its streams")?;
-    let answer: Value =
-        serde_json::from_slice(&answer.payload).context("read the list of streams")?;
-    let names = answer["streams"].as_array().into_iter().flatten();
-    Ok(names
-        .filter_map(Value::as_str)
-        .filter(|name| !name.starts_with("KV_"))
-        .map(str::to_owned)
-        .collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_takes_an_age_a_time_or_the_start() {
-        assert_eq!(parse_since("start", 0).unwrap(), Start::First);
-        assert_eq!(parse_since("10s", 15_000_000).unwrap(), Start::Time(5_000_000));
-        assert_eq!(parse_since("1970-01-01T00:00:01Z", 0).unwrap(), Start::Time(1_000_000));
-        let error = parse_since("yesterday", 0).unwrap_err().to_string();
-        assert!(error.contains("10m"), "{error}");
-    }
 }

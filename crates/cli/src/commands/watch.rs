@@ -3,19 +3,20 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use crypto_intel_evm::{Gap, GapReason, WatchChain, WatchEntry, Watched, Watchlist};
+use crypto_intel_evm::{Gap, GapReason, Watchlist};
+use crypto_intel_schemas::{WatchChain, WatchEntry, Watched};
 use crypto_intel_service::ConfigError;
 use serde_json::{Value, json};
 
 use super::{
     backfill::{self, chain_config},
     connect_nats, prepare,
-    tail::time_text,
 };
 use crate::{
     AppConfig, Arguments,
     args::WatchAction,
     output::{Output, table},
+    times::time_text,
 };
 
 pub(crate) async fn run(

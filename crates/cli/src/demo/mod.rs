@@ -54,7 +54,9 @@ pub(crate) async fn run(arguments: &Arguments, options: DemoArguments) -> anyhow
     let store = Store::connect(&config.database, &context.shutdown)
         .await
         .context("connect to the database")?;
-    let migrated = store.migrate(false).await.context("migrate the database")?;
+    let mut migrated = store.migrate(false).await.context("migrate the database")?;
+    let policies = store.apply_policies(&config.storage, false).await;
+    migrated.policies = policies.context("apply the policies of [storage]")?;
     tracing::info!(%migrated, "migrated");
 
     let mut supervisor = Supervisor::new(context.clone());

@@ -284,7 +284,10 @@ fn every_alert_has_its_runbook_and_every_link_its_section() {
 fn fill_in(query: &str) -> String {
     let mut text = query
         .replace("${chain:sqlstring}", "'ethereum','base'")
-        .replace("${asset:sqlstring}", "'bitcoin'");
+        .replace("${asset:sqlstring}", "'bitcoin'")
+        .replace("${address:sqlstring}", "'0x00000000219ab540356cbb839cbe05303d7705fa'")
+        .replace("$__timeFrom()", "'2026-01-01T00:00:00Z'")
+        .replace("$__timeTo()", "'2026-01-02T00:00:00Z'");
     while let Some(start) = text.find("$__timeFilter(") {
         let end = start + text[start..].find(')').unwrap();
         let column = text[start + "$__timeFilter(".len()..end].to_owned();
@@ -311,7 +314,9 @@ fn queries() -> Vec<(String, String)> {
             }
         }
         for variable in dashboard["templating"]["list"].as_array().unwrap() {
-            if let Some(query) = variable["query"].as_str() {
+            // What a text box begins with is no question.
+            let is_query = variable["type"] == "query";
+            if let Some(query) = variable["query"].as_str().filter(|_| is_query) {
                 found.push((format!("{file}, ${}", variable["name"]), fill_in(query)));
             }
         }

@@ -117,7 +117,7 @@ impl Pipeline {
             .stderr(log)
             .spawn()
             .unwrap();
-        Process { child }
+        Process::of(child)
     }
 
     /// What the processes of this test logged, for a failure's message.
@@ -172,6 +172,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    pub(crate) fn of(child: Child) -> Self {
+        Self { child }
+    }
+
     /// SIGKILL, and wait until it is gone.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

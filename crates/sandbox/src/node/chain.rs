@@ -1,14 +1,17 @@
 //! The chain that one or more scripted nodes serve.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use alloy_primitives::B256;
 use anyhow::{Context as _, ensure};
 use tokio::sync::broadcast;
 
 use super::block::NodeBlock;
+use super::sketch::BlockSketch;
 
+/// Blocks made from sketches that are kept: who asks for a block asks for its receipts next.
+const MADE_KEPT: usize = 32;
 /// Changes that a slow websocket client may fall behind before it is cut off.
 const CHANGES_KEPT: usize = 4_096;
 
@@ -22,15 +25,22 @@ pub struct Chain {
 struct Shared {
     state: RwLock<State>,
     changes: broadcast::Sender<Change>,
+    made: Mutex<VecDeque<Arc<NodeBlock>>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    canonical: BTreeMap<u64, Arc<NodeBlock>>,
-    by_hash: HashMap<B256, Arc<NodeBlock>>,
+    canonical: BTreeMap<u64, Kept>,
+    by_hash: HashMap<B256, Kept>,
     safe: Finality,
     finalized: Finality,
     blocks_kept: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Whole(Arc<NodeBlock>),
+    Sketch(Arc<BlockSketch>),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,7 +68,8 @@ impl Chain {
     #[must_use]
     pub fn new() -> Self {
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        Self { shared: Arc::new(Shared { state: RwLock::default(), changes }) }
+        let shared = Shared { state: RwLock::default(), changes, made: Mutex::default() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Appends a block. Numbers may have gaps, as recorded blocks do.
@@ -67,9 +78,23 @@ impl Chain {
     /// Fails when the number is not above the head's, or is the next one with another parent.
     pub fn push_block(&self, block: NodeBlock) -> anyhow::Result<()> {
         let block = Arc::new(block);
-        self.write().append(&block)?;
+        self.write().append(Kept::Whole(Arc::clone(&block)))?;
         // Without a subscriber nobody needs to know.
         let _ = self.shared.changes.send(Change::Added(block));
+        Ok(())
+    }
+
+    /// Appends a block that is made whenever somebody asks for it. All that looks at many blocks at once makes them
+    /// all: [`blocks`](Self::blocks), `eth_getLogs` of a range, `eth_getTransactionReceipt`.
+    ///
+    /// # Errors
+    /// As [`push_block`](Self::push_block).
+    pub fn push_sketch(&self, sketch: BlockSketch) -> anyhow::Result<()> {
+        let kept = Kept::Sketch(Arc::new(sketch));
+        self.write().append(kept.clone())?;
+        if self.shared.changes.receiver_count() > 0 {
+            let _ = self.shared.changes.send(Change::Added(self.shared.block(&kept)));
+        }
         Ok(())
     }
 
@@ -88,7 +113,7 @@ impl Chain {
         let mut result = Ok(());
         let mut added = Vec::new();
         for block in new_blocks.into_iter().map(Arc::new) {
-            result = state.append(&block);
+            result = state.append(Kept::Whole(Arc::clone(&block)));
             if result.is_err() {
                 break;
             }
@@ -100,12 +125,12 @@ impl Chain {
                 state.by_hash.remove(&block.hash);
             }
             for block in removed {
-                state.canonical.insert(block.number, block);
+                state.canonical.insert(block.number(), block);
             }
             return result.context("link the new branch");
         }
         drop(state);
-        changes.extend(removed.into_iter().map(Change::Removed));
+        changes.extend(removed.iter().map(|kept| Change::Removed(self.shared.block(kept))));
         changes.extend(added.into_iter().map(Change::Added));
         for change in changes {
             let _ = self.shared.changes.send(change);
@@ -140,36 +165,43 @@ impl Chain {
     /// The newest block.
     #[must_use]
     pub fn head(&self) -> Option<Arc<NodeBlock>> {
-        self.read().canonical.values().next_back().cloned()
+        let kept = self.read().canonical.values().next_back().cloned();
+        kept.map(|kept| self.shared.block(&kept))
     }
 
     /// The canonical block at a height.
     #[must_use]
     pub fn block(&self, number: u64) -> Option<Arc<NodeBlock>> {
-        self.read().canonical.get(&number).cloned()
+        let kept = self.read().canonical.get(&number).cloned();
+        kept.map(|kept| self.shared.block(&kept))
     }
 
     /// A block of any branch by hash.
     #[must_use]
     pub fn block_by_hash(&self, hash: &B256) -> Option<Arc<NodeBlock>> {
-        self.read().by_hash.get(hash).cloned()
+        let kept = self.read().by_hash.get(hash).cloned();
+        kept.map(|kept| self.shared.block(&kept))
     }
 
     /// All canonical blocks, oldest first.
     #[must_use]
     pub fn blocks(&self) -> Vec<Arc<NodeBlock>> {
-        self.read().canonical.values().cloned().collect()
+        let kept: Vec<Kept> = self.read().canonical.values().cloned().collect();
+        kept.iter().map(|kept| self.shared.block(kept)).collect()
     }
 
     pub(super) fn blocks_between(&self, from: u64, to: u64) -> Vec<Arc<NodeBlock>> {
         if from > to {
             return Vec::new();
         }
-        self.read().canonical.range(from..=to).map(|(_, block)| Arc::clone(block)).collect()
+        let kept: Vec<Kept> =
+            self.read().canonical.range(from..=to).map(|(_, kept)| kept.clone()).collect();
+        kept.iter().map(|kept| self.shared.block(kept)).collect()
     }
 
     pub(super) fn earliest(&self) -> Option<Arc<NodeBlock>> {
-        self.read().canonical.values().next().cloned()
+        let kept = self.read().canonical.values().next().cloned();
+        kept.map(|kept| self.shared.block(&kept))
     }
 
     pub(super) fn safe_number(&self) -> Option<u64> {
@@ -195,24 +227,68 @@ impl Chain {
     }
 }
 
+impl Shared {
+    /// The block itself; made where it is only a sketch. Nothing is locked meanwhile: making takes a while.
+    fn block(&self, kept: &Kept) -> Arc<NodeBlock> {
+        let sketch = match kept {
+            Kept::Whole(block) => return Arc::clone(block),
+            Kept::Sketch(sketch) => sketch,
+        };
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(block) = made().iter().rev().find(|block| block.hash == sketch.hash()) {
+            return Arc::clone(block);
+        }
+        let block = Arc::new(sketch.make());
+        let mut made = made();
+        if made.len() >= MADE_KEPT {
+            made.pop_front();
+        }
+        made.push_back(Arc::clone(&block));
+        block
+    }
+}
+
+impl Kept {
+    fn number(&self) -> u64 {
+        match self {
+            Self::Whole(block) => block.number,
+            Self::Sketch(sketch) => sketch.number(),
+        }
+    }
+
+    fn hash(&self) -> B256 {
+        match self {
+            Self::Whole(block) => block.hash,
+            Self::Sketch(sketch) => sketch.hash(),
+        }
+    }
+
+    fn parent_hash(&self) -> B256 {
+        match self {
+            Self::Whole(block) => block.parent_hash,
+            Self::Sketch(sketch) => sketch.parent_hash(),
+        }
+    }
+}
+
 impl State {
-    fn append(&mut self, block: &Arc<NodeBlock>) -> anyhow::Result<()> {
+    fn append(&mut self, block: Kept) -> anyhow::Result<()> {
         if let Some((number, head)) = self.canonical.last_key_value() {
             ensure!(
-                block.number > *number,
+                block.number() > *number,
                 "block {} is not above the head {number}: use reorg",
-                block.number
+                block.number()
             );
             ensure!(
-                block.number > number + 1 || block.parent_hash == head.hash,
+                block.number() > number + 1 || block.parent_hash() == head.hash(),
                 "block {} has parent {}, the head is {}",
-                block.number,
-                block.parent_hash,
-                head.hash
+                block.number(),
+                block.parent_hash(),
+                head.hash()
             );
         }
-        self.canonical.insert(block.number, Arc::clone(block));
-        self.by_hash.insert(block.hash, Arc::clone(block));
+        self.by_hash.insert(block.hash(), block.clone());
+        self.canonical.insert(block.number(), block);
         self.forget_old();
         Ok(())
     }
@@ -226,7 +302,7 @@ impl State {
         if self.by_hash.len() > 2 * kept.max(16)
             && let Some(oldest) = self.canonical.keys().next().copied()
         {
-            self.by_hash.retain(|_, block| block.number >= oldest);
+            self.by_hash.retain(|_, block| block.number() >= oldest);
         }
     }
 

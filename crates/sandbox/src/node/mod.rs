@@ -9,6 +9,7 @@ mod faults;
 mod logs;
 mod player;
 mod rpc;
+mod sketch;
 mod socket;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub use self::chain::Chain;
 use self::faults::Faults;
 pub use self::faults::{RateLimit, RateLimitForm};
 pub use self::player::Player;
+pub use self::sketch::BlockSketch;
 use crate::local_server::LocalServer;
 
 /// Control frames that wait for a slow websocket client.
@@ -120,6 +122,14 @@ impl ScriptedNode {
     /// As there.
     pub fn push_block(&self, block: NodeBlock) -> anyhow::Result<()> {
         self.state.chain.push_block(block)
+    }
+
+    /// As [`Chain::push_sketch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn push_sketch(&self, sketch: BlockSketch) -> anyhow::Result<()> {
+        self.state.chain.push_sketch(sketch)
     }
 
     /// As [`Chain::reorg`].

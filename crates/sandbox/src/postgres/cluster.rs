@@ -63,7 +63,7 @@ pub(super) fn reachable_tools(
     };
     // PostgreSQL finds its other files from where its programs are, so a copy of the whole works. One in a folder that
     // is closed to others (a checkout below /root) was unpacked there by `make tools` and is small.
-    let installation = tools.bin_dir.parent().context("find folder of PostgreSQL")?;
+    let installation = tools.installation.as_path();
     let copy_dir = in_var_tmp(&format!("postgresql-{}", tools.version), installation);
     if !copy_dir.is_dir() {
         let lock = File::create(copy_dir.with_extension("lock")).context("create lock file")?;
@@ -85,7 +85,8 @@ pub(super) fn reachable_tools(
             "copied PostgreSQL to where the database's user can reach it");
     }
     ensure_ours(&copy_dir, account)?;
-    let bin_dir = copy_dir.join("bin");
+    let inside = tools.bin_dir.strip_prefix(installation).context("find the programs")?;
+    let bin_dir = copy_dir.join(inside);
     if !account.can_reach(&bin_dir) {
         bail!(
             "PostgreSQL does not run as root, and user {} cannot reach {}: install the package `postgresql`",
@@ -93,7 +94,7 @@ pub(super) fn reachable_tools(
             tools.bin_dir.display()
         );
     }
-    Ok(PostgresTools { bin_dir, ..tools })
+    Ok(PostgresTools { bin_dir, installation: copy_dir, ..tools })
 }
 
 // Anybody can make anything in /var/tmp; only what root or the server's user made there is used.
@@ -164,7 +165,8 @@ fn template_dir(tools: &PostgresTools) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?;
     let target = program.ancestors().find(|folder| folder.ends_with("target"))?;
     let user = rustix::process::geteuid().as_raw();
-    Some(target.join(format!("crypto-intel/pg-template-{}-{user}", tools.version)))
+    let build = if has_timescale(tools) { "timescale" } else { "plain" };
+    Some(target.join(format!("crypto-intel/pg-template-{}-{build}-{user}", tools.version)))
 }
 
 fn ensure_template(

@@ -22,7 +22,7 @@ enum Place {
 }
 
 impl TestDatabase {
-    pub(super) async fn create() -> anyhow::Result<Self> {
+    pub(super) async fn create(options: PostgresOptions) -> anyhow::Result<Self> {
         let name = format!("crypto_intel_test_{:016x}", rand::rng().random::<u64>());
         match std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()) {
             Some(shared) => {
@@ -30,7 +30,7 @@ impl TestDatabase {
                 Ok(Self { url, name, place: Place::Shared(shared) })
             }
             None => {
-                let server = Postgres::start(PostgresOptions::default()).await?;
+                let server = Postgres::start(options).await?;
                 let url = server.create_database(&name).await?;
                 Ok(Self { url, name, place: Place::Own(Box::new(server)) })
             }
@@ -52,20 +52,70 @@ impl TestDatabase {
     }
 }
 
+/// A user with no rights but those of a role, dropped with this value.
+#[derive(Debug)]
+pub struct TestUser {
+    url: String,
+    name: String,
+    /// Where it is dropped; a server of our own goes as a whole.
+    shared: Option<String>,
+}
+
+impl TestUser {
+    /// Connection URL of the database as this user.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl TestDatabase {
+    /// Makes a user who may log in and is a member of a role.
+    ///
+    /// # Errors
+    /// When the role does not exist or the database's user may not make users.
+    pub async fn user_in(&self, role: &str) -> anyhow::Result<TestUser> {
+        let name = format!("crypto_intel_test_{:016x}", rand::rng().random::<u64>());
+        let password = format!("{:032x}", rand::rng().random::<u128>());
+        let sql = format!(
+            "create role {name} login password '{password}'; grant {} to {name}",
+            role.replace('"', "")
+        );
+        execute(&self.url, &sql).await?;
+        let url = with_user(&self.url, &name, &password);
+        let shared = match &self.place {
+            Place::Own(_) => None,
+            Place::Shared(shared) => Some(shared.clone()),
+        };
+        Ok(TestUser { url, name, shared })
+    }
+}
+
+impl Drop for TestUser {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            execute_now(shared, format!("drop role {}", self.name));
+        }
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Place::Shared(shared) = &self.place else {
             return;
         };
-        let (shared, name) = (shared.clone(), self.name.clone());
-        // A drop cannot wait inside the test's runtime, so it has one of its own.
-        let dropper = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(execute(&shared, &format!("drop database \"{name}\" with (force)")))
-        });
-        if let Ok(Err(error)) = dropper.join() {
-            tracing::warn!(error = format!("{error:#}"), "test database not dropped");
-        }
+        execute_now(shared.clone(), format!("drop database \"{}\" with (force)", self.name));
+    }
+}
+
+/// Executes a statement from a drop, which cannot wait inside the test's runtime: it has one of its own.
+fn execute_now(url: String, sql: String) {
+    let executed = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(execute(&url, &sql))
+    });
+    if let Ok(Err(error)) = executed.join() {
+        tracing::warn!(error = format!("{error:#}"), "left behind on the test server");
     }
 }
 
@@ -90,6 +140,14 @@ async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
     result
 }
 
+// Replaces user and password of the URL, which may have none.
+fn with_user(url: &str, user: &str, password: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
+    let host = url[start..end].rsplit_once('@').map_or(&url[start..end], |(_, host)| host);
+    format!("{}{user}:{password}@{host}{}", &url[..start], &url[end..])
+}
+
 // Replaces the path of the URL, keeping its parameters.
 fn with_database(server_url: &str, name: &str) -> String {
     let (base, parameters) = match server_url.split_once('?') {
@@ -104,6 +162,17 @@ fn with_database(server_url: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn changes_only_the_user_in_a_url() {
+        for (url, expected) in [
+            ("postgres://a:b@h:1/x?sslmode=disable", "postgres://u:p@h:1/x?sslmode=disable"),
+            ("postgres://h/x", "postgres://u:p@h/x"),
+            ("postgres://a@h:1", "postgres://u:p@h:1"),
+        ] {
+            assert_eq!(with_user(url, "u", "p"), expected);
+        }
+    }
 
     #[test]
     fn changes_only_the_database_in_a_url() {

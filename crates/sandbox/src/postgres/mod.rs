@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use self::account::Account;
-pub use self::database::TestDatabase;
+pub use self::database::{TestDatabase, TestUser};
 use crate::port::free_port;
 use crate::process::{ServerProcess, children_of, is_gone, kill_stranger};
 use crate::tools::{self, PostgresTools};
@@ -29,6 +29,8 @@ pub struct PostgresOptions {
     pub durable: bool,
     /// Further settings, each `name=value`; they win over ours.
     pub extra_conf: Vec<String>,
+    /// TimescaleDB's Apache edition from `.tools/timescale` instead of the system's PostgreSQL.
+    pub timescale: bool,
 }
 
 /// A private PostgreSQL on 127.0.0.1 with the superuser `postgres` and no password; killed when dropped.
@@ -52,7 +54,8 @@ impl Postgres {
     /// Fails when there is no PostgreSQL, when it cannot be initialised or started, or after 60 s; the error shows the log.
     pub async fn start(options: PostgresOptions) -> anyhow::Result<Self> {
         let account = Account::for_postgres()?;
-        let tools = cluster::reachable_tools(tools::postgres()?, account.as_ref())?;
+        let tools = if options.timescale { tools::timescale()? } else { tools::postgres()? };
+        let tools = cluster::reachable_tools(tools, account.as_ref())?;
         let run_dir =
             TempDir::with_prefix("crypto-intel-postgres-").context("create folder for postgres")?;
         if let Some(account) = &account {
@@ -129,7 +132,16 @@ impl Postgres {
     /// # Errors
     /// As [`start`](Self::start) and [`create_database`](Self::create_database).
     pub async fn test_database() -> anyhow::Result<TestDatabase> {
-        TestDatabase::create().await
+        TestDatabase::create(PostgresOptions::default()).await
+    }
+
+    /// The same, where the server is our own with TimescaleDB's Apache edition.
+    ///
+    /// # Errors
+    /// As [`test_database`](Self::test_database), and when `make timescale` was not run.
+    pub async fn timescale_database() -> anyhow::Result<TestDatabase> {
+        TestDatabase::create(PostgresOptions { timescale: true, ..PostgresOptions::default() })
+            .await
     }
 
     /// The same as [`test_database`](Self::test_database).
@@ -137,7 +149,7 @@ impl Postgres {
     /// # Errors
     /// As there.
     pub async fn shared_or_start() -> anyhow::Result<TestDatabase> {
-        TestDatabase::create().await
+        Self::test_database().await
     }
 
     /// SIGKILL to the postmaster and all its children at once; returns when they are gone.

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use crypto_intel_sandbox::NodeBlock;
 use crypto_intel_sandbox::node::{
-    Relink, RelinkOptions, Synthetic, SyntheticOptions, load_recorded, recorded_numbers,
+    Chain, Relink, RelinkOptions, Synthetic, SyntheticOptions, load_recorded, recorded_numbers,
 };
 use crypto_intel_testkit::recorded_data;
 use serde_json::Value;
@@ -138,6 +138,31 @@ fn relinked_blocks_link_and_agree_with_themselves() {
     assert_linked(&branch);
     let old: HashSet<String> = transaction_hashes(&blocks).into_iter().collect();
     assert!(transaction_hashes(&branch).iter().all(|hash| !old.contains(hash)));
+}
+
+#[test]
+fn a_chain_of_sketches_serves_the_blocks_that_would_have_been_made() {
+    let Some(data) = recorded_data() else { return };
+    let bodies = load_recorded(&data, "ethereum", &[17_000_000, 19_807_080]).unwrap();
+    let relink = || Relink::new(&bodies, &RelinkOptions::default()).unwrap();
+    let (mut whole, mut sketched) = (relink(), relink());
+    let chain = Chain::new();
+    let blocks: Vec<NodeBlock> = (1..=50).map(|number| whole.next_block_at(number)).collect();
+    for number in 1..=50 {
+        chain.push_sketch(sketched.next_sketch_at(number)).unwrap();
+    }
+    assert_eq!(chain.head().unwrap().hash, blocks[49].hash);
+    for block in &blocks {
+        let by_number = chain.block(block.number).unwrap();
+        let by_hash = chain.block_by_hash(&block.hash).unwrap();
+        for served in [by_number, by_hash] {
+            assert_eq!(served.full_json(), block.full_json());
+            assert_eq!(served.receipts_json(), block.receipts_json());
+            assert_eq!(served.header_json(), block.header_json());
+        }
+    }
+    let stranger = relink().next_sketch_at(1);
+    assert!(chain.push_sketch(stranger).unwrap_err().to_string().contains("not above the head"));
 }
 
 #[test]

@@ -11,6 +11,8 @@ async fn keys_of_stored_rows_are_those_of_their_events() {
         rows.add(&transfer(1, index, U256::from(index)), 0, index).unwrap();
     }
     rows.add_block(&block(1, 1), 1, true, 9).unwrap();
+    // What comes from the marker is no event.
+    rows.add_block_gas(&block(1, 1), 0, 9).unwrap();
     let expected = rows.block_keys();
     assert_eq!(expected.len(), 5);
 
@@ -18,7 +20,7 @@ async fn keys_of_stored_rows_are_those_of_their_events() {
     let to = StreamPosition { sequence: 1, ..from };
     let advance = Advance { stream: "EVM", from, to };
     let (transaction, _) = store.begin(advance, &[]).await.unwrap();
-    for table in [Table::TokenTransfers, Table::Blocks] {
+    for table in [Table::TokenTransfers, Table::BlockGas, Table::Blocks] {
         transaction.copy(table, rows.table(table).copy_body(|_| true).0).await.unwrap();
     }
     transaction.commit().await.unwrap();
@@ -34,6 +36,11 @@ async fn keys_of_stored_rows_are_those_of_their_events() {
 
     let blocks = store.canonical_blocks("test", 0, 10).await.unwrap();
     assert_eq!((blocks.len(), blocks[0].hash), (1, B256::repeat_byte(1)));
-    assert_eq!(store.oldest_block("test").await.unwrap(), Some(1));
-    assert_eq!(store.oldest_block("other").await.unwrap(), None);
+    assert_eq!(store.oldest_block("test", None).await.unwrap(), Some(1));
+    assert_eq!(store.oldest_block("other", None).await.unwrap(), None);
+    assert_eq!(store.oldest_block("test", Some(30)).await.unwrap(), None, "it is of 2023");
+    let sql = "UPDATE blocks SET block_time = now() - interval '29 days'";
+    client.execute(sql, &[]).await.unwrap();
+    assert_eq!(store.oldest_block("test", Some(30)).await.unwrap(), Some(1));
+    assert_eq!(store.oldest_block("test", Some(29)).await.unwrap(), None, "about to go");
 }

@@ -4,7 +4,20 @@
 mod audit;
 mod backup;
 mod connecting;
+mod encryption;
 mod errors;
 mod migrations;
+mod policies;
+mod roles;
+mod rollups;
+mod schemas;
+mod state;
+mod summaries;
 mod support;
 mod transactions;
+mod wallets;
+
+/// A fresh database on the server that these tests are about.
+async fn server() -> crypto_intel_sandbox::TestDatabase {
+    crypto_intel_sandbox::Postgres::test_database().await.unwrap()
+}

@@ -5,34 +5,9 @@ use crypto_intel_schemas::{
     Erc721Transfer, Erc1155Transfer, Event, EventFields, I256, Index, Int256, InternalTransfer,
     Link, Liquidity, Log, NativeTransfer, Price, Swap, U256, Uint256,
 };
-use crypto_intel_store::{Advance, ErrorClass, RowSet, Store, StoreError, StreamPosition, Table};
+use crypto_intel_store::{ErrorClass, RowSet, StoreError, StreamPosition, Table};
 
-use crate::support::{block, database, transfer};
-
-fn at(sequence: u64) -> StreamPosition {
-    StreamPosition { sequence, stored_at_us: sequence as i64 * 10, revision: 0 }
-}
-
-fn step(from: u64, to: u64) -> Advance<'static> {
-    let from = if from == 0 { StreamPosition::default() } else { at(from) };
-    Advance { stream: "EVM", from, to: at(to) }
-}
-
-async fn write(store: &Store, advance: Advance<'_>, events: &[Event]) -> Result<(), StoreError> {
-    let mut rows = RowSet::default();
-    for (message, event) in events.iter().enumerate() {
-        rows.add(event, 0, message as u32).unwrap().expect("a row");
-    }
-    rows.sort_and_reduce();
-    store.position("EVM").await?;
-    let (transaction, _) = store.begin(advance, &[]).await?;
-    for table in Table::ALL {
-        if !rows.table(table).is_empty() {
-            transaction.copy(table, rows.table(table).copy_body(|_| true).0).await?;
-        }
-    }
-    transaction.commit().await
-}
+use crate::support::{at, block, database, step, transfer, write};
 
 #[tokio::test]
 async fn uint256_is_exact_over_its_whole_range() {
@@ -90,7 +65,8 @@ async fn decimals_are_exact_with_sign_and_scale() {
         })
         .collect();
     write(&store, step(0, 1), &events).await.unwrap();
-    let rows = client.query("SELECT price::text FROM prices ORDER BY asset", &[]).await.unwrap();
+    let rows =
+        client.query("SELECT price::text FROM market_ticks ORDER BY asset", &[]).await.unwrap();
     let stored: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(stored, texts);
 }
@@ -216,7 +192,7 @@ async fn every_kind_fits_its_table() {
     for (table, rows) in store.table_counts().await.unwrap() {
         let expected = match table.as_str() {
             "token_transfers" => 2,
-            "prices" | "blocks" => 0,
+            "market_ticks" | "blocks" | "block_gas" | "reorgs" | "node_status" => 0,
             _ => 1,
         };
         assert_eq!(rows, expected, "{table}");

@@ -48,7 +48,7 @@ pub(crate) enum Untrue {
     #[error("{logs} logs of block {number} do not make its bloom filter: some are missing")]
     Bloom { number: u64, logs: usize },
     #[error(
-        "receipts of block {number} do not make its receipts root: some or some logs are missing"
+        "receipts of block {number} do not make its receipts root: logs or receipts are missing"
     )]
     ReceiptsRoot { number: u64 },
     #[error(

@@ -48,7 +48,8 @@ struct FactoryLog<'a> {
 }
 
 impl Worker {
-    /// Searches for what every factory made, for as long as this instance leads.
+    /// Searches for what every factory made, for as long as this instance leads. The history lane begins after it, so
+    /// that it knows every contract.
     pub(super) async fn search_factories(self: Arc<Self>) -> Infallible {
         let backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
         for factory in self.decoder.abis().factories() {
@@ -59,6 +60,8 @@ impl Worker {
                 tokio::time::sleep(delay).await;
             }
         }
+        // Set by an earlier tenure, or now.
+        let _ = self.factories_known.set(());
         std::future::pending().await
     }
 
@@ -169,7 +172,7 @@ impl Worker {
     /// Blocks that live published meanwhile lack the events of contracts that were not known: they come again on the
     /// history lane, once they are final.
     async fn publish_again(&self, search: &Search) -> anyhow::Result<()> {
-        let last = self.status.published_number().unwrap_or(0);
+        let last = self.status.decided_number();
         if search.found == 0 || last < search.live_from {
             return Ok(());
         }

@@ -153,6 +153,8 @@ impl Worker {
         let incarnation = position.stack.next_incarnation(&prepared.block.header.hash);
         // A change of the watch-list counts from here on, not from when a block happened to be fetched.
         let listed = prepared.sighting.watched.is_same(&self.watched.view(&self.chain));
+        // Before it is asked what is known: a search that ends later finds this block among those that lack something.
+        self.status.decides(prepared.block.header.number);
         let known_contracts = self.decoder.abis().version();
         if incarnation != prepared.sighting.incarnation
             || known_contracts != prepared.bodies.known_contracts()

@@ -77,6 +77,7 @@ impl Worker {
         let backoff =
             Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
         let mut delays = backoff.delays();
+        self.factories_known.wait().await;
         loop {
             let started = Instant::now();
             let Err(error) = self.fill_queued().await;
@@ -91,12 +92,12 @@ impl Worker {
 
     async fn fill_queued(&self) -> anyhow::Result<Infallible> {
         let gaps = Gaps::open(&self.nats, &self.chain).await.context("open bucket gaps")?;
-        let mut changes = gaps.watch().await.context("watch gaps")?;
+        // Only while nothing is filled: a watch that nobody reads is dropped by the server.
+        let mut watch = None;
         let retry = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
         // Gaps that cannot be filled now, when they are tried again, and how long they wait then.
         let mut resting: HashMap<String, (Instant, u32)> = HashMap::new();
         loop {
-            changes.load().await;
             let queued = gaps.queued().await?;
             let remaining = queued.iter().map(|queued| queued.gap.remaining()).sum();
             self.metrics.history_remaining(remaining);
@@ -106,12 +107,20 @@ impl Worker {
                 .into_iter()
                 .find(|queued| resting.get(&queued.key).is_none_or(|(until, _)| *until <= now));
             let Some(mut queued) = ready else {
+                let Some(changes) = &mut watch else {
+                    let mut opened = gaps.watch().await.context("watch gaps")?;
+                    opened.load().await;
+                    // What was queued before it was opened is found by looking again.
+                    watch = Some(opened);
+                    continue;
+                };
                 let rested = resting.values().map(|(until, _)| *until).min();
                 let wake = rested.unwrap_or(now + LOOK_EVERY).min(now + LOOK_EVERY);
                 // Either way the bucket is looked at again.
                 let _ = tokio::time::timeout_at(wake, changes.next()).await;
                 continue;
             };
+            watch = None;
             let filled = match queued.gap.address {
                 Some(address) => self.fill_address(&gaps, &mut queued, &address).await,
                 None => self.fill(&gaps, &mut queued).await,

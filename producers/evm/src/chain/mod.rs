@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use crypto_intel_nats::{Lease, Nats};
 use crypto_intel_service::{Backoff, Context};
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, SetOnce, watch},
     task::JoinSet,
     time::Instant,
 };
@@ -79,6 +79,8 @@ struct Worker {
     batch_limit: BatchLimit,
     /// One permit per block that is being fetched.
     fetching: Arc<Semaphore>,
+    /// Set once what factories made is known.
+    factories_known: SetOnce<()>,
 }
 
 /// What the leader knows of its chain's stream.
@@ -131,6 +133,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     tasks.spawn(verified::show(nats.clone(), chain.clone(), metrics.clone()));
     let worker = Worker {
         fetching: Arc::new(Semaphore::new(config.fetch_concurrency)),
+        factories_known: SetOnce::new(),
         decoder: Arc::new(Decoder::new(&chain, &config, assets, metrics.clone())),
         subjects: Subjects::of_chain(&chain),
         past_subjects: Subjects::of_history(&chain),

@@ -25,6 +25,8 @@ pub(super) struct Status {
 struct State {
     leads: bool,
     published: Option<u64>,
+    /// Highest block of the live lane whose events are decided on, published or not.
+    decided: u64,
     /// First block of the live lane that this process may publish.
     first: Option<u64>,
     progressed: Instant,
@@ -43,6 +45,7 @@ impl Status {
         let state = State {
             leads: false,
             published: None,
+            decided: 0,
             first: None,
             progressed: now,
             head: None,
@@ -89,6 +92,18 @@ impl Status {
     /// The newest published block.
     pub(super) fn published_number(&self) -> Option<u64> {
         self.lock().published
+    }
+
+    /// The events of a block are about to be decided on.
+    pub(super) fn decides(&self, number: u64) {
+        let mut state = self.lock();
+        state.decided = state.decided.max(number);
+    }
+
+    /// The highest block whose events were decided on, published or on its way.
+    pub(super) fn decided_number(&self) -> u64 {
+        let state = self.lock();
+        state.published.map_or(state.decided, |published| published.max(state.decided))
     }
 
     pub(super) fn trouble(&self, trouble: impl Into<String>) {

@@ -7,13 +7,13 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange, KvError, Nats, NatsError};
-use crypto_intel_schemas::Address;
+use crypto_intel_schemas::{Address, WatchChain, Watched};
 use crypto_intel_service::Backoff;
 use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::list::{WatchChain, read_entry, read_key};
+use super::list::read_entry;
 use crate::metrics::Metrics;
 
 /// Changes that come in a row are taken together: each makes a new copy of the list.
@@ -161,7 +161,7 @@ impl WatchBoard {
     fn apply(&self, before: HashMap<WatchChain, Arc<List>>, changes: Vec<KvChange>) {
         let mut lists = before;
         for change in changes {
-            let Some((chain, address)) = read_key(&change.key) else { continue };
+            let Some((chain, address)) = Watched::read_key(&change.key) else { continue };
             let entry = change.value.and_then(|value| read_entry(&change.key, &value));
             let list = Arc::make_mut(lists.entry(chain).or_default());
             match entry {

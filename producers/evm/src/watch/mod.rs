@@ -4,9 +4,7 @@
 
 mod board;
 mod list;
-mod touch;
 
-pub use list::{WatchChain, WatchEntry, WatchKind, Watched, Watchlist};
+pub use list::Watchlist;
 
 pub(crate) use board::{WatchBoard, WatchView};
-pub(crate) use touch::touched;

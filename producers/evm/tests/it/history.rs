@@ -5,12 +5,10 @@ use std::{
     time::Duration,
 };
 
-use crypto_intel_evm::{
-    ChainConfig, Gap, GapReason, Gaps, Start, Verified, WatchChain, WatchEntry, Watchlist,
-};
+use crypto_intel_evm::{ChainConfig, Gap, GapReason, Gaps, Start, Verified, Watchlist};
 use crypto_intel_nats::{Bucket, ReaderOptions, Start as ReadFrom, StreamReader};
 use crypto_intel_sandbox::ScriptedNode;
-use crypto_intel_schemas::{B256, Event};
+use crypto_intel_schemas::{B256, Event, WatchChain, WatchEntry};
 use crypto_intel_testkit::{assert_same_set, eventually};
 use serde_json::{Value, json};
 

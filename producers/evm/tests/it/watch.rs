@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crypto_intel_evm::{WatchChain, WatchEntry, Watchlist};
+use crypto_intel_evm::Watchlist;
 use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamReader};
 use crypto_intel_sandbox::NatsOptions;
-use crypto_intel_schemas::{Address, Event};
+use crypto_intel_schemas::{Address, Event, WatchChain, WatchEntry};
 use crypto_intel_testkit::eventually;
 
 use crate::{

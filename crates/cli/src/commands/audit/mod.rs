@@ -103,10 +103,8 @@ async fn choose(
         (None, Some(previous)) => previous.number + 1,
         (None, None) => oldest,
     };
-    if stored.forgets() && from < oldest {
-        report.notes.push(format!(
-            "streams hold markers from block {oldest} on: what is older left them and cannot be audited without a database"
-        ));
+    if let Some(horizon) = stored.horizon(oldest).filter(|_| from < oldest) {
+        report.notes.push(horizon);
         from = oldest;
     }
     let to = options.to.unwrap_or(finalized).min(finalized);

@@ -24,6 +24,8 @@ pub(super) enum Stored {
     Database {
         store: Store,
         chain: String,
+        /// How long all rows of blocks are kept; `None` = for ever.
+        kept_days: Option<u32>,
     },
     /// The canonical block of each height and how many events its marker counts.
     Streams(BTreeMap<u64, Marked>),
@@ -40,7 +42,8 @@ impl Stored {
     pub(super) async fn open(config: &AppConfig, nats: &Nats, chain: &str) -> anyhow::Result<Self> {
         if !config.database.url.is_empty() {
             let store = connect_store(config).await?;
-            return Ok(Self::Database { store, chain: chain.to_owned() });
+            let kept_days = config.storage.horizon_days();
+            return Ok(Self::Database { store, chain: chain.to_owned(), kept_days });
         }
         let mut blocks = BTreeMap::new();
         for (stream, lane) in [("EVM", Lane::Live), ("HISTORY", Lane::History)] {
@@ -59,16 +62,25 @@ impl Stored {
         }
     }
 
-    /// Whether what is old leaves by itself.
-    pub(super) const fn forgets(&self) -> bool {
-        matches!(self, Self::Streams(_))
+    /// Why what is older than the oldest block cannot be audited; `None` where nothing leaves by itself.
+    pub(super) fn horizon(&self, oldest: u64) -> Option<String> {
+        match self {
+            Self::Database { kept_days, .. } => kept_days.map(|days| {
+                format!(
+                    "rows are kept for {days} days (storage.retention_days), which is from block {oldest} on: what is older was dropped and is not audited"
+                )
+            }),
+            Self::Streams(_) => Some(format!(
+                "streams hold markers from block {oldest} on: what is older left them and cannot be audited without a database"
+            )),
+        }
     }
 
-    /// The oldest block that is stored.
+    /// The oldest block that is stored with all its rows.
     pub(super) async fn oldest(&self) -> anyhow::Result<Option<u64>> {
         match self {
-            Self::Database { store, chain } => {
-                store.oldest_block(chain).await.context("read the oldest block")
+            Self::Database { store, chain, kept_days } => {
+                store.oldest_block(chain, *kept_days).await.context("read the oldest block")
             }
             Self::Streams(blocks) => Ok(blocks.keys().next().copied()),
         }
@@ -81,7 +93,9 @@ impl Stored {
         findings: &mut Findings,
     ) -> anyhow::Result<()> {
         match self {
-            Self::Database { store, chain } => compare_rows(store, chain, blocks, findings).await,
+            Self::Database { store, chain, .. } => {
+                compare_rows(store, chain, blocks, findings).await
+            }
             Self::Streams(known) => {
                 for block in blocks {
                     let events = block.events.len() as u64;

@@ -30,6 +30,7 @@ const FIELDS: [(&str, bool); 21] = [
 ];
 const REQUIRED_FIELDS: usize = 15;
 const PARENT_HASH: usize = 0;
+const RECEIPTS_ROOT: usize = 5;
 const LOGS_BLOOM: usize = 6;
 const NUMBER: usize = 8;
 const GAS_USED: usize = 10;
@@ -63,7 +64,13 @@ impl Header {
         self.0[TIMESTAMP] = without_leading_zeros(&timestamp.to_be_bytes());
     }
 
-    pub(super) fn set_content(&mut self, logs_bloom: &[u8; 256], gas_used: u64) {
+    pub(super) fn set_content(
+        &mut self,
+        receipts_root: B256,
+        logs_bloom: &[u8; 256],
+        gas_used: u64,
+    ) {
+        self.0[RECEIPTS_ROOT] = receipts_root.to_vec();
         self.0[LOGS_BLOOM] = logs_bloom.to_vec();
         self.0[GAS_USED] = without_leading_zeros(&gas_used.to_be_bytes());
     }

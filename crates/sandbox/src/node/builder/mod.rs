@@ -3,6 +3,7 @@
 mod header;
 mod hex;
 mod position;
+mod receipts_root;
 mod recorded;
 mod recording;
 mod relink;

@@ -1,6 +1,7 @@
 //! Real block bodies under new numbers, parents, times and hashes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use alloy_primitives::{B256, keccak256};
 use anyhow::{Context as _, ensure};
@@ -8,8 +9,8 @@ use serde_json::Value;
 
 use super::header::Header;
 use super::position::{Place, Position};
-use crate::node::NodeBlock;
 use crate::node::block::{Identity, Texts};
+use crate::node::{BlockSketch, NodeBlock};
 
 // Stands between hexadecimal texts, which cannot hold it.
 const MARK: &str = "@@";
@@ -46,7 +47,7 @@ impl Default for RelinkOptions {
 /// keccak(recorded hash, new number, branch).
 #[derive(Debug)]
 pub struct Relink {
-    bodies: Vec<Body>,
+    bodies: Vec<Arc<Body>>,
     position: Position,
 }
 
@@ -85,7 +86,8 @@ impl Relink {
         let bodies = bodies
             .iter()
             .map(|block| {
-                Body::read(block).with_context(|| format!("prepare block {}", block.number))
+                let body = Body::read(block);
+                body.map(Arc::new).with_context(|| format!("prepare block {}", block.number))
             })
             .collect::<anyhow::Result<_>>()?;
         let position = Position::new(
@@ -100,11 +102,16 @@ impl Relink {
     /// The next block.
     pub fn next_block(&mut self) -> NodeBlock {
         let place = self.position.next(None);
-        self.build(place)
+        self.build(place).make()
     }
 
     /// The next block, at this time (but not before its parent's).
     pub fn next_block_at(&mut self, timestamp: u64) -> NodeBlock {
+        self.next_sketch_at(timestamp).make()
+    }
+
+    /// The next block, at this time (but not before its parent's), to be made when it is asked for.
+    pub fn next_sketch_at(&mut self, timestamp: u64) -> BlockSketch {
         let place = self.position.next(Some(timestamp));
         self.build(place)
     }
@@ -115,38 +122,37 @@ impl Relink {
         (0..new_blocks).map(|_| self.next_block()).collect()
     }
 
-    fn build(&mut self, place: Place) -> NodeBlock {
+    fn build(&mut self, place: Place) -> BlockSketch {
         // Numbers begin anywhere; the n-th block has the n-th body.
         let turn = usize::try_from(place.number).unwrap_or(usize::MAX) % self.bodies.len();
-        let body = &self.bodies[turn];
+        let body = Arc::clone(&self.bodies[turn]);
         let mut header = body.header.clone();
         header.set_place(place.parent_hash, place.number, place.timestamp);
         // Other transactions do not show in the header, so another branch needs a difference there.
-        let extra_data = if self.position.branch == 0 {
-            body.extra_data.clone()
-        } else {
-            header.set_extra_data(&self.position.branch.to_be_bytes());
-            format!("0x{:016x}", self.position.branch)
-        };
+        let branch = self.position.branch;
+        if branch != 0 {
+            header.set_extra_data(&branch.to_be_bytes());
+        }
         let identity = Identity {
             number: place.number,
             hash: header.hash(),
             parent_hash: place.parent_hash,
             timestamp: place.timestamp,
         };
-        let filling = Filling::new(
-            &identity,
-            extra_data,
-            &body.transaction_hashes,
-            self.position.transaction_branch,
-        );
-        let texts = Texts {
-            header: body.head.fill(&filling),
-            full: body.full.fill(&filling),
-            receipts: body.receipts.fill(&filling),
-        };
         self.position.push(identity.hash, place.timestamp);
-        NodeBlock::from_texts(identity, texts)
+        let transaction_branch = self.position.transaction_branch;
+        BlockSketch::new(identity, move || {
+            let extra_data =
+                if branch == 0 { body.extra_data.clone() } else { format!("0x{branch:016x}") };
+            let hashes = &body.transaction_hashes;
+            let filling = Filling::new(&identity, extra_data, hashes, transaction_branch);
+            let texts = Texts {
+                header: body.head.fill(&filling),
+                full: body.full.fill(&filling),
+                receipts: body.receipts.fill(&filling),
+            };
+            NodeBlock::from_texts(identity, texts)
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::header::Header;
 use super::position::{Place, Position};
+use super::receipts_root::receipts_root;
 use super::synthetic_text;
 use crate::node::NodeBlock;
 use crate::node::block::Identity;
@@ -61,13 +62,14 @@ impl Default for SyntheticOptions {
 
 /// Generates a chain, the same for the same options.
 ///
-/// Block hashes are the true hashes of the headers, blooms fit the logs, and log indexes have no gaps; the roots of
-/// state, transactions and receipts are made up.
+/// Block hashes are the true hashes of the headers, blooms and receipts roots fit the logs, and log indexes have no gaps;
+/// the roots of state and transactions are made up.
 #[derive(Debug)]
 pub struct Synthetic {
     options: SyntheticOptions,
     accounts: Vec<Party>,
     tokens: Vec<Party>,
+    topic: B256,
     topic_bits: [usize; 3],
     header: Header,
     position: Position,
@@ -76,6 +78,7 @@ pub struct Synthetic {
 /// An address with what is needed of it over and over.
 #[derive(Debug)]
 pub(super) struct Party {
+    pub(super) address: Address,
     /// 40 digits.
     pub(super) digits: String,
     as_address_bits: [usize; 3],
@@ -103,6 +106,7 @@ pub(super) struct Plan<'a> {
     pub(super) chain_id: u64,
     pub(super) branch: u64,
     pub(super) gas_used: u64,
+    pub(super) receipts_root: B256,
     pub(super) bloom: Bloom,
     pub(super) transfers: Vec<Transfer<'a>>,
 }
@@ -128,7 +132,7 @@ impl Synthetic {
         );
         let topic: B256 = keccak256("Transfer(address,address,uint256)");
         let topic_bits = bloom_bits(topic.as_slice());
-        Self { options, accounts, tokens, topic_bits, header: empty_header(), position }
+        Self { options, accounts, tokens, topic, topic_bits, header: empty_header(), position }
     }
 
     /// The next block.
@@ -169,7 +173,8 @@ impl Synthetic {
         }
         let mut header = self.header.clone();
         header.set_place(place.parent_hash, place.number, place.timestamp);
-        header.set_content(&bloom, gas_used);
+        let receipts_root = receipts_root(&transfers, self.topic);
+        header.set_content(receipts_root, &bloom, gas_used);
         header.set_extra_data(&self.position.branch.to_be_bytes());
         let identity = Identity {
             number: place.number,
@@ -182,6 +187,7 @@ impl Synthetic {
             chain_id: self.options.chain_id,
             branch: self.position.branch,
             gas_used,
+            receipts_root,
             bloom,
             transfers,
         };
@@ -245,6 +251,7 @@ impl Transfer<'_> {
 impl Party {
     fn new(address: Address) -> Self {
         Self {
+            address,
             digits: format!("{address:x}").trim_start_matches("0x").to_owned(),
             as_address_bits: bloom_bits(address.as_slice()),
             as_topic_bits: bloom_bits(address.into_word().as_slice()),

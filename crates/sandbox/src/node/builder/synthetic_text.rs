@@ -63,7 +63,6 @@ fn write_header(plan: &Plan<'_>) -> String {
         ("miner", MINER),
         ("stateRoot", ZERO_HASH),
         ("transactionsRoot", ZERO_HASH),
-        ("receiptsRoot", ZERO_HASH),
         ("mixHash", ZERO_HASH),
         ("nonce", "0x0000000000000000"),
         ("difficulty", "0x0"),
@@ -75,6 +74,8 @@ fn write_header(plan: &Plan<'_>) -> String {
         text.push_str("\":\"");
         text.push_str(value);
     }
+    text.push_str(r#"","receiptsRoot":"0x"#);
+    push_bytes(&mut text, plan.receipts_root.as_slice());
     text.push_str(r#"","logsBloom":"#);
     push_bloom(&mut text, &plan.bloom);
     text.push_str(r#","extraData":"0x"#);

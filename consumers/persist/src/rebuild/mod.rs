@@ -1,0 +1,297 @@
+//! All tables again, in a schema beside the live ones, from every stream that persist stores.
+
+mod carry;
+mod swap;
+
+use anyhow::{Context as _, bail, ensure};
+use crypto_intel_nats::{Nats, StreamState};
+use crypto_intel_store::{
+    Home, SchemaName, SchemaState, StorageConfig, Store, StoreConfig, StreamPosition,
+};
+use tokio_util::sync::CancellationToken;
+
+pub use swap::{Paused, Swapped};
+
+use crate::{
+    Config, StreamSource,
+    intake::Rest,
+    replay::{Counts, Progress, Reading},
+};
+
+/// What a rebuild is at, for whoever watches.
+#[derive(Debug, Clone)]
+pub enum Stage {
+    /// Reads a stream.
+    Reading {
+        /// The stream.
+        stream: String,
+        /// First sequence of this round.
+        from: u64,
+        /// Last sequence of this round.
+        to: u64,
+        /// How far it has come.
+        progress: Progress,
+    },
+    /// Takes over what the streams no longer hold.
+    Carrying {
+        /// What is being taken over.
+        what: String,
+        /// Blocks so far.
+        blocks: u64,
+    },
+    /// Waits for a moment in which nobody holds the tables.
+    Waiting {
+        /// Who does.
+        holders: Vec<String>,
+    },
+}
+
+/// Told at every change of stage.
+pub type Watcher<'a> = &'a (dyn Fn(Stage) + Send + Sync);
+
+/// What became of one stream.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StreamReport {
+    /// The stream.
+    pub stream: String,
+    /// Sequence of the last message applied to the new tables.
+    pub position: u64,
+    /// What this run did.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// How far one reading goes, and how.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Last sequence.
+    to: u64,
+    rest: Rest,
+    rate: Option<u32>,
+}
+
+/// New tables on their way.
+#[derive(Debug)]
+pub struct Rebuild {
+    config: Config,
+    nats: Nats,
+    live: Store,
+    store: Store,
+    home: Home,
+    schema: SchemaName,
+    rate: Option<u32>,
+    streams: Vec<(StreamSource, Progress)>,
+    is_resumed: bool,
+}
+
+/// Servers and limits of a rebuild.
+#[derive(Debug, Clone)]
+pub struct RebuildOptions {
+    /// The streams, as persist is configured.
+    pub config: Config,
+    /// The database, as persist is configured.
+    pub database: StoreConfig,
+    /// Retention, compression and refreshes, as `crypto-intel migrate` is configured.
+    pub storage: StorageConfig,
+    /// The schema of the new tables.
+    pub schema: SchemaName,
+    /// Most events per second; `None` = as fast as it goes.
+    pub rate: Option<u32>,
+}
+
+impl Rebuild {
+    /// Makes the new tables where they are missing. Nothing of the live ones is touched.
+    ///
+    /// # Errors
+    /// When the schema holds something else, or tables that another version began; the error says the mend.
+    pub async fn prepare(
+        options: RebuildOptions,
+        nats: &Nats,
+        live: &Store,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let RebuildOptions { config, database, storage, schema, rate } = options;
+        let home =
+            live.home().await.context("there are no tables yet: run `crypto-intel migrate`")?;
+        ensure!(
+            home.owner == home.user,
+            "the live tables belong to {}, and this is {}: connect as their owner",
+            home.owner,
+            home.user
+        );
+        ensure!(
+            home.schema != schema.as_str(),
+            "{schema} is the schema of the live tables: name another one"
+        );
+        let newer = live.unknown_migrations().await.context("compare the live migrations")?;
+        ensure!(
+            newer.is_empty(),
+            "the live tables have {}: use the newer version",
+            newer.join(", ")
+        );
+        let comment = comment();
+        let state = live.schema_state(schema.as_str()).await.context("look into the schema")?;
+        let is_resumed = check_state(&state, &schema, &comment)?;
+        let store = Store::connect_to_schema(&database, &schema, shutdown)
+            .await
+            .context("connect to the new tables")?;
+        if is_resumed {
+            let missing = store.missing_migrations().await.context("compare the new migrations")?;
+            ensure!(missing.is_empty(), "{}", begun_by_another(&schema));
+        }
+        store.create_schema(&comment).await.context("make the schema")?;
+        store.migrate(false).await.context("make the new tables")?;
+        store.apply_policies(&storage, false).await.context("apply the policies of [storage]")?;
+        let streams = config.streams.iter().map(|source| {
+            Progress::new(&source.stream, nats).map(|progress| (source.clone(), progress))
+        });
+        let streams = streams.collect::<anyhow::Result<Vec<_>>>()?;
+        let (nats, live) = (nats.clone(), live.clone());
+        Ok(Self { config, nats, live, store, home, schema, rate, streams, is_resumed })
+    }
+
+    /// Whether an earlier run began it.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.is_resumed
+    }
+
+    /// Where the live tables are.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// What stands in the way of an exchange as far as that can be known now: one sentence each, with its mend.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn obstacles(&self) -> anyhow::Result<Vec<String>> {
+        self.live.exchange_obstacles(&self.schema).await.context("look for what is in the way")
+    }
+
+    /// What became of each stream so far.
+    #[must_use]
+    pub fn report(&self) -> Vec<StreamReport> {
+        let report = |(source, progress): &(StreamSource, Progress)| StreamReport {
+            stream: source.stream.clone(),
+            position: progress.sequence(),
+            counts: progress.counts(),
+        };
+        self.streams.iter().map(report).collect()
+    }
+
+    /// Applies every stream from where the new tables are to where it ends now; `None` when `shutdown` came first, else
+    /// how many messages that were.
+    ///
+    /// # Errors
+    /// When a stream was made anew since the rebuild began, or another process does the same.
+    pub async fn catch_up(
+        &self,
+        watcher: Watcher<'_>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Option<u64>> {
+        self.catch_up_at(self.rate, watcher, shutdown).await
+    }
+
+    async fn catch_up_at(
+        &self,
+        rate: Option<u32>,
+        watcher: Watcher<'_>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Option<u64>> {
+        let mut messages = 0;
+        for (source, progress) in &self.streams {
+            let to = self.state(&source.stream).await?.last_sequence;
+            let bounds = Bounds { to, rest: Rest::Left, rate };
+            let read = self.read(source, progress, bounds, watcher, shutdown).await?;
+            let Some(read) = read else { return Ok(None) };
+            messages += read;
+        }
+        Ok(Some(messages))
+    }
+
+    /// Applies one stream up to a sequence; as [`catch_up`](Self::catch_up).
+    async fn read(
+        &self,
+        source: &StreamSource,
+        progress: &Progress,
+        Bounds { to, rest, rate }: Bounds,
+        watcher: Watcher<'_>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<Option<u64>> {
+        let stream = &source.stream;
+        let position = self.position(stream).await?;
+        progress.status().begin(position.sequence, position.stored_at_us);
+        let state = self.state(stream).await?;
+        ensure!(
+            is_of(&state, position),
+            "stream {stream} was made anew since the rebuild began: DROP SCHEMA {} CASCADE, then begin again",
+            self.schema
+        );
+        let from = position.sequence + 1;
+        if from > to {
+            return Ok(Some(0));
+        }
+        let progress_of = progress.clone();
+        watcher(Stage::Reading { stream: stream.clone(), from, to, progress: progress_of });
+        let before = progress.counts().messages;
+        let reading = Reading {
+            source,
+            config: &self.config,
+            nats: &self.nats,
+            store: &self.store,
+            progress,
+            position_name: stream,
+            rate,
+            rest,
+        };
+        let is_done = reading.run(position, to, shutdown).await?;
+        Ok(is_done.then(|| progress.counts().messages - before))
+    }
+
+    /// How many ranges left a stream before they were read.
+    fn lost_ranges(&self) -> u64 {
+        self.streams.iter().map(|(_, progress)| progress.counts().lost_ranges).sum()
+    }
+
+    async fn position(&self, stream: &str) -> anyhow::Result<StreamPosition> {
+        self.store.position(stream).await.context("read a position of the new tables")
+    }
+
+    async fn state(&self, stream: &str) -> anyhow::Result<StreamState> {
+        Ok(self.nats.stream_state(stream).await?)
+    }
+}
+
+/// Whether a stream can hold the message of a position, or have held it.
+fn is_of(state: &StreamState, position: StreamPosition) -> bool {
+    let StreamPosition { sequence, stored_at_us, .. } = position;
+    sequence == 0 || sequence <= state.last_sequence && state.created_at_us <= stored_at_us
+}
+
+/// Whether there is something to go on with.
+fn check_state(state: &SchemaState, schema: &SchemaName, comment: &str) -> anyhow::Result<bool> {
+    match state {
+        SchemaState::Empty => Ok(false),
+        SchemaState::Other => {
+            bail!("schema {schema} holds something else: name another one, or drop it")
+        }
+        SchemaState::Tables { comment: found, .. } if found != comment => {
+            bail!("{}", begun_by_another(schema))
+        }
+        SchemaState::Tables { is_filled, .. } => Ok(*is_filled),
+    }
+}
+
+fn begun_by_another(schema: &SchemaName) -> String {
+    format!(
+        "the tables in schema {schema} were begun by another version, whose rows may differ: DROP SCHEMA {schema} \
+         CASCADE, then begin again"
+    )
+}
+
+/// What the schema says of itself.
+fn comment() -> String {
+    format!("New tables of crypto-intel {}, not live", env!("CARGO_PKG_VERSION"))
+}

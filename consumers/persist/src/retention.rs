@@ -1,0 +1,64 @@
+//! Drops old rows once an hour, where the server has no retention of its own.
+
+use std::time::{Duration, Instant};
+
+use crypto_intel_store::Store;
+
+use crate::{
+    apply::with_mend,
+    duty::{Duty, End, Post},
+    metrics::Metrics,
+};
+
+const EVERY: Duration = Duration::from_secs(3_600);
+/// Rows that go in one transaction: so few that nobody waits for it.
+const SLICE_ROWS: u32 = 10_000;
+
+/// Drops for as long as the process runs.
+#[derive(Debug)]
+pub(crate) struct RetentionTask {
+    pub(crate) post: Post,
+    pub(crate) store: Store,
+    pub(crate) metrics: Metrics,
+}
+
+impl Duty for RetentionTask {
+    fn post(&self) -> &Post {
+        &self.post
+    }
+
+    async fn turn(&self) -> anyhow::Result<End> {
+        loop {
+            self.drop_expired().await?;
+            tokio::select! {
+                () = self.post.context.shutdown.cancelled() => return Ok(End::Shutdown),
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+    }
+}
+
+impl RetentionTask {
+    async fn drop_expired(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let tables = self.store.expiring_tables().await.map_err(with_mend)?;
+        for table in &tables {
+            let mut dropped = 0;
+            loop {
+                let gone = self.store.drop_expired(table, SLICE_ROWS).await.map_err(with_mend)?;
+                self.metrics.expired.with_label_values(&[table]).inc_by(gone);
+                dropped += gone;
+                let shutdown = &self.post.context.shutdown;
+                if gone < u64::from(SLICE_ROWS) || shutdown.is_cancelled() {
+                    break;
+                }
+            }
+            if dropped > 0 {
+                tracing::info!(table, dropped, "dropped what was older than configured");
+            }
+        }
+        let (count, seconds) = (tables.len(), started.elapsed().as_secs());
+        self.post.probe.healthy(format!("{count} tables looked through in {seconds} s"));
+        Ok(())
+    }
+}

@@ -1,0 +1,422 @@
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crypto_intel_nats::OutMessage;
+use crypto_intel_persist::{Config, Rebuild, RebuildOptions, Stage, Swapped};
+use crypto_intel_schemas::{Alert, Decimal, Event, Price, subjects};
+use crypto_intel_service::Secret;
+use crypto_intel_store::{StorageConfig, StoreConfig};
+use crypto_intel_testkit::{SeededRandom, eventually};
+use tokio::task::JoinHandle;
+use tokio_postgres::NoTls;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    chain::Chain,
+    faults::play_on,
+    rig::{PATIENCE, Rig},
+};
+
+fn silent(_: Stage) {}
+
+async fn prepare_with(rig: &Rig, rate: Option<u32>) -> anyhow::Result<Rebuild> {
+    let database = StoreConfig { url: Secret::new(rig.database.url()), ..StoreConfig::default() };
+    let options = RebuildOptions {
+        config: Config::default(),
+        database,
+        storage: StorageConfig::default(),
+        schema: "rebuilt".parse().unwrap(),
+        rate,
+    };
+    Rebuild::prepare(options, &rig.nats, &rig.store().await, &CancellationToken::new()).await
+}
+
+async fn prepare(rig: &Rig) -> Rebuild {
+    prepare_with(rig, None).await.unwrap()
+}
+
+/// Rebuilds and exchanges, beside the test.
+fn swap(rebuild: Rebuild) -> JoinHandle<anyhow::Result<Option<Swapped>>> {
+    tokio::spawn(async move {
+        rebuild.swap(Duration::from_secs(120), &silent, &CancellationToken::new()).await
+    })
+}
+
+async fn swapped(rig: &Rig) -> anyhow::Result<Swapped> {
+    swap(prepare(rig).await).await.unwrap().map(|done| done.expect("nobody stopped it"))
+}
+
+/// Somebody who reads several tables and views in transactions, all the time, and notes what fails.
+struct Reader {
+    stop: CancellationToken,
+    errors: Arc<Mutex<Vec<String>>>,
+    transactions: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+impl Reader {
+    fn start(url: &str, relations: &'static [&'static str]) -> Self {
+        let (stop, url) = (CancellationToken::new(), url.to_owned());
+        let errors: Arc<Mutex<Vec<String>>> = Arc::default();
+        let transactions: Arc<AtomicU64> = Arc::default();
+        let (stopped, noted, counted) =
+            (stop.clone(), Arc::clone(&errors), Arc::clone(&transactions));
+        let task = tokio::spawn(async move {
+            let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let mut prepared = Vec::new();
+            for relation in relations {
+                let sql = format!("SELECT * FROM {relation} LIMIT 2");
+                prepared.push(client.prepare(&sql).await.unwrap());
+            }
+            while !stopped.is_cancelled() {
+                match read(&mut client, relations, &prepared).await {
+                    Ok(problem) => noted.lock().unwrap().extend(problem),
+                    Err(error) => {
+                        noted.lock().unwrap().push(format!("{error:?}"));
+                        return;
+                    }
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { stop, errors, transactions, task }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+        assert_eq!(*self.errors.lock().unwrap(), [] as [String; 0]);
+        assert!(self.transactions.load(Ordering::Relaxed) > 20);
+    }
+}
+
+/// One transaction over all relations; says so when it saw two sets of tables.
+async fn read(
+    client: &mut tokio_postgres::Client,
+    relations: &[&str],
+    prepared: &[tokio_postgres::Statement],
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    for (relation, prepared) in relations.iter().zip(prepared) {
+        // As clients do: prepared once for all, prepared anew, and by the simple protocol.
+        transaction.query(prepared, &[]).await?;
+        transaction.query_one(&format!("SELECT count(*) FROM {relation}"), &[]).await?;
+        transaction.batch_execute(&format!("SELECT * FROM {relation} LIMIT 3")).await?;
+    }
+    let orphans = "SELECT count(*) FROM token_transfers LEFT JOIN blocks \
+                   USING (chain, block_number, block_hash) WHERE canonical IS NOT TRUE";
+    let orphans: i64 = transaction.query_one(orphans, &[]).await?.get(0);
+    let places = "SELECT count(DISTINCT relnamespace) FROM pg_class JOIN pg_locks ON relation = pg_class.oid \
+                  WHERE pid = pg_backend_pid() AND relname = ANY ($1)";
+    let places: i64 = transaction.query_one(places, &[&relations]).await?.get(0);
+    transaction.commit().await?;
+    Ok((orphans > 0 || places != 1).then(|| format!("{orphans} orphans, {places} schemas")))
+}
+
+async fn publish(rig: &Rig, event: &Event) {
+    rig.nats.publish(OutMessage::new(subjects::of(event), event.encode())).await.unwrap();
+}
+
+fn price(second: i64) -> Event {
+    Event::from(Price {
+        asset: "bitcoin".into(),
+        price: Decimal::parse("64000.5").unwrap(),
+        ..Price::at("p", second * 1_000_000, second * 1_000_000)
+    })
+}
+
+fn alert(id: &str) -> Event {
+    Event::from(Alert { id: id.into(), alert: id.into(), rule: "r".into(), ..Alert::empty() })
+}
+
+/// Takes the beginning of a stream away, up to before a sequence.
+async fn forget(rig: &Rig, stream: &str, before: u64) {
+    let stream = rig.nats.jetstream().get_stream(stream).await.unwrap();
+    stream.purge().sequence(before).await.unwrap();
+}
+
+/// Rows that no stream holds any more: of whole blocks, of half a block, of no block.
+async fn play_the_past(rig: &Rig, chain: &mut Chain) {
+    chain.play(&rig.nats, 12, 8).await;
+    for batch in chain.reorganise(2, 4) {
+        chain.publish(&rig.nats, &batch).await;
+    }
+    chain.play(&rig.nats, 8, 8).await;
+    for second in 1..=5 {
+        publish(rig, &price(second)).await;
+    }
+    publish(rig, &alert("old")).await;
+    for stream in ["EVM", "MARKET", "ALERT"] {
+        rig.settled(stream).await;
+    }
+    let end = rig.nats.stream_state("EVM").await.unwrap().last_sequence;
+    // The stream begins in the middle of the sixth block from the end.
+    forget(rig, "EVM", end - 5 * 13 - 6).await;
+    forget(rig, "MARKET", 4).await;
+    forget(rig, "ALERT", 2).await;
+}
+
+async fn names(rig: &Rig, schema: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace('{schema}') \
+         AND relkind IN ('r', 'v') ORDER BY 1"
+    );
+    rig.query(&sql).await.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_are_exchanged_under_load_and_nobody_notices() {
+    let rig = Rig::start().await;
+    let mut random = SeededRandom::from_environment();
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    play_the_past(&rig, &mut chain).await;
+    let before = names(&rig, "public").await;
+    let url = rig.database.url();
+    let readers = [
+        Reader::start(url, &["blocks", "token_transfers", "v_blocks", "logs"]),
+        Reader::start(url, &["v_token_transfers", "approvals", "token_transfers", "blocks"]),
+        Reader::start(url, &["logs", "v_token_transfers", "blocks", "market_ticks", "positions"]),
+    ];
+    for second in 1..=2 {
+        let swapping = swap(prepare(&rig).await);
+        while !swapping.is_finished() {
+            play_on(&rig, &mut chain, &mut random, 1).await;
+            publish(&rig, &price(100 * second + i64::from(chain.height() as u32))).await;
+        }
+        let done = swapping.await.unwrap().unwrap().unwrap();
+        assert!(second > 1 || done.carried.blocks >= 15, "{done:?}");
+        play_on(&rig, &mut chain, &mut random, 10).await;
+        rig.settled("EVM").await;
+        rig.settled("MARKET").await;
+        rig.assert_stored(&[&chain]).await;
+        assert_eq!(names(&rig, "public").await, before, "nothing is left out");
+        assert_eq!(names(&rig, "rebuilt_before").await, before);
+        assert_eq!(names(&rig, "rebuilt").await, [] as [String; 0]);
+        let stored_again = "SELECT count(*) FROM blocks JOIN rebuilt_before.blocks AS old \
+                            USING (chain, block_number, block_hash) WHERE blocks.stored_at <> old.stored_at";
+        assert_eq!(rig.number(stored_again).await, 0, "when a block was stored is kept");
+        // The next exchange needs the place of this one's old tables.
+        let error = swapped(&rig).await.unwrap_err().to_string();
+        assert!(error.contains("DROP SCHEMA rebuilt_before CASCADE"), "{error}");
+        rig.query("SELECT 1").await;
+        rig.sql().await.batch_execute("DROP SCHEMA rebuilt_before CASCADE").await.unwrap();
+    }
+    assert_eq!(rig.number("SELECT count(*) FROM alerts WHERE id = 'old'").await, 1);
+    let market_ticks = "SELECT count(*) FROM market_ticks WHERE event_at < 'epoch'::timestamptz + interval '1 minute'";
+    assert_eq!(rig.number(market_ticks).await, 5, "rows older than the stream");
+    for reader in readers {
+        reader.stop().await;
+    }
+    assert_eq!(persist.metric("dead_lettered_total"), 0.0);
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_rebuild_goes_on_where_it_was() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 200, 10).await;
+    rig.settled("EVM").await;
+    let rebuild = prepare_with(&rig, Some(1_000)).await.unwrap();
+    assert!(!rebuild.is_resumed());
+    let killed = swap(rebuild);
+    let progress = "SELECT coalesce(max(sequence), 0) FROM rebuilt.positions WHERE stream = 'EVM'";
+    eventually(PATIENCE, async || rig.number(progress).await > 500).await;
+    killed.abort();
+    let _ended = killed.await;
+    let came_to = rig.number(progress).await;
+    assert_eq!(rig.stored_transfers().await.len(), 2_000, "the live tables are as they were");
+
+    chain.play(&rig.nats, 5, 10).await;
+    let rebuild = prepare(&rig).await;
+    assert!(rebuild.is_resumed());
+    let done = swap(rebuild).await.unwrap().unwrap().unwrap();
+    assert_eq!(done.carried.blocks, 0, "the stream had everything: {done:?}");
+    assert!(came_to > 500);
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exchange_without_a_running_persist_loses_nothing_either() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    play_the_past(&rig, &mut chain).await;
+    persist.stop().await;
+    chain.play(&rig.nats, 3, 5).await;
+    let done = swapped(&rig).await.unwrap();
+    assert_eq!(done.before, "rebuilt_before");
+    rig.assert_stored(&[&chain]).await;
+    let persist = rig.persist("live").await;
+    chain.play(&rig.nats, 3, 5).await;
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_people_attached_is_named_before_anything_is_done() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 3, 5).await;
+    rig.settled("EVM").await;
+    let attach = "CREATE VIEW theirs AS SELECT count(*) FROM token_transfers; \
+                  CREATE INDEX their_index ON blocks (gas_used); \
+                  ALTER TABLE logs ADD COLUMN note text; \
+                  CREATE FUNCTION of_blocks() RETURNS SETOF blocks LANGUAGE sql AS 'SELECT * FROM blocks'; \
+                  CREATE TABLE their_table (id text REFERENCES alerts (id)); \
+                  CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+                  CREATE TRIGGER their_trigger AFTER INSERT ON market_ticks EXECUTE FUNCTION nothing()";
+    rig.sql().await.batch_execute(attach).await.unwrap();
+    let error = swapped(&rig).await.unwrap_err().to_string();
+    for part in [
+        "view theirs reads token_transfers",
+        "CREATE INDEX their_index ON rebuilt.blocks USING btree (gas_used)",
+        "column logs.note",
+        "function of_blocks() is made of blocks",
+        "foreign key their_table_id_fkey",
+        "trigger their_trigger of market_ticks",
+    ] {
+        assert!(error.contains(part), "{part:?} is missing in {error}");
+    }
+    let detach = "DROP VIEW theirs; ALTER TABLE logs DROP COLUMN note; DROP FUNCTION of_blocks; \
+                  DROP TABLE their_table; DROP TRIGGER their_trigger ON market_ticks; \
+                  CREATE INDEX their_index ON rebuilt.blocks (gas_used)";
+    rig.sql().await.batch_execute(detach).await.unwrap();
+    swapped(&rig).await.unwrap();
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    assert!(rig.number("SELECT 'public.their_index'::regclass::oid::bigint").await > 0);
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_cannot_be_taken_over_are_a_reason_to_refuse() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    play_the_past(&rig, &mut chain).await;
+    let rebuild = prepare(&rig).await;
+    rebuild.catch_up(&silent, &CancellationToken::new()).await.unwrap();
+    // As a new version's column, whose value only its decoder knows.
+    let column = "ALTER TABLE rebuilt.logs ADD COLUMN depth int NOT NULL DEFAULT 0; \
+                  ALTER TABLE rebuilt.logs ALTER COLUMN depth DROP DEFAULT";
+    rig.sql().await.batch_execute(column).await.unwrap();
+    let error = format!("{:#}", swap(rebuild).await.unwrap().unwrap_err());
+    assert!(error.contains("public.logs has rows") && error.contains("column depth"), "{error}");
+    assert!(!names(&rig, "rebuilt").await.is_empty(), "nothing was exchanged");
+    let default = "ALTER TABLE rebuilt.logs ALTER COLUMN depth SET DEFAULT 0";
+    rig.sql().await.batch_execute(default).await.unwrap();
+    swapped(&rig).await.unwrap();
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    assert!(rig.number("SELECT count(depth) FROM logs").await > 0);
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_the_tables_for_long_is_named_and_waited_for() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 3, 5).await;
+    rig.settled("EVM").await;
+    let mut holder = rig.sql().await;
+    let open = holder.transaction().await.unwrap();
+    open.execute("SET application_name = 'a long report'", &[]).await.unwrap();
+    open.query("SELECT count(*) FROM v_blocks", &[]).await.unwrap();
+    let rebuild = prepare(&rig).await;
+    let never = CancellationToken::new();
+    let impatient = rebuild.swap(Duration::from_millis(1), &silent, &never);
+    let error = format!("{:#}", impatient.await.unwrap_err());
+    assert!(error.contains("a long report of"), "{error}");
+    // Writers had their turn, readers were never stopped for good.
+    chain.play(&rig.nats, 2, 5).await;
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    let waiting = swap(rebuild);
+    chain.play(&rig.nats, 2, 5).await;
+    open.commit().await.unwrap();
+    assert!(waiting.await.unwrap().unwrap().is_some());
+    rig.settled("EVM").await;
+    rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_and_tables_that_no_stream_fills_come_along() {
+    let rig = Rig::start().await;
+    let role = format!("reader_{}", std::process::id());
+    let given = format!(
+        "CREATE ROLE {role}; GRANT SELECT ON blocks, v_token_transfers TO {role}; \
+         GRANT SELECT (chain) ON logs TO {role}; \
+         ALTER TABLE blocks SET (autovacuum_vacuum_scale_factor = 0.02); \
+         CREATE TABLE labels (address text PRIMARY KEY, label text, seen int); \
+         INSERT INTO labels VALUES ('a', 'treasury', 1), ('b', 'old', 2); \
+         CREATE FUNCTION labelled() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public \
+         AS 'SELECT count(*) FROM labels'; \
+         INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ('ELSEWHERE', 7, 8, 9)"
+    );
+    let client = rig.sql().await;
+    client.batch_execute(&given).await.unwrap();
+    let rebuild = prepare(&rig).await;
+    let twin = "CREATE TABLE rebuilt.labels (address text PRIMARY KEY, label text, seen int); \
+                INSERT INTO rebuilt.labels VALUES ('b', 'new', 0), ('c', 'made by a migration', 3); \
+                CREATE FUNCTION rebuilt.labelled() RETURNS bigint LANGUAGE sql SECURITY DEFINER \
+                SET search_path FROM CURRENT AS 'SELECT count(*) FROM labels'";
+    let twin = format!("SET search_path = rebuilt; {twin}; RESET search_path");
+    client.batch_execute(&twin).await.unwrap();
+    let done = swap(rebuild).await.unwrap().unwrap().unwrap();
+    assert_eq!(done.untold_tables, ["labels"]);
+    let labels = rig.query("SELECT address || label || seen FROM labels ORDER BY 1").await;
+    let labels: Vec<&str> = labels.iter().map(|row| row.get(0)).collect();
+    assert_eq!(labels, ["atreasury1", "bold2", "cmade by a migration3"]);
+    assert_eq!(rig.number("SELECT sequence FROM positions WHERE stream = 'ELSEWHERE'").await, 7);
+    // Each finds the tables of its own set, wherever these are now.
+    assert_eq!(rig.number("SELECT labelled()").await, 3);
+    assert_eq!(rig.number("SELECT rebuilt_before.labelled()").await, 2);
+    let may = format!(
+        "SELECT has_table_privilege('{role}', 'blocks', 'SELECT')::int::bigint \
+         + has_table_privilege('{role}', 'v_token_transfers', 'SELECT')::int \
+         + has_column_privilege('{role}', 'logs', 'chain', 'SELECT')::int \
+         + has_table_privilege('{role}', 'market_ticks', 'SELECT')::int"
+    );
+    assert_eq!(rig.number(&may).await, 3);
+    let options =
+        "SELECT cardinality(reloptions)::bigint FROM pg_class WHERE oid = 'blocks'::regclass";
+    assert_eq!(rig.number(options).await, 1);
+    let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    rig.sql().await.batch_execute(&drop).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_lane_said_last_is_taken_over_although_it_left_its_stream() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("live").await;
+    let mut chain = Chain::new("base");
+    chain.play(&rig.nats, 2, 3).await;
+    let mut fork = chain.fork();
+    chain.play(&rig.nats, 1, 7).await;
+    rig.settled("EVM").await;
+    // A repaired block 3 takes the place of the live one, and block 2 comes again, known as it is.
+    let repaired = fork.grow(2);
+    fork.in_history().publish(&rig.nats, &repaired).await;
+    rig.settled("HISTORY").await;
+    rig.assert_stored(&[&fork]).await;
+    forget(&rig, "HISTORY", u64::MAX).await;
+    let done = swapped(&rig).await.unwrap();
+    assert_eq!(done.carried.blocks, 1, "{done:?}");
+    rig.assert_stored(&[&fork]).await;
+    persist.stop().await;
+}

@@ -1,0 +1,188 @@
+//! The history lane: real bodies, thousands of blocks behind, beside a loop that publishes the same batches and does
+//! nothing else; then ten thousand blocks behind, for the memory.
+
+use crate::{
+    child::Child,
+    fill::{self, Node, Produced, read_back},
+    options::Options,
+    raw::{Prepared, RawOutcome},
+    report::{Line, Report, Verdict},
+    setup,
+    stats::median,
+    usage::cores,
+    worker::{FetchOutcome, FetchTask, Lane, Task},
+};
+
+/// Batches that the raw loop has under way, as many as the history lane.
+const IN_FLIGHT: usize = 3;
+/// Of the raw limit, the node's own work left out.
+const RATE_GOAL: f64 = 0.7;
+/// Most memory of a producer that is far behind.
+const MEMORY_GOAL_MB: f64 = 100.0;
+
+/// What each round measured.
+#[derive(Debug, Default)]
+struct Rounds {
+    producer: Vec<Produced>,
+    raw: Vec<RawOutcome>,
+    fetch: Vec<f64>,
+    fetched_bytes: u64,
+    messages: u64,
+    batches: usize,
+}
+
+/// What the rounds come to, seconds.
+#[derive(Debug, Clone, Copy)]
+struct Middle {
+    producer: f64,
+    producer_cpu: f64,
+    node_cpu: f64,
+    broker_cpu: f64,
+    raw: f64,
+    raw_broker_cpu: f64,
+}
+
+/// Measures the lane's rate, then its memory.
+pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let node = Node::start(fill::real(options, options.history_blocks)).await?;
+    let rounds = compare(options, &node).await?;
+    let title = format!("history: {} blocks, {}", node.task.blocks, fill::bodies(&node.task));
+    node.child.end().await?;
+    show(report, &title, options.history_blocks, &rounds);
+    far(options, report).await
+}
+
+async fn compare(options: &Options, node: &Node) -> anyhow::Result<Rounds> {
+    let mut rounds = Rounds::default();
+    let mut prepared = None;
+    for _ in 0..options.repeat {
+        let (source, produced) = node.fill(Lane::History).await?;
+        rounds.producer.push(produced);
+        rounds.messages = source.messages;
+        let prepared = match &prepared {
+            Some(prepared) => prepared,
+            None => {
+                let published = read_back(&source.broker.nats, Lane::History).await?;
+                rounds.batches = published.len();
+                prepared.insert(Prepared::new(&published, None))
+            }
+        };
+        // Its server ends before the next one begins.
+        drop(source);
+        rounds.raw.push(prepared.publish_on(&setup::broker().await?, IN_FLIGHT).await?);
+        let blocks = node.task.blocks;
+        let fetch = FetchTask { node_url: node.url.clone(), blocks, heads: false };
+        let fetched: FetchOutcome = Child::run(&Task::Fetch(fetch)).await?;
+        rounds.fetch.push(fetched.seconds);
+        rounds.fetched_bytes = fetched.bytes;
+    }
+    Ok(rounds)
+}
+
+impl Rounds {
+    fn middle(&self) -> Middle {
+        let producer = |value: fn(&Produced) -> f64| median(self.producer.iter().map(value));
+        Middle {
+            producer: producer(|round| round.outcome.seconds),
+            producer_cpu: producer(|round| round.outcome.usage.cpu_seconds),
+            node_cpu: producer(|round| round.node_cpu),
+            broker_cpu: producer(|round| round.broker_cpu),
+            raw: median(self.raw.iter().map(|round| round.seconds)),
+            raw_broker_cpu: median(self.raw.iter().map(|round| round.broker_cpu)),
+        }
+    }
+}
+
+impl Middle {
+    /// What the producer would have taken with its node on another machine: where all cores are busy, the node's CPU
+    /// time spread over them is what would be free; where they are not, it is less than that.
+    fn without_node(&self) -> f64 {
+        (self.producer - self.node_cpu / cores()).max(1e-9)
+    }
+
+    /// Share of the cores' time that node, producer and nats-server used together.
+    fn busy(&self) -> f64 {
+        (self.producer_cpu + self.node_cpu + self.broker_cpu) / (self.producer * cores())
+    }
+}
+
+fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
+    let middle = rounds.middle();
+    let messages = rounds.messages as f64;
+    let sides = [
+        ("", "producer, from the node's websocket", middle.producer),
+        ("_node_subtracted", "the same without the node's own work", middle.without_node()),
+        ("_raw", "raw limit: the same batches, no fence, 3 under way", middle.raw),
+    ];
+    let mut lines = Vec::new();
+    for (suffix, what, seconds) in sides {
+        let (events, per_second) = (messages / seconds, blocks as f64 / seconds);
+        report.put(format!("history{suffix}_events_per_second"), events);
+        report.put(format!("history{suffix}_blocks_per_second"), per_second);
+        if suffix != "_raw" {
+            report.put(format!("history{suffix}_ratio"), middle.raw / seconds);
+        }
+        lines.push(Line::new(what).number(events).number(per_second).number(middle.raw / seconds));
+    }
+    report.table(&[title, "events/s", "blocks/s", "of raw"], &lines);
+    let per_event = |seconds: f64| seconds * 1e6 / messages;
+    let peak = rounds
+        .producer
+        .iter()
+        .map(|round| round.outcome.usage.peak_memory_bytes)
+        .max()
+        .unwrap_or(0);
+    let costs = [
+        ("cpu_us_per_event", "producer's CPU, µs per event", per_event(middle.producer_cpu)),
+        ("node_cpu_us_per_event", "node's CPU, µs per event", per_event(middle.node_cpu)),
+        ("nats_cpu_us_per_event", "nats-server's CPU, µs per event", per_event(middle.broker_cpu)),
+        (
+            "raw_nats_cpu_us_per_event",
+            "nats-server's CPU under the raw loop, µs per event",
+            per_event(middle.raw_broker_cpu),
+        ),
+        ("busy_ratio", "share of all cores' time that the three used", middle.busy()),
+        ("peak_memory_mb", "producer's peak memory, MB", peak as f64 / 1e6),
+        ("messages_per_batch", "messages in a batch", messages / rounds.batches.max(1) as f64),
+        ("node_seconds", "fetching alone, s", median(rounds.fetch.iter().copied())),
+        ("node_json_mb", "JSON from the node, MB", rounds.fetched_bytes as f64 / 1e6),
+        ("messages", "events in all, markers included", messages),
+    ];
+    let mut lines = Vec::new();
+    for (suffix, what, value) in costs {
+        report.put(format!("history_{suffix}"), value);
+        lines.push(Line::new(what).number(value));
+    }
+    report.table(&["its cost", ""], &lines);
+    let share = middle.raw / middle.without_node();
+    report.judge(
+        "history_rate",
+        Verdict::of(share >= RATE_GOAL),
+        &format!("history lane at {share:.2} of the raw limit without the node's own work, {RATE_GOAL} wanted"),
+    );
+}
+
+/// One long way to catch up.
+async fn far(options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    let node = Node::start(fill::real(options, options.far_blocks)).await?;
+    let (source, produced) = node.fill(Lane::History).await?;
+    node.child.end().await?;
+    let outcome = produced.outcome;
+    let peak = outcome.usage.peak_memory_bytes as f64 / 1e6;
+    let per_second = source.messages as f64 / outcome.seconds;
+    report.put("history_far_blocks", source.blocks as f64);
+    report.put("history_far_events_per_second", per_second);
+    report.put("history_far_peak_memory_mb", peak);
+    let line = Line::new(format!("{} blocks behind, {}", source.blocks, source.bodies));
+    let line = line.number(per_second).number(outcome.seconds).number(peak);
+    report.table(&["history, far behind", "events/s", "s", "producer's peak MB"], &[line]);
+    report.judge(
+        "history_memory",
+        Verdict::of(peak < MEMORY_GOAL_MB),
+        &format!(
+            "{peak:.0} MB with {} blocks to catch up with, {MEMORY_GOAL_MB} allowed",
+            source.blocks
+        ),
+    );
+    Ok(())
+}

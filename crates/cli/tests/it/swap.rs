@@ -1,0 +1,142 @@
+//! All tables built again beside the live ones and exchanged with them, by the real binary, while events flow and people
+//! read.
+
+use std::{sync::Arc, time::Duration};
+
+use crypto_intel_sandbox::{
+    Chain, NodeOptions, ScriptedNode,
+    node::{Synthetic, SyntheticOptions},
+};
+use crypto_intel_testkit::{assert_same_set, eventually};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    pipeline::{LogKey, PATIENCE, Pipeline, erc20_keys},
+    replay::{sql, start},
+};
+
+fn transfers(chain: &Chain) -> Vec<LogKey> {
+    let blocks = chain.blocks();
+    let logs = blocks.iter().flat_map(|block| {
+        block.logs().map(|log| serde_json::from_str(log).unwrap()).collect::<Vec<Value>>()
+    });
+    erc20_keys(&logs.collect::<Vec<_>>())
+}
+
+/// Plays blocks until told to stop.
+async fn play(chain: Chain, stop: CancellationToken) {
+    let options = SyntheticOptions { transfers_per_block: 20, ..SyntheticOptions::default() };
+    let mut blocks = Synthetic::new(options);
+    let mut ticks = tokio::time::interval(Duration::from_millis(40));
+    while !stop.is_cancelled() {
+        ticks.tick().await;
+        chain.push_block(blocks.next_block()).unwrap();
+    }
+}
+
+/// Reads tables and views in transactions, all the time; how often, or what failed.
+async fn read(url: String, stop: CancellationToken) -> Result<u64, tokio_postgres::Error> {
+    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    let mut transactions = 0;
+    while !stop.is_cancelled() {
+        let transaction = client.transaction().await?;
+        for relation in ["blocks", "v_token_transfers", "token_transfers", "v_blocks"] {
+            transaction.query_one(&format!("SELECT count(*) FROM {relation}"), &[]).await?;
+        }
+        transaction.commit().await?;
+        transactions += 1;
+    }
+    Ok(transactions)
+}
+
+async fn number(pipeline: &Pipeline, statement: &str) -> Option<i64> {
+    let (client, connection) =
+        tokio_postgres::connect(&pipeline.database_url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.query_one(statement, &[]).await.ok().map(|row| row.get(0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_is_killed_resumed_and_exchanged_while_events_flow_and_people_read() {
+    let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
+    let settings = format!(
+        "[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
+        node.ws_url()
+    );
+    let pipeline = Arc::new(Pipeline::start(&settings).await);
+    let stop = CancellationToken::new();
+    let player = tokio::spawn(play(node.chain().clone(), stop.clone()));
+    let mut process = pipeline.run(&["evm", "persist"]);
+    eventually(PATIENCE, async || {
+        pipeline.try_stored_transfers().await.is_ok_and(|rows| rows.len() >= 100 * 20)
+    })
+    .await;
+    let readers = [0, 1].map(|_| tokio::spawn(read(pipeline.database_url.clone(), stop.clone())));
+
+    let rebuild = ["replay", "--into-schema", "rebuilt", "--json"];
+    let mut killed = start(&pipeline, &[&rebuild[..], &["--rate", "1000"]].concat());
+    let progress = "SELECT coalesce(max(sequence), 0) FROM rebuilt.positions WHERE stream = 'EVM'";
+    eventually(PATIENCE, async || {
+        number(&pipeline, progress).await.is_some_and(|sequence| sequence > 300)
+    })
+    .await;
+    killed.kill();
+    let beside: Value = {
+        let pipeline = Arc::clone(&pipeline);
+        let command = move || pipeline.succeed(&rebuild);
+        serde_json::from_str(&tokio::task::spawn_blocking(command).await.unwrap()).unwrap()
+    };
+    assert_eq!((&beside["resumed"], &beside["complete"]), (&true.into(), &true.into()));
+    assert!(beside["swap"].is_null());
+    let swapped: Value = {
+        let pipeline = Arc::clone(&pipeline);
+        let arguments = ["replay", "--into-schema", "rebuilt", "--swap", "--json"];
+        let command = move || pipeline.succeed(&arguments);
+        serde_json::from_str(&tokio::task::spawn_blocking(command).await.unwrap()).unwrap()
+    };
+    assert_eq!(swapped["swap"]["before"], "rebuilt_before");
+    assert!(!process.has_ended(), "persist goes on:\n{}", pipeline.log_tail());
+
+    stop.cancel();
+    player.await.unwrap();
+    for reader in readers {
+        let transactions = reader.await.unwrap().expect("no reader met an error");
+        assert!(transactions > 10, "{transactions}");
+    }
+    let chain = transfers(node.chain());
+    eventually(PATIENCE, async || pipeline.stored_transfers().await.len() >= chain.len()).await;
+    assert_same_set(chain, pipeline.stored_transfers().await);
+
+    let again = pipeline.command(&["replay", "--into-schema", "rebuilt", "--swap"]);
+    let text = String::from_utf8_lossy(&again.stderr);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text.contains("DROP SCHEMA rebuilt_before CASCADE"), "{text}");
+    sql(&pipeline, "DROP SCHEMA rebuilt_before CASCADE").await;
+    let text = tokio::task::spawn_blocking({
+        let pipeline = Arc::clone(&pipeline);
+        move || pipeline.succeed(&["replay", "--into-schema", "rebuilt", "--swap"])
+    });
+    let text = text.await.unwrap();
+    assert!(text.contains("the new tables are live in public"), "{text}");
+    process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_no_schemas_of_ours_are_refused() {
+    let pipeline = Pipeline::start("").await;
+    for (name, code, part) in [
+        ("Rebuilt", 64, "--into-schema"),
+        ("pg_x", 64, "--into-schema"),
+        ("public", 1, "the schema of the live tables"),
+        ("theirs", 1, "holds something else"),
+    ] {
+        sql(&pipeline, "CREATE SCHEMA IF NOT EXISTS theirs").await;
+        sql(&pipeline, "CREATE TABLE IF NOT EXISTS theirs.thing ()").await;
+        let output = pipeline.command(&["replay", "--into-schema", name]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{name}: {text}");
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+}

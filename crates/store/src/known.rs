@@ -1,0 +1,86 @@
+use crypto_intel_schemas::B256;
+use deadpool_postgres::Object;
+use tokio_postgres::{Row, types::ToSql};
+
+use crate::{SchemaName, StoreError};
+
+/// A block as the database knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownBlock {
+    /// Chain slug.
+    pub chain: String,
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: B256,
+    /// The block's own time, microseconds since 1970.
+    pub time_us: i64,
+    /// Whether it is the canonical one at its height.
+    pub canonical: bool,
+    /// Revision of its newest marker; 0 for a partial block.
+    pub revision: i64,
+}
+
+/// Takes the locks of the chains, then reads every hash known at the heights.
+pub(crate) async fn known_blocks(
+    client: &Object,
+    schema: Option<&SchemaName>,
+    heights: &[(&str, u64)],
+) -> Result<Vec<KnownBlock>, StoreError> {
+    if heights.is_empty() {
+        return Ok(Vec::new());
+    }
+    let chains: Vec<&str> = heights.iter().map(|(chain, _)| *chain).collect();
+    let numbers: Vec<i64> = heights.iter().map(|(_, number)| height(*number)).collect();
+    // Tables in a schema of their own do not make the live ones wait. A slug has no dot.
+    let lock_name = |chain: &&str| match schema {
+        Some(schema) => format!("{schema}.{chain}"),
+        None => (*chain).to_owned(),
+    };
+    let mut locked: Vec<String> = chains.iter().map(lock_name).collect();
+    locked.sort_unstable();
+    locked.dedup();
+    // An array keeps its order, so that two transactions lock alike. 0x62 sets these locks apart from others.
+    let lock = client
+        .prepare_cached(
+            "SELECT pg_advisory_xact_lock(hashtextextended(chain, 98)) FROM unnest($1::text[]) AS chain",
+        )
+        .await
+        .map_err(StoreError::sql("prepare locking chains"))?;
+    let read = client
+        .prepare_cached(
+            "SELECT chain, block_number, block_hash, \
+             (extract(epoch FROM block_time) * 1000000)::bigint, canonical, revision \
+             FROM unnest($1::text[], $2::bigint[]) AS wanted (chain, block_number) \
+             JOIN blocks USING (chain, block_number)",
+        )
+        .await
+        .map_err(StoreError::sql("prepare reading known blocks"))?;
+    let lock_parameters: [&(dyn ToSql + Sync); 1] = [&locked];
+    let read_parameters: [&(dyn ToSql + Sync); 2] = [&chains, &numbers];
+    let (locked, rows) = futures::join!(
+        client.query(&lock, &lock_parameters),
+        client.query(&read, &read_parameters),
+    );
+    locked.map_err(StoreError::sql("lock the chains"))?;
+    let rows = rows.map_err(StoreError::sql("read known blocks"))?;
+    Ok(rows.iter().map(read_block).collect())
+}
+
+/// Chain, height, hash, time, canonical, revision.
+pub(crate) fn read_block(row: &Row) -> KnownBlock {
+    KnownBlock {
+        chain: row.get(0),
+        number: row.get::<_, i64>(1).unsigned_abs(),
+        // Hashes of 32 bytes are all we write.
+        hash: B256::try_from(row.get::<_, &[u8]>(2)).unwrap_or_default(),
+        time_us: row.get(3),
+        canonical: row.get(4),
+        revision: row.get(5),
+    }
+}
+
+/// Heights beyond 2^63 are refused when rows are encoded.
+pub(crate) fn height(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,81 @@
+//! What new tables need before people read them.
+
+use super::inventory::{Kind, continuous_aggregates};
+use crate::{Store, StoreError};
+
+impl Store {
+    /// Gathers the planner's statistics of every table in this connection's schema.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn analyze(&self) -> Result<(), StoreError> {
+        let Some(schema) = self.schema() else { return Ok(()) };
+        let (set, _) = self.inventories(schema.as_str(), schema.as_str()).await?;
+        let client = self.client().await?;
+        for table in set.of_kind(Kind::Table) {
+            // Both in one message would be one transaction, and it would hold its locks.
+            let analyze = format!("ANALYZE {}", set.qualified(table));
+            for sql in ["SET statement_timeout = 0", &analyze, "RESET statement_timeout"] {
+                client.batch_execute(sql).await.map_err(StoreError::sql("analyze the tables"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes the continuous aggregates of this connection's schema over all their rows: their policies only look at
+    /// the last days, and what lies before would be missing. Returns their names.
+    ///
+    /// # Errors
+    /// When a statement fails, or when a live aggregate reaches back beyond the rows that it was made of: that part exists
+    /// nowhere else and cannot be computed again.
+    pub async fn refresh_aggregates(&self, live: &str) -> Result<Vec<String>, StoreError> {
+        let Some(schema) = self.schema() else { return Ok(Vec::new()) };
+        let edition = self.edition().await?;
+        let client = self.client().await?;
+        let names = continuous_aggregates(&client, &edition, schema.as_str()).await?;
+        let of_live = continuous_aggregates(&client, &edition, live).await?;
+        for name in &names {
+            let refresh = "SELECT format('CALL %s.refresh_continuous_aggregate(%L, NULL, NULL)', \
+                           extnamespace::regnamespace, format('%I.%I', $1::text, $2::text)) \
+                           FROM pg_extension WHERE extname = 'timescaledb'";
+            let row = client.query_one(refresh, &[&schema.as_str(), name]).await;
+            let refresh: String = row.map_err(StoreError::sql("prepare a refresh"))?.get(0);
+            for sql in ["SET statement_timeout = 0", &refresh, "RESET statement_timeout"] {
+                client
+                    .batch_execute(sql)
+                    .await
+                    .map_err(StoreError::sql(format!("compute {name}")))?;
+            }
+            if of_live.contains(name) {
+                refuse_older(&client, schema.as_str(), live, name).await?;
+            }
+        }
+        Ok(names)
+    }
+}
+
+async fn refuse_older(
+    client: &deadpool_postgres::Object,
+    new: &str,
+    live: &str,
+    name: &str,
+) -> Result<(), StoreError> {
+    let column = "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = format('%s.%I', $1::text, $2::text)::regclass \
+                  AND attnum > 0 AND atttypid = 'timestamptz'::regtype ORDER BY attnum LIMIT 1";
+    let row = client.query_opt(column, &[&new, &name]).await;
+    let Some(row) = row.map_err(StoreError::sql("look for the bucket"))? else { return Ok(()) };
+    let bucket: String = row.get(0);
+    let sql = format!(
+        "SELECT (SELECT min({bucket}) FROM {live}.{name}) < (SELECT min({bucket}) FROM {new}.{name})"
+    );
+    let row = client.query_one(&sql, &[]).await;
+    let is_older: Option<bool> = row.map_err(StoreError::sql("compare buckets"))?.get(0);
+    if is_older == Some(true) {
+        let reason = format!(
+            "{live}.{name} reaches back beyond the rows that it was made of, which are no longer there: the exchange would \
+             lose that part. Copy it to a table of your own, then drop the aggregate"
+        );
+        return Err(StoreError::Refusal { reason });
+    }
+    Ok(())
+}

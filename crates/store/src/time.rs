@@ -1,0 +1,32 @@
+//! Times of the database as microseconds since 1970, of any size.
+
+use bytes::{BufMut, BytesMut};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
+
+/// Microseconds from 1970 to 2000, where PostgreSQL counts from.
+pub(crate) const EPOCH_2000_US: i64 = 946_684_800_000_000;
+
+/// A `timestamptz`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timestamp(pub(crate) i64);
+
+type SqlError = Box<dyn std::error::Error + Sync + Send>;
+
+impl ToSql for Timestamp {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, SqlError> {
+        out.put_i64(self.0.saturating_sub(EPOCH_2000_US));
+        Ok(IsNull::No)
+    }
+
+    accepts!(TIMESTAMPTZ);
+    to_sql_checked!();
+}
+
+impl<'a> FromSql<'a> for Timestamp {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, SqlError> {
+        let since_2000 = i64::from_be_bytes(raw.try_into()?);
+        Ok(Self(since_2000.saturating_add(EPOCH_2000_US)))
+    }
+
+    accepts!(TIMESTAMPTZ);
+}

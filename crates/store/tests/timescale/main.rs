@@ -1,0 +1,30 @@
+//! The same tests on TimescaleDB: its Apache edition (`make timescale`), or the server of `DATABASE_URL`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../it/audit.rs"]
+mod audit;
+#[path = "../it/migrations.rs"]
+mod migrations;
+#[path = "../it/policies.rs"]
+mod policies;
+#[path = "../it/roles.rs"]
+mod roles;
+#[path = "../it/rollups.rs"]
+mod rollups;
+#[path = "../it/schemas.rs"]
+mod schemas;
+#[path = "../it/state.rs"]
+mod state;
+#[path = "../it/summaries.rs"]
+mod summaries;
+#[path = "../it/support.rs"]
+mod support;
+#[path = "../it/transactions.rs"]
+mod transactions;
+#[path = "../it/wallets.rs"]
+mod wallets;
+
+/// A fresh database on the server that these tests are about.
+async fn server() -> crypto_intel_sandbox::TestDatabase {
+    crypto_intel_testkit::timescale_or_end().await
+}
