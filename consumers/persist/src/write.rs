@@ -1,4 +1,6 @@
-use crypto_intel_store::{Advance, BatchTransaction, RowSet, Store, StoreError, Table};
+use crypto_intel_store::{
+    Advance, BatchTransaction, Row, RowSet, Store, StoreError, Table, TableRows,
+};
 
 use crate::{batch::Batch, plan::Plan};
 
@@ -30,6 +32,12 @@ pub(crate) struct WriteError {
     pub(crate) error: StoreError,
 }
 
+impl From<(Table, StoreError)> for WriteError {
+    fn from((table, error): (Table, StoreError)) -> Self {
+        Self { table: Some(table), error }
+    }
+}
+
 impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
         Self { table: None, error }
@@ -50,59 +58,63 @@ pub(crate) async fn write(
     let gone: Vec<(&str, i64)> =
         plan.delete.iter().map(|(chain, _, time_us)| (*chain, *time_us)).collect();
     transaction.forget_sights(&gone).await?;
-    let merge = merge || plan.may_conflict;
-    let mut written = Written { merged: merge, ..Written::default() };
-    for table in Table::ALL {
-        let rows = batch.rows.table(table);
-        let (body, count) = rows.copy_body(|row| {
-            // Rows of no block have a number beyond all blocks.
-            !plan.rejected.get(row.block as usize).copied().unwrap_or(false)
-        });
-        if count == 0 {
-            continue;
-        }
-        let stored = if merge {
-            transaction.merge(table, body).await
-        } else {
-            transaction.copy(table, body).await
-        };
-        let rows = stored.map_err(|error| WriteError { table: Some(table), error })?;
-        written.rows.push((table, rows));
-    }
+    let mut written = Written { merged: merge || plan.may_conflict, ..Written::default() };
+    // Rows of no block have a number beyond all blocks.
+    let keep = |row: &Row| !plan.rejected.get(row.block as usize).copied().unwrap_or(false);
+    let tables = || Table::ALL.map(|table| (table, batch.rows.table(table))).into_iter();
+    let fresh = new_blocks(batch, &plan);
+    // The blocks themselves come last, so that their `stored_at` is close to the commit.
+    let blocks = (Table::Blocks, fresh.table(Table::Blocks));
+    update_blocks(&transaction, batch, &plan).await?;
     transaction.see(&batch.sights(&plan.rejected)).await?;
-    write_blocks(&transaction, batch, &plan, &mut written).await?;
+    if written.merged {
+        written.rows = merge_all(&transaction, tables(), keep).await?;
+        written.rows.extend(transaction.copy_all(&[blocks], keep).await?);
+    } else {
+        let parts: Vec<_> = tables().chain([blocks]).collect();
+        written.rows = transaction.copy_all(&parts, keep).await?;
+    }
+    written.dropped_blocks = plan.delete.len() as u64;
+    written.heads_seen_at_us = heads_seen_at_us(batch, &plan);
     transaction.commit().await?;
     Ok(written)
 }
 
-/// The blocks themselves come last, so that their `stored_at` is close to the commit.
-async fn write_blocks(
+async fn merge_all<'a>(
+    transaction: &BatchTransaction,
+    tables: impl Iterator<Item = (Table, &'a TableRows)>,
+    keep: impl Fn(&Row) -> bool,
+) -> Result<Vec<(Table, u64)>, WriteError> {
+    let mut merged = Vec::new();
+    for (table, rows) in tables {
+        let (body, count) = rows.copy_body(&keep);
+        if count > 0 {
+            let new = transaction.merge(table, body).await;
+            merged.push((table, new.map_err(|error| (table, error))?));
+        }
+    }
+    Ok(merged)
+}
+
+async fn update_blocks(
     transaction: &BatchTransaction,
     batch: &Batch,
     plan: &Plan<'_>,
-    written: &mut Written,
-) -> Result<(), WriteError> {
-    let marker = |index: usize| batch.blocks[index].marker.as_ref();
+) -> Result<(), StoreError> {
     for (index, canonical) in &plan.update {
-        if let Some(marker) = marker(*index) {
+        if let Some(marker) = &batch.blocks[*index].marker {
             transaction.update_block(&marker.block, marker.revision, *canonical).await?;
         }
     }
-    let fresh = new_blocks(batch, plan);
-    let rows = fresh.table(Table::Blocks);
-    if !rows.is_empty() {
-        let copied = transaction.copy(Table::Blocks, rows.copy_body(|_| true).0).await;
-        let count = copied.map_err(|error| WriteError { table: Some(Table::Blocks), error })?;
-        written.rows.push((Table::Blocks, count));
-    }
-    written.dropped_blocks = plan.delete.len() as u64;
-    written.heads_seen_at_us = plan
-        .insert
-        .iter()
-        .filter(|(_, canonical)| *canonical)
-        .filter_map(|(index, _)| marker(*index).map(|marker| marker.block.observed_at_us))
-        .collect();
     Ok(())
+}
+
+fn heads_seen_at_us(batch: &Batch, plan: &Plan<'_>) -> Vec<i64> {
+    let markers = plan.insert.iter().filter(|(_, canonical)| *canonical);
+    markers
+        .filter_map(|(index, _)| batch.blocks[*index].marker.as_ref())
+        .map(|marker| marker.block.observed_at_us)
+        .collect()
 }
 
 /// The rows of blocks that the database does not know yet.

@@ -3,7 +3,9 @@ use std::fmt;
 use refinery::{Migration, Runner, error::Kind};
 use tokio_postgres::error::SqlState;
 
-use crate::{Edition, PolicyChange, Store, StoreError, Table, error::describe, forms::made_by};
+use crate::{
+    Edition, PolicyChange, Store, StoreError, Table, error::describe, extension, forms::made_by,
+};
 
 /// The files of `migrations/`, in order.
 pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
@@ -27,14 +29,6 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
 
 /// Any number: who migrates holds it, because refinery takes no lock and two starting processes would race.
 pub(crate) const MIGRATION_LOCK: i64 = 0x6372_7970_746f;
-
-/// Where TimescaleDB lies outside of the search path, migrations call its functions all the same; behind the schema in
-/// which tables are made, so that nothing of theirs is taken for ours.
-const ADD_EXTENSIONS_TO_PATH: &str = "DO $$ DECLARE extension text; BEGIN \
-     SELECT extnamespace::regnamespace::text INTO extension FROM pg_extension WHERE extname = 'timescaledb'; \
-     IF extension IS NOT NULL AND NOT extension = ANY (current_schemas(false)::text[]) THEN \
-         PERFORM set_config('search_path', current_setting('search_path') || ', ' || extension, false); \
-     END IF; END $$";
 
 /// What was or would be done.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -202,7 +196,7 @@ async fn migrate(
     let already = applied(runner, client).await?;
     if !dry_run {
         client
-            .batch_execute(ADD_EXTENSIONS_TO_PATH)
+            .batch_execute(&extension::add_to_path("false"))
             .await
             .map_err(StoreError::sql("find the extension's functions"))?;
         runner.run_async(client).await.map_err(explain)?;

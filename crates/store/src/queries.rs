@@ -2,7 +2,7 @@
 
 use crypto_intel_schemas::B256;
 
-use crate::{Edition, Store, StoreError, Table};
+use crate::{Store, StoreError, Table, extension};
 
 /// Above this many rows a table is estimated, not counted.
 const COUNT_EXACTLY_BELOW: i64 = 1_000_000;
@@ -79,14 +79,15 @@ impl Store {
     /// # Errors
     /// When the database does not answer or wants migrating.
     pub async fn table_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let edition = self.edition().await?;
         let client = self.client().await?;
+        let extension = extension::schema(&client).await?;
         let mut counts = Vec::with_capacity(Table::ALL.len());
         for table in Table::ALL {
-            let estimate = if edition == Edition::Plain {
-                format!("SELECT reltuples::bigint FROM pg_class WHERE oid = '{table}'::regclass")
-            } else {
-                format!("SELECT approximate_row_count('{table}')")
+            let estimate = match &extension {
+                Some(extension) => format!("SELECT {extension}.approximate_row_count('{table}')"),
+                None => format!(
+                    "SELECT reltuples::bigint FROM pg_class WHERE oid = '{table}'::regclass"
+                ),
             };
             let mut rows: i64 = self.number(&client, &estimate).await?;
             if rows < COUNT_EXACTLY_BELOW {

@@ -85,6 +85,37 @@ impl TableRows {
         (body.freeze(), count)
     }
 
+    /// The same body in pieces of about this size, each made when it is asked for.
+    pub(crate) fn copy_chunks<'a>(
+        &'a self,
+        size: usize,
+        keep: impl Fn(&Row) -> bool + 'a,
+    ) -> impl Iterator<Item = Bytes> + 'a {
+        let mut rows = self.rows.iter().filter(move |row| keep(row)).peekable();
+        let mut begun = false;
+        let mut ended = false;
+        std::iter::from_fn(move || {
+            if ended {
+                return None;
+            }
+            let mut chunk = BytesMut::with_capacity(size);
+            if !begun {
+                chunk.put_slice(COPY_HEADER);
+                begun = true;
+            }
+            while let Some(row) = rows.next_if(|row| {
+                chunk.is_empty() || chunk.len() + (row.end - row.start) + COPY_TRAILER.len() <= size
+            }) {
+                chunk.put_slice(&self.buffer[row.start..row.end]);
+            }
+            if rows.peek().is_none() {
+                chunk.put_slice(&COPY_TRAILER);
+                ended = true;
+            }
+            Some(chunk.freeze())
+        })
+    }
+
     fn push(
         &mut self,
         block: u32,
@@ -211,6 +242,23 @@ mod tests {
         let order: Vec<u32> =
             rows.table(Table::TokenTransfers).rows().iter().map(|row| row.message).collect();
         assert_eq!(order, [2, 1, 0]);
+    }
+
+    #[test]
+    fn chunks_are_the_body_in_pieces() {
+        let mut rows = RowSet::default();
+        for message in 0..50 {
+            rows.add(&transfer(1, message), message % 2, message).unwrap();
+        }
+        let rows = rows.table(Table::TokenTransfers);
+        let keep = |row: &Row| row.block == 0;
+        let (body, _) = rows.copy_body(keep);
+        for size in [1, 1_000, 1_000_000] {
+            let chunks: Vec<Bytes> = rows.copy_chunks(size, keep).collect();
+            assert_eq!(chunks.concat(), body);
+            assert_eq!(chunks.len() == 1, size == 1_000_000);
+            assert!(size == 1 || chunks.iter().all(|chunk| chunk.len() <= size));
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 use bytes::Bytes;
 use crypto_intel_schemas::{B256, Block};
 use deadpool_postgres::Object;
-use futures::{SinkExt, future, pin_mut};
-use tokio_postgres::{CopyInSink, types::ToSql};
+use futures::future;
+use tokio_postgres::types::ToSql;
 
 use crate::{
     KnownBlock, Store, StoreError, StreamPosition, Table,
@@ -10,9 +10,6 @@ use crate::{
     position::{read, sequence},
     time::Timestamp,
 };
-
-/// Bytes handed to the connection at once: enough to keep it busy, small enough to stay in the cache.
-const COPY_CHUNK_BYTES: usize = 128 * 1024;
 
 /// A step of a stream's position.
 #[derive(Debug, Clone, Copy)]
@@ -112,44 +109,6 @@ impl Store {
 }
 
 impl BatchTransaction {
-    /// Copies rows straight into their table; returns how many.
-    ///
-    /// # Errors
-    /// A key that exists is [`ErrorClass::Conflict`](crate::ErrorClass::Conflict). After any error this transaction is
-    /// to be dropped.
-    pub async fn copy(&self, table: Table, body: Bytes) -> Result<u64, StoreError> {
-        self.copy_into(&table.copy_sql(), table, body).await
-    }
-
-    /// Writes rows by way of a staging table, leaving out those whose key exists; returns how many were new.
-    ///
-    /// # Errors
-    /// When a statement fails; the transaction is then to be dropped.
-    pub async fn merge(&self, table: Table, body: Bytes) -> Result<u64, StoreError> {
-        let client = self.client()?;
-        let fail = |cause| StoreError::Sql { doing: format!("merge into {table}"), cause };
-        client.batch_execute(&table.stage_sql()).await.map_err(fail)?;
-        self.copy_into(&table.copy_stage_sql(), table, body).await?;
-        client.execute(&table.merge_sql(), &[]).await.map_err(fail)
-    }
-
-    async fn copy_into(&self, sql: &str, table: Table, body: Bytes) -> Result<u64, StoreError> {
-        let client = self.client()?;
-        let fail = |cause| StoreError::Sql { doing: format!("copy into {table}"), cause };
-        let statement = client.prepare_cached(sql).await.map_err(fail)?;
-        let sink: CopyInSink<Bytes> = client.copy_in(&statement).await.map_err(fail)?;
-        pin_mut!(sink);
-        let mut rest = body;
-        while !rest.is_empty() {
-            let chunk = rest.split_to(rest.len().min(COPY_CHUNK_BYTES));
-            // An error of the rows is told by `finish`.
-            if sink.feed(chunk).await.is_err() {
-                break;
-            }
-        }
-        sink.finish().await.map_err(fail)
-    }
-
     /// Deletes the rows of blocks (chain, hash, time in microseconds) from every table of block events; returns how many.
     ///
     /// # Errors

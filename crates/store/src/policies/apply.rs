@@ -2,7 +2,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
 use super::plan::{Policies, PolicyChange, PolicyKind, Setting, Span, changes, wanted};
-use crate::{Edition, StorageConfig, Store, StoreError, Table, migrate::MIGRATION_LOCK};
+use crate::{Edition, StorageConfig, Store, StoreError, Table, extension, migrate::MIGRATION_LOCK};
 
 /// What TimescaleDB has in force for tables and rollups of the current schema. A rollup's jobs are told by its view, or, by
 /// older versions, by the table behind it.
@@ -34,6 +34,10 @@ impl Store {
             .execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])
             .await
             .map_err(StoreError::sql("wait for another migration"))?;
+        transaction
+            .batch_execute(&extension::add_to_path("true"))
+            .await
+            .map_err(StoreError::sql("find the extension's functions"))?;
         let in_force = in_force(&transaction, &edition).await?;
         let changes = changes(&in_force, &wanted(config, &edition));
         if !dry_run {

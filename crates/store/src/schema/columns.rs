@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{Store, StoreError, Table};
 
-/// Tables that no stream fills: what they hold is taken over as it is.
-const BOOKKEEPING: [&str; 2] = ["positions", "refinery_schema_history"];
+/// Tables of each set's own: what they hold is not taken over, but for positions of other streams.
+const BOOKKEEPING: [&str; 3] = ["positions", "refinery_schema_history", "storage_retention"];
 
 /// How rows of a live table become rows of the new one of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]

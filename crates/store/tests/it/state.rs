@@ -1,4 +1,4 @@
-use crypto_intel_schemas::{B256, Block, BlockRef, Event, NodeStatus, Reorg, Uint256};
+use crypto_intel_schemas::{B256, Block, BlockRef, Event, Jump, NodeStatus, Reorg, Uint256};
 use crypto_intel_store::{RowSet, Table};
 
 use crate::support::{block, database, step, write};
@@ -71,7 +71,14 @@ async fn reorgs_and_the_state_of_endpoints_become_rows() {
         error: Some("closed".into()),
         ..NodeStatus::empty()
     });
-    let events = [reorg(1, &[9, 8]), reorg(3, &[]), status];
+    let jump = Event::from(Jump {
+        chain: "test".into(),
+        block_hash: hash(3),
+        from_number: 20,
+        to_number: 29,
+        ..Jump::empty()
+    });
+    let events = [reorg(1, &[9, 8]), reorg(3, &[]), jump, status];
     write(&store, step(0, 1), &events).await.unwrap();
     let rows = client
         .query("SELECT depth, dropped, ancestor_number FROM reorgs ORDER BY incarnation", &[])
@@ -80,6 +87,8 @@ async fn reorgs_and_the_state_of_endpoints_become_rows() {
     let dropped: Vec<Vec<Vec<u8>>> = rows.iter().map(|row| row.get(1)).collect();
     assert_eq!(dropped, [vec![vec![9; 32], vec![8; 32]], vec![]]);
     assert_eq!((rows[0].get::<_, i32>(0), rows[0].get::<_, i64>(2)), (2, 7));
+    let row = client.query_one("SELECT from_number, to_number FROM jumps", &[]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (20, 29));
     let row = client
         .query_one("SELECT head, lag_blocks, error_percent, serving, error FROM node_status", &[])
         .await

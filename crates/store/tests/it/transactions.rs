@@ -192,7 +192,7 @@ async fn every_kind_fits_its_table() {
     for (table, rows) in store.table_counts().await.unwrap() {
         let expected = match table.as_str() {
             "token_transfers" => 2,
-            "market_ticks" | "blocks" | "block_gas" | "reorgs" | "node_status" => 0,
+            "market_ticks" | "blocks" | "block_gas" | "reorgs" | "jumps" | "node_status" => 0,
             _ => 1,
         };
         assert_eq!(rows, expected, "{table}");

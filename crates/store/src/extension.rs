@@ -1,0 +1,30 @@
+//! TimescaleDB's functions, wherever they are. A second set of tables has a search path of its own, so that nothing of the
+//! live ones is taken for its own, and the extension mostly is where the live ones are.
+
+use tokio_postgres::Client;
+
+use crate::StoreError;
+
+/// The statement that puts the extension behind everything else in the search path, for the session or, where `is_local` is
+/// `true`, for the transaction.
+pub(crate) fn add_to_path(is_local: &str) -> String {
+    format!(
+        "DO $$ DECLARE extension text; BEGIN \
+         SELECT extnamespace::regnamespace::text INTO extension FROM pg_extension WHERE extname = 'timescaledb'; \
+         IF extension IS NOT NULL AND NOT extension = ANY (current_schemas(false)::text[]) THEN \
+             PERFORM set_config('search_path', current_setting('search_path') || ', ' || extension, {is_local}); \
+         END IF; END $$"
+    )
+}
+
+/// The extension's schema, as SQL writes it; `None` on plain PostgreSQL.
+pub(crate) async fn schema(client: &Client) -> Result<Option<String>, StoreError> {
+    let row = client
+        .query_opt(
+            "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'timescaledb'",
+            &[],
+        )
+        .await
+        .map_err(StoreError::sql("look for TimescaleDB"))?;
+    Ok(row.map(|row| row.get(0)))
+}
