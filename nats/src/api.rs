@@ -209,10 +209,20 @@ impl Nats {
         subject: &str,
         body: &Value,
     ) -> Result<T, NatsError> {
+        self.api_within(subject, body, self.inner.request_timeout).await
+    }
+
+    /// The same for what may take longer than the configured timeout.
+    pub(crate) async fn api_within<T: DeserializeOwned>(
+        &self,
+        subject: &str,
+        body: &Value,
+        timeout: Duration,
+    ) -> Result<T, NatsError> {
         let subject = format!("$JS.API.{subject}");
         // Some requests must be empty, `null` is refused.
         let payload = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
-        let answer = self.request(&subject, None, payload).await?;
+        let answer = self.request_within(&subject, payload, timeout).await?;
         let invalid = |error: serde_json::Error| NatsError::Answer {
             what: subject.clone(),
             text: error.to_string(),
@@ -237,11 +247,30 @@ impl Nats {
         headers: Option<HeaderMap>,
         payload: Bytes,
     ) -> Result<async_nats::Message, NatsError> {
-        let timeout = self.inner.request_timeout;
-        let mut request = Request::new().payload(payload).timeout(Some(timeout));
+        let mut request = Request::new().payload(payload);
         if let Some(headers) = headers {
             request = request.headers(headers);
         }
+        self.send_request(subject, request, self.inner.request_timeout).await
+    }
+
+    /// The same with a timeout of its own, for what may take longer.
+    pub(crate) async fn request_within(
+        &self,
+        subject: &str,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<async_nats::Message, NatsError> {
+        self.send_request(subject, Request::new().payload(payload), timeout).await
+    }
+
+    async fn send_request(
+        &self,
+        subject: &str,
+        request: Request,
+        timeout: Duration,
+    ) -> Result<async_nats::Message, NatsError> {
+        let request = request.timeout(Some(timeout));
         let timed_out = || NatsError::TimedOut {
             what: subject.to_owned(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),

@@ -13,6 +13,7 @@ mod publish;
 mod range;
 mod reader;
 mod replay;
+mod snapshot;
 mod topology;
 mod window;
 mod work;
@@ -37,6 +38,7 @@ pub use replay::{
     ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER, ORIGINAL_TIME_HEADER, ReplayError,
     ReplayStream, ReplayTarget,
 };
+pub use snapshot::{ArchiveForm, SnapshotError, StreamSnapshot, check_snapshot};
 pub use topology::{
     Change, Difference, ObjectKind, StreamOverride, StreamStatus, Topology, TopologyConfig,
     TopologyError,

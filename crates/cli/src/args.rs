@@ -1,3 +1,4 @@
+mod backup;
 mod replay;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -6,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crypto_intel_schemas::{Address, WatchChain, WatchKind};
 
 pub use replay::{ReplayArguments, ReplayTo};
+
+pub(crate) use backup::{BackupArguments, RestoreArguments, RestorePart};
 
 /// Chain and market events on NATS JetStream: stored, watched by rules, told to people.
 #[derive(Debug, Parser)]
@@ -56,6 +59,10 @@ pub enum Command {
     Dlq(DeadLetterArguments),
     /// Addresses that you want to hear of: add, remove, list. No restart is needed.
     Watch(WatchArguments),
+    /// Database, streams and buckets into a folder, checked.
+    Backup(BackupArguments),
+    /// A backup onto an empty database and a NATS server without its streams.
+    Restore(RestoreArguments),
 }
 
 /// `demo`
@@ -155,7 +162,7 @@ pub struct StreamsArguments {
 }
 
 /// What `streams` can do.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum StreamsAction {
     /// What differs; exit code 1 if anything does.
     Diff,
@@ -167,6 +174,15 @@ pub enum StreamsAction {
     },
     /// Messages, sizes and fill of each stream.
     Status,
+    /// Delete streams with all that they hold, as before a restore.
+    Remove {
+        /// Their names, such as `EVM` or `KV_prices`.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Do it; without this only what would be lost is told.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// `migrate`

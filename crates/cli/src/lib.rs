@@ -34,7 +34,7 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(options) => commands::check::run(&arguments, options, output).await,
         Command::Status => commands::status::run(&arguments, output).await,
         Command::Streams(options) => {
-            commands::streams::run(&arguments, options.action, output).await
+            commands::streams::run(&arguments, &options.action, output).await
         }
         Command::Migrate(options) => commands::migrate::run(&arguments, options, output).await,
         Command::Tail(options) => commands::tail::run(&arguments, options).await,
@@ -44,5 +44,7 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rules(options) => commands::rules::run(&arguments, options.action, output),
         Command::Dlq(options) => commands::dlq::run(&arguments, &options.action, output).await,
         Command::Watch(options) => commands::watch::run(&arguments, &options.action, output).await,
+        Command::Backup(options) => commands::backup::run(&arguments, options, output).await,
+        Command::Restore(options) => commands::restore::run(&arguments, options, output).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal as _, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::output::Output;
 
@@ -18,23 +18,49 @@ pub(crate) fn spinner(output: Output) -> ProgressBar {
 
 /// A bar over blocks; invisible where nobody looks at it.
 pub(crate) fn blocks(output: Output, total: u64, what: &str) -> ProgressBar {
-    bar(output, total, what, "blocks")
+    counted(output, total, what, "blocks")
 }
 
 /// A bar over so many of a unit; invisible where nobody looks at it.
-pub(crate) fn bar(output: Output, total: u64, what: &str, unit: &str) -> ProgressBar {
+pub(crate) fn counted(output: Output, total: u64, what: &str, unit: &str) -> ProgressBar {
+    let template = format!(
+        "{{prefix}} {{bar:32}} {{human_pos}}/{{human_len}} {unit}  {{rate}}  {{eta}} left  {{msg}}"
+    );
+    bar(output, Some(total), what, &template)
+}
+
+/// Bytes that come, nobody knows how many; invisible where nobody looks.
+pub(crate) fn transfer(output: Output, what: &str) -> ProgressBar {
+    bar(output, None, what, "{prefix:<14} {spinner} {binary_bytes}  {binary_bytes_per_sec}  {msg}")
+}
+
+/// Bytes with their end in sight; invisible where nobody looks.
+pub(crate) fn bytes(output: Output, total: u64, what: &str) -> ProgressBar {
+    let template = "{prefix:<14} {bar:32} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
+    bar(output, Some(total), what, template)
+}
+
+/// One step after the other, in words; invisible where nobody looks.
+pub(crate) fn steps(output: Output, what: &str) -> ProgressBar {
+    bar(output, None, what, "{prefix:<14} {spinner} {msg}  {elapsed}")
+}
+
+fn bar(output: Output, total: Option<u64>, what: &str, template: &str) -> ProgressBar {
     if output == Output::Json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(total);
-    let template = format!(
-        "{{prefix}} {{bar:32}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{eta}} left  {{msg}}"
-    );
+    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     // The template is constant; with a broken one the default style shows the same numbers.
-    if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.with_key("rate", put_rate));
     }
     bar.set_prefix(what.to_owned());
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
+}
+
+/// Whole units: the digits behind the point only flicker.
+fn put_rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // Nothing to be done where a terminal takes no text.
+    let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod backup;
 mod columns;
 mod config;
 mod copy;
@@ -29,6 +30,9 @@ mod transaction;
 mod wallets;
 
 pub use audit::{BlockTime, RowKey, StoredBlock};
+pub use backup::{
+    BackupError, DatabaseFacts, DatabaseRestored, PgProgram, PgVersion, RestorePlan, TimescaleFacts,
+};
 pub use config::StoreConfig;
 pub use error::{ErrorClass, StoreError, classify};
 pub use known::KnownBlock;

@@ -1,4 +1,4 @@
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::{Client, Row, types::ToSql};
 
 use crate::{Advance, Store, StoreError};
 
@@ -14,7 +14,7 @@ pub struct StreamPosition {
 }
 
 /// A row of `positions`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PositionRow {
     /// Name of the stream.
     pub stream: String,
@@ -95,24 +95,28 @@ impl Store {
     /// When the database does not answer or wants migrating.
     pub async fn positions(&self) -> Result<Vec<PositionRow>, StoreError> {
         let client = self.client().await?;
-        let rows = client
-            .query(
-                "SELECT sequence, stored_at_us, stream, \
-                 (extract(epoch FROM updated_at) * 1000000)::bigint FROM positions ORDER BY stream",
-                &[],
-            )
-            .await
-            .map_err(StoreError::sql("read the positions"))?;
-        Ok(rows
-            .iter()
-            .map(|row| PositionRow {
-                sequence: row.get::<_, i64>(0).unsigned_abs(),
-                stored_at_us: row.get(1),
-                stream: row.get(2),
-                updated_at_us: row.get(3),
-            })
-            .collect())
+        all(&client).await
     }
+}
+
+pub(crate) async fn all(client: &Client) -> Result<Vec<PositionRow>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT sequence, stored_at_us, stream, \
+             (extract(epoch FROM updated_at) * 1000000)::bigint FROM positions ORDER BY stream",
+            &[],
+        )
+        .await
+        .map_err(StoreError::sql("read the positions"))?;
+    Ok(rows
+        .iter()
+        .map(|row| PositionRow {
+            sequence: row.get::<_, i64>(0).unsigned_abs(),
+            stored_at_us: row.get(1),
+            stream: row.get(2),
+            updated_at_us: row.get(3),
+        })
+        .collect())
 }
 
 pub(crate) fn read(row: &Row) -> StreamPosition {

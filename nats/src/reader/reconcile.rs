@@ -22,8 +22,19 @@ pub(super) struct Known {
 }
 
 impl Known {
-    fn last(&self) -> u64 {
-        self.passed.max(self.position.sequence)
+    /// The last sequence that needs no reading. What was passed over counts in the stream that was read only: a restored
+    /// one may have other messages there.
+    fn last(&self, state: &StreamState) -> u64 {
+        if self.is_of_another(state) {
+            self.position.sequence
+        } else {
+            self.passed.max(self.position.sequence)
+        }
+    }
+
+    /// Whether the stream that was read had been made at another time.
+    fn is_of_another(&self, state: &StreamState) -> bool {
+        self.created_at_us > 0 && state.created_at_us != self.created_at_us
     }
 }
 
@@ -34,15 +45,16 @@ pub(super) async fn plan(
     known: Known,
     state: &StreamState,
 ) -> Result<Plan, NatsError> {
-    if known.last() == 0 {
+    if known.position.sequence.max(known.passed) == 0 {
         return Ok(Plan { from: None, notice: None });
     }
-    if is_other_stream(known, state) || is_other_message(nats, stream, known, state).await? {
+    if is_other_stream(nats, stream, known, state).await? {
         let notice =
             Notice::StreamReset { was: known.position, first_sequence: state.first_sequence };
         return Ok(Plan { from: None, notice: Some(notice) });
     }
-    Ok(Plan { from: Some(known.last() + 1), notice: lost(known.last() + 1, state) })
+    let from = known.last(state) + 1;
+    Ok(Plan { from: Some(from), notice: lost(from, state) })
 }
 
 /// The messages from `from` on that the stream no longer has.
@@ -50,35 +62,60 @@ pub(super) fn lost(from: u64, state: &StreamState) -> Option<Notice> {
     (from < state.first_sequence).then(|| Notice::LostRange { from, to: state.first_sequence - 1 })
 }
 
-/// What the stream's own figures say, without reading a message.
-fn is_other_stream(known: Known, state: &StreamState) -> bool {
-    let ends_before = state.last_sequence < known.last();
-    let made_after =
-        known.position.stored_at_us > 0 && state.created_at_us > known.position.stored_at_us;
-    let made_anew = known.created_at_us > 0 && state.created_at_us != known.created_at_us;
-    ends_before || made_after || made_anew
-}
-
-/// Whether the message at the position is another one than was applied: a stream restored from a backup and
-/// written to again may be as long as the old one.
-async fn is_other_message(
+/// Whether the stream is not the one that was read. The message at the position says it where it is still there: a
+/// restored stream was made later, but its messages have their sequences and times, and the position counts in it. One
+/// that was restored and written to again has another message there, or ends before.
+async fn is_other_stream(
     nats: &Nats,
     stream: &str,
     known: Known,
     state: &StreamState,
 ) -> Result<bool, NatsError> {
-    let Position { sequence, stored_at_us } = known.position;
+    if state.last_sequence < known.last(state) {
+        return Ok(true);
+    }
+    let is_later = was_made_later(known, state);
+    match stored_at_us(nats, stream, known.position, state).await? {
+        Some(stored_at_us) if stored_at_us == known.position.stored_at_us => {
+            if is_later {
+                tracing::info!(
+                    stream,
+                    sequence = known.position.sequence,
+                    "the stream was restored and holds the position, going on there"
+                );
+            }
+            Ok(false)
+        }
+        Some(_) => Ok(true),
+        None => Ok(is_later),
+    }
+}
+
+/// What the stream's own figures say, without reading a message.
+fn was_made_later(known: Known, state: &StreamState) -> bool {
+    let made_after =
+        known.position.stored_at_us > 0 && state.created_at_us > known.position.stored_at_us;
+    made_after || known.is_of_another(state)
+}
+
+/// When the message at a position was stored; `None` where it is gone or cannot be read.
+async fn stored_at_us(
+    nats: &Nats,
+    stream: &str,
+    position: Position,
+    state: &StreamState,
+) -> Result<Option<i64>, NatsError> {
+    let Position { sequence, stored_at_us } = position;
     if sequence == 0 || stored_at_us == 0 || sequence < state.first_sequence {
-        return Ok(false);
+        return Ok(None);
     }
     match nats.get(stream, sequence).await {
-        Ok(Some(message)) => Ok(message.stored_at_us != stored_at_us),
-        // Deleted alone, which says nothing.
-        Ok(None) => Ok(false),
+        // Deleted alone says nothing.
+        Ok(message) => Ok(message.map(|message| message.stored_at_us)),
         Err(error @ NatsError::NoResponders { .. }) => {
             let info: Value = nats.stream_info(stream).await?;
             let direct = info.pointer("/config/allow_direct").and_then(Value::as_bool);
-            if direct == Some(true) { Err(error) } else { Ok(false) }
+            if direct == Some(true) { Err(error) } else { Ok(None) }
         }
         Err(error) => Err(error),
     }
@@ -108,15 +145,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_ends_before_the_position_is_another_one() {
-        assert!(is_other_stream(known(10, 500), &state(1, 9, 100)));
-        assert!(!is_other_stream(known(9, 500), &state(1, 9, 100)));
+    fn a_stream_made_after_the_position_was_stored_was_made_later() {
+        assert!(was_made_later(known(5, 500), &state(1, 9, 501)));
+        assert!(!was_made_later(known(5, 500), &state(1, 9, 499)));
+        assert!(!was_made_later(known(5, 0), &state(1, 9, 501)));
     }
 
     #[test]
-    fn a_stream_made_after_the_position_was_stored_is_another_one() {
-        assert!(is_other_stream(known(5, 500), &state(1, 9, 501)));
-        assert!(!is_other_stream(known(5, 0), &state(1, 9, 501)));
+    fn what_was_passed_over_counts_in_the_stream_that_was_read_only() {
+        let read = Known { passed: 8, created_at_us: 100, ..known(5, 500) };
+        assert_eq!(read.last(&state(1, 9, 100)), 8);
+        assert_eq!(read.last(&state(1, 9, 200)), 5);
     }
 
     #[test]

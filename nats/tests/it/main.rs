@@ -12,5 +12,6 @@ mod ranges;
 mod reader;
 mod reader_faults;
 mod replays;
+mod snapshot;
 mod topology;
 mod work_queue;

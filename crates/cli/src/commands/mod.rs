@@ -2,11 +2,13 @@
 
 pub(crate) mod audit;
 pub(crate) mod backfill;
+pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod dlq;
 pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod replay;
+pub(crate) mod restore;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod status;

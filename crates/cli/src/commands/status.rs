@@ -30,9 +30,9 @@ struct Status {
 }
 
 #[derive(Debug, Serialize)]
-struct Chain {
-    chain: String,
-    block_number: u64,
+pub(crate) struct Chain {
+    pub(crate) chain: String,
+    pub(crate) block_number: u64,
     block_hash: String,
     finalized_number: u64,
     block_age_seconds: i64,
@@ -82,7 +82,8 @@ pub(crate) async fn run(arguments: &Arguments, output: Output) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
-async fn chains(config: &AppConfig, nats: &Nats) -> anyhow::Result<Vec<Chain>> {
+/// The last block of each configured chain in the stream.
+pub(crate) async fn chains(config: &AppConfig, nats: &Nats) -> anyhow::Result<Vec<Chain>> {
     let mut chains = Vec::new();
     for name in config.evm.chains.keys() {
         let subject = subjects::chain(subjects::Lane::Live, name, Kind::Block);

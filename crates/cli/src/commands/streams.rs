@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Change, Difference, StreamStatus, Topology};
+use crypto_intel_nats::{Change, Difference, Nats, StreamStatus, Topology};
+use serde::Serialize;
 
 use super::{connect_nats, exit_code, prepare};
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 
 pub(crate) async fn run(
     arguments: &Arguments,
-    action: StreamsAction,
+    action: &StreamsAction,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let config = prepare(arguments)?;
@@ -28,7 +29,7 @@ pub(crate) async fn run(
         }
         StreamsAction::Apply { allow_destructive } => {
             let changes =
-                topology.apply(&nats, allow_destructive).await.context("apply the streams")?;
+                topology.apply(&nats, *allow_destructive).await.context("apply the streams")?;
             output.show(&changes, |all| show_changes(all))?;
             Ok(exit_code(!changes.iter().any(|change| matches!(change, Change::Refused { .. }))))
         }
@@ -37,7 +38,46 @@ pub(crate) async fn run(
             output.show(&streams, |all| show_status(all))?;
             Ok(exit_code(streams.iter().all(|stream| stream.state.is_some())))
         }
+        StreamsAction::Remove { names, yes } => {
+            let removed = remove(&nats, names, *yes).await?;
+            output.show(&removed, |all| show_removed(all, *yes))?;
+            Ok(exit_code(*yes))
+        }
     }
+}
+
+/// A stream that is gone, or would be.
+#[derive(Debug, Serialize)]
+struct Removed {
+    stream: String,
+    /// What it held.
+    messages: u64,
+}
+
+/// Deletes streams if `yes`; only if all of them are there.
+async fn remove(nats: &Nats, names: &[String], yes: bool) -> anyhow::Result<Vec<Removed>> {
+    let mut streams = Vec::new();
+    for name in names {
+        let state = nats.stream_state(name).await?;
+        streams.push(Removed { stream: name.clone(), messages: state.messages });
+    }
+    for stream in streams.iter().filter(|_| yes) {
+        let deleted = nats.jetstream().delete_stream(&stream.stream).await;
+        deleted.with_context(|| format!("remove stream {}", stream.stream))?;
+    }
+    Ok(streams)
+}
+
+fn show_removed(streams: &[Removed], yes: bool) -> String {
+    let verb = if yes { "removed" } else { "would remove" };
+    let mut lines: Vec<String> = streams
+        .iter()
+        .map(|stream| format!("{verb} {}: {} messages", stream.stream, thousands(stream.messages)))
+        .collect();
+    if !yes {
+        lines.push("nothing was done; repeat with --yes if that is meant".to_owned());
+    }
+    lines.join("\n")
 }
 
 /// The streams of this version under the configured limits.

@@ -46,6 +46,14 @@ impl Pipeline {
         pipeline
     }
 
+    /// New, empty servers in place of the old ones, as after the loss of everything.
+    pub(crate) async fn lose_everything(&mut self, settings: &str) {
+        self.nats = NatsServer::start(NatsOptions::default()).await.unwrap();
+        self.postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
+        self.database_url = self.postgres.create_database("pipeline").await.unwrap();
+        self.configure(settings);
+    }
+
     /// Writes the configuration anew.
     pub(crate) fn configure(&self, settings: &str) {
         let text = format!(

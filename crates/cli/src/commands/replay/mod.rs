@@ -116,7 +116,7 @@ impl Session<'_> {
 
     /// A bar over the sequences of a range, of which an earlier run did what is up to `done`.
     fn bar(&self, stream: &str, range: StreamRange, done: u64) -> ProgressBar {
-        let bar = progress::bar(self.output, range.to + 1 - range.from, stream, "messages");
+        let bar = progress::counted(self.output, range.to + 1 - range.from, stream, "messages");
         bar.set_position((done + 1).saturating_sub(range.from));
         // What was there before is no rate of this run.
         bar.reset_eta();

@@ -1,0 +1,184 @@
+//! `crypto-intel backup`: database, buckets and streams into a folder that is named when it is whole.
+
+pub(crate) mod folder;
+pub(crate) mod manifest;
+mod report;
+
+use std::{path::Path, process::ExitCode, time::Instant};
+
+use anyhow::Context as _;
+use crypto_intel_nats::{Bucket, Nats, NatsError};
+use crypto_intel_service::wait_for_signal;
+use crypto_intel_store::PgProgram;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use folder::{Folder, Unfinished};
+use manifest::{DATABASE_FILE, Manifest, sum_all};
+use report::Report;
+pub(crate) use report::contents;
+
+use super::{connect_nats, connect_store, prepare, streams::topology};
+use crate::{AppConfig, Arguments, args::BackupArguments, output::Output, progress};
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    options: &BackupArguments,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = prepare(arguments)?;
+    let stop = CancellationToken::new();
+    tokio::spawn(wait_for_signal(stop.clone()));
+    let report = tokio::select! {
+        report = back_up(&config, options, output) => report?,
+        () = stop.cancelled() => anyhow::bail!("stopped, nothing of it is kept"),
+    };
+    output.show(&report, report::describe)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn back_up(
+    config: &AppConfig,
+    options: &BackupArguments,
+    output: Output,
+) -> anyhow::Result<Report> {
+    let began = Instant::now();
+    let folder = Folder::open(&options.folder)?;
+    let nats = connect_nats(config, "backup").await?;
+    let now = Timestamp::now();
+    let mut manifest = Manifest::new(text(now), nats.server_version());
+    let unfinished = folder.begin(now)?;
+    // In this order nothing is ahead of what it counts on: no position and no cursor of its stream.
+    dump_database(config, options, unfinished.path(), &mut manifest, output).await?;
+    let (buckets, streams) = names(config)?;
+    let wanted = buckets.iter().chain(streams.iter().filter(|_| !options.without_streams));
+    for stream in wanted {
+        snapshot(&nats, stream, unfinished.path(), &mut manifest, output).await?;
+    }
+    manifest.notes.extend(notes(&manifest));
+    let path = finish(unfinished, &mut manifest, output).await?;
+    let removed = match options.keep {
+        Some(keep) => folder.keep(keep as usize)?,
+        None => Vec::new(),
+    };
+    Ok(Report { folder: path, seconds: began.elapsed().as_secs_f64(), removed, manifest })
+}
+
+/// Names of the streams behind buckets, without the leases (who leads now says nothing later), and of the others.
+fn names(config: &AppConfig) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    let topology = topology(config)?;
+    let names = topology.stream_names().into_iter().map(ToOwned::to_owned);
+    let mut names: Vec<String> = names.filter(|name| *name != Bucket::Leases.stream()).collect();
+    names.sort_by_key(|name| rank(name));
+    Ok(names.into_iter().partition(|name| name.starts_with("KV_")))
+}
+
+/// What is made of others comes after them: an alert whose event is in the backup should be there, too, and not be told
+/// a second time.
+fn rank(stream: &str) -> u8 {
+    match stream {
+        "ALERT" => 1,
+        "NOTIFY" => 2,
+        "DLQ" => 3,
+        _ => 0,
+    }
+}
+
+async fn dump_database(
+    config: &AppConfig,
+    options: &BackupArguments,
+    folder: &Path,
+    manifest: &mut Manifest,
+    output: Output,
+) -> anyhow::Result<()> {
+    if config.database.url.is_empty() {
+        manifest.notes.push("no database is configured: none is in this backup".to_owned());
+        return Ok(());
+    }
+    let store = connect_store(config).await?;
+    let bar = progress::transfer(output, "database");
+    let program = PgProgram::dump(options.pg_dump.as_deref());
+    let file = folder.join(DATABASE_FILE);
+    let (facts, version) = store
+        .dump(&config.database, &program, &file, &|bytes| bar.set_position(bytes))
+        .await
+        .context("dump the database")?;
+    bar.finish_and_clear();
+    manifest.database = Some(facts);
+    manifest.pg_dump = Some(version);
+    Ok(())
+}
+
+async fn snapshot(
+    nats: &Nats,
+    stream: &str,
+    folder: &Path,
+    manifest: &mut Manifest,
+    output: Output,
+) -> anyhow::Result<()> {
+    match nats.stream_state(stream).await {
+        Ok(_) => {}
+        Err(NatsError::NoStream { .. }) => {
+            manifest.notes.push(format!("stream {stream} is not on the server"));
+            return Ok(());
+        }
+        Err(error) => return Err(error).with_context(|| format!("ask for stream {stream}")),
+    }
+    let bar = progress::transfer(output, stream);
+    let snapshot = nats
+        .snapshot(stream, &folder.join(stream), &|bytes| bar.set_position(bytes))
+        .await
+        .with_context(|| format!("take stream {stream}"))?;
+    bar.finish_and_clear();
+    manifest.streams.push(snapshot);
+    Ok(())
+}
+
+/// What positions and streams say together.
+fn notes(manifest: &Manifest) -> Vec<String> {
+    let mut notes = Vec::new();
+    for position in manifest.database.iter().flat_map(|database| &database.positions) {
+        let Some(stream) = manifest.streams.iter().find(|stream| stream.stream == position.stream)
+        else {
+            continue;
+        };
+        let (name, sequence) = (&position.stream, position.sequence);
+        if sequence > stream.last_sequence {
+            notes.push(format!(
+                "the position in {name} is {sequence}, its stream ends at {}: it was made anew since persist last ran",
+                stream.last_sequence
+            ));
+        } else if sequence + 1 < stream.first_sequence {
+            notes.push(format!(
+                "messages {} to {} of {name} are neither in the tables nor in the stream: persist was too far behind",
+                sequence + 1,
+                stream.first_sequence - 1
+            ));
+        }
+    }
+    notes
+}
+
+/// Reads back all that was written, writes the manifest and gives the backup its name.
+async fn finish(
+    unfinished: Unfinished,
+    manifest: &mut Manifest,
+    output: Output,
+) -> anyhow::Result<std::path::PathBuf> {
+    let bar = progress::transfer(output, "checksums");
+    let folder = unfinished.path().to_owned();
+    let reading = bar.clone();
+    manifest.files =
+        tokio::task::spawn_blocking(move || sum_all(&folder, &mut |bytes| reading.inc(bytes)))
+            .await
+            .context("read what was written")??;
+    bar.finish_and_clear();
+    manifest.finished_at = text(Timestamp::now());
+    manifest.write(unfinished.path())?;
+    unfinished.finish()
+}
+
+/// To the second: nobody needs more of it.
+fn text(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

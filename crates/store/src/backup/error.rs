@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+
+use crate::StoreError;
+
+/// A database was not dumped, its dump does not hold, or it was not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The database does not answer as it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A program of PostgreSQL is not there.
+    #[error(
+        "{} cannot be run: install PostgreSQL's client programs (Debian: postgresql-client), or name it with --{option} PROGRAM",
+        program.display()
+    )]
+    NoProgram {
+        /// What was to be run.
+        program: PathBuf,
+        /// The option that names another.
+        option: &'static str,
+        /// Why it cannot.
+        source: std::io::Error,
+    },
+    /// A program of PostgreSQL is too old for its work.
+    #[error(
+        "{} is version {found}, {what} wants {wanted} or newer: install PostgreSQL's client programs of that version, or name them with --{option} PROGRAM",
+        program.display()
+    )]
+    ProgramTooOld {
+        /// What was to be run.
+        program: PathBuf,
+        /// Its major version.
+        found: u32,
+        /// The server, or the dump.
+        what: &'static str,
+        /// The major version that is needed.
+        wanted: u32,
+        /// The option that names another.
+        option: &'static str,
+    },
+    /// A program of PostgreSQL failed.
+    #[error("{} failed ({status}): {reason}", program.display())]
+    ProgramFailed {
+        /// What was run.
+        program: PathBuf,
+        /// How it ended.
+        status: String,
+        /// Its last words.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The dump does not have what the database has.
+    #[error("{} does not hold: it lacks {}", path.display(), missing.join(", "))]
+    Incomplete {
+        /// The dump.
+        path: PathBuf,
+        /// What it lacks.
+        missing: Vec<String>,
+    },
+}
+
+impl BackupError {
+    pub(super) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        |source| Self::File { path, source }
+    }
+}

@@ -1,0 +1,245 @@
+//! `pg_dump` and `pg_restore`: which, how old, and how they are told where the database is.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::str::FromStr as _;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+
+use super::BackupError;
+use crate::error::describe;
+use crate::{StoreConfig, StoreError};
+
+/// Of what a program says when it fails.
+const LAST_WORDS_LINES: usize = 6;
+/// What would lead the programs elsewhere, or tell them more than we do.
+const UNWANTED: [&str; 8] = [
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGHOSTADDR",
+    "PGDATABASE",
+    "PGUSER",
+    "PGPASSWORD",
+    "PGOPTIONS",
+    "PGTARGETSESSIONATTRS",
+];
+
+/// A program of PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PgProgram {
+    path: PathBuf,
+    /// The option of the command line that names it.
+    option: &'static str,
+}
+
+/// What a program says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PgVersion {
+    /// Major version, e.g. 17.
+    pub major: u32,
+    /// All of it, e.g. `17.12`.
+    pub full: String,
+}
+
+impl PgProgram {
+    /// `pg_dump` in `PATH`, or the named one (`--pg-dump`).
+    #[must_use]
+    pub fn dump(named: Option<&Path>) -> Self {
+        Self { path: named.unwrap_or(Path::new("pg_dump")).to_owned(), option: "pg-dump" }
+    }
+
+    /// `pg_restore` in `PATH`, or the named one (`--pg-restore`).
+    #[must_use]
+    pub fn restore(named: Option<&Path>) -> Self {
+        Self { path: named.unwrap_or(Path::new("pg_restore")).to_owned(), option: "pg-restore" }
+    }
+
+    /// The `pg_restore` of the same installation: beside a program with a folder, else in `PATH`.
+    #[must_use]
+    pub fn restore_beside(&self) -> Self {
+        Self { path: self.path.with_file_name("pg_restore"), option: self.option }
+    }
+
+    /// What it says it is.
+    ///
+    /// # Errors
+    /// When it cannot be run or says something else.
+    pub async fn version(&self) -> Result<PgVersion, BackupError> {
+        let output = self.run(self.command().arg("--version")).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        parse_version(&text).ok_or_else(|| self.failed("no version", &text))
+    }
+
+    /// Refuses a program that is older than what it is to read.
+    pub(super) async fn at_least(
+        &self,
+        wanted: u32,
+        what: &'static str,
+    ) -> Result<PgVersion, BackupError> {
+        let version = self.version().await?;
+        if version.major >= wanted {
+            return Ok(version);
+        }
+        let program = self.path.clone();
+        let option = self.option;
+        Err(BackupError::ProgramTooOld { program, found: version.major, what, wanted, option })
+    }
+
+    /// A command that is killed when it is dropped.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.kill_on_drop(true).env("LC_ALL", "C");
+        command
+    }
+
+    /// A command that knows where the database is and who we are there; from its environment, since arguments are seen by
+    /// everybody on the machine.
+    pub(super) fn command_to(&self, config: &StoreConfig) -> Result<Command, BackupError> {
+        let mut command = self.command();
+        for name in UNWANTED {
+            command.env_remove(name);
+        }
+        command.envs(environment(config)?).arg("--no-password");
+        Ok(command)
+    }
+
+    /// Runs a command of this program to its end.
+    pub(super) async fn run(&self, command: &mut Command) -> Result<Output, BackupError> {
+        self.run_with(command, "").await
+    }
+
+    /// The same with a text as its standard input.
+    pub(super) async fn run_with(
+        &self,
+        command: &mut Command,
+        input: &str,
+    ) -> Result<Output, BackupError> {
+        let output = self.output(command, input).await?;
+        if output.status.success() { Ok(output) } else { Err(self.failure(&output)) }
+    }
+
+    /// The same, however it ends.
+    pub(super) async fn output(
+        &self,
+        command: &mut Command,
+        input: &str,
+    ) -> Result<Output, BackupError> {
+        let not_run = |source| BackupError::NoProgram {
+            program: self.path.clone(),
+            option: self.option,
+            source,
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(not_run)?;
+        let stdin = child.stdin.take();
+        let write = async {
+            if let Some(mut stdin) = stdin {
+                // A program that ends before it has read all says why itself.
+                let _closed = stdin.write_all(input.as_bytes()).await;
+            }
+        };
+        let (output, ()) = tokio::join!(child.wait_with_output(), write);
+        output.map_err(not_run)
+    }
+
+    /// Its end as an error.
+    pub(super) fn failure(&self, output: &Output) -> BackupError {
+        self.failed(&output.status.to_string(), &String::from_utf8_lossy(&output.stderr))
+    }
+
+    fn failed(&self, status: &str, words: &str) -> BackupError {
+        let lines: Vec<&str> =
+            words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let last = &lines[lines.len().saturating_sub(LAST_WORDS_LINES)..];
+        BackupError::ProgramFailed {
+            program: self.path.clone(),
+            status: status.to_owned(),
+            reason: last.join("; "),
+        }
+    }
+}
+
+/// The second number of `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, and `18beta1`.
+fn parse_version(text: &str) -> Option<PgVersion> {
+    let full = text.split_once("(PostgreSQL)")?.1.split_whitespace().next()?;
+    let digits: String = full.chars().take_while(char::is_ascii_digit).collect();
+    Some(PgVersion { major: digits.parse().ok()?, full: full.to_owned() })
+}
+
+/// The address as libpq reads it from the environment.
+fn environment(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, BackupError> {
+    let address = Config::from_str(config.url.expose())
+        .map_err(|error| StoreError::Url { reason: describe(&error) })?;
+    let mut variables = vec![("PGAPPNAME", "crypto-intel-backup".to_owned())];
+    let hosts: Vec<String> = address
+        .get_hosts()
+        .iter()
+        .map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        })
+        .collect();
+    let ports: Vec<String> = address.get_ports().iter().map(ToString::to_string).collect();
+    let mut set = |name, value: String| {
+        if !value.is_empty() {
+            variables.push((name, value));
+        }
+    };
+    set("PGHOST", hosts.join(","));
+    set("PGPORT", if ports.is_empty() { "5432".to_owned() } else { ports.join(",") });
+    set("PGUSER", address.get_user().unwrap_or_default().to_owned());
+    set("PGDATABASE", address.get_dbname().unwrap_or_default().to_owned());
+    set("PGPASSWORD", String::from_utf8_lossy(address.get_password().unwrap_or_default()).into());
+    set("PGOPTIONS", address.get_options().unwrap_or_default().to_owned());
+    let is_plain = address.get_ssl_mode() == SslMode::Disable;
+    set("PGSSLMODE", if is_plain { "disable" } else { "prefer" }.to_owned());
+    if address.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
+        set("PGTARGETSESSIONATTRS", "read-write".to_owned());
+    }
+    set("PGCONNECT_TIMEOUT", config.connect_timeout_ms.div_ceil(1_000).max(1).to_string());
+    Ok(variables)
+}
+
+/// Name of the database in an address, for a program that wants it as an argument.
+pub(super) fn database_name(config: &StoreConfig) -> Result<String, BackupError> {
+    let address = Config::from_str(config.url.expose())
+        .map_err(|error| StoreError::Url { reason: describe(&error) })?;
+    let user = || std::env::var("USER").unwrap_or_default();
+    let name = address.get_dbname().or(address.get_user());
+    Ok(name.map_or_else(user, ToOwned::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crypto_intel_service::Secret;
+
+    use super::*;
+
+    #[test]
+    fn reads_versions_as_the_programs_print_them() {
+        let major = |text| parse_version(text).map(|version| version.major);
+        assert_eq!(major("pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
+        assert_eq!(major("pg_restore (PostgreSQL) 18beta1"), Some(18));
+        assert_eq!(major("something else"), None);
+    }
+
+    #[test]
+    fn the_password_is_in_the_environment_and_nowhere_else() {
+        let url =
+            Secret::new("postgres://me:s3cret@one:1,two:2/db?target_session_attrs=read-write");
+        let config = StoreConfig { url, ..StoreConfig::default() };
+        let variables = environment(&config).unwrap();
+        let has = |name, value: &str| variables.contains(&(name, value.to_owned()));
+        assert!(has("PGHOST", "one,two") && has("PGPORT", "1,2") && has("PGUSER", "me"));
+        assert!(has("PGDATABASE", "db") && has("PGTARGETSESSIONATTRS", "read-write"));
+        assert!(has("PGPASSWORD", "s3cret"));
+        let command = PgProgram::dump(None).command_to(&config).unwrap();
+        let mut arguments = command.as_std().get_args();
+        assert!(arguments.all(|argument| !argument.to_string_lossy().contains("s3cret")));
+    }
+}

@@ -1,0 +1,275 @@
+//! Whether a database can take a dump: asked before anything is written.
+
+use std::path::Path;
+
+use deadpool_postgres::Object;
+use tokio_postgres::Client;
+
+use super::contents::Contents;
+use super::facts::{DatabaseFacts, TimescaleFacts, texts};
+use super::{BackupError, PgProgram};
+use crate::{Store, StoreError};
+
+/// Names in a message.
+const NAMED: usize = 6;
+
+/// What stands between a dump and a database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RestorePlan {
+    /// Why it cannot be restored, each with its mend.
+    pub obstacles: Vec<String>,
+    /// What will be otherwise than it was.
+    pub warnings: Vec<String>,
+    /// Whether this user may give everything to who owned it; else everything will be this user's.
+    pub keeps_owners: bool,
+    /// Whether `pg_restore` is newer than the server: it then speaks of settings that the server does not know.
+    pub program_is_newer: bool,
+}
+
+struct Target {
+    major: u32,
+    user: String,
+    database: String,
+    is_superuser: bool,
+    roles: Vec<String>,
+    /// Of these, whom this user may act for.
+    own_roles: Vec<String>,
+    /// `schema.name` of what is there, other than extensions'.
+    objects: Vec<String>,
+    timescaledb: Timescale,
+}
+
+/// TimescaleDB on the server.
+enum Timescale {
+    /// Its extension is in the database.
+    Made { version: String, license: String },
+    /// It would be made in the version that was asked for.
+    Available { license: String },
+    /// It cannot be made, for this reason.
+    Missing { reason: String },
+}
+
+const OWN_ROLES: &str =
+    "SELECT rolname::text FROM pg_roles WHERE pg_has_role(current_user, oid, 'MEMBER')";
+
+const OBJECTS: &str = "SELECT nspname || '.' || name FROM ( \
+    SELECT relname AS name, relnamespace AS namespace, oid, 'pg_class'::regclass AS class FROM pg_class \
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'S') \
+    UNION ALL SELECT proname, pronamespace, oid, 'pg_proc'::regclass FROM pg_proc) objects \
+    JOIN pg_namespace ON pg_namespace.oid = namespace \
+    WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' \
+    AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = class AND objid = objects.oid AND deptype = 'e') ORDER BY 1";
+
+impl Store {
+    /// Compares a dump with this database: what is in the way, which versions do not fit, which roles are missing.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer, or `pg_restore` is missing, fails, or is older than the dump.
+    pub async fn plan_restore(
+        &self,
+        program: &PgProgram,
+        file: &Path,
+        facts: &DatabaseFacts,
+        dumped_by_major: u32,
+    ) -> Result<RestorePlan, BackupError> {
+        let program_version = program.at_least(dumped_by_major, "the dump").await?;
+        let contents = Contents::read(program, file).await?;
+        let target = self.target(facts.timescaledb.as_ref()).await?;
+        let mut plan = RestorePlan {
+            program_is_newer: program_version.major > target.major,
+            ..RestorePlan::default()
+        };
+        let made = contents.made();
+        let in_the_way: Vec<&String> =
+            target.objects.iter().filter(|object| made.contains(*object)).collect();
+        if !in_the_way.is_empty() {
+            plan.obstacles.push(target.in_the_way(&in_the_way));
+        }
+        if target.major < facts.postgresql_major {
+            plan.obstacles.push(format!(
+                "the dump is of PostgreSQL {}, the server is {}: dumps cannot be taken by an older one, use {} or newer",
+                facts.postgresql_major, target.major, facts.postgresql_major
+            ));
+        }
+        target.compare_timescale(facts.timescaledb.as_ref(), &mut plan);
+        target.compare_roles(facts, &mut plan);
+        Ok(plan)
+    }
+
+    async fn target(&self, wanted: Option<&TimescaleFacts>) -> Result<Target, StoreError> {
+        let client = Object::take(self.client().await?);
+        let asking = || StoreError::sql("ask what the server is");
+        let row = client
+            .query_one(
+                "SELECT current_setting('server_version_num')::int, current_user::text, \
+                 current_database()::text, rolsuper FROM pg_roles WHERE rolname = current_user",
+                &[],
+            )
+            .await
+            .map_err(asking())?;
+        Ok(Target {
+            major: row.get::<_, i32>(0).unsigned_abs() / 10_000,
+            user: row.get(1),
+            database: row.get(2),
+            is_superuser: row.get(3),
+            roles: texts(&client, "SELECT rolname::text FROM pg_roles").await?,
+            own_roles: texts(&client, OWN_ROLES).await?,
+            objects: texts(&client, OBJECTS).await?,
+            timescaledb: timescale(&client, wanted).await?,
+        })
+    }
+}
+
+async fn timescale(
+    client: &Client,
+    wanted: Option<&TimescaleFacts>,
+) -> Result<Timescale, StoreError> {
+    let asking = || StoreError::sql("ask for TimescaleDB");
+    let license = async || {
+        let sql = "SELECT coalesce(current_setting('timescaledb.license', true), '')";
+        client.query_one(sql, &[]).await.map(|row| row.get::<_, String>(0))
+    };
+    let sql = "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'";
+    if let Some(row) = client.query_opt(sql, &[]).await.map_err(asking())? {
+        let license = license().await.map_err(asking())?;
+        return Ok(Timescale::Made { version: row.get(0), license });
+    }
+    let Some(wanted) = wanted else {
+        return Ok(Timescale::Missing { reason: "it is not in the database".to_owned() });
+    };
+    // CREATE EXTENSION without its library ends the session: asked first.
+    let sql = "SELECT current_setting('shared_preload_libraries') LIKE '%timescaledb%', \
+        (SELECT string_agg(version, ', ') FROM pg_available_extension_versions WHERE name = 'timescaledb')";
+    let row = client.query_one(sql, &[]).await.map_err(asking())?;
+    let (is_loaded, versions): (bool, Option<String>) = (row.get(0), row.get(1));
+    let Some(versions) = versions else {
+        return Ok(Timescale::Missing { reason: "it is not installed there".to_owned() });
+    };
+    if !is_loaded {
+        let reason = "it is not in shared_preload_libraries there".to_owned();
+        return Ok(Timescale::Missing { reason });
+    }
+    // Which edition it is shows only once it is made: tried, and undone.
+    let attempt = format!("BEGIN; CREATE EXTENSION timescaledb VERSION '{}'", wanted.version);
+    let made = client.batch_execute(&attempt).await;
+    let found = match made {
+        Ok(()) => Timescale::Available { license: license().await.map_err(asking())? },
+        Err(error) => {
+            let reason = crate::error::describe(&error);
+            Timescale::Missing { reason: format!("{reason}; it has {versions}") }
+        }
+    };
+    client.batch_execute("ROLLBACK").await.map_err(asking())?;
+    Ok(found)
+}
+
+impl Target {
+    fn in_the_way(&self, objects: &[&String]) -> String {
+        let mut names: Vec<&str> =
+            objects.iter().take(NAMED).map(|name| name.trim_start_matches("public.")).collect();
+        if objects.len() > NAMED {
+            names.push("…");
+        }
+        let database = &self.database;
+        format!(
+            "database {database} has {} already; if all of it may go: psql -d postgres -c 'DROP DATABASE \"{database}\"' -c 'CREATE DATABASE \"{database}\" OWNER \"{}\"'",
+            names.join(", "),
+            self.user
+        )
+    }
+
+    fn compare_timescale(&self, wanted: Option<&TimescaleFacts>, plan: &mut RestorePlan) {
+        let Some(wanted) = wanted else {
+            if let Timescale::Made { version, .. } = &self.timescaledb {
+                plan.warnings.push(format!(
+                    "the dump is of plain PostgreSQL: its tables stay plain, although TimescaleDB {version} is here"
+                ));
+            }
+            return;
+        };
+        let license = match &self.timescaledb {
+            Timescale::Made { version, license } => {
+                if *version != wanted.version {
+                    plan.obstacles.push(format!(
+                        "the dump is of TimescaleDB {}, the database has {version}: its tables of chunks would not fit; \
+                         restore with the same version, then ALTER EXTENSION timescaledb UPDATE",
+                        wanted.version
+                    ));
+                }
+                license
+            }
+            Timescale::Available { license } => license,
+            Timescale::Missing { reason } => {
+                plan.obstacles.push(format!(
+                    "the dump is of TimescaleDB {}, which this server does not offer ({reason}): \
+                     its hypertables cannot be made; use a server with the same version",
+                    wanted.version
+                ));
+                return;
+            }
+        };
+        if wanted.needs_community && license != "timescale" {
+            plan.obstacles.push(
+                "the dump has policies, continuous aggregates or compressed chunks, which TimescaleDB's Apache edition \
+                 cannot hold: use the community edition"
+                    .to_owned(),
+            );
+        } else if license != &wanted.license {
+            plan.warnings.push(format!(
+                "the dump is of TimescaleDB's {} edition, the server has another: hypertables stay what they are, \
+                 what only the community edition has is not added",
+                wanted.edition()
+            ));
+        }
+        if !self.is_superuser {
+            plan.warnings.push(format!(
+                "user {} is no superuser: TimescaleDB's own tables may refuse what the dump has for them",
+                self.user
+            ));
+        }
+    }
+
+    fn compare_roles(&self, facts: &DatabaseFacts, plan: &mut RestorePlan) {
+        let missing = |roles: &[String]| -> Vec<String> {
+            roles.iter().filter(|role| !self.roles.contains(role)).cloned().collect()
+        };
+        let owners = missing(&facts.owners);
+        plan.keeps_owners = facts.owners.iter().all(|owner| self.own_roles.contains(owner));
+        if owners.is_empty() && !plan.keeps_owners {
+            plan.warnings.push(format!(
+                "user {} may not act for the owner {}: everything will be {}'s",
+                self.user,
+                facts.owners.join(", "),
+                self.user
+            ));
+        }
+        if !owners.is_empty() {
+            plan.warnings.push(format!(
+                "the owner {} is not on this server: everything will be {}'s; to keep it: {}",
+                owners.join(", "),
+                self.user,
+                create_roles(&owners)
+            ));
+        }
+        let mut grantees = missing(&facts.grantees);
+        grantees.retain(|role| !owners.contains(role));
+        if !grantees.is_empty() {
+            plan.warnings.push(format!(
+                "{} not on this server: grants to {} are left out; to keep them: {}",
+                if grantees.len() == 1 {
+                    format!("role {} is", grantees[0])
+                } else {
+                    format!("roles {} are", grantees.join(", "))
+                },
+                if grantees.len() == 1 { "it" } else { "them" },
+                create_roles(&grantees)
+            ));
+        }
+    }
+}
+
+fn create_roles(roles: &[String]) -> String {
+    let statements = roles.iter().map(|role| format!("CREATE ROLE \"{role}\""));
+    format!("`{}` first", statements.collect::<Vec<_>>().join("; "))
+}

@@ -1,0 +1,228 @@
+use std::path::{Path, PathBuf};
+
+use crypto_intel_sandbox::{Postgres, PostgresOptions, TestDatabase};
+use crypto_intel_schemas::{Event, U256};
+use crypto_intel_store::{
+    Advance, BackupError, DatabaseFacts, PgProgram, RestorePlan, RowSet, Store, StreamPosition,
+    Table,
+};
+use tokio_postgres::{Client, NoTls};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{config, database, transfer};
+
+const NO_PROGRESS: &(dyn Fn(u64) + Send + Sync) = &|_| {};
+const NO_STEPS: &(dyn Fn(&str) + Send + Sync) = &|_| {};
+
+struct Dump {
+    folder: tempfile::TempDir,
+    facts: DatabaseFacts,
+    major: u32,
+}
+
+impl Dump {
+    async fn of(database: &TestDatabase, store: &Store) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("database.dump");
+        let config = config(database.url());
+        let program = PgProgram::dump(None);
+        let (facts, version) = store.dump(&config, &program, &file, NO_PROGRESS).await.unwrap();
+        Self { folder, facts, major: version.major }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("database.dump")
+    }
+
+    async fn plan(&self, store: &Store) -> RestorePlan {
+        let program = PgProgram::restore(None);
+        store.plan_restore(&program, &self.file(), &self.facts, self.major).await.unwrap()
+    }
+
+    async fn restore(&self, url: &str, store: &Store) -> u64 {
+        let plan = self.plan(store).await;
+        assert_eq!(plan.obstacles, Vec::<String>::new());
+        let program = PgProgram::restore(None);
+        let done = store
+            .restore(&config(url), &program, &self.file(), (&self.facts, &plan), NO_STEPS)
+            .await
+            .unwrap();
+        done.grants_left_out
+    }
+}
+
+/// Writes events and moves the position, as persist does.
+async fn write(store: &Store, to: u64, events: &[Event]) {
+    let mut rows = RowSet::default();
+    for (message, event) in events.iter().enumerate() {
+        rows.add(event, 0, message as u32).unwrap();
+    }
+    rows.sort_and_reduce();
+    let from = store.position("EVM").await.unwrap();
+    let to = StreamPosition { sequence: to, stored_at_us: to as i64 * 10, revision: 0 };
+    let advance = Advance { stream: "EVM", from, to };
+    let (transaction, _) = store.begin(advance, &[]).await.unwrap();
+    for table in Table::ALL {
+        if !rows.table(table).is_empty() {
+            transaction.copy(table, rows.table(table).copy_body(|_| true).0).await.unwrap();
+        }
+    }
+    transaction.commit().await.unwrap();
+}
+
+async fn text(client: &Client, sql: &str) -> String {
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Another server, with an empty database.
+async fn other_server() -> (Postgres, String, Store) {
+    let server = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let url = server.create_database("restored").await.unwrap();
+    let store = Store::connect(&config(&url), &CancellationToken::new()).await.unwrap();
+    (server, url, store)
+}
+
+const ROWS: &str = "SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM token_transfers t";
+const GRANTS: &str = "SELECT coalesce(string_agg(grantee || ' ' || privilege_type || ' ' || table_name, ', ' \
+    ORDER BY 1), '') FROM (SELECT grantee, privilege_type, table_name FROM information_schema.role_table_grants \
+    WHERE table_schema = 'public' AND grantee LIKE 'backup_%') AS granted";
+
+#[tokio::test]
+async fn rows_positions_and_grants_come_back_on_another_server() {
+    let (database, store, client) = database().await;
+    let events: Vec<Event> =
+        (0..500).map(|index| transfer(7, index, U256::from(index) << 90)).collect();
+    write(&store, 500, &events).await;
+    client
+        .batch_execute(
+            "CREATE ROLE backup_reader; CREATE ROLE backup_gone; \
+             GRANT SELECT ON blocks, v_blocks TO backup_reader, backup_gone; GRANT SELECT ON logs TO backup_gone",
+        )
+        .await
+        .unwrap();
+    let dump = Dump::of(&database, &store).await;
+    assert_eq!(dump.facts.positions[0].sequence, 500);
+    assert_eq!(dump.facts.migrations.len(), store.migrate(true).await.unwrap().already.len());
+    assert_eq!(dump.facts.grantees, ["backup_gone", "backup_reader", "postgres"]);
+
+    let (_server, url, other) = other_server().await;
+    let restored = connect(&url).await;
+    restored.batch_execute("CREATE ROLE backup_reader").await.unwrap();
+    let plan = dump.plan(&other).await;
+    assert_eq!(plan.obstacles, Vec::<String>::new());
+    assert!(plan.keeps_owners);
+    assert!(plan.warnings[0].starts_with("role backup_gone is not on this server"), "{plan:?}");
+    assert!(dump.restore(&url, &other).await > 0);
+
+    assert_eq!(text(&client, ROWS).await, text(&restored, ROWS).await);
+    assert_eq!(other.positions().await.unwrap(), store.positions().await.unwrap());
+    let expected = "backup_reader SELECT blocks, backup_reader SELECT v_blocks";
+    assert_eq!(text(&restored, GRANTS).await, expected);
+    assert_eq!(other.migrate(false).await.unwrap().applied, Vec::<String>::new());
+    if dump.facts.timescaledb.is_some() {
+        for what in ["hypertables", "chunks"] {
+            let sql = format!("SELECT count(*)::text FROM timescaledb_information.{what}");
+            assert_eq!(text(&client, &sql).await, text(&restored, &sql).await, "{what}");
+        }
+    }
+    // It goes on as if nothing had happened.
+    write(&other, 501, &[transfer(8, 1, U256::from(1))]).await;
+}
+
+#[tokio::test]
+async fn a_dump_is_of_one_moment_while_others_write() {
+    let (database, store, _client) = database().await;
+    let writer = store.clone();
+    let writing = tokio::spawn(async move {
+        for number in 1.. {
+            write(&writer, number, &[transfer(7, number as u32, U256::from(1))]).await;
+        }
+    });
+    while store.position("EVM").await.unwrap().sequence < 20 {
+        tokio::task::yield_now().await;
+    }
+    let dump = Dump::of(&database, &store).await;
+    writing.abort();
+    let (_server, url, other) = other_server().await;
+    dump.restore(&url, &other).await;
+    let position = other.position("EVM").await.unwrap().sequence;
+    assert_eq!(position, dump.facts.positions[0].sequence);
+    let rows = text(&connect(&url).await, "SELECT count(*)::text FROM token_transfers").await;
+    assert_eq!(rows, position.to_string());
+}
+
+#[tokio::test]
+async fn a_database_with_our_tables_is_in_the_way() {
+    let (database, store, _client) = database().await;
+    let dump = Dump::of(&database, &store).await;
+    let plan = dump.plan(&store).await;
+    assert_eq!(plan.obstacles.len(), 1, "{plan:?}");
+    assert!(plan.obstacles[0].contains("has alerts, approvals, blocks"), "{plan:?}");
+    assert!(plan.obstacles[0].contains("DROP DATABASE"), "{plan:?}");
+}
+
+#[tokio::test]
+async fn what_a_server_cannot_take_is_told_before_anything_is_written() {
+    let (database, store, _client) = database().await;
+    let mut dump = Dump::of(&database, &store).await;
+    let (_server, url, other) = other_server().await;
+    dump.facts.postgresql_major = 99;
+    dump.facts.timescaledb = Some(crypto_intel_store::TimescaleFacts {
+        version: "2.28.3".to_owned(),
+        license: "timescale".to_owned(),
+        needs_community: true,
+    });
+    dump.facts.owners = vec!["backup_owner".to_owned()];
+    let plan = dump.plan(&other).await;
+    assert!(plan.obstacles[0].starts_with("the dump is of PostgreSQL 99"), "{plan:?}");
+    assert!(plan.obstacles[1].starts_with("the dump is of TimescaleDB 2.28.3"), "{plan:?}");
+    assert!(plan.warnings[0].contains("CREATE ROLE \"backup_owner\""), "{plan:?}");
+    assert!(!plan.keeps_owners);
+    let tables = "SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'";
+    assert_eq!(text(&connect(&url).await, tables).await, "0");
+}
+
+#[tokio::test]
+async fn a_missing_or_old_program_is_named_with_the_mend() {
+    let (database, store, _client) = database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("database.dump");
+    let config = config(database.url());
+    let missing = PgProgram::dump(Some(Path::new("/nowhere/pg_dump")));
+    let error = store.dump(&config, &missing, &file, NO_PROGRESS).await.unwrap_err();
+    assert!(matches!(error, BackupError::NoProgram { .. }), "{error}");
+    assert!(error.to_string().contains("--pg-dump PROGRAM"), "{error}");
+
+    let old = script(folder.path(), "pg_dump", "echo 'pg_dump (PostgreSQL) 9.6.24'");
+    let error = store.dump(&config, &PgProgram::dump(Some(&old)), &file, NO_PROGRESS).await;
+    assert!(matches!(error, Err(BackupError::ProgramTooOld { found: 9, .. })), "{error:?}");
+}
+
+// A dump that pg_dump calls good and that is not.
+#[tokio::test]
+async fn a_dump_that_lacks_a_table_does_not_hold() {
+    let (database, store, _client) = database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("database.dump");
+    let body = "[ \"$1\" = --version ] || set -- --exclude-table=logs \"$@\"\nexec pg_dump \"$@\"";
+    let program = script(folder.path(), "pg_dump", body);
+    script(folder.path(), "pg_restore", "exec pg_restore \"$@\"");
+    let program = PgProgram::dump(Some(&program));
+    let error = store.dump(&config(database.url()), &program, &file, NO_PROGRESS).await;
+    let Err(BackupError::Incomplete { missing, .. }) = error else { panic!("{error:?}") };
+    assert_eq!(missing, ["public.logs"]);
+}
+
+fn script(folder: &Path, name: &str, body: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
