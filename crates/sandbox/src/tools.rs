@@ -3,6 +3,8 @@
 //! Order: the folder in `CRYPTO_INTEL_TOOLS`, `.tools/bin` in the current folder or one of its parents (and, under
 //! cargo, the parents of `CARGO_MANIFEST_DIR`), then `PATH`.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +30,29 @@ impl PostgresTools {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         postgres_command(&self.bin_dir, program)
+    }
+
+    /// Writes `pg_dump` and `pg_restore` of this installation into a folder, as scripts that anything can start.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn write_clients(&self, folder: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(folder).context("make the folder of programs")?;
+        for program in ["pg_dump", "pg_restore"] {
+            let command = self.command(program);
+            let mut script = "#!/bin/sh\n".to_owned();
+            for (name, value) in command.get_envs() {
+                let value = value.unwrap_or_default().to_string_lossy();
+                script.push_str(&format!("export {}='{value}'\n", name.to_string_lossy()));
+            }
+            let path = command.get_program().to_string_lossy();
+            script.push_str(&format!("exec '{path}' \"$@\"\n"));
+            let file = folder.join(program);
+            std::fs::write(&file, script).context("write a program")?;
+            std::fs::set_permissions(&file, Permissions::from_mode(0o755))
+                .context("make a program executable")?;
+        }
+        Ok(())
     }
 }
 

@@ -21,6 +21,9 @@ pub(crate) type LogKey = (B256, i32);
 /// How long anything may take on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The folder of PostgreSQL's programs beside the configuration: a system may have none in `PATH`.
+const POSTGRES_CLIENTS: &str = "postgresql";
+
 /// The servers of one test, and a configuration that names them.
 pub(crate) struct Pipeline {
     pub(crate) nats: NatsServer,
@@ -39,6 +42,7 @@ impl Pipeline {
         let options = ChatOptions { limits: ChatLimits::Relaxed, ..ChatOptions::default() };
         let chat = ChatServer::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
+        postgres.tools().write_clients(&folder.path().join(POSTGRES_CLIENTS)).unwrap();
         let pipeline = Self { nats, postgres, chat, database_url, folder };
         pipeline.configure(settings);
         pipeline.succeed(&["streams", "apply"]);
@@ -162,6 +166,10 @@ pub(crate) fn binary(config: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CRYPTO_INTEL__")) {
         command.env_remove(name);
     }
+    let clients = config.with_file_name(POSTGRES_CLIENTS);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(clients).chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(path).unwrap());
     command.arg("--config").arg(config);
     command
 }

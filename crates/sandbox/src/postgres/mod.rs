@@ -107,6 +107,12 @@ impl Postgres {
         &self.data_dir
     }
 
+    /// Its programs.
+    #[must_use]
+    pub fn tools(&self) -> &PostgresTools {
+        &self.tools
+    }
+
     /// Whether the TimescaleDB library is installed and was loaded.
     #[must_use]
     pub fn has_timescale(&self) -> bool {

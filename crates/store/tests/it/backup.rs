@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use crypto_intel_sandbox::{Postgres, PostgresOptions, TestDatabase};
+use crypto_intel_sandbox::TestDatabase;
 use crypto_intel_schemas::{Event, U256};
 use crypto_intel_store::{
     Advance, BackupError, DatabaseFacts, PgProgram, RestorePlan, RowSet, Store, StreamPosition,
@@ -23,9 +23,10 @@ struct Dump {
 impl Dump {
     async fn of(database: &TestDatabase, store: &Store) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        crate::postgres_tools().write_clients(folder.path()).unwrap();
         let file = folder.path().join("database.dump");
         let config = config(database.url());
-        let program = PgProgram::dump(None);
+        let program = PgProgram::dump(Some(&folder.path().join("pg_dump")));
         let (facts, version) = store.dump(&config, &program, &file, NO_PROGRESS).await.unwrap();
         Self { folder, facts, major: version.major }
     }
@@ -34,15 +35,19 @@ impl Dump {
         self.folder.path().join("database.dump")
     }
 
+    fn pg_restore(&self) -> PgProgram {
+        PgProgram::restore(Some(&self.folder.path().join("pg_restore")))
+    }
+
     async fn plan(&self, store: &Store) -> RestorePlan {
-        let program = PgProgram::restore(None);
+        let program = self.pg_restore();
         store.plan_restore(&program, &self.file(), &self.facts, self.major).await.unwrap()
     }
 
     async fn restore(&self, url: &str, store: &Store) -> u64 {
         let plan = self.plan(store).await;
         assert_eq!(plan.obstacles, Vec::<String>::new());
-        let program = PgProgram::restore(None);
+        let program = self.pg_restore();
         let done = store
             .restore(&config(url), &program, &self.file(), (&self.facts, &plan), NO_STEPS)
             .await
@@ -80,12 +85,21 @@ async fn connect(url: &str) -> Client {
     client
 }
 
+/// Whether all databases are on one server, with one set of roles, of which we have no programs.
+fn is_shared() -> bool {
+    let shared = std::env::var_os("DATABASE_URL").is_some_and(|url| !url.is_empty());
+    if shared {
+        eprintln!("skipped: backups are tried on servers of our own, not on that of DATABASE_URL");
+    }
+    shared
+}
+
 /// Another server, with an empty database.
-async fn other_server() -> (Postgres, String, Store) {
-    let server = Postgres::start(PostgresOptions::default()).await.unwrap();
-    let url = server.create_database("restored").await.unwrap();
+async fn other_server() -> (TestDatabase, String, Store) {
+    let database = crate::server().await;
+    let url = database.url().to_owned();
     let store = Store::connect(&config(&url), &CancellationToken::new()).await.unwrap();
-    (server, url, store)
+    (database, url, store)
 }
 
 const ROWS: &str = "SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM token_transfers t";
@@ -95,6 +109,9 @@ const GRANTS: &str = "SELECT coalesce(string_agg(grantee || ' ' || privilege_typ
 
 #[tokio::test]
 async fn rows_positions_and_grants_come_back_on_another_server() {
+    if is_shared() {
+        return;
+    }
     let (database, store, client) = database().await;
     let events: Vec<Event> =
         (0..500).map(|index| transfer(7, index, U256::from(index) << 90)).collect();
@@ -109,7 +126,10 @@ async fn rows_positions_and_grants_come_back_on_another_server() {
     let dump = Dump::of(&database, &store).await;
     assert_eq!(dump.facts.positions[0].sequence, 500);
     assert_eq!(dump.facts.migrations.len(), store.migrate(true).await.unwrap().already.len());
-    assert_eq!(dump.facts.grantees, ["backup_gone", "backup_reader", "postgres"]);
+    assert_eq!(
+        dump.facts.grantees,
+        ["backup_gone", "backup_reader", "crypto_intel_reader", "crypto_intel_writer", "postgres"]
+    );
 
     let (_server, url, other) = other_server().await;
     let restored = connect(&url).await;
@@ -137,6 +157,9 @@ async fn rows_positions_and_grants_come_back_on_another_server() {
 
 #[tokio::test]
 async fn a_dump_is_of_one_moment_while_others_write() {
+    if is_shared() {
+        return;
+    }
     let (database, store, _client) = database().await;
     let writer = store.clone();
     let writing = tokio::spawn(async move {
@@ -159,16 +182,22 @@ async fn a_dump_is_of_one_moment_while_others_write() {
 
 #[tokio::test]
 async fn a_database_with_our_tables_is_in_the_way() {
+    if is_shared() {
+        return;
+    }
     let (database, store, _client) = database().await;
     let dump = Dump::of(&database, &store).await;
     let plan = dump.plan(&store).await;
     assert_eq!(plan.obstacles.len(), 1, "{plan:?}");
-    assert!(plan.obstacles[0].contains("has alerts, approvals, blocks"), "{plan:?}");
+    assert!(plan.obstacles[0].contains("has alerts, approvals, base_fee_daily"), "{plan:?}");
     assert!(plan.obstacles[0].contains("DROP DATABASE"), "{plan:?}");
 }
 
 #[tokio::test]
 async fn what_a_server_cannot_take_is_told_before_anything_is_written() {
+    if is_shared() {
+        return;
+    }
     let (database, store, _client) = database().await;
     let mut dump = Dump::of(&database, &store).await;
     let (_server, url, other) = other_server().await;
@@ -207,12 +236,19 @@ async fn a_missing_or_old_program_is_named_with_the_mend() {
 // A dump that pg_dump calls good and that is not.
 #[tokio::test]
 async fn a_dump_that_lacks_a_table_does_not_hold() {
+    if is_shared() {
+        return;
+    }
     let (database, store, _client) = database().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("database.dump");
-    let body = "[ \"$1\" = --version ] || set -- --exclude-table=logs \"$@\"\nexec pg_dump \"$@\"";
-    let program = script(folder.path(), "pg_dump", body);
-    script(folder.path(), "pg_restore", "exec pg_restore \"$@\"");
+    crate::postgres_tools().write_clients(folder.path()).unwrap();
+    std::fs::rename(folder.path().join("pg_dump"), folder.path().join("real_pg_dump")).unwrap();
+    let body = format!(
+        "[ \"$1\" = --version ] || set -- --exclude-table=logs \"$@\"\nexec '{}/real_pg_dump' \"$@\"",
+        folder.path().display()
+    );
+    let program = script(folder.path(), "pg_dump", &body);
     let program = PgProgram::dump(Some(&program));
     let error = store.dump(&config(database.url()), &program, &file, NO_PROGRESS).await;
     let Err(BackupError::Incomplete { missing, .. }) = error else { panic!("{error:?}") };

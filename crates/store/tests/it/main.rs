@@ -17,6 +17,11 @@ mod support;
 mod transactions;
 mod wallets;
 
+/// The programs of that server.
+fn postgres_tools() -> crypto_intel_sandbox::tools::PostgresTools {
+    crypto_intel_sandbox::tools::postgres().unwrap()
+}
+
 /// A fresh database on the server that these tests are about.
 async fn server() -> crypto_intel_sandbox::TestDatabase {
     crypto_intel_sandbox::Postgres::test_database().await.unwrap()

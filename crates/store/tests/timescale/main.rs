@@ -3,6 +3,8 @@
 
 #[path = "../it/audit.rs"]
 mod audit;
+#[path = "../it/backup.rs"]
+mod backup;
 #[path = "../it/migrations.rs"]
 mod migrations;
 #[path = "../it/policies.rs"]
@@ -23,6 +25,11 @@ mod support;
 mod transactions;
 #[path = "../it/wallets.rs"]
 mod wallets;
+
+/// The programs of that server.
+fn postgres_tools() -> crypto_intel_sandbox::tools::PostgresTools {
+    crypto_intel_sandbox::tools::timescale().unwrap()
+}
 
 /// A fresh database on the server that these tests are about.
 async fn server() -> crypto_intel_sandbox::TestDatabase {

@@ -118,7 +118,8 @@ impl Screen<'_> {
     fn show(&self, stage: Stage) {
         match stage {
             Stage::Reading { stream, from, to, progress } => {
-                let bar = progress::counted(self.session.output, to + 1 - from, &stream, "messages");
+                let bar =
+                    progress::counted(self.session.output, to + 1 - from, &stream, "messages");
                 self.replace(Some(Shown::Stream(bar, progress, from)));
             }
             Stage::Carrying { what, blocks } => self.say(format!(
