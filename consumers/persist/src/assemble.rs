@@ -10,7 +10,8 @@ use crypto_intel_schemas::Event;
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) message: StreamMessage,
-    pub(crate) event: Result<Event, String>,
+    /// By its place: an event is some hundred bytes, and it is handed on from here to there.
+    pub(crate) event: Result<Box<Event>, String>,
 }
 
 /// A block larger than any batch is cut after this many times the batch's limit.
@@ -156,7 +157,7 @@ mod tests {
             sequence: 0,
             stored_at_us: 0,
         };
-        Item { message, event: Ok(event) }
+        Item { message, event: Ok(Box::new(event)) }
     }
 
     fn transfer(chain: &str) -> Item {

@@ -159,24 +159,24 @@ struct Builder {
 }
 
 impl Builder {
-    fn add(&mut self, event: Event, message: u32, stored_at_us: i64) -> Result<(), String> {
+    fn add(&mut self, event: Box<Event>, message: u32, stored_at_us: i64) -> Result<(), String> {
         let Some(fields) = event.block_fields() else {
             return self.put(&event, u32::MAX, message);
         };
         let removed = fields.removed;
-        if matches!(event, Event::Reorg(_)) {
+        if matches!(*event, Event::Reorg(_) | Event::Jump(_)) {
             // Never retracted, so it does not go with the block that it names.
             return self.put(&event, u32::MAX, message);
         }
         let block = self.block_of(&event);
-        match event {
+        match *event {
             Event::Block(marker) => {
                 self.mark(block, marker, message, stored_at_us).map_err(|error| error.to_string())
             }
             // Its block's marker deletes the row.
             _ if removed => Ok(()),
-            event => {
-                self.put(&event, block, message)?;
+            ref event => {
+                self.put(event, block, message)?;
                 if !event.watched().is_empty() {
                     let touched = event.touched();
                     let named =
@@ -260,7 +260,7 @@ mod tests {
             sequence,
             stored_at_us,
         };
-        Item { message, event: Ok(event) }
+        Item { message, event: Ok(Box::new(event)) }
     }
 
     fn marker(hash: u8, incarnation: u32) -> Event {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Messages decoded at a stretch, so that the runtime's other tasks are not kept waiting.
-const READ_CHUNK: usize = 1_000;
+const READ_CHUNK: usize = 500;
 
 /// Where messages come from.
 #[derive(Debug)]
@@ -121,6 +121,7 @@ impl Intake {
                     let Ok(permit) = permit else { return Ok(()) };
                     permit.send(self.next_batch());
                     self.wanted = false;
+                    give_way().await;
                 }
                 read = self.input.next(), if may_read => match read? {
                     Some(read) => if !self.take(read).await? {
@@ -165,9 +166,11 @@ impl Intake {
         }
         self.status.received(read.messages.len() as u64, self.input.pending());
         for message in read.messages {
-            let event = Event::decode(&message.payload).map_err(|error| describe(&error));
+            let event = Event::decode(&message.payload);
+            let event = event.map(Box::new).map_err(|error| describe(&error));
             self.assembler.push(Item { message, event });
         }
+        give_way().await;
         Ok(true)
     }
 
@@ -227,6 +230,12 @@ impl Intake {
             "polled and alerting messages cannot be fetched again: raise the stream's max_age or max_bytes"
         }
     }
+}
+
+/// Whom this task woke is next on its thread, and nobody else may take it from there: while this one decodes or encodes
+/// thousands of events, the other would wait, and the database with it.
+async fn give_way() {
+    tokio::task::yield_now().await;
 }
 
 async fn sleep_until(deadline: Option<tokio::time::Instant>) {

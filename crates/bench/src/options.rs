@@ -21,7 +21,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(10..))]
     pub(crate) blocks: u64,
     /// Real blocks on the live lane; readers, storage and watched addresses are measured on them, too.
-    #[arg(long, default_value_t = 350, value_parser = clap::value_parser!(u64).range(10..))]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..))]
     pub(crate) real_blocks: u64,
     /// Real blocks that the producer is behind at start on the history lane.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(50..))]

@@ -5,6 +5,7 @@ use std::{
 };
 
 use crypto_intel_service::Backoff;
+use deadpool::managed::QueueMode;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
 use tokio_util::sync::CancellationToken;
@@ -151,6 +152,8 @@ impl Store {
         };
         let pool = Pool::builder(manager)
             .max_size(config.pool_size.max(1))
+            // The connection used last: its server process has everything at hand.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(Duration::from_secs(10)))
             .create_timeout(Some(timeout * 2))
