@@ -1,6 +1,5 @@
 use std::{
     collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -13,40 +12,17 @@ use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::list::read_entry;
+use super::{addresses::Addresses, list::read_entry};
 use crate::metrics::Metrics;
 
 /// Changes that come in a row are taken together: each makes a new copy of the list.
 const COLLECT: Duration = Duration::from_millis(50);
 const MOST_AT_ONCE: usize = 10_000;
 
-/// Watched addresses of one chain, or of all, with what events say of them.
-type List = HashMap<Address, Arc<[String]>, BuildHasherDefault<TailHasher>>;
-
-/// Takes the last bytes of an address, which are as good as random. Only operators choose what is in
-/// the list, so nobody can make its entries collide.
-#[derive(Debug, Default)]
-pub(super) struct TailHasher(u64);
-
-impl Hasher for TailHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(tail) = bytes.last_chunk() {
-            // The map takes its tags from the high bits, its places from the low ones.
-            self.0 = u64::from_le_bytes(*tail).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-        }
-    }
-
-    fn write_usize(&mut self, _length: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 /// The watch-list as it is now, kept up to date from the bucket `watchlist`.
 #[derive(Debug, Clone)]
 pub(crate) struct WatchBoard {
-    lists: Arc<RwLock<HashMap<WatchChain, Arc<List>>>>,
+    lists: Arc<RwLock<HashMap<WatchChain, Arc<Addresses>>>>,
     loaded: watch::Sender<bool>,
     metrics: Metrics,
 }
@@ -54,21 +30,19 @@ pub(crate) struct WatchBoard {
 /// The watch-list of one chain as it was at one moment: that of a block.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WatchView {
-    own: Option<Arc<List>>,
-    every: Option<Arc<List>>,
+    own: Option<Arc<Addresses>>,
+    every: Option<Arc<Addresses>>,
 }
 
 impl WatchView {
     /// Labels and tags of an address that is watched.
     pub(crate) fn labels_of(&self, address: &Address) -> Option<impl Iterator<Item = &String>> {
-        let find = |list: &'_ Option<Arc<List>>| {
-            list.as_ref().is_some_and(|list| list.contains_key(address))
-        };
-        if !find(&self.own) && !find(&self.every) {
+        let own = self.own.as_ref().and_then(|list| list.get(address));
+        let every = self.every.as_ref().and_then(|list| list.get(address));
+        if own.is_none() && every.is_none() {
             return None;
         }
-        let lists = [&self.own, &self.every].into_iter().flatten();
-        Some(lists.filter_map(|list| list.get(address)).flat_map(|labels| labels.iter()))
+        Some([own, every].into_iter().flatten().flat_map(|labels| labels.iter()))
     }
 
     /// Whether nothing is watched.
@@ -78,7 +52,7 @@ impl WatchView {
 
     /// Whether this is the very same list.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let same = |one: &Option<Arc<List>>, two: &Option<Arc<List>>| match (one, two) {
+        let same = |one: &Option<Arc<Addresses>>, two: &Option<Arc<Addresses>>| match (one, two) {
             (Some(one), Some(two)) => Arc::ptr_eq(one, two),
             (None, None) => true,
             _ => false,
@@ -158,20 +132,17 @@ impl WatchBoard {
     }
 
     /// Makes the new lists beside the old ones, then swaps them.
-    fn apply(&self, before: HashMap<WatchChain, Arc<List>>, changes: Vec<KvChange>) {
+    fn apply(&self, before: HashMap<WatchChain, Arc<Addresses>>, changes: Vec<KvChange>) {
         let mut lists = before;
+        let mut changed: HashMap<WatchChain, Vec<_>> = HashMap::new();
         for change in changes {
             let Some((chain, address)) = Watched::read_key(&change.key) else { continue };
             let entry = change.value.and_then(|value| read_entry(&change.key, &value));
-            let list = Arc::make_mut(lists.entry(chain).or_default());
-            match entry {
-                Some(watched) => {
-                    list.insert(address, watched.entry.labels(&address).into());
-                }
-                None => {
-                    list.remove(&address);
-                }
-            }
+            let labels = entry.map(|watched| watched.entry.labels(&address).into());
+            changed.entry(chain).or_default().push((address, labels));
+        }
+        for (chain, changes) in changed {
+            Arc::make_mut(lists.entry(chain).or_default()).change(changes);
         }
         for (chain, list) in &lists {
             self.metrics.watched_addresses(chain.name(), list.len());
@@ -182,8 +153,9 @@ impl WatchBoard {
 
     /// Replaces a list by addresses without labels: for benchmarks.
     pub(crate) fn set(&self, chain: WatchChain, addresses: impl IntoIterator<Item = Address>) {
-        let labels = |address: &Address| Arc::from(vec![format!("{address:#x}")]);
-        let list = addresses.into_iter().map(|address| (address, labels(&address))).collect();
+        let labels = |address: &Address| Some(Arc::from(vec![format!("{address:#x}")]));
+        let mut list = Addresses::default();
+        list.change(addresses.into_iter().map(|address| (address, labels(&address))));
         self.lists.write().unwrap_or_else(PoisonError::into_inner).insert(chain, Arc::new(list));
     }
 }

@@ -2,6 +2,7 @@
 //! producers run. An event that touches one carries its labels and is also on
 //! `watch.<chain>.<address>.<kind>`.
 
+mod addresses;
 mod board;
 mod list;
 
