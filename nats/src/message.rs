@@ -137,7 +137,7 @@ pub struct Position {
 }
 
 /// What a stream holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct StreamState {
     /// Sequence of the oldest message; one more than `last_sequence` when the stream is empty.
     pub first_sequence: u64,

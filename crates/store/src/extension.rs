@@ -5,9 +5,9 @@ use tokio_postgres::Client;
 
 use crate::StoreError;
 
-/// The statement that puts the extension behind everything else in the search path, for the session or, where `is_local` is
-/// `true`, for the transaction.
-pub(crate) fn add_to_path(is_local: &str) -> String {
+/// The statement that puts the extension behind everything else in the search path, for the session or, with `is_local`, for
+/// the transaction.
+pub(crate) fn add_to_path(is_local: bool) -> String {
     format!(
         "DO $$ DECLARE extension text; BEGIN \
          SELECT extnamespace::regnamespace::text INTO extension FROM pg_extension WHERE extname = 'timescaledb'; \

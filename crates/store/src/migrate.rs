@@ -196,7 +196,7 @@ async fn migrate(
     let already = applied(runner, client).await?;
     if !dry_run {
         client
-            .batch_execute(&extension::add_to_path("false"))
+            .batch_execute(&extension::add_to_path(false))
             .await
             .map_err(StoreError::sql("find the extension's functions"))?;
         runner.run_async(client).await.map_err(explain)?;

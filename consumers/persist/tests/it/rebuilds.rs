@@ -404,16 +404,7 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
 async fn what_another_lane_said_last_is_taken_over_although_it_left_its_stream() {
     let rig = Rig::start().await;
     let persist = rig.persist("live").await;
-    let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 2, 3).await;
-    let mut fork = chain.fork();
-    chain.play(&rig.nats, 1, 7).await;
-    rig.settled("EVM").await;
-    // A repaired block 3 takes the place of the live one, and block 2 comes again, known as it is.
-    let repaired = fork.grow(2);
-    fork.in_history().publish(&rig.nats, &repaired).await;
-    rig.settled("HISTORY").await;
-    rig.assert_stored(&[&fork]).await;
+    let fork = rig.repaired_by_history().await;
     forget(&rig, "HISTORY", u64::MAX).await;
     let done = swapped(&rig).await.unwrap();
     assert_eq!(done.carried.blocks, 1, "{done:?}");

@@ -155,16 +155,7 @@ async fn a_reorganised_stream_gives_canonical_rows_only_even_into_empty_tables()
 async fn an_older_hash_never_replaces_a_newer_one() {
     let rig = Rig::start().await;
     let persist = rig.persist("live").await;
-    let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 2, 3).await;
-    let mut fork = chain.fork();
-    // Live has one block 3; history, later, a repaired one.
-    chain.play(&rig.nats, 1, 7).await;
-    rig.settled("EVM").await;
-    let repaired = fork.grow(2);
-    fork.in_history().publish(&rig.nats, &repaired).await;
-    rig.settled("HISTORY").await;
-    rig.assert_stored(&[&fork]).await;
+    let fork = rig.repaired_by_history().await;
     run(&rig, everything("EVM")).await;
     rig.assert_stored(&[&fork]).await;
     persist.stop().await;

@@ -137,6 +137,21 @@ impl Rig {
             .collect()
     }
 
+    /// Live has one block 3; history, later, a repaired one, which takes its place, and block 2 once more, known as it is.
+    /// What is stored then; persist has to run.
+    pub(crate) async fn repaired_by_history(&self) -> Chain {
+        let mut chain = Chain::new("base");
+        chain.play(&self.nats, 2, 3).await;
+        let mut fork = chain.fork();
+        chain.play(&self.nats, 1, 7).await;
+        self.settled("EVM").await;
+        let repaired = fork.grow(2);
+        fork.in_history().publish(&self.nats, &repaired).await;
+        self.settled("HISTORY").await;
+        self.assert_stored(&[&fork]).await;
+        fork
+    }
+
     /// Tables and chains agree: no row missing, none twice, none of a block that left, one canonical block per height.
     pub(crate) async fn assert_stored(&self, chains: &[&Chain]) {
         let expected = chains.iter().flat_map(|chain| chain.transfers());

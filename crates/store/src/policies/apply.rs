@@ -35,7 +35,7 @@ impl Store {
             .await
             .map_err(StoreError::sql("wait for another migration"))?;
         transaction
-            .batch_execute(&extension::add_to_path("true"))
+            .batch_execute(&extension::add_to_path(true))
             .await
             .map_err(StoreError::sql("find the extension's functions"))?;
         let in_force = in_force(&transaction, &edition).await?;

@@ -3,13 +3,12 @@ use std::path::{Path, PathBuf};
 use crypto_intel_sandbox::TestDatabase;
 use crypto_intel_schemas::{Event, U256};
 use crypto_intel_store::{
-    Advance, BackupError, DatabaseFacts, PgProgram, RestorePlan, RowSet, Store, StreamPosition,
-    Table,
+    Advance, BackupError, DatabaseFacts, PgProgram, RestorePlan, Store, StreamPosition,
 };
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{config, database, transfer};
+use crate::support::{self, config, database, transfer};
 
 const NO_PROGRESS: &(dyn Fn(u64) + Send + Sync) = &|_| {};
 const NO_STEPS: &(dyn Fn(&str) + Send + Sync) = &|_| {};
@@ -58,21 +57,9 @@ impl Dump {
 
 /// Writes events and moves the position, as persist does.
 async fn write(store: &Store, to: u64, events: &[Event]) {
-    let mut rows = RowSet::default();
-    for (message, event) in events.iter().enumerate() {
-        rows.add(event, 0, message as u32).unwrap();
-    }
-    rows.sort_and_reduce();
     let from = store.position("EVM").await.unwrap();
     let to = StreamPosition { sequence: to, stored_at_us: to as i64 * 10, revision: 0 };
-    let advance = Advance { stream: "EVM", from, to };
-    let (transaction, _) = store.begin(advance, &[]).await.unwrap();
-    for table in Table::ALL {
-        if !rows.table(table).is_empty() {
-            transaction.copy(table, rows.table(table).copy_body(|_| true).0).await.unwrap();
-        }
-    }
-    transaction.commit().await.unwrap();
+    support::write(store, Advance { stream: "EVM", from, to }, events).await.unwrap();
 }
 
 async fn text(client: &Client, sql: &str) -> String {

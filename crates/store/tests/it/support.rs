@@ -50,11 +50,8 @@ pub(crate) async fn write(
     rows.sort_and_reduce();
     store.position("EVM").await?;
     let (transaction, _) = store.begin(advance, &[]).await?;
-    for table in Table::ALL {
-        if !rows.table(table).is_empty() {
-            transaction.copy(table, rows.table(table).copy_body(|_| true).0).await?;
-        }
-    }
+    let parts = Table::ALL.map(|table| (table, rows.table(table)));
+    transaction.copy_all(&parts, |_| true).await.map_err(|(_, error)| error)?;
     transaction.commit().await
 }
 

@@ -123,13 +123,8 @@ mod tests {
         StreamState {
             first_sequence,
             last_sequence,
-            first_stored_at_us: None,
-            last_stored_at_us: None,
             messages: last_sequence + 1 - first_sequence,
-            bytes: 0,
-            max_bytes: None,
-            max_age_seconds: None,
-            created_at_us: 0,
+            ..StreamState::default()
         }
     }
 
