@@ -8,8 +8,8 @@ use crate::retry::keep_trying;
 
 /// The name under which this role reads and leaves dead letters.
 pub(crate) const CONSUMER: &str = "notify";
-/// The stream of messages to people and of what became of them.
-pub(crate) const STREAM: &str = "NOTIFY";
+/// The stream of messages that are not sent yet.
+pub(crate) const STREAM: &str = "OUTBOX";
 const TRACE_HEADER: &str = "traceparent";
 
 /// Id of the message that tells one state of an alert to one destination: the same over every

@@ -14,7 +14,7 @@ use crate::{
 };
 
 const ALERTS: &str = "ALERT";
-const ACK_WAIT: Duration = Duration::from_secs(10);
+const ACK_WAIT: Duration = Duration::from_secs(5);
 /// The label of routes that name no destination: their names are not ours.
 const UNKNOWN: &str = "unknown";
 

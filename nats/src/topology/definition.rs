@@ -80,13 +80,14 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 18] = embedded![
+const FILES: [(&str, &str); 19] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
     "streams/HISTORY.json",
     "streams/MARKET.json",
     "streams/NOTIFY.json",
+    "streams/OUTBOX.json",
     "streams/SIGNALS.json",
     "streams/STATUS.json",
     "kv/cursors.json",

@@ -15,7 +15,7 @@ fn options() -> WorkQueueOptions {
 #[tokio::test]
 async fn work_comes_until_it_is_acknowledged() {
     let broker = Broker::start().await;
-    let mut queue = WorkQueue::open(&broker.nats, "NOTIFY", "notify", options()).await.unwrap();
+    let mut queue = WorkQueue::open(&broker.nats, "OUTBOX", "notify", options()).await.unwrap();
     for number in 0..3 {
         broker.nats.publish(message("notify.out.ops", number)).await.unwrap();
     }
@@ -43,7 +43,7 @@ async fn opening_leaves_the_definition_as_it_is() {
     let broker = Broker::start().await;
     let options = WorkQueueOptions {
         filter: "alert.>".to_owned(),
-        ack_wait: Duration::from_secs(10),
+        ack_wait: Duration::from_secs(5),
         max_ack_pending: 1,
         ..WorkQueueOptions::default()
     };
@@ -54,7 +54,7 @@ async fn opening_leaves_the_definition_as_it_is() {
 #[tokio::test]
 async fn queue_goes_on_after_a_server_restart() {
     let mut broker = Broker::start().await;
-    let mut queue = WorkQueue::open(&broker.nats, "NOTIFY", "notify", options()).await.unwrap();
+    let mut queue = WorkQueue::open(&broker.nats, "OUTBOX", "notify", options()).await.unwrap();
     broker.nats.publish(message("notify.out.ops", 0)).await.unwrap();
     within("work", queue.next()).await.unwrap().ack().await.unwrap();
     broker.server.stop().await.unwrap();

@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// A message whose sender died comes again after this.
-const ACK_WAIT: Duration = Duration::from_secs(10);
-const BEAT_EVERY: Duration = Duration::from_secs(3);
+const ACK_WAIT: Duration = Duration::from_secs(5);
+const BEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// What the sender of one destination needs.
 #[derive(Debug)]

@@ -2,7 +2,7 @@ use crypto_intel_sandbox::ChatLimits;
 use crypto_intel_schemas::{Alert, AlertState, DeliveryState, Severity};
 use crypto_intel_service::now_us;
 
-use crate::rig::{Rig, alert};
+use crate::rig::{Rig, alert, eventually};
 
 #[tokio::test]
 async fn every_alert_reaches_its_destinations_once_and_in_order() {
@@ -26,6 +26,10 @@ async fn every_alert_reaches_its_destinations_once_and_in_order() {
     assert_eq!(role.count("crypto_intel_notify_routed_total", &["ops"]), 25);
     assert_eq!(role.count("crypto_intel_notify_deliveries_total", &["ops", "sent"]), 25);
     assert!(role.is_healthy("notify.ops") && role.is_healthy("notify.router"));
+    eventually("what has ended leaves the outbox", async || {
+        rig.admin.stream_state("OUTBOX").await.unwrap().messages == 0
+    })
+    .await;
     rig.no_violations();
     role.stop().await;
 }

@@ -78,7 +78,7 @@ fn names(config: &AppConfig) -> anyhow::Result<(Vec<String>, Vec<String>)> {
 fn rank(stream: &str) -> u8 {
     match stream {
         "ALERT" => 1,
-        "NOTIFY" => 2,
+        "OUTBOX" | "NOTIFY" => 2,
         "DLQ" => 3,
         _ => 0,
     }
