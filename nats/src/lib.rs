@@ -32,7 +32,7 @@ pub use message::{
 };
 pub use range::{RangeError, RangeRequest, StreamRange};
 pub use reader::{
-    Notice, RangeOptions, RangeReader, ReadBatch, ReaderOptions, Start, StreamReader,
+    Notice, RangeOptions, RangeReader, ReadBatch, ReaderOptions, ReaderTrouble, Start, StreamReader,
 };
 pub use replay::{
     ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER, ORIGINAL_TIME_HEADER, ReplayError,

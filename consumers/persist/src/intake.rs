@@ -164,7 +164,7 @@ impl Intake {
                 return Ok(false);
             }
         }
-        self.status.received(read.messages.len() as u64, self.input.pending());
+        self.status.received(&read.messages, self.input.pending());
         for message in read.messages {
             let event = Event::decode(&message.payload);
             let event = event.map(Box::new).map_err(|error| describe(&error));

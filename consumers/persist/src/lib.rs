@@ -15,6 +15,7 @@ mod replay;
 mod retention;
 mod session;
 mod status;
+mod waiting;
 mod wallets;
 mod write;
 

@@ -95,7 +95,7 @@ impl Metrics {
             )?,
             lag_seconds: gauge(
                 "lag_seconds",
-                "Age of the position while messages wait behind it.",
+                "Age of the oldest message that is not applied yet.",
             )?,
             commit_seconds: register(registry, HistogramVec::new(commit, &["stream"])?)?,
             head_to_row_seconds: register(registry, Histogram::with_opts(head)?)?,

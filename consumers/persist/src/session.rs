@@ -56,7 +56,7 @@ impl StreamTask {
         let reader =
             StreamReader::open(&self.post.nats, options).await.context("open the reader")?;
         tracing::info!(stream, after = position.sequence, "storing");
-        self.status.begin(position.sequence, position.stored_at_us);
+        self.status.begin(position.sequence, reader.trouble());
 
         let input = Input::Live(reader);
         let (config, metrics, status) = (&self.config, &self.metrics, &self.status);

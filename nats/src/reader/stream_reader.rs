@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::reconcile::{self, Known};
-use super::{Gone, Item, Notice, PullSession, PullSettings, ReadBatch, ReaderOptions, Start};
+use super::{
+    Gone, Item, Notice, PullSession, PullSettings, ReadBatch, ReaderOptions, ReaderTrouble, Start,
+};
 use crate::api::StreamInfo;
 use crate::connect::{SUBSCRIPTION_CAPACITY, subject_token};
 use crate::publish::unique_id;
@@ -37,6 +39,7 @@ pub struct StreamReader {
     gap_from: Option<u64>,
     gap_checked: Option<Instant>,
     failures: u32,
+    trouble: ReaderTrouble,
     closed: bool,
 }
 
@@ -74,6 +77,7 @@ impl StreamReader {
             gap_from: None,
             gap_checked: None,
             failures: 0,
+            trouble: ReaderTrouble::default(),
             closed: false,
         };
         reader.build().await.map_err(|source| ReaderError::Open {
@@ -151,6 +155,12 @@ impl StreamReader {
     #[must_use]
     pub fn pending(&self) -> u64 {
         self.pending
+    }
+
+    /// What keeps it from reading, also while [`next`](Self::next) waits.
+    #[must_use]
+    pub fn trouble(&self) -> ReaderTrouble {
+        self.trouble.clone()
     }
 
     /// Reads again from after `position`, e.g. when what was handed out could not be applied.
@@ -253,6 +263,7 @@ impl StreamReader {
                 }
                 Err(error) => {
                     let delay = delays.next().unwrap_or(backoff.longest);
+                    self.trouble.set(Some(format!("cannot read stream: {error:#}")));
                     tracing::warn!(stream = %self.options.stream, reader = %self.options.name, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "cannot read stream, trying again");
                     tokio::time::sleep(delay).await;
                 }
@@ -296,6 +307,7 @@ impl StreamReader {
         self.gap_from = None;
         self.consumer = Some(consumer);
         self.session = Some(session);
+        self.trouble.set(None);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ mod carry;
 mod swap;
 
 use anyhow::{Context as _, bail, ensure};
-use crypto_intel_nats::{Nats, StreamState};
+use crypto_intel_nats::{Nats, ReaderTrouble, StreamState};
 use crypto_intel_store::{
     Home, SchemaName, SchemaState, StorageConfig, Store, StoreConfig, StreamPosition,
 };
@@ -222,7 +222,7 @@ impl Rebuild {
     ) -> anyhow::Result<Option<u64>> {
         let stream = &source.stream;
         let position = self.position(stream).await?;
-        progress.status().begin(position.sequence, position.stored_at_us);
+        progress.status().begin(position.sequence, ReaderTrouble::default());
         let state = self.state(stream).await?;
         ensure!(
             is_of(&state, position),

@@ -5,7 +5,9 @@ mod progress;
 mod whole;
 
 use anyhow::{Context as _, bail};
-use crypto_intel_nats::{Nats, Position, RangeOptions, RangeReader, RangeRequest, StreamRange};
+use crypto_intel_nats::{
+    Nats, Position, RangeOptions, RangeReader, RangeRequest, ReaderTrouble, StreamRange,
+};
 use crypto_intel_store::{Store, StreamPosition};
 use tokio_util::sync::CancellationToken;
 
@@ -112,7 +114,7 @@ impl ReplayTask {
         };
         let position = store.position(&name).await.context("read the replay's position")?;
         let progress = Progress::new(stream, nats)?;
-        progress.status().begin(position.sequence, position.stored_at_us);
+        progress.status().begin(position.sequence, ReaderTrouble::default());
         Ok(Self {
             source: StreamSource { stream: stream.to_owned(), filters },
             config: Config {

@@ -198,13 +198,37 @@ async fn a_database_without_tables_is_waited_for() {
     let persist = rig.persist("one").await;
     let mut chain = Chain::new("base");
     chain.play(&rig.nats, 2, 5).await;
-    eventually(PATIENCE, async || {
-        let report = persist.context.health.report();
-        report.probes.iter().any(|probe| probe.detail.contains("crypto-intel migrate"))
-    })
-    .await;
+    eventually(PATIENCE, async || persist.tells("crypto-intel migrate")).await;
     rig.query("ALTER TABLE logs_away RENAME TO logs").await;
     rig.settled("EVM").await;
     rig.assert_stored(&[&chain]).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_streams_are_ready_again_once_nats_is_back() {
+    let mut rig = Rig::start().await;
+    let persist = rig.persist("one").await;
+    eventually(PATIENCE, async || persist.is_ready()).await;
+    rig.server.kill().unwrap();
+    // Its lease cannot be taken anew meanwhile: no longer merely "not connected".
+    eventually(PATIENCE, async || persist.tells("lease")).await;
+    rig.server.start_again().await.unwrap();
+    // Nothing is published: no stream has a message to store.
+    eventually(PATIENCE, async || persist.is_ready()).await;
+    persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_gone_is_told_until_it_is_there_again() {
+    let rig = Rig::start().await;
+    let persist = rig.persist("one").await;
+    eventually(PATIENCE, async || persist.is_ready()).await;
+    rig.nats.jetstream().delete_stream("SIGNALS").await.unwrap();
+    eventually(PATIENCE, async || persist.tells("no stream SIGNALS: run `crypto-intel streams"))
+        .await;
+    assert!(!persist.is_ready());
+    topology().apply(&rig.nats, false).await.unwrap();
+    eventually(PATIENCE, async || persist.is_ready()).await;
     persist.stop().await;
 }

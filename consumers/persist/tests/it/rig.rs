@@ -58,6 +58,12 @@ impl Instance {
         })
     }
 
+    /// Whether something that does not progress gives this reason.
+    pub(crate) fn tells(&self, reason: &str) -> bool {
+        let report = self.context.health.report();
+        report.probes.iter().any(|probe| !probe.healthy && probe.detail.contains(reason))
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.context.health.report().ready
     }
