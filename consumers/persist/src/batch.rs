@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::{Address, B256, Block, Event};
-use crypto_intel_store::{RowSet, Sight, StreamPosition, Table, Unstorable};
+use crypto_intel_store::{RowSet, StreamPosition, Table, Unstorable};
 
 use crate::assemble::Item;
 
@@ -27,16 +27,6 @@ pub(crate) struct BatchBlock {
     pub(crate) marker: Option<Marker>,
 }
 
-/// An address that an event of a watched one names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Named {
-    /// Which block of the batch it is in.
-    block: u32,
-    /// Which message of the batch names it.
-    message: u32,
-    address: Address,
-}
-
 /// A message that can never be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Poison {
@@ -56,8 +46,6 @@ pub(crate) struct Batch {
     pub(crate) blocks: Vec<BatchBlock>,
     /// Messages that are dead-lettered before the commit.
     pub(crate) poison: Vec<Poison>,
-    /// Addresses in events that touch a watched one; empty where nothing is watched.
-    named: Vec<Named>,
 }
 
 impl Batch {
@@ -91,31 +79,7 @@ impl Batch {
             rows: builder.rows,
             blocks: builder.blocks,
             poison: builder.poison,
-            named: builder.named,
         }
-    }
-
-    /// When addresses were seen that may be watched, but for blocks whose rows do not come in.
-    pub(crate) fn sights(&self, rejected: &[bool]) -> Vec<Sight> {
-        let mut seen: BTreeMap<(&str, Address), (i64, i64)> = BTreeMap::new();
-        for Named { block, address, .. } in &self.named {
-            let index = *block as usize;
-            let Some(block) = self.blocks.get(index) else { continue };
-            if rejected.get(index).copied().unwrap_or(false) {
-                continue;
-            }
-            let time_us = block.time_us;
-            let times = seen.entry((&block.chain, *address)).or_insert((time_us, time_us));
-            *times = (times.0.min(time_us), times.1.max(time_us));
-        }
-        seen.into_iter()
-            .map(|((chain, address), (first_us, last_us))| Sight {
-                chain: chain.to_owned(),
-                address,
-                first_us,
-                last_us,
-            })
-            .collect()
     }
 
     /// Heights at which the database must be asked what it knows.
@@ -142,7 +106,6 @@ impl Batch {
         } else {
             self.rows.table_mut(table).retain(|row| row.message != message);
         }
-        self.named.retain(|named| named.message != message);
     }
 }
 
@@ -155,7 +118,6 @@ struct Builder {
     /// Blocks come one after the other: nearly every event is of the block of the one before.
     last: u32,
     poison: Vec<Poison>,
-    named: Vec<Named>,
 }
 
 impl Builder {
@@ -175,16 +137,7 @@ impl Builder {
             }
             // Its block's marker deletes the row.
             _ if removed => Ok(()),
-            ref event => {
-                self.put(event, block, message)?;
-                if !event.watched().is_empty() {
-                    let touched = event.touched();
-                    let named =
-                        touched.iter().map(|address| Named { block, message, address: *address });
-                    self.named.extend(named);
-                }
-                Ok(())
-            }
+            ref event => self.put(event, block, message),
         }
     }
 
@@ -318,33 +271,6 @@ mod tests {
         assert_eq!((rows(Table::TokenTransfers), rows(Table::BlockGas)), (1, 1));
         assert_eq!(batch.blocks.len(), 1);
         assert!(!batch.blocks[0].marker.as_ref().unwrap().block.removed);
-    }
-
-    #[test]
-    fn watched_events_are_sights_unless_their_block_or_their_row_is_refused() {
-        let watched = |hash, log_index, from: u8| {
-            let mut event = transfer(hash, log_index, 1);
-            if let Event::Erc20Transfer(body) = &mut event {
-                body.from = Address::repeat_byte(from);
-                body.block_time_us = i64::from(hash);
-                body.watched = vec!["treasury".into()];
-            }
-            event
-        };
-        let items = vec![
-            item(1, 1, watched(1, 0, 0xa)),
-            item(2, 2, watched(2, 0, 0xa)),
-            item(3, 3, watched(3, 0, 0xb)),
-            item(4, 4, transfer(4, 0, 1)),
-            item(5, 5, watched(2, 1, 0xc)),
-        ];
-        let mut batch = Batch::new(items, 0);
-        batch.remove(Table::TokenTransfers, 4);
-        let sights = batch.sights(&[false, false, true, false]);
-        let of = |byte| sights.iter().find(|sight| sight.address == Address::repeat_byte(byte));
-        let times = of(0xa).map(|sight| (sight.first_us, sight.last_us));
-        assert_eq!((times, of(0xb), of(0xc)), (Some((1, 2)), None, None));
-        assert_eq!(sights.len(), 2, "the zero address, which is the token here, and one sender");
     }
 
     #[test]

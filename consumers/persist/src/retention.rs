@@ -28,10 +28,15 @@ impl Duty for RetentionTask {
     }
 
     async fn turn(&self) -> anyhow::Result<End> {
+        let shutdown = &self.post.context.shutdown;
         loop {
-            self.drop_expired().await?;
+            // A slice that is cut off is undone and dropped again.
             tokio::select! {
-                () = self.post.context.shutdown.cancelled() => return Ok(End::Shutdown),
+                () = shutdown.cancelled() => return Ok(End::Shutdown),
+                dropped = self.drop_expired() => dropped?,
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(End::Shutdown),
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
@@ -48,8 +53,7 @@ impl RetentionTask {
                 let gone = self.store.drop_expired(table, SLICE_ROWS).await.map_err(with_mend)?;
                 self.metrics.expired.with_label_values(&[table]).inc_by(gone);
                 dropped += gone;
-                let shutdown = &self.post.context.shutdown;
-                if gone < u64::from(SLICE_ROWS) || shutdown.is_cancelled() {
+                if gone < u64::from(SLICE_ROWS) {
                     break;
                 }
             }

@@ -1,23 +1,20 @@
-//! Keeps the table `wallets` from the bucket `watchlist`, and looks up when they were seen.
+//! Keeps the table `wallets` from the bucket `watchlist`.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange};
-use crypto_intel_schemas::Watched;
+use crypto_intel_schemas::{Address, WatchChain, Watched};
 use crypto_intel_service::now_us;
-use crypto_intel_store::{ErrorClass, Store, StoreError};
-use tokio::time::MissedTickBehavior;
+use crypto_intel_store::Store;
 
 use crate::{
     apply::with_mend,
     duty::{Duty, End, Post},
 };
 
-/// How often it is asked whether wallets are to be looked up.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Wallets that are looked up at once.
-const LOOK_UP_AT_ONCE: u32 = 100;
+/// Changes that are written together.
+const CHANGES_AT_ONCE: usize = 5_000;
 
 /// Keeps the table for as long as the process runs.
 #[derive(Debug)]
@@ -32,64 +29,72 @@ impl Duty for WalletTask {
     }
 
     async fn turn(&self) -> anyhow::Result<End> {
-        self.follow().await
+        tokio::select! {
+            () = self.post.context.shutdown.cancelled() => Ok(End::Shutdown),
+            failed = self.follow() => match failed {
+                Ok(never) => match never {},
+                Err(error) => Err(error),
+            }
+        }
     }
 }
 
 impl WalletTask {
-    /// Takes over the whole bucket, then its changes, until shutdown. Cancel-safe.
-    async fn follow(&self) -> anyhow::Result<End> {
+    /// Takes over the whole bucket, then its changes. Cancel-safe.
+    async fn follow(&self) -> anyhow::Result<std::convert::Infallible> {
         let bucket = self.post.nats.kv(Bucket::Watchlist).await.context("open bucket watchlist")?;
         let mut watch = bucket.watch_all().await.context("watch bucket watchlist")?;
         let entries: Vec<Watched> = watch.load().await.iter().filter_map(read).collect();
-        self.store.replace_wallets(&entries).await.map_err(with_mend)?;
-        self.post.probe.healthy(format!("{} addresses are watched", entries.len()));
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.take_over(&entries).await?;
+        let mut addresses = format!("{} addresses are watched", entries.len());
+        drop(entries);
+        self.post.probe.healthy(addresses);
         loop {
-            let change = tokio::select! {
-                () = self.post.context.shutdown.cancelled() => return Ok(End::Shutdown),
-                change = watch.next() => Some(change.context("the NATS client was closed")?),
-                _ = ticks.tick() => None,
+            let changes = watch.next_ready(CHANGES_AT_ONCE).await;
+            anyhow::ensure!(!changes.is_empty(), "the NATS client was closed");
+            self.apply(changes).await?;
+            addresses = match watch.waiting() {
+                0 => format!("{} addresses are watched", watch.live()),
+                waiting => format!("{waiting} changes of the watch-list wait to be stored"),
             };
-            match change {
-                Some(change) => self.apply(&change).await.map_err(with_mend)?,
-                None => self.look_up().await.map_err(with_mend)?,
-            }
+            self.post.probe.healthy(addresses);
         }
     }
 
-    async fn apply(&self, change: &KvChange) -> Result<(), StoreError> {
-        if let Some(entry) = read(change) {
-            return self.store.keep_wallets(&[entry]).await;
+    /// Brings the table to what the bucket holds.
+    async fn take_over(&self, entries: &[Watched]) -> anyhow::Result<()> {
+        let mut waiting = entries.len();
+        for slice in entries.chunks(CHANGES_AT_ONCE) {
+            self.post
+                .probe
+                .healthy(format!("{waiting} entries of the watch-list wait to be stored"));
+            self.store.keep_wallets(slice).await.map_err(with_mend)?;
+            waiting -= slice.len();
         }
-        // What became unreadable is watched no longer, as producers see it.
-        let Some((chain, address)) = Watched::read_key(&change.key) else { return Ok(()) };
-        // Of a bucket that was made anew nobody knows when it lost the key.
-        let removed_at_us = if change.stored_at_us > 0 { change.stored_at_us } else { now_us() };
-        self.store.remove_wallet(&chain, &address, removed_at_us).await
+        self.store.remove_other_wallets(entries).await.map_err(with_mend)
     }
 
-    async fn look_up(&self) -> Result<(), StoreError> {
-        let unsure = self.store.unsure_wallets(LOOK_UP_AT_ONCE).await?;
-        if unsure.is_empty() {
-            return Ok(());
-        }
-        match self.store.look_up_wallets(&unsure).await {
-            Ok(kept) => {
-                tracing::debug!(kept, of = unsure.len(), "looked up when wallets were seen");
-                self.post.probe.healthy("following the watch-list");
-                Ok(())
-            }
-            // Batches held the tables for too long, or there is too much in them: with the next tick.
-            Err(error) if error.class() == ErrorClass::Transient => {
-                tracing::info!(%error, "wallets are not looked up yet, trying again");
-                self.post.probe.unhealthy(format!("wallets are not looked up yet: {error}"));
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
+    async fn apply(&self, changes: Vec<KvChange>) -> anyhow::Result<()> {
+        // Of several changes of a key the last one counts.
+        let last: BTreeMap<&str, &KvChange> =
+            changes.iter().map(|change| (change.key.as_str(), change)).collect();
+        let kept: Vec<Watched> = last.values().filter_map(|change| read(change)).collect();
+        let removed: Vec<(WatchChain, Address, i64)> =
+            last.values().filter_map(|change| removed(change)).collect();
+        self.store.keep_wallets(&kept).await.map_err(with_mend)?;
+        self.store.remove_wallets(&removed).await.map_err(with_mend)
     }
+}
+
+/// What left the list, and when. What became unreadable is watched no longer, as producers see it.
+fn removed(change: &KvChange) -> Option<(WatchChain, Address, i64)> {
+    if change.value.as_ref().is_some_and(|value| Watched::read(&change.key, value).is_ok()) {
+        return None;
+    }
+    let (chain, address) = Watched::read_key(&change.key)?;
+    // Of a bucket that was made anew nobody knows when it lost the key.
+    let at_us = if change.stored_at_us > 0 { change.stored_at_us } else { now_us() };
+    Some((chain, address, at_us))
 }
 
 /// The entry that a key holds; nobody can mend an unreadable one here, and producers warn of it.

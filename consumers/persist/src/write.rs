@@ -55,9 +55,6 @@ pub(crate) async fn write(
     let plan = Plan::new(&batch.blocks, &known);
     transaction.demote_blocks(&plan.demote).await?;
     transaction.delete_rows(&plan.delete).await?;
-    let gone: Vec<(&str, i64)> =
-        plan.delete.iter().map(|(chain, _, time_us)| (*chain, *time_us)).collect();
-    transaction.forget_sights(&gone).await?;
     let mut written = Written { merged: merge || plan.may_conflict, ..Written::default() };
     // Rows of no block have a number beyond all blocks.
     let keep = |row: &Row| !plan.rejected.get(row.block as usize).copied().unwrap_or(false);
@@ -66,7 +63,6 @@ pub(crate) async fn write(
     // The blocks themselves come last, so that their `stored_at` is close to the commit.
     let blocks = (Table::Blocks, fresh.table(Table::Blocks));
     update_blocks(&transaction, batch, &plan).await?;
-    transaction.see(&batch.sights(&plan.rejected)).await?;
     if written.merged {
         written.rows = merge_all(&transaction, tables(), keep).await?;
         written.rows.extend(transaction.copy_all(&[blocks], keep).await?);

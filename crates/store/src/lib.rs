@@ -20,7 +20,6 @@ mod queries;
 mod row;
 mod rows;
 mod schema;
-mod sights;
 mod stalled;
 mod store;
 mod table;
@@ -48,7 +47,6 @@ pub use schema::{
     BlockCursor, Carried, Carrier, Exchange, Home, InvalidSchemaName, SchemaName, SchemaState,
     Span, Waits,
 };
-pub use sights::{Sight, UnsureWallet};
 pub use store::{Edition, Store};
 pub use table::Table;
 pub use transaction::{Advance, BatchTransaction};

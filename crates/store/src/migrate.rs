@@ -25,6 +25,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("V14__comments", include_str!("../../../migrations/V14__comments.sql")),
     ("V15__roles", include_str!("../../../migrations/V15__roles.sql")),
     ("V16__jumps", include_str!("../../../migrations/V16__jumps.sql")),
+    ("V17__wallets_seen", include_str!("../../../migrations/V17__wallets_seen.sql")),
 ];
 
 /// Any number: who migrates holds it, because refinery takes no lock and two starting processes would race.

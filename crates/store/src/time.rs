@@ -1,7 +1,7 @@
 //! Times of the database as microseconds since 1970, of any size.
 
 use bytes::{BufMut, BytesMut};
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
+use tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL counts from.
 pub(crate) const EPOCH_2000_US: i64 = 946_684_800_000_000;
@@ -20,13 +20,4 @@ impl ToSql for Timestamp {
 
     accepts!(TIMESTAMPTZ);
     to_sql_checked!();
-}
-
-impl<'a> FromSql<'a> for Timestamp {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, SqlError> {
-        let since_2000 = i64::from_be_bytes(raw.try_into()?);
-        Ok(Self(since_2000.saturating_add(EPOCH_2000_US)))
-    }
-
-    accepts!(TIMESTAMPTZ);
 }

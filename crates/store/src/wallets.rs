@@ -1,12 +1,15 @@
-//! The table `wallets`: the watch-list as rows. When they were seen is in [`sights`](crate::sights).
+//! The table `wallets`: the watch-list as rows.
 
 use crypto_intel_schemas::{Address, WatchChain, Watched};
+use crypto_intel_service::now_us;
 use serde_json::{Value, json};
 
 use crate::{Store, StoreError, time::Timestamp};
 
+/// Entries in one statement: a million of them as one text would be larger than the server takes.
+const SLICE: usize = 5_000;
 /// Entries of the watch-list as the database takes them, under the name `entry`.
-const ENTRIES: &str = "WITH entry AS ( \
+const ENTRIES: &str = "WITH entry AS MATERIALIZED ( \
      SELECT DISTINCT ON (address, chain) decode(address, 'hex') AS address, chain, kind, label, tags, \
      timestamptz 'epoch' + added_at_us * interval '1 microsecond' AS added_at \
      FROM jsonb_to_recordset($1) AS entry \
@@ -14,66 +17,96 @@ const ENTRIES: &str = "WITH entry AS ( \
 
 impl Store {
     /// Keeps entries of the watch-list; what is there already changes its name, and is watched again if it was not.
+    /// Returns how many rows changed: what is as it should be is read only.
     ///
     /// # Errors
     /// When the database does not answer or wants migrating.
-    pub async fn keep_wallets(&self, entries: &[Watched]) -> Result<(), StoreError> {
+    pub async fn keep_wallets(&self, entries: &[Watched]) -> Result<u64, StoreError> {
+        // A row that nothing changes is not even locked. What somebody else changes meanwhile is compared again.
         let sql = format!(
-            "{ENTRIES} INSERT INTO wallets (address, chain, kind, label, tags, added_at) \
-             SELECT address, chain, kind, label, tags, added_at FROM entry ORDER BY address, chain \
+            "{ENTRIES}, changed AS (SELECT entry.* FROM entry LEFT JOIN wallets USING (address, chain) \
+             WHERE wallets.address IS NULL \
+             OR (wallets.kind, wallets.label, wallets.tags, wallets.added_at, wallets.removed_at) \
+             IS DISTINCT FROM (entry.kind, entry.label, entry.tags, entry.added_at, NULL::timestamptz)) \
+             INSERT INTO wallets (address, chain, kind, label, tags, added_at) \
+             SELECT address, chain, kind, label, tags, added_at FROM changed ORDER BY address, chain \
              ON CONFLICT (address, chain) DO UPDATE SET kind = EXCLUDED.kind, label = EXCLUDED.label, \
-             tags = EXCLUDED.tags, added_at = EXCLUDED.added_at, removed_at = NULL \
-             WHERE (wallets.kind, wallets.label, wallets.tags, wallets.added_at, wallets.removed_at) \
-             IS DISTINCT FROM (EXCLUDED.kind, EXCLUDED.label, EXCLUDED.tags, EXCLUDED.added_at, NULL::timestamptz)"
+             tags = EXCLUDED.tags, added_at = EXCLUDED.added_at, removed_at = NULL"
         );
         let client = self.client().await?;
-        client
-            .execute(&sql, &[&as_json(entries)])
-            .await
-            .map_err(StoreError::sql("keep the watch-list"))?;
-        Ok(())
+        let mut changed = 0;
+        for slice in entries.chunks(SLICE) {
+            let kept = client.execute(&sql, &[&as_json(slice)]).await;
+            changed += kept.map_err(StoreError::sql("keep the watch-list"))?;
+        }
+        Ok(changed)
     }
 
-    /// Says of a wallet that it left the watch-list at a time (microseconds since 1970).
+    /// Says of wallets that they left the watch-list at a time (microseconds since 1970).
     ///
     /// # Errors
     /// As [`keep_wallets`](Self::keep_wallets).
-    pub async fn remove_wallet(
+    pub async fn remove_wallets(
         &self,
-        chain: &WatchChain,
-        address: &Address,
-        removed_at_us: i64,
+        removed: &[(WatchChain, Address, i64)],
     ) -> Result<(), StoreError> {
         let client = self.client().await?;
-        client
-            .execute(
-                "UPDATE wallets SET removed_at = $3 \
-                 WHERE address = $1 AND chain = $2 AND removed_at IS NULL",
-                &[&address.as_slice(), &chain.name(), &Timestamp(removed_at_us)],
-            )
-            .await
-            .map_err(StoreError::sql("take a wallet off the watch-list"))?;
+        for slice in removed.chunks(SLICE) {
+            let addresses: Vec<&[u8]> = slice.iter().map(|(_, one, _)| one.as_slice()).collect();
+            let chains: Vec<&str> = slice.iter().map(|(chain, ..)| chain.name()).collect();
+            let times: Vec<Timestamp> = slice.iter().map(|(.., at)| Timestamp(*at)).collect();
+            client
+                .execute(
+                    "UPDATE wallets SET removed_at = gone.at \
+                     FROM unnest($1::bytea[], $2::text[], $3::timestamptz[]) AS gone (address, chain, at) \
+                     WHERE wallets.address = gone.address AND wallets.chain = gone.chain \
+                     AND removed_at IS NULL",
+                    &[&addresses, &chains, &times],
+                )
+                .await
+                .map_err(StoreError::sql("take wallets off the watch-list"))?;
+        }
         Ok(())
     }
 
-    /// Keeps the whole watch-list: what is not among the entries has left it.
+    /// Says of all wallets but these that they left the watch-list. The table is walked in slices, in the order of its key.
     ///
     /// # Errors
     /// As [`keep_wallets`](Self::keep_wallets).
-    pub async fn replace_wallets(&self, entries: &[Watched]) -> Result<(), StoreError> {
-        self.keep_wallets(entries).await?;
-        let sql = format!(
-            "{ENTRIES} UPDATE wallets SET removed_at = clock_timestamp() WHERE removed_at IS NULL \
-             AND NOT EXISTS (SELECT FROM entry \
-             WHERE entry.address = wallets.address AND entry.chain = wallets.chain)"
-        );
-        let client = self.client().await?;
-        client
-            .execute(&sql, &[&as_json(entries)])
-            .await
-            .map_err(StoreError::sql("compare the watch-list"))?;
-        Ok(())
+    pub async fn remove_other_wallets(&self, entries: &[Watched]) -> Result<(), StoreError> {
+        let mut listed: Vec<(&[u8], &str)> = entries.iter().map(key).collect();
+        listed.sort_unstable();
+        let mut after: (Vec<u8>, String) = Default::default();
+        loop {
+            let rows = self
+                .client()
+                .await?
+                .query(
+                    "SELECT address, chain FROM wallets \
+                     WHERE removed_at IS NULL AND (address, chain) > ($1, $2) \
+                     ORDER BY address, chain LIMIT $3",
+                    &[&after.0, &after.1, &(SLICE as i64)],
+                )
+                .await
+                .map_err(StoreError::sql("compare the watch-list"))?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = (last.get(0), last.get(1));
+            let now = now_us();
+            let gone: Vec<(WatchChain, Address, i64)> = rows
+                .iter()
+                .map(|row| (row.get::<_, &[u8]>(0), row.get::<_, &str>(1)))
+                .filter(|known| listed.binary_search(known).is_err())
+                .filter_map(|(address, chain)| {
+                    Some((chain.parse().ok()?, Address::try_from(address).ok()?, now))
+                })
+                .collect();
+            self.remove_wallets(&gone).await?;
+        }
     }
+}
+
+fn key(watched: &Watched) -> (&[u8], &str) {
+    (watched.address.as_slice(), watched.chain.name())
 }
 
 fn as_json(entries: &[Watched]) -> Value {

@@ -1,7 +1,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::{FutureExt as _, Stream};
 
 use super::Kv;
 use super::store::is_deletion;
@@ -57,6 +57,30 @@ impl KvWatch {
             }
             self.receive().await?;
         }
+    }
+
+    /// The next changes, as many as have come, at most `max` and at least one; none only when the client was closed.
+    /// Cancel-safe.
+    pub async fn next_ready(&mut self, max: usize) -> Vec<KvChange> {
+        while self.queue.is_empty() {
+            if self.receive().await.is_none() {
+                return Vec::new();
+            }
+        }
+        while self.queue.len() < max && self.receive().now_or_never().flatten().is_some() {}
+        self.queue.drain(..max.min(self.queue.len())).collect()
+    }
+
+    /// How many keys have a value, as far as changes were received.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.live.len()
+    }
+
+    /// How many changes were not handed out yet.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.reader.pending() + self.queue.len() as u64
     }
 
     /// What the bucket holds now: all changes up to its present end. To be called first, to fill a cache.

@@ -1,9 +1,9 @@
-use crypto_intel_nats::{Bucket, Kv};
+use crypto_intel_nats::{Bucket, Kv, OutMessage};
 use crypto_intel_schemas::{Address, WatchChain, WatchEntry, Watched};
 use crypto_intel_testkit::eventually;
 
 use crate::{
-    chain::{Chain, time},
+    chain::Chain,
     rig::{PATIENCE, Rig},
 };
 
@@ -16,50 +16,36 @@ async fn watch(bucket: &Kv, chain: &WatchChain, address: Address) {
     bucket.put(&Watched::key(chain, &address), value).await.unwrap();
 }
 
-/// First and last sight of the sender as numbers of blocks, once they are sure; `None` where it was never seen.
-async fn sights(rig: &Rig, chain: &str) -> Option<(i64, i64)> {
-    let sql = format!(
-        "SELECT (extract(epoch FROM first_seen) * 1000000)::bigint, \
-         (extract(epoch FROM last_seen) * 1000000)::bigint FROM wallets \
-         WHERE chain = '{chain}' AND address = '\\x{SENDER:x}' AND unsure_since IS NULL"
-    );
-    let rows =
-        eventually(PATIENCE, async || Some(rig.query(&sql).await).filter(|rows| !rows.is_empty()))
-            .await;
-    let number =
-        |column| rows[0].get::<_, Option<i64>>(column).map(|at| (at - time(0)) / 2_000_000);
-    number(0).zip(number(1))
+/// Names on the list, as the table has them.
+async fn listed(rig: &Rig) -> Vec<String> {
+    let sql = "SELECT chain || ' ' || label FROM wallets WHERE removed_at IS NULL ORDER BY 1";
+    rig.query(sql).await.iter().map(|row| row.get(0)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wallets_follow_the_watch_list_and_the_chain() {
+async fn wallets_follow_the_watch_list_and_are_seen_by_their_rows() {
     let rig = Rig::start().await;
     let bucket = rig.nats.kv(Bucket::Watchlist).await.unwrap();
     let base = WatchChain::One("base".to_owned());
     watch(&bucket, &base, SENDER).await;
     let persist = rig.persist("one").await;
-    assert_eq!(sights(&rig, "base").await, None);
+    eventually(PATIENCE, async || listed(&rig).await == ["base treasury"]).await;
+    watch(&bucket, &WatchChain::All, SENDER).await;
+    eventually(PATIENCE, async || listed(&rig).await.len() == 2).await;
 
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 2, 3).await;
     chain.watched = vec!["treasury".into()];
     chain.play(&rig.nats, 3, 3).await;
     rig.settled("EVM").await;
-    assert_eq!(sights(&rig, "base").await, Some((3, 5)), "sight moves with the rows");
-
-    // Who comes later is looked up in the tables, where older rows name it, too.
-    watch(&bucket, &WatchChain::All, SENDER).await;
-    assert_eq!(sights(&rig, "all").await, Some((1, 5)));
-
-    // The last two blocks leave, and in those that come nobody is watched and nothing moves.
-    chain.watched.clear();
-    for batch in chain.reorganise(2, 0) {
+    let seen = "SELECT count(*) FROM wallets_seen('2023-11-14', '2023-11-16') \
+                WHERE first_seen IS NOT NULL";
+    assert_eq!(rig.number(seen).await, 2);
+    // All blocks leave, and in those that come nothing moves.
+    for batch in chain.reorganise(3, 0) {
         chain.publish(&rig.nats, &batch).await;
     }
     rig.settled("EVM").await;
-    // Looking through the tables finds the first rows, too, which came without labels.
-    assert_eq!(sights(&rig, "base").await, Some((1, 3)));
-    assert_eq!(sights(&rig, "all").await, Some((1, 3)));
+    assert_eq!(rig.number(seen).await, 0);
 
     bucket.delete(&Watched::key(&base, &SENDER)).await.unwrap();
     bucket.put("base.nonsense", "{}").await.unwrap();
@@ -79,7 +65,7 @@ async fn what_left_the_watch_list_while_nobody_looked_is_found_at_start() {
     let bucket = rig.nats.kv(Bucket::Watchlist).await.unwrap();
     watch(&bucket, &WatchChain::All, SENDER).await;
     let persist = rig.persist("one").await;
-    assert_eq!(sights(&rig, "all").await, None);
+    eventually(PATIENCE, async || listed(&rig).await == ["all treasury"]).await;
     persist.stop().await;
     bucket.delete(&Watched::key(&WatchChain::All, &SENDER)).await.unwrap();
     let persist = rig.persist("two").await;
@@ -88,4 +74,39 @@ async fn what_left_the_watch_list_while_nobody_looked_is_found_at_start() {
     watch(&bucket, &WatchChain::All, SENDER).await;
     eventually(PATIENCE, async || rig.number(removed).await == 0).await;
     persist.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_addresses_are_stored_as_fast_as_they_come_and_stopping_does_not_wait() {
+    let rig = Rig::start().await;
+    let bucket = rig.nats.kv(Bucket::Watchlist).await.unwrap();
+    let persist = rig.persist("one").await;
+    eventually(PATIENCE, async || persist.is_ready()).await;
+    // Nobody can write the table: what comes meanwhile waits, and is told.
+    let blocker = rig.sql().await;
+    blocker.batch_execute("BEGIN; LOCK TABLE wallets IN SHARE MODE").await.unwrap();
+    let value = serde_json::to_vec(&WatchEntry::default()).unwrap();
+    let mut window = rig.nats.window(500);
+    for number in 0..3_000_u16 {
+        let mut address = Address::ZERO;
+        address[..2].copy_from_slice(&number.to_be_bytes());
+        let subject = format!("$KV.watchlist.{}", Watched::key(&WatchChain::All, &address));
+        window.push(OutMessage::new(subject, value.clone())).await.unwrap();
+    }
+    window.flush().await.unwrap();
+    blocker.batch_execute("COMMIT").await.unwrap();
+    eventually(PATIENCE, async || listed_count(&rig).await == 3_000).await;
+    let told = |text: &str| {
+        let report = persist.context.health.report();
+        report.probes.iter().any(|probe| probe.detail.contains(text))
+    };
+    eventually(PATIENCE, async || told("3000 addresses are watched")).await;
+    // A table that stays locked does not hold up the end.
+    blocker.batch_execute("BEGIN; LOCK TABLE wallets IN SHARE MODE").await.unwrap();
+    watch(&bucket, &WatchChain::All, SENDER).await;
+    persist.stop().await;
+}
+
+async fn listed_count(rig: &Rig) -> i64 {
+    rig.number("SELECT count(*) FROM wallets WHERE removed_at IS NULL").await
 }

@@ -6,9 +6,11 @@ use crate::{Edition, Store, StoreError};
 
 /// Names that earlier migrations made and later ones took away or changed. Where a live set has one it moves with it. A
 /// test applies the migrations one by one and says which name is missing here.
-pub(crate) const RETIRED: &[&str] = &["prices", "prices_pkey", "prices_time_brin"];
+pub(crate) const RETIRED: &[&str] =
+    &["prices", "prices_pkey", "prices_time_brin", "wallets_unsure", "blocks_time_brin"];
 /// The same of columns, as `table.column`.
-pub(crate) const RETIRED_COLUMNS: &[&str] = &[];
+pub(crate) const RETIRED_COLUMNS: &[&str] =
+    &["wallets.first_seen", "wallets.last_seen", "wallets.unsure_since"];
 
 /// What an object is, as `ALTER` calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -150,7 +150,7 @@ async fn wallets_see_what_came_in_and_went_out() {
         watched("all", 2, "two"),
         watched("other", 5, "five"),
     ];
-    store.replace_wallets(&entries).await.unwrap();
+    store.keep_wallets(&entries).await.unwrap();
     let daily = "SELECT to_char(bucket, 'DD'), label, token IS NULL, transfers_in, transfers_out, value_in, value_out, \
          value_net, usd_net FROM wallet_volume_daily ORDER BY bucket, label, token NULLS FIRST";
     assert_eq!(

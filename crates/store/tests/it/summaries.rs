@@ -78,7 +78,7 @@ async fn a_wallets_flow_and_its_counterparties_are_those_of_its_transfers() {
     write(&store, step(0, 1), &events).await.unwrap();
     let entry = WatchEntry { label: Some("desk".into()), ..WatchEntry::default() };
     let desk = Watched { chain: "all".parse().unwrap(), address: address(2), entry };
-    store.replace_wallets(&[desk]).await.unwrap();
+    store.keep_wallets(&[desk]).await.unwrap();
 
     let one = format!("hex_bytes('{:#x}'), now() - interval '1 hour'", address(1));
     let flow = format!(
