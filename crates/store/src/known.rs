@@ -21,7 +21,14 @@ pub struct KnownBlock {
     pub revision: i64,
 }
 
-/// Takes the locks of the chains, then reads every hash known at the heights.
+/// Heights that share a lock. Streams that write the same chain at other heights, as live and history do, do not wait for
+/// each other.
+const LOCKED_HEIGHTS: u64 = 4_096;
+/// Locks that a chain has: the server keeps all locks of all transactions in one table of a fixed size, and a batch of
+/// history may have a thousand heights far from each other. Ranges that share one wait for each other, which harms nobody.
+const LOCKS_OF_CHAIN: u64 = 64;
+
+/// Takes the locks of the heights, then reads every hash known at the heights.
 pub(crate) async fn known_blocks(
     client: &Object,
     schema: Option<&SchemaName>,
@@ -33,20 +40,23 @@ pub(crate) async fn known_blocks(
     let chains: Vec<&str> = heights.iter().map(|(chain, _)| *chain).collect();
     let numbers: Vec<i64> = heights.iter().map(|(_, number)| height(*number)).collect();
     // Tables in a schema of their own do not make the live ones wait. A slug has no dot.
-    let lock_name = |chain: &&str| match schema {
-        Some(schema) => format!("{schema}.{chain}"),
-        None => (*chain).to_owned(),
+    let lock_name = |(chain, number): &(&str, u64)| {
+        let range = (number / LOCKED_HEIGHTS) % LOCKS_OF_CHAIN;
+        match schema {
+            Some(schema) => format!("{schema}.{chain} {range}"),
+            None => format!("{chain} {range}"),
+        }
     };
-    let mut locked: Vec<String> = chains.iter().map(lock_name).collect();
+    let mut locked: Vec<String> = heights.iter().map(lock_name).collect();
     locked.sort_unstable();
     locked.dedup();
     // An array keeps its order, so that two transactions lock alike. 0x62 sets these locks apart from others.
     let lock = client
         .prepare_cached(
-            "SELECT pg_advisory_xact_lock(hashtextextended(chain, 98)) FROM unnest($1::text[]) AS chain",
+            "SELECT pg_advisory_xact_lock(hashtextextended(heights, 98)) FROM unnest($1::text[]) AS heights",
         )
         .await
-        .map_err(StoreError::sql("prepare locking chains"))?;
+        .map_err(StoreError::sql("prepare locking heights"))?;
     let read = client
         .prepare_cached(
             "SELECT chain, block_number, block_hash, \
@@ -62,7 +72,7 @@ pub(crate) async fn known_blocks(
         client.query(&lock, &lock_parameters),
         client.query(&read, &read_parameters),
     );
-    locked.map_err(StoreError::sql("lock the chains"))?;
+    locked.map_err(StoreError::sql("lock the heights"))?;
     let rows = rows.map_err(StoreError::sql("read known blocks"))?;
     Ok(rows.iter().map(read_block).collect())
 }

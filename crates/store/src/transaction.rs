@@ -22,7 +22,7 @@ pub struct Advance<'a> {
     pub to: StreamPosition,
 }
 
-/// A transaction that has moved a position and holds the locks of its chains. Dropped without [`commit`](Self::commit)
+/// A transaction that has moved a position and holds the locks of its heights. Dropped without [`commit`](Self::commit)
 /// it closes its connection, so that nothing of it stays.
 pub struct BatchTransaction {
     /// Always there until the transaction ends.
@@ -37,7 +37,7 @@ impl std::fmt::Debug for BatchTransaction {
 
 impl Store {
     /// Begins a transaction that moves a position by compare-and-set, and reads what is known about `heights`: all
-    /// hashes there. Streams that write the same chain wait for each other here.
+    /// hashes there. Streams that write the same heights of a chain wait for each other here.
     ///
     /// # Errors
     /// [`StoreError::FenceLost`] when the position is elsewhere; else when a statement fails.

@@ -22,7 +22,8 @@ use crate::{
 
 /// The rest of a block is in the range, however slowly it is read.
 const PATIENCE_MS: u64 = 365 * 86_400_000;
-/// A transaction holds its chains' locks: live waits no longer than for so many events.
+/// A transaction holds its heights' locks, and those that are replayed may be at the head: live waits no longer than for
+/// so many events.
 const MAX_BATCH_EVENTS: usize = 1_000;
 
 /// What is to be stored again.

@@ -1,11 +1,11 @@
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use crypto_intel_schemas::{
     Address, Alert, Approval, B256, ContractCreation, ContractEvent, Decimal, Delivery,
     Erc721Transfer, Erc1155Transfer, Event, EventFields, I256, Index, Int256, InternalTransfer,
     Link, Liquidity, Log, NativeTransfer, Price, Swap, U256, Uint256,
 };
-use crypto_intel_store::{ErrorClass, RowSet, StoreError, StreamPosition, Table};
+use crypto_intel_store::{Advance, ErrorClass, RowSet, StoreError, StreamPosition, Table};
 
 use crate::support::{at, block, database, step, transfer, write};
 
@@ -313,4 +313,33 @@ async fn a_value_that_the_database_refuses_is_the_rows_fault() {
     let beyond = Event::from(Index { value: Decimal::zero(), ..Index::at("p", i64::MIN / 2, 1) });
     let error = write(&store, step(0, 1), &[beyond]).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Row, "{error}");
+}
+
+#[tokio::test]
+async fn a_live_block_is_stored_while_history_is_being_written() {
+    let (_database, store, _client) = database().await;
+    store.position("EVM").await.unwrap();
+    store.position("HISTORY").await.unwrap();
+    let history = Advance { stream: "HISTORY", from: StreamPosition::default(), to: at(1) };
+    // The block before the head's range: as near as history can be without sharing its lock.
+    let (writing, _) = store.begin(history, &[("test", 4_095)]).await.unwrap();
+    let live = store.begin(step(0, 1), &[("test", 4_096), ("other", 1)]);
+    let (transaction, _) = tokio::time::timeout(Duration::from_secs(20), live)
+        .await
+        .expect("live does not wait for history")
+        .unwrap();
+    transaction.commit().await.unwrap();
+    // At the same heights it does: who comes second sees what the first one made.
+    let second = store.clone();
+    let waits = tokio::spawn(async move {
+        let (transaction, known) = second.begin(step(1, 2), &[("test", 4_095)]).await.unwrap();
+        transaction.commit().await.unwrap();
+        known.len()
+    });
+    let mut rows = RowSet::default();
+    rows.add_block(&block(4_095, 1), 1, true, 0).unwrap();
+    let parts = [(Table::Blocks, rows.table(Table::Blocks))];
+    writing.copy_all(&parts, |_| true).await.map_err(|(_, error)| error).unwrap();
+    writing.commit().await.unwrap();
+    assert_eq!(waits.await.unwrap(), 1);
 }
