@@ -1,7 +1,7 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crypto_intel_nats::StreamMessage;
-use crypto_intel_schemas::{Address, B256, Block, Event};
+use crypto_intel_schemas::{B256, Block, Event};
 use crypto_intel_store::{RowSet, StreamPosition, Table, Unstorable};
 
 use crate::assemble::Item;

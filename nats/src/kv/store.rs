@@ -6,6 +6,8 @@ use super::{Bucket, KvWatch};
 use crate::{Fence, KvError, Nats, NatsError, OutMessage, PublishError, StreamMessage};
 
 const OPERATION_HEADER: &str = "KV-Operation";
+/// Writes that wait for their acknowledgement at the same time.
+const WRITES_AT_ONCE: usize = 500;
 
 /// A key-value bucket. Every write is acknowledged, that is on disk.
 #[derive(Debug, Clone)]
@@ -116,6 +118,27 @@ impl Kv {
         let message = deletion(self.subject(key)?);
         self.nats.publish_one(message, None).await.map_err(KvError::Write)?;
         Ok(())
+    }
+
+    /// Sets many values, or deletes the keys that have none, without awaiting each acknowledgement; returns how many
+    /// writes that were.
+    ///
+    /// # Errors
+    /// Fails when a key is invalid or a write is not acknowledged; those before it are stored.
+    pub async fn write_many(
+        &self,
+        changes: impl IntoIterator<Item = (String, Option<Bytes>)>,
+    ) -> Result<u64, KvError> {
+        let mut window = self.nats.window(WRITES_AT_ONCE);
+        for (key, value) in changes {
+            let subject = self.subject(&key)?;
+            let message = match value {
+                Some(value) => OutMessage::new(subject, value),
+                None => deletion(subject),
+            };
+            window.push(message).await.map_err(KvError::Write)?;
+        }
+        window.flush().await.map_err(KvError::Write)
     }
 
     /// Deletes a key if it still has the expected revision.

@@ -48,4 +48,4 @@ pub use run::run;
 pub use start::Start;
 pub use traces::TracesMode;
 pub use verified::Verified;
-pub use watch::Watchlist;
+pub use watch::{Added, Watchlist};

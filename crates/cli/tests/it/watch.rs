@@ -1,7 +1,8 @@
 //! The watch-list, as an operator changes it while a producer runs.
 
-use std::path::Path;
+use std::{io::Write as _, path::Path, process::Stdio};
 
+use crypto_intel_nats::Bucket;
 use crypto_intel_sandbox::{
     NatsOptions, NatsServer, NodeOptions, ScriptedNode,
     node::{Synthetic, SyntheticOptions},
@@ -125,4 +126,64 @@ async fn connected(url: &str) -> crypto_intel_nats::Nats {
     crypto_intel_nats::connect(&config, "test", &tokio_util::sync::CancellationToken::new())
         .await
         .unwrap()
+}
+
+/// The lines of a file of addresses.
+fn lines(count: u32) -> String {
+    let line =
+        |number: u32| format!("{:#042x},desk {number},desk,team {}\n", number + 1, number % 3);
+    (0..count).map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_addresses_come_from_a_file_and_go_by_their_tag() {
+    let nats = NatsServer::start(NatsOptions::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("ci.toml");
+    let text = format!(
+        "[nats]\nurl = \"{}\"\n[streams.streams]\n{}\n[evm.chains.local]\nchain_id = 1\nstart = 1\nendpoints = [{{ url = \"ws://127.0.0.1:9\" }}]\n",
+        nats.url(),
+        small_streams(),
+    );
+    std::fs::write(&config, text).unwrap();
+    let run = |arguments: &[&str], input: &str| {
+        let mut command = binary(&config);
+        command.args(["--json"]).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), told, error)
+    };
+    assert_eq!(run(&["streams", "apply"], "").0, Some(0));
+
+    let (code, _, error) = run(&["watch", "add", TOKEN, "--chain", "nope"], "");
+    assert_eq!(code, Some(64), "{error}");
+    assert!(error.contains("--chain nope") && error.contains("there is local"), "{error}");
+    let add = ["watch", "add", "--file", "-", "--chain", "local", "--tag", "mine"];
+    let (code, _, error) = run(&add, &format!("{TOKEN}\nnonsense\n"));
+    assert_eq!(code, Some(1));
+    assert!(error.contains("line 2: \"nonsense\" is no address"), "{error}");
+    assert_eq!(run(&["watch", "list"], "").1, serde_json::json!([]), "nothing was changed");
+
+    let (code, told, error) = run(&add, &lines(3_000));
+    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(told, serde_json::json!({ "new": 3000, "changed": 0, "unchanged": 0 }));
+    let bucket = connected(&nats.url()).await.kv(Bucket::Watchlist).await.unwrap();
+    let entry = bucket.get(&format!("local.{:#042x}", 8)).await.unwrap().unwrap();
+    let entry: Value = serde_json::from_slice(&entry.value).unwrap();
+    assert_eq!(entry["label"], "desk 7");
+    assert_eq!(entry["tags"], serde_json::json!(["mine", "desk", "team 1"]));
+    let (_, told, _) = run(&add, &lines(3_001).replace("desk 9,", "desk nine,"));
+    assert_eq!(told, serde_json::json!({ "new": 1, "changed": 1, "unchanged": 2999 }));
+
+    let remove = ["watch", "remove", "--tag", "team 1"];
+    let (_, told, _) = run(&[&remove[..], &["--chain", "all"]].concat(), "");
+    assert_eq!(told, Value::Null, "none on that chain");
+    let (code, told, error) = run(&remove, "");
+    assert_eq!((code, told.as_array().map(Vec::len)), (Some(0), Some(1_000)), "{error}");
+    assert_eq!(run(&["watch", "list"], "").1.as_array().map(Vec::len), Some(2_001));
+    assert_eq!(run(&["watch", "add", TOKEN, "--chain", "nope", "--force"], "").0, Some(0));
 }

@@ -1,7 +1,20 @@
+use std::collections::{BTreeMap, HashMap};
+
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
 use crypto_intel_schemas::{Address, WatchChain, WatchEntry, Watched};
 use crypto_intel_service::now_us;
+
+/// What became of entries that were added together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Added {
+    /// Not watched before.
+    pub new: u64,
+    /// Watched under another name, with other tags or as another kind.
+    pub changed: u64,
+    /// As it was.
+    pub unchanged: u64,
+}
 
 /// The bucket `watchlist`: what is in it is [`Watched`].
 #[derive(Debug, Clone)]
@@ -42,6 +55,71 @@ impl Watchlist {
             }
             Err(error) => Err(error).context("write watchlist"),
         }
+    }
+
+    /// Watches many addresses, or changes how they are called; what is as it should be is not written. Says what became of
+    /// how many.
+    ///
+    /// # Errors
+    /// When an entry is not valid, before any is written, or the bucket cannot be read or written. What was written stays;
+    /// the same call goes on with the rest.
+    pub async fn add_all(&self, entries: Vec<Watched>) -> anyhow::Result<Added> {
+        for watched in &entries {
+            watched.entry.validate().map_err(anyhow::Error::msg)?;
+        }
+        let known: HashMap<String, WatchEntry> = self
+            .list()
+            .await?
+            .into_iter()
+            .map(|one| (Watched::key(&one.chain, &one.address), one.entry))
+            .collect();
+        let mut added = Added::default();
+        let mut changes = Vec::new();
+        // Of an address that is there twice the last one counts.
+        let entries: BTreeMap<String, WatchEntry> = entries
+            .into_iter()
+            .map(|one| (Watched::key(&one.chain, &one.address), one.entry))
+            .collect();
+        for (key, mut entry) in entries {
+            match known.get(&key) {
+                Some(known)
+                    if (&known.label, &known.tags, known.kind)
+                        == (&entry.label, &entry.tags, entry.kind) =>
+                {
+                    added.unchanged += 1;
+                    continue;
+                }
+                Some(_) => added.changed += 1,
+                None => added.new += 1,
+            }
+            entry.added_at_us = now_us();
+            let value = serde_json::to_vec(&entry).context("encode entry")?;
+            changes.push((key, Some(value.into())));
+        }
+        let wanted = changes.len();
+        self.kv.write_many(changes).await.with_context(|| {
+            format!("write watchlist: not all of {wanted} entries are in it; the same command goes on with the rest")
+        })?;
+        Ok(added)
+    }
+
+    /// Watches all addresses no longer that have a tag, on every chain or on one; returns which.
+    ///
+    /// # Errors
+    /// When the bucket cannot be read or written.
+    pub async fn remove_tagged(
+        &self,
+        tag: &str,
+        chain: Option<&WatchChain>,
+    ) -> anyhow::Result<Vec<Watched>> {
+        let mut tagged = self.list().await?;
+        tagged.retain(|one| {
+            one.entry.tags.iter().any(|known| known == tag)
+                && chain.is_none_or(|chain| *chain == one.chain)
+        });
+        let changes = tagged.iter().map(|one| (Watched::key(&one.chain, &one.address), None));
+        self.kv.write_many(changes).await.context("write watchlist")?;
+        Ok(tagged)
     }
 
     /// Watches an address no longer. `false` when it was not watched there.

@@ -6,6 +6,6 @@ mod addresses;
 mod board;
 mod list;
 
-pub use list::Watchlist;
+pub use list::{Added, Watchlist};
 
 pub(crate) use board::{WatchBoard, WatchView};

@@ -1,0 +1,98 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use crypto_intel_schemas::{Address, WatchChain, WatchKind};
+
+/// `watch`
+#[derive(Debug, Clone, Args)]
+pub struct WatchArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: WatchAction,
+}
+
+/// What `watch` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum WatchAction {
+    /// Watch an address, or change how it is called. Counts from the next block on.
+    Add {
+        /// 0x and 40 hex digits.
+        #[arg(required_unless_present = "file")]
+        address: Option<Address>,
+        /// Many at once, or `-` for standard input: a line each, `ADDRESS`, `ADDRESS,LABEL` or
+        /// `ADDRESS,LABEL,TAG,TAG…`. Empty lines and those that begin with `#` are passed over.
+        /// The other options hold for all of them.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "label", "backfill"])]
+        file: Option<PathBuf>,
+        /// Slug of a chain, or `all`.
+        #[arg(long, default_value = "all", value_name = "CHAIN")]
+        chain: WatchChain,
+        /// Also a chain that this configuration does not have, because that of the producer does.
+        #[arg(long)]
+        force: bool,
+        /// What events and alerts call it [default: the address].
+        #[arg(long)]
+        label: Option<String>,
+        /// A group that it belongs to; may be given several times. Events carry it as `#TAG`.
+        #[arg(long = "tag", value_name = "TAG")]
+        tags: Vec<String>,
+        /// What it is.
+        #[arg(long, value_enum, default_value_t = WatchedThing::Wallet)]
+        kind: WatchedThing,
+        /// Also fetch its past, from the first block or from this one on: every log that names it,
+        /// and what else touches it in the same blocks.
+        #[arg(
+            long,
+            value_name = "FROM",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "0"
+        )]
+        backfill: Option<u64>,
+        /// With `--backfill`: look into every block. Payments in the chain's own currency leave no
+        /// logs; this finds all of them, and takes as long as a backfill of everything.
+        #[arg(long, requires = "backfill")]
+        every_block: bool,
+        /// With `--backfill`: only queue; do not wait until the producer has published it.
+        #[arg(long, requires = "backfill")]
+        detach: bool,
+    },
+    /// Watch an address no longer, or all of a group.
+    Remove {
+        /// 0x and 40 hex digits.
+        #[arg(required_unless_present = "tag")]
+        address: Option<Address>,
+        /// All that have this tag, on every chain or on that of `--chain`.
+        #[arg(long, value_name = "TAG", conflicts_with = "address")]
+        tag: Option<String>,
+        /// As it was added [default: `all`; with `--tag` whatever it is].
+        #[arg(long, value_name = "CHAIN")]
+        chain: Option<WatchChain>,
+    },
+    /// What is watched.
+    List,
+}
+
+/// What a watched address is, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WatchedThing {
+    /// Somebody's account.
+    Wallet,
+    /// A token's contract.
+    Token,
+    /// A DEX pool.
+    Pool,
+    /// Any other contract.
+    Contract,
+}
+
+impl From<WatchedThing> for WatchKind {
+    fn from(thing: WatchedThing) -> Self {
+        match thing {
+            WatchedThing::Wallet => Self::Wallet,
+            WatchedThing::Token => Self::Token,
+            WatchedThing::Pool => Self::Pool,
+            WatchedThing::Contract => Self::Contract,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `crypto-intel watch add|remove|list`
+
+mod file;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use crypto_intel_evm::{Added, Gap, GapReason, Watchlist};
+use crypto_intel_nats::Nats;
+use crypto_intel_schemas::{WatchChain, WatchEntry, Watched};
+use crypto_intel_service::ConfigError;
+use serde_json::{Value, json};
+
+use super::{
+    backfill::{self, chain_config},
+    connect_nats, prepare,
+};
+use crate::{
+    AppConfig, Arguments,
+    args::WatchAction,
+    output::{Output, table},
+    times::time_text,
+};
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    action: &WatchAction,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = prepare(arguments)?;
+    let nats = connect_nats(&config, "watch").await?;
+    let list = Watchlist::open(&nats).await?;
+    match action {
+        WatchAction::Add { address, file, chain, force, label, tags, kind, .. } => {
+            refuse_unknown(&config, chain, *force)?;
+            let entry = WatchEntry {
+                label: label.clone(),
+                tags: tags.clone(),
+                kind: (*kind).into(),
+                added_at_us: 0,
+            };
+            match (address, file) {
+                (Some(address), _) => {
+                    let watched = Watched { chain: chain.clone(), address: *address, entry };
+                    add(&config, &nats, &list, watched, action, output).await?;
+                }
+                (None, Some(file)) => {
+                    let added = list.add_all(file::read(file, chain, &entry)?).await?;
+                    output.show(&added, |added| {
+                        let Added { new, changed, unchanged } = added;
+                        format!(
+                            "{new} addresses are watched on {} from the next block on, {changed} were watched already and \
+                             are changed, {unchanged} are as they were",
+                            chain.name()
+                        )
+                    })?;
+                }
+                (None, None) => bail!("give an address, or --file"),
+            }
+        }
+        WatchAction::Remove { address: Some(address), chain, .. } => {
+            let chain = chain.as_ref().unwrap_or(&WatchChain::All);
+            if !list.remove(chain, address).await? {
+                bail!(
+                    "{address:#x} is not watched on {}; `crypto-intel watch list` shows what is",
+                    chain.name()
+                );
+            }
+            let value = json!({ "chain": chain.name(), "address": address, "removed": true });
+            output.show(&value, |_| {
+                format!("{address:#x} on {} is watched no longer", chain.name())
+            })?;
+        }
+        WatchAction::Remove { tag, chain, .. } => {
+            let tag = tag.as_deref().unwrap_or_default();
+            let removed = list.remove_tagged(tag, chain.as_ref()).await?;
+            if removed.is_empty() {
+                bail!(
+                    "nothing is watched with the tag {tag:?}; `crypto-intel watch list` shows what is"
+                );
+            }
+            let described: Vec<Value> = removed.iter().map(describe).collect();
+            output.show(&described, |_| {
+                format!("{} addresses with the tag {tag:?} are watched no longer", removed.len())
+            })?;
+        }
+        WatchAction::List => {
+            let watched = list.list().await?;
+            let described: Vec<Value> = watched.iter().map(describe).collect();
+            output.show(&described, |_| show_list(&watched))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Watches one address, and fetches its past where that is asked for.
+async fn add(
+    config: &AppConfig,
+    nats: &Nats,
+    list: &Watchlist,
+    watched: Watched,
+    action: &WatchAction,
+    output: Output,
+) -> anyhow::Result<()> {
+    let WatchAction::Add { backfill, every_block, detach, .. } = action else { return Ok(()) };
+    let Watched { chain, address, entry } = watched;
+    let chains = match backfill {
+        Some(_) => chains_of(config, &chain)?,
+        None => Vec::new(),
+    };
+    let is_new = list.add(&chain, &address, entry).await?;
+    let mut past = Vec::new();
+    for name in chains {
+        let chain_config = chain_config(config, name)?;
+        let wanted = Gap {
+            address: Some(address),
+            every_block: *every_block,
+            ..Gap::new(backfill.unwrap_or(0), u64::MAX, GapReason::Watch)
+        };
+        let of_chain = (name, chain_config);
+        past.push(backfill::fetch(config, nats, of_chain, wanted, *detach, output).await?);
+    }
+    let mut value = json!({ "chain": chain.name(), "address": address, "new": is_new });
+    if backfill.is_some() {
+        value["past"] = serde_json::to_value(&past)?;
+    }
+    output.show(&value, |_| {
+        let what = if is_new { "is watched" } else { "was watched already, changed" };
+        let first =
+            format!("{address:#x} on {} {what}; it counts from the next block on", chain.name());
+        let past = past.iter().map(backfill::describe);
+        std::iter::once(first).chain(past).collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// The configured chains whose past is wanted.
+fn chains_of<'a>(
+    config: &'a AppConfig,
+    chain: &'a WatchChain,
+) -> Result<Vec<&'a str>, ConfigError> {
+    let enabled = config.evm.chains.iter().filter(|(_, chain)| chain.enabled);
+    let chains: Vec<&str> = match chain {
+        WatchChain::One(slug) => vec![chain_config(config, slug).map(|_| slug.as_str())?],
+        WatchChain::All => enabled.map(|(slug, _)| slug.as_str()).collect(),
+    };
+    if chains.is_empty() {
+        let problem = "--backfill reads the chains of the configuration, and there is none under \
+                       [evm.chains]"
+            .to_owned();
+        return Err(ConfigError { problems: vec![problem] });
+    }
+    Ok(chains)
+}
+
+/// A name that nobody has would be watched nowhere, silently. The configuration at hand need not be the producer's: with
+/// no chain at all it says nothing.
+fn refuse_unknown(config: &AppConfig, chain: &WatchChain, force: bool) -> Result<(), ConfigError> {
+    let WatchChain::One(slug) = chain else { return Ok(()) };
+    let known = &config.evm.chains;
+    if force || known.is_empty() || known.contains_key(slug) {
+        return Ok(());
+    }
+    let names: Vec<&str> = known.keys().map(String::as_str).collect();
+    let problem = format!(
+        "--chain {slug} is no chain of this configuration, there is {}: correct it, or give --force if the producer's has it",
+        names.join(", ")
+    );
+    Err(ConfigError { problems: vec![problem] })
+}
+
+fn show_list(watched: &[Watched]) -> String {
+    if watched.is_empty() {
+        return "nothing is watched; `crypto-intel watch add ADDRESS` begins".to_owned();
+    }
+    let rows = watched.iter().map(|watched| {
+        [
+            watched.chain.name().to_owned(),
+            format!("{:#x}", watched.address),
+            watched.entry.label.clone().unwrap_or_default(),
+            watched.entry.tags.join(", "),
+            watched.entry.kind.as_str().to_owned(),
+        ]
+    });
+    table(&["chain", "address", "label", "tags", "kind"], rows)
+}
+
+fn describe(watched: &Watched) -> Value {
+    json!({
+        "chain": watched.chain.name(),
+        "address": watched.address,
+        "label": watched.entry.label,
+        "tags": watched.entry.tags,
+        "kind": watched.entry.kind,
+        "added_at": time_text(watched.entry.added_at_us),
+    })
+}
