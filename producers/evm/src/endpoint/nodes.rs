@@ -7,6 +7,7 @@ use crypto_intel_schemas::{Event, Kind, NodeStatus, polled_event_id, subjects};
 use crypto_intel_service::{
     BreakerState, now_us,
     prometheus::{self, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry},
+    register,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,45 +36,32 @@ impl NodeMetrics {
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let labels = ["chain", "endpoint"];
         let opts = |name: &str, help: &str| Opts::new(format!("crypto_intel_evm_{name}"), help);
-        let metrics = Self {
-            serving: IntGaugeVec::new(
-                opts("endpoint_serving", "1 for the endpoint that is asked first"),
-                &labels,
-            )?,
-            breaker: IntGaugeVec::new(
-                opts("endpoint_breaker_state", "0 closed, 1 half-open, 2 open"),
-                &labels,
-            )?,
-            lag: IntGaugeVec::new(
-                opts("endpoint_lag_blocks", "Blocks below the highest head of all endpoints"),
-                &labels,
-            )?,
-            error_ratio: GaugeVec::new(
-                opts("endpoint_error_ratio", "Share of recent requests that failed"),
-                &labels,
-            )?,
-            latency: GaugeVec::new(
-                opts(
-                    "endpoint_latency_seconds",
-                    "Mean time to an answer; 0 where not asked of late",
-                ),
-                &labels,
-            )?,
-            switches: IntCounterVec::new(
-                opts(
-                    "endpoint_switches_total",
-                    "Changes of the serving endpoint, by the new one and why the old one stopped",
-                ),
-                &["chain", "endpoint", "reason"],
-            )?,
+        let integer = |name: &str, help: &str| {
+            register(registry, IntGaugeVec::new(opts(name, help), &labels)?)
         };
-        registry.register(Box::new(metrics.serving.clone()))?;
-        registry.register(Box::new(metrics.breaker.clone()))?;
-        registry.register(Box::new(metrics.lag.clone()))?;
-        registry.register(Box::new(metrics.error_ratio.clone()))?;
-        registry.register(Box::new(metrics.latency.clone()))?;
-        registry.register(Box::new(metrics.switches.clone()))?;
-        Ok(metrics)
+        let number =
+            |name: &str, help: &str| register(registry, GaugeVec::new(opts(name, help), &labels)?);
+        let switches = IntCounterVec::new(
+            opts(
+                "endpoint_switches_total",
+                "Changes of the serving endpoint, by the new one and why the old one stopped",
+            ),
+            &["chain", "endpoint", "reason"],
+        )?;
+        Ok(Self {
+            serving: integer("endpoint_serving", "1 for the endpoint that is asked first")?,
+            breaker: integer("endpoint_breaker_state", "0 closed, 1 half-open, 2 open")?,
+            lag: integer(
+                "endpoint_lag_blocks",
+                "Blocks below the highest head of all endpoints",
+            )?,
+            error_ratio: number("endpoint_error_ratio", "Share of recent requests that failed")?,
+            latency: number(
+                "endpoint_latency_seconds",
+                "Mean time to an answer; 0 where not asked of late",
+            )?,
+            switches: register(registry, switches)?,
+        })
     }
 
     fn show(&self, status: &NodeStatus) {

@@ -193,3 +193,25 @@ async fn a_bad_configuration_is_refused_before_anything_starts() {
     let error = format!("{:#}", ended.unwrap_err());
     assert!(error.contains("evm.assets /nowhere/assets.toml"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_is_started_again_names_its_cause_again_and_comes_back() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(46);
+    push_new(&node, &mut blocks, 3);
+    let context = Context::new("one");
+    let folder = tempfile::tempdir().unwrap();
+    let assets = folder.path().join("tokens.toml");
+    let chains = BTreeMap::from([(CHAIN.to_owned(), chain_config(&[node.ws_url()]))]);
+    let config = Config { chains, assets: Some(assets.clone()), ..Config::default() };
+    let run = || crypto_intel_evm::run(config.clone(), broker.nats.clone(), context.clone());
+    for _ in 0..2 {
+        let error = format!("{:#}", run().await.unwrap_err());
+        assert!(error.contains("tokens.toml"), "{error}");
+    }
+    std::fs::write(&assets, "").unwrap();
+    let running = tokio::spawn(run());
+    broker.at_head(node.chain()).await;
+    context.shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
