@@ -95,6 +95,10 @@ pub struct ChainConfig {
     /// `"trace_block"` (Erigon, Nethermind, Reth, anvil) or `"debug"` (`debug_traceBlockByHash`,
     /// Geth); costly on most providers. Default: `"off"`.
     pub traces: TracesMode,
+    /// How long a block may wait for its traces, milliseconds; without them it is published as
+    /// `unverified`, and its payments inside contracts come later on the history lane. Default: 3 block
+    /// times, at least 3000.
+    pub traces_budget_ms: u64,
     /// Whether websockets are asked, beside new heads, for the logs of `wrapped_native` and `contracts`, as a hint that
     /// a block came or left the chain. Default: true.
     pub log_hints: bool,
@@ -165,6 +169,7 @@ impl Default for ChainConfig {
             contracts: Vec::new(),
             abis: Vec::new(),
             traces: TracesMode::Off,
+            traces_budget_ms: 36_000,
             log_hints: true,
             silence_seconds: 30,
             stale_seconds: 120,
@@ -295,6 +300,7 @@ impl ChainConfig {
             ("stale_seconds", self.stale_seconds),
             ("request_timeout_ms", self.request_timeout_ms),
             ("http_poll_ms", self.http_poll_ms),
+            ("traces_budget_ms", self.traces_budget_ms),
             ("block_time_ms", self.block_time_ms),
             ("lag_blocks", self.lag_blocks),
             ("lag_ms", self.lag_ms),

@@ -17,6 +17,9 @@ const KEY_PLACE: &str = "{key}";
 pub struct EndpointConfig {
     /// Name in logs, metrics and `status.node` events. Default: the host of the URL.
     pub name: Option<String>,
+    /// Who runs it. Endpoints of one operator count as one voice wherever two must agree. Default: the
+    /// registrable domain of the URL's host, or its address.
+    pub operator: Option<String>,
     /// `ws://`, `wss://`, `http://` or `https://`; a key in it is never shown. `{key}` in it is replaced
     /// by `key`. No default.
     pub url: Secret,
@@ -99,6 +102,15 @@ impl EndpointConfig {
         match &self.name {
             Some(name) => name.clone(),
             None => host_of(self.url.expose()).unwrap_or("unnamed").to_owned(),
+        }
+    }
+
+    /// Whose word it is: the configured operator, else the registrable domain of the host.
+    #[must_use]
+    pub fn operator(&self) -> String {
+        match &self.operator {
+            Some(operator) => operator.clone(),
+            None => operator_of(host_of(self.url.expose()).unwrap_or("unnamed")),
         }
     }
 
@@ -191,6 +203,26 @@ pub(crate) fn host_of(url: &str) -> Option<&str> {
     (!host.is_empty() && !host.starts_with(':')).then_some(host)
 }
 
+/// Domains of countries under which people register a third label.
+const SECOND_LEVEL: &[&str] = &["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
+
+/// The registrable domain of a host; an address is its own. One that is too short joins operators that are two, which
+/// makes checks stricter and never weaker.
+fn operator_of(host: &str) -> String {
+    let name = match host.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or(address),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        return name;
+    }
+    let labels: Vec<&str> = name.split('.').collect();
+    let of_country = |labels: &[&str]| matches!(labels, [.., second, top] if top.len() == 2 && SECOND_LEVEL.contains(second));
+    let kept = if of_country(&labels) { 3 } else { 2 };
+    labels[labels.len().saturating_sub(kept)..].join(".")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -206,6 +238,25 @@ mod tests {
         ] {
             assert_eq!(EndpointConfig::at(url).label(), "node.example:8546");
         }
+    }
+
+    #[test]
+    fn the_operator_is_who_registered_the_domain() {
+        for (url, operator) in [
+            ("wss://eth.provider.example/key", "provider.example"),
+            ("https://rpc.eth.Provider.example:443", "provider.example"),
+            ("https://node.provider.co.uk", "provider.co.uk"),
+            ("ws://127.0.0.1:8546", "127.0.0.1"),
+            ("http://[::1]:8545", "::1"),
+            ("http://geth:8545", "geth"),
+        ] {
+            assert_eq!(EndpointConfig::at(url).operator(), operator, "{url}");
+        }
+        let own = EndpointConfig {
+            operator: Some("mine".to_owned()),
+            ..EndpointConfig::at("wss://a.provider.example")
+        };
+        assert_eq!(own.operator(), "mine");
     }
 
     #[test]

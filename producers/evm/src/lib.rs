@@ -32,7 +32,6 @@ mod start;
 mod tags;
 mod tokens;
 mod traces;
-mod turns;
 mod verified;
 mod watch;
 

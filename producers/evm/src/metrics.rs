@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     removed_hints: IntCounterVec,
     untrue_answers: IntCounterVec,
     request_failures: IntCounterVec,
+    hedged: IntCounterVec,
+    untraced: IntCounterVec,
     events_published: IntCounterVec,
     blocks_acked: IntCounterVec,
     batches_acked: IntCounterVec,
@@ -95,6 +97,16 @@ impl Metrics {
                 "request_failures_total",
                 "Requests that failed, by reason",
                 &endpoint_reason,
+            )?,
+            hedged: counter(
+                "hedged_requests_total",
+                "Requests to this endpoint because another one was late",
+                &endpoint,
+            )?,
+            untraced: counter(
+                "blocks_without_traces_total",
+                "Blocks published without the payments inside their contracts, which were to be had from no endpoint in time",
+                &["chain"],
             )?,
             events_published: counter(
                 "events_published_total",
@@ -221,6 +233,14 @@ impl ChainMetrics {
 
     pub(crate) fn request_failures(&self, endpoint: &str, reason: &str) {
         self.all.request_failures.with_label_values(&[self.chain.as_str(), endpoint, reason]).inc();
+    }
+
+    pub(crate) fn hedged(&self, endpoint: &str) {
+        self.all.hedged.with_label_values(&[self.chain.as_str(), endpoint]).inc();
+    }
+
+    pub(crate) fn untraced(&self) {
+        self.all.untraced.with_label_values(&[&self.chain]).inc();
     }
 
     pub(crate) fn events_published(&self, kind: Kind, count: u64) {

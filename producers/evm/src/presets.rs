@@ -48,7 +48,7 @@ pub fn complete(given: &Value) -> Value {
 }
 
 /// Deadlines by the pace of the chain.
-fn from_block_time(block_time_ms: u64) -> [(String, Value); 5] {
+fn from_block_time(block_time_ms: u64) -> [(String, Value); 6] {
     let block_time_ms = block_time_ms.max(1);
     [
         ("silence_seconds", (block_time_ms * 5 / 2).div_ceil(1_000).max(5)),
@@ -56,6 +56,7 @@ fn from_block_time(block_time_ms: u64) -> [(String, Value); 5] {
         ("http_poll_ms", (block_time_ms / 2).clamp(500, 4_000)),
         ("lag_blocks", 2_000_u64.div_ceil(block_time_ms).max(3)),
         ("lag_ms", (block_time_ms / 2).clamp(2_000, 6_000)),
+        ("traces_budget_ms", (block_time_ms * 3).max(3_000)),
     ]
     .map(|(key, value)| (key.to_owned(), json!(value)))
 }

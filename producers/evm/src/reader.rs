@@ -70,8 +70,7 @@ impl ChainReader {
         let checks = Checks::of(config);
         let assets = AssetList::load(assets)?.of_chain(chain);
         Ok(Self {
-            fetcher: Fetcher::new(pool, checks, metrics.clone())
-                .with_tracer(Tracer::new(config.traces)),
+            fetcher: Fetcher::new(pool, checks, metrics.clone()).with_tracer(Tracer::of(config)),
             decoder: Decoder::new(chain, config, assets, metrics),
             finality_tags: config.finality_tags,
             finality_depth: config.finality_depth,

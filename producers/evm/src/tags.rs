@@ -4,7 +4,7 @@ use serde::Serialize;
 use crate::{
     answer::read_header,
     block::Header,
-    endpoint::{Endpoint, EndpointError},
+    endpoint::{Class, Endpoint, EndpointError},
     fetch::{BlockId, FetchError, Fetcher, fetch_header},
 };
 
@@ -22,7 +22,7 @@ impl Fetcher {
     /// # Errors
     /// When no endpoint answers at all.
     pub(crate) async fn tags(&self) -> Result<Tags, FetchError> {
-        let ranked = self.pool().ranked();
+        let ranked = self.pool().ranked(Class::Blocks);
         let endpoint = ranked.first().ok_or(FetchError::NoEndpoint)?;
         let (finalized, safe, elsewhere) = tokio::join!(
             ask_tag(endpoint, ("finalized", false)),

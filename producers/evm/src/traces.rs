@@ -1,9 +1,12 @@
 //! Payments inside contracts, from an endpoint's traces: `trace_block` of Erigon, Nethermind, Reth and
 //! anvil, or `debug_traceBlockByHash` with the call tracer of Geth.
 
+mod call_tree;
+
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use crypto_intel_schemas::{Address, B256, CallType, U256};
@@ -11,15 +14,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::call_tree::Frame;
 use crate::{
     answer::Untrue,
     block::{BlockData, Header, InternalPayment},
+    config::ChainConfig,
     endpoint::{Answer, Endpoint, EndpointError},
     hex::Hex,
 };
 
-/// Deepest tree of calls that is read: the machine itself allows 1,024.
-const DEEPEST: usize = 1_100;
+/// The word for missing traces in `unverified` of a block.
+pub(crate) const UNTRACED: &str = "traces";
 
 /// Where payments inside contracts come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +55,16 @@ impl TracesMode {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tracer {
     mode: TracesMode,
+    budget: Duration,
     without: Arc<Mutex<HashSet<String>>>,
+}
+
+/// The payments inside a block's transactions.
+#[derive(Debug)]
+pub(crate) struct BlockPayments {
+    pub(crate) found: Vec<InternalPayment>,
+    /// `false` where some transactions could not be traced: their payments are missing.
+    pub(crate) is_whole: bool,
 }
 
 /// Why there are no traces of a block now.
@@ -63,12 +77,18 @@ pub(crate) enum TraceError {
 }
 
 impl Tracer {
-    pub(crate) fn new(mode: TracesMode) -> Self {
-        Self { mode, without: Arc::default() }
+    pub(crate) fn of(config: &ChainConfig) -> Self {
+        let budget = Duration::from_millis(config.traces_budget_ms);
+        Self { mode: config.traces, budget, without: Arc::default() }
     }
 
     pub(crate) fn is_on(&self) -> bool {
         self.mode != TracesMode::Off
+    }
+
+    /// How long a block may wait for its traces.
+    pub(crate) fn budget(&self) -> Duration {
+        self.budget
     }
 
     /// Whether an endpoint is not known to lack the method.
@@ -86,12 +106,13 @@ impl Tracer {
         &self,
         endpoint: &Endpoint,
         block: &BlockData,
-    ) -> Result<Vec<InternalPayment>, TraceError> {
+    ) -> Result<BlockPayments, TraceError> {
         let header = &block.header;
+        let none = BlockPayments { found: Vec::new(), is_whole: true };
         let answer = match self.mode {
-            TracesMode::Off => return Ok(Vec::new()),
+            TracesMode::Off => return Ok(none),
             // Nothing moves in a block without transactions; what consensus pays out is no transaction.
-            _ if block.transactions.is_empty() => return Ok(Vec::new()),
+            _ if block.transactions.is_empty() => return Ok(none),
             TracesMode::TraceBlock => {
                 endpoint.call("trace_block", [format!("{:#x}", header.number)]).await
             }
@@ -111,11 +132,13 @@ impl Tracer {
             }
             Err(error) => return Err(error.into()),
         };
-        let payments = match self.mode {
+        Ok(match self.mode {
             TracesMode::Debug => from_call_tracer(answer.text(), block)?,
-            _ => from_trace_block(answer.text(), header)?,
-        };
-        Ok(payments)
+            _ => {
+                let found = from_trace_block(answer.text(), header)?;
+                BlockPayments { found, is_whole: true }
+            }
+        })
     }
 }
 
@@ -259,76 +282,80 @@ impl Payments {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TracedTransaction<'a> {
-    #[serde(default)]
-    tx_hash: Option<Hex<B256>>,
-    #[serde(borrow, default)]
-    result: Option<Frame<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Frame<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    #[serde(default)]
-    from: Option<Hex<Address>>,
-    #[serde(default)]
-    to: Option<Hex<Address>>,
-    #[serde(default)]
-    value: Option<Hex<U256>>,
-    #[serde(default)]
-    error: Option<serde::de::IgnoredAny>,
-    #[serde(borrow, default)]
-    calls: Vec<Frame<'a>>,
-}
-
-/// Reads the trees of `debug_traceBlockByHash`. `serde_json` itself refuses nesting beyond its own
-/// limit of 128 levels: such a block counts as malformed, and is published without its payments.
-fn from_call_tracer(text: &str, block: &BlockData) -> Result<Vec<InternalPayment>, Untrue> {
-    let traced: Option<Vec<TracedTransaction<'_>>> =
-        serde_json::from_str(text).map_err(malformed)?;
-    let traced = traced.ok_or_else(|| malformed("no traces"))?;
+/// Reads the trees of `debug_traceBlockByHash`.
+fn from_call_tracer(text: &str, block: &BlockData) -> Result<BlockPayments, Untrue> {
+    let traced = call_tree::read(text).map_err(malformed)?;
     // A record that only the chain's consensus wrote is not traced.
     if traced.is_empty() || traced.len() > block.transactions.len() {
         return Err(other_block(&block.header));
     }
+    let has_all = traced.len() == block.transactions.len();
     let mut payments = Payments::default();
-    for (index, (transaction, known)) in traced.iter().zip(&block.transactions).enumerate() {
-        if transaction.tx_hash.is_some_and(|hash| hash.0 != known.hash) {
-            return Err(other_block(&block.header));
-        }
-        let Some(frame) = &transaction.result else {
-            return Err(malformed("a transaction could not be traced"));
+    let mut is_whole = true;
+    let mut index = 0;
+    for transaction in &traced {
+        // What is left out must not move the others' payments.
+        index = match parsed::<B256>(transaction.tx_hash)? {
+            Some(hash) => {
+                let rest = block.transactions.iter().skip(index);
+                let found = rest.enumerate().find(|(_, known)| known.hash == hash);
+                index + found.ok_or_else(|| other_block(&block.header))?.0
+            }
+            None if has_all => index,
+            None => return Err(malformed("fewer traces than transactions, and no hashes")),
         };
-        frame.walk(index as u32, &mut Vec::new(), &mut payments);
+        is_whole &= !transaction.frames.is_empty();
+        add_frames(&transaction.frames, index as u32, &mut payments)?;
+        index += 1;
     }
-    Ok(payments.found)
+    if traced.iter().all(|transaction| transaction.frames.is_empty()) {
+        return Err(malformed("no transaction could be traced"));
+    }
+    Ok(BlockPayments { found: payments.found, is_whole })
+}
+
+fn add_frames(frames: &[Frame<'_>], tx_index: u32, payments: &mut Payments) -> Result<(), Untrue> {
+    let mut place = Vec::new();
+    // Depth of the reverted call whose calls follow now.
+    let mut reverted: Option<usize> = None;
+    for frame in frames {
+        if reverted.is_some_and(|depth| frame.depth > depth) {
+            continue;
+        }
+        // What was reverted moved nothing, nor did anything inside it.
+        reverted = frame.failed.then_some(frame.depth);
+        place.truncate(frame.depth.saturating_sub(1));
+        if frame.depth > 0 {
+            place.push(frame.place);
+        }
+        if !frame.failed {
+            payments.add(tx_index, &place, frame.payment()?);
+        }
+    }
+    Ok(())
+}
+
+/// A field of a call, where it is there.
+fn parsed<T>(text: Option<&str>) -> Result<Option<T>, Untrue>
+where
+    Hex<T>: for<'de> Deserialize<'de>,
+{
+    text.map(|text| serde_json::from_str::<Hex<T>>(text).map(|hex| hex.0).map_err(malformed))
+        .transpose()
 }
 
 impl Frame<'_> {
-    fn walk(&self, tx_index: u32, place: &mut Vec<u32>, payments: &mut Payments) {
-        // What was reverted moved nothing, nor did anything inside it.
-        if self.error.is_some() || place.len() > DEEPEST {
-            return;
-        }
-        payments.add(tx_index, place, self.payment());
-        for (index, call) in self.calls.iter().enumerate() {
-            place.push(index as u32);
-            call.walk(tx_index, place, payments);
-            place.pop();
-        }
-    }
-
-    fn payment(&self) -> Option<(CallType, Address, Address, U256)> {
+    /// Call type, payer, payee and value, where value moves.
+    fn payment(&self) -> Result<Option<(CallType, Address, Address, U256)>, Untrue> {
         let call_type = match self.kind {
-            "CALL" => CallType::Call,
-            "CREATE" | "CREATE2" => CallType::Create,
-            "SELFDESTRUCT" => CallType::SelfDestruct,
-            _ => return None,
+            Some("\"CALL\"") => CallType::Call,
+            Some("\"CREATE\"" | "\"CREATE2\"") => CallType::Create,
+            Some("\"SELFDESTRUCT\"") => CallType::SelfDestruct,
+            _ => return Ok(None),
         };
-        Some((call_type, self.from?.0, self.to?.0, self.value?.0))
+        let parties = parsed::<Address>(self.from)?.zip(parsed::<Address>(self.to)?);
+        let moved = parties.zip(parsed::<U256>(self.value)?);
+        Ok(moved.map(|((from, to), value)| (call_type, from, to, value)))
     }
 }
 

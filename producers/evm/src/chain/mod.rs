@@ -121,7 +121,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     tasks.spawn(watch.run(stop.clone()));
     let checks = Checks::of(&config);
     let fetcher =
-        Fetcher::new(pool.clone(), checks, metrics.clone()).with_tracer(Tracer::new(config.traces));
+        Fetcher::new(pool.clone(), checks, metrics.clone()).with_tracer(Tracer::of(&config));
     let tokens =
         TokenBook::start(&chain, &config, &nats, fetcher.pool(), &metrics, (&stop, &mut tasks));
     let tags = watch_tags(&config, &fetcher, &stop, &mut tasks);

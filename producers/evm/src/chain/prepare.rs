@@ -112,7 +112,7 @@ impl Worker {
         let turns = Arc::clone(&self.fetching);
         AbortOnDropHandle::new(tokio::spawn(async move {
             let turn = turns.acquire().await;
-            let block = fetcher.block(id).await?;
+            let block = fetcher.live_block(id).await?;
             drop(turn);
             let sighting = Sighting {
                 observed_at_us,

@@ -11,6 +11,7 @@ mod error;
 mod heights;
 mod hints;
 mod http;
+mod judgement;
 mod nodes;
 mod pool;
 mod proxy;
@@ -27,7 +28,7 @@ use std::{
 };
 
 use crypto_intel_schemas::B256;
-use crypto_intel_service::{Admission, Breaker, BreakerSettings, BreakerState, Retryable as _};
+use crypto_intel_service::{Admission, BreakerSettings, BreakerState, Retryable as _};
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
@@ -36,9 +37,10 @@ pub use check_traces::check_traces;
 pub(crate) use client::{Answer, Client};
 pub use error::EndpointError;
 use heights::Heights;
+pub(crate) use judgement::Class;
+use judgement::Judgement;
 pub(crate) use nodes::{NodeMetrics, NodeWatch};
 pub(crate) use pool::Pool;
-use score::Score;
 pub use session::{EndpointReport, check_endpoint};
 
 use crate::{
@@ -52,9 +54,6 @@ use crate::{
 const USUAL_HOLD: Duration = Duration::from_secs(5);
 /// Upper bound of the pauses between trials.
 const LONGEST_OPEN: Duration = Duration::from_secs(600);
-/// Where nothing else can serve, an endpoint that failed is tried this soon.
-const EARLY: Duration = Duration::from_secs(1);
-
 /// The newest block that an endpoint spoke of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -68,10 +67,9 @@ pub(crate) struct Head {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     label: String,
+    operator: String,
     role: Role,
     timeout: Duration,
-    /// Untrue answers in a row that open the breaker.
-    most_untrue: u32,
     budget: Arc<Budget>,
     heights: Arc<Heights>,
     state: Mutex<State>,
@@ -88,11 +86,29 @@ pub(crate) struct Endpoint {
 struct State {
     client: Option<Arc<Client>>,
     head: Option<Head>,
-    avoided_until: Option<Instant>,
     last_error: Option<String>,
-    breaker: Breaker,
-    score: Score,
-    untrue: u32,
+    /// By class, in the order of [`Class`].
+    judgements: [Judgement; Class::COUNT],
+}
+
+impl State {
+    fn of(&mut self, class: Class) -> &mut Judgement {
+        &mut self.judgements[class as usize]
+    }
+}
+
+/// A request that waits for its answer.
+#[derive(Debug)]
+struct Waiting<'a> {
+    endpoint: &'a Endpoint,
+    class: Class,
+    number: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.endpoint.lock().of(self.class).ended(self.number);
+    }
 }
 
 impl Endpoint {
@@ -111,17 +127,14 @@ impl Endpoint {
         let state = State {
             client: None,
             head: None,
-            avoided_until: None,
             last_error: None,
-            breaker: Breaker::new(settings),
-            score: Score::default(),
-            untrue: 0,
+            judgements: std::array::from_fn(|_| Judgement::new(settings)),
         };
         Self {
             label: config.label(),
+            operator: config.operator(),
             role: config.role,
             timeout: Duration::from_millis(chain.request_timeout_ms),
-            most_untrue: chain.breaker.failures,
             budget: Arc::new(Budget::new(config)),
             heights,
             state: Mutex::new(state),
@@ -137,6 +150,11 @@ impl Endpoint {
         &self.label
     }
 
+    /// Who runs it: the word of one operator counts once, however many endpoints say it.
+    pub(crate) fn operator(&self) -> &str {
+        &self.operator
+    }
+
     pub(crate) fn role(&self) -> Role {
         self.role
     }
@@ -146,22 +164,32 @@ impl Endpoint {
     }
 
     /// Whether requests are let through now.
-    pub(crate) fn admits(&self, now: Instant) -> bool {
-        self.lock().breaker.would_admit(now)
+    pub(crate) fn admits(&self, class: Class, now: Instant) -> bool {
+        self.lock().of(class).would_admit(now)
     }
 
     pub(crate) fn breaker(&self) -> BreakerState {
-        self.lock().breaker.state()
+        self.lock().of(Class::Blocks).breaker()
     }
 
     /// Share of recent requests that failed, 0 to 1.
-    pub(crate) fn error_rate(&self, now: Instant) -> f64 {
-        self.lock().score.error_rate(now)
+    pub(crate) fn error_rate(&self, class: Class, now: Instant) -> f64 {
+        self.lock().of(class).score().error_rate(now)
+    }
+
+    /// Whether a request failed a moment ago.
+    fn failed_just_now(&self, class: Class, now: Instant) -> bool {
+        self.lock().of(class).score().failed_just_now(now)
     }
 
     /// Mean time to an answer, where it was asked of late.
-    pub(crate) fn latency_ms(&self, now: Instant) -> Option<f64> {
-        self.lock().score.latency_ms(now)
+    pub(crate) fn latency_ms(&self, class: Class, now: Instant) -> Option<f64> {
+        self.lock().of(class).score().latency_ms(now)
+    }
+
+    /// For how long its oldest open request has been waiting.
+    fn waits_for(&self, class: Class, now: Instant) -> Duration {
+        self.lock().of(class).waits_for(now)
     }
 
     /// How long ago an endpoint first spoke of a block above this.
@@ -170,45 +198,41 @@ impl Endpoint {
     }
 
     /// Lets trial requests through although it failed: nothing else can serve.
-    fn try_early(&self) {
-        self.lock().breaker.try_early(Instant::now(), EARLY);
+    fn try_early(&self, class: Class) {
+        self.lock().of(class).try_early(Instant::now());
     }
 
-    /// Leaves it alone for as long as it asked.
+    /// Leaves it alone for as long as it asked: limits are of the provider and not of a method.
     pub(crate) fn hold(&self, asked: Option<Duration>) {
-        self.lock().breaker.hold(Instant::now(), asked.unwrap_or(USUAL_HOLD));
+        let (now, wait) = (Instant::now(), asked.unwrap_or(USUAL_HOLD));
+        self.lock().judgements.iter_mut().for_each(|judgement| judgement.hold(now, wait));
     }
 
     /// Whether an answer of it was true, which is known only after it came.
-    pub(crate) fn note_truth(&self, is_true: bool) {
-        let mut state = self.lock();
-        if is_true {
-            state.untrue = 0;
-            return;
-        }
-        state.untrue = state.untrue.saturating_add(1);
-        let now = Instant::now();
-        state.score.failure(now);
-        if state.untrue >= self.most_untrue {
-            // The requests themselves went well and reset the count of the breaker.
-            for _ in 0..self.most_untrue {
-                state.breaker.failure(now);
-            }
-        }
+    pub(crate) fn note_truth(&self, class: Class, is_true: bool) {
+        self.lock().of(class).was_true(is_true, Instant::now());
+    }
+
+    /// It did not answer in the time that there was.
+    pub(crate) fn note_late(&self, class: Class) {
+        self.lock().of(class).failed(Instant::now());
     }
 
     /// It refused what it should have.
-    pub(crate) fn note_refusal(&self) {
-        self.lock().score.failure(Instant::now());
+    pub(crate) fn note_refusal(&self, class: Class) {
+        self.lock().of(class).refused(Instant::now());
     }
 
-    fn note_outcome(&self, latency: Duration, outcome: &Result<Answer, EndpointError>) {
+    fn note_outcome(
+        &self,
+        class: Class,
+        latency: Duration,
+        outcome: &Result<Answer, EndpointError>,
+    ) {
         let now = Instant::now();
-        let mut state = self.lock();
         let error = match outcome {
             Ok(_) => {
-                state.score.success(now, latency);
-                state.breaker.success();
+                self.lock().of(class).answered(now, latency);
                 return;
             }
             Err(error) => error,
@@ -216,24 +240,21 @@ impl Endpoint {
         match error {
             EndpointError::RateLimited { .. } => {
                 let wait = error.retry_after().unwrap_or(USUAL_HOLD);
-                state.breaker.hold(now, wait);
+                self.hold(Some(wait));
                 tracing::info!(
                     endpoint = self.label,
                     wait_ms = wait.as_millis() as u64,
                     "endpoint limits the rate, leaving it alone"
                 );
             }
-            // What it does not offer is known from now on.
-            EndpointError::Unsupported { .. } => state.breaker.success(),
             error if error.is_outage() => {
-                state.score.failure(now);
-                if state.breaker.failure(now) {
-                    tracing::warn!(endpoint = self.label, %error, "endpoint fails, leaving it alone");
+                if self.lock().of(class).failed(now) {
+                    tracing::warn!(endpoint = self.label, ?class, %error, "endpoint fails, leaving it alone");
                 }
             }
             // It is there; whether a refusal is a fault is known to who asked: a node that does not
             // know `finalized` says so in an error.
-            _ => state.breaker.success(),
+            _ => self.lock().of(class).is_there(),
         }
     }
 
@@ -269,15 +290,6 @@ impl Endpoint {
         with(&mut width.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks others first for a while.
-    pub(crate) fn avoid(&self, duration: Duration) {
-        self.lock().avoided_until = Some(Instant::now() + duration);
-    }
-
-    pub(crate) fn is_avoided(&self) -> bool {
-        self.lock().avoided_until.is_some_and(|until| until > Instant::now())
-    }
-
     pub(crate) fn last_error(&self) -> Option<String> {
         self.lock().last_error.clone()
     }
@@ -291,18 +303,34 @@ impl Endpoint {
         method: &'static str,
         params: impl Serialize + Send,
     ) -> Result<Answer, EndpointError> {
+        self.call_as(Class::of(method), method, params).await
+    }
+
+    /// The same, judged as one of this class.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub(crate) async fn call_as(
+        &self,
+        class: Class,
+        method: &'static str,
+        params: impl Serialize + Send,
+    ) -> Result<Answer, EndpointError> {
         let client = self.lock().client.clone();
         let Some(client) = client else {
             return Err(EndpointError::Disconnected { endpoint: self.label.clone() });
         };
-        let admission = self.lock().breaker.admit(Instant::now());
+        let admission = self.lock().of(class).admit(Instant::now());
         if let Admission::Wait(wait) = admission {
             return Err(EndpointError::Resting { endpoint: self.label.clone(), wait });
         }
         self.budget.wait(method).await;
         let started = Instant::now();
+        let number = self.lock().of(class).began(started);
+        let waiting = Waiting { endpoint: self, class, number };
         let outcome = client.call(&self.label, self.timeout, method, params).await;
-        self.note_outcome(started.elapsed(), &outcome);
+        drop(waiting);
+        self.note_outcome(class, started.elapsed(), &outcome);
         outcome
     }
 

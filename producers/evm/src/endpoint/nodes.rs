@@ -12,7 +12,7 @@ use crypto_intel_service::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Pool;
+use super::{Class, Pool};
 
 /// How often the endpoints are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -51,10 +51,7 @@ impl NodeMetrics {
         Ok(Self {
             serving: integer("endpoint_serving", "1 for the endpoint that is asked first")?,
             breaker: integer("endpoint_breaker_state", "0 closed, 1 half-open, 2 open")?,
-            lag: integer(
-                "endpoint_lag_blocks",
-                "Blocks below the highest head of all endpoints",
-            )?,
+            lag: integer("endpoint_lag_blocks", "Blocks below the highest head of all endpoints")?,
             error_ratio: number("endpoint_error_ratio", "Share of recent requests that failed")?,
             latency: number(
                 "endpoint_latency_seconds",
@@ -124,8 +121,8 @@ impl NodeWatch {
     }
 
     fn look(&self) -> Vec<NodeStatus> {
-        let mut standings = self.pool.standings();
-        let ranked = self.pool.ranked();
+        let mut standings = self.pool.standings(Class::Blocks);
+        let ranked = self.pool.ranked(Class::Blocks);
         let serving = ranked.first().map(|endpoint| endpoint.label());
         let highest = self.pool.highest();
         let (now, at_us) = (Instant::now(), now_us());
@@ -152,8 +149,10 @@ impl NodeWatch {
                 .to_owned(),
                 head,
                 lag_blocks: head.zip(highest).map(|(head, best)| best.saturating_sub(head)),
-                error_percent: (endpoint.error_rate(now) * 100.0).round() as u32,
-                latency_ms: endpoint.latency_ms(now).map(|latency| latency.round() as u64),
+                error_percent: (endpoint.error_rate(Class::Blocks, now) * 100.0).round() as u32,
+                latency_ms: endpoint
+                    .latency_ms(Class::Blocks, now)
+                    .map(|latency| latency.round() as u64),
                 breaker: endpoint.breaker().as_str().to_owned(),
                 error: endpoint.last_error().filter(|_| !endpoint.is_connected()),
                 ..NodeStatus::at("evm", at_us, at_us)

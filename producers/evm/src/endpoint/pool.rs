@@ -1,9 +1,9 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Endpoint, Head, heights::Heights, session::Session};
+use super::{Class, Endpoint, Head, heights::Heights, session::Session};
 use crate::{
     config::ChainConfig,
     endpoint_config::{EndpointConfig, Role},
@@ -16,6 +16,10 @@ const FAILING: f64 = 0.5;
 const SLOW_TIMES: f64 = 4.0;
 /// where the difference is at least this, milliseconds.
 const SLOW_MS: f64 = 300.0;
+/// An answer is late after this many times the usual time,
+const LATE_TIMES: f64 = 4.0;
+/// but not before this, milliseconds.
+const LATE_MS: f64 = 1_000.0;
 
 /// All endpoints of a chain, the preferred one first.
 #[derive(Debug, Clone)]
@@ -33,6 +37,8 @@ pub(crate) struct Standing {
     failed_just_now: bool,
     failing: bool,
     behind: bool,
+    /// A request is waiting for its answer for longer than is usual.
+    late: bool,
     role: Role,
     slow: bool,
 }
@@ -55,7 +61,7 @@ impl Standing {
             Self { failed_just_now: true, .. } => "failed",
             Self { failing: true, .. } => "errors",
             Self { behind: true, .. } => "behind",
-            Self { slow: true, .. } => "slow",
+            Self { late: true, .. } | Self { slow: true, .. } => "slow",
             Self { role: Role::Fallback, .. } => "fallback",
             Self { role: Role::Primary, .. } => "standby",
         }
@@ -99,52 +105,85 @@ impl Pool {
         &self.endpoints
     }
 
-    /// Connected endpoints, the one that should serve first: primaries in configured order, but those
+    /// Connected endpoints, the one that should be asked first: primaries in configured order, but those
     /// that rest, fail, lag or are slow later.
-    pub(crate) fn ranked(&self) -> Vec<Arc<Endpoint>> {
-        let mut ranked = self.standings();
-        ranked.sort_by_key(|(standing, _)| *standing);
+    pub(crate) fn ranked(&self, class: Class) -> Vec<Arc<Endpoint>> {
+        let ranked = self.sorted(class);
         if ranked.first().is_some_and(|(standing, _)| standing.rests) {
             // Nothing else can serve: see whether one of them works again.
             for (_, endpoint) in &ranked {
-                endpoint.try_early();
+                endpoint.try_early(class);
             }
         }
         ranked.into_iter().map(|(_, endpoint)| endpoint).collect()
     }
 
-    /// Those beside the one that serves whose word counts about a branch: neither resting, failing nor
-    /// behind, for who is behind knows no new block.
-    pub(crate) fn witnesses(&self) -> Vec<Arc<Endpoint>> {
-        let mut ranked = self.standings();
+    fn sorted(&self, class: Class) -> Vec<(Standing, Arc<Endpoint>)> {
+        let mut ranked = self.standings(class);
         ranked.sort_by_key(|(standing, _)| *standing);
-        let others = ranked.into_iter().skip(1).filter(|(standing, _)| standing.is_sound());
-        others.map(|(_, endpoint)| endpoint).collect()
+        ranked
+    }
+
+    /// Those beside the one that serves whose word counts about a branch: neither resting, failing nor
+    /// behind, because a lagging endpoint cannot know a new block. Where other operators are among them,
+    /// only theirs.
+    pub(crate) fn witnesses(&self) -> Vec<Arc<Endpoint>> {
+        let mut ranked = self.sorted(Class::Blocks).into_iter();
+        let Some((_, serving)) = ranked.next() else { return Vec::new() };
+        let sound = ranked.filter(|(standing, _)| standing.is_sound());
+        let (others, own): (Vec<_>, Vec<_>) = sound
+            .map(|(_, endpoint)| endpoint)
+            .partition(|endpoint| endpoint.operator() != serving.operator());
+        if others.is_empty() { own } else { others }
+    }
+
+    /// Connected endpoints whose word counts.
+    pub(crate) fn sound(&self) -> Vec<Arc<Endpoint>> {
+        let standings = self.standings(Class::Blocks).into_iter();
+        standings
+            .filter(|(standing, _)| standing.is_sound())
+            .map(|(_, endpoint)| endpoint)
+            .collect()
+    }
+
+    /// How long an answer is waited for before another endpoint is asked as well.
+    pub(crate) fn patience(&self, class: Class) -> Duration {
+        let now = Instant::now();
+        let latencies = self.endpoints.iter().filter_map(|one| one.latency_ms(class, now));
+        let usual = latencies.fold(f64::INFINITY, f64::min);
+        let late_ms = if usual.is_finite() { LATE_MS.max(usual * LATE_TIMES) } else { LATE_MS };
+        Duration::from_secs_f64(late_ms / 1_000.0)
     }
 
     /// How each connected endpoint stands, in configured order.
-    pub(crate) fn standings(&self) -> Vec<(Standing, Arc<Endpoint>)> {
+    pub(crate) fn standings(&self, class: Class) -> Vec<(Standing, Arc<Endpoint>)> {
         let now = Instant::now();
         let connected: Vec<_> =
             self.endpoints.iter().filter(|endpoint| endpoint.is_connected()).collect();
         // Who fails may have announced what it does not have: nobody is behind that.
         let works = |endpoint: &Endpoint| {
-            endpoint.admits(now) && !endpoint.is_avoided() && endpoint.error_rate(now) <= FAILING
+            endpoint.admits(Class::Blocks, now)
+                && !endpoint.failed_just_now(Class::Blocks, now)
+                && endpoint.error_rate(Class::Blocks, now) <= FAILING
         };
         let working = connected.iter().filter(|endpoint| works(endpoint));
         let best = working.filter_map(|endpoint| endpoint.head()).map(|head| head.number).max();
         let fastest = |role: Role| {
             let latencies = connected.iter().filter(|endpoint| endpoint.role() == role);
-            latencies.filter_map(|endpoint| endpoint.latency_ms(now)).fold(f64::INFINITY, f64::min)
+            latencies
+                .filter_map(|endpoint| endpoint.latency_ms(class, now))
+                .fold(f64::INFINITY, f64::min)
         };
+        let patience = self.patience(class);
         let standing = |endpoint: &Endpoint| {
             let slow_from = |fastest: f64| (fastest * SLOW_TIMES).max(fastest + SLOW_MS);
-            let latency = endpoint.latency_ms(now);
+            let latency = endpoint.latency_ms(class, now);
             Standing {
-                rests: !endpoint.admits(now),
-                failed_just_now: endpoint.is_avoided(),
-                failing: endpoint.error_rate(now) > FAILING,
+                rests: !endpoint.admits(class, now),
+                failed_just_now: endpoint.failed_just_now(class, now),
+                failing: endpoint.error_rate(class, now) > FAILING,
                 behind: best.is_some_and(|best| self.is_behind(endpoint, best)),
+                late: endpoint.waits_for(class, now) > patience,
                 role: endpoint.role(),
                 slow: latency.is_some_and(|latency| latency > slow_from(fastest(endpoint.role()))),
             }
@@ -161,7 +200,7 @@ impl Pool {
 
     /// The head to follow: of the endpoint that serves.
     pub(crate) fn head(&self) -> Option<Head> {
-        self.ranked().iter().find_map(|endpoint| endpoint.head())
+        self.ranked(Class::Blocks).iter().find_map(|endpoint| endpoint.head())
     }
 
     /// Highest number that any endpoint spoke of.
@@ -169,11 +208,16 @@ impl Pool {
         self.endpoints.iter().filter_map(|endpoint| endpoint.head()).map(|head| head.number).max()
     }
 
-    /// Highest number that two endpoints spoke of, where there are two: one that claims a head far ahead is not
+    /// Highest number that two operators spoke of, where there are two: one that claims a head far ahead is not
     /// believed alone.
     pub(crate) fn agreed_head(&self) -> Option<u64> {
-        let heads = self.endpoints.iter().filter_map(|endpoint| endpoint.head());
-        let mut numbers: Vec<u64> = heads.map(|head| head.number).collect();
+        let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
+        for endpoint in self.endpoints.iter() {
+            let Some(head) = endpoint.head() else { continue };
+            let number = highest.entry(endpoint.operator()).or_default();
+            *number = head.number.max(*number);
+        }
+        let mut numbers: Vec<u64> = highest.into_values().collect();
         numbers.sort_unstable_by(|one, other| other.cmp(one));
         numbers.get(1).or(numbers.first()).copied()
     }

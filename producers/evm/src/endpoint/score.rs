@@ -6,6 +6,8 @@ use tokio::time::Instant;
 const HALF_LIFE: Duration = Duration::from_secs(30);
 /// Fewer recent requests than this say nothing about the rate of errors.
 const ENOUGH: f64 = 3.0;
+/// Others are asked first for this long after a failure.
+const JUST_NOW: Duration = Duration::from_secs(2);
 /// A latency measured before this says nothing any more: the endpoint is asked again.
 const LATENCY_AGE: Duration = Duration::from_secs(60);
 /// Share of the newest latency in the mean.
@@ -17,6 +19,7 @@ pub(super) struct Score {
     errors: f64,
     total: f64,
     updated: Option<Instant>,
+    failed: Option<Instant>,
     latency_ms: Option<(f64, Instant)>,
 }
 
@@ -33,6 +36,11 @@ impl Score {
         self.fade(now);
         self.total += 1.0;
         self.errors += 1.0;
+        self.failed = Some(now);
+    }
+
+    pub(super) fn failed_just_now(&self, now: Instant) -> bool {
+        self.failed.is_some_and(|failed| now.saturating_duration_since(failed) < JUST_NOW)
     }
 
     /// Share of recent requests that failed, 0 to 1; 0 where there were too few.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
-    endpoint::{Endpoint, EndpointError},
+    endpoint::{Class, Endpoint, EndpointError},
     hex::Hex,
     ranges::{Advice, Span, read_refusal},
 };
@@ -86,7 +86,7 @@ pub(super) async fn logs_of(
     let scope = query.scope();
     while from <= span.to {
         let asked = endpoint.log_width(scope, |width| width.next(Span { from, to: span.to }));
-        match endpoint.call("eth_getLogs", [query.filter(asked)]).await {
+        match endpoint.call_as(Class::Ranges, "eth_getLogs", [query.filter(asked)]).await {
             Ok(answer) => {
                 take(answer.text()).map_err(|error| EndpointError::Answer {
                     endpoint: endpoint.label().to_owned(),

@@ -13,10 +13,9 @@ use self::logs::{LogsByBlock, collect, logs_of, number_of};
 use crate::{
     answer::{LogsAnswer, assemble},
     block::BlockData,
-    endpoint::{Endpoint, EndpointError},
-    fetch::{BlockId, FetchError, Fetcher, ask_block, known_header},
+    endpoint::{Class, Endpoint, EndpointError},
+    fetch::{BlockId, FetchError, Fetcher, Rotation, ask_block, known_header},
     ranges::Span,
-    turns::Turns,
 };
 
 /// Blocks of one range of logs that are asked for at once.
@@ -25,7 +24,10 @@ const BLOCKS_AT_ONCE: usize = 4;
 impl Fetcher {
     /// Whether the endpoint that serves is asked for logs by ranges.
     pub(crate) fn prefers_ranges(&self) -> bool {
-        self.pool().ranked().first().is_some_and(|endpoint| !endpoint.offers_block_receipts())
+        self.pool()
+            .ranked(Class::Blocks)
+            .first()
+            .is_some_and(|endpoint| !endpoint.offers_block_receipts())
     }
 
     /// Whole, verified blocks, in order. What a range cannot give is fetched block by block.
@@ -33,7 +35,7 @@ impl Fetcher {
     /// # Errors
     /// As [`block`](Fetcher::block).
     pub(crate) async fn blocks(&self, span: Span) -> Result<Vec<BlockData>, FetchError> {
-        let ranked = self.pool().ranked();
+        let ranked = self.pool().ranked(Class::Blocks);
         let serving = ranked.first().filter(|endpoint| !endpoint.offers_block_receipts());
         let logs = match serving {
             Some(endpoint) if span.width() > 1 => match every_log(endpoint, span).await {
@@ -50,7 +52,7 @@ impl Fetcher {
             .map(|number| async move {
                 if let Some((endpoint, logs)) = logs {
                     match self.with_logs(endpoint, number, logs).await {
-                        Ok(block) => return self.with_payments(block).await,
+                        Ok(block) => return Ok(self.with_payments(block).await),
                         Err(error) => {
                             tracing::debug!(number, %error, "block does not fit its range of logs, asking for it alone");
                         }
@@ -118,18 +120,17 @@ impl Fetcher {
         query: &LogQuery,
         take: &mut TakeLogs<'_>,
     ) -> Result<(), FetchError> {
-        let mut turns = Turns::default();
-        while let Some(endpoint) = turns.next(self.pool()).await {
-            let Some(endpoint) = endpoint else { continue };
+        let mut rotation = Rotation::of(Class::Ranges);
+        while let Some(endpoint) = rotation.next(self.pool()).await {
             match logs_of(&endpoint, span, query, take).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {
                     let error = FetchError::Endpoint(error);
-                    self.note_failure(&endpoint, &error);
-                    turns.note(error, BlockId::Number(span.from));
+                    self.note_failure(&endpoint, Class::Ranges, &error);
+                    rotation.note(error, BlockId::Number(span.from));
                 }
             }
         }
-        Err(turns.last)
+        Err(rotation.last)
     }
 }

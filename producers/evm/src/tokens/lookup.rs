@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::ChainConfig,
-    endpoint::{Endpoint, EndpointError, Pool},
+    endpoint::{Class, Endpoint, EndpointError, Pool},
     metrics::ChainMetrics,
 };
 
@@ -105,7 +105,7 @@ impl Lookups {
             if group.is_empty() {
                 continue;
             }
-            let Some(endpoint) = self.pool.ranked().first().cloned() else {
+            let Some(endpoint) = self.pool.ranked(Class::Calls).first().cloned() else {
                 self.give_up(&group, "no endpoint is connected");
                 continue;
             };

@@ -153,8 +153,55 @@ fn both_kinds_of_trace_give_the_same_payments() {
         { "result": frame("CALL", "0x7", json!([frame("CALL", "0x8", json!([]))])) },
     ]);
     let payments = from_call_tracer(&traced.to_string(), &block()).unwrap();
+    assert!(payments.is_whole);
     assert_eq!(
-        seen(&payments),
+        seen(&payments.found),
         [(0, 0, "call", 2, vec![0]), (0, 1, "create", 4, vec![2]), (1, 0, "call", 8, vec![0]),]
     );
+}
+
+#[test]
+fn a_deep_call_hides_no_payment() {
+    let mut tree = String::from(r#"{"type":"CALL","value":"0x5"}"#);
+    for _ in 0..1_000 {
+        tree = format!(
+            r#"{{"calls":[{tree}],"input":"0x[{{\"","value":"0x2","type":"CALL","from":"{A}","to":"{B}","logs":[{{"a":[]}}]}}"#
+        );
+    }
+    let tree =
+        tree.replace(r#""value":"0x5""#, &format!(r#""value":"0x5","from":"{A}","to":"{C}""#));
+    let plain = json!({ "type": "CALL", "from": A, "to": B, "value": "0x1", "calls": [
+        { "type": "CALL", "from": A, "to": B, "value": "0x7" },
+    ] });
+    let text = format!(r#"[{{"result":{tree}}},{{"result":{plain}}}]"#);
+    let payments = from_call_tracer(&text, &block()).unwrap().found;
+    assert_eq!(payments.len(), 1_001, "1,000 calls below the outermost one, and the neighbour's");
+    let (deepest, neighbour) = (&payments[999], &payments[1_000]);
+    assert_eq!((deepest.trace_address.len(), deepest.value), (1_000, U256::from(5)));
+    assert_eq!((neighbour.tx_index, neighbour.value), (1, U256::from(7)));
+    let endless = format!(r#"[{{"result":{}"#, r#"{"calls":["#.repeat(100_000));
+    assert_eq!(from_call_tracer(&endless, &block()).unwrap_err().reason(), "malformed");
+}
+
+#[test]
+fn a_transaction_that_cannot_be_traced_hides_no_other() {
+    let inner = json!({ "type": "CALL", "from": A, "to": B, "value": "0x8" });
+    let outer = json!({ "type": "CALL", "from": A, "to": B, "value": "0x7", "calls": [inner] });
+    let second = json!({ "txHash": B256::repeat_byte(0x11), "result": outer });
+    let timed_out = json!({ "txHash": B256::repeat_byte(0x10), "error": "execution timeout" });
+    let both = from_call_tracer(&json!([timed_out, second]).to_string(), &block()).unwrap();
+    assert!(!both.is_whole);
+    assert_eq!(seen(&both.found), [(1, 0, "call", 8, vec![0])]);
+    let alone = from_call_tracer(&json!([second]).to_string(), &block()).unwrap();
+    assert_eq!(seen(&alone.found), [(1, 0, "call", 8, vec![0])], "nothing is moved to another");
+    let nameless = json!([{ "result": outer }]).to_string();
+    assert_eq!(from_call_tracer(&nameless, &block()).unwrap_err().reason(), "malformed");
+}
+
+proptest::proptest! {
+    #[test]
+    fn odd_answers_never_panic(text in r#"[\[\]{}",:\\ a0n]{0,60}"#) {
+        let _ = from_call_tracer(&text, &block());
+        let _ = from_call_tracer(&format!(r#"[{{"result":{{"calls":[{text}"#), &block());
+    }
 }

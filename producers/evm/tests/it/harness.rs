@@ -123,6 +123,8 @@ impl Producer {
 pub(crate) fn chain_config(urls: &[String]) -> ChainConfig {
     let endpoints = urls.iter().enumerate().map(|(index, url)| EndpointConfig {
         name: Some(format!("node{index}")),
+        // All are on one address, and stand for as many.
+        operator: Some(format!("operator{index}")),
         ..EndpointConfig::at(url)
     });
     ChainConfig {

@@ -7,6 +7,7 @@ mod endpoints;
 mod failover;
 mod follow;
 mod harness;
+mod hedging;
 mod history;
 mod process;
 mod recorded;

@@ -1,9 +1,11 @@
 //! One fetcher for live, gap and history: whole blocks by hash or number, verified.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod ask;
+mod cross_check;
+mod payments;
+mod rotation;
+
+use std::{sync::Arc, time::Instant};
 
 use crypto_intel_schemas::B256;
 use serde_json::json;
@@ -13,12 +15,11 @@ use crate::{
     block::{BlockData, Header},
     endpoint::{Answer, Endpoint, EndpointError, Pool},
     metrics::ChainMetrics,
-    traces::{TraceError, Tracer},
-    turns::{Disagreement, Turns},
+    traces::Tracer,
 };
 
-/// An endpoint that failed is asked last for this long.
-const AVOID: Duration = Duration::from_secs(2);
+use self::ask::{Attempt, Haste};
+pub(crate) use self::rotation::Rotation;
 
 /// Which block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,32 +83,23 @@ impl Fetcher {
     /// # Errors
     /// The last failure: look at the heads again, the block may have left the chain.
     pub(crate) async fn block(&self, id: BlockId) -> Result<BlockData, FetchError> {
-        let mut untrue = Disagreement::default();
-        let mut turns = Turns::default();
-        while let Some(endpoint) = turns.next(&self.pool).await {
-            let Some(endpoint) = endpoint else { continue };
-            let error = match fetch_block(&endpoint, id, untrue.relaxed(self.checks)).await {
-                Ok(block) => {
-                    endpoint.note_truth(true);
-                    // Whose answer was not true alone did not lie.
-                    for other in self.pool.all() {
-                        if untrue.is_shared_by(other.label()) {
-                            other.note_truth(true);
-                        }
-                    }
-                    return self.with_payments(block).await;
-                }
-                Err(error) => error,
-            };
-            if let FetchError::Untrue { endpoint: label, source } = &error {
-                untrue.note(label, source);
-                self.metrics.untrue_answers(label, source.reason());
-                tracing::warn!(endpoint = label, block = %id, error = %source, "answer cannot be true, asking again");
-            }
-            self.note_failure(&endpoint, &error);
-            turns.note(error, id);
-        }
-        Err(turns.last)
+        self.block_in(id, Haste::None).await
+    }
+
+    /// The same for a block that the chain waits for: where the answer is late, another endpoint is asked as well.
+    ///
+    /// # Errors
+    /// As [`block`](Self::block).
+    pub(crate) async fn live_block(&self, id: BlockId) -> Result<BlockData, FetchError> {
+        self.block_in(id, Haste::Hedged).await
+    }
+
+    async fn block_in(&self, id: BlockId, haste: Haste) -> Result<BlockData, FetchError> {
+        let attempt = move |endpoint: Arc<Endpoint>, checks| -> Attempt<BlockData> {
+            Box::pin(async move { fetch_block(&endpoint, id, checks).await })
+        };
+        let block = self.ask(id, haste, attempt).await?;
+        Ok(self.with_payments(block).await)
     }
 
     /// A header alone.
@@ -115,44 +107,10 @@ impl Fetcher {
     /// # Errors
     /// The last failure.
     pub(crate) async fn header(&self, id: BlockId) -> Result<Header, FetchError> {
-        let mut turns = Turns::default();
-        while let Some(endpoint) = turns.next(&self.pool).await {
-            let Some(endpoint) = endpoint else { continue };
-            match fetch_header(&endpoint, id).await {
-                Ok(header) => return Ok(header),
-                Err(error) => {
-                    self.note_failure(&endpoint, &error);
-                    turns.note(error, id);
-                }
-            }
-        }
-        Err(turns.last)
-    }
-
-    pub(crate) fn note_failure(&self, endpoint: &Arc<Endpoint>, error: &FetchError) {
-        match error {
-            // Nothing was asked.
-            FetchError::Endpoint(EndpointError::Resting { .. }) => {}
-            FetchError::Endpoint(error) => {
-                self.metrics.request_failures(endpoint.label(), error.reason());
-                if matches!(error, EndpointError::Refused { .. }) && !error.is_outage() {
-                    endpoint.note_refusal();
-                }
-                endpoint.avoid(AVOID);
-            }
-            FetchError::Untrue { .. } => {
-                endpoint.note_truth(false);
-                endpoint.avoid(AVOID);
-            }
-            // It says that it has this block, and has not.
-            FetchError::NotFound { block: BlockId::Number(number), .. }
-                if endpoint.head().is_some_and(|head| head.number >= *number) =>
-            {
-                endpoint.note_truth(false);
-                endpoint.avoid(AVOID);
-            }
-            FetchError::NotFound { .. } | FetchError::NoEndpoint => {}
-        }
+        let attempt = move |endpoint: Arc<Endpoint>, _| -> Attempt<Header> {
+            Box::pin(async move { fetch_header(&endpoint, id).await })
+        };
+        self.ask(id, Haste::Hedged, attempt).await
     }
 }
 
@@ -243,53 +201,4 @@ async fn ask_logs(endpoint: &Endpoint, hash: B256) -> Result<(Answer, bool), End
     }
     let answer = endpoint.call("eth_getLogs", [json!({ "blockHash": hash })]).await?;
     Ok((answer, false))
-}
-
-/// Traces that cannot be true are asked for so often before the block goes without.
-const UNTRUE_TRACES: u32 = 3;
-
-impl Fetcher {
-    /// Adds the payments inside a block's contracts. Where no endpoint offers traces, or what they
-    /// say cannot be true, the block goes without and its marker says so.
-    pub(crate) async fn with_payments(
-        &self,
-        mut block: BlockData,
-    ) -> Result<BlockData, FetchError> {
-        if !self.tracer.is_on() {
-            return Ok(block);
-        }
-        let id = BlockId::Hash(block.header.hash);
-        let mut turns = Turns::default();
-        let mut untrue = 0;
-        let is_offered =
-            || self.pool.ranked().iter().any(|endpoint| self.tracer.may_offer(endpoint));
-        while untrue < UNTRUE_TRACES && is_offered() {
-            let Some(endpoint) = turns.next(&self.pool).await else { return Err(turns.last) };
-            let Some(endpoint) = endpoint.filter(|one| self.tracer.may_offer(one)) else {
-                continue;
-            };
-            match self.tracer.payments(&endpoint, &block).await {
-                Ok(payments) => {
-                    block.payments = payments;
-                    return Ok(block);
-                }
-                Err(TraceError::Untrue(error)) => {
-                    untrue += 1;
-                    self.metrics.untrue_answers(endpoint.label(), error.reason());
-                    tracing::warn!(endpoint = endpoint.label(), block = %id, %error, "traces cannot be true");
-                }
-                Err(TraceError::Endpoint(EndpointError::Unsupported { .. })) => {}
-                Err(TraceError::Endpoint(error)) => {
-                    let error = FetchError::Endpoint(error);
-                    self.note_failure(&endpoint, &error);
-                    turns.note(error, id);
-                }
-            }
-        }
-        if self.pool.ranked().is_empty() {
-            return Err(FetchError::NoEndpoint);
-        }
-        block.unverified.push("traces".to_owned());
-        Ok(block)
-    }
 }

@@ -1,0 +1,142 @@
+//! One request to several endpoints: one after the other, and two at once where the first is late.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use tokio::time::Instant;
+
+use super::{BlockId, FetchError, Fetcher, cross_check::CrossCheck, rotation::Rotation};
+use crate::{
+    answer::Checks,
+    endpoint::{Class, Endpoint, EndpointError},
+};
+
+/// An endpoint's answer, on its way.
+pub(super) type Attempt<T> = BoxFuture<'static, Result<T, FetchError>>;
+
+/// Whether a late answer is waited for alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Yes: nobody waits for this block.
+    None,
+    /// Another endpoint is asked as well, and the first good answer is taken.
+    Hedged,
+}
+
+impl Fetcher {
+    /// The first answer that passes, of whichever endpoint.
+    ///
+    /// # Errors
+    /// The last failure, after every endpoint was asked several times.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        id: BlockId,
+        haste: Haste,
+        attempt: impl Fn(Arc<Endpoint>, Checks) -> Attempt<T> + Send + Sync,
+    ) -> Result<T, FetchError> {
+        let mut rotation = Rotation::of(Class::Blocks);
+        let mut cross_check = CrossCheck::new(self.checks);
+        let mut rounds = 0;
+        let mut running = FuturesUnordered::new();
+        let start = |endpoint: Arc<Endpoint>, checks: Checks| {
+            answered_by(Arc::clone(&endpoint), attempt(endpoint, checks))
+        };
+        let mut late = Instant::now();
+        // Once for each: whoever is asked as well is not overtaken in its turn.
+        let mut may_hedge = false;
+        let mut first = String::new();
+        loop {
+            if running.is_empty() {
+                let Some(endpoint) = rotation.next(&self.pool).await else {
+                    return Err(rotation.last);
+                };
+                if rotation.rounds() > rounds {
+                    rounds = rotation.rounds();
+                    cross_check.relax(&self.pool);
+                }
+                late = Instant::now() + self.pool.patience(rotation.class());
+                may_hedge = haste == Haste::Hedged;
+                endpoint.operator().clone_into(&mut first);
+                running.push(start(endpoint, cross_check.checks()));
+            }
+            let answered = tokio::select! {
+                answered = running.next() => answered,
+                () = tokio::time::sleep_until(late), if may_hedge => None,
+            };
+            let Some((endpoint, outcome)) = answered else {
+                may_hedge = false;
+                if let Some(second) = rotation.beside(&self.pool, &first) {
+                    self.metrics.hedged(second.label());
+                    running.push(start(second, cross_check.checks()));
+                }
+                continue;
+            };
+            let error = match outcome {
+                Ok(answer) => {
+                    self.note_good(&endpoint, &cross_check);
+                    // The slower one is not at fault: it may end, and is judged by what comes of it.
+                    if !running.is_empty() {
+                        tokio::spawn(async move { while running.next().await.is_some() {} });
+                    }
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            if let FetchError::Untrue { endpoint: label, source } = &error {
+                self.metrics.untrue_answers(label, source.reason());
+                tracing::warn!(endpoint = label, block = %id, error = %source, "answer cannot be true, asking again");
+            }
+            cross_check.note(&endpoint, &error);
+            self.note_failure(&endpoint, Class::Blocks, &error);
+            rotation.note(error, id);
+            if !running.is_empty()
+                && let Some(next) = rotation.beside(&self.pool, &first)
+            {
+                running.push(start(next, cross_check.checks()));
+            }
+        }
+    }
+
+    fn note_good(&self, endpoint: &Endpoint, cross_check: &CrossCheck) {
+        endpoint.note_truth(Class::Blocks, true);
+        // If another operator gave the same answer, the endpoint is not at fault.
+        for other in self.pool.all() {
+            if cross_check.is_shared_by(other.label()) {
+                other.note_truth(Class::Blocks, true);
+            }
+        }
+    }
+
+    /// What a failure says about an endpoint.
+    pub(crate) fn note_failure(&self, endpoint: &Endpoint, class: Class, error: &FetchError) {
+        match error {
+            // Nothing was asked.
+            FetchError::Endpoint(EndpointError::Resting { .. }) | FetchError::NoEndpoint => {}
+            FetchError::Endpoint(error) => {
+                self.metrics.request_failures(endpoint.label(), error.reason());
+                let is_refusal = matches!(
+                    error,
+                    EndpointError::Refused { .. } | EndpointError::Unsupported { .. }
+                );
+                if is_refusal && !error.is_outage() {
+                    endpoint.note_refusal(class);
+                }
+            }
+            FetchError::Untrue { .. } => endpoint.note_truth(class, false),
+            // It says that it has this block, and has not.
+            FetchError::NotFound { block: BlockId::Number(number), .. }
+                if endpoint.head().is_some_and(|head| head.number >= *number) =>
+            {
+                endpoint.note_truth(class, false);
+            }
+            FetchError::NotFound { .. } => {}
+        }
+    }
+}
+
+async fn answered_by<T>(
+    endpoint: Arc<Endpoint>,
+    attempt: Attempt<T>,
+) -> (Arc<Endpoint>, Result<T, FetchError>) {
+    (endpoint, attempt.await)
+}

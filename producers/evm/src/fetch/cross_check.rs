@@ -1,0 +1,88 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::FetchError;
+use crate::{
+    answer::Checks,
+    endpoint::{Endpoint, Pool},
+    log_proof::LogProof,
+};
+
+/// An endpoint that keeps up but does not know the block is waited for this many rounds before checks are relaxed without
+/// its word: it may be on another branch.
+const WAITS: u32 = 3;
+
+/// What several operators say alike about one block is its nature, not their fault. Everybody was asked strictly before.
+#[derive(Debug)]
+pub(super) struct CrossCheck {
+    checks: Checks,
+    claims: Vec<Claim>,
+    /// How often each endpoint did not know the block.
+    absent: BTreeMap<String, u32>,
+}
+
+/// An answer that fails a check.
+#[derive(Debug, PartialEq, Eq)]
+struct Claim {
+    operator: String,
+    endpoint: String,
+    reason: &'static str,
+}
+
+impl CrossCheck {
+    pub(super) fn new(checks: Checks) -> Self {
+        Self { checks, claims: Vec::new(), absent: BTreeMap::new() }
+    }
+
+    /// What the next answer must pass.
+    pub(super) fn checks(&self) -> Checks {
+        self.checks
+    }
+
+    pub(super) fn note(&mut self, endpoint: &Endpoint, error: &FetchError) {
+        match error {
+            FetchError::Untrue { source, .. } => {
+                let claim = Claim {
+                    operator: endpoint.operator().to_owned(),
+                    endpoint: endpoint.label().to_owned(),
+                    reason: source.reason(),
+                };
+                if !self.claims.contains(&claim) {
+                    self.claims.push(claim);
+                }
+            }
+            FetchError::NotFound { .. } => {
+                *self.absent.entry(endpoint.label().to_owned()).or_default() += 1;
+            }
+            FetchError::NoEndpoint | FetchError::Endpoint(_) => {}
+        }
+    }
+
+    /// After everybody was asked: gives up the checks that answers of several operators fail alike.
+    pub(super) fn relax(&mut self, pool: &Pool) {
+        let has_spoken = |label: &str| self.claims.iter().any(|claim| claim.endpoint == label);
+        let is_awaited = |endpoint: &Endpoint| {
+            let absent = self.absent.get(endpoint.label()).copied().unwrap_or_default();
+            (1..WAITS).contains(&absent) && !has_spoken(endpoint.label())
+        };
+        if self.claims.is_empty() || pool.sound().iter().any(|endpoint| is_awaited(endpoint)) {
+            return;
+        }
+        let mut logs = self.checks.logs;
+        while logs != LogProof::Off && self.is_said_alike(logs.name()) {
+            logs = logs.weaker();
+        }
+        let log_indexes = self.checks.log_indexes && !self.is_said_alike("log_index");
+        self.checks = Checks { logs, log_indexes, ..self.checks };
+    }
+
+    fn is_said_alike(&self, reason: &str) -> bool {
+        let claims = self.claims.iter().filter(|claim| claim.reason == reason);
+        claims.map(|claim| claim.operator.as_str()).collect::<BTreeSet<_>>().len() >= 2
+    }
+
+    /// Whether an endpoint said what at least one other operator said as well: then it is not at fault.
+    pub(super) fn is_shared_by(&self, endpoint: &str) -> bool {
+        let mut own = self.claims.iter().filter(|claim| claim.endpoint == endpoint);
+        own.any(|claim| self.is_said_alike(claim.reason))
+    }
+}

@@ -1,0 +1,83 @@
+//! Payments inside contracts, within bounds: what makes a block's traces large or slow must not hold up the block.
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{BlockId, FetchError, Fetcher, Rotation};
+use crate::{
+    block::BlockData,
+    endpoint::{Class, Endpoint, EndpointError},
+    traces::{BlockPayments, TraceError, UNTRACED},
+};
+
+/// An endpoint that fails, or answers what cannot be true, is followed by another so often.
+const TRIES: u32 = 3;
+
+impl Fetcher {
+    /// Adds the payments inside a block's contracts. Where no endpoint gives them within the budget, the block goes
+    /// without and its marker says so.
+    pub(crate) async fn with_payments(&self, mut block: BlockData) -> BlockData {
+        if !self.tracer.is_on() {
+            return block;
+        }
+        let BlockPayments { found, is_whole } = self.payments(&block).await;
+        block.payments = found;
+        if !is_whole {
+            tracing::debug!(number = block.header.number, "no traces of the block in time");
+            self.metrics.untraced();
+            block.unverified.push(UNTRACED.to_owned());
+        }
+        block
+    }
+
+    /// All payments of a block, else as many as any endpoint gives within the budget.
+    async fn payments(&self, block: &BlockData) -> BlockPayments {
+        let mut most = BlockPayments { found: Vec::new(), is_whole: false };
+        let (class, id) = (Class::Traces, BlockId::Hash(block.header.hash));
+        let deadline = Instant::now() + self.tracer.budget();
+        let mut rotation = Rotation::of(class);
+        let mut tries = 0;
+        while tries < TRIES && self.pool.ranked(class).iter().any(|one| self.is_open(one)) {
+            let next = timeout_at(deadline, rotation.next(&self.pool)).await;
+            let Ok(Some(endpoint)) = next else { break };
+            if !self.is_open(&endpoint) {
+                continue;
+            }
+            let asked = timeout_at(deadline, self.tracer.payments(&endpoint, block)).await;
+            let Ok(answer) = asked else {
+                endpoint.note_late(class);
+                self.metrics.request_failures(endpoint.label(), "timeout");
+                break;
+            };
+            let error = match answer {
+                Ok(payments) => {
+                    endpoint.note_truth(class, true);
+                    if payments.is_whole {
+                        return payments;
+                    }
+                    if payments.found.len() > most.found.len() {
+                        most = payments;
+                    }
+                    tries += 1;
+                    continue;
+                }
+                Err(TraceError::Endpoint(EndpointError::Unsupported { .. })) => continue,
+                Err(TraceError::Endpoint(error)) => FetchError::Endpoint(error),
+                Err(TraceError::Untrue(source)) => {
+                    let label = endpoint.label().to_owned();
+                    self.metrics.untrue_answers(&label, source.reason());
+                    tracing::warn!(endpoint = label, block = %id, error = %source, "traces cannot be true");
+                    FetchError::Untrue { endpoint: label, source }
+                }
+            };
+            tries += 1;
+            self.note_failure(&endpoint, class, &error);
+            rotation.note(error, id);
+        }
+        most
+    }
+
+    /// Whether an endpoint may be asked for traces now.
+    fn is_open(&self, endpoint: &Endpoint) -> bool {
+        self.tracer.may_offer(endpoint) && endpoint.admits(Class::Traces, Instant::now())
+    }
+}

@@ -1,0 +1,101 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{BlockId, FetchError};
+use crate::endpoint::{Class, Endpoint, EndpointError, Pool};
+
+/// Pauses before the caller looks at the heads again: about six seconds.
+const PAUSES: u32 = 11;
+/// The same for a hash that nobody knows: it may have left the chain before it was fetched.
+const PAUSES_UNKNOWN: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whom one request asks next: the best-ranked endpoint that it has not asked yet. Once all were asked it pauses, longer
+/// each time, and begins again.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    class: Class,
+    /// Labels of the endpoints that were asked in this round.
+    asked: Vec<String>,
+    rounds: u32,
+    pauses: u32,
+    pause: Duration,
+    pause_is_due: bool,
+    /// Why the last one failed.
+    pub(crate) last: FetchError,
+}
+
+impl Rotation {
+    pub(crate) fn of(class: Class) -> Self {
+        Self {
+            class,
+            asked: Vec::new(),
+            rounds: 0,
+            pauses: 0,
+            pause: FIRST_PAUSE,
+            pause_is_due: false,
+            last: FetchError::NoEndpoint,
+        }
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        self.class
+    }
+
+    /// How often everybody was asked.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds
+    }
+
+    pub(crate) fn note(&mut self, error: FetchError, id: BlockId) {
+        if let FetchError::NotFound { .. } = &error {
+            // The others have most likely not got it either.
+            self.pause_is_due = true;
+            if matches!(id, BlockId::Hash(_)) && self.pauses >= PAUSES_UNKNOWN {
+                self.pauses = PAUSES;
+            }
+        }
+        let says_nothing = matches!(error, FetchError::Endpoint(EndpointError::Resting { .. }));
+        if !says_nothing || matches!(self.last, FetchError::NoEndpoint) {
+            self.last = error;
+        }
+    }
+
+    /// The endpoint to ask now; `None` after the last pause.
+    pub(crate) async fn next(&mut self, pool: &Pool) -> Option<Arc<Endpoint>> {
+        loop {
+            if self.pause_is_due {
+                if self.pauses >= PAUSES {
+                    return None;
+                }
+                tokio::time::sleep(self.pause).await;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                self.pauses += 1;
+            }
+            if let Some(endpoint) = self.take(pool, |_| true) {
+                self.pause_is_due = false;
+                return Some(endpoint);
+            }
+            // Nobody is left, or nobody is connected.
+            self.pause_is_due = !self.pause_is_due || self.asked.is_empty();
+            self.rounds += u32::from(!self.asked.is_empty());
+            self.asked.clear();
+        }
+    }
+
+    /// One to ask beside those that have not answered yet, without a pause; of another operator where there is one.
+    pub(crate) fn beside(&mut self, pool: &Pool, operator: &str) -> Option<Arc<Endpoint>> {
+        self.take(pool, |endpoint| endpoint.operator() != operator)
+            .or_else(|| self.take(pool, |_| true))
+    }
+
+    fn take(&mut self, pool: &Pool, fits: impl Fn(&Endpoint) -> bool) -> Option<Arc<Endpoint>> {
+        let ranked = pool.ranked(self.class);
+        let is_left = |endpoint: &Arc<Endpoint>| {
+            !self.asked.iter().any(|asked| asked == endpoint.label()) && fits(endpoint)
+        };
+        let endpoint = ranked.into_iter().find(is_left)?;
+        self.asked.push(endpoint.label().to_owned());
+        Some(endpoint)
+    }
+}
