@@ -24,4 +24,5 @@ if ! docker compose version >/dev/null 2>&1 && [ ! -x "$plugin" ]; then
 fi
 # The secrets that compose.yaml names are made by deploy/secrets.sh; stand-ins are enough here.
 compose --file compose.yaml config --quiet
-echo "compose.yaml: Docker Compose $(compose version --short) accepts it"
+compose --file compose.yaml --file deploy/cluster/compose.yaml config --quiet
+echo "compose.yaml, alone and with deploy/cluster/compose.yaml: Docker Compose $(compose version --short) accepts them"

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::client::Request;
-use async_nats::{HeaderMap, RequestErrorKind, StatusCode};
+use async_nats::{HeaderMap, RequestErrorKind};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::error::ApiError;
-use crate::message::{SCHEMA_HEADER, parse_time_us};
-use crate::{Bucket, Kv, NatsError, StreamMessage, StreamState, WindowedPublisher};
+use crate::message::parse_time_us;
+use crate::{Bucket, Kv, NatsError, StreamState, WindowedPublisher};
 
 /// `stream not found`
-const NO_SUCH_STREAM: u64 = 10_059;
+pub(crate) const NO_SUCH_STREAM: u64 = 10_059;
 
 /// A connection to NATS: cheap to clone, all clones share it.
 #[derive(Clone)]
@@ -109,55 +109,6 @@ impl Nats {
     /// Fails when the bucket does not exist.
     pub async fn kv(&self, bucket: Bucket) -> Result<Kv, NatsError> {
         Kv::open(self, bucket).await
-    }
-
-    /// The newest message on a subject (a wildcard is allowed: the newest of all that match).
-    ///
-    /// # Errors
-    /// Fails when the stream does not exist or does not answer.
-    pub async fn last_on_subject(
-        &self,
-        stream: &str,
-        subject: &str,
-    ) -> Result<Option<StreamMessage>, NatsError> {
-        self.direct_get(stream, json!({ "last_by_subj": subject })).await
-    }
-
-    /// The message with a sequence; `None` when it is gone or not there yet.
-    ///
-    /// # Errors
-    /// Fails when the stream does not exist or does not answer.
-    pub async fn get(
-        &self,
-        stream: &str,
-        sequence: u64,
-    ) -> Result<Option<StreamMessage>, NatsError> {
-        self.direct_get(stream, json!({ "seq": sequence })).await
-    }
-
-    /// The first message at or after a sequence whose subject matches the filter.
-    ///
-    /// # Errors
-    /// Fails when the stream does not exist or does not answer.
-    pub async fn next_matching(
-        &self,
-        stream: &str,
-        sequence: u64,
-        filter: &str,
-    ) -> Result<Option<StreamMessage>, NatsError> {
-        self.direct_get(stream, json!({ "seq": sequence, "next_by_subj": filter })).await
-    }
-
-    /// Sequence of the newest message whose subject matches the filter, 0 = none: what a [`Fence`](crate::Fence) needs.
-    ///
-    /// # Errors
-    /// Fails when the stream does not exist or does not answer.
-    pub async fn last_sequence_matching(
-        &self,
-        stream: &str,
-        filter: &str,
-    ) -> Result<u64, NatsError> {
-        Ok(self.last_on_subject(stream, filter).await?.map_or(0, |message| message.sequence))
     }
 
     /// What a stream holds.
@@ -289,59 +240,6 @@ impl Nats {
             _ => NatsError::Answer { what: subject.to_owned(), text: error.to_string() },
         })
     }
-
-    async fn direct_get(
-        &self,
-        stream: &str,
-        body: Value,
-    ) -> Result<Option<StreamMessage>, NatsError> {
-        let subject = format!("$JS.API.DIRECT.GET.{stream}");
-        let answer = self.request(&subject, None, Bytes::from(body.to_string())).await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            // No stream, a stream without direct reads, or a server that still recovers its streams.
-            Err(NatsError::NoResponders { what }) => {
-                self.stream_info::<Value>(stream).await?;
-                return Err(NatsError::NoResponders { what });
-            }
-            Err(error) => return Err(error),
-        };
-        match answer.status {
-            None | Some(StatusCode::OK) => {}
-            Some(StatusCode::NOT_FOUND) => return Ok(None),
-            Some(status) => {
-                let text = answer.description.unwrap_or_default();
-                return Err(NatsError::Api {
-                    what: subject,
-                    code: 0,
-                    text,
-                    status: status.as_u16().into(),
-                });
-            }
-        }
-        direct_message(answer).map(Some).ok_or_else(|| NatsError::Answer {
-            what: subject,
-            text: "no sequence or time in headers".to_owned(),
-        })
-    }
-}
-
-fn direct_message(answer: async_nats::Message) -> Option<StreamMessage> {
-    use async_nats::header;
-    let headers = answer.headers?;
-    let text = |name| headers.get(name).map(async_nats::HeaderValue::as_str);
-    let subject = text(header::NATS_SUBJECT)?.to_owned();
-    let sequence = text(header::NATS_SEQUENCE)?.parse().ok()?;
-    let stored_at_us = parse_time_us(text(header::NATS_TIME_STAMP)?)?;
-    let schema = headers.get(SCHEMA_HEADER).map(|schema| schema.as_str().to_owned());
-    Some(StreamMessage {
-        subject,
-        schema,
-        headers: Some(headers),
-        payload: answer.payload,
-        sequence,
-        stored_at_us,
-    })
 }
 
 /// `STREAM.NAMES`; the server writes `null` for none.

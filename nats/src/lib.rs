@@ -9,6 +9,7 @@ mod error;
 mod kv;
 mod lease;
 mod message;
+mod point_read;
 mod publish;
 mod range;
 mod reader;

@@ -3,7 +3,9 @@
 pub mod chat;
 pub mod evm;
 mod http;
+mod link;
 mod local_server;
+mod nats_cluster;
 mod nats_server;
 pub mod node;
 mod port;
@@ -15,6 +17,7 @@ pub mod tools;
 pub use chat::{ChatLimits, ChatOptions, ChatServer};
 pub use evm::{Anvil, AnvilOptions, Traffic, TrafficOptions};
 pub use http::RpcClient;
+pub use nats_cluster::NatsCluster;
 pub use nats_server::{NatsOptions, NatsServer};
 pub use node::{Chain, NodeBlock, NodeOptions, ScriptedNode};
 pub use port::free_port;

@@ -134,6 +134,11 @@ impl NatsServer {
         self.process.log()
     }
 
+    /// The last lines of that.
+    pub(crate) fn log_tail(&self) -> String {
+        self.process.log_tail()
+    }
+
     /// SIGKILL; returns when the process is gone.
     ///
     /// # Errors

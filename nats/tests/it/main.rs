@@ -3,6 +3,8 @@
 
 mod batch;
 mod broker;
+mod cluster;
+mod cluster_files;
 mod connecting;
 mod dead_letters;
 mod kv;
