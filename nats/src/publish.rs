@@ -17,6 +17,9 @@ const CONTENT: HeaderName = HeaderName::from_static(CONTENT_TYPE_HEADER);
 /// What batch and fence headers may add to a message.
 const OWN_HEADERS_BYTES: usize = 400;
 
+/// How much of a batch is sent before the server is asked whether it arrived.
+const UNCONFIRMED_BYTES: usize = 1 << 20;
+
 impl Nats {
     /// Publishes one message and waits until it is on disk.
     ///
@@ -34,13 +37,24 @@ impl Nats {
     /// # Errors
     /// See [`PublishError`].
     pub async fn publish_batch(&self, batch: Batch) -> Result<BatchAck, PublishError> {
-        let count = batch.messages.len();
-        let mut messages = batch.messages;
-        let Some(last) = messages.pop() else {
+        self.publish_together(&batch.messages, batch.fence.as_ref()).await
+    }
+
+    /// As [`publish_batch`](Self::publish_batch), for messages that the caller keeps, e.g. to send them again.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub async fn publish_together(
+        &self,
+        messages: &[OutMessage],
+        fence: Option<&Fence>,
+    ) -> Result<BatchAck, PublishError> {
+        let count = messages.len();
+        let Some((last, middle)) = messages.split_last() else {
             return Err(PublishError::Empty);
         };
-        if messages.is_empty() {
-            let ack = self.publish_one(last, batch.fence).await?;
+        if middle.is_empty() {
+            let ack = self.publish_one(last.clone(), fence.cloned()).await?;
             // A batch of several with a known id is refused; a batch of one must not differ.
             if ack.duplicate {
                 return Err(PublishError::DuplicateId);
@@ -48,18 +62,15 @@ impl Nats {
             return Ok(BatchAck { stream: ack.stream, last_sequence: ack.sequence, messages: 1 });
         }
         let limit = self.client().max_payload();
-        for message in messages.iter().chain([&last]) {
+        for message in messages {
             check_size(message, limit)?;
         }
         self.wait_connected().await?;
         let batch_id = unique_id(self);
-        let send = self.send_middle(messages, &batch_id, batch.fence);
         // Nothing is stored before the commit, so that an interrupted part has a certain outcome.
-        tokio::time::timeout(self.request_timeout(), send)
-            .await
-            .map_err(|_| PublishError::Disconnected)??;
+        self.send_middle(middle, &batch_id, fence).await?;
         let bytes = last.payload.len();
-        let (subject, mut headers, payload) = split(last);
+        let (subject, mut headers, payload) = split(last.clone());
         headers.insert(header::NATS_BATCH_ID, batch_id.as_str());
         headers.insert(header::NATS_BATCH_SEQUENCE, HeaderValue::from(count as u64));
         headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
@@ -68,24 +79,45 @@ impl Nats {
         Ok(BatchAck { stream: body.stream, last_sequence: body.seq, messages: count as u64 })
     }
 
+    /// Sends what comes before the commit. Now and then the server is asked whether it has what was sent so far: so much
+    /// has to arrive within the request's timeout, however long the whole takes, and a refusal is heard early.
     async fn send_middle(
         &self,
-        messages: Vec<OutMessage>,
+        messages: &[OutMessage],
         batch_id: &str,
-        fence: Option<Fence>,
+        fence: Option<&Fence>,
     ) -> Result<(), PublishError> {
-        let batch_id = HeaderValue::from(batch_id);
-        let mut fence = fence;
-        for (index, message) in messages.into_iter().enumerate() {
-            let (subject, mut headers, payload) = split(message);
-            headers.insert(header::NATS_BATCH_ID, batch_id.clone());
+        let id = HeaderValue::from(batch_id);
+        let mut fence = fence.cloned();
+        let mut unconfirmed = 0;
+        for (index, message) in messages.iter().enumerate() {
+            let bytes = message.payload.len();
+            let (subject, mut headers, payload) = split(message.clone());
+            headers.insert(header::NATS_BATCH_ID, id.clone());
             headers.insert(header::NATS_BATCH_SEQUENCE, HeaderValue::from(index as u64 + 1));
             if let Some(fence) = fence.take() {
                 insert_fence(&mut headers, fence);
             }
-            self.client()
-                .publish_with_headers(subject, headers, payload)
+            unconfirmed += bytes + OWN_HEADERS_BYTES;
+            if unconfirmed >= UNCONFIRMED_BYTES {
+                let answer = self.request(&subject, Some(headers), payload).await;
+                let answer = answer.map_err(|error| match error {
+                    NatsError::NoResponders { .. } => {
+                        PublishError::NoStream { subject: subject.clone() }
+                    }
+                    _ => PublishError::Disconnected,
+                })?;
+                // An empty answer says that it is there.
+                if !answer.payload.is_empty() {
+                    parse_ack(&answer, &subject, bytes, index + 1)?;
+                }
+                unconfirmed = 0;
+                continue;
+            }
+            let send = self.client().publish_with_headers(subject, headers, payload);
+            tokio::time::timeout(self.request_timeout(), send)
                 .await
+                .map_err(|_| PublishError::Disconnected)?
                 .map_err(|_| PublishError::Disconnected)?;
         }
         Ok(())

@@ -5,6 +5,8 @@ pub enum Bucket {
     Leases,
     /// Resume points of producers.
     Cursors,
+    /// Contracts that factories made.
+    Contracts,
     /// Ranges still to be fetched.
     Gaps,
     /// Newest price per asset.
@@ -23,9 +25,10 @@ pub enum Bucket {
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Leases,
         Self::Cursors,
+        Self::Contracts,
         Self::Gaps,
         Self::Prices,
         Self::Tokens,
@@ -41,6 +44,7 @@ impl Bucket {
         match self {
             Self::Leases => "leases",
             Self::Cursors => "cursors",
+            Self::Contracts => "contracts",
             Self::Gaps => "gaps",
             Self::Prices => "prices",
             Self::Tokens => "tokens",

@@ -163,7 +163,9 @@ impl Kv {
     /// # Errors
     /// Fails when the bucket cannot be read.
     pub async fn entries(&self, prefix: &str) -> Result<Vec<(String, Entry)>, KvError> {
-        let mut watch = self.watch_all().await?;
+        // Whole parts of the key are the server's to filter: a bucket may hold very many others.
+        let parts = prefix.rfind('.').map_or("", |last| &prefix[..=last]);
+        let mut watch = self.watch(&format!("{parts}>")).await?;
         let changes = watch.load().await;
         let mut entries = std::collections::BTreeMap::new();
         for change in changes {

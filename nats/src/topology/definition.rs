@@ -90,6 +90,7 @@ const FILES: [(&str, &str); 19] = embedded![
     "streams/OUTBOX.json",
     "streams/SIGNALS.json",
     "streams/STATUS.json",
+    "kv/contracts.json",
     "kv/cursors.json",
     "kv/deliveries.json",
     "kv/gaps.json",

@@ -75,9 +75,11 @@ async fn evm_does_its_work_and_no_other() {
     nats.publish_batch(block("evm.anvil.log", 20, Some(0))).await.unwrap();
     nats.publish_batch(block("history.anvil.log", 20, None)).await.unwrap();
     assert_eq!(nats.last_sequence_matching("EVM", "evm.anvil.>").await.unwrap(), 20);
+    let newest = nats.last_from_leader("EVM", "evm.anvil.>").await.unwrap();
+    assert_eq!(newest.map(|newest| newest.sequence), Some(20));
     can_read(&nats, "EVM", "evm.anvil.>", 20).await;
     can_lease(&nats, "evm.anvil").await;
-    for bucket in [Bucket::Cursors, Bucket::Gaps, Bucket::Tokens] {
+    for bucket in [Bucket::Cursors, Bucket::Contracts, Bucket::Gaps, Bucket::Tokens] {
         let kv = nats.kv(bucket).await.unwrap();
         let revision = kv.create("anvil", "1").await.unwrap();
         kv.update("anvil", "2", revision).await.unwrap();

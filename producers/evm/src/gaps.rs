@@ -1,10 +1,14 @@
 //! The bucket `gaps`: ranges of blocks that the history lane still has to publish.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, Kv, KvError, KvWatch, Nats};
+use crypto_intel_nats::{Bucket, Entry, Kv, KvChange, KvError, Nats};
 use crypto_intel_schemas::{Address, B256};
 use crypto_intel_service::now_us;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Two writers of one key come one after the other; more attempts than this mean trouble.
 const ATTEMPTS: u32 = 10;
@@ -69,6 +73,11 @@ impl Gap {
         }
     }
 
+    /// What is filled first: what the live lane left, then by the time it was queued.
+    pub(crate) fn order(&self) -> (GapReason, i64) {
+        (self.reason, self.queued_at_us)
+    }
+
     /// How many blocks are still to be published.
     #[must_use]
     pub fn remaining(&self) -> u64 {
@@ -82,6 +91,28 @@ pub(crate) struct QueuedGap {
     pub(crate) key: String,
     pub(crate) revision: u64,
     pub(crate) gap: Gap,
+}
+
+/// The gaps of a chain as they are; made by [`Gaps::follow`].
+#[derive(Debug)]
+pub(crate) struct GapList {
+    gaps: watch::Receiver<BTreeMap<String, QueuedGap>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl GapList {
+    /// All of them, by their keys.
+    pub(crate) fn borrow(&mut self) -> watch::Ref<'_, BTreeMap<String, QueuedGap>> {
+        self.gaps.borrow_and_update()
+    }
+
+    /// Waits for a change.
+    ///
+    /// # Errors
+    /// When there will be none: the connection was closed.
+    pub(crate) async fn changed(&mut self) -> anyhow::Result<()> {
+        self.gaps.changed().await.context("nats connection is closed")
+    }
 }
 
 /// The gaps of one chain.
@@ -115,7 +146,11 @@ impl Gaps {
     /// # Errors
     /// When the bucket cannot be read or written.
     pub async fn queue_gap(&self, wanted: Gap) -> anyhow::Result<Gap> {
-        let key = self.key(wanted.from, wanted.address.as_ref());
+        let key = match wanted.reason {
+            // Beside what is being filled there already: of that, too, all has to come again.
+            GapReason::Factory => format!("{}.factory", self.key(wanted.from, None)),
+            _ => self.key(wanted.from, wanted.address.as_ref()),
+        };
         for _ in 0..ATTEMPTS {
             let known = self.kv.get(&key).await.context("read gap")?;
             let written = match known {
@@ -124,7 +159,16 @@ impl Gaps {
                     created.map(|_| wanted.clone())
                 }
                 Some(entry) => {
-                    let mut gap: Gap = decode(&key, &entry.value)?;
+                    let Ok(mut gap) = decode(&key, &entry.value) else {
+                        // How far it was cannot be known: what is wanted takes its place.
+                        tracing::warn!(key, "gap is unreadable, it is queued anew");
+                        let written = self.kv.update(&key, encode(&wanted)?, entry.revision).await;
+                        match written {
+                            Err(KvError::WrongRevision { .. }) => continue,
+                            written => written.context("write gap")?,
+                        };
+                        return Ok(wanted);
+                    };
                     if gap.to >= wanted.to && gap.every_block >= wanted.every_block {
                         return Ok(gap);
                     }
@@ -160,28 +204,54 @@ impl Gaps {
     /// # Errors
     /// When the bucket cannot be read.
     pub async fn list(&self) -> anyhow::Result<Vec<Gap>> {
-        Ok(self.queued().await?.into_iter().map(|queued| queued.gap).collect())
-    }
-
-    pub(crate) async fn queued(&self) -> anyhow::Result<Vec<QueuedGap>> {
         let entries = self.kv.entries(&format!("{}.", self.chain)).await.context("read gaps")?;
-        let mut gaps = Vec::with_capacity(entries.len());
-        for (key, entry) in entries {
-            match decode(&key, &entry.value) {
-                Ok(gap) => gaps.push(QueuedGap { key, revision: entry.revision, gap }),
-                // Somebody has to look at it, but the others can be filled.
-                Err(error) => {
-                    tracing::error!(chain = self.chain, key, error = %format!("{error:#}"), "gap is unreadable, it stays unfilled");
-                }
-            }
-        }
-        gaps.sort_by_key(|queued| (queued.gap.reason, queued.gap.queued_at_us));
+        let read = |(key, entry): (String, Entry)| self.read(key, &entry.value, entry.revision);
+        let mut gaps: Vec<Gap> =
+            entries.into_iter().filter_map(read).map(|queued| queued.gap).collect();
+        gaps.sort_by_key(Gap::order);
         Ok(gaps)
     }
 
-    /// Changes of the chain's gaps.
-    pub(crate) async fn watch(&self) -> Result<KvWatch, KvError> {
-        self.kv.watch(&format!("{}.>", self.chain)).await
+    fn read(&self, key: String, value: &[u8], revision: u64) -> Option<QueuedGap> {
+        match decode(&key, value) {
+            Ok(gap) => Some(QueuedGap { key, revision, gap }),
+            // Somebody has to look at it, but the others can be filled.
+            Err(error) => {
+                tracing::error!(chain = self.chain, key, error = %format!("{error:#}"), "gap is unreadable, it stays unfilled: queue it anew");
+                None
+            }
+        }
+    }
+
+    /// The chain's gaps, kept up to date from now on.
+    ///
+    /// # Errors
+    /// When the bucket cannot be read.
+    pub(crate) async fn follow(&self) -> anyhow::Result<GapList> {
+        let mut changes =
+            self.kv.watch(&format!("{}.>", self.chain)).await.context("watch gaps")?;
+        let (sender, gaps) = watch::channel(BTreeMap::new());
+        let present = changes.load().await;
+        let reader = self.clone();
+        reader.apply(&sender, present);
+        let task = tokio::spawn(async move {
+            while let Some(change) = changes.next().await {
+                reader.apply(&sender, vec![change]);
+            }
+        });
+        Ok(GapList { gaps, _task: AbortOnDropHandle::new(task) })
+    }
+
+    fn apply(&self, gaps: &watch::Sender<BTreeMap<String, QueuedGap>>, changes: Vec<KvChange>) {
+        gaps.send_modify(|gaps| {
+            for KvChange { key, value, revision, .. } in changes {
+                let queued = value.and_then(|value| self.read(key.clone(), &value, revision));
+                match queued {
+                    Some(queued) => gaps.insert(key, queued),
+                    None => gaps.remove(&key),
+                };
+            }
+        });
     }
 
     /// Writes how far a gap is filled; removes it when it is filled whole. Who extended it meanwhile is
@@ -192,7 +262,8 @@ impl Gaps {
     pub(crate) async fn advance(&self, queued: &mut QueuedGap) -> anyhow::Result<()> {
         for _ in 0..ATTEMPTS {
             let written = if queued.gap.remaining() == 0 {
-                self.kv.delete_revision(&queued.key, queued.revision).await.map(|()| 0)
+                let deleted = self.kv.delete_revision(&queued.key, queued.revision).await;
+                deleted.map(|()| queued.revision)
             } else {
                 self.kv.update(&queued.key, encode(&queued.gap)?, queued.revision).await
             };
@@ -204,12 +275,14 @@ impl Gaps {
                 Err(KvError::WrongRevision { .. }) => {
                     let entry = self.kv.get(&queued.key).await.context("read gap")?;
                     let entry = entry.context("gap was removed by somebody else")?;
-                    let stored: Gap = decode(&queued.key, &entry.value)?;
-                    anyhow::ensure!(
-                        stored.next <= queued.gap.next,
-                        "gap was moved by another instance"
-                    );
-                    queued.gap.to = queued.gap.to.max(stored.to);
+                    // One that is unreadable is written over by what is known here.
+                    if let Ok(stored) = decode(&queued.key, &entry.value) {
+                        anyhow::ensure!(
+                            stored.next <= queued.gap.next,
+                            "gap was moved by another instance"
+                        );
+                        queued.gap.to = queued.gap.to.max(stored.to);
+                    }
                     queued.revision = entry.revision;
                 }
                 Err(error) => return Err(error).context("write gap"),

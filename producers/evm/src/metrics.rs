@@ -45,6 +45,8 @@ pub(crate) struct Metrics {
     history_remaining: IntGaugeVec,
     history_paused: IntGaugeVec,
     verified: IntGaugeVec,
+    dead_lettered: IntCounterVec,
+    retraction_margin: IntGaugeVec,
     nodes: NodeMetrics,
 }
 
@@ -182,6 +184,16 @@ impl Metrics {
                 "Block up to which an audit found everything stored",
                 &["chain"],
             )?,
+            dead_lettered: counter(
+                "dead_lettered_total",
+                "Foreign messages on a chain's subjects that were set aside",
+                &["chain", "stream"],
+            )?,
+            retraction_margin: gauge(
+                "retraction_margin_messages",
+                "How many messages stream EVM still has before the oldest block that may leave the chain; below 0: events of it are gone",
+                &["chain"],
+            )?,
             nodes: NodeMetrics::new(registry)?,
         })
     }
@@ -196,6 +208,7 @@ impl Metrics {
         for rare in [&self.jumps, &self.reorgs, &self.blocks_retracted, &self.history_failures] {
             rare.with_label_values(&[chain]).inc_by(0);
         }
+        self.dead_lettered.with_label_values(&[chain, "EVM"]).inc_by(0);
         ChainMetrics { all: self.clone(), chain: chain.to_owned() }
     }
 }
@@ -309,6 +322,22 @@ impl ChainMetrics {
 
     pub(crate) fn verified(&self, number: u64) {
         self.all.verified.with_label_values(&[&self.chain]).set(to_gauge(number));
+    }
+
+    /// From where the oldest block that may leave begins, and the stream.
+    pub(crate) fn retraction_margin(&self, begin: u64, first: u64) {
+        let margin = to_gauge(begin) - to_gauge(first);
+        self.all.retraction_margin.with_label_values(&[&self.chain]).set(margin);
+    }
+
+    /// Nobody knows it here.
+    pub(crate) fn no_retraction_margin(&self) {
+        // Not there yet is as good.
+        let _ = self.all.retraction_margin.remove_label_values(&[&self.chain]);
+    }
+
+    pub(crate) fn dead_lettered(&self) {
+        self.all.dead_lettered.with_label_values(&[self.chain.as_str(), "EVM"]).inc();
     }
 
     pub(crate) fn head_to_ack(&self, elapsed: Duration) {

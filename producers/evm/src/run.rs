@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     metrics::Metrics,
     presets,
+    publish::HistoryLane,
     watch::WatchBoard,
 };
 
@@ -32,6 +33,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     let watched = tokio::spawn(prices.clone().watch(nats.clone(), context.shutdown.clone()));
     let watchlist = WatchBoard::new(metrics.clone());
     let listed = tokio::spawn(watchlist.clone().watch(nats.clone(), context.shutdown.clone()));
+    let history = HistoryLane::default();
     let mut supervisor = Supervisor::new(context.clone());
     for (slug, chain_config) in config.chains {
         if !chain_config.enabled {
@@ -45,6 +47,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             nats: nats.clone(),
             prices: prices.clone(),
             watched: watchlist.clone(),
+            history: history.clone(),
         };
         supervisor.spawn(format!("evm.{slug}"), Restart::WithBackoff, move |context| {
             chain::run(parts.clone(), context)

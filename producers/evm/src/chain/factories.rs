@@ -3,8 +3,8 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, Kv, escape_key};
-use crypto_intel_schemas::{Address, B256};
+use crypto_intel_nats::{Bucket, Entry, Kv, escape_key};
+use crypto_intel_schemas::B256;
 use crypto_intel_service::Backoff;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ use crate::{
 
 /// Blocks that are searched before progress is written.
 const SPAN: u64 = 10_000;
+
+/// How long the history lane waits for the searches.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(600);
 
 /// How often it is looked whether live resumed.
 const RESUMING: Duration = Duration::from_millis(50);
@@ -51,28 +54,87 @@ impl Worker {
     /// Searches for what every factory made, for as long as this instance leads. The history lane begins after it, so
     /// that it knows every contract.
     pub(super) async fn search_factories(self: Arc<Self>) -> Infallible {
-        let backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
-        for factory in self.decoder.abis().factories() {
-            let mut delays = backoff.delays();
-            while let Err(error) = self.search(factory).await {
-                let delay = delays.next().unwrap_or(backoff.longest);
-                tracing::warn!(chain = self.chain, abi = factory.abi, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "search for what a factory made is interrupted, going on where it was");
-                tokio::time::sleep(delay).await;
-            }
+        // What is kept is known then, and what of it is unreadable is to be searched for again.
+        while self.decoder.abis().has_factories() && self.status.first_number().is_none() {
+            tokio::time::sleep(RESUMING).await;
         }
+        let searches = self.decoder.abis().factories().iter();
+        futures::future::join_all(searches.map(|factory| self.search_until_known(factory))).await;
         // Set by an earlier tenure, or now.
         let _ = self.factories_known.set(());
+        if self.decoder.abis().has_factories()
+            && let Ok(bucket) = self.nats.kv(Bucket::Cursors).await
+            && matches!(self.early(&bucket).await, Ok(Some(_)))
+        {
+            // One that stays only makes a later search publish more again.
+            let _ = bucket.delete(&self.early_key()).await;
+        }
         std::future::pending().await
     }
 
-    async fn search(&self, factory: &Factory) -> anyhow::Result<()> {
+    /// One that cannot be searched holds up no other.
+    async fn search_until_known(&self, factory: &Factory) {
+        let backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+        let mut delays = backoff.delays();
+        while let Err(error) = self.search(factory).await {
+            let delay = delays.next().unwrap_or(backoff.longest);
+            tracing::warn!(chain = self.chain, abi = factory.abi, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "search for what a factory made is interrupted, going on where it was");
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Waits until it is known what every factory made, but not for ever.
+    pub(super) async fn factories_searched(&self) {
+        let known = self.factories_known.wait();
+        if tokio::time::timeout(SEARCH_PATIENCE, known).await.is_err() {
+            tracing::warn!(
+                chain = self.chain,
+                minutes = SEARCH_PATIENCE.as_secs() / 60,
+                "what factories made is not known yet: history goes on, and its blocks are published again when it is"
+            );
+        }
+    }
+
+    /// Notes that blocks from here on are published on the history lane before it is known what every factory made.
+    pub(super) async fn publishes_early(&self, from: u64) -> anyhow::Result<()> {
+        if self.factories_known.get().is_some() {
+            return Ok(());
+        }
         let bucket = self.nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
-        let key = format!(
+        if self.early(&bucket).await?.is_none_or(|early| from < early) {
+            let value = from.to_string();
+            bucket.put(&self.early_key(), value).await.context("write where history is early")?;
+        }
+        Ok(())
+    }
+
+    /// The first block that the history lane published before it was known what every factory made.
+    async fn early(&self, bucket: &Kv) -> anyhow::Result<Option<u64>> {
+        let entry = bucket.get(&self.early_key()).await.context("read where history is early")?;
+        // What is unreadable counts as everything.
+        let number = |entry: Entry| {
+            std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+        };
+        Ok(entry.map(number))
+    }
+
+    fn early_key(&self) -> String {
+        format!("factory_early.{}", self.chain)
+    }
+
+    /// Where it is kept how far a search is.
+    pub(super) fn search_key(&self, factory: &Factory) -> String {
+        format!(
             "factory_search.{}.{}.{:#x}",
             self.chain,
             escape_key(&factory.abi),
             factory.contract
-        );
+        )
+    }
+
+    async fn search(&self, factory: &Factory) -> anyhow::Result<()> {
+        let bucket = self.nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
+        let key = self.search_key(factory);
         let mut search = match read_search(&bucket, &key).await? {
             Some(search) if search.from <= factory.since => search,
             _ => self.begin_search(factory).await?,
@@ -91,13 +153,14 @@ impl Worker {
             let to = search.to.min(search.next.saturating_add(SPAN - 1));
             let made = self.made_in(factory, Span { from: search.next, to }).await?;
             if !made.is_empty() {
-                self.keep_found(&bucket, factory, search.next, &made).await?;
+                let kept = self.keep_found(&factory.abi, search.next, &made).await;
+                kept.context("keep contracts")?;
                 search.found += made.len() as u64;
                 self.decoder.abis().restore(made.into_iter());
             }
             search.next = to + 1;
             if search.next > search.to {
-                self.publish_again(&search).await?;
+                self.publish_again(&bucket, &search).await?;
             }
             let value = serde_json::to_vec(&search).context("encode search")?;
             bucket.put(&key, value).await.context("write search")?;
@@ -149,40 +212,31 @@ impl Worker {
         Ok(made)
     }
 
-    /// One key for each span: a factory may have made hundreds of thousands.
-    async fn keep_found(
-        &self,
-        bucket: &Kv,
-        factory: &Factory,
-        from: u64,
-        made: &[Made],
-    ) -> anyhow::Result<()> {
-        let pairs: Vec<(Address, u64)> =
-            made.iter().map(|made| (made.address, made.since)).collect();
-        let value = serde_json::to_vec(&pairs).context("encode contracts")?;
-        let key = format!("{}{}.{from:020}", self.found_prefix(), escape_key(&factory.abi));
-        bucket.put(&key, value).await.context("keep contracts")?;
-        Ok(())
-    }
-
-    pub(super) fn found_prefix(&self) -> String {
-        format!("factory_found.{}.", self.chain)
-    }
-
     /// Blocks that live published meanwhile lack the events of contracts that were not known: they come again on the
     /// history lane, once they are final.
-    async fn publish_again(&self, search: &Search) -> anyhow::Result<()> {
+    async fn publish_again(&self, bucket: &Kv, search: &Search) -> anyhow::Result<()> {
         let last = self.status.decided_number();
-        if search.found == 0 || last < search.live_from {
+        let from = match self.early(bucket).await? {
+            Some(early) => early.max(search.from).min(search.live_from),
+            None => search.live_from,
+        };
+        if search.found == 0 || last < from {
             return Ok(());
         }
         let gaps = Gaps::open(&self.nats, &self.chain).await.context("open bucket gaps")?;
-        gaps.queue(search.live_from, last, GapReason::Factory).await?;
+        gaps.queue(from, last, GapReason::Factory).await?;
         Ok(())
     }
 }
 
+/// How far a search is; one that is unreadable begins again.
 async fn read_search(bucket: &Kv, key: &str) -> anyhow::Result<Option<Search>> {
-    let entry = bucket.get(key).await.context("read search")?;
-    entry.map(|entry| serde_json::from_slice(&entry.value).context("decode search")).transpose()
+    let Some(entry) = bucket.get(key).await.context("read search")? else { return Ok(None) };
+    match serde_json::from_slice(&entry.value) {
+        Ok(search) => Ok(Some(search)),
+        Err(error) => {
+            tracing::warn!(key, %error, "how far a search is cannot be read, it begins again");
+            Ok(None)
+        }
+    }
 }

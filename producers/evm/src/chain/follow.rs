@@ -1,9 +1,9 @@
 //! Following the head: fetch what is missing, in order, and publish it.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use crypto_intel_nats::OutMessage;
-use crypto_intel_schemas::{Block, BlockRef, Event, Kind};
+use crypto_intel_schemas::{B256, Block, BlockRef, Event, Kind};
 use crypto_intel_service::now_us;
 
 use super::{
@@ -21,6 +21,9 @@ use crate::{
 
 /// Waiting blocks share a batch up to about this many messages: one fsync serves them all.
 pub(super) const SHARED_BATCH: usize = 2_000;
+
+/// What a block has beside its events: a marker, and what it says of finality, a reorganisation or a jump.
+const MOST_OWN_MESSAGES: usize = 4;
 
 /// Fetching itself waits between its attempts; this is for what fails at once.
 const AFTER_FETCH_TROUBLE: Duration = Duration::from_millis(100);
@@ -90,17 +93,27 @@ impl Worker {
         let mut changes = self.fetcher.pool().changes();
         let mut target = head;
         let mut progressed = false;
+        let mut held = None;
         loop {
             target = self.newer_head(target);
             ahead.fill(self, first, target);
-            let Some(prepared) = ahead.next().await else { return Ok(progressed) };
-            let mut waiting = Some(prepared?);
+            let mut waiting = match held.take() {
+                Some(prepared) => Some(prepared),
+                None => match ahead.next().await {
+                    Some(prepared) => Some(prepared?),
+                    None => return Ok(progressed),
+                },
+            };
             let mut group = Group::default();
             let mut stranger = None;
             while let Some(prepared) = waiting.take() {
                 if self.expected_parent(position, &group) != Some(prepared.block.header.parent_hash)
                 {
                     stranger = Some(prepared.block.header);
+                    break;
+                }
+                if !group.has_room_for(&prepared, self.batch_limit.get()) {
+                    held = Some(prepared);
                     break;
                 }
                 self.add(position, &mut group, prepared);
@@ -137,11 +150,7 @@ impl Worker {
         self.fetcher.pool().head().filter(|head| head.number > target.number).unwrap_or(target)
     }
 
-    fn expected_parent(
-        &self,
-        position: &Position,
-        group: &Group,
-    ) -> Option<crypto_intel_schemas::B256> {
+    fn expected_parent(&self, position: &Position, group: &Group) -> Option<B256> {
         match group.markers.last() {
             Some((marker, _)) => Some(marker.block_hash),
             None => position.stack.expected_parent(),
@@ -166,7 +175,7 @@ impl Worker {
         let begin = group.messages.len();
         let before = group.markers.last().map(|(marker, _)| marker.finalized_number);
         let before = before.unwrap_or_else(|| position.stack.finalized());
-        let finality = self.finality(before, block.header.number);
+        let finality = self.finality(position, group, before, block.header.number);
         if group.markers.is_empty()
             && let Some((dropped, ancestor)) = position.stack.owed_reorg()
         {
@@ -196,19 +205,37 @@ impl Worker {
     }
 
     /// How far the chain is final as of a block: never less than before, and never beyond that block. What an
-    /// endpoint claims above what we linked is no reason to call anything final: it may lie.
-    fn finality(&self, before: u64, block: u64) -> Finality {
+    /// endpoint claims above what we linked is no reason to call anything final: it may lie. Nor is what it says of a
+    /// height where another block is published: one of the two branches will leave.
+    fn finality(&self, position: &Position, group: &Group, before: u64, block: u64) -> Finality {
         let tags = self.tags.borrow().unwrap_or_default();
         let safe = tags.safe.map(|safe| safe.min(block));
+        let unchanged = Finality { finalized: before, finalized_hash: None, safe };
         let (finalized, finalized_hash) = match tags.finalized {
-            Some((number, hash)) if number <= block => (number, Some(hash)),
+            Some((number, hash)) if number <= block => {
+                let ours = group.hash_at(number).or_else(|| position.stack.hash_at(number));
+                if let Some(ours) = ours.filter(|ours| *ours != hash) {
+                    self.tell_other_final(number, hash, ours);
+                    return unchanged;
+                }
+                (number, Some(hash))
+            }
             Some(_) => (block, None),
             None => (block.saturating_sub(self.config.finality_depth), None),
         };
-        if finalized > before {
-            Finality { finalized, finalized_hash, safe }
-        } else {
-            Finality { finalized: before, finalized_hash: None, safe }
+        if finalized > before { Finality { finalized, finalized_hash, safe } } else { unchanged }
+    }
+
+    /// Once for each block that is called final.
+    fn tell_other_final(&self, number: u64, final_hash: B256, ours: B256) {
+        if self.other_final.swap(number, Ordering::Relaxed) != number {
+            tracing::warn!(
+                chain = self.chain,
+                block = number,
+                final_hash = %format!("{final_hash:#x}"),
+                published = %format!("{ours:#x}"),
+                "an endpoint calls another block final than the one that is published: finality stays where it was until they agree"
+            );
         }
     }
 
@@ -221,12 +248,10 @@ impl Worker {
         let Some((newest, _)) = group.markers.last() else { return Ok(false) };
         self.keep_discovered().await?;
         let top = newest.block_number;
-        let total = group.messages.len();
-        let last = position.publisher.publish(group.messages).await?;
+        let published = position.publisher.publish(group.messages).await?;
         position.contested_since = None;
         for (marker, place) in &group.markers {
-            // A group of several blocks is one batch; a block in several batches is a group alone.
-            position.stack.fold(marker, last - (total - 1 - place) as u64);
+            position.stack.fold(marker, published.sequence_of(*place));
         }
         let events = group.counts.iter().map(|(_, count)| count).sum();
         for (kind, count) in &group.counts {
@@ -248,6 +273,7 @@ impl Worker {
         if let Some(cursor) = Cursor::of(&position.stack) {
             self.cursor.send_replace(Some(cursor));
         }
+        self.oldest_open.send_replace(position.stack.oldest_open());
         let Some(top) = position.stack.top() else { return };
         let head = self.fetcher.pool().highest().unwrap_or(top.number);
         self.metrics.published(top.number, position.stack.finalized(), head);
@@ -261,6 +287,17 @@ impl Worker {
 }
 
 impl Group {
+    /// Whether a block still fits into the same batch; the first one always does.
+    fn has_room_for(&self, next: &Prepared, limit: usize) -> bool {
+        let more = next.bodies.len() + next.bodies.copies() + MOST_OWN_MESSAGES;
+        self.markers.is_empty() || self.messages.len() + more <= limit
+    }
+
+    fn hash_at(&self, number: u64) -> Option<B256> {
+        let marker = self.markers.iter().find(|(marker, _)| marker.block_number == number);
+        marker.map(|(marker, _)| marker.block_hash)
+    }
+
     fn count(&mut self, kinds: impl Iterator<Item = Kind>) {
         for kind in kinds {
             match self.counts.iter_mut().find(|(counted, _)| *counted == kind) {

@@ -1,14 +1,19 @@
 //! The history lane: final blocks of queued ranges, in large batches, several in flight. No fence and
 //! no order towards live: consumers know each block by its hash, twice is once.
 
-use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use crypto_intel_nats::OutMessage;
 use crypto_intel_schemas::{B256, Block, Event};
 use crypto_intel_service::{Backoff, now_us};
 use futures::{StreamExt as _, stream::FuturesOrdered};
-use tokio::time::Instant;
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Worker, prepare::Prepared};
@@ -33,8 +38,10 @@ const IN_FLIGHT: usize = 3;
 const SPAN: u64 = 10;
 /// How often progress is written while batches are acknowledged faster.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
-/// The bucket is looked at this often even if nobody speaks of a change.
+/// The list is looked at this often even if nobody speaks of a change.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// And not more often than this.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Whole blocks that go out together.
 #[derive(Debug, Default)]
@@ -57,7 +64,8 @@ struct Acked {
 
 /// Blocks that are fetched together.
 type Fetching = AbortOnDropHandle<Result<Vec<Prepared>, FetchError>>;
-type Publishing = AbortOnDropHandle<anyhow::Result<Acked>>;
+/// Not aborted when it is dropped: a batch that is begun holds a place at the server until it is finished.
+type Publishing = JoinHandle<anyhow::Result<Acked>>;
 
 /// What of one gap is under way.
 #[derive(Default)]
@@ -71,13 +79,62 @@ struct Filling {
     parent: Option<B256>,
 }
 
+/// Which gap comes next: not those that cannot be filled now, and none as it was before we moved it.
+#[derive(Debug, Default)]
+struct Queue {
+    /// When a gap is tried again, and how often it was.
+    resting: HashMap<String, (Instant, u32)>,
+    /// The revision that a gap has since it was moved here, and whether it was filled whole.
+    moved: HashMap<String, (u64, bool)>,
+}
+
+impl Queue {
+    fn next(&mut self, listed: &BTreeMap<String, QueuedGap>) -> Option<QueuedGap> {
+        self.resting.retain(|key, _| listed.contains_key(key));
+        self.moved.retain(|key, _| listed.contains_key(key));
+        let now = Instant::now();
+        let is_ready = |queued: &&QueuedGap| {
+            let rested = self.resting.get(&queued.key).is_none_or(|(until, _)| *until <= now);
+            let is_new =
+                self.moved.get(&queued.key).is_none_or(|(revision, filled)| match filled {
+                    true => queued.revision > *revision,
+                    false => queued.revision >= *revision,
+                });
+            rested && is_new
+        };
+        listed.values().filter(is_ready).min_by_key(|queued| queued.gap.order()).cloned()
+    }
+
+    fn wakes(&self) -> Option<Instant> {
+        self.resting.values().map(|(until, _)| *until).min()
+    }
+
+    fn goes_on(&mut self, queued: &QueuedGap) {
+        self.resting.remove(&queued.key);
+        self.knows(queued);
+    }
+
+    fn knows(&mut self, queued: &QueuedGap) {
+        let filled = queued.gap.remaining() == 0;
+        self.moved.insert(queued.key.clone(), (queued.revision, filled));
+    }
+
+    fn rests(&mut self, key: &str) -> Duration {
+        let retry = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
+        let tries = self.resting.get(key).map_or(0, |(_, tries)| *tries);
+        let delay = retry.delays().nth(tries as usize).unwrap_or(retry.longest);
+        self.resting.insert(key.to_owned(), (Instant::now() + delay, tries + 1));
+        delay
+    }
+}
+
 impl Worker {
     /// Fills queued gaps for as long as this instance leads.
     pub(super) async fn fill_gaps(self: Arc<Self>) -> Infallible {
         let backoff =
             Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
         let mut delays = backoff.delays();
-        self.factories_known.wait().await;
+        self.factories_searched().await;
         loop {
             let started = Instant::now();
             let Err(error) = self.fill_queued().await;
@@ -92,46 +149,33 @@ impl Worker {
 
     async fn fill_queued(&self) -> anyhow::Result<Infallible> {
         let gaps = Gaps::open(&self.nats, &self.chain).await.context("open bucket gaps")?;
-        // Only while nothing is filled: a watch that nobody reads is dropped by the server.
-        let mut watch = None;
-        let retry = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
-        // Gaps that cannot be filled now, when they are tried again, and how long they wait then.
-        let mut resting: HashMap<String, (Instant, u32)> = HashMap::new();
+        let mut list = gaps.follow().await?;
+        let mut queue = Queue::default();
         loop {
-            let queued = gaps.queued().await?;
-            let remaining = queued.iter().map(|queued| queued.gap.remaining()).sum();
-            self.metrics.history_remaining(remaining);
-            resting.retain(|key, _| queued.iter().any(|queued| queued.key == *key));
-            let now = Instant::now();
-            let ready = queued
-                .into_iter()
-                .find(|queued| resting.get(&queued.key).is_none_or(|(until, _)| *until <= now));
+            let ready = {
+                let listed = list.borrow();
+                let remaining = listed.values().map(|queued| queued.gap.remaining()).sum();
+                self.metrics.history_remaining(remaining);
+                queue.next(&listed)
+            };
             let Some(mut queued) = ready else {
-                let Some(changes) = &mut watch else {
-                    let mut opened = gaps.watch().await.context("watch gaps")?;
-                    opened.load().await;
-                    // What was queued before it was opened is found by looking again.
-                    watch = Some(opened);
-                    continue;
-                };
-                let rested = resting.values().map(|(until, _)| *until).min();
-                let wake = rested.unwrap_or(now + LOOK_EVERY).min(now + LOOK_EVERY);
-                // Either way the bucket is looked at again.
-                let _ = tokio::time::timeout_at(wake, changes.next()).await;
+                let now = Instant::now();
+                let wake = queue.wakes().unwrap_or(now + LOOK_EVERY).max(now + LOOK_AGAIN);
+                // A gap has rested, or something changed: either way the list is looked at again.
+                if let Ok(changed) = tokio::time::timeout_at(wake, list.changed()).await {
+                    changed?;
+                }
                 continue;
             };
-            watch = None;
+            self.publishes_early(queued.gap.next).await?;
             let filled = match queued.gap.address {
                 Some(address) => self.fill_address(&gaps, &mut queued, &address).await,
                 None => self.fill(&gaps, &mut queued).await,
             };
             match filled {
-                Ok(()) => {
-                    resting.remove(&queued.key);
-                }
+                Ok(()) => queue.goes_on(&queued),
                 Err(error) => {
-                    let tries = resting.get(&queued.key).map_or(0, |(_, tries)| *tries) + 1;
-                    let delay = retry.delays().nth(tries as usize - 1).unwrap_or(retry.longest);
+                    let delay = queue.rests(&queued.key);
                     let text = format!("{error:#}");
                     tracing::warn!(
                         chain = self.chain,
@@ -142,10 +186,10 @@ impl Worker {
                         "gap cannot be filled now, trying again"
                     );
                     self.metrics.history_failed();
-                    resting.insert(queued.key.clone(), (Instant::now() + delay, tries));
                     // Whoever waits for it wants to know; if it cannot be written, the log says it.
                     queued.gap.trouble = Some(text);
                     let _ = gaps.advance(&mut queued).await;
+                    queue.knows(&queued);
                 }
             }
         }
@@ -259,14 +303,14 @@ impl Worker {
     fn send(&self, filling: &mut Filling) {
         let batch = std::mem::take(&mut filling.batch);
         let Some((number, hash)) = batch.last else { return };
-        let (nats, limit) = (self.nats.clone(), self.batch_limit.clone());
+        let (nats, lane) = (self.nats.clone(), self.history.clone());
         let metrics = self.metrics.clone();
-        filling.publishing.push_back(AbortOnDropHandle::new(tokio::spawn(async move {
+        filling.publishing.push_back(tokio::spawn(async move {
             let acked =
                 Acked { number, hash, blocks: batch.blocks, messages: batch.messages.len() as u64 };
-            publish_unfenced(&nats, &limit, &metrics, batch.messages).await?;
+            publish_unfenced(&nats, &lane, &metrics, &batch.messages).await?;
             Ok(acked)
-        })));
+        }));
     }
 
     /// Fetches, decodes and encodes blocks of the past: prices of today say nothing about them.

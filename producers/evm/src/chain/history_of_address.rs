@@ -114,7 +114,7 @@ impl Worker {
             return Ok(());
         }
         let count = messages.len() as u64;
-        publish_unfenced(&self.nats, &self.batch_limit, &self.metrics, messages)
+        publish_unfenced(&self.nats, &self.history, &self.metrics, &messages)
             .await
             .context("publish history")?;
         self.metrics.history_acked(blocks, count);

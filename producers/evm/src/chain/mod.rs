@@ -3,22 +3,32 @@
 mod discovered;
 mod factories;
 mod follow;
+mod foreign;
 mod history;
 mod history_of_address;
 mod jump;
+mod margin;
 mod pace;
 mod prepare;
 mod reorg;
 mod resume;
+mod retract;
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Lease, Nats};
+use crypto_intel_nats::{Kv, Lease, Nats, Position as StreamPosition};
 use crypto_intel_service::{Backoff, Context};
 use tokio::{
-    sync::{Semaphore, SetOnce, watch},
+    sync::{Mutex, OnceCell, Semaphore, SetOnce, watch},
     task::JoinSet,
     time::Instant,
 };
@@ -36,7 +46,7 @@ use crate::{
     fetch::Fetcher,
     metrics::ChainMetrics,
     plan::Stack,
-    publish::{BatchLimit, Publisher},
+    publish::{BatchLimit, HistoryLane, Publisher},
     tags::Tags,
     tokens::TokenBook,
     traces::Tracer,
@@ -55,6 +65,7 @@ pub(crate) struct ChainParts {
     pub(crate) prices: PriceBoard,
     pub(crate) watched: WatchBoard,
     pub(crate) metrics: ChainMetrics,
+    pub(crate) history: HistoryLane,
 }
 
 /// Follows one chain.
@@ -76,9 +87,22 @@ struct Worker {
     tags: watch::Receiver<Option<Tags>>,
     status: Status,
     cursor: watch::Sender<Option<Cursor>>,
+    /// Where the oldest block that may still leave begins in the stream.
+    oldest_open: watch::Sender<Option<u64>>,
     batch_limit: BatchLimit,
+    history: HistoryLane,
+    /// The last block of which an endpoint called another one final.
+    other_final: AtomicU64,
     /// One permit per block that is being fetched.
     fetching: Arc<Semaphore>,
+    /// Foreign messages that were set aside already.
+    buried: Mutex<HashSet<StreamPosition>>,
+    /// The bucket of what factories made, once it was opened.
+    contracts: OnceCell<Kv>,
+    /// Whether it was read while this instance leads.
+    contracts_loaded: AtomicBool,
+    /// When it was last told that it is full.
+    told_full_us: AtomicI64,
     /// Set once what factories made is known.
     factories_known: SetOnce<()>,
 }
@@ -104,7 +128,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     let stop = context.shutdown.child_token();
     let _guard = stop.clone().drop_guard();
     let mut tasks = JoinSet::new();
-    let ChainParts { chain, mut config, nats, assets, prices, watched, metrics } = parts;
+    let ChainParts { chain, mut config, nats, assets, prices, watched, metrics, history } = parts;
     let payload = nats.client().max_payload();
     if payload > 2 * MESSAGE_OVERHEAD {
         config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
@@ -130,6 +154,8 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     tasks.spawn(status.clone().watch(pool, probe, stop.clone()));
     let (cursor, newest) = watch::channel(None);
     tasks.spawn(cursor::keep(nats.clone(), chain.clone(), newest));
+    let (oldest_open, oldest) = watch::channel(None);
+    tasks.spawn(margin::show(nats.clone(), metrics.clone(), oldest));
     tasks.spawn(verified::show(nats.clone(), chain.clone(), metrics.clone()));
     let worker = Worker {
         fetching: Arc::new(Semaphore::new(config.fetch_concurrency)),
@@ -149,7 +175,14 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         tags,
         status,
         cursor,
-        batch_limit: BatchLimit::default(),
+        oldest_open,
+        batch_limit: history.limit(),
+        history,
+        other_final: AtomicU64::new(u64::MAX),
+        buried: Mutex::default(),
+        contracts: OnceCell::new(),
+        contracts_loaded: AtomicBool::new(false),
+        told_full_us: AtomicI64::new(0),
     };
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
@@ -169,6 +202,8 @@ impl Worker {
                 .with_context(|| format!("take lease {key}"))?;
             let Some(lease) = lease else { return Ok(()) };
             self.metrics.leader(true);
+            // Another one may have kept more meanwhile.
+            self.contracts_loaded.store(false, Ordering::Relaxed);
             self.status.leads();
             let lost = lease.lost();
             // Ends with this holding of the lease: only the leader publishes, also the past.
@@ -184,6 +219,7 @@ impl Worker {
                 Err(error) = self.lead() => Err(error),
             };
             self.metrics.leader(false);
+            self.oldest_open.send_replace(None);
             lease.release().await;
             ended?;
             if stop.is_cancelled() {

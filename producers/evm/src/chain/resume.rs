@@ -7,7 +7,7 @@ use crypto_intel_nats::{ReaderOptions, Start as ReadFrom, StreamMessage, StreamR
 use crypto_intel_schemas::{Block, Event};
 use tokio::time::timeout;
 
-use super::{Position, Worker};
+use super::{Position, Worker, foreign::Foreign};
 use crate::{
     cursor::Cursor,
     error::Trouble,
@@ -32,16 +32,19 @@ impl Worker {
         self.load_discovered().await?;
         let cursor = Cursor::read(&self.nats, &self.chain).await?;
         // Before the marker: a batch that the last leader left on its way may land at any moment, and
-        // a whole block must not be taken for a half one. What lands later is refused by the fence.
-        let fence = self.nats.last_sequence_matching(STREAM, self.subjects.all()).await?;
-        let last = self.nats.last_on_subject(STREAM, self.subjects.marker()).await?;
+        // a whole block must not be taken for a half one. What lands later is refused by the fence. Both
+        // from the leader: replicas may be behind each other.
+        let fence = self.nats.last_from_leader(STREAM, self.subjects.all()).await?;
+        let fence = fence.map_or(0, |message| message.sequence);
+        let last = self.nats.last_from_leader(STREAM, self.subjects.marker()).await?;
         if last.as_ref().is_some_and(|last| last.sequence > fence) {
             return Err(Trouble::replan("a batch landed while the stream was read"));
         }
-        let stack = match &last {
+        let folded = match &last {
             Some(last) => self.fold(cursor.as_ref(), last.sequence).await?,
-            None => self.begin(cursor.as_ref()).await?,
+            None => Stack::default(),
         };
+        let stack = if folded.is_empty() { self.begin(cursor.as_ref()).await? } else { folded };
         let mut publisher = Publisher::new(
             self.nats.clone(),
             self.subjects.all().to_owned(),
@@ -81,29 +84,28 @@ impl Worker {
             None => ReadFrom::First,
         };
         let mut stack = Stack::default();
+        let mut foreign = Vec::new();
         self.read(self.subjects.marker(), from, last, |message| {
-            match Event::decode(&message.payload) {
+            match self.event_of(message) {
                 Ok(Event::Block(marker)) => stack.fold(&marker, message.sequence),
-                other => anyhow::bail!(
-                    "message {} of stream {STREAM} is no marker that this version reads ({other:?}): use the version that wrote it, or purge {}",
-                    message.sequence,
-                    self.subjects.all()
-                ),
+                // Its subject says that it is a marker, so that it can be no other event.
+                Ok(_) => {}
+                Err(reason) => foreign.push(Foreign { message: message.clone(), reason }),
             }
-            Ok(())
         })
         .await?;
+        self.bury(foreign).await;
         Ok(stack)
     }
 
     /// Whether the stream still has the cursor's final marker at its place.
     async fn holds(&self, cursor: &Cursor) -> Result<bool, Trouble> {
-        let message = self.nats.get(STREAM, cursor.final_sequence).await?;
+        let message = self.nats.get_from_leader(STREAM, cursor.final_sequence).await?;
         let Some(message) = message else { return Ok(false) };
         let is_marker = message.subject == self.subjects.marker();
         Ok(is_marker
             && matches!(
-                Event::decode(&message.payload),
+                self.event_of(&message),
                 Ok(Event::Block(Block { block_hash, removed: false, .. })) if block_hash == cursor.final_hash
             ))
     }
@@ -114,7 +116,7 @@ impl Worker {
         filter: &str,
         from: ReadFrom,
         last: u64,
-        take: impl FnMut(&StreamMessage) -> anyhow::Result<()>,
+        take: impl FnMut(&StreamMessage),
     ) -> Result<(), Trouble> {
         self.read_all(&[filter], from, last, take).await
     }
@@ -125,7 +127,7 @@ impl Worker {
         filters: &[&str],
         from: ReadFrom,
         last: u64,
-        mut take: impl FnMut(&StreamMessage) -> anyhow::Result<()>,
+        mut take: impl FnMut(&StreamMessage),
     ) -> Result<(), Trouble> {
         let name = format!("evm-{}-{}", self.chain, self.instance);
         let options = ReaderOptions::new(STREAM, name, from).filters(filters.iter().copied());
@@ -136,7 +138,7 @@ impl Worker {
                 .map_err(|_| Trouble::replan("reading the stream took too long"))??;
             for message in &batch.messages {
                 if message.sequence <= last {
-                    take(message)?;
+                    take(message);
                 }
                 if message.sequence >= last {
                     return Ok(());

@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) sequence: u64,
     /// Its messages are in the stream from here on.
     pub(crate) begin_sequence: u64,
+    /// Whether that is known. Of the first marker that is read it is reckoned, without copies.
+    pub(crate) is_begin_known: bool,
     /// How many of them are before the marker.
     pub(crate) messages: u32,
 }
@@ -100,9 +102,9 @@ impl Stack {
 
     /// Takes the next marker of the stream. The first one read is the bottom.
     pub(crate) fn fold(&mut self, marker: &Block, sequence: u64) {
-        let begin_sequence = match self.last_marker {
-            0 => sequence.saturating_sub(u64::from(marker.messages)),
-            last => last + 1,
+        let (begin_sequence, is_begin_known) = match self.last_marker {
+            0 => (sequence.saturating_sub(u64::from(marker.messages)), false),
+            last => (last + 1, true),
         };
         self.last_marker = sequence;
         self.finalized = self.finalized.max(marker.finalized_number);
@@ -134,6 +136,7 @@ impl Stack {
             incarnation: marker.incarnation,
             sequence,
             begin_sequence,
+            is_begin_known,
             messages: marker.messages,
         });
         self.forget_final();
@@ -164,6 +167,11 @@ impl Stack {
         if self.incarnations.len() > 2 * self.entries.len() + 64 {
             self.incarnations.retain(|_, (number, _)| *number >= bottom);
         }
+    }
+
+    /// Whether nothing was published, and nothing is known to build on.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next_number().is_none()
     }
 
     /// The newest published block.
@@ -294,6 +302,17 @@ impl Stack {
             None => BlockRef { number: oldest.number.saturating_sub(1), hash: oldest.parent_hash },
         };
         Ok(Retraction { entries, ancestor })
+    }
+
+    /// Where the oldest block that may still leave begins in the stream.
+    pub(crate) fn oldest_open(&self) -> Option<u64> {
+        let oldest = self.entries.iter().find(|entry| entry.number > self.finalized);
+        oldest.map(|entry| entry.begin_sequence)
+    }
+
+    /// The published block of this height; `None` below the bottom and above the top.
+    pub(crate) fn hash_at(&self, number: u64) -> Option<B256> {
+        self.entries.iter().find(|entry| entry.number == number).map(|entry| entry.hash)
     }
 
     fn position(&self, hash: &B256) -> Option<usize> {

@@ -7,6 +7,7 @@
 
 mod anvil;
 mod broker;
+mod cluster;
 mod endpoints;
 mod growth;
 #[allow(dead_code)]

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crypto_intel_evm::ChainConfig;
+use crypto_intel_nats::Nats;
 use crypto_intel_sandbox::{Chain, NodeBlock, ScriptedNode, node::Synthetic};
 use crypto_intel_schemas::{B256, Event};
 use crypto_intel_testkit::{assert_same_set, eventually};
@@ -70,7 +71,7 @@ impl World {
     }
 
     async fn published(&self) -> Option<(u64, B256, bool)> {
-        published(&self.broker).await
+        published(&self.broker.nats).await
     }
 
     /// Waits until the stream goes on: some block above all that the chain has now.
@@ -109,9 +110,9 @@ impl World {
 }
 
 /// The newest marker's block, and whether it was removed.
-async fn published(broker: &Broker) -> Option<(u64, B256, bool)> {
+pub(crate) async fn published(nats: &Nats) -> Option<(u64, B256, bool)> {
     let subject = format!("evm.{CHAIN}.block");
-    let message = broker.nats.last_on_subject("EVM", &subject).await.ok()??;
+    let message = nats.last_from_leader("EVM", &subject).await.ok()??;
     match Event::decode(&message.payload) {
         Ok(Event::Block(marker)) => Some((marker.block_number, marker.block_hash, marker.removed)),
         other => panic!("no marker: {other:?}"),
@@ -122,7 +123,7 @@ async fn published(broker: &Broker) -> Option<(u64, B256, bool)> {
 pub(crate) async fn until_published(broker: &Broker, chain: &Chain) {
     let head = chain.head().expect("chain has a head");
     let wanted = Some((head.number, head.hash, false));
-    eventually(2 * PATIENCE, async || published(broker).await == wanted).await;
+    eventually(2 * PATIENCE, async || published(&broker.nats).await == wanted).await;
 }
 
 /// The folded stream is these blocks with all their events, nothing else and nothing twice. (The

@@ -1,15 +1,16 @@
 //! Configured ABIs, factories and payments inside contracts, on anvil with small contracts of our own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crypto_intel_evm::{AbiConfig, FactoryConfig, Start, TracesMode};
+use crypto_intel_nats::{StreamOverride, Topology, TopologyConfig};
 use crypto_intel_sandbox::{Anvil, AnvilOptions};
 use crypto_intel_schemas::{Address, Event, EventFields, U256};
 use crypto_intel_testkit::{anvil, eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Broker, PATIENCE, Producer, chain_config, node, push_new},
+    harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, node, push_new},
     stream::Replayed,
 };
 
@@ -215,5 +216,88 @@ async fn what_a_factory_made_before_the_chain_was_followed_is_searched_for() {
     let producer = Producer::start(&broker.nats, config);
     emit(child, "PaidOut(uint256)", U256::from(5)).await;
     eventually(PATIENCE, async || paid_out().await.len() == 5).await;
+    producer.stop().await;
+}
+
+/// `shop.v1`: payments out of whatever the factory made.
+fn shop(factory: Address, since: u64) -> Vec<AbiConfig> {
+    vec![AbiConfig {
+        name: "shop.v1".into(),
+        events: vec!["event PaidOut(uint256 amount)".into()],
+        factory: Some(FactoryConfig {
+            contract: factory.to_string(),
+            event: "event Made(address child)".into(),
+            field: "child".into(),
+            since,
+        }),
+        ..AbiConfig::default()
+    }]
+}
+
+async fn emit(node: &Anvil, from: Address, contract: Address, signature: &str, data: U256) {
+    let topic = alloy_primitives::keccak256(signature);
+    let input = format!("{topic:#x}{data:064x}");
+    send(node, json!({ "from": from, "to": contract, "data": input })).await;
+}
+
+fn paid_out(replayed: &Replayed) -> Vec<String> {
+    let amounts = replayed.live().filter_map(|event| match event {
+        Event::ContractEvent(body) => Some(body.fields.to_json_text()),
+        _ => None,
+    });
+    amounts.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contracts_that_an_older_version_kept_are_known() {
+    let Some(node) = anvil(AnvilOptions::default()).await else { return };
+    let broker = Broker::start().await;
+    let alice = account(&node).await;
+    let factory = deploy(&node, alice, EMITTER).await;
+    let (first, second) =
+        (deploy(&node, alice, EMITTER).await, deploy(&node, alice, EMITTER).await);
+    let cursors = broker.nats.kv(crypto_intel_nats::Bucket::Cursors).await.unwrap();
+    cursors.put(&format!("factory.{CHAIN}.shop.v1.{first:#x}"), "0").await.unwrap();
+    let found = serde_json::to_vec(&[(second, 0)]).unwrap();
+    cursors.put(&format!("factory_found.{CHAIN}.shop.v1.{:020}", 0), found).await.unwrap();
+    let mut config = chain_config(&[node.ws_url()]);
+    config.start = Start::Number(0);
+    config.abis = shop(factory, 0);
+    let producer = Producer::start(&broker.nats, config);
+    emit(&node, alice, first, "PaidOut(uint256)", U256::from(1)).await;
+    emit(&node, alice, second, "PaidOut(uint256)", U256::from(2)).await;
+    assert_eq!(paid_out(&caught_up(&broker, &node).await).len(), 2);
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_bucket_of_contracts_stops_no_chain() {
+    let Some(node) = anvil(AnvilOptions::default()).await else { return };
+    let broker = Broker::start().await;
+    let no_room = StreamOverride { max_bytes: Some(1), ..StreamOverride::default() };
+    let streams = BTreeMap::from([("KV_contracts".to_owned(), no_room)]);
+    let config = TopologyConfig { replicas: None, streams };
+    let topology = Topology::embedded().unwrap().with_config(&config).unwrap();
+    topology.apply(&broker.nats, true).await.unwrap();
+    let alice = account(&node).await;
+    let factory = deploy(&node, alice, EMITTER).await;
+    let child = deploy(&node, alice, EMITTER).await;
+    let mut config = chain_config(&[node.ws_url()]);
+    config.start = Start::Number(0);
+    config.abis = shop(factory, 0);
+    let producer = Producer::start(&broker.nats, config);
+    caught_up(&broker, &node).await;
+    let made = U256::from_be_bytes(child.into_word().0);
+    emit(&node, alice, factory, "Made(address)", made).await;
+    emit(&node, alice, child, "PaidOut(uint256)", U256::from(1)).await;
+    assert_eq!(paid_out(&caught_up(&broker, &node).await).len(), 1);
+    // Once there is room, it is kept with what comes next.
+    Topology::embedded().unwrap().apply(&broker.nats, false).await.unwrap();
+    emit(&node, alice, factory, "Made(address)", U256::from_be_bytes(alice.into_word().0)).await;
+    caught_up(&broker, &node).await;
+    let contracts = broker.nats.kv(crypto_intel_nats::Bucket::Contracts).await.unwrap();
+    let kept = contracts.entries(&format!("{CHAIN}.")).await.unwrap();
+    let bytes: usize = kept.iter().map(|(_, entry)| entry.value.len()).sum();
+    assert_eq!(bytes, 2 * 28, "both: {kept:?}");
     producer.stop().await;
 }

@@ -6,6 +6,7 @@ mod contracts;
 mod endpoints;
 mod failover;
 mod follow;
+mod foreign;
 mod harness;
 mod hedging;
 mod history;

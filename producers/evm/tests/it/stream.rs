@@ -33,10 +33,9 @@ impl Replayed {
     pub(crate) async fn of(nats: &Nats, chain: &str) -> Self {
         let filter = format!("evm.{chain}.>");
         let mut replayed = Self::default();
-        let last = nats.last_sequence_matching("EVM", &filter).await.unwrap();
-        if last == 0 {
-            return replayed;
-        }
+        // All that is acknowledged, whichever server of a cluster is asked.
+        let last = nats.last_from_leader("EVM", &filter).await.unwrap();
+        let Some(last) = last.map(|last| last.sequence) else { return replayed };
         let options = ReaderOptions::new("EVM", "test", Start::First).filters([filter]);
         let mut reader = StreamReader::open(nats, options).await.unwrap();
         loop {

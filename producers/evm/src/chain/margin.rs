@@ -1,0 +1,34 @@
+//! How far the stream reaches back behind the oldest block that may still leave the chain: its events are read back from
+//! there when it does.
+
+use std::time::Duration;
+
+use crypto_intel_nats::Nats;
+use tokio::sync::watch;
+
+use super::resume::STREAM;
+use crate::metrics::ChainMetrics;
+
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// Shows it as a metric, for as long as the leader sends where that block begins.
+pub(super) async fn show(
+    nats: Nats,
+    metrics: ChainMetrics,
+    mut oldest: watch::Receiver<Option<u64>>,
+) {
+    loop {
+        let begin = *oldest.borrow_and_update();
+        match begin {
+            None => metrics.no_retraction_margin(),
+            Some(begin) => match nats.stream_state(STREAM).await {
+                Ok(state) => metrics.retraction_margin(begin, state.first_sequence),
+                Err(error) => tracing::debug!(%error, "stream cannot be looked at"),
+            },
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        if begin.is_none() && oldest.changed().await.is_err() {
+            return;
+        }
+    }
+}
