@@ -80,7 +80,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 19] = embedded![
+const FILES: [(&str, &str); 20] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",

@@ -38,7 +38,8 @@ impl World {
         let nats = client(cluster.url()).await;
         let replicas = TopologyConfig { replicas: Some(3), ..TopologyConfig::default() };
         let topology = Topology::embedded().unwrap().with_config(&replicas).unwrap();
-        topology.apply(&nats, false).await.expect("apply streams");
+        // Servers that have just found each other may count as away for a moment.
+        eventually(PATIENCE, async || topology.apply(&nats, false).await.ok()).await;
         let chain = Chain::new();
         chain.follow_finality(15, 30);
         let node = node_of(chain.clone()).await;
