@@ -56,11 +56,17 @@ impl Kv {
     /// Fails when the key is invalid or the server does not answer.
     pub async fn get(&self, key: &str) -> Result<Option<Entry>, KvError> {
         let message = self.nats.last_on_subject(&self.stream, &self.subject(key)?).await?;
-        Ok(message.filter(|message| !is_deletion(message)).map(|message| Entry {
-            value: message.payload,
-            revision: message.sequence,
-            stored_at_us: message.stored_at_us,
-        }))
+        Ok(entry_of(message))
+    }
+
+    /// As [`get`](Self::get), from the leader of the bucket's stream: for where an absence decides something. Its user needs
+    /// `$JS.API.STREAM.MSG.GET`, which those of roles have for no bucket.
+    ///
+    /// # Errors
+    /// Fails when the key is invalid or there is no leader that answers.
+    pub async fn get_from_leader(&self, key: &str) -> Result<Option<Entry>, KvError> {
+        let message = self.nats.last_from_leader(&self.stream, &self.subject(key)?).await?;
+        Ok(entry_of(message))
     }
 
     /// Sets a value whatever was there; returns its revision.
@@ -228,6 +234,14 @@ impl Kv {
             Err(KvError::InvalidKey { key: key.to_owned() })
         }
     }
+}
+
+fn entry_of(message: Option<StreamMessage>) -> Option<Entry> {
+    message.filter(|message| !is_deletion(message)).map(|message| Entry {
+        value: message.payload,
+        revision: message.sequence,
+        stored_at_us: message.stored_at_us,
+    })
 }
 
 fn deletion(subject: String) -> OutMessage {

@@ -189,13 +189,14 @@ impl Gaps {
         anyhow::bail!("gap {key} is written by somebody else all the time")
     }
 
-    /// The gap that begins at a block, of all events or of one address; `None` once it is filled.
+    /// The gap that begins at a block, of all events or of one address; `None` once it is filled. For the administrator: the
+    /// leader of the bucket's stream is asked, as an absence means something.
     ///
     /// # Errors
     /// When the bucket cannot be read.
     pub async fn get(&self, from: u64, address: Option<&Address>) -> anyhow::Result<Option<Gap>> {
         let key = self.key(from, address);
-        let entry = self.kv.get(&key).await.context("read gap")?;
+        let entry = self.kv.get_from_leader(&key).await.context("read gap")?;
         entry.map(|entry| decode(&key, &entry.value)).transpose()
     }
 

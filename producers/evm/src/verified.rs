@@ -27,16 +27,25 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// What is kept of a chain; `None` where no audit ended yet.
+    /// What is kept of a chain; `None` where no audit ended yet, or what is kept is unreadable, which is said.
     ///
     /// # Errors
-    /// When the bucket cannot be read or holds something else.
+    /// When the bucket cannot be read.
     pub async fn read(nats: &Nats, chain: &str) -> anyhow::Result<Option<Self>> {
+        match Self::stored(nats, chain).await? {
+            Some(Ok(verified)) => Ok(Some(verified)),
+            Some(Err(error)) => {
+                tracing::warn!(chain, %error, "the verified block is unreadable: the next audit begins where its range does");
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn stored(nats: &Nats, chain: &str) -> anyhow::Result<Option<serde_json::Result<Self>>> {
         let bucket = nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
         let entry = bucket.get(&key(chain)).await.context("read the verified block")?;
-        entry
-            .map(|entry| serde_json::from_slice(&entry.value).context("decode the verified block"))
-            .transpose()
+        Ok(entry.map(|entry| serde_json::from_slice(&entry.value)))
     }
 
     /// Keeps it.
@@ -54,9 +63,9 @@ impl Verified {
 /// Shows the kept block as a metric, for ever.
 pub(crate) async fn show(nats: Nats, chain: String, metrics: ChainMetrics) {
     loop {
-        match Verified::read(&nats, &chain).await {
-            Ok(Some(verified)) => metrics.verified(verified.number),
-            Ok(None) => {}
+        match Verified::stored(&nats, &chain).await {
+            Ok(Some(Ok(verified))) => metrics.verified(verified.number),
+            Ok(Some(Err(_)) | None) => {}
             Err(error) => {
                 tracing::debug!(chain, error = %format!("{error:#}"), "verified block is unknown");
             }

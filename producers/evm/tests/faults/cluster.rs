@@ -1,11 +1,20 @@
-//! A cluster of three servers, each of which fails in its turn, while two producers publish a chain that grows and
-//! reorganises.
+//! A cluster of three servers, each of which fails in its turn, while producers publish a chain that grows and
+//! reorganises, and a rule tells of each of its blocks.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crypto_intel_nats::{Nats, NatsConfig, Topology, TopologyConfig, connect};
+use crypto_intel_alerts::{Engine, SourceStream, load_rules};
+
+use crypto_intel_nats::{
+    Nats, NatsConfig, ReaderOptions, Start, StreamMessage, StreamReader, Topology, TopologyConfig,
+    connect,
+};
 use crypto_intel_sandbox::{Chain, NatsCluster, NatsOptions, ScriptedNode};
-use crypto_intel_testkit::eventually;
+use crypto_intel_schemas::Event;
+use crypto_intel_service::{Context, prometheus::Registry};
+use crypto_intel_testkit::{assert_same_set, eventually};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -17,6 +26,17 @@ use crate::{
 
 /// Longer than servers take to see that one of them is gone, and to elect another.
 const ELECTION: Duration = Duration::from_secs(11);
+
+/// Of each block its first transfer.
+const RULES: &str = r#"
+[[rule]]
+id = "first"
+on = "evm.*.transfer.erc20"
+when = "log_index == 0"
+severity = "warning"
+title = "moved"
+routes = ["ops"]
+"#;
 
 struct World {
     cluster: NatsCluster,
@@ -64,6 +84,62 @@ impl World {
         .await;
     }
 
+    /// Two instances of the rules' evaluator, each beginning at a server of its own.
+    async fn alerts(&self, rules: &TempDir) -> Vec<(Context, JoinHandle<anyhow::Result<()>>)> {
+        let mut roles = Vec::new();
+        for (server, instance) in [(2, "alerts-one"), (1, "alerts-two")] {
+            let nats = client(self.cluster.server(server).url()).await;
+            let config = crypto_intel_alerts::Config {
+                rules: vec![rules.path().join("*.toml")],
+                ..crypto_intel_alerts::Config::default()
+            };
+            let context = Context::new(instance);
+            roles.push((
+                context.clone(),
+                tokio::spawn(crypto_intel_alerts::run(config, nats, context)),
+            ));
+        }
+        roles
+    }
+
+    /// What was alerted is what the stream, read once from its beginning, gives: nothing else, and nothing twice.
+    async fn alerted_once(&self, rules: &TempDir) {
+        let rules = [rules.path().join("*.toml")];
+        let rules = Arc::new(load_rules(&rules, &["ops".to_owned()]).unwrap());
+        let metrics = crypto_intel_alerts::Metrics::new(&Registry::new()).unwrap();
+        let mut engine = Engine::new(rules, SourceStream::Evm, &metrics);
+        let mut wanted = Vec::new();
+        for message in self.all("EVM").await {
+            engine.apply(&message, &mut wanted).unwrap();
+        }
+        assert!(wanted.len() > 50, "{} alerts", wanted.len());
+        let told = eventually(PATIENCE, async || {
+            let told = self.all("ALERT").await;
+            (told.len() >= wanted.len()).then_some(told)
+        })
+        .await;
+        let told = told.iter().map(|message| match Event::decode(&message.payload) {
+            Ok(Event::Alert(alert)) => format!("{} {:?}", alert.id, alert.state),
+            other => panic!("no alert: {other:?}"),
+        });
+        assert_same_set(
+            wanted.iter().map(|alert| format!("{} {:?}", alert.id, alert.state)),
+            told,
+        );
+    }
+
+    /// Everything that a stream holds.
+    async fn all(&self, stream: &str) -> Vec<StreamMessage> {
+        let last = self.nats.stream_state(stream).await.unwrap().last_sequence;
+        let options = ReaderOptions::new(stream, "look", Start::First);
+        let mut reader = StreamReader::open(&self.nats, options).await.unwrap();
+        let mut messages = Vec::new();
+        while messages.last().map_or(0, |message: &StreamMessage| message.sequence) < last {
+            messages.extend(reader.next(5_000).await.unwrap().messages);
+        }
+        messages
+    }
+
     async fn ends_exact(&mut self) {
         let mut blocks = self.growth.take().unwrap().stop().await;
         self.chain.push_block(blocks.next_block()).unwrap();
@@ -85,6 +161,9 @@ async fn client(url: String) -> Nats {
 async fn each_server_of_a_cluster_fails_in_its_turn() {
     let mut world = World::start(601, Pace::RESTLESS).await;
     let mut producers = vec![world.producer(0, "first").await, world.producer(1, "second").await];
+    let rules = tempfile::tempdir().unwrap();
+    std::fs::write(rules.path().join("test.toml"), RULES).unwrap();
+    let alerts = world.alerts(&rules).await;
     world.goes_on().await;
 
     // The leader is killed, and comes back.
@@ -123,8 +202,13 @@ async fn each_server_of_a_cluster_fails_in_its_turn() {
         world.goes_on().await;
     }
     world.ends_exact().await;
+    world.alerted_once(&rules).await;
     for producer in producers {
         producer.stop().await;
+    }
+    for (context, task) in alerts {
+        context.shutdown.cancel();
+        task.await.unwrap().unwrap();
     }
 }
 
