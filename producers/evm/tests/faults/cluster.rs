@@ -27,12 +27,12 @@ use crate::{
 /// Longer than servers take to see that one of them is gone, and to elect another.
 const ELECTION: Duration = Duration::from_secs(11);
 
-/// Of each block its first transfer.
+/// Two of each block.
 const RULES: &str = r#"
 [[rule]]
-id = "first"
-on = "evm.*.transfer.erc20"
-when = "log_index == 0"
+id = "paid"
+on = "evm.*.transfer.native"
+when = 'value > u256("0")'
 severity = "warning"
 title = "moved"
 routes = ["ops"]
@@ -122,10 +122,7 @@ impl World {
             Ok(Event::Alert(alert)) => format!("{} {:?}", alert.id, alert.state),
             other => panic!("no alert: {other:?}"),
         });
-        assert_same_set(
-            wanted.iter().map(|alert| format!("{} {:?}", alert.id, alert.state)),
-            told,
-        );
+        assert_same_set(wanted.iter().map(|alert| format!("{} {:?}", alert.id, alert.state)), told);
     }
 
     /// Everything that a stream holds.
