@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crypto_intel_alerts::RuleSet;
 use crypto_intel_nats::{NatsConfig, TopologyConfig};
 use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed};
 use crypto_intel_store::{StorageConfig, StoreConfig};
@@ -95,20 +96,27 @@ impl AppConfig {
         Ok(config)
     }
 
-    /// Everything that is wrong with the rules; `Ok(false)` where there are none.
+    /// The rules, if nothing is wrong with them.
     ///
     /// # Errors
     /// A text per problem, with its file and place.
-    pub fn check_rules(&self) -> Result<bool, Vec<String>> {
+    pub fn check_rules(&self) -> Result<RuleSet, Vec<String>> {
         let destinations = self.alerts.destinations.clone().unwrap_or_default();
         crypto_intel_alerts::load_rules(&self.alerts.rules, &destinations)
-            .map(|rules| !rules.is_empty())
             .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    /// Whether the configuration says where rules are, and does not leave it at the default.
+    pub(crate) fn names_rules(&self) -> bool {
+        let default = crypto_intel_alerts::Config::default().rules;
+        let rules = &self.alerts.rules;
+        rules.len() != default.len()
+            || rules.iter().zip(&default).any(|(path, default)| !path.ends_with(default))
     }
 
     /// Whether there are rule files; broken ones count, so that their role says what is wrong.
     fn has_rules(&self) -> bool {
-        self.check_rules().unwrap_or(true)
+        self.check_rules().map_or(true, |rules| !rules.is_empty())
     }
 
     /// Checks what a single field cannot say.

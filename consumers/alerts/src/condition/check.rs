@@ -98,6 +98,12 @@ impl<'c> Checker<'c> {
         Type::Any
     }
 
+    /// Whether a name is a field whose values have names of their own.
+    pub(super) fn is_map(&self, name: &str) -> bool {
+        let mut fields = self.fields.iter();
+        fields.any(|field| field.name == name && field.field_type == FieldType::Fields)
+    }
+
     fn unknown_name(&mut self, node: u64, name: &str) {
         let hint = match name {
             "removed" | "incarnation" => Some(
@@ -122,10 +128,29 @@ impl<'c> Checker<'c> {
             self.fields.iter().any(|field| field.name == root)
                 || self.bound.iter().any(|(bound, _)| bound == root)
         });
+        if let Expr::Ident(name) = &select.operand.expr
+            && self.is_map(name)
+        {
+            let key = &select.field;
+            let hint = if select.test {
+                format!("write `\"{key}\" in {name}`")
+            } else {
+                format!("write `{name}[\"{key}\"]`, and `double({name}[\"{key}\"])` for a number")
+            };
+            self.report(node, format!("values of `{name}` are named by keys"), Some(hint));
+            return Type::Any;
+        }
         match path {
             Some(path) if !known => self.unknown_name(node, &path),
             _ => {
-                let hint = select.test.then(|| format!("write `{} != null`", select.field));
+                let is_field = |name: &str| self.fields.iter().any(|field| field.name == name);
+                let hint = if !select.test {
+                    None
+                } else if is_field(&select.field) {
+                    Some(format!("write `{} != null`", select.field))
+                } else {
+                    Some("write `FIELD != null` for a field that may be absent".to_owned())
+                };
                 let message = format!("no field `.{}`: fields of an event are flat", select.field);
                 self.report(node, message, hint);
             }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use cel::{
-    Context, Env, IdedExpr, Value,
+    Context, Env, ExecutionError, IdedExpr, Value,
     common::{
         types::{
             CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey as Key, CelNull, CelString,
@@ -95,6 +95,8 @@ impl Condition {
                     format!("a condition is true or false, this is {}", value.get_type().name())
                 }),
             },
+            // A key of `fields` that this event lacks is absent as any field.
+            Err(ExecutionError::NoSuchKey(_)) => Verdict::Absent,
             Err(error) => self.without_value(variables, || error.to_string()),
         }
     }
@@ -117,10 +119,17 @@ fn syntax_problem(source: &str, error: &cel::ParseError) -> ConditionProblem {
         .sum();
     let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
     let offset = (line_start + column).min(source.len());
-    let hint = error
-        .msg
-        .contains("has() macro")
-        .then(|| "fields are flat: write `usd != null` instead of `has(usd)`".to_owned());
+    let digits: String =
+        source[offset..].chars().take_while(|digit| digit.is_ascii_alphanumeric()).collect();
+    let hint = if error.msg.contains("has() macro") {
+        Some("fields are flat: write `usd != null` instead of `has(usd)`".to_owned())
+    } else if error.msg.contains("invalid int literal") && !digits.is_empty() {
+        Some(format!(
+            "too large for an int: write u256(\"{digits}\") for a raw amount, {digits}.0 for a decimal"
+        ))
+    } else {
+        None
+    };
     ConditionProblem { offset, length: 1, message: format!("syntax: {}", error.msg), hint }
 }
 

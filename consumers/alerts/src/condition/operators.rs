@@ -105,6 +105,15 @@ impl Checker<'_> {
     }
 
     fn ordering(&mut self, node: u64, call: &CallExpr, left: &Type, right: &Type) -> Type {
+        if let (true, Some(key)) =
+            (left.is_number() || right.is_number(), call.args.iter().find_map(|one| self.key(one)))
+        {
+            let hint =
+                format!("write `double({key})`, or `u256({key})` and u256(\"…\") to be exact");
+            let message = format!("{key} is text, which has no order with a number");
+            self.report(node, message, Some(hint));
+            return Type::Bool;
+        }
         if !left.can_order(right) {
             let hint = match (left, right) {
                 (Type::Null, _) | (_, Type::Null) => {
@@ -115,6 +124,18 @@ impl Checker<'_> {
             self.report(node, format!("{left} has no order with {right}"), hint);
         }
         Type::Bool
+    }
+
+    /// `fields["key"]` as it is written, where a node is that.
+    fn key(&self, node: &IdedExpr) -> Option<String> {
+        let Expr::Call(call) = &node.expr else { return None };
+        let [map, key] = call.args.as_slice() else { return None };
+        let (Expr::Ident(name), Expr::Literal(LiteralValue::String(key))) = (&map.expr, &key.expr)
+        else {
+            return None;
+        };
+        let is_index = call.func_name == operators::INDEX && self.is_map(name);
+        is_index.then(|| format!("{name}[\"{}\"]", key.inner()))
     }
 
     fn u256_hint(&self, call: &CallExpr, left: &Type, right: &Type) -> Option<String> {

@@ -71,7 +71,11 @@ fn conditions_see_signed_amounts_and_the_fields_of_contract_events() {
     ] {
         assert_eq!(verdict(source, &event), Verdict::Match, "{source}");
     }
-    assert!(matches!(verdict("fields['nothing'] == '1'", &event), Verdict::Failed(_)));
+    for source in ["fields['nothing'] == '1'", "!(double(fields['nothing']) > 1.0)"] {
+        assert_eq!(verdict(source, &event), Verdict::Absent, "{source}");
+    }
+    let guarded = "fields['nothing'] == '1' || name == 'AnswerUpdated'";
+    assert_eq!(verdict(guarded, &event), Verdict::Match);
 }
 
 #[test]
@@ -130,7 +134,14 @@ fn mistakes_are_found_before_anything_runs() {
         ("'a' in symbol", 4..6, "`in` needs a list, this is text", "contains"),
         ("usd > null", 4..5, "has no order with null", "== and !="),
         ("watched.exists(w, w == 5)", 20..22, "text can never equal an int", ""),
-        ("has(chain.x)", 3..4, "fields of an event are flat", "write `x != null`"),
+        ("has(chain.x)", 3..4, "fields of an event are flat", "write `FIELD != null`"),
+        ("has(chain.usd)", 3..4, "fields of an event are flat", "write `usd != null`"),
+        (
+            "value > 1000000000000000000000",
+            8..9,
+            "invalid int literal",
+            "u256(\"1000000000000000000000\")",
+        ),
     ] {
         let problems = compile(source, &[Kind::Erc20Transfer]).expect_err(source);
         let problem = &problems[0];
@@ -141,6 +152,21 @@ fn mistakes_are_found_before_anything_runs() {
         );
         let found = problem.offset..problem.offset + problem.length;
         assert_eq!(found, at, "{source}: {problem:?}");
+    }
+}
+
+#[test]
+fn values_of_contract_events_are_named_by_keys() {
+    for (source, hint) in [
+        ("fields.assets > 5", "write `fields[\"assets\"]`, and `double(fields[\"assets\"])`"),
+        ("has(fields.assets)", "write `\"assets\" in fields`"),
+        ("fields['assets'] > 5", "write `double(fields[\"assets\"])`"),
+        ("1e24 <= fields['assets']", "write `double(fields[\"assets\"])`"),
+    ] {
+        let problems = compile(source, &[Kind::ContractEvent]).expect_err(source);
+        let shown = problems[0].hint.as_deref().unwrap_or_default();
+        assert!(shown.contains(hint), "{source}: {problems:?}");
+        assert_eq!(problems.len(), 1, "{source}: {problems:?}");
     }
 }
 

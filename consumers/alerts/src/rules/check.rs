@@ -65,6 +65,7 @@ impl<'c> RuleCheck<'c> {
         self.check_finality();
         self.check_routes();
         let cooldown_us = self.duration(self.text.cooldown.as_ref(), 0);
+        let larger_passes = self.larger_passes();
         let max_event_age_us =
             self.duration(self.text.max_event_age.as_ref(), DEFAULT_MAX_EVENT_AGE_US);
         let message = self.add_templates(templates);
@@ -85,6 +86,7 @@ impl<'c> RuleCheck<'c> {
             condition: condition?,
             severity: self.text.severity,
             cooldown_us,
+            larger_passes,
             group_by: texts(&self.text.group_by),
             max_event_age_us,
             message,
@@ -205,6 +207,28 @@ impl<'c> RuleCheck<'c> {
             };
             self.report(route, format!("unknown route `{name}`"), Some(hint));
         }
+    }
+
+    fn larger_passes(&mut self) -> Option<f64> {
+        let factor = self.text.larger_passes.as_ref()?;
+        let problem = if !(1.0..=1e9).contains(factor.get_ref()) {
+            "larger_passes is a factor from 1 on"
+        } else if self.text.cooldown.is_none() {
+            "larger_passes has no meaning without a cooldown"
+        } else {
+            return Some(*factor.get_ref());
+        };
+        let hint =
+            "`cooldown = \"1m\"` and `larger_passes = 10`: ten times as large is told at once";
+        let rule = self.text.id.get_ref();
+        let place = factor.span();
+        self.problems.push(self.source.at(
+            place,
+            Some(rule),
+            problem.to_owned(),
+            Some(hint.to_owned()),
+        ));
+        None
     }
 
     fn duration(&mut self, text: Option<&Spanned<String>>, default_us: i64) -> i64 {

@@ -2,18 +2,18 @@
 
 use crypto_intel_schemas::Severity;
 use serde::Deserialize;
-use toml::Spanned;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, ValueDeserializer},
+};
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RuleFile {
-    #[serde(default)]
-    pub(super) rule: Vec<RuleText>,
-}
+use crate::{
+    nearest::nearest,
+    rules::problem::{RuleProblem, SourceText},
+};
 
 /// A rule as it is written. `README.md` documents every key.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RuleText {
     pub(super) id: Spanned<String>,
     /// For people only.
@@ -26,6 +26,7 @@ pub(super) struct RuleText {
     #[serde(default)]
     pub(super) severity: Severity,
     pub(super) cooldown: Option<Spanned<String>>,
+    pub(super) larger_passes: Option<Spanned<f64>>,
     #[serde(default)]
     pub(super) group_by: Vec<Spanned<String>>,
     pub(super) max_event_age: Option<Spanned<String>>,
@@ -39,14 +40,15 @@ pub(super) struct RuleText {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct LinkText {
     pub(super) label: Spanned<String>,
     pub(super) url: Spanned<String>,
 }
 
-/// Keys of a rule: what "did you mean" chooses from.
-pub(super) const RULE_KEYS: &[&str] = &[
+/// Keys of a file, of a rule and of a link: what "did you mean" chooses from.
+const FILE_KEYS: &[&str] = &["rule"];
+const LINK_KEYS: &[&str] = &["label", "url"];
+const RULE_KEYS: &[&str] = &[
     "id",
     "description",
     "enabled",
@@ -54,6 +56,7 @@ pub(super) const RULE_KEYS: &[&str] = &[
     "when",
     "severity",
     "cooldown",
+    "larger_passes",
     "group_by",
     "max_event_age",
     "finality",
@@ -62,6 +65,99 @@ pub(super) const RULE_KEYS: &[&str] = &[
     "links",
     "routes",
 ];
+
+/// The rules of a file as they are written. What is wrong with a key or a value is noted, and the
+/// rest is read as if it were not there: one mistake does not hide the others.
+pub(super) fn read(source: SourceText<'_>, problems: &mut Vec<RuleProblem>) -> Vec<RuleText> {
+    let mut table = match DeTable::parse(source.text) {
+        Ok(table) => table.into_inner(),
+        Err(error) => {
+            report(source, None, &error, problems);
+            return Vec::new();
+        }
+    };
+    take_unknown(&mut table, FILE_KEYS, source, None, problems);
+    let rules = table.into_iter().next().map(|(_, rules)| rules);
+    let Some(rules) = rules else { return Vec::new() };
+    let span = rules.span();
+    let DeValue::Array(rules) = rules.into_inner() else {
+        let message = "`rule` is a list of tables".to_owned();
+        problems.push(source.at(span, None, message, Some("write [[rule]]".to_owned())));
+        return Vec::new();
+    };
+    rules.into_iter().filter_map(|rule| read_rule(rule, source, problems)).collect()
+}
+
+fn read_rule(
+    mut rule: Spanned<DeValue<'_>>,
+    source: SourceText<'_>,
+    problems: &mut Vec<RuleProblem>,
+) -> Option<RuleText> {
+    let id = rule.get_ref().get("id").and_then(|id| id.get_ref().as_str()).map(str::to_owned);
+    let id = id.as_deref();
+    if let DeValue::Table(table) = rule.get_mut() {
+        take_unknown(table, RULE_KEYS, source, id, problems);
+        if let Some(DeValue::Array(links)) = table.get_mut("links").map(Spanned::get_mut) {
+            for link in links.iter_mut() {
+                if let DeValue::Table(link) = link.get_mut() {
+                    take_unknown(link, LINK_KEYS, source, id, problems);
+                }
+            }
+        }
+    }
+    loop {
+        let error = match RuleText::deserialize(ValueDeserializer::from(rule.clone())) {
+            Ok(rule) => return Some(rule),
+            Err(error) => error,
+        };
+        report(source, id, &error, problems);
+        let place = error.span().map(|span| span.start)?;
+        let DeValue::Table(table) = rule.get_mut() else { return None };
+        let wrong = table
+            .iter()
+            .find(|(key, value)| value.span().contains(&place) && !is_required(key.get_ref()))
+            .map(|(key, _)| key.get_ref().to_string())?;
+        table.remove(wrong.as_str());
+    }
+}
+
+fn is_required(key: &str) -> bool {
+    matches!(key, "id" | "on" | "title")
+}
+
+/// Notes the keys that nobody knows, and takes them out.
+fn take_unknown(
+    table: &mut DeTable<'_>,
+    known: &[&str],
+    source: SourceText<'_>,
+    rule: Option<&str>,
+    problems: &mut Vec<RuleProblem>,
+) {
+    let mut unknown: Vec<(std::ops::Range<usize>, String)> = table
+        .keys()
+        .filter(|key| !known.contains(&key.get_ref().as_ref()))
+        .map(|key| (key.span(), key.get_ref().to_string()))
+        .collect();
+    unknown.sort_by_key(|(span, _)| span.start);
+    for (span, key) in unknown {
+        table.remove(key.as_str());
+        let hint = match nearest(&key, known.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("known: {}", known.join(", ")),
+        };
+        problems.push(source.at(span, rule, format!("unknown field `{key}`"), Some(hint)));
+    }
+}
+
+fn report(
+    source: SourceText<'_>,
+    rule: Option<&str>,
+    error: &toml::de::Error,
+    problems: &mut Vec<RuleProblem>,
+) {
+    let message = error.message().lines().collect::<Vec<_>>().join(" ");
+    problems.push(source.at(error.span().unwrap_or(0..0), rule, message, None));
+}
 
 fn yes() -> bool {
     true

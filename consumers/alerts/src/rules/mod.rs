@@ -18,7 +18,6 @@ use minijinja::Environment;
 
 use crate::{
     condition::{Condition, fields::Field, u256},
-    nearest::nearest,
     streams::{SourceStream, reader_filters},
     template::{self, MessageTemplate},
 };
@@ -27,7 +26,6 @@ pub(crate) use self::index::SubjectIndex;
 pub use self::problem::RuleProblem;
 use self::{
     check::{RuleCheck, Surroundings},
-    file::{RULE_KEYS, RuleFile},
     problem::SourceText,
 };
 
@@ -49,6 +47,8 @@ pub(crate) struct Rule {
     pub(crate) condition: Condition,
     pub(crate) severity: Severity,
     pub(crate) cooldown_us: i64,
+    /// Within a cooldown, an event at least so many times as large as what was told is told at once.
+    pub(crate) larger_passes: Option<f64>,
     pub(crate) group_by: Vec<String>,
     pub(crate) max_event_age_us: i64,
     pub(crate) message: MessageTemplate,
@@ -60,6 +60,9 @@ pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
     pub(crate) templates: Environment<'static>,
     pub(crate) conditions: Arc<Env>,
+    files: usize,
+    /// Paths with `*` that name no file.
+    unmatched: Vec<PathBuf>,
 }
 
 impl fmt::Debug for RuleSet {
@@ -79,6 +82,25 @@ impl RuleSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// How many files the rules came from.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.files
+    }
+
+    /// Configured paths with `*` that name no file.
+    #[must_use]
+    pub fn unmatched(&self) -> &[PathBuf] {
+        &self.unmatched
+    }
+
+    /// Ids of enabled rules without routes: their alerts are in the stream only.
+    #[must_use]
+    pub fn telling_nobody(&self) -> Vec<&str> {
+        let silent = self.rules.iter().filter(|rule| rule.routes.is_empty());
+        silent.map(|rule| rule.id.as_str()).collect()
     }
 
     /// The streams that rules read.
@@ -138,6 +160,9 @@ pub(crate) fn load(
     for path in paths {
         match files_of(path) {
             Ok(files) => {
+                if files.is_empty() {
+                    loader.unmatched.push(path.clone());
+                }
                 for file in files {
                     match std::fs::read_to_string(&file) {
                         Ok(text) => loader.add(&file, &text),
@@ -189,6 +214,8 @@ struct Loader<'d> {
     rules: Vec<Rule>,
     /// Where each id was seen first.
     ids: BTreeMap<String, String>,
+    files: usize,
+    unmatched: Vec<PathBuf>,
     problems: Vec<RuleProblem>,
 }
 
@@ -200,6 +227,8 @@ impl<'d> Loader<'d> {
             templates: template::environment(),
             rules: Vec::new(),
             ids: BTreeMap::new(),
+            files: 0,
+            unmatched: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -212,21 +241,11 @@ impl<'d> Loader<'d> {
 
     fn add(&mut self, path: &Path, text: &str) {
         let source = SourceText { path, text };
-        let file: RuleFile = match toml::from_str(text) {
-            Ok(file) => file,
-            Err(error) => {
-                let span = error.span().unwrap_or(0..0);
-                let message = error.message().lines().collect::<Vec<_>>().join(" ");
-                let hint = unknown_key(&message)
-                    .and_then(|key| nearest(key, RULE_KEYS.iter().copied().chain(["rule"])))
-                    .map(|known| format!("did you mean `{known}`?"));
-                self.problems.push(source.at(span, None, message, hint));
-                return;
-            }
-        };
+        let rules = file::read(source, &mut self.problems);
+        self.files += 1;
         let surroundings =
             Surroundings { conditions: &self.conditions, destinations: self.destinations };
-        for rule_text in &file.rule {
+        for rule_text in &rules {
             let id = rule_text.id.get_ref();
             if let Some(first) = self.ids.get(id) {
                 let message = format!("another rule has this id, in {first}");
@@ -247,14 +266,9 @@ impl<'d> Loader<'d> {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
-        let Self { rules, templates, conditions, .. } = self;
-        Ok(RuleSet { rules, templates, conditions })
+        let Self { rules, templates, conditions, files, unmatched, .. } = self;
+        Ok(RuleSet { rules, templates, conditions, files, unmatched })
     }
-}
-
-/// The key that serde does not know, out of its message.
-fn unknown_key(message: &str) -> Option<&str> {
-    message.strip_prefix("unknown field `")?.split('`').next()
 }
 
 #[cfg(test)]

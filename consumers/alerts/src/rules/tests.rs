@@ -67,6 +67,8 @@ fn each_mistake_is_refused_with_its_mend() {
         ("on = 'evm..x'\n", "no subject pattern", "evm.*.transfer.erc20"),
         ("cooldown = 'five minutes'\n", "no duration", "90s, 5m"),
         ("max_event_age = '10'\n", "no duration", "90s, 5m"),
+        ("larger_passes = 10\n", "no meaning without a cooldown", ""),
+        ("larger_passes = 0.5\ncooldown = '1m'\n", "a factor from 1 on", "ten times"),
         ("finality = 'finalized'\n", "not supported", "corrected after a reorg"),
         ("group_by = ['form']\n", "unknown field `form`", "did you mean `from`?"),
         ("routes = ['opss']\n", "unknown route `opss`", "did you mean `ops`?"),
@@ -99,6 +101,40 @@ fn all_problems_of_all_files_are_told_at_once() {
     assert_eq!(problems.len(), 4, "{problems:#?}");
     let twice = RuleSet::parse(&[("1.toml", &rule("")), ("2.toml", &rule(""))], None).unwrap_err();
     assert!(twice[0].to_string().contains("another rule has this id, in 1.toml"), "{}", twice[0]);
+}
+
+#[test]
+fn an_unknown_key_does_not_hide_the_other_mistakes() {
+    let one = "wen = 'a'\nseverity = 'urgent'\ncooldown = 'x'\nwhen = 'amout > 1.0'\nlinks = [{ labl = 'x', label = 'x', url = '{{ nope }}' }]\n";
+    let text = "rules = 1\n".to_owned() + &rule(one) + &rule("id = 'b'\nroutes = ['opss']\n");
+    let shown: Vec<String> = problems_of(&text).iter().map(ToString::to_string).collect();
+    let all = shown.join("\n");
+    for message in [
+        "unknown field `rules`",
+        "did you mean `rule`?",
+        "rule test: unknown field `wen`",
+        "unknown variant `urgent`",
+        "\"x\" is no duration",
+        "unknown field `amout`",
+        "unknown field `labl`",
+        "unknown field `nope`",
+        "unknown route `opss`",
+    ] {
+        assert!(all.contains(message), "{message}: {all}");
+    }
+    assert_eq!(shown.len(), 8, "{all}");
+}
+
+#[test]
+fn patterns_without_files_and_rules_that_tell_nobody_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.toml"), rule("id = 'a'\nroutes = ['ops']\n")).unwrap();
+    std::fs::write(folder.path().join("b.toml"), rule("id = 'b'\n")).unwrap();
+    let paths = [folder.path().join("*.toml"), folder.path().join("ruls/*.toml")];
+    let rules = load_rules(&paths, &["ops".to_owned()]).unwrap();
+    assert_eq!((rules.files(), rules.ids().len()), (2, 2));
+    assert_eq!(rules.unmatched(), &paths[1..]);
+    assert_eq!(rules.telling_nobody(), ["b"]);
 }
 
 #[test]

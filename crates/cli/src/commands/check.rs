@@ -40,11 +40,11 @@ pub(crate) async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let mut findings = vec![Finding::new("configuration", Ok("valid".to_owned()))];
-    let problems = rules::problems(&config);
-    let rules = if problems.is_empty() {
-        Ok("sound".to_owned())
+    let report = rules::report(&config);
+    let rules = if report.problems.is_empty() {
+        Ok(report.summary())
     } else {
-        Err(anyhow::anyhow!(problems.join("\n")))
+        Err(anyhow::anyhow!(report.problems.join("\n")))
     };
     findings.push(Finding::new("rules", rules));
     findings.push(Finding::new("NATS", nats(&config).await));

@@ -25,6 +25,7 @@ pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow
     init_telemetry(&config.telemetry)?;
     let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), roles = names.join(","), "starting");
+    super::rules::warn_of_unmatched(&config);
 
     let context = Context::new(instance_name());
     tokio::spawn(wait_for_signal(context.shutdown.clone()));

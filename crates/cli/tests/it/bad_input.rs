@@ -54,6 +54,23 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
+fn rules_that_are_not_there_or_tell_nobody_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = "[[rule]]\nid = \"quiet-one\"\non = \"evm.*.transfer.erc20\"\ntitle = \"x\"\n";
+    std::fs::write(folder.path().join("rules.toml"), rule).unwrap();
+    let path = folder.path().join("crypto-intel.toml");
+    let check = |settings: &str| {
+        std::fs::write(&path, settings).unwrap();
+        binary(&path).args(["rules", "check"]).output().unwrap()
+    };
+    let wrong = check("[alerts]\nrules = [\"ruls/*.toml\", \"rules.toml\"]\n");
+    says(&wrong, 1, &["ruls/*.toml: no file has such a name", "alerts.rules"]);
+    let silent = check("[alerts]\nrules = [\"rules.toml\"]\n");
+    says(&silent, 0, &["1 rule in 1 file is sound; 1 tells nobody, give it routes: quiet-one"]);
+    says(&check(""), 0, &["no rule is enabled, in 0 files"]);
+}
+
+#[test]
 fn a_rule_that_does_not_compile_is_refused_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let rule = "[[rule]]\nid = \"r\"\non = \"evm.*.transfer.erc20\"\nwhen = \"amout > 5.0\"\nseverity = \"info\"\ntitle = \"{{ symbl }}\"\n";
