@@ -83,7 +83,7 @@ event! {
     /// escapes and lays it out.
     pub struct Alert: base {
         /// Key of the alert: the same for fired, corrected and resolved, and over replays. For a
-        /// chain event it is a hash over rule, transaction, kind and index in the transaction.
+        /// chain event it is a hash over rule, transaction, kind, index in the transaction and block.
         pub alert: String,
         /// Five characters people can read out, of the key.
         pub code: String,

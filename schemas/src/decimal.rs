@@ -82,6 +82,36 @@ impl Decimal {
         Some(Self::from_digits(false, &kept.to_string(), i64::from(product_scale - cut)))
     }
 
+    /// The exact sum of two numbers that are not negative; `None` for a negative one, and for more
+    /// than 300 digits.
+    #[must_use]
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        let (one, two, scale) = self.aligned(other)?;
+        Some(Self::from_digits(false, &one.checked_add(two)?.to_string(), i64::from(scale)))
+    }
+
+    /// Whether it is larger; `None` as for [`checked_add`](Self::checked_add).
+    #[must_use]
+    pub fn is_larger(&self, other: &Self) -> Option<bool> {
+        self.aligned(other).map(|(one, two, _)| one > two)
+    }
+
+    /// Both as units of the smaller of their last places, and how many fraction digits that is.
+    fn aligned(&self, other: &Self) -> Option<(Wide, Wide, u32)> {
+        let (one_negative, one, one_scale) = self.parts();
+        let (two_negative, two, two_scale) = other.parts();
+        if one_negative || two_negative {
+            return None;
+        }
+        let scale = one_scale.max(two_scale);
+        let units = |digits: String, own: u32| {
+            let padded = digits + &"0".repeat((scale - own) as usize);
+            // Within what the type holds whatever the digits are.
+            (padded.len() <= 300).then(|| Wide::from_str_radix(&padded, 10).ok()).flatten()
+        };
+        Some((units(one, one_scale)?, units(two, two_scale)?, scale))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -199,6 +229,18 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn sums_are_exact_and_have_a_bound() {
+        let number = |text: &str| Decimal::parse(text).unwrap();
+        let sum = |one: &str, two: &str| number(one).checked_add(&number(two));
+        assert_eq!(sum("0.1", "0.25"), Some(number("0.35")));
+        assert_eq!(sum("999999999999999999999.5", "0.5"), Some(number("1000000000000000000000")));
+        assert_eq!(sum("-1", "2"), None);
+        assert_eq!(sum(&"9".repeat(301), "1"), None);
+        assert_eq!(number("10").is_larger(&number("9.99")), Some(true));
+        assert_eq!(number("10").is_larger(&number("10")), Some(false));
+    }
 
     #[test]
     fn numbers_are_written_in_one_form() {

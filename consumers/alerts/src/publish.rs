@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Nats, NatsError, OutMessage, PublishError};
-use crypto_intel_schemas::{Alert, Event, Kind, subjects};
+use crypto_intel_nats::{Nats, NatsError, OutMessage, PublishError, StreamMessage};
+use crypto_intel_schemas::{Alert, AlertState, Event, Kind, subjects};
 use crypto_intel_service::{Backoff, Retryable, retry_forever};
 use futures::future::try_join_all;
 use tokio_util::sync::CancellationToken;
@@ -48,23 +48,40 @@ impl Retryable for AlertError {
     }
 }
 
-/// Publishes alerts in order and waits until all are on disk; `false` when `stop` fired first.
+/// What became of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    /// It is new.
+    New,
+    /// The stream had it, or people believe already what it says.
+    Duplicate,
+    /// The stream has an older alert under its key, and people were told that that one is void.
+    Contradicted,
+}
+
+/// Publishes alerts in order and waits until all are on disk; `None` when `stop` fired first. The
+/// keys of those that the stream refuses although people were told otherwise.
 pub(crate) async fn publish_alerts(
     nats: &Nats,
     alerts: &mut Vec<Alert>,
     metrics: &Metrics,
     stop: &CancellationToken,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Option<Vec<String>>> {
+    let mut contradicted = Vec::new();
     while !alerts.is_empty() {
         let length = independent(alerts);
         let attempts = alerts[..length].iter().map(|alert| publish_one(nats, alert, metrics, stop));
         let done = try_join_all(attempts).await?;
-        if done.contains(&false) {
-            return Ok(false);
+        for (alert, stored) in alerts.iter().zip(&done) {
+            match stored {
+                None => return Ok(None),
+                Some(Stored::Contradicted) => contradicted.push(alert.alert.clone()),
+                Some(Stored::New | Stored::Duplicate) => {}
+            }
         }
         alerts.drain(..length);
     }
-    Ok(true)
+    Ok(Some(contradicted))
 }
 
 /// How many alerts from the first on may be under way at once: two messages of one alert never
@@ -79,15 +96,13 @@ async fn publish_one(
     alert: &Alert,
     metrics: &Metrics,
     stop: &CancellationToken,
-) -> anyhow::Result<bool> {
-    let subject = subjects::alert(alert.severity, &alert.rule, &alert.alert, alert.state, alert.n);
-    let body = Event::from(alert.clone()).encode();
-    let message = OutMessage::new(subject, body).schema(Kind::Alert.schema());
+) -> anyhow::Result<Option<Stored>> {
     let stored =
-        retry_forever("publish alert", Backoff::default(), stop, || store(nats, message.clone()));
-    match stored.await {
-        None => Ok(false),
-        Some(Ok(true)) => {
+        retry_forever("publish alert", Backoff::default(), stop, || store(nats, alert.clone()));
+    let Some(stored) = stored.await else { return Ok(None) };
+    let stored = stored.with_context(|| format!("publish alert of rule {}", alert.rule))?;
+    match stored {
+        Stored::New => {
             metrics.published.inc();
             tracing::info!(
                 rule = alert.rule,
@@ -96,30 +111,58 @@ async fn publish_one(
                 title = alert.title,
                 "alert"
             );
-            Ok(true)
         }
-        Some(Ok(false)) => {
-            metrics.duplicates.inc();
-            Ok(true)
-        }
-        Some(Err(error)) => {
-            Err(error).with_context(|| format!("publish alert of rule {}", alert.rule))
+        Stored::Duplicate => metrics.duplicates.inc(),
+        Stored::Contradicted => {
+            metrics.contradicted.inc();
+            tracing::error!(
+                rule = alert.rule,
+                alert = alert.code,
+                title = alert.title,
+                "alert is void for people and cannot be told again under its key: tell them by hand"
+            );
         }
     }
+    Ok(Some(stored))
 }
 
-/// `false` = the stream had it already.
-async fn store(nats: &Nats, message: OutMessage) -> Result<bool, AlertError> {
-    let subject = message.subject.clone();
+async fn store(nats: &Nats, alert: Alert) -> Result<Stored, AlertError> {
+    let subject = subject_of(&alert, alert.state, alert.n);
+    let body = Event::from(alert.clone()).encode();
+    let message = OutMessage::new(subject.clone(), body).schema(Kind::Alert.schema());
     match nats.publish(message).await {
-        Ok(ack) => Ok(!ack.duplicate),
+        Ok(ack) if ack.duplicate => Ok(Stored::Duplicate),
+        Ok(_) => Ok(Stored::New),
         // The same code says that the stream is full: only what is there makes it a duplicate.
         Err(PublishError::Full { code: SUBJECT_IS_TAKEN, .. }) => {
-            match nats.last_on_subject(ALERT_STREAM, &subject).await.map_err(AlertError::Look)? {
-                Some(_) => Ok(false),
-                None => Err(AlertError::RefusedWithoutReason { subject }),
-            }
+            let held = nats.last_on_subject(ALERT_STREAM, &subject).await;
+            let Some(held) = held.map_err(AlertError::Look)? else {
+                return Err(AlertError::RefusedWithoutReason { subject });
+            };
+            compare(nats, &alert, &held).await
         }
         Err(error) => Err(AlertError::Publish(error)),
     }
+}
+
+/// Whether the stream's alert of the same key says the same to people: it was made of the same
+/// message, or nothing was taken back since.
+async fn compare(nats: &Nats, alert: &Alert, held: &StreamMessage) -> Result<Stored, AlertError> {
+    let is_same = matches!(
+        Event::decode(&held.payload),
+        Ok(Event::Alert(held)) if held.observed_at_us == alert.observed_at_us
+    );
+    if is_same || alert.state != AlertState::Fired {
+        return Ok(Stored::Duplicate);
+    }
+    let correction = subject_of(alert, AlertState::Corrected, alert.n + 1);
+    let corrected = nats.last_on_subject(ALERT_STREAM, &correction).await;
+    match corrected.map_err(AlertError::Look)? {
+        Some(_) => Ok(Stored::Contradicted),
+        None => Ok(Stored::Duplicate),
+    }
+}
+
+fn subject_of(alert: &Alert, state: AlertState, n: u32) -> String {
+    subjects::alert(alert.severity, &alert.rule, &alert.alert, state, n)
 }

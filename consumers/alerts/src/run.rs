@@ -37,6 +37,10 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     if !scanned.is_empty() {
         tracing::info!(rules = ?scanned, "tried with every event on their subjects: their conditions name no text that they need");
     }
+    let silent = rules.telling_nobody();
+    if !silent.is_empty() {
+        tracing::info!(rules = ?silent, "have no routes: their alerts are in the stream ALERT only");
+    }
     loop {
         metrics.active.set(0);
         probe.healthy("standing by");

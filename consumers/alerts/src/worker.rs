@@ -166,13 +166,22 @@ impl Worker {
                 return Ok(Some(end));
             }
         }
-        if !publish_alerts(&self.nats, &mut running.alerts, &self.metrics, &self.stop).await? {
+        if !self.publish(running).await? {
             return Ok(Some(WorkerEnd::Stopped));
         }
         if self.is_due(running, PATIENCE) {
             return self.flush_and_save(running).await;
         }
         Ok(None)
+    }
+
+    /// Publishes what is to be told; `false` when told to stop.
+    async fn publish(&self, running: &mut Running) -> anyhow::Result<bool> {
+        let published =
+            publish_alerts(&self.nats, &mut running.alerts, &self.metrics, &self.stop).await?;
+        let Some(contradicted) = published else { return Ok(false) };
+        contradicted.iter().for_each(|alert| running.engine.disown(alert));
+        Ok(true)
     }
 
     fn is_due(&self, running: &Running, patience: u32) -> bool {
@@ -182,7 +191,7 @@ impl Worker {
     }
 
     async fn flush_and_save(&self, running: &mut Running) -> anyhow::Result<Option<WorkerEnd>> {
-        if !publish_alerts(&self.nats, &mut running.alerts, &self.metrics, &self.stop).await? {
+        if !self.publish(running).await? {
             return Ok(Some(WorkerEnd::Stopped));
         }
         let slug = self.stream.slug();

@@ -1,133 +1,166 @@
 //! Reorgs: an alert about a block that left the chain is corrected once it is clear where its
 //! transaction went.
 //!
-//! A retraction takes blocks away, newest first; then the new branch comes. While it is lower
-//! than the old one, a transaction may still come back in its next block: nothing is said before
-//! it has reached the old height (or [`LONGEST_WAIT_US`] passed). Then each alert is compared with
-//! what people were told last: nothing changed, moved to another block, gone, or back.
+//! A retraction takes blocks away, newest first; then the new branch comes. Once it is as high as
+//! the old one, people are told what moved or changed. What has not come back is "no longer on
+//! chain" [`PATIENCE_BLOCKS`] later (or when [`LONGEST_WAIT_US`] passed): most of what a reorg drops
+//! is in one of the next blocks, and three messages about it would be two too many.
 
-use crypto_intel_schemas::{Alert, AlertState, Block, BlockRef};
+use crypto_intel_schemas::{Alert, Block, BlockRef};
 
 use crate::engine::{
-    keys::Occurrence,
-    state::{ChainState, OpenAlert, PendingReorg},
+    keys::SightingKey,
+    state::{ChainState, PendingReorg},
+    told::Notice,
+    totals::Text,
 };
+
+/// How many blocks above the old height the new branch must be for what has not come back to be
+/// gone.
+const PATIENCE_BLOCKS: u64 = 2;
 
 /// A chain that drops blocks and brings none: people are told after this, microseconds of stream
 /// time.
 const LONGEST_WAIT_US: i64 = 120_000_000;
 
-/// A correction that is to be published, and the cooldown that goes back with it.
-#[derive(Debug)]
-pub(super) struct Correction {
-    pub(super) alert: Alert,
-    /// Group and the time to go back to, when the alert is taken back.
-    pub(super) cooldown: Option<(String, Option<i64>)>,
+/// How long an alert that was taken back is remembered, to be answered with "back on chain",
+/// microseconds of stream time.
+const GONE_KEPT_US: i64 = 6 * 3_600_000_000;
+
+/// What is to be said about a chain.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub(super) corrections: Vec<Alert>,
+    pub(super) notices: Vec<Notice>,
 }
 
-/// Where and when a correction is made, for its body.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    /// Stream time, microseconds.
-    pub(super) stream_time_us: i64,
+/// What a rule sees in an event.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) gist: u64,
+    pub(super) text: Text,
 }
 
 impl ChainState {
     /// The block of a `removed` marker left the chain.
-    pub(super) fn drop_block(&mut self, block: &Block, moment: Moment) {
-        for open in self.alerts.values_mut() {
-            if open.block.is_some_and(|place| place.hash == block.block_hash) {
-                open.block = None;
-                self.unsettled = true;
-                self.homeless = true;
-            }
+    pub(super) fn drop_block(&mut self, block: &Block, now_us: i64) {
+        self.leave(now_us, |home| home.hash == block.block_hash);
+        if let Some(crowded) = self.crowded.get_mut(&block.block_hash) {
+            crowded.replaced = true;
         }
-        let pending =
-            self.reorg.get_or_insert(PendingReorg { highest: 0, since_us: moment.stream_time_us });
+        let pending = self.reorg.get_or_insert(PendingReorg { highest: 0, since_us: now_us });
         pending.highest = pending.highest.max(block.block_number);
     }
 
-    /// Something happened (again) in a canonical block: an alert about it is in that block now,
-    /// whatever its rule's condition says this time.
-    pub(super) fn place(&mut self, occurrence: &Occurrence, block: BlockRef) {
-        for open in self.alerts.values_mut() {
-            if open.block.is_none() && open.occurrence == *occurrence {
-                open.block = Some(block);
-                self.unsettled = true;
+    /// Blocks left the chain. What nobody was told is forgotten: where it comes again, it is new.
+    fn leave(&mut self, now_us: i64, has_left: impl Fn(&BlockRef) -> bool) {
+        let Self { sightings, told, unsettled, homeless, .. } = self;
+        sightings.retain(|_, sighting| {
+            if !sighting.home.as_ref().is_some_and(&has_left) {
+                return true;
             }
+            let Some(told) = sighting.alert.as_ref().and_then(|alert| told.get_mut(alert)) else {
+                return false;
+            };
+            sighting.home = None;
+            sighting.homeless_since_us = now_us;
+            told.unsettled = true;
+            *unsettled = true;
+            *homeless = true;
+            true
+        });
+    }
+
+    /// The sightings of an occurrence that are in no block.
+    pub(super) fn homeless_of(&self, occurrence: &str) -> Vec<SightingKey> {
+        let first = SightingKey::new(occurrence, "");
+        self.sightings
+            .range(first..)
+            .take_while(|(key, _)| key.occurrence == occurrence)
+            .filter(|(_, sighting)| sighting.home.is_none())
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// Something happened again in a canonical block. `view`: what its rule makes of it now, and
+    /// whether it still matches; absent where the rule is no more.
+    pub(super) fn place(&mut self, key: &SightingKey, home: BlockRef, view: Option<(View, bool)>) {
+        let Some(sighting) = self.sightings.get_mut(key) else { return };
+        let told = sighting.alert.as_ref().and_then(|alert| self.told.get_mut(alert));
+        sighting.home = Some(home);
+        if let Some((view, holds)) = view {
+            let is_as_told = told
+                .as_ref()
+                .is_some_and(|told| told.summary.is_none() && told.belief.gist == view.gist);
+            sighting.holds = holds;
+            sighting.gist = view.gist;
+            sighting.text = (!is_as_told).then_some(view.text);
+        }
+        if let Some(told) = told {
+            told.unsettled = true;
+            self.unsettled = true;
         }
     }
 
     /// A canonical block is whole: says what is clear now and forgets what is final.
-    pub(super) fn add_block(&mut self, block: &Block, moment: Moment) -> Vec<Correction> {
-        if self.reorg.is_some_and(|pending| block.block_number < pending.highest) {
-            return Vec::new();
-        }
-        self.reorg = None;
-        let corrections = self.settle(moment);
-        self.alerts.retain(|_, open| {
-            let number = open.block.map(|place| place.number).or(open.alert.block_number);
-            number.is_some_and(|number| number > block.finalized_number)
+    pub(super) fn add_block(&mut self, block: &Block, now_us: i64) -> Settled {
+        // Nothing else is at this height or above. That is known already, unless messages were lost.
+        self.leave(now_us, |home| {
+            home.number >= block.block_number && home.hash != block.block_hash
         });
-        self.homeless = self.alerts.values().any(|open| open.block.is_none());
-        corrections
+        if let Some(crowded) = self.crowded.get_mut(&block.block_hash) {
+            crowded.replaced = false;
+        }
+        let mut settled = Settled::default();
+        match self.reorg {
+            Some(pending) if block.block_number < pending.highest => return settled,
+            Some(pending) if block.block_number < pending.highest + PATIENCE_BLOCKS => {
+                settled.corrections = self.settle(false, now_us);
+            }
+            Some(_) | None => settled = self.settle_all(now_us),
+        }
+        self.forget(block.finalized_number, now_us);
+        settled
     }
 
     /// Time passed: a reorg that never ends is told.
-    pub(super) fn pass_time(&mut self, moment: Moment) -> Vec<Correction> {
-        let overdue = self
-            .reorg
-            .is_some_and(|pending| moment.stream_time_us - pending.since_us >= LONGEST_WAIT_US);
-        if !overdue {
-            return Vec::new();
-        }
+    pub(super) fn pass_time(&mut self, now_us: i64) -> Settled {
+        let overdue =
+            self.reorg.is_some_and(|pending| now_us - pending.since_us >= LONGEST_WAIT_US);
+        if overdue { self.settle_all(now_us) } else { Settled::default() }
+    }
+
+    fn settle_all(&mut self, now_us: i64) -> Settled {
         self.reorg = None;
-        self.settle(moment)
+        let corrections = self.settle(true, now_us);
+        let mut notices = Vec::new();
+        self.crowded.retain(|hash, crowded| {
+            if crowded.replaced {
+                let block = BlockRef { number: crowded.number, hash: *hash };
+                let counts = std::mem::take(&mut crowded.counts).into_iter();
+                notices.extend(counts.map(|(rule, count)| Notice { rule, block, count }));
+            }
+            !crowded.replaced
+        });
+        Settled { corrections, notices }
     }
 
-    fn settle(&mut self, moment: Moment) -> Vec<Correction> {
-        if !std::mem::take(&mut self.unsettled) {
-            return Vec::new();
-        }
-        self.alerts.values_mut().filter_map(|open| open.settle(moment)).collect()
-    }
-}
-
-impl OpenAlert {
-    /// What people must be told, if anything.
-    fn settle(&mut self, moment: Moment) -> Option<Correction> {
-        let told_number = self.alert.block_number.unwrap_or_default();
-        let (line, cooldown) = match self.block {
-            Some(place) if self.told_gone => {
-                (format!("Back on chain, in block {}.", place.number), None)
-            }
-            Some(place) if self.alert.block_hash != Some(place.hash) => {
-                let line = if place.number == told_number {
-                    format!("Moved to another block {} after a reorganisation.", place.number)
-                } else {
-                    format!(
-                        "Moved to block {} after a reorganisation, was in block {told_number}.",
-                        place.number
-                    )
-                };
-                (line, None)
-            }
-            None if !self.told_gone => {
-                let cooldown = (self.group.clone(), self.previous_fire_us);
-                (format!("No longer on chain: block {told_number} was replaced."), Some(cooldown))
-            }
-            Some(_) | None => return None,
-        };
-        self.told_gone = self.block.is_none();
-        if let Some(place) = self.block {
-            self.alert.block_number = Some(place.number);
-            self.alert.block_hash = Some(place.hash);
-        }
-        self.alert.state = AlertState::Corrected;
-        self.alert.n += 1;
-        self.alert.id = super::alert_id(&self.alert);
-        self.alert.lines = vec![line];
-        self.alert.observed_at_us = moment.stream_time_us;
-        Some(Correction { alert: self.alert.clone(), cooldown })
+    /// Forgets what is final, and what was taken back long ago.
+    fn forget(&mut self, finalized: u64, now_us: i64) {
+        let Self { told, sightings, crowded, .. } = self;
+        told.retain(|_, told| {
+            told.unsettled
+                || told.members.iter().filter_map(|key| sightings.get(key)).any(|member| {
+                    match member.home {
+                        Some(home) => home.number > finalized,
+                        None => now_us - member.homeless_since_us < GONE_KEPT_US,
+                    }
+                })
+        });
+        sightings.retain(|_, sighting| {
+            sighting.alert.as_ref().is_none_or(|alert| told.contains_key(alert))
+        });
+        crowded.retain(|_, crowded| crowded.replaced || crowded.number > finalized);
+        self.homeless = self.sightings.values().any(|sighting| sighting.home.is_none());
     }
 }

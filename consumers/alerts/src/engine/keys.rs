@@ -1,11 +1,11 @@
-//! Keys of alerts: the same for the same occurrence, over replays, restarts and reorgs.
+//! What alerts are about, and their keys: the same over replays and restarts.
 
 use alloy_primitives::{hex, keccak256};
 use crypto_intel_schemas::{B256, Event, Kind};
 use serde::{Deserialize, Serialize};
 
 /// What an alert is about, apart from the block it is in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Occurrence {
     /// Something that a transaction did: it keeps its identity when the transaction moves to
     /// another block.
@@ -19,6 +19,14 @@ pub(crate) enum Occurrence {
     },
     /// Anything else, by its event's id.
     Event(String),
+}
+
+/// One rule's view of one occurrence.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct SightingKey {
+    /// Hash of the occurrence. First, so that the sightings of all rules are neighbours.
+    pub(crate) occurrence: String,
+    pub(crate) rule: String,
 }
 
 impl Occurrence {
@@ -35,14 +43,51 @@ impl Occurrence {
         }
     }
 
-    /// Key of a rule's alert about this: 32 hex digits.
-    pub(crate) fn key(&self, rule: &str) -> String {
-        let text = match self {
+    /// Hash of the occurrence: 32 hex digits.
+    pub(crate) fn id(&self) -> String {
+        hash_text(&match self {
             Self::InTransaction { chain, tx_hash, kind, rank } => {
-                format!("{rule}\n{chain}\n{tx_hash:#x}\n{kind}\n{rank}")
+                format!("{chain}\n{tx_hash:#x}\n{kind}\n{rank}")
             }
-            Self::Event(id) => format!("{rule}\n{id}"),
-        };
-        hex::encode(&keccak256(text)[..16])
+            Self::Event(id) => id.clone(),
+        })
     }
+}
+
+impl SightingKey {
+    pub(crate) fn new(occurrence: &str, rule: &str) -> Self {
+        Self { occurrence: occurrence.to_owned(), rule: rule.to_owned() }
+    }
+
+    /// Key of the alert that tells this in a block. The block is part of it: what comes back long
+    /// after the alert was taken back and forgotten is a new alert, not one that exists already.
+    pub(crate) fn alert_key(&self, block: Option<(B256, u32)>) -> String {
+        let Self { occurrence, rule } = self;
+        match block {
+            Some((hash, incarnation)) => {
+                hash_text(&format!("{rule}\n{occurrence}\n{hash:#x}\n{incarnation}"))
+            }
+            None => hash_text(&format!("{rule}\n{occurrence}")),
+        }
+    }
+}
+
+/// Key of the alert that tells what a cooldown held back.
+pub(crate) fn summary_key(rule: &str, group: &str, chain: &str, at_us: i64) -> String {
+    hash_text(&format!("summary\n{rule}\n{group}\n{chain}\n{at_us}"))
+}
+
+/// Key of the alert that says that others can no longer be corrected.
+pub(crate) fn crowded_key(rule: &str, chain: &str, block: &B256) -> String {
+    hash_text(&format!("crowded\n{rule}\n{chain}\n{block:#x}"))
+}
+
+/// The first eight bytes of a text's hash: equal texts, equal numbers.
+pub(crate) fn short_hash(text: &str) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = keccak256(text).0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn hash_text(text: &str) -> String {
+    hex::encode(&keccak256(text)[..16])
 }

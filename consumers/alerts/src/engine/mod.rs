@@ -1,33 +1,29 @@
 //! The engine: events in, alerts out. No I/O and no clock: what it does depends only on the rules,
 //! its state and the messages, so that a replay gives the same alerts.
 
+mod cooldowns;
 mod corrections;
+mod firing;
 pub(crate) mod keys;
 pub(crate) mod state;
+mod told;
+mod totals;
 
 use std::sync::Arc;
 
 use cel::Context;
 use crypto_intel_nats::{Position, StreamMessage};
 use crypto_intel_schemas::{
-    Alert, AlertState, BlockRef, DecodeError, Event, Kind, short_code,
+    Alert, DecodeError, Event, Kind,
     subjects::{self, Lane},
 };
 
-use self::{
-    corrections::{Correction, Moment},
-    keys::Occurrence,
-    state::{OpenAlert, State},
-};
+use self::{corrections::Settled, firing::Seen, state::State};
 use crate::{
-    condition::{
-        Variables, Verdict,
-        fields::{FieldValue, field_of, hex_text},
-    },
+    condition::{Variables, Verdict},
     metrics::{Metrics, RuleMetrics},
-    rules::{Rule, RuleSet, SubjectIndex},
+    rules::{RuleSet, SubjectIndex},
     streams::SourceStream,
-    template::{self, Message},
 };
 
 /// Errors of a rule in a row until it is called unhealthy.
@@ -100,6 +96,18 @@ impl Engine {
         self.state = State::empty();
     }
 
+    /// An alert could not be told: it keeps nothing quiet, and is not corrected.
+    pub(crate) fn disown(&mut self, alert: &str) {
+        let mut disowned = Vec::new();
+        for chain in self.state.chains.values_mut() {
+            disowned.extend(chain.told.remove(alert).into_iter().flat_map(|told| told.members));
+            disowned.iter().for_each(|key| drop(chain.sightings.remove(key)));
+        }
+        for group in self.state.groups.values_mut().flat_map(|groups| groups.values_mut()) {
+            group.openers.retain(|opener| !disowned.contains(&opener.key));
+        }
+    }
+
     /// Applies the next message of the stream; alerts are appended to `alerts` in a fixed order.
     ///
     /// # Errors
@@ -132,22 +140,18 @@ impl Engine {
     }
 
     fn pass_time(&mut self, alerts: &mut Vec<Alert>) {
-        let moment = Moment { stream_time_us: self.state.stream_time_us };
-        let mut corrections = Vec::new();
-        for chain in self.state.chains.values_mut() {
-            corrections.extend(chain.pass_time(moment));
+        let now_us = self.state.stream_time_us;
+        let chains = self.state.chains.iter_mut();
+        let settled: Vec<(String, Settled)> =
+            chains.map(|(name, chain)| (name.clone(), chain.pass_time(now_us))).collect();
+        for (chain, settled) in settled {
+            self.say(&chain, settled, alerts);
         }
-        self.correct(corrections, alerts);
-        let rules = &self.rules.rules;
-        self.state.forget_cooldowns(|id| {
-            let rule = rules.iter().find(|rule| rule.id == id)?;
-            // An event that is older still is too old anyway.
-            Some(rule.cooldown_us.saturating_add(rule.max_event_age_us))
-        });
+        self.end_cooldowns(alerts);
     }
 
     fn apply_event(&mut self, event: &Event, message: &StreamMessage, alerts: &mut Vec<Alert>) {
-        let moment = Moment { stream_time_us: self.state.stream_time_us };
+        let now_us = self.state.stream_time_us;
         let mut rank = 0;
         if let Some(block) = event.block_fields() {
             let chain = self.state.chains.entry(block.chain.to_owned()).or_default();
@@ -158,56 +162,60 @@ impl Engine {
                 // Whole blocks leave, and their markers say so: the events need no look.
                 if let Event::Block(marker) = event {
                     chain.close_block(&block);
-                    chain.drop_block(marker, moment);
+                    chain.drop_block(marker, now_us);
                 }
                 return;
             }
             rank = chain.rank(event, &block);
-            if chain.homeless {
-                let place = BlockRef { number: block.block_number, hash: block.block_hash };
-                chain.place(&Occurrence::of(event, rank), place);
-            }
         }
-        self.evaluate(event, rank, message, alerts);
+        let seen = Seen::new(event, rank, message);
+        let matched = self.matches(&seen);
+        self.place(&seen, &matched);
+        for index in matched {
+            self.fire(index, &seen, alerts);
+        }
         if let Event::Block(marker) = event
             && let Some(chain) = self.state.chains.get_mut(&marker.chain)
         {
             chain.close_block(&marker.block_fields());
-            let corrections = chain.add_block(marker, moment);
-            self.correct(corrections, alerts);
+            let settled = chain.add_block(marker, now_us);
+            self.say(&marker.chain, settled, alerts);
         }
     }
 
-    fn correct(&mut self, corrections: Vec<Correction>, alerts: &mut Vec<Alert>) {
-        for Correction { alert, cooldown } in corrections {
-            // What was taken back must not keep the next one quiet.
-            if let Some((group, previous)) = cooldown
-                && self.state.last_fire_us(&alert.rule, &group) == Some(alert.event_at_us)
-            {
-                self.state.set_last_fire(&alert.rule, &group, previous);
-            }
-            if let Some(index) = self.rules.rules.iter().position(|rule| rule.id == alert.rule) {
+    fn say(&mut self, chain: &str, settled: Settled, alerts: &mut Vec<Alert>) {
+        let rules = Arc::clone(&self.rules);
+        let index_of = |id: &str| rules.rules.iter().position(|rule| rule.id == id);
+        for correction in settled.corrections {
+            if let Some(index) = index_of(&correction.rule) {
                 self.metrics[index].corrected.inc();
             }
+            alerts.push(correction);
+        }
+        for notice in settled.notices {
+            let Some(rule) = index_of(&notice.rule).map(|index| &rules.rules[index]) else {
+                continue;
+            };
+            let mut alert = notice.alert(chain, rule.severity, &rule.routes);
+            alert.event_at_us = self.state.stream_time_us;
+            alert.observed_at_us = self.state.stream_time_us;
+            alert.seen_at_us = self.state.stream_time_us;
+            alert.id = alert_id(&alert);
             alerts.push(alert);
         }
     }
 
-    fn evaluate(
-        &mut self,
-        event: &Event,
-        rank: u32,
-        message: &StreamMessage,
-        alerts: &mut Vec<Alert>,
-    ) {
+    /// The enabled rules whose condition is true for an event.
+    fn matches(&mut self, seen: &Seen<'_>) -> Vec<usize> {
         let rules = Arc::clone(&self.rules);
-        let candidates = self.index.candidates(&rules, &message.subject).of(event);
+        let candidates = self.index.candidates(&rules, &seen.message.subject).of(seen.event);
         if candidates.is_empty() {
-            return;
+            return Vec::new();
         }
-        let variables = Variables::new(event);
+        let variables = Variables::new(seen.event);
         let mut context = Context::with_env(Arc::clone(&rules.conditions));
         context.set_variable_resolver(&variables);
+        let mut matched = Vec::new();
         for index in candidates {
             let rule = &rules.rules[index];
             let metrics = &self.metrics[index];
@@ -219,10 +227,11 @@ impl Engine {
                 Verdict::Match => {
                     metrics.matched.inc();
                     self.note_success(index);
-                    self.fire(index, event, rank, message, alerts);
+                    matched.push(index);
                 }
             }
         }
+        matched
     }
 
     fn note_success(&mut self, index: usize) {
@@ -241,139 +250,11 @@ impl Engine {
             tracing::warn!(rule, error, "rule fails again and again, correct its condition");
         }
     }
-
-    fn fire(
-        &mut self,
-        index: usize,
-        event: &Event,
-        rank: u32,
-        message: &StreamMessage,
-        alerts: &mut Vec<Alert>,
-    ) {
-        let rules = Arc::clone(&self.rules);
-        let rule = &rules.rules[index];
-        let occurrence = Occurrence::of(event, rank);
-        let key = occurrence.key(&rule.id);
-        let chain = event.block_fields().map(|block| block.chain.to_owned());
-        let open = chain.as_ref().and_then(|chain| self.state.chains.get(chain));
-        if open.is_some_and(|chain| chain.alerts.contains_key(&key)) {
-            return;
-        }
-        let metrics = &self.metrics[index];
-        // By the stream's clock: a replay, and a reader that is behind, decide alike.
-        if message.stored_at_us.saturating_sub(event.event_at_us()) > rule.max_event_age_us {
-            metrics.suppressed_age.inc();
-            return;
-        }
-        let group = group_of(rule, event);
-        let previous_fire_us = self.state.last_fire_us(&rule.id, &group);
-        let cooling = previous_fire_us.is_some_and(|previous| {
-            event.event_at_us().abs_diff(previous) < rule.cooldown_us.unsigned_abs()
-        });
-        if cooling {
-            metrics.suppressed_cooldown.inc();
-            return;
-        }
-        metrics.fired.inc();
-        let alert = self.alert(rule, event, key.clone(), message, index);
-        if rule.cooldown_us > 0 {
-            let at_us = previous_fire_us.unwrap_or(i64::MIN).max(event.event_at_us());
-            self.state.set_last_fire(&rule.id, &group, Some(at_us));
-        }
-        let is_lasting = event.kind().is_lasting();
-        if let (Some(block), Some(chain), false) = (event.block_fields(), chain, is_lasting) {
-            let place = BlockRef { number: block.block_number, hash: block.block_hash };
-            let open = OpenAlert {
-                alert: alert.clone(),
-                occurrence,
-                block: Some(place),
-                told_gone: false,
-                group,
-                previous_fire_us,
-            };
-            if self.state.chains.entry(chain).or_default().keep(key, open) {
-                self.crowded_out.inc();
-            }
-        }
-        alerts.push(alert);
-    }
-
-    fn alert(
-        &self,
-        rule: &Rule,
-        event: &Event,
-        key: String,
-        message: &StreamMessage,
-        index: usize,
-    ) -> Alert {
-        let text = self.write(rule, event, index);
-        let block = event.block_fields();
-        let mut alert = Alert {
-            event_at_us: event.event_at_us(),
-            observed_at_us: message.stored_at_us,
-            code: short_code(&key),
-            alert: key,
-            rule: rule.id.clone(),
-            severity: rule.severity,
-            state: AlertState::Fired,
-            n: 1,
-            title: text.title,
-            lines: text.lines,
-            links: text.links,
-            routes: rule.routes.clone(),
-            event_id: event.id().to_owned(),
-            chain: block.map(|block| block.chain.to_owned()),
-            block_number: block.map(|block| block.block_number),
-            block_hash: block.map(|block| block.block_hash),
-            tx_hash: event.transaction_fields().map(|transaction| transaction.tx_hash),
-            seen_at_us: event.observed_at_us(),
-            ..Alert::empty()
-        };
-        alert.id = alert_id(&alert);
-        alert
-    }
-
-    /// The message; where a template fails, one that says so: an alert is never lost for its text.
-    fn write(&self, rule: &Rule, event: &Event, index: usize) -> Message {
-        let mut values = template::values_of(event, &rule.fields);
-        values.insert("rule", rule.id.as_str().into());
-        values.insert("severity", rule.severity.as_str().into());
-        let mut text = rule.message.render(&self.rules.templates, &values).unwrap_or_else(|error| {
-            self.metrics[index].errors.inc();
-            tracing::warn!(rule = rule.id, error = %format!("{error:#}"), "template failed, correct it");
-            Message {
-                title: format!("{} fired", rule.id),
-                lines: vec![format!("its message could not be written: {}", error.kind())],
-                links: Vec::new(),
-            }
-        });
-        if rule.message.default_link {
-            text.links.extend(template::transaction_link(event));
-        }
-        text
-    }
 }
 
 /// Id of an alert event: the alert's key, its state and number.
 fn alert_id(alert: &Alert) -> String {
     format!("alert:{}:{}:{}", alert.alert, alert.state.as_str(), alert.n)
-}
-
-/// The values of a rule's `group_by` fields, as one text.
-fn group_of(rule: &Rule, event: &Event) -> String {
-    let values = rule.group_by.iter().map(|name| match field_of(event, name) {
-        None | Some(FieldValue::Absent) => String::new(),
-        Some(FieldValue::Bool(value)) => value.to_string(),
-        Some(FieldValue::Int(value)) => value.to_string(),
-        Some(FieldValue::Decimal(value)) => value.to_string(),
-        Some(FieldValue::Text(value)) => value.replace('\n', " "),
-        Some(FieldValue::Hex(value)) => hex_text(value),
-        Some(FieldValue::Texts(values)) => values.join("\t").replace('\n', " "),
-        Some(FieldValue::U256(value)) => value.to_string(),
-        Some(FieldValue::I256(value)) => value.to_string(),
-        Some(FieldValue::Fields(fields)) => fields.to_json_text(),
-    });
-    values.collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

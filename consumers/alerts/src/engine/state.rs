@@ -3,20 +3,24 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crypto_intel_nats::Position;
-use crypto_intel_schemas::{Alert, B256, BlockFields, BlockRef, Event, Kind};
+use crypto_intel_schemas::{B256, BlockFields, Event, Kind};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::keys::Occurrence;
+use crate::engine::{
+    cooldowns::Group,
+    keys::SightingKey,
+    told::{Crowded, Sighting, Told},
+};
 
 /// Form of the state; another form is not read, rules then start from empty state.
-pub(crate) const STATE_VERSION: u16 = 1;
+pub(crate) const STATE_VERSION: u16 = 2;
 
 /// Block hashes whose incarnations are remembered, per chain: deeper than any reorg that is
 /// followed.
 const MOST_SEEN_BLOCKS: usize = 512;
 
-/// Alerts that can still be corrected, per chain.
-const MOST_OPEN_ALERTS: usize = 1_000;
+/// Where events without a block are kept: they never leave it.
+pub(crate) const NO_CHAIN: &str = "";
 
 /// State of all rules of one stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,8 +32,8 @@ pub(crate) struct State {
     pub(crate) stream_time_us: i64,
     /// Newest tick, microseconds.
     pub(crate) tick_us: i64,
-    /// Rule → group → event time of the last alert, microseconds.
-    pub(crate) cooldowns: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Rule → group → its cooldown and what that holds back.
+    pub(crate) groups: BTreeMap<String, BTreeMap<String, Group>>,
     pub(crate) chains: BTreeMap<String, ChainState>,
 }
 
@@ -38,13 +42,17 @@ pub(crate) struct State {
 pub(crate) struct ChainState {
     seen: VecDeque<(B256, u32)>,
     open_block: Option<OpenBlock>,
-    /// Alerts whose block is not final, by key.
-    pub(crate) alerts: BTreeMap<String, OpenAlert>,
-    /// Set while the new branch has not reached the height of the old one.
+    /// What rules matched: what people were told, and what cooldowns hold back.
+    pub(crate) sightings: BTreeMap<SightingKey, Sighting>,
+    /// Alerts that can be corrected, by key.
+    pub(crate) told: BTreeMap<String, Told>,
+    /// Blocks of which some alerts can no longer be corrected.
+    pub(crate) crowded: BTreeMap<B256, Crowded>,
+    /// Set until the new branch is so high that what did not come back is gone.
     pub(crate) reorg: Option<PendingReorg>,
-    /// Whether some alert's place has changed since people were told.
+    /// Whether something has changed since people were told.
     pub(crate) unsettled: bool,
-    /// Whether some alert is in no canonical block: only then must events be compared with alerts.
+    /// Whether some sighting is in no canonical block: only then must events be compared with them.
     pub(crate) homeless: bool,
 }
 
@@ -57,29 +65,13 @@ struct OpenBlock {
     counts: BTreeMap<(B256, Kind), u32>,
 }
 
-/// A branch was dropped, and the new one is shorter so far.
+/// A branch was dropped, and it is not yet clear what the new one holds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PendingReorg {
     /// Highest block that was dropped.
     pub(crate) highest: u64,
     /// Stream time of the first drop, microseconds.
     pub(crate) since_us: i64,
-}
-
-/// An alert that a reorg can still make untrue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct OpenAlert {
-    /// What people were told last.
-    pub(crate) alert: Alert,
-    pub(crate) occurrence: Occurrence,
-    /// The canonical block it is in now; absent while it is in none.
-    pub(crate) block: Option<BlockRef>,
-    /// Whether people were told that it is no longer on chain.
-    pub(crate) told_gone: bool,
-    pub(crate) group: String,
-    /// When the rule last fired for the group before this alert: restored if this one is taken
-    /// back.
-    pub(crate) previous_fire_us: Option<i64>,
 }
 
 impl State {
@@ -92,59 +84,31 @@ impl State {
         self.chains.values().all(|chain| chain.open_block.is_none())
     }
 
-    /// Event time of the last alert of a rule for a group.
-    pub(crate) fn last_fire_us(&self, rule: &str, group: &str) -> Option<i64> {
-        self.cooldowns.get(rule)?.get(group).copied()
-    }
-
-    /// Remembers an alert's event time, or forgets with `None`.
-    pub(crate) fn set_last_fire(&mut self, rule: &str, group: &str, at_us: Option<i64>) {
-        let groups = self.cooldowns.entry(rule.to_owned()).or_default();
-        match at_us {
-            Some(at_us) => groups.insert(group.to_owned(), at_us),
-            None => groups.remove(group),
-        };
-    }
-
-    /// Forgets cooldowns that no event can meet any more: `length_us` says how long a rule's must
-    /// be kept, `None` that the rule is no more.
-    pub(crate) fn forget_cooldowns(&mut self, length_us: impl Fn(&str) -> Option<i64>) {
-        let now_us = self.stream_time_us;
-        self.cooldowns.retain(|rule, groups| {
-            let length_us = length_us(rule).unwrap_or(0);
-            groups.retain(|_, at_us| now_us.saturating_sub(*at_us) < length_us);
-            !groups.is_empty()
-        });
-    }
-}
-
-impl State {
     /// Makes the state smaller when it is too large to be stored: the older half of each chain's
-    /// open alerts goes, or, where there are none, all cooldowns. Returns how many went.
+    /// alerts goes, or, where there are none, all cooldowns with what they hold back. Returns how
+    /// many went.
     pub(crate) fn shed(&mut self) -> u64 {
         let mut gone = 0;
         for chain in self.chains.values_mut() {
-            let mut ages: Vec<(Option<u64>, String)> = chain
-                .alerts
-                .iter()
-                .map(|(key, open)| (open.alert.block_number, key.clone()))
-                .collect();
-            ages.sort();
-            for (_, key) in ages.iter().take(ages.len().div_ceil(2)) {
-                chain.alerts.remove(key);
+            for _ in 0..chain.told.len().div_ceil(2) {
+                chain.crowd_out_oldest();
                 gone += 1;
             }
         }
         if gone == 0 {
-            gone = self.cooldowns.values().map(|groups| groups.len() as u64).sum();
-            self.cooldowns.clear();
+            gone = self.groups.values().map(|groups| groups.len() as u64).sum();
+            self.groups.clear();
+            for chain in self.chains.values_mut() {
+                chain.sightings.retain(|_, sighting| sighting.alert.is_some());
+            }
         }
         gone
     }
 }
 
 impl ChainState {
-    /// Whether this state of the block was applied whole before.
+    /// Whether this state of the block was applied whole before. The stream is in chain order: an
+    /// addition after a removal is news whatever its incarnation says, and the other way round.
     pub(crate) fn was_seen(&self, block: &BlockFields<'_>) -> bool {
         // The first event of a block was looked up: the others need not be.
         let is_open = |open: &OpenBlock| {
@@ -153,10 +117,10 @@ impl ChainState {
         if self.open_block.as_ref().is_some_and(is_open) {
             return false;
         }
-        self.seen
-            .iter()
-            .rev()
-            .any(|(hash, newest)| *hash == block.block_hash && block.incarnation <= *newest)
+        let newest = self.seen.iter().rev().find(|(hash, _)| *hash == block.block_hash);
+        newest.is_some_and(|(_, newest)| {
+            block.incarnation <= *newest && block.removed == newest.is_multiple_of(2)
+        })
     }
 
     /// A marker came: the block is whole in this state.
@@ -187,23 +151,5 @@ impl ChainState {
         let rank = *count;
         *count += 1;
         rank
-    }
-
-    /// Keeps an alert for corrections; says whether an older one had to go for it.
-    #[must_use]
-    pub(crate) fn keep(&mut self, key: String, alert: OpenAlert) -> bool {
-        self.alerts.insert(key, alert);
-        if self.alerts.len() <= MOST_OPEN_ALERTS {
-            return false;
-        }
-        let oldest = self
-            .alerts
-            .iter()
-            .min_by_key(|(_, open)| (open.alert.block_number, open.alert.event_at_us))
-            .map(|(key, _)| key.clone());
-        if let Some(oldest) = oldest {
-            self.alerts.remove(&oldest);
-        }
-        true
     }
 }

@@ -23,21 +23,24 @@ fn num(value: &Value, places: Option<usize>) -> Result<String, Error> {
 
 /// `12500000` → `$12.5M`, `1234.5` → `$1,234`, `12.345` → `$12.34`.
 fn usd(value: &Value) -> Result<String, Error> {
-    decimal_or_absent(value, "usd", |number| {
-        let (sign, digits) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
-        let whole = digits.split('.').next().unwrap_or_default();
-        let shown = match whole.len() {
-            0..=3 => grouped(digits, 2),
-            4..=6 => grouped(whole, 0),
-            7..=9 => shortened(whole, 6, "M"),
-            10..=12 => shortened(whole, 9, "B"),
-            _ => shortened(whole, 12, "T"),
-        };
-        match shown.strip_prefix('<') {
-            Some(bound) => format!("<{sign}${bound}"),
-            None => format!("{sign}${shown}"),
-        }
-    })
+    decimal_or_absent(value, "usd", dollars)
+}
+
+/// What the filter `usd` writes for a decimal number.
+pub(crate) fn dollars(number: &str) -> String {
+    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
+    let whole = digits.split('.').next().unwrap_or_default();
+    let shown = match whole.len() {
+        0..=3 => grouped(digits, 2),
+        4..=6 => grouped(whole, 0),
+        7..=9 => shortened(whole, 6, "M"),
+        10..=12 => shortened(whole, 9, "B"),
+        _ => shortened(whole, 12, "T"),
+    };
+    match shown.strip_prefix('<') {
+        Some(bound) => format!("<{sign}${bound}"),
+        None => format!("{sign}${shown}"),
+    }
 }
 
 /// `0x28c6c06298d514db089934071355e5743bf21d60` → `0x28c6…1d60`.
@@ -107,7 +110,8 @@ fn decimal_or_absent(
     Ok(show(number.as_str()))
 }
 
-fn grouped(number: &str, places: usize) -> String {
+/// What the filter `num` writes for a decimal number.
+pub(crate) fn grouped(number: &str, places: usize) -> String {
     let (sign, digits) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction = fraction.get(..places).unwrap_or(fraction).trim_end_matches('0');

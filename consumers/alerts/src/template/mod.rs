@@ -46,6 +46,16 @@ pub(crate) struct Message {
     pub(crate) links: Vec<Link>,
 }
 
+impl Message {
+    /// All of its words.
+    pub(crate) fn words(&self) -> String {
+        let links = self.links.iter().flat_map(|link| [&link.label, &link.url]);
+        let words: Vec<&str> =
+            [&self.title].into_iter().chain(&self.lines).chain(links).map(String::as_str).collect();
+        words.join("\n")
+    }
+}
+
 /// An environment with our filters in which an unknown name is an error.
 pub(crate) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
@@ -74,6 +84,28 @@ pub(crate) fn values_of(event: &Event, names: &[Field]) -> Values {
         }
     }
     values
+}
+
+/// Fields that say where and when a chain has an event, and nothing about the event itself.
+const PLACE_FIELDS: &[&str] = &[
+    "block_hash",
+    "block_number",
+    "block_time_us",
+    "event_at_us",
+    "id",
+    "log_index",
+    "observed_at_us",
+    "tx_index",
+];
+
+/// The same for an event wherever its chain has it: what a message says apart from the place.
+pub(crate) fn forget_place(values: &mut Values) {
+    for name in PLACE_FIELDS {
+        if let Some(value) = values.get_mut(name) {
+            let is_number = value.as_i64().is_some();
+            *value = if is_number { Value::from(0) } else { Value::from("") };
+        }
+    }
 }
 
 fn value_of(value: FieldValue<'_>) -> Value {
@@ -162,6 +194,16 @@ impl MessageTemplate {
         }
         Ok(Message { title, lines, links })
     }
+}
+
+/// A title within its bounds.
+pub(crate) fn title(text: &str) -> String {
+    clean(text, LONGEST_TITLE)
+}
+
+/// A line within its bounds.
+pub(crate) fn line(text: &str) -> String {
+    clean(text, LONGEST_LINE)
 }
 
 /// Link to an event's transaction in its chain's explorer, where one is known.

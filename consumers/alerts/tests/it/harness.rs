@@ -149,6 +149,10 @@ impl Stage {
 }
 
 impl Role {
+    pub(crate) fn of(context: Context, task: JoinHandle<anyhow::Result<()>>) -> Self {
+        Self { context, task }
+    }
+
     pub(crate) async fn stop(self) {
         self.context.shutdown.cancel();
         let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("it stops in time");

@@ -5,7 +5,7 @@ use crypto_intel_nats::{Bucket, OutMessage, list_dead_letters};
 use crypto_intel_schemas::AlertState;
 use crypto_intel_service::Context;
 
-use crate::harness::{Stage, block, connect_as, hash, until};
+use crate::harness::{Role, Stage, block, connect_as, hash, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alert_about_a_replaced_block_is_corrected() {
@@ -17,9 +17,9 @@ async fn an_alert_about_a_replaced_block_is_corrected() {
     stage.publish(block(10, hash(2, 10), 2, &[moved, dropped])).await;
     stage.publish(block(10, hash(3, 10), 1, &[])).await;
     stage.publish(block(11, hash(3, 11), 1, &[moved])).await;
-    // The new branch is as high as the old one with its first block: that is told at once, and
-    // that the transaction is back as soon as it is.
-    let alerts = stage.alerts_when(5).await;
+    stage.publish(block(12, hash(3, 12), 1, &[])).await;
+    // What moved is told once, what is gone two blocks above the old height.
+    let alerts = stage.alerts_when(4).await;
     let told = |transaction| {
         alerts
             .iter()
@@ -27,19 +27,42 @@ async fn an_alert_about_a_replaced_block_is_corrected() {
             .map(|alert| (alert.n, alert.state, alert.lines.first().cloned().unwrap_or_default()))
             .collect::<Vec<_>>()
     };
-    let gone = "No longer on chain: block 10 was replaced.".to_owned();
+    let moved_line = "Moved to block 11 after a reorganisation, was in block 10.".to_owned();
+    let gone_line = "No longer on chain: block 10 was replaced.".to_owned();
     assert_eq!(
         told(moved.0),
-        [
-            (1, AlertState::Fired, String::new()),
-            (2, AlertState::Corrected, gone.clone()),
-            (3, AlertState::Corrected, "Back on chain, in block 11.".to_owned()),
-        ]
+        [(1, AlertState::Fired, String::new()), (2, AlertState::Corrected, moved_line)]
     );
     assert_eq!(
         told(dropped.0),
-        [(1, AlertState::Fired, String::new()), (2, AlertState::Corrected, gone)]
+        [(1, AlertState::Fired, String::new()), (2, AlertState::Corrected, gone_line)]
     );
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_that_people_were_told_is_void_is_never_taken_for_a_duplicate() {
+    let stage = Stage::new().await;
+    let role = stage.start("one");
+    let transfer = (hash(1, 1), 100);
+    stage.publish(block(10, hash(2, 10), 1, &[transfer])).await;
+    stage.publish(block(10, hash(2, 10), 2, &[transfer])).await;
+    for number in 10..=12 {
+        stage.publish(block(number, hash(3, number), 1, &[])).await;
+    }
+    stage.alerts_when(2).await;
+    role.stop().await;
+    // The state is lost, and the same block comes again as if for the first time.
+    stage.nats.kv(Bucket::RuleState).await.unwrap().delete("evm").await.unwrap();
+    let config = Config { lookback_seconds: 0, ..stage.config() };
+    let context = Context::new("two");
+    let task = tokio::spawn(run(config, stage.nats.clone(), context.clone()));
+    let role = Role::of(context, task);
+    role.until_healthy("alerts.evm").await;
+    stage.publish(block(10, hash(2, 10), 1, &[transfer])).await;
+    until("contradiction", async || (role.counter("contradicted_total") > 0.0).then_some(())).await;
+    assert!((role.counter("duplicates_total") - 0.0).abs() < f64::EPSILON);
+    assert_eq!(stage.alerts().await.len(), 2);
     role.stop().await;
 }
 

@@ -1,0 +1,146 @@
+//! What people last heard of each alert is what the canonical chain holds under the rule: for the
+//! smallest plans that once broke it, and for random ones.
+
+use proptest::prelude::*;
+
+use super::world::{Transaction, World};
+
+/// Runs a plan, waits, and compares.
+fn holds_after(finality: u64, plan: &str) -> World {
+    let mut world = World::new(finality);
+    world.run(plan);
+    world.be_quiet();
+    let differences = world.differences();
+    assert!(differences.is_empty(), "{plan}: {differences:#?}\nsaid: {:#?}", world.said);
+    world
+}
+
+#[test]
+fn a_transfer_that_replaces_a_withdrawn_one_is_told() {
+    holds_after(6, "a=9@1 | ~1 <1 b=8@1 | |");
+}
+
+#[test]
+fn everything_of_a_deep_new_branch_is_told() {
+    holds_after(20, "a=9@1 | b=9@1 |3 ~1 <4 c=8@1 | b |3");
+}
+
+#[test]
+fn what_returns_after_its_old_height_is_final_is_back_on_chain() {
+    let world = holds_after(6, "a=9@1 | ~1 <1 | |10 ~2 | ~1 a |");
+    let back = world.said.iter().filter(|said| said.contains("Back on chain")).count();
+    assert_eq!(back, 2, "{:#?}", world.said);
+}
+
+#[test]
+fn what_returns_late_keeps_nothing_quiet_that_nobody_was_told() {
+    holds_after(6, "a=9@1 | ~1 <1 | |10 ~2 | ~1 a b=8@1 |");
+}
+
+#[test]
+fn a_moved_transfer_is_told_with_its_new_amount() {
+    holds_after(6, "|2 a=9@1! | ~1 <1 | a |");
+}
+
+#[test]
+fn a_moved_transfer_that_meets_the_rule_again_is_told_so() {
+    holds_after(12, "|1 a=9@1! | ~1 <1 | a | |3 <5 |2 a |");
+}
+
+#[test]
+fn what_a_cooldown_collected_is_corrected_too() {
+    holds_after(30, "a=9@1 | b=8@1 | c=7@1 | ~12 <2 | c | d=6@1 |");
+    holds_after(30, "a=9@1 | b=8@1 | ~12 <1 | |3 ~2 b | |");
+    holds_after(30, "a=9@1 | b=8@1! | ~12 <1 | b |");
+}
+
+/// One step of a random history.
+#[derive(Debug, Clone)]
+enum Step {
+    Submit {
+        amount: u64,
+        recipient: u8,
+        fickle: bool,
+    },
+    Mine(u8),
+    /// Depth, and which of the dropped transactions wait for the next block at once.
+    Drop(usize, u8),
+    DropAndRestore(usize),
+    /// A transaction that was dropped earlier comes again.
+    Return(usize),
+    Wait(i64),
+    Quiet,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1_u64..12, 1_u8..4, any::<bool>())
+            .prop_map(|(amount, recipient, fickle)| Step::Submit { amount, recipient, fickle }),
+        8 => (1_u8..4).prop_map(Step::Mine),
+        3 => (1_usize..11, any::<u8>()).prop_map(|(depth, kept)| Step::Drop(depth, kept)),
+        1 => (1_usize..5).prop_map(Step::DropAndRestore),
+        4 => (0_usize..50).prop_map(Step::Return),
+        2 => (1_i64..15).prop_map(Step::Wait),
+        1 => Just(Step::Quiet),
+    ]
+}
+
+/// Plays a random history; the differences at the first quiet moment that has some.
+fn play(world: &mut World, steps: &[Step]) -> Vec<String> {
+    let mut made = 0;
+    let mut dropped: Vec<Transaction> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Submit { amount, recipient, fickle } => {
+                made += 1;
+                let (amount, recipient, fickle) = (*amount, *recipient, *fickle);
+                world.pool.push(Transaction { hash: made, amount, recipient, fickle });
+            }
+            Step::Mine(count) => (0..*count).for_each(|_| world.mine()),
+            Step::Drop(depth, kept) => {
+                let newest = world.newest_transactions(*depth);
+                for (index, transaction) in newest.iter().enumerate() {
+                    if kept >> (index % 8) & 1 == 1 {
+                        world.pool.push(*transaction);
+                    }
+                }
+                dropped.extend(newest);
+                world.drop_newest(*depth);
+            }
+            Step::DropAndRestore(depth) => world.drop_and_restore(*depth),
+            Step::Return(index) if !dropped.is_empty() => {
+                world.pool.push(dropped[index % dropped.len()]);
+            }
+            Step::Return(_) => {}
+            Step::Wait(seconds) => world.wait(*seconds),
+            Step::Quiet => {
+                world.be_quiet();
+                let differences = world.differences();
+                if !differences.is_empty() {
+                    return differences;
+                }
+            }
+        }
+    }
+    world.be_quiet();
+    world.differences()
+}
+
+/// Fewer than usual, since each is long; `PROPTEST_CASES` says otherwise.
+fn cases() -> u32 {
+    let named = std::env::var("PROPTEST_CASES").ok();
+    named.and_then(|count| count.parse().ok()).unwrap_or(60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #[test]
+    fn people_last_heard_what_the_chain_holds(
+        finality in prop_oneof![2_u64..6, 12_u64..40],
+        steps in prop::collection::vec(step(), 1..80),
+    ) {
+        let mut world = World::new(finality);
+        let differences = play(&mut world, &steps);
+        prop_assert!(differences.is_empty(), "{:#?}\nsaid: {:#?}", differences, world.said);
+    }
+}

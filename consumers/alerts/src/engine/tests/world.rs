@@ -1,0 +1,342 @@
+//! A chain, the people who read its alerts, and the comparison of what the two hold.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::condition::fields::hex_text;
+
+/// Amount from which both rules fire.
+pub(super) const LARGE: u64 = 5;
+
+/// Two rules over the same transfers: `flat` tells each, `cool` one per recipient and cooldown.
+const RULES: &str = r#"
+[[rule]]
+id = "flat"
+on = "evm.*.transfer.erc20"
+when = 'value >= u256("5")'
+title = "{{ value }} to {{ to }}"
+lines = ["block {{ block_number }} at {{ block_time_us|time }}"]
+
+[[rule]]
+id = "cool"
+on = "evm.*.transfer.erc20"
+when = 'value >= u256("5")'
+cooldown = "10s"
+group_by = ["to"]
+title = "{{ value }} to {{ to }}"
+"#;
+
+/// A transaction that moves an amount to a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Transaction {
+    pub(super) hash: u16,
+    pub(super) amount: u64,
+    pub(super) recipient: u8,
+    /// Moves its amount in even blocks only, and 1 in odd ones.
+    pub(super) fickle: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Mined {
+    number: u64,
+    hash: B256,
+    incarnation: u32,
+    transactions: Vec<Transaction>,
+}
+
+/// What somebody believes who read every message about one alert.
+#[derive(Debug, Clone)]
+struct Belief {
+    rule: String,
+    transaction: Option<B256>,
+    number: Option<u64>,
+    title: String,
+    gone: bool,
+    meets_rule: bool,
+    /// Number of the newest message.
+    n: u32,
+}
+
+/// A transfer that the chain holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    transaction: B256,
+    amount: u64,
+    recipient: String,
+    number: u64,
+}
+
+pub(super) struct World {
+    pub(super) play: Play,
+    finality: u64,
+    finalized: u64,
+    chain: Vec<Mined>,
+    pub(super) pool: Vec<Transaction>,
+    blocks_made: u64,
+    highest: u64,
+    beliefs: BTreeMap<String, Belief>,
+    /// Everything that was said, for failures and for counting.
+    pub(super) said: Vec<String>,
+}
+
+impl World {
+    /// `finality`: how many blocks below the head are not final.
+    pub(super) fn new(finality: u64) -> Self {
+        let mut world = Self {
+            play: Play::new(RULES),
+            finality,
+            finalized: 0,
+            chain: Vec::new(),
+            pool: Vec::new(),
+            blocks_made: 0,
+            highest: 0,
+            beliefs: BTreeMap::new(),
+            said: Vec::new(),
+        };
+        world.mine();
+        world
+    }
+
+    /// Runs a plan: `a=9@1` transaction a moves 9 to recipient 1 (with `!` in even blocks only), `a`
+    /// the same again, `|3` mines three blocks, `<2` drops the newest two, `~5` waits five seconds.
+    pub(super) fn run(&mut self, plan: &str) {
+        let mut named: BTreeMap<String, Transaction> = BTreeMap::new();
+        for step in plan.split_whitespace() {
+            let count = step.get(1..).and_then(|digits| digits.parse().ok()).unwrap_or(1_u64);
+            match step.chars().next() {
+                Some('|') => (0..count).for_each(|_| self.mine()),
+                Some('<') => self.drop_newest(count as usize),
+                Some('~') => self.wait(count as i64),
+                _ => {
+                    let (name, rest) = step.split_once('=').unwrap_or((step, ""));
+                    if let Some((amount, recipient)) = rest.split_once('@') {
+                        let transaction = Transaction {
+                            hash: named.len() as u16 + 1,
+                            amount: amount.parse().unwrap(),
+                            recipient: recipient.trim_end_matches('!').parse().unwrap(),
+                            fickle: recipient.ends_with('!'),
+                        };
+                        named.insert(name.to_owned(), transaction);
+                    }
+                    self.pool.push(named[name]);
+                }
+            }
+        }
+    }
+
+    /// Mines what is waiting.
+    pub(super) fn mine(&mut self) {
+        self.blocks_made += 1;
+        let number = self.chain.last().map_or(1, |block| block.number + 1);
+        let mut hash = B256::ZERO;
+        hash.0[..8].copy_from_slice(&self.blocks_made.to_be_bytes());
+        let on_chain: Vec<u16> = self
+            .chain
+            .iter()
+            .flat_map(|block| block.transactions.iter().map(|transaction| transaction.hash))
+            .collect();
+        let mut transactions: Vec<Transaction> = Vec::new();
+        for transaction in std::mem::take(&mut self.pool) {
+            let twice = transactions.iter().any(|other| other.hash == transaction.hash);
+            if !twice && !on_chain.contains(&transaction.hash) {
+                transactions.push(transaction);
+            }
+        }
+        let block = Mined { number, hash, incarnation: 1, transactions };
+        self.highest = self.highest.max(number);
+        self.finalized = self.finalized.max(number.saturating_sub(self.finality));
+        self.publish(&block);
+        self.chain.push(block);
+        self.wait(1);
+    }
+
+    /// Drops so many blocks, as far as they are not final; their transactions are forgotten.
+    pub(super) fn drop_newest(&mut self, depth: usize) {
+        for _ in 0..depth {
+            if self.chain.last().is_none_or(|block| block.number <= self.finalized) {
+                return;
+            }
+            let Some(mut block) = self.chain.pop() else { return };
+            block.incarnation += 1;
+            self.publish(&block);
+        }
+    }
+
+    /// Drops the newest blocks and brings the very same ones back.
+    pub(super) fn drop_and_restore(&mut self, depth: usize) {
+        let before = self.chain.clone();
+        self.drop_newest(depth);
+        for mut block in before.into_iter().skip(self.chain.len()) {
+            block.incarnation += 2;
+            self.publish(&block);
+            self.chain.push(block);
+        }
+    }
+
+    /// Transactions of the newest blocks.
+    pub(super) fn newest_transactions(&self, blocks: usize) -> Vec<Transaction> {
+        let newest = self.chain.iter().rev().take(blocks);
+        newest.flat_map(|block| block.transactions.clone()).collect()
+    }
+
+    pub(super) fn wait(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.play.now_us += SECOND;
+            self.play.tick();
+        }
+        self.listen();
+    }
+
+    /// Waits until nothing is pending any more.
+    pub(super) fn be_quiet(&mut self) {
+        let enough = self.highest + 3;
+        while self.chain.last().is_none_or(|block| block.number < enough) {
+            self.mine();
+        }
+        self.wait(12);
+    }
+
+    fn publish(&mut self, block: &Mined) {
+        let removed = block.incarnation.is_multiple_of(2);
+        for (index, transaction) in block.transactions.iter().enumerate() {
+            let log_index = index as u32;
+            self.play.feed(Erc20Transfer {
+                id: log_event_id("base", &block.hash, Kind::Erc20Transfer, log_index, None),
+                chain: "base".into(),
+                event_at_us: self.play.now_us,
+                observed_at_us: self.play.now_us,
+                block_time_us: self.play.now_us,
+                block_number: block.number,
+                block_hash: block.hash,
+                removed,
+                incarnation: block.incarnation,
+                tx_hash: transaction.tx_hash(),
+                tx_index: log_index,
+                log_index,
+                to: Address::repeat_byte(transaction.recipient),
+                value: Uint256(U256::from(transaction.amount_in(block.number))),
+                ..Erc20Transfer::empty()
+            });
+        }
+        self.play.feed(Block {
+            id: chain_event_id("base", &block.hash, Kind::Block),
+            chain: "base".into(),
+            block_number: block.number,
+            block_hash: block.hash,
+            removed,
+            incarnation: block.incarnation,
+            finalized_number: self.finalized,
+            ..Block::empty()
+        });
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        for alert in self.play.take() {
+            self.said.push(format!(
+                "{} {} {} {} {:?}",
+                alert.rule,
+                alert.code,
+                alert.state.as_str(),
+                alert.title,
+                alert.lines
+            ));
+            let before = self.beliefs.get(&alert.alert).map_or(0, |belief| belief.n);
+            assert_eq!(alert.n, before + 1, "{:?}", self.said);
+            assert_eq!(alert.state == AlertState::Fired, alert.n == 1, "{:?}", self.said);
+            let belief = Belief {
+                n: alert.n,
+                gone: alert.lines.iter().any(|line| line.starts_with("No longer on chain")),
+                meets_rule: alert.lines.iter().all(|line| !line.contains("no longer meets")),
+                rule: alert.rule,
+                transaction: alert.tx_hash,
+                number: alert.block_number,
+                title: alert.title,
+            };
+            self.beliefs.insert(alert.alert, belief);
+        }
+    }
+
+    fn held(&self) -> Vec<Held> {
+        let blocks = self.chain.iter();
+        blocks
+            .flat_map(|block| {
+                block.transactions.iter().map(|transaction| Held {
+                    transaction: transaction.tx_hash(),
+                    amount: transaction.amount_in(block.number),
+                    recipient: hex_text(Address::repeat_byte(transaction.recipient).as_slice()),
+                    number: block.number,
+                })
+            })
+            .collect()
+    }
+
+    /// Where what people last heard differs from what the chain holds. To be asked when it is quiet.
+    pub(super) fn differences(&self) -> Vec<String> {
+        let held = self.held();
+        let mut found = Vec::new();
+        for rule in ["flat", "cool"] {
+            let beliefs: Vec<&Belief> = self
+                .beliefs
+                .values()
+                .filter(|belief| belief.rule == rule && !belief.gone)
+                .collect();
+            let mut told: Vec<&Held> = Vec::new();
+            for belief in beliefs.iter().filter(|belief| belief.transaction.is_some()) {
+                let truth = held.iter().find(|held| Some(held.transaction) == belief.transaction);
+                let Some(truth) = truth else {
+                    found.push(format!("{rule}: not on chain, people believe {belief:?}"));
+                    continue;
+                };
+                if belief.title.split(' ').next() != Some(truth.amount.to_string().as_str())
+                    || belief.number != Some(truth.number)
+                    || belief.meets_rule != (truth.amount >= LARGE)
+                {
+                    found.push(format!("{rule}: chain has {truth:?}, people believe {belief:?}"));
+                }
+                if told.contains(&truth) {
+                    found.push(format!("{rule}: believed twice: {truth:?}"));
+                }
+                told.push(truth);
+            }
+            let untold = held.iter().filter(|held| held.amount >= LARGE && !told.contains(held));
+            let mut by_recipient: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+            for held in untold {
+                if rule == "flat" {
+                    found.push(format!("flat: nobody was told of {held:?}"));
+                }
+                let (count, sum) = by_recipient.entry(&held.recipient).or_default();
+                *count += 1;
+                *sum += held.amount;
+            }
+            let mut collected: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+            for belief in beliefs.iter().filter(|belief| belief.transaction.is_none()) {
+                let recipient = belief.title.rsplit(' ').next().unwrap_or_default();
+                let (count, sum) = collected.entry(recipient).or_default();
+                let words: Vec<&str> = belief.title.split([' ', ',']).collect();
+                *count += words[0].parse::<u64>().unwrap();
+                let place = words.iter().rposition(|word| *word == "sum" || *word == "more");
+                let amount = words[place.unwrap() + 1..].iter().find(|word| !word.is_empty());
+                *sum += amount.unwrap().parse::<u64>().unwrap();
+            }
+            if rule == "cool" && by_recipient != collected {
+                found.push(format!(
+                    "cool: not told one by one {by_recipient:?}, collected {collected:?}"
+                ));
+            }
+        }
+        found
+    }
+}
+
+impl Transaction {
+    fn tx_hash(&self) -> B256 {
+        let mut hash = B256::repeat_byte(0xee);
+        hash.0[..2].copy_from_slice(&self.hash.to_be_bytes());
+        hash
+    }
+
+    fn amount_in(&self, number: u64) -> u64 {
+        if self.fickle && !number.is_multiple_of(2) { 1 } else { self.amount }
+    }
+}
