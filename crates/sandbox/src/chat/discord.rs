@@ -11,6 +11,8 @@ use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
 use super::{Outcome, server_error};
 
 const SERVICE: ChatService = ChatService::Discord;
+/// The key of all that comes from one address.
+const ADDRESS: &str = "discord address";
 
 /// A request to a webhook.
 pub(super) struct Request<'a> {
@@ -32,24 +34,15 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
     let Some(webhook) = request.path.first().filter(|_| request.path.len() >= 2) else {
         return Outcome::Answer(error(404, 0, "404: Not Found"));
     };
-    let key = (SERVICE, (*webhook).to_owned());
-    if let Some(dead) = state.dead.get_mut(&key) {
-        let (told, status, description) = (dead.told, dead.status, dead.description.clone());
-        dead.told = true;
-        if told {
-            state.violation(
-                SERVICE,
-                "dead_destination",
-                format!("a request to {webhook} after its end"),
-            );
-        }
+    if let Some((status, description)) = state.dead(SERVICE, webhook) {
         let code = if status == 404 { 10_015 } else { 50_027 };
         return Outcome::Answer(error(status, code, &description));
     }
     if let (&Method::GET, [id, token]) = (request.method, request.path) {
         // What anyone with the token may ask: which webhook it is.
+        let channel = state.channel_of(id);
         let webhook =
-            json!({"id": id, "token": token, "type": 1, "name": "stand-in", "channel_id": "1"});
+            json!({"id": id, "token": token, "type": 1, "name": "stand-in", "channel_id": channel});
         return Outcome::Answer((StatusCode::OK, axum::Json(webhook)).into_response());
     }
     let body: Value = match serde_json::from_slice(request.body) {
@@ -93,7 +86,10 @@ fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Valu
     let fault = state.take_fault(SERVICE);
     match fault {
         Some(ChatFault::TooManyRequests { retry_after }) => {
-            return Outcome::Answer(too_many(state, webhook, retry_after.into()));
+            return Outcome::Answer(too_many(state, &webhook_key(webhook), retry_after.into()));
+        }
+        Some(ChatFault::GlobalTooManyRequests { retry_after }) => {
+            return Outcome::Answer(too_many(state, ADDRESS, retry_after.into()));
         }
         Some(ChatFault::ResetBeforeAccept) => return Outcome::Cut,
         Some(ChatFault::ServerError) => return Outcome::Answer(server_error()),
@@ -110,7 +106,10 @@ fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Valu
     match fault {
         Some(ChatFault::ResetAfterAccept) => Outcome::Cut,
         Some(_) => Outcome::Answer(server_error()),
-        None if waits => Outcome::Answer(with_limits(state, webhook, message_json(&message))),
+        None if waits => {
+            let answer = message_json(&message, &state.channel_of(webhook));
+            Outcome::Answer(with_limits(state, webhook, answer))
+        }
         None => Outcome::Answer(StatusCode::NO_CONTENT.into_response()),
     }
 }
@@ -119,13 +118,14 @@ fn edit(state: &mut ChatState, webhook: &str, message_id: &str, body: &Value) ->
     if let Some(refusal) = pace(state, webhook) {
         return Outcome::Answer(refusal);
     }
+    let channel = state.channel_of(webhook);
     let Some(message) = state.message(SERVICE, webhook, message_id) else {
         return Outcome::Answer(error(404, 10_008, "Unknown Message"));
     };
     message.text = discord_form::text(body);
     message.source = body.to_string();
     message.edits += 1;
-    let answer = message_json(message);
+    let answer = message_json(message, &channel);
     Outcome::Answer(with_limits(state, webhook, answer))
 }
 
@@ -133,15 +133,27 @@ fn edit(state: &mut ChatState, webhook: &str, message_id: &str, body: &Value) ->
 fn pace(state: &mut ChatState, webhook: &str) -> Option<Response> {
     let now = Instant::now();
     let key = webhook_key(webhook);
-    if let Some(rest) = state.still_closed(SERVICE, &key) {
-        return Some(too_many(state, webhook, rest));
+    let channel = format!("discord channel {}", state.channel_of(webhook));
+    for key in [ADDRESS, &key, &channel] {
+        if let Some(rest) = state.still_closed(SERVICE, key) {
+            return Some(too_many(state, key, rest));
+        }
     }
-    let windows = state.limits.discord_webhook();
-    if let Some(wait) = state.pace.wait_for(&key, &windows, now) {
-        state.violation(SERVICE, "rate", format!("{key}: {:.1} s too fast", wait.as_secs_f64()));
-        return Some(too_many(state, webhook, wait.as_secs_f64()));
+    let rules = [
+        (ADDRESS, state.limits.discord_address()),
+        (&key, state.limits.discord_webhook()),
+        (&channel, state.limits.discord_channel()),
+    ];
+    for (key, windows) in &rules {
+        if let Some(wait) = state.pace.wait_for(key, windows, now) {
+            let wait = wait.as_secs_f64();
+            state.violation(SERVICE, "rate", format!("{key}: {wait:.1} s too fast"));
+            return Some(too_many(state, key, wait));
+        }
     }
-    state.pace.use_now(&key, &windows, now);
+    for (key, windows) in &rules {
+        state.pace.use_now(key, windows, now);
+    }
     None
 }
 
@@ -149,17 +161,20 @@ fn webhook_key(webhook: &str) -> String {
     format!("discord {webhook}")
 }
 
-fn too_many(state: &mut ChatState, webhook: &str, seconds: f64) -> Response {
-    let key = webhook_key(webhook);
-    if state.pace.closed_for(&key, Instant::now()).is_none() {
-        state.pace.close(&key, Instant::now() + Duration::from_secs_f64(seconds));
+fn too_many(state: &mut ChatState, key: &str, seconds: f64) -> Response {
+    if state.pace.closed_for(key, Instant::now()).is_none() {
+        state.pace.close(key, Instant::now() + Duration::from_secs_f64(seconds));
     }
-    let body =
-        json!({"message": "You are being rate limited.", "retry_after": seconds, "global": false});
+    let is_global = key == ADDRESS;
+    state.count_invalid(SERVICE);
+    let body = json!({"message": "You are being rate limited.", "retry_after": seconds, "global": is_global});
     let mut response = (StatusCode::TOO_MANY_REQUESTS, axum::Json(body)).into_response();
     // The header is the body's value rounded up.
     set_header(&mut response, "retry-after", &seconds.ceil().to_string());
-    set_header(&mut response, "x-ratelimit-scope", "user");
+    set_header(&mut response, "x-ratelimit-scope", if is_global { "global" } else { "user" });
+    if is_global {
+        set_header(&mut response, "x-ratelimit-global", "true");
+    }
     response
 }
 
@@ -182,13 +197,13 @@ fn set_header(response: &mut Response, name: &'static str, value: &str) {
     }
 }
 
-fn message_json(message: &ChatMessage) -> Value {
+fn message_json(message: &ChatMessage, channel: &str) -> Value {
     let body: Value = serde_json::from_str(&message.source).unwrap_or_default();
     json!({
         "id": message.message_id,
         "type": 0,
         "content": body["content"].as_str().unwrap_or_default(),
-        "channel_id": "1200000000000000000",
+        "channel_id": channel,
         "webhook_id": message.destination,
         "embeds": body.get("embeds").cloned().unwrap_or_else(|| json!([])),
         "attachments": [],

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ChatLimits {
     /// Those of the real services: Telegram 1 per second and chat (burst 3), 20 per minute and group, 30 per second
-    /// in all; Discord 5 per 2 s and 30 per minute and webhook.
+    /// in all; Discord 5 per 2 s and webhook, 30 per minute and channel, 50 per second in all.
     #[default]
     Strict,
     /// A hundred times as fast.
@@ -37,7 +37,25 @@ impl ChatLimits {
     }
 
     pub(super) fn discord_webhook(self) -> Vec<Window> {
-        vec![self.window(5, 2), self.window(30, 60)]
+        vec![self.window(5, 2)]
+    }
+
+    /// Over all webhooks of a channel; not told in any header.
+    pub(super) fn discord_channel(self) -> Vec<Window> {
+        vec![self.window(30, 60)]
+    }
+
+    /// Over all that comes from one address.
+    pub(super) fn discord_address(self) -> Vec<Window> {
+        vec![self.window(50, 1)]
+    }
+
+    /// How long a destination that refuses everything must be left alone.
+    pub(super) fn pause_after_refusal(self) -> Duration {
+        match self {
+            Self::Strict => Duration::from_secs(50),
+            Self::Relaxed => Duration::from_millis(500),
+        }
     }
 
     fn window(self, count: usize, seconds: u64) -> Window {
@@ -63,6 +81,12 @@ impl Pace {
             .get(key)
             .map(|until| until.duration_since(now))
             .filter(|rest| !rest.is_zero())
+    }
+
+    /// How many keys with this prefix are closed by a 429.
+    pub(super) fn closed_count(&self, prefix: &str, now: Instant) -> usize {
+        let closed = self.closed_until.iter();
+        closed.filter(|(key, until)| key.starts_with(prefix) && **until > now).count()
     }
 
     pub(super) fn close(&mut self, key: &str, until: Instant) {

@@ -131,7 +131,7 @@ impl ChatServer {
     }
 
     /// From now on a destination answers only this: Telegram 403 `Forbidden: bot was blocked by the user`, say, or
-    /// Discord 404 `Unknown Webhook`. A second request is a violation.
+    /// Discord 404 `Unknown Webhook`. Asking again within 50 s (relaxed: 0.5 s) is a violation.
     pub fn close_destination(
         &self,
         service: ChatService,
@@ -139,8 +139,25 @@ impl ChatServer {
         status: u16,
         description: &str,
     ) {
-        let dead = DeadDestination { status, description: description.to_owned(), told: false };
+        let dead = DeadDestination { status, description: description.to_owned(), told: None };
         self.state().dead.insert((service, id.to_owned()), dead);
+    }
+
+    /// From now on this is the only bot token that is known.
+    pub fn refuse_other_tokens(&self, token: &str) {
+        self.state().telegram_token = Some(token.to_owned());
+    }
+
+    /// It takes messages again.
+    pub fn reopen_destination(&self, service: ChatService, id: &str) {
+        self.state().dead.remove(&(service, id.to_owned()));
+    }
+
+    /// These Discord webhooks write to one channel and share its limit; otherwise each has its own.
+    pub fn share_channel(&self, webhooks: &[&str], channel: &str) {
+        let mut state = self.state();
+        let shared = webhooks.iter().map(|webhook| ((*webhook).to_owned(), channel.to_owned()));
+        state.channels.extend(shared);
     }
 
     fn state(&self) -> MutexGuard<'_, ChatState> {

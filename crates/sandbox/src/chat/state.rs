@@ -57,6 +57,11 @@ pub enum ChatFault {
         /// Seconds to wait.
         retry_after: u32,
     },
+    /// Refused with 429 for everything that this address sends to the service (Discord's `global`).
+    GlobalTooManyRequests {
+        /// Seconds to wait.
+        retry_after: u32,
+    },
     /// Accepted, but the connection is cut without an answer.
     ResetAfterAccept,
     /// Not accepted, and the connection is cut without an answer.
@@ -72,8 +77,8 @@ pub enum ChatFault {
 pub(super) struct DeadDestination {
     pub(super) status: u16,
     pub(super) description: String,
-    /// Whether the client was told.
-    pub(super) told: bool,
+    /// When the client was told last.
+    pub(super) told: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +93,14 @@ pub(super) struct ChatState {
     pub(super) refused_tokens: HashSet<String>,
     pub(super) dead: HashMap<(ChatService, String), DeadDestination>,
     pub(super) requests: u64,
+    /// Channels of Discord webhooks that share one.
+    pub(super) channels: HashMap<String, String>,
+    /// Answers 401, 403 and 429 so far: too many of them ban an address.
+    pub(super) invalid_requests: u32,
 }
+
+/// So many in one test would be far too many in ten minutes (Discord: 10,000).
+const MAX_INVALID_REQUESTS: u32 = 100;
 
 /// A message that passed all checks.
 pub(super) struct Accepted {
@@ -109,6 +121,39 @@ impl ChatState {
         let detail = detail.into();
         tracing::debug!(?service, rule, detail, "chat client broke a rule");
         self.violations.push(ChatViolation { service, rule, detail });
+    }
+
+    /// The answer of a closed destination; a client that asks again too soon breaks a rule.
+    pub(super) fn dead(&mut self, service: ChatService, id: &str) -> Option<(u16, String)> {
+        let key = (service, id.to_owned());
+        let dead = self.dead.get_mut(&key)?;
+        let answer = (dead.status, dead.description.clone());
+        let told = dead.told.replace(Instant::now());
+        let pause = self.limits.pause_after_refusal();
+        if told.is_some_and(|told| told.elapsed() < pause) {
+            self.violation(
+                service,
+                "dead_destination",
+                format!("a request to {id} within {pause:?} after its end"),
+            );
+        }
+        if matches!(answer.0, 401 | 403) {
+            self.count_invalid(service);
+        }
+        Some(answer)
+    }
+
+    pub(super) fn count_invalid(&mut self, service: ChatService) {
+        self.invalid_requests += 1;
+        if self.invalid_requests == MAX_INVALID_REQUESTS {
+            let detail = format!("{MAX_INVALID_REQUESTS} answers 401, 403 and 429");
+            self.violation(service, "invalid_requests", detail);
+        }
+    }
+
+    /// The channel that a Discord webhook writes to.
+    pub(super) fn channel_of(&self, webhook: &str) -> String {
+        self.channels.get(webhook).cloned().unwrap_or_else(|| format!("12{webhook}"))
     }
 
     /// The next fault for this service.

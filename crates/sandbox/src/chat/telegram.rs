@@ -11,6 +11,7 @@ use super::{Outcome, server_error, telegram_html};
 
 const MAXIMUM_UNITS: usize = 4_096;
 const SERVICE: ChatService = ChatService::Telegram;
+const FROZEN_CHATS_MEAN_THE_BOT: usize = 3;
 
 /// Answers `/bot<token>/<method>`.
 pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u8]) -> Outcome {
@@ -57,18 +58,8 @@ fn with_chat(
         state.violation(SERVICE, "chat_id", format!("chat_id is {given}, not a number"));
         return Outcome::Answer(error(400, "Bad Request: chat not found"));
     };
-    let key = (SERVICE, chat_id.to_string());
-    if let Some(dead) = state.dead.get_mut(&key) {
-        let (told, answer) = (dead.told, error(dead.status, &dead.description));
-        dead.told = true;
-        if told {
-            state.violation(
-                SERVICE,
-                "dead_destination",
-                format!("a request to {chat_id} after its end"),
-            );
-        }
-        return Outcome::Answer(answer);
+    if let Some((status, description)) = state.dead(SERVICE, &chat_id.to_string()) {
+        return Outcome::Answer(error(status, &description));
     }
     then(state, chat_id, parameters)
 }
@@ -91,9 +82,10 @@ fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
     }
     let fault = state.take_fault(SERVICE);
     match fault {
-        Some(ChatFault::TooManyRequests { retry_after }) => {
-            return Outcome::Answer(too_many(state, chat_id, retry_after.into()));
-        }
+        Some(
+            ChatFault::TooManyRequests { retry_after }
+            | ChatFault::GlobalTooManyRequests { retry_after },
+        ) => return Outcome::Answer(too_many(state, chat_id, retry_after.into())),
         Some(ChatFault::ResetBeforeAccept) => return Outcome::Cut,
         Some(ChatFault::ServerError) => return Outcome::Answer(server_error()),
         Some(ChatFault::ResetAfterAccept | ChatFault::ServerErrorAfterAccept) | None => {}
@@ -175,6 +167,11 @@ fn pace(state: &mut ChatState, chat_id: i64) -> Option<Response> {
     if let Some(rest) = state.still_closed(SERVICE, &chat) {
         return Some(too_many(state, chat_id, rest));
     }
+    // Three chats that were asked to wait at once mean the bot: whoever goes on is asking for more.
+    if state.pace.closed_count("telegram ", now) >= FROZEN_CHATS_MEAN_THE_BOT {
+        state.violation(SERVICE, "early_retry", "three chats of the bot were asked to wait");
+        return Some(too_many(state, chat_id, 1.0));
+    }
     let total = "telegram".to_owned();
     let rules =
         [(&chat, state.limits.telegram_chat(chat_id)), (&total, state.limits.telegram_total())];
@@ -199,6 +196,7 @@ fn chat_key(chat_id: i64) -> String {
 }
 
 fn too_many(state: &mut ChatState, chat_id: i64, seconds: f64) -> Response {
+    state.count_invalid(SERVICE);
     let retry_after = seconds.ceil().max(1.0);
     let until = Instant::now() + Duration::from_secs_f64(retry_after);
     if state.pace.closed_for(&chat_key(chat_id), Instant::now()).is_none() {

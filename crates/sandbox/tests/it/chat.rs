@@ -163,6 +163,51 @@ async fn discord_limits_each_webhook() {
 }
 
 #[tokio::test]
+async fn discord_limits_the_channel_over_all_its_webhooks_and_tells_it_nowhere() {
+    let sender = Sender::start(ChatLimits::Strict).await;
+    let webhooks = ["1", "2", "3", "4", "5", "6", "7"];
+    sender.server.share_channel(&webhooks, "77");
+    let mut answers = Vec::new();
+    for webhook in webhooks.iter().cycle().take(31) {
+        let url = format!("{}?wait=true", sender.server.discord_webhook_url(webhook, "t"));
+        let body = json!({"content": "x", "allowed_mentions": {"parse": []}});
+        let request = sender.client.post(url).header("user-agent", AGENT).json(&body);
+        answers.push(request.send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 30);
+    assert_eq!(answers.last(), Some(&429));
+    let url = sender.server.discord_webhook_url("2", "t");
+    let (_, webhook) =
+        read(sender.client.get(url).header("user-agent", AGENT).send().await.unwrap()).await;
+    assert_eq!(webhook["channel_id"], "77");
+}
+
+#[tokio::test]
+async fn a_global_429_is_for_every_webhook() {
+    let sender = Sender::start(ChatLimits::Relaxed).await;
+    let fault = ChatFault::GlobalTooManyRequests { retry_after: 30 };
+    sender.server.inject(Some(ChatService::Discord), fault, 1);
+    let (status, refused) = sender.discord(json!({"content": "x"})).await;
+    assert_eq!((status, &refused["global"]), (429, &json!(true)));
+    let url = format!("{}?wait=true", sender.server.discord_webhook_url("10", "t"));
+    let body = json!({"content": "x", "allowed_mentions": {"parse": []}});
+    let other = sender.client.post(url).header("user-agent", AGENT).json(&body);
+    assert_eq!(other.send().await.unwrap().status(), 429);
+    assert_eq!(sender.rules(), ["early_retry"]);
+}
+
+#[tokio::test]
+async fn three_frozen_chats_mean_the_whole_bot() {
+    let sender = Sender::start(ChatLimits::Relaxed).await;
+    sender.server.reply_429(3, 30);
+    for chat in 1..=3 {
+        assert_eq!(sender.html(chat, "x").await.0, 429);
+    }
+    assert_eq!(sender.html(4, "x").await.0, 429);
+    assert_eq!(sender.rules(), ["early_retry"]);
+}
+
+#[tokio::test]
 async fn faults_strike_in_order_and_keep_what_was_accepted() {
     let sender = Sender::start(ChatLimits::Relaxed).await;
     sender.server.reset_after_accept(1);
