@@ -137,6 +137,19 @@ pub async fn show_dead_letter(
     Ok(nats.get(STREAM, dlq_sequence).await?.and_then(parse))
 }
 
+/// Deletes one dead letter by its sequence in the dead-letter stream; `false` if there is none.
+///
+/// # Errors
+/// Fails when the stream cannot be read or written.
+pub async fn remove_dead_letter(nats: &Nats, dlq_sequence: u64) -> Result<bool, NatsError> {
+    if nats.get(STREAM, dlq_sequence).await?.is_none() {
+        return Ok(false);
+    }
+    let request = serde_json::json!({ "seq": dlq_sequence });
+    nats.api::<serde_json::Value>(&format!("STREAM.MSG.DELETE.{STREAM}"), &request).await?;
+    Ok(true)
+}
+
 fn parse(message: StreamMessage) -> Option<DeadLetter> {
     let mut tokens = message.subject.split('.').skip(1);
     let consumer = subjects::untoken(tokens.next()?)?;

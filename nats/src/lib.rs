@@ -23,7 +23,9 @@ pub use api::Nats;
 pub use async_nats;
 pub use config::NatsConfig;
 pub use connect::connect;
-pub use dead_letter::{DeadLetter, dead_letter, list_dead_letters, show_dead_letter};
+pub use dead_letter::{
+    DeadLetter, dead_letter, list_dead_letters, remove_dead_letter, show_dead_letter,
+};
 pub use error::{ConnectError, KvError, NatsError, PublishError, ReaderError};
 pub use kv::{Bucket, Entry, Kv, KvChange, KvWatch, escape_key, unescape_key};
 pub use lease::{LEASE_SECONDS, Lease};

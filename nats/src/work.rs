@@ -123,6 +123,19 @@ impl WorkQueue {
         }
     }
 
+    /// How many messages wait, those that are handed out included.
+    ///
+    /// # Errors
+    /// Fails when the server does not answer.
+    pub async fn waiting(&self) -> Result<u64, NatsError> {
+        let info: Value = self
+            .nats
+            .api(&format!("CONSUMER.INFO.{}.{}", self.stream, self.durable), &Value::Null)
+            .await?;
+        let count = |field: &str| info.get(field).and_then(Value::as_u64).unwrap_or(0);
+        Ok(count("num_pending") + count("num_ack_pending"))
+    }
+
     async fn rebuild(&mut self) -> Result<(), ReaderError> {
         let backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
         let mut delays = backoff.delays();

@@ -1,7 +1,9 @@
 use anyhow::Context as _;
+use crypto_intel_schemas::Alert;
+use crypto_intel_service::now_us;
 
 use crate::{
-    channel::{Channel, client, needs_tls},
+    channel::{Channel, Outcome, Saying, client, needs_tls},
     config::{Config, Destination},
 };
 
@@ -12,11 +14,50 @@ use crate::{
 /// When the service cannot be reached or refuses; the text holds no secret and names the mend where
 /// it is known.
 pub async fn check_destination(name: &str, destination: &Destination) -> anyhow::Result<String> {
-    let config = Config { destinations: [(name.to_owned(), destination.clone())].into() };
+    channel(name, destination)?.check().await.map_err(|reason| anyhow::anyhow!(reason))
+}
+
+/// Sends one message that says it is a test, and answers with the service's id of it.
+///
+/// # Errors
+/// With what the service said, and the mend where it is known; the text holds no secret.
+pub async fn send_test(name: &str, destination: &Destination) -> anyhow::Result<String> {
+    let channel = channel(name, destination)?;
+    let now = now_us();
+    let alert = Alert {
+        alert: "test".to_owned(),
+        code: "TEST".to_owned(),
+        rule: "test".to_owned(),
+        title: "Test message".to_owned(),
+        lines: vec![format!("Alerts for the destination {name} arrive here.")],
+        observed_at_us: now,
+        seen_at_us: now,
+        ..Alert::empty()
+    };
+    let saying = Saying { alerts: &[alert], repeat: false, plain: false };
+    let body = channel.body(&saying);
+    match channel.send(body).await.outcome {
+        Outcome::Sent { message_id } => Ok(message_id),
+        Outcome::Closed { why, mend, .. } => anyhow::bail!("{why}: {mend}"),
+        Outcome::Moved { chat_id } => {
+            anyhow::bail!("the group was upgraded and has another number: set chat_id to {chat_id}")
+        }
+        Outcome::Wait { after, why, .. } => {
+            anyhow::bail!("{why}: try again after {} s", after.as_secs() + 1)
+        }
+        Outcome::Uncertain { why } => anyhow::bail!("unknown whether it arrived: {why}"),
+        Outcome::NoTopic { why } => anyhow::bail!("{why}: correct message_thread_id"),
+        Outcome::NotSent { why }
+        | Outcome::PlainText { why }
+        | Outcome::Refused { why }
+        | Outcome::Again { why } => anyhow::bail!(why),
+    }
+}
+
+fn channel(name: &str, destination: &Destination) -> anyhow::Result<Channel> {
+    let destinations = [(name.to_owned(), destination.clone())].into();
+    let config = Config { destinations, ..Config::default() };
     let client = client(needs_tls(&config))
         .context("make HTTP client; a machine without certificates needs ca-certificates")?;
-    Channel::new(destination, client)
-        .check()
-        .await
-        .map_err(|reason| anyhow::anyhow!("destination {name}: {reason}"))
+    Ok(Channel::new(destination, client))
 }

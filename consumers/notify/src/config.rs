@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Destination of alerts that name none, or none that is configured. Without it the former are
+    /// told to nobody, and the latter become dead letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrouted: Option<String>,
     /// Chats and webhooks by the names that rules route to, such as `ops`.
     pub destinations: BTreeMap<String, Destination>,
 }
@@ -92,7 +96,11 @@ pub struct Policy {
     pub digest_above: u32,
     /// `/ready` fails when the oldest message has waited this long, in seconds.
     pub unhealthy_after_seconds: u64,
-    /// Destination that gets what this one can never deliver.
+    /// When a destination that refuses everything ("chat not found", a webhook that is gone) is tried
+    /// again, in seconds after each refusal; the last one repeats. Its messages wait meanwhile.
+    pub probe_after_seconds: Vec<u64>,
+    /// Destination that is told what this one is not: at once what waits because it refuses
+    /// everything, and in the end what is dead, uncertain or expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
 }
@@ -139,6 +147,8 @@ impl Limit {
     }
 }
 
+const DISCORD_CHANNEL: Limit = Limit::new(25, 60_000, 2);
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -148,6 +158,7 @@ impl Default for Policy {
             limits: Vec::new(),
             digest_above: 10,
             unhealthy_after_seconds: 120,
+            probe_after_seconds: vec![60, 120, 300, 900, 1_800, 3_600],
             fallback: None,
         }
     }
@@ -209,8 +220,17 @@ impl Destination {
                 vec![Limit::new(1, 1_050, 0), Limit::new(18, 60_000, 2)]
             }
             Self::Telegram(_) => vec![Limit::new(1, 1_050, 0)],
-            Self::Discord(_) => vec![Limit::new(4, 2_000, 0), Limit::new(25, 60_000, 2)],
+            Self::Discord(_) => vec![Limit::new(4, 2_000, 0), DISCORD_CHANNEL],
         }
+    }
+}
+
+impl Destination {
+    /// The limits of all webhooks of one Discord channel together: the configured ones, else what
+    /// Discord is known to take and does not tell.
+    pub(crate) fn channel_limits(&self) -> Vec<Limit> {
+        let configured = &self.policy().limits;
+        if configured.is_empty() { vec![DISCORD_CHANNEL] } else { configured.clone() }
     }
 }
 

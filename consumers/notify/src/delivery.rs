@@ -2,9 +2,8 @@ use bytes::Bytes;
 use crypto_intel_nats::{Nats, OutMessage, PublishError, StreamMessage, dead_letter};
 use crypto_intel_schemas::{Alert, Delivery, DeliveryState, Event, Notification, subjects};
 use crypto_intel_service::now_us;
-use tokio_util::sync::CancellationToken;
 
-use crate::retry::keep_trying;
+use crate::retry::{Patience, keep_trying};
 
 /// The name under which this role reads and leaves dead letters.
 pub(crate) const CONSUMER: &str = "notify";
@@ -31,6 +30,41 @@ pub(crate) fn notification(alert: &Alert, destination: &str) -> Notification {
     }
 }
 
+/// The same message for the fallback of a destination, which was not told because of `why`. It is
+/// as old as this moment, and says what it is.
+pub(crate) fn handed_over(notification: &Notification, fallback: &str, why: &str) -> Notification {
+    let mut alert = notification.alert.clone();
+    alert.lines.push(format!("for {}, which {why}", notification.destination));
+    Notification {
+        id: delivery_id(&alert, fallback),
+        observed_at_us: now_us(),
+        destination: fallback.to_owned(),
+        alert,
+        ..notification.clone()
+    }
+}
+
+/// The same message once more, because a person wants it sent after all.
+pub(crate) fn again(alert: &Alert, destination: &str, letter: u64, now_us: i64) -> Notification {
+    let mut first = notification(alert, destination);
+    first.alert.lines.push("sent again by hand: it may have been told before".to_owned());
+    // An ending is for ever: what is sent again is a message of its own.
+    Notification { id: format!("{}:again:{letter}", first.id), observed_at_us: now_us, ..first }
+}
+
+/// Since when a message waits, for its age; 0 = unknown.
+pub(crate) fn waits_since_us(notification: &Notification) -> i64 {
+    let alert = &notification.alert;
+    // Handed over by another destination or by a person: old news to the alert, new to this one.
+    if notification.observed_at_us > alert.observed_at_us {
+        notification.observed_at_us
+    } else if alert.seen_at_us > 0 {
+        alert.seen_at_us
+    } else {
+        alert.observed_at_us
+    }
+}
+
 /// What became of a message: everything but who, when and which.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ending {
@@ -42,30 +76,26 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    pub(crate) fn dead(attempts: u32, why: &str) -> Self {
-        Self::unsent(DeliveryState::Dead, attempts, why)
-    }
-
-    /// An ending without an answer of the service.
-    pub(crate) fn unsent(state: DeliveryState, attempts: u32, why: &str) -> Self {
-        let error = Some(why.to_owned());
-        Self { state, attempts, message_id: None, error, done_at_us: now_us() }
+    /// Never attempted, and never will be.
+    pub(crate) fn dead(why: &str) -> Self {
+        Self {
+            state: DeliveryState::Dead,
+            attempts: 0,
+            message_id: None,
+            error: Some(why.to_owned()),
+            done_at_us: now_us(),
+        }
     }
 }
 
-pub(crate) fn delivery(
-    alert: &Alert,
-    destination: &str,
-    channel: &str,
-    ending: Ending,
-) -> Delivery {
-    let id = delivery_id(alert, destination);
+pub(crate) fn delivery(notification: &Notification, channel: &str, ending: Ending) -> Delivery {
+    let alert = &notification.alert;
     Delivery {
-        id: format!("{id}:done"),
+        id: format!("{}:done", notification.id),
         event_at_us: ending.done_at_us,
         observed_at_us: ending.done_at_us,
-        delivery: id,
-        destination: destination.to_owned(),
+        delivery: notification.id.clone(),
+        destination: notification.destination.clone(),
         channel: channel.to_owned(),
         alert: alert.alert.clone(),
         rule: alert.rule.clone(),
@@ -81,7 +111,7 @@ pub(crate) fn delivery(
 }
 
 /// Publishes and tries again for ever; `None` when told to stop first. The event's id is the
-/// message id, so that twice within the stream's window is once.
+/// message id, so that twice within the stream's window is once: then the answer is `false`.
 ///
 /// # Errors
 /// When the message can never be published, such as one that is too large.
@@ -89,17 +119,17 @@ pub(crate) async fn publish(
     nats: &Nats,
     event: Event,
     trace: Option<&str>,
-    shutdown: &CancellationToken,
-) -> Option<Result<(), PublishError>> {
-    // A message to be sent and its result are told apart: both go to one stream.
-    let mut message = OutMessage::new(subjects::of(&event), Bytes::from(event.encode()))
+    patience: &Patience,
+) -> Option<Result<bool, PublishError>> {
+    let subject = subjects::of(&event);
+    let mut message = OutMessage::new(subject, Bytes::from(event.encode()))
         .schema(event.kind().schema())
         .message_id(event.id());
     if let Some(trace) = trace {
         message = message.header(TRACE_HEADER, trace);
     }
-    keep_trying("publish on NOTIFY", shutdown, || async {
-        nats.publish(message.clone()).await.map(|_| ())
+    keep_trying(&format!("publish on {}", message.subject), patience, || async {
+        nats.publish(message.clone()).await.map(|ack| !ack.duplicate)
     })
     .await
 }
@@ -114,9 +144,9 @@ pub(crate) async fn bury(
     stream: &str,
     message: &StreamMessage,
     error: &str,
-    shutdown: &CancellationToken,
+    patience: &Patience,
 ) -> Option<Result<(), PublishError>> {
-    keep_trying("publish dead letter", shutdown, || {
+    keep_trying("publish dead letter", patience, || {
         dead_letter(nats, CONSUMER, stream, message, error)
     })
     .await
@@ -137,9 +167,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_handed_over_is_new_there_and_says_where_it_comes_from() {
+        let alert = Alert { seen_at_us: 5, observed_at_us: 7, ..Alert::empty() };
+        let first = notification(&alert, "ops");
+        assert_eq!(waits_since_us(&first), 5);
+        let second = handed_over(&first, "desk", "takes nothing");
+        assert!(waits_since_us(&second) > 7);
+        assert_eq!(second.alert.lines, ["for ops, which takes nothing"]);
+        assert_eq!(
+            second.id,
+            notification(&alert, "desk").id,
+            "told once, whoever routes it there"
+        );
+    }
+
+    #[test]
     fn a_message_and_its_result_never_share_an_id() {
         let alert = Alert { alert: "k".into(), ..Alert::empty() };
-        let done = delivery(&alert, "ops", "telegram", Ending::dead(0, "gone"));
+        let done = delivery(&notification(&alert, "ops"), "telegram", Ending::dead("gone"));
         assert_ne!(done.id, notification(&alert, "ops").id);
         assert_eq!(done.delivery, notification(&alert, "ops").id);
     }

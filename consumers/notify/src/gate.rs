@@ -1,5 +1,5 @@
 //! What stands between a destination and its service: pacing, and the knowledge that nothing can
-//! be sent there. Destinations that share a chat or a bot share it.
+//! be sent there. Destinations that share a chat, a channel, a bot or an address share it.
 
 use std::{
     collections::BTreeMap,
@@ -10,36 +10,47 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
+    channel::Scope,
+    closed::Closed,
     config::{Config, Destination, Limit},
     limiter::{Limiter, Slot},
 };
 
+/// So many chats of one bot that are asked to wait at once mean the bot.
+const FROZEN_CHATS_MEAN_THE_BOT: usize = 3;
+/// Discord takes 50 requests a second from one address.
+const DISCORD_ADDRESS: Limit = Limit { messages: 45, per_ms: 1_000, reserved_for_critical: 0 };
+
+/// All doors, by what they stand for.
+type Doors = Arc<Mutex<BTreeMap<String, Arc<Door>>>>;
+
 /// The way to one destination.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Gate {
-    /// Chat or webhook first, then the bot.
-    doors: Vec<Arc<Door>>,
+    all: Doors,
+    own: Arc<Door>,
+    /// The channel of a Discord webhook, once it is known.
+    channel: Mutex<Option<Arc<Door>>>,
+    /// The bot of a Telegram chat; our address, for Discord.
+    service: Arc<Door>,
 }
 
 #[derive(Debug)]
 struct Door {
+    key: String,
     limiter: Arc<Limiter>,
     closed: Mutex<Option<Closed>>,
-}
-
-#[derive(Debug, Clone)]
-struct Closed {
-    why: String,
-    until: Instant,
+    /// Chats of a bot that were asked to wait, and until when.
+    frozen: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl Gate {
     /// A gate for every destination.
-    pub(crate) fn all(config: &Config) -> BTreeMap<String, Self> {
-        let mut doors = BTreeMap::<String, Arc<Door>>::new();
+    pub(crate) fn all(config: &Config) -> BTreeMap<String, Arc<Self>> {
+        let doors = Doors::default();
         let mut gates = BTreeMap::new();
         for (name, destination) in &config.destinations {
-            let wanted = match destination {
+            let (own, service) = match destination {
                 Destination::Telegram(telegram) => {
                     let bot = telegram.token.expose();
                     let rate = Limit {
@@ -47,81 +58,139 @@ impl Gate {
                         per_ms: 1_000,
                         reserved_for_critical: 0,
                     };
-                    vec![
-                        (format!("chat {bot} {}", telegram.chat_id), destination.limits()),
-                        (format!("bot {bot}"), vec![rate]),
-                    ]
+                    let chat = format!("chat {bot} {}", telegram.chat_id);
+                    (
+                        door(&doors, &chat, destination.limits()),
+                        door(&doors, &format!("bot {bot}"), vec![rate]),
+                    )
                 }
                 Destination::Discord(discord) => {
-                    vec![(format!("hook {}", discord.webhook_url.expose()), destination.limits())]
+                    let hook = format!("hook {}", discord.webhook_url.expose());
+                    // Over all that is sent from here, whatever the webhook.
+                    let address = door(&doors, "discord", vec![DISCORD_ADDRESS]);
+                    (door(&doors, &hook, destination.limits()), address)
                 }
             };
-            let wanted = wanted.into_iter().map(|(key, limits)| {
-                Arc::clone(doors.entry(key).or_insert_with(|| Arc::new(Door::new(limits))))
-            });
-            gates.insert(name.clone(), Self { doors: wanted.collect() });
+            let gate = Self { all: Arc::clone(&doors), own, channel: Mutex::default(), service };
+            gates.insert(name.clone(), Arc::new(gate));
         }
         gates
     }
 
+    /// The channel that a Discord webhook writes to: all its webhooks share one limit.
+    pub(crate) fn join_channel(&self, channel_id: &str, destination: &Destination) {
+        let key = format!("discord channel {channel_id}");
+        let channel = door(&self.all, &key, destination.channel_limits());
+        *lock(&self.channel) = Some(channel);
+    }
+
+    pub(crate) fn knows_channel(&self) -> bool {
+        lock(&self.channel).is_some()
+    }
+
+    fn doors(&self) -> Vec<Arc<Door>> {
+        let channel = lock(&self.channel).clone();
+        [Some(Arc::clone(&self.own)), channel, Some(Arc::clone(&self.service))]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
     /// Waits for a place at every door. Cancel-safe.
     pub(crate) async fn pass(&self, critical: bool) -> Vec<Slot> {
-        let mut slots = Vec::with_capacity(self.doors.len());
-        for door in &self.doors {
+        let mut slots = Vec::new();
+        for door in self.doors() {
             slots.push(door.limiter.acquire(critical).await);
         }
         slots
     }
 
     /// The service asked to be left alone.
-    pub(crate) fn freeze(&self, duration: Duration) {
-        if let Some(door) = self.doors.first() {
-            door.limiter.freeze(duration);
+    pub(crate) fn freeze(&self, duration: Duration, scope: Scope) {
+        if scope == Scope::Service {
+            self.service.limiter.freeze(duration);
+            return;
+        }
+        self.own.limiter.freeze(duration);
+        if let Some(channel) = &*lock(&self.channel) {
+            channel.limiter.freeze(duration);
+        }
+        if self.service.key.starts_with("bot ") {
+            let now = Instant::now();
+            let mut frozen = lock(&self.service.frozen);
+            frozen.retain(|_, until| *until > now);
+            frozen.insert(self.own.key.clone(), now + duration);
+            if frozen.len() >= FROZEN_CHATS_MEAN_THE_BOT {
+                self.service.limiter.freeze(duration);
+            }
         }
     }
 
-    /// Nothing can be sent there; after `again_after` one message may ask again.
-    pub(crate) fn close(&self, why: &str, again_after: Duration, whole_bot: bool) {
-        let count = if whole_bot { self.doors.len() } else { 1 };
-        for door in self.doors.iter().take(count) {
-            let closed = Closed { why: why.to_owned(), until: Instant::now() + again_after };
-            *door.lock() = Some(closed);
+    /// The next message to this address would be refused before this has passed.
+    pub(crate) fn pause(&self, duration: Duration) {
+        self.own.limiter.freeze(duration);
+    }
+
+    /// Nothing can be sent there; what it is like is in `closed`.
+    pub(crate) fn close(&self, closed: &Closed) {
+        *lock(&self.own.closed) = Some(closed.clone());
+        if closed.whole_bot {
+            *lock(&self.service.closed) = Some(closed.clone());
         }
     }
 
-    /// It took a message: whatever closed it is mended.
+    /// It took a message, or somebody says that it does again.
     pub(crate) fn open(&self) {
-        for door in &self.doors {
-            *door.lock() = None;
+        for door in self.doors() {
+            *lock(&door.closed) = None;
         }
     }
 
-    /// Why nothing can be sent, while that holds.
-    pub(crate) fn closed(&self) -> Option<String> {
-        let now = Instant::now();
-        self.doors.iter().find_map(|door| {
-            let closed = door.lock();
-            closed.as_ref().filter(|closed| closed.until > now).map(|closed| closed.why.clone())
-        })
+    /// What keeps it closed: of several the one that waits longest.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        let closed = self.doors().into_iter().filter_map(|door| lock(&door.closed).clone());
+        closed.max_by_key(|closed| closed.next_us)
+    }
+
+    /// Whether a message may be sent now. Where it is closed and due to be tried again, only the
+    /// first who asks may, until `hold` has passed.
+    pub(crate) fn may_send(&self, now_us: i64, hold: Duration) -> bool {
+        let hold_us = i64::try_from(hold.as_micros()).unwrap_or(0);
+        let doors = self.doors();
+        let mut all: Vec<_> = doors.iter().map(|door| lock(&door.closed)).collect();
+        if all.iter().any(|door| door.as_ref().is_some_and(|closed| closed.next_us > now_us)) {
+            return false;
+        }
+        for closed in all.iter_mut().filter_map(|door| door.as_mut()) {
+            closed.next_us = now_us.saturating_add(hold_us);
+        }
+        true
     }
 
     /// How long so many messages take on the long run.
     pub(crate) fn time_for(&self, messages: u64) -> Duration {
-        let slowest = self.doors.iter().map(|door| door.limiter.per_message()).max();
+        let slowest = self.doors().iter().map(|door| door.limiter.per_message()).max();
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
         slowest.unwrap_or_default().saturating_mul(messages)
     }
 }
 
-impl Door {
-    fn new(limits: Vec<Limit>) -> Self {
-        Self { limiter: Arc::new(Limiter::new(limits)), closed: Mutex::default() }
-    }
+fn door(all: &Doors, key: &str, limits: Vec<Limit>) -> Arc<Door> {
+    let mut all = lock(all);
+    let door = all.entry(key.to_owned()).or_insert_with(|| {
+        Arc::new(Door {
+            key: key.to_owned(),
+            limiter: Arc::new(Limiter::new(limits)),
+            closed: Mutex::default(),
+            frozen: Mutex::default(),
+        })
+    });
+    Arc::clone(door)
+}
 
-    fn lock(&self) -> MutexGuard<'_, Option<Closed>> {
-        // A panic while holding the lock leaves plain data behind: it stays usable.
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while holding the lock leaves plain data behind: it stays usable.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -130,46 +199,93 @@ mod tests {
 
     use super::*;
 
-    fn gates() -> BTreeMap<String, Gate> {
-        let config: Config = toml::from_str(
+    fn gates() -> BTreeMap<String, Arc<Gate>> {
+        Gate::all(&config())
+    }
+
+    fn config() -> Config {
+        toml::from_str(
             r#"
             destinations.a = { channel = "telegram", token = "1:x", chat_id = 5 }
             destinations.b = { channel = "telegram", token = "1:x", chat_id = 6 }
+            destinations.e = { channel = "telegram", token = "1:x", chat_id = 7 }
+            destinations.f = { channel = "telegram", token = "1:x", chat_id = 8 }
             destinations.c = { channel = "discord", webhook_url = "https://d/webhooks/1/x" }
+            destinations.d = { channel = "discord", webhook_url = "https://d/webhooks/2/x" }
             "#,
         )
-        .unwrap();
-        Gate::all(&config)
+        .unwrap()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_dead_chat_closes_itself_only_and_a_dead_bot_all_its_chats() {
-        let gates = gates();
-        gates["a"].close("blocked", Duration::from_secs(60), false);
-        assert_eq!(gates["a"].closed().as_deref(), Some("blocked"));
-        assert_eq!(gates["b"].closed(), None);
-        gates["b"].close("token refused", Duration::from_secs(60), true);
-        assert!(gates["a"].closed().is_some() && gates["c"].closed().is_none());
-        tokio::time::sleep(Duration::from_secs(61)).await;
-        assert_eq!(gates["b"].closed(), None, "one message asks again");
+    fn closed(whole_bot: bool) -> Closed {
+        let refusal = crate::closed::Refusal { why: "refused", mend: "mend", whole_bot };
+        Closed::after(None, refusal, "", &[60], 0)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_waiting_chat_holds_up_no_other() {
+    #[test]
+    fn a_closed_chat_closes_itself_only_and_a_refused_bot_all_its_chats() {
         let gates = gates();
-        gates["a"].freeze(Duration::from_secs(300));
+        gates["a"].close(&closed(false));
+        assert!(gates["a"].closed().is_some() && gates["b"].closed().is_none());
+        gates["b"].close(&closed(true));
+        assert!(gates["e"].closed().is_some() && gates["c"].closed().is_none());
+        gates["e"].open();
+        assert!(gates["f"].closed().is_none(), "its bot is heard again");
+        assert!(gates["a"].closed().is_some(), "its chat is another matter");
+    }
+
+    #[test]
+    fn only_one_of_a_bots_chats_tries_again() {
+        let gates = gates();
+        gates["b"].close(&closed(true));
+        let hold = Duration::from_secs(15);
+        assert!(!gates["a"].may_send(59_999_999, hold));
+        assert!(gates["a"].may_send(60_000_000, hold));
+        assert!(!gates["e"].may_send(60_000_001, hold), "another one is at it");
+        assert!(gates["c"].may_send(0, hold) && gates["c"].may_send(0, hold));
+    }
+
+    async fn passes_after(gate: &Gate) -> Duration {
         let start = Instant::now();
-        drop(gates["b"].pass(false).await);
-        drop(gates["c"].pass(false).await);
-        assert_eq!(start.elapsed(), Duration::ZERO);
-        drop(gates["a"].pass(true).await);
-        assert!(start.elapsed() >= Duration::from_secs(300));
+        drop(gate.pass(true).await);
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_chat_holds_up_no_other_but_three_of_them_mean_the_bot() {
+        let gates = gates();
+        let wait = Duration::from_secs(300);
+        gates["a"].freeze(wait, Scope::Destination);
+        gates["b"].freeze(wait, Scope::Destination);
+        assert_eq!(passes_after(&gates["f"]).await, Duration::ZERO);
+        assert_eq!(passes_after(&gates["c"]).await, Duration::ZERO);
+        gates["e"].freeze(wait, Scope::Destination);
+        assert_eq!(passes_after(&gates["c"]).await, Duration::ZERO);
+        assert!(passes_after(&gates["f"]).await >= wait);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn webhooks_of_a_channel_share_its_limit_and_a_global_wait_is_everybodys() {
+        let (gates, config) = (gates(), config());
+        for name in ["c", "d"] {
+            gates[name].join_channel("77", &config.destinations[name]);
+        }
+        let start = Instant::now();
+        for number in 0..50 {
+            drop(gates[if number % 2 == 0 { "c" } else { "d" }].pass(true).await);
+        }
+        assert!(start.elapsed() >= Duration::from_secs(60), "{:?}", start.elapsed());
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        gates["c"].freeze(Duration::from_secs(9), Scope::Service);
+        assert!(passes_after(&gates["d"]).await >= Duration::from_secs(9));
+        assert_eq!(passes_after(&gates["a"]).await, Duration::ZERO);
     }
 
     #[test]
     fn time_is_that_of_the_slowest_limit() {
-        let gates = gates();
+        let (gates, config) = (gates(), config());
         assert_eq!(gates["a"].time_for(20), Duration::from_secs(21));
+        gates["c"].join_channel("77", &config.destinations["c"]);
         assert_eq!(gates["c"].time_for(25), Duration::from_secs(60));
     }
 }

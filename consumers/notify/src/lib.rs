@@ -2,23 +2,28 @@
 
 mod channel;
 mod check;
+mod closed;
 mod config;
 mod delivery;
 mod gate;
+mod letters;
 mod limiter;
 mod metrics;
 mod record;
+mod removed;
 mod render;
 mod retry;
 mod router;
 mod run;
 mod sender;
+mod trouble;
 mod validate;
 
-pub use check::check_destination;
+pub use check::{check_destination, send_test};
 pub use config::{
     AfterUncertain, ChatKind, Config, Destination, DiscordConfig, InDoubt, Limit, Policy,
     TelegramConfig,
 };
 pub use delivery::delivery_id;
+pub use letters::{reopen_destination, retry_dead_letter};
 pub use run::run;

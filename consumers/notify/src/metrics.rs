@@ -21,6 +21,8 @@ pub(crate) struct Metrics {
     pub(crate) digested: IntCounterVec,
     /// Messages that wait, by destination.
     pub(crate) waiting: IntGaugeVec,
+    /// 1 while a destination refuses everything.
+    pub(crate) closed: IntGaugeVec,
     /// Seconds from seeing the event to the service's answer.
     pub(crate) seen_to_sent: HistogramVec,
     /// Seconds that one attempt took.
@@ -72,6 +74,16 @@ impl Metrics {
                     &["destination"],
                 )?,
             )?,
+            closed: register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "crypto_intel_notify_closed",
+                        "1 while a destination refuses everything until somebody mends it",
+                    ),
+                    &["destination"],
+                )?,
+            )?,
             seen_to_sent: histogram(
                 "crypto_intel_notify_seen_to_sent_seconds",
                 "From the pipeline's first sight of an event to the service's answer",
@@ -89,6 +101,7 @@ impl Metrics {
     pub(crate) fn prepare(&self, destination: &str) {
         self.routed.with_label_values(&[destination]);
         self.waiting.with_label_values(&[destination]);
+        self.closed.with_label_values(&[destination]);
         for state in [
             DeliveryState::Sent,
             DeliveryState::Repeated,

@@ -4,9 +4,13 @@ use crypto_intel_nats::{Bucket, Kv, KvError, Nats, NatsError};
 use crypto_intel_schemas::{DeliveryState, subjects};
 use crypto_intel_service::Retryable;
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
-use crate::{delivery::Ending, retry::keep_trying};
+use crate::{
+    closed::Closed,
+    delivery::Ending,
+    retry::{Patience, keep_trying},
+    sender::MAX_UNCERTAIN_ATTEMPTS,
+};
 
 /// Where a message stands. Written by compare-and-set, which is what keeps two instances apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +24,9 @@ pub(crate) struct Record {
     /// An earlier attempt may have arrived: the next one is marked.
     #[serde(default)]
     pub(crate) uncertain: bool,
+    /// How many attempts may have arrived.
+    #[serde(default)]
+    pub(crate) doubts: u32,
     /// Markup was refused: text only from now on.
     #[serde(default)]
     pub(crate) plain: bool,
@@ -52,6 +59,17 @@ pub(crate) enum Step {
 }
 
 impl Record {
+    /// Whether so many attempts may have arrived that another copy helps nobody.
+    pub(crate) const fn is_given_up(&self) -> bool {
+        self.doubts >= MAX_UNCERTAIN_ATTEMPTS
+    }
+
+    /// One more attempt is about to be made.
+    pub(crate) fn begin(&mut self, until_us: i64, body_hash: String) {
+        self.attempts += 1;
+        self.step = Step::Attempt { until_us, body_hash };
+    }
+
     pub(crate) fn done(&mut self, ending: Ending) {
         self.attempts = ending.attempts;
         self.step = Step::Done {
@@ -101,12 +119,12 @@ pub(crate) enum RecordError {
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     kv: Kv,
-    shutdown: CancellationToken,
+    patience: Patience,
 }
 
 impl Records {
-    pub(crate) async fn open(nats: &Nats, shutdown: CancellationToken) -> Result<Self, NatsError> {
-        Ok(Self { kv: nats.kv(Bucket::Deliveries).await?, shutdown })
+    pub(crate) async fn open(nats: &Nats, patience: Patience) -> Result<Self, NatsError> {
+        Ok(Self { kv: nats.kv(Bucket::Deliveries).await?, patience })
     }
 
     pub(crate) async fn load(
@@ -114,7 +132,7 @@ impl Records {
         destination: &str,
         delivery: &str,
     ) -> Result<Option<Stored>, RecordError> {
-        let key = key(destination, delivery);
+        let key = record_key(destination, delivery);
         let entry = self.retry(delivery, || self.kv.get(&key)).await?;
         let Some(entry) = entry else { return Ok(None) };
         let record = serde_json::from_slice(&entry.value)
@@ -130,7 +148,7 @@ impl Records {
         stored: &mut Stored,
     ) -> Result<(), RecordError> {
         let delivery = stored.record.delivery.clone();
-        let key = key(destination, &delivery);
+        let key = record_key(destination, &delivery);
         // Plain data with string keys: it always serializes.
         let value = serde_json::to_vec(&stored.record)
             .map_err(|source| RecordError::Unreadable { delivery: delivery.clone(), source })?;
@@ -179,6 +197,28 @@ impl Records {
         self.retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
     }
 
+    /// What keeps a destination closed, if anything does.
+    pub(crate) async fn closed(&self, destination: &str) -> Result<Option<Closed>, RecordError> {
+        let key = closed_key(destination);
+        let entry = self.retry(destination, || self.kv.get(&key)).await?;
+        Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+    }
+
+    pub(crate) async fn set_closed(
+        &self,
+        destination: &str,
+        closed: &Closed,
+    ) -> Result<(), RecordError> {
+        let key = closed_key(destination);
+        let value = serde_json::json!(closed).to_string();
+        self.retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
+    }
+
+    pub(crate) async fn clear_closed(&self, destination: &str) -> Result<(), RecordError> {
+        let key = closed_key(destination);
+        self.retry(destination, || self.kv.delete(&key)).await
+    }
+
     async fn retry<T, F>(
         &self,
         delivery: &str,
@@ -187,7 +227,7 @@ impl Records {
     where
         F: Future<Output = Result<T, KvError>>,
     {
-        keep_trying("use bucket deliveries", &self.shutdown, operation)
+        keep_trying("use bucket deliveries", &self.patience, operation)
             .await
             .ok_or(RecordError::Stopped)?
             .map_err(|source| RecordError::Kv { delivery: delivery.to_owned(), source })
@@ -210,8 +250,13 @@ impl Retryable for RecordError {
 }
 
 /// `<destination>.<delivery>`: one destination's records can be listed by their prefix.
-fn key(destination: &str, delivery: &str) -> String {
+pub(crate) fn record_key(destination: &str, delivery: &str) -> String {
     format!("to.{}.{}", subjects::token(destination), subjects::token(delivery))
+}
+
+/// Kept beside the records: `crypto-intel notify test` takes it away when its message arrives.
+pub(crate) fn closed_key(destination: &str) -> String {
+    format!("closed.{}", subjects::token(destination))
 }
 
 fn moved_key(destination: &str) -> String {
@@ -231,6 +276,7 @@ mod tests {
             step: Step::Attempt { until_us: 5, body_hash: "ab".into() },
             attempts: 2,
             uncertain: true,
+            doubts: 1,
             plain: false,
             folded: vec![7, 8],
             owner: "host-1".into(),

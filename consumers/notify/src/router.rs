@@ -1,6 +1,10 @@
 //! From alerts to messages: one per alert and destination, in the order of the alerts.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, Work, WorkQueue, WorkQueueOptions};
@@ -10,11 +14,15 @@ use crypto_intel_service::{Context, now_us};
 use crate::{
     delivery::{CONSUMER, Ending, bury, delivery, notification, publish, trace_of},
     metrics::Metrics,
+    retry::Patience,
     sender::beat,
+    trouble::Trouble,
 };
 
 const ALERTS: &str = "ALERT";
 const ACK_WAIT: Duration = Duration::from_secs(5);
+/// An alert that takes longer than this to be routed is told by the probe.
+const SLOW: Duration = Duration::from_secs(15);
 /// The label of routes that name no destination: their names are not ours.
 const UNKNOWN: &str = "unknown";
 
@@ -23,6 +31,8 @@ const UNKNOWN: &str = "unknown";
 pub(crate) struct Router {
     pub(crate) nats: Nats,
     pub(crate) destinations: BTreeSet<String>,
+    /// Destination of alerts that name none, or none that is configured.
+    pub(crate) unrouted: Option<String>,
     pub(crate) metrics: Metrics,
 }
 
@@ -46,14 +56,26 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
         .await
         .context("open the queue of alerts")?;
     probe.healthy("waiting for alerts");
+    let patience = Patience { shutdown: context.shutdown.clone(), trouble: Trouble::default() };
     loop {
         let work = tokio::select! {
             () = context.shutdown.cancelled() => return Ok(()),
             work = queue.next() => work.context("take an alert")?,
         };
+        let began = Instant::now();
+        let slow = || {
+            let seconds = began.elapsed().as_secs();
+            if began.elapsed() >= SLOW {
+                let why = patience.trouble.suffix();
+                probe.unhealthy(format!(
+                    "alert {} cannot be routed for {seconds} s{why}",
+                    work.message.sequence
+                ));
+            }
+        };
         let routed = tokio::select! {
-            routed = router.route(&work, &context) => routed?,
-            () = beat(&work, || {}) => Routed::Stopped,
+            routed = router.route(&work, &patience) => routed?,
+            () = beat(&work, slow) => Routed::Stopped,
         };
         match routed {
             Routed::Done => {
@@ -72,29 +94,32 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
 }
 
 impl Router {
-    async fn route(&self, work: &Work, context: &Context) -> anyhow::Result<Routed> {
+    async fn route(&self, work: &Work, patience: &Patience) -> anyhow::Result<Routed> {
         let message = &work.message;
         let alert = match Event::decode(&message.payload) {
             Ok(Event::Alert(alert)) => alert,
             Ok(other) => {
                 let why = format!("{} is no alert", other.kind());
-                return self.give_up(work, &why, context).await;
+                return self.give_up(work, &why, patience).await;
             }
             Err(error) => {
                 let why = format!("{:#}", anyhow::Error::new(error));
-                return self.give_up(work, &why, context).await;
+                return self.give_up(work, &why, patience).await;
             }
         };
-        if alert.routes.is_empty() {
+        let mut routes: BTreeSet<&String> = alert.routes.iter().collect();
+        if !routes.iter().any(|route| self.destinations.contains(*route)) {
+            routes.extend(&self.unrouted);
+        }
+        if routes.is_empty() {
             self.metrics.received.with_label_values(&["unrouted"]).inc();
             return Ok(Routed::Done);
         }
-        let routes: BTreeSet<&String> = alert.routes.iter().collect();
         for route in routes {
             let routed = if self.destinations.contains(route) {
-                self.send_to(route, &alert, work, context).await?
+                self.send_to(route, &alert, work, patience).await?
             } else {
-                self.nowhere(route, &alert, work, context).await?
+                self.nowhere(route, &alert, work, patience).await?
             };
             if matches!(routed, Routed::Stopped) {
                 return Ok(Routed::Stopped);
@@ -109,17 +134,19 @@ impl Router {
         route: &str,
         alert: &Alert,
         work: &Work,
-        context: &Context,
+        patience: &Patience,
     ) -> anyhow::Result<Routed> {
         let event = Event::from(notification(alert, route));
         let trace = trace_of(&work.message);
-        match publish(&self.nats, event, trace, &context.shutdown).await {
+        match publish(&self.nats, event, trace, patience).await {
             None => Ok(Routed::Stopped),
-            Some(Ok(())) => {
-                self.metrics.routed.with_label_values(&[route]).inc();
+            Some(Ok(is_new)) => {
+                if is_new {
+                    self.metrics.routed.with_label_values(&[route]).inc();
+                }
                 Ok(Routed::Done)
             }
-            Some(Err(error)) => self.give_up(work, &format!("{error:#}"), context).await,
+            Some(Err(error)) => self.give_up(work, &format!("{error:#}"), patience).await,
         }
     }
 
@@ -129,7 +156,7 @@ impl Router {
         route: &str,
         alert: &Alert,
         work: &Work,
-        context: &Context,
+        patience: &Patience,
     ) -> anyhow::Result<Routed> {
         let known: Vec<&str> = self.destinations.iter().map(String::as_str).collect();
         let why = format!("no destination {route:?} (known: {})", known.join(", "));
@@ -139,13 +166,12 @@ impl Router {
             route,
             "alert is routed to a destination that is not configured"
         );
-        let event = Event::from(delivery(alert, route, UNKNOWN, Ending::dead(0, &why)));
-        let Some(published) = publish(&self.nats, event, None, &context.shutdown).await else {
+        let event = delivery(&notification(alert, route), UNKNOWN, Ending::dead(&why)).into();
+        let Some(published) = publish(&self.nats, event, None, patience).await else {
             return Ok(Routed::Stopped);
         };
         published.context("publish a delivery")?;
-        let Some(buried) = bury(&self.nats, ALERTS, &work.message, &why, &context.shutdown).await
-        else {
+        let Some(buried) = bury(&self.nats, ALERTS, &work.message, &why, patience).await else {
             return Ok(Routed::Stopped);
         };
         buried.context("publish a dead letter")?;
@@ -154,15 +180,14 @@ impl Router {
         Ok(Routed::Done)
     }
 
-    async fn give_up(&self, work: &Work, why: &str, context: &Context) -> anyhow::Result<Routed> {
+    async fn give_up(&self, work: &Work, why: &str, patience: &Patience) -> anyhow::Result<Routed> {
         tracing::error!(
             subject = work.message.subject,
             sequence = work.message.sequence,
             why,
             "message on ALERT cannot be routed, kept as a dead letter"
         );
-        let Some(buried) = bury(&self.nats, ALERTS, &work.message, why, &context.shutdown).await
-        else {
+        let Some(buried) = bury(&self.nats, ALERTS, &work.message, why, patience).await else {
             return Ok(Routed::Stopped);
         };
         buried.context("publish a dead letter")?;

@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     gate::Gate,
     metrics::Metrics,
-    router, sender,
+    removed, router, sender,
 };
 
 /// Beyond the longest attempt by what it takes to record its result.
@@ -35,7 +35,16 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     let routes = Arc::new(router::Router {
         nats: nats.clone(),
         destinations: config.destinations.keys().cloned().collect(),
+        unrouted: config.unrouted.clone(),
         metrics: metrics.clone(),
+    });
+    let removed = Arc::new(removed::Removed {
+        nats: nats.clone(),
+        destinations: config.destinations.keys().cloned().collect(),
+        metrics: metrics.clone(),
+    });
+    supervisor.spawn("notify.removed", Restart::WithBackoff, move |context| {
+        removed::run(Arc::clone(&removed), context)
     });
     supervisor.spawn("notify.router", Restart::WithBackoff, move |context| {
         router::run(Arc::clone(&routes), context)

@@ -20,7 +20,37 @@ impl Config {
             let prefix = format!("notify.destinations.{name}");
             problems.extend(found.into_iter().map(|problem| format!("{prefix}: {problem}")));
         }
+        if let Some(unrouted) = &self.unrouted
+            && !self.destinations.contains_key(unrouted)
+        {
+            problems.push(format!(
+                "notify.unrouted {unrouted:?} is no destination (known: {})",
+                self.known()
+            ));
+        }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    fn known(&self) -> String {
+        let known: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
+        known.join(", ")
+    }
+
+    /// The fallbacks from a destination on, if they lead back to it.
+    fn circle(&self, name: &str) -> Option<String> {
+        let mut path = vec![name];
+        loop {
+            let last = self.destinations.get(*path.last()?)?;
+            let next = last.policy().fallback.as_deref()?;
+            path.push(next);
+            if next == name {
+                return Some(path.join(" -> "));
+            }
+            // Another circle, which its own members report.
+            if path.len() > self.destinations.len() {
+                return None;
+            }
+        }
     }
 
     fn check_policy(&self, name: &str, policy: &Policy, found: &mut Vec<String>) {
@@ -42,13 +72,24 @@ impl Config {
                 found.push("policy.fallback names the destination itself".to_owned());
             }
             Some(fallback) if !self.destinations.contains_key(fallback) => {
-                let known: Vec<&str> = self.destinations.keys().map(String::as_str).collect();
                 found.push(format!(
                     "policy.fallback {fallback:?} is no destination (known: {})",
-                    known.join(", ")
+                    self.known()
                 ));
             }
-            _ => {}
+            Some(_) => {
+                if let Some(circle) = self.circle(name) {
+                    found.push(format!(
+                        "policy.fallback leads back to itself ({circle}): end the chain somewhere"
+                    ));
+                }
+            }
+            None => {}
+        }
+        if policy.probe_after_seconds.is_empty() || policy.probe_after_seconds.contains(&0) {
+            found.push(
+                "policy.probe_after_seconds: name at least one time, each above 0".to_owned(),
+            );
         }
     }
 }
@@ -136,5 +177,17 @@ mod tests {
             "{all:#?}"
         );
         assert!(!all.iter().any(|line| line.contains("oops")), "a token is never shown");
+    }
+
+    #[test]
+    fn fallbacks_that_lead_back_are_refused() {
+        let text = GOOD.replace(
+            "webhooks/1/secret-part\"",
+            "webhooks/1/secret-part\"\npolicy = { fallback = \"ops\" }",
+        );
+        let config: Config = toml::from_str(&text).unwrap();
+        let all = config.validate().unwrap_err();
+        assert_eq!(all.len(), 2, "{all:#?}");
+        assert!(all[0].contains("desk -> ops -> desk"), "{all:#?}");
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    ASK_AGAIN, Body, Outcome, Saying,
+    Body, Outcome, Reply, Saying, Scope,
     http::{Answer, UNSAID_WAIT, describe, exchange, wait_seconds},
     layout,
 };
@@ -20,8 +20,7 @@ use crate::{config::DiscordConfig, render::discord as render};
 pub(crate) const DIGEST_ALERTS: usize = 12;
 pub(crate) const DIGEST_TITLE_UNITS: usize = 40;
 /// Discord turns clients away that do not say who they are, in this form.
-const AGENT: &str =
-    concat!("DiscordBot (https://example.org/crypto-intel, ", env!("CARGO_PKG_VERSION"), ")");
+const AGENT: &str = concat!("DiscordBot (crypto-intel, ", env!("CARGO_PKG_VERSION"), ")");
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
 const SUPPRESS_NOTIFICATIONS: u32 = 1 << 12;
 
@@ -39,6 +38,8 @@ struct Refusal {
     code: i64,
     #[serde(default)]
     retry_after: Option<f64>,
+    #[serde(default)]
+    global: bool,
     #[serde(default)]
     errors: Value,
 }
@@ -59,7 +60,7 @@ impl Discord {
         Body(body.to_string().into_bytes())
     }
 
-    pub(crate) async fn send(&self, body: Body) -> Outcome {
+    pub(crate) async fn send(&self, body: Body) -> Reply {
         let mut request = self
             .client
             .post(self.config.webhook_url.expose())
@@ -72,9 +73,20 @@ impl Discord {
             request = request.query(&[("thread_id", thread)]);
         }
         match exchange(request).await {
-            Ok(answer) => outcome(&answer),
-            Err(outcome) => outcome,
+            Ok(answer) => Reply { outcome: outcome(&answer), pause: answer.pause },
+            Err(outcome) => outcome.into(),
         }
+    }
+
+    /// The number of the channel that the webhook writes to: all its webhooks share a limit.
+    pub(crate) async fn channel_id(&self) -> Option<String> {
+        let request = self
+            .client
+            .get(self.config.webhook_url.expose())
+            .timeout(self.config.policy.timeout())
+            .header(USER_AGENT, AGENT);
+        let answer = exchange(request).await.ok().filter(|answer| answer.status.is_success())?;
+        Some(answer.json::<Value>()?.get("channel_id")?.as_str()?.to_owned())
     }
 
     /// The webhook's name, or what is wrong.
@@ -127,16 +139,28 @@ fn refused(answer: &Answer, refusal: Refusal) -> Outcome {
     let after = refusal.retry_after.map(wait_seconds).or(answer.retry_after);
     match (status, refusal.code) {
         (429, _) | (_, 130_000 | 40_062 | 20_028 | 20_029 | 20_016) => {
-            Outcome::Wait { after: after.unwrap_or(UNSAID_WAIT) + Duration::from_millis(250), why }
+            let after = after.unwrap_or(UNSAID_WAIT) + Duration::from_millis(250);
+            let is_global = refusal.global || answer.is_global;
+            let scope = if is_global { Scope::Service } else { Scope::Destination };
+            Outcome::Wait { after, scope, why }
         }
         (_, 200_000 | 200_001) => Outcome::PlainText { why },
-        (401 | 403 | 404, _) | (_, 10_003 | 10_015 | 50_001 | 50_013 | 50_027 | 50_083) => {
-            Outcome::DeadDestination { why, again_after: ASK_AGAIN, whole_bot: false }
+        (_, 50_083) => closed(why, "open the thread again, or correct thread_id"),
+        (_, 10_003) => closed(why, "correct thread_id, or make a new webhook and set webhook_url"),
+        (_, 50_001 | 50_013) | (403, _) => {
+            closed(why, "let the webhook write to its channel again")
+        }
+        (401 | 404, _) | (_, 10_015 | 50_027) => {
+            closed(why, "make a new webhook and set webhook_url")
         }
         // Its own error, told in its own words: it did not take the message.
         (500.., _) => Outcome::NotSent { why },
         _ => Outcome::Refused { why },
     }
+}
+
+const fn closed(why: String, mend: &'static str) -> Outcome {
+    Outcome::Closed { why, mend, whole_bot: false }
 }
 
 #[cfg(test)]
@@ -149,6 +173,8 @@ mod tests {
         outcome(&Answer {
             status: StatusCode::from_u16(status).unwrap_or_default(),
             retry_after: Some(Duration::from_secs(65)),
+            pause: None,
+            is_global: false,
             body: body.as_bytes().to_vec(),
         })
     }
@@ -171,9 +197,9 @@ mod tests {
     #[test]
     fn every_known_refusal_has_its_meaning() {
         for (status, code, label) in [
-            (404, 10_015, "dead_destination"),
-            (401, 50_027, "dead_destination"),
-            (403, 50_013, "dead_destination"),
+            (404, 10_015, "closed"),
+            (401, 50_027, "closed"),
+            (403, 50_013, "closed"),
             (400, 50_035, "refused"),
             (400, 50_006, "refused"),
             (400, 200_000, "plain_text"),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect, retry};
 
-use super::Outcome;
+use super::{Outcome, Scope};
 use crate::config::{Config, Destination};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +45,10 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// `Retry-After` in whole seconds, if it is there.
     pub(super) retry_after: Option<Duration>,
+    /// How long until this address takes another message, where its present share is used up.
+    pub(super) pause: Option<Duration>,
+    /// Whether the wait concerns everything that goes to the service from here.
+    pub(super) is_global: bool,
     pub(super) body: Vec<u8>,
 }
 
@@ -58,7 +62,8 @@ impl Answer {
         let why = format!("answer {} is not of the service itself", self.status);
         if self.status == StatusCode::TOO_MANY_REQUESTS {
             let after = self.retry_after.unwrap_or(UNSAID_WAIT);
-            return Outcome::Wait { after, why };
+            // What stands before the service counts addresses, not chats.
+            return Outcome::Wait { after, scope: Scope::Service, why };
         }
         if self.status.is_client_error() || self.status.is_redirection() {
             // Somebody in between turned it away before the service.
@@ -80,6 +85,14 @@ pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Outcome>
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
         .map(Duration::from_secs);
+    let header = |name: &str| response.headers().get(name)?.to_str().ok().map(ToOwned::to_owned);
+    let is_used_up = header("x-ratelimit-remaining").is_some_and(|left| left.trim() == "0");
+    let pause = header("x-ratelimit-reset-after")
+        .filter(|_| is_used_up)
+        .and_then(|seconds| seconds.parse().ok())
+        .map(wait_seconds);
+    let is_global = header("x-ratelimit-global").is_some_and(|value| value == "true")
+        || header("x-ratelimit-scope").is_some_and(|scope| scope == "global");
     let body = read(&mut response).await.map_err(|error| match status {
         // Taken or half-way taken: the id is lost, the message perhaps not.
         status if status.is_success() || status.is_server_error() => {
@@ -87,7 +100,7 @@ pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Outcome>
         }
         _ => Outcome::NotSent { why: format!("answer {status}, its body was cut") },
     })?;
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, pause, is_global, body })
 }
 
 async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
@@ -108,10 +121,18 @@ fn classify(error: reqwest::Error) -> Outcome {
     if certain { Outcome::NotSent { why } } else { Outcome::Uncertain { why } }
 }
 
-/// The error with its causes and without the address, which holds the secret.
+/// The error with its causes and the host, but without the rest of the address, which holds the
+/// secret.
 pub(super) fn describe(error: reqwest::Error) -> String {
+    let host = error.url().and_then(|url| {
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    });
     let error = error.without_url();
-    let mut text = error.to_string();
+    let mut text = match host {
+        Some(host) => format!("{host}: {error}"),
+        None => error.to_string(),
+    };
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
         text.push_str(": ");

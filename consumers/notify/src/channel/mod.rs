@@ -10,7 +10,7 @@ use crypto_intel_schemas::Alert;
 
 pub(crate) use http::{client, needs_tls};
 
-use crate::config::Destination;
+use crate::{config::Destination, render};
 
 /// What one attempt came to. The classes differ in what may be done next without a second copy.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub(crate) enum Outcome {
     /// The service took it.
     Sent { message_id: String },
     /// The service asked to be left alone for so long; it did not take the message.
-    Wait { after: Duration, why: String },
+    Wait { after: Duration, scope: Scope, why: String },
     /// It certainly did not arrive, and may later: refused connection, unknown host, the service's
     /// own error.
     NotSent { why: String },
@@ -26,15 +26,40 @@ pub(crate) enum Outcome {
     Uncertain { why: String },
     /// The markup or a link was refused: once more as plain text.
     PlainText { why: String },
-    /// The topic does not exist: once more without it.
+    /// The topic takes no messages: once more without it.
     NoTopic { why: String },
     /// The chat has another number now.
     Moved { chat_id: i64 },
     /// This message can never be sent.
     Refused { why: String },
-    /// Nothing can be sent there until somebody mends it; looked at again after a while. With
-    /// `whole_bot`, nor to any other chat of that bot.
-    DeadDestination { why: String, again_after: Duration, whole_bot: bool },
+    /// Nothing can be sent there until somebody mends it. With `whole_bot`, nor to any other chat of
+    /// that bot.
+    Closed { why: String, mend: &'static str, whole_bot: bool },
+    /// What was wrong with the address is known now: once more at once.
+    Again { why: String },
+}
+
+/// Whom a request to wait concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// This chat or channel.
+    Destination,
+    /// Everything that goes to this service from here.
+    Service,
+}
+
+/// An outcome, and what the service says beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) outcome: Outcome,
+    /// The next message to this address would be refused before this has passed.
+    pub(crate) pause: Option<Duration>,
+}
+
+impl From<Outcome> for Reply {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, pause: None }
+    }
 }
 
 impl Outcome {
@@ -49,15 +74,11 @@ impl Outcome {
             Self::NoTopic { .. } => "no_topic",
             Self::Moved { .. } => "moved",
             Self::Refused { .. } => "refused",
-            Self::DeadDestination { .. } => "dead_destination",
+            Self::Closed { .. } => "closed",
+            Self::Again { .. } => "again",
         }
     }
 }
-
-/// After a service said "never again", one message asks again this much later.
-pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(3_600);
-/// Rights change more often.
-pub(crate) const ASK_RIGHTS_AGAIN: Duration = Duration::from_secs(600);
 
 /// What a message says and how.
 #[derive(Debug, Clone)]
@@ -101,9 +122,9 @@ impl Channel {
     }
 
     /// One attempt. Never tries twice.
-    pub(crate) async fn send(&self, body: Body) -> Outcome {
+    pub(crate) async fn send(&self, body: Body) -> Reply {
         match self {
-            Self::Telegram(telegram) => telegram.send(body).await,
+            Self::Telegram(telegram) => telegram.send(body).await.into(),
             Self::Discord(discord) => discord.send(body).await,
         }
     }
@@ -116,18 +137,32 @@ impl Channel {
         }
     }
 
-    /// How many alerts fit into one digest, and how long their titles may be.
-    pub(crate) const fn digest_size(&self) -> (usize, usize) {
+    /// Most alerts of one digest.
+    pub(crate) const fn digest_size(&self) -> usize {
         match self {
-            Self::Telegram(_) => (telegram::DIGEST_ALERTS, telegram::DIGEST_TITLE_UNITS),
-            Self::Discord(_) => (discord::DIGEST_ALERTS, discord::DIGEST_TITLE_UNITS),
+            Self::Telegram(_) => telegram::DIGEST_ALERTS,
+            Self::Discord(_) => discord::DIGEST_ALERTS,
+        }
+    }
+
+    /// Whether a digest of these alerts shows each of them, also as a repeat.
+    pub(crate) fn takes_digest(&self, alerts: &[Alert]) -> bool {
+        match self {
+            Self::Telegram(_) => {
+                render::telegram::fits(&digest(alerts, telegram::DIGEST_TITLE_UNITS))
+            }
+            Self::Discord(_) => render::discord::fits(&digest(alerts, discord::DIGEST_TITLE_UNITS)),
         }
     }
 }
 
-fn layout(saying: &Saying<'_>, title_units: usize) -> crate::render::Layout {
+fn digest(alerts: &[Alert], title_units: usize) -> render::Layout {
+    render::digest_layout(alerts, title_units, true)
+}
+
+fn layout(saying: &Saying<'_>, title_units: usize) -> render::Layout {
     match saying.alerts {
-        [alert] => crate::render::alert_layout(alert, saying.repeat),
-        alerts => crate::render::digest_layout(alerts, title_units, saying.repeat),
+        [alert] => render::alert_layout(alert, saying.repeat),
+        alerts => render::digest_layout(alerts, title_units, saying.repeat),
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    ASK_AGAIN, ASK_RIGHTS_AGAIN, Body, Outcome, Saying,
+    Body, Outcome, Saying, Scope,
     http::{Answer, UNSAID_WAIT, describe, exchange},
     layout,
 };
@@ -158,28 +158,34 @@ fn refusal(reply: Reply) -> Outcome {
         429 => Outcome::Wait {
             after: reply.parameters.retry_after.map_or(UNSAID_WAIT, Duration::from_secs)
                 + AFTER_WAIT,
+            scope: Scope::Destination,
             why,
         },
-        401 | 404 => Outcome::DeadDestination {
+        401 | 404 => Outcome::Closed {
             why: format!("{why}: the bot's token is not valid"),
-            again_after: ASK_AGAIN,
+            mend: "take a valid token from BotFather and set token",
             whole_bot: true,
         },
         // Its own error, told in its own words: it did not take the message.
         500.. => Outcome::NotSent { why },
-        _ if says(DEAD) => dead_chat(why, ASK_AGAIN),
-        _ if says(RIGHTS) => dead_chat(why, ASK_RIGHTS_AGAIN),
-        _ if says(&["message thread not found", "topic_closed", "topic_deleted"]) => {
-            Outcome::NoTopic { why }
+        _ if says(DEAD) => closed_chat(why, INVITE),
+        _ if says(RIGHTS) => closed_chat(why, "give the bot the right to write there"),
+        _ if says(&["topic_closed"]) => {
+            Outcome::NoTopic { why: format!("the topic is closed: {why}") }
+        }
+        _ if says(&["message thread not found", "topic_deleted"]) => {
+            Outcome::NoTopic { why: format!("the topic does not exist: {why}") }
         }
         _ if says(&["can't parse entities"]) => Outcome::PlainText { why },
-        403 => dead_chat(why, ASK_AGAIN),
+        403 => closed_chat(why, INVITE),
         _ => Outcome::Refused { why },
     }
 }
 
-const fn dead_chat(why: String, again_after: Duration) -> Outcome {
-    Outcome::DeadDestination { why, again_after, whole_bot: false }
+const INVITE: &str = "invite the bot into the chat again, or correct chat_id";
+
+const fn closed_chat(why: String, mend: &'static str) -> Outcome {
+    Outcome::Closed { why, mend, whole_bot: false }
 }
 
 #[cfg(test)]
@@ -192,6 +198,8 @@ mod tests {
         outcome(&Answer {
             status: StatusCode::from_u16(status).unwrap_or_default(),
             retry_after: None,
+            pause: None,
+            is_global: false,
             body: body.as_bytes().to_vec(),
         })
     }
@@ -222,12 +230,12 @@ mod tests {
     #[test]
     fn every_known_refusal_has_its_meaning() {
         for (code, text, label) in [
-            (401, "Unauthorized", "dead_destination"),
-            (404, "Not Found", "dead_destination"),
-            (400, "Bad Request: chat not found", "dead_destination"),
-            (403, "Forbidden: bot was blocked by the user", "dead_destination"),
-            (403, "Forbidden: bot was kicked from the supergroup chat", "dead_destination"),
-            (400, "Bad Request: not enough rights to send text messages", "dead_destination"),
+            (401, "Unauthorized", "closed"),
+            (404, "Not Found", "closed"),
+            (400, "Bad Request: chat not found", "closed"),
+            (403, "Forbidden: bot was blocked by the user", "closed"),
+            (403, "Forbidden: bot was kicked from the supergroup chat", "closed"),
+            (400, "Bad Request: not enough rights to send text messages", "closed"),
             (400, "Bad Request: message thread not found", "no_topic"),
             (400, "Bad Request: TOPIC_CLOSED", "no_topic"),
             (400, "Bad Request: can't parse entities: Unsupported start tag", "plain_text"),
@@ -237,10 +245,16 @@ mod tests {
         ] {
             assert_eq!(refused(code, text).label(), label, "{code} {text}");
         }
-        let rights = refused(400, "Bad Request: have no write access");
-        assert!(
-            matches!(rights, Outcome::DeadDestination { again_after, .. } if again_after == ASK_RIGHTS_AGAIN)
-        );
+    }
+
+    #[test]
+    fn a_closed_topic_is_told_as_closed_and_a_missing_one_as_missing() {
+        let told = |text| match refused(400, text) {
+            Outcome::NoTopic { why } => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(told("Bad Request: TOPIC_CLOSED").contains("is closed"));
+        assert!(told("Bad Request: message thread not found").contains("does not exist"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Discord: markdown with everything special escaped.
 
 use super::{
-    fit::{Markup, fitted},
+    fit::{self, Markup, fitted},
     layout::{Layout, Line, Span},
     text::utf16_len,
 };
@@ -12,6 +12,11 @@ const BUDGET_UNITS: usize = 2_000;
 /// The text of `content`. Without `links` their labels stay: for a channel that blocks addresses.
 pub(crate) fn markdown(layout: &Layout, links: bool) -> String {
     fitted(layout, BUDGET_UNITS, &Markdown { links })
+}
+
+/// Whether the message shows all its lines.
+pub(crate) fn fits(layout: &Layout) -> bool {
+    fit::fits(layout, BUDGET_UNITS, &Markdown { links: true })
 }
 
 struct Markdown {

@@ -35,6 +35,13 @@ pub(super) fn fitted(layout: &Layout, budget: usize, markup: &impl Markup) -> St
     }
 }
 
+/// Whether nothing has to be left out.
+pub(super) fn fits(layout: &Layout, budget: usize, markup: &impl Markup) -> bool {
+    let lines = assemble(layout, &layout.body, 0, &layout.links);
+    let length: usize = lines.iter().map(|line| markup.length(line)).sum();
+    length + lines.len().saturating_sub(1) <= budget
+}
+
 fn assemble(layout: &Layout, body: &[Line], dropped: usize, links: &Line) -> Vec<Line> {
     let mut lines = layout.head.clone();
     lines.extend_from_slice(body);

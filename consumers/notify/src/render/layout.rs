@@ -40,6 +40,8 @@ const CODE_UNITS: usize = 16;
 const LABEL_UNITS: usize = 40;
 const MOST_LINKS: usize = 8;
 const LONGEST_URL: usize = 1_024;
+/// What happened to an alert, in a digest's line.
+const HAPPENED_UNITS: usize = 100;
 /// Rules that a digest's first line counts one by one.
 const DIGEST_RULES: usize = 5;
 
@@ -68,21 +70,23 @@ pub(crate) fn alert_layout(alert: &Alert, repeat: bool) -> Layout {
     Layout { head, body, links: links(alert), foot: vec![text(foot)], silent }
 }
 
-/// How a digest of alerts reads: counts per rule, then one line with its code per alert.
+/// How a digest of alerts reads: counts per rule, then one line with its code per alert. Of an
+/// alert whose news and correction are both in it, the last word counts.
 pub(crate) fn digest_layout(alerts: &[Alert], title_units: usize, repeat: bool) -> Layout {
+    let shown = last_words(alerts);
     let mut per_rule = BTreeMap::<&str, usize>::new();
-    for alert in alerts {
+    for alert in &shown {
         *per_rule.entry(&alert.rule).or_default() += 1;
     }
     let mut counts: Vec<(&str, usize)> = per_rule.into_iter().collect();
     counts.sort_by_key(|(rule, count)| (std::cmp::Reverse(*count), *rule));
-    let mut shown: Vec<String> = counts
+    let mut rules: Vec<String> = counts
         .iter()
         .take(DIGEST_RULES)
         .map(|(rule, count)| format!("{} {count}", clean_to(rule, LABEL_UNITS)))
         .collect();
     if counts.len() > DIGEST_RULES {
-        shown.push(format!("{} more rules", counts.len() - DIGEST_RULES));
+        rules.push(format!("{} more rules", counts.len() - DIGEST_RULES));
     }
     let mut head = Vec::new();
     if repeat {
@@ -91,23 +95,45 @@ pub(crate) fn digest_layout(alerts: &[Alert], title_units: usize, repeat: bool) 
     }
     head.push(vec![
         text("📦 ".to_owned()),
-        Span::Bold(format!("{} alerts", alerts.len())),
-        text(format!(" ({})", shown.join(", "))),
+        Span::Bold(format!("{} alerts", shown.len())),
+        text(format!(" ({})", rules.join(", "))),
     ]);
-    let body = alerts
-        .iter()
-        .map(|alert| {
-            let line = format!(
-                "{} {} #{}",
-                emoji(alert),
-                title(alert, title_units),
-                clean_to(&alert.code, CODE_UNITS)
-            );
-            vec![text(line)]
-        })
-        .collect();
+    let body = shown.iter().map(|alert| vec![text(digest_line(alert, title_units))]).collect();
     let foot = vec![text("folded: more came than may be sent one by one".to_owned())];
     Layout { head, body, links: Vec::new(), foot, silent: true }
+}
+
+/// What each alert is now, in the order of its first news.
+fn last_words(alerts: &[Alert]) -> Vec<&Alert> {
+    let mut shown: Vec<&Alert> = Vec::new();
+    for alert in alerts {
+        match shown.iter_mut().find(|earlier| earlier.alert == alert.alert) {
+            Some(earlier) if earlier.n <= alert.n => *earlier = alert,
+            Some(_) => {}
+            None => shown.push(alert),
+        }
+    }
+    shown
+}
+
+/// A correction or an end says what happened to what, which its title alone does not.
+fn digest_line(alert: &Alert, title_units: usize) -> String {
+    let (emoji, title) = (emoji(alert), title(alert, title_units));
+    let code = clean_to(&alert.code, CODE_UNITS);
+    let happened = match alert.state {
+        AlertState::Fired => None,
+        AlertState::Corrected | AlertState::Resolved => alert
+            .lines
+            .iter()
+            .map(|line| clean_to(line, HAPPENED_UNITS))
+            .find(|line| !line.is_empty()),
+    };
+    match (happened, alert.state) {
+        (Some(happened), _) => format!("{emoji} {title}: {happened} #{code}"),
+        (None, AlertState::Corrected) => format!("{emoji} {title}: corrected #{code}"),
+        (None, AlertState::Resolved) => format!("{emoji} {title}: over #{code}"),
+        (None, AlertState::Fired) => format!("{emoji} {title} #{code}"),
+    }
 }
 
 fn repeat_mark(code: &str) -> Span {
@@ -199,6 +225,7 @@ mod tests {
     fn a_digest_counts_rules_and_names_every_code() {
         let alerts: Vec<Alert> = (0..12)
             .map(|number| Alert {
+                alert: format!("a{number}"),
                 code: format!("C{number:04}"),
                 rule: if number < 8 { "whale".into() } else { "depeg".into() },
                 ..samples::alert()
@@ -207,6 +234,52 @@ mod tests {
         let text = words(&digest_layout(&alerts, 48, false));
         assert!(text.starts_with("📦 12 alerts (whale 8, depeg 4)"), "{text}");
         assert!(alerts.iter().all(|alert| text.matches(&alert.code).count() == 1), "{text}");
+    }
+
+    #[test]
+    fn a_correction_in_a_digest_says_what_it_corrects_and_how() {
+        let correction = |code: &str, line: &str| Alert {
+            alert: code.into(),
+            code: code.into(),
+            state: AlertState::Corrected,
+            n: 2,
+            title: "9 DEMO at 2".into(),
+            lines: vec![line.into()],
+            ..samples::alert()
+        };
+        let alerts = [
+            correction("GONE1", "No longer on chain: block 5 was replaced."),
+            correction("MOVE1", "Moved to block 7 after a reorganisation, was in block 5."),
+            correction("BACK1", "Back on chain, in block 14."),
+            Alert {
+                alert: "R".into(),
+                state: AlertState::Resolved,
+                lines: vec![],
+                ..samples::alert()
+            },
+        ];
+        let text = words(&digest_layout(&alerts, 48, false));
+        assert!(text.contains("✏️ 9 DEMO at 2: No longer on chain: block 5 was replaced. #GONE1"));
+        assert!(text.contains("9 DEMO at 2: Moved to block 7"), "{text}");
+        assert!(text.contains("9 DEMO at 2: Back on chain, in block 14. #BACK1"), "{text}");
+        assert!(text.contains("✅ 12,500,000 USDC ($12.50M) → Binance: over"), "{text}");
+    }
+
+    #[test]
+    fn an_alert_and_its_correction_in_one_digest_are_one_line_that_is_true() {
+        let fired = samples::alert();
+        let gone = Alert {
+            state: AlertState::Corrected,
+            n: 2,
+            lines: vec!["No longer on chain: block 5 was replaced.".into()],
+            ..fired.clone()
+        };
+        let other = Alert { alert: "b2".into(), code: "OTHER".into(), ..fired.clone() };
+        let text = words(&digest_layout(&[fired, other, gone], 48, false));
+        assert!(text.starts_with("📦 2 alerts"), "{text}");
+        assert_eq!(text.matches("#K7Q2A").count(), 1, "{text}");
+        assert!(!text.contains("🚨 12,500,000 USDC ($12.50M) → Binance #K7Q2A"), "{text}");
+        assert!(text.contains("No longer on chain"), "{text}");
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub(crate) fn long() -> impl Strategy<Value = Alert> {
 pub(crate) fn many(count: usize) -> Vec<Alert> {
     (0..count)
         .map(|number| Alert {
+            alert: format!("z{number}"),
             code: format!("Z{number:04}"),
             rule: format!("{}{number}", "_".repeat(80)),
             title: "*".repeat(500),

@@ -1,7 +1,7 @@
 //! Telegram: HTML by the rules of its own parser.
 
 use super::{
-    fit::{Markup, Plain, fitted, seen_length},
+    fit::{self, Markup, Plain, fitted, seen_length},
     layout::{Layout, Line, Span},
 };
 
@@ -16,6 +16,11 @@ pub(crate) fn html(layout: &Layout) -> String {
 /// The text without a `parse_mode`.
 pub(crate) fn plain(layout: &Layout) -> String {
     fitted(layout, BUDGET_UNITS, &Plain)
+}
+
+/// Whether the message shows all its lines.
+pub(crate) fn fits(layout: &Layout) -> bool {
+    fit::fits(layout, BUDGET_UNITS, &Html)
 }
 
 struct Html;

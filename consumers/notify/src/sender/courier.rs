@@ -1,21 +1,24 @@
+//! One message from the queue to its end: asks what is next, and does it.
+
 use std::time::Duration;
 
-use anyhow::Context as _;
+use alloy_primitives::{hex, keccak256};
 use crypto_intel_nats::{StreamMessage, Work};
-use crypto_intel_schemas::{Alert, DeliveryState, Event, Notification};
+use crypto_intel_schemas::{Event, Notification, Severity};
 use crypto_intel_service::now_us;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Setup, digest::Member};
-use crate::{
-    channel::Channel,
-    config::InDoubt,
-    delivery::{Ending, STREAM, bury, delivery, notification, publish, trace_of},
-    record::{Record, RecordError, Records, Step, Stored},
+use super::{
+    Setup,
+    step::{Action, Input, Message, next},
 };
-
-/// Clocks of two machines may differ by this much.
-const CLOCK_SKEW: Duration = Duration::from_secs(1);
+use crate::{
+    channel::{Body, Channel, Outcome, Saying},
+    delivery::{STREAM, bury, waits_since_us},
+    record::{Record, RecordError, Records, Step, Stored},
+    retry::Patience,
+};
 
 /// Carries the messages of one destination while this instance holds its lease.
 #[derive(Debug)]
@@ -24,10 +27,12 @@ pub(super) struct Courier<'a> {
     pub(super) records: Records,
     pub(super) channel: Channel,
     pub(super) owner: String,
-    pub(super) shutdown: CancellationToken,
+    pub(super) patience: Patience,
     pub(super) lost: CancellationToken,
-    /// Attempts in a row that did not get through.
-    pub(super) failures: u32,
+    /// Whether the bucket says that the destination is closed.
+    pub(super) closed_before: bool,
+    /// The fallback was told of what waits up to this stream sequence.
+    pub(super) copied: u64,
 }
 
 /// What comes after a message.
@@ -39,19 +44,36 @@ pub(super) enum Next {
     Stop,
 }
 
+/// What came of the wish to send.
+enum Attempted {
+    Ended(Outcome),
+    /// The destination has closed meanwhile, or another one tries for it.
+    NotNow,
+    Stop,
+}
+
 /// A message in hand: what it tells, and its record.
 #[derive(Debug)]
 pub(super) struct Parcel<'w> {
     pub(super) work: &'w Work,
-    /// The message's own alert first, then those folded into it.
-    pub(super) alerts: Vec<Alert>,
+    /// The message itself.
+    pub(super) own: Notification,
+    /// Those folded into it.
+    pub(super) folded: Vec<Notification>,
     pub(super) stored: Stored,
 }
 
 impl Parcel<'_> {
-    pub(super) fn head(&self) -> &Alert {
-        // Made with the message's own alert, and alerts are only added.
-        &self.alerts[0]
+    fn all(&self) -> impl Iterator<Item = &Notification> {
+        std::iter::once(&self.own).chain(&self.folded)
+    }
+
+    fn facts(&self) -> Message {
+        Message {
+            severity: self.all().map(|one| one.alert.severity).max().unwrap_or_default(),
+            since_us: waits_since_us(&self.own),
+            youngest_us: self.all().map(waits_since_us).max().unwrap_or_default(),
+        }
     }
 }
 
@@ -59,7 +81,7 @@ impl Courier<'_> {
     /// Fires when sending must stop.
     pub(super) async fn stopping(&self) {
         tokio::select! {
-            () = self.shutdown.cancelled() => {}
+            () = self.patience.shutdown.cancelled() => {}
             () = self.lost.cancelled() => {}
         }
     }
@@ -93,28 +115,26 @@ impl Courier<'_> {
     }
 
     async fn try_handle(&mut self, work: &Work) -> anyhow::Result<Next> {
-        let notification = match decode(&work.message) {
+        let own = match decode(&work.message) {
             Ok(notification) => notification,
             Err(why) => return self.give_up(work, &why).await,
         };
         let name = &self.setup.name;
-        let loaded = match self.records.load(name, &notification.id).await {
+        let loaded = match self.records.load(name, &own.id).await {
             Err(RecordError::Unreadable { delivery, source }) => {
                 let why = format!("record of {delivery} cannot be read: {source}");
                 return self.give_up(work, &why).await;
             }
             other => other?,
         };
-        let stored = loaded.unwrap_or_else(|| self.fresh(notification.id.clone()));
-        let mut alerts = vec![notification.alert];
-        for member in self.members(&stored.record.folded).await? {
-            alerts.push(member.alert);
-        }
-        let parcel = Parcel { work, alerts, stored };
+        let stored = loaded.unwrap_or_else(|| self.fresh(own.id.clone()));
+        let folded = self.members(&stored.record.folded).await?;
+        let folded = folded.into_iter().map(|member| member.notification).collect();
+        let parcel = Parcel { work, own, folded, stored };
         if parcel.stored.record.ending().is_some() {
             return self.finish(parcel).await;
         }
-        self.resume(parcel).await
+        self.deliver(parcel).await
     }
 
     pub(super) fn fresh(&self, delivery: String) -> Stored {
@@ -123,6 +143,7 @@ impl Courier<'_> {
             step: Step::Wait { not_before_us: 0, why: String::new() },
             attempts: 0,
             uncertain: false,
+            doubts: 0,
             plain: false,
             folded: Vec::new(),
             owner: self.owner.clone(),
@@ -131,128 +152,114 @@ impl Courier<'_> {
         Stored { record, revision: 0 }
     }
 
-    /// An attempt without a result is uncertain: once it is surely over, policy decides.
-    async fn resume(&mut self, mut parcel: Parcel<'_>) -> anyhow::Result<Next> {
-        if let Step::Attempt { until_us, .. } = parcel.stored.record.step {
-            let timeout = self.setup.destination.policy().timeout() + CLOCK_SKEW;
-            // A clock that was wrong then or is wrong now must not hold us up for ever.
-            let left = us_until(until_us).saturating_add(CLOCK_SKEW).min(timeout);
-            if self.unless_stopped(tokio::time::sleep(left)).await.is_none() {
-                return Ok(Next::Stop);
+    /// Does what is next until it has ended or sending must stop.
+    async fn deliver(&mut self, mut parcel: Parcel<'_>) -> anyhow::Result<Next> {
+        let setup = self.setup;
+        let policy = setup.destination.policy();
+        let mut outcome = None;
+        let mut cut = false;
+        loop {
+            let closed = setup.gate.closed();
+            let input = match &outcome {
+                Some(outcome) => Input::Outcome(outcome),
+                None if cut => Input::Cut,
+                None => Input::Look(closed.as_ref()),
+            };
+            let facts = parcel.facts();
+            let action = next(&mut parcel.stored.record, &facts, &input, policy, now_us());
+            (outcome, cut) = (None, false);
+            match action {
+                Action::AwaitResult(left) => {
+                    if self.unless_stopped(tokio::time::sleep(left)).await.is_none() {
+                        return Ok(Next::Stop);
+                    }
+                    tracing::warn!(
+                        destination = setup.name,
+                        delivery = parcel.stored.record.delivery,
+                        owner = parcel.stored.record.owner,
+                        "attempt without a result: nobody knows whether it arrived"
+                    );
+                    cut = true;
+                }
+                Action::Wait { until_us } => {
+                    let wait = tokio::time::sleep(us_until(until_us));
+                    if self.unless_stopped(wait).await.is_none() {
+                        return Ok(Next::Stop);
+                    }
+                }
+                Action::WaitClosed { until_us } => {
+                    if self.while_closed(&parcel, until_us).await? == Next::Stop {
+                        return Ok(Next::Stop);
+                    }
+                }
+                Action::Attempt => {
+                    self.fold(&mut parcel).await?;
+                    match self.attempt(&mut parcel).await? {
+                        Attempted::Ended(ended) => outcome = Some(ended),
+                        Attempted::NotNow => {}
+                        Attempted::Stop => return Ok(Next::Stop),
+                    }
+                }
+                Action::Save => self.save_waiting(&mut parcel).await?,
+                Action::End => return self.end(parcel).await,
             }
+        }
+    }
+
+    /// One attempt: recorded before the socket opens.
+    async fn attempt(&mut self, parcel: &mut Parcel<'_>) -> anyhow::Result<Attempted> {
+        let setup = self.setup;
+        let name = &setup.name;
+        let critical = parcel.all().any(|one| one.alert.severity == Severity::Critical);
+        let Some(slots) = self.unless_stopped(setup.gate.pass(critical)).await else {
+            return Ok(Attempted::Stop);
+        };
+        // Another destination of the same chat or bot may have learnt something while we waited.
+        let timeout = setup.destination.policy().timeout();
+        if !setup.gate.may_send(now_us(), timeout) {
+            return Ok(Attempted::NotNow);
+        }
+        let alerts: Vec<_> = parcel.all().map(|one| one.alert.clone()).collect();
+        let record = &mut parcel.stored.record;
+        let saying = Saying { alerts: &alerts, repeat: record.uncertain, plain: record.plain };
+        let body = self.channel.body(&saying);
+        let timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(0);
+        record.begin(now_us().saturating_add(timeout_us), body_hash(&body));
+        self.stamp(record);
+        self.records.save(name, &mut parcel.stored).await?;
+        let started = Instant::now();
+        let reply = self.channel.send(body).await;
+        drop(slots);
+        if let Some(pause) = reply.pause {
+            setup.gate.pause(pause);
+        }
+        setup
+            .metrics
+            .attempt_seconds
+            .with_label_values(&[name])
+            .observe(started.elapsed().as_secs_f64());
+        setup.metrics.attempts.with_label_values(&[name.as_str(), reply.outcome.label()]).inc();
+        let code = parcel.own.alert.code.clone();
+        Ok(Attempted::Ended(self.learn(reply.outcome, &code).await?))
+    }
+
+    /// Records that it waits, so that a restart waits as well.
+    async fn save_waiting(&mut self, parcel: &mut Parcel<'_>) -> anyhow::Result<()> {
+        if let Step::Wait { not_before_us, why } = &parcel.stored.record.step {
+            let delay = us_until(*not_before_us);
+            self.patience.trouble.note(why.clone());
             tracing::warn!(
                 destination = self.setup.name,
-                delivery = parcel.stored.record.delivery,
-                owner = parcel.stored.record.owner,
-                "attempt without a result: nobody knows whether it arrived"
+                code = parcel.own.alert.code,
+                attempts = parcel.stored.record.attempts,
+                delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                why,
+                "message not sent yet, trying again"
             );
-            parcel.stored.record.uncertain = true;
-            if self.in_doubt(&parcel) == InDoubt::Skip {
-                let attempts = parcel.stored.record.attempts;
-                let why = "an attempt was cut in the middle and is not repeated";
-                let ending = Ending::unsent(DeliveryState::Uncertain, attempts, why);
-                return self.end(parcel, ending).await;
-            }
         }
-        self.deliver(parcel).await
-    }
-
-    pub(super) fn in_doubt(&self, parcel: &Parcel<'_>) -> InDoubt {
-        let severity = parcel.alerts.iter().map(|alert| alert.severity).max().unwrap_or_default();
-        self.setup.destination.policy().after_uncertain.of(severity)
-    }
-
-    /// Records how it ended, once, and then tells.
-    pub(super) async fn end(
-        &mut self,
-        mut parcel: Parcel<'_>,
-        ending: Ending,
-    ) -> anyhow::Result<Next> {
-        parcel.stored.record.done(ending.clone());
         self.stamp(&mut parcel.stored.record);
         self.records.save(&self.setup.name, &mut parcel.stored).await?;
-        self.count(parcel.head(), &ending);
-        self.finish(parcel).await
-    }
-
-    /// Tells how it ended, for the message and for those folded into it, and acknowledges it last.
-    /// Everything here may be done again.
-    async fn finish(&mut self, parcel: Parcel<'_>) -> anyhow::Result<Next> {
-        let Some(ending) = parcel.stored.record.ending() else { return Ok(Next::Stop) };
-        for member in self.members(&parcel.stored.record.folded).await? {
-            self.settle(&member, &ending).await?;
-            if !self.tell(&member.message, &member.alert, &ending).await? {
-                return Ok(Next::Stop);
-            }
-        }
-        if !self.tell(&parcel.work.message, parcel.head(), &ending).await? {
-            return Ok(Next::Stop);
-        }
-        if let Err(error) = parcel.work.ack().await {
-            tracing::warn!(destination = self.setup.name, error = %format!("{error:#}"), "message not acknowledged; it comes again and is known");
-        }
-        Ok(Next::Message)
-    }
-
-    /// A folded message ends as the one that carried it.
-    async fn settle(&self, member: &Member, ending: &Ending) -> anyhow::Result<()> {
-        let name = &self.setup.name;
-        if self.records.load(name, &member.delivery).await?.is_some() {
-            return Ok(());
-        }
-        let mut stored = self.fresh(member.delivery.clone());
-        stored.record.done(ending.clone());
-        self.records.save(name, &mut stored).await?;
-        self.count(&member.alert, ending);
-        self.setup.metrics.digested.with_label_values(&[name]).inc();
         Ok(())
-    }
-
-    /// Publishes the result; what is dead also becomes a dead letter and goes to the fallback.
-    /// `false` when told to stop first.
-    async fn tell(
-        &self,
-        message: &StreamMessage,
-        alert: &Alert,
-        ending: &Ending,
-    ) -> anyhow::Result<bool> {
-        let Setup { nats, name, destination, .. } = self.setup;
-        if ending.state == DeliveryState::Dead {
-            let why = ending.error.as_deref().unwrap_or_default();
-            let Some(buried) = bury(nats, STREAM, message, why, &self.shutdown).await else {
-                return Ok(false);
-            };
-            buried.context("publish a dead letter")?;
-            if let Some(fallback) = &destination.policy().fallback {
-                let event = Event::from(notification(alert, fallback));
-                let trace = trace_of(message);
-                let Some(sent) = publish(nats, event, trace, &self.shutdown).await else {
-                    return Ok(false);
-                };
-                sent.with_context(|| format!("route to fallback {fallback}"))?;
-            }
-        }
-        let event = Event::from(delivery(alert, name, destination.channel(), ending.clone()));
-        let Some(published) = publish(nats, event, trace_of(message), &self.shutdown).await else {
-            return Ok(false);
-        };
-        published.context("publish a delivery")?;
-        Ok(true)
-    }
-
-    fn count(&self, alert: &Alert, ending: &Ending) {
-        let Setup { name, destination, metrics, .. } = self.setup;
-        metrics.deliveries.with_label_values(&[name.as_str(), ending.state.as_str()]).inc();
-        let sent = matches!(ending.state, DeliveryState::Sent | DeliveryState::Repeated);
-        if sent && alert.seen_at_us > 0 {
-            let seconds = (ending.done_at_us - alert.seen_at_us).max(0) as f64 / 1e6;
-            metrics.seen_to_sent.with_label_values(&[name]).observe(seconds);
-        }
-        if ending.state == DeliveryState::Dead
-            && let Some(fallback) = &destination.policy().fallback
-        {
-            metrics.routed.with_label_values(&[fallback]).inc();
-        }
     }
 
     pub(super) fn stamp(&self, record: &mut Record) {
@@ -262,13 +269,14 @@ impl Courier<'_> {
 
     /// A message that is none of ours: kept as a dead letter, then on.
     async fn give_up(&self, work: &Work, why: &str) -> anyhow::Result<Next> {
+        use anyhow::Context as _;
         tracing::error!(
             destination = self.setup.name,
             sequence = work.message.sequence,
             why,
-            "message on NOTIFY cannot be handled, kept as a dead letter"
+            "message in OUTBOX cannot be handled, kept as a dead letter"
         );
-        let buried = bury(&self.setup.nats, STREAM, &work.message, why, &self.shutdown).await;
+        let buried = bury(&self.setup.nats, STREAM, &work.message, why, &self.patience).await;
         let Some(buried) = buried else { return Ok(Next::Stop) };
         buried.context("publish a dead letter")?;
         work.ack().await.context("acknowledge a message")?;
@@ -277,7 +285,7 @@ impl Courier<'_> {
 }
 
 /// The message to be sent, or why it is none.
-pub(super) fn decode(message: &StreamMessage) -> Result<Notification, String> {
+pub(crate) fn decode(message: &StreamMessage) -> Result<Notification, String> {
     match Event::decode(&message.payload) {
         Ok(Event::Notification(notification)) => Ok(notification),
         Ok(other) => Err(format!("{} is no notification", other.kind())),
@@ -287,4 +295,9 @@ pub(super) fn decode(message: &StreamMessage) -> Result<Notification, String> {
 
 pub(super) fn us_until(at_us: i64) -> Duration {
     Duration::from_micros(u64::try_from(at_us.saturating_sub(now_us())).unwrap_or(0))
+}
+
+/// Proof of what was sent, without its words.
+fn body_hash(body: &Body) -> String {
+    hex::encode(&keccak256(&body.0)[..8])
 }

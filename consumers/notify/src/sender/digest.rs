@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::StreamMessage;
-use crypto_intel_schemas::{Alert, Severity, subjects};
+use crypto_intel_schemas::{Notification, Severity, subjects};
 
 use super::courier::{Courier, Parcel, decode};
 use crate::{delivery::STREAM, record::RecordError, retry::keep_trying};
@@ -16,8 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) message: StreamMessage,
-    pub(super) delivery: String,
-    pub(super) alert: Alert,
+    pub(super) notification: Notification,
 }
 
 impl Courier<'_> {
@@ -27,20 +26,21 @@ impl Courier<'_> {
     pub(super) async fn fold(&self, parcel: &mut Parcel<'_>) -> anyhow::Result<()> {
         let above = u64::from(self.setup.destination.policy().digest_above);
         let waiting = parcel.work.pending;
-        let untouched = parcel.stored.revision == 0 && parcel.alerts.len() == 1;
+        let untouched = parcel.stored.revision == 0 && parcel.folded.is_empty();
         if !untouched
             || above == 0
             || waiting <= above
-            || parcel.head().severity == Severity::Critical
+            || parcel.own.alert.severity == Severity::Critical
             || self.setup.gate.time_for(waiting) <= PATIENCE
         {
             return Ok(());
         }
-        let (most, _) = self.channel.digest_size();
+        let most = self.channel.digest_size();
         let filter = subjects::notify_out(&self.setup.name);
         let mut known = BTreeSet::from([parcel.stored.record.delivery.clone()]);
+        let mut alerts = vec![parcel.own.alert.clone()];
         let mut sequence = parcel.work.message.sequence + 1;
-        while parcel.alerts.len() < most {
+        while 1 + parcel.folded.len() < most {
             let Some(message) = self.next_message(sequence, &filter).await? else { break };
             sequence = message.sequence + 1;
             // What is none of ours is dealt with when its turn comes.
@@ -49,16 +49,20 @@ impl Courier<'_> {
                 break;
             }
             let recorded = self.records.load(&self.setup.name, &notification.id).await?;
-            if recorded.is_some() || !known.insert(notification.id) {
+            if recorded.is_some() || !known.insert(notification.id.clone()) {
                 continue;
             }
+            alerts.push(notification.alert.clone());
+            if !self.channel.takes_digest(&alerts) {
+                break;
+            }
             parcel.stored.record.folded.push(message.sequence);
-            parcel.alerts.push(notification.alert);
+            parcel.folded.push(notification);
         }
         tracing::info!(
             destination = self.setup.name,
             waiting,
-            folded = parcel.alerts.len(),
+            folded = parcel.folded.len(),
             "more waits than may be sent one by one, folding"
         );
         Ok(())
@@ -69,7 +73,7 @@ impl Courier<'_> {
         let mut members = Vec::with_capacity(sequences.len());
         let nats = &self.setup.nats;
         for sequence in sequences {
-            let message = keep_trying("read a folded message", &self.shutdown, || {
+            let message = keep_trying("read a folded message", &self.patience, || {
                 nats.get(STREAM, *sequence)
             })
             .await
@@ -84,23 +88,19 @@ impl Courier<'_> {
                 continue;
             };
             if let Ok(notification) = decode(&message) {
-                members.push(Member {
-                    message,
-                    delivery: notification.id,
-                    alert: notification.alert,
-                });
+                members.push(Member { message, notification });
             }
         }
         Ok(members)
     }
 
-    async fn next_message(
+    pub(super) async fn next_message(
         &self,
         sequence: u64,
         filter: &str,
     ) -> anyhow::Result<Option<StreamMessage>> {
         let nats = &self.setup.nats;
-        keep_trying("look what waits", &self.shutdown, || {
+        keep_trying("look what waits", &self.patience, || {
             nats.next_matching(STREAM, sequence, filter)
         })
         .await

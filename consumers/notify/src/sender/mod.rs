@@ -1,8 +1,11 @@
 //! One sender per destination: takes its messages in order, one at a time.
 
-mod attempt;
 mod courier;
 mod digest;
+mod ending;
+mod learn;
+mod step;
+mod waiting;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,9 +16,10 @@ use crypto_intel_service::{Context, Probe, now_us};
 use tokio_util::sync::CancellationToken;
 
 use self::courier::{Courier, Next};
+pub(crate) use self::{courier::decode, step::MAX_UNCERTAIN_ATTEMPTS};
 use crate::{
     channel::Channel, config::Destination, delivery::STREAM, gate::Gate, metrics::Metrics,
-    record::Records,
+    record::Records, retry::Patience, trouble::Trouble,
 };
 
 /// A message whose sender died comes again after this.
@@ -29,7 +33,7 @@ pub(crate) struct Setup {
     pub(crate) destination: Destination,
     pub(crate) nats: Nats,
     pub(crate) client: reqwest::Client,
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) metrics: Metrics,
 }
 
@@ -37,7 +41,7 @@ pub(crate) struct Setup {
 pub(crate) async fn run(setup: Arc<Setup>, context: Context) -> anyhow::Result<()> {
     let name = &setup.name;
     let probe = context.health.probe(format!("notify.{name}"), None);
-    let key = format!("notify.{}", subjects::token(name));
+    let key = lease_key(name);
     while !context.shutdown.is_cancelled() {
         probe.healthy("standing by");
         let lease = Lease::acquire(&setup.nats, &key, &context.instance, &context.shutdown)
@@ -59,33 +63,33 @@ async fn active(
     lost: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut queue = open_queue(setup).await?;
-    let records = Records::open(&setup.nats, context.shutdown.clone())
-        .await
-        .context("open bucket deliveries")?;
-    let channel = Channel::new(&setup.destination, setup.client.clone());
+    let patience = Patience { shutdown: context.shutdown.clone(), trouble: Trouble::default() };
+    let records =
+        Records::open(&setup.nats, patience.clone()).await.context("open bucket deliveries")?;
     let mut courier = Courier {
         setup,
         records,
-        channel,
+        channel: Channel::new(&setup.destination, setup.client.clone()),
         owner: context.instance.clone(),
-        shutdown: context.shutdown.clone(),
+        patience: patience.clone(),
         lost,
-        failures: 0,
+        closed_before: false,
+        copied: 0,
     };
     courier.find_moved_chat().await?;
-    probe.healthy("waiting for messages");
+    courier.find_closed().await?;
+    let watch = Watch { setup, probe, trouble: patience.trouble };
+    watch.idle();
     loop {
         let work = tokio::select! {
             biased;
             () = courier.stopping() => return Ok(()),
             work = queue.next() => work.context("take a message")?,
         };
-        let waiting = setup.metrics.waiting.with_label_values(&[&setup.name]);
-        waiting.set(i64::try_from(work.pending).unwrap_or(i64::MAX).saturating_add(1));
-        let limit = setup.destination.policy().unhealthy_after_seconds;
+        watch.waiting(work.pending + 1);
         let next = tokio::select! {
             next = courier.handle(&work) => next,
-            () = beat(&work, || tell_waiting(probe, &work, limit)) => Ok(Next::Stop),
+            () = watch.beat(&queue, &work) => Ok(Next::Stop),
         };
         match next {
             Ok(Next::Message) => {}
@@ -99,43 +103,103 @@ async fn active(
                 return Err(error);
             }
         }
-        waiting.set(i64::try_from(work.pending).unwrap_or(i64::MAX));
-        match setup.gate.closed() {
-            Some(why) => probe.unhealthy(format!("nothing can be sent: {why}")),
-            None => probe.healthy(format!("{} waiting", work.pending)),
+        watch.waiting(work.pending);
+        watch.idle();
+    }
+}
+
+/// Says how a destination does while its messages wait.
+struct Watch<'a> {
+    setup: &'a Setup,
+    probe: &'a Probe,
+    trouble: Trouble,
+}
+
+impl Watch<'_> {
+    fn waiting(&self, messages: u64) {
+        let waiting = self.setup.metrics.waiting.with_label_values(&[&self.setup.name]);
+        waiting.set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    /// Between two messages.
+    fn idle(&self) {
+        match self.setup.gate.closed() {
+            Some(closed) => {
+                self.probe
+                    .unhealthy(format!("nothing can be sent: {}: {}", closed.why, closed.mend));
+            }
+            None => self.probe.healthy("nothing waits"),
+        }
+    }
+
+    /// Tells the server and people from time to time that a message is being handled. Never ends.
+    async fn beat(&self, queue: &WorkQueue, work: &Work) {
+        loop {
+            tokio::time::sleep(BEAT_EVERY).await;
+            report_progress(work).await;
+            // What came meanwhile is not in the message's own count.
+            let waiting = queue.waiting().await.unwrap_or(work.pending + 1);
+            self.waiting(waiting);
+            self.tell(waiting, work);
+        }
+    }
+
+    fn tell(&self, waiting: u64, work: &Work) {
+        let oldest = (now_us() - work.message.stored_at_us) / 1_000_000;
+        let limit = self.setup.destination.policy().unhealthy_after_seconds;
+        let text = format!("{waiting} waiting, the oldest for {oldest} s");
+        if let Some(closed) = self.setup.gate.closed() {
+            let since = (now_us() - closed.since_us) / 1_000_000;
+            let next = (closed.next_us - now_us()).max(0) / 1_000_000;
+            self.probe.unhealthy(format!(
+                "nothing can be sent for {since} s: {}: {}; next try in {next} s, {text}",
+                closed.why, closed.mend
+            ));
+        } else if oldest > i64::try_from(limit).unwrap_or(i64::MAX) {
+            self.probe.unhealthy(format!("{text}{}", self.trouble.suffix()));
+        } else {
+            self.probe.healthy(format!("{text}{}", self.trouble.suffix()));
         }
     }
 }
 
 async fn open_queue(setup: &Setup) -> anyhow::Result<WorkQueue> {
-    // One message under way at a time is what keeps the order over restarts, too.
-    let options = WorkQueueOptions {
-        filter: subjects::notify_out(&setup.name),
-        ack_wait: ACK_WAIT,
-        max_ack_pending: 1,
-        prefetch: 1,
-    };
-    let durable = format!("notify-{}", subjects::token(&setup.name));
+    let (durable, options) = (queue_name(&setup.name), queue_options(&setup.name));
     WorkQueue::open(&setup.nats, STREAM, &durable, options)
         .await
         .context("open the queue of messages")
 }
 
-fn tell_waiting(probe: &Probe, work: &Work, limit_seconds: u64) {
-    let waited = (now_us() - work.message.stored_at_us) / 1_000_000;
-    if waited > i64::try_from(limit_seconds).unwrap_or(i64::MAX) {
-        probe
-            .unhealthy(format!("the oldest of {} messages waits for {waited} s", work.pending + 1));
+pub(crate) fn queue_name(destination: &str) -> String {
+    format!("notify-{}", subjects::token(destination))
+}
+
+pub(crate) fn queue_options(destination: &str) -> WorkQueueOptions {
+    // One message under way at a time is what keeps the order over restarts, too.
+    WorkQueueOptions {
+        filter: subjects::notify_out(destination),
+        ack_wait: ACK_WAIT,
+        max_ack_pending: 1,
+        prefetch: 1,
     }
 }
 
-/// Tells the server from time to time that a message is being handled. Never ends.
+pub(crate) fn lease_key(destination: &str) -> String {
+    format!("notify.{}", subjects::token(destination))
+}
+
+/// Tells the server that a message is being handled, so that it does not come again.
+async fn report_progress(work: &Work) {
+    if let Err(error) = work.in_progress().await {
+        tracing::debug!(sequence = work.message.sequence, error = %format!("{error:#}"), "progress not reported");
+    }
+}
+
+/// The same from time to time. Never ends.
 pub(crate) async fn beat(work: &Work, each: impl Fn()) {
     loop {
         tokio::time::sleep(BEAT_EVERY).await;
         each();
-        if let Err(error) = work.in_progress().await {
-            tracing::debug!(sequence = work.message.sequence, error = %format!("{error:#}"), "progress not reported");
-        }
+        report_progress(work).await;
     }
 }

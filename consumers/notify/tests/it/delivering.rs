@@ -93,3 +93,23 @@ async fn a_flood_is_folded_in_order_with_every_code() {
     assert_eq!(role.count("crypto_intel_notify_deliveries_total", &["ops", "sent"]), 100);
     rig.no_violations();
 }
+
+#[tokio::test]
+async fn a_full_outbox_takes_no_more_and_loses_none() {
+    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let jetstream = rig.admin.jetstream();
+    let mut config = jetstream.get_stream("OUTBOX").await.unwrap().cached_info().config.clone();
+    config.max_bytes = 16 << 10;
+    jetstream.update_stream(config).await.unwrap();
+    rig.chat.reply_429(1, 2);
+    let role = rig.run(rig.config("", "")).await;
+    for number in 0..60 {
+        rig.publish(alert(number)).await;
+    }
+    let full = rig.admin.stream_state("ALERT").await.unwrap().messages;
+    assert_eq!(full, 60);
+    let ended = rig.ended(60).await;
+    assert!(ended.iter().all(|delivery| delivery.state == DeliveryState::Sent), "{ended:#?}");
+    assert_eq!(rig.texts("-1001").len(), 60);
+    assert_eq!(role.count("crypto_intel_notify_routed_total", &["ops"]), 60);
+}

@@ -2,8 +2,10 @@
 //! refuses what the services refuse.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod closing;
 mod crashes;
 mod delivering;
+mod fallbacks;
 mod refusals;
 mod rig;
 mod scripted;

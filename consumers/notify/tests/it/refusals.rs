@@ -29,31 +29,6 @@ async fn a_429_is_waited_for_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_blocked_chat_ends_its_messages_and_the_fallback_gets_them() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
-    let blocked = "Forbidden: bot was blocked by the user";
-    rig.chat.close_destination(ChatService::Telegram, "-1001", 403, blocked);
-    let role = rig.run(rig.config("fallback = \"desk\"", "")).await;
-    for number in 0..3 {
-        rig.publish(alert(number)).await;
-    }
-    let ended = rig.ended(6).await;
-    let states = |destination: &str, state: DeliveryState| {
-        let of = |delivery: &&crypto_intel_schemas::Delivery| {
-            delivery.destination == destination && delivery.state == state
-        };
-        ended.iter().filter(of).count()
-    };
-    assert_eq!(states("ops", DeliveryState::Dead), 3);
-    assert_eq!(states("desk", DeliveryState::Sent), 3);
-    assert!(!role.is_healthy("notify.ops") && role.is_healthy("notify.desk"));
-    let letters = list_dead_letters(&rig.admin, Some("notify"), 10).await.unwrap();
-    assert_eq!(letters.len(), 3);
-    assert!(letters[0].error.contains("blocked"), "{}", letters[0].error);
-    rig.no_violations();
-}
-
-#[tokio::test]
 async fn one_dead_destination_holds_up_no_other() {
     let rig = Rig::start(ChatLimits::Relaxed).await;
     rig.chat.inject(
@@ -127,4 +102,49 @@ async fn in_doubt_policy_decides_by_severity() {
     let texts = rig.texts("-1001");
     let marked = texts.iter().filter(|text| text.contains('↻')).count();
     assert_eq!((texts.len(), marked), (3, 1), "{texts:#?}");
+}
+
+#[tokio::test]
+async fn a_wait_for_all_of_discord_holds_every_webhook() {
+    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let mut config = rig.config("", "");
+    let mut other = config.destinations["desk"].clone();
+    if let crypto_intel_notify::Destination::Discord(discord) = &mut other {
+        let hook = rig.chat.discord_webhook_url("43", "hook-token");
+        discord.webhook_url = crypto_intel_service::Secret::new(hook);
+    }
+    config.destinations.insert("room".to_owned(), other);
+    let fault = ChatFault::GlobalTooManyRequests { retry_after: 2 };
+    rig.chat.inject(Some(ChatService::Discord), fault, 1);
+    let role = rig.run(config).await;
+    rig.publish(Alert { routes: vec!["desk".into()], ..alert(1) }).await;
+    eventually("the wait", async || {
+        role.count("crypto_intel_notify_attempts_total", &["desk", "wait"]) == 1
+    })
+    .await;
+    rig.publish(Alert { routes: vec!["room".into()], ..alert(2) }).await;
+    let ended = rig.ended(2).await;
+    assert!(ended.iter().all(|delivery| delivery.state == DeliveryState::Sent), "{ended:#?}");
+    rig.no_violations();
+}
+
+#[tokio::test]
+async fn while_a_service_fails_the_probe_says_how_many_wait_and_why() {
+    let rig = Rig::start(ChatLimits::Relaxed).await;
+    rig.chat.inject(Some(ChatService::Telegram), ChatFault::ServerError, 1);
+    rig.chat.inject(
+        Some(ChatService::Telegram),
+        ChatFault::TooManyRequests { retry_after: 600 },
+        1,
+    );
+    let role = rig.run(rig.config("unhealthy_after_seconds = 1", "")).await;
+    for number in 0..5 {
+        rig.publish(alert(number)).await;
+    }
+    eventually("the probe", async || {
+        let detail = role.detail("notify.ops");
+        detail.contains("5 waiting, the oldest for") && detail.contains("Too Many Requests")
+    })
+    .await;
+    eventually("not ready", async || !role.is_healthy("notify.ops")).await;
 }

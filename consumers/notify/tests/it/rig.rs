@@ -58,8 +58,29 @@ impl Role {
         report.probes.iter().any(|found| found.name == probe && found.healthy)
     }
 
+    /// What a probe says.
+    pub(crate) fn detail(&self, probe: &str) -> String {
+        let report = self.context.health.report();
+        let found = report.probes.into_iter().find(|found| found.name == probe);
+        found.map(|found| found.detail).unwrap_or_default()
+    }
+
+    /// A gauge's value; 0 if it is not there.
+    pub(crate) fn gauge(&self, name: &str, labels: &[&str]) -> u64 {
+        self.value(name, labels, |metric| metric.get_gauge().get_value())
+    }
+
     /// A counter's value; 0 if it is not there.
     pub(crate) fn count(&self, name: &str, labels: &[&str]) -> u64 {
+        self.value(name, labels, |metric| metric.get_counter().get_value())
+    }
+
+    fn value(
+        &self,
+        name: &str,
+        labels: &[&str],
+        of: impl Fn(&prometheus::proto::Metric) -> f64,
+    ) -> u64 {
         let families = self.context.registry.gather();
         let family = families.iter().find(|family| family.name() == name);
         let sum: f64 = family.map_or(0.0, |family| {
@@ -68,12 +89,7 @@ impl Role {
                     .iter()
                     .all(|label| metric.get_label().iter().any(|pair| pair.value() == *label))
             };
-            family
-                .get_metric()
-                .iter()
-                .filter(wanted)
-                .map(|metric| metric.get_counter().get_value())
-                .sum()
+            family.get_metric().iter().filter(wanted).map(of).sum()
         });
         sum as u64
     }

@@ -1,0 +1,105 @@
+//! A destination that takes nothing until somebody mends it.
+
+use std::time::Duration;
+
+use alloy_primitives::{hex, keccak256};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Destination;
+
+/// Why nothing can be sent, since when, and when the oldest message tries again. Kept in the bucket
+/// `deliveries`, so that a restart neither hurries nor forgets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Closed {
+    /// The service's words.
+    pub(crate) why: String,
+    /// What somebody must do.
+    pub(crate) mend: String,
+    /// When it was first refused, microseconds.
+    pub(crate) since_us: i64,
+    /// Refusals in a row.
+    pub(crate) tries: u32,
+    /// When the oldest message tries again, microseconds.
+    pub(crate) next_us: i64,
+    /// Whether it is the bot that is refused, with all its chats.
+    pub(crate) whole_bot: bool,
+    /// Fingerprint of the address and its secret: another one is not closed.
+    pub(crate) address: String,
+    /// The fallback has the waiting messages up to this stream sequence.
+    #[serde(default)]
+    pub(crate) copied: u64,
+}
+
+/// What a service said when it refused for good.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refusal<'a> {
+    pub(crate) why: &'a str,
+    pub(crate) mend: &'a str,
+    pub(crate) whole_bot: bool,
+}
+
+impl Closed {
+    /// The state after one more refusal. `schedule` = seconds until the next try after each; the
+    /// last one repeats.
+    pub(crate) fn after(
+        earlier: Option<&Self>,
+        refusal: Refusal<'_>,
+        address: &str,
+        schedule: &[u64],
+        now_us: i64,
+    ) -> Self {
+        let tries = earlier.map_or(0, |earlier| earlier.tries).saturating_add(1);
+        let place = (tries as usize - 1).min(schedule.len().saturating_sub(1));
+        let seconds = schedule.get(place).copied().unwrap_or(3_600);
+        let delay_us = i64::try_from(Duration::from_secs(seconds).as_micros()).unwrap_or(i64::MAX);
+        Self {
+            why: refusal.why.to_owned(),
+            mend: refusal.mend.to_owned(),
+            since_us: earlier.map_or(now_us, |earlier| earlier.since_us),
+            tries,
+            next_us: now_us.saturating_add(delay_us),
+            whole_bot: refusal.whole_bot,
+            address: address.to_owned(),
+            copied: 0,
+        }
+    }
+}
+
+/// Tells one address with its secret from another without showing either.
+pub(crate) fn fingerprint(destination: &Destination) -> String {
+    let address = match destination {
+        Destination::Telegram(telegram) => format!(
+            "{} {} {} {:?}",
+            telegram.api_url,
+            telegram.token.expose(),
+            telegram.chat_id,
+            telegram.message_thread_id
+        ),
+        Destination::Discord(discord) => {
+            format!("{} {:?}", discord.webhook_url.expose(), discord.thread_id)
+        }
+    };
+    hex::encode(&keccak256(address)[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_come_at_1_2_5_15_30_minutes_and_then_every_hour() {
+        let schedule = crate::config::Policy::default().probe_after_seconds;
+        let refusal = Refusal { why: "chat not found", mend: "invite the bot", whole_bot: false };
+        let mut closed: Option<Closed> = None;
+        let mut now_us = 0;
+        let mut minutes = Vec::new();
+        for _ in 0..8 {
+            let after = Closed::after(closed.as_ref(), refusal, "a", &schedule, now_us);
+            minutes.push((after.next_us - now_us) / 60_000_000);
+            now_us = after.next_us;
+            closed = Some(after);
+        }
+        assert_eq!(minutes, [1, 2, 5, 15, 30, 60, 60, 60]);
+        assert_eq!(closed.map(|closed| (closed.since_us, closed.tries)), Some((0, 8)));
+    }
+}

@@ -1,0 +1,101 @@
+//! Dead letters of this role, handed back to be sent after all.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, bail};
+use crypto_intel_nats::{Bucket, DeadLetter, Nats};
+use crypto_intel_schemas::{Alert, Event};
+use crypto_intel_service::now_us;
+
+use crate::{
+    config::Config,
+    delivery::{CONSUMER, again, publish},
+    record::{closed_key, record_key},
+    retry::Patience,
+};
+
+/// Hands a dead letter of notify to the senders of its destinations, or of `to`, as a message of its
+/// own that is as old as this moment. Says to whom. The letter stays where it is.
+///
+/// # Errors
+/// When it is not one of notify's, cannot be read, or no destination of it is configured.
+pub async fn retry_dead_letter(
+    nats: &Nats,
+    config: &Config,
+    letter: &DeadLetter,
+    to: Option<&str>,
+) -> anyhow::Result<Vec<String>> {
+    if letter.consumer != CONSUMER {
+        bail!(
+            "it is a letter of {}, and only those of notify can be handed back: for rows see `crypto-intel replay --to persist`",
+            letter.consumer
+        );
+    }
+    let alert = match Event::decode(&letter.payload) {
+        Ok(Event::Notification(message)) => Wanted::One(message.destination, message.alert),
+        Ok(Event::Alert(alert)) => Wanted::Routes(alert),
+        Ok(other) => bail!("it holds {}, which nobody can be told", other.kind()),
+        Err(error) => return Err(error).context("it cannot be read, and stays as it is"),
+    };
+    let (wanted, alert) = match (to, alert) {
+        (Some(to), Wanted::One(_, alert) | Wanted::Routes(alert)) => {
+            ([to.to_owned()].into(), alert)
+        }
+        (None, Wanted::One(destination, alert)) => ([destination].into(), alert),
+        (None, Wanted::Routes(alert)) => (untold(nats, &alert).await?, alert),
+    };
+    let known: Vec<&str> = config.destinations.keys().map(String::as_str).collect();
+    let wanted: BTreeSet<String> =
+        wanted.into_iter().filter(|name| known.contains(&name.as_str())).collect();
+    if wanted.is_empty() {
+        bail!(
+            "no destination of it is configured that was not told: name one with --to (known: {})",
+            known.join(", ")
+        );
+    }
+    let patience = Patience::default();
+    // A person waits: the first failure is the answer.
+    patience.shutdown.cancel();
+    for destination in &wanted {
+        let message = again(&alert, destination, letter.dlq_sequence, now_us());
+        publish(nats, Event::from(message), None, &patience)
+            .await
+            .with_context(|| format!("NATS did not take the message{}", patience.trouble.suffix()))?
+            .context("publish the message")?;
+    }
+    Ok(wanted.into_iter().collect())
+}
+
+/// What a letter was about.
+enum Wanted {
+    One(String, Alert),
+    Routes(Alert),
+}
+
+/// The routes of an alert to which no message of it was ever made.
+async fn untold(nats: &Nats, alert: &Alert) -> anyhow::Result<BTreeSet<String>> {
+    let records = nats.kv(Bucket::Deliveries).await.context("open bucket deliveries")?;
+    let mut untold = BTreeSet::new();
+    for route in &alert.routes {
+        let key = record_key(route, &crate::delivery_id(alert, route));
+        if records.get(&key).await.context("read bucket deliveries")?.is_none() {
+            untold.insert(route.clone());
+        }
+    }
+    Ok(untold)
+}
+
+/// Says that a destination takes messages again, so that what waits there is sent at once. `false`
+/// where it was not closed.
+///
+/// # Errors
+/// When the bucket cannot be read or written.
+pub async fn reopen_destination(nats: &Nats, name: &str) -> anyhow::Result<bool> {
+    let records = nats.kv(Bucket::Deliveries).await.context("open bucket deliveries")?;
+    let key = closed_key(name);
+    let closed = records.get(&key).await.context("read bucket deliveries")?.is_some();
+    if closed {
+        records.delete(&key).await.context("write bucket deliveries")?;
+    }
+    Ok(closed)
+}

@@ -1,0 +1,231 @@
+//! What is done next with a message: decided here, without clock or I/O, from its record and what
+//! an attempt came to.
+
+use std::time::Duration;
+
+use crypto_intel_schemas::{DeliveryState, Severity};
+
+use crate::{
+    channel::Outcome,
+    closed::Closed,
+    config::{InDoubt, Policy},
+    delivery::Ending,
+    record::{Record, Step},
+};
+
+/// After so many attempts that may each have arrived, another copy helps nobody.
+pub(crate) const MAX_UNCERTAIN_ATTEMPTS: u32 = 3;
+/// Clocks of two machines may differ by this much.
+const CLOCK_SKEW: Duration = Duration::from_secs(1);
+/// Delays after attempts that certainly did not arrive: 1, 2, 4 … s.
+const MAX_DELAY: Duration = Duration::from_secs(60);
+/// After an attempt that may have arrived the next one may be a copy: 2, 4 … s.
+const FIRST_UNCERTAIN_DELAY: Duration = Duration::from_secs(2);
+
+/// What a decision needs to know of a message beside its record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Message {
+    /// The highest of its alerts.
+    pub(crate) severity: Severity,
+    /// Since when the message's own alert waits, microseconds; 0 = unknown, never too old.
+    pub(crate) since_us: i64,
+    /// The same of the youngest alert that it carries.
+    pub(crate) youngest_us: i64,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input<'a> {
+    /// It was taken from the queue, or a wait is over. Named is what keeps its destination closed.
+    Look(Option<&'a Closed>),
+    /// The recorded attempt is over and left no result: nobody knows whether it arrived.
+    Cut,
+    /// An attempt ended.
+    Outcome(&'a Outcome),
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Somebody's attempt may still be under way: it is over after this.
+    AwaitResult(Duration),
+    /// Look again at this time, microseconds.
+    Wait { until_us: i64 },
+    /// The same, because the destination takes nothing: its fallback is told meanwhile.
+    WaitClosed { until_us: i64 },
+    /// Record an attempt, then send.
+    Attempt,
+    /// Save the record, then look again.
+    Save,
+    /// The record says how it ended: save it, tell it, acknowledge the message.
+    End,
+}
+
+/// Decides, and writes the decision into the record.
+pub(crate) fn next(
+    record: &mut Record,
+    message: &Message,
+    input: &Input<'_>,
+    policy: &Policy,
+    now_us: i64,
+) -> Action {
+    match input {
+        Input::Look(closed) => look(record, message, *closed, policy, now_us),
+        Input::Cut => {
+            let why = "an attempt was cut in the middle";
+            doubt(record, message, policy, why, Duration::ZERO, now_us)
+        }
+        Input::Outcome(outcome) => judge(record, message, outcome, policy, now_us),
+    }
+}
+
+fn look(
+    record: &mut Record,
+    message: &Message,
+    closed: Option<&Closed>,
+    policy: &Policy,
+    now_us: i64,
+) -> Action {
+    let not_before_us = match record.step {
+        Step::Done { .. } => return Action::End,
+        Step::Attempt { until_us, .. } => {
+            // A clock that was wrong then or is wrong now must not hold us up for ever.
+            let left = u64::try_from(until_us.saturating_sub(now_us)).unwrap_or(0);
+            let left = Duration::from_micros(left).min(policy.timeout());
+            return Action::AwaitResult(left + CLOCK_SKEW);
+        }
+        Step::Wait { not_before_us, .. } => not_before_us,
+    };
+    if too_old(record, message, closed, policy, now_us) {
+        return Action::End;
+    }
+    if let Some(closed) = closed.filter(|closed| closed.next_us > now_us) {
+        return Action::WaitClosed { until_us: closed.next_us };
+    }
+    if not_before_us > now_us { Action::Wait { until_us: not_before_us } } else { Action::Attempt }
+}
+
+/// Ends what is too old to be worth sending. A digest of which no copy can be out there lets those
+/// go that it carries: each has an age of its own.
+fn too_old(
+    record: &mut Record,
+    message: &Message,
+    closed: Option<&Closed>,
+    policy: &Policy,
+    now_us: i64,
+) -> bool {
+    let seconds = policy.max_age_seconds;
+    let is_past = |since_us: i64| {
+        let age = now_us.saturating_sub(since_us) / 1_000_000;
+        seconds > 0 && since_us > 0 && age > i64::try_from(seconds).unwrap_or(i64::MAX)
+    };
+    if record.uncertain {
+        if !is_past(message.youngest_us) {
+            return false;
+        }
+        let why = "an attempt was cut in the middle, and by now it is too old";
+        end(record, DeliveryState::Uncertain, why, now_us);
+        return true;
+    }
+    if !is_past(message.since_us) {
+        return false;
+    }
+    record.folded.clear();
+    match closed {
+        Some(closed) => {
+            let why = format!("older than {seconds} s, nothing could be sent: {}", closed.why);
+            end(record, DeliveryState::Dead, &why, now_us);
+        }
+        None => end(record, DeliveryState::Expired, &format!("older than {seconds} s"), now_us),
+    }
+    true
+}
+
+fn judge(
+    record: &mut Record,
+    message: &Message,
+    outcome: &Outcome,
+    policy: &Policy,
+    now_us: i64,
+) -> Action {
+    match outcome {
+        Outcome::Sent { message_id } => {
+            let state =
+                if record.uncertain { DeliveryState::Repeated } else { DeliveryState::Sent };
+            record.done(Ending {
+                state,
+                attempts: record.attempts,
+                message_id: Some(message_id.clone()),
+                error: None,
+                done_at_us: now_us,
+            });
+            Action::End
+        }
+        Outcome::Wait { after, why, .. } => wait(record, *after, why, now_us),
+        Outcome::NotSent { why } => {
+            let doublings = record.attempts.saturating_sub(1).min(16);
+            let delay = Duration::from_secs(1 << doublings).min(MAX_DELAY);
+            wait(record, delay, why, now_us)
+        }
+        Outcome::Uncertain { why } => {
+            let delay = FIRST_UNCERTAIN_DELAY * (1 << record.doubts.min(8));
+            doubt(record, message, policy, why, delay, now_us)
+        }
+        Outcome::PlainText { why } if !record.plain => {
+            record.plain = true;
+            wait(record, Duration::ZERO, why, now_us)
+        }
+        // What is learnt of the destination holds for all its messages and is kept there.
+        Outcome::Closed { why, .. } | Outcome::Again { why } => {
+            wait(record, Duration::ZERO, why, now_us)
+        }
+        Outcome::PlainText { why } | Outcome::NoTopic { why } | Outcome::Refused { why } => {
+            end(record, DeliveryState::Dead, why, now_us);
+            Action::End
+        }
+        Outcome::Moved { chat_id } => {
+            let why = format!("moved to chat {chat_id}, which moved again");
+            end(record, DeliveryState::Dead, &why, now_us);
+            Action::End
+        }
+    }
+}
+
+/// Nobody knows whether it arrived: by policy once more, marked, or never again.
+fn doubt(
+    record: &mut Record,
+    message: &Message,
+    policy: &Policy,
+    why: &str,
+    delay: Duration,
+    now_us: i64,
+) -> Action {
+    // A record of an earlier version has the mark alone.
+    record.doubts = record.doubts.max(u32::from(record.uncertain)) + 1;
+    record.uncertain = true;
+    let why = match policy.after_uncertain.of(message.severity) {
+        InDoubt::Skip => format!("unknown whether it arrived, not repeated: {why}"),
+        InDoubt::Repeat if record.is_given_up() => {
+            format!("unknown whether any of {} attempts arrived: {why}", record.doubts)
+        }
+        InDoubt::Repeat => return wait(record, delay, why, now_us),
+    };
+    end(record, DeliveryState::Uncertain, &why, now_us);
+    Action::End
+}
+
+fn wait(record: &mut Record, delay: Duration, why: &str, now_us: i64) -> Action {
+    let delay_us = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+    record.step =
+        Step::Wait { not_before_us: now_us.saturating_add(delay_us), why: why.to_owned() };
+    Action::Save
+}
+
+fn end(record: &mut Record, state: DeliveryState, why: &str, now_us: i64) {
+    let error = Some(why.to_owned());
+    let attempts = record.attempts;
+    record.done(Ending { state, attempts, message_id: None, error, done_at_us: now_us });
+}
+
+#[cfg(test)]
+mod tests;
