@@ -58,6 +58,8 @@ pub enum Command {
     Rules(RulesArguments),
     /// What could not be handled: list, show.
     Dlq(DeadLetterArguments),
+    /// Destinations of alerts: send a test message.
+    Notify(NotifyArguments),
     /// Addresses that you want to hear of: add, remove, list. No restart is needed.
     Watch(WatchArguments),
     /// Database, streams and buckets into a folder, checked.
@@ -265,7 +267,7 @@ pub struct DeadLetterArguments {
 /// What `dlq` can do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum DeadLetterAction {
-    /// The newest dead letters.
+    /// The newest dead letters, newest first.
     List {
         /// How many.
         #[arg(long, default_value_t = 20)]
@@ -275,6 +277,39 @@ pub enum DeadLetterAction {
     Show {
         /// Its sequence in the stream DLQ, as `list` shows it.
         sequence: u64,
+    },
+    /// Hand letters of notify back, to be sent after all; they leave the list.
+    Retry {
+        /// Their sequences in the stream DLQ.
+        #[arg(required = true)]
+        sequences: Vec<u64>,
+        /// Send to this destination instead.
+        #[arg(long, value_name = "DESTINATION")]
+        to: Option<String>,
+    },
+    /// Delete letters that are dealt with.
+    Remove {
+        /// Their sequences in the stream DLQ.
+        #[arg(required = true)]
+        sequences: Vec<u64>,
+    },
+}
+
+/// `notify`
+#[derive(Debug, Clone, Args)]
+pub struct NotifyArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: NotifyAction,
+}
+
+/// What `notify` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum NotifyAction {
+    /// Send one test message. If it arrives, messages that wait for the destination are sent, too.
+    Test {
+        /// Its name in the configuration.
+        destination: String,
     },
 }
 

@@ -43,6 +43,9 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Audit(options) => commands::audit::run(&arguments, options, output).await,
         Command::Rules(options) => commands::rules::run(&arguments, options.action, output),
         Command::Dlq(options) => commands::dlq::run(&arguments, &options.action, output).await,
+        Command::Notify(options) => {
+            commands::notify::run(&arguments, &options.action, output).await
+        }
         Command::Watch(options) => commands::watch::run(&arguments, &options.action, output).await,
         Command::Backup(options) => commands::backup::run(&arguments, options, output).await,
         Command::Restore(options) => commands::restore::run(&arguments, options, output).await,

@@ -1,9 +1,12 @@
-//! `crypto-intel dlq list|show`
+//! `crypto-intel dlq list|show|retry|remove`
 
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use crypto_intel_nats::{DeadLetter, list_dead_letters, show_dead_letter};
+use crypto_intel_nats::{
+    DeadLetter, Nats, list_dead_letters, remove_dead_letter, show_dead_letter,
+};
+use crypto_intel_notify::retry_dead_letter;
 use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
@@ -25,27 +28,59 @@ pub(crate) async fn run(
     let nats = connect_nats(&config, "dlq").await?;
     match action {
         DeadLetterAction::List { limit } => {
-            let letters =
+            let mut letters =
                 list_dead_letters(&nats, None, *limit).await.context("read the dead letters")?;
+            letters.reverse();
             let described: Vec<Value> =
                 letters.iter().map(|letter| describe(letter, false)).collect();
             output.show(&described, |_| show_list(&letters))?;
         }
         DeadLetterAction::Show { sequence } => {
-            let Some(letter) =
-                show_dead_letter(&nats, *sequence).await.context("read the dead letter")?
-            else {
-                bail!(
-                    "no dead letter has the sequence {sequence}; `crypto-intel dlq list` shows them"
-                );
-            };
+            let letter = letter(&nats, *sequence).await?;
             let described = describe(&letter, true);
             output.show(&described, |value| {
                 serde_json::to_string_pretty(value).unwrap_or_else(|error| error.to_string())
             })?;
         }
+        DeadLetterAction::Retry { sequences, to } => {
+            for sequence in sequences {
+                let letter = letter(&nats, *sequence).await?;
+                let told = retry_dead_letter(&nats, &config.notify, &letter, to.as_deref())
+                    .await
+                    .with_context(|| format!("hand back dead letter {sequence}"))?;
+                // The sender has it now: if it fails again, there is a new letter.
+                remove(&nats, *sequence).await?;
+                let report = json!({ "sequence": sequence, "destinations": told });
+                output.show(&report, |_| format!("{sequence}: handed to {}", told.join(", ")))?;
+            }
+        }
+        DeadLetterAction::Remove { sequences } => {
+            for sequence in sequences {
+                remove(&nats, *sequence).await?;
+                let report = json!({ "sequence": sequence, "removed": true });
+                output.show(&report, |_| format!("{sequence}: removed"))?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn letter(nats: &Nats, sequence: u64) -> anyhow::Result<DeadLetter> {
+    match show_dead_letter(nats, sequence).await.context("read the dead letter")? {
+        Some(letter) => Ok(letter),
+        None => bail!(missing(sequence)),
+    }
+}
+
+async fn remove(nats: &Nats, sequence: u64) -> anyhow::Result<()> {
+    if !remove_dead_letter(nats, sequence).await.context("remove the dead letter")? {
+        bail!(missing(sequence));
+    }
+    Ok(())
+}
+
+fn missing(sequence: u64) -> String {
+    format!("no dead letter has the sequence {sequence}; `crypto-intel dlq list` shows them")
 }
 
 fn show_list(letters: &[DeadLetter]) -> String {
@@ -64,7 +99,7 @@ fn show_list(letters: &[DeadLetter]) -> String {
         ]
     });
     format!(
-        "{}\n`crypto-intel dlq show SEQUENCE` shows one whole",
+        "{}\n`crypto-intel dlq show SEQUENCE` shows one whole, `dlq retry` sends those of notify after all",
         table(&["sequence", "when", "consumer", "message", "subject", "error"], rows)
     )
 }

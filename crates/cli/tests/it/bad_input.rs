@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use crypto_intel_sandbox::{NodeOptions, ScriptedNode, free_port};
+use crypto_intel_sandbox::{ChatOptions, ChatServer, NodeOptions, ScriptedNode, free_port};
 use crypto_intel_testkit::eventually;
 
 use crate::pipeline::{PATIENCE, Pipeline, binary};
@@ -132,4 +132,28 @@ async fn a_strangers_message_is_dead_lettered_and_the_rest_goes_on() {
     let sequence = listed[0]["sequence"].to_string();
     let shown = pipeline.succeed(&["dlq", "show", &sequence]);
     assert!(shown.contains("undecodable"), "{shown}");
+    assert!(listed[0]["sequence"].as_u64() > listed[1]["sequence"].as_u64(), "newest first");
+    let refused = pipeline.command(&["dlq", "retry", &sequence]);
+    says(&refused, 1, &["only those of notify can be handed back"]);
+    pipeline.succeed(&["dlq", "remove", &sequence]);
+    let text = pipeline.succeed(&["dlq", "list", "--json"]);
+    let left: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert_eq!(left.len(), 1);
+    says(&pipeline.command(&["dlq", "remove", &sequence]), 1, &["no dead letter has the sequence"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_message_is_sent_and_what_the_service_says_is_shown_once() {
+    let chat = ChatServer::start(ChatOptions::default()).await.unwrap();
+    let pipeline = Pipeline::start(&Pipeline::destinations(&chat)).await;
+    let said = pipeline.succeed(&["notify", "test", "ops"]);
+    assert!(said.contains("ops took a test message, id 1"), "{said}");
+    assert!(chat.messages()[0].text.contains("Test message"));
+    says(&pipeline.command(&["notify", "test", "opps"]), 1, &["known: desk, ops"]);
+    drop(chat);
+    let output = pipeline.command(&["check"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text.lines().find(|line| line.contains("destination desk")).unwrap();
+    assert_eq!(line.matches("desk").count(), 1, "{line}");
+    assert!(line.contains("127.0.0.1:") && !line.contains("secret"), "{line}");
 }
