@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Setup,
+    learn::News,
     step::{Action, Input, Message, next},
 };
 use crate::{
@@ -33,6 +34,10 @@ pub(super) struct Courier<'a> {
     pub(super) closed_before: bool,
     /// The fallback was told of what waits up to this stream sequence.
     pub(super) copied: u64,
+    /// How often Discord was asked for the webhook's channel.
+    pub(super) channel_questions: u32,
+    /// What was learnt of the destination and is not written yet.
+    pub(super) news: Option<News>,
 }
 
 /// What comes after a message.
@@ -240,7 +245,7 @@ impl Courier<'_> {
             .observe(started.elapsed().as_secs_f64());
         setup.metrics.attempts.with_label_values(&[name.as_str(), reply.outcome.label()]).inc();
         let code = parcel.own.alert.code.clone();
-        Ok(Attempted::Ended(self.learn(reply.outcome, &code).await?))
+        Ok(Attempted::Ended(self.learn(reply.outcome, &code)))
     }
 
     /// Records that it waits, so that a restart waits as well.
@@ -259,7 +264,7 @@ impl Courier<'_> {
         }
         self.stamp(&mut parcel.stored.record);
         self.records.save(&self.setup.name, &mut parcel.stored).await?;
-        Ok(())
+        self.keep().await
     }
 
     pub(super) fn stamp(&self, record: &mut Record) {

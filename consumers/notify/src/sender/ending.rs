@@ -21,6 +21,7 @@ impl Courier<'_> {
         self.stamp(&mut parcel.stored.record);
         self.records.save(&self.setup.name, &mut parcel.stored).await?;
         self.count(&parcel.own, &ending);
+        self.keep().await?;
         let alerts = 1 + parcel.stored.record.folded.len();
         let (destination, code) = (&self.setup.name, &parcel.own.alert.code);
         let (state, attempts) = (ending.state.as_str(), ending.attempts);

@@ -10,18 +10,29 @@ use crate::{
     record::{Moved, RecordError},
 };
 
+/// A proxy may take messages and no questions: each costs the next message time.
+const MAX_CHANNEL_QUESTIONS: u32 = 3;
+
+/// What is to be kept of a destination. It is written after the record of the message that brought
+/// it: what became of an attempt comes first.
+#[derive(Debug)]
+pub(super) enum News {
+    Closed(Closed),
+    Open,
+    Moved(Moved),
+}
+
 impl Courier<'_> {
-    /// Keeps what it says about the destination, and answers with what is left for the message.
-    pub(super) async fn learn(&mut self, outcome: Outcome, code: &str) -> anyhow::Result<Outcome> {
+    /// Heeds what it says about the destination, and answers with what is left for the message.
+    pub(super) fn learn(&mut self, outcome: Outcome, code: &str) -> Outcome {
         let setup = self.setup;
         let destination = setup.name.as_str();
         match outcome {
             Outcome::Sent { .. } => {
                 self.patience.trouble.clear();
                 if self.closed_before || setup.gate.closed().is_some() {
-                    self.reopen("it took a message").await?;
+                    self.reopen("it took a message");
                 }
-                self.find_channel().await;
             }
             Outcome::Wait { after, scope, .. } => {
                 setup.gate.freeze(after, scope);
@@ -34,7 +45,7 @@ impl Courier<'_> {
                 }
             }
             Outcome::Closed { ref why, mend, whole_bot } => {
-                self.close(Refusal { why, mend, whole_bot }).await?;
+                self.close(Refusal { why, mend, whole_bot });
             }
             Outcome::NoTopic { why } if self.drop_topic() => {
                 tracing::error!(
@@ -42,10 +53,15 @@ impl Courier<'_> {
                     why,
                     "the topic takes no messages, writing to the chat itself; open the topic again or correct message_thread_id, then restart notify"
                 );
-                return Ok(Outcome::Again { why });
+                return Outcome::Again { why };
             }
-            Outcome::Moved { chat_id } if self.move_chat(chat_id).await? => {
-                return Ok(Outcome::Again { why: "the group has another number now".to_owned() });
+            Outcome::NoTopic { why } => {
+                let mend = "open the General topic of the chat again";
+                self.close(Refusal { why: &why, mend, whole_bot: false });
+                return Outcome::Closed { why, mend, whole_bot: false };
+            }
+            Outcome::Moved { chat_id } if self.move_chat(chat_id) => {
+                return Outcome::Again { why: "the group has another number now".to_owned() };
             }
             Outcome::PlainText { ref why } => {
                 tracing::error!(
@@ -57,11 +73,27 @@ impl Courier<'_> {
             }
             _ => {}
         }
-        Ok(outcome)
+        outcome
+    }
+
+    /// Writes what was learnt.
+    pub(super) async fn keep(&mut self) -> anyhow::Result<()> {
+        let name = &self.setup.name;
+        match self.news.take() {
+            None => {}
+            Some(News::Closed(closed)) => self.records.set_closed(name, &closed).await?,
+            Some(News::Open) => self.records.clear_closed(name).await?,
+            Some(News::Moved(moved)) => self
+                .records
+                .set_moved_chat(name, moved)
+                .await
+                .context("remember where the group moved")?,
+        }
+        Ok(())
     }
 
     /// Nothing can be sent until somebody mends it: what waits stays, and the oldest tries again.
-    async fn close(&mut self, refusal: Refusal<'_>) -> anyhow::Result<()> {
+    fn close(&mut self, refusal: Refusal<'_>) {
         let setup = self.setup;
         let earlier = setup.gate.closed();
         let policy = setup.destination.policy();
@@ -94,12 +126,11 @@ impl Courier<'_> {
         setup.gate.close(&closed);
         self.closed_before = true;
         setup.metrics.closed.with_label_values(&[&setup.name]).set(1);
-        self.records.set_closed(&setup.name, &closed).await?;
-        Ok(())
+        self.news = Some(News::Closed(closed));
     }
 
     /// It takes messages again.
-    pub(super) async fn reopen(&mut self, why: &str) -> anyhow::Result<()> {
+    pub(super) fn reopen(&mut self, why: &str) {
         let setup = self.setup;
         tracing::info!(
             destination = setup.name,
@@ -109,8 +140,7 @@ impl Courier<'_> {
         setup.gate.open();
         (self.closed_before, self.copied) = (false, 0);
         setup.metrics.closed.with_label_values(&[&setup.name]).set(0);
-        self.records.clear_closed(&setup.name).await?;
-        Ok(())
+        self.news = Some(News::Open);
     }
 
     /// What kept the destination closed before this instance began, unless it has another address
@@ -125,19 +155,24 @@ impl Courier<'_> {
             (self.closed_before, self.copied) = (true, closed.copied);
             setup.metrics.closed.with_label_values(&[&setup.name]).set(1);
         } else {
-            self.reopen("its address was changed").await?;
+            self.reopen("its address was changed");
+            self.keep().await?;
         }
         Ok(())
     }
 
     /// The channel of a Discord webhook, if it is not known yet. Asked after a message was taken: a
     /// webhook that is gone must not be asked more than needed.
-    async fn find_channel(&self) {
-        if let Channel::Discord(discord) = &self.channel
-            && !self.setup.gate.knows_channel()
-            && let Some(Some(channel)) = self.unless_stopped(discord.channel_id()).await
-        {
-            self.setup.gate.join_channel(&channel, &self.setup.destination);
+    pub(super) async fn find_channel(&mut self) {
+        let Channel::Discord(discord) = &self.channel else { return };
+        let gate = &self.setup.gate;
+        let is_asked = gate.knows_channel() || self.channel_questions >= MAX_CHANNEL_QUESTIONS;
+        if is_asked || gate.closed().is_some() {
+            return;
+        }
+        self.channel_questions += 1;
+        if let Some(Some(channel)) = self.unless_stopped(discord.channel_id()).await {
+            gate.join_channel(&channel, &self.setup.destination);
         }
     }
 
@@ -149,23 +184,19 @@ impl Courier<'_> {
     }
 
     /// Remembers a group's new number; `false` when that is where we write already.
-    async fn move_chat(&mut self, chat_id: i64) -> anyhow::Result<bool> {
-        let Channel::Telegram(telegram) = &mut self.channel else { return Ok(false) };
+    fn move_chat(&mut self, chat_id: i64) -> bool {
+        let Channel::Telegram(telegram) = &mut self.channel else { return false };
         if telegram.chat_id == chat_id {
-            return Ok(false);
+            return false;
         }
         telegram.chat_id = chat_id;
-        let moved = Moved { from: telegram.configured_chat_id(), to: chat_id };
+        self.news = Some(News::Moved(Moved { from: telegram.configured_chat_id(), to: chat_id }));
         tracing::error!(
             destination = self.setup.name,
             chat_id,
             "the group was upgraded and has another number, writing there; set chat_id to it"
         );
-        self.records
-            .set_moved_chat(&self.setup.name, moved)
-            .await
-            .context("remember where the group moved")?;
-        Ok(true)
+        true
     }
 
     /// Where the group moved to earlier, as long as the configuration still names its old number.

@@ -75,6 +75,8 @@ async fn active(
         lost,
         closed_before: false,
         copied: 0,
+        channel_questions: 0,
+        news: None,
     };
     courier.find_moved_chat().await?;
     courier.find_closed().await?;
@@ -92,7 +94,7 @@ async fn active(
             () = watch.beat(&queue, &work) => Ok(Next::Stop),
         };
         match next {
-            Ok(Next::Message) => {}
+            Ok(Next::Message) => courier.find_channel().await,
             Ok(Next::Stop) => {
                 // Whoever is next need not wait for it.
                 let _ = work.retry_after(Duration::ZERO).await;

@@ -29,7 +29,8 @@ impl Courier<'_> {
                 return Ok(Next::Message);
             }
             if self.closed_before && self.records.closed(&self.setup.name).await?.is_none() {
-                self.reopen("somebody sent a test message").await?;
+                self.reopen("somebody sent a test message");
+                self.keep().await?;
                 return Ok(Next::Message);
             }
             let pause = tokio::time::sleep(left.min(LOOK_EVERY));

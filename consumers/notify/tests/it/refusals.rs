@@ -148,3 +148,16 @@ async fn while_a_service_fails_the_probe_says_how_many_wait_and_why() {
     .await;
     eventually("not ready", async || !role.is_healthy("notify.ops")).await;
 }
+
+#[tokio::test]
+async fn what_discord_says_is_left_is_kept_before_it_refuses() {
+    let rig = Rig::start(ChatLimits::Strict).await;
+    let faster_than_discord = "{ limits = [{ messages = 100, per_ms = 1000 }], digest_above = 0 }";
+    let _role = rig.run(rig.strict_config("{}", faster_than_discord)).await;
+    for number in 0..12 {
+        rig.publish(Alert { routes: vec!["desk".into()], ..alert(number) }).await;
+    }
+    let ended = rig.ended(12).await;
+    assert!(ended.iter().all(|delivery| delivery.attempts == 1), "{ended:#?}");
+    rig.no_violations();
+}

@@ -131,6 +131,20 @@ async fn a_missing_topic_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_closed_general_topic_keeps_its_messages() {
+    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let api = Scripted::start(vec![refused("Bad Request: TOPIC_CLOSED"), sent()]).await;
+    let mut config = api.config(&rig, None);
+    if let Some(Destination::Telegram(telegram)) = config.destinations.get_mut("ops") {
+        telegram.policy.probe_after_seconds = vec![1];
+    }
+    let _role = rig.run(config).await;
+    rig.publish(alert(1)).await;
+    let ended = rig.ended(1).await;
+    assert_eq!((ended[0].state, ended[0].attempts), (DeliveryState::Sent, 2));
+}
+
+#[tokio::test]
 async fn a_message_that_is_refused_for_good_is_dead_and_the_next_one_is_sent() {
     let rig = Rig::start(ChatLimits::Relaxed).await;
     let api = Scripted::start(vec![refused("Bad Request: message is too long"), sent()]).await;
