@@ -88,8 +88,9 @@ pub struct Policy {
     pub max_age_seconds: u64,
     /// How long one attempt may take, in milliseconds, 100 to 60,000.
     pub timeout_ms: u64,
-    /// Pacing: all of these hold at once. Empty = what the service is known to take (Telegram
-    /// private chat 1 per 1.05 s, group 18 per 60 s; Discord webhook 4 per 2 s and 25 per 60 s).
+    /// Pacing: all of these hold at once, each as `{ messages = 18, per_ms = 60000 }`. Empty = what
+    /// the service is known to take (Telegram private chat 1 per 1.05 s, group 18 per 60 s; Discord
+    /// webhook 4 per 2 s and 25 per 60 s).
     pub limits: Vec<Limit>,
     /// Above this many waiting messages, and if pacing needs more than 20 s for them, those below
     /// critical are folded into one message; 0 = never.

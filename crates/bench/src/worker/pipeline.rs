@@ -138,6 +138,7 @@ fn notify(task: &PipelineTask) -> NotifyConfig {
             (first, Destination::Telegram(telegram)),
             (second, Destination::Discord(discord)),
         ]),
+        ..NotifyConfig::default()
     }
 }
 
