@@ -171,11 +171,11 @@ impl Worker {
         {
             self.again(&mut prepared, incarnation);
         }
-        let Prepared { block, bodies, sighting, is_head } = prepared;
+        let Prepared { block, bodies, sighting, is_head, final_at_fetch } = prepared;
         let begin = group.messages.len();
         let before = group.markers.last().map(|(marker, _)| marker.finalized_number);
         let before = before.unwrap_or_else(|| position.stack.finalized());
-        let finality = self.finality(position, group, before, block.header.number);
+        let finality = self.finality(position, group, before, (&block.header, final_at_fetch));
         if group.markers.is_empty()
             && let Some((dropped, ancestor)) = position.stack.owed_reorg()
         {
@@ -206,24 +206,40 @@ impl Worker {
 
     /// How far the chain is final as of a block: never less than before, and never beyond that block. What an
     /// endpoint claims above what we linked is no reason to call anything final: it may lie. Nor is what it says of a
-    /// height where another block is published: one of the two branches will leave.
-    fn finality(&self, position: &Position, group: &Group, before: u64, block: u64) -> Finality {
+    /// height where another block is published, or of a block that was fetched before it was final: one of two branches
+    /// will leave.
+    fn finality(
+        &self,
+        position: &Position,
+        group: &Group,
+        before: u64,
+        (header, final_at_fetch): (&Header, u64),
+    ) -> Finality {
+        let block = header.number;
         let tags = self.tags.borrow().unwrap_or_default();
         let safe = tags.safe.map(|safe| safe.min(block));
-        let unchanged = Finality { finalized: before, finalized_hash: None, safe };
+        let ours = |number| match number == block {
+            true => Some(header.hash),
+            false => group.hash_at(number).or_else(|| position.stack.hash_at(number)),
+        };
         let (finalized, finalized_hash) = match tags.finalized {
             Some((number, hash)) if number <= block => {
-                let ours = group.hash_at(number).or_else(|| position.stack.hash_at(number));
-                if let Some(ours) = ours.filter(|ours| *ours != hash) {
-                    self.tell_other_final(number, hash, ours);
-                    return unchanged;
+                match ours(number).filter(|ours| *ours != hash) {
+                    Some(ours) => {
+                        self.tell_other_final(number, hash, ours);
+                        (before, None)
+                    }
+                    None => (number, Some(hash)),
                 }
-                (number, Some(hash))
             }
-            Some(_) => (block, None),
+            Some(_) => (final_at_fetch.min(block), None),
             None => (block.saturating_sub(self.config.finality_depth), None),
         };
-        if finalized > before { Finality { finalized, finalized_hash, safe } } else { unchanged }
+        if finalized > before {
+            Finality { finalized, finalized_hash, safe }
+        } else {
+            Finality { finalized: before, finalized_hash: None, safe }
+        }
     }
 
     /// Once for each block that is called final.

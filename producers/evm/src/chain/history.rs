@@ -327,7 +327,7 @@ impl Worker {
                 let bodies = Bodies::of(&decoder, &block, &sighting);
                 // What waits to be sent bounds the memory: the logs are in the bodies now.
                 (block.logs, block.data) = (Vec::new(), Vec::new());
-                Prepared { block, bodies, sighting, is_head: false }
+                Prepared { block, bodies, sighting, is_head: false, final_at_fetch: 0 }
             };
             Ok(blocks.into_iter().map(prepare).collect())
         }))

@@ -132,7 +132,7 @@ impl Worker {
             let block = fetcher.block(BlockId::Number(number)).await?;
             let sighting = Sighting { watched, ..Sighting::new(now_us(), Prices::default()) };
             let bodies = Bodies::touching(&decoder, &block, &sighting, &address);
-            Ok(Prepared { block, bodies, sighting, is_head: false })
+            Ok(Prepared { block, bodies, sighting, is_head: false, final_at_fetch: 0 })
         }))
     }
 

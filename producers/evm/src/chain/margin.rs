@@ -19,16 +19,17 @@ pub(super) async fn show(
 ) {
     loop {
         let begin = *oldest.borrow_and_update();
-        match begin {
-            None => metrics.no_retraction_margin(),
-            Some(begin) => match nats.stream_state(STREAM).await {
-                Ok(state) => metrics.retraction_margin(begin, state.first_sequence),
-                Err(error) => tracing::debug!(%error, "stream cannot be looked at"),
-            },
+        let Some(begin) = begin else {
+            metrics.no_retraction_margin();
+            if oldest.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        match nats.stream_state(STREAM).await {
+            Ok(state) => metrics.retraction_margin(begin, state.first_sequence),
+            Err(error) => tracing::debug!(%error, "stream cannot be looked at"),
         }
         tokio::time::sleep(LOOK_EVERY).await;
-        if begin.is_none() && oldest.changed().await.is_err() {
-            return;
-        }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Prepared {
     pub(super) sighting: Sighting,
     /// It was fetched as the head, so that its latency counts.
     pub(super) is_head: bool,
+    /// The highest block that was final when this one was asked for.
+    pub(super) final_at_fetch: u64,
 }
 
 type Task = AbortOnDropHandle<Result<Prepared, FetchError>>;
@@ -105,6 +107,8 @@ fn joined(
 impl Worker {
     /// Fetches, decodes and encodes a block in a task of its own.
     pub(super) fn prepare(&self, id: BlockId, observed_at_us: i64, is_head: bool) -> Task {
+        let tags = self.tags.borrow().unwrap_or_default();
+        let final_at_fetch = tags.finalized.map_or(0, |(number, _)| number);
         let fetcher = self.fetcher.clone();
         let decoder = Arc::clone(&self.decoder);
         let prices = self.prices.clone();
@@ -122,7 +126,7 @@ impl Worker {
                 watched: watched.view(decoder.chain()),
             };
             let bodies = Bodies::of(&decoder, &block, &sighting);
-            Ok(Prepared { block, bodies, sighting, is_head })
+            Ok(Prepared { block, bodies, sighting, is_head, final_at_fetch })
         }))
     }
 

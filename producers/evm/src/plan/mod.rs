@@ -304,10 +304,11 @@ impl Stack {
         Ok(Retraction { entries, ancestor })
     }
 
-    /// Where the oldest block that may still leave begins in the stream.
+    /// Where the oldest block that may still leave begins in the stream, or the next one will; `None` before the first.
     pub(crate) fn oldest_open(&self) -> Option<u64> {
         let oldest = self.entries.iter().find(|entry| entry.number > self.finalized);
-        oldest.map(|entry| entry.begin_sequence)
+        let next = (self.last_marker > 0).then_some(self.last_marker + 1);
+        oldest.map(|entry| entry.begin_sequence).or(next)
     }
 
     /// The published block of this height; `None` below the bottom and above the top.

@@ -98,3 +98,38 @@ async fn finality_travels_in_the_next_batch() {
     assert_eq!(last.finalized_hash, node.chain().block(8).map(|block| block.hash));
     producer.stop().await;
 }
+
+/// Of two endpoints on different branches one calls its own block final: ours may still leave.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_branch_calls_final_is_not_final_here() {
+    let (broker, ours, other) = (Broker::start().await, node().await, node().await);
+    let (mut blocks, mut others) = (generator(44), generator(44));
+    push_new(&ours, &mut blocks, 10);
+    push_new(&other, &mut others, 10);
+    other.reorg(5, others.fork(5, 5)).unwrap();
+    ours.set_finalized(3);
+    other.set_finalized(3);
+    let config = chain_config(&[ours.ws_url(), other.ws_url()]);
+    let producer = Producer::start(&broker.nats, config);
+    broker.at_head(ours.chain()).await;
+    ours.set_finalized(9);
+    other.set_finalized(7);
+    for _ in 0..5 {
+        push_new(&ours, &mut blocks, 1);
+        push_new(&other, &mut others, 1);
+        let replayed = broker.at_head(ours.chain()).await;
+        let finalized: Vec<u64> =
+            replayed.stack.iter().map(|marker| marker.finalized_number).collect();
+        assert!(finalized.iter().all(|finalized| *finalized < 7), "{finalized:?}");
+    }
+    // Of a block that both have it is believed.
+    other.set_finalized(4);
+    crypto_intel_testkit::eventually(crate::harness::PATIENCE, async || {
+        push_new(&ours, &mut blocks, 1);
+        push_new(&other, &mut others, 1);
+        let replayed = broker.at_head(ours.chain()).await;
+        (replayed.stack.last()?.finalized_number == 4).then_some(())
+    })
+    .await;
+    producer.stop().await;
+}
