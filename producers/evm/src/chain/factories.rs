@@ -13,7 +13,7 @@ use crate::{
     abis::{Factory, Made},
     gaps::{GapReason, Gaps},
     hex::{self, Hex},
-    past::{LogQuery, list},
+    past::LogQuery,
     ranges::Span,
 };
 
@@ -190,23 +190,18 @@ impl Worker {
 
     async fn made_in(&self, factory: &Factory, span: Span) -> anyhow::Result<Vec<Made>> {
         let query = LogQuery::of_contract(factory.contract, factory.topic);
-        let mut made: Vec<Made> = Vec::new();
-        let mut take = |answer: &str| {
-            for log in list(answer)? {
-                let log: FactoryLog<'_> = serde_json::from_str(log)?;
-                let topics: Vec<B256> = log.topics.iter().map(|topic| topic.0).collect();
-                let mut data = Vec::new();
-                let address =
-                    hex::append(log.data, &mut data).and_then(|_| factory.made(&topics, &data));
-                if let Some(address) = address {
-                    let since = log.block_number.0;
-                    made.push(Made { abi: factory.abi.clone(), address, since });
-                }
-            }
-            Ok(())
+        let read = |log: &str| {
+            let log: FactoryLog<'_> = serde_json::from_str(log)?;
+            let topics: Vec<B256> = log.topics.iter().map(|topic| topic.0).collect();
+            let mut data = Vec::new();
+            let address =
+                hex::append(log.data, &mut data).and_then(|_| factory.made(&topics, &data));
+            let since = log.block_number.0;
+            Ok(address.map(|address| Made { abi: factory.abi.clone(), address, since }))
         };
-        let read = self.fetcher.logs(span, &query, &mut take);
-        read.await.context("ask for the factory's logs")?;
+        let logs = self.fetcher.logs(span, &[query], &read).await;
+        let logs = logs.context("ask for the factory's logs")?;
+        let mut made: Vec<Made> = logs.into_iter().flatten().collect();
         made.sort_by_key(|made| (made.address, made.since));
         made.dedup_by_key(|made| made.address);
         Ok(made)

@@ -15,6 +15,7 @@ use crate::{
     block::{BlockData, Header},
     endpoint::{Answer, Endpoint, EndpointError, Pool},
     metrics::ChainMetrics,
+    past::KnownLogs,
     traces::Tracer,
 };
 
@@ -55,13 +56,14 @@ pub(crate) enum FetchError {
 pub(crate) struct Fetcher {
     pool: Pool,
     checks: Checks,
-    metrics: ChainMetrics,
+    pub(crate) metrics: ChainMetrics,
     tracer: Tracer,
+    pub(crate) known_logs: KnownLogs,
 }
 
 impl Fetcher {
     pub(crate) fn new(pool: Pool, checks: Checks, metrics: ChainMetrics) -> Self {
-        Self { pool, checks, metrics, tracer: Tracer::default() }
+        Self { pool, checks, metrics, tracer: Tracer::default(), known_logs: KnownLogs::default() }
     }
 
     /// Also fetches payments inside contracts.

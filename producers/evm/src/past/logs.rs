@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
+    block::LogRecord,
     endpoint::{Class, Endpoint, EndpointError},
     hex::Hex,
     ranges::{Advice, Span, read_refusal},
@@ -14,7 +15,7 @@ use crate::{
 pub(super) type LogsByBlock = HashMap<u64, String>;
 
 /// Which logs are asked for: by who emitted them, and by their topics.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct LogQuery {
     contract: Option<Address>,
     topics: Vec<Option<B256>>,
@@ -53,6 +54,23 @@ impl LogQuery {
         [Self { contract: Some(*address), topics: Vec::new() }, at(1), at(2), at(3)]
     }
 
+    /// Whether it asks for one kind of log of one contract.
+    pub(super) fn is_of_contract(&self) -> bool {
+        self.contract.is_some() && matches!(self.topics.as_slice(), [Some(_)])
+    }
+
+    /// Whether an answer has to hold this log.
+    pub(super) fn matches(&self, log: &LogRecord) -> bool {
+        let topics = log.topics();
+        self.contract.is_none_or(|contract| contract == log.address)
+            && self.topics.len() <= topics.len()
+            && self
+                .topics
+                .iter()
+                .zip(topics)
+                .all(|(wanted, topic)| wanted.is_none_or(|wanted| wanted == *topic))
+    }
+
     fn scope(&self) -> LogScope {
         if *self == Self::default() { LogScope::All } else { LogScope::Few }
     }
@@ -73,7 +91,7 @@ impl LogQuery {
 }
 
 /// What is done with each answer of `eth_getLogs`, a JSON list.
-pub(crate) type TakeLogs<'a> = dyn FnMut(&str) -> Result<(), serde_json::Error> + Send + 'a;
+pub(super) type TakeLogs<'a> = dyn FnMut(&str) -> Result<(), serde_json::Error> + Send + 'a;
 
 /// Hands all logs of a span to `take`, answer by answer, asked for in ranges as wide as the endpoint takes.
 pub(super) async fn logs_of(
@@ -114,7 +132,7 @@ pub(super) async fn logs_of(
 }
 
 /// The logs of an answer, each as JSON.
-pub(crate) fn list(answer: &str) -> Result<Vec<&str>, serde_json::Error> {
+pub(super) fn list(answer: &str) -> Result<Vec<&str>, serde_json::Error> {
     let logs: Vec<&RawValue> = serde_json::from_str(answer)?;
     Ok(logs.into_iter().map(RawValue::get).collect())
 }

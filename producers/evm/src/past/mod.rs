@@ -2,19 +2,23 @@
 //! logs serves many blocks.
 
 mod logs;
+mod search;
 
 use std::collections::BTreeSet;
 
 use crypto_intel_schemas::Address;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-pub(crate) use self::logs::{LogQuery, LogScope, TakeLogs, list};
 use self::logs::{LogsByBlock, collect, logs_of, number_of};
+pub(crate) use self::{
+    logs::{LogQuery, LogScope},
+    search::KnownLogs,
+};
 use crate::{
     answer::{LogsAnswer, assemble},
     block::BlockData,
     endpoint::{Class, Endpoint, EndpointError},
-    fetch::{BlockId, FetchError, Fetcher, Rotation, ask_block, known_header},
+    fetch::{BlockId, FetchError, Fetcher, ask_block, known_header},
     ranges::Span,
 };
 
@@ -97,40 +101,7 @@ impl Fetcher {
         address: &Address,
         span: Span,
     ) -> Result<BTreeSet<u64>, FetchError> {
-        let mut numbers = BTreeSet::new();
-        for query in LogQuery::naming(address) {
-            self.logs(span, &query, &mut |answer| {
-                for log in list(answer)? {
-                    numbers.insert(number_of(log)?);
-                }
-                Ok(())
-            })
-            .await?;
-        }
-        Ok(numbers)
-    }
-
-    /// Hands the logs of a span to `take`, answer by answer; after a failure some come again, from another endpoint.
-    ///
-    /// # Errors
-    /// When no endpoint tells, or `take` cannot read what it says.
-    pub(crate) async fn logs(
-        &self,
-        span: Span,
-        query: &LogQuery,
-        take: &mut TakeLogs<'_>,
-    ) -> Result<(), FetchError> {
-        let mut rotation = Rotation::of(Class::Ranges);
-        while let Some(endpoint) = rotation.next(self.pool()).await {
-            match logs_of(&endpoint, span, query, take).await {
-                Ok(()) => return Ok(()),
-                Err(error) => {
-                    let error = FetchError::Endpoint(error);
-                    self.note_failure(&endpoint, Class::Ranges, &error);
-                    rotation.note(error, BlockId::Number(span.from));
-                }
-            }
-        }
-        Err(rotation.last)
+        let numbers = self.logs(span, &LogQuery::naming(address), &number_of).await?;
+        Ok(numbers.into_iter().collect())
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crypto_intel_evm::{ChainConfig, Gap, GapReason, Gaps, Start, Verified, Watchlist};
+use crypto_intel_evm::{ChainConfig, Gap, GapReason, Gaps, LogProof, Start, Verified, Watchlist};
 use crypto_intel_nats::{Bucket, ReaderOptions, Start as ReadFrom, StreamReader};
 use crypto_intel_sandbox::ScriptedNode;
 use crypto_intel_schemas::{B256, Event, WatchChain, WatchEntry};
@@ -13,7 +13,9 @@ use crypto_intel_testkit::{assert_same_set, eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, push_new},
+    harness::{
+        Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, node_of, push_new,
+    },
     stream::{transfer_of, transfers_of},
 };
 
@@ -309,4 +311,35 @@ async fn the_past_of_one_address_comes_alone_and_labelled() {
     assert_same_set(native, found.native);
     assert_same_set(transfers, found.transfers);
     producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_past_of_an_address_is_not_believed_of_an_endpoint_that_has_pruned_it() {
+    // By the filters of sampled blocks, and by what another operator says.
+    for check_logs in [LogProof::Presence, LogProof::Off] {
+        let (broker, pruned) = (Broker::start().await, node().await);
+        let whole = node_of(pruned.chain().clone()).await;
+        let mut blocks = generator(29);
+        push_new(&pruned, &mut blocks, 60);
+        let account = {
+            let block = &pruned.chain().blocks()[4];
+            let log: Value = serde_json::from_str(block.logs().next().unwrap()).unwrap();
+            format!("0x{}", &log["topics"][1].as_str().unwrap()[26..])
+        };
+        pruned.answer_empty_logs(true);
+        let mut config = chain_config(&[pruned.ws_url(), whole.ws_url()]);
+        (config.start, config.check_logs) = (Start::Latest, check_logs);
+        let producer = Producer::start(&broker.nats, config);
+        eventually(PATIENCE, async || (whole.head_subscriptions() > 0).then_some(())).await;
+        let address = Some(account.parse().unwrap());
+        let wanted = Gap { address, ..Gap::new(1, 20, GapReason::Watch) };
+        gaps(&broker).await.queue_gap(wanted).await.unwrap();
+        until_filled(&broker).await;
+        let (transfers, _) = of_account(&pruned, &account, 20);
+        let found = past(&broker).await;
+        assert!(found.blocks.contains_key(&5));
+        assert_same_set(transfers, found.transfers);
+        assert!(producer.metric("crypto_intel_evm_untrue_answers_total", "node0") >= 1.0);
+        producer.stop().await;
+    }
 }
