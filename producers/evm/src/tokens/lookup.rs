@@ -114,6 +114,11 @@ impl Lookups {
                     groups.extend(again);
                     self.keep(known).await;
                 }
+                // One of them may be what it runs into.
+                Err(error) if error.is_outage() && group.len() > 1 => {
+                    let (first, second) = group.split_at(group.len() / 2);
+                    groups.extend([first.to_vec(), second.to_vec()]);
+                }
                 Err(error) => self.give_up(&group, &error.to_string()),
             }
         }
