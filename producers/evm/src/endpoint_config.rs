@@ -101,7 +101,7 @@ impl EndpointConfig {
     pub fn label(&self) -> String {
         match &self.name {
             Some(name) => name.clone(),
-            None => host_of(self.url.expose()).unwrap_or("unnamed").to_owned(),
+            None => host_of(self.trimmed()).unwrap_or("unnamed").to_owned(),
         }
     }
 
@@ -110,8 +110,17 @@ impl EndpointConfig {
     pub fn operator(&self) -> String {
         match &self.operator {
             Some(operator) => operator.clone(),
-            None => operator_of(host_of(self.url.expose()).unwrap_or("unnamed")),
+            None => operator_of(host_of(self.trimmed()).unwrap_or("unnamed")),
         }
+    }
+
+    /// The URL without the blanks that came along with it.
+    fn trimmed(&self) -> &str {
+        self.url.expose().trim()
+    }
+
+    pub(crate) fn is_websocket(&self) -> bool {
+        self.trimmed().starts_with("ws")
     }
 
     /// The URL with its key.
@@ -119,7 +128,7 @@ impl EndpointConfig {
     /// # Errors
     /// When the key's file cannot be read.
     pub(crate) fn full_url(&self) -> Result<Secret, String> {
-        Ok(Secret::new(self.url.expose().replace(KEY_PLACE, self.read_key()?.expose())))
+        Ok(Secret::new(self.trimmed().replace(KEY_PLACE, self.read_key()?.expose())))
     }
 
     /// The headers with the key.
@@ -146,7 +155,7 @@ impl EndpointConfig {
     fn read_key(&self) -> Result<Secret, String> {
         let Some(path) = &self.key_file else { return Ok(self.key.clone()) };
         std::fs::read_to_string(path)
-            .map(|text| Secret::new(text.trim_end_matches(['\r', '\n'])))
+            .map(|text| Secret::new(text.trim()))
             .map_err(|error| format!("cannot read key_file {}: {error}", Path::display(path)))
     }
 
@@ -157,7 +166,7 @@ impl EndpointConfig {
     }
 
     pub(crate) fn validate(&self, key: &str, problems: &mut Vec<String>) {
-        let url = self.url.expose();
+        let url = self.trimmed();
         if url.is_empty() {
             problems.push(format!("{key}.url: missing; set ws://, wss://, http:// or https://"));
             return;
@@ -168,7 +177,9 @@ impl EndpointConfig {
         if !known {
             problems
                 .push(format!("{key}.url: unknown scheme; use ws://, wss://, http:// or https://"));
-        } else if host_of(url).is_none() || url.contains(char::is_whitespace) {
+        } else if url.contains(char::is_whitespace) {
+            problems.push(format!("{key}.url: there is a blank in it; remove it"));
+        } else if host_of(url).is_none() {
             problems.push(format!("{key}.url: no host in it; write it as wss://host/path"));
         }
         self.validate_access(key, problems);

@@ -1,5 +1,8 @@
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,8 +14,9 @@ use alloy::{
 use crypto_intel_schemas::Address;
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
+use tokio::time::Instant;
 
-use super::{EndpointError, http::HttpClient};
+use super::{EndpointError, frames::Oddities, http::HttpClient};
 
 /// A result as JSON text; `null` when the endpoint has nothing.
 #[derive(Debug)]
@@ -42,6 +46,7 @@ pub(crate) enum Client {
 #[derive(Debug)]
 pub(crate) struct WebSocketClient {
     frontend: PubSubFrontend,
+    oddities: Arc<Oddities>,
     next_id: AtomicU64,
 }
 
@@ -54,6 +59,7 @@ impl Client {
         method: &'static str,
         params: impl Serialize + Send,
     ) -> Result<Answer, EndpointError> {
+        let begun = Instant::now();
         let answer = async {
             match self {
                 Self::WebSocket(client) => client.call(label, method, params).await,
@@ -61,21 +67,45 @@ impl Client {
             }
         };
         tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| {
-            Err(EndpointError::Timeout {
-                endpoint: label.to_owned(),
-                method,
-                timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+            let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            let stray = match self {
+                Self::WebSocket(client) => client.oddities.stray_since(begun),
+                Self::Http(_) => None,
+            };
+            let endpoint = label.to_owned();
+            Err(match stray {
+                Some(stray) => {
+                    let reason = format!("nothing within {timeout_ms} ms, but {stray}");
+                    EndpointError::Answer { endpoint, method, reason }
+                }
+                None => EndpointError::Timeout { endpoint, method, timeout_ms },
             })
         })
+    }
+
+    /// Why it is not connected any more.
+    pub(super) fn lost(&self, label: &str) -> EndpointError {
+        match self {
+            Self::WebSocket(client) => client.lost(label),
+            Self::Http(_) => EndpointError::Disconnected { endpoint: label.to_owned() },
+        }
     }
 }
 
 impl WebSocketClient {
-    pub(crate) fn new(frontend: PubSubFrontend) -> Self {
+    pub(super) fn new(frontend: PubSubFrontend, oddities: Arc<Oddities>) -> Self {
         // Heads are hints: of a longer backlog only the newest matters.
         frontend.set_channel_size(64);
         // alloy numbers its own `eth_unsubscribe` with 1.
-        Self { frontend, next_id: AtomicU64::new(2) }
+        Self { frontend, oddities, next_id: AtomicU64::new(2) }
+    }
+
+    fn lost(&self, label: &str) -> EndpointError {
+        let endpoint = label.to_owned();
+        match self.oddities.end() {
+            Some(reason) => EndpointError::Lost { endpoint, reason },
+            None => EndpointError::Disconnected { endpoint },
+        }
     }
 
     pub(crate) async fn call(
@@ -93,9 +123,8 @@ impl WebSocketClient {
             .serialize()
             .map_err(|error| invalid(error.to_string()))?;
         let response = self.frontend.send(request).await.map_err(|error| match error {
-            RpcError::Transport(TransportErrorKind::BackendGone) => {
-                EndpointError::Disconnected { endpoint: label.to_owned() }
-            }
+            RpcError::Transport(TransportErrorKind::BackendGone) => self.lost(label),
+            _ if self.oddities.end().is_some() => self.lost(label),
             other => invalid(other.to_string()),
         })?;
         match response.payload {

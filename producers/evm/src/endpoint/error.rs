@@ -34,6 +34,14 @@ pub enum EndpointError {
         /// The endpoint.
         endpoint: String,
     },
+    /// The connection was lost, for a reason that is known.
+    #[error("endpoint {endpoint} lost its connection: {reason}")]
+    Lost {
+        /// The endpoint.
+        endpoint: String,
+        /// What was wrong, with the beginning of the frame that could not be read.
+        reason: String,
+    },
     /// No head came for too long, although there are newer blocks.
     #[error("endpoint {endpoint} is silent: no head for {seconds} s, {reason}")]
     Silent {
@@ -170,7 +178,7 @@ impl EndpointError {
         match self {
             Self::Connect { .. } => "connect",
             Self::WrongChain { .. } => "wrong_chain",
-            Self::Disconnected { .. } => "disconnected",
+            Self::Disconnected { .. } | Self::Lost { .. } => "disconnected",
             Self::Silent { .. } => "silent",
             Self::Timeout { .. } => "timeout",
             Self::RateLimited { .. } => "rate_limited",
@@ -193,6 +201,17 @@ impl Retryable for EndpointError {
             Self::Resting { wait, .. } => Some(*wait),
             _ => None,
         }
+    }
+}
+
+/// What to write in place of a URL that asks for TLS where none is spoken.
+pub(super) fn tls_hint(url: &str, text: &str) -> &'static str {
+    if !text.contains("InvalidContentType") {
+        ""
+    } else if url.starts_with("wss") {
+        ": the port speaks no TLS, write ws:// in place of wss://"
+    } else {
+        ": the port speaks no TLS, write http:// in place of https://"
     }
 }
 

@@ -5,8 +5,8 @@ use reqwest::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
-use super::{Answer, EndpointError};
-use crate::endpoint_config::EndpointConfig;
+use super::{Answer, EndpointError, error::tls_hint};
+use crate::endpoint_config::{EndpointConfig, host_of};
 
 /// More is no answer to anything that we ask.
 const MAX_BODY_BYTES: usize = 128 << 20;
@@ -46,7 +46,8 @@ impl HttpClient {
         }
         let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::limited(2))
+            // Where it leads to would get the headers, with whatever key is in them.
+            .redirect(reqwest::redirect::Policy::none())
             .default_headers(config.full_headers().map_err(unusable)?);
         if !config.proxy.is_empty() {
             let proxy = reqwest::Proxy::all(config.proxy.expose())
@@ -65,15 +66,19 @@ impl HttpClient {
     ) -> Result<Answer, EndpointError> {
         let invalid =
             |reason: String| EndpointError::Answer { endpoint: label.to_owned(), method, reason };
-        let lost = |error: reqwest::Error| EndpointError::Connect {
-            endpoint: label.to_owned(),
-            reason: chain(&error.without_url()),
+        let lost = |error: reqwest::Error| {
+            let text = chain(&error.without_url());
+            let hint = tls_hint(self.url.expose(), &text);
+            EndpointError::Connect { endpoint: label.to_owned(), reason: format!("{text}{hint}") }
         };
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let mut response =
             self.client.post(self.url.expose()).json(&body).send().await.map_err(lost)?;
         let status = response.status();
         let retry_after = seconds(&response);
+        if status.is_redirection() {
+            return Err(redirected(label, &response));
+        }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if bytes.len() + chunk.len() > MAX_BODY_BYTES {
@@ -108,6 +113,20 @@ impl HttpClient {
                 reason: format!("HTTP {status}"),
             }),
         }
+    }
+}
+
+/// It is somewhere else, and only people may say so: no request follows.
+fn redirected(label: &str, response: &reqwest::Response) -> EndpointError {
+    let target = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+    // The rest of it may hold a key.
+    let host = target.and_then(host_of).unwrap_or("another path");
+    EndpointError::Connect {
+        endpoint: label.to_owned(),
+        reason: format!(
+            "HTTP {}, it leads to {host}, which is not followed: set url to where it leads",
+            response.status()
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ mod budget;
 mod check_traces;
 mod client;
 mod error;
+mod frames;
 mod heights;
 mod hints;
 mod http;

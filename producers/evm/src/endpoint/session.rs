@@ -167,7 +167,7 @@ impl Session {
 
     /// Connects and verifies the chain id.
     pub(super) async fn connect(&self) -> Result<Client, EndpointError> {
-        let client = if self.config.url.expose().starts_with("ws") {
+        let client = if self.config.is_websocket() {
             let connect = websocket::connect(&self.label, &self.config);
             Client::WebSocket(self.in_time("connect", connect).await??)
         } else {
@@ -214,7 +214,7 @@ impl Session {
                     self.take_head(endpoint, metrics, newest);
                 }
                 Ok(None) => {
-                    return Err(EndpointError::Disconnected { endpoint: self.label.clone() });
+                    return Err(client.lost(&self.label));
                 }
                 Err(_) => {
                     quiet_rounds += 1;

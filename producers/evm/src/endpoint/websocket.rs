@@ -1,11 +1,8 @@
-use std::time::Duration;
+use std::sync::Arc;
 
 use alloy::{
     pubsub::{ConnectionHandle, PubSubConnect},
-    transports::{
-        TransportErrorKind, TransportResult,
-        ws::{WebSocketConfig, WsBackend},
-    },
+    transports::{TransportErrorKind, TransportResult, ws::WebSocketConfig},
 };
 use crypto_intel_service::Secret;
 use tokio_tungstenite::tungstenite::{
@@ -14,19 +11,24 @@ use tokio_tungstenite::tungstenite::{
     http::{HeaderValue, header},
 };
 
-use super::{EndpointError, client::WebSocketClient, proxy};
+use super::{
+    EndpointError,
+    client::WebSocketClient,
+    error::tls_hint,
+    frames::{self, Oddities},
+    proxy,
+};
 use crate::endpoint_config::EndpointConfig;
 
 /// Receipts of one heavy block are tens of megabytes; the library's own limit is 16 for a frame.
 const MAX_MESSAGE_BYTES: usize = 128 << 20;
-/// A ping is sent when nothing else was for this long.
-const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// A websocket that connects once: a lost connection stays lost, and our own loop makes a new one.
 #[derive(Debug, Clone)]
 struct ConnectOnce {
     request: Request,
     proxy: Secret,
+    oddities: Arc<Oddities>,
 }
 
 impl PubSubConnect for ConnectOnce {
@@ -50,7 +52,8 @@ impl PubSubConnect for ConnectOnce {
         };
         let (socket, _) = connected.map_err(TransportErrorKind::custom)?;
         let (handle, interface) = ConnectionHandle::new();
-        WsBackend::from_socket(socket, interface, KEEPALIVE).spawn();
+        let oddities = Arc::clone(&self.oddities);
+        tokio::spawn(async move { frames::carry(socket, interface, &oddities).await });
         Ok(handle)
     }
 
@@ -70,7 +73,10 @@ pub(super) async fn connect(
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
     let url = config.full_url().map_err(unusable)?;
-    let failed = |text: &str| unusable(without_url(text, url.expose()));
+    let failed = |text: &str| {
+        let hint = tls_hint(url.expose(), text);
+        unusable(format!("{}{hint}", without_url(text, url.expose())))
+    };
     let mut request =
         url.expose().into_client_request().map_err(|error| failed(&error.to_string()))?;
     if let Some(authorization) = proxy::basic_authorization(url.expose()) {
@@ -79,9 +85,11 @@ pub(super) async fn connect(
         request.headers_mut().insert(header::AUTHORIZATION, value);
     }
     request.headers_mut().extend(config.full_headers().map_err(unusable)?);
-    let connect = ConnectOnce { request, proxy: config.proxy.clone() };
+    let oddities = Arc::new(Oddities::default());
+    let connect =
+        ConnectOnce { request, proxy: config.proxy.clone(), oddities: Arc::clone(&oddities) };
     let frontend = connect.into_service().await.map_err(|error| failed(&error.to_string()))?;
-    Ok(WebSocketClient::new(frontend))
+    Ok(WebSocketClient::new(frontend, oddities))
 }
 
 /// The text of an error, without the URL that it may repeat.

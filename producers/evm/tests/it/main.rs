@@ -17,3 +17,4 @@ mod resume;
 mod stream;
 mod tokens;
 mod watch;
+mod wire;
