@@ -49,7 +49,7 @@ pub(crate) struct Produced {
 
 /// Generated blocks, numbers from 1.
 pub(crate) const fn generated(blocks: u64) -> NodeTask {
-    NodeTask { blocks, transfers: TRANSFERS, data: None }
+    NodeTask { blocks, transfers: TRANSFERS, data: None, first_takes: None }
 }
 
 /// Real bodies where there is recorded data, else generated ones.

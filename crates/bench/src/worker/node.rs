@@ -34,6 +34,9 @@ pub(crate) struct NodeTask {
     pub(crate) transfers: usize,
     /// Recorded data: real bodies under new numbers instead of generated ones.
     pub(crate) data: Option<PathBuf>,
+    /// A second endpoint serves the same chain, and the first one's answers take this long once the chain grows.
+    #[serde(default)]
+    pub(crate) first_takes: Option<Duration>,
 }
 
 /// The node serves.
@@ -41,6 +44,8 @@ pub(crate) struct NodeTask {
 pub(crate) struct NodeReady {
     /// Its websocket.
     pub(crate) url: String,
+    /// That of the second endpoint, where there is one.
+    pub(crate) second: Option<String>,
 }
 
 /// An order to let the chain grow.
@@ -126,10 +131,19 @@ pub(super) async fn run(task: NodeTask) -> anyhow::Result<()> {
     for number in 0..task.blocks {
         blocks.push(&node, first + number)?;
     }
-    answer(&NodeReady { url: node.ws_url() })?;
+    let second = match task.first_takes {
+        Some(_) => {
+            let chain = node.chain().clone();
+            let options = NodeOptions { chain_id: CHAIN_ID, chain };
+            Some(ScriptedNode::start(options).await.context("start the second endpoint")?)
+        }
+        None => None,
+    };
+    answer(&NodeReady { url: node.ws_url(), second: second.as_ref().map(ScriptedNode::ws_url) })?;
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     while let Some(order) = orders.next_line().await.context("read orders")? {
         let order = serde_json::from_str(&order).context("read an order")?;
+        node.delay_answers(task.first_takes);
         answer(&play(&node, &mut blocks, &order).await?)?;
     }
     Ok(())

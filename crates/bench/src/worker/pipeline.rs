@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use crypto_intel_evm::Start;
+use crypto_intel_evm::{EndpointConfig, Start};
 use crypto_intel_nats::Nats;
 use crypto_intel_notify::{
     Config as NotifyConfig, Destination, DiscordConfig, Limit, Policy, TelegramConfig,
@@ -38,6 +38,8 @@ pub(crate) struct PipelineTask {
     pub(crate) database_url: String,
     /// The node's websocket.
     pub(crate) node_url: String,
+    /// That of a second endpoint of another operator.
+    pub(crate) second_url: Option<String>,
     /// What stands in for Telegram's Bot API.
     pub(crate) chat_url: String,
     /// What stands in for a Discord webhook.
@@ -85,7 +87,12 @@ async fn spawn(
     nats: &Nats,
 ) -> anyhow::Result<()> {
     let store = persist::store(&task.database_url).await?;
-    let evm = evm::config(evm::chain(&task.node_url, Start::Latest));
+    let mut chain = evm::chain(&task.node_url, Start::Latest);
+    chain.endpoints.extend(task.second_url.as_ref().map(|url| EndpointConfig {
+        operator: Some("second".to_owned()),
+        ..EndpointConfig::at(url)
+    }));
+    let evm = evm::config(chain);
     let (own, config) = (nats.clone(), evm);
     supervisor.spawn("evm", Restart::Never, move |context| {
         crypto_intel_evm::run(config.clone(), own.clone(), context)
