@@ -19,6 +19,8 @@ const ATTEMPTS: u32 = 10;
 pub enum GapReason {
     /// The live lane jumped over it.
     CatchUp,
+    /// A block was published without the payments inside its contracts.
+    Traces,
     /// An audit found blocks missing.
     Audit,
     /// Somebody asked for it.
@@ -149,6 +151,8 @@ impl Gaps {
         let key = match wanted.reason {
             // Beside what is being filled there already: of that, too, all has to come again.
             GapReason::Factory => format!("{}.factory", self.key(wanted.from, None)),
+            // A range under way would publish the block as it is.
+            GapReason::Traces => format!("{}.traces", self.key(wanted.from, None)),
             _ => self.key(wanted.from, wanted.address.as_ref()),
         };
         for _ in 0..ATTEMPTS {

@@ -263,6 +263,11 @@ impl Worker {
     ) -> Result<bool, Trouble> {
         let Some((newest, _)) = group.markers.last() else { return Ok(false) };
         self.keep_discovered().await?;
+        let markers = group.markers.iter().map(|(marker, _)| marker);
+        self.queue_untraced(
+            markers.map(|marker| (marker.block_number, marker.unverified.as_slice())),
+        )
+        .await;
         let top = newest.block_number;
         let published = position.publisher.publish(group.messages).await?;
         position.contested_since = None;

@@ -16,14 +16,14 @@ use futures::{StreamExt as _, stream::FuturesOrdered};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Worker, prepare::Prepared};
+use super::{Worker, prepare::Prepared, untraced};
 use crate::{
     assets::Prices,
     block::BlockData,
     decode::Sighting,
     encode::{self, Bodies, Finality},
     fetch::FetchError,
-    gaps::{Gap, Gaps, QueuedGap},
+    gaps::{Gap, GapReason, Gaps, QueuedGap},
     publish::publish_unfenced,
     ranges::Span,
 };
@@ -119,11 +119,19 @@ impl Queue {
         self.moved.insert(queued.key.clone(), (queued.revision, filled));
     }
 
-    fn rests(&mut self, key: &str) -> Duration {
-        let retry = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
-        let tries = self.resting.get(key).map_or(0, |(_, tries)| *tries);
+    /// It is not late: its chain is not final there.
+    fn waits(&mut self, key: &str) {
+        self.resting.insert(key.to_owned(), (Instant::now() + untraced::LOOK_FOR_FINAL, 0));
+    }
+
+    fn rests(&mut self, queued: &QueuedGap) -> Duration {
+        let retry = match queued.gap.reason {
+            GapReason::Traces => untraced::RETRY,
+            _ => Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
+        };
+        let tries = self.resting.get(&queued.key).map_or(0, |(_, tries)| *tries);
         let delay = retry.delays().nth(tries as usize).unwrap_or(retry.longest);
-        self.resting.insert(key.to_owned(), (Instant::now() + delay, tries + 1));
+        self.resting.insert(queued.key.clone(), (Instant::now() + delay, tries + 1));
         delay
     }
 }
@@ -167,6 +175,10 @@ impl Worker {
                 }
                 continue;
             };
+            if !self.is_due(&queued.gap).await {
+                queue.waits(&queued.key);
+                continue;
+            }
             self.publishes_early(queued.gap.next).await?;
             let filled = match queued.gap.address {
                 Some(address) => self.fill_address(&gaps, &mut queued, &address).await,
@@ -175,7 +187,7 @@ impl Worker {
             match filled {
                 Ok(()) => queue.goes_on(&queued),
                 Err(error) => {
-                    let delay = queue.rests(&queued.key);
+                    let delay = queue.rests(&queued);
                     let text = format!("{error:#}");
                     tracing::warn!(
                         chain = self.chain,
@@ -235,6 +247,7 @@ impl Worker {
                 }
                 Some(prepared) = filling.fetching.next(), if may_take => {
                     for prepared in prepared.context("fetch history")?? {
+                        self.check_traces(queued, &prepared).await?;
                         if let Err(error) = filling.link(&prepared) {
                             // What was taken for its parent is fetched again, too.
                             queued.gap.last_hash = None;
@@ -254,7 +267,9 @@ impl Worker {
                 else => break,
             }
         }
-        if !is_done(&queued.gap, finalized)? {
+        // Queued before it was final: the rest is due later.
+        let is_awaited = queued.gap.reason == GapReason::Traces && queued.gap.next > finalized;
+        if is_awaited || !is_done(&queued.gap, finalized)? {
             return Ok(());
         }
         tracing::info!(

@@ -14,6 +14,7 @@ mod reorg;
 mod resume;
 mod retract;
 mod status;
+mod untraced;
 
 use std::{
     collections::HashSet,
@@ -54,6 +55,7 @@ use crate::{
     watch::WatchBoard,
 };
 use status::Status;
+use untraced::Untraced;
 
 /// What a chain needs from outside.
 #[derive(Debug, Clone)]
@@ -76,6 +78,7 @@ struct Worker {
     nats: Nats,
     instance: String,
     fetcher: Fetcher,
+    untraced: Untraced,
     decoder: Arc<Decoder>,
     subjects: Subjects,
     /// Those of the history lane.
@@ -168,6 +171,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         config,
         nats,
         fetcher,
+        untraced: Untraced::default(),
         prices,
         tokens,
         watched,

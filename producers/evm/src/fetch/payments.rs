@@ -23,10 +23,14 @@ impl Fetcher {
         block.payments = found;
         if !is_whole {
             tracing::debug!(number = block.header.number, "no traces of the block in time");
-            self.metrics.untraced();
             block.unverified.push(UNTRACED.to_owned());
         }
         block
+    }
+
+    /// Whether traces of a block that went without may still be had.
+    pub(crate) fn may_trace(&self) -> bool {
+        self.tracer.is_on() && self.pool.all().iter().any(|one| self.tracer.may_offer(one))
     }
 
     /// All payments of a block, else as many as any endpoint gives within the budget.

@@ -16,5 +16,6 @@ mod reorgs;
 mod resume;
 mod stream;
 mod tokens;
+mod traces;
 mod watch;
 mod wire;
