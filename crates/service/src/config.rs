@@ -71,10 +71,13 @@ pub fn load_completed<T: DeserializeOwned + JsonSchema>(
     let schema = schemars::schema_for!(T);
     let root = SchemaNode::root(schema.as_value());
     let mut figment = Figment::new();
+    let mut named = Dict::new();
     if let Some(path) = file {
-        figment = figment.merge(Layer::file(path, root)?);
+        let layer = Layer::file(path, root)?;
+        named.clone_from(&layer.values);
+        figment = figment.merge(layer);
     }
-    figment = figment.merge(Layer::environment(environment, root)?);
+    figment = figment.merge(Layer::environment(environment, root, &named)?);
     figment = figment.merge(Layer::overrides(overrides));
     let explained = |errors: FigmentError| ConfigError {
         problems: errors.into_iter().map(|error| explain(&error)).collect(),
@@ -119,21 +122,18 @@ impl Layer {
         Ok(Self { metadata, values })
     }
 
+    /// `named` is what the file gives: its names are written there as people write them.
     fn environment(
         variables: impl IntoIterator<Item = (String, String)>,
         schema: SchemaNode<'_>,
+        named: &Dict,
     ) -> Result<Self, ConfigError> {
         let mut values = Dict::new();
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
             let keys: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
-            let value = if schema.at(&keys).is_none_or(SchemaNode::takes_text) {
-                Value::from(text)
-            } else {
-                // Numbers, booleans and lists in TOML's inline syntax; never fails, text stays text.
-                text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
-            };
-            insert(&mut values, &keys, value);
+            let value = environment_value(&text, schema.at(&keys));
+            insert(&mut values, &as_named(keys, schema, named), value);
         }
         read_secret_files(&mut values, schema, Path::new("."), "environment")?;
         Ok(Self { metadata: Metadata::named("environment"), values })
@@ -142,6 +142,43 @@ impl Layer {
     fn overrides(overrides: &Json) -> Self {
         Self { metadata: Metadata::named("command line"), values: dict(overrides) }
     }
+}
+
+/// Text, number, truth or list, as the option there wants it.
+fn environment_value(text: &str, option: Option<SchemaNode<'_>>) -> Value {
+    let Some(option) = option.filter(|option| !option.takes_text()) else {
+        return Value::from(text);
+    };
+    if option.is_boolean() && matches!(text.to_ascii_lowercase().as_str(), "true" | "false") {
+        return Value::from(text.eq_ignore_ascii_case("true"));
+    }
+    if let Some(items) = option.items().filter(|_| !text.trim_start().starts_with('[')) {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        return Value::from(
+            parts.map(|part| environment_value(part, Some(items))).collect::<Vec<_>>(),
+        );
+    }
+    // Numbers, booleans and lists in TOML's inline syntax; never fails, text stays text.
+    text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})
+}
+
+/// A variable's name has no lower case and no hyphen: where keys are names, the file's way to write one counts.
+fn as_named(keys: Vec<String>, schema: SchemaNode<'_>, named: &Dict) -> Vec<String> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace('-', "_");
+    let mut place = Some((schema, named));
+    keys.into_iter()
+        .map(|key| {
+            let Some((node, values)) = place.take() else { return key };
+            let written = if node.has_names() && !values.contains_key(&key) {
+                values.keys().find(|name| plain(name) == plain(&key)).cloned()
+            } else {
+                None
+            };
+            let key = written.unwrap_or(key);
+            place = node.child(&key).zip(values.get(&key).and_then(Value::as_dict));
+            key
+        })
+        .collect()
 }
 
 fn dict(values: &impl serde::Serialize) -> Dict {
@@ -243,6 +280,16 @@ mod tests {
     struct Outer {
         nats: Inner,
         channels: BTreeMap<String, Channel>,
+        limits: BTreeMap<String, Limit>,
+        rules: Vec<String>,
+        numbers: Vec<u32>,
+        enabled: bool,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct Limit {
+        max_bytes: u64,
     }
 
     #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -281,6 +328,30 @@ mod tests {
         assert_eq!(config.nats.url, "a");
         assert_eq!(config.nats.password.expose(), "123");
         assert_eq!(config.nats.timeout_ms, 5);
+    }
+
+    #[test]
+    fn names_lists_and_truths_of_the_environment_mean_what_people_write() {
+        let config = load_text(
+            "[limits.EVM]\nmax_bytes = 1\n[limits.my-chain]\nmax_bytes = 1",
+            &[
+                ("CRYPTO_INTEL__LIMITS__EVM__MAX_BYTES", "5"),
+                ("CRYPTO_INTEL__LIMITS__MY_CHAIN__MAX_BYTES", "6"),
+                ("CRYPTO_INTEL__LIMITS__OTHER__MAX_BYTES", "7"),
+                ("CRYPTO_INTEL__RULES", "a.toml, b.toml"),
+                ("CRYPTO_INTEL__NUMBERS", "1,2"),
+                ("CRYPTO_INTEL__ENABLED", "True"),
+            ],
+        )
+        .unwrap();
+        let limits: Vec<(&str, u64)> =
+            config.limits.iter().map(|(name, limit)| (name.as_str(), limit.max_bytes)).collect();
+        assert_eq!(limits, [("EVM", 5), ("my-chain", 6), ("other", 7)]);
+        assert_eq!(config.rules, ["a.toml", "b.toml"]);
+        assert_eq!(config.numbers, [1, 2]);
+        assert!(config.enabled);
+        let config = load_text("", &[("CRYPTO_INTEL__RULES", r#"["a,b.toml"]"#)]).unwrap();
+        assert_eq!(config.rules, ["a,b.toml"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ struct State {
     changed: Instant,
     beat: Instant,
     deadline: Option<Duration>,
+    advisory: bool,
 }
 
 /// One thing that must progress. Dropping it removes it from the report.
@@ -40,6 +41,9 @@ pub struct ProbeReport {
     pub detail: String,
     /// Seconds since it was last heard.
     pub seconds_since_beat: u64,
+    /// Whether it only informs: `/ready` does not depend on it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub advisory: bool,
 }
 
 /// What `/ready` answers.
@@ -56,7 +60,16 @@ impl Health {
     /// that long. A name taken twice is the same probe.
     #[must_use]
     pub fn probe(&self, name: impl Into<String>, deadline: Option<Duration>) -> Probe {
-        let name = name.into();
+        self.register(name.into(), deadline, false)
+    }
+
+    /// A probe that is shown, and that readiness does not depend on: one of several that stand in for each other.
+    #[must_use]
+    pub fn advisory_probe(&self, name: impl Into<String>, deadline: Option<Duration>) -> Probe {
+        self.register(name.into(), deadline, true)
+    }
+
+    fn register(&self, name: String, deadline: Option<Duration>, advisory: bool) -> Probe {
         let now = Instant::now();
         let state = State {
             healthy: false,
@@ -64,6 +77,7 @@ impl Health {
             changed: now,
             beat: now,
             deadline,
+            advisory,
         };
         self.lock().insert(name.clone(), state);
         Probe { health: self.clone(), name }
@@ -74,8 +88,9 @@ impl Health {
     pub fn report(&self) -> HealthReport {
         let probes: Vec<ProbeReport> =
             self.lock().iter().map(|(name, state)| state.report(name)).collect();
+        let mut counted = probes.iter().filter(|probe| !probe.advisory).peekable();
         // A process in which nothing speaks yet is still starting.
-        let ready = !probes.is_empty() && probes.iter().all(|probe| probe.healthy);
+        let ready = counted.peek().is_some() && counted.all(|probe| probe.healthy);
         HealthReport { ready, probes }
     }
 
@@ -103,6 +118,7 @@ impl State {
             healthy: self.healthy && overdue.is_none(),
             detail,
             seconds_since_beat: silence.as_secs(),
+            advisory: self.advisory,
         }
     }
 }
@@ -161,6 +177,19 @@ mod tests {
         assert!(!health.report().ready);
         drop(lag);
         assert!(health.report().ready, "a dropped probe no longer counts");
+    }
+
+    #[test]
+    fn an_advisory_probe_is_shown_and_does_not_count() {
+        let health = Health::default();
+        let one_of_many = health.advisory_probe("source", None);
+        assert!(!health.report().ready, "nothing that counts has spoken");
+        let head = health.probe("head", None);
+        head.healthy("at 5");
+        one_of_many.unhealthy("503");
+        let report = health.report();
+        assert!(report.ready);
+        assert!(!report.probes[1].healthy && report.probes[1].advisory, "{report:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! supervision, shutdown, retry. Every producer and consumer is a library with
 //! `run(config, …, context)`; the [`Context`] is what the process gives it.
 
+mod address;
 mod admin;
 mod breaker;
 mod config;
@@ -15,12 +16,13 @@ mod shutdown;
 mod supervise;
 mod telemetry;
 
+pub use address::{Address, percent_decoded};
 pub use admin::serve_admin;
 pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState};
 pub use config::{ConfigError, load, load_completed};
 pub use context::Context;
 pub use health::{Health, HealthReport, Probe, ProbeReport};
-pub use metrics::register;
+pub use metrics::{LeaderGauge, register};
 pub use prometheus;
 pub use reference::markdown_reference;
 pub use retry::{Backoff, Retryable, retry_forever};

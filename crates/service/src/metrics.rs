@@ -1,4 +1,4 @@
-use prometheus::{Error, Registry, core::Collector};
+use prometheus::{Error, IntGauge, Opts, Registry, core::Collector};
 
 /// Registers a collector in place of its predecessor: a role that is started again in the same
 /// process begins with fresh metrics instead of failing over those of its last run.
@@ -16,11 +16,45 @@ pub fn register<C: Collector + Clone + 'static>(
     Ok(collector)
 }
 
+/// `crypto_intel_leader{task}`: 1 while this instance is the one that does the task.
+#[derive(Debug, Clone)]
+pub struct LeaderGauge(IntGauge);
+
+impl LeaderGauge {
+    /// The gauge of a task, 0 at first.
+    ///
+    /// # Errors
+    /// When something else has its name.
+    pub fn register(registry: &Registry, task: &str) -> Result<Self, Error> {
+        let options =
+            Opts::new("crypto_intel_leader", "1 while this instance leads the task, else 0")
+                .const_label("task", task);
+        register(registry, IntGauge::with_opts(options)?).map(Self)
+    }
+
+    /// Sets it.
+    pub fn set(&self, leads: bool) {
+        self.0.set(i64::from(leads));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use prometheus::IntCounter;
 
     use super::*;
+
+    #[test]
+    fn every_task_has_a_leader_gauge_of_its_own() {
+        let registry = Registry::new();
+        LeaderGauge::register(&registry, "evm.x").unwrap().set(true);
+        LeaderGauge::register(&registry, "alerts").unwrap();
+        let families = registry.gather();
+        assert_eq!(families.len(), 1);
+        let values: Vec<f64> =
+            families[0].get_metric().iter().map(|it| it.get_gauge().get_value()).collect();
+        assert_eq!(values, [0.0, 1.0]);
+    }
 
     #[test]
     fn a_second_start_replaces_the_metrics_of_the_first() {

@@ -29,12 +29,36 @@ impl<'a> SchemaNode<'a> {
 
     /// Whether text is a value here: such an environment variable is never read as a number.
     pub(crate) fn takes_text(self) -> bool {
-        let text = match self.node.get("type") {
-            Some(Json::String(kind)) => kind == "string",
-            Some(Json::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
-            _ => self.node.get("const").is_some_and(Json::is_string),
-        };
+        let text = self.is_of_type("string")
+            || self.node.get("type").is_none()
+                && self.node.get("const").is_some_and(Json::is_string);
         text || self.alternatives().any(Self::takes_text)
+    }
+
+    /// Whether this is a list, and then what its items are.
+    pub(crate) fn items(self) -> Option<Self> {
+        let items = self.node.get("items").filter(|_| self.is_of_type("array"));
+        items
+            .map(|node| Self { root: self.root, node }.resolved())
+            .or_else(|| self.alternatives().find_map(Self::items))
+    }
+
+    pub(crate) fn is_boolean(self) -> bool {
+        self.is_of_type("boolean") || self.alternatives().any(Self::is_boolean)
+    }
+
+    /// Whether the keys here are names that people give, such as those of chains.
+    pub(crate) fn has_names(self) -> bool {
+        self.node.get("additionalProperties").is_some_and(Json::is_object)
+            || self.alternatives().any(Self::has_names)
+    }
+
+    fn is_of_type(self, name: &str) -> bool {
+        match self.node.get("type") {
+            Some(Json::String(kind)) => kind == name,
+            Some(Json::Array(kinds)) => kinds.iter().any(|kind| kind == name),
+            _ => false,
+        }
     }
 
     pub(crate) fn is_secret(self) -> bool {

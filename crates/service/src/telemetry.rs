@@ -14,8 +14,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Libraries that log at ERROR what we handle and log ourselves; naming one in `log` wins.
-const QUIET: &str = "alloy_pubsub=off,alloy_transport_ws=off";
+/// Libraries that log what we handle and log ourselves; naming one in `log` wins.
+const QUIET: &str = "alloy_pubsub=off,alloy_transport_ws=off,async_nats=warn";
 
 /// How log lines look.
 #[derive(
