@@ -39,7 +39,7 @@ async fn main() {
 }
 
 async fn client(server: &NatsServer) -> Nats {
-    let config = NatsConfig { url: server.url(), ..NatsConfig::default() };
+    let config = NatsConfig { url: server.url().into(), ..NatsConfig::default() };
     let nats = connect(&config, "bench", &CancellationToken::new()).await.unwrap();
     let topology = Topology::embedded().unwrap();
     let small = StreamOverride { max_bytes: Some(512 << 20), ..StreamOverride::default() };

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::client::Request;
 use async_nats::{HeaderMap, RequestErrorKind};
@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::complaint::Complaints;
 use crate::error::ApiError;
 use crate::message::parse_time_us;
 use crate::{Bucket, Kv, NatsError, StreamState, WindowedPublisher};
@@ -27,6 +28,7 @@ struct Inner {
     jetstream: async_nats::jetstream::Context,
     name: String,
     epoch: watch::Receiver<u64>,
+    complaints: Complaints,
     request_timeout: Duration,
 }
 
@@ -45,6 +47,7 @@ impl Nats {
         client: async_nats::Client,
         name: &str,
         epoch: watch::Receiver<u64>,
+        complaints: Complaints,
         request_timeout: Duration,
     ) -> Self {
         let jetstream = async_nats::jetstream::context::ContextBuilder::new()
@@ -52,7 +55,9 @@ impl Nats {
             .ack_timeout(request_timeout)
             .build(client.clone());
         let name = name.to_owned();
-        Self { inner: Arc::new(Inner { client, jetstream, name, epoch, request_timeout }) }
+        Self {
+            inner: Arc::new(Inner { client, jetstream, name, epoch, complaints, request_timeout }),
+        }
     }
 
     /// The client itself, for core NATS.
@@ -83,6 +88,20 @@ impl Nats {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.inner.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Whether the connection is up now, and if not, why.
+    ///
+    /// # Errors
+    /// What server or client last said against it.
+    pub fn connection(&self) -> Result<(), String> {
+        if self.is_connected() { Ok(()) } else { Err(self.inner.complaints.disconnected()) }
+    }
+
+    /// The newest refusal of a subject to this user since `instant`, in the server's words: the request itself only
+    /// times out.
+    pub(crate) fn refusal_since(&self, instant: Instant) -> Option<String> {
+        self.inner.complaints.refusal_since(instant)
     }
 
     /// The connection's epoch: one more after every (re)connect.
@@ -125,9 +144,14 @@ impl Nats {
     /// # Errors
     /// Fails when the server does not answer, or not this user.
     pub async fn streams_with(&self, pattern: &str) -> Result<Vec<String>, NatsError> {
-        let names: StreamNames = self.api("STREAM.NAMES", &json!({ "subject": pattern })).await?;
-        let names = names.streams.unwrap_or_default();
+        let names = self.all_streams_with(pattern).await?;
         Ok(names.into_iter().filter(|name| !name.starts_with("KV_")).collect())
+    }
+
+    /// The same with those behind key-value buckets; `>` means all.
+    pub(crate) async fn all_streams_with(&self, pattern: &str) -> Result<Vec<String>, NatsError> {
+        let names: StreamNames = self.api("STREAM.NAMES", &json!({ "subject": pattern })).await?;
+        Ok(names.streams.unwrap_or_default())
     }
 
     /// The subjects of a stream that match a filter; not for filters that match very many.

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crypto_intel_service::Secret;
+use crypto_intel_service::{Address, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct NatsConfig {
     /// Server address, `nats://host:port` or `tls://host:port`; the servers of a cluster are separated by commas.
-    pub url: String,
+    /// `user:password@` or `token@` before the host is understood (special characters percent-encoded, `#` is
+    /// `%23`) and never shown.
+    pub url: Address,
     /// User name; empty for a server without authentication. Also names the inbox prefix, `_INBOX_<user>`,
     /// which is what the permissions in `nats/server.conf` allow.
     pub user: String,
@@ -28,7 +30,7 @@ pub struct NatsConfig {
 impl Default for NatsConfig {
     fn default() -> Self {
         Self {
-            url: "nats://127.0.0.1:4222".to_owned(),
+            url: Address::from("nats://127.0.0.1:4222"),
             user: String::new(),
             password: Secret::default(),
             credentials_file: None,

@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
-use async_nats::{ConnectErrorKind, ConnectOptions, Event, ServerError};
-use crypto_intel_service::Backoff;
+use async_nats::{ClientError, ConnectErrorKind, ConnectOptions, Event, ServerError};
+use crypto_intel_service::{Backoff, percent_decoded};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::complaint::{Complaints, is_refusal, unauthorized};
 use crate::{ConnectError, Nats, NatsConfig};
 
 /// Delay between attempts to reconnect grows to this; the client's own 4 s make every restart an outage.
@@ -33,8 +34,9 @@ pub async fn connect(
     let mut delays =
         Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(2) }.delays();
     let (epoch_sender, epoch) = watch::channel(0_u64);
+    let complaints = Complaints::default();
     loop {
-        let attempt = attempt(config, name, epoch_sender.clone());
+        let attempt = attempt(config, name, epoch_sender.clone(), &complaints);
         let outcome = tokio::select! {
             () = shutdown.cancelled() => return Err(ConnectError::Stopped),
             outcome = attempt => outcome?,
@@ -49,6 +51,7 @@ pub async fn connect(
                     client,
                     name,
                     epoch,
+                    complaints,
                     Duration::from_millis(config.request_timeout_ms),
                 ));
             }
@@ -75,36 +78,75 @@ async fn attempt(
     config: &NatsConfig,
     name: &str,
     epoch: watch::Sender<u64>,
+    complaints: &Complaints,
 ) -> Result<Result<async_nats::Client, String>, ConnectError> {
-    let addresses = addresses(config)?;
-    let options = options(config, name, epoch).await?;
+    let (addresses, credentials) = servers(config)?;
+    let user = credentials.user.clone();
+    let options = options(config, name, epoch, complaints.clone(), credentials).await?;
     match options.connect(addresses).await {
         Ok(client) => Ok(Ok(client)),
         Err(error) if error.kind() == ConnectErrorKind::AuthorizationViolation => {
-            Err(ConnectError::Refused { url: config.url.clone(), user: config.user.clone() })
+            Err(ConnectError::Refused { url: config.url.clone(), user })
         }
         Err(error) => Ok(Err(error.to_string())),
     }
 }
 
-fn addresses(config: &NatsConfig) -> Result<Vec<async_nats::ServerAddr>, ConnectError> {
-    config
-        .url
-        .split(',')
-        .map(|part| {
-            part.trim()
-                .parse::<async_nats::ServerAddr>()
-                .map_err(|_| ConnectError::Address { url: config.url.clone() })
-        })
-        .collect()
+/// How the address and the configuration say who we are.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Credentials {
+    user: String,
+    password: String,
+    token: String,
+}
+
+/// Where the servers are, and who we are there.
+fn servers(
+    config: &NatsConfig,
+) -> Result<(Vec<async_nats::ServerAddr>, Credentials), ConnectError> {
+    let invalid = || ConnectError::Address { url: config.url.clone() };
+    let mut credentials = Credentials {
+        user: config.user.clone(),
+        password: config.password.expose().to_owned(),
+        token: String::new(),
+    };
+    let mut addresses = Vec::new();
+    for part in config.url.expose().split(',') {
+        let address: async_nats::ServerAddr = part.trim().parse().map_err(|_| invalid())?;
+        if address.host().is_empty() {
+            return Err(invalid());
+        }
+        let found = match (address.username(), address.password()) {
+            (None, _) => None,
+            (Some(token), None) => {
+                Some(Credentials { token: percent_decoded(token), ..Credentials::default() })
+            }
+            (Some(user), Some(password)) => Some(Credentials {
+                user: percent_decoded(user),
+                password: percent_decoded(password),
+                token: String::new(),
+            }),
+        };
+        if let Some(found) = found {
+            if !credentials.user.is_empty() && credentials != found {
+                return Err(ConnectError::TwoUsers);
+            }
+            credentials = found;
+        }
+        addresses.push(address);
+    }
+    Ok((addresses, credentials))
 }
 
 async fn options(
     config: &NatsConfig,
     name: &str,
     epoch: watch::Sender<u64>,
+    complaints: Complaints,
+    credentials: Credentials,
 ) -> Result<ConnectOptions, ConnectError> {
-    let inbox_owner = if config.user.is_empty() { name } else { &config.user };
+    let Credentials { user, password, token } = credentials;
+    let inbox_owner = if user.is_empty() { name } else { &user };
     let connection = name.to_owned();
     let mut options = ConnectOptions::new()
         .name(name)
@@ -116,15 +158,17 @@ async fn options(
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
-            log_event(&connection, &event);
+            complaints.note(&event);
+            log_event(&connection, &event, &complaints);
             if matches!(event, Event::Connected) {
                 epoch.send_modify(|epoch| *epoch += 1);
             }
             std::future::ready(())
         });
-    if !config.user.is_empty() {
-        options =
-            options.user_and_password(config.user.clone(), config.password.expose().to_owned());
+    if !user.is_empty() {
+        options = options.user_and_password(user, password);
+    } else if !token.is_empty() {
+        options = options.token(token);
     }
     if let Some(path) = &config.credentials_file {
         options = options
@@ -167,7 +211,7 @@ fn check_server(config: &NatsConfig, client: &async_nats::Client) -> Result<(), 
     Ok(())
 }
 
-fn log_event(connection: &str, event: &Event) {
+fn log_event(connection: &str, event: &Event, complaints: &Complaints) {
     match event {
         Event::Connected => tracing::debug!(connection, "nats connection is up"),
         Event::Disconnected => tracing::warn!(connection, "nats connection lost, reconnecting"),
@@ -183,16 +227,20 @@ fn log_event(connection: &str, event: &Event) {
             );
         }
         // A refused publish or subscription only times out for the caller: here is the reason.
-        Event::ServerError(ServerError::Other(text))
-            if text.to_lowercase().contains("permissions violation") =>
-        {
+        Event::ServerError(ServerError::Other(text)) if is_refusal(text) => {
             tracing::error!(connection, error = %text, "nats refuses what this role needs, correct its permissions in server.conf");
         }
-        Event::ServerError(ServerError::AuthorizationViolation) => {
-            tracing::error!(
-                connection,
-                "nats refuses user and password, correct them or server.conf"
-            );
+        Event::ServerError(ServerError::AuthorizationViolation)
+        | Event::ClientError(ClientError::Other(_)) => {
+            let reason = complaints.disconnected();
+            if !complaints.is_news(&reason) {
+                return;
+            }
+            if reason == unauthorized() {
+                tracing::error!(connection, reason, "not connected to nats, trying again");
+            } else {
+                tracing::warn!(connection, reason, "not connected to nats, trying again");
+            }
         }
         Event::ServerError(error) => {
             tracing::warn!(connection, error = %error, "nats server reports an error")
@@ -214,8 +262,43 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_none_is_refused() {
-        let config = NatsConfig { url: "no address".to_owned(), ..NatsConfig::default() };
-        assert!(matches!(addresses(&config), Err(ConnectError::Address { .. })));
+    fn an_address_that_is_none_is_refused_without_its_password() {
+        for url in [
+            "no address",
+            "nats://alice:pa#ss@host:4222",
+            "nats://alice:p/w@host",
+            "http://x:pass@host",
+        ] {
+            let config = NatsConfig { url: url.into(), ..NatsConfig::default() };
+            let error = servers(&config).unwrap_err();
+            assert!(matches!(error, ConnectError::Address { .. }), "{url}: {error:?}");
+            let text = format!("{error} {error:?}");
+            assert!(
+                !text.contains("alice") && !text.contains("pa#") && !text.contains("pass@"),
+                "{text}"
+            );
+            assert_eq!(text.contains("percent-encoded"), url.contains('@'), "{text}");
+        }
+    }
+
+    #[test]
+    fn user_password_and_token_may_stand_in_the_address() {
+        let of = |url: &str| {
+            servers(&NatsConfig { url: url.into(), ..NatsConfig::default() }).unwrap().1
+        };
+        let alice = Credentials {
+            user: "alice".to_owned(),
+            password: "p@ss#".to_owned(),
+            token: String::new(),
+        };
+        assert_eq!(of("nats://alice:p%40ss%23@host:4222"), alice);
+        assert_eq!(of("nats://alice:p%40ss%23@one,nats://two"), alice);
+        assert_eq!(of("nats://T0KEN@host").token, "T0KEN");
+        let both = NatsConfig {
+            url: "nats://alice:a@host".into(),
+            user: "bob".to_owned(),
+            ..NatsConfig::default()
+        };
+        assert!(matches!(servers(&both), Err(ConnectError::TwoUsers)));
     }
 }

@@ -1,17 +1,23 @@
 use std::time::Duration;
 
-use crypto_intel_service::Retryable;
+use crypto_intel_service::{Address, Retryable};
 use serde::Deserialize;
 
 /// No connection was made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The address is not one.
-    #[error("nats.url {url:?} is not a NATS address: write nats://host:port")]
+    #[error(
+        "nats.url is not a NATS address ({url}): write nats://host:port{}",
+        credentials_hint(url)
+    )]
     Address {
         /// What was configured.
-        url: String,
+        url: Address,
     },
+    /// User and password are given twice, and differ.
+    #[error("nats.url names a user, and so does nats.user: remove one of them")]
+    TwoUsers,
     /// The credentials or certificate file cannot be used.
     #[error("cannot use {path}")]
     File {
@@ -26,7 +32,7 @@ pub enum ConnectError {
     )]
     Refused {
         /// The address.
-        url: String,
+        url: Address,
         /// The configured user.
         user: String,
     },
@@ -36,7 +42,7 @@ pub enum ConnectError {
     )]
     TimedOut {
         /// The address.
-        url: String,
+        url: Address,
         /// How long it was tried.
         seconds: u64,
         /// The last failure.
@@ -46,7 +52,7 @@ pub enum ConnectError {
     #[error("nats server at {url} is version {found}, 2.12 or newer is needed: upgrade it")]
     Version {
         /// The address.
-        url: String,
+        url: Address,
         /// What the server says it is.
         found: String,
     },
@@ -54,11 +60,19 @@ pub enum ConnectError {
     #[error("nats server at {url} has no JetStream: start it with nats/server.conf or with -js")]
     NoJetStream {
         /// The address.
-        url: String,
+        url: Address,
     },
     /// The process was told to stop while connecting.
     #[error("stopped while connecting to nats")]
     Stopped,
+}
+
+fn credentials_hint(url: &Address) -> &'static str {
+    if url.has_credentials() {
+        "; in a user or password write special characters percent-encoded (# is %23, / is %2F, @ is %40), or use nats.user and nats.password"
+    } else {
+        ""
+    }
 }
 
 impl Retryable for ConnectError {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crypto_intel_service::now_us;
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,7 +18,6 @@ const LEASE: Duration = Duration::from_secs(LEASE_SECONDS);
 const MARGIN: Duration = Duration::from_secs(1);
 const RENEW_EVERY: Duration = Duration::from_millis(LEASE_SECONDS * 1_000 / 3);
 const ONE_RENEWAL: Duration = Duration::from_secs(1);
-const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// The right to be the active instance of something, for as long as it is renewed.
 ///
@@ -33,101 +33,20 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Waits until the lease is free and takes it; `Ok(None)` when `shutdown` fired first.
-    ///
-    /// `key` is a valid key, e.g. `evm.anvil`; `owner` is what people see, the instance.
-    ///
-    /// # Errors
-    /// Fails when the bucket does not exist or the key is invalid. Other trouble is waited for.
-    pub async fn acquire(
-        nats: &Nats,
-        key: &str,
-        owner: &str,
-        shutdown: &CancellationToken,
-    ) -> Result<Option<Self>, KvError> {
-        let mut told = false;
-        let mut kv = None;
-        loop {
-            let attempt = async {
-                if kv.is_none() {
-                    kv = Some(nats.kv(Bucket::Leases).await?);
-                }
-                match &kv {
-                    Some(kv) => Self::take(kv, nats, key, owner).await,
-                    None => Ok(None),
-                }
-            };
-            let attempt = tokio::select! {
-                () = shutdown.cancelled() => return Ok(None),
-                attempt = attempt => attempt,
-            };
-            match attempt {
-                Ok(Some(lease)) => return Ok(Some(lease)),
-                Ok(None) => {
-                    if !told {
-                        tracing::info!(key, owner, "another instance is active, standing by");
-                        told = true;
-                    }
-                }
-                Err(error) if !crypto_intel_service::Retryable::is_retryable(&error) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    tracing::warn!(key, error = %format!("{error:#}"), "cannot take lease, trying again");
-                }
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(None),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-        }
-    }
-
-    /// Takes the lease if it is free now.
+    /// Takes the lease if it is free now. To wait for it, see [`Leadership`](crate::Leadership).
     ///
     /// # Errors
     /// Fails when the bucket cannot be read or written.
     pub async fn try_acquire(nats: &Nats, key: &str, owner: &str) -> Result<Option<Self>, KvError> {
         let kv = nats.kv(Bucket::Leases).await?;
-        Self::take(&kv, nats, key, owner).await
-    }
-
-    async fn take(kv: &Kv, nats: &Nats, key: &str, owner: &str) -> Result<Option<Self>, KvError> {
-        // Cheaper than a refused write, which every instance that stands by would make all the time.
+        // Cheaper than a refused write.
         if kv.get(key).await?.is_some() {
             return Ok(None);
         }
-        let token = unique_id(nats);
-        let value = json!({ "owner": owner, "token": token, "since_us": now_us() }).to_string();
-        let sent = Instant::now();
-        let revision = match kv.create(key, value.clone()).await {
-            Ok(revision) => revision,
-            Err(KvError::AlreadyExists { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        tracing::info!(key, owner, revision, "lease taken");
-        let (sender, receiver) = watch::channel(revision);
-        let lease = Self {
-            key: key.to_owned(),
-            kv: kv.clone(),
-            token: token.clone(),
-            revision: receiver,
-            lost: CancellationToken::new(),
-            stop: CancellationToken::new(),
-        };
-        let keeper = Keeper {
-            key: key.to_owned(),
-            kv: kv.clone(),
-            value,
-            token,
-            revision: sender,
-            lost: lease.lost.clone(),
-        };
-        tokio::spawn(keeper.run(sent, lease.stop.clone()));
-        Ok(Some(lease))
+        Claim::new(&kv, nats, key, owner).create().await
     }
 
-    /// Fires when the lease was lost, or could not be renewed in time: stop what needs it and acquire it anew.
+    /// Fires when the lease was lost, or could not be renewed in time: stop what needs it and take it again.
     #[must_use]
     pub fn lost(&self) -> CancellationToken {
         self.lost.clone()
@@ -180,6 +99,81 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// An attempt to take a lease, as one write.
+pub(crate) struct Claim {
+    key: String,
+    kv: Kv,
+    owner: String,
+    token: String,
+    value: String,
+}
+
+impl Claim {
+    pub(crate) fn new(kv: &Kv, nats: &Nats, key: &str, owner: &str) -> Self {
+        let token = unique_id(nats);
+        let value = json!({ "owner": owner, "token": token, "since_us": now_us() }).to_string();
+        Self { key: key.to_owned(), kv: kv.clone(), owner: owner.to_owned(), token, value }
+    }
+
+    /// Takes a lease that nobody has; `None` if somebody was faster.
+    pub(crate) async fn create(self) -> Result<Option<Lease>, KvError> {
+        let sent = Instant::now();
+        match self.kv.create(&self.key, self.value.clone()).await {
+            Ok(revision) => Ok(Some(self.taken(revision, sent))),
+            Err(KvError::AlreadyExists { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a lease that has this revision, 0 = none; `None` if it has another.
+    pub(crate) async fn replace(self, revision: u64) -> Result<Option<Lease>, KvError> {
+        let sent = Instant::now();
+        match self.kv.update(&self.key, self.value.clone(), revision).await {
+            Ok(revision) => Ok(Some(self.taken(revision, sent))),
+            Err(KvError::WrongRevision { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps it from now on.
+    fn taken(self, revision: u64, sent: Instant) -> Lease {
+        let Self { key, kv, owner, token, value } = self;
+        tracing::info!(key, owner, revision, "lease taken");
+        let (sender, receiver) = watch::channel(revision);
+        let lease = Lease {
+            key: key.clone(),
+            kv: kv.clone(),
+            token: token.clone(),
+            revision: receiver,
+            lost: CancellationToken::new(),
+            stop: CancellationToken::new(),
+        };
+        let lost = lease.lost.clone();
+        let keeper = Keeper { key, kv, value, token, revision: sender, lost };
+        tokio::spawn(keeper.run(sent, lease.stop.clone()));
+        lease
+    }
+}
+
+/// Who holds a lease, as its value says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct LeaseHolder {
+    /// The instance.
+    #[serde(default)]
+    pub owner: String,
+    /// Since when, in microseconds since the Unix epoch by the holder's clock.
+    #[serde(default)]
+    pub since_us: i64,
+}
+
+impl LeaseHolder {
+    /// Reads the value of a key of the bucket `leases`.
+    #[must_use]
+    pub fn read(value: &[u8]) -> Option<Self> {
+        serde_json::from_slice(value).ok()
     }
 }
 

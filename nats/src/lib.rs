@@ -1,14 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod complaint;
 mod config;
 mod connect;
+mod consumers;
 mod count;
 mod dead_letter;
 mod error;
 mod kv;
+mod leader;
 mod lease;
 mod message;
+mod obstacle;
 mod point_read;
 mod publish;
 mod range;
@@ -23,16 +27,19 @@ pub use api::Nats;
 pub use async_nats;
 pub use config::NatsConfig;
 pub use connect::connect;
+pub use consumers::ConsumerState;
 pub use dead_letter::{
     DeadLetter, dead_letter, list_dead_letters, remove_dead_letter, show_dead_letter,
 };
 pub use error::{ConnectError, KvError, NatsError, PublishError, ReaderError};
 pub use kv::{Bucket, Entry, Kv, KvChange, KvWatch, escape_key, unescape_key};
-pub use lease::{LEASE_SECONDS, Lease};
+pub use leader::{Leadership, Term, TermEnd};
+pub use lease::{LEASE_SECONDS, Lease, LeaseHolder};
 pub use message::{
     Batch, BatchAck, CONTENT_TYPE, CONTENT_TYPE_HEADER, Fence, OutMessage, Position, PublishAck,
     SCHEMA_HEADER, StreamMessage, StreamState,
 };
+pub use obstacle::Obstacle;
 pub use range::{RangeError, RangeRequest, StreamRange};
 pub use reader::{
     Notice, RangeOptions, RangeReader, ReadBatch, ReaderOptions, ReaderTrouble, Start, StreamReader,

@@ -26,7 +26,6 @@ pub struct Metrics {
     pub(crate) snapshot_bytes: IntGaugeVec,
     pub(crate) ticks: IntCounter,
     pub(crate) crowded_out: IntCounter,
-    pub(crate) active: IntGauge,
 }
 
 /// Metrics of one rule.
@@ -101,10 +100,6 @@ impl Metrics {
             crowded_out: total(
                 "crowded_out_total",
                 "Alerts that can no longer be corrected, since too many are open",
-            )?,
-            active: register(
-                registry,
-                IntGauge::with_opts(options("active", "1 while this instance evaluates rules"))?,
             )?,
         })
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Lease, Nats};
+use crypto_intel_nats::{Leadership, Nats, Term, TermEnd};
 use crypto_intel_service::Context;
 use tokio::task::JoinSet;
 
@@ -25,7 +25,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         anyhow::anyhow!("{} wrong in the rules:\n{}", texts.len(), texts.join("\n"))
     })?;
     let rules = Arc::new(rules);
-    let probe = context.health.probe(ROLE, None);
+    let probe = Arc::new(context.health.probe(ROLE, None));
     if rules.is_empty() {
         tracing::warn!(files = ?config.rules, "no rule is enabled, nothing to evaluate");
         probe.healthy("no rules");
@@ -41,24 +41,17 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     if !silent.is_empty() {
         tracing::info!(rules = ?silent, "have no routes: their alerts are in the stream ALERT only");
     }
-    loop {
-        metrics.active.set(0);
-        probe.healthy("standing by");
-        let lease = Lease::acquire(&nats, ROLE, &context.instance, &context.shutdown)
-            .await
-            .context("acquire lease")?;
-        let Some(lease) = lease else { return Ok(()) };
-        metrics.active.set(1);
-        probe.healthy(format!("active, {} rules", rules.ids().len()));
-        let outcome = evaluate(&config, &nats, &context, &rules, &metrics, &lease).await;
-        metrics.active.set(0);
-        lease.release().await;
-        match outcome? {
-            WorkerEnd::Stopped if context.shutdown.is_cancelled() => return Ok(()),
-            WorkerEnd::Stopped => tracing::warn!("lease lost, standing by"),
-            WorkerEnd::Superseded => tracing::warn!("another instance is active, standing by"),
-        }
-    }
+    let leadership = Leadership::new(ROLE, &nats, &context, probe).context("register metrics")?;
+    leadership
+        .run(async |term| {
+            leadership.probe().healthy(format!("active, {} rules", rules.ids().len()));
+            let ended = evaluate(&config, &nats, &context, &rules, &metrics, &term).await?;
+            Ok(match ended {
+                WorkerEnd::Stopped if context.shutdown.is_cancelled() => TermEnd::Shutdown,
+                WorkerEnd::Stopped | WorkerEnd::Superseded => TermEnd::Replaced,
+            })
+        })
+        .await
 }
 
 /// One worker per stream and the ticks, until the first of them ends.
@@ -68,7 +61,7 @@ async fn evaluate(
     context: &Context,
     rules: &Arc<RuleSet>,
     metrics: &Metrics,
-    lease: &Lease,
+    term: &Term,
 ) -> anyhow::Result<WorkerEnd> {
     let stop = context.shutdown.child_token();
     // Dropping this future must stop the tasks too.
@@ -96,7 +89,7 @@ async fn evaluate(
             Ok(WorkerEnd::Stopped)
         });
     }
-    let lost = lease.lost();
+    let lost = term.lost();
     let mut first: Option<anyhow::Result<WorkerEnd>> = None;
     loop {
         let ended = tokio::select! {

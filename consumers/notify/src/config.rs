@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crypto_intel_schemas::Severity;
-use crypto_intel_service::Secret;
+use crypto_intel_service::{Address, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ pub struct TelegramConfig {
     pub kind: Option<ChatKind>,
     /// The Bot API server.
     #[serde(default = "default_api_url")]
-    pub api_url: String,
+    pub api_url: Address,
     /// Most messages per second of this bot over all its chats.
     #[serde(default = "default_bot_rate")]
     pub bot_messages_per_second: u32,
@@ -244,8 +244,8 @@ impl TelegramConfig {
     }
 }
 
-fn default_api_url() -> String {
-    "https://api.telegram.org".to_owned()
+fn default_api_url() -> Address {
+    Address::from("https://api.telegram.org")
 }
 
 const fn default_bot_rate() -> u32 {

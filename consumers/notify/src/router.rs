@@ -23,6 +23,8 @@ const ALERTS: &str = "ALERT";
 const ACK_WAIT: Duration = Duration::from_secs(5);
 /// An alert that takes longer than this to be routed is told by the probe.
 const SLOW: Duration = Duration::from_secs(15);
+/// How often it is looked whether NATS is there.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The label of routes that name no destination: their names are not ours.
 const UNKNOWN: &str = "unknown";
 
@@ -55,12 +57,21 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
     let mut queue = WorkQueue::open(&router.nats, ALERTS, CONSUMER, options)
         .await
         .context("open the queue of alerts")?;
-    probe.healthy("waiting for alerts");
     let patience = Patience { shutdown: context.shutdown.clone(), trouble: Trouble::default() };
+    let mut looks = tokio::time::interval(LOOK_INTERVAL);
+    let mut idle = "waiting for alerts".to_owned();
     loop {
         let work = tokio::select! {
             () = context.shutdown.cancelled() => return Ok(()),
             work = queue.next() => work.context("take an alert")?,
+            // A queue that nothing comes from looks the same whether NATS is there or not.
+            _ = looks.tick() => {
+                match router.nats.connection() {
+                    Ok(()) => probe.healthy(&*idle),
+                    Err(reason) => probe.unhealthy(format!("not connected to nats: {reason}")),
+                }
+                continue;
+            }
         };
         let began = Instant::now();
         let slow = || {
@@ -83,7 +94,8 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
                     tracing::warn!(sequence = work.message.sequence, error = %format!("{error:#}"), "alert not acknowledged, it is routed again");
                 }
                 let late = (now_us() - work.message.stored_at_us) / 1_000_000;
-                probe.healthy(format!("at alert {}, {late} s behind it", work.message.sequence));
+                idle = format!("at alert {}, {late} s behind it", work.message.sequence);
+                probe.healthy(&*idle);
             }
             Routed::Stopped => {
                 // Whoever runs next need not wait for it.

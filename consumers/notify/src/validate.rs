@@ -118,9 +118,9 @@ fn check_telegram(telegram: &TelegramConfig, found: &mut Vec<String>) {
     if telegram.bot_messages_per_second == 0 {
         found.push("bot_messages_per_second must be above 0".to_owned());
     }
-    match reqwest::Url::parse(&telegram.api_url) {
+    match reqwest::Url::parse(telegram.api_url.expose()) {
         Ok(url) if is_web(&url) => {}
-        _ => found.push(format!("api_url {:?} is no http or https address", telegram.api_url)),
+        _ => found.push(format!("api_url ({}) is no http or https address", telegram.api_url)),
     }
 }
 

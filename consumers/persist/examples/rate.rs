@@ -27,7 +27,7 @@ async fn main() {
     let options = PostgresOptions { durable: true, ..PostgresOptions::default() };
     let postgres = Postgres::start(options).await.unwrap();
     let url = postgres.create_database("rate").await.unwrap();
-    let config = NatsConfig { url: server.url(), ..NatsConfig::default() };
+    let config = NatsConfig { url: server.url().into(), ..NatsConfig::default() };
     let nats = connect(&config, "rate", &CancellationToken::new()).await.unwrap();
     Topology::embedded().unwrap().apply(&nats, false).await.unwrap();
     let config = StoreConfig { url: Secret::new(&url), ..StoreConfig::default() };

@@ -4,7 +4,6 @@ mod apply;
 mod assemble;
 mod batch;
 mod config;
-mod duty;
 mod intake;
 mod metrics;
 mod plan;
@@ -15,6 +14,7 @@ mod replay;
 mod retention;
 mod session;
 mod status;
+mod task;
 mod waiting;
 mod wallets;
 mod write;
@@ -22,7 +22,7 @@ mod write;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Nats, escape_key};
+use crypto_intel_nats::{Leadership, Nats, escape_key};
 use crypto_intel_service::Context;
 use crypto_intel_store::Store;
 use tokio::task::JoinSet;
@@ -32,12 +32,8 @@ pub use rebuild::{Paused, Rebuild, RebuildOptions, Stage, StreamReport, Swapped,
 pub use replay::{Counts, Progress, Replay, ReplayOutcome, ReplayTask};
 
 use crate::{
-    duty::{Post, hold},
-    metrics::Metrics,
-    retention::RetentionTask,
-    session::StreamTask,
-    status::Status,
-    wallets::WalletTask,
+    metrics::Metrics, retention::RetentionTask, session::StreamTask, status::Status,
+    task::keep_running, wallets::WalletTask,
 };
 
 /// Stores the configured streams until shutdown. The tables must be there (`crypto-intel migrate`).
@@ -46,37 +42,35 @@ use crate::{
 /// When metrics cannot be registered, or a stream's task panics. Everything else is tried again, visibly, for ever.
 pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> anyhow::Result<()> {
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
-    let post = |name: &str, what: &str| Post {
-        lease: format!("persist.{}", escape_key(name)),
-        what: what.to_owned(),
-        nats: nats.clone(),
-        context: context.clone(),
-        probe: Arc::new(context.health.probe(format!("persist.{name}"), None)),
+    let leadership = |name: &str| {
+        let probe = Arc::new(context.health.probe(format!("persist.{name}"), None));
+        Leadership::new(format!("persist.{}", escape_key(name)), &nats, &context, probe)
+            .context("register metrics")
     };
     let mut tasks = JoinSet::new();
     for source in &config.streams {
-        let post = post(&source.stream, &format!("store stream {}", source.stream));
-        let probe = Arc::clone(&post.probe);
+        let leadership = leadership(&source.stream)?;
+        let probe = Arc::clone(leadership.probe());
         let status = Status::new(&source.stream, &nats, probe, &metrics, config.max_lag_seconds);
         let task = StreamTask {
-            post,
+            leadership,
             source: source.clone(),
             config: config.clone(),
             store: store.clone(),
             metrics: metrics.clone(),
             status: Arc::new(status),
         };
-        tasks.spawn(hold(task));
+        tasks.spawn(keep_running(task));
     }
     if tasks.is_empty() {
         tracing::warn!("persist.streams is empty: nothing is stored");
         context.shutdown.cancelled().await;
         return Ok(());
     }
-    let wallets = post("watchlist", "keep the table of wallets");
-    tasks.spawn(hold(WalletTask { post: wallets, store: store.clone() }));
-    let retention = post("retention", "drop old rows");
-    tasks.spawn(hold(RetentionTask { post: retention, store, metrics }));
+    let wallets = WalletTask { leadership: leadership("watchlist")?, store: store.clone() };
+    tasks.spawn(keep_running(wallets));
+    let retention = RetentionTask { leadership: leadership("retention")?, store, metrics };
+    tasks.spawn(keep_running(retention));
     while let Some(ended) = tasks.join_next().await {
         ended.context("store a stream")?;
     }

@@ -2,13 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crypto_intel_nats::{Leadership, TermEnd};
 use crypto_intel_store::Store;
 
-use crate::{
-    apply::with_mend,
-    duty::{Duty, End, Post},
-    metrics::Metrics,
-};
+use crate::{apply::with_mend, metrics::Metrics, task::LeaderTask};
 
 const EVERY: Duration = Duration::from_secs(3_600);
 /// Rows that go in one transaction: so few that nobody waits for it.
@@ -17,26 +14,30 @@ const SLICE_ROWS: u32 = 10_000;
 /// Drops for as long as the process runs.
 #[derive(Debug)]
 pub(crate) struct RetentionTask {
-    pub(crate) post: Post,
+    pub(crate) leadership: Leadership,
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
 }
 
-impl Duty for RetentionTask {
-    fn post(&self) -> &Post {
-        &self.post
+impl LeaderTask for RetentionTask {
+    fn leadership(&self) -> &Leadership {
+        &self.leadership
     }
 
-    async fn turn(&self) -> anyhow::Result<End> {
-        let shutdown = &self.post.context.shutdown;
+    fn purpose(&self) -> String {
+        "drop old rows".to_owned()
+    }
+
+    async fn run_term(&self) -> anyhow::Result<TermEnd> {
+        let shutdown = &self.leadership.context().shutdown;
         loop {
             // A slice that is cut off is undone and dropped again.
             tokio::select! {
-                () = shutdown.cancelled() => return Ok(End::Shutdown),
+                () = shutdown.cancelled() => return Ok(TermEnd::Shutdown),
                 dropped = self.drop_expired() => dropped?,
             }
             tokio::select! {
-                () = shutdown.cancelled() => return Ok(End::Shutdown),
+                () = shutdown.cancelled() => return Ok(TermEnd::Shutdown),
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
@@ -62,7 +63,7 @@ impl RetentionTask {
             }
         }
         let (count, seconds) = (tables.len(), started.elapsed().as_secs());
-        self.post.probe.healthy(format!("{count} tables looked through in {seconds} s"));
+        self.leadership.probe().healthy(format!("{count} tables looked through in {seconds} s"));
         Ok(())
     }
 }

@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, KvChange};
+use crypto_intel_nats::{Bucket, KvChange, Leadership, TermEnd};
 use crypto_intel_schemas::{Address, WatchChain, Watched};
 use crypto_intel_service::now_us;
 use crypto_intel_store::Store;
 
-use crate::{
-    apply::with_mend,
-    duty::{Duty, End, Post},
-};
+use crate::{apply::with_mend, task::LeaderTask};
 
 /// Changes that are written together.
 const CHANGES_AT_ONCE: usize = 5_000;
@@ -19,18 +16,22 @@ const CHANGES_AT_ONCE: usize = 5_000;
 /// Keeps the table for as long as the process runs.
 #[derive(Debug)]
 pub(crate) struct WalletTask {
-    pub(crate) post: Post,
+    pub(crate) leadership: Leadership,
     pub(crate) store: Store,
 }
 
-impl Duty for WalletTask {
-    fn post(&self) -> &Post {
-        &self.post
+impl LeaderTask for WalletTask {
+    fn leadership(&self) -> &Leadership {
+        &self.leadership
     }
 
-    async fn turn(&self) -> anyhow::Result<End> {
+    fn purpose(&self) -> String {
+        "keep the table of wallets".to_owned()
+    }
+
+    async fn run_term(&self) -> anyhow::Result<TermEnd> {
         tokio::select! {
-            () = self.post.context.shutdown.cancelled() => Ok(End::Shutdown),
+            () = self.leadership.context().shutdown.cancelled() => Ok(TermEnd::Shutdown),
             failed = self.follow() => match failed {
                 Ok(never) => match never {},
                 Err(error) => Err(error),
@@ -42,13 +43,14 @@ impl Duty for WalletTask {
 impl WalletTask {
     /// Takes over the whole bucket, then its changes. Cancel-safe.
     async fn follow(&self) -> anyhow::Result<std::convert::Infallible> {
-        let bucket = self.post.nats.kv(Bucket::Watchlist).await.context("open bucket watchlist")?;
+        let bucket =
+            self.leadership.nats().kv(Bucket::Watchlist).await.context("open bucket watchlist")?;
         let mut watch = bucket.watch_all().await.context("watch bucket watchlist")?;
         let entries: Vec<Watched> = watch.load().await.iter().filter_map(read).collect();
         self.take_over(&entries).await?;
         let mut addresses = format!("{} addresses are watched", entries.len());
         drop(entries);
-        self.post.probe.healthy(addresses);
+        self.leadership.probe().healthy(addresses);
         loop {
             let changes = watch.next_ready(CHANGES_AT_ONCE).await;
             anyhow::ensure!(!changes.is_empty(), "the NATS client was closed");
@@ -57,7 +59,7 @@ impl WalletTask {
                 0 => format!("{} addresses are watched", watch.live()),
                 waiting => format!("{waiting} changes of the watch-list wait to be stored"),
             };
-            self.post.probe.healthy(addresses);
+            self.leadership.probe().healthy(addresses);
         }
     }
 
@@ -65,8 +67,8 @@ impl WalletTask {
     async fn take_over(&self, entries: &[Watched]) -> anyhow::Result<()> {
         let mut waiting = entries.len();
         for slice in entries.chunks(CHANGES_AT_ONCE) {
-            self.post
-                .probe
+            self.leadership
+                .probe()
                 .healthy(format!("{waiting} entries of the watch-list wait to be stored"));
             self.store.keep_wallets(slice).await.map_err(with_mend)?;
             waiting -= slice.len();

@@ -12,6 +12,7 @@ mod port;
 mod postgres;
 mod process;
 pub mod provider;
+mod small_disk;
 pub mod tools;
 
 pub use chat::{ChatLimits, ChatOptions, ChatServer};
@@ -23,3 +24,4 @@ pub use node::{Chain, NodeBlock, NodeOptions, ScriptedNode};
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresOptions, TestDatabase, TestUser};
 pub use provider::{ProviderOptions, ProviderServer};
+pub use small_disk::SmallDisk;

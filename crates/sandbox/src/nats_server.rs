@@ -167,6 +167,15 @@ impl NatsServer {
         Ok(())
     }
 
+    /// Restarts the server with other `extra_conf`: same ports, same streams.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn restart_with(&mut self, extra_conf: Vec<String>) -> anyhow::Result<()> {
+        self.options.extra_conf = extra_conf;
+        self.start_again().await
+    }
+
     /// SIGSTOP: connections stay open, nothing answers.
     ///
     /// # Errors

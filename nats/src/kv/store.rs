@@ -42,7 +42,7 @@ impl Kv {
         self.bucket
     }
 
-    pub(super) fn nats(&self) -> &Nats {
+    pub(crate) fn nats(&self) -> &Nats {
         &self.nats
     }
 

@@ -6,6 +6,9 @@ use super::diff::{IMMUTABLE, found_consumer, found_stream};
 use super::{Difference, ObjectKind, Topology, TopologyError};
 use crate::{Nats, NatsError, StreamState};
 
+/// `subjects overlap with an existing stream`
+const SUBJECTS_OVERLAP: u64 = 10_065;
+
 /// What was done to one object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Change {
@@ -48,6 +51,17 @@ pub struct StreamStatus {
     pub fill_ratio: Option<f64>,
 }
 
+impl StreamStatus {
+    /// The status of a stream; `None` for one that is missing.
+    #[must_use]
+    pub fn new(name: String, state: Option<StreamState>) -> Self {
+        let fill_ratio = state
+            .as_ref()
+            .and_then(|state| state.max_bytes.map(|limit| state.bytes as f64 / limit as f64));
+        Self { name, state, fill_ratio }
+    }
+}
+
 impl Topology {
     /// Makes and changes what is defined. What else the server has stays. A change that deletes messages is refused
     /// unless `allow_destructive`; the object's other changes are made all the same.
@@ -66,13 +80,10 @@ impl Topology {
             if own.is_empty() {
                 continue;
             }
-            let applied = apply_stream(nats, stream, &own, allow_destructive).await;
-            changes.extend(
-                applied.map_err(|source| TopologyError::Nats {
-                    object: stream.name.clone(),
-                    source,
-                })?,
-            );
+            match apply_stream(nats, stream, &own, allow_destructive).await {
+                Ok(applied) => changes.extend(applied),
+                Err(source) => return Err(why_refused(nats, stream, source).await),
+            }
         }
         for consumer in &self.consumers {
             let object = format!("{}/{}", consumer.stream, consumer.name);
@@ -94,6 +105,25 @@ impl Topology {
         Ok(changes)
     }
 
+    /// What keeps streams that are missing from being made: subjects that other streams take.
+    ///
+    /// # Errors
+    /// Fails when the server does not answer, or not this user.
+    pub async fn overlaps(
+        &self,
+        nats: &Nats,
+        differences: &[Difference],
+    ) -> Result<Vec<TopologyError>, NatsError> {
+        let mut found = Vec::new();
+        for stream in &self.streams {
+            let own = of(differences, ObjectKind::Stream, &stream.name);
+            if own.iter().any(|difference| difference.is_missing()) {
+                found.extend(overlap(nats, stream).await?);
+            }
+        }
+        Ok(found)
+    }
+
     /// What the streams hold.
     ///
     /// # Errors
@@ -108,13 +138,36 @@ impl Topology {
                     return Err(TopologyError::Nats { object: stream.name.clone(), source });
                 }
             };
-            let fill_ratio = state
-                .as_ref()
-                .and_then(|state| state.max_bytes.map(|limit| state.bytes as f64 / limit as f64));
-            all.push(StreamStatus { name: stream.name.clone(), state, fill_ratio });
+            all.push(StreamStatus::new(stream.name.clone(), state));
         }
         Ok(all)
     }
+}
+
+/// The refusal with the other stream's name, where that is the reason.
+async fn why_refused(nats: &Nats, stream: &StreamDefinition, source: NatsError) -> TopologyError {
+    if matches!(source, NatsError::Api { code: SUBJECTS_OVERLAP, .. })
+        && let Ok(Some(overlap)) = overlap(nats, stream).await
+    {
+        return overlap;
+    }
+    TopologyError::Nats { object: stream.name.clone(), source }
+}
+
+/// The first subject of a stream that another one takes.
+async fn overlap(
+    nats: &Nats,
+    stream: &StreamDefinition,
+) -> Result<Option<TopologyError>, NatsError> {
+    let subjects = stream.config.get("subjects").and_then(Value::as_array);
+    for subject in subjects.into_iter().flatten().filter_map(Value::as_str) {
+        let others = nats.all_streams_with(subject).await?;
+        if let Some(other) = others.into_iter().find(|name| *name != stream.name) {
+            let (object, subject) = (stream.name.clone(), subject.to_owned());
+            return Ok(Some(TopologyError::Overlap { object, subject, other }));
+        }
+    }
+    Ok(None)
 }
 
 fn of<'a>(differences: &'a [Difference], kind: ObjectKind, object: &str) -> Vec<&'a Difference> {

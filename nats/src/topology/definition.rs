@@ -26,15 +26,27 @@ pub enum TopologyError {
         reason: String,
     },
     /// The configuration names a stream that is not defined.
-    #[error("nats.streams.{name} is no stream of ours, known are: {known}")]
+    #[error("streams.streams.{name} is no stream of ours, known are: {known}")]
     UnknownStream {
         /// The configured name.
         name: String,
         /// The defined names.
         known: String,
     },
+    /// Another stream has subjects that one of ours needs.
+    #[error(
+        "{object} needs subject {subject}, which stream {other} takes: remove that stream, or change its subjects"
+    )]
+    Overlap {
+        /// The stream that cannot be made.
+        object: String,
+        /// The subject of it.
+        subject: String,
+        /// The stream that has it.
+        other: String,
+    },
     /// The server refuses.
-    #[error("cannot apply {object}{}", hint(source))]
+    #[error("{object}{}", hint(source))]
     Nats {
         /// The stream or consumer.
         object: String,
@@ -49,7 +61,6 @@ fn hint(error: &NatsError) -> &'static str {
         NatsError::Api { code: 10_047 | 10_023, .. } => {
             ": the server has too little room, lower max_bytes of the streams in the configuration or raise max_file in server.conf"
         }
-        NatsError::Api { code: 10_065, .. } => ": another stream has some of its subjects",
         _ => "",
     }
 }
@@ -175,7 +186,7 @@ impl Topology {
         if let Some(name) = config
             .streams
             .keys()
-            .find(|name| !self.streams.iter().any(|stream| stream.name == **name))
+            .find(|name| !self.streams.iter().any(|stream| stream.name.eq_ignore_ascii_case(name)))
         {
             let known: Vec<_> = self.streams.iter().map(|stream| stream.name.as_str()).collect();
             return Err(TopologyError::UnknownStream {
@@ -184,7 +195,10 @@ impl Topology {
             });
         }
         for stream in &mut self.streams {
-            let own = config.streams.get(&stream.name).cloned().unwrap_or_default();
+            // The environment has no lower case.
+            let own =
+                config.streams.iter().find(|(name, _)| stream.name.eq_ignore_ascii_case(name));
+            let own = own.map(|(_, own)| own.clone()).unwrap_or_default();
             if let Some(replicas) = own.replicas.or(config.replicas) {
                 stream.config.insert("num_replicas".to_owned(), json!(replicas));
             }

@@ -115,8 +115,11 @@ async fn what_cannot_be_stored_is_named() {
 #[tokio::test]
 async fn unknown_outcome_is_resolved_by_reading() {
     let mut broker = Broker::start().await;
-    let config =
-        NatsConfig { url: broker.server.url(), request_timeout_ms: 500, ..NatsConfig::default() };
+    let config = NatsConfig {
+        url: broker.server.url().into(),
+        request_timeout_ms: 500,
+        ..NatsConfig::default()
+    };
     let nats = connect(&config, "impatient", &CancellationToken::new()).await.unwrap();
     nats.publish_batch(block("evm.anvil.log", 10, Some(0))).await.unwrap();
     // The server takes the bytes and answers nobody: the batch may or may not be stored afterwards.

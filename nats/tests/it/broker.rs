@@ -31,7 +31,7 @@ impl Broker {
 }
 
 pub(crate) fn config(server: &NatsServer) -> NatsConfig {
-    NatsConfig { url: server.url(), request_timeout_ms: 3_000, ..NatsConfig::default() }
+    NatsConfig { url: server.url().into(), request_timeout_ms: 3_000, ..NatsConfig::default() }
 }
 
 pub(crate) async fn client(server: &NatsServer, name: &str) -> Nats {

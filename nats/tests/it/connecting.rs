@@ -9,7 +9,8 @@ use crate::broker::{Broker, PATIENCE, config, within};
 #[tokio::test]
 async fn gives_up_with_the_address_when_no_server_is_there() {
     let url = format!("nats://127.0.0.1:{}", free_port().unwrap());
-    let config = NatsConfig { url: url.clone(), start_timeout_seconds: 1, ..NatsConfig::default() };
+    let config =
+        NatsConfig { url: url.as_str().into(), start_timeout_seconds: 1, ..NatsConfig::default() };
     let error = connect(&config, "test", &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ConnectError::TimedOut { .. }), "{error}");
     assert!(error.to_string().contains(&url), "{error}");
@@ -18,7 +19,8 @@ async fn gives_up_with_the_address_when_no_server_is_there() {
 #[tokio::test]
 async fn stops_waiting_for_a_server_at_shutdown() {
     let url = format!("nats://127.0.0.1:{}", free_port().unwrap());
-    let config = NatsConfig { url, start_timeout_seconds: 3_600, ..NatsConfig::default() };
+    let config =
+        NatsConfig { url: url.into(), start_timeout_seconds: 3_600, ..NatsConfig::default() };
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
     tokio::spawn(async move {
@@ -47,4 +49,20 @@ async fn counts_every_reconnect() {
     broker.server.start_again().await.unwrap();
     tokio::time::timeout(PATIENCE, epoch.wait_for(|epoch| *epoch > before)).await.unwrap().unwrap();
     assert!(broker.nats.is_connected());
+}
+
+#[tokio::test]
+async fn credentials_in_the_address_count_and_are_never_shown() {
+    let users = r#"authorization { users: [{ user: alice, password: "hunter2#" }] }"#;
+    let options = NatsOptions { extra_conf: vec![users.to_owned()], ..NatsOptions::default() };
+    let server = NatsServer::start(options).await.unwrap();
+    let at = |user_info: &str| NatsConfig {
+        url: server.url().replace("nats://", &format!("nats://{user_info}@")).into(),
+        ..NatsConfig::default()
+    };
+    let stop = CancellationToken::new();
+    connect(&at("alice:hunter2%23"), "test", &stop).await.unwrap();
+    let error = connect(&at("alice:hunter3"), "test", &stop).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Refused { .. }), "{error}");
+    assert!(!format!("{error} {error:?}").contains("hunter3"), "{error:?}");
 }

@@ -8,6 +8,8 @@ mod cluster_files;
 mod connecting;
 mod dead_letters;
 mod kv;
+mod leader;
+mod leader_trouble;
 mod lease;
 mod permissions;
 mod ranges;

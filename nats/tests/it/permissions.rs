@@ -28,7 +28,7 @@ async fn server() -> NatsServer {
 
 fn config(server: &NatsServer, user: &str, password: String) -> NatsConfig {
     NatsConfig {
-        url: server.url(),
+        url: server.url().into(),
         user: user.to_owned(),
         password: Secret::new(password),
         request_timeout_ms: 2_000,
@@ -63,7 +63,7 @@ async fn wrong_password_is_refused_at_once() {
     let config = config(&server, "evm", "guessed".to_owned());
     let error = connect(&config, "evm", &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ConnectError::Refused { .. }), "{error}");
-    let anonymous = NatsConfig { url: server.url(), ..NatsConfig::default() };
+    let anonymous = NatsConfig { url: server.url().into(), ..NatsConfig::default() };
     let error = connect(&anonymous, "evm", &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ConnectError::Refused { .. }), "{error}");
 }

@@ -148,3 +148,36 @@ fn unknown_stream_in_the_configuration_is_an_error() {
     assert!(matches!(&error, TopologyError::UnknownStream { name, .. } if name == "EVN"));
     assert!(error.to_string().contains("HISTORY"), "{error}");
 }
+
+#[tokio::test]
+async fn a_foreign_stream_with_our_subjects_is_named_with_the_subject() {
+    let server = NatsServer::start(NatsOptions::default()).await.unwrap();
+    let nats = client(&server, "test").await;
+    let legacy = async_nats::jetstream::stream::Config {
+        name: "LEGACY".to_owned(),
+        subjects: vec!["alert.critical.>".to_owned()],
+        ..Default::default()
+    };
+    nats.jetstream().create_stream(legacy).await.unwrap();
+    let topology = small_topology();
+    let differences = topology.diff(&nats).await.unwrap();
+    let overlaps = topology.overlaps(&nats, &differences).await.unwrap();
+    let error = topology.apply(&nats, false).await.unwrap_err();
+    for text in [overlaps[0].to_string(), error.to_string()] {
+        assert!(text.contains("ALERT needs subject alert.>"), "{text}");
+        assert!(text.contains("stream LEGACY takes"), "{text}");
+    }
+    assert_eq!(overlaps.len(), 1);
+}
+
+#[test]
+fn limits_of_streams_are_found_whatever_the_case_of_their_names() {
+    let streams = |name: &str| {
+        let limit = StreamOverride { max_bytes: Some(5), ..StreamOverride::default() };
+        TopologyConfig { replicas: None, streams: BTreeMap::from([(name.to_owned(), limit)]) }
+    };
+    let topology = Topology::embedded().unwrap().with_config(&streams("kv_prices")).unwrap();
+    assert!(format!("{topology:?}").contains("Number(5)"), "the environment has no lower case");
+    let error = Topology::embedded().unwrap().with_config(&streams("evmm")).unwrap_err();
+    assert!(error.to_string().starts_with("streams.streams.evmm is no stream"), "{error}");
+}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     abis::{self, config::AbiConfig},
+    assets::AssetList,
     endpoint_config::{BreakerConfig, EndpointConfig},
     log_proof::LogProof,
     presets,
@@ -235,6 +236,14 @@ impl Config {
             chain.validate(&key, &mut problems);
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Reads the list of tokens, which [`run`](crate::run) needs.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none; the error names place and entry.
+    pub fn check_assets(&self) -> anyhow::Result<()> {
+        AssetList::load(self.assets.as_deref()).map(drop)
     }
 }
 

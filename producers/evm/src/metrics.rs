@@ -33,7 +33,6 @@ pub(crate) struct Metrics {
     reorgs: IntCounterVec,
     blocks_retracted: IntCounterVec,
     oddities: IntCounterVec,
-    leader: IntGaugeVec,
     watched_addresses: IntGaugeVec,
     watched_events: IntCounterVec,
     token_lookups: IntCounterVec,
@@ -132,7 +131,6 @@ impl Metrics {
                 "Known events in an unknown form, published as raw logs",
                 &["chain", "reason"],
             )?,
-            leader: gauge("leader", "1 while this instance publishes the chain", &["chain"])?,
             watched_addresses: gauge(
                 "watched_addresses",
                 "Addresses on the watch-list, by chain or `all`",
@@ -293,10 +291,6 @@ impl ChainMetrics {
     pub(crate) fn token_lookups(&self, outcome: &str, count: usize) {
         let labels = [self.chain.as_str(), outcome];
         self.all.token_lookups.with_label_values(&labels).inc_by(count as u64);
-    }
-
-    pub(crate) fn leader(&self, leads: bool) {
-        self.all.leader.with_label_values(&[&self.chain]).set(i64::from(leads));
     }
 
     pub(crate) fn jumped(&self) {

@@ -28,8 +28,6 @@ pub(crate) struct Metrics {
     pub(crate) quota_wait: IntCounterVec,
     /// 1 while a provider is left alone.
     pub(crate) held: IntGaugeVec,
-    /// 1 while this instance polls the provider.
-    pub(crate) leader: IntGaugeVec,
     /// Prices offered to the bucket, by provider and result.
     pub(crate) prices: IntCounterVec,
 }
@@ -63,7 +61,6 @@ impl Metrics {
         let success = "When the last good answer came";
         let waited = "Time that requests waited for the quota";
         let held = "1 while a provider is left alone because it fails or asked for it";
-        let leader = "1 while this instance polls the provider";
         let prices = "Prices offered to the bucket, by result";
         Ok(Self {
             requests: counter("requests_total", "Requests by outcome", BY_OUTCOME)?,
@@ -79,7 +76,6 @@ impl Metrics {
             last_success: gauge("last_success_timestamp_seconds", success, BY_ENDPOINT)?,
             quota_wait: counter("quota_wait_milliseconds_total", waited, BY_PROVIDER)?,
             held: gauge("held", held, BY_PROVIDER)?,
-            leader: gauge("leader", leader, BY_PROVIDER)?,
             prices: counter("prices_total", prices, BY_RESULT)?,
         })
     }

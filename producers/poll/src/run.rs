@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Lease, Nats};
+use crypto_intel_nats::{Leadership, Nats, TermEnd};
 use crypto_intel_service::{Context, Restart, Supervisor};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ use crate::{
     catalogue::{Provider, enabled_providers},
     endpoint::EndpointPoller,
     fetch::Fetcher,
+    freshness::Freshness,
     gate::Gate,
     metrics::Metrics,
     prices::PriceBook,
@@ -37,17 +38,23 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         fetcher: Fetcher::new(&config.user_agent)?,
         metrics: Metrics::new(&context.registry).context("register metrics of pollers")?,
         prices: config.prices,
+        freshness: Freshness::new(),
         nats,
     });
+    let sources = context.health.probe("poll.sources", None);
     let context = context.child();
     let mut supervisor = Supervisor::new(context);
+    let freshness = shared.freshness.clone();
     for provider in providers {
         let shared = Arc::clone(&shared);
         supervisor.spawn(format!("poll.{}", provider.name), Restart::WithBackoff, move |context| {
             run_provider(Arc::clone(&provider), Arc::clone(&shared), context)
         });
     }
-    supervisor.wait(STOP_GRACE).await
+    tokio::select! {
+        ended = supervisor.wait(STOP_GRACE) => ended,
+        () = freshness.watch(sources) => Ok(()),
+    }
 }
 
 /// What all providers share.
@@ -56,6 +63,7 @@ struct Shared {
     fetcher: Fetcher,
     metrics: Metrics,
     prices: PriceSettings,
+    freshness: Freshness,
     nats: Nats,
 }
 
@@ -65,34 +73,21 @@ async fn run_provider(
     shared: Arc<Shared>,
     context: Context,
 ) -> anyhow::Result<()> {
-    let key = format!("poll.{}", provider.name);
-    let probe = context.health.probe(key.clone(), None);
-    let leader = shared.metrics.leader.with_label_values(&[provider.name.as_str()]);
-    loop {
-        leader.set(0);
-        probe.healthy("standing by, another instance polls");
-        let lease = Lease::acquire(&shared.nats, &key, &context.instance, &context.shutdown)
-            .await
-            .context("acquire lease of provider")?;
-        let Some(lease) = lease else { return Ok(()) };
-        leader.set(1);
-        probe.healthy("polling");
-        let stop = context.shutdown.child_token();
-        let lost = lease.lost();
-        let outcome = tokio::select! {
-            outcome = poll_all(&provider, &shared, &context, &stop) => outcome,
-            () = lost.cancelled() => {
-                tracing::warn!(provider = provider.name, "lease lost, standing by");
-                Ok(())
-            }
-        };
-        leader.set(0);
-        lease.release().await;
-        outcome?;
-        if context.shutdown.is_cancelled() {
-            return Ok(());
-        }
-    }
+    let task = format!("poll.{}", provider.name);
+    let probe = Arc::new(context.health.probe(task.clone(), None));
+    let leadership =
+        Leadership::new(task, &shared.nats, &context, probe).context("register metrics")?;
+    leadership
+        .run(async |term| {
+            leadership.probe().healthy("polling");
+            let stop = context.shutdown.child_token();
+            let polling = async {
+                poll_all(&provider, &shared, &context, &stop).await?;
+                anyhow::Ok(TermEnd::Shutdown)
+            };
+            term.until_over(polling).await
+        })
+        .await
 }
 
 /// Polls all endpoints of a provider until `stop` fires.
@@ -115,7 +110,8 @@ async fn poll_all(
             nats: shared.nats.clone(),
             prices: PriceBook::new(shared.nats.clone(), prices, shared.metrics.clone()),
             metrics: shared.metrics.clone(),
-            probe: context.health.probe(name, Some(endpoint.stale_after)),
+            probe: context.health.advisory_probe(name, Some(endpoint.stale_after)),
+            freshness: shared.freshness.join(endpoint),
         };
         tasks.spawn(poller.run(stop.clone()));
     }

@@ -188,7 +188,7 @@ fn password(user: &str) -> String {
 
 pub(crate) async fn connect_as(server: &NatsServer, user: &str) -> Nats {
     let config = NatsConfig {
-        url: server.url(),
+        url: server.url().into(),
         user: user.to_owned(),
         password: Secret::new(if user.is_empty() { String::new() } else { password(user) }),
         ..NatsConfig::default()

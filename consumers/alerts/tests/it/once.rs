@@ -92,8 +92,12 @@ async fn a_second_instance_stands_by_and_takes_over() {
     let first = stage.start("first");
     first.until_healthy("alerts.evm").await;
     let second = stage.start("second");
-    until("standby", async || second.probe("alerts").filter(|(_, detail)| detail == "standing by"))
-        .await;
+    until("standby", async || {
+        second
+            .probe("alerts")
+            .filter(|(healthy, detail)| *healthy && detail.contains("standing by, first leads"))
+    })
+    .await;
     stage.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 100)])).await;
     stage.alerts_when(1).await;
     assert!((second.counter("received_total") - 0.0).abs() < f64::EPSILON);

@@ -34,7 +34,7 @@ pub(crate) fn client(tls: bool) -> Result<Client, reqwest::Error> {
 /// Whether any destination is reached by `https`.
 pub(crate) fn needs_tls(config: &Config) -> bool {
     config.destinations.values().any(|destination| match destination {
-        Destination::Telegram(telegram) => !telegram.api_url.starts_with("http://"),
+        Destination::Telegram(telegram) => !telegram.api_url.expose().starts_with("http://"),
         Destination::Discord(discord) => !discord.webhook_url.expose().starts_with("http://"),
     })
 }

@@ -110,7 +110,7 @@ impl Telegram {
 
     /// The address holds the token: it goes into the request and nowhere else.
     fn method(&self, method: &str) -> String {
-        let base = self.config.api_url.trim_end_matches('/');
+        let base = self.config.api_url.expose().trim_end_matches('/');
         format!("{base}/bot{}/{method}", self.config.token.expose())
     }
 }

@@ -10,7 +10,7 @@ mod waiting;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Lease, Nats, Work, WorkQueue, WorkQueueOptions};
+use crypto_intel_nats::{Leadership, Nats, TermEnd, Work, WorkQueue, WorkQueueOptions};
 use crypto_intel_schemas::subjects;
 use crypto_intel_service::{Context, Probe, now_us};
 use tokio_util::sync::CancellationToken;
@@ -40,19 +40,16 @@ pub(crate) struct Setup {
 /// Sends whenever this instance holds the destination's lease, until told to stop.
 pub(crate) async fn run(setup: Arc<Setup>, context: Context) -> anyhow::Result<()> {
     let name = &setup.name;
-    let probe = context.health.probe(format!("notify.{name}"), None);
-    let key = lease_key(name);
-    while !context.shutdown.is_cancelled() {
-        probe.healthy("standing by");
-        let lease = Lease::acquire(&setup.nats, &key, &context.instance, &context.shutdown)
-            .await
-            .with_context(|| format!("take the lease of destination {name}"))?;
-        let Some(lease) = lease else { return Ok(()) };
-        let ended = active(&setup, &context, &probe, lease.lost()).await;
-        lease.release().await;
-        ended?;
-    }
-    Ok(())
+    let probe = Arc::new(context.health.probe(format!("notify.{name}"), None));
+    let task = lease_key(name);
+    let leadership =
+        Leadership::new(task, &setup.nats, &context, probe).context("register metrics")?;
+    leadership
+        .run(async |term| {
+            active(&setup, &context, leadership.probe(), term.lost()).await?;
+            Ok(if context.shutdown.is_cancelled() { TermEnd::Shutdown } else { TermEnd::Replaced })
+        })
+        .await
 }
 
 /// Sends until told to stop or until the lease is lost.

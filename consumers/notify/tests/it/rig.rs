@@ -231,7 +231,7 @@ pub(crate) fn alert(number: usize) -> Alert {
 
 async fn user(server: &NatsServer, name: &str) -> Nats {
     let config = NatsConfig {
-        url: server.url(),
+        url: server.url().into(),
         user: name.to_owned(),
         password: Secret::new(format!("of-{name}")),
         request_timeout_ms: 3_000,

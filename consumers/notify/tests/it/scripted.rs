@@ -54,7 +54,7 @@ impl Scripted {
         let mut config = rig.config("", "");
         config.destinations.remove("desk");
         if let Some(Destination::Telegram(telegram)) = config.destinations.get_mut("ops") {
-            telegram.api_url = format!("http://127.0.0.1:{}", self.port);
+            telegram.api_url = format!("http://127.0.0.1:{}", self.port).into();
             telegram.message_thread_id = topic;
         }
         config

@@ -63,7 +63,7 @@ fn only_ops(rig: &Rig, port: u16) -> Config {
     let mut config = rig.config("", "");
     config.destinations.remove("desk");
     if let Some(Destination::Telegram(telegram)) = config.destinations.get_mut("ops") {
-        telegram.api_url = format!("http://127.0.0.1:{port}");
+        telegram.api_url = format!("http://127.0.0.1:{port}").into();
     }
     config
 }

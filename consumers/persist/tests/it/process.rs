@@ -35,7 +35,8 @@ fn instance() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let never = CancellationToken::new();
-        let config = NatsConfig { url, request_timeout_ms: 3_000, ..NatsConfig::default() };
+        let config =
+            NatsConfig { url: url.into(), request_timeout_ms: 3_000, ..NatsConfig::default() };
         let nats = connect(&config, &instance, &never).await.unwrap();
         let config = StoreConfig { url: Secret::new(database), ..StoreConfig::default() };
         let store = Store::connect(&config, &never).await.unwrap();

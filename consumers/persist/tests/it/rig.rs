@@ -194,7 +194,7 @@ async fn store(url: &str) -> Store {
 
 pub(crate) async fn client(server: &NatsServer, name: &str) -> Nats {
     let config =
-        NatsConfig { url: server.url(), request_timeout_ms: 3_000, ..NatsConfig::default() };
+        NatsConfig { url: server.url().into(), request_timeout_ms: 3_000, ..NatsConfig::default() };
     connect(&config, name, &CancellationToken::new()).await.unwrap()
 }
 

@@ -134,7 +134,11 @@ fn family(name: &str) -> &str {
 fn every_metric_that_dashboards_and_alerts_name_is_declared_by_a_role() {
     let declarations: Vec<(&str, String)> =
         DECLARATIONS.iter().map(|(role, path)| (*role, read(path))).collect();
+    let of_all_roles = read("crates/service/src/metrics.rs");
     let is_declared = |name: &str| {
+        if of_all_roles.contains(&format!("\"{name}\"")) {
+            return true;
+        }
         declarations.iter().any(|(role, source)| {
             let prefix = format!("crypto_intel_{role}_");
             let Some(rest) = name.strip_prefix(&prefix) else { return false };

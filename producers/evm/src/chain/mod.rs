@@ -26,7 +26,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Kv, Lease, Nats, Position as StreamPosition};
+use crypto_intel_nats::{Kv, Leadership, Nats, Position as StreamPosition, Term, TermEnd};
 use crypto_intel_service::{Backoff, Context};
 use tokio::{
     sync::{Mutex, OnceCell, Semaphore, SetOnce, watch},
@@ -137,6 +137,9 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
     }
     let pool = Pool::start(&chain, &config, &metrics, &stop, &mut tasks);
+    let lead = Arc::new(context.health.probe(format!("evm.{chain}.lead"), None));
+    let leadership = Leadership::new(format!("evm.{chain}"), &nats, &context, lead)
+        .context("register metrics")?;
     let watch = NodeWatch {
         chain: chain.clone(),
         instance: context.instance.clone(),
@@ -192,44 +195,33 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         () = stop.cancelled() => return Ok(()),
         () = worker.watched.loaded() => {}
     }
-    Arc::new(worker).run(&stop).await
+    Arc::new(worker).run(&leadership).await
 }
 
 impl Worker {
-    /// Takes the lead, follows, and takes it again when it was lost.
-    async fn run(self: &Arc<Self>, stop: &CancellationToken) -> anyhow::Result<()> {
-        let key = format!("evm.{}", self.chain);
-        loop {
-            self.status.standing_by();
-            let lease = Lease::acquire(&self.nats, &key, &self.instance, stop)
-                .await
-                .with_context(|| format!("take lease {key}"))?;
-            let Some(lease) = lease else { return Ok(()) };
-            self.metrics.leader(true);
-            // Another one may have kept more meanwhile.
-            self.contracts_loaded.store(false, Ordering::Relaxed);
-            self.status.leads();
-            let lost = lease.lost();
-            // Ends with this holding of the lease: only the leader publishes, also the past.
-            let _history = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).fill_gaps()));
-            let _search = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).search_factories()));
-            // What is cut off here is in the stream as a whole or not at all: the fold finds it.
-            let ended = tokio::select! {
-                () = stop.cancelled() => Ok(()),
-                () = lost.cancelled() => {
-                    tracing::warn!(chain = self.chain, "lead lost, standing by");
-                    Ok(())
-                }
-                Err(error) = self.lead() => Err(error),
-            };
-            self.metrics.leader(false);
-            self.oldest_open.send_replace(None);
-            lease.release().await;
-            ended?;
-            if stop.is_cancelled() {
-                return Ok(());
-            }
-        }
+    /// Follows the chain whenever this instance leads it.
+    async fn run(self: &Arc<Self>, leadership: &Leadership) -> anyhow::Result<()> {
+        self.status.standing_by();
+        leadership
+            .run(async |term| {
+                // Another one may have kept more meanwhile.
+                self.contracts_loaded.store(false, Ordering::Relaxed);
+                self.status.leads();
+                let ended = self.lead_until_over(&term).await;
+                self.status.standing_by();
+                self.oldest_open.send_replace(None);
+                ended
+            })
+            .await
+    }
+
+    async fn lead_until_over(self: &Arc<Self>, term: &Term) -> anyhow::Result<TermEnd> {
+        // Ends with this holding of the lease: only the leader publishes, also the past.
+        let _history = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).fill_gaps()));
+        let _search = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).search_factories()));
+        // What is cut off here is in the stream as a whole or not at all: the fold finds it.
+        let lead = async { self.lead().await.map(|never| match never {}) };
+        term.until_over(lead).await
     }
 
     /// Resumes and follows; whatever interrupts that and can be tried again is, visibly.

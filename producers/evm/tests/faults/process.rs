@@ -36,7 +36,7 @@ fn producer() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let config =
-            NatsConfig { url: nats_url, request_timeout_ms: 3_000, ..NatsConfig::default() };
+            NatsConfig { url: nats_url.into(), request_timeout_ms: 3_000, ..NatsConfig::default() };
         let nats = connect(&config, &instance, &CancellationToken::new()).await.unwrap();
         let urls: Vec<String> = node_urls.split(' ').map(str::to_owned).collect();
         let _producer = Producer::start_named(&nats, chain_config(&urls), &instance);

@@ -44,8 +44,11 @@ impl Broker {
     }
 
     pub(crate) async fn connect(server: &NatsServer) -> Nats {
-        let config =
-            NatsConfig { url: server.url(), request_timeout_ms: 3_000, ..NatsConfig::default() };
+        let config = NatsConfig {
+            url: server.url().into(),
+            request_timeout_ms: 3_000,
+            ..NatsConfig::default()
+        };
         connect(&config, "evm", &CancellationToken::new()).await.expect("connect")
     }
 

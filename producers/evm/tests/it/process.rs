@@ -24,7 +24,7 @@ const USERS: [&str; 7] = ["ADMIN", "EVM", "POLL", "PERSIST", "ALERTS", "NOTIFY",
 
 async fn connect_as(server: &NatsServer, user: &str) -> Nats {
     let config = NatsConfig {
-        url: server.url(),
+        url: server.url().into(),
         user: user.to_owned(),
         password: Secret::new(format!("of-{user}")),
         request_timeout_ms: 3_000,

@@ -88,7 +88,7 @@ async fn a_second_instance_stands_by_and_takes_over() {
     broker.at_head(node.chain()).await;
     let own_connection = Broker::connect(&broker.server).await;
     let second = Producer::start_named(&own_connection, config, "second");
-    second.until_report(&["standing by"]).await;
+    second.until_report(&["standing by, first leads"]).await;
     push_new(&node, &mut blocks, 10);
     broker.at_head(node.chain()).await;
     let published = "crypto_intel_evm_blocks_acked_total";

@@ -39,9 +39,13 @@ async fn one_of_two_instances_polls_and_the_other_takes_over() {
     let roles =
         [Role::start(&broker, config.clone(), "a"), Role::start(&broker, config.clone(), "b")];
     eventually("three slots are published", async || broker.count("MARKET").await >= 3).await;
-    let leader = |role: &Role| role.metric("crypto_intel_poll_leader", &[]) > 0.0;
+    let leader =
+        |role: &Role| role.metric("crypto_intel_leader", &[("task", "poll.coingecko")]) > 0.0;
     assert_eq!(roles.iter().filter(|role| leader(role)).count(), 1, "one polls");
-    assert!(roles.iter().all(|role| role.is_healthy("poll.coingecko")), "both are healthy");
+    eventually("both are healthy", async || {
+        roles.iter().all(|role| role.is_healthy("poll.coingecko"))
+    })
+    .await;
     let requests = stand_in.requests().len();
     let published = assert_each_event_once(&broker).await;
     assert!(requests.abs_diff(published) <= 2, "{requests} requests, {published} events");
