@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crypto_intel_service::Secret;
+use crypto_intel_service::{Address, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ pub struct ProviderSettings {
     /// The key of your account there.
     pub key: Secret,
     /// Another address with the same API, such as a paid plan's host.
-    pub base_url: Option<String>,
+    pub base_url: Option<Address>,
     /// Parameters of the source, such as its list of assets; each replaces the file's one of that
     /// name.
     pub parameters: BTreeMap<String, serde_json::Value>,

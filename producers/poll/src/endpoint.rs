@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::{Endpoint, Provider},
-    fetch::{FetchError, Fetcher, Interpreted, interpret},
+    fetch::{FetchError, Fetcher, Interpreted, REFUSED_REST, interpret},
+    freshness::SourceFreshness,
     gate::Gate,
     metrics::Metrics,
     prices::PriceBook,
@@ -32,6 +33,7 @@ pub(crate) struct EndpointPoller {
     pub(crate) prices: PriceBook,
     pub(crate) metrics: Metrics,
     pub(crate) probe: Probe,
+    pub(crate) freshness: SourceFreshness,
 }
 
 /// Why a slot is not done yet.
@@ -62,6 +64,7 @@ impl EndpointPoller {
         let mut progress = store.load(&stop).await;
         if progress.slot_us.is_some_and(|slot| schedule.slot_at(now_us()) == slot) {
             self.probe.healthy("this slot is done, by an earlier start or another instance");
+            self.freshness.fresh();
         }
         let mut last_success = None;
         let mut missing = Vec::new();
@@ -166,6 +169,17 @@ impl EndpointPoller {
     fn tell_gate(&self, error: Option<&FetchError>) {
         let provider = self.provider.name.as_str();
         match error {
+            // Perhaps this path alone is not of our plan: the others are asked as before.
+            Some(FetchError::Refused { .. }) => {
+                if self.gate.refused(&self.endpoint.name) {
+                    self.gate.hold(REFUSED_REST);
+                    tracing::warn!(
+                        provider,
+                        wait_seconds = REFUSED_REST.as_secs(),
+                        "provider refuses several endpoints, all of them wait"
+                    );
+                }
+            }
             Some(error) if error.retry_after().is_some() => {
                 let wait = error.retry_after().unwrap_or_default();
                 self.gate.hold(wait);
@@ -183,7 +197,7 @@ impl EndpointPoller {
                     );
                 }
             }
-            _ => self.gate.success(),
+            _ => self.gate.success(&self.endpoint.name),
         }
         self.metrics.held.with_label_values(&[provider]).set(i64::from(self.gate.is_open()));
     }
@@ -196,12 +210,15 @@ impl EndpointPoller {
         let newest = said.max().unwrap_or(now);
         let age = Duration::from_micros(now.saturating_sub(newest).try_into().unwrap_or(0));
         match self.endpoint.max_data_age {
-            Some(limit) if age > limit => self.probe.unhealthy(format!(
+            Some(limit) if age > limit => self.tell_failure(&format!(
                 "the provider answers, but its newest data is {} s old (limit {} s)",
                 age.as_secs(),
                 limit.as_secs()
             )),
-            _ => self.probe.healthy(format!("{} events", interpreted.events.len())),
+            _ => {
+                self.probe.healthy(format!("{} events", interpreted.events.len()));
+                self.freshness.fresh();
+            }
         }
     }
 
@@ -222,8 +239,13 @@ impl EndpointPoller {
             tracing::warn!(provider, endpoint, slot, delay_ms, error = %format!("{error:#}"), "poll failed");
         }
         if last_success.is_none_or(|last| last.elapsed() >= self.endpoint.stale_after) {
-            self.probe.unhealthy(format!("{error:#}"));
+            self.tell_failure(&format!("{error:#}"));
         }
+    }
+
+    fn tell_failure(&self, reason: &str) {
+        self.probe.unhealthy(reason);
+        self.freshness.failed(reason);
     }
 
     fn report_problems(&self, interpreted: &Interpreted) {

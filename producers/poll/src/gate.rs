@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     num::NonZeroU32,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -22,6 +23,8 @@ pub(crate) struct Gate {
     limiter: DefaultDirectRateLimiter,
     burst: NonZeroU32,
     breaker: Mutex<Breaker>,
+    /// Endpoints that were refused since they last answered.
+    refused: Mutex<BTreeSet<String>>,
 }
 
 /// How long a request waited at the gate, by reason.
@@ -36,7 +39,7 @@ impl Gate {
     pub(crate) fn new(per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
         let quota = Quota::per_minute(per_minute).allow_burst(burst);
         let breaker = Mutex::new(Breaker::new(BREAKER));
-        Self { limiter: RateLimiter::direct(quota), burst, breaker }
+        Self { limiter: RateLimiter::direct(quota), burst, breaker, refused: Mutex::default() }
     }
 
     /// Waits until a request of this weight may be sent. Who passes must report what became of it.
@@ -57,8 +60,18 @@ impl Gate {
     }
 
     /// The provider is there.
-    pub(crate) fn success(&self) {
+    pub(crate) fn success(&self, endpoint: &str) {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(endpoint);
         self.breaker().success();
+    }
+
+    /// An endpoint may not be asked. `true` when it is not the only one: then it is about us, not about its path.
+    pub(crate) fn refused(&self, endpoint: &str) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(endpoint.to_owned());
+        // The host answers.
+        self.breaker().success();
+        refused.len() > 1
     }
 
     /// The provider is not there. `true` when it is left alone from now on.
@@ -100,6 +113,17 @@ mod tests {
             gate.pass(NonZeroU32::MIN).await;
         }
         assert!(started.elapsed() >= Duration::from_millis(90), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn one_refused_endpoint_rests_alone_and_two_speak_of_the_provider() {
+        let gate = Gate::new(NonZeroU32::MIN, NonZeroU32::MIN);
+        assert!(!gate.refused("pro"));
+        assert!(!gate.refused("pro"), "the same again is no second one");
+        gate.success("free");
+        assert!(gate.refused("news"));
+        gate.success("news");
+        assert!(!gate.refused("pro"));
     }
 
     #[tokio::test]

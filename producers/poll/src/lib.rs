@@ -5,6 +5,7 @@ mod config;
 mod endpoint;
 mod fetch;
 mod filter;
+mod freshness;
 mod gate;
 mod metrics;
 mod prices;

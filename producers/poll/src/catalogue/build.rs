@@ -10,7 +10,7 @@ use reqwest::{
 
 use super::{
     CatalogueError,
-    file::{EndpointFile, ProviderFile},
+    file::{Empty, EndpointFile, ProviderFile},
     settings::{base_url, build_key, check_name, headers, parameters},
 };
 use crate::{
@@ -57,6 +57,8 @@ pub(crate) struct Endpoint {
     pub(crate) stale_after: Duration,
     /// Good answers whose newest event is older than this are unhealthy as well.
     pub(crate) max_data_age: Option<Duration>,
+    /// Whether an answer without events is a good one.
+    pub(crate) may_be_empty: bool,
     /// What should come back, by [`key_of`](crate::shape::key_of).
     pub(crate) expected: Vec<String>,
     pub(crate) events: Filter,
@@ -163,6 +165,7 @@ impl Builder<'_> {
             weight: file.weight,
             stale_after,
             max_data_age: file.max_data_age_seconds.map(|age| Duration::from_secs(age.into())),
+            may_be_empty: file.empty == Empty::Ok,
             expected: self.expected(parameters)?,
             events: self.compile("jq.events", &file.jq.events)?,
             fault: match &file.jq.fault {

@@ -69,7 +69,20 @@ pub(crate) struct EndpointFile {
     pub(crate) stale_after_seconds: Option<u32>,
     #[serde(default)]
     pub(crate) max_data_age_seconds: Option<u32>,
+    #[serde(default)]
+    pub(crate) empty: Empty,
     pub(crate) jq: FiltersFile,
+}
+
+/// What an answer without anything is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Empty {
+    /// A failure, as for prices: nothing of what was asked for is known there.
+    #[default]
+    Error,
+    /// A good answer, as for incidents: nothing happened.
+    Ok,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crypto_intel_service::Secret;
+use crypto_intel_service::{Address, Secret};
 use jaq_json::Val;
 use reqwest::{
     Url,
@@ -56,7 +56,7 @@ pub(super) fn base_url(
     settings: &ProviderSettings,
     has_key: bool,
 ) -> Result<Url, String> {
-    let text = settings.base_url.as_deref().unwrap_or(&file.base_url);
+    let text = settings.base_url.as_ref().map_or(file.base_url.as_str(), Address::expose);
     // The address may hold a secret: it is not repeated.
     let url: Url = text.parse().map_err(|error| format!("base_url is not an address: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

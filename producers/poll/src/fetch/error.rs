@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use crypto_intel_service::Retryable;
 
+/// How long an endpoint that refuses us is left alone.
+pub(crate) const REFUSED_REST: Duration = Duration::from_secs(600);
+
 /// Asking a provider did not yield events. No text here holds a key or an address with one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
@@ -131,7 +134,7 @@ impl Retryable for FetchError {
         match self {
             Self::RateLimited { wait, .. } => Some(wait.unwrap_or(Duration::from_secs(60))),
             // Whoever goes on asking is locked out for longer.
-            Self::Refused { .. } => Some(Duration::from_secs(600)),
+            Self::Refused { .. } => Some(REFUSED_REST),
             Self::Server { wait, .. } => *wait,
             _ => None,
         }

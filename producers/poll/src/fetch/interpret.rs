@@ -71,7 +71,7 @@ pub(crate) fn interpret(
         let problem = format!("gives {} events, limit is {MAX_EVENTS}", events.len());
         return Err(FetchError::Shape { problem });
     }
-    if events.is_empty() {
+    if events.is_empty() && !(endpoint.may_be_empty && problems.is_empty()) {
         return Err(match problems.into_iter().next() {
             Some(problem) => FetchError::Shape { problem },
             None => FetchError::Empty { excerpt: excerpt(provider, &answer.body) },

@@ -6,4 +6,5 @@ mod interpret;
 pub use error::FetchError;
 
 pub(crate) use client::{Answer, Fetcher};
+pub(crate) use error::REFUSED_REST;
 pub(crate) use interpret::{Interpreted, interpret};

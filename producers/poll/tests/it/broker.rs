@@ -66,7 +66,7 @@ impl Broker {
 
 async fn client(server: &NatsServer, user: &str) -> Nats {
     let config = NatsConfig {
-        url: server.url(),
+        url: server.url().into(),
         user: user.to_owned(),
         password: Secret::new(format!("of-{user}")),
         request_timeout_ms: 3_000,
@@ -144,7 +144,7 @@ pub(crate) fn only_at(sources: &[(&str, String, ProviderSettings)]) -> Config {
     for name in ["alternative_me", "binance", "coingecko"] {
         let settings = match sources.iter().find(|(source, _, _)| *source == name) {
             Some((_, url, settings)) => ProviderSettings {
-                base_url: Some(url.clone()),
+                base_url: Some(url.as_str().into()),
                 per_minute: Some(6_000),
                 ..settings.clone()
             },

@@ -80,7 +80,7 @@ fn wrong_settings_are_named() {
     let key = Secret::new("abc");
     let shown = problem_with("binance", ProviderSettings { key: key.clone(), ..settings() });
     assert!(shown.contains("takes no key"), "{shown}");
-    let base_url = Some("http://example.org".to_owned());
+    let base_url = Some("http://example.org".into());
     let shown = problem_with("coingecko", ProviderSettings { key, base_url, ..settings() });
     assert!(shown.contains("must be https") && !shown.contains("abc"), "{shown}");
     let parameters = [("asets".to_owned(), json!([]))].into();

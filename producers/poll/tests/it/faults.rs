@@ -12,7 +12,7 @@ const GOOD: &str = r#"{"bitcoin": {"usd": 64000.5}}"#;
 
 async fn failure_at(base_url: String, key: &str) -> FetchError {
     let settings = ProviderSettings {
-        base_url: Some(base_url),
+        base_url: Some(base_url.into()),
         key: Secret::new(key),
         parameters: [("assets".to_owned(), serde_json::json!(["bitcoin"]))].into(),
         ..ProviderSettings::default()
@@ -136,7 +136,7 @@ async fn a_slow_provider_is_given_up_in_time() {
     let slow = Reply { delay: Duration::from_secs(30), ..Reply::json(GOOD) };
     let stand_in = StandIn::start([slow]).await;
     let settings =
-        ProviderSettings { base_url: Some(stand_in.url()), ..ProviderSettings::default() };
+        ProviderSettings { base_url: Some(stand_in.url().into()), ..ProviderSettings::default() };
     let config = Config {
         catalogue: Some(folder.path().to_owned()),
         providers: [("coingecko".to_owned(), settings)].into(),

@@ -21,7 +21,7 @@ async fn try_recorded(
 ) -> (TrialAnswer, Asked) {
     let stand_in = StandIn::start([Reply::json(body)]).await;
     let settings = ProviderSettings {
-        base_url: Some(stand_in.url()),
+        base_url: Some(stand_in.url().into()),
         parameters: serde_json::from_value(parameters).unwrap(),
         ..ProviderSettings::default()
     };
