@@ -27,7 +27,7 @@ pub(crate) struct Broker {
 /// A fresh nats-server with the settings of production (`sync_interval: always`) and our streams.
 pub(crate) async fn broker() -> anyhow::Result<Broker> {
     let server = NatsServer::start(NatsOptions::default()).await.context("start nats-server")?;
-    let config = NatsConfig { url: server.url(), ..NatsConfig::default() };
+    let config = NatsConfig { url: server.url().into(), ..NatsConfig::default() };
     let nats = crypto_intel_nats::connect(&config, "bench", &CancellationToken::new())
         .await
         .context("connect to NATS")?;

@@ -114,6 +114,26 @@ impl AppConfig {
             || rules.iter().zip(&default).any(|(path, default)| !path.ends_with(default))
     }
 
+    /// Everything that keeps a role from working and that only its files or its catalogue can say.
+    #[must_use]
+    pub fn problems_of(&self, role: Role) -> Vec<String> {
+        match role {
+            Role::Evm => self
+                .evm
+                .check_assets()
+                .err()
+                .map(|error| format!("{error:#}"))
+                .into_iter()
+                .collect(),
+            Role::Poll => match crypto_intel_poll::providers(&self.poll) {
+                Ok(_) => Vec::new(),
+                Err(error) => vec![format!("{:#}", anyhow::Error::from(error))],
+            },
+            Role::Alerts => self.check_rules().err().unwrap_or_default(),
+            Role::Persist | Role::Notify => Vec::new(),
+        }
+    }
+
     /// Whether there are rule files; broken ones count, so that their role says what is wrong.
     fn has_rules(&self) -> bool {
         self.check_rules().map_or(true, |rules| !rules.is_empty())
@@ -137,7 +157,9 @@ impl AppConfig {
         Role::ALL.into_iter().filter(|role| self.enables(*role)).collect()
     }
 
-    fn enables(&self, role: Role) -> bool {
+    /// Whether a role has something to do under this configuration.
+    #[must_use]
+    pub fn enables(&self, role: Role) -> bool {
         match role {
             Role::Evm => !self.evm.chains.is_empty(),
             Role::Poll => self.poll.enabled,

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
-    /// Address with user, password and database: `postgres://user:password@host:5432/crypto_intel`. Several hosts
+    /// Address with user, password and database: `postgres://user:password@host:5432/crypto_intel`. Empty: no
+    /// database, and persist does not run. Several hosts
     /// separated by commas with `target_session_attrs=read-write` follow a failover.
     /// With `sslmode=require` the connection is encrypted and the server's certificate and name are verified;
     /// without it the connection is not encrypted.
@@ -30,7 +31,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             tls_ca_file: None,
-            url: Secret::new("postgres://postgres@127.0.0.1:5432/crypto_intel"),
+            url: Secret::default(),
             pool_size: 10,
             start_timeout_seconds: 30,
             connect_timeout_ms: 5_000,

@@ -27,6 +27,7 @@ mod time;
 mod tls;
 mod transaction;
 mod wallets;
+mod writable;
 
 pub use audit::{BlockTime, RowKey, StoredBlock};
 pub use backup::{

@@ -96,7 +96,7 @@ fn answer(answer: &impl Serialize) -> anyhow::Result<()> {
 }
 
 async fn connect(url: &str) -> anyhow::Result<Nats> {
-    let config = NatsConfig { url: url.to_owned(), ..NatsConfig::default() };
+    let config = NatsConfig { url: url.into(), ..NatsConfig::default() };
     crypto_intel_nats::connect(&config, "bench", &CancellationToken::new())
         .await
         .context("connect to NATS")

@@ -130,7 +130,7 @@ fn notify(task: &PipelineTask) -> NotifyConfig {
         chat_id: 1_001,
         message_thread_id: None,
         kind: None,
-        api_url: task.chat_url.clone(),
+        api_url: task.chat_url.as_str().into(),
         bot_messages_per_second: 1_000,
         policy: policy.clone(),
     };

@@ -18,6 +18,7 @@ pub enum WatchAction {
     Add {
         /// 0x and 40 hex digits.
         #[arg(required_unless_present = "file")]
+        #[arg(value_parser = parse_address)]
         address: Option<Address>,
         /// Many at once, or `-` for standard input: a line each, `ADDRESS`, `ADDRESS,LABEL` or
         /// `ADDRESS,LABEL,TAG,TAG…`. Empty lines and those that begin with `#` are passed over.
@@ -61,6 +62,7 @@ pub enum WatchAction {
     Remove {
         /// 0x and 40 hex digits.
         #[arg(required_unless_present = "tag")]
+        #[arg(value_parser = parse_address)]
         address: Option<Address>,
         /// All that have this tag, on every chain or on that of `--chain`.
         #[arg(long, value_name = "TAG", conflicts_with = "address")]
@@ -94,5 +96,32 @@ impl From<WatchedThing> for WatchKind {
             WatchedThing::Pool => Self::Pool,
             WatchedThing::Contract => Self::Contract,
         }
+    }
+}
+
+/// An address as people write it.
+///
+/// # Errors
+/// Says what is expected.
+fn parse_address(text: &str) -> Result<Address, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    text.parse().map_err(|_| {
+        format!(
+            "an address is 0x and 40 hex digits, this has {} characters{}",
+            digits.chars().count(),
+            if text.starts_with("0x") { " after 0x" } else { "" }
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_told_what_one_is() {
+        assert!(parse_address("0x00000000219ab540356cbb839cbe05303d7705fa").is_ok());
+        let error = parse_address("0x12").unwrap_err();
+        assert_eq!(error, "an address is 0x and 40 hex digits, this has 2 characters after 0x");
     }
 }

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use crypto_intel_poll::Trial;
 use serde::Serialize;
 
 use super::{connect_nats, connect_store, exit_code, prepare, rules, streams::topology};
 use crate::{
-    AppConfig, Arguments,
+    AppConfig, Arguments, Role,
     args::CheckArguments,
     output::{Output, line},
 };
@@ -34,11 +35,12 @@ pub(crate) async fn run(
     options: &CheckArguments,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let config = prepare(arguments)?;
     if options.print {
-        print(&config, output)?;
+        // As `run` uses it, not as a command at a terminal does.
+        print(&AppConfig::load(arguments)?, output)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let config = prepare(arguments)?;
     let mut findings = vec![Finding::new("configuration", Ok("valid".to_owned()))];
     let report = rules::report(&config);
     let rules = if report.problems.is_empty() {
@@ -48,7 +50,15 @@ pub(crate) async fn run(
     };
     findings.push(Finding::new("rules", rules));
     findings.push(Finding::new("NATS", nats(&config).await));
-    if !config.database.url.is_empty() {
+    findings.extend(sources(&config).await);
+    if config.enables(Role::Evm) {
+        let problems = config.problems_of(Role::Evm);
+        findings.push(Finding::new("assets", sound(problems, "readable")));
+    }
+    if config.database.url.is_empty() {
+        let detail = "none is configured (database.url): nothing is stored, everything else works";
+        findings.push(Finding::new("database", Ok(detail.to_owned())));
+    } else {
         findings.push(Finding::new("database", database(&config).await));
     }
     for (name, chain) in &config.evm.chains {
@@ -85,6 +95,62 @@ fn print(config: &AppConfig, output: Output) -> anyhow::Result<()> {
     }
 }
 
+fn sound(problems: Vec<String>, good: &str) -> anyhow::Result<String> {
+    if problems.is_empty() { Ok(good.to_owned()) } else { anyhow::bail!(problems.join("\n")) }
+}
+
+/// Asks each polled source once, and publishes nothing.
+async fn sources(config: &AppConfig) -> Vec<Finding> {
+    if !config.poll.enabled {
+        return Vec::new();
+    }
+    let summaries = match crypto_intel_poll::providers(&config.poll) {
+        Ok(summaries) => summaries,
+        Err(error) => return vec![Finding::new("sources", Err(error.into()))],
+    };
+    let mut findings = Vec::new();
+    for source in summaries.into_iter().filter(|source| source.enabled) {
+        let what = format!("source {}", source.name);
+        match crypto_intel_poll::try_provider(&config.poll, &source.name).await {
+            Ok(trials) => findings.extend(trials.iter().map(|trial| tried(&what, trial))),
+            Err(error) => findings.push(Finding::new(what, Err(error))),
+        }
+    }
+    findings
+}
+
+fn tried(what: &str, trial: &Trial) -> Finding {
+    let endpoint = &trial.endpoint;
+    let outcome = match &trial.outcome {
+        Err(error) => Err(anyhow::anyhow!("{endpoint}: {}", error_chain(error))),
+        Ok(answer) if answer.events.is_empty() && !answer.problems.is_empty() => {
+            Err(anyhow::anyhow!("{endpoint}: {}", answer.problems.join("; ")))
+        }
+        Ok(answer) => {
+            let mut text = format!(
+                "{endpoint}: {} events in {} ms",
+                answer.events.len(),
+                trial.elapsed.as_millis()
+            );
+            if !answer.missing.is_empty() {
+                text.push_str(&format!("; not in the answer: {}", answer.missing.join(", ")));
+            }
+            Ok(text)
+        }
+    };
+    Finding::new(what, outcome)
+}
+
+fn error_chain(error: &crypto_intel_poll::FetchError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
 /// What is seen of payments inside contracts.
 async fn traces(name: &str, chain: &crypto_intel_evm::ChainConfig) -> anyhow::Result<String> {
     let Some(method) = chain.traces.method() else {
@@ -107,14 +173,45 @@ async fn traces(name: &str, chain: &crypto_intel_evm::ChainConfig) -> anyhow::Re
 
 async fn nats(config: &AppConfig) -> anyhow::Result<String> {
     let nats = connect_nats(config, "check").await?;
-    let differences = topology(config)?.diff(&nats).await?;
+    let topology = topology(config)?;
+    let differences = topology.diff(&nats).await?;
+    let missing: Vec<&str> = differences
+        .iter()
+        .filter(|difference| difference.is_missing())
+        .map(|difference| difference.object.as_str())
+        .collect();
+    if !missing.is_empty() {
+        // A user that may not ask for it learns it from `streams apply`.
+        let overlaps = topology.overlaps(&nats, &differences).await.unwrap_or_default();
+        if !overlaps.is_empty() {
+            let texts: Vec<String> = overlaps.iter().map(ToString::to_string).collect();
+            anyhow::bail!("{}", texts.join("; "));
+        }
+        if topology.stream_names().iter().all(|name| missing.contains(name)) {
+            anyhow::bail!("nothing is there yet: run `crypto-intel streams apply`");
+        }
+        anyhow::bail!("{} is missing: run `crypto-intel streams apply`", missing.join(", "));
+    }
     if !differences.is_empty() {
         anyhow::bail!(
             "{} settings of the streams differ from this version: `crypto-intel streams diff` shows them",
             differences.len()
         );
     }
-    Ok(format!("nats-server {}, every stream as defined", nats.server_version()))
+    nats.check_writes(&check_key(config)).await?;
+    Ok(format!(
+        "nats-server {}, every stream as defined, a key was written and deleted",
+        nats.server_version()
+    ))
+}
+
+/// A key that this user may write: each role's leases begin with its name.
+fn check_key(config: &AppConfig) -> String {
+    let user = config.nats.user.as_str();
+    match Role::ALL.iter().find(|role| role.name() == user) {
+        Some(role) => format!("{}.check", role.name()),
+        None => "check".to_owned(),
+    }
 }
 
 async fn database(config: &AppConfig) -> anyhow::Result<String> {
@@ -130,5 +227,9 @@ async fn database(config: &AppConfig) -> anyhow::Result<String> {
             policies.len()
         );
     }
-    Ok(format!("{} at {}", store.edition().await?, store.place()))
+    let obstacles = store.write_obstacles().await?;
+    if !obstacles.is_empty() {
+        anyhow::bail!("rows cannot be written: {}", obstacles.join("; "));
+    }
+    Ok(format!("{} at {}, rows can be written", store.edition().await?, store.place()))
 }

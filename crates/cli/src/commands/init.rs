@@ -9,6 +9,14 @@ use crate::{args::InitArguments, config::DEFAULT_FILE, output::line};
 const CONFIGURATION: &str = include_str!("../../assets/crypto-intel.toml");
 const RULES: &str = include_str!("../../assets/rules.toml");
 
+/// What a new user does next, in an order in which every step succeeds.
+const NEXT: &str = "next:
+  1. edit it: NATS, chains, destinations, and a database if rows are wanted
+  2. crypto-intel streams apply    makes the streams on the NATS server
+  3. crypto-intel migrate          makes the tables; only with a database
+  4. crypto-intel check            tries every server, source, endpoint and chat
+  5. crypto-intel run              all roles that are configured; `crypto-intel status` shows them";
+
 pub(crate) fn run(options: &InitArguments) -> anyhow::Result<ExitCode> {
     let files = [
         (options.folder.join(DEFAULT_FILE), CONFIGURATION),
@@ -26,9 +34,7 @@ pub(crate) fn run(options: &InitArguments) -> anyhow::Result<ExitCode> {
         fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
         line(&format!("wrote {}", path.display()))?;
     }
-    line(
-        "next: edit it, then `crypto-intel check`, `crypto-intel streams apply`, `crypto-intel migrate`, `crypto-intel run`",
-    )?;
+    line(NEXT)?;
     Ok(ExitCode::SUCCESS)
 }
 

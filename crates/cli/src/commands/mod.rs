@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use crypto_intel_nats::Nats;
-use crypto_intel_service::init_telemetry;
+use crypto_intel_service::{ConfigError, init_telemetry};
 use crypto_intel_store::Store;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +55,11 @@ pub(crate) async fn connect_nats(config: &AppConfig, name: &str) -> anyhow::Resu
 }
 
 pub(crate) async fn connect_store(config: &AppConfig) -> anyhow::Result<Store> {
+    if config.database.url.is_empty() {
+        let problem = "no database is configured: set database.url to postgres://user:password@host:5432/database; \
+             what only needs the subjects works without one";
+        return Err(ConfigError { problems: vec![problem.to_owned()] }.into());
+    }
     Store::connect(&config.database, &CancellationToken::new())
         .await
         .context("connect to the database")

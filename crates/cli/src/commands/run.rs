@@ -22,6 +22,11 @@ pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow
         config.database.start_timeout_seconds = timeout.as_secs().max(1);
     }
     let roles = chosen_roles(&config, &options.roles)?;
+    let problems: Vec<String> = roles.iter().flat_map(|role| config.problems_of(*role)).collect();
+    if !problems.is_empty() {
+        // Waiting mends no configuration: better to end than to fail in a loop.
+        return Err(ConfigError { problems }.into());
+    }
     init_telemetry(&config.telemetry)?;
     let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), roles = names.join(","), "starting");
@@ -37,23 +42,15 @@ pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow
         .await
         .context("connect to NATS")?;
     require_streams(&config, &nats).await?;
-    let store = match roles.contains(&Role::Persist) {
-        true => Some(
-            Store::connect(&config.database, &context.shutdown)
-                .await
-                .context("connect to the database")?,
-        ),
-        false => None,
-    };
     let mut supervisor = Supervisor::new(context.clone());
-    spawn_roles(&mut supervisor, &roles, Arc::new(config), &nats, store);
+    spawn_roles(&mut supervisor, &roles, Arc::new(config), &nats, None);
     let outcome = supervisor.wait(GRACE).await;
     context.shutdown.cancel();
     admin.await.context("join the admin server")??;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// Starts roles under a supervisor; `store` is needed by persist alone.
+/// Starts roles under a supervisor; persist connects to its database itself where no `store` is given.
 pub(crate) fn spawn_roles(
     supervisor: &mut Supervisor,
     roles: &[Role],
@@ -80,12 +77,22 @@ async fn start(
         Role::Evm => crypto_intel_evm::run(config.evm.clone(), nats, context).await,
         Role::Poll => crypto_intel_poll::run(config.poll.clone(), nats, context).await,
         Role::Persist => {
-            let store = store.context("persist needs a database: set database.url")?;
+            let store = match store {
+                Some(store) => store,
+                None => database(&config, &context).await?,
+            };
             crypto_intel_persist::run(config.persist.clone(), nats, store, context).await
         }
         Role::Alerts => crypto_intel_alerts::run(config.alerts.clone(), nats, context).await,
         Role::Notify => crypto_intel_notify::run(config.notify.clone(), nats, context).await,
     }
+}
+
+/// The database of persist, which alone waits for it and fails without it.
+async fn database(config: &AppConfig, context: &Context) -> anyhow::Result<Store> {
+    let probe = context.health.probe("persist.database", None);
+    probe.unhealthy("connecting to the database");
+    Store::connect(&config.database, &context.shutdown).await.context("connect to the database")
 }
 
 fn chosen_roles(config: &AppConfig, named: &[Role]) -> Result<Vec<Role>, ConfigError> {

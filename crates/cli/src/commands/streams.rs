@@ -25,6 +25,10 @@ pub(crate) async fn run(
         StreamsAction::Diff => {
             let differences = topology.diff(&nats).await.context("compare the streams")?;
             output.show(&differences, |all| show_differences(all))?;
+            let overlaps = topology.overlaps(&nats, &differences).await.unwrap_or_default();
+            for overlap in &overlaps {
+                eprintln!("crypto-intel: {overlap}");
+            }
             Ok(exit_code(differences.is_empty()))
         }
         StreamsAction::Apply { allow_destructive } => {
@@ -34,7 +38,8 @@ pub(crate) async fn run(
             Ok(exit_code(!changes.iter().any(|change| matches!(change, Change::Refused { .. }))))
         }
         StreamsAction::Status => {
-            let streams = topology.status(&nats).await.context("read the streams")?;
+            let mut streams = topology.status(&nats).await.context("read the streams")?;
+            streams.extend(replays(&nats).await.context("read the replayed streams")?);
             output.show(&streams, |all| show_status(all))?;
             Ok(exit_code(streams.iter().all(|stream| stream.state.is_some())))
         }
@@ -44,6 +49,17 @@ pub(crate) async fn run(
             Ok(exit_code(*yes))
         }
     }
+}
+
+/// What `replay --to subject` made, which is in no definition and goes only by `streams remove`.
+async fn replays(nats: &Nats) -> anyhow::Result<Vec<StreamStatus>> {
+    let mut found = Vec::new();
+    for name in nats.streams_with(">").await?.into_iter().filter(|name| name.starts_with("REPLAY_"))
+    {
+        let state = nats.stream_state(&name).await?;
+        found.push(StreamStatus::new(name, Some(state)));
+    }
+    Ok(found)
 }
 
 /// A stream that is gone, or would be.

@@ -92,6 +92,20 @@ async fn unreachable_servers_are_tried_visibly_until_the_start_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_takes_no_rows_is_told_by_check() {
+    let pipeline = Pipeline::start("").await;
+    says(&pipeline.command(&["check"]), 0, &["rows can be written"]);
+    let (client, connection) =
+        tokio_postgres::connect(&pipeline.database_url, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let set = "ALTER DATABASE pipeline SET default_transaction_read_only = on";
+    client.batch_execute(set).await.unwrap();
+    says(&pipeline.command(&["check"]), 1, &["FAILED  database", "the database is read-only"]);
+    drop(client);
+    let _ = connection.await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_of_another_chain_is_refused_by_check() {
     let node =
         ScriptedNode::start(NodeOptions { chain_id: 5, ..NodeOptions::default() }).await.unwrap();

@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod history;
 mod kill;
+mod newcomer;
 mod outside_team;
 mod pipeline;
 mod recorded;

@@ -14,8 +14,10 @@ fn the_configuration_reference_is_current() {
          Generated from the types by `make generate`. `crypto-intel init` writes a file to start from; \
          `crypto-intel check --print` shows what is in effect, secrets hidden.\n\n\
          Order: defaults, then `crypto-intel.toml` (or `--config`, or `CRYPTO_INTEL_CONFIG`), then the environment \
-         (`CRYPTO_INTEL__NATS__URL`, two underscores between keys), then flags. Any secret may come from a file: \
-         `password_file` instead of `password`. Unknown keys are errors.\n\n{}",
+         (`CRYPTO_INTEL__NATS__URL`, two underscores between keys), then flags. In the environment a list is \
+         `a.toml,b.toml` or `[\"a.toml\", \"b.toml\"]`, a truth `true` or `false` in any case, and names such as those of \
+         streams, chains and destinations match without regard to case and with `_` for `-`. Any secret may come from \
+         a file: `password_file` instead of `password`. Unknown keys are errors.\n\n{}",
         markdown_reference(&schema, &defaults)
     );
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");

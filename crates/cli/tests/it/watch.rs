@@ -118,7 +118,7 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
 
 async fn connected(url: &str) -> crypto_intel_nats::Nats {
     let config = crypto_intel_nats::NatsConfig {
-        url: url.to_owned(),
+        url: url.into(),
         user: "admin".to_owned(),
         password: crypto_intel_service::Secret::new("admin-secret"),
         ..crypto_intel_nats::NatsConfig::default()

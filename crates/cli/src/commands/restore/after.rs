@@ -102,13 +102,14 @@ async fn chains(config: &AppConfig, nats: &Nats) -> Vec<String> {
     match status::chains(config, nats).await {
         Ok(chains) => chains
             .iter()
-            .map(|chain| {
-                format!(
+            .filter_map(|chain| {
+                let head = chain.head.as_ref()?;
+                Some(format!(
                     "evm goes on with {} after block {}: it fetches what came since, in order or, where that is long, \
                      beside live",
                     chain.chain,
-                    thousands(chain.block_number)
-                )
+                    thousands(head.block_number)
+                ))
             })
             .collect(),
         Err(error) => vec![format!("last blocks cannot be read: {error:#}")],

@@ -135,7 +135,7 @@ fn is_confirmed(
         .store
         .as_ref()
         .map(|store| format!("database {} at {}", store.database(), store.place()));
-    let nats = plan.takes_streams.then(|| config.nats.url.clone());
+    let nats = plan.takes_streams.then(|| config.nats.url.to_string());
     let places: Vec<String> = database.into_iter().chain(nats).collect();
     let mut out = std::io::stdout().lock();
     write!(out, "restore it onto {}? [y/N] ", places.join(" and "))
