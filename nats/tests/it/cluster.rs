@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::broker::{block, eventually, small_topology, within};
 
 async fn client_of(url: String) -> Nats {
-    let config = NatsConfig { url, request_timeout_ms: 3_000, ..NatsConfig::default() };
+    let config = NatsConfig { url: url.into(), request_timeout_ms: 3_000, ..NatsConfig::default() };
     connect(&config, "test", &CancellationToken::new()).await.unwrap()
 }
 

@@ -73,7 +73,7 @@ async fn the_shipped_cluster_starts_and_holds_streams_together() {
     let urls: Vec<String> =
         servers.iter().map(|server| server.url().replace("nats://", "tls://")).collect();
     let config = NatsConfig {
-        url: urls.join(","),
+        url: urls.join(",").into(),
         user: "admin".to_owned(),
         password: Secret::new("of-admin".to_owned()),
         tls_ca_file: Some(tls.join("ca.pem")),

@@ -249,7 +249,7 @@ mod tests {
     const OPEN_BATCHES: usize = 50;
 
     async fn nats(server: &NatsServer) -> Nats {
-        let config = NatsConfig { url: server.url(), ..NatsConfig::default() };
+        let config = NatsConfig { url: server.url().into(), ..NatsConfig::default() };
         let nats = connect(&config, "evm", &CancellationToken::new()).await.unwrap();
         Topology::embedded().unwrap().apply(&nats, false).await.unwrap();
         nats

@@ -152,7 +152,7 @@ impl World {
 }
 
 async fn client(url: String) -> Nats {
-    let config = NatsConfig { url, request_timeout_ms: 3_000, ..NatsConfig::default() };
+    let config = NatsConfig { url: url.into(), request_timeout_ms: 3_000, ..NatsConfig::default() };
     connect(&config, "evm", &CancellationToken::new()).await.expect("connect")
 }
 
