@@ -41,7 +41,7 @@ const LABEL_UNITS: usize = 40;
 const MOST_LINKS: usize = 8;
 const LONGEST_URL: usize = 1_024;
 /// What happened to an alert, in a digest's line.
-const HAPPENED_UNITS: usize = 100;
+const HAPPENED_UNITS: usize = 160;
 /// Rules that a digest's first line counts one by one.
 const DIGEST_RULES: usize = 5;
 
@@ -120,20 +120,15 @@ fn last_words(alerts: &[Alert]) -> Vec<&Alert> {
 fn digest_line(alert: &Alert, title_units: usize) -> String {
     let (emoji, title) = (emoji(alert), title(alert, title_units));
     let code = clean_to(&alert.code, CODE_UNITS);
-    let happened = match alert.state {
-        AlertState::Fired => None,
-        AlertState::Corrected | AlertState::Resolved => alert
-            .lines
-            .iter()
-            .map(|line| clean_to(line, HAPPENED_UNITS))
-            .find(|line| !line.is_empty()),
+    let unsaid = match alert.state {
+        AlertState::Fired => return format!("{emoji} {title} #{code}"),
+        AlertState::Corrected => "corrected",
+        AlertState::Resolved => "over",
     };
-    match (happened, alert.state) {
-        (Some(happened), _) => format!("{emoji} {title}: {happened} #{code}"),
-        (None, AlertState::Corrected) => format!("{emoji} {title}: corrected #{code}"),
-        (None, AlertState::Resolved) => format!("{emoji} {title}: over #{code}"),
-        (None, AlertState::Fired) => format!("{emoji} {title} #{code}"),
-    }
+    // What happened comes first, then, where it changed, what it was and what it is now.
+    let happened = clean_to(&alert.lines.join(" "), HAPPENED_UNITS);
+    let happened = if happened.is_empty() { unsaid } else { &happened };
+    format!("{emoji} {title}: {happened} #{code}")
 }
 
 fn repeat_mark(code: &str) -> Span {
@@ -252,6 +247,14 @@ mod tests {
             correction("MOVE1", "Moved to block 7 after a reorganisation, was in block 5."),
             correction("BACK1", "Back on chain, in block 14."),
             Alert {
+                lines: vec![
+                    "Moved to block 7 after a reorganisation, was in block 5.".into(),
+                    "It no longer meets the rule.".into(),
+                    "It was: 90 DEMO at 2".into(),
+                ],
+                ..correction("LESS1", "")
+            },
+            Alert {
                 alert: "R".into(),
                 state: AlertState::Resolved,
                 lines: vec![],
@@ -262,6 +265,8 @@ mod tests {
         assert!(text.contains("✏️ 9 DEMO at 2: No longer on chain: block 5 was replaced. #GONE1"));
         assert!(text.contains("9 DEMO at 2: Moved to block 7"), "{text}");
         assert!(text.contains("9 DEMO at 2: Back on chain, in block 14. #BACK1"), "{text}");
+        let less = "was in block 5. It no longer meets the rule. It was: 90 DEMO at 2 #LESS1";
+        assert!(text.contains(less), "{text}");
         assert!(text.contains("✅ 12,500,000 USDC ($12.50M) → Binance: over"), "{text}");
     }
 
