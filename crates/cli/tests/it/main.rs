@@ -16,4 +16,5 @@ mod recorded;
 mod reference;
 mod replay;
 mod swap;
+mod told;
 mod watch;
