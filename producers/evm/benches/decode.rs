@@ -71,6 +71,12 @@ fn decode(criterion: &mut Criterion) {
             }
             group.bench_function(what, |bencher| bencher.iter(|| black_box(read_by(proof))));
         }
+        if name != "generated" {
+            let proven = || pipeline.read_proven(block.full_json(), block.receipts_json()).unwrap();
+            group.bench_function("read, header, transactions and receipts root", |bencher| {
+                bencher.iter(|| black_box(proven()));
+            });
+        }
         group.bench_function("decode and encode", |bencher| {
             bencher.iter(|| black_box(pipeline.bodies(&read)));
         });

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use alloy_primitives::keccak256;
 use crypto_intel_schemas::{Address, B256, CallType, FixedBytes, TransactionStatus, U256};
+
+use crate::answer::Outcome;
 
 /// A block, its transactions and its logs.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub(crate) struct Header {
     pub(crate) miner: Option<Address>,
     /// Whether the bloom filter says that there are logs.
     pub(crate) has_bloom: bool,
+    /// Whether the hash is that of the header's fields.
+    pub(crate) hash_holds: bool,
 }
 
 /// What is kept of a transaction and its receipt.
@@ -45,9 +48,11 @@ pub(crate) struct Transaction {
     pub(crate) value: U256,
     pub(crate) method: Option<FixedBytes<4>>,
     pub(crate) input_length: usize,
-    pub(crate) nonce: u64,
     pub(crate) status: TransactionStatus,
+    /// What its receipt says that it made.
     pub(crate) contract: Option<Address>,
+    /// Without a receipt nobody knows whether it took effect.
+    pub(crate) has_receipt: bool,
 }
 
 /// One log; its data is a range of [`BlockData::data`].
@@ -96,48 +101,30 @@ impl Header {
 }
 
 impl Transaction {
-    /// Where the contract of a creation lives: as the receipt says, else computed.
-    pub(crate) fn created_contract(&self) -> Option<Address> {
-        self.contract.or_else(|| self.from.map(|creator| create_address(&creator, self.nonce)))
-    }
-}
-
-/// Address of a contract made by a transaction: keccak of RLP `[creator, nonce]`.
-fn create_address(creator: &Address, nonce: u64) -> Address {
-    let nonce_bytes = nonce.to_be_bytes();
-    let significant = &nonce_bytes[(nonce.leading_zeros() / 8) as usize..];
-    let mut rlp = Vec::with_capacity(32);
-    rlp.push(0x80 + 20);
-    rlp.extend_from_slice(creator.as_slice());
-    match significant {
-        [] => rlp.push(0x80),
-        [small] if *small < 0x80 => rlp.push(*small),
-        bytes => {
-            rlp.push(0x80 + bytes.len() as u8);
-            rlp.extend_from_slice(bytes);
+    /// One of which only the hash is known.
+    pub(crate) fn of_hash(hash: B256) -> Self {
+        Self {
+            hash,
+            from: None,
+            to: None,
+            value: U256::ZERO,
+            method: None,
+            input_length: 0,
+            status: TransactionStatus::Unknown,
+            contract: None,
+            has_receipt: false,
         }
     }
-    rlp.insert(0, 0xc0 + rlp.len() as u8);
-    Address::from_slice(&keccak256(&rlp)[12..])
-}
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
+    /// Notes what its receipt says.
+    pub(crate) fn take(&mut self, outcome: &Outcome) {
+        self.status = outcome.status;
+        self.contract = outcome.contract;
+        self.has_receipt = true;
+    }
 
-    use super::*;
-
-    #[test]
-    fn computes_the_address_of_a_created_contract() {
-        // The example that everybody uses, nonces 0 to 3, and a large nonce for the long form.
-        let creator: Address = "0x6ac7ea33f8831ea9dcc53393aaa88b25a785dbf0".parse().unwrap();
-        for (nonce, expected) in [
-            (0, "0xcd234a471b72ba2f1ccf0a70fcaba648a5eecd8d"),
-            (1, "0x343c43a37d37dff08ae8c4a11544c718abb4fcf8"),
-            (2, "0xf778b86fa74e846c4f0a1fbd1335fe81c00a0c91"),
-            (3, "0xfffd933a0bc612844eaf0c6fe3e5b8e9b6c1d19c"),
-        ] {
-            assert_eq!(create_address(&creator, nonce), expected.parse::<Address>().unwrap());
-        }
+    /// Whether events of its own depend on whether it took effect.
+    pub(crate) fn may_be_event(&self) -> bool {
+        self.to.is_none() || !self.value.is_zero()
     }
 }

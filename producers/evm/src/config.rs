@@ -26,7 +26,7 @@ pub struct Config {
     /// A list of tokens in place of the built-in one: path to a file in the form of `assets.toml`.
     /// Default: the built-in list.
     pub assets: Option<PathBuf>,
-    /// A price older than this puts no USD value on a transfer, seconds. Default: 300.
+    /// A price that is further than this from the block's time puts no USD value on a transfer, seconds. Default: 300.
     pub price_max_age_seconds: u64,
 }
 
@@ -64,7 +64,8 @@ pub struct ChainConfig {
     pub status_seconds: u64,
     /// Contract that wraps the chain's own currency. Default: none.
     pub wrapped_native: Option<String>,
-    /// Where people look blocks and transactions up, a URL. Default: none.
+    /// Where people look blocks and transactions up, a URL; alerts link transactions there. Default: the well-known one of
+    /// the chain id, else none.
     pub explorer: Option<String>,
     /// Where a chain that was never followed begins: `"latest"` (the block after the final one) or a
     /// block number. Default: `"latest"`.
@@ -128,6 +129,10 @@ pub struct ChainConfig {
     /// bloom filter where no receipts are offered), `"bloom"` (by exactly its bloom filter), `"presence"` (there are
     /// some where the filter is not empty) or `"off"`. Default: that of the preset, else `"presence"`.
     pub check_logs: LogProof,
+    /// Whether each header must have its hash, and the transactions the header's root: then an endpoint cannot forge what
+    /// is under a block's hash. Not for chains whose headers have fields of their own. Default: that of the preset, else
+    /// false.
+    pub check_header: bool,
     /// Whether log indexes must be 0, 1, 2, … over the block; with `false` they are numbered anew
     /// where they are not. Default: true.
     pub check_log_indexes: bool,
@@ -181,6 +186,7 @@ impl Default for ChainConfig {
             history_concurrency: 4,
             history_max_pending: 200_000,
             check_logs: LogProof::default(),
+            check_header: false,
             check_log_indexes: true,
             max_log_data_bytes: 512 * 1024,
             enrich_tokens: true,

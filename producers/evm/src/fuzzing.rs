@@ -6,7 +6,7 @@ use crypto_intel_schemas::{Address, B256, Event};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
-    answer::{Checks, LogsAnswer, assemble, read_header},
+    answer::{Checks, Demand, LogsAnswer, assemble, read_header},
     assets::{AssetList, PriceBoard},
     block::BlockData,
     config::{ChainConfig, LogsMode},
@@ -66,7 +66,12 @@ impl Target {
         let Ok(Some(header)) = read_header(block) else { return Ok(None) };
         let mut events = None;
         let strict = Checks::strict(LogProof::ReceiptsRoot);
-        let lenient = Checks { log_indexes: false, ..Checks::strict(LogProof::Off) };
+        let lenient = Checks {
+            log_indexes: false,
+            header: Demand::Noted,
+            transactions: Demand::Noted,
+            ..Checks::strict(LogProof::Off)
+        };
         for checks in [strict, Checks::strict(LogProof::Bloom), lenient] {
             for answer in [LogsAnswer::Receipts(logs), LogsAnswer::Logs(logs)] {
                 let read = assemble(header, block, answer, checks);

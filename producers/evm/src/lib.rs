@@ -17,10 +17,12 @@ mod fetch;
 pub mod fuzzing;
 mod gaps;
 mod hex;
+mod lenient;
 mod log_proof;
 #[doc(hidden)]
 pub mod measure;
 mod metrics;
+mod outcomes;
 mod past;
 mod plan;
 mod presets;
@@ -35,7 +37,10 @@ mod traces;
 mod verified;
 mod watch;
 
-pub use abis::config::{AbiConfig, FactoryConfig};
+pub use abis::{
+    LARGEST_EVENT_BYTES,
+    config::{AbiConfig, FactoryConfig},
+};
 pub use config::{ChainConfig, Config, LogsMode, NativeConfig};
 pub use endpoint::{EndpointError, EndpointReport, check_endpoint, check_traces};
 pub use endpoint_config::{BreakerConfig, EndpointConfig, Role};

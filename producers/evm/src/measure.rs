@@ -5,7 +5,7 @@ use crypto_intel_schemas::{Address, Event, WatchChain};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
-    answer::{Checks, LogsAnswer, assemble, read_header},
+    answer::{Checks, Demand, LogsAnswer, assemble, read_header},
     assets::{AssetList, PriceBoard},
     block::BlockData,
     config::ChainConfig,
@@ -58,8 +58,21 @@ impl Pipeline {
         receipts: &str,
         proof: LogProof,
     ) -> anyhow::Result<MeasuredBlock> {
+        Self::read_by(block, receipts, Checks::strict(proof))
+    }
+
+    /// The same, proven by the header's hash, the root of the transactions and that of the receipts.
+    ///
+    /// # Errors
+    /// When the answers cannot be one block.
+    pub fn read_proven(&self, block: &str, receipts: &str) -> anyhow::Result<MeasuredBlock> {
+        let (header, transactions) = (Demand::Strict, Demand::Strict);
+        let checks = Checks { header, transactions, ..Checks::strict(LogProof::ReceiptsRoot) };
+        Self::read_by(block, receipts, checks)
+    }
+
+    fn read_by(block: &str, receipts: &str, checks: Checks) -> anyhow::Result<MeasuredBlock> {
         let header = read_header(block)?.context("no block")?;
-        let checks = Checks::strict(proof);
         Ok(MeasuredBlock(assemble(header, block, LogsAnswer::Receipts(receipts), checks)?))
     }
 

@@ -1,25 +1,39 @@
 //! JSON-RPC answers to a [`BlockData`]: our own lenient types, with only the fields that we need,
 //! so that new transaction types and missing fields of other chains do not matter.
 
+mod header;
 mod proof;
 mod raw;
+mod receipt;
+mod rlp;
+mod transactions;
 
-use crypto_intel_schemas::{Address, FixedBytes, TransactionStatus, U256};
+#[cfg(test)]
+mod tests;
+
+use crypto_intel_schemas::{Address, B256, FixedBytes, TransactionStatus};
 use serde::Deserialize;
 
+pub(crate) use self::receipt::{Outcome, read_outcome};
 use self::{
-    proof::Proven,
-    raw::{RawBlock, RawHeader, RawLog, RawReceipt, RawTransaction},
+    header::RawHeader,
+    proof::{Proven, ReceiptsRoot},
+    raw::{RawBlock, RawLog, RawReceipt, RawTransaction},
 };
 use crate::{
     block::{BlockData, Header, LogRecord, Transaction},
     config::ChainConfig,
-    hex::{self, Hex},
+    hex,
+    lenient::Lenient,
     log_proof::LogProof,
 };
 
 /// No chain gets there, and nothing that is computed with a number up to here overflows.
 const MAX_NUMBER: u64 = 1 << 53;
+
+/// The words for checks in metrics and in `unverified`.
+pub(crate) const HEADER_HASH: &str = "header_hash";
+pub(crate) const TRANSACTIONS_ROOT: &str = "transactions_root";
 
 /// What is verified beyond hashes and counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +44,34 @@ pub(crate) struct Checks {
     pub(crate) wanted: LogProof,
     /// Log indexes must be 0, 1, 2, …
     pub(crate) log_indexes: bool,
+    /// The header must have its hash.
+    pub(crate) header: Demand,
+    /// The transactions must be those of the header; only where that has its hash.
+    pub(crate) transactions: Demand,
+    /// Below this block the chain's receipts have a state root and no status.
+    pub(crate) byzantium: u64,
+}
+
+/// What follows from a check that does not hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// It is not made.
+    #[default]
+    Off,
+    /// The block says that it is unverified.
+    Noted,
+    /// The answer is refused.
+    Strict,
+}
+
+impl Demand {
+    /// After several endpoints failed it alike.
+    pub(crate) fn relaxed(self) -> Self {
+        match self {
+            Self::Strict => Self::Noted,
+            other => other,
+        }
+    }
 }
 
 /// Why an answer cannot be the block. Tried again, on another endpoint where there is one.
@@ -52,6 +94,13 @@ pub(crate) enum Untrue {
     )]
     ReceiptsRoot { number: u64 },
     #[error(
+        "header of block {number} does not have the hash that it says: it is forged, or has fields that are not known \
+         here (then set check_header = false for this chain)"
+    )]
+    HeaderHash { number: u64 },
+    #[error("transactions of block {number} are not those of its header")]
+    Transactions { number: u64 },
+    #[error(
         "log indexes of block {number} are not a row from 0: {found} where {expected} should be"
     )]
     LogIndex { number: u64, expected: u32, found: u32 },
@@ -59,11 +108,28 @@ pub(crate) enum Untrue {
 
 impl Checks {
     pub(crate) fn of(config: &ChainConfig) -> Self {
-        Self { log_indexes: config.check_log_indexes, ..Self::strict(config.check_logs) }
+        let demand = if config.check_header { Demand::Strict } else { Demand::Off };
+        Self {
+            log_indexes: config.check_log_indexes,
+            header: demand,
+            transactions: demand,
+            byzantium: receipt::byzantium(config.chain_id),
+            ..Self::strict(config.check_logs)
+        }
     }
 
+    /// Log indexes and all logs; of the header nothing.
     pub(crate) const fn strict(logs: LogProof) -> Self {
-        Self { logs, wanted: logs, log_indexes: true }
+        let (header, transactions) = (Demand::Off, Demand::Off);
+        Self { logs, wanted: logs, log_indexes: true, header, transactions, byzantium: 0 }
+    }
+
+    /// Refuses a header that does not have its hash.
+    pub(crate) fn check(self, header: &Header) -> Result<(), Untrue> {
+        if self.header == Demand::Strict && !header.hash_holds {
+            return Err(Untrue::HeaderHash { number: header.number });
+        }
+        Ok(())
     }
 }
 
@@ -78,6 +144,8 @@ impl Untrue {
             Self::Empty { .. } => LogProof::Presence.name(),
             Self::Bloom { .. } => LogProof::Bloom.name(),
             Self::ReceiptsRoot { .. } => LogProof::ReceiptsRoot.name(),
+            Self::HeaderHash { .. } => HEADER_HASH,
+            Self::Transactions { .. } => TRANSACTIONS_ROOT,
             Self::LogIndex { .. } => "log_index",
         }
     }
@@ -94,7 +162,7 @@ pub(crate) enum LogsAnswer<'a> {
 
 /// Reads a header; `None` when the endpoint does not know the block.
 pub(crate) fn read_header(text: &str) -> Result<Option<Header>, Untrue> {
-    let raw: Option<RawHeader> = parse("header", text)?;
+    let raw: Option<RawHeader<'_>> = parse("header", text)?;
     let header = raw.map(|raw| raw.header());
     match header {
         Some(header) if header.number > MAX_NUMBER => Err(Untrue::Malformed {
@@ -120,19 +188,21 @@ pub(crate) fn assemble(
     logs: LogsAnswer<'_>,
     checks: Checks,
 ) -> Result<BlockData, Untrue> {
+    checks.check(&header)?;
     let raw: RawBlock<'_> = parse("block", block)?;
-    let mut assembly = Assembly::new(header, &raw.transactions)?;
+    let mut assembly = Assembly::new(header, &raw.transactions);
+    assembly.prove_transactions(&raw, checks)?;
     match logs {
         LogsAnswer::Receipts(text) => {
             let receipts: Vec<RawReceipt<'_>> =
                 parse::<Option<Vec<RawReceipt<'_>>>>("receipts", text)?.unwrap_or_default();
-            let proven = assembly.add_receipts(&receipts)?;
+            let proven = assembly.add_receipts(&receipts, checks)?;
             assembly.prove(&raw, Some(&proven), checks)?;
         }
         LogsAnswer::Logs(text) => {
             let raw_logs: Vec<RawLog<'_>> = parse("logs", text)?;
             for log in &raw_logs {
-                let tx_index = log.transaction_index.map_or(0, |index| index.0);
+                let tx_index = log.transaction_index.get().unwrap_or(0);
                 assembly.add_log(log, tx_index)?;
             }
             assembly.block.unverified.push("receipts".to_owned());
@@ -147,35 +217,52 @@ struct Assembly {
 }
 
 impl Assembly {
-    fn new(header: Header, raw: &[RawTransaction<'_>]) -> Result<Self, Untrue> {
+    fn new(header: Header, raw: &[RawTransaction<'_>]) -> Self {
         let mut transactions = Vec::with_capacity(raw.len() + 1);
         for transaction in raw {
-            let input = transaction.input.unwrap_or("0x");
-            let (method, input_length) =
-                hex::prefix::<4>(input).ok_or_else(|| Untrue::Malformed {
-                    what: "block",
-                    reason: "input of a transaction is no hex text".to_owned(),
-                })?;
+            let input = transaction.input.get().and_then(hex::prefix::<4>);
+            let (method, input_length) = input.unwrap_or_default();
             transactions.push(Transaction {
-                hash: transaction.hash.0,
-                from: transaction.from.map(|from| from.0),
-                to: transaction.to.map(|to| to.0),
-                value: transaction.value.map_or(U256::ZERO, |value| value.0),
+                from: transaction.from.get(),
+                to: transaction.to.0,
+                value: transaction.value.0.unwrap_or_default(),
                 method: method.map(FixedBytes),
                 input_length,
-                nonce: transaction.nonce.map_or(0, |nonce| nonce.0),
-                status: TransactionStatus::Unknown,
-                contract: None,
+                ..Transaction::of_hash(transaction.hash.0)
             });
         }
         let (logs, data, unverified) = (Vec::new(), Vec::new(), Vec::new());
         let payments = Vec::new();
-        Ok(Self { block: BlockData { header, transactions, logs, data, payments, unverified } })
+        Self { block: BlockData { header, transactions, logs, data, payments, unverified } }
+    }
+
+    /// Whether header and transactions are what the block's hash is of.
+    fn prove_transactions(&mut self, raw: &RawBlock<'_>, checks: Checks) -> Result<(), Untrue> {
+        let unverified = &mut self.block.unverified;
+        let header = &self.block.header;
+        if checks.header != Demand::Off && !header.hash_holds {
+            unverified.push(HEADER_HASH.to_owned());
+        }
+        if checks.transactions == Demand::Off || !header.hash_holds {
+            return Ok(());
+        }
+        let outside = || proof::state_sync_hash(header);
+        match transactions::prove(&raw.transactions, raw.transactions_root.get(), outside) {
+            transactions::Proof::Holds => {}
+            transactions::Proof::Fails if checks.transactions == Demand::Strict => {
+                return Err(Untrue::Transactions { number: header.number });
+            }
+            transactions::Proof::Fails | transactions::Proof::Incomplete => {
+                unverified.push(TRANSACTIONS_ROOT.to_owned());
+            }
+        }
+        Ok(())
     }
 
     fn add_receipts<'a>(
         &mut self,
         receipts: &'a [RawReceipt<'a>],
+        checks: Checks,
     ) -> Result<Vec<Proven<'a>>, Untrue> {
         let number = self.block.header.number;
         self.add_state_sync(receipts);
@@ -186,17 +273,16 @@ impl Assembly {
         self.block.logs.reserve(receipts.iter().map(|receipt| receipt.logs.len()).sum());
         let mut proven = Vec::with_capacity(receipts.len());
         for (index, receipt) in receipts.iter().enumerate() {
-            if receipt.block_hash.is_some_and(|hash| hash.0 != self.block.header.hash) {
+            if receipt.block_hash.get().is_some_and(|hash| hash != self.block.header.hash) {
                 return Err(Untrue::OtherBlock { what: "receipts", number });
             }
             let transaction = &mut self.block.transactions[index];
             let elsewhere =
-                receipt.transaction_index.is_some_and(|place| place.0 as usize != index);
+                receipt.transaction_index.get().is_some_and(|place| place as usize != index);
             if elsewhere || receipt.transaction_hash.0 != transaction.hash {
                 return Err(Untrue::Place { number, index });
             }
-            transaction.status = status(receipt);
-            transaction.contract = receipt.contract_address.map(|contract| contract.0);
+            transaction.take(&Outcome::of(receipt, number < checks.byzantium));
             let first = self.block.logs.len();
             for log in &receipt.logs {
                 self.add_log(log, index as u32)?;
@@ -219,10 +305,10 @@ impl Assembly {
         loop {
             let holds = match made {
                 LogProof::ReceiptsRoot => receipts
-                    .zip(raw.receipts_root)
-                    .and_then(|(receipts, Hex(root))| proof::has_root(&self.block, receipts, root)),
+                    .zip(raw.receipts_root.get())
+                    .and_then(|(receipts, root)| self.has_root(receipts, root, checks)),
                 LogProof::Bloom => {
-                    raw.logs_bloom.and_then(|text| proof::has_bloom(&self.block, text))
+                    raw.logs_bloom.get().and_then(|text| proof::has_bloom(&self.block, text))
                 }
                 LogProof::Presence => Some(has_logs),
                 LogProof::Off => Some(true),
@@ -243,6 +329,30 @@ impl Assembly {
         Ok(())
     }
 
+    fn has_root(&mut self, receipts: &[Proven<'_>], root: B256, checks: Checks) -> Option<bool> {
+        match proof::receipts_root(&self.block, receipts, root) {
+            ReceiptsRoot::OfStatus => Some(true),
+            ReceiptsRoot::OfStateRoot => {
+                // What some nodes add as status is not what happened.
+                let transactions = self.block.transactions.iter_mut();
+                for (transaction, proven) in transactions.zip(receipts) {
+                    if proof::state_root(proven.receipt).is_some() {
+                        transaction.status = TransactionStatus::Unknown;
+                    }
+                }
+                Some(true)
+            }
+            ReceiptsRoot::Other => {
+                let lacks_state_root =
+                    || receipts.iter().any(|proven| proof::state_root(proven.receipt).is_none());
+                // Some nodes give a status in place of the state roots of old receipts.
+                let is_old = self.block.header.number < checks.byzantium;
+                if is_old && lacks_state_root() { None } else { Some(false) }
+            }
+            ReceiptsRoot::Unknown => None,
+        }
+    }
+
     fn unproven(&self, proof: LogProof) -> Untrue {
         let number = self.block.header.number;
         match proof {
@@ -255,25 +365,19 @@ impl Assembly {
     /// Polygon's state-sync record may be among the receipts only.
     fn add_state_sync(&mut self, receipts: &[RawReceipt<'_>]) {
         let [.., last] = receipts else { return };
-        let is_zero = |address: Option<Hex<Address>>| address.is_none_or(|found| found.0.is_zero());
+        let is_zero = |address: Lenient<Address>| address.get().is_none_or(|found| found.is_zero());
         let missing = receipts.len() == self.block.transactions.len() + 1;
         if missing && is_zero(last.from) && is_zero(last.to) {
             self.block.transactions.push(Transaction {
-                hash: last.transaction_hash.0,
                 from: Some(Address::ZERO),
                 to: Some(Address::ZERO),
-                value: U256::ZERO,
-                method: None,
-                input_length: 0,
-                nonce: 0,
-                status: TransactionStatus::Unknown,
-                contract: None,
+                ..Transaction::of_hash(last.transaction_hash.0)
             });
         }
     }
 
     fn add_log(&mut self, log: &RawLog<'_>, tx_index: u32) -> Result<(), Untrue> {
-        if log.block_hash.is_some_and(|hash| hash.0 != self.block.header.hash) {
+        if log.block_hash.get().is_some_and(|hash| hash != self.block.header.hash) {
             return Err(Untrue::OtherBlock { what: "logs", number: self.block.header.number });
         }
         let start = self.block.data.len();
@@ -311,16 +415,5 @@ impl Assembly {
         }
         self.block.unverified.push("log_indexes".to_owned());
         Ok(self.block)
-    }
-}
-
-/// Before Byzantium receipts have a state root; what some nodes add as status there is not true.
-fn status(receipt: &RawReceipt<'_>) -> TransactionStatus {
-    let has_root = receipt.root.is_some_and(|root| root.len() == 66);
-    match receipt.status {
-        _ if has_root => TransactionStatus::Unknown,
-        Some(Hex(0)) => TransactionStatus::Failed,
-        Some(Hex(_)) => TransactionStatus::Success,
-        None => TransactionStatus::Unknown,
     }
 }

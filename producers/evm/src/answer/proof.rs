@@ -9,7 +9,7 @@ use crypto_intel_schemas::B256;
 
 use super::raw::RawReceipt;
 use crate::{
-    block::{BlockData, LogRecord},
+    block::{BlockData, Header, LogRecord},
     hex,
 };
 
@@ -23,32 +23,72 @@ pub(super) struct Proven<'a> {
     pub(super) logs: Range<usize>,
 }
 
-/// Whether receipts and logs have this Merkle root, as the yellow paper and EIP-2718 define it. `None` when a
-/// receipt lacks a field that it is made of.
-pub(super) fn has_root(block: &BlockData, receipts: &[Proven<'_>], root: B256) -> Option<bool> {
-    let blooms: Vec<[u8; 256]> =
-        receipts.iter().map(|proven| bloom_of(block, proven)).collect::<Option<_>>()?;
-    let is_whole = |proven: &Proven<'_>| {
-        let receipt = proven.receipt;
-        receipt.cumulative_gas_used.is_some()
-            && (receipt.status.is_some() || receipt.root.is_some())
-    };
-    if !receipts.iter().all(is_whole) {
-        return None;
+/// What a block's receipts root was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReceiptsRoot {
+    /// These receipts, with their status.
+    OfStatus,
+    /// These receipts, with the state root that was there before Byzantium.
+    OfStateRoot,
+    /// Others.
+    Other,
+    /// A receipt lacks a field that the root is made of.
+    Unknown,
+}
+
+/// Whether receipts and logs have this Merkle root, as the yellow paper and EIP-2718 define it.
+pub(super) fn receipts_root(
+    block: &BlockData,
+    receipts: &[Proven<'_>],
+    root: B256,
+) -> ReceiptsRoot {
+    let blooms: Option<Vec<[u8; 256]>> =
+        receipts.iter().map(|proven| bloom_of(block, proven)).collect();
+    let Some(blooms) = blooms else { return ReceiptsRoot::Unknown };
+    let every = |is: &dyn Fn(&RawReceipt<'_>) -> bool| receipts.iter().all(|one| is(one.receipt));
+    let is_whole = every(&|receipt| {
+        receipt.cumulative_gas_used.get().is_some()
+            && (receipt.status.0.is_some() || receipt.root.get().is_some())
+    });
+    if !is_whole {
+        return ReceiptsRoot::Unknown;
     }
     let items: Vec<_> = receipts.iter().zip(&blooms).collect();
+    // Nodes of some chains write a root beside the status that counts.
+    let has_state_roots = !every(&|receipt| state_root(receipt).is_none());
+    if has_state_roots && is_root_of(block, &items, root, true) {
+        return ReceiptsRoot::OfStateRoot;
+    }
+    let has_statuses = every(&|receipt| receipt.status.0.is_some());
+    if (has_statuses || !has_state_roots) && is_root_of(block, &items, root, false) {
+        return ReceiptsRoot::OfStatus;
+    }
+    ReceiptsRoot::Other
+}
+
+fn is_root_of(
+    block: &BlockData,
+    items: &[(&Proven<'_>, &[u8; 256])],
+    root: B256,
+    by_state_root: bool,
+) -> bool {
     let of = |items: &[(&Proven<'_>, &[u8; 256])]| {
         ordered_trie_root_with_encoder(items, |(proven, bloom), out| {
-            put_receipt(block, proven, bloom, out);
+            put_receipt(block, proven, (bloom, by_state_root), out);
         })
     };
-    if of(&items) == root {
-        return Some(true);
+    if of(items) == root {
+        return true;
     }
     // Polygon's record of state sync is answered as a receipt, but was outside the root for most of its time.
-    let (last, others) = items.split_last()?;
-    let is_outside = last.0.receipt.transaction_hash.0 == state_sync_hash(block);
-    Some(is_outside && of(others) == root)
+    let Some((last, others)) = items.split_last() else { return false };
+    let is_outside = last.0.receipt.transaction_hash.0 == state_sync_hash(&block.header);
+    is_outside && of(others) == root
+}
+
+/// The state root of a receipt, as before Byzantium.
+pub(super) fn state_root(receipt: &RawReceipt<'_>) -> Option<[u8; 32]> {
+    receipt.root.get().and_then(hex::fixed::<32>).filter(|root| *root != [0; 32])
 }
 
 /// Whether the bloom filter is exactly that of the logs. `None` when it is no filter.
@@ -57,15 +97,15 @@ pub(super) fn has_bloom(block: &BlockData, text: &str) -> Option<bool> {
     if filter(block.logs.iter()) == wanted {
         return Some(true);
     }
-    let outside = state_sync_hash(block);
+    let outside = state_sync_hash(&block.header);
     Some(filter(block.logs.iter().filter(|log| log.tx_hash != outside)) == wanted)
 }
 
 /// The transaction hash under which Polygon's nodes answer a block's state sync (bor, `GetDerivedBorTxHash`).
-fn state_sync_hash(block: &BlockData) -> B256 {
+pub(super) fn state_sync_hash(header: &Header) -> B256 {
     let mut key = b"matic-bor-receipt-".to_vec();
-    key.extend_from_slice(&block.header.number.to_be_bytes());
-    key.extend_from_slice(block.header.hash.as_slice());
+    key.extend_from_slice(&header.number.to_be_bytes());
+    key.extend_from_slice(header.hash.as_slice());
     keccak256(key)
 }
 
@@ -91,7 +131,7 @@ fn filter<'a>(logs: impl Iterator<Item = &'a LogRecord>) -> Bloom {
 
 /// The receipt's own filter, computed where the node leaves it out.
 fn bloom_of(block: &BlockData, proven: &Proven<'_>) -> Option<[u8; 256]> {
-    match proven.receipt.logs_bloom {
+    match proven.receipt.logs_bloom.get() {
         Some(text) => read_bloom(text),
         None => Some(filter(block.logs[proven.logs.clone()].iter()).into_array()),
     }
@@ -101,18 +141,23 @@ fn read_bloom(text: &str) -> Option<[u8; 256]> {
     hex::fixed::<256>(text)
 }
 
-fn put_receipt(block: &BlockData, proven: &Proven<'_>, bloom: &[u8; 256], out: &mut Vec<u8>) {
+fn put_receipt(
+    block: &BlockData,
+    proven: &Proven<'_>,
+    (bloom, by_state_root): (&[u8; 256], bool),
+    out: &mut Vec<u8>,
+) {
     let receipt = proven.receipt;
-    let kind = receipt.receipt_type.map_or(0, |kind| kind.0);
+    let kind = receipt.receipt_type.get().unwrap_or(0);
     if kind != 0 {
         // Types of transactions are one byte.
         out.put_u8(kind as u8);
     }
-    let state_root = receipt.root.and_then(hex::fixed::<32>).filter(|root| *root != [0; 32]);
-    let status = receipt.status.map_or(0, |status| status.0);
-    let gas = receipt.cumulative_gas_used.map_or(0, |gas| gas.0);
-    let extra = match (kind, receipt.deposit_nonce, receipt.deposit_receipt_version) {
-        (DEPOSIT, Some(nonce), Some(version)) => Some((nonce.0, version.0)),
+    let state_root = state_root(receipt).filter(|_| by_state_root);
+    let status = receipt.status.0.unwrap_or(0);
+    let gas = receipt.cumulative_gas_used.get().unwrap_or(0);
+    let extra = match (kind, receipt.deposit_nonce.get(), receipt.deposit_receipt_version.get()) {
+        (DEPOSIT, Some(nonce), Some(version)) => Some((nonce, version)),
         _ => None,
     };
     let logs = &block.logs[proven.logs.clone()];

@@ -1,57 +1,16 @@
 //! The JSON of answers: only the fields that we need, and every one that some chain leaves out optional.
+//!
+//! What is needed refuses the answer where it cannot be read; so do receiver, value and status of a transaction, without
+//! which an event would be missing or wrong. Every other field is then absent.
 
 use crypto_intel_schemas::{Address, B256, U256};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::{block::Header, hex::Hex};
-
-/// A header, as in `newHeads` and in blocks without transactions.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RawHeader {
-    number: Hex<u64>,
-    hash: Hex<B256>,
-    parent_hash: Hex<B256>,
-    timestamp: Hex<u64>,
-    #[serde(default)]
-    gas_used: Option<Hex<u64>>,
-    #[serde(default)]
-    gas_limit: Option<Hex<U256>>,
-    #[serde(default)]
-    base_fee_per_gas: Option<Hex<U256>>,
-    #[serde(default)]
-    miner: Option<Hex<Address>>,
-    #[serde(default)]
-    logs_bloom: Option<Bloom>,
-}
-
-/// Whether a bloom filter has any bit.
-#[derive(Debug, Clone, Copy)]
-struct Bloom(bool);
-
-impl<'de> Deserialize<'de> for Bloom {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Ok(Self(text.bytes().skip(2).any(|digit| digit != b'0')))
-    }
-}
-
-impl RawHeader {
-    pub(super) fn header(&self) -> Header {
-        Header {
-            number: self.number.0,
-            hash: self.hash.0,
-            parent_hash: self.parent_hash.0,
-            timestamp: self.timestamp.0,
-            gas_used: self.gas_used.map_or(0, |gas| gas.0),
-            // Some chains say "no limit" with a number beyond 64 bits.
-            gas_limit: self.gas_limit.map_or(0, |gas| u64::try_from(gas.0).unwrap_or(u64::MAX)),
-            base_fee_per_gas: self.base_fee_per_gas.map(|fee| fee.0),
-            miner: self.miner.map(|miner| miner.0),
-            has_bloom: self.logs_bloom.is_some_and(|bloom| bloom.0),
-        }
-    }
-}
+use crate::{
+    hex::Hex,
+    lenient::{Decisive, Lenient},
+};
 
 /// What is needed of a block with its transactions, beside the header.
 #[derive(Debug, Deserialize)]
@@ -59,10 +18,12 @@ impl RawHeader {
 pub(super) struct RawBlock<'a> {
     #[serde(borrow)]
     pub(super) transactions: Vec<RawTransaction<'a>>,
+    #[serde(default, borrow)]
+    pub(super) logs_bloom: Lenient<&'a str>,
     #[serde(default)]
-    pub(super) logs_bloom: Option<&'a str>,
+    pub(super) receipts_root: Lenient<B256>,
     #[serde(default)]
-    pub(super) receipts_root: Option<Hex<B256>>,
+    pub(super) transactions_root: Lenient<B256>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,15 +31,51 @@ pub(super) struct RawBlock<'a> {
 pub(super) struct RawTransaction<'a> {
     pub(super) hash: Hex<B256>,
     #[serde(default)]
-    pub(super) from: Option<Hex<Address>>,
+    pub(super) from: Lenient<Address>,
     #[serde(default)]
-    pub(super) to: Option<Hex<Address>>,
+    pub(super) to: Decisive<Address>,
     #[serde(default)]
-    pub(super) value: Option<Hex<U256>>,
-    #[serde(default)]
-    pub(super) input: Option<&'a str>,
-    #[serde(default)]
-    pub(super) nonce: Option<Hex<u64>>,
+    pub(super) value: Decisive<U256>,
+    #[serde(default, borrow)]
+    pub(super) input: Lenient<&'a str>,
+    // What follows is only in the bytes that its hash is of.
+    #[serde(default, rename = "type")]
+    pub(super) kind: Lenient<u64>,
+    #[serde(default, borrow)]
+    pub(super) chain_id: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) nonce: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) gas: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) gas_price: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) max_fee_per_gas: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) max_priority_fee_per_gas: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) max_fee_per_blob_gas: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) access_list: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) blob_versioned_hashes: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) authorization_list: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(super) v: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) y_parity: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) r: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) s: Lenient<&'a str>,
+    /// Of deposits on chains of the OP stack, as what follows.
+    #[serde(default, borrow)]
+    pub(super) source_hash: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) mint: Lenient<&'a str>,
+    #[serde(default, borrow)]
+    pub(super) is_system_tx: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,30 +83,30 @@ pub(super) struct RawTransaction<'a> {
 pub(super) struct RawReceipt<'a> {
     pub(super) transaction_hash: Hex<B256>,
     #[serde(default)]
-    pub(super) transaction_index: Option<Hex<u32>>,
+    pub(super) transaction_index: Lenient<u32>,
     #[serde(default)]
-    pub(super) block_hash: Option<Hex<B256>>,
+    pub(super) block_hash: Lenient<B256>,
     #[serde(default)]
-    pub(super) from: Option<Hex<Address>>,
+    pub(super) from: Lenient<Address>,
     #[serde(default)]
-    pub(super) to: Option<Hex<Address>>,
+    pub(super) to: Lenient<Address>,
     #[serde(default)]
-    pub(super) contract_address: Option<Hex<Address>>,
+    pub(super) contract_address: Lenient<Address>,
     #[serde(default)]
-    pub(super) status: Option<Hex<u64>>,
-    #[serde(default)]
-    pub(super) root: Option<&'a str>,
+    pub(super) status: Decisive<u64>,
+    #[serde(default, borrow)]
+    pub(super) root: Lenient<&'a str>,
     #[serde(default, rename = "type")]
-    pub(super) receipt_type: Option<Hex<u64>>,
+    pub(super) receipt_type: Lenient<u64>,
     #[serde(default)]
-    pub(super) cumulative_gas_used: Option<Hex<u64>>,
-    #[serde(default)]
-    pub(super) logs_bloom: Option<&'a str>,
+    pub(super) cumulative_gas_used: Lenient<u64>,
+    #[serde(default, borrow)]
+    pub(super) logs_bloom: Lenient<&'a str>,
     /// Of deposits on chains of the OP stack.
     #[serde(default)]
-    pub(super) deposit_nonce: Option<Hex<u64>>,
+    pub(super) deposit_nonce: Lenient<u64>,
     #[serde(default)]
-    pub(super) deposit_receipt_version: Option<Hex<u64>>,
+    pub(super) deposit_receipt_version: Lenient<u64>,
     #[serde(borrow)]
     pub(super) logs: Vec<RawLog<'a>>,
 }
@@ -121,10 +118,10 @@ pub(super) struct RawLog<'a> {
     pub(super) topics: Topics,
     pub(super) data: &'a str,
     #[serde(default)]
-    pub(super) block_hash: Option<Hex<B256>>,
+    pub(super) block_hash: Lenient<B256>,
     pub(super) transaction_hash: Hex<B256>,
     #[serde(default)]
-    pub(super) transaction_index: Option<Hex<u32>>,
+    pub(super) transaction_index: Lenient<u32>,
     pub(super) log_index: Hex<u32>,
 }
 

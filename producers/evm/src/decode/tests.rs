@@ -13,7 +13,7 @@ use crate::{
     metrics::Metrics,
 };
 
-fn decoder(config: &ChainConfig) -> Decoder {
+pub(super) fn decoder(config: &ChainConfig) -> Decoder {
     let metrics = Metrics::new(&Registry::new()).unwrap().of_chain("ethereum");
     let assets = AssetList::load(None).unwrap().of_chain("ethereum");
     Decoder::new("ethereum", config, assets, metrics)
@@ -31,6 +31,7 @@ fn block() -> BlockData {
             base_fee_per_gas: None,
             miner: None,
             has_bloom: true,
+            hash_holds: true,
         },
         transactions: vec![Transaction {
             hash: B256::repeat_byte(0x10),
@@ -39,9 +40,9 @@ fn block() -> BlockData {
             value: U256::ZERO,
             method: None,
             input_length: 0,
-            nonce: 0,
             status: TransactionStatus::Success,
             contract: None,
+            has_receipt: true,
         }],
         logs: Vec::new(),
         data: Vec::new(),
@@ -69,8 +70,8 @@ pub(super) fn with_log(topics: &[B256], data: &[u8]) -> BlockData {
 
 pub(super) fn decode(config: &ChainConfig, block: &BlockData) -> Vec<Event> {
     let prices = PriceBoard::new(300);
-    prices.set_for_test("usd-coin", "0.999");
-    prices.set_for_test("ethereum", "2000");
+    prices.set_for_test("usd-coin", "0.999", block.header.time_us());
+    prices.set_for_test("ethereum", "2000", block.header.time_us());
     let sighting = Sighting {
         observed_at_us: 9,
         incarnation: 1,
@@ -219,6 +220,10 @@ fn a_hostile_batch_is_bounded() {
     data.resize(data.len() + 32 * count as usize, 0);
     let topics = [known::TRANSFER_BATCH, person(9), person(1), person(2)];
     assert!(reason(&topics, &data).contains("too many items"));
+    let shared = words(&[64, 64, 3, 10, 11, 12]);
+    assert!(reason(&topics, &shared).contains("overlap"));
+    let shifted = words(&[64, 96, 1, 1, 10]);
+    assert!(reason(&topics, &shifted).contains("overlap"));
 }
 
 #[test]
@@ -275,6 +280,53 @@ fn native_value_moves_only_where_a_transaction_took_effect() {
     assert!(
         matches!(creation, Event::ContractCreation(made) if made.contract == Address::repeat_byte(0xcc))
     );
+    let without_receipt = |tx: &mut Transaction| {
+        tx.value = value;
+        tx.status = TransactionStatus::Unknown;
+        tx.has_receipt = false;
+    };
+    assert!(with(&without_receipt).is_empty(), "it may have failed");
+}
+
+#[test]
+fn a_log_that_a_decoder_fails_at_is_published_raw_and_holds_up_nothing() {
+    let mut block = with_log(&[known::TRANSFER, person(1), person(2)], &word(1));
+    let mut second = block.logs[0].clone();
+    second.log_index = 1;
+    block.logs.push(second);
+    let sighting = Sighting::new(9, PriceBoard::new(300).now());
+    let mut events = Vec::new();
+    let mut is_first = true;
+    decoder(&ChainConfig::default()).decode(&block, &sighting, &mut |event| {
+        assert!(!std::mem::take(&mut is_first), "a fault in a decoder");
+        events.push(event);
+    });
+    let [Event::Log(raw), Event::Erc20Transfer(_)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(raw.reason.as_deref(), Some("decoder failed"));
+}
+
+#[test]
+fn a_contract_is_what_the_receipt_names() {
+    let with = |change: &dyn Fn(&mut Transaction)| {
+        let mut block = block();
+        change(&mut block.transactions[0]);
+        decode(&ChainConfig::default(), &block)
+    };
+    // Several calls in one transaction have no receiver, and make nothing.
+    assert!(with(&|tx| tx.to = None).is_empty());
+    // A system contract that makes others is called.
+    let made = Address::repeat_byte(0xcc);
+    let created = |event: &Event| match event {
+        Event::ContractCreation(creation) => Some(creation.contract),
+        _ => None,
+    };
+    let by_call = with(&|tx| tx.contract = Some(made));
+    assert_eq!(by_call.iter().filter_map(created).collect::<Vec<_>>(), [made]);
+    let paid = with(&|tx| {
+        tx.contract = Some(made);
+        tx.value = U256::from(1);
+    });
+    assert_eq!(paid.len(), 2, "the payment and the contract");
 }
 
 proptest! {

@@ -10,26 +10,25 @@ impl Scope<'_> {
         transaction: &Transaction,
         sink: &mut impl FnMut(Event),
     ) {
-        if transaction.status == TransactionStatus::Failed {
+        // Whether it took effect is not guessed.
+        if transaction.status == TransactionStatus::Failed || !transaction.has_receipt {
             return;
         }
-        match transaction.to {
-            Some(to) => {
-                if !transaction.value.is_zero() {
-                    sink(self.native_transfer(index, transaction, to));
-                }
-            }
-            None => {
-                if let Some(contract) = transaction.created_contract() {
-                    sink(self.contract_creation(index, transaction, contract));
-                }
-            }
+        if let Some(to) = transaction.to
+            && !transaction.value.is_zero()
+        {
+            sink(self.native_transfer(index, transaction, to));
+        }
+        // Not by the receiver: chains with system contracts make contracts by calling one, and what has no receiver may
+        // have calls in its place.
+        if let Some(contract) = transaction.contract {
+            sink(self.contract_creation(index, transaction, contract));
         }
     }
 
     fn native_transfer(&self, index: u32, transaction: &Transaction, to: Address) -> Event {
         let native = &self.decoder.native;
-        let price = self.sighting.prices.of(&native.asset);
+        let price = self.price_of(&native.asset);
         let value = transaction.value;
         Event::NativeTransfer(body!(tx self, index, transaction, NativeTransfer {
             from: transaction.from.unwrap_or_default(),

@@ -129,7 +129,9 @@ impl Fetcher {
             {
                 endpoint.note_truth(class, false);
             }
-            FetchError::NotFound { .. } => {}
+            FetchError::NotFound { .. }
+            | FetchError::OfBlock { .. }
+            | FetchError::Fault { .. } => {}
         }
     }
 }

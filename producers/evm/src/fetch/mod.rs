@@ -15,6 +15,7 @@ use crate::{
     block::{BlockData, Header},
     endpoint::{Answer, Endpoint, EndpointError, Pool},
     metrics::ChainMetrics,
+    outcomes::with_outcomes,
     past::KnownLogs,
     traces::Tracer,
 };
@@ -49,6 +50,17 @@ pub(crate) enum FetchError {
     Untrue { endpoint: String, source: Untrue },
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    #[error("block {block}: {source}")]
+    OfBlock { block: BlockId, source: Box<Self> },
+    #[error("reading or decoding block {block} failed, report it: {reason}")]
+    Fault { block: BlockId, reason: String },
+}
+
+impl FetchError {
+    /// Names the block.
+    pub(crate) fn of(self, block: BlockId) -> Self {
+        Self::OfBlock { block, source: Box::new(self) }
+    }
 }
 
 /// Fetches blocks of one chain.
@@ -109,8 +121,15 @@ impl Fetcher {
     /// # Errors
     /// The last failure.
     pub(crate) async fn header(&self, id: BlockId) -> Result<Header, FetchError> {
-        let attempt = move |endpoint: Arc<Endpoint>, _| -> Attempt<Header> {
-            Box::pin(async move { fetch_header(&endpoint, id).await })
+        let attempt = move |endpoint: Arc<Endpoint>, checks: Checks| -> Attempt<Header> {
+            Box::pin(async move {
+                let header = fetch_header(&endpoint, id).await?;
+                checks.check(&header).map_err(|source| FetchError::Untrue {
+                    endpoint: endpoint.label().to_owned(),
+                    source,
+                })?;
+                Ok(header)
+            })
         };
         self.ask(id, Haste::Hedged, attempt).await
     }
@@ -150,8 +169,11 @@ async fn fetch_block(
     } else {
         LogsAnswer::Logs(answer.text())
     };
-    let assembled = assemble(header, block.text(), source, checks)
+    let mut assembled = assemble(header, block.text(), source, checks)
         .map_err(|source| FetchError::Untrue { endpoint: endpoint.label().to_owned(), source })?;
+    if !*by_receipts {
+        assembled = with_outcomes(endpoint, assembled, checks.byzantium).await?;
+    }
     tracing::trace!(
         number = header.number,
         elapsed_us = started.elapsed().as_micros() as u64,

@@ -19,6 +19,7 @@ use crate::{
     block::BlockData,
     endpoint::{Class, Endpoint, EndpointError},
     fetch::{BlockId, FetchError, Fetcher, ask_block, known_header},
+    outcomes::with_outcomes,
     ranges::Span,
 };
 
@@ -79,8 +80,10 @@ impl Fetcher {
         let block = ask_block(endpoint, id, true).await?;
         let header = known_header(endpoint, id, &block)?;
         let text = logs.get(&number).map_or("[]", String::as_str);
-        assemble(header, block.text(), LogsAnswer::Logs(text), self.checks())
-            .map_err(|source| FetchError::Untrue { endpoint: endpoint.label().to_owned(), source })
+        let block = assemble(header, block.text(), LogsAnswer::Logs(text), self.checks()).map_err(
+            |source| FetchError::Untrue { endpoint: endpoint.label().to_owned(), source },
+        )?;
+        with_outcomes(endpoint, block, self.checks().byzantium).await
     }
 }
 

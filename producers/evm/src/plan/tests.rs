@@ -187,6 +187,7 @@ fn header(number: u64, hash: B256, parent_hash: B256) -> Header {
         base_fee_per_gas: None,
         miner: None,
         has_bloom: false,
+        hash_holds: true,
     }
 }
 

@@ -6,8 +6,11 @@ use std::{
 };
 
 use crypto_intel_evm::{LogProof, Start, measure::Pipeline};
-use crypto_intel_sandbox::node::{load_recorded, recorded_numbers};
-use crypto_intel_schemas::{B256, Event};
+use crypto_intel_sandbox::{
+    NodeBlock,
+    node::{load_recorded, recorded_numbers},
+};
+use crypto_intel_schemas::{B256, Event, Kind};
 use crypto_intel_testkit::{assert_same_set, python, recorded_data};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -79,6 +82,7 @@ async fn play(broker: &Broker, data: &Path, chain: &str, run: &[u64]) -> Replaye
     config.finality_tags = false;
     config.finality_depth = 0;
     config.check_logs = LogProof::ReceiptsRoot;
+    config.check_header = true;
     let producer = Producer::start(&broker.nats, config);
     let replayed = broker.at_head(node.chain()).await;
     for (_, marker) in &replayed.markers {
@@ -237,5 +241,50 @@ async fn answers_that_fail_checks_never_panic_and_are_not_believed_silently() {
             assert_eq!(unique.len(), replayed.live().count());
             producer.stop().await;
         }
+    }
+}
+
+/// Hashes of transactions that moved value or made a contract, as the node's own JSON says.
+fn effective(block: &NodeBlock) -> BTreeSet<B256> {
+    let whole: Value = serde_json::from_str(block.full_json()).unwrap();
+    let receipts: Vec<Value> = serde_json::from_str(block.receipts_json()).unwrap();
+    let transactions = whole["transactions"].as_array().unwrap().iter().zip(receipts);
+    transactions
+        .filter(|(transaction, receipt)| {
+            let may_be_event = transaction["value"] != "0x0" || transaction["to"].is_null();
+            may_be_event && receipt["status"] == "0x1"
+        })
+        .map(|(transaction, _)| transaction["hash"].as_str().unwrap().parse().unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_receipts_of_a_block_nothing_is_guessed_of_its_transactions() {
+    let Some(data) = recorded_data() else { return };
+    for knows_single_receipts in [true, false] {
+        let block = load_recorded(&data, "ethereum", &[18_000_000]).unwrap().remove(0);
+        let expected = if knows_single_receipts { effective(&block) } else { BTreeSet::new() };
+        let (broker, node) = (Broker::start().await, node().await);
+        node.without_block_receipts(true);
+        if !knows_single_receipts {
+            node.set_answer("eth_getTransactionReceipt", "null");
+        }
+        push(&node, [block]);
+        let mut config = chain_config(&[node.http_url()]);
+        config.start = Start::Number(18_000_000);
+        (config.finality_tags, config.finality_depth) = (false, 0);
+        config.check_header = true;
+        let producer = Producer::start(&broker.nats, config);
+        let replayed = broker.at_head(node.chain()).await;
+        let found = replayed
+            .live()
+            .filter(|event| matches!(event.kind(), Kind::NativeTransfer | Kind::ContractCreation))
+            .map(|event| event.transaction_fields().unwrap().tx_hash);
+        assert_same_set(expected, found.collect::<BTreeSet<_>>());
+        let unverified = &replayed.stack.last().unwrap().unverified;
+        let reasons: &[&str] =
+            if knows_single_receipts { &["receipts"] } else { &["receipts", "outcomes"] };
+        assert_eq!(unverified, reasons);
+        producer.stop().await;
     }
 }
