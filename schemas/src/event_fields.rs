@@ -15,6 +15,20 @@ pub enum EventValue {
     List(Vec<EventValue>),
 }
 
+/// Bytes before a text or list that say its length.
+const LONGEST_HEAD: usize = 5;
+
+impl EventValue {
+    fn size(&self) -> usize {
+        LONGEST_HEAD
+            + match self {
+                Self::Bool(_) => 0,
+                Self::Text(text) => text.len(),
+                Self::List(values) => values.iter().map(Self::size).sum(),
+            }
+    }
+}
+
 impl From<&str> for EventValue {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
@@ -31,6 +45,12 @@ impl EventFields {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&EventValue> {
         self.0.get(name)
+    }
+
+    /// About how many bytes they take in a message.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.size() + LONGEST_HEAD).sum()
     }
 
     /// As JSON text.

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange, Nats};
 use crypto_intel_schemas::{Address, Decimal, U256};
-use crypto_intel_service::{Backoff, now_us};
+use crypto_intel_service::Backoff;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -144,17 +144,19 @@ impl Price {
     }
 }
 
-/// Prices as they were at one moment.
+/// The newest prices that were known at one moment.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prices {
     by_asset: Arc<HashMap<String, Price>>,
-    oldest_us: i64,
+    max_age_us: u64,
 }
 
 impl Prices {
-    /// The price of an asset, unless it is too old.
-    pub(crate) fn of(&self, asset: &str) -> Option<&Price> {
-        self.by_asset.get(asset).filter(|price| price.at_us >= self.oldest_us)
+    /// The price of an asset at a block's time, unless it is of another time: a block that is caught up is not worth
+    /// what it would be now.
+    pub(crate) fn of(&self, asset: &str, block_time_us: i64) -> Option<&Price> {
+        let price = self.by_asset.get(asset)?;
+        (price.at_us.abs_diff(block_time_us) <= self.max_age_us).then_some(price)
     }
 }
 
@@ -162,7 +164,7 @@ impl Prices {
 #[derive(Debug, Clone)]
 pub(crate) struct PriceBoard {
     newest: Arc<RwLock<Arc<HashMap<String, Price>>>>,
-    max_age_us: i64,
+    max_age_us: u64,
 }
 
 #[derive(Deserialize)]
@@ -173,18 +175,13 @@ struct PriceEntry {
 
 impl PriceBoard {
     pub(crate) fn new(max_age_seconds: u64) -> Self {
-        let max_age_us =
-            i64::try_from(max_age_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
-        Self { newest: Arc::default(), max_age_us }
+        Self { newest: Arc::default(), max_age_us: max_age_seconds.saturating_mul(1_000_000) }
     }
 
     /// The prices now.
     pub(crate) fn now(&self) -> Prices {
         let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
-        Prices {
-            by_asset: Arc::clone(&newest),
-            oldest_us: now_us().saturating_sub(self.max_age_us),
-        }
+        Prices { by_asset: Arc::clone(&newest), max_age_us: self.max_age_us }
     }
 
     fn set(&self, asset: String, price: Option<Price>) {
@@ -201,8 +198,8 @@ impl PriceBoard {
     }
 
     #[cfg(test)]
-    pub(crate) fn set_for_test(&self, asset: &str, price: &str) {
-        let price = Decimal::parse(price).map(|price| Price::new(price, now_us())).ok();
+    pub(crate) fn set_for_test(&self, asset: &str, price: &str, at_us: i64) {
+        let price = Decimal::parse(price).map(|price| Price::new(price, at_us)).ok();
         self.set(asset.to_owned(), price);
     }
 
@@ -299,14 +296,20 @@ mod tests {
     }
 
     #[test]
-    fn an_old_price_is_not_used() {
+    fn a_price_of_another_time_is_not_used() {
         let board = PriceBoard::new(300);
-        let price = |age_us: i64| Price::new(Decimal::parse("2").unwrap(), now_us() - age_us);
-        board.set("fresh".into(), Some(price(1_000_000)));
-        board.set("old".into(), Some(price(301_000_000)));
+        board.set_for_test("gold", "2", 1_000_000_000);
         let prices = board.now();
-        assert!(prices.of("fresh").is_some());
-        assert!(prices.of("old").is_none());
-        assert!(prices.of("unknown").is_none());
+        for (block_time_us, is_used) in [
+            (1_000_000_000, true),
+            (1_300_000_000, true),
+            (1_300_000_001, false),
+            (700_000_000, true),
+            (699_999_999, false),
+            (i64::MIN, false),
+        ] {
+            assert_eq!(prices.of("gold", block_time_us).is_some(), is_used, "{block_time_us}");
+        }
+        assert!(prices.of("unknown", 1_000_000_000).is_none());
     }
 }

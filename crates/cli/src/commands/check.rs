@@ -199,9 +199,11 @@ async fn nats(config: &AppConfig) -> anyhow::Result<String> {
         );
     }
     nats.check_writes(&check_key(config)).await?;
+    let largest = nats.client().max_payload();
     Ok(format!(
-        "nats-server {}, every stream as defined, a key was written and deleted",
-        nats.server_version()
+        "nats-server {}, every stream as defined, a key was written and deleted{}",
+        nats.server_version(),
+        cut_events(largest)
     ))
 }
 
@@ -212,6 +214,20 @@ fn check_key(config: &AppConfig) -> String {
         Some(role) => format!("{}.check", role.name()),
         None => "check".to_owned(),
     }
+}
+
+/// What happens to large events of a server that takes smaller messages than one event may be.
+fn cut_events(max_payload: usize) -> String {
+    let largest = crypto_intel_evm::LARGEST_EVENT_BYTES;
+    if max_payload >= largest {
+        return String::new();
+    }
+    format!(
+        "; it takes messages of {} kB and one event may have {} kB: larger ones are published raw and cut, unless \
+         max_payload in server.conf is raised",
+        max_payload / 1024,
+        largest / 1024
+    )
 }
 
 async fn database(config: &AppConfig) -> anyhow::Result<String> {
@@ -232,4 +248,16 @@ async fn database(config: &AppConfig) -> anyhow::Result<String> {
         anyhow::bail!("rows cannot be written: {}", obstacles.join("; "));
     }
     Ok(format!("{} at {}, rows can be written", store.edition().await?, store.place()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_takes_less_than_one_event_is_named() {
+        assert_eq!(cut_events(1 << 20), "");
+        let told = cut_events(64 << 10);
+        assert!(told.contains("64 kB") && told.contains("max_payload"), "{told}");
+    }
 }

@@ -1,7 +1,10 @@
 //! ABIs by configuration: which logs they know, and what those say.
 
 pub(crate) mod config;
+mod declaration;
 mod types;
+
+pub use self::types::LARGEST_EVENT_BYTES;
 
 #[cfg(test)]
 mod tests;
@@ -11,14 +14,12 @@ use std::{
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use alloy::{
-    dyn_abi::Specifier as _,
-    json_abi::{Event as AbiItem, JsonAbi},
-};
+use alloy::{dyn_abi::Specifier as _, json_abi::Event as AbiItem};
 use crypto_intel_schemas::{Address, B256, EventFields, EventValue};
 
 use self::{
     config::AbiConfig,
+    declaration::{parse, read},
     types::{AbiType, Malformed, Reader},
 };
 
@@ -379,27 +380,4 @@ impl From<Malformed> for NotOfThisForm {
 
 fn topic(signature: &str) -> B256 {
     alloy_primitives::keccak256(signature)
-}
-
-fn parse(text: &str) -> Result<AbiItem, String> {
-    AbiItem::parse(text).map_err(|error| {
-        format!("{text:?} is no event ({error}); write it as \"event Paid(address indexed who, uint256 amount)\"")
-    })
-}
-
-/// The events of a JSON ABI that are not anonymous.
-fn read(path: &std::path::Path) -> Result<Vec<AbiItem>, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let invalid = |error: serde_json::Error| format!("{} is no JSON ABI: {error}", path.display());
-    let mut json: serde_json::Value = serde_json::from_str(&text).map_err(invalid)?;
-    if let Some(inner) = json.get_mut("abi") {
-        json = inner.take();
-    }
-    let abi: JsonAbi = serde_json::from_value(json).map_err(invalid)?;
-    let events: Vec<AbiItem> = abi.events().filter(|event| !event.anonymous).cloned().collect();
-    if events.is_empty() {
-        return Err(format!("{} has no events", path.display()));
-    }
-    Ok(events)
 }

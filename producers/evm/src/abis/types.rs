@@ -6,8 +6,11 @@ use crypto_intel_schemas::{Address, EventValue, I256, U256};
 
 /// Values in one event beyond which it stays a raw log.
 const MOST_VALUES: usize = 4_096;
-/// Bytes of all its texts together: the message must stay below the server's limit.
+/// Bytes of all its texts together: more is published raw.
 const MOST_TEXT: usize = 256 * 1024;
+/// What one event of a configured ABI may take in a message: its texts, what stands before each, names and the fields
+/// that every event has.
+pub const LARGEST_EVENT_BYTES: usize = MOST_TEXT + 8 * MOST_VALUES + 16 * 1024;
 /// Levels of arrays and tuples that a parameter may have.
 const DEEPEST: usize = 8;
 

@@ -119,7 +119,7 @@ struct Position {
     contested_since: Option<Instant>,
 }
 
-/// Room that is left for subject, headers and the other fields of a raw log.
+/// Room that is left for subject, headers and the other fields of a log.
 const MESSAGE_OVERHEAD: usize = 8 * 1024;
 
 /// Runs one chain until shutdown.
@@ -136,6 +136,8 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     if payload > 2 * MESSAGE_OVERHEAD {
         config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
     }
+    let decoder = Decoder::new(&chain, &config, assets, metrics.clone())
+        .with_max_fields(payload.saturating_sub(MESSAGE_OVERHEAD));
     let pool = Pool::start(&chain, &config, &metrics, &stop, &mut tasks);
     let lead = Arc::new(context.health.probe(format!("evm.{chain}.lead"), None));
     let leadership = Leadership::new(format!("evm.{chain}"), &nats, &context, lead)
@@ -166,7 +168,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     let worker = Worker {
         fetching: Arc::new(Semaphore::new(config.fetch_concurrency)),
         factories_known: SetOnce::new(),
-        decoder: Arc::new(Decoder::new(&chain, &config, assets, metrics.clone())),
+        decoder: Arc::new(decoder),
         subjects: Subjects::of_chain(&chain),
         past_subjects: Subjects::of_history(&chain),
         instance: context.instance.clone(),

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use crypto_intel_service::now_us;
-use futures::{FutureExt, StreamExt, stream::FuturesOrdered};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Worker, follow::SHARED_BATCH};
@@ -27,15 +27,13 @@ pub(super) struct Prepared {
     pub(super) final_at_fetch: u64,
 }
 
-type Task = AbortOnDropHandle<Result<Prepared, FetchError>>;
-
 /// Most blocks that wait to be published, however small they are.
 const MOST_BLOCKS: usize = 256;
 
 /// Blocks being fetched or waiting to be published, in chain order.
 #[derive(Default)]
 pub(super) struct Ahead {
-    tasks: FuturesOrdered<Task>,
+    tasks: FuturesOrdered<BoxFuture<'static, Result<Prepared, FetchError>>>,
     next: Option<u64>,
     failed: VecDeque<FetchError>,
     /// Events of a block, as of late.
@@ -56,7 +54,7 @@ impl Ahead {
             } else {
                 worker.prepare(BlockId::Number(next), now_us(), false)
             };
-            self.tasks.push_back(task);
+            self.tasks.push_back(task.boxed());
             next += 1;
         }
         self.next = Some(next);
@@ -70,7 +68,7 @@ impl Ahead {
         if let Some(error) = self.failed.pop_front() {
             return Some(Err(error));
         }
-        let prepared = joined(self.tasks.next().await?);
+        let prepared = self.tasks.next().await?;
         self.learn(prepared.as_ref().ok());
         Some(prepared)
     }
@@ -84,7 +82,7 @@ impl Ahead {
 
     /// The next block if it is there already.
     pub(super) fn ready(&mut self) -> Option<Prepared> {
-        match self.tasks.next().now_or_never()?.map(joined)? {
+        match self.tasks.next().now_or_never()?? {
             Ok(prepared) => {
                 self.learn(Some(&prepared));
                 Some(prepared)
@@ -97,16 +95,31 @@ impl Ahead {
     }
 }
 
-fn joined(
-    result: Result<Result<Prepared, FetchError>, tokio::task::JoinError>,
+/// What a task of a block ended with.
+async fn joined(
+    task: AbortOnDropHandle<Result<Prepared, FetchError>>,
+    block: BlockId,
 ) -> Result<Prepared, FetchError> {
-    // A task that panicked or was aborted counts as a block that could not be had.
-    result.unwrap_or(Err(FetchError::NoEndpoint))
+    match task.await {
+        Ok(result) => result.map_err(|error| error.of(block)),
+        Err(error) => {
+            if error.is_panic() {
+                // Reading answers, for decoding holds faults of its own.
+                tracing::error!(%block, "reading a block failed, report it with its number; it is tried again");
+            }
+            Err(FetchError::Fault { block, reason: error.to_string() })
+        }
+    }
 }
 
 impl Worker {
     /// Fetches, decodes and encodes a block in a task of its own.
-    pub(super) fn prepare(&self, id: BlockId, observed_at_us: i64, is_head: bool) -> Task {
+    pub(super) fn prepare(
+        &self,
+        id: BlockId,
+        observed_at_us: i64,
+        is_head: bool,
+    ) -> impl Future<Output = Result<Prepared, FetchError>> + Send + 'static + use<> {
         let tags = self.tags.borrow().unwrap_or_default();
         let final_at_fetch = tags.finalized.map_or(0, |(number, _)| number);
         let fetcher = self.fetcher.clone();
@@ -114,7 +127,7 @@ impl Worker {
         let prices = self.prices.clone();
         let (tokens, watched) = (self.tokens.clone(), self.watched.clone());
         let turns = Arc::clone(&self.fetching);
-        AbortOnDropHandle::new(tokio::spawn(async move {
+        let task = AbortOnDropHandle::new(tokio::spawn(async move {
             let turn = turns.acquire().await;
             let block = fetcher.live_block(id).await?;
             drop(turn);
@@ -127,7 +140,8 @@ impl Worker {
             };
             let bodies = Bodies::of(&decoder, &block, &sighting);
             Ok(Prepared { block, bodies, sighting, is_head, final_at_fetch })
-        }))
+        }));
+        joined(task, id)
     }
 
     /// The same block under another incarnation, or another watch-list.

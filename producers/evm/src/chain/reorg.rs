@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use crypto_intel_service::now_us;
 use tokio::time::Instant;
 
@@ -34,8 +33,7 @@ impl Worker {
             self.retract(position, &retraction, &tip).await?;
         }
         for header in branch.iter().rev() {
-            let task = self.prepare(BlockId::Hash(header.hash), now_us(), false);
-            let prepared = task.await.context("prepare block")??;
+            let prepared = self.prepare(BlockId::Hash(header.hash), now_us(), false).await?;
             let mut group = Group::default();
             self.add(position, &mut group, prepared);
             self.publish(position, group).await?;

@@ -23,11 +23,16 @@ impl Scope<'_> {
         let mut count = u32::from(built_in.is_ok() && known::is_contract_event(topic));
         let mut decoded = false;
         let mut malformed = false;
+        let mut too_large = false;
         for event in abis.of(topic, &log.address, self.block.header.number) {
             let Ok(fields) = event.decode(log.topics(), data) else {
                 malformed = true;
                 continue;
             };
+            if fields.size() > self.decoder.max_fields_bytes {
+                too_large = true;
+                continue;
+            }
             let sub_index = (count > 0).then_some(count);
             sink(Event::ContractEvent(body!(log self, log, sub_index, ContractEvent {
                 abi: event.abi.clone(),
@@ -37,6 +42,9 @@ impl Scope<'_> {
             })));
             decoded = true;
             count += 1;
+        }
+        if too_large {
+            return Err(Odd("decoded event larger than a message may be"));
         }
         match built_in {
             Err(_) if decoded => Ok(()),

@@ -6,7 +6,7 @@ use crypto_intel_schemas::{
 };
 
 use super::{
-    tests::{decode, only, person, reason, with_log},
+    tests::{decode, decoder, only, person, reason, with_log},
     *,
 };
 use crate::abis::config::AbiConfig;
@@ -141,6 +141,29 @@ fn configured_abis_come_beside_the_built_in_events_under_ids_of_their_own() {
     let config = configured(&["event Deposit(address dst, uint256 wad)"]);
     let events = decode(&config, &with_log(&[known::DEPOSIT], &signed(&[1, 5])));
     assert_eq!(only(events).kind(), Kind::ContractEvent);
+}
+
+#[test]
+fn an_event_that_the_server_would_not_take_is_published_raw_and_cut() {
+    let payload = 64 * 1024;
+    let note = alloy_primitives::keccak256("Note(string)");
+    let config =
+        ChainConfig { max_log_data_bytes: payload, ..configured(&["event Note(string text)"]) };
+    let of = |characters: usize| {
+        let mut data = signed(&[32, characters as i128]);
+        data.extend(std::iter::repeat_n(b'x', characters.next_multiple_of(32)));
+        let decoder = decoder(&config).with_max_fields(payload);
+        let block = with_log(&[note], &data);
+        let sighting = Sighting::new(1, crate::assets::Prices::default());
+        let mut events = Vec::new();
+        decoder.decode(&block, &sighting, &mut |event| events.push(event));
+        only(events)
+    };
+    assert_eq!(of(60_000).kind(), Kind::ContractEvent);
+    let Event::Log(raw) = of(100_000) else { panic!("no raw log") };
+    assert!(raw.reason.unwrap().contains("larger than a message may be"));
+    assert!(raw.truncated && raw.data.len() == payload);
+    assert_eq!(raw.data_length, Some(64 + 100_000));
 }
 
 #[test]

@@ -11,7 +11,7 @@ impl Scope<'_> {
         payment: &InternalPayment,
     ) -> Event {
         let native = &self.decoder.native;
-        let price = self.sighting.prices.of(&native.asset);
+        let price = self.price_of(&native.asset);
         let value = payment.value;
         let mut event = body!(tx self, payment.tx_index, transaction, InternalTransfer {
             sub_index: payment.sub_index,

@@ -58,7 +58,7 @@ impl Scope<'_> {
         })
     }
 
-    fn raw_log(&self, log: &LogRecord, reason: Option<&str>) -> Event {
+    pub(super) fn raw_log(&self, log: &LogRecord, reason: Option<&str>) -> Event {
         let data = self.block.log_data(log);
         let limit = self.decoder.max_log_data_bytes;
         let truncated = data.len() > limit;

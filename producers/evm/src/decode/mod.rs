@@ -13,19 +13,25 @@ mod swaps;
 mod transactions;
 mod transfers;
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-use crypto_intel_schemas::{Address, Event};
+use crypto_intel_schemas::{Address, B256, Event};
 
 use crate::{
     abis::Abis,
-    assets::{AssetBook, Prices},
+    assets::{AssetBook, Price, Prices},
     block::{BlockData, LogRecord, Transaction},
     config::{ChainConfig, LogsMode, NativeConfig},
     metrics::ChainMetrics,
     tokens::Tokens,
     watch::WatchView,
 };
+
+/// Reason on the raw log of one that a decoder failed at.
+const FAILED: &str = "decoder failed";
 
 /// Decodes blocks of one chain.
 #[derive(Debug)]
@@ -36,6 +42,8 @@ pub(crate) struct Decoder {
     every_log: bool,
     raw_contracts: HashSet<Address>,
     max_log_data_bytes: usize,
+    /// Most bytes of the fields of a contract's event.
+    max_fields_bytes: usize,
     assets: AssetBook,
     abis: Abis,
     metrics: ChainMetrics,
@@ -48,7 +56,7 @@ pub(crate) struct Sighting {
     pub(crate) observed_at_us: i64,
     /// 1 added, 3 added again, …
     pub(crate) incarnation: u32,
-    /// Prices that are fresh now.
+    /// The newest prices; those near the block's time are used.
     pub(crate) prices: Prices,
     /// What tokens that are not on the list say of themselves.
     pub(crate) tokens: Tokens,
@@ -85,6 +93,7 @@ impl Decoder {
             every_log: config.logs == LogsMode::All,
             raw_contracts: config.contract_addresses(),
             max_log_data_bytes: config.max_log_data_bytes,
+            max_fields_bytes: usize::MAX,
             assets,
             // Validation has named what cannot be read; a file that changed since is left out, loudly.
             abis: Abis::load(&config.abis).unwrap_or_else(|problems| {
@@ -97,6 +106,12 @@ impl Decoder {
             }),
             metrics,
         }
+    }
+
+    /// Publishes contracts' events whose fields have more bytes raw.
+    pub(crate) fn with_max_fields(mut self, bytes: usize) -> Self {
+        self.max_fields_bytes = bytes;
+        self
     }
 
     /// The configured ABIs.
@@ -144,21 +159,56 @@ impl Decoder {
         let mut logs = block.logs.iter().peekable();
         let mut payments = block.payments.iter().peekable();
         for (index, transaction) in block.transactions.iter().enumerate() {
-            scope.transaction(index as u32, transaction, sink);
-            while let Some(payment) = payments.next_if(|one| one.tx_index as usize == index) {
-                sink(scope.internal_transfer(transaction, payment));
+            let decoded = caught(|| {
+                scope.transaction(index as u32, transaction, sink);
+                while let Some(payment) = payments.next_if(|one| one.tx_index as usize == index) {
+                    sink(scope.internal_transfer(transaction, payment));
+                }
+            });
+            if decoded.is_none() {
+                scope.note_failure(&transaction.hash, None);
             }
             while let Some(log) = logs.next_if(|log| log.tx_index as usize <= index) {
-                scope.log(log, sink);
+                scope.log_or_raw(log, sink);
             }
         }
         for log in logs {
-            scope.log(log, sink);
+            scope.log_or_raw(log, sink);
         }
     }
 }
 
+/// What `decode` returns; `None` where it panicked, which is a fault of ours and must not hold up the chain.
+fn caught(decode: impl FnOnce()) -> Option<()> {
+    // What a panic may leave half done is a buffer's end that no event names, and metrics.
+    catch_unwind(AssertUnwindSafe(decode)).ok()
+}
+
 impl Scope<'_> {
+    /// Decodes a log; one that the decoders fail at is published raw, so that it is not lost and nothing waits for it.
+    fn log_or_raw(&self, log: &LogRecord, sink: &mut impl FnMut(Event)) {
+        if caught(|| self.log(log, sink)).is_none() {
+            self.note_failure(&log.tx_hash, Some(log.log_index));
+            sink(self.raw_log(log, Some(FAILED)));
+        }
+    }
+
+    fn note_failure(&self, tx_hash: &B256, log_index: Option<u32>) {
+        self.decoder.metrics.oddity(FAILED);
+        tracing::error!(
+            chain = self.decoder.chain,
+            block = self.block.header.number,
+            transaction = %tx_hash,
+            log_index,
+            "a decoder failed, report it with this place; a log is published raw, other events of the transaction's own are missing"
+        );
+    }
+
+    /// The price of an asset when the block was made.
+    fn price_of(&self, asset: &str) -> Option<&Price> {
+        self.sighting.prices.of(asset, self.block.header.time_us())
+    }
+
     /// The transaction of a log, where the endpoint gave it.
     fn transaction_of(&self, log: &LogRecord) -> Option<&Transaction> {
         self.block

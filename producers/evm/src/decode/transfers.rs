@@ -38,7 +38,7 @@ impl Scope<'_> {
         value: U256,
     ) -> Event {
         let asset = self.decoder.assets.of(&log.address);
-        let price = asset.and_then(|asset| self.sighting.prices.of(&asset.asset));
+        let price = asset.and_then(|asset| self.price_of(&asset.asset));
         // What a contract says of itself: anybody can call his token USDC.
         let said = match asset {
             None => self.sighting.tokens.of(&log.address),
@@ -100,6 +100,10 @@ impl Scope<'_> {
         }
         if token_ids.len() > abi::MAX_ARRAY_ITEMS {
             return Err(Odd("transfer batch with too many items"));
+        }
+        // Else a log whose arrays are the same words would make many events out of little data.
+        if data.len() < 32 * (4 + 2 * token_ids.len()) {
+            return Err(Odd("transfer batch with arrays that overlap"));
         }
         for (sub_index, (token_id, value)) in token_ids.iter().zip(values.iter()).enumerate() {
             let event = body!(log self, log, Some(sub_index as u32), Erc1155Transfer {

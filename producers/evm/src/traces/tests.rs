@@ -18,9 +18,9 @@ fn block() -> BlockData {
         value: U256::ZERO,
         method: None,
         input_length: 0,
-        nonce: 0,
         status: TransactionStatus::Success,
         contract: None,
+        has_receipt: true,
     };
     BlockData {
         header: Header {
@@ -33,6 +33,7 @@ fn block() -> BlockData {
             base_fee_per_gas: None,
             miner: None,
             has_bloom: false,
+            hash_holds: true,
         },
         transactions: vec![transaction(0x10), transaction(0x11)],
         logs: Vec::new(),
