@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use crypto_intel_schemas::Explorers;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub struct Config {
     /// configuration. Routes are not checked where it is absent.
     #[serde(skip)]
     pub destinations: Option<Vec<String>>,
+    /// Block explorers of chains; filled in by the process from its configuration.
+    #[serde(skip)]
+    pub explorers: Explorers,
 }
 
 impl Default for Config {
@@ -39,6 +43,7 @@ impl Default for Config {
             snapshot_interval_ms: 1_000,
             snapshot_messages: 10_000,
             destinations: None,
+            explorers: Explorers::default(),
         }
     }
 }

@@ -24,7 +24,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{} wrong in the rules:\n{}", texts.len(), texts.join("\n"))
     })?;
-    let rules = Arc::new(rules);
+    let rules = Arc::new(rules.with_explorers(config.explorers.clone()));
     let probe = Arc::new(context.health.probe(ROLE, None));
     if rules.is_empty() {
         tracing::warn!(files = ?config.rules, "no rule is enabled, nothing to evaluate");

@@ -5,6 +5,7 @@ use std::{
 
 use crypto_intel_alerts::RuleSet;
 use crypto_intel_nats::{NatsConfig, TopologyConfig};
+use crypto_intel_schemas::Explorers;
 use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed};
 use crypto_intel_store::{StorageConfig, StoreConfig};
 use schemars::JsonSchema;
@@ -89,6 +90,10 @@ impl AppConfig {
         )?;
         config.validate()?;
         config.alerts.destinations = Some(config.notify.destinations.keys().cloned().collect());
+        config.alerts.explorers =
+            Explorers::new(config.evm.chains.values().filter_map(|chain| {
+                chain.explorer.clone().map(|explorer| (chain.chain_id, explorer))
+            }));
         if let Some(folder) = file.and_then(Path::parent) {
             // Rule files lie beside the configuration that names them.
             config.alerts.rules.iter_mut().for_each(|path| *path = folder.join(&*path));
@@ -174,5 +179,29 @@ fn config_file(named: Option<&Path>) -> Option<PathBuf> {
     match named {
         Some(path) => Some(path.to_owned()),
         None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn alerts_link_to_the_explorers_of_the_configured_chains() {
+        let given = serde_json::json!({ "evm": { "chains": {
+            "ethereum": {},
+            "mine": { "chain_id": 4242, "explorer": "https://mine.example/", "endpoints": [{ "url": "wss://one.example" }] },
+        } } });
+        let config = AppConfig::load_from(None, [], &given).unwrap();
+        let explorers = &config.alerts.explorers;
+        assert_eq!(explorers.of(4242), Some("https://mine.example"));
+        assert_eq!(explorers.of(1), Some("https://etherscan.io"));
+        assert_eq!(
+            explorers.of(5000),
+            Some("https://mantlescan.xyz"),
+            "known without being configured"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
+use crypto_intel_schemas::known_explorer;
 use serde_json::{Map, Value, json};
 
 use crate::ChainConfig;
@@ -30,14 +31,18 @@ pub(crate) fn name_of<'a>(slug: &'a str, named: Option<&'a str>) -> &'a str {
     named.unwrap_or(slug)
 }
 
-/// What is not given of `[evm]`: of each chain the options of its preset, and those that follow from
-/// its block time. Given and returned are JSON objects in the form of [`Config`](crate::Config).
+/// What is not given of `[evm]`: of each chain the options of its preset, those that follow from its
+/// block time, and the explorer that is known for its chain id. Given and returned are JSON objects in the form of [`Config`](crate::Config).
 #[must_use]
 pub fn complete(given: &Value) -> Value {
     let mut chains = Map::new();
     for (slug, chain) in given["chains"].as_object().into_iter().flatten() {
         let preset = name_of(slug, chain["preset"].as_str());
         let mut options = PRESETS.get(preset).cloned().unwrap_or_default();
+        let chain_id = chain.get("chain_id").or_else(|| options.get("chain_id"));
+        if let Some(explorer) = chain_id.and_then(Value::as_u64).and_then(known_explorer) {
+            options.insert("explorer".to_owned(), json!(explorer));
+        }
         let block_time = chain.get("block_time_ms").or_else(|| options.get("block_time_ms"));
         if let Some(block_time_ms) = block_time.and_then(Value::as_u64) {
             options.extend(from_block_time(block_time_ms));

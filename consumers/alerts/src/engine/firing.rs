@@ -161,7 +161,7 @@ impl Engine {
         let placeless = rule.message.render(&self.rules.templates, &values);
         let gist = short_hash(&placeless.as_ref().unwrap_or(&message).words());
         if rule.message.default_link {
-            message.links.extend(template::transaction_link(event));
+            message.links.extend(template::transaction_link(&self.rules.explorers, event));
         }
         let Message { title, lines, links } = message;
         let event_id = event.id().to_owned();

@@ -13,13 +13,13 @@ use std::{
 };
 
 use cel::Env;
-use crypto_intel_schemas::Severity;
+use crypto_intel_schemas::{Explorers, Severity};
 use minijinja::Environment;
 
 use crate::{
     condition::{Condition, fields::Field, u256},
     streams::{SourceStream, reader_filters},
-    template::{self, MessageTemplate},
+    template::{self, MessageTemplate, filters},
 };
 
 pub(crate) use self::index::SubjectIndex;
@@ -59,6 +59,7 @@ pub(crate) struct Rule {
 pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
     pub(crate) templates: Environment<'static>,
+    pub(crate) explorers: Explorers,
     pub(crate) conditions: Arc<Env>,
     files: usize,
     /// Paths with `*` that name no file.
@@ -122,6 +123,14 @@ impl RuleSet {
     pub fn unindexed(&self) -> Vec<&str> {
         let scanned = self.rules.iter().filter(|rule| rule.condition.required().is_none());
         scanned.map(|rule| rule.id.as_str()).collect()
+    }
+
+    /// Links transactions to these explorers.
+    #[must_use]
+    pub fn with_explorers(mut self, explorers: Explorers) -> Self {
+        filters::add_explorers(&mut self.templates, explorers.clone());
+        self.explorers = explorers;
+        self
     }
 
     /// Reads rules from texts instead of files: file name and text of each.
@@ -267,7 +276,8 @@ impl<'d> Loader<'d> {
             return Err(self.problems);
         }
         let Self { rules, templates, conditions, files, unmatched, .. } = self;
-        Ok(RuleSet { rules, templates, conditions, files, unmatched })
+        let explorers = Explorers::default();
+        Ok(RuleSet { rules, templates, explorers, conditions, files, unmatched })
     }
 }
 

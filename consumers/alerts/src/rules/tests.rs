@@ -217,3 +217,23 @@ proptest! {
         prop_assert_eq!(indexed, scanned);
     }
 }
+
+#[test]
+fn links_lead_to_the_explorers_that_are_configured() {
+    let text = rule("title = '{{ explorer(chain_id) }}'\n");
+    let rules = RuleSet::parse(&[("rules/test.toml", &text)], None).unwrap();
+    let own = [(4_242, "https://mine.example".to_owned())];
+    let rules = rules.with_explorers(Explorers::new(own));
+    let event =
+        |chain_id| Event::Erc20Transfer(Erc20Transfer { chain_id, ..Erc20Transfer::empty() });
+    let [only] = &rules.rules[..] else { unreachable!("one rule") };
+    for (chain_id, expected) in
+        [(4_242, "https://mine.example"), (130, "https://uniscan.xyz"), (7, "")]
+    {
+        let values = template::values_of(&event(chain_id), &only.fields);
+        let message = only.message.render(&rules.templates, &values).unwrap();
+        assert_eq!(message.title, expected);
+        let link = template::transaction_link(&rules.explorers, &event(chain_id));
+        assert_eq!(link.is_some_and(|link| link.url.starts_with(expected)), !expected.is_empty());
+    }
+}

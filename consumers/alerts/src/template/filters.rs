@@ -1,18 +1,24 @@
 //! What templates write numbers, amounts of money, addresses and times with.
 
-use crypto_intel_schemas::Decimal;
+use crypto_intel_schemas::{Decimal, Explorers};
 use minijinja::{Environment, Error, ErrorKind, value::Value};
 
 /// What an absent field is written as.
 pub(crate) const ABSENT: &str = "?";
 
-/// Adds `num`, `usd`, `short`, `time`, `default` and `explorer`.
+/// Adds `num`, `usd`, `short`, `time`, `default`, and `explorer` for well-known chains.
 pub(crate) fn register(environment: &mut Environment<'static>) {
     environment.add_filter("num", num);
     environment.add_filter("usd", usd);
     environment.add_filter("short", short);
     environment.add_filter("time", time);
     environment.add_filter("default", default);
+    add_explorers(environment, Explorers::default());
+}
+
+/// Adds `explorer`: the address of the block explorer of a chain id, without a slash at its end; empty where none is known.
+pub(crate) fn add_explorers(environment: &mut Environment<'static>, explorers: Explorers) {
+    let explorer = move |chain_id: u64| explorers.of(chain_id).unwrap_or_default().to_owned();
     environment.add_function("explorer", explorer);
 }
 
@@ -66,30 +72,6 @@ fn time(value: &Value) -> Result<String, Error> {
 /// `fallback` where the field is absent.
 fn default(value: Value, fallback: Value) -> Value {
     if value.is_none() || value.is_undefined() { fallback } else { value }
-}
-
-/// Address of the block explorer of a chain id, without a slash at its end; empty where none is known.
-fn explorer(chain_id: u64) -> &'static str {
-    explorer_of(chain_id).unwrap_or_default()
-}
-
-/// Well-known block explorers by chain id.
-pub(crate) fn explorer_of(chain_id: u64) -> Option<&'static str> {
-    Some(match chain_id {
-        1 => "https://etherscan.io",
-        10 => "https://optimistic.etherscan.io",
-        56 => "https://bscscan.com",
-        100 => "https://gnosisscan.io",
-        137 => "https://polygonscan.com",
-        324 => "https://era.zksync.network",
-        8453 => "https://basescan.org",
-        42161 => "https://arbiscan.io",
-        43114 => "https://snowscan.xyz",
-        59144 => "https://lineascan.build",
-        534_352 => "https://scrollscan.com",
-        11_155_111 => "https://sepolia.etherscan.io",
-        _ => return None,
-    })
 }
 
 fn text_of(value: &Value) -> String {

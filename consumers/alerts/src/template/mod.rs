@@ -5,7 +5,7 @@ pub(crate) mod filters;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crypto_intel_schemas::{Event, EventValue, Link};
+use crypto_intel_schemas::{Event, EventValue, Explorers, Link};
 use minijinja::{
     Environment, UndefinedBehavior,
     value::{Object, Value},
@@ -207,8 +207,8 @@ pub(crate) fn line(text: &str) -> String {
 }
 
 /// Link to an event's transaction in its chain's explorer, where one is known.
-pub(crate) fn transaction_link(event: &Event) -> Option<Link> {
-    let explorer = filters::explorer_of(event.block_fields()?.chain_id)?;
+pub(crate) fn transaction_link(explorers: &Explorers, event: &Event) -> Option<Link> {
+    let explorer = explorers.of(event.block_fields()?.chain_id)?;
     let transaction = event.transaction_fields()?.tx_hash;
     Some(Link { label: "tx".to_owned(), url: format!("{explorer}/tx/{transaction:#x}") })
 }

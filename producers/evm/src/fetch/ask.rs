@@ -129,9 +129,8 @@ impl Fetcher {
             {
                 endpoint.note_truth(class, false);
             }
-            FetchError::NotFound { .. }
-            | FetchError::OfBlock { .. }
-            | FetchError::Fault { .. } => {}
+            FetchError::NotFound { .. } | FetchError::OfBlock { .. } | FetchError::Fault { .. } => {
+            }
         }
     }
 }
