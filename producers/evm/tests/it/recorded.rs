@@ -288,3 +288,31 @@ async fn without_the_receipts_of_a_block_nothing_is_guessed_of_its_transactions(
         producer.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_forged_under_a_real_hash_is_not_believed() {
+    let Some(data) = recorded_data() else { return };
+    // The first transaction of Ethereum, and the same with one wei more.
+    let real = || load_recorded(&data, "ethereum", &[46_147]).unwrap().remove(0);
+    let text = real().full_json().replace("\"0x7a69\"", "\"0x7a6a\"");
+    let forged = NodeBlock::from_json(text, real().receipts_json().as_ref()).unwrap();
+    let (broker, forger, honest) = (Broker::start().await, node().await, node().await);
+    push(&forger, [forged]);
+    push(&honest, [real()]);
+    let mut config = chain_config(&[forger.http_url(), honest.http_url()]);
+    config.start = Start::Number(46_147);
+    (config.finality_tags, config.finality_depth) = (false, 0);
+    config.check_header = true;
+    let producer = Producer::start(&broker.nats, config);
+    let replayed = broker.at_head(honest.chain()).await;
+    let paid: Vec<String> = replayed
+        .live()
+        .filter_map(|event| match event {
+            Event::NativeTransfer(transfer) => Some(transfer.value.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(paid, ["31337"]);
+    assert!(producer.metric("crypto_intel_evm_untrue_answers_total", "transactions_root") >= 1.0);
+    producer.stop().await;
+}
