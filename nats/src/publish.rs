@@ -224,6 +224,10 @@ pub(crate) fn parse_answer(
 ) -> Result<AckBody, PublishError> {
     let answer = answer.map_err(|error| match error {
         NatsError::NoResponders { .. } => PublishError::NoStream { subject: subject.to_owned() },
+        // A server whose disk is full answers nothing at all.
+        timed_out @ NatsError::TimedOut { .. } => PublishError::UnknownOutcome {
+            reason: format!("{timed_out}; if that goes on, is the disk of NATS full?"),
+        },
         other => PublishError::UnknownOutcome { reason: other.to_string() },
     })?;
     parse_ack(&answer, subject, bytes, messages)
