@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use crypto_intel_alerts::{Engine, SourceStream, load_rules};
 
+use crypto_intel_evm::ChainConfig;
 use crypto_intel_nats::{
     Nats, NatsConfig, ReaderOptions, Start, StreamMessage, StreamReader, Topology, TopologyConfig,
     connect,
@@ -72,7 +73,9 @@ impl World {
     /// A producer whose connection begins at one of the servers; it may go to any other.
     async fn producer(&self, server: usize, instance: &str) -> Producer {
         let nats = client(self.cluster.server(server).url()).await;
-        Producer::start_named(&nats, chain_config(&[self.node.ws_url()]), instance)
+        // However slow the machine is, all of it is published in order.
+        let config = ChainConfig { catch_up_blocks: 0, ..chain_config(&[self.node.ws_url()]) };
+        Producer::start_named(&nats, config, instance)
     }
 
     /// Waits until the stream goes on: some block above all that the chain has now.

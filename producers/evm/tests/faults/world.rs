@@ -58,7 +58,8 @@ impl World {
     }
 
     pub(crate) fn config(&self) -> ChainConfig {
-        chain_config(&self.urls())
+        // However slow the machine is, all of it is published in order.
+        ChainConfig { catch_up_blocks: 0, ..chain_config(&self.urls()) }
     }
 
     /// The producer in this process, over websockets.
