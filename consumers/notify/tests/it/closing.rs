@@ -113,12 +113,16 @@ async fn a_refused_bot_is_told_of_by_one_chat_and_kept_from_all() {
     rig.chat.refuse_other_tokens("123:another");
     let role = rig.run(config).await;
     rig.publish(alert(1)).await;
-    eventually("the bot is refused", async || !role.is_healthy("notify.ops")).await;
+    eventually("the bot is refused", async || {
+        role.gauge("crypto_intel_notify_closed", &["ops"]) == 1
+    })
+    .await;
     for number in 2..6 {
         rig.publish(Alert { routes: vec!["more".into(), "most".into()], ..alert(number) }).await;
     }
     eventually("its other chats wait", async || {
-        !role.is_healthy("notify.more") && !role.is_healthy("notify.most")
+        let waits = |probe| role.detail(probe).contains("nothing can be sent for");
+        waits("notify.more") && waits("notify.most")
     })
     .await;
     assert_eq!(rig.chat.requests(), 1);
