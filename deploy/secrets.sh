@@ -13,13 +13,19 @@ make_secret() {
     chmod 0444 "secrets/$1"
     echo "made deploy/secrets/$1"
 }
-for role in admin evm poll persist alerts notify reader; do
-    make_secret "nats_${role}_password" "$(password)"
+# >>> made of the roles: users (make generate)
+NATS_USERS="admin evm poll alerts notify persist reader"
+DATABASE_USERS="persist"
+# <<< made of the roles: users
+for user in $NATS_USERS; do
+    make_secret "nats_${user}_password" "$(password)"
 done
 make_secret postgres_password "$(password)"
 make_secret grafana_password "$(password)"
 make_secret grafana_database_password "$(password)"
-make_secret persist_database_password "$(password)"
-# The owner's, for setup and the command line; and that of persist, who may write and no more.
+# The owner's, for setup and the command line; and those of roles, who may what their role may and no more.
 make_secret database_url "postgres://crypto_intel:$(cat secrets/postgres_password)@timescaledb:5432/crypto_intel"
-make_secret persist_database_url "postgres://persist:$(cat secrets/persist_database_password)@timescaledb:5432/crypto_intel"
+for user in $DATABASE_USERS; do
+    make_secret "${user}_database_password" "$(password)"
+    make_secret "${user}_database_url" "postgres://$user:$(cat "secrets/${user}_database_password")@timescaledb:5432/crypto_intel"
+done

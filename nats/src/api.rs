@@ -12,10 +12,13 @@ use tokio::sync::watch;
 use crate::complaint::Complaints;
 use crate::error::ApiError;
 use crate::message::parse_time_us;
+use crate::refusals::{Refusals, Refused};
 use crate::{Bucket, Kv, NatsError, StreamState, WindowedPublisher};
 
 /// `stream not found`
 pub(crate) const NO_SUCH_STREAM: u64 = 10_059;
+/// Prefix of the API of our own account.
+pub(crate) const OWN_API: &str = "$JS.API";
 
 /// A connection to NATS: cheap to clone, all clones share it.
 #[derive(Clone)]
@@ -24,46 +27,60 @@ pub struct Nats {
 }
 
 struct Inner {
-    client: async_nats::Client,
+    connection: Connection,
     jetstream: async_nats::jetstream::Context,
-    name: String,
-    epoch: watch::Receiver<u64>,
-    complaints: Complaints,
-    request_timeout: Duration,
+}
+
+/// What [`connect`](crate::connect) made.
+pub(crate) struct Connection {
+    pub(crate) client: async_nats::Client,
+    pub(crate) name: String,
+    pub(crate) user: String,
+    pub(crate) epoch: watch::Receiver<u64>,
+    pub(crate) refusals: Arc<Refusals>,
+    pub(crate) complaints: Complaints,
+    pub(crate) request_timeout: Duration,
 }
 
 impl std::fmt::Debug for Nats {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Nats")
-            .field("name", &self.inner.name)
+            .field("name", &self.inner.connection.name)
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
     }
 }
 
 impl Nats {
-    pub(crate) fn new(
-        client: async_nats::Client,
-        name: &str,
-        epoch: watch::Receiver<u64>,
-        complaints: Complaints,
-        request_timeout: Duration,
-    ) -> Self {
+    pub(crate) fn new(connection: Connection) -> Self {
         let jetstream = async_nats::jetstream::context::ContextBuilder::new()
-            .timeout(request_timeout)
-            .ack_timeout(request_timeout)
-            .build(client.clone());
-        let name = name.to_owned();
-        Self {
-            inner: Arc::new(Inner { client, jetstream, name, epoch, complaints, request_timeout }),
-        }
+            .timeout(connection.request_timeout)
+            .ack_timeout(connection.request_timeout)
+            .build(connection.client.clone());
+        Self { inner: Arc::new(Inner { connection, jetstream }) }
+    }
+
+    /// The user of the connection; empty for a server without users.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.inner.connection.user
+    }
+
+    /// Told when the server refuses a publish to the subject, `None` = to any; to be made before it is sent.
+    pub(crate) fn refused(&self, subject: Option<&str>) -> Refused {
+        self.inner.connection.refusals.wait(subject)
+    }
+
+    /// What the server's refusal of a subject means.
+    pub(crate) fn forbidden(&self, subject: impl Into<String>) -> NatsError {
+        NatsError::Forbidden { user: self.user().to_owned(), what: subject.into() }
     }
 
     /// The client itself, for core NATS.
     #[must_use]
     pub fn client(&self) -> &async_nats::Client {
-        &self.inner.client
+        &self.inner.connection.client
     }
 
     /// JetStream as async-nats offers it, for what this crate does not.
@@ -75,19 +92,19 @@ impl Nats {
     /// The name given to [`connect`](crate::connect).
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.inner.connection.name
     }
 
     /// Version of the server, e.g. `2.12.1`.
     #[must_use]
     pub fn server_version(&self) -> String {
-        self.inner.client.server_info().version
+        self.inner.connection.client.server_info().version
     }
 
     /// Whether the connection is up now.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.inner.client.connection_state() == async_nats::connection::State::Connected
+        self.inner.connection.client.connection_state() == async_nats::connection::State::Connected
     }
 
     /// Whether the connection is up now, and if not, why.
@@ -95,25 +112,29 @@ impl Nats {
     /// # Errors
     /// What server or client last said against it.
     pub fn connection(&self) -> Result<(), String> {
-        if self.is_connected() { Ok(()) } else { Err(self.inner.complaints.disconnected()) }
+        if self.is_connected() {
+            Ok(())
+        } else {
+            Err(self.inner.connection.complaints.disconnected())
+        }
     }
 
     /// The newest refusal of a subject to this user since `instant`, in the server's words: the request itself only
     /// times out.
     pub(crate) fn refusal_since(&self, instant: Instant) -> Option<String> {
-        self.inner.complaints.refusal_since(instant)
+        self.inner.connection.complaints.refusal_since(instant)
     }
 
     /// The connection's epoch: one more after every (re)connect.
     #[must_use]
     pub fn connected(&self) -> watch::Receiver<u64> {
-        self.inner.epoch.clone()
+        self.inner.connection.epoch.clone()
     }
 
     /// How long one answer is waited for.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
-        self.inner.request_timeout
+        self.inner.connection.request_timeout
     }
 
     /// A publisher that keeps up to `size` messages unacknowledged, for streams without batches.
@@ -128,6 +149,14 @@ impl Nats {
     /// Fails when the bucket does not exist.
     pub async fn kv(&self, bucket: Bucket) -> Result<Kv, NatsError> {
         Kv::open(self, bucket).await
+    }
+
+    /// One request and its answer, for what this crate does not offer.
+    ///
+    /// # Errors
+    /// Fails when nobody answers, or the server refuses this user the subject.
+    pub async fn ask(&self, subject: &str, body: impl Into<Bytes>) -> Result<Bytes, NatsError> {
+        Ok(self.request(subject, None, body.into()).await?.payload)
     }
 
     /// What a stream holds.
@@ -170,7 +199,17 @@ impl Nats {
         &self,
         stream: &str,
     ) -> Result<T, NatsError> {
-        self.api(&format!("STREAM.INFO.{stream}"), &json!({})).await.map_err(|error| match error {
+        self.stream_info_in(OWN_API, stream).await
+    }
+
+    /// The same in another account, whose API has another prefix.
+    pub(crate) async fn stream_info_in<T: DeserializeOwned>(
+        &self,
+        api: &str,
+        stream: &str,
+    ) -> Result<T, NatsError> {
+        let answer = self.api_in(api, &format!("STREAM.INFO.{stream}"), &json!({})).await;
+        answer.map_err(|error| match error {
             NatsError::Api { code: NO_SUCH_STREAM, .. } => {
                 NatsError::NoStream { stream: stream.to_owned() }
             }
@@ -184,17 +223,36 @@ impl Nats {
         subject: &str,
         body: &Value,
     ) -> Result<T, NatsError> {
-        self.api_within(subject, body, self.inner.request_timeout).await
+        self.api_within(subject, body, self.inner.connection.request_timeout).await
     }
 
-    /// The same for what may take longer than the configured timeout.
+    /// The same in another account, whose API has another prefix.
+    pub(crate) async fn api_in<T: DeserializeOwned>(
+        &self,
+        api: &str,
+        subject: &str,
+        body: &Value,
+    ) -> Result<T, NatsError> {
+        self.api_request(format!("{api}.{subject}"), body, self.inner.connection.request_timeout)
+            .await
+    }
+
+    /// As [`api`](Self::api) for what may take longer than the configured timeout.
     pub(crate) async fn api_within<T: DeserializeOwned>(
         &self,
         subject: &str,
         body: &Value,
         timeout: Duration,
     ) -> Result<T, NatsError> {
-        let subject = format!("$JS.API.{subject}");
+        self.api_request(format!("{OWN_API}.{subject}"), body, timeout).await
+    }
+
+    async fn api_request<T: DeserializeOwned>(
+        &self,
+        subject: String,
+        body: &Value,
+        timeout: Duration,
+    ) -> Result<T, NatsError> {
         // Some requests must be empty, `null` is refused.
         let payload = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let answer = self.request_within(&subject, payload, timeout).await?;
@@ -226,7 +284,7 @@ impl Nats {
         if let Some(headers) = headers {
             request = request.headers(headers);
         }
-        self.send_request(subject, request, self.inner.request_timeout).await
+        self.send_request(subject, request, self.inner.connection.request_timeout).await
     }
 
     /// The same with a timeout of its own, for what may take longer.
@@ -250,13 +308,15 @@ impl Nats {
             what: subject.to_owned(),
             timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
         };
+        let mut refused = self.refused(Some(subject));
+        let client = &self.inner.connection.client;
         // The client's timeout begins when the request is queued, and the queue may be full while disconnected.
-        let answer = tokio::time::timeout(
-            timeout * 2,
-            self.inner.client.send_request(subject.to_owned(), request),
-        )
-        .await
-        .map_err(|_| timed_out())?;
+        let answer =
+            tokio::time::timeout(timeout * 2, client.send_request(subject.to_owned(), request));
+        let answer = tokio::select! {
+            answer = answer => answer.map_err(|_| timed_out())?,
+            subject = refused.next() => return Err(self.forbidden(subject)),
+        };
         answer.map_err(|error| match error.kind() {
             RequestErrorKind::TimedOut => timed_out(),
             RequestErrorKind::NoResponders => NatsError::NoResponders { what: subject.to_owned() },

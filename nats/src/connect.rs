@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::{ClientError, ConnectErrorKind, ConnectOptions, Event, ServerError};
@@ -5,7 +6,9 @@ use crypto_intel_service::{Backoff, percent_decoded};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Connection;
 use crate::complaint::{Complaints, is_refusal, unauthorized};
+use crate::refusals::Refusals;
 use crate::{ConnectError, Nats, NatsConfig};
 
 /// Delay between attempts to reconnect grows to this; the client's own 4 s make every restart an outage.
@@ -35,8 +38,9 @@ pub async fn connect(
         Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(2) }.delays();
     let (epoch_sender, epoch) = watch::channel(0_u64);
     let complaints = Complaints::default();
+    let refusals = Arc::new(Refusals::default());
     loop {
-        let attempt = attempt(config, name, epoch_sender.clone(), &complaints);
+        let attempt = attempt(config, name, epoch_sender.clone(), &complaints, &refusals);
         let outcome = tokio::select! {
             () = shutdown.cancelled() => return Err(ConnectError::Stopped),
             outcome = attempt => outcome?,
@@ -47,13 +51,15 @@ pub async fn connect(
                 // The event of this very connection must not look like a reconnect to the first readers.
                 let mut first = epoch.clone();
                 let _ = tokio::time::timeout(ONE_ATTEMPT, first.wait_for(|epoch| *epoch > 0)).await;
-                return Ok(Nats::new(
+                return Ok(Nats::new(Connection {
                     client,
-                    name,
+                    name: name.to_owned(),
+                    user: servers(config)?.1.user,
                     epoch,
+                    refusals,
                     complaints,
-                    Duration::from_millis(config.request_timeout_ms),
-                ));
+                    request_timeout: Duration::from_millis(config.request_timeout_ms),
+                }));
             }
             Err(error) => error,
         };
@@ -79,10 +85,12 @@ async fn attempt(
     name: &str,
     epoch: watch::Sender<u64>,
     complaints: &Complaints,
+    refusals: &Arc<Refusals>,
 ) -> Result<Result<async_nats::Client, String>, ConnectError> {
     let (addresses, credentials) = servers(config)?;
     let user = credentials.user.clone();
-    let options = options(config, name, epoch, complaints.clone(), credentials).await?;
+    let events = Events { epoch, complaints: complaints.clone(), refusals: Arc::clone(refusals) };
+    let options = options(config, name, events, credentials).await?;
     match options.connect(addresses).await {
         Ok(client) => Ok(Ok(client)),
         Err(error) if error.kind() == ConnectErrorKind::AuthorizationViolation => {
@@ -141,8 +149,7 @@ fn servers(
 async fn options(
     config: &NatsConfig,
     name: &str,
-    epoch: watch::Sender<u64>,
-    complaints: Complaints,
+    events: Events,
     credentials: Credentials,
 ) -> Result<ConnectOptions, ConnectError> {
     let Credentials { user, password, token } = credentials;
@@ -158,11 +165,7 @@ async fn options(
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
-            complaints.note(&event);
-            log_event(&connection, &event, &complaints);
-            if matches!(event, Event::Connected) {
-                epoch.send_modify(|epoch| *epoch += 1);
-            }
+            events.take(&connection, &event);
             std::future::ready(())
         });
     if !user.is_empty() {
@@ -182,6 +185,28 @@ async fn options(
         options = options.add_root_certificates(path.clone()).require_tls(true);
     }
     Ok(options)
+}
+
+/// Who hears of what happens to the connection.
+struct Events {
+    epoch: watch::Sender<u64>,
+    complaints: Complaints,
+    refusals: Arc<Refusals>,
+}
+
+impl Events {
+    fn take(&self, connection: &str, event: &Event) {
+        self.complaints.note(event);
+        // Whoever waits for the answer tells it.
+        let is_told = matches!(event, Event::ServerError(ServerError::Other(text)) if self.refusals.tell(text));
+        if !is_told {
+            log_event(connection, event, &self.complaints);
+        }
+        if matches!(event, Event::Connected) {
+            self.refusals.forget();
+            self.epoch.send_modify(|epoch| *epoch += 1);
+        }
+    }
 }
 
 fn reconnect_delay(attempt: usize) -> Duration {
@@ -226,7 +251,7 @@ fn log_event(connection: &str, event: &Event, complaints: &Complaints) {
                 "nats client dropped messages, readers will read them again"
             );
         }
-        // A refused publish or subscription only times out for the caller: here is the reason.
+        // Nobody waits for an answer to what was refused.
         Event::ServerError(ServerError::Other(text)) if is_refusal(text) => {
             tracing::error!(connection, error = %text, "nats refuses what this role needs, correct its permissions in server.conf");
         }

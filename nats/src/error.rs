@@ -101,8 +101,17 @@ pub enum NatsError {
         /// The stream asked for.
         stream: String,
     },
-    /// No answer in time: the server is away or slow, or this user lacks the permission (the server tells the
-    /// connection only, which logs it as an error).
+    /// The server refuses this user the subject.
+    #[error(
+        "nats user {user:?} may not use {what}: use a user that may (admin may everything), or correct server.conf"
+    )]
+    Forbidden {
+        /// The user of the connection.
+        user: String,
+        /// The subject.
+        what: String,
+    },
+    /// No answer in time: the server is away or slow.
     #[error("no answer from nats within {timeout_ms} ms to {what}")]
     TimedOut {
         /// The request's subject.
@@ -146,7 +155,9 @@ impl Retryable for NatsError {
         match self {
             Self::TimedOut { .. } | Self::NoResponders { .. } => true,
             Self::Api { status, .. } => *status >= 500 || *status == 429,
-            Self::NoStream { .. } | Self::Answer { .. } | Self::Closed => false,
+            Self::NoStream { .. } | Self::Forbidden { .. } | Self::Answer { .. } | Self::Closed => {
+                false
+            }
         }
     }
 }
@@ -167,6 +178,16 @@ pub enum PublishError {
     UnknownOutcome {
         /// What happened.
         reason: String,
+    },
+    /// The server refuses this user the subject.
+    #[error(
+        "nats user {user:?} may not publish to {subject}: use a user that may, or correct server.conf"
+    )]
+    Forbidden {
+        /// The user of the connection.
+        user: String,
+        /// The subject.
+        subject: String,
     },
     /// Not connected: nothing was sent that could be stored.
     #[error("not connected to nats")]
@@ -231,6 +252,8 @@ impl Retryable for PublishError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::UnknownOutcome { .. }
+            // Mended in the server's configuration, while everything waits.
+            | Self::Forbidden { .. }
             | Self::Disconnected
             | Self::Incomplete { .. }
             | Self::NoStream { .. }
@@ -247,7 +270,9 @@ impl Retryable for PublishError {
     fn retry_after(&self) -> Option<Duration> {
         // Somebody has to make room or a stream first: no use in hurrying.
         match self {
-            Self::Full { .. } | Self::NoStream { .. } => Some(Duration::from_secs(2)),
+            Self::Full { .. } | Self::NoStream { .. } | Self::Forbidden { .. } => {
+                Some(Duration::from_secs(2))
+            }
             _ => None,
         }
     }

@@ -17,7 +17,9 @@ mod point_read;
 mod publish;
 mod range;
 mod reader;
+mod refusals;
 mod replay;
+mod role;
 mod snapshot;
 mod topology;
 mod window;
@@ -48,6 +50,7 @@ pub use replay::{
     ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER, ORIGINAL_TIME_HEADER, ReplayError,
     ReplayStream, ReplayTarget,
 };
+pub use role::{BucketSpec, Grant, Permissions, QueueSpec, RoleSpec, SecretSpec};
 pub use snapshot::{ArchiveForm, SnapshotError, StreamSnapshot, check_snapshot};
 pub use topology::{
     Change, Difference, ObjectKind, StreamOverride, StreamStatus, Topology, TopologyConfig,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::{Bucket, Kv, KvError, Nats, PublishError};
+use crate::{Bucket, Kv, KvError, Nats, NatsError, PublishError};
 
 /// How long one answer may take before somebody is told.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,6 +33,8 @@ impl From<&KvError> for Obstacle {
             KvError::Write(PublishError::Refused { status, .. }) if *status >= 500 => {
                 Self::NotStored(error.to_string())
             }
+            KvError::Read(NatsError::Forbidden { .. })
+            | KvError::Write(PublishError::Forbidden { .. }) => Self::Forbidden(error.to_string()),
             error => Self::Refused(error.to_string()),
         }
     }

@@ -67,6 +67,7 @@ impl Nats {
         }
         self.wait_connected().await?;
         let batch_id = unique_id(self);
+        let mut refused = self.refused(None);
         // Nothing is stored before the commit, so that an interrupted part has a certain outcome.
         self.send_middle(middle, &batch_id, fence).await?;
         let bytes = last.payload.len();
@@ -75,7 +76,16 @@ impl Nats {
         headers.insert(header::NATS_BATCH_SEQUENCE, HeaderValue::from(count as u64));
         headers.insert(header::NATS_BATCH_COMMIT, header::NATS_BATCH_COMMIT_FINAL);
         let answer = self.request(&subject, Some(headers), payload).await;
-        let body = parse_answer(answer, &subject, bytes, count)?;
+        let body = match parse_answer(answer, &subject, bytes, count) {
+            // Of a batch with a refused message the server knows only that one is missing.
+            Err(error @ PublishError::Incomplete { .. }) => {
+                let mut refusals = refused.so_far().into_iter();
+                let own = refusals
+                    .find(|subject| middle.iter().any(|message| message.subject == *subject));
+                return Err(own.map_or(error, |subject| self.publish_forbidden(subject)));
+            }
+            other => other?,
+        };
         Ok(BatchAck { stream: body.stream, last_sequence: body.seq, messages: count as u64 })
     }
 
@@ -138,6 +148,10 @@ impl Nats {
         let answer = self.request(&subject, Some(headers), payload).await;
         let body = parse_answer(answer, &subject, bytes, 1)?;
         Ok(PublishAck { stream: body.stream, sequence: body.seq, duplicate: body.duplicate })
+    }
+
+    pub(crate) fn publish_forbidden(&self, subject: String) -> PublishError {
+        PublishError::Forbidden { user: self.user().to_owned(), subject }
     }
 
     /// What is queued while disconnected may be stored later without anybody waiting for it: rather wait first.
@@ -228,6 +242,7 @@ pub(crate) fn parse_answer(
         timed_out @ NatsError::TimedOut { .. } => PublishError::UnknownOutcome {
             reason: format!("{timed_out}; if that goes on, is the disk of NATS full?"),
         },
+        NatsError::Forbidden { user, what } => PublishError::Forbidden { user, subject: what },
         other => PublishError::UnknownOutcome { reason: other.to_string() },
     })?;
     parse_ack(&answer, subject, bytes, messages)

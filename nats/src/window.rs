@@ -4,6 +4,7 @@ use async_nats::Subscriber;
 use futures::StreamExt as _;
 
 use crate::publish::{check_size, parse_ack, split, unique_id};
+use crate::refusals::Refused;
 use crate::{Nats, OutMessage, PublishError};
 
 /// Publishes single messages without awaiting each acknowledgement, for streams whose messages are no batch.
@@ -17,6 +18,7 @@ pub struct WindowedPublisher {
     size: usize,
     inbox: String,
     acks: Option<Subscriber>,
+    refused: Refused,
     waiting: VecDeque<Waiting>,
     next_number: u64,
     acknowledged: u64,
@@ -33,8 +35,10 @@ struct Waiting {
 impl WindowedPublisher {
     pub(crate) fn new(nats: Nats, size: usize) -> Self {
         let inbox = nats.client().new_inbox();
+        let refused = nats.refused(None);
         Self {
             nats,
+            refused,
             size: size.max(1),
             inbox,
             acks: None,
@@ -95,7 +99,16 @@ impl WindowedPublisher {
         let Some(acks) = self.acks.as_mut() else {
             return Err(PublishError::Disconnected);
         };
-        let answer = match tokio::time::timeout(timeout, acks.next()).await {
+        let waiting = &self.waiting;
+        let is_own = |subject: &String| waiting.iter().any(|waiting| waiting.subject == *subject);
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(timeout, acks.next()) => answer,
+            subject = own_refusal(&mut self.refused, is_own) => {
+                self.start_anew();
+                return Err(self.nats.publish_forbidden(subject));
+            }
+        };
+        let answer = match answer {
             Ok(Some(answer)) => answer,
             Ok(None) => return Err(self.give_up("nats connection is closed".to_owned())),
             Err(_) => {
@@ -136,5 +149,15 @@ impl WindowedPublisher {
         self.waiting.clear();
         self.acks = None;
         self.inbox = format!("{}{}", self.nats.client().new_inbox(), unique_id(&self.nats));
+    }
+}
+
+/// The next refusal of a message that waits.
+async fn own_refusal(refused: &mut Refused, is_own: impl Fn(&String) -> bool) -> String {
+    loop {
+        let subject = refused.next().await;
+        if is_own(&subject) {
+            return subject;
+        }
     }
 }

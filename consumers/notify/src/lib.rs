@@ -13,6 +13,7 @@ mod record;
 mod removed;
 mod render;
 mod retry;
+mod role;
 mod router;
 mod run;
 mod sender;
@@ -26,4 +27,5 @@ pub use config::{
 };
 pub use delivery::delivery_id;
 pub use letters::{reopen_destination, retry_dead_letter};
+pub use role::ROLE;
 pub use run::run;

@@ -95,6 +95,9 @@ impl Config {
 }
 
 fn check_telegram(telegram: &TelegramConfig, found: &mut Vec<String>) {
+    if telegram.token.problem().is_some() {
+        return;
+    }
     let token = telegram.token.expose();
     let well_formed = token.split_once(':').is_some_and(|(bot, key)| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
@@ -126,6 +129,9 @@ fn check_telegram(telegram: &TelegramConfig, found: &mut Vec<String>) {
 
 fn check_discord(discord: &DiscordConfig, found: &mut Vec<String>) {
     // The address holds the webhook's token: it is never shown.
+    if discord.webhook_url.problem().is_some() {
+        return;
+    }
     let well_formed = reqwest::Url::parse(discord.webhook_url.expose()).is_ok_and(|url| {
         let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
         let position = path.iter().position(|part| *part == "webhooks");

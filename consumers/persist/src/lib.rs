@@ -12,6 +12,7 @@ mod pump;
 mod rebuild;
 mod replay;
 mod retention;
+mod role;
 mod session;
 mod status;
 mod task;
@@ -30,6 +31,7 @@ use tokio::task::JoinSet;
 pub use config::{Config, StreamSource};
 pub use rebuild::{Paused, Rebuild, RebuildOptions, Stage, StreamReport, Swapped, Watcher};
 pub use replay::{Counts, Progress, Replay, ReplayOutcome, ReplayTask};
+pub use role::ROLE;
 
 use crate::{
     metrics::Metrics, retention::RetentionTask, session::StreamTask, status::Status,

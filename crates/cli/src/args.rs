@@ -4,7 +4,9 @@ mod watch;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+use crate::Role;
 
 pub use replay::{ReplayArguments, ReplayTo};
 pub(crate) use watch::{WatchAction, WatchArguments};
@@ -103,38 +105,6 @@ pub struct RunArguments {
     /// How long unreachable servers are tried at start, such as `30s` [default: as configured].
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub start_timeout: Option<std::time::Duration>,
-}
-
-/// One part of the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Role {
-    /// Chains to events.
-    Evm,
-    /// Polled APIs to events.
-    Poll,
-    /// Events to tables.
-    Persist,
-    /// Events to alerts.
-    Alerts,
-    /// Alerts to chats.
-    Notify,
-}
-
-impl Role {
-    /// Every role, in the order they are started.
-    pub const ALL: [Self; 5] = [Self::Persist, Self::Notify, Self::Alerts, Self::Poll, Self::Evm];
-
-    /// The name on the command line, in logs and of its NATS user.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Evm => "evm",
-            Self::Poll => "poll",
-            Self::Persist => "persist",
-            Self::Alerts => "alerts",
-            Self::Notify => "notify",
-        }
-    }
 }
 
 /// `init`

@@ -6,12 +6,12 @@ use std::{
 use crypto_intel_alerts::RuleSet;
 use crypto_intel_nats::{NatsConfig, TopologyConfig};
 use crypto_intel_schemas::Explorers;
-use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed};
+use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed, unreadable_secrets};
 use crypto_intel_store::{StorageConfig, StoreConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::args::{Arguments, Role};
+use crate::{Arguments, Role};
 
 /// The file that is read where none is named.
 pub const DEFAULT_FILE: &str = "crypto-intel.toml";
@@ -42,6 +42,9 @@ pub struct AppConfig {
     pub alerts: crypto_intel_alerts::Config,
     /// Destinations of alerts.
     pub notify: crypto_intel_notify::Config,
+    /// Secrets whose files cannot be read, by their keys: they matter to those who need them.
+    #[serde(skip)]
+    pub(crate) unreadable: Vec<(String, String)>,
 }
 
 /// The port for operators: `/live`, `/ready`, `/metrics`.
@@ -82,12 +85,12 @@ impl AppConfig {
         environment: impl IntoIterator<Item = (String, String)>,
         overrides: &serde_json::Value,
     ) -> Result<Self, ConfigError> {
-        let mut config: Self = load_completed(
-            file,
-            environment,
-            overrides,
-            |given| serde_json::json!({ "evm": crypto_intel_evm::complete_config(&given["evm"]) }),
-        )?;
+        let mut unreadable = Vec::new();
+        let mut config: Self = load_completed(file, environment, overrides, |given| {
+            unreadable = unreadable_secrets(given);
+            serde_json::json!({ "evm": crypto_intel_evm::complete_config(&given["evm"]) })
+        })?;
+        config.unreadable = unreadable;
         config.validate()?;
         config.alerts.destinations = Some(config.notify.destinations.keys().cloned().collect());
         config.alerts.explorers =
@@ -140,7 +143,7 @@ impl AppConfig {
     }
 
     /// Whether there are rule files; broken ones count, so that their role says what is wrong.
-    fn has_rules(&self) -> bool {
+    pub(crate) fn has_rules(&self) -> bool {
         self.check_rules().map_or(true, |rules| !rules.is_empty())
     }
 
@@ -156,6 +159,21 @@ impl AppConfig {
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 
+    /// Says which secrets under these sections cannot be read.
+    ///
+    /// # Errors
+    /// Each of them with its key and why.
+    pub(crate) fn require_secrets(&self, sections: &[&str]) -> Result<(), ConfigError> {
+        let is_needed = |key: &str| {
+            let section = key.split('.').next().unwrap_or_default();
+            sections.contains(&section)
+        };
+        let needed = self.unreadable.iter().filter(|(key, _)| is_needed(key));
+        let problems: Vec<String> =
+            needed.map(|(key, problem)| format!("{key}: {problem}")).collect();
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
     /// The roles that have something to do under this configuration.
     #[must_use]
     pub fn enabled_roles(&self) -> Vec<Role> {
@@ -165,13 +183,7 @@ impl AppConfig {
     /// Whether a role has something to do under this configuration.
     #[must_use]
     pub fn enables(&self, role: Role) -> bool {
-        match role {
-            Role::Evm => !self.evm.chains.is_empty(),
-            Role::Poll => self.poll.enabled,
-            Role::Persist => !self.database.url.is_empty() && self.persist.is_enabled(),
-            Role::Alerts => self.alerts.enabled && self.has_rules(),
-            Role::Notify => self.notify.is_enabled(),
-        }
+        role.is_enabled(self)
     }
 }
 

@@ -6,13 +6,15 @@ mod config;
 mod demo;
 mod output;
 mod progress;
+mod roles;
 mod times;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, Command, DemoArguments, ReplayArguments, ReplayTo, Role, RunArguments};
+pub use args::{Arguments, Command, DemoArguments, ReplayArguments, ReplayTo, RunArguments};
 pub use config::{AdminConfig, AppConfig, DEFAULT_FILE};
 pub use crypto_intel_service::ConfigError;
+pub use roles::Role;
 
 use output::Output;
 

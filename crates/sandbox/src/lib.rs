@@ -19,7 +19,7 @@ pub use chat::{ChatLimits, ChatOptions, ChatServer};
 pub use evm::{Anvil, AnvilOptions, Traffic, TrafficOptions};
 pub use http::RpcClient;
 pub use nats_cluster::NatsCluster;
-pub use nats_server::{NatsOptions, NatsServer};
+pub use nats_server::{NatsOptions, NatsServer, nats_password};
 pub use node::{Chain, NodeBlock, NodeOptions, ScriptedNode};
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresOptions, TestDatabase, TestUser};

@@ -43,6 +43,34 @@ impl Default for NatsOptions {
     }
 }
 
+impl NatsOptions {
+    /// A server with the users of a deployment's `server.conf`, each with the password that
+    /// [`nats_password`] gives.
+    ///
+    /// # Errors
+    /// Fails when the file cannot be read.
+    pub fn with_users_of(config: impl Into<PathBuf>) -> anyhow::Result<Self> {
+        let config = config.into();
+        let text = std::fs::read_to_string(&config)
+            .with_context(|| format!("read NATS configuration {}", config.display()))?;
+        let variables = text.split('$').skip(1).filter_map(|rest| {
+            let end = rest.find(|next: char| !next.is_ascii_alphanumeric() && next != '_');
+            let name = rest.get(..end.unwrap_or(rest.len()))?;
+            let user = name.strip_prefix("NATS_")?.strip_suffix("_PASSWORD")?;
+            Some((name.to_owned(), nats_password(&user.to_ascii_lowercase())))
+        });
+        let env = variables.collect();
+        Ok(Self { config: Some(config), env, ..Self::default() })
+    }
+}
+
+/// The password of a user of [`NatsOptions::with_users_of`].
+#[must_use]
+pub fn nats_password(user: &str) -> String {
+    // The server reads it as configuration: a letter first.
+    format!("of-{user}")
+}
+
 /// A private nats-server on 127.0.0.1; killed when dropped.
 #[derive(Debug)]
 pub struct NatsServer {

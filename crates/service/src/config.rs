@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::reference::SchemaNode;
+use crate::{reference::SchemaNode, secret::UNREADABLE};
 
 /// Prefix of environment variables that set configuration: `CRYPTO_INTEL__NATS__URL`.
 const ENVIRONMENT_PREFIX: &str = "CRYPTO_INTEL__";
@@ -45,7 +45,8 @@ impl ConfigError {
 /// Reads a configuration: built-in defaults, then `file`, then `environment` (variables with the
 /// prefix `CRYPTO_INTEL__`, `__` between keys), then `overrides` (from flags; a JSON object).
 ///
-/// A secret may be given as the path of a file: `password_file` instead of `password`.
+/// A secret may be given as the path of a file: `password_file` instead of `password`. A file that cannot be read is a
+/// [`problem`](crate::Secret::problem) of that secret, not of the configuration.
 ///
 /// # Errors
 /// Unknown keys (with the nearest known one), wrong types, unreadable files.
@@ -200,6 +201,35 @@ fn insert(values: &mut Dict, keys: &[String], value: Value) {
     }
 }
 
+/// The secrets whose files cannot be read, each with its key and why; `given` is what the loader showed.
+#[must_use]
+pub fn unreadable_secrets(given: &Json) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    collect_unreadable(given, "", &mut found);
+    found
+}
+
+fn collect_unreadable(given: &Json, key: &str, found: &mut Vec<(String, String)>) {
+    let place = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match given {
+        Json::Object(entries) => {
+            if let Some(problem) = entries.get(UNREADABLE).and_then(Json::as_str) {
+                found.push((key.to_owned(), problem.to_owned()));
+                return;
+            }
+            for (name, value) in entries {
+                collect_unreadable(value, &place(name), found);
+            }
+        }
+        Json::Array(entries) => {
+            for (index, value) in entries.iter().enumerate() {
+                collect_unreadable(value, &place(&index.to_string()), found);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Replaces `name_file` by `name` with the file's content, wherever `name` is a secret.
 fn read_secret_files(
     values: &mut Dict,
@@ -216,21 +246,44 @@ fn read_secret_files(
             let path = values.remove(&key).and_then(Value::into_string).ok_or_else(|| {
                 ConfigError::one(format!("{key} in {place} must be the path of a file"))
             })?;
+            if values.contains_key(stem) {
+                return Err(ConfigError::one(format!(
+                    "{key} in {place}: {stem} is given, too; give one of them"
+                )));
+            }
             let path: PathBuf = base.join(path);
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                ConfigError::one(format!(
-                    "{key} in {place}: cannot read {}: {error}",
-                    path.display()
-                ))
-            })?;
-            values.insert(stem.to_owned(), Value::from(text.trim_end_matches(['\r', '\n'])));
-        } else if let Some(Value::Dict(_, inner)) = values.get_mut(&key)
-            && let Some(child) = schema.child(&key)
-        {
-            read_secret_files(inner, child, base, place)?;
+            let value = match std::fs::read_to_string(&path) {
+                Ok(text) => Value::from(text.trim_end_matches(['\r', '\n'])),
+                Err(error) => {
+                    let path = path.display();
+                    let problem = format!("{key} in {place}: cannot read {path}: {error}");
+                    Value::from(Dict::from([(UNREADABLE.to_owned(), Value::from(problem))]))
+                }
+            };
+            values.insert(stem.to_owned(), value);
+        } else if let (Some(value), Some(child)) = (values.get_mut(&key), schema.child(&key)) {
+            read_secret_files_in(value, child, base, place)?;
         }
     }
     Ok(())
+}
+
+fn read_secret_files_in(
+    value: &mut Value,
+    schema: SchemaNode<'_>,
+    base: &Path,
+    place: &str,
+) -> Result<(), ConfigError> {
+    match value {
+        Value::Dict(_, inner) => read_secret_files(inner, schema, base, place),
+        Value::Array(_, entries) => match schema.items() {
+            Some(items) => entries
+                .iter_mut()
+                .try_for_each(|entry| read_secret_files_in(entry, items, base, place)),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
 }
 
 fn explain(error: &FigmentError) -> String {
@@ -280,6 +333,7 @@ mod tests {
     struct Outer {
         nats: Inner,
         channels: BTreeMap<String, Channel>,
+        endpoints: Vec<Inner>,
         limits: BTreeMap<String, Limit>,
         rules: Vec<String>,
         numbers: Vec<u32>,
@@ -362,8 +416,28 @@ mod tests {
         let config = load_text(text, &[]).unwrap();
         let expected = Channel::Telegram { token: Secret::new("hush"), chat_id: -5 };
         assert_eq!(config.channels["ops"], expected);
-        let error = load_text("[nats]\npassword_file = 'nowhere'", &[]).unwrap_err();
-        assert!(error.to_string().contains("nowhere"), "{error}");
+        let text = "[[endpoints]]\nurl = 'a'\npassword_file = 'secret'";
+        assert_eq!(load_text(text, &[]).unwrap().endpoints[0].password.expose(), "hush");
+        let both = "[nats]\npassword = 'a'\npassword_file = 'secret'";
+        let error = load_text(both, &[]).unwrap_err().to_string();
+        assert!(error.contains("give one of them"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_read_is_a_problem_of_whoever_needs_it() {
+        let text =
+            "[nats]\nurl = 'a'\npassword_file = 'nowhere'\n[[endpoints]]\npassword_file = 'gone'";
+        let config = load_text(text, &[]).unwrap();
+        assert_eq!(config.nats.url, "a");
+        let problem = config.nats.password.problem().unwrap();
+        assert!(problem.contains("password_file") && problem.contains("nowhere"), "{problem}");
+        assert!(config.endpoints[0].password.problem().unwrap().contains("gone"));
+        assert!(!config.nats.password.is_empty());
+        // Somebody else gives it.
+        let config = load_text(text, &[("CRYPTO_INTEL__NATS__PASSWORD", "x")]).unwrap();
+        assert_eq!(config.nats.password.problem(), None);
+        let given = serde_json::json!({ "a": [{ "b": { UNREADABLE: "why" } }], "c": "d" });
+        assert_eq!(unreadable_secrets(&given), [("a.0.b".to_owned(), "why".to_owned())]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod telemetry;
 pub use address::{Address, percent_decoded};
 pub use admin::serve_admin;
 pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState};
-pub use config::{ConfigError, load, load_completed};
+pub use config::{ConfigError, load, load_completed, unreadable_secrets};
 pub use context::Context;
 pub use health::{Health, HealthReport, Probe, ProbeReport};
 pub use metrics::{LeaderGauge, register};

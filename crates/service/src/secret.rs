@@ -3,29 +3,44 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Key of the object that the configuration has in place of a secret whose file cannot be read.
+pub(crate) const UNREADABLE: &str = "unreadable secret";
+
 /// A configuration value that is never shown: `Debug`, `Display` and serialization print `***`.
+///
+/// A secret whose file cannot be read is a value, too: it belongs to one role, and must not stop the others. Whoever
+/// needs it asks for [`problem`](Self::problem) first.
 ///
 /// Reference documentation recognises it by the JSON Schema format `secret`.
 #[derive(Clone)]
-pub struct Secret(SecretString);
+pub struct Secret {
+    value: SecretString,
+    problem: Option<String>,
+}
 
 impl Secret {
     /// Wraps a value.
     #[must_use]
     pub fn new(value: impl Into<String>) -> Self {
-        Self(SecretString::from(value.into()))
+        Self { value: SecretString::from(value.into()), problem: None }
+    }
+
+    /// Why its file cannot be read; the value is empty then.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// The value itself, for the one place that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.value.expose_secret()
     }
 
-    /// Whether the value is the empty string.
+    /// Whether none was given. One whose file cannot be read was.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.expose().is_empty()
+        self.problem.is_none() && self.expose().is_empty()
     }
 }
 
@@ -37,7 +52,7 @@ impl Default for Secret {
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        self.expose() == other.expose()
+        self.expose() == other.expose() && self.problem == other.problem
     }
 }
 
@@ -61,7 +76,23 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Value(String),
+            Unreadable {
+                #[serde(rename = "unreadable secret")]
+                problem: String,
+            },
+        }
+        // Neither form may be repeated in an error.
+        match Form::deserialize(deserializer) {
+            Ok(Form::Value(value)) => Ok(Self::new(value)),
+            Ok(Form::Unreadable { problem }) => {
+                Ok(Self { value: SecretString::default(), problem: Some(problem) })
+            }
+            Err(_) => Err(serde::de::Error::custom("expected a text")),
+        }
     }
 }
 

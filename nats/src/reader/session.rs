@@ -7,8 +7,10 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::message::{Delivery, SCHEMA_HEADER};
+use crate::refusals::Refused;
 use crate::{Nats, NatsError, StreamMessage};
 
+const NEXT: &str = "$JS.API.CONSUMER.MSG.NEXT";
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const MISSED_HEARTBEATS: u32 = 3;
@@ -34,6 +36,7 @@ pub(crate) struct PullSession {
     settings: PullSettings,
     /// Messages asked for and not yet taken from the subscriber.
     outstanding: usize,
+    refused: Refused,
     pub(crate) epoch: u64,
     silent_since: Option<Instant>,
 }
@@ -59,6 +62,8 @@ pub(crate) enum Gone {
     Reconnected,
     /// No message and no heartbeat for too long.
     Silent,
+    /// The server refuses to hand out anything to this user.
+    Forbidden(String),
     /// The consumer is not there.
     ConsumerDeleted(String),
     /// The client is closed.
@@ -84,6 +89,7 @@ impl PullSession {
             subscriber,
             settings,
             outstanding: 0,
+            refused: nats.refused(Some(&format!("{NEXT}.{stream}.{consumer}"))),
             epoch,
             silent_since: None,
         };
@@ -109,6 +115,9 @@ impl PullSession {
             received = self.subscriber.next() => received,
             changed = changed => {
                 return Item::Gone(if changed.is_ok() { Gone::Reconnected } else { Gone::Closed });
+            }
+            subject = self.refused.next() => {
+                return Item::Gone(Gone::Forbidden(self.nats.forbidden(subject).to_string()));
             }
             () = tokio::time::sleep_until(deadline) => return Item::Gone(Gone::Silent),
         };
@@ -138,7 +147,7 @@ impl PullSession {
                 "expires": PULL_EXPIRES.as_nanos() as u64,
                 "idle_heartbeat": HEARTBEAT.as_nanos() as u64,
             });
-            let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stream, self.consumer);
+            let subject = format!("{NEXT}.{}.{}", self.stream, self.consumer);
             let reply = self.inbox.clone();
             self.nats
                 .client()

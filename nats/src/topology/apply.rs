@@ -40,7 +40,7 @@ pub enum Change {
     },
 }
 
-/// A stream of ours and what it holds.
+/// A stream of ours, or a copy of one, and what it holds.
 #[derive(Debug, Clone, Serialize)]
 pub struct StreamStatus {
     /// Its name.
@@ -102,6 +102,15 @@ impl Topology {
                 Change::Updated { object, fields: names(&own, |_| true) }
             });
         }
+        for copy in &self.copies {
+            let object = copy.name_of_copy();
+            let own = of(&differences, ObjectKind::Copy, &object);
+            if own.is_empty() {
+                continue;
+            }
+            let applied = Self::apply_copy(nats, copy, &own).await;
+            changes.push(applied.map_err(|source| TopologyError::Nats { object, source })?);
+        }
         Ok(changes)
     }
 
@@ -140,6 +149,7 @@ impl Topology {
             };
             all.push(StreamStatus::new(stream.name.clone(), state));
         }
+        all.extend(self.status_of_copies(nats).await?);
         Ok(all)
     }
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct TopologyConfig {
     /// Copies of every stream and bucket, 1 to 5; needs a cluster of at least as many servers. Unset = 1.
     pub replicas: Option<u8>,
-    /// Limits of single streams and buckets, by name: `EVM`, `HISTORY`, …, `KV_prices`, ….
+    /// Limits of single streams and buckets, by name: `EVM`, `HISTORY`, …, `KV_prices`, …, and of
+    /// the copies for outside teams: `"OUTSIDE/EVM"`, ….
     pub streams: BTreeMap<String, StreamOverride>,
 }
 

@@ -4,7 +4,7 @@ use crypto_intel_schemas::patterns::overlaps;
 use serde_json::{Map, Value, json};
 
 use super::TopologyConfig;
-use crate::NatsError;
+use crate::{NatsError, RoleSpec};
 
 /// Definitions cannot be read or applied.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,23 @@ pub(super) struct StreamDefinition {
     pub(super) config: Map<String, Value>,
 }
 
+impl StreamDefinition {
+    fn subjects(&self) -> Vec<&str> {
+        let subjects = self.config.get("subjects").and_then(Value::as_array);
+        subjects.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// What people call the copy of a stream.
+    pub(super) fn name_of_copy(&self) -> String {
+        format!("OUTSIDE/{}", self.name)
+    }
+
+    /// Whether it holds some subject of a pattern.
+    fn holds(&self, pattern: &str) -> bool {
+        self.subjects().iter().any(|subject| overlaps(subject, pattern))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct ConsumerDefinition {
     pub(super) stream: String,
@@ -82,6 +99,8 @@ pub(super) struct ConsumerDefinition {
 #[derive(Debug, Clone)]
 pub struct Topology {
     pub(super) streams: Vec<StreamDefinition>,
+    /// Copies in the account of outside teams, where the server has one.
+    pub(super) copies: Vec<StreamDefinition>,
     pub(super) consumers: Vec<ConsumerDefinition>,
 }
 
@@ -91,7 +110,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 20] = embedded![
+const FILES: [(&str, &str); 26] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -112,6 +131,12 @@ const FILES: [(&str, &str); 20] = embedded![
     "kv/tokens.json",
     "kv/watchlist.json",
     "consumers/ALERT.notify.json",
+    "outside/ALERT.json",
+    "outside/EVM.json",
+    "outside/HISTORY.json",
+    "outside/MARKET.json",
+    "outside/SIGNALS.json",
+    "outside/STATUS.json",
 ];
 
 impl Topology {
@@ -124,13 +149,13 @@ impl Topology {
         Self::from_files(files)
     }
 
-    /// The definitions in the folders `streams`, `kv` and `consumers` of `folder`.
+    /// The definitions in the folders `streams`, `kv`, `consumers` and `outside` of `folder`.
     ///
     /// # Errors
     /// Fails when a file cannot be read or is no definition.
     pub fn load_dir(folder: &Path) -> Result<Self, TopologyError> {
         let mut files = Vec::new();
-        for kind in ["streams", "kv", "consumers"] {
+        for kind in ["streams", "kv", "consumers", "outside"] {
             let path = folder.join(kind);
             if !path.is_dir() {
                 continue;
@@ -154,7 +179,7 @@ impl Topology {
     fn from_files(
         files: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, TopologyError> {
-        let mut topology = Self { streams: Vec::new(), consumers: Vec::new() };
+        let mut topology = Self { streams: Vec::new(), copies: Vec::new(), consumers: Vec::new() };
         for (path, text) in files {
             let config: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
                 TopologyError::Invalid { path: path.clone(), reason: error.to_string() }
@@ -172,7 +197,9 @@ impl Topology {
                 topology.consumers.push(ConsumerDefinition { stream, name, config });
             } else {
                 let name = text_of("name").ok_or_else(|| missing("name"))?;
-                topology.streams.push(StreamDefinition { name, config });
+                let is_copy = path.starts_with("outside/");
+                let streams = if is_copy { &mut topology.copies } else { &mut topology.streams };
+                streams.push(StreamDefinition { name, config });
             }
         }
         Ok(topology)
@@ -183,24 +210,31 @@ impl Topology {
     /// # Errors
     /// Fails when the configuration names a stream that is not defined.
     pub fn with_config(mut self, config: &TopologyConfig) -> Result<Self, TopologyError> {
+        let copies = self.copies.iter().map(StreamDefinition::name_of_copy);
+        let known: Vec<String> =
+            self.streams.iter().map(|stream| stream.name.clone()).chain(copies).collect();
         if let Some(name) = config
             .streams
             .keys()
-            .find(|name| !self.streams.iter().any(|stream| stream.name.eq_ignore_ascii_case(name)))
+            .find(|name| !known.iter().any(|known| known.eq_ignore_ascii_case(name)))
         {
-            let known: Vec<_> = self.streams.iter().map(|stream| stream.name.as_str()).collect();
             return Err(TopologyError::UnknownStream {
                 name: name.clone(),
                 known: known.join(", "),
             });
         }
-        for stream in &mut self.streams {
+        let streams = self.streams.iter_mut().map(|stream| (stream.name.clone(), stream));
+        let copies = self.copies.iter_mut().map(|copy| (copy.name_of_copy(), copy));
+        for (known, stream) in streams.chain(copies) {
             // The environment has no lower case.
-            let own =
-                config.streams.iter().find(|(name, _)| stream.name.eq_ignore_ascii_case(name));
+            let own = config.streams.iter().find(|(name, _)| known.eq_ignore_ascii_case(name));
             let own = own.map(|(_, own)| own.clone()).unwrap_or_default();
             if let Some(replicas) = own.replicas.or(config.replicas) {
                 stream.config.insert("num_replicas".to_owned(), json!(replicas));
+                if replicas > 1 {
+                    // A mode of single servers.
+                    stream.config.remove("persist_mode");
+                }
             }
             if let Some(max_bytes) = own.max_bytes {
                 stream.config.insert("max_bytes".to_owned(), json!(max_bytes));
@@ -216,14 +250,51 @@ impl Topology {
     /// The stream that holds some subject of a pattern.
     #[must_use]
     pub fn stream_with(&self, pattern: &str) -> Option<&str> {
-        let subjects_of = |stream: &StreamDefinition| {
-            stream.config.get("subjects").and_then(Value::as_array).cloned().unwrap_or_default()
+        self.streams_with(pattern).first().copied()
+    }
+
+    /// The streams that hold some subject of a pattern, those behind buckets included.
+    #[must_use]
+    pub fn streams_with(&self, pattern: &str) -> Vec<&str> {
+        let all = self.streams.iter().filter(|stream| stream.holds(pattern));
+        all.map(|stream| stream.name.as_str()).collect()
+    }
+
+    /// What some roles need: the streams that they publish to, read or work off, their buckets and consumers.
+    #[must_use]
+    pub fn of_roles(mut self, roles: &[&RoleSpec]) -> Self {
+        let published = roles.iter().flat_map(|role| role.publishes);
+        let mut needed: Vec<String> = published
+            .flat_map(|subject| self.streams_with(subject))
+            .map(ToOwned::to_owned)
+            .collect();
+        for role in roles {
+            let queues = role.queues.iter().map(|queue| queue.stream);
+            let streams = role.reads.iter().chain(role.looks_up).copied().chain(queues);
+            needed.extend(streams.map(ToOwned::to_owned));
+            needed.extend(role.buckets.iter().map(|bucket| bucket.bucket.stream()));
+        }
+        let is_own = |consumer: &ConsumerDefinition| {
+            let mut queues = roles.iter().flat_map(|role| role.queues);
+            queues.any(|queue| queue.stream == consumer.stream && queue.consumer == consumer.name)
         };
-        let holds = |stream: &&StreamDefinition| {
-            let subjects = subjects_of(stream);
-            subjects.iter().filter_map(Value::as_str).any(|subject| overlaps(subject, pattern))
-        };
-        self.streams.iter().find(holds).map(|stream| stream.name.as_str())
+        self.streams.retain(|stream| needed.contains(&stream.name));
+        self.consumers.retain(is_own);
+        self.copies.clear();
+        self
+    }
+
+    /// The streams that outside teams have copies of, with their subjects.
+    #[must_use]
+    pub fn copied(&self) -> Vec<(&str, Vec<&str>)> {
+        let copies = self.copies.iter();
+        let origin = |name: &str| self.streams.iter().find(|stream| stream.name == name);
+        copies
+            .map(|copy| {
+                let subjects = origin(&copy.name).map(StreamDefinition::subjects);
+                (copy.name.as_str(), subjects.unwrap_or_default())
+            })
+            .collect()
     }
 
     /// Names of the streams, buckets (`KV_…`) included.

@@ -12,6 +12,8 @@ pub enum ObjectKind {
     Stream,
     /// A durable consumer.
     Consumer,
+    /// The copy of a stream in the account of outside teams.
+    Copy,
 }
 
 /// One field in which the server differs from the definitions.
@@ -19,7 +21,7 @@ pub enum ObjectKind {
 pub struct Difference {
     /// Stream or consumer.
     pub kind: ObjectKind,
-    /// `EVM`, `KV_prices`, or `ALERT/notify` for a consumer.
+    /// `EVM`, `KV_prices`; `ALERT/notify` for a consumer, `OUTSIDE/EVM` for a copy.
     pub object: String,
     /// The field, e.g. `max_bytes`; empty when the whole object is missing.
     pub field: String,
@@ -60,6 +62,7 @@ impl Topology {
             let found = found_consumer(nats, &consumer.stream, &consumer.name).await?;
             compare(ObjectKind::Consumer, &object, &consumer.config, found, &mut differences);
         }
+        self.diff_copies(nats, &mut differences).await?;
         Ok(differences)
     }
 }
@@ -96,7 +99,7 @@ fn take_config(info: &mut Value) -> Map<String, Value> {
     }
 }
 
-fn compare(
+pub(super) fn compare(
     kind: ObjectKind,
     object: &str,
     wanted: &Map<String, Value>,

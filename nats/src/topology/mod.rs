@@ -1,5 +1,6 @@
 mod apply;
 mod config;
+mod copies;
 mod definition;
 mod diff;
 

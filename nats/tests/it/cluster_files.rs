@@ -10,8 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::{block, eventually, small_topology};
 
-const USERS: [&str; 7] = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
-
 fn shipped(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
@@ -35,10 +33,7 @@ fn environment(index: usize, ports: &[u16]) -> Vec<(String, String)> {
     let others = ports.iter().enumerate().filter(|(other, _)| *other != index);
     let routes: Vec<String> =
         others.map(|(_, port)| format!("\"tls://127.0.0.1:{port}\"")).collect();
-    let mut environment: Vec<(String, String)> = USERS
-        .iter()
-        .map(|user| (format!("NATS_{}_PASSWORD", user.to_uppercase()), format!("of-{user}")))
-        .collect();
+    let mut environment = NatsOptions::with_users_of(shipped("nats/server.conf")).unwrap().env;
     environment.push(("NATS_NAME".to_owned(), format!("nats-{}", index + 1)));
     let listen = format!("\"127.0.0.1:{}\"", ports[index]);
     environment.push(("NATS_CLUSTER_LISTEN".to_owned(), listen));

@@ -84,11 +84,11 @@ async fn a_permission_that_was_taken_away() {
     small_topology().apply(&admin, false).await.unwrap();
     let role = user(&server, "role").await;
     let instance = Instance::start(&role, "one");
-    instance.until(false, "Permissions Violation for Publish").await;
+    instance.until(false, "may not").await;
     // Nor may it call itself healthy while another leads: it could not take over.
     let other = Instance::start(&admin, "two");
     other.until_leads().await;
-    instance.until(false, "Permissions Violation for Publish").await;
+    instance.until(false, "may not").await;
     server.restart_with(users("old", "none")).await.unwrap();
     instance.until(true, "lead").await;
     instance.stop().await;

@@ -11,6 +11,7 @@ mod kv;
 mod leader;
 mod leader_trouble;
 mod lease;
+mod outside;
 mod permissions;
 mod ranges;
 mod reader;

@@ -1,26 +1,19 @@
 use std::path::Path;
 
 use crypto_intel_nats::{
-    Bucket, ConnectError, Lease, Nats, NatsConfig, PublishError, ReaderOptions, Start,
+    Bucket, ConnectError, Lease, Nats, NatsConfig, NatsError, PublishError, ReaderOptions, Start,
     StreamReader, WorkQueue, WorkQueueOptions, connect, dead_letter,
 };
-use crypto_intel_sandbox::{NatsOptions, NatsServer};
+use crypto_intel_sandbox::{NatsOptions, NatsServer, nats_password};
 use crypto_intel_service::Secret;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{block, message, read, small_topology, within};
 
-const USERS: [&str; 7] = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
-
 /// A server with the configuration that we ship, and its streams.
-async fn server() -> NatsServer {
+pub(crate) async fn server() -> NatsServer {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("server.conf");
-    let env = USERS
-        .iter()
-        .map(|user| (format!("NATS_{}_PASSWORD", user.to_uppercase()), format!("of-{user}")))
-        .collect();
-    let options = NatsOptions { config: Some(config), env, ..NatsOptions::default() };
-    let server = NatsServer::start(options).await.unwrap();
+    let server = NatsServer::start(NatsOptions::with_users_of(config).unwrap()).await.unwrap();
     let admin = user(&server, "admin").await;
     small_topology().apply(&admin, false).await.unwrap();
     server
@@ -31,17 +24,17 @@ fn config(server: &NatsServer, user: &str, password: String) -> NatsConfig {
         url: server.url().into(),
         user: user.to_owned(),
         password: Secret::new(password),
-        request_timeout_ms: 2_000,
+        request_timeout_ms: 20_000,
         ..NatsConfig::default()
     }
 }
 
-async fn user(server: &NatsServer, user: &str) -> Nats {
-    let config = config(server, user, format!("of-{user}"));
+pub(crate) async fn user(server: &NatsServer, user: &str) -> Nats {
+    let config = config(server, user, nats_password(user));
     connect(&config, user, &CancellationToken::new()).await.unwrap()
 }
 
-async fn can_read(nats: &Nats, stream: &str, filter: &str, count: usize) {
+pub(crate) async fn can_read(nats: &Nats, stream: &str, filter: &str, count: usize) {
     let options = ReaderOptions::new(stream, "permissions", Start::First).filters([filter]);
     let mut reader = StreamReader::open(nats, options).await.unwrap();
     assert_eq!(read(&mut reader, count).await.len(), count);
@@ -52,9 +45,24 @@ async fn can_lease(nats: &Nats, key: &str) {
     lease.release().await;
 }
 
-async fn cannot_publish(nats: &Nats, subject: &str) {
+/// At once, with the user and the subject.
+pub(crate) async fn cannot_publish(nats: &Nats, subject: &str) {
     let error = nats.publish(message(subject, 0)).await.unwrap_err();
-    assert!(matches!(error, PublishError::UnknownOutcome { .. }), "{subject}: {error:?}");
+    assert!(matches!(error, PublishError::Forbidden { .. }), "{subject}: {error:?}");
+    let text = error.to_string();
+    assert!(text.contains(subject) && text.contains(nats.user()), "{text}");
+}
+
+/// What the API answers; refused requests never reach it.
+pub(crate) async fn asks(nats: &Nats, subject: &str, body: &str) -> Result<String, NatsError> {
+    nats.ask(subject, body.to_owned())
+        .await
+        .map(|answer| String::from_utf8(answer.to_vec()).unwrap())
+}
+
+async fn cannot_ask(nats: &Nats, subject: &str) {
+    let answer = asks(nats, subject, "").await;
+    assert!(matches!(answer, Err(NatsError::Forbidden { .. })), "{subject}: {answer:?}");
 }
 
 #[tokio::test]
@@ -79,19 +87,34 @@ async fn evm_does_its_work_and_no_other() {
     assert_eq!(newest.map(|newest| newest.sequence), Some(20));
     can_read(&nats, "EVM", "evm.anvil.>", 20).await;
     can_lease(&nats, "evm.anvil").await;
-    for bucket in [Bucket::Cursors, Bucket::Contracts, Bucket::Gaps, Bucket::Tokens] {
+    for (bucket, key) in [
+        (Bucket::Cursors, "evm.anvil"),
+        (Bucket::Contracts, "anvil.uniswap.0x1"),
+        (Bucket::Gaps, "anvil.1"),
+        (Bucket::Tokens, "anvil.0x1"),
+    ] {
         let kv = nats.kv(bucket).await.unwrap();
-        let revision = kv.create("anvil", "1").await.unwrap();
-        kv.update("anvil", "2", revision).await.unwrap();
-        assert_eq!(kv.keys("").await.unwrap(), ["anvil"]);
+        let revision = kv.create(key, "1").await.unwrap();
+        kv.update(key, "2", revision).await.unwrap();
+        assert_eq!(kv.get(key).await.unwrap().unwrap().value, "2");
     }
+    assert_eq!(nats.kv(Bucket::Gaps).await.unwrap().keys("").await.unwrap(), ["anvil.1"]);
     for bucket in [Bucket::Prices, Bucket::Watchlist] {
         let mut watch = nats.kv(bucket).await.unwrap().watch_all().await.unwrap();
         assert!(watch.load().await.is_empty());
     }
-    cannot_publish(&nats, "alert.high.rule.id.fired.1").await;
-    cannot_publish(&nats, "market.price.btc").await;
-    cannot_publish(&nats, "$KV.prices.btc").await;
+    for subject in [
+        "alert.high.rule.id.fired.1",
+        "market.price.btc",
+        "dlq.persist.evm.1.2",
+        "$KV.prices.btc",
+        "$KV.cursors.persist.EVM",
+        "$KV.cursors.verified.anvil",
+        "$KV.leases.persist.EVM",
+        "outside.API.STREAM.PURGE.EVM",
+    ] {
+        cannot_publish(&nats, subject).await;
+    }
 }
 
 #[tokio::test]
@@ -100,32 +123,60 @@ async fn poll_does_its_work_and_no_other() {
     let nats = user(&server, "poll").await;
     nats.publish_batch(block("market.price.btc", 3, None)).await.unwrap();
     nats.publish(message("sentiment.fng", 0)).await.unwrap();
-    nats.publish(message("status.provider.binance", 0)).await.unwrap();
     nats.kv(Bucket::Prices).await.unwrap().put("btc", "1").await.unwrap();
+    nats.kv(Bucket::Cursors).await.unwrap().put("poll.binance.ticker", "1").await.unwrap();
     can_lease(&nats, "poll.binance").await;
-    can_read(&nats, "MARKET", "market.>", 3).await;
-    cannot_publish(&nats, "evm.anvil.log").await;
+    assert!(nats.last_on_subject("MARKET", "market.price.btc").await.unwrap().is_some());
+    for subject in ["evm.anvil.log", "$KV.leases.evm.anvil", "$KV.cursors.evm.anvil"] {
+        cannot_publish(&nats, subject).await;
+    }
+    cannot_ask(&nats, "$JS.API.CONSUMER.CREATE.MARKET.mine").await;
 }
 
 #[tokio::test]
-async fn persist_reads_and_buries_and_publishes_nothing_else() {
+async fn persist_reads_and_buries_and_leaves_alone_what_is_not_its_own() {
     let server = server().await;
     user(&server, "evm").await.publish_batch(block("evm.anvil.log", 5, None)).await.unwrap();
+    let alerts = user(&server, "alerts").await;
+    alerts.publish(message("alert.high.rule.id.fired.1", 0)).await.unwrap();
     let nats = user(&server, "persist").await;
     can_read(&nats, "EVM", "evm.>", 5).await;
-    can_lease(&nats, "persist").await;
+    can_read(&nats, "ALERT", "alert.>", 1).await;
+    can_lease(&nats, "persist.EVM").await;
     let bad = nats.get("EVM", 3).await.unwrap().unwrap();
     dead_letter(&nats, "persist", "EVM", &bad, "no id").await.unwrap();
     dead_letter(&nats, "persist", "EVM", &bad, "no id").await.unwrap();
-    for stream in ["HISTORY", "MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY"] {
+    for stream in ["HISTORY", "MARKET", "SIGNALS", "STATUS", "NOTIFY"] {
         let options = ReaderOptions::new(stream, "permissions", Start::First);
         StreamReader::open(&nats, options).await.unwrap();
     }
     let mut watch = nats.kv(Bucket::Watchlist).await.unwrap().watch_all().await.unwrap();
     assert!(watch.load().await.is_empty());
-    cannot_publish(&nats, "$KV.watchlist._all.x").await;
-    cannot_publish(&nats, "evm.anvil.log").await;
-    cannot_publish(&nats, "dlq.alerts.evm.1.2").await;
+    for subject in [
+        "evm.anvil.log",
+        "dlq.alerts.evm.1.2",
+        "$KV.watchlist._all.x",
+        "$KV.gaps.anvil.1",
+        "$KV.cursors.evm.anvil",
+        "$KV.leases.notify.ops",
+    ] {
+        cannot_publish(&nats, subject).await;
+    }
+    // What notify lives on.
+    for subject in [
+        "$JS.API.CONSUMER.MSG.NEXT.ALERT.notify",
+        "$JS.API.CONSUMER.DELETE.ALERT.notify",
+        "$JS.API.CONSUMER.CREATE.ALERT.notify",
+        "$JS.API.CONSUMER.CREATE.ALERT.notify.alert.>",
+        "$JS.API.CONSUMER.DURABLE.CREATE.ALERT.notify",
+        "$JS.ACK.ALERT.notify.1.1.1.1.0",
+        "$JS.API.CONSUMER.MSG.NEXT.OUTBOX.notify-ops",
+        "$JS.API.STREAM.PURGE.ALERT",
+        "$JS.API.STREAM.DELETE.ALERT",
+        "$JS.API.CONSUMER.NAMES.ALERT",
+    ] {
+        cannot_ask(&nats, subject).await;
+    }
 }
 
 #[tokio::test]
@@ -141,37 +192,57 @@ async fn alerts_and_notify_do_their_work_and_no_other() {
     assert!(alerts.last_on_subject("ALERT", subject).await.unwrap().is_some());
     alerts.kv(Bucket::RuleState).await.unwrap().put("shard-0", "state").await.unwrap();
     can_lease(&alerts, "alerts").await;
-    cannot_publish(&alerts, "evm.anvil.log").await;
+    for subject in ["evm.anvil.log", "$KV.silences.x", "$KV.leases.notify.ops"] {
+        cannot_publish(&alerts, subject).await;
+    }
+    for stream in ["KV_watchlist", "KV_prices", "KV_silences"] {
+        cannot_ask(&alerts, &format!("$JS.API.STREAM.INFO.{stream}")).await;
+    }
+    cannot_ask(&alerts, "$JS.API.CONSUMER.CREATE.ALERT.mine").await;
 
     let notify = user(&server, "notify").await;
     let options = WorkQueueOptions { filter: "alert.>".to_owned(), ..WorkQueueOptions::default() };
     let mut queue = WorkQueue::open(&notify, "ALERT", "notify", options).await.unwrap();
     within("alert", queue.next()).await.unwrap().ack().await.unwrap();
     notify.publish(message("notify.done.ops", 0)).await.unwrap();
+    notify.publish(message("notify.out.ops", 0)).await.unwrap();
+    let options =
+        WorkQueueOptions { filter: "notify.out.ops".to_owned(), ..WorkQueueOptions::default() };
+    let mut queue = WorkQueue::open(&notify, "OUTBOX", "notify-ops", options).await.unwrap();
+    within("message", queue.next()).await.unwrap().ack().await.unwrap();
     notify.kv(Bucket::Deliveries).await.unwrap().create("x", "attempt").await.unwrap();
     can_lease(&notify, "notify.ops").await;
-    cannot_publish(&notify, "alert.high.rule.id.fired.2").await;
+    for subject in ["alert.high.rule.id.fired.2", "$KV.silences.x", "$KV.leases.alerts"] {
+        cannot_publish(&notify, subject).await;
+    }
+    cannot_ask(&notify, "$JS.API.CONSUMER.CREATE.ALERT.mine").await;
 }
 
+/// Silence costs 20 s here and ten in a role: a refusal is an answer.
 #[tokio::test]
-async fn reader_reads_everything_and_publishes_nothing() {
-    use futures::StreamExt as _;
-
+async fn a_refusal_is_told_at_once_to_whoever_waits_for_the_answer() {
     let server = server().await;
+    let nats = user(&server, "alerts").await;
+    let started = std::time::Instant::now();
+    let error = nats.stream_state("NOTIFY").await.unwrap_err();
+    assert!(
+        matches!(&error, NatsError::Forbidden { user, what }
+        if user == "alerts" && what == "$JS.API.STREAM.INFO.NOTIFY"),
+        "{error:?}"
+    );
+    // In a batch of which only the first message is refused, and in a window.
     let evm = user(&server, "evm").await;
-    let nats = user(&server, "reader").await;
-    let mut live = nats.client().subscribe("evm.>").await.unwrap();
-    // An answer on the same connection: the subscription is in force.
-    nats.stream_state("EVM").await.unwrap();
-    evm.publish_batch(block("evm.anvil.log", 5, None)).await.unwrap();
-    can_read(&nats, "EVM", "evm.>", 5).await;
-    assert_eq!(nats.get("EVM", 2).await.unwrap().unwrap().payload, "body 1");
-    assert_eq!(within("live message", live.next()).await.unwrap().payload, "body 0");
-    for subject in ["evm.anvil.log", "alert.high.rule.id.fired.1", "dlq.a.evm.1.2", "$KV.prices.x"]
-    {
-        cannot_publish(&nats, subject).await;
-    }
-    let purge = nats.jetstream().get_stream("EVM").await.unwrap().purge().await;
-    assert!(purge.is_err());
-    assert_eq!(evm.stream_state("EVM").await.unwrap().messages, 5);
+    let mut batch = block("evm.anvil.log", 2, None);
+    batch.messages.insert(0, message("market.price.btc", 0));
+    let error = evm.publish_batch(batch).await.unwrap_err();
+    let is_first = |error: &PublishError| matches!(error, PublishError::Forbidden { subject, .. } if subject == "market.price.btc");
+    assert!(is_first(&error), "{error:?}");
+    let mut window = nats.window(4);
+    window.push(message("market.price.btc", 0)).await.unwrap();
+    let error = window.flush().await.unwrap_err();
+    assert!(is_first(&error), "{error:?}");
+    let options = ReaderOptions::new("NOTIFY", "permissions", Start::First);
+    let error = StreamReader::open(&nats, options).await.unwrap_err();
+    assert!(error.to_string().contains("use a user that may"), "{error}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(15), "{:?}", started.elapsed());
 }

@@ -1,8 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    num::NonZeroU32,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use crypto_intel_service::Secret;
 use schemars::JsonSchema;
@@ -29,10 +25,8 @@ pub struct EndpointConfig {
     /// Headers of every request (of the handshake, for a websocket); `{key}` in them is replaced by
     /// `key`. Default: none.
     pub headers: BTreeMap<String, Secret>,
-    /// What replaces `{key}` in `url` and `headers`. Default: none.
+    /// What replaces `{key}` in `url` and `headers`; `key_file` names a file that holds it. Default: none.
     pub key: Secret,
-    /// Path of a file that holds `key`. Default: none.
-    pub key_file: Option<PathBuf>,
     /// An HTTP proxy for this endpoint, `http://[user:password@]host:port`; a websocket goes through it
     /// by `CONNECT`. Default: none.
     pub proxy: Secret,
@@ -152,11 +146,8 @@ impl EndpointConfig {
         Ok(headers)
     }
 
-    fn read_key(&self) -> Result<Secret, String> {
-        let Some(path) = &self.key_file else { return Ok(self.key.clone()) };
-        std::fs::read_to_string(path)
-            .map(|text| Secret::new(text.trim()))
-            .map_err(|error| format!("cannot read key_file {}: {error}", Path::display(path)))
+    fn read_key(&self) -> Result<&Secret, String> {
+        self.key.problem().map_or(Ok(&self.key), |problem| Err(problem.to_owned()))
     }
 
     /// Compute units of a method.
@@ -166,6 +157,9 @@ impl EndpointConfig {
     }
 
     pub(crate) fn validate(&self, key: &str, problems: &mut Vec<String>) {
+        if self.url.problem().is_some() {
+            return;
+        }
         let url = self.trimmed();
         if url.is_empty() {
             problems.push(format!("{key}.url: missing; set ws://, wss://, http:// or https://"));
@@ -190,10 +184,10 @@ impl EndpointConfig {
         if !proxy.is_empty() && (!proxy.starts_with("http://") || host_of(proxy).is_none()) {
             problems.push(format!("{key}.proxy: write it as http://[user:password@]host:port"));
         }
-        if !self.key.is_empty() && self.key_file.is_some() {
-            problems.push(format!("{key}.key_file: key is given too; give one of them"));
-        }
-        if let Err(problem) = self.full_headers() {
+        // Who runs without this role need not be able to read its key.
+        if self.key.problem().is_none()
+            && let Err(problem) = self.full_headers()
+        {
             problems.push(format!("{key}: {problem}"));
         }
         if self.requests_per_second.is_some_and(|rate| !(0.01..=100_000.0).contains(&rate)) {
@@ -272,18 +266,13 @@ mod tests {
 
     #[test]
     fn the_key_goes_where_its_place_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        std::fs::write(&path, "hush\n").unwrap();
-        let config: EndpointConfig = toml::from_str(&format!(
-            "url = \"wss://node.example/{{key}}/ws\"\nkey_file = {path:?}\nheaders = {{ authorization = \"Bearer {{key}}\" }}"
-        ))
+        let config: EndpointConfig = toml::from_str(
+            "url = \"wss://node.example/{key}/ws\"\nkey = \"hush\"\nheaders = { authorization = \"Bearer {key}\" }",
+        )
         .unwrap();
         assert_eq!(config.full_url().unwrap().expose(), "wss://node.example/hush/ws");
         assert_eq!(config.full_headers().unwrap()["authorization"], "Bearer hush");
         assert!(!format!("{config:?}").contains("Bearer"));
-        std::fs::remove_file(&path).unwrap();
-        assert!(config.full_url().unwrap_err().contains("key_file"));
     }
 
     #[test]

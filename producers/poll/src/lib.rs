@@ -11,6 +11,7 @@ mod metrics;
 mod prices;
 mod progress;
 mod publish;
+mod role;
 mod run;
 mod schedule;
 mod shape;
@@ -20,5 +21,6 @@ pub use catalogue::{CatalogueError, EndpointSummary, ProviderSummary, providers}
 pub use config::{Config, PriceSettings, ProviderSettings};
 pub use fetch::FetchError;
 pub use prices::AssetPrice;
+pub use role::ROLE;
 pub use run::run;
 pub use trial::{Trial, TrialAnswer, try_provider};

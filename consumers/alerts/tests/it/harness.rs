@@ -54,16 +54,9 @@ impl Stage {
 
     /// On a server with the users of our `server.conf`, as its administrator.
     pub(crate) async fn with_users() -> Self {
-        let users = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
-        let options = NatsOptions {
-            config: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../../nats/server.conf").into()),
-            env: users
-                .iter()
-                .map(|user| (format!("NATS_{}_PASSWORD", user.to_uppercase()), password(user)))
-                .collect(),
-            sync_always: false,
-            ..NatsOptions::default()
-        };
+        let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../../nats/server.conf");
+        let options =
+            NatsOptions { sync_always: false, ..NatsOptions::with_users_of(config).unwrap() };
         Self::on(NatsServer::start(options).await.unwrap(), "admin").await
     }
 

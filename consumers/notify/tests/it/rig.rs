@@ -18,7 +18,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const USERS: [&str; 7] = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
 
 /// Servers, and the role as its own user.
 pub(crate) struct Rig {
@@ -98,11 +97,7 @@ impl Role {
 impl Rig {
     pub(crate) async fn start(limits: ChatLimits) -> Self {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nats/server.conf");
-        let env = USERS
-            .iter()
-            .map(|user| (format!("NATS_{}_PASSWORD", user.to_uppercase()), format!("of-{user}")))
-            .collect();
-        let options = NatsOptions { config: Some(config), env, ..NatsOptions::default() };
+        let options = NatsOptions::with_users_of(config).unwrap();
         let server = NatsServer::start(options).await.unwrap();
         let chat = ChatServer::start(ChatOptions { limits, ..ChatOptions::default() });
         let chat = chat.await.unwrap();

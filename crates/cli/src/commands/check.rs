@@ -42,6 +42,12 @@ pub(crate) async fn run(
     }
     let config = prepare(arguments)?;
     let mut findings = vec![Finding::new("configuration", Ok("valid".to_owned()))];
+    for (key, problem) in &config.unreadable {
+        findings.push(Finding::new(
+            format!("secret {key}"),
+            Err(anyhow::anyhow!("{problem}: no role that needs it starts here")),
+        ));
+    }
     let report = rules::report(&config);
     let rules = if report.problems.is_empty() {
         Ok(report.summary())

@@ -49,6 +49,7 @@ pub(crate) fn prepare(arguments: &Arguments) -> anyhow::Result<AppConfig> {
 }
 
 pub(crate) async fn connect_nats(config: &AppConfig, name: &str) -> anyhow::Result<Nats> {
+    config.require_secrets(&["nats"])?;
     crypto_intel_nats::connect(&config.nats, name, &CancellationToken::new())
         .await
         .context("connect to NATS")
@@ -60,6 +61,7 @@ pub(crate) async fn connect_store(config: &AppConfig) -> anyhow::Result<Store> {
              what only needs the subjects works without one";
         return Err(ConfigError { problems: vec![problem.to_owned()] }.into());
     }
+    config.require_secrets(&["database"])?;
     Store::connect(&config.database, &CancellationToken::new())
         .await
         .context("connect to the database")

@@ -22,6 +22,7 @@ pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow
         config.database.start_timeout_seconds = timeout.as_secs().max(1);
     }
     let roles = chosen_roles(&config, &options.roles)?;
+    config.require_secrets(&sections(&roles))?;
     let problems: Vec<String> = roles.iter().flat_map(|role| config.problems_of(*role)).collect();
     if !problems.is_empty() {
         // Waiting mends no configuration: better to end than to fail in a loop.
@@ -41,7 +42,7 @@ pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow
     let nats = crypto_intel_nats::connect(&config.nats, &names.join("-"), &context.shutdown)
         .await
         .context("connect to NATS")?;
-    require_streams(&config, &nats).await?;
+    require_streams(&config, &roles, &nats).await?;
     let mut supervisor = Supervisor::new(context.clone());
     spawn_roles(&mut supervisor, &roles, Arc::new(config), &nats, None);
     let outcome = supervisor.wait(GRACE).await;
@@ -61,35 +62,20 @@ pub(crate) fn spawn_roles(
     for role in roles.iter().copied() {
         let (config, nats, store) = (Arc::clone(&config), nats.clone(), store.clone());
         supervisor.spawn(role.name(), Restart::WithBackoff, move |context| {
-            start(role, Arc::clone(&config), nats.clone(), store.clone(), context)
+            role.run(Arc::clone(&config), nats.clone(), store.clone(), context)
         });
     }
 }
 
-async fn start(
-    role: Role,
-    config: Arc<AppConfig>,
-    nats: Nats,
-    store: Option<Store>,
-    context: Context,
-) -> anyhow::Result<()> {
-    match role {
-        Role::Evm => crypto_intel_evm::run(config.evm.clone(), nats, context).await,
-        Role::Poll => crypto_intel_poll::run(config.poll.clone(), nats, context).await,
-        Role::Persist => {
-            let store = match store {
-                Some(store) => store,
-                None => database(&config, &context).await?,
-            };
-            crypto_intel_persist::run(config.persist.clone(), nats, store, context).await
-        }
-        Role::Alerts => crypto_intel_alerts::run(config.alerts.clone(), nats, context).await,
-        Role::Notify => crypto_intel_notify::run(config.notify.clone(), nats, context).await,
-    }
+/// The sections whose secrets roles need; those of others are none of their business.
+fn sections(roles: &[Role]) -> Vec<&'static str> {
+    let own = roles.iter().map(|role| role.spec().section);
+    let has_database = roles.iter().any(|role| role.spec().database_user.is_some());
+    own.chain(["nats"]).chain(has_database.then_some("database")).collect()
 }
 
 /// The database of persist, which alone waits for it and fails without it.
-async fn database(config: &AppConfig, context: &Context) -> anyhow::Result<Store> {
+pub(crate) async fn database(config: &AppConfig, context: &Context) -> anyhow::Result<Store> {
     let probe = context.health.probe("persist.database", None);
     probe.unhealthy("connecting to the database");
     Store::connect(&config.database, &context.shutdown).await.context("connect to the database")
@@ -100,7 +86,7 @@ fn chosen_roles(config: &AppConfig, named: &[Role]) -> Result<Vec<Role>, ConfigE
     let missing: Vec<String> = named
         .iter()
         .filter(|role| !enabled.contains(role))
-        .map(|role| format!("role {} has nothing to do: {}", role.name(), mend(*role)))
+        .map(|role| format!("role {} has nothing to do: {}", role.name(), role.spec().enable))
         .collect();
     if !missing.is_empty() {
         return Err(ConfigError { problems: missing });
@@ -118,26 +104,12 @@ fn chosen_roles(config: &AppConfig, named: &[Role]) -> Result<Vec<Role>, ConfigE
     Ok(roles)
 }
 
-fn mend(role: Role) -> &'static str {
-    match role {
-        Role::Evm => "configure a chain under [evm.chains.NAME]",
-        Role::Poll => "enable a provider under [poll.providers.NAME]",
-        Role::Persist => "set database.url",
-        Role::Alerts => "name rule files in alerts.rules",
-        Role::Notify => "configure a destination under [notify.destinations.NAME]",
-    }
-}
-
 /// Roles never make or change streams: a wrong server or a forgotten step is said at start.
-async fn require_streams(config: &AppConfig, nats: &Nats) -> anyhow::Result<()> {
-    let differences = match topology(config)?.diff(nats).await {
-        Ok(differences) => differences,
-        Err(error) => {
-            // A role's own NATS user need not be allowed to read every stream's configuration.
-            tracing::info!(error = %format!("{:#}", anyhow::Error::from(error)), "streams were not compared");
-            return Ok(());
-        }
-    };
+/// Only their own are looked at, which their users may.
+async fn require_streams(config: &AppConfig, roles: &[Role], nats: &Nats) -> anyhow::Result<()> {
+    let specs: Vec<_> = roles.iter().map(|role| role.spec()).collect();
+    let topology = topology(config)?.of_roles(&specs);
+    let differences = topology.diff(nats).await.context("compare the streams")?;
     let missing: Vec<&str> = differences
         .iter()
         .filter(|difference| difference.is_missing())

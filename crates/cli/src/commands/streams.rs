@@ -44,7 +44,7 @@ pub(crate) async fn run(
             Ok(exit_code(streams.iter().all(|stream| stream.state.is_some())))
         }
         StreamsAction::Remove { names, yes } => {
-            let removed = remove(&nats, names, *yes).await?;
+            let removed = remove(&topology, &nats, names, *yes).await?;
             output.show(&removed, |all| show_removed(all, *yes))?;
             Ok(exit_code(*yes))
         }
@@ -71,15 +71,20 @@ struct Removed {
 }
 
 /// Deletes streams if `yes`; only if all of them are there.
-async fn remove(nats: &Nats, names: &[String], yes: bool) -> anyhow::Result<Vec<Removed>> {
+async fn remove(
+    topology: &Topology,
+    nats: &Nats,
+    names: &[String],
+    yes: bool,
+) -> anyhow::Result<Vec<Removed>> {
     let mut streams = Vec::new();
     for name in names {
         let state = nats.stream_state(name).await?;
         streams.push(Removed { stream: name.clone(), messages: state.messages });
     }
     for stream in streams.iter().filter(|_| yes) {
-        let deleted = nats.jetstream().delete_stream(&stream.stream).await;
-        deleted.with_context(|| format!("remove stream {}", stream.stream))?;
+        let removed = topology.remove(nats, &stream.stream).await;
+        removed.with_context(|| format!("remove stream {}", stream.stream))?;
     }
     Ok(streams)
 }

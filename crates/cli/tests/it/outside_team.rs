@@ -55,22 +55,14 @@ async fn tail_prints_readable_json() {
 async fn the_python_example_prints_transfers_as_the_read_only_user() {
     let Some(python) = python(&["nats", "msgpack"]) else { return };
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let roles = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
-    let passwords = roles
-        .map(|role| (format!("NATS_{}_PASSWORD", role.to_uppercase()), format!("{role}-secret")));
-    let nats = NatsServer::start(NatsOptions {
-        config: Some(repository.join("nats/server.conf")),
-        env: passwords.to_vec(),
-        ..NatsOptions::default()
-    })
-    .await
-    .unwrap();
+    let options = NatsOptions::with_users_of(repository.join("nats/server.conf")).unwrap();
+    let nats = NatsServer::start(options).await.unwrap();
     let (_node, settings) = node().await;
     let folder = tempfile::tempdir().unwrap();
     let config = |user: &str| {
         let path = folder.path().join(format!("{user}.toml"));
         let text = format!(
-            "[nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword = \"{user}-secret\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n{settings}",
+            "[nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword = \"of-{user}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n{settings}",
             nats.url(),
             small_streams(),
         );
@@ -89,7 +81,7 @@ async fn the_python_example_prints_transfers_as_the_read_only_user() {
         let output = tokio::process::Command::new(&program)
             .args([script, &url, "10"])
             .env("NATS_USER", "reader")
-            .env("NATS_PASSWORD", "reader-secret")
+            .env("NATS_PASSWORD", "of-reader")
             .kill_on_drop(true)
             .output()
             .await

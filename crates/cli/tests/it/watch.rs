@@ -17,16 +17,8 @@ const TOKEN: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let roles = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
-    let passwords = roles
-        .map(|role| (format!("NATS_{}_PASSWORD", role.to_uppercase()), format!("{role}-secret")));
-    let nats = NatsServer::start(NatsOptions {
-        config: Some(repository.join("nats/server.conf")),
-        env: passwords.to_vec(),
-        ..NatsOptions::default()
-    })
-    .await
-    .unwrap();
+    let options = NatsOptions::with_users_of(repository.join("nats/server.conf")).unwrap();
+    let nats = NatsServer::start(options).await.unwrap();
     let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
     let mut blocks =
         Synthetic::new(SyntheticOptions { transfers_per_block: 3, ..SyntheticOptions::default() });
@@ -34,7 +26,7 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
     let config = |user: &str| {
         let path = folder.path().join(format!("{user}.toml"));
         let text = format!(
-            "[nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword = \"{user}-secret\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
+            "[nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword = \"of-{user}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
             nats.url(),
             small_streams(),
             node.ws_url(),

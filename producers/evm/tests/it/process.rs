@@ -20,8 +20,6 @@ use crate::{
     stream::{Replayed, transfers_of},
 };
 
-const USERS: [&str; 7] = ["ADMIN", "EVM", "POLL", "PERSIST", "ALERTS", "NOTIFY", "READER"];
-
 async fn connect_as(server: &NatsServer, user: &str) -> Nats {
     let config = NatsConfig {
         url: server.url().into(),
@@ -36,11 +34,7 @@ async fn connect_as(server: &NatsServer, user: &str) -> Nats {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_permissions_of_its_own_user_are_enough() {
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nats/server.conf");
-    let env = USERS
-        .iter()
-        .map(|user| (format!("NATS_{user}_PASSWORD"), format!("of-{}", user.to_ascii_lowercase())))
-        .collect();
-    let options = NatsOptions { config: Some(config), env, ..NatsOptions::default() };
+    let options = NatsOptions::with_users_of(config).unwrap();
     let server = NatsServer::start(options).await.unwrap();
     let admin = connect_as(&server, "admin").await;
     Topology::embedded().unwrap().apply(&admin, false).await.unwrap();

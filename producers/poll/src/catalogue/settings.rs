@@ -44,6 +44,9 @@ pub(super) fn build_key(
     if settings.key.is_empty() {
         return Ok(None);
     }
+    if let Some(problem) = settings.key.problem() {
+        return Err(format!("poll.providers.{name}.{problem}"));
+    }
     let printable = settings.key.expose().bytes().all(|byte| byte.is_ascii_graphic());
     if !printable {
         return Err(format!("poll.providers.{name}.key has spaces or unprintable characters"));

@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use crate::stand_in::StandIn;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const USERS: [&str; 7] = ["admin", "evm", "poll", "persist", "alerts", "notify", "reader"];
 
 /// A nats-server with the configuration that we ship: the pollers have only their permissions.
 pub(crate) struct Broker {
@@ -29,13 +28,7 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) async fn start() -> Self {
         let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nats/server.conf");
-        let password =
-            |user: &&str| (format!("NATS_{}_PASSWORD", user.to_uppercase()), format!("of-{user}"));
-        let options = NatsOptions {
-            config: Some(conf),
-            env: USERS.iter().map(password).collect(),
-            ..NatsOptions::default()
-        };
+        let options = NatsOptions::with_users_of(conf).unwrap();
         let server = NatsServer::start(options).await.unwrap();
         let admin = client(&server, "admin").await;
         small_topology().apply(&admin, false).await.unwrap();

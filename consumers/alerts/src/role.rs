@@ -1,0 +1,19 @@
+use crypto_intel_nats::{Bucket, BucketSpec, RoleSpec};
+
+/// What this role needs.
+pub const ROLE: RoleSpec = RoleSpec {
+    name: "alerts",
+    summary: "events to alerts, by rules",
+    section: "alerts",
+    enable: "name rule files in alerts.rules",
+    // Ticks go into every stream that rules read.
+    publishes: &["alert.>", "tick.>", "dlq.alerts.>"],
+    reads: &["EVM", "MARKET", "SIGNALS", "STATUS"],
+    // Whether an alert is there already.
+    looks_up: &["ALERT", "DLQ"],
+    buckets: &[
+        BucketSpec::write(Bucket::Leases, &["alerts"]),
+        BucketSpec::write(Bucket::RuleState, &[">"]),
+    ],
+    ..RoleSpec::NONE
+};

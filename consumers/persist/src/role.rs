@@ -1,0 +1,20 @@
+use crypto_intel_nats::{Bucket, BucketSpec, RoleSpec, SecretSpec};
+
+/// What this role needs.
+pub const ROLE: RoleSpec = RoleSpec {
+    name: "persist",
+    summary: "events to tables",
+    section: "persist",
+    enable: "set database.url",
+    secrets: &[SecretSpec { key: "database.url", file: "persist_database_url" }],
+    publishes: &["dlq.persist.>"],
+    reads: &["EVM", "HISTORY", "MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY"],
+    looks_up: &["DLQ"],
+    buckets: &[
+        BucketSpec::write(Bucket::Leases, &["persist.>"]),
+        BucketSpec::write(Bucket::Cursors, &["persist.>"]),
+        BucketSpec::read(Bucket::Watchlist).watched(),
+    ],
+    database_user: Some("persist"),
+    ..RoleSpec::NONE
+};

@@ -1,0 +1,27 @@
+use crypto_intel_nats::{Bucket, BucketSpec, RoleSpec};
+
+/// What this role needs.
+pub const ROLE: RoleSpec = RoleSpec {
+    name: "evm",
+    summary: "blocks and logs of EVM chains to events",
+    section: "evm",
+    enable: "configure a chain under [evm.chains.NAME]",
+    own_secrets: "keys of endpoints",
+    publishes: &["evm.>", "watch.>", "history.>", "status.node.>", "dlq.evm.>"],
+    // Its own markers and bodies, from which it goes on.
+    reads: &["EVM"],
+    looks_up: &["DLQ"],
+    asks_leader: &["EVM"],
+    buckets: &[
+        BucketSpec::write(Bucket::Leases, &["evm.>"]),
+        // How far persist is says when history has to wait.
+        BucketSpec::write(Bucket::Cursors, &["evm.>", "factory_early.>", "factory_search.>"])
+            .watched(),
+        BucketSpec::write(Bucket::Contracts, &[">"]).watched(),
+        BucketSpec::write(Bucket::Gaps, &[">"]).watched(),
+        BucketSpec::write(Bucket::Tokens, &[">"]),
+        BucketSpec::read(Bucket::Prices).watched(),
+        BucketSpec::read(Bucket::Watchlist).watched(),
+    ],
+    ..RoleSpec::NONE
+};
