@@ -104,8 +104,10 @@ impl Nats {
         let to = until
             .map_or(state.last_sequence, |next| next.saturating_sub(1))
             .min(request.to_sequence.unwrap_or(u64::MAX));
-        let is_cut = request.since_us.is_some_and(|since| since < first_at_us)
-            || request.from_sequence.is_some_and(|from| from < state.first_sequence);
+        // A young stream that nothing has left begins with its first message.
+        let is_cut = state.first_sequence > 1
+            && (request.since_us.is_some_and(|since| since < first_at_us)
+                || request.from_sequence.is_some_and(|from| from < state.first_sequence));
         let stream = stream.to_owned();
         if to < state.first_sequence {
             let first = state.first_sequence;

@@ -35,6 +35,18 @@ async fn a_range_is_what_the_stream_holds_of_it() {
 }
 
 #[tokio::test]
+async fn nothing_has_left_a_stream_that_is_younger_than_what_is_asked_for() {
+    let broker = Broker::start().await;
+    broker.nats.publish_batch(block("evm.anvil.log", 5, None)).await.unwrap();
+    let long_ago = RangeRequest { since_us: Some(1), ..RangeRequest::default() };
+    let range = broker.nats.range("EVM", long_ago).await.unwrap();
+    assert_eq!(range, StreamRange { from: 1, to: 5, is_cut: false });
+    let stream = broker.nats.jetstream().get_stream("EVM").await.unwrap();
+    stream.purge().sequence(3).await.unwrap();
+    assert!(broker.nats.range("EVM", long_ago).await.unwrap().is_cut);
+}
+
+#[tokio::test]
 async fn what_has_nothing_in_it_says_where_the_stream_is() {
     let broker = Broker::start().await;
     let range = async |stream: &str, request| broker.nats.range(stream, request).await.unwrap_err();
