@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use alloy_primitives::{B256, I256, U256};
 use crypto_intel_schemas::Decimal;
 
@@ -54,7 +56,7 @@ impl<'a> RowWriter<'a> {
     }
 
     pub(crate) fn text(&mut self, value: &str) {
-        self.field(value.as_bytes());
+        self.field(storable(value).as_bytes());
     }
 
     pub(crate) fn bytes(&mut self, value: impl AsRef<[u8]>) {
@@ -168,7 +170,9 @@ impl<'a> RowWriter<'a> {
         if values.is_empty() {
             return self.null();
         }
-        self.array(TEXT_OID, values);
+        let values: Vec<Cow<'_, str>> = values.iter().map(|value| storable(value)).collect();
+        let values: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
+        self.array(TEXT_OID, &values);
     }
 
     /// `bytea[]` of hashes.
@@ -199,6 +203,7 @@ impl<'a> RowWriter<'a> {
 
     /// `jsonb`.
     pub(crate) fn json(&mut self, text: &str) {
+        let text = storable_json(text);
         self.written += 1;
         self.out.extend_from_slice(&(1 + text.len() as i32).to_be_bytes());
         // Version of the binary form.
@@ -207,6 +212,56 @@ impl<'a> RowWriter<'a> {
     }
 }
 
+/// PostgreSQL's text has every character but zero. Whoever wrote it meant something else: no row is refused for it.
+fn storable(text: &str) -> Cow<'_, str> {
+    if text.as_bytes().contains(&0) {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The same of a zero that is written as `\u0000` in JSON. A backslash that stands for itself is `\\` there.
+fn storable_json(text: &str) -> Cow<'_, str> {
+    if !text.contains("\\u0000") {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        clean.push_str(&rest[..at]);
+        rest = &rest[at..];
+        // An escape is at least two characters, both of one byte.
+        let (escape, length) = match rest.strip_prefix("\\u0000") {
+            Some(_) => ("\u{fffd}", 6),
+            None => (&rest[..rest.len().min(2)], 2),
+        };
+        clean.push_str(escape);
+        rest = &rest[length.min(rest.len())..];
+    }
+    clean.push_str(rest);
+    Cow::Owned(clean)
+}
+
 pub(crate) fn refuse(column: &'static str, value: impl ToString) -> Unstorable {
     Unstorable { column, value: value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_is_replaced_and_nothing_else_is() {
+        assert_eq!(storable("calm\0down"), "calm\u{fffd}down");
+        assert!(matches!(storable("calm"), Cow::Borrowed(_)));
+        let said = |text: &str| {
+            let json = serde_json::to_string(text).unwrap_or_default();
+            storable_json(&json).into_owned()
+        };
+        assert_eq!(said("a\0b\0"), "\"a\u{fffd}b\u{fffd}\"");
+        // A backslash and the word u0000, beside a zero.
+        assert_eq!(said("\\u0000 \0"), "\"\\\\u0000 \u{fffd}\"");
+        assert_eq!(said("\"\\\n\u{1}\0"), "\"\\\"\\\\\\n\\u0001\u{fffd}\"");
+    }
 }

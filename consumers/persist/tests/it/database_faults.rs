@@ -176,8 +176,10 @@ async fn one_bad_row_among_five_thousand_is_dead_lettered_alone() {
     let mut chain = Chain::new("base");
     let mut events = chain.grow(4_996);
     if let Event::Erc20Transfer(body) = &mut events[3_210] {
-        body.symbol = Some("EV\0IL".into());
+        body.symbol = Some("EVIL".into());
     }
+    let sql = rig.sql().await;
+    sql.batch_execute("ALTER TABLE token_transfers ADD CHECK (symbol <> 'EVIL')").await.unwrap();
     assert_eq!(events.len(), 5_001, "5,000 rows and their marker");
     chain.publish(&rig.nats, &events).await;
     let persist = rig.persist("one").await;

@@ -303,16 +303,39 @@ async fn knows_every_hash_of_a_height_and_lets_one_be_canonical() {
 #[tokio::test]
 async fn a_value_that_the_database_refuses_is_the_rows_fault() {
     let (_database, store, _client) = database().await;
-    let poison = Event::from(Index {
-        index: "nul\0".into(),
-        value: Decimal::zero(),
-        ..Index::at("p", 1, 1)
-    });
-    let error = write(&store, step(0, 1), &[poison]).await.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Row, "{error}");
     let beyond = Event::from(Index { value: Decimal::zero(), ..Index::at("p", i64::MIN / 2, 1) });
     let error = write(&store, step(0, 1), &[beyond]).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Row, "{error}");
+}
+
+#[tokio::test]
+async fn no_text_refuses_a_row() {
+    let (_database, store, client) = database().await;
+    let events = [
+        Event::from(Index {
+            index: "mood".into(),
+            classification: Some("calm\0down".into()),
+            ..Index::at("p", 1, 1)
+        }),
+        Event::from(Erc721Transfer { watched: vec!["de\0sk".into()], ..Erc721Transfer::empty() }),
+        Event::from(ContractEvent {
+            fields: EventFields::from([("no\0te", "\\u0000 and \0".into())]),
+            ..ContractEvent::empty()
+        }),
+        Event::from(Alert {
+            title: "zero\0".into(),
+            links: vec![Link { label: "\0".into(), url: "https://x/\0".into() }],
+            ..Alert::empty()
+        }),
+    ];
+    write(&store, step(0, 1), &events).await.unwrap();
+    let texts = "SELECT (SELECT classification FROM indices), (SELECT watched[1] FROM token_transfers), \
+                 (SELECT fields::text FROM events), (SELECT title || links::text FROM alerts)";
+    let row = client.query_one(texts, &[]).await.unwrap();
+    let told: Vec<&str> = (0..4).map(|column| row.get(column)).collect();
+    assert_eq!(told[..2], ["calm\u{fffd}down", "de\u{fffd}sk"]);
+    assert_eq!(told[2], "{\"no\u{fffd}te\": \"\\\\u0000 and \u{fffd}\"}");
+    assert!(told[3].starts_with("zero\u{fffd}") && told[3].contains("https://x/\u{fffd}"));
 }
 
 #[tokio::test]
