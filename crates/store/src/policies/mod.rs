@@ -13,3 +13,8 @@ pub use plan::{PolicyChange, PolicyKind, Setting};
 pub(crate) fn rollup_names() -> impl Iterator<Item = &'static str> {
     plan::ROLLUPS.iter().map(|rollup| rollup.name)
 }
+
+/// Width of a bucket of one of these, seconds.
+pub(crate) fn rollup_width_seconds(name: &str) -> Option<i64> {
+    plan::ROLLUPS.iter().find(|rollup| rollup.name == name).map(|rollup| rollup.width)
+}

@@ -72,7 +72,7 @@ impl Group {
 pub(super) struct Rollup {
     pub(super) name: &'static str,
     /// Width of a bucket, seconds.
-    width: i64,
+    pub(super) width: i64,
     /// What it is made from.
     group: Group,
 }

@@ -1,7 +1,13 @@
 //! What new tables need before people read them.
 
 use super::inventory::{Kind, continuous_aggregates};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, policies::rollup_width_seconds};
+
+/// The call that computes an aggregate up to the bucket that is not over. Buckets are whole parts of a day, in UTC.
+const REFRESH: &str = "SELECT format('CALL %s.refresh_continuous_aggregate(%L, NULL, %L::timestamptz)', \
+    extnamespace::regnamespace, format('%I.%I', $1::text, $2::text), \
+    to_timestamp(floor(extract(epoch FROM now()) / $3::bigint) * $3::bigint)) \
+    FROM pg_extension WHERE extname = 'timescaledb'";
 
 impl Store {
     /// Gathers the planner's statistics of every table in this connection's schema.
@@ -22,8 +28,10 @@ impl Store {
         Ok(())
     }
 
-    /// Computes the continuous aggregates of this connection's schema over all their rows: their policies only look at
-    /// the last days, and what lies before would be missing. Returns their names.
+    /// Computes the continuous aggregates of this connection's schema from their first row up to the bucket that is not
+    /// over: their policies only look at the last days, and what lies before would be missing. That bucket stays computed
+    /// when it is asked for; kept as it is now, it would stand still until its policy comes past its end. Returns their
+    /// names.
     ///
     /// # Errors
     /// When a statement fails, or when a live aggregate reaches back beyond the rows that it was made of: that part exists
@@ -35,10 +43,9 @@ impl Store {
         let names = continuous_aggregates(&client, &edition, schema.as_str()).await?;
         let of_live = continuous_aggregates(&client, &edition, live).await?;
         for name in &names {
-            let refresh = "SELECT format('CALL %s.refresh_continuous_aggregate(%L, NULL, NULL)', \
-                           extnamespace::regnamespace, format('%I.%I', $1::text, $2::text)) \
-                           FROM pg_extension WHERE extname = 'timescaledb'";
-            let row = client.query_one(refresh, &[&schema.as_str(), name]).await;
+            // Of one that is not ours nothing of the last two days is kept.
+            let width = rollup_width_seconds(name).unwrap_or(2 * 86_400);
+            let row = client.query_one(REFRESH, &[&schema.as_str(), name, &width]).await;
             let refresh: String = row.map_err(StoreError::sql("prepare a refresh"))?.get(0);
             for sql in ["SET statement_timeout = 0", &refresh, "RESET statement_timeout"] {
                 client

@@ -6,7 +6,7 @@ use crate::support::{database, rows, step, write};
 const START_US: i64 = 1_767_650_400_000_000;
 const HOUR_US: i64 = 3_600_000_000;
 
-const ROLLUPS: [&str; 16] = [
+pub(crate) const ROLLUPS: [&str; 16] = [
     "base_fee_daily",
     "base_fee_hourly",
     "candles_1d",
@@ -106,4 +106,41 @@ async fn candles_are_the_same_before_and_after_a_refresh() {
     }
     let hour = "SELECT open, high, low, close, ticks FROM candles_1h";
     assert_eq!(rows(&client, hour).await, ["2 5 0.30000000000000000001 5 4"]);
+}
+
+#[tokio::test]
+async fn rollups_of_new_tables_go_on_with_the_rows_that_come_after_them() {
+    let (database, live, client) = database().await;
+    let schema: crypto_intel_store::SchemaName = "second".parse().unwrap();
+    let config = crate::support::config(database.url());
+    let never = tokio_util::sync::CancellationToken::new();
+    let second = crypto_intel_store::Store::connect_to_schema(&config, &schema, &never).await;
+    let second = second.unwrap();
+    second.create_schema("a test's").await.unwrap();
+    second.migrate(false).await.unwrap();
+    let now: i64 = client
+        .query_one("SELECT (extract(epoch FROM now()) * 1000000)::bigint", &[])
+        .await
+        .unwrap()
+        .get(0);
+    let at = |hash: u8, ago_us: i64| {
+        let Event::Erc20Transfer(mut body) = transfer(0, 1) else { unreachable!() };
+        body.block_hash = B256::repeat_byte(hash);
+        body.block_time_us = now - ago_us;
+        Event::Erc20Transfer(body)
+    };
+    let before = [at(1, 0), at(2, 2 * HOUR_US), at(3, 30 * HOUR_US)];
+    write(&second, step(0, 1), &before).await.unwrap();
+    second.refresh_aggregates("public").await.unwrap();
+    // The hour and the day are not over: what comes now belongs to the same buckets.
+    write(&second, step(1, 2), &[at(4, 0), at(5, 1_000)]).await.unwrap();
+    for name in ["token_volume_hourly", "token_volume_daily"] {
+        let sql = format!("SELECT sum(transfers) FROM second.{name}");
+        assert_eq!(rows(&client, &sql).await, ["5"], "{name}");
+    }
+    // What was over is kept.
+    let kept =
+        "SELECT count(*) FROM second.token_volume_hourly WHERE bucket < now() - interval '1 day'";
+    assert_eq!(rows(&client, kept).await, ["1"]);
+    drop(live);
 }
