@@ -136,11 +136,11 @@ impl Applier {
         self.metrics.retries.with_label_values(&[&self.stream]).inc();
         let delay_ms = delay.as_millis() as u64;
         if error.class() == ErrorClass::Process {
-            tracing::error!(stream = self.stream, %error, mend = mend(error), delay_ms, "cannot store, somebody must mend it");
+            tracing::error!(stream = self.stream, %error, mend = error.mend(), delay_ms, "cannot store, somebody must mend it");
         } else {
-            tracing::warn!(stream = self.stream, %error, delay_ms, "cannot store, trying again");
+            tracing::warn!(stream = self.stream, %error, mend = error.mend(), delay_ms, "cannot store, trying again");
         }
-        self.status.failed(format!("cannot store: {error}; {}", mend(error)));
+        self.status.failed(format!("cannot store: {error}; {}", error.mend()));
         tokio::select! {
             () = self.shutdown.cancelled() => Err(Stop::Shutdown),
             () = tokio::time::sleep(delay) => Ok(()),
@@ -255,17 +255,8 @@ fn free(batch: Batch) {
     tokio::spawn(async move { drop(batch) });
 }
 
-/// What a human does about an error.
-fn mend(error: &StoreError) -> &'static str {
-    match error.class() {
-        ErrorClass::Process if error.needs_migration() => "run `crypto-intel migrate`",
-        ErrorClass::Process => "correct database.url or the rights of its user",
-        _ => "trying again",
-    }
-}
-
 /// The error with what a human does about it.
 pub(crate) fn with_mend(error: StoreError) -> anyhow::Error {
-    let mend = mend(&error);
+    let mend = error.mend();
     anyhow::Error::new(error).context(mend)
 }

@@ -2,7 +2,7 @@ use crypto_intel_service::Retryable;
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
-use crate::StreamPosition;
+use crate::{StreamPosition, hint::hint};
 
 /// What a database error means for who met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +54,7 @@ pub enum StoreError {
         reason: String,
     },
     /// No server answered in time.
-    #[error(
-        "no PostgreSQL at {place} within {seconds} s (last: {last}): start it or correct database.url"
-    )]
+    #[error("no PostgreSQL at {place} within {seconds} s (last: {last}): {mend}")]
     Unreachable {
         /// Host and port.
         place: String,
@@ -64,16 +62,18 @@ pub enum StoreError {
         seconds: u64,
         /// The last failure.
         last: String,
+        /// What a human does about it.
+        mend: &'static str,
     },
     /// The server refuses user or password.
-    #[error(
-        "PostgreSQL at {place} refuses the user: {reason}: correct user and password in database.url"
-    )]
+    #[error("PostgreSQL at {place} refuses the user: {reason}: {mend}")]
     Refused {
         /// Host and port.
         place: String,
         /// What it says.
         reason: String,
+        /// What a human does about it.
+        mend: &'static str,
     },
     /// There is no such database.
     #[error("PostgreSQL at {place}: {reason}: create it or correct database.url")]
@@ -148,6 +148,21 @@ impl StoreError {
             | Self::Stopped
             | Self::Refusal { .. }
             | Self::Migration { .. } => ErrorClass::Process,
+        }
+    }
+
+    /// What a human does about it, when it is not in the error's own words.
+    #[must_use]
+    pub fn mend(&self) -> &'static str {
+        let by_server = match self {
+            Self::Sql { cause, .. } => hint(cause.code().map(SqlState::code), &describe(cause)),
+            _ => None,
+        };
+        match (by_server, self.class()) {
+            (Some(mend), _) => mend,
+            (None, ErrorClass::Process) if self.needs_migration() => "run `crypto-intel migrate`",
+            (None, ErrorClass::Process) => "correct database.url or the rights of its user",
+            _ => "trying again",
         }
     }
 

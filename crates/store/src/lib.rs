@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
 mod audit;
 mod backup;
 mod columns;
@@ -11,12 +12,14 @@ mod encode_state;
 mod error;
 mod extension;
 mod forms;
+mod hint;
 mod known;
 mod migrate;
 mod numeric;
 mod policies;
 mod position;
 mod queries;
+mod rights;
 mod row;
 mod rows;
 mod schema;
@@ -27,7 +30,6 @@ mod time;
 mod tls;
 mod transaction;
 mod wallets;
-mod writable;
 
 pub use audit::{BlockTime, RowKey, StoredBlock};
 pub use backup::{

@@ -102,7 +102,14 @@ impl Store {
             .execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])
             .await
             .map_err(StoreError::sql("wait for another migration"))?;
-        let outcome = run(&runner, &mut client, dry_run).await;
+        let outcome = match refuse_encoding(&client).await {
+            Ok(()) => run(&runner, &mut client, dry_run).await,
+            Err(refused) => Err(refused),
+        };
+        let outcome = match outcome {
+            Err(error) => Err(name_user(&client, error).await),
+            done => done,
+        };
         // The lock goes with the connection, whatever happened on it.
         drop(deadpool_postgres::Object::take(client));
         let Outcome { already, applied, notes, to_come } = outcome?;
@@ -140,6 +147,39 @@ impl Store {
         applied.retain(|name| !known.contains(name));
         Ok(applied)
     }
+}
+
+/// Text of chains and providers is of all the world: in another encoding a later migration and then rows would fail.
+async fn refuse_encoding(client: &tokio_postgres::Client) -> Result<(), StoreError> {
+    let sql = "SELECT current_setting('server_encoding'), current_database()::text";
+    let row = client.query_one(sql, &[]).await.map_err(StoreError::sql("ask for the encoding"))?;
+    let (encoding, database): (String, String) = (row.get(0), row.get(1));
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    let reason = format!(
+        "database {database} has encoding {encoding}, it must be UTF8: CREATE DATABASE \"{database}\" ENCODING 'UTF8' TEMPLATE template0 (drop this one first, or take another name)"
+    );
+    Err(StoreError::Migration { reason })
+}
+
+/// A refusal for want of rights, with who was refused and who may.
+async fn name_user(client: &tokio_postgres::Client, error: StoreError) -> StoreError {
+    if !error.to_string().contains("(42501)") {
+        return error;
+    }
+    let sql = "SELECT current_user::text, current_database()::text, \
+               (SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database())";
+    let Ok(row) = client.query_one(sql, &[]).await else { return error };
+    let (user, database, owner): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    let reason = match error {
+        StoreError::Migration { reason } => reason,
+        other => other.to_string(),
+    };
+    let reason = format!(
+        "{reason}. This was as user {user}; migrate as the owner of the tables, mostly that of database {database}: {owner}"
+    );
+    StoreError::Migration { reason }
 }
 
 struct Outcome {
@@ -243,6 +283,14 @@ fn code(error: &refinery::Error) -> Option<SqlState> {
 #[allow(clippy::needless_pass_by_value)]
 fn explain(error: refinery::Error) -> StoreError {
     let reason = match (error.kind(), cause(&error)) {
+        (Kind::Connection(what, _), Some(cause))
+            if cause.code() == Some(&SqlState::DUPLICATE_TABLE) =>
+        {
+            format!(
+                "{what}: {}: something else has that name here; use a database of its own for crypto-intel",
+                describe(cause)
+            )
+        }
         (Kind::Connection(what, _), Some(cause)) => format!("{what}: {}", describe(cause)),
         (Kind::MissingVersion(migration), _) => {
             format!(

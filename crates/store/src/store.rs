@@ -1,6 +1,5 @@
 use std::{
     fmt,
-    str::FromStr,
     time::{Duration, Instant},
 };
 
@@ -11,8 +10,9 @@ use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    SchemaName, StoreConfig, StoreError,
+    SchemaName, StoreConfig, StoreError, address,
     error::{ErrorClass, classify, describe},
+    hint::hint,
     tls,
 };
 
@@ -95,15 +95,18 @@ impl Store {
             let failure = tokio::select! {
                 () = shutdown.cancelled() => return Err(StoreError::Stopped),
                 answer = store.probe() => match answer {
-                    Ok(()) => return Ok(store),
+                    Ok(()) => {
+                        store.warn_of_pooler(config).await;
+                        return Ok(store);
+                    }
                     Err(failure) => failure,
                 },
             };
-            let last = store.refusal(failure)?;
+            let (last, mend) = store.refusal(failure)?;
             let delay = delays.next().unwrap_or(Duration::from_secs(3));
             if started.elapsed() + delay > start_timeout {
                 let seconds = config.start_timeout_seconds;
-                return Err(StoreError::Unreachable { place: store.place, seconds, last });
+                return Err(StoreError::Unreachable { place: store.place, seconds, last, mend });
             }
             tracing::warn!(
                 database = store.place,
@@ -119,13 +122,12 @@ impl Store {
     }
 
     fn lazy(config: &StoreConfig, schema: Option<&SchemaName>) -> Result<Self, StoreError> {
-        let mut postgres = Config::from_str(config.url.expose())
-            .map_err(|error| StoreError::Url { reason: describe(&error) })?;
+        let mut postgres = address::parse(&config.url)?;
         let of_schema = schema.map_or_else(String::new, |schema| {
             format!(" -c search_path={schema} -c synchronous_commit=off")
         });
         let options = format!(
-            "{} -c statement_timeout={}{of_schema}",
+            "{} -c standard_conforming_strings=on -c statement_timeout={}{of_schema}",
             postgres.get_options().unwrap_or_default(),
             config.statement_timeout_ms
         );
@@ -210,23 +212,41 @@ impl Store {
         Ok(())
     }
 
-    /// What a failed attempt to connect says, or the error that no further attempt will mend.
-    fn refusal(&self, error: StoreError) -> Result<String, StoreError> {
-        let StoreError::Sql { cause, .. } = &error else { return Ok(error.to_string()) };
+    /// Settings travel with the connection: a pooler that was told to ignore them drops them in silence.
+    async fn warn_of_pooler(&self, config: &StoreConfig) {
+        let Ok(client) = self.client().await else { return };
+        let sql = "SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout'";
+        let Ok(row) = client.query_one(sql, &[]).await else { return };
+        if row.get::<_, i64>(0).unsigned_abs() != config.statement_timeout_ms {
+            tracing::warn!(
+                database = self.place,
+                "database.statement_timeout_ms does not arrive at the server: a pooler ignores our settings (options); let it pass them on, or connect to PostgreSQL itself"
+            );
+        }
+    }
+
+    /// What a failed attempt to connect says and its mend, or the error that no further attempt will mend.
+    fn refusal(&self, error: StoreError) -> Result<(String, &'static str), StoreError> {
+        const UNREACHABLE: &str = "start it or correct database.url";
+        let StoreError::Sql { cause, .. } = &error else {
+            return Ok((error.to_string(), UNREACHABLE));
+        };
         let reason = describe(cause);
         let place = self.place.clone();
+        let hint = hint(cause.code().map(SqlState::code), &reason);
+        let mend = hint.unwrap_or("correct user and password in database.url");
         match cause.code() {
             Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
                 Err(StoreError::NoDatabase { place, reason })
             }
             Some(_) if classify(cause) == ErrorClass::Process => {
-                Err(StoreError::Refused { place, reason })
+                Err(StoreError::Refused { place, reason, mend })
             }
             // Found before anything is sent: the server wants a password and the address has none.
             None if reason.contains("password missing") => {
-                Err(StoreError::Refused { place, reason })
+                Err(StoreError::Refused { place, reason, mend })
             }
-            _ => Ok(reason),
+            _ => Ok((reason, hint.unwrap_or(UNREACHABLE))),
         }
     }
 }

@@ -258,7 +258,7 @@ async fn what_is_in_the_way_is_named_with_the_command_that_removes_it() {
     let (backup, _) = back_up(&pipeline, &[]);
     let restore = ["restore", backup.to_str().unwrap()];
     let error = refused(&pipeline, &[&restore[..], &["--yes"]].concat());
-    assert!(error.contains("has alerts, approvals"), "{error}");
+    assert!(error.contains("has token_transfers, native_transfers"), "{error}");
     assert!(error.contains("DROP DATABASE \"pipeline\""), "{error}");
     assert!(error.contains("roles are running (evm.local, persist."), "{error}");
     assert!(error.contains("crypto-intel streams remove KV_"), "{error}");

@@ -2,22 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::str::FromStr as _;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
-use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::BackupError;
-use crate::error::describe;
-use crate::{StoreConfig, StoreError};
+use crate::{StoreConfig, address};
 
 /// Of what a program says when it fails.
 const LAST_WORDS_LINES: usize = 6;
 /// What would lead the programs elsewhere, or tell them more than we do.
-const UNWANTED: [&str; 8] = [
+const UNWANTED: [&str; 15] = [
     "PGSERVICE",
     "PGSERVICEFILE",
     "PGHOSTADDR",
@@ -26,6 +24,21 @@ const UNWANTED: [&str; 8] = [
     "PGPASSWORD",
     "PGOPTIONS",
     "PGTARGETSESSIONATTRS",
+    "PGSSLROOTCERT",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLCRL",
+    "PGREQUIRESSL",
+    "PGREQUIREAUTH",
+    "PGSSLNEGOTIATION",
+];
+/// Where systems keep the authorities that they trust, in one file. libpq knows them by the word `system` only since
+/// PostgreSQL 16.
+const SYSTEM_AUTHORITIES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
 ];
 
 /// A program of PostgreSQL.
@@ -91,7 +104,15 @@ impl PgProgram {
 
     /// A command that is killed when it is dropped.
     pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = match end_with_us() {
+            // One that is not there is not found by us, as without a wrapper.
+            Some(wrapper) if is_there(&self.path) => {
+                let mut command = Command::new(wrapper);
+                command.args(["--pdeathsig", "KILL", "--"]).arg(&self.path);
+                command
+            }
+            _ => Command::new(&self.path),
+        };
         command.kill_on_drop(true).env("LC_ALL", "C");
         command
     }
@@ -163,6 +184,31 @@ impl PgProgram {
     }
 }
 
+fn is_there(program: &Path) -> bool {
+    if program.components().count() > 1 {
+        return program.is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// The program that lets another one end when who started it is killed: util-linux's `setpriv`, where it can. Without it a
+/// `pg_restore` goes on writing when its restore is gone.
+fn end_with_us() -> Option<&'static Path> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let look = || {
+        let path = std::env::var_os("PATH")?;
+        let found = std::env::split_paths(&path)
+            .map(|folder| folder.join("setpriv"))
+            .find(|program| program.is_file())?;
+        let mut trial = std::process::Command::new(&found);
+        trial.args(["--pdeathsig", "KILL", "--", "true"]).stdin(Stdio::null());
+        let works = trial.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        works.is_ok_and(|status| status.success()).then_some(found)
+    };
+    FOUND.get_or_init(look).as_deref()
+}
+
 /// The second number of `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, and `18beta1`.
 fn parse_version(text: &str) -> Option<PgVersion> {
     let full = text.split_once("(PostgreSQL)")?.1.split_whitespace().next()?;
@@ -172,8 +218,7 @@ fn parse_version(text: &str) -> Option<PgVersion> {
 
 /// The address as libpq reads it from the environment.
 fn environment(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, BackupError> {
-    let address = Config::from_str(config.url.expose())
-        .map_err(|error| StoreError::Url { reason: describe(&error) })?;
+    let address = address::parse(&config.url)?;
     let mut variables = vec![("PGAPPNAME", "crypto-intel-backup".to_owned())];
     let hosts: Vec<String> = address
         .get_hosts()
@@ -195,8 +240,15 @@ fn environment(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, Back
     set("PGDATABASE", address.get_dbname().unwrap_or_default().to_owned());
     set("PGPASSWORD", String::from_utf8_lossy(address.get_password().unwrap_or_default()).into());
     set("PGOPTIONS", address.get_options().unwrap_or_default().to_owned());
-    let is_plain = address.get_ssl_mode() == SslMode::Disable;
-    set("PGSSLMODE", if is_plain { "disable" } else { "prefer" }.to_owned());
+    match address.get_ssl_mode() {
+        SslMode::Disable => set("PGSSLMODE", "disable".to_owned()),
+        // As our own connections do it: with certificate and name.
+        SslMode::Require => {
+            set("PGSSLMODE", "verify-full".to_owned());
+            set("PGSSLROOTCERT", authorities(config));
+        }
+        _ => set("PGSSLMODE", "prefer".to_owned()),
+    }
     if address.get_target_session_attrs() == TargetSessionAttrs::ReadWrite {
         set("PGTARGETSESSIONATTRS", "read-write".to_owned());
     }
@@ -204,10 +256,23 @@ fn environment(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, Back
     Ok(variables)
 }
 
+/// The file of those who vouch for the server.
+fn authorities(config: &StoreConfig) -> String {
+    if let Some(path) = &config.tls_ca_file {
+        return path.display().to_string();
+    }
+    let named = std::env::var("SSL_CERT_FILE").ok();
+    let known = SYSTEM_AUTHORITIES.into_iter().map(ToOwned::to_owned);
+    named
+        .into_iter()
+        .chain(known)
+        .find(|path| Path::new(path).exists())
+        .unwrap_or_else(|| "system".to_owned())
+}
+
 /// Name of the database in an address, for a program that wants it as an argument.
 pub(super) fn database_name(config: &StoreConfig) -> Result<String, BackupError> {
-    let address = Config::from_str(config.url.expose())
-        .map_err(|error| StoreError::Url { reason: describe(&error) })?;
+    let address = address::parse(&config.url)?;
     let user = || std::env::var("USER").unwrap_or_default();
     let name = address.get_dbname().or(address.get_user());
     Ok(name.map_or_else(user, ToOwned::to_owned))
@@ -237,9 +302,30 @@ mod tests {
         let has = |name, value: &str| variables.contains(&(name, value.to_owned()));
         assert!(has("PGHOST", "one,two") && has("PGPORT", "1,2") && has("PGUSER", "me"));
         assert!(has("PGDATABASE", "db") && has("PGTARGETSESSIONATTRS", "read-write"));
-        assert!(has("PGPASSWORD", "s3cret"));
+        assert!(has("PGPASSWORD", "s3cret") && has("PGSSLMODE", "prefer"));
         let command = PgProgram::dump(None).command_to(&config).unwrap();
         let mut arguments = command.as_std().get_args();
         assert!(arguments.all(|argument| !argument.to_string_lossy().contains("s3cret")));
+    }
+    #[test]
+    fn who_asks_for_a_verified_server_has_it_verified_by_the_programs_too() {
+        let told = |url: &str, tls_ca_file: Option<PathBuf>| {
+            let url = Secret::new(url);
+            let config = StoreConfig { url, tls_ca_file, ..StoreConfig::default() };
+            let variables = environment(&config).unwrap();
+            let value = |wanted| {
+                variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
+            };
+            (value("PGSSLMODE").unwrap(), value("PGSSLROOTCERT"))
+        };
+        let full = "verify-full".to_owned();
+        for mode in ["require", "verify-full"] {
+            let url = format!("postgres://me@one/db?sslmode={mode}");
+            let named = told(&url, Some("/some/ca.pem".into()));
+            assert_eq!(named, (full.clone(), Some("/some/ca.pem".to_owned())));
+            let (mode, authority) = told(&url, None);
+            assert_eq!((mode, authority.is_some()), (full.clone(), true));
+        }
+        assert_eq!(told("postgres://me@one/db?sslmode=disable", None).0, "disable");
     }
 }

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use super::contents::Contents;
 use super::facts::{DatabaseFacts, TimescaleFacts, texts};
 use super::{BackupError, PgProgram};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, Table};
 
 /// Names in a message.
 const NAMED: usize = 6;
@@ -39,6 +39,8 @@ struct Target {
     own_roles: Vec<String>,
     /// `schema.name` of what is there, other than extensions'.
     objects: Vec<String>,
+    /// Programs of a backup or restore that are at work in the database: process id and since when.
+    at_work: Vec<String>,
     timescaledb: Timescale,
 }
 
@@ -63,6 +65,10 @@ const OBJECTS: &str = "SELECT nspname || '.' || name FROM ( \
     WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' \
     AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = class AND objid = objects.oid AND deptype = 'e') ORDER BY 1";
 
+const AT_WORK: &str = "SELECT format('%s since %s UTC', pid, \
+    to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')) FROM pg_stat_activity \
+    WHERE datname = current_database() AND application_name = 'crypto-intel-backup' ORDER BY 1";
+
 impl Store {
     /// Compares a dump with this database: what is in the way, which versions do not fit, which roles are missing.
     /// Changes nothing.
@@ -83,6 +89,13 @@ impl Store {
             program_is_newer: program_version.major > target.major,
             ..RestorePlan::default()
         };
+        if !target.at_work.is_empty() {
+            plan.obstacles.push(format!(
+                "another backup or restore is at work in database {} (process {}): wait for it, or end it with SELECT pg_terminate_backend(PROCESS)",
+                target.database,
+                target.at_work.join(", ")
+            ));
+        }
         let made = contents.made();
         let in_the_way: Vec<&String> =
             target.objects.iter().filter(|object| made.contains(*object)).collect();
@@ -119,6 +132,7 @@ impl Store {
             roles: texts(&client, "SELECT rolname::text FROM pg_roles").await?,
             own_roles: texts(&client, OWN_ROLES).await?,
             objects: texts(&client, OBJECTS).await?,
+            at_work: texts(&client, AT_WORK).await?,
             timescaledb: timescale(&client, wanted).await?,
         })
     }
@@ -169,6 +183,14 @@ async fn timescale(
 
 impl Target {
     fn in_the_way(&self, objects: &[&String]) -> String {
+        // What people know first: our tables, then what else is in their schemas, then what the extension keeps for itself.
+        let ours = Table::ALL.map(Table::name);
+        let mut objects = objects.to_vec();
+        objects.sort_by_key(|name| {
+            let is_internal = name.starts_with("_timescaledb");
+            let table = name.split_once('.').map_or(name.as_str(), |(_, table)| table);
+            (is_internal, ours.iter().position(|own| *own == table).unwrap_or(ours.len()))
+        });
         let mut names: Vec<&str> =
             objects.iter().take(NAMED).map(|name| name.trim_start_matches("public.")).collect();
         if objects.len() > NAMED {
@@ -176,7 +198,7 @@ impl Target {
         }
         let database = &self.database;
         format!(
-            "database {database} has {} already; if all of it may go: psql -d postgres -c 'DROP DATABASE \"{database}\"' -c 'CREATE DATABASE \"{database}\" OWNER \"{}\"'",
+            "database {database} has {} already; if all of it may go: psql -d postgres -c 'DROP DATABASE \"{database}\" WITH (FORCE)' -c 'CREATE DATABASE \"{database}\" OWNER \"{}\"'",
             names.join(", "),
             self.user
         )

@@ -5,11 +5,13 @@ use crypto_intel_schemas::{Event, U256};
 use crypto_intel_store::{
     Advance, BackupError, DatabaseFacts, PgProgram, RestorePlan, Store, StreamPosition,
 };
+use crypto_intel_testkit::{TestProcess, eventually};
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{self, config, database, transfer};
 
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const NO_PROGRESS: &(dyn Fn(u64) + Send + Sync) = &|_| {};
 const NO_STEPS: &(dyn Fn(&str) + Send + Sync) = &|_| {};
 
@@ -176,7 +178,10 @@ async fn a_database_with_our_tables_is_in_the_way() {
     let dump = Dump::of(&database, &store).await;
     let plan = dump.plan(&store).await;
     assert_eq!(plan.obstacles.len(), 1, "{plan:?}");
-    assert!(plan.obstacles[0].contains("has alerts, approvals, base_fee_daily"), "{plan:?}");
+    assert!(
+        plan.obstacles[0].contains("has token_transfers, native_transfers, approvals"),
+        "{plan:?}"
+    );
     assert!(plan.obstacles[0].contains("DROP DATABASE"), "{plan:?}");
 }
 
@@ -248,4 +253,57 @@ fn script(folder: &Path, name: &str, body: &str) -> PathBuf {
     std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
+}
+
+const PROGRAM: &str = "CRYPTO_INTEL_TEST_PROGRAM";
+
+#[test]
+#[ignore = "who starts a program of PostgreSQL, and is killed"]
+fn starts_a_program() {
+    let Ok(program) = std::env::var(PROGRAM) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _never = runtime.block_on(PgProgram::restore(Some(Path::new(&program))).version());
+}
+
+#[test]
+fn a_program_ends_with_who_started_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (program, told) = (folder.path().join("pg_restore"), folder.path().join("pid"));
+    let script =
+        format!("#!/bin/sh\necho $$ > {0}.new && mv {0}.new {0}\nexec sleep 600\n", told.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let environment = [(PROGRAM, program.to_str().unwrap())];
+    let mut starter = TestProcess::start("backup::starts_a_program", &environment);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let pid = eventually(PATIENCE, async || std::fs::read_to_string(&told)).await;
+        let status = PathBuf::from(format!("/proc/{}/status", pid.trim()));
+        assert!(status.exists());
+        starter.kill();
+        // Nobody waits for it any more: what is left is a zombie at most.
+        eventually(PATIENCE, async || {
+            std::fs::read_to_string(&status).map_or(true, |text| text.contains("State:\tZ"))
+        })
+        .await;
+    });
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_named_as_people_know_it() {
+    let (database, store, client) = database().await;
+    let dump = Dump::of(&database, &store).await;
+    let name = database.url().rsplit('/').next().unwrap().to_owned();
+    let told = dump.plan(&store).await.obstacles.join("\n");
+    assert!(told.contains(&format!("database {name} has ")), "{told}");
+    assert!(told.contains("token_transfers, ") && !told.contains("_timescaledb"), "{told}");
+    assert!(told.contains("WITH (FORCE)"), "{told}");
+    // What an earlier restore left running.
+    client.batch_execute("SET application_name = 'crypto-intel-backup'").await.unwrap();
+    let told = dump.plan(&store).await.obstacles.join("\n");
+    assert!(
+        told.contains("another backup or restore is at work") && told.contains("since 20"),
+        "{told}"
+    );
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crypto_intel_sandbox::{Postgres, PostgresOptions};
-use crypto_intel_store::{Store, StoreConfig, StoreError};
+use crypto_intel_store::{PgProgram, Store, StoreConfig, StoreError};
 use crypto_intel_testkit::eventually;
 use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +62,24 @@ async fn only_the_server_that_the_authority_vouches_for_is_spoken_to() {
     let sql = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                WHERE application_name = 'crypto-intel'";
     assert!(client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0), "{store:?}");
+
+    // So do the programs, whichever word asked for it.
+    let tools = tempfile::tempdir().unwrap();
+    crate::postgres_tools().write_clients(tools.path()).unwrap();
+    let program = PgProgram::dump(Some(&tools.path().join("pg_dump")));
+    for (mode, ca, is_right) in
+        [("require", &folder, true), ("verify-full", &folder, true), ("require", &other, false)]
+    {
+        let config = StoreConfig {
+            tls_ca_file: Some(ca.path().join("cert.pem")),
+            ..config(&format!("{}?sslmode={mode}", server.url()))
+        };
+        let file = tools.path().join("dump");
+        let dumped = store.dump(&config, &program, &file, &|_| {}).await;
+        let told = dumped.as_ref().map_or_else(ToString::to_string, |_| String::new());
+        assert_eq!(dumped.is_ok(), is_right, "{mode}: {told}");
+        assert!(is_right || told.contains("certificate verify failed"), "{told}");
+    }
 
     let error = connect(&server, other.path().join("cert.pem")).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");

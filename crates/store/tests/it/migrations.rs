@@ -1,6 +1,6 @@
 use crypto_intel_store::{Edition, StoreError, Table};
 
-use crate::support::{database, store};
+use crate::support::{connect, database, store};
 
 #[tokio::test]
 async fn apply_once_and_are_harmless_twice() {
@@ -149,4 +149,45 @@ async fn the_page_about_storage_names_everything() {
     let unnamed: Vec<&str> =
         names.iter().map(|row| row.get(0)).filter(|name: &&str| !named(name)).collect();
     assert!(unnamed.is_empty(), "docs/storage.md does not name {unnamed:?}");
+}
+
+async fn migration_refused(url: &str) -> String {
+    store(url).await.migrate(false).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_ours_is_refused_in_words() {
+    let database = crate::server().await;
+    let client = connect(database.url()).await;
+    client.batch_execute("CREATE TABLE blocks (of_somebody_else int)").await.unwrap();
+    let told = migration_refused(database.url()).await;
+    assert!(told.contains("database of its own"), "{told}");
+
+    let name = format!("{}_latin", database.url().rsplit('/').next().unwrap());
+    let make = format!(
+        "CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    );
+    client.batch_execute(&make).await.unwrap();
+    let told = migration_refused(&format!("{}_latin", database.url())).await;
+    client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    assert!(told.contains("has encoding LATIN1, it must be UTF8"), "{told}");
+}
+
+#[tokio::test]
+async fn a_setting_of_the_database_does_not_change_what_migrations_mean() {
+    let database = crate::server().await;
+    let client = connect(database.url()).await;
+    let name = database.url().rsplit('/').next().unwrap();
+    let off = format!("ALTER DATABASE {name} SET standard_conforming_strings = off");
+    client.batch_execute(&off).await.unwrap();
+    assert!(!store(database.url()).await.migrate(false).await.unwrap().applied.is_empty());
+}
+
+#[tokio::test]
+async fn who_may_not_migrate_hears_who_may() {
+    let (database, _store, client) = database().await;
+    let user = database.user_in("crypto_intel_writer").await.unwrap();
+    client.batch_execute("DELETE FROM refinery_schema_history WHERE version = 17").await.unwrap();
+    let told = migration_refused(user.url()).await;
+    assert!(told.contains("42501") && told.contains("migrate as the owner"), "{told}");
 }

@@ -65,6 +65,7 @@ async fn the_reader_reads_everything_and_writes_nothing() {
         "SELECT * FROM top_movers()",
         "SELECT * FROM wallet_transfers(hex_bytes('0x01'), now() - interval '1 day')",
         "SELECT * FROM wallet_flow(hex_bytes('0x01'), now() - interval '1 day')",
+        "SELECT * FROM wallets_seen(now() - interval '1 day')",
         "SELECT * FROM counterparties(hex_bytes('0x01'), now() - interval '1 day')",
         "SELECT * FROM largest_transfers(now() - interval '1 day')",
         "SELECT * FROM volume_against_baseline()",
@@ -141,4 +142,29 @@ async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
     assert_eq!(owner.migrate(false).await.unwrap().notes, Vec::<String>::new());
     let reader = database.user_in("crypto_intel_reader").await.unwrap();
     connect(reader.url()).await.batch_execute("SELECT * FROM candles_1m, logs").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_keeps_a_user_from_storing_is_found_before_it_does() {
+    let (database, owner, client) = database().await;
+    assert_eq!(owner.write_obstacles().await.unwrap(), [] as [&str; 0]);
+    let writer = database.user_in("crypto_intel_writer").await.unwrap();
+    let writing = store(writer.url()).await;
+    assert_eq!(writing.write_obstacles().await.unwrap(), [] as [&str; 0]);
+    client.batch_execute("REVOKE INSERT ON logs FROM crypto_intel_writer").await.unwrap();
+    let told = writing.write_obstacles().await.unwrap().join(" ");
+    assert!(told.contains("no INSERT on logs: give its user"), "{told}");
+
+    let reader = database.user_in("crypto_intel_reader").await.unwrap();
+    let told = store(reader.url()).await.write_obstacles().await.unwrap().join(" ");
+    assert!(told.contains("DELETE on") && told.contains("UPDATE on blocks, positions"), "{told}");
+
+    let name = database.url().rsplit('/').next().unwrap();
+    let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    client.batch_execute(&read_only).await.unwrap();
+    let standby = store(database.url()).await;
+    let told = standby.write_obstacles().await.unwrap().join(" ");
+    assert!(told.contains("read-only") && told.contains("standby"), "{told}");
+    let refused = standby.remove_position("EVM").await.unwrap_err();
+    assert!(refused.mend().contains("primary"), "{refused}: {}", refused.mend());
 }
