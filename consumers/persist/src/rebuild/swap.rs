@@ -25,6 +25,9 @@ const WRITERS_WAIT: Duration = Duration::from_secs(60);
 /// up at once where they would wait in vain, so that many transactions are no obstacle; some have the patience for long
 /// queries.
 const WAITS: [(u32, u32, u32); 4] = [(8, 300, 40), (2, 15, 1), (8, 300, 40), (1, 1, 1)];
+/// For transactions that are longer than that: so many times the longest wait for the first lock, for which nobody waits in
+/// vain, and the whole of it for the others.
+const PATIENT_WAIT: u32 = 6;
 /// What was stored in this time before a round may still be under way to the new tables.
 const SLACK_US: i64 = 60_000_000;
 
@@ -48,6 +51,8 @@ pub struct Swapped {
     pub untold_tables: Vec<String>,
     /// Continuous aggregates that were computed for the new tables.
     pub aggregates: Vec<String>,
+    /// Rights and options of the live tables that the server refuses to give to the new ones, as statements, and why.
+    pub rights_left_out: Vec<String>,
     /// How often it was tried.
     pub attempts: u64,
     /// How long others waited.
@@ -165,6 +170,7 @@ impl Rebuild {
             carried,
             untold_tables: Vec::new(),
             aggregates,
+            rights_left_out: Vec::new(),
             attempts: 0,
             paused: Paused::default(),
         };
@@ -220,10 +226,17 @@ impl Rebuild {
             }
         }
         let mut holders = Vec::new();
-        for (first, others, tries) in WAITS.into_iter().cycle() {
+        swapped.rights_left_out = exchange.rights_left_out().to_vec();
+        let longest = exchange.longest_wait();
+        let short = WAITS.map(|(first, others, tries)| Waits {
+            first: longest / first,
+            others: longest / others,
+            tries,
+        });
+        let patient = Waits { first: longest * PATIENT_WAIT, others: longest, tries: 1 };
+        for waits in short.into_iter().chain([patient]).cycle() {
             swapped.attempts += 1;
-            let longest = exchange.longest_wait();
-            let waits = Waits { first: longest / first, others: longest / others, tries };
+            self.make_jobs_give_way().await;
             if exchange.attempt(waits).await.context("exchange the tables")? {
                 let readers_ms =
                     exchange.readers_waited_ms().await.context("measure the attempt")?;
@@ -242,6 +255,18 @@ impl Rebuild {
             tokio::time::sleep(longest / 4).await;
         }
         Ok(Round::Busy(holders))
+    }
+
+    /// Jobs of the extension hold tables for as long as they work, and each is done again later.
+    async fn make_jobs_give_way(&self) {
+        match self.live.cancel_jobs().await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(
+                jobs,
+                "jobs of TimescaleDB held the tables: cancelled, the server runs them again"
+            ),
+            Err(error) => tracing::warn!(%error, "jobs of TimescaleDB may hold the tables"),
+        }
     }
 
     fn doubt(&self, error: StoreError) -> anyhow::Error {

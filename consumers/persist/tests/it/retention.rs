@@ -1,4 +1,4 @@
-use crypto_intel_store::StorageConfig;
+use crypto_intel_store::{Edition, StorageConfig};
 use crypto_intel_testkit::eventually;
 
 use crate::{
@@ -20,6 +20,16 @@ async fn what_is_older_than_configured_goes_and_nothing_else() {
     config.retention_days.events = 30;
     rig.store().await.apply_policies(&config, false).await.unwrap();
     let second = rig.persist("two").await;
+    // The community edition drops by jobs of its own: now, not when their time comes.
+    if matches!(rig.store().await.edition().await.unwrap(), Edition::TimescaleCommunity(_)) {
+        let jobs =
+            "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = 'policy_retention'";
+        for job in rig.query(jobs).await {
+            let run = format!("CALL run_job({})", job.get::<_, i32>(0));
+            // The scheduler may be at the same job.
+            eventually(PATIENCE, async || rig.sql().await.batch_execute(&run).await).await;
+        }
+    }
     eventually(PATIENCE, async || rig.number("SELECT count(*) FROM logs").await == 0).await;
     assert_eq!(rig.stored_transfers().await.len(), 15, "another group's rows stay");
     assert_eq!(rig.number("SELECT count(*) FROM blocks").await, 3);

@@ -20,6 +20,8 @@ const WRITERS_TIMEOUT_MS: u64 = 10_000;
 const MOVE_TIMEOUT_MS: u64 = 60_000;
 /// An attempt may take this part of the server's deadlock timeout.
 const PART_OF_DEADLOCK_TIMEOUT: u64 = 3;
+/// How long an attempt may wait for its first lock, and all who come meanwhile behind it.
+const LONGEST_FIRST_WAIT: Duration = Duration::from_secs(2);
 /// A connection that was forgotten must not hold up the writers for ever.
 const IDLE_TIMEOUT_MS: u64 = 300_000;
 
@@ -60,11 +62,13 @@ pub struct Exchange {
     new: Inventory,
     before: String,
     longest_wait_ms: u64,
+    rights_left_out: Vec<String>,
 }
 
 /// How an attempt tries to have all locks at once.
 ///
-/// While it waits for the first one it holds nothing that a reader lacks. While it waits for another, readers may wait for
+/// While it waits for the first one it holds nothing that a reader lacks, so that it may wait beyond the server's deadlock
+/// timeout: who comes meanwhile waits behind it, and who is there ends. While it waits for another, readers may wait for
 /// it: who holds what it lacks and needs what it has lets it wait in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
@@ -97,15 +101,32 @@ impl Store {
                 reason: format!("schema {new} holds no tables of ours"),
             });
         }
-        let exchange = Exchange {
+        let mut exchange = Exchange {
             client: Some(self.client().await?),
             live,
             new: new_set,
             before: new.before(),
             longest_wait_ms: longest_wait_ms.max(50),
+            rights_left_out: Vec::new(),
         };
-        exchange.lock_out_writers().await?;
+        exchange.rights_left_out = exchange.lock_out_writers().await?;
         Ok(exchange)
+    }
+
+    /// Cancels jobs of TimescaleDB that hold tables or views of ours, as far as this user may; the server runs them again by
+    /// itself. Returns how many.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a job is not this user's.
+    pub async fn cancel_jobs(&self) -> Result<i64, StoreError> {
+        let client = self.client().await?;
+        // A job's process bears its name and number.
+        let sql = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity AS activity \
+                   WHERE backend_type <> 'client backend' AND application_name ~ ' \\[[0-9]+\\]$' \
+                   AND datname = current_database() AND EXISTS ( \
+                   SELECT FROM pg_locks WHERE pg_locks.pid = activity.pid AND locktype = 'relation' AND granted)";
+        let row = client.query_one(sql, &[]).await;
+        Ok(row.map_err(StoreError::sql("cancel TimescaleDB's jobs"))?.get(0))
     }
 
     async fn deadlock_timeout_ms(&self) -> Result<u64, StoreError> {
@@ -130,7 +151,13 @@ impl Store {
 }
 
 impl Exchange {
-    async fn lock_out_writers(&self) -> Result<(), StoreError> {
+    /// Statements that would give rights or options of the live tables to the new ones and that the server refuses.
+    #[must_use]
+    pub fn rights_left_out(&self) -> &[String] {
+        &self.rights_left_out
+    }
+
+    async fn lock_out_writers(&self) -> Result<Vec<String>, StoreError> {
         let client = self.client()?;
         // Under another name: writers end a session of their own name that stands still and holds their locks.
         let begin = format!(
@@ -198,7 +225,8 @@ impl Exchange {
     /// When a statement fails for another reason.
     pub async fn attempt(&self, waits: Waits) -> Result<bool, StoreError> {
         let client = self.client()?;
-        let limit_ms = self.longest_wait_ms * u64::from(waits.tries.max(1));
+        let first_ms = waits.first.min(LONGEST_FIRST_WAIT).as_millis() as u64;
+        let limit_ms = self.longest_wait_ms * u64::from(waits.tries.max(1)) + first_ms;
         let begin = format!("SAVEPOINT attempt; SET LOCAL statement_timeout = {limit_ms}");
         client.batch_execute(&begin).await.map_err(StoreError::sql("begin an attempt"))?;
         match client.batch_execute(&self.take_locks(waits)).await {
@@ -230,13 +258,12 @@ impl Exchange {
                 self.take_lock(*relation).map(|sql| format!("({relation}, '{sql}')"))
             })
             .collect();
-        let milliseconds =
-            |wait: Duration| wait.as_millis().clamp(1, u128::from(self.longest_wait_ms));
+        let milliseconds = |wait: Duration| wait.as_millis().max(1);
         TAKE_LOCKS
             .replace("{steps}", &steps.join(", "))
             .replace("{tries}", &waits.tries.max(1).to_string())
-            .replace("{first}", &milliseconds(waits.first).to_string())
-            .replace("{others}", &milliseconds(waits.others).to_string())
+            .replace("{first}", &milliseconds(waits.first.min(LONGEST_FIRST_WAIT)).to_string())
+            .replace("{others}", &milliseconds(waits.others.min(self.longest_wait())).to_string())
     }
 
     /// What locks a relation. Views are locked by moving them: `LOCK` would go on to every partition of what they read.

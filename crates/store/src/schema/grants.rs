@@ -3,7 +3,7 @@
 use deadpool_postgres::Object;
 
 use super::inventory::Inventory;
-use crate::StoreError;
+use crate::{StoreError, error::describe};
 
 /// Statements that give the new set (schema `$3`) what people gave to the live one: `$1` its relations, `$2` its routines. The
 /// migrations' own grants are there already.
@@ -40,19 +40,31 @@ FROM pg_class AS old JOIN pg_class AS new ON new.relname = old.relname AND new.r
 WHERE old.oid = ANY ($1::oid[]) AND old.relkind = 'r' AND new.relkind = 'r' AND old.reloptions IS DISTINCT FROM new.reloptions
   AND old.reloptions IS NOT NULL";
 
-/// Gives the new set the rights and options that people gave to the live one.
+/// Gives the new set the rights and options that people gave to the live one; answers which could not be given, and why:
+/// TimescaleDB refuses rights on single columns of a table that is kept by column.
 pub(super) async fn copy(
     client: &Object,
     live: &Inventory,
     new: &Inventory,
-) -> Result<(), StoreError> {
+) -> Result<Vec<String>, StoreError> {
     let rows = client
         .query(GRANTS, &[&live.relations(), &live.routines(), &new.schema])
         .await
         .map_err(StoreError::sql("read rights and options of the live tables"))?;
     let statements: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    client
-        .batch_execute(&statements.join(";"))
-        .await
-        .map_err(StoreError::sql("give the same rights and options to the new tables"))
+    let giving = || StoreError::sql("give the same rights and options to the new tables");
+    let mut left_out = Vec::new();
+    for statement in statements {
+        client.batch_execute("SAVEPOINT given").await.map_err(giving())?;
+        let after = match client.batch_execute(&statement).await {
+            Ok(()) => "RELEASE SAVEPOINT given",
+            Err(error) if error.code().is_some() => {
+                left_out.push(format!("{statement}: {}", describe(&error)));
+                "ROLLBACK TO SAVEPOINT given; RELEASE SAVEPOINT given"
+            }
+            Err(lost) => return Err(giving()(lost)),
+        };
+        client.batch_execute(after).await.map_err(giving())?;
+    }
+    Ok(left_out)
 }

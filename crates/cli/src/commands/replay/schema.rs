@@ -213,9 +213,12 @@ fn describe_swap(report: &Report, swap: &Swapped) -> String {
     if !swap.untold_tables.is_empty() {
         lines.push(format!("taken over whole: {}", swap.untold_tables.join(", ")));
     }
+    for right in &swap.rights_left_out {
+        lines.push(format!("not given to the new tables: {right}"));
+    }
     if !swap.aggregates.is_empty() {
         lines.push(format!(
-            "continuous aggregates computed anew over all rows: {}; their policies follow them, and what is newer than \
+            "continuous aggregates computed anew up to the present bucket: {}; their policies follow them, and what is newer than \
              their last refresh is answered from the rows",
             swap.aggregates.join(", ")
         ));
