@@ -25,7 +25,7 @@ impl Store {
         let mut obstacles = Vec::new();
         if is_read_only {
             let mend = hint(Some("25006"), "").unwrap_or_default();
-            obstacles.push(format!("it is read-only: {mend}"));
+            obstacles.push(format!("the database is read-only: {mend}"));
         }
         let mut wanted: Vec<(&str, &str)> = Vec::new();
         for table in Table::ALL.map(Table::name).into_iter().chain(["positions", "wallets"]) {
