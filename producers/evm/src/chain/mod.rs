@@ -106,6 +106,8 @@ struct Worker {
     contracts_loaded: AtomicBool,
     /// When it was last told that it is full.
     told_full_us: AtomicI64,
+    /// When it was last told that history waits for persist.
+    told_behind_us: AtomicI64,
     /// Set once what factories made is known.
     factories_known: SetOnce<()>,
 }
@@ -192,6 +194,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
         contracts: OnceCell::new(),
         contracts_loaded: AtomicBool::new(false),
         told_full_us: AtomicI64::new(0),
+        told_behind_us: AtomicI64::new(0),
     };
     tokio::select! {
         () = stop.cancelled() => return Ok(()),

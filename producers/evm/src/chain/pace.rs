@@ -1,8 +1,9 @@
 //! When history waits: for live, and for who stores it.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use crypto_intel_nats::Bucket;
+use crypto_intel_service::now_us;
 use tokio::time::Instant;
 
 use super::Worker;
@@ -13,7 +14,7 @@ const LIVE_LAG: u64 = 1;
 const LONGEST_YIELD: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const ASK_AGAIN: Duration = Duration::from_millis(250);
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY_US: i64 = 60_000_000;
 /// The stream that takes `history.>`.
 const STREAM: &str = "HISTORY";
 /// Where persist says how far it stored that stream; see its README.
@@ -50,17 +51,18 @@ impl Worker {
         if limit == 0 {
             return;
         }
-        let mut told: Option<Instant> = None;
         while let Some(pending) = self.pending_history().await.filter(|pending| *pending > limit) {
             self.metrics.history_paused(true);
-            if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            // Of all batches together: each of them comes by here.
+            let told_us = self.told_behind_us.load(Ordering::Relaxed);
+            if now_us() - told_us >= TELL_EVERY_US {
+                self.told_behind_us.store(now_us(), Ordering::Relaxed);
                 tracing::warn!(
                     chain = self.chain,
                     pending,
                     limit,
                     "persist is behind on stream HISTORY, history waits for it; if persist is gone for good, set history_max_pending = 0"
                 );
-                told = Some(Instant::now());
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
