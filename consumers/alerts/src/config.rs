@@ -11,7 +11,7 @@ pub struct Config {
     /// Whether this process evaluates rules.
     pub enabled: bool,
     /// Rule files. A path may have `*` in its last part: `rules/*.toml`. Relative paths are relative
-    /// to the working directory.
+    /// to the folder of the configuration file.
     pub rules: Vec<PathBuf>,
     /// Whether the active instance publishes the time into the streams that rules read, once a
     /// second. Off only where another process does.

@@ -91,17 +91,32 @@ impl AppConfig {
             serde_json::json!({ "evm": crypto_intel_evm::complete_config(&given["evm"]) })
         })?;
         config.unreadable = unreadable;
+        if let Some(folder) = file.and_then(Path::parent) {
+            config.resolve_paths(folder);
+        }
         config.validate()?;
         config.alerts.destinations = Some(config.notify.destinations.keys().cloned().collect());
         config.alerts.explorers =
             Explorers::new(config.evm.chains.values().filter_map(|chain| {
                 chain.explorer.clone().map(|explorer| (chain.chain_id, explorer))
             }));
-        if let Some(folder) = file.and_then(Path::parent) {
-            // Rule files lie beside the configuration that names them.
-            config.alerts.rules.iter_mut().for_each(|path| *path = folder.join(&*path));
-        }
         Ok(config)
+    }
+
+    /// Files lie beside the configuration that names them: relative paths begin at its folder.
+    fn resolve_paths(&mut self, folder: &Path) {
+        let chains = self.evm.chains.values_mut();
+        let abis = chains.flat_map(|chain| &mut chain.abis).filter_map(|abi| abi.abi.as_mut());
+        let single = [
+            &mut self.nats.credentials_file,
+            &mut self.nats.tls_ca_file,
+            &mut self.database.tls_ca_file,
+            &mut self.telemetry.file,
+            &mut self.evm.assets,
+            &mut self.poll.catalogue,
+        ];
+        let paths = self.alerts.rules.iter_mut().chain(single.into_iter().flatten()).chain(abis);
+        paths.for_each(|path| *path = folder.join(&*path));
     }
 
     /// The rules, if nothing is wrong with them.
@@ -199,6 +214,27 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn files_are_looked_for_beside_the_configuration_that_names_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("crypto-intel.toml");
+        let text = r#"
+            database = { tls_ca_file = "ca.pem" }
+            alerts = { rules = ["rules/*.toml", "/elsewhere/rules.toml"] }
+            evm = { assets = "assets.toml", chains.ethereum.abis = [{ name = "pool", abi = "pool.json" }] }
+        "#;
+        std::fs::write(&file, text).unwrap();
+        let abi = r#"[{"type": "event", "name": "Made", "inputs": []}]"#;
+        std::fs::write(folder.path().join("pool.json"), abi).unwrap();
+        let config = AppConfig::load_from(Some(&file), [], &serde_json::json!({})).unwrap();
+        let beside = |name: &str| folder.path().join(name);
+        assert_eq!(config.database.tls_ca_file, Some(beside("ca.pem")));
+        assert_eq!(config.evm.assets, Some(beside("assets.toml")));
+        assert_eq!(config.evm.chains["ethereum"].abis[0].abi, Some(beside("pool.json")));
+        let rules = [beside("rules/*.toml"), PathBuf::from("/elsewhere/rules.toml")];
+        assert_eq!(config.alerts.rules, rules);
+    }
 
     #[test]
     fn alerts_link_to_the_explorers_of_the_configured_chains() {
