@@ -163,8 +163,8 @@ async fn reports_what_every_consumer_reports() {
     }
     let names: Vec<String> =
         role.context.registry.gather().iter().map(|family| family.name().to_owned()).collect();
-    for gauge in ["lag_seconds", "lag_messages", "active"] {
-        assert!(names.contains(&format!("crypto_intel_alerts_{gauge}")), "{gauge}: {names:?}");
+    for gauge in ["alerts_lag_seconds", "alerts_lag_messages", "leader"] {
+        assert!(names.contains(&format!("crypto_intel_{gauge}")), "{gauge}: {names:?}");
     }
     role.stop().await;
 }

@@ -211,8 +211,8 @@ async fn idle_streams_are_ready_again_once_nats_is_back() {
     let persist = rig.persist("one").await;
     eventually(PATIENCE, async || persist.is_ready()).await;
     rig.server.kill().unwrap();
-    // Its lease cannot be taken anew meanwhile: no longer merely "not connected".
-    eventually(PATIENCE, async || persist.tells("lease")).await;
+    // Nobody can lead meanwhile: no longer merely "not connected" at the reader.
+    eventually(PATIENCE, async || persist.tells("cannot lead")).await;
     rig.server.start_again().await.unwrap();
     // Nothing is published: no stream has a message to store.
     eventually(PATIENCE, async || persist.is_ready()).await;

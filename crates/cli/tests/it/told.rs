@@ -258,7 +258,6 @@ fn lasting() -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet part of the suite: `cargo test -p crypto-intel-cli --test it -- --ignored people_last_heard`"]
 async fn people_last_heard_what_the_chain_holds() {
     let Some(mut actor) = Actor::start(SeededRandom::from_environment()).await else { return };
     let pipeline = Pipeline::start("").await;

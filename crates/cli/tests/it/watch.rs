@@ -112,7 +112,7 @@ async fn connected(url: &str) -> crypto_intel_nats::Nats {
     let config = crypto_intel_nats::NatsConfig {
         url: url.into(),
         user: "admin".to_owned(),
-        password: crypto_intel_service::Secret::new("admin-secret"),
+        password: crypto_intel_service::Secret::new("of-admin"),
         ..crypto_intel_nats::NatsConfig::default()
     };
     crypto_intel_nats::connect(&config, "test", &tokio_util::sync::CancellationToken::new())
