@@ -338,6 +338,8 @@ struct StreamNames {
 pub(crate) struct StreamInfo {
     #[serde(default)]
     pub(crate) created: String,
+    #[serde(default)]
+    ts: String,
     pub(crate) config: Limits,
     pub(crate) state: State,
 }
@@ -348,6 +350,8 @@ pub(crate) struct Limits {
     max_bytes: i64,
     #[serde(default)]
     max_age: u64,
+    #[serde(default)]
+    discard: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -375,6 +379,8 @@ impl StreamInfo {
             max_bytes: u64::try_from(self.config.max_bytes).ok().filter(|limit| *limit > 0),
             max_age_seconds: Some(self.config.max_age / 1_000_000_000).filter(|age| *age > 0),
             created_at_us: parse_time_us(&self.created).unwrap_or(0),
+            refuses_when_full: self.config.discard == "new",
+            server_time_us: parse_time_us(&self.ts).unwrap_or_else(crypto_intel_service::now_us),
         }
     }
 }

@@ -157,6 +157,10 @@ pub struct StreamState {
     pub max_age_seconds: Option<u64>,
     /// When the stream was made, microseconds.
     pub created_at_us: i64,
+    /// Whether a full stream refuses what is new, rather than drop what is old.
+    pub refuses_when_full: bool,
+    /// The server's clock when it answered, microseconds.
+    pub server_time_us: i64,
 }
 
 /// The part of a consumer's delivery that is in the reply subject.

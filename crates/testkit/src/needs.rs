@@ -19,6 +19,8 @@ pub enum Need {
     Community,
     /// Python 3 with msgpack and nats-py.
     Python,
+    /// promtool and amtool: Debian's prometheus and prometheus-alertmanager.
+    Prometheus,
 }
 
 impl Need {
@@ -31,6 +33,7 @@ impl Need {
             Self::Timescale => "timescale",
             Self::Community => "community",
             Self::Python => "python",
+            Self::Prometheus => "prometheus",
         }
     }
 

@@ -10,7 +10,7 @@ use crypto_intel_service::{
 use crypto_intel_store::Store;
 
 use super::streams::topology;
-use crate::{AppConfig, Arguments, Role, RunArguments};
+use crate::{AppConfig, Arguments, Role, RunArguments, observe};
 
 /// How long roles may take to finish what is under way.
 const GRACE: Duration = Duration::from_secs(20);
@@ -43,6 +43,7 @@ pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow
         .await
         .context("connect to NATS")?;
     require_streams(&config, &roles, &nats).await?;
+    observe::start(&config, &roles, &nats, &context)?;
     let mut supervisor = Supervisor::new(context.clone());
     spawn_roles(&mut supervisor, &roles, Arc::new(config), &nats, None);
     let outcome = supervisor.wait(GRACE).await;

@@ -20,7 +20,7 @@ use crypto_intel_store::Store;
 use crate::{
     AppConfig, Arguments, DemoArguments,
     commands::{exit_code, run::instance_name, run::spawn_roles, streams::topology},
-    output,
+    observe, output,
 };
 use screen::Screen;
 use servers::Servers;
@@ -61,6 +61,7 @@ pub(crate) async fn run(arguments: &Arguments, options: DemoArguments) -> anyhow
 
     let mut supervisor = Supervisor::new(context.clone());
     let roles = config.enabled_roles();
+    observe::start(&config, &roles, &nats, &context)?;
     spawn_roles(&mut supervisor, &roles, Arc::new(config), &nats, Some(store.clone()));
     servers.chain.begin().await.context("begin to play the local chain")?;
 

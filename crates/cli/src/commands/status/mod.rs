@@ -11,7 +11,11 @@ use serde::Serialize;
 pub(crate) use gather::chains;
 
 use super::{connect_nats, connect_store, prepare, streams::topology};
-use crate::{AppConfig, Arguments, output::Output};
+use crate::{
+    AppConfig, Arguments,
+    observe::{BackupRecord, backup_record},
+    output::Output,
+};
 
 /// Dead letters are counted up to here.
 const MAX_DEAD_LETTERS: usize = 1_000;
@@ -30,6 +34,9 @@ pub(crate) struct Status {
     alerts: Vec<LastAlert>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letters: Option<usize>,
+    /// How the last backups ended, where there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<BackupRecord>,
     /// Why the database is not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<String>,
@@ -121,7 +128,7 @@ pub(crate) async fn run(arguments: &Arguments, output: Output) -> anyhow::Result
 pub(crate) async fn look(config: &AppConfig, nats: &Nats, topology: &Topology) -> Status {
     let mut status = Status::default();
     let mut problems = Vec::new();
-    let (streams, chains, leases, endpoints, readers, alerts, letters, positions) = tokio::join!(
+    let (streams, chains, leases, endpoints, readers, alerts, letters, backup, positions) = tokio::join!(
         gather::streams(nats, topology),
         gather::chains(config, nats),
         gather::leases(nats),
@@ -129,6 +136,7 @@ pub(crate) async fn look(config: &AppConfig, nats: &Nats, topology: &Topology) -
         gather::readers(nats),
         gather::last_alerts(nats),
         list_dead_letters(nats, None, MAX_DEAD_LETTERS),
+        backup_record(nats),
         positions(config),
     );
     status.streams = taken("streams", streams, &mut problems);
@@ -139,6 +147,7 @@ pub(crate) async fn look(config: &AppConfig, nats: &Nats, topology: &Topology) -
     status.alerts = taken("alerts", alerts, &mut problems);
     let letters = letters.map(|letters| Some(letters.len())).map_err(anyhow::Error::from);
     status.dead_letters = taken("dead letters", letters, &mut problems);
+    status.backup = taken("backups", backup, &mut problems);
     match positions {
         Ok(Some(positions)) => status.positions = gather::lags(positions, &status.streams),
         Ok(None) => status.database = Some("none is configured: nothing is stored".to_owned()),

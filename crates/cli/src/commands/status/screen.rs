@@ -5,6 +5,7 @@ use crypto_intel_service::now_us;
 use super::Status;
 use crate::{
     commands::streams::percent,
+    observe::BackupRecord,
     output::{ago, bytes, table, thousands},
 };
 
@@ -26,10 +27,23 @@ pub(super) fn show(status: &Status) -> String {
         let hint = if count == 0 { "" } else { ": `crypto-intel dlq list`" };
         format!("dead letters: {count}{hint}")
     }));
+    parts.extend(status.backup.as_ref().map(|record| backup(record, now)));
     if !status.problems.is_empty() {
         parts.push(format!("could not be read:\n  {}", status.problems.join("\n  ")));
     }
     parts.join("\n\n")
+}
+
+fn backup(record: &BackupRecord, now: i64) -> String {
+    let mut text = match record.finished_at_us {
+        Some(at_us) => format!("last backup: {} ago", ago(now, at_us)),
+        None => "no backup was ever finished".to_owned(),
+    };
+    if record.failed_at_us > record.finished_at_us {
+        let error = record.error.as_deref().unwrap_or_default();
+        text.push_str(&format!("\nlast backup failed: {error}"));
+    }
+    text
 }
 
 fn chains(status: &Status) -> String {
