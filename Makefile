@@ -7,8 +7,10 @@ ARGS  ?=
 # nextest runs each test in a process of its own; plain cargo does where it is not installed.
 TEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
+SLOWEST := $(if $(findstring nextest,$(TEST)),scripts/slowest.py target/nextest/default/junit.xml,true)
+
 .DEFAULT_GOAL := help
-.PHONY: help tools timescale demo build test test-faults test-timescale-community check fmt clippy doc deny bench fuzz compose-check generate
+.PHONY: help tools timescale demo build test test-faults test-timescale-community check fmt clippy doc deny bench fuzz compose-check compose-test generate
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,10 +29,12 @@ build: ## the binary, into target/release/crypto-intel
 
 test: tools ## every test on real servers: make test ARGS="-p crypto-intel-evm"
 	$(CARGO) $(TEST) --workspace --locked --no-fail-fast $(ARGS)
+	@$(SLOWEST)
 	$(CARGO) test --workspace --locked --doc --quiet
 
 test-faults: tools ## every fault of endpoints, chain, broker and machine at full length; about 4 minutes
-	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --locked -p crypto-intel-evm --test faults $(ARGS)
+	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --workspace --locked --test faults $(ARGS)
+	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --workspace --locked --test it people_last_heard
 
 test-timescale-community: tools ## storage on the server of DATABASE_URL, which has TimescaleDB's community edition
 	@[ -n "$(DATABASE_URL)" ] || echo "DATABASE_URL is not set: these tests skip, and say so"
@@ -53,6 +57,9 @@ deny: ## licences, sources and bans of the dependency tree
 
 compose-check: ## compose.yaml as Docker Compose v2 reads it
 	@scripts/compose-check.sh
+
+compose-test: tools ## compose.yaml really started, with a chain beside it; root and Debian
+	@scripts/compose-test.sh $(ARGS)
 
 bench: tools ## rates and latencies, into target/bench/summary.json
 	$(CARGO) run --release --locked --bin crypto-intel-bench -- $(ARGS)
