@@ -49,7 +49,7 @@ if [ "$(id -u)" = 0 ]; then
     exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
 fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-    initdb --username="$POSTGRES_USER" --pwfile=<(printf %s "$POSTGRES_PASSWORD") --auth-host=scram-sha-256 --auth-local=trust >/dev/null
+    initdb --encoding=UTF8 --locale=C.UTF-8 --username="$POSTGRES_USER" --pwfile=<(printf %s "$POSTGRES_PASSWORD") --auth-host=scram-sha-256 --auth-local=trust >/dev/null
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
     printf '%s\n' "listen_addresses = '*'" "shared_preload_libraries = 'timescaledb'" >>"$PGDATA/postgresql.conf"
     pg_ctl -w -o "-c listen_addresses=''" start >/dev/null
