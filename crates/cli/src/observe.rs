@@ -125,16 +125,23 @@ impl ServerMetrics {
     }
 
     async fn look(&self, nats: &Nats, streams: &[String]) {
-        // A stream that is gone keeps no numbers.
-        [&self.fill, &self.messages, &self.oldest].into_iter().for_each(GaugeVec::reset);
+        let mut states = Vec::with_capacity(streams.len());
         for stream in streams {
             let asked_at_us = now_us();
             // A server that is away is told by every role's own probe.
             let Ok(state) = nats.stream_state(stream).await else {
                 continue;
             };
+            // The server read its clock between our question and its answer.
+            let middle_us = asked_at_us + (now_us() - asked_at_us) / 2;
+            self.skew.set((state.server_time_us - middle_us) as f64 / 1e6);
+            states.push((stream.as_str(), state));
+        }
+        // A stream that is gone keeps no numbers. Nothing is waited for from here on: a scrape must not meet a gap.
+        [&self.fill, &self.messages, &self.oldest].into_iter().for_each(GaugeVec::reset);
+        for (stream, state) in states {
             let when_full = if state.refuses_when_full { "refuses" } else { "drops" };
-            let labels = [stream.as_str(), when_full];
+            let labels = [stream, when_full];
             if let Some(limit) = state.max_bytes {
                 self.fill.with_label_values(&labels).set(state.bytes as f64 / limit as f64);
             }
@@ -142,9 +149,6 @@ impl ServerMetrics {
             let oldest_us = state.first_stored_at_us.unwrap_or(state.server_time_us);
             let age_us = (state.server_time_us - oldest_us).max(0);
             self.oldest.with_label_values(&labels).set(age_us as f64 / 1e6);
-            // The server read its clock between our question and its answer.
-            let middle_us = asked_at_us + (now_us() - asked_at_us) / 2;
-            self.skew.set((state.server_time_us - middle_us) as f64 / 1e6);
         }
         let may_ask = streams.contains(&Bucket::Cursors.stream());
         if may_ask && let Ok(Some(record)) = backup_record(nats).await {
