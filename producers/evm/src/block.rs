@@ -4,8 +4,6 @@ use std::ops::Range;
 
 use crypto_intel_schemas::{Address, B256, CallType, FixedBytes, TransactionStatus, U256};
 
-use crate::answer::Outcome;
-
 /// A block, its transactions and its logs.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockData {
@@ -79,6 +77,14 @@ pub(crate) struct InternalPayment {
     pub(crate) call_type: CallType,
     /// Place in the transaction's tree of calls; never empty.
     pub(crate) trace_address: Vec<u32>,
+}
+
+/// What became of a transaction, as its receipt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) status: TransactionStatus,
+    /// What it made.
+    pub(crate) contract: Option<Address>,
 }
 
 impl BlockData {

@@ -6,15 +6,14 @@ use crypto_intel_schemas::{Address, B256, Event};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
-    answer::{Checks, Demand, LogsAnswer, assemble, read_header},
-    assets::{AssetList, PriceBoard},
     block::BlockData,
     config::{ChainConfig, LogsMode},
-    decode::{Decoder, Sighting},
-    encode::Bodies,
+    decode::{BlockContext, Decoder},
     endpoint::EndpointError,
-    log_proof::LogProof,
+    enrich::{assets::AssetList, prices::PriceCache},
     metrics::Metrics,
+    publish::encode::Bodies,
+    verify::{Checks, Demand, LogsAnswer, assemble, level::LogProof, read_header},
 };
 
 /// A log that anyone may have emitted.
@@ -32,7 +31,7 @@ pub struct HostileLog {
 #[derive(Debug)]
 pub struct Target {
     decoders: Vec<Decoder>,
-    prices: PriceBoard,
+    prices: PriceCache,
 }
 
 impl Target {
@@ -47,7 +46,7 @@ impl Target {
             let config = ChainConfig { logs, max_log_data_bytes: 256, ..ChainConfig::default() };
             Decoder::new("ethereum", &config, assets.of_chain("ethereum"), metrics.clone())
         });
-        Ok(Self { decoders: decoders.into(), prices: PriceBoard::new(300) })
+        Ok(Self { decoders: decoders.into(), prices: PriceCache::new(300) })
     }
 
     /// Takes a text as a block and another as its receipts or logs. How many events they gave;
@@ -117,12 +116,12 @@ impl Target {
 
     /// Every event is read as it was written, and none has the id of another.
     fn events(&self, block: &BlockData) -> Result<usize, String> {
-        let sighting = Sighting::new(1, self.prices.now());
+        let context = BlockContext::new(1, self.prices.now());
         let mut count = 0;
         for decoder in &self.decoders {
             let mut ids = HashSet::new();
             let mut broken = None;
-            decoder.decode(block, &sighting, &mut |event| {
+            decoder.decode(block, &context, &mut |event| {
                 count += 1;
                 if !Event::decode(&event.encode()).is_ok_and(|read| read == event) {
                     broken = Some(format!("not read as it was written: {event:?}"));
@@ -131,7 +130,7 @@ impl Target {
                     broken = Some(format!("two events have the id {}", event.id()));
                 }
             });
-            let bodies = Bodies::of(decoder, block, &sighting).len();
+            let bodies = Bodies::of(decoder, block, &context).len();
             if bodies != ids.len() && broken.is_none() {
                 broken = Some(format!("{} events but {bodies} bodies", ids.len()));
             }

@@ -5,24 +5,21 @@ use crypto_intel_schemas::{Address, Event, WatchChain};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
-    answer::{Checks, Demand, LogsAnswer, assemble, read_header},
-    assets::{AssetList, PriceBoard},
     block::BlockData,
     config::ChainConfig,
-    decode::{Decoder, Sighting},
-    encode::Bodies,
-    log_proof::LogProof,
+    decode::{BlockContext, Decoder},
+    enrich::{assets::AssetList, prices::PriceCache, tokens::Tokens, watch::WatchlistCache},
     metrics::Metrics,
-    tokens::Tokens,
-    watch::WatchBoard,
+    publish::encode::Bodies,
+    verify::{Checks, Demand, LogsAnswer, assemble, level::LogProof, read_header},
 };
 
 /// One chain's decoder.
 #[derive(Debug)]
 pub struct Pipeline {
     decoder: Decoder,
-    prices: PriceBoard,
-    watched: WatchBoard,
+    prices: PriceCache,
+    watched: WatchlistCache,
 }
 
 /// A verified block.
@@ -39,8 +36,8 @@ impl Pipeline {
         let metrics = all_metrics.of_chain(chain);
         let assets = AssetList::load(None)?.of_chain(chain);
         let decoder = Decoder::new(chain, &ChainConfig::default(), assets, metrics);
-        let watched = WatchBoard::new(all_metrics);
-        Ok(Self { decoder, prices: PriceBoard::new(300), watched })
+        let watched = WatchlistCache::new(all_metrics);
+        Ok(Self { decoder, prices: PriceCache::new(300), watched })
     }
 
     /// Watches addresses from now on.
@@ -84,9 +81,9 @@ impl Pipeline {
         let read = read_header(header)?.context("no block")?;
         let checks = Checks { log_indexes: false, ..Checks::strict(LogProof::Off) };
         let block = assemble(read, header, LogsAnswer::Logs(logs), checks)?;
-        let sighting = Sighting::new(1, self.prices.now());
+        let context = BlockContext::new(1, self.prices.now());
         let mut events = Vec::new();
-        self.decoder.decode(&block, &sighting, &mut |event| events.push(event));
+        self.decoder.decode(&block, &context, &mut |event| events.push(event));
         Ok(events)
     }
 
@@ -94,7 +91,7 @@ impl Pipeline {
     #[must_use]
     pub fn addresses(&self, block: &MeasuredBlock) -> Vec<Vec<Address>> {
         let mut found = Vec::new();
-        self.decoder.decode(&block.0, &self.sighting(), &mut |event| {
+        self.decoder.decode(&block.0, &self.context(), &mut |event| {
             found.push(event.touched().iter().copied().collect());
         });
         found
@@ -103,11 +100,11 @@ impl Pipeline {
     /// Decodes and encodes all events of a block; how many there are.
     #[must_use]
     pub fn bodies(&self, block: &MeasuredBlock) -> usize {
-        Bodies::of(&self.decoder, &block.0, &self.sighting()).len()
+        Bodies::of(&self.decoder, &block.0, &self.context()).len()
     }
 
-    fn sighting(&self) -> Sighting {
-        Sighting {
+    fn context(&self) -> BlockContext {
+        BlockContext {
             observed_at_us: 1,
             incarnation: 1,
             prices: self.prices.now(),

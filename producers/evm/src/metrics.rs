@@ -1,3 +1,5 @@
+pub(crate) mod nodes;
+
 use std::time::Duration;
 
 use crypto_intel_schemas::Kind;
@@ -6,7 +8,7 @@ use crypto_intel_service::{
     register,
 };
 
-use crate::endpoint::NodeMetrics;
+use self::nodes::NodeMetrics;
 
 /// From the first sight of a head to the acknowledgement of its block: one fsync to a bad day.
 const LATENCY_SECONDS: &[f64] =

@@ -9,14 +9,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    answer::Checks,
-    assets::{AssetList, Prices},
     config::ChainConfig,
-    decode::{Decoder, Sighting},
+    decode::{BlockContext, Decoder},
     endpoint::Pool,
-    fetch::{BlockId, Fetcher},
+    enrich::{assets::AssetList, prices::Prices},
+    fetch::{Fetcher, error::BlockId, traces::Tracer},
     metrics::Metrics,
-    traces::Tracer,
+    verify::Checks,
 };
 
 /// A block of the chain and all its events, as they would be published.
@@ -104,9 +103,9 @@ impl ChainReader {
             .block(BlockId::Number(number))
             .await
             .with_context(|| format!("fetch block {number}"))?;
-        let sighting = Sighting::new(now_us(), Prices::default());
+        let context = BlockContext::new(now_us(), Prices::default());
         let mut events = Vec::with_capacity(block.logs.len() + block.transactions.len());
-        self.decoder.decode(&block, &sighting, &mut |event| events.push(event));
+        self.decoder.decode(&block, &context, &mut |event| events.push(event));
         Ok(ChainBlock {
             number: block.header.number,
             hash: block.header.hash,

@@ -5,13 +5,11 @@ use crypto_intel_nats::Nats;
 use crypto_intel_service::{Context, Restart, Supervisor};
 
 use crate::{
-    assets::{AssetList, PriceBoard},
     chain::{self, ChainParts},
-    config::Config,
+    config::{Config, presets},
+    enrich::{assets::AssetList, prices::PriceCache, watch::WatchlistCache},
     metrics::Metrics,
-    presets,
-    publish::HistoryLane,
-    watch::WatchBoard,
+    publish::batches::HistoryLane,
 };
 
 /// What is under way at shutdown is in the stream as a whole or not at all: nothing to wait for.
@@ -29,9 +27,9 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         .context("validate configuration")?;
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
     let assets = AssetList::load(config.assets.as_deref())?;
-    let prices = PriceBoard::new(config.price_max_age_seconds);
+    let prices = PriceCache::new(config.price_max_age_seconds);
     let watched = tokio::spawn(prices.clone().watch(nats.clone(), context.shutdown.clone()));
-    let watchlist = WatchBoard::new(metrics.clone());
+    let watchlist = WatchlistCache::new(metrics.clone());
     let listed = tokio::spawn(watchlist.clone().watch(nats.clone(), context.shutdown.clone()));
     let history = HistoryLane::default();
     let mut supervisor = Supervisor::new(context.clone());

@@ -8,19 +8,16 @@ use crypto_intel_service::now_us;
 
 use super::{
     Position, Worker,
-    prepare::{Ahead, Prepared},
+    cursor::Cursor,
+    interrupt::ChainInterrupt,
+    marker_stack::Relation,
+    prepare::{Ahead, Prepared, SHARED_BATCH},
 };
 use crate::{
     block::Header,
-    cursor::Cursor,
-    encode::{self, Finality},
     endpoint::Head,
-    error::Trouble,
-    plan::Relation,
+    publish::encode::{self, Finality},
 };
-
-/// Waiting blocks share a batch up to about this many messages: one fsync serves them all.
-pub(super) const SHARED_BATCH: usize = 2_000;
 
 /// What a block has beside its events: a marker, and what it says of finality, a reorganisation or a jump.
 const MOST_OWN_MESSAGES: usize = 4;
@@ -30,7 +27,7 @@ const AFTER_FETCH_TROUBLE: Duration = Duration::from_millis(100);
 
 /// Blocks that go out together.
 #[derive(Default)]
-pub(super) struct Group {
+pub(crate) struct Group {
     messages: Vec<OutMessage>,
     /// Each block's marker and the place of its message.
     markers: Vec<(Block, usize)>,
@@ -41,10 +38,10 @@ pub(super) struct Group {
 
 impl Worker {
     /// Follows the heads until something interrupts.
-    pub(super) async fn follow(
+    pub(crate) async fn follow(
         &self,
         position: &mut Position,
-    ) -> Result<std::convert::Infallible, Trouble> {
+    ) -> Result<std::convert::Infallible, ChainInterrupt> {
         let mut changes = self.fetcher.pool().changes();
         loop {
             changes.borrow_and_update();
@@ -59,7 +56,7 @@ impl Worker {
                     // More may have come meanwhile.
                     Some(Ok(true)) => continue,
                     Some(Ok(false)) | None => {}
-                    Some(Err(Trouble::Fetch(error))) => {
+                    Some(Err(ChainInterrupt::Fetch(error))) => {
                         // The stream is as we know it: look at the heads again.
                         tracing::warn!(chain = self.chain, %error, "block cannot be had, looking at the heads again");
                         self.status.trouble(error.to_string());
@@ -70,13 +67,13 @@ impl Worker {
                 }
             }
             if changes.changed().await.is_err() {
-                return Err(Trouble::replan("endpoints were stopped"));
+                return Err(ChainInterrupt::replan("endpoints were stopped"));
             }
         }
     }
 
     /// Catches up in order, or jumps where that is too far.
-    async fn approach(&self, position: &mut Position, head: Head) -> Result<bool, Trouble> {
+    async fn approach(&self, position: &mut Position, head: Head) -> Result<bool, ChainInterrupt> {
         if self.jump_if_far(position, head.number).await? {
             return Ok(true);
         }
@@ -85,9 +82,9 @@ impl Worker {
 
     /// Publishes the blocks between top and head, and those that come meanwhile. `true` when
     /// anything was done.
-    async fn extend(&self, position: &mut Position, head: Head) -> Result<bool, Trouble> {
+    async fn extend(&self, position: &mut Position, head: Head) -> Result<bool, ChainInterrupt> {
         let Some(first) = position.stack.next_number() else {
-            return Err(Trouble::replan("nothing is known to build on"));
+            return Err(ChainInterrupt::replan("nothing is known to build on"));
         };
         let mut ahead = Ahead::default();
         let mut changes = self.fetcher.pool().changes();
@@ -158,20 +155,20 @@ impl Worker {
     }
 
     /// Adds a block's messages: what is owed from before, its events, its marker.
-    pub(super) fn add(&self, position: &Position, group: &mut Group, mut prepared: Prepared) {
+    pub(crate) fn add(&self, position: &Position, group: &mut Group, mut prepared: Prepared) {
         let incarnation = position.stack.next_incarnation(&prepared.block.header.hash);
         // A change of the watch-list counts from here on, not from when a block happened to be fetched.
-        let listed = prepared.sighting.watched.is_same(&self.watched.view(&self.chain));
+        let listed = prepared.context.watched.is_same(&self.watched.view(&self.chain));
         // Before it is asked what is known: a search that ends later finds this block among those that lack something.
         self.status.decides(prepared.block.header.number);
         let known_contracts = self.decoder.abis().version();
-        if incarnation != prepared.sighting.incarnation
+        if incarnation != prepared.context.incarnation
             || known_contracts != prepared.bodies.known_contracts()
             || !listed
         {
             self.again(&mut prepared, incarnation);
         }
-        let Prepared { block, bodies, sighting, is_head, final_at_fetch } = prepared;
+        let Prepared { block, bodies, context, is_head, final_at_fetch } = prepared;
         let begin = group.messages.len();
         let before = group.markers.last().map(|(marker, _)| marker.finalized_number);
         let before = before.unwrap_or_else(|| position.stack.finalized());
@@ -179,28 +176,28 @@ impl Worker {
         if group.markers.is_empty()
             && let Some((dropped, ancestor)) = position.stack.owed_reorg()
         {
-            let event = encode::reorg(&self.decoder, &block.header, &sighting, dropped, ancestor);
+            let event = encode::reorg(&self.decoder, &block.header, &context, dropped, ancestor);
             group.messages.push(self.subjects.message(&Event::Reorg(event)));
         }
         if group.markers.is_empty()
             && let Some(left) = position.stack.owed_jump()
         {
-            let event = encode::jump(&self.decoder, &block.header, &sighting, left);
+            let event = encode::jump(&self.decoder, &block.header, &context, left);
             group.messages.push(self.subjects.message(&Event::Jump(event)));
         }
         if finality.finalized > before {
-            let event = encode::finalized(&self.decoder, &block.header, &sighting, finality);
+            let event = encode::finalized(&self.decoder, &block.header, &context, finality);
             group.messages.push(self.subjects.message(&Event::Finalized(event)));
         }
         self.subjects.add_bodies_and_copies(&bodies, &mut group.messages);
         self.metrics.watched_events(bodies.copies());
         let counts = (bodies.len(), group.messages.len() - begin - bodies.copies());
-        let marker = encode::marker(&self.decoder, &block, &sighting, finality, counts);
+        let marker = encode::marker(&self.decoder, &block, &context, finality, counts);
         group.markers.push((marker.clone(), group.messages.len()));
         group.messages.push(self.subjects.message(&Event::Block(marker)));
         group.count(bodies.kinds());
         if is_head {
-            group.seen_at_us = Some(sighting.observed_at_us);
+            group.seen_at_us = Some(context.observed_at_us);
         }
     }
 
@@ -256,11 +253,11 @@ impl Worker {
     }
 
     /// Publishes a group and takes its markers. `false` when it is empty.
-    pub(super) async fn publish(
+    pub(crate) async fn publish(
         &self,
         position: &mut Position,
         group: Group,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, ChainInterrupt> {
         let Some((newest, _)) = group.markers.last() else { return Ok(false) };
         self.keep_discovered().await?;
         let markers = group.markers.iter().map(|(marker, _)| marker);
@@ -290,7 +287,7 @@ impl Worker {
     }
 
     /// Tells cursor, metrics and health where the chain stands.
-    pub(super) fn moved(&self, position: &Position, blocks: u64, events: u64) {
+    pub(crate) fn moved(&self, position: &Position, blocks: u64, events: u64) {
         if let Some(cursor) = Cursor::of(&position.stack) {
             self.cursor.send_replace(Some(cursor));
         }
@@ -301,8 +298,13 @@ impl Worker {
         self.status.published(top.number, blocks, events);
     }
 
-    async fn reorganise_to(&self, position: &mut Position, head: Head) -> Result<bool, Trouble> {
-        let header: Header = self.fetcher.header(crate::fetch::BlockId::Hash(head.hash)).await?;
+    async fn reorganise_to(
+        &self,
+        position: &mut Position,
+        head: Head,
+    ) -> Result<bool, ChainInterrupt> {
+        let header: Header =
+            self.fetcher.header(crate::fetch::error::BlockId::Hash(head.hash)).await?;
         self.reorganise(position, header).await
     }
 }

@@ -4,16 +4,16 @@
 use crypto_intel_nats::{StreamMessage, dead_letter};
 use crypto_intel_schemas::{Event, subjects};
 
-use super::{Worker, resume::STREAM};
+use super::{Worker, stream::STREAM};
 
 /// The name under which dead letters are kept.
 const CONSUMER: &str = "evm";
 
 /// A message that is passed over.
 #[derive(Debug)]
-pub(super) struct Foreign {
-    pub(super) message: StreamMessage,
-    pub(super) reason: String,
+pub(crate) struct Foreign {
+    pub(crate) message: StreamMessage,
+    pub(crate) reason: String,
 }
 
 impl Worker {
@@ -21,7 +21,7 @@ impl Worker {
     ///
     /// # Errors
     /// Why it is none that this producer writes there.
-    pub(super) fn event_of(&self, message: &StreamMessage) -> Result<Event, String> {
+    pub(crate) fn event_of(&self, message: &StreamMessage) -> Result<Event, String> {
         let event = Event::decode(&message.payload).map_err(|error| {
             let source = std::error::Error::source(&error);
             source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
@@ -42,7 +42,7 @@ impl Worker {
     }
 
     /// Keeps messages as dead letters, each once while the process runs.
-    pub(super) async fn bury(&self, foreign: Vec<Foreign>) {
+    pub(crate) async fn bury(&self, foreign: Vec<Foreign>) {
         for Foreign { message, reason } in foreign {
             let position = message.position();
             if self.buried.lock().await.contains(&position) {

@@ -1,21 +1,23 @@
 //! Too far behind to catch up in order: the range is left to the history lane, live goes on at once.
 
-use super::{Position, Worker};
+use super::{
+    Position, Worker,
+    interrupt::ChainInterrupt,
+    marker_stack::{Entry, Refused},
+};
 use crate::{
-    error::Trouble,
-    fetch::BlockId,
-    gaps::{GapReason, Gaps},
-    plan::{Entry, Refused},
+    backfill::queue::{GapReason, Gaps},
+    fetch::error::BlockId,
 };
 
 impl Worker {
     /// Jumps to the block after the final one when more final blocks than configured are missing.
     /// The range is in the bucket `gaps` before live leaves it. `true` when it jumped.
-    pub(super) async fn jump_if_far(
+    pub(crate) async fn jump_if_far(
         &self,
         position: &mut Position,
         head: u64,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, ChainInterrupt> {
         let limit = self.config.catch_up_blocks;
         let is_far = |position: &Position, number: u64| {
             position.stack.next_number().is_some_and(|next| number.saturating_sub(next) >= limit)
@@ -33,7 +35,7 @@ impl Worker {
         let gaps = Gaps::open(&self.nats, &self.chain).await?;
         gaps.queue(next, finalized, GapReason::CatchUp)
             .await
-            .map_err(|error| Trouble::replan(format!("cannot queue the gap: {error:#}")))?;
+            .map_err(|error| ChainInterrupt::replan(format!("cannot queue the gap: {error:#}")))?;
         position.stack.jump(finalized + 1, parent.hash);
         self.metrics.jumped();
         tracing::warn!(
@@ -48,7 +50,7 @@ impl Worker {
 
     /// Everything published that far below the final block must be on the chain; what is not is
     /// retracted before it is left.
-    async fn retract_strangers(&self, position: &mut Position) -> Result<(), Trouble> {
+    async fn retract_strangers(&self, position: &mut Position) -> Result<(), ChainInterrupt> {
         let mut strangers: Vec<Entry> = Vec::new();
         for entry in position.stack.newest_first() {
             let header = self.fetcher.header(BlockId::Number(entry.number)).await?;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use crypto_intel_nats::Nats;
 use tokio::sync::watch;
 
-use super::resume::STREAM;
+use super::stream::STREAM;
 use crate::metrics::ChainMetrics;
 
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// Shows it as a metric, for as long as the leader sends where that block begins.
-pub(super) async fn show(
+pub(crate) async fn show(
     nats: Nats,
     metrics: ChainMetrics,
     mut oldest: watch::Receiver<Option<u64>>,

@@ -1,20 +1,18 @@
 //! One chain: who leads it, where it resumes, how its heads are followed.
 
-mod discovered;
-mod factories;
+pub(crate) mod cursor;
 mod follow;
-mod foreign;
-mod history;
-mod history_of_address;
+pub(crate) mod foreign;
+pub(crate) mod interrupt;
 mod jump;
 mod margin;
-mod pace;
-mod prepare;
+pub(crate) mod marker_stack;
+pub(crate) mod prepare;
 mod reorg;
-mod resume;
+pub(crate) mod resume;
 mod retract;
 mod status;
-mod untraced;
+pub(crate) mod stream;
 
 use std::{
     collections::HashSet,
@@ -35,27 +33,25 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use self::{cursor::Cursor, interrupt::ChainInterrupt, marker_stack::MarkerStack};
 use crate::{
-    answer::Checks,
-    assets::{AssetBook, PriceBoard},
+    backfill::{audit_watermark, untraced_gap::Untraced},
     config::ChainConfig,
-    cursor::{self, Cursor},
     decode::Decoder,
-    encode::Subjects,
     endpoint::{NodeWatch, Pool},
-    error::Trouble,
-    fetch::Fetcher,
+    enrich::{
+        assets::AssetRegistry, prices::PriceCache, tokens::TokenMetadataCache,
+        watch::WatchlistCache,
+    },
+    fetch::{Fetcher, finality::Tags, traces::Tracer},
     metrics::ChainMetrics,
-    plan::Stack,
-    publish::{BatchLimit, HistoryLane, Publisher},
-    tags::Tags,
-    tokens::TokenBook,
-    traces::Tracer,
-    verified,
-    watch::WatchBoard,
+    publish::{
+        batches::{BatchLimit, HistoryLane, Publisher},
+        encode::Subjects,
+    },
+    verify::Checks,
 };
 use status::Status;
-use untraced::Untraced;
 
 /// What a chain needs from outside.
 #[derive(Debug, Clone)]
@@ -63,62 +59,62 @@ pub(crate) struct ChainParts {
     pub(crate) chain: String,
     pub(crate) config: ChainConfig,
     pub(crate) nats: Nats,
-    pub(crate) assets: AssetBook,
-    pub(crate) prices: PriceBoard,
-    pub(crate) watched: WatchBoard,
+    pub(crate) assets: AssetRegistry,
+    pub(crate) prices: PriceCache,
+    pub(crate) watched: WatchlistCache,
     pub(crate) metrics: ChainMetrics,
     pub(crate) history: HistoryLane,
 }
 
 /// Follows one chain.
 #[derive(Debug)]
-struct Worker {
-    chain: String,
-    config: ChainConfig,
-    nats: Nats,
-    instance: String,
-    fetcher: Fetcher,
-    untraced: Untraced,
-    decoder: Arc<Decoder>,
-    subjects: Subjects,
+pub(crate) struct Worker {
+    pub(crate) chain: String,
+    pub(crate) config: ChainConfig,
+    pub(crate) nats: Nats,
+    pub(crate) instance: String,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) untraced: Untraced,
+    pub(crate) decoder: Arc<Decoder>,
+    pub(crate) subjects: Subjects,
     /// Those of the history lane.
-    past_subjects: Subjects,
-    prices: PriceBoard,
-    tokens: TokenBook,
-    watched: WatchBoard,
-    metrics: ChainMetrics,
-    tags: watch::Receiver<Option<Tags>>,
-    status: Status,
-    cursor: watch::Sender<Option<Cursor>>,
+    pub(crate) past_subjects: Subjects,
+    pub(crate) prices: PriceCache,
+    pub(crate) tokens: TokenMetadataCache,
+    pub(crate) watched: WatchlistCache,
+    pub(crate) metrics: ChainMetrics,
+    pub(crate) tags: watch::Receiver<Option<Tags>>,
+    pub(crate) status: Status,
+    pub(crate) cursor: watch::Sender<Option<Cursor>>,
     /// Where the oldest block that may still leave begins in the stream.
-    oldest_open: watch::Sender<Option<u64>>,
-    batch_limit: BatchLimit,
-    history: HistoryLane,
+    pub(crate) oldest_open: watch::Sender<Option<u64>>,
+    pub(crate) batch_limit: BatchLimit,
+    pub(crate) history: HistoryLane,
     /// The last block of which an endpoint called another one final.
-    other_final: AtomicU64,
+    pub(crate) other_final: AtomicU64,
     /// One permit per block that is being fetched.
-    fetching: Arc<Semaphore>,
+    pub(crate) fetching: Arc<Semaphore>,
     /// Foreign messages that were set aside already.
-    buried: Mutex<HashSet<StreamPosition>>,
+    pub(crate) buried: Mutex<HashSet<StreamPosition>>,
     /// The bucket of what factories made, once it was opened.
-    contracts: OnceCell<Kv>,
+    pub(crate) contracts: OnceCell<Kv>,
     /// Whether it was read while this instance leads.
-    contracts_loaded: AtomicBool,
+    pub(crate) contracts_loaded: AtomicBool,
     /// When it was last told that it is full.
-    told_full_us: AtomicI64,
+    pub(crate) told_full_us: AtomicI64,
     /// When it was last told that history waits for persist.
-    told_behind_us: AtomicI64,
+    pub(crate) told_behind_us: AtomicI64,
     /// Set once what factories made is known.
-    factories_known: SetOnce<()>,
+    pub(crate) factories_known: SetOnce<()>,
 }
 
 /// What the leader knows of its chain's stream.
 #[derive(Debug)]
-struct Position {
-    stack: Stack,
-    publisher: Publisher,
+pub(crate) struct Position {
+    pub(crate) stack: MarkerStack,
+    pub(crate) publisher: Publisher,
     /// Since when endpoints disagree about what follows the top.
-    contested_since: Option<Instant>,
+    pub(crate) contested_since: Option<Instant>,
 }
 
 /// Room that is left for subject, headers and the other fields of a log.
@@ -156,8 +152,14 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     let checks = Checks::of(&config);
     let fetcher =
         Fetcher::new(pool.clone(), checks, metrics.clone()).with_tracer(Tracer::of(&config));
-    let tokens =
-        TokenBook::start(&chain, &config, &nats, fetcher.pool(), &metrics, (&stop, &mut tasks));
+    let tokens = TokenMetadataCache::start(
+        &chain,
+        &config,
+        &nats,
+        fetcher.pool(),
+        &metrics,
+        (&stop, &mut tasks),
+    );
     let tags = watch_tags(&config, &fetcher, &stop, &mut tasks);
     let status = Status::new(&chain, Duration::from_secs(config.stale_seconds));
     let probe = context.health.probe(format!("evm.{chain}.head"), None);
@@ -166,7 +168,7 @@ pub(crate) async fn run(parts: ChainParts, context: Context) -> anyhow::Result<(
     tasks.spawn(cursor::keep(nats.clone(), chain.clone(), newest));
     let (oldest_open, oldest) = watch::channel(None);
     tasks.spawn(margin::show(nats.clone(), metrics.clone(), oldest));
-    tasks.spawn(verified::show(nats.clone(), chain.clone(), metrics.clone()));
+    tasks.spawn(audit_watermark::show(nats.clone(), chain.clone(), metrics.clone()));
     let worker = Worker {
         fetching: Arc::new(Semaphore::new(config.fetch_concurrency)),
         factories_known: SetOnce::new(),
@@ -243,11 +245,11 @@ impl Worker {
                 Err(trouble) => trouble,
             };
             let after = match &trouble {
-                Trouble::Stop(_) => None,
-                Trouble::Replan { after, .. } => *after,
-                Trouble::Fetch(_) => None,
+                ChainInterrupt::Stop(_) => None,
+                ChainInterrupt::Replan { after, .. } => *after,
+                ChainInterrupt::Fetch(_) => None,
             };
-            if let Trouble::Stop(error) = trouble {
+            if let ChainInterrupt::Stop(error) = trouble {
                 return Err(error);
             }
             let delay = after.unwrap_or_else(|| delays.next().unwrap_or(backoff.longest));

@@ -6,33 +6,36 @@ use crypto_intel_service::now_us;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Worker, follow::SHARED_BATCH};
+use super::Worker;
 use crate::{
     block::BlockData,
-    decode::Sighting,
-    encode::Bodies,
+    decode::BlockContext,
     endpoint::Head,
-    fetch::{BlockId, FetchError},
+    fetch::error::{BlockId, FetchError},
+    publish::encode::Bodies,
 };
 
 /// A fetched block with its events encoded for the usual case, that it is seen the first time.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) block: BlockData,
-    pub(super) bodies: Bodies,
-    pub(super) sighting: Sighting,
+pub(crate) struct Prepared {
+    pub(crate) block: BlockData,
+    pub(crate) bodies: Bodies,
+    pub(crate) context: BlockContext,
     /// It was fetched as the head, so that its latency counts.
-    pub(super) is_head: bool,
+    pub(crate) is_head: bool,
     /// The highest block that was final when this one was asked for.
-    pub(super) final_at_fetch: u64,
+    pub(crate) final_at_fetch: u64,
 }
+
+/// Waiting blocks share a batch up to about this many messages: one fsync serves them all.
+pub(crate) const SHARED_BATCH: usize = 2_000;
 
 /// Most blocks that wait to be published, however small they are.
 const MOST_BLOCKS: usize = 256;
 
 /// Blocks being fetched or waiting to be published, in chain order.
 #[derive(Default)]
-pub(super) struct Ahead {
+pub(crate) struct Ahead {
     tasks: FuturesOrdered<BoxFuture<'static, Result<Prepared, FetchError>>>,
     next: Option<u64>,
     failed: VecDeque<FetchError>,
@@ -43,7 +46,7 @@ pub(super) struct Ahead {
 impl Ahead {
     /// Starts fetching up to `head`, beginning with block `first`: as many blocks as fill two shared
     /// batches, but at least as many as are fetched at once.
-    pub(super) fn fill(&mut self, worker: &Worker, first: u64, head: Head) {
+    pub(crate) fn fill(&mut self, worker: &Worker, first: u64, head: Head) {
         let at_once = worker.config.fetch_concurrency;
         let wanted = self.usual_events.map_or(at_once, |usual| 2 * SHARED_BATCH / (usual + 1));
         let room = wanted.clamp(at_once, MOST_BLOCKS.max(at_once));
@@ -64,7 +67,7 @@ impl Ahead {
     ///
     /// # Errors
     /// When it cannot be had; what was fetched behind it is to be dropped.
-    pub(super) async fn next(&mut self) -> Option<Result<Prepared, FetchError>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Prepared, FetchError>> {
         if let Some(error) = self.failed.pop_front() {
             return Some(Err(error));
         }
@@ -81,7 +84,7 @@ impl Ahead {
     }
 
     /// The next block if it is there already.
-    pub(super) fn ready(&mut self) -> Option<Prepared> {
+    pub(crate) fn ready(&mut self) -> Option<Prepared> {
         match self.tasks.next().now_or_never()?? {
             Ok(prepared) => {
                 self.learn(Some(&prepared));
@@ -114,7 +117,7 @@ async fn joined(
 
 impl Worker {
     /// Fetches, decodes and encodes a block in a task of its own.
-    pub(super) fn prepare(
+    pub(crate) fn prepare(
         &self,
         id: BlockId,
         observed_at_us: i64,
@@ -131,23 +134,23 @@ impl Worker {
             let turn = turns.acquire().await;
             let block = fetcher.live_block(id).await?;
             drop(turn);
-            let sighting = Sighting {
+            let context = BlockContext {
                 observed_at_us,
                 incarnation: 1,
                 tokens: tokens.of_block(&decoder.unlisted_tokens(&block)).await,
                 prices: prices.now(),
                 watched: watched.view(decoder.chain()),
             };
-            let bodies = Bodies::of(&decoder, &block, &sighting);
-            Ok(Prepared { block, bodies, sighting, is_head, final_at_fetch })
+            let bodies = Bodies::of(&decoder, &block, &context);
+            Ok(Prepared { block, bodies, context, is_head, final_at_fetch })
         }));
         joined(task, id)
     }
 
     /// The same block under another incarnation, or another watch-list.
-    pub(super) fn again(&self, prepared: &mut Prepared, incarnation: u32) {
-        prepared.sighting.incarnation = incarnation;
-        prepared.sighting.watched = self.watched.view(&self.chain);
-        prepared.bodies = Bodies::of(&self.decoder, &prepared.block, &prepared.sighting);
+    pub(crate) fn again(&self, prepared: &mut Prepared, incarnation: u32) {
+        prepared.context.incarnation = incarnation;
+        prepared.context.watched = self.watched.view(&self.chain);
+        prepared.bodies = Bodies::of(&self.decoder, &prepared.block, &prepared.context);
     }
 }

@@ -5,19 +5,19 @@ use std::time::Duration;
 use crypto_intel_service::now_us;
 use tokio::time::Instant;
 
-use super::{Position, Worker, follow::Group};
-use crate::{block::Header, error::Trouble, fetch::BlockId, plan::Retraction};
+use super::{Position, Worker, follow::Group, interrupt::ChainInterrupt, marker_stack::Retraction};
+use crate::{block::Header, fetch::error::BlockId};
 
 const CONFIRM_EVERY: Duration = Duration::from_millis(250);
 
 impl Worker {
     /// Follows the branch of `tip`, whose parent is not the published top. `false` when it was not
     /// taken.
-    pub(super) async fn reorganise(
+    pub(crate) async fn reorganise(
         &self,
         position: &mut Position,
         tip: Header,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, ChainInterrupt> {
         let branch = self.link(position, tip).await?;
         let oldest = branch.last().unwrap_or(&tip);
         let retraction = position.stack.retraction(
@@ -42,7 +42,7 @@ impl Worker {
     }
 
     /// The branch down to its meeting with what is published, newest first.
-    async fn link(&self, position: &Position, tip: Header) -> Result<Vec<Header>, Trouble> {
+    async fn link(&self, position: &Position, tip: Header) -> Result<Vec<Header>, ChainInterrupt> {
         let mut branch = vec![tip];
         let mut oldest = tip;
         // Beyond what is allowed, so that people are told how deep it is.
@@ -55,7 +55,7 @@ impl Worker {
             }
             let parent = self.fetcher.header(BlockId::Hash(oldest.parent_hash)).await?;
             if parent.number + 1 != oldest.number {
-                return Err(Trouble::replan(format!(
+                return Err(ChainInterrupt::replan(format!(
                     "parent of block {} has number {}",
                     oldest.number, parent.number
                 )));
@@ -105,7 +105,7 @@ impl Worker {
         position: &mut Position,
         retraction: &Retraction,
         tip: &Header,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ChainInterrupt> {
         let depth = retraction.entries.len() as u64;
         tracing::info!(
             chain = self.chain,

@@ -7,20 +7,24 @@ use crypto_intel_nats::{ReaderOptions, Start as ReadFrom, StreamMessage, StreamR
 use crypto_intel_schemas::{Block, Event};
 use tokio::time::timeout;
 
-use super::{Position, Worker, foreign::Foreign};
-use crate::{
+use super::{
+    Position, Worker,
     cursor::Cursor,
-    error::Trouble,
-    fetch::{BlockId, FetchError},
-    gaps::{GapReason, Gaps},
-    plan::{Refused, Stack},
-    publish::Publisher,
-    start::Start,
-    verified::Verified,
+    foreign::Foreign,
+    interrupt::ChainInterrupt,
+    marker_stack::{MarkerStack, Refused},
+    stream::STREAM,
+};
+use crate::{
+    backfill::{
+        audit_watermark::Verified,
+        queue::{GapReason, Gaps},
+    },
+    config::start_block::Start,
+    fetch::error::{BlockId, FetchError},
+    publish::batches::Publisher,
 };
 
-/// The stream that takes `evm.>`.
-pub(super) const STREAM: &str = "EVM";
 const READ_AT_ONCE: usize = 5_000;
 /// What is known to be in the stream comes within this time, or the server has trouble.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,7 +32,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 impl Worker {
     /// Reads what the stream holds of this chain, mends what was left half-done, and stands ready
     /// to publish.
-    pub(super) async fn resume(&self) -> Result<Position, Trouble> {
+    pub(crate) async fn resume(&self) -> Result<Position, ChainInterrupt> {
         self.load_discovered().await?;
         let cursor = Cursor::read(&self.nats, &self.chain).await?;
         // Before the marker: a batch that the last leader left on its way may land at any moment, and
@@ -38,11 +42,11 @@ impl Worker {
         let fence = fence.map_or(0, |message| message.sequence);
         let last = self.nats.last_from_leader(STREAM, self.subjects.marker()).await?;
         if last.as_ref().is_some_and(|last| last.sequence > fence) {
-            return Err(Trouble::replan("a batch landed while the stream was read"));
+            return Err(ChainInterrupt::replan("a batch landed while the stream was read"));
         }
         let folded = match &last {
             Some(last) => self.fold(cursor.as_ref(), last.sequence).await?,
-            None => Stack::default(),
+            None => MarkerStack::default(),
         };
         let stack = if folded.is_empty() { self.begin(cursor.as_ref()).await? } else { folded };
         let mut publisher = Publisher::new(
@@ -70,7 +74,11 @@ impl Worker {
     }
 
     /// Folds the markers from the newest known final one to the last.
-    async fn fold(&self, cursor: Option<&Cursor>, last: u64) -> Result<Stack, Trouble> {
+    async fn fold(
+        &self,
+        cursor: Option<&Cursor>,
+        last: u64,
+    ) -> Result<MarkerStack, ChainInterrupt> {
         let from = match cursor {
             Some(cursor) if self.holds(cursor).await? => ReadFrom::Sequence(cursor.final_sequence),
             Some(cursor) => {
@@ -83,7 +91,7 @@ impl Worker {
             }
             None => ReadFrom::First,
         };
-        let mut stack = Stack::default();
+        let mut stack = MarkerStack::default();
         let mut foreign = Vec::new();
         self.read(self.subjects.marker(), from, last, |message| {
             match self.event_of(message) {
@@ -99,7 +107,7 @@ impl Worker {
     }
 
     /// Whether the stream still has the cursor's final marker at its place.
-    async fn holds(&self, cursor: &Cursor) -> Result<bool, Trouble> {
+    async fn holds(&self, cursor: &Cursor) -> Result<bool, ChainInterrupt> {
         let message = self.nats.get_from_leader(STREAM, cursor.final_sequence).await?;
         let Some(message) = message else { return Ok(false) };
         let is_marker = message.subject == self.subjects.marker();
@@ -111,31 +119,31 @@ impl Worker {
     }
 
     /// Hands every message of a filter from `from` up to sequence `last` to `take`.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         filter: &str,
         from: ReadFrom,
         last: u64,
         take: impl FnMut(&StreamMessage),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ChainInterrupt> {
         self.read_all(&[filter], from, last, take).await
     }
 
     /// As [`Worker::read`], for several filters. The message at `last` has to match one of them.
-    pub(super) async fn read_all(
+    pub(crate) async fn read_all(
         &self,
         filters: &[&str],
         from: ReadFrom,
         last: u64,
         mut take: impl FnMut(&StreamMessage),
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ChainInterrupt> {
         let name = format!("evm-{}-{}", self.chain, self.instance);
         let options = ReaderOptions::new(STREAM, name, from).filters(filters.iter().copied());
         let mut reader = StreamReader::open(&self.nats, options).await?;
         loop {
             let batch = timeout(READ_TIMEOUT, reader.next(READ_AT_ONCE))
                 .await
-                .map_err(|_| Trouble::replan("reading the stream took too long"))??;
+                .map_err(|_| ChainInterrupt::replan("reading the stream took too long"))??;
             for message in &batch.messages {
                 if message.sequence <= last {
                     take(message);
@@ -148,7 +156,7 @@ impl Worker {
     }
 
     /// A chain without markers: new, or its stream was lost.
-    async fn begin(&self, cursor: Option<&Cursor>) -> Result<Stack, Trouble> {
+    async fn begin(&self, cursor: Option<&Cursor>) -> Result<MarkerStack, ChainInterrupt> {
         if let Some(cursor) = cursor {
             tracing::error!(
                 chain = self.chain,
@@ -157,7 +165,7 @@ impl Worker {
                 "stream EVM holds nothing of this chain although blocks were published: it was deleted or purged; events since the last final block are published again"
             );
             self.queue_unverified(cursor).await;
-            return Ok(Stack::begin(cursor.final_number + 1, cursor.final_hash));
+            return Ok(MarkerStack::begin(cursor.final_number + 1, cursor.final_hash));
         }
         let finalized = self.finalized_now().await?;
         let next = match self.config.start {
@@ -171,7 +179,7 @@ impl Worker {
             self.fetcher.header(BlockId::Number(head)).await?.hash
         };
         tracing::info!(chain = self.chain, next, finalized, "chain begins");
-        Ok(Stack::begin(next, parent_hash))
+        Ok(MarkerStack::begin(next, parent_hash))
     }
 
     /// What went with a lost stream may not have been stored by anybody: if an audit knows where
@@ -208,7 +216,7 @@ impl Worker {
     }
 
     /// The chain's final block, waiting for a head and for the endpoint's word on it.
-    pub(super) async fn finalized_now(&self) -> Result<u64, Trouble> {
+    pub(crate) async fn finalized_now(&self) -> Result<u64, ChainInterrupt> {
         let mut tags = self.tags.clone();
         let known = tags.wait_for(Option::is_some).await.map(|tags| *tags);
         let tags = known.ok().flatten().unwrap_or_default();
@@ -219,7 +227,7 @@ impl Worker {
     }
 
     /// The head's number, waiting until it is at least this.
-    async fn head_at_least(&self, number: u64) -> Result<u64, Trouble> {
+    async fn head_at_least(&self, number: u64) -> Result<u64, ChainInterrupt> {
         let mut changes = self.fetcher.pool().changes();
         loop {
             changes.borrow_and_update();
@@ -231,7 +239,7 @@ impl Worker {
     }
 
     /// The bottom is final: if the endpoint has another block there, it is not the same chain.
-    async fn check_bottom(&self, stack: &Stack) -> Result<(), Trouble> {
+    async fn check_bottom(&self, stack: &MarkerStack) -> Result<(), ChainInterrupt> {
         let Some(bottom) = stack.newest_final() else { return Ok(()) };
         match self.fetcher.pool().head() {
             Some(head) if head.number >= bottom.number => {}

@@ -6,8 +6,10 @@ use crypto_intel_nats::{OutMessage, Start as ReadFrom, StreamMessage};
 use crypto_intel_schemas::{B256, Block, Event, Kind, chain_event_id};
 use crypto_intel_service::now_us;
 
-use super::{Position, Worker, foreign::Foreign, resume::STREAM};
-use crate::{error::Trouble, plan::Entry};
+use super::{
+    Position, Worker, foreign::Foreign, interrupt::ChainInterrupt, marker_stack::Entry,
+    stream::STREAM,
+};
 
 /// How much further back is looked each time, where it is not known where a block begins.
 const WIDENING: u64 = 8;
@@ -37,16 +39,16 @@ struct Unfinished {
 }
 
 impl Worker {
-    pub(super) async fn retract_block(
+    pub(crate) async fn retract_block(
         &self,
         position: &mut Position,
         entry: &Entry,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ChainInterrupt> {
         let wanted = entry.messages as usize;
         let mut found = self.read_back(entry).await?;
         let marker = found.pop().map(|message| self.event_of(&message));
         let Some(Ok(Event::Block(mut marker))) = marker else {
-            return Err(Trouble::replan(format!(
+            return Err(ChainInterrupt::replan(format!(
                 "message {} of {STREAM} is not the marker that was read there before",
                 entry.sequence
             )));
@@ -69,7 +71,7 @@ impl Worker {
     }
 
     /// The messages of a block with their copies, its marker last; fewer where the stream has lost some.
-    async fn read_back(&self, entry: &Entry) -> Result<Vec<StreamMessage>, Trouble> {
+    async fn read_back(&self, entry: &Entry) -> Result<Vec<StreamMessage>, ChainInterrupt> {
         let filters = [self.subjects.all(), self.subjects.copies()];
         // Where the first block known begins is an estimate that knows nothing of copies.
         let mut begin = entry.begin_sequence.max(1);
@@ -134,7 +136,7 @@ impl Worker {
         position: &mut Position,
         mut messages: Vec<OutMessage>,
         marker: Block,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ChainInterrupt> {
         messages.push(self.subjects.message(&Event::Block(marker.clone())));
         let last = messages.len() - 1;
         let published = position.publisher.publish(messages).await?;
@@ -145,11 +147,11 @@ impl Worker {
 
     /// Messages after the last marker are of a block or a retraction that was cut off between its
     /// batches: a block is retracted, a retraction is done again. What is none of ours is set aside.
-    pub(super) async fn retract_unfinished(
+    pub(crate) async fn retract_unfinished(
         &self,
         position: &mut Position,
         fence: u64,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ChainInterrupt> {
         let unfinished = self.read_unfinished(position.stack.last_marker(), fence).await?;
         self.bury(unfinished.foreign).await;
         if unfinished.added.is_empty() {
@@ -172,7 +174,11 @@ impl Worker {
         Ok(())
     }
 
-    async fn read_unfinished(&self, last_marker: u64, fence: u64) -> Result<Unfinished, Trouble> {
+    async fn read_unfinished(
+        &self,
+        last_marker: u64,
+        fence: u64,
+    ) -> Result<Unfinished, ChainInterrupt> {
         let copies = self.nats.last_from_leader(STREAM, self.subjects.copies()).await?;
         let copies = copies.map_or(0, |message| message.sequence);
         let from = ReadFrom::Sequence(last_marker + 1);
@@ -189,14 +195,18 @@ impl Worker {
         .await?;
         match whole {
             // A block with its marker is whole. Whoever said that the last marker is an older one was behind.
-            Some(sequence) => Err(Trouble::replan(format!(
+            Some(sequence) => Err(ChainInterrupt::replan(format!(
                 "the stream's newest marker was read as message {last_marker}, but message {sequence} is one"
             ))),
             None => Ok(unfinished),
         }
     }
 
-    async fn retract_half(&self, position: &mut Position, half: &HalfBlock) -> Result<(), Trouble> {
+    async fn retract_half(
+        &self,
+        position: &mut Position,
+        half: &HalfBlock,
+    ) -> Result<(), ChainInterrupt> {
         let Some(fields) = half.event.block_fields() else { return Ok(()) };
         tracing::warn!(
             chain = self.chain,

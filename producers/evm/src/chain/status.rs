@@ -15,7 +15,7 @@ const SUMMARY_EVERY: Duration = Duration::from_secs(30);
 
 /// How the chain does, for the health probe and the log.
 #[derive(Debug, Clone)]
-pub(super) struct Status {
+pub(crate) struct Status {
     chain: String,
     stale: Duration,
     state: Arc<Mutex<State>>,
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Status {
-    pub(super) fn new(chain: &str, stale: Duration) -> Self {
+    pub(crate) fn new(chain: &str, stale: Duration) -> Self {
         let now = Instant::now();
         let state = State {
             leads: false,
@@ -58,17 +58,17 @@ impl Status {
         Self { chain: chain.to_owned(), stale, state: Arc::new(Mutex::new(state)) }
     }
 
-    pub(super) fn standing_by(&self) {
+    pub(crate) fn standing_by(&self) {
         self.lock().leads = false;
     }
 
-    pub(super) fn leads(&self) {
+    pub(crate) fn leads(&self) {
         let mut state = self.lock();
         state.leads = true;
         state.progressed = Instant::now();
     }
 
-    pub(super) fn resumed(&self, top: Option<u64>, next: Option<u64>) {
+    pub(crate) fn resumed(&self, top: Option<u64>, next: Option<u64>) {
         let mut state = self.lock();
         state.published = top;
         state.first = state.first.or(next);
@@ -76,11 +76,11 @@ impl Status {
     }
 
     /// First block of the live lane that this process may publish; `None` until it resumed.
-    pub(super) fn first_number(&self) -> Option<u64> {
+    pub(crate) fn first_number(&self) -> Option<u64> {
         self.lock().first
     }
 
-    pub(super) fn published(&self, top: u64, blocks: u64, events: u64) {
+    pub(crate) fn published(&self, top: u64, blocks: u64, events: u64) {
         let mut state = self.lock();
         state.published = Some(top);
         state.progressed = Instant::now();
@@ -90,28 +90,28 @@ impl Status {
     }
 
     /// The newest published block.
-    pub(super) fn published_number(&self) -> Option<u64> {
+    pub(crate) fn published_number(&self) -> Option<u64> {
         self.lock().published
     }
 
     /// The events of a block are about to be decided on.
-    pub(super) fn decides(&self, number: u64) {
+    pub(crate) fn decides(&self, number: u64) {
         let mut state = self.lock();
         state.decided = state.decided.max(number);
     }
 
     /// The highest block whose events were decided on, published or on its way.
-    pub(super) fn decided_number(&self) -> u64 {
+    pub(crate) fn decided_number(&self) -> u64 {
         let state = self.lock();
         state.published.map_or(state.decided, |published| published.max(state.decided))
     }
 
-    pub(super) fn trouble(&self, trouble: impl Into<String>) {
+    pub(crate) fn trouble(&self, trouble: impl Into<String>) {
         self.lock().trouble = Some(trouble.into());
     }
 
     /// Keeps the probe and writes a summary now and then, until `stop`.
-    pub(super) async fn watch(self, pool: Pool, probe: Probe, stop: CancellationToken) {
+    pub(crate) async fn watch(self, pool: Pool, probe: Probe, stop: CancellationToken) {
         let mut summarised = Instant::now();
         loop {
             match self.judge(&pool) {

@@ -154,9 +154,9 @@ fn an_event_that_the_server_would_not_take_is_published_raw_and_cut() {
         data.extend(std::iter::repeat_n(b'x', characters.next_multiple_of(32)));
         let decoder = decoder(&config).with_max_fields(payload);
         let block = with_log(&[note], &data);
-        let sighting = Sighting::new(1, crate::assets::Prices::default());
+        let context = BlockContext::new(1, crate::enrich::prices::Prices::default());
         let mut events = Vec::new();
-        decoder.decode(&block, &sighting, &mut |event| events.push(event));
+        decoder.decode(&block, &context, &mut |event| events.push(event));
         only(events)
     };
     assert_eq!(of(60_000).kind(), Kind::ContractEvent);

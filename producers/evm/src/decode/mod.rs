@@ -22,12 +22,15 @@ use crypto_intel_schemas::{Address, B256, Event};
 
 use crate::{
     abis::Abis,
-    assets::{AssetBook, Price, Prices},
     block::{BlockData, LogRecord, Transaction},
     config::{ChainConfig, LogsMode, NativeConfig},
+    enrich::{
+        assets::AssetRegistry,
+        prices::{Price, Prices},
+        tokens::Tokens,
+        watch::WatchView,
+    },
     metrics::ChainMetrics,
-    tokens::Tokens,
-    watch::WatchView,
 };
 
 /// Reason on the raw log of one that a decoder failed at.
@@ -44,14 +47,14 @@ pub(crate) struct Decoder {
     max_log_data_bytes: usize,
     /// Most bytes of the fields of a contract's event.
     max_fields_bytes: usize,
-    assets: AssetBook,
+    assets: AssetRegistry,
     abis: Abis,
     metrics: ChainMetrics,
 }
 
 /// What a block does not say about its events.
 #[derive(Debug, Clone)]
-pub(crate) struct Sighting {
+pub(crate) struct BlockContext {
     /// When the head was first seen, microseconds UTC.
     pub(crate) observed_at_us: i64,
     /// 1 added, 3 added again, …
@@ -68,10 +71,10 @@ pub(crate) struct Sighting {
 struct Scope<'a> {
     decoder: &'a Decoder,
     block: &'a BlockData,
-    sighting: &'a Sighting,
+    context: &'a BlockContext,
 }
 
-impl Sighting {
+impl BlockContext {
     /// The first sight of a block of which nothing else is known.
     pub(crate) fn new(observed_at_us: i64, prices: Prices) -> Self {
         let (tokens, watched) = (Tokens::default(), WatchView::default());
@@ -83,7 +86,7 @@ impl Decoder {
     pub(crate) fn new(
         chain: &str,
         config: &ChainConfig,
-        assets: AssetBook,
+        assets: AssetRegistry,
         metrics: ChainMetrics,
     ) -> Self {
         Self {
@@ -152,10 +155,10 @@ impl Decoder {
     pub(crate) fn decode(
         &self,
         block: &BlockData,
-        sighting: &Sighting,
+        context: &BlockContext,
         sink: &mut impl FnMut(Event),
     ) {
-        let scope = Scope { decoder: self, block, sighting };
+        let scope = Scope { decoder: self, block, context };
         let mut logs = block.logs.iter().peekable();
         let mut payments = block.payments.iter().peekable();
         for (index, transaction) in block.transactions.iter().enumerate() {
@@ -206,7 +209,7 @@ impl Scope<'_> {
 
     /// The price of an asset when the block was made.
     fn price_of(&self, asset: &str) -> Option<&Price> {
-        self.sighting.prices.of(asset, self.block.header.time_us())
+        self.context.prices.of(asset, self.block.header.time_us())
     }
 
     /// The transaction of a log, where the endpoint gave it.
@@ -227,14 +230,14 @@ macro_rules! body {
             id: $id,
             source: "evm".to_owned(),
             event_at_us: $scope.block.header.time_us(),
-            observed_at_us: $scope.sighting.observed_at_us,
+            observed_at_us: $scope.context.observed_at_us,
             chain: $scope.decoder.chain.clone(),
             chain_id: $scope.decoder.chain_id,
             block_number: $scope.block.header.number,
             block_hash: $scope.block.header.hash,
             block_time_us: $scope.block.header.time_us(),
-            removed: $scope.sighting.incarnation % 2 == 0,
-            incarnation: $scope.sighting.incarnation,
+            removed: $scope.context.incarnation % 2 == 0,
+            incarnation: $scope.context.incarnation,
             watched: Vec::new(),
             $($fields)*
         }

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    assets::{AssetList, PriceBoard},
     block::Header,
+    enrich::{assets::AssetList, prices::PriceCache},
     metrics::Metrics,
 };
 
@@ -69,18 +69,18 @@ pub(super) fn with_log(topics: &[B256], data: &[u8]) -> BlockData {
 }
 
 pub(super) fn decode(config: &ChainConfig, block: &BlockData) -> Vec<Event> {
-    let prices = PriceBoard::new(300);
+    let prices = PriceCache::new(300);
     prices.set_for_test("usd-coin", "0.999", block.header.time_us());
     prices.set_for_test("ethereum", "2000", block.header.time_us());
-    let sighting = Sighting {
+    let context = BlockContext {
         observed_at_us: 9,
         incarnation: 1,
         prices: prices.now(),
-        tokens: crate::tokens::Tokens::default(),
-        watched: crate::watch::WatchView::default(),
+        tokens: crate::enrich::tokens::Tokens::default(),
+        watched: crate::enrich::watch::WatchView::default(),
     };
     let mut events = Vec::new();
-    decoder(config).decode(block, &sighting, &mut |event| events.push(event));
+    decoder(config).decode(block, &context, &mut |event| events.push(event));
     events
 }
 
@@ -294,10 +294,10 @@ fn a_log_that_a_decoder_fails_at_is_published_raw_and_holds_up_nothing() {
     let mut second = block.logs[0].clone();
     second.log_index = 1;
     block.logs.push(second);
-    let sighting = Sighting::new(9, PriceBoard::new(300).now());
+    let context = BlockContext::new(9, PriceCache::new(300).now());
     let mut events = Vec::new();
     let mut is_first = true;
-    decoder(&ChainConfig::default()).decode(&block, &sighting, &mut |event| {
+    decoder(&ChainConfig::default()).decode(&block, &context, &mut |event| {
         assert!(!std::mem::take(&mut is_first), "a fault in a decoder");
         events.push(event);
     });

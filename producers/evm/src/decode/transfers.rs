@@ -41,7 +41,7 @@ impl Scope<'_> {
         let price = asset.and_then(|asset| self.price_of(&asset.asset));
         // What a contract says of itself: anybody can call his token USDC.
         let said = match asset {
-            None => self.sighting.tokens.of(&log.address),
+            None => self.context.tokens.of(&log.address),
             Some(_) => None,
         };
         let symbol = asset.map(|asset| asset.symbol.clone());

@@ -2,7 +2,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use crate::endpoint_config::EndpointConfig;
+use super::config::EndpointConfig;
 
 /// How fast an endpoint may be asked: requests, and compute units as its provider bills them.
 #[derive(Debug)]

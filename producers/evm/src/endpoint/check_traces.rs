@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Budget, Client, EndpointError, session::Session};
+use super::{Budget, Client, EndpointError, config::EndpointConfig, session::Session};
 use crate::{
-    answer::read_header, config::ChainConfig, endpoint_config::EndpointConfig, traces::TracesMode,
+    config::{ChainConfig, traces_mode::TracesMode},
+    verify::read_header,
 };
 
 /// Whether an endpoint offers the traces that the chain is configured to take; nothing is asked

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{EndpointError, Head, client::WebSocketClient};
-use crate::{answer::read_header, hex::Hex};
+use crate::{hex::Hex, verify::read_header};
 
 /// What an endpoint pushes over its websocket. All of it is a hint that there is something to fetch: heads, and
 /// logs of a few contracts, which speak of a block even where its head is not announced, and are the only word of

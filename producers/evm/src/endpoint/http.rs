@@ -5,8 +5,11 @@ use reqwest::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
-use super::{Answer, EndpointError, error::tls_hint};
-use crate::endpoint_config::{EndpointConfig, host_of};
+use super::{
+    Answer, EndpointError,
+    config::{EndpointConfig, host_of},
+    error::tls_hint,
+};
 
 /// More is no answer to anything that we ask.
 const MAX_BODY_BYTES: usize = 128 << 20;

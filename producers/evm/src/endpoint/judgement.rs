@@ -39,7 +39,7 @@ impl Class {
 pub(super) struct Judgement {
     breaker: Breaker,
     score: Score,
-    /// Untrue answers in a row,
+    /// InvalidResponse answers in a row,
     untrue: u32,
     /// and how many of them open the breaker.
     most_untrue: u32,

@@ -7,6 +7,7 @@
 mod budget;
 mod check_traces;
 mod client;
+pub(crate) mod config;
 mod error;
 mod frames;
 mod heights;
@@ -40,15 +41,14 @@ pub use error::EndpointError;
 use heights::Heights;
 pub(crate) use judgement::Class;
 use judgement::Judgement;
-pub(crate) use nodes::{NodeMetrics, NodeWatch};
+pub(crate) use nodes::NodeWatch;
 pub(crate) use pool::Pool;
 pub use session::{EndpointReport, check_endpoint};
 
+use self::config::{EndpointConfig, Role};
 use crate::{
     config::ChainConfig,
-    endpoint_config::{EndpointConfig, Role},
-    past::LogScope,
-    ranges::Width,
+    fetch::log_range::{LogScope, Width},
 };
 
 /// A rate limit without a time.
@@ -210,7 +210,7 @@ impl Endpoint {
     }
 
     /// Whether an answer of it was true, which is known only after it came.
-    pub(crate) fn note_truth(&self, class: Class, is_true: bool) {
+    pub(crate) fn record_validity(&self, class: Class, is_true: bool) {
         self.lock().of(class).was_true(is_true, Instant::now());
     }
 

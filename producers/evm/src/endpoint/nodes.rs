@@ -4,81 +4,15 @@ use std::time::Duration;
 
 use crypto_intel_nats::{Nats, OutMessage};
 use crypto_intel_schemas::{Event, Kind, NodeStatus, polled_event_id, subjects};
-use crypto_intel_service::{
-    BreakerState, now_us,
-    prometheus::{self, GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry},
-    register,
-};
+use crypto_intel_service::now_us;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Class, Pool};
+use crate::metrics::nodes::NodeMetrics;
 
 /// How often the endpoints are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// Metrics of endpoints, all chains.
-#[derive(Debug, Clone)]
-pub(crate) struct NodeMetrics {
-    serving: IntGaugeVec,
-    breaker: IntGaugeVec,
-    lag: IntGaugeVec,
-    error_ratio: GaugeVec,
-    latency: GaugeVec,
-    switches: IntCounterVec,
-}
-
-impl NodeMetrics {
-    /// Makes and registers them.
-    ///
-    /// # Errors
-    /// When a name is taken.
-    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let labels = ["chain", "endpoint"];
-        let opts = |name: &str, help: &str| Opts::new(format!("crypto_intel_evm_{name}"), help);
-        let integer = |name: &str, help: &str| {
-            register(registry, IntGaugeVec::new(opts(name, help), &labels)?)
-        };
-        let number =
-            |name: &str, help: &str| register(registry, GaugeVec::new(opts(name, help), &labels)?);
-        let switches = IntCounterVec::new(
-            opts(
-                "endpoint_switches_total",
-                "Changes of the serving endpoint, by the new one and why the old one stopped",
-            ),
-            &["chain", "endpoint", "reason"],
-        )?;
-        Ok(Self {
-            serving: integer("endpoint_serving", "1 for the endpoint that is asked first")?,
-            breaker: integer("endpoint_breaker_state", "0 closed, 1 half-open, 2 open")?,
-            lag: integer("endpoint_lag_blocks", "Blocks below the highest head of all endpoints")?,
-            error_ratio: number("endpoint_error_ratio", "Share of recent requests that failed")?,
-            latency: number(
-                "endpoint_latency_seconds",
-                "Mean time to an answer; 0 where not asked of late",
-            )?,
-            switches: register(registry, switches)?,
-        })
-    }
-
-    fn show(&self, status: &NodeStatus) {
-        let labels = [status.chain.as_str(), status.endpoint.as_str()];
-        self.serving.with_label_values(&labels).set(i64::from(status.serving));
-        let breaker = match status.breaker.as_str() {
-            word if word == BreakerState::Closed.as_str() => 0,
-            word if word == BreakerState::HalfOpen.as_str() => 1,
-            _ => 2,
-        };
-        self.breaker.with_label_values(&labels).set(breaker);
-        if let Some(lag) = status.lag_blocks {
-            self.lag.with_label_values(&labels).set(i64::try_from(lag).unwrap_or(i64::MAX));
-        }
-        let ratio = f64::from(status.error_percent) / 100.0;
-        self.error_ratio.with_label_values(&labels).set(ratio);
-        let latency = status.latency_ms.unwrap_or(0) as f64 / 1_000.0;
-        self.latency.with_label_values(&labels).set(latency);
-    }
-}
 
 /// Watches the endpoints of one chain.
 #[derive(Debug)]
@@ -171,7 +105,7 @@ impl NodeWatch {
         let (Some(old), Some(new)) = (serving(before), serving(now)) else { return };
         let (old, new) = (&now[old], &now[new]);
         let labels = [self.chain.as_str(), new.endpoint.as_str(), old.reason.as_str()];
-        self.metrics.switches.with_label_values(&labels).inc();
+        self.metrics.switched(&labels);
         tracing::info!(
             chain = self.chain,
             from = old.endpoint,

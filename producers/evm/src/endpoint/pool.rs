@@ -3,12 +3,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Class, Endpoint, Head, heights::Heights, session::Session};
-use crate::{
-    config::ChainConfig,
-    endpoint_config::{EndpointConfig, Role},
-    metrics::ChainMetrics,
+use super::{
+    Class, Endpoint, Head,
+    config::{EndpointConfig, Role},
+    heights::Heights,
+    session::Session,
 };
+use crate::{config::ChainConfig, metrics::ChainMetrics};
 
 /// More recent failures than this, as a share of all requests, and another endpoint serves.
 const FAILING: f64 = 0.5;

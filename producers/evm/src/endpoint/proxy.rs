@@ -5,7 +5,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use crate::endpoint_config::host_of;
+use super::config::host_of;
 
 /// More is no answer to `CONNECT`.
 const MAX_ANSWER_BYTES: usize = 8 * 1024;

@@ -7,14 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Budget, Client, Endpoint, EndpointError, Head,
+    config::EndpointConfig,
     hints::{Hint, Hints},
     http::HttpClient,
     websocket,
 };
-use crate::{
-    answer::read_header, config::ChainConfig, endpoint_config::EndpointConfig, hex::Hex,
-    metrics::ChainMetrics,
-};
+use crate::{config::ChainConfig, hex::Hex, metrics::ChainMetrics, verify::read_header};
 
 /// A connection that held this long before it was lost starts the delays from the beginning.
 const CALM: Duration = Duration::from_secs(2);

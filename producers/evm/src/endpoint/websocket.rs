@@ -14,11 +14,11 @@ use tokio_tungstenite::tungstenite::{
 use super::{
     EndpointError,
     client::WebSocketClient,
+    config::EndpointConfig,
     error::tls_hint,
     frames::{self, Oddities},
     proxy,
 };
-use crate::endpoint_config::EndpointConfig;
 
 /// Receipts of one heavy block are tens of megabytes; the library's own limit is 16 for a frame.
 const MAX_MESSAGE_BYTES: usize = 128 << 20;

@@ -5,10 +5,15 @@ use std::sync::Arc;
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
 
-use super::{BlockId, FetchError, Fetcher, cross_check::CrossCheck, rotation::Rotation};
+use super::{
+    Fetcher,
+    cross_check::CrossCheck,
+    error::{BlockId, FetchError},
+    rotation::Rotation,
+};
 use crate::{
-    answer::Checks,
     endpoint::{Class, Endpoint, EndpointError},
+    verify::Checks,
 };
 
 /// An endpoint's answer, on its way.
@@ -82,7 +87,7 @@ impl Fetcher {
                 }
                 Err(error) => error,
             };
-            if let FetchError::Untrue { endpoint: label, source } = &error {
+            if let FetchError::InvalidResponse { endpoint: label, source } = &error {
                 self.metrics.untrue_answers(label, source.reason());
                 tracing::warn!(endpoint = label, block = %id, error = %source, "answer cannot be true, asking again");
             }
@@ -98,11 +103,11 @@ impl Fetcher {
     }
 
     fn note_good(&self, endpoint: &Endpoint, cross_check: &CrossCheck) {
-        endpoint.note_truth(Class::Blocks, true);
+        endpoint.record_validity(Class::Blocks, true);
         // If another operator gave the same answer, the endpoint is not at fault.
         for other in self.pool.all() {
             if cross_check.is_shared_by(other.label()) {
-                other.note_truth(Class::Blocks, true);
+                other.record_validity(Class::Blocks, true);
             }
         }
     }
@@ -122,12 +127,12 @@ impl Fetcher {
                     endpoint.note_refusal(class);
                 }
             }
-            FetchError::Untrue { .. } => endpoint.note_truth(class, false),
+            FetchError::InvalidResponse { .. } => endpoint.record_validity(class, false),
             // It says that it has this block, and has not.
             FetchError::NotFound { block: BlockId::Number(number), .. }
                 if endpoint.head().is_some_and(|head| head.number >= *number) =>
             {
-                endpoint.note_truth(class, false);
+                endpoint.record_validity(class, false);
             }
             FetchError::NotFound { .. } | FetchError::OfBlock { .. } | FetchError::Fault { .. } => {
             }

@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::FetchError;
+use super::error::FetchError;
 use crate::{
-    answer::{Checks, Demand, HEADER_HASH, TRANSACTIONS_ROOT},
     endpoint::{Endpoint, Pool},
-    log_proof::LogProof,
+    verify::{Checks, Demand, HEADER_HASH, TRANSACTIONS_ROOT, level::LogProof},
 };
 
 /// An endpoint that keeps up but does not know the block is waited for this many rounds before checks are relaxed without
@@ -40,7 +39,7 @@ impl CrossCheck {
 
     pub(super) fn note(&mut self, endpoint: &Endpoint, error: &FetchError) {
         match error {
-            FetchError::Untrue { source, .. } => {
+            FetchError::InvalidResponse { source, .. } => {
                 let claim = Claim {
                     operator: endpoint.operator().to_owned(),
                     endpoint: endpoint.label().to_owned(),

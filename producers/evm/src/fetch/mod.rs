@@ -1,67 +1,38 @@
 //! One fetcher for live, gap and history: whole blocks by hash or number, verified.
 
 mod ask;
+mod block_span;
 mod cross_check;
+pub(crate) mod error;
+pub(crate) mod finality;
+pub(crate) mod log_range;
+mod log_search;
+pub(crate) mod logs;
+mod outcomes;
 mod payments;
 mod rotation;
+pub(crate) mod traces;
 
 use std::{sync::Arc, time::Instant};
 
 use crypto_intel_schemas::B256;
 use serde_json::json;
 
+use self::{
+    ask::{Attempt, Haste},
+    error::{BlockId, FetchError},
+    logs::KnownLogs,
+    outcomes::with_outcomes,
+    traces::Tracer,
+};
 use crate::{
-    answer::{Checks, LogsAnswer, Untrue, assemble, read_header},
     block::{BlockData, Header},
     endpoint::{Answer, Endpoint, EndpointError, Pool},
     metrics::ChainMetrics,
-    outcomes::with_outcomes,
-    past::KnownLogs,
-    traces::Tracer,
+    verify::{Checks, InvalidResponse, LogsAnswer, assemble, read_header},
 };
 
-use self::ask::{Attempt, Haste};
 pub(crate) use self::rotation::Rotation;
-
-/// Which block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BlockId {
-    Hash(B256),
-    Number(u64),
-}
-
-impl std::fmt::Display for BlockId {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Hash(hash) => write!(formatter, "{hash:#x}"),
-            Self::Number(number) => write!(formatter, "{number}"),
-        }
-    }
-}
-
-/// A block cannot be had now.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
-    #[error("no endpoint is connected")]
-    NoEndpoint,
-    #[error("endpoint {endpoint} does not know block {block}")]
-    NotFound { endpoint: String, block: BlockId },
-    #[error("endpoint {endpoint}: {source}")]
-    Untrue { endpoint: String, source: Untrue },
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    #[error("block {block}: {source}")]
-    OfBlock { block: BlockId, source: Box<Self> },
-    #[error("reading or decoding block {block} failed, report it: {reason}")]
-    Fault { block: BlockId, reason: String },
-}
-
-impl FetchError {
-    /// Names the block.
-    pub(crate) fn of(self, block: BlockId) -> Self {
-        Self::OfBlock { block, source: Box::new(self) }
-    }
-}
 
 /// Fetches blocks of one chain.
 #[derive(Debug, Clone)]
@@ -124,7 +95,7 @@ impl Fetcher {
         let attempt = move |endpoint: Arc<Endpoint>, checks: Checks| -> Attempt<Header> {
             Box::pin(async move {
                 let header = fetch_header(&endpoint, id).await?;
-                checks.check(&header).map_err(|source| FetchError::Untrue {
+                checks.check(&header).map_err(|source| FetchError::InvalidResponse {
                     endpoint: endpoint.label().to_owned(),
                     source,
                 })?;
@@ -169,8 +140,9 @@ async fn fetch_block(
     } else {
         LogsAnswer::Logs(answer.text())
     };
-    let mut assembled = assemble(header, block.text(), source, checks)
-        .map_err(|source| FetchError::Untrue { endpoint: endpoint.label().to_owned(), source })?;
+    let mut assembled = assemble(header, block.text(), source, checks).map_err(|source| {
+        FetchError::InvalidResponse { endpoint: endpoint.label().to_owned(), source }
+    })?;
     if !*by_receipts {
         assembled = with_outcomes(endpoint, assembled, checks.byzantium).await?;
     }
@@ -189,15 +161,16 @@ pub(crate) fn known_header(
 ) -> Result<Header, FetchError> {
     let label = || endpoint.label().to_owned();
     let header = read_header(answer.text())
-        .map_err(|source| FetchError::Untrue { endpoint: label(), source })?
+        .map_err(|source| FetchError::InvalidResponse { endpoint: label(), source })?
         .ok_or_else(|| FetchError::NotFound { endpoint: label(), block: id })?;
     let is_other = match id {
         BlockId::Hash(hash) => header.hash != hash,
         BlockId::Number(number) => header.number != number,
     };
     if is_other {
-        let source = Untrue::OtherBlock { what: "header and transactions", number: header.number };
-        return Err(FetchError::Untrue { endpoint: label(), source });
+        let source =
+            InvalidResponse::OtherBlock { what: "header and transactions", number: header.number };
+        return Err(FetchError::InvalidResponse { endpoint: label(), source });
     }
     Ok(header)
 }

@@ -2,11 +2,14 @@
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{BlockId, FetchError, Fetcher, Rotation};
+use super::{
+    Fetcher, Rotation,
+    error::{BlockId, FetchError},
+    traces::{BlockPayments, TraceError, UNTRACED},
+};
 use crate::{
     block::BlockData,
     endpoint::{Class, Endpoint, EndpointError},
-    traces::{BlockPayments, TraceError, UNTRACED},
 };
 
 /// An endpoint that fails, or answers what cannot be true, is followed by another so often.
@@ -54,7 +57,7 @@ impl Fetcher {
             };
             let error = match answer {
                 Ok(payments) => {
-                    endpoint.note_truth(class, true);
+                    endpoint.record_validity(class, true);
                     if payments.is_whole {
                         return payments;
                     }
@@ -66,11 +69,11 @@ impl Fetcher {
                 }
                 Err(TraceError::Endpoint(EndpointError::Unsupported { .. })) => continue,
                 Err(TraceError::Endpoint(error)) => FetchError::Endpoint(error),
-                Err(TraceError::Untrue(source)) => {
+                Err(TraceError::InvalidResponse(source)) => {
                     let label = endpoint.label().to_owned();
                     self.metrics.untrue_answers(&label, source.reason());
                     tracing::warn!(endpoint = label, block = %id, error = %source, "traces cannot be true");
-                    FetchError::Untrue { endpoint: label, source }
+                    FetchError::InvalidResponse { endpoint: label, source }
                 }
             };
             tries += 1;

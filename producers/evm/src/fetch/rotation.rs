@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{BlockId, FetchError};
+use super::error::{BlockId, FetchError};
 use crate::endpoint::{Class, Endpoint, EndpointError, Pool};
 
 /// Pauses before the caller looks at the heads again: about six seconds.

@@ -1,0 +1,2 @@
+/// The stream that takes `evm.>`.
+pub(crate) const STREAM: &str = "EVM";

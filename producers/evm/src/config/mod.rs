@@ -1,0 +1,400 @@
+pub(crate) mod presets;
+pub(crate) mod start_block;
+pub(crate) mod traces_mode;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crypto_intel_schemas::{Address, subjects};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::{start_block::Start, traces_mode::TracesMode};
+use crate::{
+    abis::{self, config::AbiConfig},
+    endpoint::config::{BreakerConfig, EndpointConfig},
+    enrich::assets::AssetList,
+    verify::level::LogProof,
+};
+
+/// Most contracts whose logs are subscribed to; providers bound a filter's length.
+const MOST_HINT_CONTRACTS: usize = 20;
+
+/// What the EVM producer does.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Chains by slug (`[a-z0-9-]`, at most 32 characters), the name in subjects and tables. Default: none.
+    pub chains: BTreeMap<String, ChainConfig>,
+    /// A list of tokens in place of the built-in one: path to a file in the form of `assets.toml`.
+    /// Default: the built-in list.
+    pub assets: Option<PathBuf>,
+    /// A price that is further than this from the block's time puts no USD value on a transfer, seconds. Default: 300.
+    pub price_max_age_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { chains: BTreeMap::new(), assets: None, price_max_age_seconds: 300 }
+    }
+}
+
+/// One chain. It runs and fails alone.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainConfig {
+    /// Whether this chain runs. Default: true.
+    pub enabled: bool,
+    /// The built-in preset that gives every option that is not given here, such as `ethereum`; `none`
+    /// for no preset. Default: the one of the chain's own name, where there is one.
+    pub preset: Option<String>,
+    /// EIP-155 chain id; verified on every endpoint at every connect. No default.
+    pub chain_id: u64,
+    /// JSON-RPC endpoints, the preferred one first. Default: the public ones of the preset, else none.
+    pub endpoints: Vec<EndpointConfig>,
+    /// Usual time from block to block, milliseconds; what counts as silence, staleness and lag follows
+    /// from it. Default: 12000.
+    pub block_time_ms: u64,
+    /// An endpoint this many blocks below the highest is behind, and another one serves. Default: the
+    /// blocks of 2 seconds, at least 3.
+    pub lag_blocks: u64,
+    /// An endpoint that does not know a block this long after another one spoke of it is behind,
+    /// milliseconds. Default: half a block time, at least 2000 and at most 6000.
+    pub lag_ms: u64,
+    /// When an endpoint that fails is left alone.
+    pub breaker: BreakerConfig,
+    /// How often `status.node` events are published while nothing changes, seconds. Default: 30.
+    pub status_seconds: u64,
+    /// Contract that wraps the chain's own currency. Default: none.
+    pub wrapped_native: Option<String>,
+    /// Where people look blocks and transactions up, a URL; alerts link transactions there. Default: the well-known one of
+    /// the chain id, else none.
+    pub explorer: Option<String>,
+    /// Where a chain that was never followed begins: `"latest"` (the block after the final one) or a
+    /// block number. Default: `"latest"`.
+    pub start: Start,
+    /// Whether the endpoints are asked for the `finalized` and `safe` blocks; where they do not know
+    /// them, `finality_depth` counts. Default: true.
+    pub finality_tags: bool,
+    /// Blocks below the head from which on a block counts as final, where the chain does not say it
+    /// itself. Default: 64.
+    pub finality_depth: u64,
+    /// How often the `finalized` and `safe` blocks are asked for, milliseconds. Default: 4000.
+    pub finality_poll_ms: u64,
+    /// A reorganisation that would drop more blocks than this stops the chain. Default: 128.
+    pub max_reorg_depth: u64,
+    /// How long other endpoints may contradict a reorganisation before the branch that advances is
+    /// taken, seconds. Default: 15.
+    pub reorg_confirm_seconds: u64,
+    /// The chain's own currency.
+    pub native: NativeConfig,
+    /// Which raw logs are published beside the decoded events: `"known"` (of `contracts`, and known
+    /// events in an unknown form) or `"all"`. Default: `"known"`.
+    pub logs: LogsMode,
+    /// Contracts whose every log is also published raw. Default: none.
+    pub contracts: Vec<String>,
+    /// Contracts' events that are decoded by their ABI, beside the built-in ones: tables of `name`,
+    /// `contracts`, `abi` (a file), `events` and `factory`; see decoding.md. Default: none.
+    pub abis: Vec<AbiConfig>,
+    /// Where payments inside contracts (`transfer.internal`) come from: `"off"` (they are not seen),
+    /// `"trace_block"` (Erigon, Nethermind, Reth, anvil) or `"debug"` (`debug_traceBlockByHash`,
+    /// Geth); costly on most providers. Default: `"off"`.
+    pub traces: TracesMode,
+    /// How long a block may wait for its traces, milliseconds; without them it is published as
+    /// `unverified`, and its payments inside contracts come later on the history lane. Default: 3 block
+    /// times, at least 3000.
+    pub traces_budget_ms: u64,
+    /// Whether websockets are asked, beside new heads, for the logs of `wrapped_native` and `contracts`, as a hint that
+    /// a block came or left the chain. Default: true.
+    pub log_hints: bool,
+    /// Without a new head for this long an endpoint is asked for its head, and connected anew when
+    /// that moved on or does not come, seconds. Default: 2.5 block times, at least 5.
+    pub silence_seconds: u64,
+    /// Without a new block for this long the chain is unhealthy, seconds. Default: 10 block times, at
+    /// least 60.
+    pub stale_seconds: u64,
+    /// How long one answer of an endpoint is waited for, milliseconds. Default: 20000.
+    pub request_timeout_ms: u64,
+    /// How often an HTTP endpoint is asked for its head, milliseconds. Default: half a block time, at
+    /// least 500 and at most 4000; without a block time 1000.
+    pub http_poll_ms: u64,
+    /// How many blocks are fetched at once while catching up. Default: 8.
+    pub fetch_concurrency: usize,
+    /// More final blocks than this are not caught up in order: live goes on after the final block and
+    /// the history lane fills the gap. 0 = always in order. Default: 1000.
+    pub catch_up_blocks: u64,
+    /// How many blocks the history lane fetches at once. Default: 4.
+    pub history_concurrency: usize,
+    /// The history lane waits while persist, where it runs, has more messages of it before it than
+    /// this. 0 = never. Default: 200000.
+    pub history_max_pending: u64,
+    /// How it is proven that an endpoint gave all logs of a block: `"receipts_root"` (by the root of its receipts, the
+    /// bloom filter where no receipts are offered), `"bloom"` (by exactly its bloom filter), `"presence"` (there are
+    /// some where the filter is not empty) or `"off"`. Default: that of the preset, else `"presence"`.
+    pub check_logs: LogProof,
+    /// Whether each header must have its hash, and the transactions the header's root: then an endpoint cannot forge what
+    /// is under a block's hash. Not for chains whose headers have fields of their own. Default: that of the preset, else
+    /// false.
+    pub check_header: bool,
+    /// Whether log indexes must be 0, 1, 2, … over the block; with `false` they are numbered anew
+    /// where they are not. Default: true.
+    pub check_log_indexes: bool,
+    /// Most data of a raw log in one message, bytes; more is cut, with its length and hash kept.
+    /// Default: 524288.
+    pub max_log_data_bytes: usize,
+    /// Whether tokens that are not on the list are asked for their symbol, name and decimals. What they
+    /// answer is kept in the bucket `tokens`. Default: true.
+    pub enrich_tokens: bool,
+    /// How long a block may wait for tokens that it shows for the first time, milliseconds; after that it
+    /// goes out with what is known. 0 = it never waits. Default: 50.
+    pub enrich_wait_ms: u64,
+    /// Where the chain has the contract Multicall3, which answers for many tokens at once; empty = each
+    /// token is asked alone. Default: `0xcA11bde05977b3631167028862bE2a173976CA11`.
+    pub multicall: String,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            preset: None,
+            chain_id: 0,
+            endpoints: Vec::new(),
+            block_time_ms: 12_000,
+            lag_blocks: 3,
+            lag_ms: 6_000,
+            breaker: BreakerConfig::default(),
+            status_seconds: 30,
+            wrapped_native: None,
+            explorer: None,
+            start: Start::default(),
+            finality_tags: true,
+            finality_depth: 64,
+            finality_poll_ms: 4_000,
+            max_reorg_depth: 128,
+            reorg_confirm_seconds: 15,
+            native: NativeConfig::default(),
+            logs: LogsMode::default(),
+            contracts: Vec::new(),
+            abis: Vec::new(),
+            traces: TracesMode::Off,
+            traces_budget_ms: 36_000,
+            log_hints: true,
+            silence_seconds: 30,
+            stale_seconds: 120,
+            request_timeout_ms: 20_000,
+            http_poll_ms: 1_000,
+            fetch_concurrency: 8,
+            catch_up_blocks: 1_000,
+            history_concurrency: 4,
+            history_max_pending: 200_000,
+            check_logs: LogProof::default(),
+            check_header: false,
+            check_log_indexes: true,
+            max_log_data_bytes: 512 * 1024,
+            enrich_tokens: true,
+            enrich_wait_ms: 50,
+            multicall: "0xcA11bde05977b3631167028862bE2a173976CA11".to_owned(),
+        }
+    }
+}
+
+/// The chain's own currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NativeConfig {
+    /// Symbol. Default: `ETH`.
+    pub symbol: String,
+    /// Decimals of its smallest unit. Default: 18.
+    pub decimals: u8,
+    /// Asset id under which its price is known; empty where it has none. Default: `ethereum`.
+    pub asset: String,
+}
+
+impl Default for NativeConfig {
+    fn default() -> Self {
+        Self { symbol: "ETH".to_owned(), decimals: 18, asset: "ethereum".to_owned() }
+    }
+}
+
+/// Which raw logs are published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogsMode {
+    /// Of configured contracts, and known events in an unknown form.
+    #[default]
+    Known,
+    /// Every log, beside what is decoded from it.
+    All,
+}
+
+impl Config {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// One sentence per problem, with the key, the problem and how to mend it.
+    pub fn validate(&self) -> Result<(), Vec<String>> {
+        let mut problems = Vec::new();
+        for (slug, chain) in &self.chains {
+            let key = format!("evm.chains.{slug}");
+            if !subjects::is_chain_slug(slug) {
+                problems.push(format!(
+                    "{key}: {slug:?} is no chain slug; use 1 to 32 of the characters a-z, 0-9 and -"
+                ));
+            }
+            chain.validate(&key, &mut problems);
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Reads the list of tokens, which [`run`](crate::run) needs.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none; the error names place and entry.
+    pub fn check_assets(&self) -> anyhow::Result<()> {
+        AssetList::load(self.assets.as_deref()).map(drop)
+    }
+}
+
+impl ChainConfig {
+    fn validate(&self, key: &str, problems: &mut Vec<String>) {
+        if !self.enabled {
+            return;
+        }
+        if self.chain_id == 0 {
+            problems
+                .push(format!("{key}.chain_id: missing; set the chain's EIP-155 id, such as 1"));
+        }
+        if self.endpoints.is_empty() {
+            problems.push(format!(
+                "{key}.endpoints: empty; add at least one, such as {{ url = \"wss://…\" }}"
+            ));
+        }
+        let mut labels = std::collections::BTreeSet::new();
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            endpoint.validate(&format!("{key}.endpoints[{index}]"), problems);
+            if !labels.insert(endpoint.label()) {
+                problems.push(format!(
+                    "{key}.endpoints[{index}].name: {:?} is used twice; give each endpoint a name of its own",
+                    endpoint.label()
+                ));
+            }
+        }
+        if let Some(name) = self.preset.as_deref().filter(|name| !presets::is_known(name)) {
+            problems.push(format!(
+                "{key}.preset: {name:?} is none; known are {}, and \"none\" for no preset",
+                presets::names().join(", ")
+            ));
+        }
+        if let Some(wrapped) = &self.wrapped_native
+            && wrapped.parse::<Address>().is_err()
+        {
+            problems.push(format!(
+                "{key}.wrapped_native: {wrapped:?} is no address; write 0x and 40 hex digits"
+            ));
+        }
+        for (index, contract) in self.contracts.iter().enumerate() {
+            if contract.parse::<Address>().is_err() {
+                problems.push(format!(
+                    "{key}.contracts[{index}]: {contract:?} is no address; write 0x and 40 hex digits"
+                ));
+            }
+        }
+        abis::config::validate(&self.abis, key, problems);
+        if !self.multicall.is_empty() && self.multicall.parse::<Address>().is_err() {
+            problems.push(format!(
+                "{key}.multicall: {:?} is no address; write 0x and 40 hex digits, or nothing",
+                self.multicall
+            ));
+        }
+        self.validate_numbers(key, problems);
+    }
+
+    fn validate_numbers(&self, key: &str, problems: &mut Vec<String>) {
+        let positive = [
+            ("max_reorg_depth", self.max_reorg_depth),
+            ("finality_poll_ms", self.finality_poll_ms),
+            ("silence_seconds", self.silence_seconds),
+            ("stale_seconds", self.stale_seconds),
+            ("request_timeout_ms", self.request_timeout_ms),
+            ("http_poll_ms", self.http_poll_ms),
+            ("traces_budget_ms", self.traces_budget_ms),
+            ("block_time_ms", self.block_time_ms),
+            ("lag_blocks", self.lag_blocks),
+            ("lag_ms", self.lag_ms),
+            ("status_seconds", self.status_seconds),
+            ("breaker.failures", u64::from(self.breaker.failures)),
+            ("breaker.open_seconds", self.breaker.open_seconds),
+            ("breaker.successes", u64::from(self.breaker.successes)),
+            ("fetch_concurrency", self.fetch_concurrency as u64),
+            ("history_concurrency", self.history_concurrency as u64),
+        ];
+        for (name, value) in positive {
+            if value == 0 {
+                problems.push(format!("{key}.{name}: 0 is not possible; set 1 or more"));
+            }
+        }
+        if !(32..=900_000).contains(&self.max_log_data_bytes) {
+            problems.push(format!(
+                "{key}.max_log_data_bytes: {} is out of range; set 32 to 900000",
+                self.max_log_data_bytes
+            ));
+        }
+        if self.native.decimals > 77 {
+            problems.push(format!(
+                "{key}.native.decimals: {} is out of range; set 0 to 77",
+                self.native.decimals
+            ));
+        }
+    }
+
+    /// Contracts whose logs are subscribed to. Few on purpose: all logs of a chain would be sent twice.
+    pub(crate) fn hint_contracts(&self) -> Vec<Address> {
+        if !self.log_hints {
+            return Vec::new();
+        }
+        let wrapped = self.wrapped_native.iter().filter_map(|text| text.parse().ok());
+        let mut contracts: Vec<Address> = wrapped.chain(self.contract_addresses()).collect();
+        contracts.sort_unstable();
+        contracts.dedup();
+        contracts.truncate(MOST_HINT_CONTRACTS);
+        contracts
+    }
+
+    /// The configured contracts as addresses; those that are none are left out ([`Config::validate`]
+    /// names them).
+    pub(crate) fn contract_addresses(&self) -> std::collections::HashSet<Address> {
+        self.contracts.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn problems_name_key_and_mend_and_never_the_url() {
+        let config: Config = toml::from_str(
+            r#"
+            [chains.Bad_Slug]
+            contracts = ["0x12"]
+            silence_seconds = 0
+            endpoints = [{ url = "ftp://secret" }, { url = "wss:///secret" }]
+            "#,
+        )
+        .unwrap();
+        let problems = config.validate().unwrap_err().join("\n");
+        for part in [
+            "evm.chains.Bad_Slug: \"Bad_Slug\"",
+            "chain_id: missing",
+            "contracts[0]",
+            "silence_seconds: 0",
+            "endpoints[0].url: unknown scheme",
+            "endpoints[1].url: no host",
+        ] {
+            assert!(problems.contains(part), "{part} in {problems}");
+        }
+        assert!(!problems.contains("secret"), "{problems}");
+    }
+}

@@ -1,0 +1,6 @@
+//! What is added to decoded events: listed assets, prices, token metadata, and labels of watched addresses.
+
+pub(crate) mod assets;
+pub(crate) mod prices;
+pub(crate) mod tokens;
+pub(crate) mod watch;

@@ -1,0 +1,43 @@
+use crypto_intel_schemas::B256;
+
+use crate::{endpoint::EndpointError, verify::InvalidResponse};
+
+/// Which block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlockId {
+    Hash(B256),
+    Number(u64),
+}
+
+impl std::fmt::Display for BlockId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Hash(hash) => write!(formatter, "{hash:#x}"),
+            Self::Number(number) => write!(formatter, "{number}"),
+        }
+    }
+}
+
+/// The block is unavailable right now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    #[error("no endpoint is connected")]
+    NoEndpoint,
+    #[error("endpoint {endpoint} does not know block {block}")]
+    NotFound { endpoint: String, block: BlockId },
+    #[error("endpoint {endpoint}: {source}")]
+    InvalidResponse { endpoint: String, source: InvalidResponse },
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    #[error("block {block}: {source}")]
+    OfBlock { block: BlockId, source: Box<Self> },
+    #[error("reading or decoding block {block} failed, report it: {reason}")]
+    Fault { block: BlockId, reason: String },
+}
+
+impl FetchError {
+    /// Names the block.
+    pub(crate) fn of(self, block: BlockId) -> Self {
+        Self::OfBlock { block, source: Box::new(self) }
+    }
+}

@@ -1,0 +1,4 @@
+//! Events to messages, and messages to the stream.
+
+pub(crate) mod batches;
+pub(crate) mod encode;

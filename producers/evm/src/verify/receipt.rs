@@ -1,0 +1,49 @@
+use crypto_intel_schemas::{B256, TransactionStatus};
+
+use crate::block::Outcome;
+
+use super::{InvalidResponse, parse, raw::RawReceipt};
+
+/// What a receipt says became of its transaction.
+/// `is_old`: of before Byzantium, when receipts had a state root; what some nodes add as status there is not true.
+pub(super) fn outcome_of(receipt: &RawReceipt<'_>, is_old: bool) -> Outcome {
+    let status = match receipt.status.0 {
+        _ if is_old => TransactionStatus::Unknown,
+        Some(0) => TransactionStatus::Failed,
+        Some(_) => TransactionStatus::Success,
+        None => TransactionStatus::Unknown,
+    };
+    // Some nodes write the zero address where nothing was made.
+    let contract = receipt.contract_address.get().filter(|contract| !contract.is_zero());
+    Outcome { status, contract }
+}
+
+/// Reads an answer of `eth_getTransactionReceipt`; `None` where the endpoint has no receipt.
+///
+/// # Errors
+/// When it cannot be that of the transaction in that block.
+pub(crate) fn read_outcome(
+    text: &str,
+    transaction: B256,
+    (number, hash): (u64, B256),
+    byzantium: u64,
+) -> Result<Option<Outcome>, InvalidResponse> {
+    let receipt: Option<RawReceipt<'_>> = parse("receipt", text)?;
+    let Some(receipt) = receipt else { return Ok(None) };
+    let is_elsewhere = receipt.block_hash.get().is_some_and(|found| found != hash);
+    if is_elsewhere || receipt.transaction_hash.0 != transaction {
+        return Err(InvalidResponse::OtherBlock { what: "receipts", number });
+    }
+    Ok(Some(outcome_of(&receipt, number < byzantium)))
+}
+
+/// The first block of a chain whose receipts have a status; all others had it from their beginning.
+pub(super) const fn byzantium(chain_id: u64) -> u64 {
+    match chain_id {
+        1 => 4_370_000,
+        // Ropsten and Ethereum Classic.
+        3 => 1_700_000,
+        61 => 8_772_000,
+        _ => 0,
+    }
+}
