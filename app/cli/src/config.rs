@@ -7,7 +7,7 @@ use crypto_intel_alerts::RuleSet;
 use crypto_intel_nats::{NatsConfig, TopologyConfig};
 use crypto_intel_schemas::Explorers;
 use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed, unreadable_secrets};
-use crypto_intel_store::{StorageConfig, StoreConfig};
+use crypto_intel_store::{StoreConfig, policies::StorageConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -136,11 +136,11 @@ impl Applier {
         self.metrics.retries.with_label_values(&[&self.stream]).inc();
         let delay_ms = delay.as_millis() as u64;
         if error.class() == ErrorClass::Process {
-            tracing::error!(stream = self.stream, %error, mend = error.mend(), delay_ms, "cannot store, somebody must mend it");
+            tracing::error!(stream = self.stream, %error, hint = error.hint(), delay_ms, "cannot store, somebody must mend it");
         } else {
-            tracing::warn!(stream = self.stream, %error, mend = error.mend(), delay_ms, "cannot store, trying again");
+            tracing::warn!(stream = self.stream, %error, hint = error.hint(), delay_ms, "cannot store, trying again");
         }
-        self.status.failed(format!("cannot store: {error}; {}", error.mend()));
+        self.status.failed(format!("cannot store: {error}; {}", error.hint()));
         tokio::select! {
             () = self.shutdown.cancelled() => Err(Stop::Shutdown),
             () = tokio::time::sleep(delay) => Ok(()),
@@ -205,7 +205,7 @@ impl Applier {
                 subject = message.subject,
                 sequence = message.sequence,
                 error,
-                mend = "see `crypto-intel dlq show`",
+                hint = "see `crypto-intel dlq show`",
                 "message can never be stored and goes to the dead letters"
             );
             let mut delays = Backoff::default().delays();
@@ -257,6 +257,6 @@ fn free(batch: Batch) {
 
 /// The error with what a human does about it.
 pub(crate) fn with_mend(error: StoreError) -> anyhow::Error {
-    let mend = error.mend();
-    anyhow::Error::new(error).context(mend)
+    let hint = error.hint();
+    anyhow::Error::new(error).context(hint)
 }

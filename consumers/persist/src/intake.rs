@@ -183,7 +183,7 @@ impl Intake {
                     stream,
                     from,
                     to,
-                    mend = self.mend(),
+                    hint = self.hint(),
                     "messages left the stream before they were stored"
                 );
                 Ok(true)
@@ -199,7 +199,7 @@ impl Intake {
                     stream,
                     position = was.sequence,
                     first_sequence,
-                    mend = self.mend(),
+                    hint = self.hint(),
                     "stream was made anew or restored: reading it from its first message, known rows are absorbed"
                 );
                 // What is held is of the old stream and comes before.
@@ -218,7 +218,7 @@ impl Intake {
     }
 
     /// The command that brings back what a stream lost.
-    fn mend(&self) -> &'static str {
+    fn hint(&self) -> &'static str {
         let of_chains = self
             .source
             .filters

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crypto_intel_nats::{Leadership, TermEnd};
-use crypto_intel_store::Store;
+use crypto_intel_store::{Store, policies};
 
 use crate::{apply::with_mend, metrics::Metrics, task::LeaderTask};
 
@@ -47,11 +47,13 @@ impl LeaderTask for RetentionTask {
 impl RetentionTask {
     async fn drop_expired(&self) -> anyhow::Result<()> {
         let started = Instant::now();
-        let tables = self.store.expiring_tables().await.map_err(with_mend)?;
+        let tables = policies::expiring_tables(&self.store).await.map_err(with_mend)?;
         for table in &tables {
             let mut dropped = 0;
             loop {
-                let gone = self.store.drop_expired(table, SLICE_ROWS).await.map_err(with_mend)?;
+                let gone = policies::drop_expired(&self.store, table, SLICE_ROWS)
+                    .await
+                    .map_err(with_mend)?;
                 self.metrics.expired.with_label_values(&[table]).inc_by(gone);
                 dropped += gone;
                 if gone < u64::from(SLICE_ROWS) {

@@ -2,9 +2,9 @@ use crypto_intel_service::Retryable;
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
-use crate::{StreamPosition, hint::hint};
+use crate::{hint::hint, stream_position::StreamPosition};
 
-/// What a database error means for who met it.
+/// What the caller can do about a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
     /// The same attempt can succeed later: connection lost, restart, deadlock, timeout, disk full.
@@ -13,7 +13,7 @@ pub enum ErrorClass {
     Conflict,
     /// A row can never be stored (22x, 23x, 54x, or a trigger refuses it): find it and leave it out.
     Row,
-    /// Nothing will work until somebody mends the database or the configuration (42x, 28x, 3D, 53400).
+    /// Nothing works until the database or the configuration is corrected (42x, 28x, 3D, 53400).
     Process,
 }
 
@@ -28,13 +28,13 @@ pub fn classify(error: &tokio_postgres::Error) -> ErrorClass {
     match &code[..2] {
         "22" | "23" | "54" | "P0" => ErrorClass::Row,
         "42" | "28" | "3D" | "3F" | "0A" => ErrorClass::Process,
-        // TimescaleDB's decompression limit: the same statement meets it again.
+        // TimescaleDB's decompression limit: the same statement reaches it again.
         "53" if code == "53400" => ErrorClass::Process,
         _ => ErrorClass::Transient,
     }
 }
 
-/// The database could not be reached or refused.
+/// An operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The address is not one.
@@ -45,7 +45,7 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The address asks for TLS, and there is nothing to verify the server by.
+    /// The address asks for TLS, and there is no certificate authority to verify the server with.
     #[error(
         "database.url asks for sslmode=require, but no certificate authority can be read ({reason}): set database.tls_ca_file to a PEM file of the one that signed the server's certificate"
     )]
@@ -54,26 +54,26 @@ pub enum StoreError {
         reason: String,
     },
     /// No server answered in time.
-    #[error("no PostgreSQL at {place} within {seconds} s (last: {last}): {mend}")]
+    #[error("no PostgreSQL at {place} within {seconds} s (last: {last}): {hint}")]
     Unreachable {
         /// Host and port.
         place: String,
-        /// How long it was tried.
+        /// For how long it was tried.
         seconds: u64,
         /// The last failure.
         last: String,
-        /// What a human does about it.
-        mend: &'static str,
+        /// What to do about it.
+        hint: &'static str,
     },
     /// The server refuses user or password.
-    #[error("PostgreSQL at {place} refuses the user: {reason}: {mend}")]
+    #[error("PostgreSQL at {place} refuses the user: {reason}: {hint}")]
     Refused {
         /// Host and port.
         place: String,
         /// What it says.
         reason: String,
-        /// What a human does about it.
-        mend: &'static str,
+        /// What to do about it.
+        hint: &'static str,
     },
     /// There is no such database.
     #[error("PostgreSQL at {place}: {reason}: create it or correct database.url")]
@@ -109,18 +109,18 @@ pub enum StoreError {
         /// What and why.
         reason: String,
     },
-    /// What was asked for would lose or harm something.
+    /// The operation would lose or break something.
     #[error("{reason}")]
     Refusal {
-        /// What is in the way, and the mend.
+        /// What is in the way, and what to do about it.
         reason: String,
     },
-    /// The position is not where the writer thought: somebody else moved it.
+    /// The position is not where the writer expects it: another process moved it.
     #[error("position of {stream} is {}, not {}: another instance writes it", current.sequence, expected.sequence)]
     FenceLost {
         /// The stream.
         stream: String,
-        /// Where the writer thought it was.
+        /// Where the writer expects it.
         expected: StreamPosition,
         /// Where it is.
         current: StreamPosition,
@@ -132,7 +132,7 @@ impl StoreError {
         move |cause| Self::Sql { doing: doing.into(), cause }
     }
 
-    /// What the error means for who met it.
+    /// What the caller can do about the error.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
@@ -151,22 +151,22 @@ impl StoreError {
         }
     }
 
-    /// What a human does about it, when it is not in the error's own words.
+    /// What to do about the error, where its own text does not say.
     #[must_use]
-    pub fn mend(&self) -> &'static str {
+    pub fn hint(&self) -> &'static str {
         let by_server = match self {
             Self::Sql { cause, .. } => hint(cause.code().map(SqlState::code), &describe(cause)),
             _ => None,
         };
         match (by_server, self.class()) {
-            (Some(mend), _) => mend,
+            (Some(hint), _) => hint,
             (None, ErrorClass::Process) if self.needs_migration() => "run `crypto-intel migrate`",
             (None, ErrorClass::Process) => "correct database.url or the rights of its user",
             _ => "trying again",
         }
     }
 
-    /// Whether a table, column or function is missing: the database wants migrating.
+    /// Whether a table, column or function is missing: the database has to be migrated.
     #[must_use]
     pub fn needs_migration(&self) -> bool {
         let Self::Sql { cause, .. } = self else { return false };
@@ -192,7 +192,7 @@ impl From<PoolError> for StoreError {
     }
 }
 
-/// tokio-postgres says only "db error": this says what the server said.
+/// The error with its causes. Of an error of the server tokio-postgres says only "db error"; this is the server's text.
 pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
         let mut text = format!("{} ({})", db.message(), db.code().code());

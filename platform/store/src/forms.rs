@@ -1,6 +1,6 @@
 //! What migrations make, and in which form on which server.
 
-use crate::{Edition, policies::rollup_names};
+use crate::{policies::rollups::rollup_names, pool::edition::Edition};
 
 /// The migration that makes the rollups.
 const ROLLUPS: &str = "V11__rollups";

@@ -1,30 +1,30 @@
-//! What a human does about what a server says, where its words do not tell.
+//! What to do about an error of the server, where its own text does not say.
 
-/// A pooler that gives each transaction another connection loses what belongs to one.
-const POOLER: &str = "a pooler in transaction mode is between us and PostgreSQL, which our prepared statements and \
-                      settings do not survive: let it pool sessions, or connect to PostgreSQL itself";
+/// A pooler that gives each transaction another connection loses the state of a session.
+const POOLER: &str = "a pooler in transaction mode is between us and PostgreSQL, where our prepared statements and \
+                      settings are lost: let it pool sessions, or connect to PostgreSQL itself";
 const READ_ONLY: &str = "the server takes no writes: it is a standby, or default_transaction_read_only is on; connect to \
                          the primary (several hosts with target_session_attrs=read-write in database.url follow it)";
-const RIGHTS: &str = "give its user the rights: it wants to be a member of crypto_intel_writer, and `crypto-intel migrate`, \
-                      run as the owner of the tables, grants what that role needs";
+const RIGHTS: &str = "give its user the rights: make it a member of crypto_intel_writer; `crypto-intel migrate`, \
+                      run by the owner of the tables, grants what that role needs";
 
-/// The mend for an error of a server by its SQLSTATE and words; `None` where the error's class says enough.
-pub(crate) fn hint(code: Option<&str>, words: &str) -> Option<&'static str> {
+/// What to do about an error with this SQLSTATE and text; `None` where the error's class says enough.
+pub(crate) fn hint(code: Option<&str>, text: &str) -> Option<&'static str> {
     let by_code = match code.unwrap_or_default() {
-        "08P01" if words.contains("startup parameter") => Some(POOLER),
+        "08P01" if text.contains("startup parameter") => Some(POOLER),
         "26000" | "42P05" => Some(POOLER),
         "25006" => Some(READ_ONLY),
         "42501" => Some(RIGHTS),
-        "53100" => Some("make room on the database's disk"),
+        "53100" => Some("free space on the disk of the database"),
         "53200" => Some("raise max_locks_per_transaction or the memory of the database's server"),
         "53300" => Some("raise max_connections of the server, or lower database.pool_size"),
         _ => None,
     };
-    by_code.or_else(|| by_words(words))
+    by_code.or_else(|| by_text(text))
 }
 
-fn by_words(words: &str) -> Option<&'static str> {
-    let has = |text: &str| words.contains(text);
+fn by_text(text: &str) -> Option<&'static str> {
+    let has = |part: &str| text.contains(part);
     if has("CaUsedAsEndEntity") {
         return Some(
             "the server shows the certificate of an authority as its own: make it one that this authority signs",
@@ -59,10 +59,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_says_leads_to_its_mend() {
-        let leads = |code: Option<&str>, words: &str, to: &str| {
-            let told = hint(code, words).unwrap_or_default();
-            assert!(told.contains(to), "{code:?} {words}: {told}");
+    fn an_error_of_the_server_leads_to_its_hint() {
+        let leads = |code: Option<&str>, text: &str, to: &str| {
+            let found = hint(code, text).unwrap_or_default();
+            assert!(found.contains(to), "{code:?} {text}: {found}");
         };
         leads(Some("08P01"), "unsupported startup parameter: options", "pooler");
         leads(Some("42P05"), "prepared statement \"s41\" already exists", "pooler");

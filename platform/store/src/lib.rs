@@ -1,55 +1,46 @@
 #![doc = include_str!("../README.md")]
 
-mod address;
-mod audit;
-mod backup;
+pub mod backup;
+pub mod policies;
+pub mod rebuild;
+
 mod columns;
-mod config;
-mod copy;
 mod encode;
 mod encode_dex;
 mod encode_state;
 mod error;
-mod extension;
 mod forms;
 mod hint;
-mod known;
 mod migrate;
 mod numeric;
-mod policies;
-mod position;
-mod queries;
-mod rights;
+mod pool;
+mod read;
 mod row;
 mod rows;
-mod schema;
-mod stalled;
-mod store;
+mod sql_values;
+mod stream_position;
 mod table;
-mod time;
-mod tls;
-mod transaction;
-mod wallets;
+mod write;
 
-pub use audit::{BlockTime, RowKey, StoredBlock};
-pub use backup::{
-    BackupError, DatabaseFacts, DatabaseRestored, PgProgram, PgVersion, RestorePlan, TimescaleFacts,
-};
-pub use config::StoreConfig;
 pub use error::{ErrorClass, StoreError, classify};
-pub use known::KnownBlock;
-pub use migrate::MigrationReport;
-pub use policies::{
-    PolicyChange, PolicyKind, RetentionDays, Setting, StorageConfig, community_statements,
+pub use migrate::report::MigrationReport;
+pub use pool::{
+    config::StoreConfig,
+    edition::Edition,
+    schema_name::{InvalidSchemaName, SchemaName},
+    store::Store,
 };
-pub use position::{PositionRow, StreamPosition};
-pub use queries::{AlertCount, AlertLine, ChainHead, Latency, Percentiles};
+pub use read::{
+    alerts::{AlertCount, AlertLine},
+    audit::{BlockTime, RowKey, StoredBlock},
+    chain_heads::ChainHead,
+    latency::{Latency, Percentiles},
+};
 pub use row::Unstorable;
 pub use rows::{Row, RowSet, TableRows};
-pub use schema::{
-    BlockCursor, Carried, Carrier, Exchange, Home, InvalidSchemaName, SchemaName, SchemaState,
-    Span, Waits,
-};
-pub use store::{Edition, Store};
+pub use stream_position::{PositionRow, StreamPosition};
 pub use table::Table;
-pub use transaction::{Advance, BatchTransaction};
+pub use write::{
+    block_lookup::KnownBlock,
+    transaction::{Advance, BatchTransaction},
+};

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use alloy_primitives::{B256, I256, U256};
 use crypto_intel_schemas::Decimal;
 
-use crate::{numeric, time::EPOCH_2000_US};
+use crate::{numeric, sql_values::EPOCH_2000_US};
 
 /// A value has no place in its column: the event can never be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -242,7 +242,7 @@ async fn database(config: &AppConfig) -> anyhow::Result<String> {
     if report.pending() > 0 {
         anyhow::bail!("{} migrations are pending: run `crypto-intel migrate`", report.pending());
     }
-    let policies = store.apply_policies(&config.storage, true).await?;
+    let policies = crypto_intel_store::policies::apply(&store, &config.storage, true).await?;
     if !policies.is_empty() {
         anyhow::bail!(
             "{} policies differ from [storage]: `crypto-intel migrate --dry-run` shows them",

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use crypto_intel_store::policies;
 
 use super::{connect_store, prepare};
 use crate::{Arguments, args::MigrateArguments, output::Output};
@@ -15,8 +16,7 @@ pub(crate) async fn run(
     let config = prepare(arguments)?;
     let store = connect_store(&config).await?;
     let mut report = store.migrate(options.dry_run).await.context("migrate the database")?;
-    report.policies = store
-        .apply_policies(&config.storage, options.dry_run)
+    report.policies = policies::apply(&store, &config.storage, options.dry_run)
         .await
         .context("apply the policies of [storage]")?;
     output.show(&report, ToString::to_string)?;

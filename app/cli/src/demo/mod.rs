@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_service::{Context, Supervisor, init_telemetry, serve_admin, wait_for_signal};
-use crypto_intel_store::Store;
+use crypto_intel_store::{Store, policies};
 
 use crate::{
     AppConfig, Arguments, DemoArguments,
@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: &Arguments, options: DemoArguments) -> anyhow
         .await
         .context("connect to the database")?;
     let mut migrated = store.migrate(false).await.context("migrate the database")?;
-    let policies = store.apply_policies(&config.storage, false).await;
+    let policies = policies::apply(&store, &config.storage, false).await;
     migrated.policies = policies.context("apply the policies of [storage]")?;
     tracing::info!(%migrated, "migrated");
 

@@ -2,7 +2,8 @@
 
 use crypto_intel_schemas::{B256, Block};
 use crypto_intel_store::{
-    BatchTransaction, BlockCursor, Carried, Carrier, KnownBlock, Span, StoreError,
+    BatchTransaction, KnownBlock, StoreError,
+    rebuild::{BlockCursor, CopyCounts, LiveCopy, Span},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,34 +19,34 @@ const BLOCKS_AT_ONCE: u32 = 500;
 /// Takes over blocks that the new tables do not know, or whose newer marker has left the streams, with their rows. `None`
 /// when `shutdown` came first.
 pub(super) async fn blocks(
-    carrier: &Carrier,
+    copy: &LiveCopy,
     span: Span,
     watcher: Watcher<'_>,
     shutdown: &CancellationToken,
-) -> Result<Option<Carried>, StoreError> {
-    let mut total = Carried::default();
+) -> Result<Option<CopyCounts>, StoreError> {
+    let mut total = CopyCounts::default();
     let mut after = BlockCursor::default();
     loop {
         if shutdown.is_cancelled() {
             return Ok(None);
         }
-        let slice = carrier.newer_blocks(&after, span, BLOCKS_AT_ONCE).await?;
+        let slice = copy.newer_blocks(&after, span, BLOCKS_AT_ONCE).await?;
         let Some(last) = slice.last() else { return Ok(Some(total)) };
         let (chain, number, hash) = (last.chain.clone(), last.number, last.hash);
         watcher(Stage::Carrying { what: format!("{chain} block {number}"), blocks: total.blocks });
         after = BlockCursor { chain, number, hash };
-        total += take_over(carrier, &slice).await?;
+        total += take_over(copy, &slice).await?;
     }
 }
 
 /// By persist's own rules: the block with the newest marker has its height, and rows of no other come in.
-async fn take_over(carrier: &Carrier, slice: &[KnownBlock]) -> Result<Carried, StoreError> {
+async fn take_over(copy: &LiveCopy, slice: &[KnownBlock]) -> Result<CopyCounts, StoreError> {
     let blocks: Vec<BatchBlock> = slice.iter().map(as_marked).collect();
     let mut heights: Vec<(&str, u64)> =
         slice.iter().map(|block| (block.chain.as_str(), block.number)).collect();
     heights.sort_unstable();
     heights.dedup();
-    let (transaction, known) = carrier.begin(&heights).await?;
+    let (transaction, known) = copy.begin(&heights).await?;
     let plan = Plan::new(&blocks, &known);
     transaction.demote_blocks(&plan.demote).await?;
     transaction.delete_rows(&plan.delete).await?;
@@ -55,47 +56,47 @@ async fn take_over(carrier: &Carrier, slice: &[KnownBlock]) -> Result<Carried, S
         .filter(|(_, rejected)| !**rejected)
         .map(|(block, _)| block)
         .collect();
-    let rows = rows_by_chain(carrier, &transaction, &wanted).await?;
+    let rows = rows_by_chain(copy, &transaction, &wanted).await?;
     let chosen = |blocks: &[(usize, bool)], canonical: bool| -> Vec<(&KnownBlock, bool)> {
         let chosen = blocks.iter().filter(|(_, is_canonical)| *is_canonical == canonical);
         chosen.filter_map(|(index, canonical)| Some((slice.get(*index)?, *canonical))).collect()
     };
     // What goes before what comes: at no moment are two canonical at one height.
     for canonical in [false, true] {
-        carrier.update_blocks(&transaction, &chosen(&plan.update, canonical)).await?;
-        carrier.insert_blocks(&transaction, &chosen(&plan.insert, canonical)).await?;
+        copy.update_blocks(&transaction, &chosen(&plan.update, canonical)).await?;
+        copy.insert_blocks(&transaction, &chosen(&plan.insert, canonical)).await?;
     }
     let blocks = (plan.update.len() + plan.insert.len()) as u64;
     transaction.commit().await?;
-    Ok(Carried { blocks, rows })
+    Ok(CopyCounts { blocks, rows })
 }
 
 /// Fills up blocks of which the streams held only a part.
 pub(super) async fn incomplete_blocks(
-    carrier: &Carrier,
+    copy: &LiveCopy,
     watcher: Watcher<'_>,
-) -> Result<Carried, StoreError> {
+) -> Result<CopyCounts, StoreError> {
     watcher(Stage::Carrying { what: "blocks that streams began in".to_owned(), blocks: 0 });
-    let blocks = carrier.incomplete_blocks().await?;
-    let mut total = Carried::default();
+    let blocks = copy.incomplete_blocks().await?;
+    let mut total = CopyCounts::default();
     for slice in blocks.chunks(BLOCKS_AT_ONCE as usize) {
-        let (transaction, _) = carrier.begin(&[]).await?;
+        let (transaction, _) = copy.begin(&[]).await?;
         let slice: Vec<&KnownBlock> = slice.iter().collect();
-        total.rows += rows_by_chain(carrier, &transaction, &slice).await?;
+        total.rows += rows_by_chain(copy, &transaction, &slice).await?;
         transaction.commit().await?;
     }
     Ok(total)
 }
 
 async fn rows_by_chain(
-    carrier: &Carrier,
+    copy: &LiveCopy,
     transaction: &BatchTransaction,
     blocks: &[&KnownBlock],
 ) -> Result<u64, StoreError> {
     let mut rows = 0;
     for slice in blocks.chunk_by(|one, other| one.chain == other.chain) {
         if let Some(first) = slice.first() {
-            rows += carrier.rows(transaction, &first.chain, slice).await?;
+            rows += copy.copy_rows(transaction, &first.chain, slice).await?;
         }
     }
     Ok(rows)

@@ -6,7 +6,9 @@ mod swap;
 use anyhow::{Context as _, bail, ensure};
 use crypto_intel_nats::{Nats, ReaderTrouble, StreamState};
 use crypto_intel_store::{
-    Home, SchemaName, SchemaState, StorageConfig, Store, StoreConfig, StreamPosition,
+    SchemaName, Store, StoreConfig, StreamPosition,
+    policies::{self, StorageConfig},
+    rebuild::{LiveSchema, SchemaState, create_schema, swap_obstacles},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +79,7 @@ pub struct Rebuild {
     nats: Nats,
     live: Store,
     store: Store,
-    home: Home,
+    location: LiveSchema,
     schema: SchemaName,
     rate: Option<u32>,
     streams: Vec<(StreamSource, Progress)>,
@@ -111,16 +113,17 @@ impl Rebuild {
         shutdown: &CancellationToken,
     ) -> anyhow::Result<Self> {
         let RebuildOptions { config, database, storage, schema, rate } = options;
-        let home =
-            live.home().await.context("there are no tables yet: run `crypto-intel migrate`")?;
+        let location = LiveSchema::find(live)
+            .await
+            .context("there are no tables yet: run `crypto-intel migrate`")?;
         ensure!(
-            home.owner == home.user,
+            location.owner == location.user,
             "the live tables belong to {}, and this is {}: connect as their owner",
-            home.owner,
-            home.user
+            location.owner,
+            location.user
         );
         ensure!(
-            home.schema != schema.as_str(),
+            location.schema != schema.as_str(),
             "{schema} is the schema of the live tables: name another one"
         );
         let newer = live.unknown_migrations().await.context("compare the live migrations")?;
@@ -130,7 +133,8 @@ impl Rebuild {
             newer.join(", ")
         );
         let comment = comment();
-        let state = live.schema_state(schema.as_str()).await.context("look into the schema")?;
+        let state =
+            SchemaState::read(live, schema.as_str()).await.context("look into the schema")?;
         let is_resumed = check_state(&state, &schema, &comment)?;
         let store = Store::connect_to_schema(&database, &schema, shutdown)
             .await
@@ -139,15 +143,17 @@ impl Rebuild {
             let missing = store.missing_migrations().await.context("compare the new migrations")?;
             ensure!(missing.is_empty(), "{}", begun_by_another(&schema));
         }
-        store.create_schema(&comment).await.context("make the schema")?;
+        create_schema(&store, &comment).await.context("make the schema")?;
         store.migrate(false).await.context("make the new tables")?;
-        store.apply_policies(&storage, false).await.context("apply the policies of [storage]")?;
+        policies::apply(&store, &storage, false)
+            .await
+            .context("apply the policies of [storage]")?;
         let streams = config.streams.iter().map(|source| {
             Progress::new(&source.stream, nats).map(|progress| (source.clone(), progress))
         });
         let streams = streams.collect::<anyhow::Result<Vec<_>>>()?;
         let (nats, live) = (nats.clone(), live.clone());
-        Ok(Self { config, nats, live, store, home, schema, rate, streams, is_resumed })
+        Ok(Self { config, nats, live, store, location, schema, rate, streams, is_resumed })
     }
 
     /// Whether an earlier run began it.
@@ -158,8 +164,8 @@ impl Rebuild {
 
     /// Where the live tables are.
     #[must_use]
-    pub fn home(&self) -> &Home {
-        &self.home
+    pub fn location(&self) -> &LiveSchema {
+        &self.location
     }
 
     /// What stands in the way of an exchange as far as that can be known now: one sentence each, with its mend.
@@ -167,7 +173,7 @@ impl Rebuild {
     /// # Errors
     /// When the database does not answer.
     pub async fn obstacles(&self) -> anyhow::Result<Vec<String>> {
-        self.live.exchange_obstacles(&self.schema).await.context("look for what is in the way")
+        swap_obstacles(&self.live, &self.schema).await.context("look for what is in the way")
     }
 
     /// What became of each stream so far.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use crypto_intel_service::{Backoff, now_us};
 use crypto_intel_store::{
-    Carried, Carrier, ErrorClass, Exchange, Span, StoreError, StreamPosition, Waits,
+    ErrorClass, StoreError, StreamPosition,
+    rebuild::{self, CopyCounts, LiveCopy, Span, Swap, Waits},
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +47,7 @@ pub struct Swapped {
     /// Schema of the tables that were live before.
     pub before: String,
     /// Blocks and rows that came from the live tables.
-    pub carried: Carried,
+    pub carried: CopyCounts,
     /// Tables that no stream fills and that were taken over whole.
     pub untold_tables: Vec<String>,
     /// Continuous aggregates that were computed for the new tables.
@@ -126,7 +127,9 @@ impl Rebuild {
                 () = tokio::time::sleep(delays.next().unwrap_or(backoff.longest)) => {}
             }
         }
-        self.live.drop_empty_schema(&self.schema).await.context("remove the emptied schema")?;
+        rebuild::drop_empty_schema(&self.live, &self.schema)
+            .await
+            .context("remove the emptied schema")?;
         Ok(Some(swapped))
     }
 
@@ -155,14 +158,14 @@ impl Rebuild {
         };
         carried += blocks;
         watcher(Stage::Carrying { what: "rows of no block".to_owned(), blocks: carried.blocks });
-        carried.rows +=
-            carrier.keyed_rows(span).await.context("take over rows from the live tables")?;
+        carried.rows += carrier
+            .copy_rows_of_no_block(span)
+            .await
+            .context("take over rows from the live tables")?;
         untold_columns(&carrier, span).await?;
         refuse_bare(&carrier, span).await?;
-        self.store.analyze().await.context("gather statistics of the new tables")?;
-        let aggregates = self
-            .store
-            .refresh_aggregates(&self.home.schema)
+        rebuild::analyze(&self.store).await.context("gather statistics of the new tables")?;
+        let aggregates = rebuild::refresh_aggregates(&self.store, &self.location.schema)
             .await
             .context("compute continuous aggregates of the new tables")?;
         let swapped = Swapped {
@@ -177,8 +180,8 @@ impl Rebuild {
         Ok(Some((swapped, taken)))
     }
 
-    async fn carrier(&self) -> anyhow::Result<Carrier> {
-        Carrier::new(&self.store, &self.home.schema).await.context("compare the tables")
+    async fn carrier(&self) -> anyhow::Result<LiveCopy> {
+        LiveCopy::new(&self.store, &self.location.schema).await.context("compare the tables")
     }
 
     /// Reads until little is left; `None` on shutdown.
@@ -207,7 +210,7 @@ impl Rebuild {
         if self.come_close(watcher, shutdown).await?.is_none() {
             return Ok(Round::Shutdown);
         }
-        let exchange = match self.live.begin_exchange(&self.schema).await {
+        let exchange = match Swap::begin(&self.live, &self.schema).await {
             Ok(exchange) => exchange,
             Err(error) if error.class() == ErrorClass::Transient => {
                 return Ok(Round::Busy(vec![format!("{error}")]));
@@ -226,8 +229,8 @@ impl Rebuild {
             }
         }
         let mut holders = Vec::new();
-        swapped.rights_left_out = exchange.rights_left_out().to_vec();
-        let longest = exchange.longest_wait();
+        swapped.rights_left_out = exchange.grants_left_out().to_vec();
+        let longest = exchange.max_wait();
         let short = WAITS.map(|(first, others, tries)| Waits {
             first: longest / first,
             others: longest / others,
@@ -259,7 +262,7 @@ impl Rebuild {
 
     /// Jobs of the extension hold tables for as long as they work, and each is done again later.
     async fn make_jobs_give_way(&self) {
-        match self.live.cancel_jobs().await {
+        match rebuild::cancel_jobs(&self.live).await {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(
                 jobs,
@@ -280,7 +283,7 @@ impl Rebuild {
     /// rows; `false` on shutdown.
     async fn reach(
         &self,
-        (exchange, taken): (&Exchange, Taken),
+        (exchange, taken): (&Swap, Taken),
         swapped: &mut Swapped,
         watcher: Watcher<'_>,
         shutdown: &CancellationToken,
@@ -311,11 +314,11 @@ impl Rebuild {
         };
         swapped.carried += blocks;
         swapped.carried.rows +=
-            carrier.keyed_rows(span).await.context("take over the last rows")?;
+            carrier.copy_rows_of_no_block(span).await.context("take over the last rows")?;
         let streams: Vec<&str> =
             self.streams.iter().map(|(source, _)| source.stream.as_str()).collect();
         swapped.untold_tables = carrier
-            .untold_tables(&streams)
+            .copy_unstreamed_tables(&streams)
             .await
             .context("take over tables that no stream fills")?;
         untold_columns(&carrier, span).await?;
@@ -339,14 +342,14 @@ impl Rebuild {
 }
 
 /// When a block was first stored is nothing that a rebuild changes.
-async fn untold_columns(carrier: &Carrier, span: Span) -> anyhow::Result<()> {
-    carrier.untold_columns(span).await.context("take over when blocks were stored")?;
+async fn untold_columns(carrier: &LiveCopy, span: Span) -> anyhow::Result<()> {
+    carrier.copy_unstreamed_columns(span).await.context("take over when blocks were stored")?;
     Ok(())
 }
 
 /// The last look before anything is exchanged.
-async fn refuse_bare(carrier: &Carrier, span: Span) -> anyhow::Result<()> {
-    let bare = carrier.bare_heights(span).await.context("compare the heights")?;
+async fn refuse_bare(carrier: &LiveCopy, span: Span) -> anyhow::Result<()> {
+    let bare = carrier.count_missing_heights(span).await.context("compare the heights")?;
     if bare > 0 {
         bail!(
             "the new tables would lack {bare} canonical blocks of the live ones: nothing was exchanged"

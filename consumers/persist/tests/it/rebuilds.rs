@@ -10,7 +10,7 @@ use crypto_intel_nats::OutMessage;
 use crypto_intel_persist::{Config, Rebuild, RebuildOptions, Stage, Swapped};
 use crypto_intel_schemas::{Alert, Decimal, Event, Price, subjects};
 use crypto_intel_service::Secret;
-use crypto_intel_store::{StorageConfig, StoreConfig};
+use crypto_intel_store::{StoreConfig, policies::StorageConfig};
 use crypto_intel_testkit::{SeededRandom, eventually};
 use tokio::task::JoinHandle;
 use tokio_postgres::NoTls;

@@ -1,4 +1,7 @@
-use crypto_intel_store::{Edition, StorageConfig};
+use crypto_intel_store::{
+    Edition,
+    policies::{self, StorageConfig},
+};
 use crypto_intel_testkit::eventually;
 
 use crate::{
@@ -18,7 +21,7 @@ async fn what_is_older_than_configured_goes_and_nothing_else() {
     // The blocks of these tests are of 2023.
     let mut config = StorageConfig::default();
     config.retention_days.events = 30;
-    rig.store().await.apply_policies(&config, false).await.unwrap();
+    policies::apply(&rig.store().await, &config, false).await.unwrap();
     let second = rig.persist("two").await;
     // The community edition drops by jobs of its own: now, not when their time comes.
     if matches!(rig.store().await.edition().await.unwrap(), Edition::TimescaleCommunity(_)) {

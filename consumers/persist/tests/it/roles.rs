@@ -2,7 +2,7 @@ use crypto_intel_nats::{Bucket, OutMessage, list_dead_letters};
 use crypto_intel_schemas::{
     Address, Event, Kind, WatchChain, WatchEntry, Watched, samples, subjects,
 };
-use crypto_intel_store::StorageConfig;
+use crypto_intel_store::policies::{self, StorageConfig};
 use crypto_intel_testkit::eventually;
 
 use crate::{
@@ -17,7 +17,7 @@ async fn a_member_of_the_writers_role_has_all_that_persist_needs() {
     // Something for it to drop: of plain tables on every server, and long gone.
     let mut config = StorageConfig::default();
     config.retention_days.blocks = 3_650;
-    rig.store().await.apply_policies(&config, false).await.unwrap();
+    policies::apply(&rig.store().await, &config, false).await.unwrap();
     rig.query(
         "INSERT INTO blocks SELECT now() - interval '11 years', now(), now(), 1, 1, 1, 1, 1, 1, 1, 1, false, false, \
          'old', '\\x01', '\\x01', 1, 1 RETURNING 1",

@@ -1,33 +1,33 @@
 use std::path::PathBuf;
 
-use crate::StoreError;
+use crate::error::StoreError;
 
-/// A database was not dumped, its dump does not hold, or it was not restored.
+/// A dump or a restore failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The database does not answer as it should.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A program of PostgreSQL is not there.
+    /// A program of PostgreSQL cannot be run.
     #[error(
         "{} cannot be run: install PostgreSQL's client programs (Debian: postgresql-client), or name it with --{option} PROGRAM",
         program.display()
     )]
     NoProgram {
-        /// What was to be run.
+        /// The program.
         program: PathBuf,
         /// The option that names another.
         option: &'static str,
-        /// Why it cannot.
+        /// Why it cannot be run.
         source: std::io::Error,
     },
-    /// A program of PostgreSQL is too old for its work.
+    /// A program of PostgreSQL is too old.
     #[error(
         "{} is version {found}, {what} wants {wanted} or newer: install PostgreSQL's client programs of that version, or name them with --{option} PROGRAM",
         program.display()
     )]
     ProgramTooOld {
-        /// What was to be run.
+        /// The program.
         program: PathBuf,
         /// Its major version.
         found: u32,
@@ -41,11 +41,11 @@ pub enum BackupError {
     /// A program of PostgreSQL failed.
     #[error("{} failed ({status}): {reason}", program.display())]
     ProgramFailed {
-        /// What was run.
+        /// The program.
         program: PathBuf,
-        /// How it ended.
+        /// Its exit status.
         status: String,
-        /// Its last words.
+        /// The last lines of its error output.
         reason: String,
     },
     /// A file cannot be read or written.
@@ -56,7 +56,7 @@ pub enum BackupError {
         /// Why.
         source: std::io::Error,
     },
-    /// The dump does not have what the database has.
+    /// The dump lacks tables of the database.
     #[error("{} does not hold: it lacks {}", path.display(), missing.join(", "))]
     Incomplete {
         /// The dump.

@@ -1,11 +1,11 @@
-//! What a database is, read in the very snapshot that is dumped.
+//! What a database is, read in the snapshot that is dumped.
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Row};
 
-use crate::{PositionRow, StoreError, position};
+use crate::{error::StoreError, read::positions::all_positions, stream_position::PositionRow};
 
-/// What a database is: what its dump must hold, and what a server must offer to take it.
+/// What a database is: what its dump must hold, and what a server needs to restore it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseFacts {
     /// Its name.
@@ -14,9 +14,9 @@ pub struct DatabaseFacts {
     pub postgresql_major: u32,
     /// Version of the server, e.g. `17.12 (Debian 17.12-0+deb13u1)`.
     pub postgresql: String,
-    /// TimescaleDB, where its extension is in the database.
+    /// TimescaleDB, where the database has its extension.
     pub timescaledb: Option<TimescaleFacts>,
-    /// Migrations in force, e.g. `V1__foundation`.
+    /// Migrations that are applied, e.g. `V1__foundation`.
     pub migrations: Vec<String>,
     /// How far each stream was applied.
     pub positions: Vec<PositionRow>,
@@ -33,11 +33,11 @@ pub struct DatabaseFacts {
 /// TimescaleDB as a database uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimescaleFacts {
-    /// Version of the extension, which a restore needs exactly.
+    /// Version of the extension; a restore needs exactly this one.
     pub version: String,
     /// `timescale` = community edition, `apache`.
     pub license: String,
-    /// Whether it has what only the community edition has: policies, continuous aggregates or a column store.
+    /// Whether it uses policies, continuous aggregates or the column store, which only the community edition has.
     pub needs_community: bool,
 }
 
@@ -49,7 +49,7 @@ impl TimescaleFacts {
     }
 }
 
-/// Ordinary tables that are no part of an extension.
+/// Ordinary tables that belong to no extension.
 const TABLES: &str = "SELECT nspname || '.' || relname FROM pg_class \
     JOIN pg_namespace ON pg_namespace.oid = relnamespace \
     WHERE relkind = 'r' AND relpersistence <> 't' AND nspname <> 'information_schema' AND nspname !~ '^pg_' \
@@ -81,9 +81,9 @@ const TIMESCALE: &str = "SELECT extversion, current_setting('timescaledb.license
     FROM pg_extension WHERE extname = 'timescaledb'";
 
 impl DatabaseFacts {
-    /// Reads them in the client's transaction.
+    /// Reads the facts in the client's transaction.
     pub(super) async fn read(client: &Client) -> Result<Self, StoreError> {
-        let asking = || StoreError::sql("ask what the database is");
+        let fail = || StoreError::sql("ask what the database is");
         let row = client
             .query_one(
                 "SELECT current_database()::text, current_setting('server_version_num')::int, \
@@ -92,7 +92,7 @@ impl DatabaseFacts {
                 &[],
             )
             .await
-            .map_err(asking())?;
+            .map_err(fail())?;
         let (is_migrated, has_positions): (bool, bool) = (row.get(4), row.get(5));
         let mut facts = Self {
             name: row.get(0),
@@ -111,20 +111,20 @@ impl DatabaseFacts {
             facts.migrations = texts(client, sql).await?;
         }
         if has_positions {
-            facts.positions = position::all(client).await?;
+            facts.positions = all_positions(client).await?;
         }
         Ok(facts)
     }
 }
 
 async fn timescale(client: &Client) -> Result<Option<TimescaleFacts>, StoreError> {
-    let asking = || StoreError::sql("ask what TimescaleDB is used for");
+    let fail = || StoreError::sql("ask what TimescaleDB is used for");
     let sql = "SELECT FROM pg_extension WHERE extname = 'timescaledb'";
-    // Its views are only there where it is.
-    if client.query_opt(sql, &[]).await.map_err(asking())?.is_none() {
+    // Its views exist only where the extension does.
+    if client.query_opt(sql, &[]).await.map_err(fail())?.is_none() {
         return Ok(None);
     }
-    let row = client.query_one(TIMESCALE, &[]).await.map_err(asking())?;
+    let row = client.query_one(TIMESCALE, &[]).await.map_err(fail())?;
     Ok(Some(TimescaleFacts {
         version: row.get(0),
         license: row.get::<_, Option<String>>(1).unwrap_or_default(),

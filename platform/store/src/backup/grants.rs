@@ -1,14 +1,14 @@
-//! Grants, one by one: `pg_restore` sends all grants on a table at once, and one missing role would lose them all.
+//! Grants one by one: `pg_restore` sends all grants on a table at once, so a missing role would lose them all.
 
 use std::path::Path;
 
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::{BackupError, PgProgram};
-use crate::StoreError;
+use super::{error::BackupError, programs::PgProgram};
+use crate::error::StoreError;
 
-/// Grants what the list names; returns how many statements there were, and how many named roles that are not here.
+/// Grants what the list names; returns how many statements succeeded, and how many named roles that do not exist here.
 pub(super) async fn grant(
     client: &Client,
     program: &PgProgram,
@@ -23,7 +23,7 @@ pub(super) async fn grant(
         match client.batch_execute(&statement).await {
             Ok(()) => granted += 1,
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => left_out += 1,
-            Err(error) => return Err(StoreError::sql("grant what was granted")(error).into()),
+            Err(error) => return Err(StoreError::sql("restore grants")(error).into()),
         }
     }
     Ok((granted, left_out))

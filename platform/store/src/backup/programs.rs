@@ -1,4 +1,4 @@
-//! `pg_dump` and `pg_restore`: which, how old, and how they are told where the database is.
+//! `pg_dump` and `pg_restore`: which program, of which version, and how it learns where the database is.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -9,13 +9,13 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
-use super::BackupError;
-use crate::{StoreConfig, address};
+use super::error::BackupError;
+use crate::pool::{address, config::StoreConfig};
 
-/// Of what a program says when it fails.
-const LAST_WORDS_LINES: usize = 6;
-/// What would lead the programs elsewhere, or tell them more than we do.
-const UNWANTED: [&str; 15] = [
+/// Lines of a failed program's error output that are quoted.
+const MAX_QUOTED_LINES: usize = 6;
+/// Variables that would lead the programs to another database, or add settings.
+const REMOVED_VARIABLES: [&str; 15] = [
     "PGSERVICE",
     "PGSERVICEFILE",
     "PGHOSTADDR",
@@ -32,8 +32,7 @@ const UNWANTED: [&str; 15] = [
     "PGREQUIREAUTH",
     "PGSSLNEGOTIATION",
 ];
-/// Where systems keep the authorities that they trust, in one file. libpq knows them by the word `system` only since
-/// PostgreSQL 16.
+/// Where systems keep the authorities that they trust, in one file. libpq takes the word `system` only since PostgreSQL 16.
 const SYSTEM_AUTHORITIES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -49,7 +48,7 @@ pub struct PgProgram {
     option: &'static str,
 }
 
-/// What a program says it is.
+/// Version of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PgVersion {
     /// Major version, e.g. 17.
@@ -77,17 +76,17 @@ impl PgProgram {
         Self { path: self.path.with_file_name("pg_restore"), option: self.option }
     }
 
-    /// What it says it is.
+    /// The version that it prints.
     ///
     /// # Errors
-    /// When it cannot be run or says something else.
+    /// When it cannot be run or prints no version.
     pub async fn version(&self) -> Result<PgVersion, BackupError> {
         let output = self.run(self.command().arg("--version")).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         parse_version(&text).ok_or_else(|| self.failed("no version", &text))
     }
 
-    /// Refuses a program that is older than what it is to read.
+    /// Refuses a program that is older than the server or the dump that it has to read.
     pub(super) async fn at_least(
         &self,
         wanted: u32,
@@ -104,9 +103,9 @@ impl PgProgram {
 
     /// A command that is killed when it is dropped.
     pub(super) fn command(&self) -> Command {
-        let mut command = match end_with_us() {
-            // One that is not there is not found by us, as without a wrapper.
-            Some(wrapper) if is_there(&self.path) => {
+        let mut command = match parent_death_wrapper() {
+            // A missing program must fail as its own error, not as one of the wrapper.
+            Some(wrapper) if exists(&self.path) => {
                 let mut command = Command::new(wrapper);
                 command.args(["--pdeathsig", "KILL", "--"]).arg(&self.path);
                 command
@@ -117,11 +116,11 @@ impl PgProgram {
         command
     }
 
-    /// A command that knows where the database is and who we are there; from its environment, since arguments are seen by
-    /// everybody on the machine.
+    /// A command that gets address and credentials of the database from its environment, because every user of the machine
+    /// can see arguments.
     pub(super) fn command_to(&self, config: &StoreConfig) -> Result<Command, BackupError> {
         let mut command = self.command();
-        for name in UNWANTED {
+        for name in REMOVED_VARIABLES {
             command.env_remove(name);
         }
         command.envs(environment(config)?).arg("--no-password");
@@ -133,7 +132,7 @@ impl PgProgram {
         self.run_with(command, "").await
     }
 
-    /// The same with a text as its standard input.
+    /// As [`run`](Self::run), with a text as standard input.
     pub(super) async fn run_with(
         &self,
         command: &mut Command,
@@ -143,7 +142,7 @@ impl PgProgram {
         if output.status.success() { Ok(output) } else { Err(self.failure(&output)) }
     }
 
-    /// The same, however it ends.
+    /// As [`run_with`](Self::run_with); a failure of the program is no error.
     pub(super) async fn output(
         &self,
         command: &mut Command,
@@ -159,7 +158,7 @@ impl PgProgram {
         let stdin = child.stdin.take();
         let write = async {
             if let Some(mut stdin) = stdin {
-                // A program that ends before it has read all says why itself.
+                // A program that ends before it has read everything says why itself.
                 let _closed = stdin.write_all(input.as_bytes()).await;
             }
         };
@@ -167,15 +166,15 @@ impl PgProgram {
         output.map_err(not_run)
     }
 
-    /// Its end as an error.
+    /// A failed run as an error.
     pub(super) fn failure(&self, output: &Output) -> BackupError {
         self.failed(&output.status.to_string(), &String::from_utf8_lossy(&output.stderr))
     }
 
-    fn failed(&self, status: &str, words: &str) -> BackupError {
+    fn failed(&self, status: &str, output: &str) -> BackupError {
         let lines: Vec<&str> =
-            words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let last = &lines[lines.len().saturating_sub(LAST_WORDS_LINES)..];
+            output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let last = &lines[lines.len().saturating_sub(MAX_QUOTED_LINES)..];
         BackupError::ProgramFailed {
             program: self.path.clone(),
             status: status.to_owned(),
@@ -184,7 +183,7 @@ impl PgProgram {
     }
 }
 
-fn is_there(program: &Path) -> bool {
+fn exists(program: &Path) -> bool {
     if program.components().count() > 1 {
         return program.is_file();
     }
@@ -192,9 +191,9 @@ fn is_there(program: &Path) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// The program that lets another one end when who started it is killed: util-linux's `setpriv`, where it can. Without it a
-/// `pg_restore` goes on writing when its restore is gone.
-fn end_with_us() -> Option<&'static Path> {
+/// util-linux's `setpriv`, which ends a program when its parent is killed; `None` where it is missing. Without it a
+/// `pg_restore` goes on writing after its restore was killed.
+fn parent_death_wrapper() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let look = || {
         let path = std::env::var_os("PATH")?;
@@ -216,7 +215,7 @@ fn parse_version(text: &str) -> Option<PgVersion> {
     Some(PgVersion { major: digits.parse().ok()?, full: full.to_owned() })
 }
 
-/// The address as libpq reads it from the environment.
+/// The address as environment variables of libpq.
 fn environment(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, BackupError> {
     let address = address::parse(&config.url)?;
     let mut variables = vec![("PGAPPNAME", "crypto-intel-backup".to_owned())];
@@ -242,7 +241,7 @@ fn environment(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, Back
     set("PGOPTIONS", address.get_options().unwrap_or_default().to_owned());
     match address.get_ssl_mode() {
         SslMode::Disable => set("PGSSLMODE", "disable".to_owned()),
-        // As our own connections do it: with certificate and name.
+        // As our own connections do: they verify certificate and name.
         SslMode::Require => {
             set("PGSSLMODE", "verify-full".to_owned());
             set("PGSSLROOTCERT", authorities(config));
@@ -256,7 +255,7 @@ fn environment(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, Back
     Ok(variables)
 }
 
-/// The file of those who vouch for the server.
+/// The file of the certificate authorities.
 fn authorities(config: &StoreConfig) -> String {
     if let Some(path) = &config.tls_ca_file {
         return path.display().to_string();
@@ -270,7 +269,7 @@ fn authorities(config: &StoreConfig) -> String {
         .unwrap_or_else(|| "system".to_owned())
 }
 
-/// Name of the database in an address, for a program that wants it as an argument.
+/// Name of the database in an address, for a program that takes it as an argument.
 pub(super) fn database_name(config: &StoreConfig) -> Result<String, BackupError> {
     let address = address::parse(&config.url)?;
     let user = || std::env::var("USER").unwrap_or_default();
@@ -307,8 +306,9 @@ mod tests {
         let mut arguments = command.as_std().get_args();
         assert!(arguments.all(|argument| !argument.to_string_lossy().contains("s3cret")));
     }
+
     #[test]
-    fn who_asks_for_a_verified_server_has_it_verified_by_the_programs_too() {
+    fn the_programs_verify_the_server_where_the_address_asks_for_it() {
         let told = |url: &str, tls_ca_file: Option<PathBuf>| {
             let url = Secret::new(url);
             let config = StoreConfig { url, tls_ca_file, ..StoreConfig::default() };

@@ -1,11 +1,18 @@
 use deadpool_postgres::Transaction;
 use tokio_postgres::Row;
 
-use super::plan::{Policies, PolicyChange, PolicyKind, Setting, Span, changes, wanted};
-use crate::{Edition, StorageConfig, Store, StoreError, Table, extension, migrate::MIGRATION_LOCK};
+use super::{
+    config::StorageConfig,
+    plan::{Interval, Policies, PolicyChange, PolicyKind, Setting, changes, wanted},
+};
+use crate::{
+    error::StoreError,
+    pool::{advisory_locks::MIGRATION_LOCK, edition::Edition, extension, store::Store},
+    table::Table,
+};
 
-/// What TimescaleDB has in force for tables and rollups of the current schema. A rollup's jobs are told by its view, or, by
-/// older versions, by the table behind it.
+/// TimescaleDB's policies for tables and rollups of the current schema. A job of a rollup names its view or, in older versions,
+/// the table behind it.
 const IN_FORCE: &str = "SELECT proc_name::text, coalesce(view_name, jobs.hypertable_name)::text, \
      extract(epoch FROM (config->>'drop_after')::interval)::bigint, \
      extract(epoch FROM (config->>'compress_after')::interval)::bigint, \
@@ -17,37 +24,35 @@ const IN_FORCE: &str = "SELECT proc_name::text, coalesce(view_name, jobs.hyperta
      (materialization_hypertable_schema, materialization_hypertable_name)) \
      WHERE coalesce(view_schema, jobs.hypertable_schema) = current_schema()";
 
-impl Store {
-    /// Brings policies to what the configuration says; returns what was or, with `dry_run`, would be changed.
-    ///
-    /// # Errors
-    /// When the database does not answer, or this user does not own the tables. Nothing is changed then.
-    pub async fn apply_policies(
-        &self,
-        config: &StorageConfig,
-        dry_run: bool,
-    ) -> Result<Vec<PolicyChange>, StoreError> {
-        let edition = self.edition().await?;
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.map_err(StoreError::sql("begin"))?;
-        transaction
-            .execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])
-            .await
-            .map_err(StoreError::sql("wait for another migration"))?;
-        transaction
-            .batch_execute(&extension::add_to_path(true))
-            .await
-            .map_err(StoreError::sql("find the extension's functions"))?;
-        let in_force = in_force(&transaction, &edition).await?;
-        let changes = changes(&in_force, &wanted(config, &edition));
-        if !dry_run {
-            for change in &changes {
-                apply(&transaction, change).await?;
-            }
-            transaction.commit().await.map_err(StoreError::sql("commit"))?;
+/// Sets the policies that the configuration wants; returns what was or, with `dry_run`, would be changed.
+///
+/// # Errors
+/// When the database does not answer, or this user does not own the tables. Then nothing has changed.
+pub async fn apply(
+    store: &Store,
+    config: &StorageConfig,
+    dry_run: bool,
+) -> Result<Vec<PolicyChange>, StoreError> {
+    let edition = store.edition().await?;
+    let mut client = store.client().await?;
+    let transaction = client.transaction().await.map_err(StoreError::sql("begin"))?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&MIGRATION_LOCK])
+        .await
+        .map_err(StoreError::sql("wait for another migration"))?;
+    transaction
+        .batch_execute(&extension::add_to_path(true))
+        .await
+        .map_err(StoreError::sql("find the extension's functions"))?;
+    let in_force = in_force(&transaction, &edition).await?;
+    let changes = changes(&in_force, &wanted(config, &edition));
+    if !dry_run {
+        for change in &changes {
+            execute(&transaction, change).await?;
         }
-        Ok(changes)
+        transaction.commit().await.map_err(StoreError::sql("commit"))?;
     }
+    Ok(changes)
 }
 
 async fn in_force(
@@ -75,7 +80,7 @@ async fn in_force(
             }),
         );
     }
-    // Of the Apache edition it is the empty answer.
+    // The Apache edition has none.
     if *edition != Edition::Plain {
         let rows = transaction.query(IN_FORCE, &[]).await.map_err(fail())?;
         policies.extend(rows.iter().filter_map(read_job));
@@ -97,13 +102,13 @@ fn read_job(row: &Row) -> Option<((PolicyKind, String), Setting)> {
             };
             (PolicyKind::Refresh, setting)
         }
-        // Somebody's own job.
+        // A job of another sort.
         _ => return None,
     };
     Some(((kind, row.get::<_, Option<String>>(1)?), setting))
 }
 
-async fn apply(transaction: &Transaction<'_>, change: &PolicyChange) -> Result<(), StoreError> {
+async fn execute(transaction: &Transaction<'_>, change: &PolicyChange) -> Result<(), StoreError> {
     let fail = |cause| StoreError::Sql { doing: format!("change the {change}"), cause };
     for statement in statements(change) {
         transaction.batch_execute(&statement).await.map_err(fail)?;
@@ -111,8 +116,8 @@ async fn apply(transaction: &Transaction<'_>, change: &PolicyChange) -> Result<(
     Ok(())
 }
 
-/// Statements that make a change. Names are those of our own tables and rollups. A policy that is there keeps its
-/// arguments when it is added again: it is removed first.
+/// The statements of a change. Names are those of our own tables and rollups. Adding a policy that exists would not change
+/// its arguments, so it is removed first.
 fn statements(change: &PolicyChange) -> Vec<String> {
     let object = &change.object;
     let (remove, add) = match change.kind {
@@ -155,21 +160,21 @@ fn add_refresh(object: &str, to: Setting) -> String {
         Setting::After(age) => (Some(age), 0, age),
     };
     let start = match start {
-        Some(start) => format!("INTERVAL '{}'", Span(start)),
+        Some(start) => format!("INTERVAL '{}'", Interval(start)),
         None => "NULL".to_owned(),
     };
     format!(
         "SELECT add_continuous_aggregate_policy('{object}', start_offset => {start}, \
          end_offset => INTERVAL '{}', schedule_interval => INTERVAL '{}')",
-        Span(end),
-        Span(every)
+        Interval(end),
+        Interval(every)
     )
 }
 
-fn age(setting: Setting) -> Span {
+fn age(setting: Setting) -> Interval {
     match setting {
-        Setting::After(age) => Span(age),
-        Setting::Refresh { end, .. } => Span(end),
+        Setting::After(age) => Interval(age),
+        Setting::Refresh { end, .. } => Interval(end),
     }
 }
 
@@ -179,14 +184,13 @@ fn time_column(object: &str) -> &'static str {
     table.map_or("block_time", Table::time_column)
 }
 
-/// Every statement of the community edition that policies are made of, so that servers without it can be asked whether
-/// they are statements at all.
+/// All statements that set policies of the community edition, so that a test can check their syntax on servers without it.
 #[doc(hidden)]
 #[must_use]
 pub fn community_statements(config: &StorageConfig) -> Vec<String> {
     let wanted = wanted(config, &Edition::TimescaleCommunity(String::new()));
     let again = changes(&Policies::new(), &wanted).into_iter().map(|change| {
-        // As if another setting was in force.
+        // As if another setting were in force.
         PolicyChange { from: change.to, ..change }
     });
     again

@@ -1,7 +1,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Group, SHORTEST_REFRESH_DAYS};
+use super::retention_group::RetentionGroup;
+
+/// A refresh covers two buckets at least and ends one before now.
+const MIN_REFRESH_DAYS: u32 = 3;
 
 /// How long rows are kept and when they are compressed. `crypto-intel migrate` applies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -72,18 +75,18 @@ impl Default for RetentionDays {
 
 impl RetentionDays {
     /// The setting of a group.
-    pub(super) const fn of(&self, group: Group) -> u32 {
+    pub(super) const fn of(&self, group: RetentionGroup) -> u32 {
         match group {
-            Group::Transfers => self.transfers,
-            Group::Dex => self.dex,
-            Group::Contracts => self.contracts,
-            Group::Events => self.events,
-            Group::Gas => self.gas,
-            Group::Blocks => self.blocks,
-            Group::Market => self.market,
-            Group::Status => self.status,
-            Group::Alerts => self.alerts,
-            Group::Rollups => self.rollups,
+            RetentionGroup::Transfers => self.transfers,
+            RetentionGroup::Dex => self.dex,
+            RetentionGroup::Contracts => self.contracts,
+            RetentionGroup::Events => self.events,
+            RetentionGroup::Gas => self.gas,
+            RetentionGroup::Blocks => self.blocks,
+            RetentionGroup::Market => self.market,
+            RetentionGroup::Status => self.status,
+            RetentionGroup::Alerts => self.alerts,
+            RetentionGroup::Rollups => self.rollups,
         }
     }
 }
@@ -92,7 +95,7 @@ impl StorageConfig {
     /// Age beyond which some rows of blocks are no longer kept, in days; `None` when all are kept for ever.
     #[must_use]
     pub fn horizon_days(&self) -> Option<u32> {
-        let days = Group::OF_BLOCKS.into_iter().map(|group| self.retention_days.of(group));
+        let days = RetentionGroup::OF_BLOCKS.into_iter().map(|group| self.retention_days.of(group));
         days.filter(|days| *days > 0).min()
     }
 
@@ -108,17 +111,17 @@ impl StorageConfig {
                     .to_owned(),
             );
         }
-        if (1..SHORTEST_REFRESH_DAYS).contains(&self.refresh_days) {
+        if (1..MIN_REFRESH_DAYS).contains(&self.refresh_days) {
             problems.push(format!(
-                "storage.refresh_days is {}: rollups by day need {SHORTEST_REFRESH_DAYS} days at least; 0 is as far back as rows are kept",
+                "storage.refresh_days is {}: rollups by day need {MIN_REFRESH_DAYS} days at least; 0 is as far back as rows are kept",
                 self.refresh_days
             ));
         }
-        for group in Group::WITH_ROLLUPS {
+        for group in RetentionGroup::WITH_ROLLUPS {
             self.check_rows_of_rollups(group, &mut problems);
         }
         let blocks = self.retention_days.blocks;
-        for group in Group::OF_BLOCKS {
+        for group in RetentionGroup::OF_BLOCKS {
             let days = self.retention_days.of(group);
             if blocks > 0 && (days == 0 || days > blocks) {
                 let name = group.name();
@@ -131,15 +134,15 @@ impl StorageConfig {
     }
 
     /// A refresh over a time whose rows were dropped deletes the rollup's rows there: it must stay younger.
-    fn check_rows_of_rollups(&self, group: Group, problems: &mut Vec<String>) {
+    fn check_rows_of_rollups(&self, group: RetentionGroup, problems: &mut Vec<String>) {
         let (days, name) = (self.retention_days.of(group), group.name());
         if days == 0 {
             return;
         }
-        if days <= SHORTEST_REFRESH_DAYS {
+        if days <= MIN_REFRESH_DAYS {
             problems.push(format!(
                 "storage.retention_days.{name} is {days}: rollups by day are made from these rows; keep them for {} days at least, or for ever (0)",
-                SHORTEST_REFRESH_DAYS + 1
+                MIN_REFRESH_DAYS + 1
             ));
         } else if self.refresh_days >= days {
             problems.push(format!(

@@ -1,128 +1,21 @@
-//! Which policies are wanted, and how they differ from those in force. Pure.
+//! Which policies the configuration wants, and how they differ from those in force. Pure.
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{Edition, StorageConfig, Table};
-
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
-
-/// A refresh covers two buckets at least and ends one before now.
-pub(super) const SHORTEST_REFRESH_DAYS: u32 = 3;
-
-/// Tables that are kept equally long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Group {
-    Transfers,
-    Dex,
-    Contracts,
-    Events,
-    Gas,
-    Blocks,
-    Market,
-    Status,
-    Alerts,
-    Rollups,
-}
-
-impl Group {
-    /// Groups whose rows belong to blocks.
-    pub(super) const OF_BLOCKS: [Self; 5] =
-        [Self::Transfers, Self::Dex, Self::Contracts, Self::Events, Self::Gas];
-    /// Groups that rollups are made from.
-    pub(super) const WITH_ROLLUPS: [Self; 5] =
-        [Self::Transfers, Self::Dex, Self::Gas, Self::Market, Self::Rollups];
-
-    /// The key in `storage.retention_days`.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Transfers => "transfers",
-            Self::Dex => "dex",
-            Self::Contracts => "contracts",
-            Self::Events => "events",
-            Self::Gas => "gas",
-            Self::Blocks => "blocks",
-            Self::Market => "market",
-            Self::Status => "status",
-            Self::Alerts => "alerts",
-            Self::Rollups => "rollups",
-        }
-    }
-
-    const fn of(table: Table) -> Self {
-        match table {
-            Table::TokenTransfers | Table::NativeTransfers | Table::InternalTransfers => {
-                Self::Transfers
-            }
-            Table::Swaps | Table::Liquidity => Self::Dex,
-            Table::Approvals | Table::Contracts => Self::Contracts,
-            Table::Events | Table::Logs => Self::Events,
-            Table::BlockGas | Table::Reorgs | Table::Jumps => Self::Gas,
-            Table::Blocks => Self::Blocks,
-            Table::MarketTicks | Table::Indices => Self::Market,
-            Table::NodeStatus => Self::Status,
-            Table::Alerts | Table::Deliveries => Self::Alerts,
-        }
-    }
-}
-
-/// A rollup of the migrations.
-#[derive(Debug)]
-pub(super) struct Rollup {
-    pub(super) name: &'static str,
-    /// Width of a bucket, seconds.
-    pub(super) width: i64,
-    /// What it is made from.
-    group: Group,
-}
-
-const fn rollup(name: &'static str, width: i64, group: Group) -> Rollup {
-    Rollup { name, width, group }
-}
-
-/// Every rollup that a continuous aggregate can be; those by day are made from those by hour, but for candles and fees.
-pub(super) const ROLLUPS: [Rollup; 16] = [
-    rollup("candles_1m", MINUTE, Group::Market),
-    rollup("candles_5m", 5 * MINUTE, Group::Market),
-    rollup("candles_1h", HOUR, Group::Market),
-    rollup("candles_1d", DAY, Group::Market),
-    rollup("token_volume_hourly", HOUR, Group::Transfers),
-    rollup("token_volume_daily", DAY, Group::Rollups),
-    rollup("watched_token_flow_hourly", HOUR, Group::Transfers),
-    rollup("watched_token_flow_daily", DAY, Group::Rollups),
-    rollup("watched_native_flow_hourly", HOUR, Group::Transfers),
-    rollup("watched_native_flow_daily", DAY, Group::Rollups),
-    rollup("watched_internal_flow_hourly", HOUR, Group::Transfers),
-    rollup("watched_internal_flow_daily", DAY, Group::Rollups),
-    rollup("pool_volume_hourly", HOUR, Group::Dex),
-    rollup("pool_volume_daily", DAY, Group::Rollups),
-    rollup("base_fee_hourly", HOUR, Group::Gas),
-    rollup("base_fee_daily", DAY, Group::Gas),
-];
-
-impl Rollup {
-    fn refresh(&self, config: &StorageConfig) -> Setting {
-        let kept = config.retention_days.of(self.group);
-        let start = match (config.refresh_days, kept) {
-            (0, 0) => None,
-            // A day younger than what is dropped.
-            (0, kept) => Some(i64::from(kept - 1) * DAY),
-            (days, _) => Some(i64::from(days) * DAY),
-        };
-        // What is newer than the last refresh is computed from the rows when it is asked for.
-        let every = (self.width / 2).clamp(5 * MINUTE, HOUR);
-        Setting::Refresh { start, end: self.width, every }
-    }
-}
+use super::{
+    config::StorageConfig,
+    retention_group::RetentionGroup,
+    rollups::{DAY, HOUR, MINUTE, ROLLUPS, Rollup},
+};
+use crate::{pool::edition::Edition, table::Table};
 
 /// What a policy does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyKind {
-    /// A continuous aggregate is brought up to date.
+    /// A continuous aggregate is refreshed.
     Refresh,
-    /// Old rows are kept by column.
+    /// Old rows move to the column store.
     ColumnStore,
     /// TimescaleDB drops old chunks.
     Retention,
@@ -147,7 +40,7 @@ pub enum Setting {
     },
 }
 
-/// What policies there are or shall be, by kind and object.
+/// Policies in force or wanted, by kind and object.
 pub(super) type Policies = BTreeMap<(PolicyKind, String), Setting>;
 
 /// A policy that is or would be changed.
@@ -159,17 +52,17 @@ pub struct PolicyChange {
     pub object: String,
     /// What is in force; `None` = nothing.
     pub from: Option<Setting>,
-    /// What it becomes; `None` = nothing.
+    /// What it is changed to; `None` = nothing.
     pub to: Option<Setting>,
 }
 
-/// What the configuration wants on a server.
+/// The policies that the configuration wants on a server.
 pub(super) fn wanted(config: &StorageConfig, edition: &Edition) -> Policies {
     let community = matches!(edition, Edition::TimescaleCommunity(_));
     let days = |days: u32| Setting::After(i64::from(days) * DAY);
     let mut policies = Policies::new();
     for table in Table::ALL {
-        let kept = config.retention_days.of(Group::of(table));
+        let kept = config.retention_days.of(RetentionGroup::of(table));
         let by_server = community && table.is_partitioned();
         if kept > 0 {
             let kind =
@@ -183,7 +76,7 @@ pub(super) fn wanted(config: &StorageConfig, edition: &Edition) -> Policies {
     }
     for rollup in ROLLUPS.iter().filter(|_| community) {
         let name = rollup.name.to_owned();
-        policies.insert((PolicyKind::Refresh, name.clone()), rollup.refresh(config));
+        policies.insert((PolicyKind::Refresh, name.clone()), refresh(rollup, config));
         let kept = config.retention_days.rollups;
         if kept > 0 && rollup.width < DAY {
             policies.insert((PolicyKind::Retention, name), days(kept));
@@ -192,7 +85,21 @@ pub(super) fn wanted(config: &StorageConfig, edition: &Edition) -> Policies {
     policies
 }
 
-/// What is to be changed. Refreshes come first: none may reach what a new retention drops.
+/// How a rollup is refreshed.
+fn refresh(rollup: &Rollup, config: &StorageConfig) -> Setting {
+    let kept = config.retention_days.of(rollup.group);
+    let start = match (config.refresh_days, kept) {
+        (0, 0) => None,
+        // A day younger than the rows that retention drops.
+        (0, kept) => Some(i64::from(kept - 1) * DAY),
+        (days, _) => Some(i64::from(days) * DAY),
+    };
+    // Rows that are newer than the last refresh are aggregated when a query asks for them.
+    let every = (rollup.width / 2).clamp(5 * MINUTE, HOUR);
+    Setting::Refresh { start, end: rollup.width, every }
+}
+
+/// The changes that are needed. Refreshes come first: none may reach rows that a new retention drops.
 pub(super) fn changes(in_force: &Policies, wanted: &Policies) -> Vec<PolicyChange> {
     let mut keys: Vec<&(PolicyKind, String)> = in_force.keys().chain(wanted.keys()).collect();
     keys.sort();
@@ -231,23 +138,23 @@ impl fmt::Display for PolicyChange {
 impl fmt::Display for Setting {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::After(age) => write!(formatter, "after {}", Span(*age)),
+            Self::After(age) => write!(formatter, "after {}", Interval(*age)),
             Self::Refresh { start, end, every } => {
                 match start {
-                    Some(start) => write!(formatter, "from {} ago", Span(*start))?,
+                    Some(start) => write!(formatter, "from {} ago", Interval(*start))?,
                     None => formatter.write_str("from the first row")?,
                 }
-                write!(formatter, " to {} ago, every {}", Span(*end), Span(*every))
+                write!(formatter, " to {} ago, every {}", Interval(*end), Interval(*every))
             }
         }
     }
 }
 
-/// Seconds, as people and PostgreSQL's intervals say them.
+/// Seconds, written as PostgreSQL's intervals and people do.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span(pub(super) i64);
+pub(super) struct Interval(pub(super) i64);
 
-impl fmt::Display for Span {
+impl fmt::Display for Interval {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (count, unit) = match self.0 {
             seconds if seconds % DAY == 0 => (seconds / DAY, "day"),
@@ -279,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_community_edition_has_policies_of_its_own_but_for_plain_tables() {
+    fn the_community_edition_has_policies_of_its_own_except_for_plain_tables() {
         let policies = wanted(&config(), &community());
         let days = |days| Some(Setting::After(days * DAY));
         assert_eq!(of(&policies, PolicyKind::Retention, "token_transfers"), days(90));
@@ -287,11 +194,11 @@ mod tests {
         assert_eq!(of(&policies, PolicyKind::RetentionByPersist, "token_transfers"), None);
         assert_eq!(of(&policies, PolicyKind::RetentionByPersist, "blocks"), days(400));
         assert_eq!(of(&policies, PolicyKind::ColumnStore, "blocks"), None);
-        assert_eq!(of(&policies, PolicyKind::Retention, "logs"), None, "kept for ever");
+        assert_eq!(of(&policies, PolicyKind::Retention, "logs"), None, "kept forever");
     }
 
     #[test]
-    fn elsewhere_persist_drops_what_is_old() {
+    fn elsewhere_persist_drops_old_rows() {
         for edition in [Edition::Plain, Edition::TimescaleApache("2.19.3".into())] {
             let policies = wanted(&config(), &edition);
             let objects: Vec<&str> = policies.keys().map(|(_, object)| object.as_str()).collect();
@@ -308,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn every_refresh_is_younger_than_what_it_is_made_from() {
+    fn every_refresh_is_younger_than_the_retention_of_its_rows() {
         let policies = wanted(&config(), &community());
         let start = |name: &str| match of(&policies, PolicyKind::Refresh, name) {
             Some(Setting::Refresh { start, .. }) => start,
             _ => None,
         };
         assert_eq!(start("token_volume_hourly"), Some(89 * DAY));
-        assert_eq!(start("token_volume_daily"), None, "hours are kept for ever");
+        assert_eq!(start("token_volume_daily"), None, "hours are kept forever");
         assert_eq!(start("candles_1m"), None);
         let set = StorageConfig { refresh_days: 10, ..config() };
         let policies = wanted(&set, &community());
@@ -324,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_said_from_what_to_what() {
+    fn changes_name_the_old_and_the_new_setting() {
         let in_force = wanted(&StorageConfig::default(), &community());
         let mut config = config();
         config.retention_days.status = 0;

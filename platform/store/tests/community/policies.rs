@@ -1,6 +1,9 @@
 use crypto_intel_schemas::{Address, B256, Erc20Transfer, Event, Uint256};
 use crypto_intel_service::now_us;
-use crypto_intel_store::{PolicyKind, StorageConfig, Table};
+use crypto_intel_store::{
+    Table,
+    policies::{self, PolicyKind, StorageConfig},
+};
 use tokio_postgres::Client;
 
 use crate::support::{database, rows, step, write};
@@ -45,7 +48,7 @@ async fn run_job(client: &Client, procedure: &str, object: &str) {
 #[tokio::test]
 async fn every_policy_is_a_job_and_a_changed_one_is_made_anew() {
     let (_database, store, client) = database().await;
-    let applied = store.apply_policies(&config(), false).await.unwrap();
+    let applied = policies::apply(&store, &config(), false).await.unwrap();
     pause_jobs(&client).await;
     let of = |kind| applied.iter().filter(|change| change.kind == kind).count();
     let by_column = Table::ALL.into_iter().filter(|table| table.is_partitioned()).count();
@@ -55,7 +58,7 @@ async fn every_policy_is_a_job_and_a_changed_one_is_made_anew() {
     let by_server = applied.len() - of(PolicyKind::RetentionByPersist);
     assert_eq!(rows(&client, jobs).await, [by_server.to_string()]);
     assert!(
-        store.apply_policies(&config(), true).await.unwrap().is_empty(),
+        policies::apply(&store, &config(), true).await.unwrap().is_empty(),
         "they are found again"
     );
 
@@ -63,9 +66,9 @@ async fn every_policy_is_a_job_and_a_changed_one_is_made_anew() {
     changed.compress_after_days = 14;
     changed.retention_days.transfers = 0;
     changed.retention_days.rollups = 400;
-    let changes = store.apply_policies(&changed, false).await.unwrap();
+    let changes = policies::apply(&store, &changed, false).await.unwrap();
     assert!(!changes.is_empty());
-    assert!(store.apply_policies(&changed, true).await.unwrap().is_empty());
+    assert!(policies::apply(&store, &changed, true).await.unwrap().is_empty());
     let after = "SELECT DISTINCT config->>'compress_after' FROM timescaledb_information.jobs \
          WHERE proc_name = 'policy_compression'";
     assert_eq!(rows(&client, after).await, ["14 days"]);
@@ -81,7 +84,7 @@ async fn old_rows_go_and_their_rollups_stay() {
         let sql = format!("CALL refresh_continuous_aggregate('{name}', NULL, NULL)");
         client.batch_execute(&sql).await.unwrap();
     }
-    store.apply_policies(&config(), false).await.unwrap();
+    policies::apply(&store, &config(), false).await.unwrap();
     pause_jobs(&client).await;
     run_job(&client, "policy_retention", "token_transfers").await;
     assert_eq!(rows(&client, "SELECT count(*) FROM token_transfers").await, ["3"]);
@@ -95,7 +98,7 @@ async fn old_rows_go_and_their_rollups_stay() {
 async fn old_chunks_are_compressed_by_their_policy() {
     let (_database, store, client) = database().await;
     write(&store, step(0, 1), &[transfer(1), transfer(30)]).await.unwrap();
-    store.apply_policies(&StorageConfig::default(), false).await.unwrap();
+    policies::apply(&store, &StorageConfig::default(), false).await.unwrap();
     pause_jobs(&client).await;
     run_job(&client, "policy_compression", "token_transfers").await;
     let kept = "SELECT is_compressed FROM timescaledb_information.chunks \
@@ -108,6 +111,6 @@ async fn plain_tables_are_dropped_by_persist_here_too() {
     let (_database, store, _client) = database().await;
     let mut config = StorageConfig::default();
     config.retention_days.alerts = 30;
-    store.apply_policies(&config, false).await.unwrap();
-    assert_eq!(store.expiring_tables().await.unwrap(), ["alerts", "deliveries"]);
+    policies::apply(&store, &config, false).await.unwrap();
+    assert_eq!(policies::expiring_tables(&store).await.unwrap(), ["alerts", "deliveries"]);
 }

@@ -1,4 +1,5 @@
 use crypto_intel_schemas::{Address, B256, Decimal, Erc20Transfer, Event, Price, U256, Uint256};
+use crypto_intel_store::{SchemaName, Store, rebuild};
 
 use crate::support::{database, rows, step, write};
 
@@ -111,12 +112,12 @@ async fn candles_are_the_same_before_and_after_a_refresh() {
 #[tokio::test]
 async fn rollups_of_new_tables_go_on_with_the_rows_that_come_after_them() {
     let (database, live, client) = database().await;
-    let schema: crypto_intel_store::SchemaName = "second".parse().unwrap();
+    let schema: SchemaName = "second".parse().unwrap();
     let config = crate::support::config(database.url());
     let never = tokio_util::sync::CancellationToken::new();
-    let second = crypto_intel_store::Store::connect_to_schema(&config, &schema, &never).await;
+    let second = Store::connect_to_schema(&config, &schema, &never).await;
     let second = second.unwrap();
-    second.create_schema("a test's").await.unwrap();
+    rebuild::create_schema(&second, "a test's").await.unwrap();
     second.migrate(false).await.unwrap();
     let now: i64 = client
         .query_one("SELECT (extract(epoch FROM now()) * 1000000)::bigint", &[])
@@ -131,7 +132,7 @@ async fn rollups_of_new_tables_go_on_with_the_rows_that_come_after_them() {
     };
     let before = [at(1, 0), at(2, 2 * HOUR_US), at(3, 30 * HOUR_US)];
     write(&second, step(0, 1), &before).await.unwrap();
-    second.refresh_aggregates("public").await.unwrap();
+    rebuild::refresh_aggregates(&second, "public").await.unwrap();
     // The hour and the day are not over: what comes now belongs to the same buckets.
     write(&second, step(1, 2), &[at(4, 0), at(5, 1_000)]).await.unwrap();
     for name in ["token_volume_hourly", "token_volume_daily"] {

@@ -3,7 +3,11 @@ use std::path::{Path, PathBuf};
 use crypto_intel_sandbox::TestDatabase;
 use crypto_intel_schemas::{Event, U256};
 use crypto_intel_store::{
-    Advance, BackupError, DatabaseFacts, PgProgram, RestorePlan, Store, StreamPosition,
+    Advance, Store, StreamPosition,
+    backup::{
+        BackupError, DatabaseFacts, PgProgram, RestorePlan, TimescaleFacts, dump, plan_restore,
+        restore,
+    },
 };
 use crypto_intel_testkit::{TestProcess, eventually};
 use tokio_postgres::{Client, NoTls};
@@ -28,7 +32,7 @@ impl Dump {
         let file = folder.path().join("database.dump");
         let config = config(database.url());
         let program = PgProgram::dump(Some(&folder.path().join("pg_dump")));
-        let (facts, version) = store.dump(&config, &program, &file, NO_PROGRESS).await.unwrap();
+        let (facts, version) = dump(store, &config, &program, &file, NO_PROGRESS).await.unwrap();
         Self { folder, facts, major: version.major }
     }
 
@@ -42,17 +46,16 @@ impl Dump {
 
     async fn plan(&self, store: &Store) -> RestorePlan {
         let program = self.pg_restore();
-        store.plan_restore(&program, &self.file(), &self.facts, self.major).await.unwrap()
+        plan_restore(store, &program, &self.file(), &self.facts, self.major).await.unwrap()
     }
 
     async fn restore(&self, url: &str, store: &Store) -> u64 {
         let plan = self.plan(store).await;
         assert_eq!(plan.obstacles, Vec::<String>::new());
         let program = self.pg_restore();
-        let done = store
-            .restore(&config(url), &program, &self.file(), (&self.facts, &plan), NO_STEPS)
-            .await
-            .unwrap();
+        let (config, file) = (config(url), self.file());
+        let facts = (&self.facts, &plan);
+        let done = restore(store, &config, &program, &file, facts, NO_STEPS).await.unwrap();
         done.grants_left_out
     }
 }
@@ -194,7 +197,7 @@ async fn what_a_server_cannot_take_is_told_before_anything_is_written() {
     let mut dump = Dump::of(&database, &store).await;
     let (_server, url, other) = other_server().await;
     dump.facts.postgresql_major = 99;
-    dump.facts.timescaledb = Some(crypto_intel_store::TimescaleFacts {
+    dump.facts.timescaledb = Some(TimescaleFacts {
         version: "2.28.3".to_owned(),
         license: "timescale".to_owned(),
         needs_community: true,
@@ -210,18 +213,18 @@ async fn what_a_server_cannot_take_is_told_before_anything_is_written() {
 }
 
 #[tokio::test]
-async fn a_missing_or_old_program_is_named_with_the_mend() {
+async fn a_missing_or_old_program_is_named_with_what_to_do() {
     let (database, store, _client) = database().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("database.dump");
     let config = config(database.url());
     let missing = PgProgram::dump(Some(Path::new("/nowhere/pg_dump")));
-    let error = store.dump(&config, &missing, &file, NO_PROGRESS).await.unwrap_err();
+    let error = dump(&store, &config, &missing, &file, NO_PROGRESS).await.unwrap_err();
     assert!(matches!(error, BackupError::NoProgram { .. }), "{error}");
     assert!(error.to_string().contains("--pg-dump PROGRAM"), "{error}");
 
     let old = script(folder.path(), "pg_dump", "echo 'pg_dump (PostgreSQL) 9.6.24'");
-    let error = store.dump(&config, &PgProgram::dump(Some(&old)), &file, NO_PROGRESS).await;
+    let error = dump(&store, &config, &PgProgram::dump(Some(&old)), &file, NO_PROGRESS).await;
     assert!(matches!(error, Err(BackupError::ProgramTooOld { found: 9, .. })), "{error:?}");
 }
 
@@ -242,7 +245,7 @@ async fn a_dump_that_lacks_a_table_does_not_hold() {
     );
     let program = script(folder.path(), "pg_dump", &body);
     let program = PgProgram::dump(Some(&program));
-    let error = store.dump(&config(database.url()), &program, &file, NO_PROGRESS).await;
+    let error = dump(&store, &config(database.url()), &program, &file, NO_PROGRESS).await;
     let Err(BackupError::Incomplete { missing, .. }) = error else { panic!("{error:?}") };
     assert_eq!(missing, ["public.logs"]);
 }

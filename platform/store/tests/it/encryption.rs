@@ -6,7 +6,10 @@ use std::{
 };
 
 use crypto_intel_sandbox::{Postgres, PostgresOptions};
-use crypto_intel_store::{PgProgram, Store, StoreConfig, StoreError};
+use crypto_intel_store::{
+    Store, StoreConfig, StoreError,
+    backup::{PgProgram, dump},
+};
 use crypto_intel_testkit::eventually;
 use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +78,7 @@ async fn only_the_server_that_the_authority_vouches_for_is_spoken_to() {
             ..config(&format!("{}?sslmode={mode}", server.url()))
         };
         let file = tools.path().join("dump");
-        let dumped = store.dump(&config, &program, &file, &|_| {}).await;
+        let dumped = dump(&store, &config, &program, &file, &|_| {}).await;
         let told = dumped.as_ref().map_or_else(ToString::to_string, |_| String::new());
         assert_eq!(dumped.is_ok(), is_right, "{mode}: {told}");
         assert!(is_right || told.contains("certificate verify failed"), "{told}");

@@ -1,4 +1,7 @@
-use crypto_intel_store::{Edition, PolicyKind, Setting, StorageConfig};
+use crypto_intel_store::{
+    Edition,
+    policies::{self, PolicyChange, PolicyKind, Setting, StorageConfig},
+};
 
 use crate::support::{connect, database, store};
 
@@ -15,33 +18,36 @@ async fn policies_follow_the_configuration_and_say_what_changed() {
     let (_database, store, _client) = database().await;
     let community = matches!(store.edition().await.unwrap(), Edition::TimescaleCommunity(_));
     let kind = if community { PolicyKind::Retention } else { PolicyKind::RetentionByPersist };
-    let planned = store.apply_policies(&config(90, 0), true).await.unwrap();
-    let applied = store.apply_policies(&config(90, 0), false).await.unwrap();
+    let planned = policies::apply(&store, &config(90, 0), true).await.unwrap();
+    let applied = policies::apply(&store, &config(90, 0), false).await.unwrap();
     assert_eq!(planned, applied, "a dry run says what a real one does, and does nothing");
-    let of = |changes: &[crypto_intel_store::PolicyChange], object: &str| {
+    let of = |changes: &[PolicyChange], object: &str| {
         let found = changes.iter().find(|change| change.kind == kind && change.object == object);
         found.map(|change| (change.from, change.to))
     };
     let days = |days: i64| Some(Setting::After(days * DAY));
     assert_eq!(of(&applied, "token_transfers"), Some((None, days(90))));
     assert_eq!(of(&applied, "node_status"), Some((None, days(30))), "the default");
-    assert!(store.apply_policies(&config(90, 0), false).await.unwrap().is_empty(), "twice is once");
+    assert!(
+        policies::apply(&store, &config(90, 0), false).await.unwrap().is_empty(),
+        "a second run changes nothing"
+    );
 
-    let changed = store.apply_policies(&config(30, 400), false).await.unwrap();
+    let changed = policies::apply(&store, &config(30, 400), false).await.unwrap();
     assert_eq!(of(&changed, "token_transfers"), Some((days(90), days(30))));
     assert_eq!(of(&changed, "node_status"), None);
     let blocks = changed.iter().find(|change| change.object == "blocks").unwrap();
     assert_eq!((blocks.kind, blocks.to), (PolicyKind::RetentionByPersist, days(400)));
-    let changed = store.apply_policies(&config(0, 0), false).await.unwrap();
+    let changed = policies::apply(&store, &config(0, 0), false).await.unwrap();
     assert_eq!(of(&changed, "token_transfers"), Some((days(30), None)));
-    assert!(store.apply_policies(&config(0, 0), true).await.unwrap().is_empty());
+    assert!(policies::apply(&store, &config(0, 0), true).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_database_without_tables_has_no_policies_yet() {
     let database = crate::server().await;
     let store = store(database.url()).await;
-    let planned = store.apply_policies(&config(90, 0), true).await.unwrap();
+    let planned = policies::apply(&store, &config(90, 0), true).await.unwrap();
     assert!(planned.iter().all(|change| change.from.is_none()), "{planned:?}");
     assert!(planned.iter().any(|change| change.object == "native_transfers"), "{planned:?}");
 }
@@ -70,13 +76,13 @@ async fn what_is_too_old_goes_in_slices_and_nothing_else() {
     let days = &mut config.retention_days;
     (days.transfers, days.dex, days.contracts, days.events, days.gas) = (30, 30, 30, 30, 30);
     days.blocks = 50;
-    store.apply_policies(&config, false).await.unwrap();
-    let expiring = store.expiring_tables().await.unwrap();
+    policies::apply(&store, &config, false).await.unwrap();
+    let expiring = policies::expiring_tables(&store).await.unwrap();
     assert!(expiring.contains(&"blocks".to_owned()), "{expiring:?}");
     assert!(!expiring.contains(&"alerts".to_owned()), "kept for ever");
     let mut slices = Vec::new();
     loop {
-        let gone = store.drop_expired("blocks", 10).await.unwrap();
+        let gone = policies::drop_expired(&store, "blocks", 10).await.unwrap();
         slices.push(gone);
         if gone < 10 {
             break;
@@ -84,7 +90,7 @@ async fn what_is_too_old_goes_in_slices_and_nothing_else() {
     }
     assert_eq!(slices, [10, 10, 5]);
     for table in &expiring {
-        while store.drop_expired(table, 10).await.unwrap() >= 10 {}
+        while policies::drop_expired(&store, table, 10).await.unwrap() >= 10 {}
     }
     let count = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
     assert_eq!(count("SELECT count(*) FROM blocks").await, 4 * 25);
@@ -97,7 +103,11 @@ async fn what_is_too_old_goes_in_slices_and_nothing_else() {
     let young =
         count("SELECT count(*) FROM logs WHERE block_time > now() - interval '29 days'").await;
     assert_eq!((old, young), (0, 75));
-    assert_eq!(store.drop_expired("indices", 10).await.unwrap(), 0, "no policy, no rows");
+    assert_eq!(
+        policies::drop_expired(&store, "indices", 10).await.unwrap(),
+        0,
+        "no policy, no rows"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
-use crypto_intel_store::{StorageConfig, Table};
+use crypto_intel_store::{
+    Table,
+    policies::{self, StorageConfig},
+};
 use tokio_postgres::Client;
 
 use crate::support::{connect, database, store};
@@ -132,7 +135,7 @@ async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
     let report = owner.migrate(false).await.unwrap();
     assert_eq!(report.notes.len(), 2, "{report}");
     assert!(report.to_string().contains("CREATE ROLE crypto_intel_writer"), "{report}");
-    assert!(owner.apply_policies(&StorageConfig::default(), false).await.is_ok());
+    assert!(policies::apply(&owner, &StorageConfig::default(), false).await.is_ok());
 
     // Somebody makes them: the next migration grants what is theirs.
     admin
@@ -166,5 +169,5 @@ async fn what_keeps_a_user_from_storing_is_found_before_it_does() {
     let told = standby.write_obstacles().await.unwrap().join(" ");
     assert!(told.contains("read-only") && told.contains("standby"), "{told}");
     let refused = standby.remove_position("EVM").await.unwrap_err();
-    assert!(refused.mend().contains("primary"), "{refused}: {}", refused.mend());
+    assert!(refused.hint().contains("primary"), "{refused}: {}", refused.hint());
 }

@@ -225,7 +225,10 @@ async fn pools_and_fees_are_summed_by_hour_and_day() {
 /// it does not understand.
 #[tokio::test]
 async fn statements_of_the_community_edition_are_statements() {
-    use crypto_intel_store::{Edition, StorageConfig, community_statements};
+    use crypto_intel_store::{
+        Edition,
+        policies::{StorageConfig, community_statements},
+    };
 
     let (_database, store, client) = database().await;
     if !matches!(store.edition().await.unwrap(), Edition::TimescaleApache(_)) {

@@ -1,6 +1,8 @@
 use crypto_intel_schemas::{Address, Event, NativeTransfer, Uint256};
 use crypto_intel_store::{
-    Edition, SchemaName, SchemaState, StorageConfig, Store, StoreError, Table,
+    Edition, SchemaName, Store, StoreError, Table,
+    policies::{self, StorageConfig},
+    rebuild::{SchemaState, Swap, create_schema, swap_obstacles},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,14 +19,14 @@ async fn second_set(url: &str) -> (SchemaName, Store) {
 async fn a_second_set_of_tables_is_made_beside_the_first() {
     let (database, live, client) = database().await;
     let (schema, store) = second_set(database.url()).await;
-    assert_eq!(live.schema_state("second").await.unwrap(), SchemaState::Empty);
+    assert_eq!(SchemaState::read(&live, "second").await.unwrap(), SchemaState::Empty);
     // A missing table is an error, never the live one.
     assert!(store.position("EVM").await.unwrap_err().needs_migration());
-    store.create_schema("whose it is").await.unwrap();
+    create_schema(&store, "whose it is").await.unwrap();
     assert!(!store.migrate(false).await.unwrap().applied.is_empty());
     let tables =
         |comment: &str, is_filled| SchemaState::Tables { comment: comment.into(), is_filled };
-    assert_eq!(live.schema_state("second").await.unwrap(), tables("whose it is", false));
+    assert_eq!(SchemaState::read(&live, "second").await.unwrap(), tables("whose it is", false));
     client.execute("UPDATE positions SET sequence = 5 WHERE false", &[]).await.unwrap();
     store.position("EVM").await.unwrap();
     let there: i64 = client
@@ -36,7 +38,7 @@ async fn a_second_set_of_tables_is_made_beside_the_first() {
         .unwrap()
         .get(0);
     assert_eq!(there, 1);
-    assert_eq!(live.exchange_obstacles(&schema).await.unwrap(), [] as [&str; 0]);
+    assert_eq!(swap_obstacles(&live, &schema).await.unwrap(), [] as [&str; 0]);
     let same = "SELECT count(*) FROM pg_class WHERE relnamespace = 'second'::regnamespace AND relkind = 'i'";
     let (new, old): (i64, i64) = (
         client.query_one(same, &[]).await.unwrap().get(0),
@@ -52,27 +54,27 @@ async fn a_second_set_of_tables_is_made_beside_the_first() {
         assert_eq!(count("second").await, count("public").await);
     }
     client.batch_execute("CREATE SCHEMA other; CREATE TABLE other.x ()").await.unwrap();
-    assert_eq!(live.schema_state("other").await.unwrap(), SchemaState::Other);
+    assert_eq!(SchemaState::read(&live, "other").await.unwrap(), SchemaState::Other);
 }
 
 #[tokio::test]
-async fn an_exchange_that_is_given_up_leaves_everything_as_it_was() {
+async fn a_swap_that_is_given_up_changes_nothing() {
     let (database, live, client) = database().await;
     let (schema, store) = second_set(database.url()).await;
-    store.create_schema("").await.unwrap();
+    create_schema(&store, "").await.unwrap();
     store.migrate(false).await.unwrap();
-    let exchange = live.begin_exchange(&schema).await.unwrap();
+    let swap = Swap::begin(&live, &schema).await.unwrap();
     client.batch_execute("SET lock_timeout = '100ms'").await.unwrap();
     let write =
         "INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ('X', 1, 1, 1)";
     let error = client.execute(write, &[]).await.unwrap_err();
     assert_eq!(error.code().unwrap().code(), "55P03", "writers wait");
     client.query("SELECT count(*) FROM positions", &[]).await.expect("readers do not");
-    // Another exchange or migration waits, too.
-    let second = live.begin_exchange(&schema);
+    // Another swap or migration waits, too.
+    let second = Swap::begin(&live, &schema);
     let waits = tokio::time::timeout(std::time::Duration::from_millis(300), second).await;
     assert!(waits.is_err());
-    drop(exchange);
+    drop(swap);
     client.batch_execute("SET lock_timeout = '10s'").await.unwrap();
     client.execute(write, &[]).await.unwrap();
     let before: Option<String> = client
@@ -81,7 +83,7 @@ async fn an_exchange_that_is_given_up_leaves_everything_as_it_was() {
         .unwrap()
         .get(0);
     assert_eq!(before, None);
-    let error = live.begin_exchange(&"absent".parse().unwrap()).await.unwrap_err();
+    let error = Swap::begin(&live, &"absent".parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, StoreError::Refusal { .. }), "{error}");
 }
 
@@ -90,9 +92,9 @@ async fn an_exchange_that_is_given_up_leaves_everything_as_it_was() {
 async fn a_second_set_of_tables_stands_on_its_own() {
     let (database, live, client) = database().await;
     let (_, second) = second_set(database.url()).await;
-    second.create_schema("").await.unwrap();
+    create_schema(&second, "").await.unwrap();
     let made = second.migrate(false).await.unwrap();
-    assert!(made.already.is_empty(), "the live ones are not its own: {made}");
+    assert!(made.already.is_empty(), "live migrations do not count: {made}");
     let names = |schema: &str| {
         format!(
             "SELECT relkind, relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace \
@@ -117,18 +119,18 @@ async fn a_second_set_of_tables_stands_on_its_own() {
     assert_eq!(of(second.table_counts().await.unwrap()), 1);
     assert_eq!(of(live.table_counts().await.unwrap()), 0);
 
-    // What asks and what drops is bound to its own tables, whoever calls it by whatever path and name.
+    // Functions that read or drop are bound to their own tables, whatever the caller's search path.
     let mut config = StorageConfig::default();
     config.retention_days.transfers = 30;
-    second.apply_policies(&config, false).await.unwrap();
-    assert!(live.expiring_tables().await.unwrap().is_empty());
+    policies::apply(&second, &config, false).await.unwrap();
+    assert!(policies::expiring_tables(&live).await.unwrap().is_empty());
     client.batch_execute("ALTER SCHEMA second RENAME TO exchanged").await.unwrap();
     let flow = "SELECT value_in FROM exchanged.wallet_flow(hex_bytes('0x0101010101010101010101010101010101010101'), \
          '2023-01-01', '2024-01-01')";
     assert_eq!(rows(&client, flow).await, ["7"]);
     assert!(rows(&client, &flow.replace("exchanged.", "")).await.is_empty());
     let edition = live.edition().await.unwrap();
-    if !matches!(edition, crypto_intel_store::Edition::TimescaleCommunity(_)) {
+    if !matches!(edition, Edition::TimescaleCommunity(_)) {
         let dropped = "SELECT exchanged.drop_expired('exchanged.native_transfers', 10)";
         assert_eq!(rows(&client, dropped).await, ["1"]);
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use crypto_intel_nats::StreamSnapshot;
-use crypto_intel_store::{DatabaseFacts, PgVersion};
+use crypto_intel_store::backup::{DatabaseFacts, PgVersion};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 

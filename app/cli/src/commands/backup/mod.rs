@@ -9,7 +9,7 @@ use std::{path::Path, process::ExitCode, time::Instant};
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Nats, NatsError};
 use crypto_intel_service::{now_us, wait_for_signal};
-use crypto_intel_store::PgProgram;
+use crypto_intel_store::backup::{PgProgram, dump};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -119,8 +119,8 @@ async fn dump_database(
     let bar = progress::transfer(output, "database");
     let program = PgProgram::dump(options.pg_dump.as_deref());
     let file = folder.join(DATABASE_FILE);
-    let (facts, version) = store
-        .dump(&config.database, &program, &file, &|bytes| bar.set_position(bytes))
+    let progress = |bytes: u64| bar.set_position(bytes);
+    let (facts, version) = dump(&store, &config.database, &program, &file, &progress)
         .await
         .context("dump the database")?;
     bar.finish_and_clear();

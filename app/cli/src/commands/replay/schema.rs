@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use crypto_intel_persist::{Progress, Rebuild, RebuildOptions, Stage, StreamReport, Swapped};
 use crypto_intel_service::ConfigError;
-use crypto_intel_store::SchemaName;
+use crypto_intel_store::{
+    SchemaName,
+    rebuild::{schema_bytes, swap_obstacles},
+};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -62,15 +65,15 @@ pub(super) async fn run(session: &Session<'_>, name: &str) -> anyhow::Result<Exi
     };
     if session.options.swap {
         // Before anything is made.
-        refuse(live.exchange_obstacles(&schema).await.context("look for what is in the way")?)?;
+        refuse(swap_obstacles(&live, &schema).await.context("look for what is in the way")?)?;
     }
     let rebuild = Rebuild::prepare(options, &session.nats, &live, &session.shutdown).await?;
-    let (home, resumed) = (rebuild.home().schema.clone(), rebuild.is_resumed());
+    let (home, resumed) = (rebuild.location().schema.clone(), rebuild.is_resumed());
     if session.options.swap {
         // Now rather than after hours.
         refuse(rebuild.obstacles().await?)?;
     }
-    let size = live.schema_bytes(&home).await.context("measure the live tables")?;
+    let size = schema_bytes(&live, &home).await.context("measure the live tables")?;
     session.note(&format!(
         "{} tables in schema {schema}, beside {} of {home}: they need about as much room",
         if resumed { "going on with the" } else { "building" },

@@ -13,7 +13,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use crypto_intel_nats::{ArchiveForm, Nats, StreamSnapshot, StreamState};
 use crypto_intel_service::wait_for_signal;
-use crypto_intel_store::{DatabaseRestored, PgProgram, RestorePlan, Store};
+use crypto_intel_store::{
+    Store,
+    backup::{self as database_backup, DatabaseRestored, PgProgram, RestorePlan},
+};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -193,10 +196,8 @@ async fn restore_database(
     let file = options.backup.join(DATABASE_FILE);
     let bar = progress::steps(output, "database");
     let program = PgProgram::restore(options.pg_restore.as_deref());
-    let restored = store
-        .restore(&config.database, &program, &file, (facts, plan), &|step| {
-            bar.set_message(step.to_owned());
-        })
+    let step = |step: &str| bar.set_message(step.to_owned());
+    let restored = database_backup::restore(store, &config.database, &program, &file, (facts, plan), &step)
         .await
         .context("restore the database (what is there of it is of no use: the next attempt says how to remove it)")?;
     bar.finish_and_clear();

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Nats, NatsError, StreamSnapshot};
-use crypto_intel_store::{PgProgram, RestorePlan};
+use crypto_intel_store::backup::{PgProgram, RestorePlan, plan_restore};
 
 use super::Targets;
 use crate::args::{RestoreArguments, RestorePart};
@@ -52,8 +52,7 @@ pub(super) async fn make(
         let program = PgProgram::restore(options.pg_restore.as_deref());
         let file = options.backup.join(DATABASE_FILE);
         let dumped_by = manifest.pg_dump.as_ref().map_or(0, |version| version.major);
-        plan.database = store
-            .plan_restore(&program, &file, facts, dumped_by)
+        plan.database = plan_restore(store, &program, &file, facts, dumped_by)
             .await
             .context("compare the dump with the database")?;
         plan.obstacles.append(&mut plan.database.obstacles.clone());

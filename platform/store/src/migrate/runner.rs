@@ -1,0 +1,89 @@
+//! refinery, which applies the migrations, and its errors in our words.
+
+use refinery::{Migration, Runner, error::Kind};
+use tokio_postgres::error::SqlState;
+
+use super::embedded::MIGRATIONS;
+use crate::{
+    error::{StoreError, describe},
+    pool::extension,
+};
+
+/// Applies what is missing, or nothing in a dry run; returns the names of what was there and of what was missing.
+pub(super) async fn apply_missing(
+    runner: &Runner,
+    client: &mut tokio_postgres::Client,
+    dry_run: bool,
+) -> Result<(Vec<String>, Vec<String>), StoreError> {
+    let already = applied(runner, client).await?;
+    if !dry_run {
+        client
+            .batch_execute(&extension::add_to_path(false))
+            .await
+            .map_err(StoreError::sql("find the extension's functions"))?;
+        runner.run_async(client).await.map_err(explain)?;
+    }
+    let pending = runner
+        .get_migrations()
+        .iter()
+        .map(ToString::to_string)
+        .filter(|name| !already.contains(name))
+        .collect();
+    Ok((already, pending))
+}
+
+pub(super) async fn applied(
+    runner: &Runner,
+    client: &mut tokio_postgres::Client,
+) -> Result<Vec<String>, StoreError> {
+    match runner.get_applied_migrations_async(client).await {
+        Ok(migrations) => Ok(migrations.iter().map(ToString::to_string).collect()),
+        Err(error) if code(&error) == Some(SqlState::UNDEFINED_TABLE) => Ok(Vec::new()),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+pub(super) fn runner() -> Result<Runner, StoreError> {
+    let migrations: Result<Vec<Migration>, refinery::Error> =
+        MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect();
+    Ok(Runner::new(&migrations.map_err(explain)?))
+}
+
+fn cause(error: &refinery::Error) -> Option<&tokio_postgres::Error> {
+    match error.kind() {
+        Kind::Connection(_, cause) => cause.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn code(error: &refinery::Error) -> Option<SqlState> {
+    cause(error)?.code().cloned()
+}
+
+// refinery's own pattern: its error is taken by value where it is mapped.
+#[allow(clippy::needless_pass_by_value)]
+fn explain(error: refinery::Error) -> StoreError {
+    let reason = match (error.kind(), cause(&error)) {
+        (Kind::Connection(what, _), Some(cause))
+            if cause.code() == Some(&SqlState::DUPLICATE_TABLE) =>
+        {
+            format!(
+                "{what}: {}: something else has that name here; use a database of its own for crypto-intel",
+                describe(cause)
+            )
+        }
+        (Kind::Connection(what, _), Some(cause)) => format!("{what}: {}", describe(cause)),
+        (Kind::MissingVersion(migration), _) => {
+            format!(
+                "the database has {migration}, which this version does not know: use the newer version"
+            )
+        }
+        (Kind::DivergentVersion(applied, _), _) => {
+            format!(
+                "{applied} was applied with another text: use the version that applied it, or a new database"
+            )
+        }
+        (other, _) => other.to_string(),
+    };
+    StoreError::Migration { reason }
+}

@@ -1,0 +1,93 @@
+use crate::{error::StoreError, pool::store::Store};
+
+/// How many alerts there were of one rule.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AlertCount {
+    /// The rule.
+    pub rule: String,
+    /// Its severity.
+    pub severity: String,
+    /// Fired, corrected or resolved.
+    pub state: String,
+    /// How many.
+    pub alerts: u64,
+}
+
+/// An alert as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AlertLine {
+    /// When it was raised, microseconds since 1970.
+    pub observed_at_us: i64,
+    /// Five characters that people can read out.
+    pub code: String,
+    /// The rule.
+    pub rule: String,
+    /// Its severity.
+    pub severity: String,
+    /// Fired, corrected or resolved.
+    pub state: String,
+    /// First line of its message.
+    pub title: String,
+    /// Destinations and the state of the message there, such as `ops-telegram: sent`.
+    pub deliveries: Vec<String>,
+}
+
+impl Store {
+    /// How many alerts there were since a time (microseconds since 1970), by rule and state.
+    ///
+    /// # Errors
+    /// When the database does not answer or is not migrated.
+    pub async fn alert_summary(&self, since_us: i64) -> Result<Vec<AlertCount>, StoreError> {
+        let rows = self
+            .client()
+            .await?
+            .query(
+                "SELECT rule, severity, state, count(*) FROM alerts \
+                 WHERE observed_at >= to_timestamp($1::bigint / 1e6) \
+                 GROUP BY rule, severity, state ORDER BY count(*) DESC, rule, state",
+                &[&since_us],
+            )
+            .await
+            .map_err(StoreError::sql("count alerts"))?;
+        Ok(rows
+            .iter()
+            .map(|row| AlertCount {
+                rule: row.get(0),
+                severity: row.get(1),
+                state: row.get(2),
+                alerts: row.get::<_, i64>(3).unsigned_abs(),
+            })
+            .collect())
+    }
+
+    /// The last alerts, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer or is not migrated.
+    pub async fn last_alerts(&self, limit: u32) -> Result<Vec<AlertLine>, StoreError> {
+        let rows = self
+            .client()
+            .await?
+            .query(
+                "SELECT (extract(epoch FROM observed_at) * 1000000)::bigint, code, rule, severity, \
+                 state, title, ARRAY(SELECT destination || ': ' || deliveries.state FROM deliveries \
+                 WHERE deliveries.alert = alerts.alert ORDER BY done_at) \
+                 FROM alerts ORDER BY observed_at DESC LIMIT $1",
+                &[&i64::from(limit)],
+            )
+            .await
+            .map_err(StoreError::sql("read the last alerts"))?;
+        Ok(rows
+            .iter()
+            .map(|row| AlertLine {
+                observed_at_us: row.get(0),
+                code: row.get(1),
+                rule: row.get(2),
+                severity: row.get(3),
+                state: row.get(4),
+                title: row.get(5),
+                deliveries: row.get(6),
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,195 @@
+//! What an audit asks: which blocks, and which rows of them, are stored.
+
+use std::collections::HashSet;
+
+use crypto_intel_schemas::B256;
+
+use crate::{
+    error::StoreError,
+    pool::store::Store,
+    rows::{RowSet, TableRows},
+    sql_values::height,
+    table::Table,
+};
+
+/// A block that is canonical in the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Whether only some addresses' events of it were stored.
+    pub partial: bool,
+}
+
+/// The identity of a row of a block: what its event's id says, as columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowKey {
+    /// The table.
+    pub table: Table,
+    /// Hash of its block.
+    pub block_hash: B256,
+    /// Log index, or the transaction's index where the event is one of a transaction.
+    pub index: i32,
+    /// Which of the events of one log; 0 for the only one.
+    pub sub_index: i32,
+}
+
+/// A block whose rows are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockTime {
+    /// Its hash.
+    pub hash: B256,
+    /// Its own time, microseconds since 1970.
+    pub time_us: i64,
+}
+
+/// An audit compares events; rows that are made from markers follow from the block itself.
+fn event_tables() -> impl Iterator<Item = Table> {
+    Table::OF_BLOCKS.into_iter().filter(|table| *table != Table::BlockGas)
+}
+
+impl RowSet {
+    /// Keys of the rows of all events that belong to a block.
+    #[must_use]
+    pub fn block_keys(&self) -> HashSet<RowKey> {
+        let of_table = |table: Table| {
+            let keys = self.table(table).keys();
+            keys.filter_map(move |key| read_key(table, key)).collect::<Vec<_>>()
+        };
+        event_tables().flat_map(of_table).collect()
+    }
+}
+
+impl TableRows {
+    fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.rows().iter().map(|row| self.key(row))
+    }
+}
+
+/// A key as it is encoded for COPY: chain, block hash, places in the block, block time.
+fn read_key(table: Table, key: &[u8]) -> Option<RowKey> {
+    let mut fields = Vec::with_capacity(5);
+    let mut rest = key;
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+        fields.push(tail.get(..length)?);
+        rest = tail.get(length..)?;
+    }
+    let [_chain, hash, places @ .., _time] = fields.as_slice() else { return None };
+    let place = |at: usize| {
+        let bytes: Option<[u8; 4]> = places.get(at).and_then(|bytes| (*bytes).try_into().ok());
+        bytes.map(i32::from_be_bytes)
+    };
+    Some(RowKey {
+        table,
+        block_hash: B256::try_from(*hash).ok()?,
+        index: place(0)?,
+        sub_index: place(1).unwrap_or(0),
+    })
+}
+
+/// The columns between block hash and block time.
+fn places(table: Table) -> impl Iterator<Item = &'static str> {
+    table.columns().iter().copied().skip(2).take_while(|column| *column != "block_time")
+}
+
+impl Store {
+    /// The canonical blocks of a chain between two numbers, both included.
+    ///
+    /// # Errors
+    /// When the database does not answer or is not migrated.
+    pub async fn canonical_blocks(
+        &self,
+        chain: &str,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<StoredBlock>, StoreError> {
+        let (from, to) = (height(from), height(to));
+        let rows = self
+            .client()
+            .await?
+            .query(
+                "SELECT block_number, block_hash, partial FROM blocks \
+                 WHERE chain = $1 AND block_number BETWEEN $2 AND $3 AND canonical",
+                &[&chain, &from, &to],
+            )
+            .await
+            .map_err(StoreError::sql("read blocks"))?;
+        let block = |row: &tokio_postgres::Row| StoredBlock {
+            number: row.get::<_, i64>(0).unsigned_abs(),
+            hash: B256::try_from(row.get::<_, &[u8]>(1)).unwrap_or_default(),
+            partial: row.get(2),
+        };
+        Ok(rows.iter().map(block).collect())
+    }
+
+    /// Keys of the rows of all events that are stored of these blocks.
+    ///
+    /// # Errors
+    /// As [`canonical_blocks`](Self::canonical_blocks).
+    pub async fn row_keys(
+        &self,
+        chain: &str,
+        blocks: &[BlockTime],
+    ) -> Result<HashSet<RowKey>, StoreError> {
+        let mut keys = HashSet::new();
+        let times = || blocks.iter().map(|block| block.time_us);
+        let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(keys) };
+        let hashes: Vec<&[u8]> = blocks.iter().map(|block| block.hash.as_slice()).collect();
+        let client = self.client().await?;
+        for table in event_tables() {
+            let mut places = places(table);
+            let index = places.next().unwrap_or("0");
+            let sub_index = places.next().unwrap_or("0");
+            // The time only selects partitions: a second more on each side allows for rounding.
+            let sql = format!(
+                "SELECT block_hash, {index}::int, {sub_index}::int FROM {table} \
+                 WHERE chain = $1 AND block_hash = ANY($2) AND block_time BETWEEN \
+                 to_timestamp($3::bigint / 1000000 - 1) AND to_timestamp($4::bigint / 1000000 + 1)"
+            );
+            let rows = client
+                .query(&sql, &[&chain, &hashes, &first, &last])
+                .await
+                .map_err(StoreError::sql("read the keys of rows"))?;
+            keys.extend(rows.iter().map(|row| RowKey {
+                table,
+                block_hash: B256::try_from(row.get::<_, &[u8]>(0)).unwrap_or_default(),
+                index: row.get(1),
+                sub_index: row.get(2),
+            }));
+        }
+        Ok(keys)
+    }
+
+    /// Number of the oldest canonical block of a chain; with `kept_days`, of the oldest whose rows retention of so many days
+    /// is not about to drop.
+    ///
+    /// # Errors
+    /// As [`canonical_blocks`](Self::canonical_blocks).
+    pub async fn oldest_block(
+        &self,
+        chain: &str,
+        kept_days: Option<u32>,
+    ) -> Result<Option<u64>, StoreError> {
+        let client = self.client().await?;
+        let found = match kept_days {
+            None => {
+                let sql = "SELECT min(block_number) FROM blocks WHERE chain = $1 AND canonical";
+                client.query_one(sql, &[&chain]).await.map(|row| row.get::<_, Option<i64>>(0))
+            }
+            Some(days) => {
+                // By time: an index finds it, however many blocks are older.
+                let sql = format!(
+                    "SELECT block_number FROM blocks WHERE chain = $1 AND canonical \
+                     AND block_time > now() - interval '{days} days' + interval '2 hours' \
+                     ORDER BY block_time, block_number LIMIT 1"
+                );
+                client.query_opt(&sql, &[&chain]).await.map(|row| row.map(|row| row.get(0)))
+            }
+        };
+        let oldest = found.map_err(StoreError::sql("read the oldest block"))?;
+        Ok(oldest.map(i64::unsigned_abs))
+    }
+}

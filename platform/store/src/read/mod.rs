@@ -1,0 +1,8 @@
+//! Questions to the database. Nothing here changes anything.
+
+pub(crate) mod alerts;
+pub(crate) mod audit;
+pub(crate) mod chain_heads;
+pub(crate) mod latency;
+pub(crate) mod positions;
+mod row_counts;

@@ -1,0 +1,9 @@
+//! What persist writes: batches of rows behind a position, the watch-list, and the rights that it takes.
+
+pub(crate) mod block_lookup;
+mod copy;
+mod positions;
+mod privileges;
+mod terminate_idle_blockers;
+pub(crate) mod transaction;
+mod wallets;
