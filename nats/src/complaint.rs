@@ -1,9 +1,10 @@
 //! What the server or the client last said against this connection, for whoever has to tell people why nothing moves.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::{ClientError, Event, ServerError};
+use parking_lot::{Mutex, MutexGuard};
 
 /// The same complaint is logged again after this: a client that is refused tries twice a second.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
@@ -82,7 +83,7 @@ impl Complaints {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crypto_intel_service::prometheus;
-use crypto_intel_service::{Context, LeaderGauge, Probe};
+use crypto_intel_service::{Context, LeaderGauge, Probe, Stopped, unless_stopped};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Lease, Nats};
@@ -27,13 +27,26 @@ use standby::Standby;
 /// How often who stands by looks at the lease.
 const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
-/// How a term ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a term is over. Also an error, so that work that finds it out deep inside passes it up with `?`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TermEnd {
-    /// The process is told to stop.
-    Shutdown,
-    /// The lease was lost, or another instance was found at work: stand by.
+    /// The process was told to stop.
+    #[error("stopped")]
+    Stopped,
+    /// Another instance leads: the lease was lost, or a write was refused because another instance has written.
+    #[error("another instance leads")]
     Replaced,
+}
+
+impl TermEnd {
+    /// What an error says about the term; `None` for one that is a failure.
+    #[must_use]
+    pub fn of(error: &anyhow::Error) -> Option<Self> {
+        if error.is::<Stopped>() {
+            return Some(Self::Stopped);
+        }
+        error.downcast_ref::<Self>().copied()
+    }
 }
 
 /// One holding of the lease, as the task sees it.
@@ -54,23 +67,23 @@ impl Term {
     pub async fn over(&self) -> TermEnd {
         tokio::select! {
             biased;
-            () = self.shutdown.cancelled() => TermEnd::Shutdown,
+            () = self.shutdown.cancelled() => TermEnd::Stopped,
             () = self.lost.cancelled() => TermEnd::Replaced,
         }
     }
 
-    /// Does what may be cut off at any moment, until it ends or the term is over.
+    /// Does cancel-safe work until it ends or the term is over.
     ///
     /// # Errors
-    /// Those of the work.
-    pub async fn until_over<E>(
+    /// Those of the work, and [`TermEnd`] when the term was over first.
+    pub async fn until_over<T>(
         &self,
-        work: impl Future<Output = Result<TermEnd, E>>,
-    ) -> Result<TermEnd, E> {
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
         tokio::select! {
             biased;
-            end = self.over() => Ok(end),
-            end = work => end,
+            end = self.over() => Err(end.into()),
+            output = work => output,
         }
     }
 }
@@ -127,32 +140,48 @@ impl Leadership {
     }
 
     /// Does `work` whenever this instance leads, until shutdown. What hinders it from leading is told and waited for.
+    /// The work returns when its term is over: `Ok`, or a [`TermEnd`] or [`Stopped`] as its error.
     ///
     /// # Errors
-    /// Those of the work; the lease is given back first.
-    pub async fn run<F, E>(&self, mut work: impl FnMut(Term) -> F) -> Result<(), E>
+    /// Those of the work that say anything else; the lease is given back first.
+    pub async fn run<F>(&self, mut work: impl FnMut(Term) -> F) -> anyhow::Result<()>
     where
-        F: Future<Output = Result<TermEnd, E>>,
+        F: Future<Output = anyhow::Result<()>>,
     {
+        let shutdown = &self.context.shutdown;
         loop {
-            let Some(lease) = Standby::new(self).wait().await else { return Ok(()) };
-            let ended = self.lead(&lease, &mut work).await;
-            lease.release().await;
-            if ended? == TermEnd::Shutdown || self.context.shutdown.is_cancelled() {
+            let Ok(lease) = unless_stopped(shutdown, Standby::new(self).wait()).await else {
                 return Ok(());
+            };
+            let ended = self.lead(&lease, &mut work).await;
+            let is_lost = !lease.is_held();
+            lease.release().await;
+            let end = match &ended {
+                Ok(()) => Some(TermEnd::Stopped),
+                Err(error) => TermEnd::of(error),
+            };
+            match end {
+                None => return ended,
+                _ if shutdown.is_cancelled() => return Ok(()),
+                Some(TermEnd::Stopped) if !is_lost => {
+                    anyhow::bail!("ended although nobody asked it to");
+                }
+                Some(_) => {
+                    let error = ended.err().unwrap_or_else(|| TermEnd::Replaced.into());
+                    tracing::warn!(task = self.task, reason = %format!("{error:#}"), "lead lost, standing by");
+                }
             }
-            tracing::warn!(task = self.task, "lead lost, standing by");
-            // Whoever replaced us without a lease must not be raced in a tight loop.
-            tokio::select! {
-                () = self.context.shutdown.cancelled() => return Ok(()),
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+            // An instance that replaced this one without a lease must not be raced in a tight loop.
+            let pause = tokio::time::sleep(LOOK_INTERVAL);
+            if unless_stopped(shutdown, pause).await.is_err() {
+                return Ok(());
             }
         }
     }
 
-    async fn lead<F, E>(&self, lease: &Lease, work: impl FnOnce(Term) -> F) -> Result<TermEnd, E>
+    async fn lead<F>(&self, lease: &Lease, work: impl FnOnce(Term) -> F) -> anyhow::Result<()>
     where
-        F: Future<Output = Result<TermEnd, E>>,
+        F: Future<Output = anyhow::Result<()>>,
     {
         let _leading = Leading::begin(&self.gauge);
         self.probe.healthy("leading");

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
 /// Who waits for an answer on which subject. The server tells a refused publish to the connection alone; whoever waits
@@ -75,7 +76,7 @@ impl Refusals {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Nothing panics while it is held.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

@@ -6,9 +6,8 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, NatsError, OutMessage, PublishError, StreamMessage};
 use crypto_intel_schemas::{Alert, AlertState, Event, Kind, subjects};
-use crypto_intel_service::{Backoff, Retryable, retry_forever};
+use crypto_intel_service::{Retryable, retry};
 use futures::future::try_join_all;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
@@ -59,29 +58,25 @@ enum Stored {
     Contradicted,
 }
 
-/// Publishes alerts in order and waits until all are on disk; `None` when `stop` fired first. The
-/// keys of those that the stream refuses although people were told otherwise.
+/// Publishes alerts in order and waits until all are on disk. Returns the keys of those that the
+/// stream refuses although people were told otherwise.
 pub(crate) async fn publish_alerts(
     nats: &Nats,
     alerts: &mut Vec<Alert>,
     metrics: &Metrics,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<Vec<String>>> {
+) -> anyhow::Result<Vec<String>> {
     let mut contradicted = Vec::new();
     while !alerts.is_empty() {
         let length = independent(alerts);
-        let attempts = alerts[..length].iter().map(|alert| publish_one(nats, alert, metrics, stop));
+        let attempts = alerts[..length].iter().map(|alert| publish_one(nats, alert, metrics));
         let done = try_join_all(attempts).await?;
-        for (alert, stored) in alerts.iter().zip(&done) {
-            match stored {
-                None => return Ok(None),
-                Some(Stored::Contradicted) => contradicted.push(alert.alert.clone()),
-                Some(Stored::New | Stored::Duplicate) => {}
+        for (alert, stored) in alerts.drain(..length).zip(done) {
+            if stored == Stored::Contradicted {
+                contradicted.push(alert.alert);
             }
         }
-        alerts.drain(..length);
     }
-    Ok(Some(contradicted))
+    Ok(contradicted)
 }
 
 /// How many alerts from the first on may be under way at once: two messages of one alert never
@@ -91,16 +86,10 @@ fn independent(alerts: &[Alert]) -> usize {
     alerts.iter().take(AT_ONCE).take_while(|alert| keys.insert(&alert.alert)).count()
 }
 
-async fn publish_one(
-    nats: &Nats,
-    alert: &Alert,
-    metrics: &Metrics,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<Stored>> {
-    let stored =
-        retry_forever("publish alert", Backoff::default(), stop, || store(nats, alert.clone()));
-    let Some(stored) = stored.await else { return Ok(None) };
-    let stored = stored.with_context(|| format!("publish alert of rule {}", alert.rule))?;
+async fn publish_one(nats: &Nats, alert: &Alert, metrics: &Metrics) -> anyhow::Result<Stored> {
+    let stored = retry("publish alert", || store(nats, alert.clone()))
+        .await
+        .with_context(|| format!("publish alert of rule {}", alert.rule))?;
     match stored {
         Stored::New => {
             metrics.published.inc();
@@ -123,7 +112,7 @@ async fn publish_one(
             );
         }
     }
-    Ok(Some(stored))
+    Ok(stored)
 }
 
 async fn store(nats: &Nats, alert: Alert) -> Result<Stored, AlertError> {

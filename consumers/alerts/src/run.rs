@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Leadership, Nats, Term, TermEnd};
-use crypto_intel_service::Context;
+use crypto_intel_service::{Context, unless_stopped};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     metrics::Metrics,
     rules::{self, RuleSet},
     ticks::publish_ticks,
-    worker::{ROLE, TICK_LIMIT, Worker, WorkerEnd},
+    worker::{ROLE, TICK_LIMIT, Worker},
 };
 
 /// Evaluates rules until the process is told to stop. Of several instances one is active, the
@@ -45,11 +45,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     leadership
         .run(async |term| {
             leadership.probe().healthy(format!("active, {} rules", rules.ids().len()));
-            let ended = evaluate(&config, &nats, &context, &rules, &metrics, &term).await?;
-            Ok(match ended {
-                WorkerEnd::Stopped if context.shutdown.is_cancelled() => TermEnd::Shutdown,
-                WorkerEnd::Stopped | WorkerEnd::Superseded => TermEnd::Replaced,
-            })
+            evaluate(&config, &nats, &context, &rules, &metrics, &term).await
         })
         .await
 }
@@ -62,11 +58,11 @@ async fn evaluate(
     rules: &Arc<RuleSet>,
     metrics: &Metrics,
     term: &Term,
-) -> anyhow::Result<WorkerEnd> {
+) -> anyhow::Result<()> {
     let stop = context.shutdown.child_token();
     // Dropping this future must stop the tasks too.
     let _guard = stop.clone().drop_guard();
-    let mut tasks: JoinSet<anyhow::Result<WorkerEnd>> = JoinSet::new();
+    let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     for stream in rules.streams() {
         let probe = context.health.probe(format!("{ROLE}.{}", stream.slug()), Some(TICK_LIMIT));
         let worker = Worker {
@@ -83,14 +79,11 @@ async fn evaluate(
     }
     if config.ticks {
         let streams = rules.streams().into_iter().collect();
-        let ticks = publish_ticks(nats.clone(), streams, metrics.clone(), stop.clone());
-        tasks.spawn(async move {
-            ticks.await;
-            Ok(WorkerEnd::Stopped)
-        });
+        let (ticks, stop) = (publish_ticks(nats.clone(), streams, metrics.clone()), stop.clone());
+        tasks.spawn(async move { Ok(unless_stopped(&stop, ticks).await?) });
     }
     let lost = term.lost();
-    let mut first: Option<anyhow::Result<WorkerEnd>> = None;
+    let mut outcome = Ok(());
     loop {
         let ended = tokio::select! {
             () = lost.cancelled(), if !stop.is_cancelled() => {
@@ -101,17 +94,19 @@ async fn evaluate(
         };
         let Some(ended) = ended else { break };
         stop.cancel();
-        let outcome = ended.unwrap_or_else(|panic| Err(panic).context("evaluate rules"));
-        // What went wrong counts for more than that somebody else is active, and that for more
-        // than having been told to stop.
-        let weight = |outcome: &anyhow::Result<WorkerEnd>| match outcome {
-            Ok(WorkerEnd::Stopped) => 0,
-            Ok(WorkerEnd::Superseded) => 1,
-            Err(_) => 2,
-        };
-        if first.as_ref().is_none_or(|first| weight(&outcome) > weight(first)) {
-            first = Some(outcome);
+        let ended = ended.unwrap_or_else(|panic| Err(panic).context("evaluate rules"));
+        if weight(&ended) > weight(&outcome) {
+            outcome = ended;
         }
     }
-    first.unwrap_or(Ok(WorkerEnd::Stopped))
+    outcome
+}
+
+/// A failure counts for more than a takeover by another instance, and that for more than a stop.
+fn weight(outcome: &anyhow::Result<()>) -> u8 {
+    match outcome.as_ref().map_err(TermEnd::of) {
+        Ok(()) | Err(Some(TermEnd::Stopped)) => 0,
+        Err(Some(TermEnd::Replaced)) => 1,
+        Err(None) => 2,
+    }
 }

@@ -1,10 +1,9 @@
 //! The engine's state in the bucket `rule_state`: written by compare-and-set, so that of two
 //! instances that both believe to be the active one only one goes on.
 
-use std::time::Duration;
-
-use crypto_intel_nats::{Bucket, Kv, KvError, Nats, Position};
-use crypto_intel_service::Retryable;
+use anyhow::Context as _;
+use crypto_intel_nats::{Bucket, Kv, KvError, Nats, Position, TermEnd};
+use crypto_intel_service::retry;
 use serde::Deserialize;
 
 use crate::engine::state::{STATE_VERSION, State};
@@ -21,30 +20,13 @@ pub(crate) struct SnapshotStore {
     limit_bytes: usize,
 }
 
-/// Why the state was not stored.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SaveError {
-    /// Another instance stored its own.
-    #[error("another instance stored the state of {key}")]
-    Superseded { key: String },
-    #[error(transparent)]
-    Kv(#[from] KvError),
-}
-
-impl Retryable for SaveError {
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Superseded { .. } => false,
-            Self::Kv(error) => error.is_retryable(),
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Superseded { .. } => None,
-            Self::Kv(error) => error.retry_after(),
-        }
-    }
+/// What came of writing the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Saved {
+    /// It is stored, with this revision.
+    At(u64),
+    /// Another instance has stored its own.
+    ByAnother,
 }
 
 /// The part of a state that every version has.
@@ -101,24 +83,36 @@ impl SnapshotStore {
         (bytes, gone)
     }
 
-    /// Stores encoded state in place of what was read or stored last.
-    pub(crate) async fn save(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
+    /// Stores encoded state in place of what was read or stored last, trying until it is stored.
+    ///
+    /// # Errors
+    /// [`TermEnd::Replaced`] when another instance has stored its own, else what NATS refuses for good.
+    pub(crate) async fn save(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let saved = retry("store rule state", || self.write(bytes)).await?;
+        let Saved::At(revision) = saved else {
+            let what = format!("another instance stored the state of {}", self.key);
+            return Err(TermEnd::Replaced).context(what);
+        };
+        self.revision = Some(revision);
+        Ok(())
+    }
+
+    async fn write(&self, bytes: &[u8]) -> Result<Saved, KvError> {
         let stored = match self.revision {
             Some(revision) => self.kv.update(&self.key, bytes.to_vec(), revision).await,
             None => self.kv.create(&self.key, bytes.to_vec()).await,
         };
         match stored {
-            Ok(revision) => self.revision = Some(revision),
+            Ok(revision) => Ok(Saved::At(revision)),
             Err(KvError::WrongRevision { .. } | KvError::AlreadyExists { .. }) => {
-                // Perhaps our own attempt whose answer was lost.
+                // Perhaps an own attempt whose answer was lost.
                 match self.kv.get(&self.key).await? {
-                    Some(entry) if entry.value == bytes => self.revision = Some(entry.revision),
-                    _ => return Err(SaveError::Superseded { key: self.key.clone() }),
+                    Some(entry) if entry.value == bytes => Ok(Saved::At(entry.revision)),
+                    _ => Ok(Saved::ByAnother),
                 }
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 }
 

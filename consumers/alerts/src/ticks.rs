@@ -6,30 +6,20 @@ use crypto_intel_nats::{Nats, OutMessage, PublishError};
 use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id};
 use crypto_intel_service::now_us;
 use futures::future::join_all;
-use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, streams::SourceStream};
 
 const SECOND_US: i64 = 1_000_000;
 
-/// Publishes a tick into each stream at every full second until `stop` fires. A tick that fails is
-/// not made up for: the next one says all that it said.
-pub(crate) async fn publish_ticks(
-    nats: Nats,
-    streams: Vec<SourceStream>,
-    metrics: Metrics,
-    stop: CancellationToken,
-) {
+/// Publishes a tick into each stream at every full second; never ends. A tick that fails is not
+/// made up for: the next one says all that it said.
+pub(crate) async fn publish_ticks(nats: Nats, streams: Vec<SourceStream>, metrics: Metrics) {
     let mut failing = vec![false; streams.len()];
     loop {
         let now = now_us();
         let second_us = now - now.rem_euclid(SECOND_US);
-        let attempts =
-            join_all(streams.iter().map(|stream| publish_tick(&nats, *stream, second_us)));
-        let results = tokio::select! {
-            () = stop.cancelled() => return,
-            results = attempts => results,
-        };
+        let attempts = streams.iter().map(|stream| publish_tick(&nats, *stream, second_us));
+        let results = join_all(attempts).await;
         for ((stream, failing), result) in streams.iter().zip(&mut failing).zip(results) {
             match result {
                 Ok(()) => {
@@ -44,10 +34,7 @@ pub(crate) async fn publish_ticks(
             }
         }
         let wait_us = (second_us + SECOND_US - now_us()).clamp(0, SECOND_US);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_micros(wait_us.unsigned_abs())) => {}
-        }
+        tokio::time::sleep(Duration::from_micros(wait_us.unsigned_abs())).await;
     }
 }
 

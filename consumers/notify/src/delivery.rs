@@ -1,9 +1,8 @@
+use anyhow::Context as _;
 use bytes::Bytes;
 use crypto_intel_nats::{Nats, OutMessage, PublishError, StreamMessage, dead_letter};
 use crypto_intel_schemas::{Alert, Delivery, DeliveryState, Event, Notification, subjects};
-use crypto_intel_service::now_us;
-
-use crate::retry::{Patience, keep_trying};
+use crypto_intel_service::{RecordingRetry, Stopped, now_us};
 
 /// The name under which this role reads and leaves dead letters.
 pub(crate) const CONSUMER: &str = "notify";
@@ -110,17 +109,17 @@ pub(crate) fn delivery(notification: &Notification, channel: &str, ending: Endin
     }
 }
 
-/// Publishes and tries again for ever; `None` when told to stop first. The event's id is the
-/// message id, so that twice within the stream's window is once: then the answer is `false`.
+/// Publishes an event. Its id is the message id: a copy within the stream's window is not stored, and
+/// the answer is `false`.
 ///
 /// # Errors
-/// When the message can never be published, such as one that is too large.
+/// When stopped first; inside, when the message can never be published, such as one that is too large.
 pub(crate) async fn publish(
     nats: &Nats,
     event: Event,
     trace: Option<&str>,
-    patience: &Patience,
-) -> Option<Result<bool, PublishError>> {
+    retry: &RecordingRetry,
+) -> Result<Result<bool, PublishError>, Stopped> {
     let subject = subjects::of(&event);
     let mut message = OutMessage::new(subject, Bytes::from(event.encode()))
         .schema(event.kind().schema())
@@ -128,28 +127,29 @@ pub(crate) async fn publish(
     if let Some(trace) = trace {
         message = message.header(TRACE_HEADER, trace);
     }
-    keep_trying(&format!("publish on {}", message.subject), patience, || async {
-        nats.publish(message.clone()).await.map(|ack| !ack.duplicate)
-    })
-    .await
+    let what = format!("publish on {}", message.subject);
+    retry.run(&what, async || nats.publish(message.clone()).await.map(|ack| !ack.duplicate)).await
 }
 
 pub(crate) fn trace_of(message: &StreamMessage) -> Option<&str> {
     message.header(TRACE_HEADER)
 }
 
-/// Keeps what can never be handled; `None` when told to stop first.
-pub(crate) async fn bury(
+/// Keeps a message that can never be handled as a dead letter.
+///
+/// # Errors
+/// When stopped first, or when the dead letter can never be published.
+pub(crate) async fn keep_as_dead_letter(
     nats: &Nats,
     stream: &str,
     message: &StreamMessage,
     error: &str,
-    patience: &Patience,
-) -> Option<Result<(), PublishError>> {
-    keep_trying("publish dead letter", patience, || {
-        dead_letter(nats, CONSUMER, stream, message, error)
-    })
-    .await
+    retry: &RecordingRetry,
+) -> anyhow::Result<()> {
+    retry
+        .run("publish dead letter", || dead_letter(nats, CONSUMER, stream, message, error))
+        .await?
+        .context("publish a dead letter")
 }
 
 #[cfg(test)]

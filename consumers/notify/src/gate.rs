@@ -1,12 +1,9 @@
 //! What stands between a destination and its service: pacing, and the knowledge that nothing can
 //! be sent there. Destinations that share a chat, a channel, a bot or an address share it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
@@ -81,15 +78,15 @@ impl Gate {
     pub(crate) fn join_channel(&self, channel_id: &str, destination: &Destination) {
         let key = format!("discord channel {channel_id}");
         let channel = door(&self.all, &key, destination.channel_limits());
-        *lock(&self.channel) = Some(channel);
+        *self.channel.lock() = Some(channel);
     }
 
     pub(crate) fn knows_channel(&self) -> bool {
-        lock(&self.channel).is_some()
+        self.channel.lock().is_some()
     }
 
     fn doors(&self) -> Vec<Arc<Door>> {
-        let channel = lock(&self.channel).clone();
+        let channel = self.channel.lock().clone();
         [Some(Arc::clone(&self.own)), channel, Some(Arc::clone(&self.service))]
             .into_iter()
             .flatten()
@@ -112,12 +109,12 @@ impl Gate {
             return;
         }
         self.own.limiter.freeze(duration);
-        if let Some(channel) = &*lock(&self.channel) {
+        if let Some(channel) = &*self.channel.lock() {
             channel.limiter.freeze(duration);
         }
         if self.service.key.starts_with("bot ") {
             let now = Instant::now();
-            let mut frozen = lock(&self.service.frozen);
+            let mut frozen = self.service.frozen.lock();
             frozen.retain(|_, until| *until > now);
             frozen.insert(self.own.key.clone(), now + duration);
             if frozen.len() >= FROZEN_CHATS_MEAN_THE_BOT {
@@ -133,22 +130,22 @@ impl Gate {
 
     /// Nothing can be sent there; what it is like is in `closed`.
     pub(crate) fn close(&self, closed: &Closed) {
-        *lock(&self.own.closed) = Some(closed.clone());
+        *self.own.closed.lock() = Some(closed.clone());
         if closed.whole_bot {
-            *lock(&self.service.closed) = Some(closed.clone());
+            *self.service.closed.lock() = Some(closed.clone());
         }
     }
 
     /// It took a message, or somebody says that it does again.
     pub(crate) fn open(&self) {
         for door in self.doors() {
-            *lock(&door.closed) = None;
+            *door.closed.lock() = None;
         }
     }
 
     /// What keeps it closed: of several the one that waits longest.
     pub(crate) fn closed(&self) -> Option<Closed> {
-        let closed = self.doors().into_iter().filter_map(|door| lock(&door.closed).clone());
+        let closed = self.doors().into_iter().filter_map(|door| door.closed.lock().clone());
         closed.max_by_key(|closed| closed.next_us)
     }
 
@@ -157,7 +154,7 @@ impl Gate {
     pub(crate) fn may_send(&self, now_us: i64, hold: Duration) -> bool {
         let hold_us = i64::try_from(hold.as_micros()).unwrap_or(0);
         let doors = self.doors();
-        let mut all: Vec<_> = doors.iter().map(|door| lock(&door.closed)).collect();
+        let mut all: Vec<_> = doors.iter().map(|door| door.closed.lock()).collect();
         if all.iter().any(|door| door.as_ref().is_some_and(|closed| closed.next_us > now_us)) {
             return false;
         }
@@ -176,7 +173,7 @@ impl Gate {
 }
 
 fn door(all: &Doors, key: &str, limits: Vec<Limit>) -> Arc<Door> {
-    let mut all = lock(all);
+    let mut all = all.lock();
     let door = all.entry(key.to_owned()).or_insert_with(|| {
         Arc::new(Door {
             key: key.to_owned(),
@@ -186,11 +183,6 @@ fn door(all: &Doors, key: &str, limits: Vec<Limit>) -> Arc<Door> {
         })
     });
     Arc::clone(door)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic while holding the lock leaves plain data behind: it stays usable.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, bail};
 use crypto_intel_nats::{Bucket, DeadLetter, Nats};
 use crypto_intel_schemas::{Alert, Event};
-use crypto_intel_service::now_us;
+use crypto_intel_service::{RecordingRetry, now_us};
 
 use crate::{
     config::Config,
     delivery::{CONSUMER, again, publish},
     record::{closed_key, record_key},
-    retry::Patience,
 };
 
 /// Hands a dead letter of notify to the senders of its destinations, or of `to`, as a message of its
@@ -53,14 +52,16 @@ pub async fn retry_dead_letter(
             known.join(", ")
         );
     }
-    let patience = Patience::default();
+    let retry = RecordingRetry::default();
     // A person waits: the first failure is the answer.
-    patience.shutdown.cancel();
+    retry.stop().cancel();
     for destination in &wanted {
         let message = again(&alert, destination, letter.dlq_sequence, now_us());
-        publish(nats, Event::from(message), None, &patience)
+        publish(nats, Event::from(message), None, &retry)
             .await
-            .with_context(|| format!("NATS did not take the message{}", patience.trouble.suffix()))?
+            .with_context(|| {
+                format!("NATS did not take the message{}", retry.last_error().suffix())
+            })?
             .context("publish the message")?;
     }
     Ok(wanted.into_iter().collect())

@@ -12,12 +12,10 @@ mod metrics;
 mod record;
 mod removed;
 mod render;
-mod retry;
 mod role;
 mod router;
 mod run;
 mod sender;
-mod trouble;
 mod validate;
 
 pub use check::{check_destination, send_test};

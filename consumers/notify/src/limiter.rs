@@ -4,12 +4,9 @@
 //! at the start, each lets more than N messages arrive in some window once the network's delay
 //! varies. A message under way occupies its place until its outcome is known.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::config::Limit;
@@ -115,7 +112,7 @@ impl Limiter {
 
     fn lock(&self) -> MutexGuard<'_, Log> {
         // A panic while holding the lock leaves plain data behind: it stays usable.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock()
     }
 }
 

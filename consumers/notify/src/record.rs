@@ -1,16 +1,12 @@
 //! The record of every message: the attempt before the socket opens, the result after.
 
-use crypto_intel_nats::{Bucket, Kv, KvError, Nats, NatsError};
+use anyhow::Context as _;
+use crypto_intel_nats::{Bucket, Kv, KvError, Nats, NatsError, TermEnd};
 use crypto_intel_schemas::{DeliveryState, subjects};
-use crypto_intel_service::Retryable;
+use crypto_intel_service::RecordingRetry;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    closed::Closed,
-    delivery::Ending,
-    retry::{Patience, keep_trying},
-    sender::MAX_UNCERTAIN_ATTEMPTS,
-};
+use crate::{closed::Closed, delivery::Ending, sender::MAX_UNCERTAIN_ATTEMPTS};
 
 /// Where a message stands. Written by compare-and-set, which is what keeps two instances apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,65 +98,53 @@ pub(crate) struct Stored {
     pub(crate) revision: u64,
 }
 
-/// Why a record could not be written.
+/// A record that this version cannot read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RecordError {
-    #[error("another instance wrote the record of {delivery}")]
-    Overtaken { delivery: String },
-    #[error("stopped")]
-    Stopped,
-    #[error("write the record of {delivery}")]
-    Kv { delivery: String, source: KvError },
-    #[error("record of {delivery} is not of this version")]
-    Unreadable { delivery: String, source: serde_json::Error },
+#[error("record of {delivery} cannot be read: {source}")]
+pub(crate) struct UnreadableRecord {
+    delivery: String,
+    source: serde_json::Error,
 }
 
 /// The bucket `deliveries`.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     kv: Kv,
-    patience: Patience,
+    retry: RecordingRetry,
 }
 
 impl Records {
-    pub(crate) async fn open(nats: &Nats, patience: Patience) -> Result<Self, NatsError> {
-        Ok(Self { kv: nats.kv(Bucket::Deliveries).await?, patience })
+    pub(crate) async fn open(nats: &Nats, retry: RecordingRetry) -> Result<Self, NatsError> {
+        Ok(Self { kv: nats.kv(Bucket::Deliveries).await?, retry })
     }
 
     pub(crate) async fn load(
         &self,
         destination: &str,
         delivery: &str,
-    ) -> Result<Option<Stored>, RecordError> {
+    ) -> anyhow::Result<Option<Stored>> {
         let key = record_key(destination, delivery);
-        let entry = self.retry(delivery, || self.kv.get(&key)).await?;
+        let entry = self.with_retry(delivery, || self.kv.get(&key)).await?;
         let Some(entry) = entry else { return Ok(None) };
         let record = serde_json::from_slice(&entry.value)
-            .map_err(|source| RecordError::Unreadable { delivery: delivery.to_owned(), source })?;
+            .map_err(|source| UnreadableRecord { delivery: delivery.to_owned(), source })?;
         Ok(Some(Stored { record, revision: entry.revision }))
     }
 
     /// Writes by compare-and-set. A write of unknown outcome is read back: what is stored is ours,
     /// or unchanged, or somebody else's.
-    pub(crate) async fn save(
-        &self,
-        destination: &str,
-        stored: &mut Stored,
-    ) -> Result<(), RecordError> {
+    pub(crate) async fn save(&self, destination: &str, stored: &mut Stored) -> anyhow::Result<()> {
         let delivery = stored.record.delivery.clone();
         let key = record_key(destination, &delivery);
-        // Plain data with string keys: it always serializes.
-        let value = serde_json::to_vec(&stored.record)
-            .map_err(|source| RecordError::Unreadable { delivery: delivery.clone(), source })?;
+        let value = serde_json::to_vec(&stored.record).context("encode a record")?;
         let expected = stored.revision;
-        let written = self.retry(&delivery, || self.write(&key, &value, expected)).await?;
-        match written {
-            Some(revision) => {
-                stored.revision = revision;
-                Ok(())
-            }
-            None => Err(RecordError::Overtaken { delivery }),
-        }
+        let written = self.with_retry(&delivery, || self.write(&key, &value, expected)).await?;
+        let Some(revision) = written else {
+            let what = format!("another instance wrote the record of {delivery}");
+            return Err(TermEnd::Replaced).context(what);
+        };
+        stored.revision = revision;
+        Ok(())
     }
 
     /// `None` when the record has become somebody else's.
@@ -181,9 +165,9 @@ impl Records {
     }
 
     /// Where a Telegram group moved to, if it did: kept beside the records.
-    pub(crate) async fn moved_chat(&self, destination: &str) -> Result<Option<Moved>, RecordError> {
+    pub(crate) async fn moved_chat(&self, destination: &str) -> anyhow::Result<Option<Moved>> {
         let key = moved_key(destination);
-        let entry = self.retry(destination, || self.kv.get(&key)).await?;
+        let entry = self.with_retry(destination, || self.kv.get(&key)).await?;
         Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
     }
 
@@ -191,16 +175,16 @@ impl Records {
         &self,
         destination: &str,
         moved: Moved,
-    ) -> Result<(), RecordError> {
+    ) -> anyhow::Result<()> {
         let key = moved_key(destination);
         let value = serde_json::json!(moved).to_string();
-        self.retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
+        self.with_retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
     }
 
     /// What keeps a destination closed, if anything does.
-    pub(crate) async fn closed(&self, destination: &str) -> Result<Option<Closed>, RecordError> {
+    pub(crate) async fn closed(&self, destination: &str) -> anyhow::Result<Option<Closed>> {
         let key = closed_key(destination);
-        let entry = self.retry(destination, || self.kv.get(&key)).await?;
+        let entry = self.with_retry(destination, || self.kv.get(&key)).await?;
         Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
     }
 
@@ -208,29 +192,29 @@ impl Records {
         &self,
         destination: &str,
         closed: &Closed,
-    ) -> Result<(), RecordError> {
+    ) -> anyhow::Result<()> {
         let key = closed_key(destination);
         let value = serde_json::json!(closed).to_string();
-        self.retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
+        self.with_retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
     }
 
-    pub(crate) async fn clear_closed(&self, destination: &str) -> Result<(), RecordError> {
+    pub(crate) async fn clear_closed(&self, destination: &str) -> anyhow::Result<()> {
         let key = closed_key(destination);
-        self.retry(destination, || self.kv.delete(&key)).await
+        self.with_retry(destination, || self.kv.delete(&key)).await
     }
 
-    async fn retry<T, F>(
+    async fn with_retry<T, F>(
         &self,
         delivery: &str,
         operation: impl FnMut() -> F,
-    ) -> Result<T, RecordError>
+    ) -> anyhow::Result<T>
     where
         F: Future<Output = Result<T, KvError>>,
     {
-        keep_trying("use bucket deliveries", &self.patience, operation)
-            .await
-            .ok_or(RecordError::Stopped)?
-            .map_err(|source| RecordError::Kv { delivery: delivery.to_owned(), source })
+        self.retry
+            .run("use bucket deliveries", operation)
+            .await?
+            .with_context(|| format!("write the record of {delivery}"))
     }
 }
 
@@ -241,12 +225,6 @@ pub(crate) struct Moved {
     pub(crate) from: i64,
     /// Where it is now.
     pub(crate) to: i64,
-}
-
-impl Retryable for RecordError {
-    fn is_retryable(&self) -> bool {
-        matches!(self, Self::Overtaken { .. })
-    }
 }
 
 /// `<destination>.<delivery>`: one destination's records can be listed by their prefix.

@@ -6,18 +6,16 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use crypto_intel_nats::{Lease, Nats, Work, WorkQueue};
 use crypto_intel_schemas::{Event, subjects};
-use crypto_intel_service::Context;
+use crypto_intel_service::{Context, RecordingRetry, unless_stopped};
 
 use crate::{
-    delivery::{Ending, STREAM, bury, delivery, publish},
+    delivery::{Ending, STREAM, delivery, keep_as_dead_letter, publish},
     metrics::Metrics,
-    retry::{Patience, keep_trying},
     sender::{decode, lease_key, queue_name, queue_options},
-    trouble::Trouble,
 };
 
 /// How often it is looked: an instance of an older configuration may still route to them.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// The label of destinations that are not configured: their names are not ours.
 const UNKNOWN: &str = "unknown";
 
@@ -31,25 +29,23 @@ pub(crate) struct Removed {
 
 /// Looks now and then, until told to stop.
 pub(crate) async fn run(removed: Arc<Removed>, context: Context) -> anyhow::Result<()> {
-    let patience = Patience { shutdown: context.shutdown.clone(), trouble: Trouble::default() };
+    let retry = RecordingRetry::until(&context.shutdown);
     loop {
-        for name in removed.find(&patience).await? {
-            removed.retire(&name, &context, &patience).await?;
+        for name in removed.find(&retry).await? {
+            removed.retire(&name, &context, &retry).await?;
         }
-        tokio::select! {
-            () = context.shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+        unless_stopped(&context.shutdown, tokio::time::sleep(LOOK_INTERVAL)).await?;
     }
 }
 
 impl Removed {
-    async fn find(&self, patience: &Patience) -> anyhow::Result<Vec<String>> {
-        let found = keep_trying("look for removed destinations", patience, || {
-            self.nats.subjects_of(STREAM, subjects::NOTIFY_OUT_ALL)
-        });
-        let Some(found) = found.await else { return Ok(Vec::new()) };
-        let subjects = found.context("list the subjects of OUTBOX")?;
+    async fn find(&self, retry: &RecordingRetry) -> anyhow::Result<Vec<String>> {
+        let subjects = retry
+            .run("look for removed destinations", || {
+                self.nats.subjects_of(STREAM, subjects::NOTIFY_OUT_ALL)
+            })
+            .await?
+            .context("list the subjects of OUTBOX")?;
         let names = subjects.iter().filter_map(|subject| {
             let name = subjects::untoken(subject.rsplit('.').next()?)?;
             (!self.destinations.contains(&name)).then_some(name)
@@ -62,35 +58,26 @@ impl Removed {
         &self,
         name: &str,
         context: &Context,
-        patience: &Patience,
+        retry: &RecordingRetry,
     ) -> anyhow::Result<()> {
         let key = lease_key(name);
         let lease = Lease::try_acquire(&self.nats, &key, &context.instance)
             .await
             .with_context(|| format!("take the lease of the removed destination {name}"))?;
         let Some(lease) = lease else { return Ok(()) };
-        let ended = self.end_all(name, patience, &lease).await;
+        let ended = self.end_all(name, retry, &lease).await;
         lease.release().await;
         ended
     }
 
-    async fn end_all(&self, name: &str, patience: &Patience, lease: &Lease) -> anyhow::Result<()> {
-        let mut queue = WorkQueue::open(&self.nats, STREAM, &queue_name(name), queue_options(name))
-            .await
-            .context("open the queue of a removed destination")?;
-        let mut count = 0_u64;
-        let lost = lease.lost();
-        while queue.waiting().await.context("count what waits")? > 0 {
-            let work = tokio::select! {
-                () = patience.shutdown.cancelled() => break,
-                () = lost.cancelled() => break,
-                work = queue.next() => work.context("take a message")?,
-            };
-            if !self.end(name, &work, patience).await? {
-                break;
-            }
-            count += 1;
-        }
+    async fn end_all(
+        &self,
+        name: &str,
+        retry: &RecordingRetry,
+        lease: &Lease,
+    ) -> anyhow::Result<()> {
+        let mut count = 0;
+        let ended = self.end_each(name, retry, lease, &mut count).await;
         if count > 0 {
             tracing::error!(
                 destination = name,
@@ -98,24 +85,40 @@ impl Removed {
                 "messages waited for a destination that is not configured any more, kept as dead letters; hand them to another with `crypto-intel dlq retry --to`"
             );
         }
+        ended
+    }
+
+    async fn end_each(
+        &self,
+        name: &str,
+        retry: &RecordingRetry,
+        lease: &Lease,
+        count: &mut u64,
+    ) -> anyhow::Result<()> {
+        let mut queue = WorkQueue::open(&self.nats, STREAM, &queue_name(name), queue_options(name))
+            .await
+            .context("open the queue of a removed destination")?;
+        let lost = lease.lost();
+        while queue.waiting().await.context("count what waits")? > 0 {
+            let work = tokio::select! {
+                () = retry.stop().cancelled() => break,
+                () = lost.cancelled() => break,
+                work = queue.next() => work.context("take a message")?,
+            };
+            self.end(name, &work, retry).await?;
+            *count += 1;
+        }
         Ok(())
     }
 
-    /// `false` when told to stop.
-    async fn end(&self, name: &str, work: &Work, patience: &Patience) -> anyhow::Result<bool> {
+    async fn end(&self, name: &str, work: &Work, retry: &RecordingRetry) -> anyhow::Result<()> {
         let why = format!("destination {name:?} is not configured any more");
-        let buried = bury(&self.nats, STREAM, &work.message, &why, patience).await;
-        let Some(buried) = buried else { return Ok(false) };
-        buried.context("publish a dead letter")?;
+        keep_as_dead_letter(&self.nats, STREAM, &work.message, &why, retry).await?;
         if let Ok(notification) = decode(&work.message) {
             let event = Event::from(delivery(&notification, UNKNOWN, Ending::dead(&why)));
-            let Some(told) = publish(&self.nats, event, None, patience).await else {
-                return Ok(false);
-            };
-            told.context("publish a delivery")?;
+            publish(&self.nats, event, None, retry).await?.context("publish a delivery")?;
         }
         self.metrics.deliveries.with_label_values(&[UNKNOWN, "dead"]).inc();
-        work.ack().await.context("acknowledge a message")?;
-        Ok(true)
+        work.ack().await.context("acknowledge a message")
     }
 }

@@ -9,14 +9,12 @@ use std::{
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, Work, WorkQueue, WorkQueueOptions};
 use crypto_intel_schemas::{Alert, Event, subjects};
-use crypto_intel_service::{Context, now_us};
+use crypto_intel_service::{Context, RecordingRetry, now_us};
 
 use crate::{
-    delivery::{CONSUMER, Ending, bury, delivery, notification, publish, trace_of},
+    delivery::{CONSUMER, Ending, delivery, keep_as_dead_letter, notification, publish, trace_of},
     metrics::Metrics,
-    retry::Patience,
     sender::beat,
-    trouble::Trouble,
 };
 
 const ALERTS: &str = "ALERT";
@@ -38,12 +36,6 @@ pub(crate) struct Router {
     pub(crate) metrics: Metrics,
 }
 
-/// How handling a message ended.
-enum Routed {
-    Done,
-    Stopped,
-}
-
 /// Routes until told to stop. Several instances may run: the server hands out one alert at a time,
 /// which is also what keeps the order.
 pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result<()> {
@@ -57,7 +49,7 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
     let mut queue = WorkQueue::open(&router.nats, ALERTS, CONSUMER, options)
         .await
         .context("open the queue of alerts")?;
-    let patience = Patience { shutdown: context.shutdown.clone(), trouble: Trouble::default() };
+    let retry = RecordingRetry::until(&context.shutdown);
     let mut looks = tokio::time::interval(LOOK_INTERVAL);
     let mut idle = "waiting for alerts".to_owned();
     loop {
@@ -77,7 +69,7 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
         let slow = || {
             let seconds = began.elapsed().as_secs();
             if began.elapsed() >= SLOW {
-                let why = patience.trouble.suffix();
+                let why = retry.last_error().suffix();
                 probe.unhealthy(format!(
                     "alert {} cannot be routed for {seconds} s{why}",
                     work.message.sequence
@@ -85,38 +77,35 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
             }
         };
         let routed = tokio::select! {
-            routed = router.route(&work, &patience) => routed?,
-            () = beat(&work, slow) => Routed::Stopped,
+            routed = router.route(&work, &retry) => routed,
+            never = beat(&work, slow) => match never {},
         };
-        match routed {
-            Routed::Done => {
-                if let Err(error) = work.ack().await {
-                    tracing::warn!(sequence = work.message.sequence, error = %format!("{error:#}"), "alert not acknowledged, it is routed again");
-                }
-                let late = (now_us() - work.message.stored_at_us) / 1_000_000;
-                idle = format!("at alert {}, {late} s behind it", work.message.sequence);
-                probe.healthy(&*idle);
-            }
-            Routed::Stopped => {
-                // Whoever runs next need not wait for it.
-                let _ = work.retry_after(Duration::ZERO).await;
-            }
+        if let Err(error) = routed {
+            // So that the next instance need not wait for it.
+            let _ = work.retry_after(Duration::ZERO).await;
+            return Err(error);
         }
+        if let Err(error) = work.ack().await {
+            tracing::warn!(sequence = work.message.sequence, error = %format!("{error:#}"), "alert not acknowledged, it is routed again");
+        }
+        let late = (now_us() - work.message.stored_at_us) / 1_000_000;
+        idle = format!("at alert {}, {late} s behind it", work.message.sequence);
+        probe.healthy(&*idle);
     }
 }
 
 impl Router {
-    async fn route(&self, work: &Work, patience: &Patience) -> anyhow::Result<Routed> {
+    async fn route(&self, work: &Work, retry: &RecordingRetry) -> anyhow::Result<()> {
         let message = &work.message;
         let alert = match Event::decode(&message.payload) {
             Ok(Event::Alert(alert)) => alert,
             Ok(other) => {
                 let why = format!("{} is no alert", other.kind());
-                return self.give_up(work, &why, patience).await;
+                return self.give_up(work, &why, retry).await;
             }
             Err(error) => {
                 let why = format!("{:#}", anyhow::Error::new(error));
-                return self.give_up(work, &why, patience).await;
+                return self.give_up(work, &why, retry).await;
             }
         };
         let mut routes: BTreeSet<&String> = alert.routes.iter().collect();
@@ -125,20 +114,17 @@ impl Router {
         }
         if routes.is_empty() {
             self.metrics.received.with_label_values(&["unrouted"]).inc();
-            return Ok(Routed::Done);
+            return Ok(());
         }
         for route in routes {
-            let routed = if self.destinations.contains(route) {
-                self.send_to(route, &alert, work, patience).await?
+            if self.destinations.contains(route) {
+                self.send_to(route, &alert, work, retry).await?;
             } else {
-                self.nowhere(route, &alert, work, patience).await?
-            };
-            if matches!(routed, Routed::Stopped) {
-                return Ok(Routed::Stopped);
+                self.nowhere(route, &alert, work, retry).await?;
             }
         }
         self.metrics.received.with_label_values(&["routed"]).inc();
-        Ok(Routed::Done)
+        Ok(())
     }
 
     async fn send_to(
@@ -146,20 +132,16 @@ impl Router {
         route: &str,
         alert: &Alert,
         work: &Work,
-        patience: &Patience,
-    ) -> anyhow::Result<Routed> {
+        retry: &RecordingRetry,
+    ) -> anyhow::Result<()> {
         let event = Event::from(notification(alert, route));
         let trace = trace_of(&work.message);
-        match publish(&self.nats, event, trace, patience).await {
-            None => Ok(Routed::Stopped),
-            Some(Ok(is_new)) => {
-                if is_new {
-                    self.metrics.routed.with_label_values(&[route]).inc();
-                }
-                Ok(Routed::Done)
-            }
-            Some(Err(error)) => self.give_up(work, &format!("{error:#}"), patience).await,
+        match publish(&self.nats, event, trace, retry).await? {
+            Ok(true) => self.metrics.routed.with_label_values(&[route]).inc(),
+            Ok(false) => {}
+            Err(error) => self.give_up(work, &format!("{error:#}"), retry).await?,
         }
+        Ok(())
     }
 
     /// A route that names no destination ends at once, counted and listed.
@@ -168,8 +150,8 @@ impl Router {
         route: &str,
         alert: &Alert,
         work: &Work,
-        patience: &Patience,
-    ) -> anyhow::Result<Routed> {
+        retry: &RecordingRetry,
+    ) -> anyhow::Result<()> {
         let known: Vec<&str> = self.destinations.iter().map(String::as_str).collect();
         let why = format!("no destination {route:?} (known: {})", known.join(", "));
         tracing::warn!(
@@ -179,31 +161,22 @@ impl Router {
             "alert is routed to a destination that is not configured"
         );
         let event = delivery(&notification(alert, route), UNKNOWN, Ending::dead(&why)).into();
-        let Some(published) = publish(&self.nats, event, None, patience).await else {
-            return Ok(Routed::Stopped);
-        };
-        published.context("publish a delivery")?;
-        let Some(buried) = bury(&self.nats, ALERTS, &work.message, &why, patience).await else {
-            return Ok(Routed::Stopped);
-        };
-        buried.context("publish a dead letter")?;
+        publish(&self.nats, event, None, retry).await?.context("publish a delivery")?;
+        keep_as_dead_letter(&self.nats, ALERTS, &work.message, &why, retry).await?;
         self.metrics.routed.with_label_values(&[UNKNOWN]).inc();
         self.metrics.deliveries.with_label_values(&[UNKNOWN, "dead"]).inc();
-        Ok(Routed::Done)
+        Ok(())
     }
 
-    async fn give_up(&self, work: &Work, why: &str, patience: &Patience) -> anyhow::Result<Routed> {
+    async fn give_up(&self, work: &Work, why: &str, retry: &RecordingRetry) -> anyhow::Result<()> {
         tracing::error!(
             subject = work.message.subject,
             sequence = work.message.sequence,
             why,
             "message on ALERT cannot be routed, kept as a dead letter"
         );
-        let Some(buried) = bury(&self.nats, ALERTS, &work.message, why, patience).await else {
-            return Ok(Routed::Stopped);
-        };
-        buried.context("publish a dead letter")?;
+        keep_as_dead_letter(&self.nats, ALERTS, &work.message, why, retry).await?;
         self.metrics.received.with_label_values(&["dead"]).inc();
-        Ok(Routed::Done)
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crypto_intel_nats::{Leadership, TermEnd};
+use crypto_intel_nats::Leadership;
 use crypto_intel_store::{Store, policies};
 
 use crate::{apply::with_mend, metrics::Metrics, task::LeaderTask};
@@ -28,18 +28,11 @@ impl LeaderTask for RetentionTask {
         "drop old rows".to_owned()
     }
 
-    async fn run_term(&self) -> anyhow::Result<TermEnd> {
-        let shutdown = &self.leadership.context().shutdown;
+    async fn run_term(&self) -> anyhow::Result<()> {
         loop {
-            // A slice that is cut off is undone and dropped again.
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(TermEnd::Shutdown),
-                dropped = self.drop_expired() => dropped?,
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(TermEnd::Shutdown),
-                () = tokio::time::sleep(EVERY) => {}
-            }
+            // A slice that is cut off is rolled back and dropped again.
+            self.drop_expired().await?;
+            tokio::time::sleep(EVERY).await;
         }
     }
 }

@@ -41,14 +41,14 @@ impl LeaderTask for StreamTask {
         self.status.failed(reason);
     }
 
-    async fn run_term(&self) -> anyhow::Result<TermEnd> {
+    async fn run_term(&self) -> anyhow::Result<()> {
         self.session().await
     }
 }
 
 impl StreamTask {
     /// Reads from the position on and stores, until something ends it. Cancel-safe.
-    async fn session(&self) -> anyhow::Result<TermEnd> {
+    async fn session(&self) -> anyhow::Result<()> {
         let stream = &self.source.stream;
         let position = self.store.position(stream).await.map_err(with_mend)?;
         let start = Start::After(Position {
@@ -83,8 +83,8 @@ impl StreamTask {
             never = progress::keep(self.leadership.nats(), &self.source, &self.status) => match never {},
         };
         match stop {
-            Some(Stop::Shutdown) => Ok(TermEnd::Shutdown),
-            Some(Stop::FenceLost) => Ok(TermEnd::Replaced),
+            Some(Stop::Shutdown) => Ok(()),
+            Some(Stop::FenceLost) => Err(TermEnd::Replaced.into()),
             None => {
                 pump.ended().await?;
                 anyhow::bail!("reading ended although nobody asked it to")

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crypto_intel_nats::{Leadership, Term, TermEnd};
+use crypto_intel_nats::{Leadership, Term};
 use crypto_intel_service::Backoff;
 
 const RETRY: Backoff =
@@ -14,7 +14,7 @@ pub(crate) trait LeaderTask: Send + Sync {
     fn purpose(&self) -> String;
 
     /// The work of one term, until something ends it. Cut off when the term is over.
-    fn run_term(&self) -> impl Future<Output = anyhow::Result<TermEnd>> + Send;
+    fn run_term(&self) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// A term failed; the next one tries again.
     fn failed(&self, reason: String) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, KvChange, Leadership, TermEnd};
+use crypto_intel_nats::{Bucket, KvChange, Leadership};
 use crypto_intel_schemas::{Address, WatchChain, Watched};
 use crypto_intel_service::now_us;
 use crypto_intel_store::Store;
@@ -29,14 +29,8 @@ impl LeaderTask for WalletTask {
         "keep the table of wallets".to_owned()
     }
 
-    async fn run_term(&self) -> anyhow::Result<TermEnd> {
-        tokio::select! {
-            () = self.leadership.context().shutdown.cancelled() => Ok(TermEnd::Shutdown),
-            failed = self.follow() => match failed {
-                Ok(never) => match never {},
-                Err(error) => Err(error),
-            }
-        }
+    async fn run_term(&self) -> anyhow::Result<()> {
+        self.follow().await.map(|never| match never {})
     }
 }
 

@@ -40,23 +40,15 @@ impl<'l> Standby<'l> {
         Self { leadership, kv: None, holder: None, write_checked: None, unstored: 0, told: None }
     }
 
-    /// Waits until the lease is taken; `None` when told to stop first.
-    pub(super) async fn wait(mut self) -> Option<Lease> {
-        let shutdown = self.leadership.context.shutdown.clone();
+    /// Waits until the lease is taken. Cancel-safe: a lease that is taken and dropped is not renewed.
+    pub(super) async fn wait(mut self) -> Lease {
         loop {
-            let look = tokio::select! {
-                () = shutdown.cancelled() => return None,
-                look = self.look() => look,
-            };
-            match look {
-                Ok(Some(lease)) => return Some(lease),
+            match self.look().await {
+                Ok(Some(lease)) => return lease,
                 Ok(None) => self.judge(),
                 Err(obstacle) => self.tell(&obstacle),
             }
-            tokio::select! {
-                () = shutdown.cancelled() => return None,
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
-            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 

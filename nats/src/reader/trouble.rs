@@ -1,4 +1,6 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// Why a reader cannot read at present. A reader waits for what is wrong to pass and says nothing to who asks it for
 /// messages: this is for who shows how it is.
@@ -9,10 +11,10 @@ impl ReaderTrouble {
     /// What is wrong; `None` while the reader reads, or waits for messages that are to come.
     #[must_use]
     pub fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 
     pub(super) fn set(&self, reason: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        *self.0.lock() = reason;
     }
 }

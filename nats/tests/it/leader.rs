@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crypto_intel_nats::{Bucket, LEASE_SECONDS, Leadership, Nats, TermEnd};
+use crypto_intel_nats::{Bucket, LEASE_SECONDS, Leadership, Nats};
 use crypto_intel_service::{Context, ProbeReport};
 use tokio::task::JoinHandle;
 
@@ -28,7 +28,7 @@ impl Instance {
         let running = tokio::spawn(async move {
             let work = leadership.run(async |term| {
                 counted.fetch_add(1, Ordering::SeqCst);
-                Ok::<TermEnd, std::convert::Infallible>(term.over().await)
+                Err(term.over().await.into())
             });
             work.await.unwrap();
         });

@@ -1,9 +1,10 @@
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
 /// Progress of everything in the process that must progress. `/ready` is 200 only while every
@@ -95,8 +96,7 @@ impl Health {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
-        // A panic while holding the lock leaves plain data behind: it stays usable.
-        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.probes.lock()
     }
 }
 

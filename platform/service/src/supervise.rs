@@ -7,7 +7,11 @@ use std::{
 use futures::FutureExt;
 use tokio::task::JoinSet;
 
-use crate::{Backoff, Context};
+use crate::{
+    context::Context,
+    retry::Backoff,
+    stop::{Stopped, unless_stopped},
+};
 
 /// What happens when a role ends although nobody asked it to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +103,12 @@ where
         probe.healthy("running");
         let started = Instant::now();
         let outcome = AssertUnwindSafe(start(context.clone())).catch_unwind().await;
-        if context.shutdown.is_cancelled() && matches!(outcome, Ok(Ok(()))) {
+        let is_orderly = match &outcome {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => error.is::<Stopped>(),
+            Err(_) => false,
+        };
+        if context.shutdown.is_cancelled() && is_orderly {
             tracing::info!(role = name, "stopped");
             return Ok(());
         }
@@ -117,9 +126,8 @@ where
         }
         let delay = delays.next().unwrap_or(backoff.longest);
         tracing::error!(role = name, error = %format!("{error:#}"), restart_in_ms = delay.as_millis() as u64, "role failed");
-        tokio::select! {
-            () = context.shutdown.cancelled() => return Ok(()),
-            () = tokio::time::sleep(delay) => {}
+        if unless_stopped(&context.shutdown, tokio::time::sleep(delay)).await.is_err() {
+            return Ok(());
         }
     }
 }
@@ -155,7 +163,7 @@ mod tests {
                     1 => Ok(()),
                     _ => {
                         context.shutdown.cancel();
-                        Ok(())
+                        Err(Stopped.into())
                     }
                 }
             }

@@ -1,10 +1,9 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
 use crypto_intel_nats::{Nats, PublishError};
 use crypto_intel_schemas::Event;
 use crypto_intel_service::{Backoff, Probe, Retryable, now_us};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::{Endpoint, Provider},
@@ -43,25 +42,15 @@ enum PollError {
     Fetch(#[from] FetchError),
     #[error("the stream refuses the events: {0}")]
     Publish(PublishError),
-    #[error("stopped before the events were acknowledged")]
-    Stopped,
 }
 
 impl EndpointPoller {
-    /// Polls until `stop` fires. What was fetched but not acknowledged by then is fetched again
-    /// by whoever polls next.
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let work = self.poll_forever(stop.clone());
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = work => {}
-        }
-    }
-
-    async fn poll_forever(mut self, stop: CancellationToken) {
+    /// Polls until it is dropped. What was fetched but not acknowledged by then is fetched again
+    /// by the next poller.
+    pub(crate) async fn run(mut self) -> Infallible {
         let schedule = Schedule::new(self.endpoint.every, &self.endpoint.label());
         let store = ProgressStore::new(self.nats.clone(), &self.endpoint.label());
-        let mut progress = store.load(&stop).await;
+        let mut progress = store.load().await;
         if progress.slot_us.is_some_and(|slot| schedule.slot_at(now_us()) == slot) {
             self.probe.healthy("this slot is done, by an earlier start or another instance");
             self.freshness.fresh();
@@ -75,7 +64,7 @@ impl EndpointPoller {
             self.count_wait(waited.for_quota);
             // The gate may have taken its time: the slot is the one of the request.
             let slot_us = schedule.slot_at(now_us());
-            match self.poll(slot_us, &mut progress, &stop).await {
+            match self.poll(slot_us, &mut progress).await {
                 Ok(interpreted) => {
                     store.save(&progress).await;
                     last_success = Some(Instant::now());
@@ -83,7 +72,6 @@ impl EndpointPoller {
                     self.report_missing(&mut missing, &interpreted);
                     self.report_success(&interpreted, slot_us);
                 }
-                Err(PollError::Stopped) => return,
                 Err(error) => {
                     let until_next = schedule.until_next(slot_us, now_us());
                     let delay = delay_after(&error, delays.next(), until_next);
@@ -99,7 +87,6 @@ impl EndpointPoller {
         &mut self,
         slot_us: i64,
         progress: &mut Progress,
-        stop: &CancellationToken,
     ) -> Result<Interpreted, PollError> {
         let outcome = self.ask(slot_us).await;
         let label = match &outcome {
@@ -122,14 +109,12 @@ impl EndpointPoller {
         let mut ids = interpreted.events.iter().map(|event| event.id().to_owned()).collect();
         if !events.is_empty() {
             let message_id = format!("{provider}:{endpoint}:{}", slot_us / 1_000_000);
-            match publish(&self.nats, &message_id, &events, stop).await {
-                None => return Err(PollError::Stopped),
-                Some(Err(error)) => return Err(PollError::Publish(error)),
-                Some(Ok(Published::Stored)) => {
+            match publish(&self.nats, &message_id, &events).await.map_err(PollError::Publish)? {
+                Published::Stored => {
                     let published = self.metrics.published.with_label_values(&[provider, endpoint]);
                     published.inc_by(events.len() as u64);
                 }
-                Some(Ok(Published::Before)) => {
+                Published::Before => {
                     self.metrics.duplicates.with_label_values(&[provider, endpoint]).inc();
                     // The stream holds the answer that somebody else got in this slot, which may
                     // be older than ours: the next slot publishes whatever it finds.
@@ -297,7 +282,7 @@ fn delay_after(error: &PollError, backoff: Option<Duration>, until_next: Duratio
             None if error.is_retryable() => backoff,
             None => until_next.max(backoff),
         },
-        PollError::Publish(_) | PollError::Stopped => until_next.max(backoff),
+        PollError::Publish(_) => until_next.max(backoff),
     }
 }
 

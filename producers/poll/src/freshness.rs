@@ -3,11 +3,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use crypto_intel_service::Probe;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::catalogue::Endpoint;
@@ -111,8 +112,7 @@ impl Freshness {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Source>> {
-        // A panic while holding the lock leaves plain data behind: it stays usable.
-        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sources.lock()
     }
 }
 

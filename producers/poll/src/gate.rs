@@ -1,12 +1,8 @@
-use std::{
-    collections::BTreeSet,
-    num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
 use crypto_intel_service::{Admission, Breaker, BreakerSettings};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// When a provider is left alone, and how it comes back.
@@ -61,13 +57,13 @@ impl Gate {
 
     /// The provider is there.
     pub(crate) fn success(&self, endpoint: &str) {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(endpoint);
+        self.refused.lock().remove(endpoint);
         self.breaker().success();
     }
 
     /// An endpoint may not be asked. `true` when it is not the only one: then it is about us, not about its path.
     pub(crate) fn refused(&self, endpoint: &str) -> bool {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.refused.lock();
         refused.insert(endpoint.to_owned());
         // The host answers.
         self.breaker().success();
@@ -90,8 +86,7 @@ impl Gate {
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        // A panic while holding the lock leaves plain data behind: it stays usable.
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+        self.breaker.lock()
     }
 }
 

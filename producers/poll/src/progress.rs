@@ -1,7 +1,6 @@
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
-use crypto_intel_service::{Backoff, retry_forever};
+use crypto_intel_service::retry;
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 
 /// How far an endpoint is polled. Moves only after the stream acknowledged; kept in KV so that a
 /// restart or another instance in the same slot asks and publishes nothing twice, however long
@@ -29,17 +28,15 @@ impl ProgressStore {
 
     /// What the last instance left; empty when there was none, or when it cannot be read, which
     /// costs at most one repeated poll.
-    pub(crate) async fn load(&self, stop: &CancellationToken) -> Progress {
+    pub(crate) async fn load(&self) -> Progress {
         let read = || async {
             let kv = self.open().await?;
             kv.get(&self.key).await
         };
-        let outcome =
-            retry_forever("read progress of poller", Backoff::default(), stop, read).await;
-        let entry = match outcome {
-            None | Some(Ok(None)) => return Progress::default(),
-            Some(Ok(Some(entry))) => entry,
-            Some(Err(error)) => {
+        let entry = match retry("read progress of poller", read).await {
+            Ok(None) => return Progress::default(),
+            Ok(Some(entry)) => entry,
+            Err(error) => {
                 tracing::warn!(key = self.key, error = %format!("{error:#}"), "cannot read progress, polling from now");
                 return Progress::default();
             }

@@ -1,7 +1,6 @@
 use crypto_intel_nats::{Batch, Nats, OutMessage, PublishError};
 use crypto_intel_schemas::{Event, Kind, subjects};
-use crypto_intel_service::{Backoff, retry_forever};
-use tokio_util::sync::CancellationToken;
+use crypto_intel_service::retry;
 
 /// Header under which JetStream keeps a message's id.
 const MESSAGE_ID: &str = "Nats-Msg-Id";
@@ -24,7 +23,7 @@ fn stream_of(kind: Kind) -> &'static str {
 }
 
 /// Publishes the events of one answer as one atomic batch, trying for as long as it takes.
-/// `message_id` names the answer; the stream takes it once. `None` when `stop` fired first.
+/// `message_id` names the answer; the stream takes it once.
 ///
 /// # Errors
 /// A refusal that trying again does not change.
@@ -32,15 +31,14 @@ pub(crate) async fn publish(
     nats: &Nats,
     message_id: &str,
     events: &[Event],
-    stop: &CancellationToken,
-) -> Option<Result<Published, PublishError>> {
+) -> Result<Published, PublishError> {
     let mut messages: Vec<OutMessage> = events
         .iter()
         .map(|event| {
             OutMessage::new(subjects::of(event), event.encode()).schema(event.kind().schema())
         })
         .collect();
-    let Some(last) = messages.last_mut() else { return Some(Ok(Published::Before)) };
+    let Some(last) = messages.last_mut() else { return Ok(Published::Before) };
     last.message_id = Some(message_id.to_owned());
     let last_subject = last.subject.clone();
     let stream = stream_of(events.last().map_or(Kind::Price, Event::kind));
@@ -59,7 +57,7 @@ pub(crate) async fn publish(
             Err(error) => Err(error),
         }
     };
-    retry_forever("publish polled events", Backoff::default(), stop, attempt).await
+    retry("publish polled events", attempt).await
 }
 
 /// Whether the newest message on the subject is the last one of this answer.

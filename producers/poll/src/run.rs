@@ -1,10 +1,9 @@
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Leadership, Nats, TermEnd};
+use crypto_intel_nats::{Leadership, Nats};
 use crypto_intel_service::{Context, Restart, Supervisor};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, PriceSettings,
@@ -80,23 +79,18 @@ async fn run_provider(
     leadership
         .run(async |term| {
             leadership.probe().healthy("polling");
-            let stop = context.shutdown.child_token();
-            let polling = async {
-                poll_all(&provider, &shared, &context, &stop).await?;
-                anyhow::Ok(TermEnd::Shutdown)
-            };
-            term.until_over(polling).await
+            let polled = term.until_over(poll_all(&provider, &shared, &context)).await;
+            polled.map(|never| match never {})
         })
         .await
 }
 
-/// Polls all endpoints of a provider until `stop` fires.
+/// Polls all endpoints of a provider. Cancel-safe.
 async fn poll_all(
     provider: &Arc<Provider>,
     shared: &Shared,
     context: &Context,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Infallible> {
     let gate = Arc::new(Gate::new(provider.per_minute, provider.burst));
     let mut tasks = JoinSet::new();
     for endpoint in &provider.endpoints {
@@ -113,11 +107,10 @@ async fn poll_all(
             probe: context.health.advisory_probe(name, Some(endpoint.stale_after)),
             freshness: shared.freshness.join(endpoint),
         };
-        tasks.spawn(poller.run(stop.clone()));
+        tasks.spawn(poller.run());
     }
-    while let Some(ended) = tasks.join_next().await {
-        ended.context("poll endpoint")?;
+    match tasks.join_next().await {
+        Some(ended) => ended.context("poll endpoint"),
+        None => anyhow::bail!("provider {} has no endpoint", provider.name),
     }
-    anyhow::ensure!(stop.is_cancelled(), "an endpoint ended although nobody asked it to");
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crypto_intel_poll::Trial;
+use crypto_intel_service::error_chain;
 use serde::Serialize;
 
 use super::{connect_nats, connect_store, exit_code, prepare, rules, streams::topology};
@@ -145,16 +146,6 @@ fn tried(what: &str, trial: &Trial) -> Finding {
         }
     };
     Finding::new(what, outcome)
-}
-
-fn error_chain(error: &crypto_intel_poll::FetchError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 /// What is seen of payments inside contracts.

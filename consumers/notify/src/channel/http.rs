@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crypto_intel_service::error_chain;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect, retry};
 
 use super::{Outcome, Scope};
@@ -128,18 +129,8 @@ pub(super) fn describe(error: reqwest::Error) -> String {
         let host = url.host_str()?;
         Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     });
-    let error = error.without_url();
-    let mut text = match host {
-        Some(host) => format!("{host}: {error}"),
-        None => error.to_string(),
-    };
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    let text = error_chain(&error.without_url());
+    host.map_or_else(|| text.clone(), |host| format!("{host}: {text}"))
 }
 
 pub(super) fn wait_seconds(seconds: f64) -> Duration {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use alloy_primitives::{hex, keccak256};
-use crypto_intel_nats::{StreamMessage, Work};
+use crypto_intel_nats::{StreamMessage, Term, Work};
 use crypto_intel_schemas::{Event, Notification, Severity};
-use crypto_intel_service::now_us;
+use crypto_intel_service::{RecordingRetry, now_us};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Setup,
@@ -16,9 +15,8 @@ use super::{
 };
 use crate::{
     channel::{Body, Channel, Outcome, Saying},
-    delivery::{STREAM, bury, waits_since_us},
-    record::{Record, RecordError, Records, Step, Stored},
-    retry::Patience,
+    delivery::{STREAM, keep_as_dead_letter, waits_since_us},
+    record::{Record, Records, Step, Stored, UnreadableRecord},
 };
 
 /// Carries the messages of one destination while this instance holds its lease.
@@ -28,8 +26,8 @@ pub(super) struct Courier<'a> {
     pub(super) records: Records,
     pub(super) channel: Channel,
     pub(super) owner: String,
-    pub(super) patience: Patience,
-    pub(super) lost: CancellationToken,
+    pub(super) retry: RecordingRetry,
+    pub(super) term: Term,
     /// Whether the bucket says that the destination is closed.
     pub(super) closed_before: bool,
     /// The fallback was told of what waits up to this stream sequence.
@@ -40,21 +38,11 @@ pub(super) struct Courier<'a> {
     pub(super) news: Option<News>,
 }
 
-/// What comes after a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// The next one.
-    Message,
-    /// Nothing: told to stop, or another instance is active.
-    Stop,
-}
-
 /// What came of the wish to send.
 enum Attempted {
     Ended(Outcome),
     /// The destination has closed meanwhile, or another one tries for it.
     NotNow,
-    Stop,
 }
 
 /// A message in hand: what it tells, and its record.
@@ -83,52 +71,21 @@ impl Parcel<'_> {
 }
 
 impl Courier<'_> {
-    /// Fires when sending must stop.
-    pub(super) async fn stopping(&self) {
-        tokio::select! {
-            () = self.patience.shutdown.cancelled() => {}
-            () = self.lost.cancelled() => {}
-        }
-    }
-
-    /// Waits for `future`, but not beyond the moment when sending must stop.
-    pub(super) async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            () = self.stopping() => None,
-            output = future => Some(output),
-        }
+    /// Waits for `future`, but not beyond the term.
+    pub(super) async fn until_over<T>(&self, future: impl Future<Output = T>) -> anyhow::Result<T> {
+        self.term.until_over(async { Ok(future.await) }).await
     }
 
     /// Brings one message to its end.
-    pub(super) async fn handle(&mut self, work: &Work) -> anyhow::Result<Next> {
-        match self.try_handle(work).await {
-            Ok(next) => Ok(next),
-            Err(error) => match error.downcast_ref::<RecordError>() {
-                Some(RecordError::Stopped) => Ok(Next::Stop),
-                Some(RecordError::Overtaken { delivery }) => {
-                    tracing::warn!(
-                        destination = self.setup.name,
-                        delivery,
-                        "another instance is sending this message, stopping"
-                    );
-                    Ok(Next::Stop)
-                }
-                _ => Err(error),
-            },
-        }
-    }
-
-    async fn try_handle(&mut self, work: &Work) -> anyhow::Result<Next> {
+    pub(super) async fn handle(&mut self, work: &Work) -> anyhow::Result<()> {
         let own = match decode(&work.message) {
             Ok(notification) => notification,
             Err(why) => return self.give_up(work, &why).await,
         };
         let name = &self.setup.name;
         let loaded = match self.records.load(name, &own.id).await {
-            Err(RecordError::Unreadable { delivery, source }) => {
-                let why = format!("record of {delivery} cannot be read: {source}");
-                return self.give_up(work, &why).await;
+            Err(error) if error.is::<UnreadableRecord>() => {
+                return self.give_up(work, &error.to_string()).await;
             }
             other => other?,
         };
@@ -158,7 +115,7 @@ impl Courier<'_> {
     }
 
     /// Does what is next until it has ended or sending must stop.
-    async fn deliver(&mut self, mut parcel: Parcel<'_>) -> anyhow::Result<Next> {
+    async fn deliver(&mut self, mut parcel: Parcel<'_>) -> anyhow::Result<()> {
         let setup = self.setup;
         let policy = setup.destination.policy();
         let mut outcome = None;
@@ -175,9 +132,7 @@ impl Courier<'_> {
             (outcome, cut) = (None, false);
             match action {
                 Action::AwaitResult(left) => {
-                    if self.unless_stopped(tokio::time::sleep(left)).await.is_none() {
-                        return Ok(Next::Stop);
-                    }
+                    self.until_over(tokio::time::sleep(left)).await?;
                     tracing::warn!(
                         destination = setup.name,
                         delivery = parcel.stored.record.delivery,
@@ -187,22 +142,14 @@ impl Courier<'_> {
                     cut = true;
                 }
                 Action::Wait { until_us } => {
-                    let wait = tokio::time::sleep(us_until(until_us));
-                    if self.unless_stopped(wait).await.is_none() {
-                        return Ok(Next::Stop);
-                    }
+                    self.until_over(tokio::time::sleep(us_until(until_us))).await?;
                 }
-                Action::WaitClosed { until_us } => {
-                    if self.while_closed(&parcel, until_us).await? == Next::Stop {
-                        return Ok(Next::Stop);
-                    }
-                }
+                Action::WaitClosed { until_us } => self.while_closed(&parcel, until_us).await?,
                 Action::Attempt => {
                     self.fold(&mut parcel).await?;
                     match self.attempt(&mut parcel).await? {
                         Attempted::Ended(ended) => outcome = Some(ended),
                         Attempted::NotNow => {}
-                        Attempted::Stop => return Ok(Next::Stop),
                     }
                 }
                 Action::Save => self.save_waiting(&mut parcel).await?,
@@ -216,9 +163,7 @@ impl Courier<'_> {
         let setup = self.setup;
         let name = &setup.name;
         let critical = parcel.all().any(|one| one.alert.severity == Severity::Critical);
-        let Some(slots) = self.unless_stopped(setup.gate.pass(critical)).await else {
-            return Ok(Attempted::Stop);
-        };
+        let slots = self.until_over(setup.gate.pass(critical)).await?;
         // Another destination of the same chat or bot may have learnt something while we waited.
         let timeout = setup.destination.policy().timeout();
         if !setup.gate.may_send(now_us(), timeout) {
@@ -252,7 +197,7 @@ impl Courier<'_> {
     async fn save_waiting(&mut self, parcel: &mut Parcel<'_>) -> anyhow::Result<()> {
         if let Step::Wait { not_before_us, why } = &parcel.stored.record.step {
             let delay = us_until(*not_before_us);
-            self.patience.trouble.note(why.clone());
+            self.retry.last_error().set(why.clone());
             tracing::warn!(
                 destination = self.setup.name,
                 code = parcel.own.alert.code,
@@ -273,7 +218,7 @@ impl Courier<'_> {
     }
 
     /// A message that is none of ours: kept as a dead letter, then on.
-    async fn give_up(&self, work: &Work, why: &str) -> anyhow::Result<Next> {
+    async fn give_up(&self, work: &Work, why: &str) -> anyhow::Result<()> {
         use anyhow::Context as _;
         tracing::error!(
             destination = self.setup.name,
@@ -281,11 +226,8 @@ impl Courier<'_> {
             why,
             "message in OUTBOX cannot be handled, kept as a dead letter"
         );
-        let buried = bury(&self.setup.nats, STREAM, &work.message, why, &self.patience).await;
-        let Some(buried) = buried else { return Ok(Next::Stop) };
-        buried.context("publish a dead letter")?;
-        work.ack().await.context("acknowledge a message")?;
-        Ok(Next::Message)
+        keep_as_dead_letter(&self.setup.nats, STREAM, &work.message, why, &self.retry).await?;
+        work.ack().await.context("acknowledge a message")
     }
 }
 

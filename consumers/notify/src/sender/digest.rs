@@ -7,7 +7,7 @@ use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::{Notification, Severity, subjects};
 
 use super::courier::{Courier, Parcel, decode};
-use crate::{delivery::STREAM, record::RecordError, retry::keep_trying};
+use crate::delivery::STREAM;
 
 /// What may take this long one by one is not folded.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,12 +73,11 @@ impl Courier<'_> {
         let mut members = Vec::with_capacity(sequences.len());
         let nats = &self.setup.nats;
         for sequence in sequences {
-            let message = keep_trying("read a folded message", &self.patience, || {
-                nats.get(STREAM, *sequence)
-            })
-            .await
-            .ok_or(RecordError::Stopped)?
-            .context("read a folded message")?;
+            let message = self
+                .retry
+                .run("read a folded message", || nats.get(STREAM, *sequence))
+                .await?
+                .context("read a folded message")?;
             let Some(message) = message else {
                 tracing::warn!(
                     destination = self.setup.name,
@@ -100,11 +99,9 @@ impl Courier<'_> {
         filter: &str,
     ) -> anyhow::Result<Option<StreamMessage>> {
         let nats = &self.setup.nats;
-        keep_trying("look what waits", &self.patience, || {
-            nats.next_matching(STREAM, sequence, filter)
-        })
-        .await
-        .ok_or(RecordError::Stopped)?
-        .context("look what waits")
+        self.retry
+            .run("look what waits", || nats.next_matching(STREAM, sequence, filter))
+            .await?
+            .context("look what waits")
     }
 }

@@ -6,18 +6,18 @@ use crypto_intel_schemas::{DeliveryState, Event, Notification};
 
 use super::{
     Setup,
-    courier::{Courier, Next, Parcel},
+    courier::{Courier, Parcel},
     digest::Member,
 };
 use crate::{
-    delivery::{Ending, STREAM, bury, delivery, handed_over, publish, trace_of},
+    delivery::{Ending, STREAM, delivery, handed_over, keep_as_dead_letter, publish, trace_of},
     record::Record,
 };
 
 impl Courier<'_> {
     /// Records how it ended, as its record says, and then tells.
-    pub(super) async fn end(&mut self, mut parcel: Parcel<'_>) -> anyhow::Result<Next> {
-        let Some(ending) = parcel.stored.record.ending() else { return Ok(Next::Stop) };
+    pub(super) async fn end(&mut self, mut parcel: Parcel<'_>) -> anyhow::Result<()> {
+        let Some(ending) = parcel.stored.record.ending() else { return Ok(()) };
         self.stamp(&mut parcel.stored.record);
         self.records.save(&self.setup.name, &mut parcel.stored).await?;
         self.count(&parcel.own, &ending);
@@ -65,22 +65,18 @@ impl Courier<'_> {
     }
 
     /// Tells how it ended, for the message and for those folded into it, and acknowledges it last.
-    pub(super) async fn finish(&mut self, parcel: Parcel<'_>) -> anyhow::Result<Next> {
-        let Some(ending) = parcel.stored.record.ending() else { return Ok(Next::Stop) };
+    pub(super) async fn finish(&mut self, parcel: Parcel<'_>) -> anyhow::Result<()> {
+        let Some(ending) = parcel.stored.record.ending() else { return Ok(()) };
         let record = &parcel.stored.record;
         for member in self.members(&record.folded).await? {
             self.close_member(&member, &ending).await?;
-            if !self.tell(&member.message, &member.notification, record, &ending).await? {
-                return Ok(Next::Stop);
-            }
+            self.tell(&member.message, &member.notification, record, &ending).await?;
         }
-        if !self.tell(&parcel.work.message, &parcel.own, record, &ending).await? {
-            return Ok(Next::Stop);
-        }
+        self.tell(&parcel.work.message, &parcel.own, record, &ending).await?;
         if let Err(error) = parcel.work.ack().await {
             tracing::warn!(destination = self.setup.name, error = %format!("{error:#}"), "message not acknowledged; it comes again and is known");
         }
-        Ok(Next::Message)
+        Ok(())
     }
 
     /// A folded message ends as the one that carried it.
@@ -98,14 +94,14 @@ impl Courier<'_> {
     }
 
     /// Publishes the result. What surely or perhaps did not arrive is told to the fallback; what a
-    /// person may want to send again is kept as a dead letter. `false` when told to stop first.
+    /// person may want to send again is kept as a dead letter.
     async fn tell(
         &self,
         message: &StreamMessage,
         notification: &Notification,
         record: &Record,
         ending: &Ending,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<()> {
         let Setup { nats, destination, .. } = self.setup;
         let why = ending.error.as_deref().unwrap_or_default();
         let (is_kept, handed) = match ending.state {
@@ -117,49 +113,41 @@ impl Courier<'_> {
             }
         };
         if is_kept {
-            let Some(buried) = bury(nats, STREAM, message, why, &self.patience).await else {
-                return Ok(false);
-            };
-            buried.context("publish a dead letter")?;
+            keep_as_dead_letter(nats, STREAM, message, why, &self.retry).await?;
         }
         let is_told = message.sequence <= self.copied;
-        if let Some(why) = handed.filter(|_| !is_told)
-            && !self.hand_over(message, notification, &why).await?
-        {
-            return Ok(false);
+        if let Some(why) = handed.filter(|_| !is_told) {
+            self.hand_over(message, notification, &why).await?;
         }
         let event = Event::from(delivery(notification, destination.channel(), ending.clone()));
-        let Some(published) = publish(nats, event, trace_of(message), &self.patience).await else {
-            return Ok(false);
-        };
-        published.context("publish a delivery")?;
-        Ok(true)
+        publish(nats, event, trace_of(message), &self.retry)
+            .await?
+            .context("publish a delivery")?;
+        Ok(())
     }
 
-    /// Makes the message for the fallback, if there is one that has not been told anyway. `false`
-    /// when told to stop first.
+    /// Makes the message for the fallback, if there is one that has not been told anyway.
     pub(super) async fn hand_over(
         &self,
         message: &StreamMessage,
         notification: &Notification,
         why: &str,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<()> {
         let Setup { nats, destination, metrics, .. } = self.setup;
-        let Some(fallback) = &destination.policy().fallback else { return Ok(true) };
+        let Some(fallback) = &destination.policy().fallback else { return Ok(()) };
         if notification.alert.routes.contains(fallback) {
-            return Ok(true);
+            return Ok(());
         }
         let copy = handed_over(notification, fallback, why);
         let known = self.records.load(fallback, &copy.id).await?.is_some();
         if known {
-            return Ok(true);
+            return Ok(());
         }
-        let published = publish(nats, Event::from(copy), trace_of(message), &self.patience).await;
-        let Some(published) = published else { return Ok(false) };
+        let published = publish(nats, Event::from(copy), trace_of(message), &self.retry).await?;
         if published.with_context(|| format!("route to fallback {fallback}"))? {
             metrics.routed.with_label_values(&[fallback]).inc();
         }
-        Ok(true)
+        Ok(())
     }
 
     fn count(&self, notification: &Notification, ending: &Ending) {

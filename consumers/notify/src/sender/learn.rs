@@ -7,7 +7,7 @@ use super::courier::Courier;
 use crate::{
     channel::{Channel, Outcome, Scope},
     closed::{Closed, Refusal, fingerprint},
-    record::{Moved, RecordError},
+    record::Moved,
 };
 
 /// A proxy may take messages and no questions: each costs the next message time.
@@ -29,7 +29,7 @@ impl Courier<'_> {
         let destination = setup.name.as_str();
         match outcome {
             Outcome::Sent { .. } => {
-                self.patience.trouble.clear();
+                self.retry.last_error().clear();
                 if self.closed_before || setup.gate.closed().is_some() {
                     self.reopen("it took a message");
                 }
@@ -147,9 +147,7 @@ impl Courier<'_> {
     /// now.
     pub(super) async fn find_closed(&mut self) -> anyhow::Result<()> {
         let setup = self.setup;
-        let Some(closed) = unless_stopped(self.records.closed(&setup.name).await)?.flatten() else {
-            return Ok(());
-        };
+        let Some(closed) = self.records.closed(&setup.name).await? else { return Ok(()) };
         if closed.address == fingerprint(&setup.destination) {
             setup.gate.close(&closed);
             (self.closed_before, self.copied) = (true, closed.copied);
@@ -171,7 +169,7 @@ impl Courier<'_> {
             return;
         }
         self.channel_questions += 1;
-        if let Some(Some(channel)) = self.unless_stopped(discord.channel_id()).await {
+        if let Ok(Some(channel)) = self.until_over(discord.channel_id()).await {
             gate.join_channel(&channel, &self.setup.destination);
         }
     }
@@ -202,9 +200,11 @@ impl Courier<'_> {
     /// Where the group moved to earlier, as long as the configuration still names its old number.
     pub(super) async fn find_moved_chat(&mut self) -> anyhow::Result<()> {
         let Channel::Telegram(telegram) = &mut self.channel else { return Ok(()) };
-        let moved = unless_stopped(self.records.moved_chat(&self.setup.name).await)
-            .context("read where the group moved")?
-            .flatten();
+        let moved = self
+            .records
+            .moved_chat(&self.setup.name)
+            .await
+            .context("read where the group moved")?;
         if let Some(moved) = moved.filter(|moved| moved.from == telegram.configured_chat_id()) {
             telegram.chat_id = moved.to;
             // Written again, because the bucket forgets what is old.
@@ -214,14 +214,5 @@ impl Courier<'_> {
                 .context("remember where the group moved")?;
         }
         Ok(())
-    }
-}
-
-/// `None` when told to stop: the caller sees that by itself.
-fn unless_stopped<T>(result: Result<T, RecordError>) -> Result<Option<T>, RecordError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(RecordError::Stopped) => Ok(None),
-        Err(error) => Err(error),
     }
 }

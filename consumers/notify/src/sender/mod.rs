@@ -7,24 +7,23 @@ mod learn;
 mod step;
 mod waiting;
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Leadership, Nats, TermEnd, Work, WorkQueue, WorkQueueOptions};
+use crypto_intel_nats::{Leadership, Nats, Term, Work, WorkQueue, WorkQueueOptions};
 use crypto_intel_schemas::subjects;
-use crypto_intel_service::{Context, Probe, now_us};
-use tokio_util::sync::CancellationToken;
+use crypto_intel_service::{Context, LastError, Probe, RecordingRetry, now_us};
 
-use self::courier::{Courier, Next};
+use self::courier::Courier;
 pub(crate) use self::{courier::decode, step::MAX_UNCERTAIN_ATTEMPTS};
 use crate::{
     channel::Channel, config::Destination, delivery::STREAM, gate::Gate, metrics::Metrics,
-    record::Records, retry::Patience, trouble::Trouble,
+    record::Records,
 };
 
 /// A message whose sender died comes again after this.
 const ACK_WAIT: Duration = Duration::from_secs(5);
-const BEAT_EVERY: Duration = Duration::from_secs(1);
+const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the sender of one destination needs.
 #[derive(Debug)]
@@ -44,32 +43,22 @@ pub(crate) async fn run(setup: Arc<Setup>, context: Context) -> anyhow::Result<(
     let task = lease_key(name);
     let leadership =
         Leadership::new(task, &setup.nats, &context, probe).context("register metrics")?;
-    leadership
-        .run(async |term| {
-            active(&setup, &context, leadership.probe(), term.lost()).await?;
-            Ok(if context.shutdown.is_cancelled() { TermEnd::Shutdown } else { TermEnd::Replaced })
-        })
-        .await
+    leadership.run(async |term| active(&setup, &context, leadership.probe(), term).await).await
 }
 
 /// Sends until told to stop or until the lease is lost.
-async fn active(
-    setup: &Setup,
-    context: &Context,
-    probe: &Probe,
-    lost: CancellationToken,
-) -> anyhow::Result<()> {
+async fn active(setup: &Setup, context: &Context, probe: &Probe, term: Term) -> anyhow::Result<()> {
     let mut queue = open_queue(setup).await?;
-    let patience = Patience { shutdown: context.shutdown.clone(), trouble: Trouble::default() };
+    let retry = RecordingRetry::until(&context.shutdown);
     let records =
-        Records::open(&setup.nats, patience.clone()).await.context("open bucket deliveries")?;
+        Records::open(&setup.nats, retry.clone()).await.context("open bucket deliveries")?;
     let mut courier = Courier {
         setup,
         records,
         channel: Channel::new(&setup.destination, setup.client.clone()),
         owner: context.instance.clone(),
-        patience: patience.clone(),
-        lost,
+        retry: retry.clone(),
+        term,
         closed_before: false,
         copied: 0,
         channel_questions: 0,
@@ -77,31 +66,21 @@ async fn active(
     };
     courier.find_moved_chat().await?;
     courier.find_closed().await?;
-    let watch = Watch { setup, probe, trouble: patience.trouble };
+    let watch = Watch { setup, probe, last_error: retry.last_error().clone() };
     watch.idle();
     loop {
-        let work = tokio::select! {
-            biased;
-            () = courier.stopping() => return Ok(()),
-            work = queue.next() => work.context("take a message")?,
-        };
+        let work = courier.until_over(queue.next()).await?.context("take a message")?;
         watch.waiting(work.pending + 1);
-        let next = tokio::select! {
-            next = courier.handle(&work) => next,
-            () = watch.beat(&queue, &work) => Ok(Next::Stop),
+        let handled = tokio::select! {
+            handled = courier.handle(&work) => handled,
+            never = watch.beat(&queue, &work) => match never {},
         };
-        match next {
-            Ok(Next::Message) => courier.find_channel().await,
-            Ok(Next::Stop) => {
-                // Whoever is next need not wait for it.
-                let _ = work.retry_after(Duration::ZERO).await;
-                return Ok(());
-            }
-            Err(error) => {
-                let _ = work.retry_after(Duration::ZERO).await;
-                return Err(error);
-            }
+        if let Err(error) = handled {
+            // So that the next instance need not wait for it.
+            let _ = work.retry_after(Duration::ZERO).await;
+            return Err(error);
         }
+        courier.find_channel().await;
         watch.waiting(work.pending);
         watch.idle();
     }
@@ -111,7 +90,7 @@ async fn active(
 struct Watch<'a> {
     setup: &'a Setup,
     probe: &'a Probe,
-    trouble: Trouble,
+    last_error: LastError,
 }
 
 impl Watch<'_> {
@@ -132,9 +111,9 @@ impl Watch<'_> {
     }
 
     /// Tells the server and people from time to time that a message is being handled. Never ends.
-    async fn beat(&self, queue: &WorkQueue, work: &Work) {
+    async fn beat(&self, queue: &WorkQueue, work: &Work) -> Infallible {
         loop {
-            tokio::time::sleep(BEAT_EVERY).await;
+            tokio::time::sleep(BEAT_INTERVAL).await;
             report_progress(work).await;
             // What came meanwhile is not in the message's own count.
             let waiting = queue.waiting().await.unwrap_or(work.pending + 1);
@@ -155,9 +134,9 @@ impl Watch<'_> {
                 closed.why, closed.mend
             ));
         } else if oldest > i64::try_from(limit).unwrap_or(i64::MAX) {
-            self.probe.unhealthy(format!("{text}{}", self.trouble.suffix()));
+            self.probe.unhealthy(format!("{text}{}", self.last_error.suffix()));
         } else {
-            self.probe.healthy(format!("{text}{}", self.trouble.suffix()));
+            self.probe.healthy(format!("{text}{}", self.last_error.suffix()));
         }
     }
 }
@@ -195,9 +174,9 @@ async fn report_progress(work: &Work) {
 }
 
 /// The same from time to time. Never ends.
-pub(crate) async fn beat(work: &Work, each: impl Fn()) {
+pub(crate) async fn beat(work: &Work, each: impl Fn()) -> Infallible {
     loop {
-        tokio::time::sleep(BEAT_EVERY).await;
+        tokio::time::sleep(BEAT_INTERVAL).await;
         each();
         report_progress(work).await;
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crypto_intel_schemas::subjects;
 
-use super::courier::{Courier, Next, Parcel, decode, us_until};
+use super::courier::{Courier, Parcel, decode, us_until};
 use crate::closed::Closed;
 
 /// How often it is looked what came meanwhile.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long the time of the next try may be wrong by a clock that was set.
 const MAX_LOOKS: usize = 2 * 3_600 * 24;
 
@@ -19,35 +19,30 @@ impl Courier<'_> {
         &mut self,
         parcel: &Parcel<'_>,
         until_us: i64,
-    ) -> anyhow::Result<Next> {
+    ) -> anyhow::Result<()> {
         for _ in 0..MAX_LOOKS {
-            if !self.tell_fallback(parcel).await? {
-                return Ok(Next::Stop);
-            }
+            self.tell_fallback(parcel).await?;
             let left = us_until(until_us);
             if left.is_zero() || self.setup.gate.closed().is_none() {
-                return Ok(Next::Message);
+                return Ok(());
             }
             if self.closed_before && self.records.closed(&self.setup.name).await?.is_none() {
                 self.reopen("somebody sent a test message");
                 self.keep().await?;
-                return Ok(Next::Message);
+                return Ok(());
             }
-            let pause = tokio::time::sleep(left.min(LOOK_EVERY));
-            if self.unless_stopped(pause).await.is_none() {
-                return Ok(Next::Stop);
-            }
+            self.until_over(tokio::time::sleep(left.min(LOOK_INTERVAL))).await?;
         }
-        Ok(Next::Message)
+        Ok(())
     }
 
-    /// Hands over what waits and was not handed over yet; `false` when told to stop.
-    async fn tell_fallback(&mut self, parcel: &Parcel<'_>) -> anyhow::Result<bool> {
+    /// Hands over what waits and was not handed over yet.
+    async fn tell_fallback(&mut self, parcel: &Parcel<'_>) -> anyhow::Result<()> {
         let setup = self.setup;
         if setup.destination.policy().fallback.is_none() {
-            return Ok(true);
+            return Ok(());
         }
-        let Some(closed) = setup.gate.closed() else { return Ok(true) };
+        let Some(closed) = setup.gate.closed() else { return Ok(()) };
         let filter = subjects::notify_out(&setup.name);
         let why = format!("takes nothing now, and is told later: {}", closed.why);
         let first = parcel.work.message.sequence;
@@ -57,19 +52,16 @@ impl Courier<'_> {
             // What is none of ours is dealt with when its turn comes, and what has ended is told.
             if let Ok(notification) = decode(&message)
                 && self.is_waiting(&notification.id).await?
-                && !self.hand_over(&message, &notification, &why).await?
             {
-                return Ok(false);
+                self.hand_over(&message, &notification, &why).await?;
             }
-            if self.patience.shutdown.is_cancelled() || self.lost.is_cancelled() {
-                return Ok(false);
-            }
+            self.until_over(std::future::ready(())).await?;
         }
         if self.copied != before && self.closed_before {
             let closed = Closed { copied: self.copied, ..closed };
             self.records.set_closed(&setup.name, &closed).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
     async fn is_waiting(&self, delivery: &str) -> anyhow::Result<bool> {

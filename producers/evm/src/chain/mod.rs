@@ -24,7 +24,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Kv, Leadership, Nats, Position as StreamPosition, Term, TermEnd};
+use crypto_intel_nats::{Kv, Leadership, Nats, Position as StreamPosition, Term};
 use crypto_intel_service::{Backoff, Context};
 use tokio::{
     sync::{Mutex, OnceCell, Semaphore, SetOnce, watch},
@@ -222,7 +222,7 @@ impl Worker {
             .await
     }
 
-    async fn lead_until_over(self: &Arc<Self>, term: &Term) -> anyhow::Result<TermEnd> {
+    async fn lead_until_over(self: &Arc<Self>, term: &Term) -> anyhow::Result<()> {
         // Ends with this holding of the lease: only the leader publishes, also the past.
         let _history = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).fill_gaps()));
         let _search = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).search_factories()));

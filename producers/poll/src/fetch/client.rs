@@ -1,7 +1,7 @@
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use crypto_intel_service::now_us;
+use crypto_intel_service::{error_chain, now_us};
 use jiff::Timestamp;
 use reqwest::{
     Client, Response, StatusCode,
@@ -59,7 +59,7 @@ impl Fetcher {
             Ok(client) => client,
             Err(error) => {
                 tracing::warn!(
-                    error = %describe(&error),
+                    error = error_chain(&error),
                     "cannot use this machine's certificate authorities, https providers will fail: install ca-certificates"
                 );
                 builder().tls_certs_only([]).build().context("set up http client")?
@@ -190,19 +190,5 @@ pub(super) fn excerpt(provider: &Provider, body: &[u8]) -> String {
 
 fn transport(provider: &Provider, error: reqwest::Error) -> FetchError {
     let error = error.without_url();
-    FetchError::Transport { reason: provider.redact(&describe(&error)) }
-}
-
-/// An error with its causes in one line.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
+    FetchError::Transport { reason: provider.redact(&error_chain(&error)) }
 }

@@ -1,10 +1,6 @@
 //! `crypto-intel replay --into-schema NAME [--swap]`
 
-use std::{
-    convert::Infallible,
-    process::ExitCode,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{convert::Infallible, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use crypto_intel_persist::{Progress, Rebuild, RebuildOptions, Stage, StreamReport, Swapped};
@@ -14,6 +10,7 @@ use crypto_intel_store::{
     rebuild::{schema_bytes, swap_obstacles},
 };
 use indicatif::ProgressBar;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -152,7 +149,7 @@ impl Screen<'_> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Shown>> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.now.lock()
     }
 
     async fn keep_up(&self) -> Infallible {

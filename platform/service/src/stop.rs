@@ -1,0 +1,23 @@
+use std::future::Future;
+
+use tokio_util::sync::CancellationToken;
+
+/// The process, or this part of it, was told to stop. Passed up with `?` by work that cannot be cut off where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped")]
+pub struct Stopped;
+
+/// Does `work` unless `stop` fires first. The work is then dropped: it must be cancel-safe.
+///
+/// # Errors
+/// [`Stopped`] when `stop` fired first, also when both are ready.
+pub async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, Stopped> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(Stopped),
+        output = work => Ok(output),
+    }
+}
