@@ -4,6 +4,7 @@
 mod audit;
 mod backup;
 mod connecting;
+mod copy_bytes;
 mod encryption;
 mod errors;
 mod migrations;
