@@ -1,49 +1,50 @@
 #![doc = include_str!("../README.md")]
 
-mod alerting;
-mod chain;
-mod chain_types;
-mod codec;
-mod decimal;
-mod dex;
 mod event;
-mod event_fields;
+mod events;
 mod explorers;
-mod ids;
-mod int256;
-mod kind;
-mod market;
-mod schema;
-mod status;
-mod text;
-mod touch;
-mod uint256;
-mod watch;
+mod kv;
+mod streams;
+mod types;
 
 pub mod patterns;
 pub mod samples;
 pub mod subjects;
 
-pub use alerting::{Alert, AlertState, Delivery, DeliveryState, Link, Notification, Severity};
 pub use alloy_primitives::{Address, B256, Bytes, FixedBytes, I256, U256};
-pub use chain::{
-    Approval, Block, ContractCreation, Erc20Transfer, Erc721Transfer, Erc1155Transfer, Finalized,
-    Jump, Log, NativeTransfer, Reorg,
+pub use event::{
+    Event,
+    addresses::Addresses,
+    body::{BlockFields, LogFields, TransactionFields},
+    codec::DecodeError,
+    event_kind::{EventBody, EventKind},
+    fields::{Field, FieldType, FieldValue},
+    ids::{chain_event_id, log_event_id, polled_event_id, short_code, transaction_event_id},
+    kind::{Kind, UnknownKind},
 };
-pub use chain_types::{
-    BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard, TransactionStatus,
+pub use events::{
+    alert::{AlertState, Link, Severity},
+    bodies::*,
+    delivery::DeliveryState,
 };
-pub use codec::DecodeError;
-pub use decimal::{Decimal, DecimalError};
-pub use dex::{ContractEvent, InternalTransfer, Liquidity, Swap};
-pub use event::{BlockFields, Event, LogFields, Payload, TransactionFields};
-pub use event_fields::{EventFields, EventValue};
 pub use explorers::{Explorers, known_explorer};
-pub use ids::{chain_event_id, log_event_id, polled_event_id, short_code, transaction_event_id};
-pub use int256::Int256;
-pub use kind::{Kind, UnknownKind};
-pub use market::{Index, Price, Tick};
-pub use status::NodeStatus;
-pub use touch::Touched;
-pub use uint256::Uint256;
-pub use watch::{WatchChain, WatchEntry, WatchKind, Watched};
+pub use kv::{
+    asset_price::AssetPrice,
+    bucket::Bucket,
+    chain_cursor::ChainCursor,
+    key::{escape_key, unescape_key},
+    leases,
+    persisted_position::PersistedPosition,
+    verified::Verified,
+    watchlist::{WatchChain, WatchEntry, WatchKind, Watched},
+};
+pub use streams::Stream;
+pub use types::{
+    chain_types::{
+        BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard, TransactionStatus,
+    },
+    decimal::{Decimal, DecimalError},
+    event_fields::{EventFields, EventValue},
+    int256::Int256,
+    uint256::Uint256,
+};

@@ -2,7 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::{Address, AlertState, Event, Kind, Severity};
+use alloy_primitives::Address;
+
+use crate::{
+    event::{Event, kind::Kind},
+    events::alert::{AlertState, Severity},
+};
 
 /// Everything of the live lane of all chains.
 pub const EVM_ALL: &str = "evm.>";
@@ -12,7 +17,7 @@ pub const HISTORY_ALL: &str = "history.>";
 pub const MARKET_ALL: &str = "market.>";
 /// All named indices.
 pub const SENTIMENT_ALL: &str = "sentiment.>";
-/// How all endpoints of all chains do.
+/// Health of all RPC endpoints of all chains.
 pub const NODE_STATUS_ALL: &str = "status.node.>";
 /// All alerts.
 pub const ALERT_ALL: &str = "alert.>";
@@ -129,33 +134,7 @@ pub fn dead_letter(consumer: &str, stream: &str, sequence: u64, stored_at_us: i6
 /// The subject of an event in the live lane.
 #[must_use]
 pub fn of(event: &Event) -> String {
-    match event {
-        Event::Price(price_event) => price(&price_event.asset),
-        Event::Index(index_event) => index(&index_event.index),
-        Event::NodeStatus(body) => node_status(&body.chain, &body.endpoint),
-        Event::Tick(tick_event) => tick(&tick_event.stream),
-        Event::Alert(body) => alert(body.severity, &body.rule, &body.alert, body.state, body.n),
-        Event::Notification(body) => notify_out(&body.destination),
-        Event::Delivery(body) => notify_done(&body.destination),
-        Event::ContractEvent(body) => chain_event(Lane::Live, &body.chain, &body.name),
-        Event::Block(_)
-        | Event::Reorg(_)
-        | Event::Finalized(_)
-        | Event::Jump(_)
-        | Event::NativeTransfer(_)
-        | Event::Erc20Transfer(_)
-        | Event::Erc721Transfer(_)
-        | Event::Erc1155Transfer(_)
-        | Event::InternalTransfer(_)
-        | Event::Approval(_)
-        | Event::Swap(_)
-        | Event::Liquidity(_)
-        | Event::ContractCreation(_)
-        | Event::Log(_) => {
-            let slug = event.block_fields().map_or("", |fields| fields.chain);
-            chain(Lane::Live, slug, event.kind())
-        }
-    }
+    event.subject()
 }
 
 /// Lane, chain and kind of a chain event's subject; `None` for any other subject.

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, fs};
 
-use crypto_intel_schemas::{Event, Kind, samples, subjects};
+use crypto_intel_schemas::{Event, Kind, samples};
+use serde_json::Value;
 
 use crate::drift::{folder, is_update, names, pretty};
 
@@ -55,20 +56,76 @@ fn uint256_fields_say_so() {
 }
 
 #[test]
-fn readme_names_every_kind_subject_and_field() {
-    let readme = fs::read_to_string(folder("README.md")).unwrap();
-    for &kind in Kind::ALL {
-        let row_start = format!("| `{kind}` | `");
-        let row = readme.lines().find(|line| line.starts_with(&row_start));
-        let row = row.unwrap_or_else(|| panic!("{kind} has no row in README.md"));
-        let root = subjects::of(&samples::sample(kind));
-        let root = root.split('.').next().unwrap();
-        assert!(row.contains(&format!("| `{root}.")), "{kind}: {row}");
-        let schema = Event::json_schema(kind);
-        for field in schema.as_value()["properties"].as_object().unwrap().keys() {
-            let mut words = row.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-            let is_common = readme.contains(&format!("`{field}`"));
-            assert!(is_common || words.any(|word| word == field), "{kind}.{field}");
-        }
+fn readme_has_every_kind_with_its_subject_and_fields() {
+    const HEAD: &str =
+        "| kind | subject | level | own fields (`?`: may be absent) |\n| --- | --- | --- | --- |\n";
+    let path = folder("README.md");
+    let readme = fs::read_to_string(&path).unwrap();
+    let (before, rest) = readme.split_once(HEAD).expect("the table of kinds");
+    let (kept, after) = rest.split_once("\n\n").unwrap();
+    let rows: Vec<String> = Kind::ALL.iter().map(|kind| readme_row(*kind)).collect();
+    let rows = rows.join("\n");
+    if is_update("UPDATE_SCHEMAS") {
+        fs::write(&path, format!("{before}{HEAD}{rows}\n\n{after}")).unwrap();
+        return;
+    }
+    assert_eq!(kept, rows, "run the test with UPDATE_SCHEMAS=1");
+}
+
+/// Which of the common fields a kind has.
+fn level(kind: Kind) -> &'static str {
+    let event = samples::sample(kind);
+    match (event.log_fields(), event.transaction_fields(), event.block_fields()) {
+        (Some(_), ..) => "log",
+        (_, Some(_), _) => "transaction",
+        (_, _, Some(_)) => "chain",
+        _ => "common",
+    }
+}
+
+/// How many fields a kind begins with that all kinds of its level begin with.
+fn common_fields(kind: Kind) -> usize {
+    let others = || Kind::ALL.iter().filter(|other| level(**other) == level(kind));
+    let shared = |place: usize| {
+        let name = kind.fields()[place].name;
+        others().all(|other| other.fields().get(place).is_some_and(|field| field.name == name))
+    };
+    (0..kind.fields().len()).take_while(|place| shared(*place)).count()
+}
+
+/// Kind, subject, level and own fields: those that are always there first.
+fn readme_row(kind: Kind) -> String {
+    let schema = Event::json_schema(kind);
+    let schema = schema.as_value();
+    let required = schema["required"].as_array().unwrap();
+    let is_required = |name: &str| required.iter().any(|known| known == name);
+    let own = || kind.fields()[common_fields(kind)..].iter().map(|field| field.name);
+    let shown = |name: &str| {
+        let mark = if is_required(name) { "" } else { "?" };
+        format!("{name}{mark}{}", form(&schema["properties"][name], &schema["$defs"]))
+    };
+    let fields: Vec<String> = own()
+        .filter(|name| is_required(name))
+        .chain(own().filter(|name| !is_required(name)))
+        .map(shown)
+        .collect();
+    format!("| `{kind}` | `{}` | {} | {} |", kind.subject_form(), level(kind), fields.join(", "))
+}
+
+/// What is within a field that is a structure.
+fn form(property: &Value, definitions: &Value) -> String {
+    if property.get("additionalProperties").is_some() {
+        return " {name: value}".to_owned();
+    }
+    let members = |target: &Value| {
+        let name = target["$ref"].as_str()?.rsplit('/').next()?;
+        let members = definitions[name]["properties"].as_object()?;
+        let few: Vec<&str> = members.keys().map(String::as_str).collect();
+        Some(if few.len() > 4 { "{…}".to_owned() } else { format!("{{{}}}", few.join(", ")) })
+    };
+    match (members(property), members(&property["items"])) {
+        (Some(members), _) => format!(" {members}"),
+        (_, Some(members)) => format!(" (list of {members})"),
+        _ => String::new(),
     }
 }

@@ -5,6 +5,8 @@ mod arbitrary;
 mod drift;
 mod golden;
 mod json_schema;
+mod kinds;
+mod kv;
 mod mutate;
 mod properties;
 mod python;

@@ -1,0 +1,156 @@
+//! What each kind of event says about itself; `docs/adding-a-kind.md` walks through it.
+
+use std::fmt::Debug;
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    event::{
+        Event,
+        addresses::Addresses,
+        body::{BlockFields, LogFields, TransactionFields},
+        fields::{Field, FieldValue},
+        kind::Kind,
+    },
+    streams::Stream,
+    subjects::{self, Lane},
+};
+
+/// The fields of a body, common ones and its own. Implemented by the macro that defines bodies.
+pub trait EventBody:
+    Serialize + DeserializeOwned + JsonSchema + Clone + PartialEq + Debug + Default + Into<Event>
+{
+    /// The kind of this body.
+    const KIND: Kind;
+    /// Every field, in the order of the wire.
+    const FIELDS: &'static [Field];
+
+    /// The event's id, the same each time it is seen.
+    fn id(&self) -> &str;
+    /// Sets the id.
+    fn set_id(&mut self, id: String);
+    /// Who said it.
+    fn source(&self) -> &str;
+    /// When it happened, microseconds UTC.
+    fn event_at_us(&self) -> i64;
+    /// When this pipeline first saw it, microseconds UTC.
+    fn observed_at_us(&self) -> i64;
+    /// The value of a field; `None` when the kind has no such field.
+    fn field(&self, name: &str) -> Option<FieldValue<'_>>;
+
+    /// The block it belongs to, for chain events.
+    fn block(&self) -> Option<BlockFields<'_>> {
+        None
+    }
+    /// The transaction it belongs to, if it belongs to one.
+    fn transaction(&self) -> Option<TransactionFields> {
+        None
+    }
+    /// The log it was decoded from, if it was.
+    fn log(&self) -> Option<LogFields> {
+        None
+    }
+    /// Labels of the watched addresses that a chain event touches.
+    fn watched(&self) -> &[String] {
+        &[]
+    }
+    /// The same, to be changed; `None` for other events.
+    fn watched_mut(&mut self) -> Option<&mut Vec<String>> {
+        None
+    }
+    /// Puts a chain event under another state of its block.
+    fn put_under(&mut self, _incarnation: u32, _observed_at_us: i64) {}
+}
+
+/// One kind of event. Defaults are those of a chain's events.
+pub trait EventKind: EventBody {
+    /// The text on the wire, such as `transfer.erc20`.
+    const NAME: &'static str;
+    /// The `Schema` header, such as `evm.transfer.erc20/1`: its number is the version of the body, raised only when a
+    /// field changes its meaning.
+    const SCHEMA: &'static str;
+    /// Version of the body.
+    const VERSION: u16 = version_of(Self::SCHEMA);
+    /// The form of its subjects, such as `evm.<chain>.transfer.erc20`.
+    const SUBJECT: &'static str;
+    /// The streams that hold its events, each with the filter that takes them and their like.
+    const STREAMS: &'static [(Stream, &'static str)] = CHAIN_STREAMS;
+    /// The `source` of a body, unless its producer says another.
+    const SOURCE: &'static str = "evm";
+    /// Whether it says what happened to the chain as we followed it: that is never retracted, although it has the
+    /// fields of a block.
+    const LASTING: bool = false;
+    /// Whether rules may read it.
+    const IN_RULES: bool = true;
+    /// Fields that rules cannot name, beside those that no rule can.
+    const NOT_IN_RULES: &'static [&'static str] = &[];
+    /// Whether pollers may produce it.
+    const POLLED: bool = false;
+
+    /// An event with every optional field set, always the same one. Where fields exclude each other in life (the forms
+    /// of an approval), the sample still has them all.
+    fn sample() -> Self;
+
+    /// Its subject in the live lane.
+    fn subject(&self) -> String {
+        subjects::chain(Lane::Live, self.block().map_or("", |block| block.chain), Self::KIND)
+    }
+
+    /// Adds the addresses that its own fields name.
+    fn add_addresses(&self, _addresses: &mut Addresses) {}
+
+    /// What a polled event is about, such as `bitcoin/usd`: part of its id.
+    fn key(&self) -> String {
+        self.id().to_owned()
+    }
+
+    /// Checks what a provider said beyond the types of its fields.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Where the events of chains are.
+pub(crate) const CHAIN_STREAMS: &[(Stream, &str)] =
+    &[(Stream::Evm, subjects::EVM_ALL), (Stream::History, subjects::HISTORY_ALL)];
+
+/// The number after the slash.
+const fn version_of(schema: &str) -> u16 {
+    let bytes = schema.as_bytes();
+    let mut at = bytes.len();
+    while at > 0 && bytes[at - 1] != b'/' {
+        at -= 1;
+    }
+    let mut version = 0;
+    while at < bytes.len() {
+        assert!(bytes[at].is_ascii_digit(), "a schema ends in a slash and its version");
+        version = version * 10 + (bytes[at] - b'0') as u16;
+        at += 1;
+    }
+    version
+}
+
+/// Longest name of an asset, quote or index, bytes.
+const MAX_NAME: usize = 128;
+/// Characters of a bad name that are shown.
+const SHOWN_CHARS: usize = 40;
+
+/// Checks a name that is part of a subject or a key: lower case, without spaces.
+///
+/// # Errors
+/// Which field is not, for people.
+pub(crate) fn check_name(field: &str, name: &str) -> Result<(), String> {
+    let plain = |c: char| !c.is_control() && !c.is_whitespace() && !c.is_uppercase();
+    if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain) {
+        return Ok(());
+    }
+    let mut shown: String = name.chars().take(SHOWN_CHARS).collect();
+    if shown.len() < name.len() {
+        shown.push('…');
+    }
+    Err(format!("{field} {shown:?} is not a lower-case name without spaces"))
+}

@@ -1,0 +1,201 @@
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{
+    event::{event_kind::EventKind, fields::Field},
+    events::for_each_kind,
+    streams::Stream,
+};
+
+/// What a kind says about itself, as [`EventKind`] has it.
+struct Spec {
+    name: &'static str,
+    schema: &'static str,
+    version: u16,
+    subject: &'static str,
+    streams: &'static [(Stream, &'static str)],
+    fields: &'static [Field],
+    lasting: bool,
+    in_rules: bool,
+    not_in_rules: &'static [&'static str],
+    polled: bool,
+}
+
+impl Spec {
+    const fn of<K: EventKind>() -> Self {
+        Self {
+            name: K::NAME,
+            schema: K::SCHEMA,
+            version: K::VERSION,
+            subject: K::SUBJECT,
+            streams: K::STREAMS,
+            fields: K::FIELDS,
+            lasting: K::LASTING,
+            in_rules: K::IN_RULES,
+            not_in_rules: K::NOT_IN_RULES,
+            polled: K::POLLED,
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($( $module:ident::$Body:ident, )*) => {
+        /// What an event is: the `kind` of its body.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(missing_docs)] // the bodies are documented
+        pub enum Kind {
+            $( $Body, )*
+        }
+
+        impl Kind {
+            /// Every kind, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$Body),*];
+            const NAMES: &'static [&'static str] =
+                &[$(<$crate::events::$module::$Body as EventKind>::NAME),*];
+
+            const fn spec(self) -> &'static Spec {
+                match self {
+                    $( Self::$Body => &const { Spec::of::<$crate::events::$module::$Body>() }, )*
+                }
+            }
+        }
+
+        impl FromStr for Kind {
+            type Err = UnknownKind;
+
+            fn from_str(text: &str) -> Result<Self, UnknownKind> {
+                match text {
+                    $( <$crate::events::$module::$Body as EventKind>::NAME => Ok(Self::$Body), )*
+                    _ => Err(UnknownKind(text.chars().take(64).collect())),
+                }
+            }
+        }
+    };
+}
+for_each_kind!(kinds);
+
+impl Kind {
+    /// The text on the wire, such as `transfer.erc20`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// The `Schema` header, such as `evm.transfer.erc20/1`.
+    #[must_use]
+    pub const fn schema(self) -> &'static str {
+        self.spec().schema
+    }
+
+    /// Version of the body; raised only when a field changes its meaning.
+    #[must_use]
+    pub const fn version(self) -> u16 {
+        self.spec().version
+    }
+
+    /// The form of its subjects, such as `market.price.<asset>`.
+    #[must_use]
+    pub const fn subject_form(self) -> &'static str {
+        self.spec().subject
+    }
+
+    /// The pattern of all its subjects in the live lane, such as `market.price.*`.
+    #[must_use]
+    pub fn pattern(self) -> String {
+        let tokens = self.subject_form().split('.');
+        let tokens: Vec<&str> =
+            tokens.map(|token| if token.starts_with('<') { "*" } else { token }).collect();
+        tokens.join(".")
+    }
+
+    /// The streams that hold its events, each with the filter that takes them and their like.
+    #[must_use]
+    pub const fn streams(self) -> &'static [(Stream, &'static str)] {
+        self.spec().streams
+    }
+
+    /// Its fields, in the order of the wire.
+    #[must_use]
+    pub const fn fields(self) -> &'static [Field] {
+        self.spec().fields
+    }
+
+    /// Whether it says what happened to the chain as we followed it: that is never retracted, although it has the
+    /// fields of a block.
+    #[must_use]
+    pub const fn is_lasting(self) -> bool {
+        self.spec().lasting
+    }
+
+    /// Whether rules may read it.
+    #[must_use]
+    pub const fn is_in_rules(self) -> bool {
+        self.spec().in_rules
+    }
+
+    /// Fields that rules cannot name, beside those that no rule can.
+    #[must_use]
+    pub const fn not_in_rules(self) -> &'static [&'static str] {
+        self.spec().not_in_rules
+    }
+
+    /// Whether pollers may produce it.
+    #[must_use]
+    pub const fn is_polled(self) -> bool {
+        self.spec().polled
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Kind;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a kind of event")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Kind, E> {
+                text.parse().map_err(|_| E::unknown_variant(text, Kind::NAMES))
+            }
+        }
+
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+/// Each kind's own schema pins the value.
+impl JsonSchema for Kind {
+    fn schema_name() -> Cow<'static, str> {
+        "Kind".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// A `kind` that this version does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown kind {0:?}")]
+pub struct UnknownKind(pub String);

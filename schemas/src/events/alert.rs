@@ -1,0 +1,173 @@
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{body::event, event_kind::EventKind, ids::short_code},
+    events::erc20_transfer::Erc20Transfer,
+    samples::{BLOCK_HASH, BLOCK_NUMBER, BLOCK_TIME_US, CHAIN, OBSERVED_AT_US, TX_HASH},
+    streams::Stream,
+    subjects,
+};
+
+/// How urgent an alert is.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    #[default]
+    Info,
+    /// Look at it today.
+    Warning,
+    /// Wakes somebody up.
+    Critical,
+}
+
+impl Severity {
+    /// The text on the wire and in subjects.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What an alert says about itself.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// The condition became true.
+    #[default]
+    Fired,
+    /// The event it was about left the canonical chain, or moved to another block.
+    Corrected,
+    /// The condition is no longer true.
+    Resolved,
+}
+
+impl AlertState {
+    /// The text on the wire and in subjects.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Corrected => "corrected",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// A link that a message offers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Link {
+    /// What people see, such as `tx`.
+    pub label: String,
+    /// `https` address.
+    pub url: String,
+}
+
+event! {
+    /// A rule fired, or its alert was corrected or resolved. Text carries no markup: each channel
+    /// escapes and lays it out.
+    pub struct Alert: base {
+        /// Key of the alert: the same for fired, corrected and resolved, and over replays. For a
+        /// chain event it is a hash over rule, transaction, kind, index in the transaction and block.
+        pub alert: String,
+        /// Five characters people can read out, of the key.
+        pub code: String,
+        /// Id of the rule.
+        pub rule: String,
+        /// Urgency.
+        pub severity: Severity,
+        /// Fired, corrected or resolved.
+        pub state: AlertState,
+        /// 1 for the first message of this alert, then one more each.
+        pub n: u32 = 1,
+        /// First line: what a lock screen shows.
+        pub title: String,
+        /// Further lines.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub lines: Vec<String>,
+        /// Links, such as the transaction in an explorer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub links: Vec<Link>,
+        /// Destinations by their configured names.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub routes: Vec<String>,
+        /// Id of the event that it is about.
+        pub event_id: String,
+        /// Chain of that event, for chain events.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub chain: Option<String>,
+        /// Block of that event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub block_number: Option<u64>,
+        /// Hash of that block.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<crate::types::json_hex::HashText>")]
+        pub block_hash: Option<B256>,
+        /// Transaction of that event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<crate::types::json_hex::HashText>")]
+        pub tx_hash: Option<B256>,
+        /// When the pipeline first saw that event, microseconds: the start of its latency.
+        pub seen_at_us: i64,
+    }
+}
+
+impl EventKind for Alert {
+    const NAME: &'static str = "alert";
+    const SCHEMA: &'static str = "alert/1";
+    const SUBJECT: &'static str = "alert.<severity>.<rule>.<alert>.<state>.<n>";
+    const STREAMS: &'static [(Stream, &'static str)] = &[(Stream::Alert, subjects::ALERT_ALL)];
+    const SOURCE: &'static str = "alerts";
+    const IN_RULES: bool = false;
+
+    fn subject(&self) -> String {
+        subjects::alert(self.severity, &self.rule, &self.alert, self.state, self.n)
+    }
+
+    fn sample() -> Self {
+        let key = "9f2c41d07be83a65".to_owned();
+        Alert {
+            id: format!("{key}:fired:1"),
+            code: short_code(&key),
+            alert: key,
+            rule: "large-erc20-transfer".to_owned(),
+            severity: Severity::Critical,
+            state: AlertState::Fired,
+            n: 1,
+            title: "12.5M USDC from an exchange to vitalik.eth".to_owned(),
+            lines: vec!["value $12,498,750.25".to_owned(), "from 0x28c6…1d60".to_owned()],
+            links: vec![Link {
+                label: "tx".to_owned(),
+                url: format!("https://etherscan.io/tx/{TX_HASH:#x}"),
+            }],
+            routes: vec!["ops".to_owned(), "trading".to_owned()],
+            event_id: Erc20Transfer::sample().id,
+            chain: Some(CHAIN.to_owned()),
+            block_number: Some(BLOCK_NUMBER),
+            block_hash: Some(BLOCK_HASH),
+            tx_hash: Some(TX_HASH),
+            seen_at_us: OBSERVED_AT_US,
+            ..Alert::at("alerts", BLOCK_TIME_US, OBSERVED_AT_US)
+        }
+    }
+}

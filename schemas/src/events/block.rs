@@ -1,0 +1,71 @@
+use alloy_primitives::{Address, B256, address};
+
+use crate::{
+    event::{body::event, event_kind::EventKind, ids::chain_event_id, kind::Kind},
+    samples::{BLOCK_HASH, BLOCK_NUMBER, CHAIN, PARENT_HASH, in_block},
+    types::uint256::Uint256,
+};
+
+event! {
+    /// Marker: a block is canonical and all its events were before it; with `removed` it left the
+    /// canonical chain. Markers are a stack: one pushes, a removed one pops.
+    pub struct Block: chain {
+        /// Hash of the parent.
+        #[schemars(with = "crate::types::json_hex::HashText")]
+        pub parent_hash: B256,
+        /// Highest block that the chain calls safe, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub safe_number: Option<u64>,
+        /// Highest block that cannot leave the chain, by its tag or by the configured depth.
+        pub finalized_number: u64,
+        /// Number of this block's events that become rows.
+        pub rows: u32,
+        /// Number of all messages before this marker that belong to its block.
+        pub messages: u32,
+        /// Only some addresses' events of this block were published: it neither verifies nor
+        /// replaces a block.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub partial: bool,
+        /// Number of transactions.
+        pub transactions: u32,
+        /// Gas used.
+        pub gas_used: u64,
+        /// Gas limit.
+        pub gas_limit: u64,
+        /// Base fee per gas in wei, since London.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub base_fee_per_gas: Option<Uint256>,
+        /// Who received the fees.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
+        pub miner: Option<Address>,
+        /// Checks of the answer that could not be made or failed alike on two endpoints.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub unverified: Vec<String>,
+    }
+}
+
+impl EventKind for Block {
+    const NAME: &'static str = "block";
+    const SCHEMA: &'static str = "evm.block/1";
+    const SUBJECT: &'static str = "evm.<chain>.block";
+    const NOT_IN_RULES: &'static [&'static str] = &["partial", "unverified"];
+
+    fn sample() -> Self {
+        in_block!(Block {
+            id: chain_event_id(CHAIN, &BLOCK_HASH, Kind::Block),
+            parent_hash: PARENT_HASH,
+            safe_number: Some(BLOCK_NUMBER - 32),
+            finalized_number: BLOCK_NUMBER - 64,
+            rows: 311,
+            messages: 312,
+            partial: true,
+            transactions: 169,
+            gas_used: 14_852_631,
+            gas_limit: 30_000_000,
+            base_fee_per_gas: Some(Uint256::from(11_307_526_041)),
+            miner: Some(address!("0x95222290dd7278aa3ddd389cc1e1d165cc4bafe5")),
+            unverified: vec!["receipts_root".to_owned()],
+        })
+    }
+}

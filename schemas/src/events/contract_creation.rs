@@ -1,0 +1,47 @@
+use alloy_primitives::Address;
+
+use crate::{
+    event::{
+        addresses::Addresses, body::event, event_kind::EventKind, ids::transaction_event_id,
+        kind::Kind,
+    },
+    samples::{BLOCK_HASH, CHAIN, COLLECTION, TX_INDEX, WALLET, in_transaction},
+    types::chain_types::TransactionStatus,
+};
+
+event! {
+    /// A contract made by a transaction without recipient.
+    pub struct ContractCreation: tx {
+        /// Where the contract lives.
+        #[schemars(with = "crate::types::json_hex::AddressText")]
+        pub contract: Address,
+        /// Who made it.
+        #[schemars(with = "crate::types::json_hex::AddressText")]
+        pub creator: Address,
+        /// Length of the creation code, bytes.
+        pub code_length: u32,
+        /// Whether the transaction took effect; `unknown` before Byzantium.
+        pub status: TransactionStatus,
+    }
+}
+
+impl EventKind for ContractCreation {
+    const NAME: &'static str = "contract";
+    const SCHEMA: &'static str = "evm.contract/1";
+    const SUBJECT: &'static str = "evm.<chain>.contract";
+
+    fn add_addresses(&self, addresses: &mut Addresses) {
+        addresses.add(self.contract);
+        addresses.add(self.creator);
+    }
+
+    fn sample() -> Self {
+        in_transaction!(ContractCreation {
+            id: transaction_event_id(CHAIN, &BLOCK_HASH, Kind::ContractCreation, TX_INDEX, None),
+            contract: COLLECTION,
+            creator: WALLET,
+            code_length: 24_576,
+            status: TransactionStatus::Success,
+        })
+    }
+}

@@ -1,0 +1,41 @@
+use crate::{
+    event::{body::event, event_kind::EventKind},
+    events::alert::Alert,
+    samples::{BLOCK_TIME_US, OBSERVED_AT_US},
+    streams::Stream,
+    subjects,
+};
+
+event! {
+    /// A message that is to be sent to one destination. Its id is the delivery's id.
+    pub struct Notification: base {
+        /// Destination by its configured name.
+        pub destination: String,
+        /// What is to be said.
+        pub alert: Alert,
+    }
+}
+
+impl EventKind for Notification {
+    const NAME: &'static str = "notification";
+    const SCHEMA: &'static str = "notify.notification/1";
+    const SUBJECT: &'static str = "notify.out.<destination>";
+    const STREAMS: &'static [(Stream, &'static str)] =
+        &[(Stream::Outbox, subjects::NOTIFY_OUT_ALL)];
+    const SOURCE: &'static str = "notify";
+    const IN_RULES: bool = false;
+
+    fn subject(&self) -> String {
+        subjects::notify_out(&self.destination)
+    }
+
+    fn sample() -> Self {
+        let alert = Alert::sample();
+        Notification {
+            id: format!("{}:ops", alert.id),
+            destination: "ops".to_owned(),
+            alert,
+            ..Notification::at("alerts", BLOCK_TIME_US, OBSERVED_AT_US)
+        }
+    }
+}

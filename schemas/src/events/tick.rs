@@ -1,0 +1,40 @@
+use crate::{
+    event::{body::event, event_kind::EventKind, ids::polled_event_id, kind::Kind},
+    samples::{BLOCK_TIME_US, OBSERVED_AT_US},
+    streams::Stream,
+    subjects,
+};
+
+event! {
+    /// The passing of time, published into each stream that rules read, once a second.
+    pub struct Tick: base {
+        /// Name of the stream it is published into, lower case, such as `evm`.
+        pub stream: String,
+    }
+}
+
+impl EventKind for Tick {
+    const NAME: &'static str = "tick";
+    const SCHEMA: &'static str = "tick/1";
+    const SUBJECT: &'static str = "tick.<stream>";
+    const STREAMS: &'static [(Stream, &'static str)] = &[
+        (Stream::Evm, "tick.evm"),
+        (Stream::Market, "tick.market"),
+        (Stream::Signals, "tick.signals"),
+        (Stream::Status, "tick.status"),
+    ];
+    const SOURCE: &'static str = "";
+    const IN_RULES: bool = false;
+
+    fn subject(&self) -> String {
+        subjects::tick(&self.stream)
+    }
+
+    fn sample() -> Self {
+        Tick {
+            id: polled_event_id("alerts", Kind::Tick, "evm", BLOCK_TIME_US),
+            stream: "evm".to_owned(),
+            ..Tick::at("alerts", BLOCK_TIME_US, OBSERVED_AT_US)
+        }
+    }
+}

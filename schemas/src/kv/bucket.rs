@@ -1,0 +1,63 @@
+/// Our key-value buckets. Their settings are in `nats/kv/*.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// Who is the active instance of what; their keys are those of [`leases`](crate::leases).
+    Leases,
+    /// Resume points of producers.
+    Cursors,
+    /// Contracts that factories made.
+    Contracts,
+    /// Ranges still to be fetched.
+    Gaps,
+    /// Newest price per asset.
+    Prices,
+    /// Token metadata per chain and contract.
+    Tokens,
+    /// Watched addresses and their labels.
+    Watchlist,
+    /// Alerts that are silenced for a time.
+    Silences,
+    /// Snapshots of rule state.
+    RuleState,
+    /// Attempt and result of every message to people.
+    Deliveries,
+}
+
+impl Bucket {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Leases,
+        Self::Cursors,
+        Self::Contracts,
+        Self::Gaps,
+        Self::Prices,
+        Self::Tokens,
+        Self::Watchlist,
+        Self::Silences,
+        Self::RuleState,
+        Self::Deliveries,
+    ];
+
+    /// Name of the bucket, e.g. `rule_state`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leases => "leases",
+            Self::Cursors => "cursors",
+            Self::Contracts => "contracts",
+            Self::Gaps => "gaps",
+            Self::Prices => "prices",
+            Self::Tokens => "tokens",
+            Self::Watchlist => "watchlist",
+            Self::Silences => "silences",
+            Self::RuleState => "rule_state",
+            Self::Deliveries => "deliveries",
+        }
+    }
+
+    /// The stream behind the bucket, e.g. `KV_rule_state`.
+    #[must_use]
+    pub fn stream(self) -> String {
+        format!("KV_{}", self.name())
+    }
+}

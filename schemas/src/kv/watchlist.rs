@@ -1,0 +1,201 @@
+//! What the bucket `watchlist` holds: addresses that people want to hear of. Keys are `<chain>.<address>`: the
+//! chain's slug, or `_all` for every chain, and the address as `0x` and 40 lower-case hex digits. Values are
+//! [`WatchEntry`] as JSON.
+
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+
+use crate::subjects;
+
+/// The first part of the key of an entry that counts on every chain; no chain slug has an underscore.
+const EVERY_CHAIN: &str = "_all";
+const MAX_LABEL_CHARS: usize = 64;
+const MAX_TAGS: usize = 8;
+
+/// What a watched address is, as people call it. It changes nothing in what is watched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchKind {
+    /// Somebody's account.
+    #[default]
+    Wallet,
+    /// A token's contract.
+    Token,
+    /// A DEX pool.
+    Pool,
+    /// Any other contract.
+    Contract,
+}
+
+impl WatchKind {
+    /// The text in the bucket and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wallet => "wallet",
+            Self::Token => "token",
+            Self::Pool => "pool",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+/// The value of a key of the bucket `watchlist`, as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchEntry {
+    /// What events call it; without one they show the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Groups that it belongs to; events carry them with `#` before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What it is.
+    #[serde(default)]
+    pub kind: WatchKind,
+    /// When it was added, microseconds UTC.
+    #[serde(default)]
+    pub added_at_us: i64,
+}
+
+impl WatchEntry {
+    /// Checks what people wrote.
+    ///
+    /// # Errors
+    /// One sentence that names what is wrong and how to mend it.
+    pub fn validate(&self) -> Result<(), String> {
+        for text in self.label.iter().chain(&self.tags) {
+            let length = text.chars().count();
+            if length == 0 || length > MAX_LABEL_CHARS || text.chars().any(char::is_control) {
+                return Err(format!(
+                    "{text:?} cannot be a label or tag: use 1 to {MAX_LABEL_CHARS} printable characters"
+                ));
+            }
+        }
+        if self.tags.len() > MAX_TAGS {
+            return Err(format!("{} tags are too many: use at most {MAX_TAGS}", self.tags.len()));
+        }
+        Ok(())
+    }
+
+    /// What `watched` of an event says of it: its label, else its address; then its tags.
+    #[must_use]
+    pub fn labels(&self, address: &Address) -> Vec<String> {
+        let label = self.label.clone().unwrap_or_else(|| format!("{address:#x}"));
+        let tags = self.tags.iter().map(|tag| format!("#{tag}"));
+        std::iter::once(label).chain(tags).collect()
+    }
+}
+
+/// Where an address is watched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WatchChain {
+    /// On every chain.
+    All,
+    /// On the chain with this slug.
+    One(String),
+}
+
+impl WatchChain {
+    /// `all` or a chain's slug.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::All => "all",
+            Self::One(slug) => slug,
+        }
+    }
+
+    fn key(&self) -> &str {
+        match self {
+            Self::All => EVERY_CHAIN,
+            Self::One(slug) => slug,
+        }
+    }
+}
+
+impl std::str::FromStr for WatchChain {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            slug if subjects::is_chain_slug(slug) => Ok(Self::One(slug.to_owned())),
+            _ => Err(format!(
+                "{text:?} is no chain: use `all` or a slug of 1 to 32 of the characters a-z, 0-9 and -"
+            )),
+        }
+    }
+}
+
+/// One watched address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// Where.
+    pub chain: WatchChain,
+    /// What.
+    pub address: Address,
+    /// How people call it.
+    pub entry: WatchEntry,
+}
+
+impl Watched {
+    /// The key of an address in the bucket.
+    #[must_use]
+    pub fn key(chain: &WatchChain, address: &Address) -> String {
+        format!("{}.{address:#x}", chain.key())
+    }
+
+    /// Chain and address of a key; `None` for what [`key`](Self::key) never makes.
+    #[must_use]
+    pub fn read_key(key: &str) -> Option<(WatchChain, Address)> {
+        let (chain, address) = key.split_once('.')?;
+        let chain = match chain {
+            EVERY_CHAIN => WatchChain::All,
+            slug if subjects::is_chain_slug(slug) => WatchChain::One(slug.to_owned()),
+            _ => return None,
+        };
+        Some((chain, address.parse().ok()?))
+    }
+
+    /// Reads an entry of the bucket; anybody may have written it.
+    ///
+    /// # Errors
+    /// What is wrong with the key or the value.
+    pub fn read(key: &str, value: &[u8]) -> Result<Self, String> {
+        let (chain, address) =
+            Self::read_key(key).ok_or_else(|| "key is not <chain>.<address>".to_owned())?;
+        let entry: WatchEntry =
+            serde_json::from_slice(value).map_err(|error| format!("value: {error}"))?;
+        entry.validate()?;
+        Ok(Self { chain, address, entry })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn keys_are_read_back() {
+        let address = Address::repeat_byte(0xAB);
+        for chain in [WatchChain::All, WatchChain::One("base".to_owned())] {
+            assert_eq!(Watched::read_key(&Watched::key(&chain, &address)), Some((chain, address)));
+        }
+        for bad in ["base", "base.0x12", "_some.0xabababababababababababababababababababab", "."] {
+            assert_eq!(Watched::read_key(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels_of_strangers_are_not_taken() {
+        let key = Watched::key(&WatchChain::All, &Address::ZERO);
+        for value in ["", "5", r#"{"label":""}"#, r#"{"label":"a\u0007b"}"#, r#"{"kind":"cat"}"#] {
+            assert!(Watched::read(&key, value.as_bytes()).is_err(), "{value}");
+        }
+        let entry = Watched::read(&key, br#"{"tags":["cold"],"later":1}"#).unwrap().entry;
+        let labels = entry.labels(&Address::ZERO);
+        assert_eq!(labels, ["0x0000000000000000000000000000000000000000", "#cold"]);
+    }
+}

@@ -1,0 +1,104 @@
+//! The streams that hold events. Their settings are in `nats/streams/*.json`.
+
+use std::fmt;
+
+/// A stream of JetStream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// Live events of all chains, and copies for watched addresses.
+    Evm,
+    /// Final blocks that were fetched late.
+    History,
+    /// Prices and other polled market data.
+    Market,
+    /// News, indices, provider-reported transfers.
+    Signals,
+    /// Health of providers and nodes.
+    Status,
+    /// Alerts that rules fired.
+    Alert,
+    /// Messages that are to be sent.
+    Outbox,
+    /// What became of messages.
+    Notify,
+    /// What could not be handled.
+    Dlq,
+}
+
+impl Stream {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Evm,
+        Self::History,
+        Self::Market,
+        Self::Signals,
+        Self::Status,
+        Self::Alert,
+        Self::Outbox,
+        Self::Notify,
+        Self::Dlq,
+    ];
+
+    /// The streams that rules read, and that carry a tick each.
+    pub const OF_RULES: [Self; 4] = [Self::Evm, Self::Market, Self::Signals, Self::Status];
+
+    /// The name in JetStream.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Evm => "EVM",
+            Self::History => "HISTORY",
+            Self::Market => "MARKET",
+            Self::Signals => "SIGNALS",
+            Self::Status => "STATUS",
+            Self::Alert => "ALERT",
+            Self::Outbox => "OUTBOX",
+            Self::Notify => "NOTIFY",
+            Self::Dlq => "DLQ",
+        }
+    }
+
+    /// The name in lower case: in tick subjects, probes, metrics and state keys.
+    #[must_use]
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Evm => "evm",
+            Self::History => "history",
+            Self::Market => "market",
+            Self::Signals => "signals",
+            Self::Status => "status",
+            Self::Alert => "alert",
+            Self::Outbox => "outbox",
+            Self::Notify => "notify",
+            Self::Dlq => "dlq",
+        }
+    }
+
+    /// The subjects that it takes.
+    #[must_use]
+    pub const fn subjects(self) -> &'static [&'static str] {
+        match self {
+            Self::Evm => &["evm.>", "watch.>", "tick.evm"],
+            Self::History => &["history.>"],
+            Self::Market => &["market.>", "gas.>", "defi.>", "network.>", "tick.market"],
+            Self::Signals => &["news.>", "sentiment.>", "whale.>", "tick.signals"],
+            Self::Status => &["status.>", "check.>", "tick.status"],
+            Self::Alert => &["alert.>"],
+            Self::Outbox => &["notify.out.>"],
+            Self::Notify => &["notify.done.>"],
+            Self::Dlq => &["dlq.>"],
+        }
+    }
+
+    /// The stream with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.name() == name)
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

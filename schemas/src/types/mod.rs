@@ -1,0 +1,8 @@
+//! What fields are made of.
+
+pub(crate) mod chain_types;
+pub(crate) mod decimal;
+pub(crate) mod event_fields;
+pub(crate) mod int256;
+pub(crate) mod json_hex;
+pub(crate) mod uint256;

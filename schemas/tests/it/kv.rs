@@ -1,0 +1,97 @@
+//! Golden vectors of what buckets hold: keys and values as they are stored.
+
+use std::fs;
+
+use crypto_intel_schemas::{
+    Address, AssetPrice, B256, ChainCursor, Decimal, PersistedPosition, Verified, WatchChain,
+    WatchEntry, WatchKind, Watched, leases,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::drift::{folder, is_update, names};
+
+/// Bucket, key and value of one entry, and whether the value is read back as it was.
+fn entry<T: Serialize + DeserializeOwned + PartialEq>(key: &str, value: &T) -> String {
+    let text = serde_json::to_string(value).unwrap();
+    assert!(serde_json::from_str::<T>(&text).unwrap() == *value, "{key}");
+    format!("{key} {text}\n")
+}
+
+fn vectors() -> Vec<(&'static str, String)> {
+    let hash = B256::repeat_byte(0xab);
+    let price = AssetPrice {
+        price: Decimal::parse("64000.5").unwrap(),
+        at_us: 1_729_290_479_000_000,
+        source: "coingecko".to_owned(),
+    };
+    let cursor = ChainCursor {
+        number: 21_000_000,
+        hash,
+        sequence: 77,
+        final_number: 20_999_936,
+        final_hash: B256::repeat_byte(0xcd),
+        final_sequence: 5,
+        at_us: 1_729_290_480_250_000,
+    };
+    let position = PersistedPosition { sequence: 4_217, at_us: 1_729_290_480_250_000 };
+    let verified = Verified {
+        from: 20_000_000,
+        number: 21_000_000,
+        hash,
+        against: "database".to_owned(),
+        at_us: 1_729_290_480_250_000,
+    };
+    let watched = WatchEntry {
+        label: Some("treasury".to_owned()),
+        tags: vec!["cold".to_owned()],
+        kind: WatchKind::Contract,
+        added_at_us: 1_729_290_480_250_000,
+    };
+    let watch_key = Watched::key(&WatchChain::All, &Address::repeat_byte(0xab));
+    vec![
+        (
+            "prices",
+            entry(&AssetPrice::key("bitcoin"), &price)
+                + &entry(&AssetPrice::key("wrapped bitcoin"), &price),
+        ),
+        (
+            "cursors",
+            entry(&ChainCursor::key("base"), &cursor)
+                + &entry(&PersistedPosition::key("HISTORY"), &position)
+                + &entry(&Verified::key("base"), &verified),
+        ),
+        ("watchlist", entry(&watch_key, &watched) + &entry(&watch_key, &WatchEntry::default())),
+        (
+            "leases",
+            [leases::chain("base"), leases::persist("HISTORY"), leases::ALERTS.to_owned()]
+                .join("\n")
+                + "\n",
+        ),
+    ]
+}
+
+#[test]
+fn buckets_hold_what_the_golden_vectors_say() {
+    let golden = folder("golden/kv");
+    let mut expected = Vec::new();
+    for (bucket, text) in vectors() {
+        let name = format!("{bucket}.txt");
+        if is_update("UPDATE_GOLDEN") {
+            fs::create_dir_all(&golden).unwrap();
+            fs::write(golden.join(&name), &text).unwrap();
+        }
+        assert_eq!(fs::read_to_string(golden.join(&name)).expect(&name), text, "{bucket}");
+        expected.push(name);
+    }
+    expected.sort();
+    assert_eq!(names(&golden).into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn values_of_earlier_writers_are_read() {
+    let read: AssetPrice = serde_json::from_str(r#"{"price":"1.5","at_us":7}"#).unwrap();
+    assert_eq!((read.price.as_str(), read.source.as_str()), ("1.5", ""));
+    let read: PersistedPosition = serde_json::from_str(r#"{"sequence":7,"more":1}"#).unwrap();
+    assert_eq!(read.sequence, 7);
+    assert_eq!(AssetPrice::asset_of_key(&AssetPrice::key("wrapped bitcoin")), "wrapped bitcoin");
+}
