@@ -1,32 +1,22 @@
 //! What migrations make, and in which form on which server.
 
-use crate::{policies::rollups::rollup_names, pool::edition::Edition};
+use crate::{policies::rollups::rollup_names, pool::edition::Edition, tables::Table};
 
 /// The migration that makes the rollups.
 const ROLLUPS: &str = "V11__rollups";
 
-/// Tables that migrations make, and whether they are partitioned by time.
-const TABLES: &[(&str, bool, &[&str])] = &[
-    ("V1__foundation", false, &["positions"]),
-    ("V2__chain_tables", false, &["blocks"]),
-    (
-        "V2__chain_tables",
-        true,
-        &["native_transfers", "token_transfers", "approvals", "contracts", "logs"],
-    ),
-    ("V3__market_tables", true, &["prices", "indices"]),
-    ("V4__alerting_tables", false, &["alerts", "deliveries"]),
-    ("V6__dex_and_event_tables", true, &["swaps", "liquidity", "events", "internal_transfers"]),
-    ("V8__chain_state", true, &["block_gas", "reorgs", "node_status"]),
-    ("V9__wallets", false, &["wallets"]),
-    ("V12__retention", false, &["storage_retention"]),
-    ("V16__jumps", true, &["jumps"]),
-];
+/// Names that tables had when they were made.
+const FIRST_NAMES: [(&str, &str); 1] = [("prices", "market_ticks")];
 
 /// What a migration makes on a server of this edition, a sentence per form; nothing for one that makes no table or rollup.
-pub(crate) fn made_by(migration: &str, edition: &Edition) -> Vec<String> {
+pub(crate) fn made_by(migration: &str, sql: &str, edition: &Edition) -> Vec<String> {
     let mut made = Vec::new();
-    for (_, partitioned, names) in TABLES.iter().filter(|(name, ..)| *name == migration) {
+    for partitioned in [false, true] {
+        let tables = tables_of(sql).filter(|name| is_partitioned(name) == partitioned);
+        let names: Vec<&str> = tables.collect();
+        if names.is_empty() {
+            continue;
+        }
         let form = match (partitioned, edition) {
             (false, _) => "plain",
             (true, Edition::Plain) => "plain, for there is no TimescaleDB",
@@ -47,28 +37,67 @@ pub(crate) fn made_by(migration: &str, edition: &Edition) -> Vec<String> {
     made
 }
 
+/// The tables that a migration makes, in its order.
+fn tables_of(sql: &str) -> impl Iterator<Item = &str> {
+    let rest = sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
+    rest.filter_map(|rest| rest.split([' ', '(']).next())
+}
+
+/// What rows of no event are kept in is a plain table.
+fn is_partitioned(name: &str) -> bool {
+    let renamed = FIRST_NAMES.iter().find(|(first, _)| *first == name);
+    let name = renamed.map_or(name, |(_, now)| now);
+    Table::ALL.iter().any(|table| table.name() == name && table.is_partitioned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Table;
+    use crate::migrate::embedded::MIGRATIONS;
+
+    fn community() -> Edition {
+        Edition::TimescaleCommunity("2.28.3".into())
+    }
 
     #[test]
-    fn every_table_is_made_by_some_migration_in_its_form() {
+    fn every_table_is_made_by_some_migration() {
+        let made: Vec<&str> = MIGRATIONS.iter().flat_map(|(_, sql)| tables_of(sql)).collect();
         for table in Table::ALL {
-            // Its name since V7.
-            let name = if table == Table::MarketTicks { "prices" } else { table.name() };
-            let made = TABLES.iter().find(|(_, _, names)| names.contains(&name));
-            assert_eq!(made.map(|made| made.1), Some(table.is_partitioned()), "{table}");
+            let first = FIRST_NAMES.iter().find(|(_, now)| *now == table.name());
+            let name = first.map_or(table.name(), |(first, _)| first);
+            assert!(made.contains(&name), "{table}");
         }
     }
 
     #[test]
+    fn tables_are_said_with_their_form() {
+        let said = |wanted: &str| {
+            let found = MIGRATIONS.iter().find(|(name, _)| *name == wanted);
+            found.map(|(name, sql)| made_by(name, sql, &community())).unwrap_or_default()
+        };
+        assert_eq!(
+            said("V2__chain_tables"),
+            [
+                "tables blocks (plain)",
+                "tables native_transfers, token_transfers, approvals, contracts, logs (hypertable)",
+            ]
+        );
+        assert_eq!(said("V3__market_tables"), ["tables prices, indices (hypertable)"]);
+        assert_eq!(said("V4__alerting_tables"), ["tables alerts, deliveries (plain)"]);
+        assert_eq!(
+            said("V6__dex_and_event_tables"),
+            ["tables swaps, liquidity, events, internal_transfers (hypertable)"]
+        );
+        assert_eq!(said("V8__chain_state"), ["tables block_gas, reorgs, node_status (hypertable)"]);
+        assert_eq!(said("V12__retention"), ["tables storage_retention (plain)"]);
+        assert!(said("V7__market_ticks").is_empty());
+    }
+
+    #[test]
     fn rollups_are_what_the_server_takes() {
-        let said = |edition: &Edition| made_by(ROLLUPS, edition).join("");
+        let said = |edition: &Edition| made_by(ROLLUPS, "", edition).join("");
         assert!(said(&Edition::Plain).contains("candles_1m"));
         assert!(said(&Edition::Plain).ends_with("(views, computed when they are asked)"));
-        let community = Edition::TimescaleCommunity("2.28.3".into());
-        assert!(said(&community).ends_with("(continuous aggregates)"));
-        assert!(made_by("V7__market_ticks", &community).is_empty());
+        assert!(said(&community()).ends_with("(continuous aggregates)"));
     }
 }

@@ -4,10 +4,6 @@ pub mod backup;
 pub mod policies;
 pub mod rebuild;
 
-mod columns;
-mod encode;
-mod encode_dex;
-mod encode_state;
 mod error;
 mod forms;
 mod hint;
@@ -15,11 +11,10 @@ mod migrate;
 mod numeric;
 mod pool;
 mod read;
-mod row;
 mod rows;
 mod sql_values;
 mod stream_position;
-mod table;
+mod tables;
 mod write;
 
 pub use error::{ErrorClass, StoreError, classify};
@@ -36,10 +31,12 @@ pub use read::{
     chain_heads::ChainHead,
     latency::{Latency, Percentiles},
 };
-pub use row::Unstorable;
-pub use rows::{Row, RowSet, TableRows};
+pub use rows::{
+    row_set::{Row, RowSet, TableRows},
+    row_sink::{ColumnType, Unstorable},
+};
 pub use stream_position::{PositionRow, StreamPosition};
-pub use table::Table;
+pub use tables::{Column, Table, retention_group::RetentionGroup, spec::TableSpec};
 pub use write::{
     block_lookup::KnownBlock,
     transaction::{Advance, BatchTransaction},

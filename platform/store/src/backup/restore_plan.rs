@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::{StoreError, describe},
     pool::store::Store,
-    table::Table,
+    tables::Table,
 };
 
 /// Names that a message lists.

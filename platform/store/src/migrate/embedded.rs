@@ -22,6 +22,11 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ("V17__wallets_seen", include_str!("../../../../migrations/V17__wallets_seen.sql")),
 ];
 
+/// The statements of a migration.
+pub(super) fn sql_of(name: &str) -> &'static str {
+    MIGRATIONS.iter().find(|(known, _)| *known == name).map_or("", |(_, sql)| sql)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -7,6 +7,7 @@ mod runner;
 use refinery::Runner;
 
 use self::{
+    embedded::sql_of,
     report::MigrationReport,
     runner::{applied, apply_missing, runner},
 };
@@ -14,7 +15,7 @@ use crate::{
     error::StoreError,
     forms::made_by,
     pool::{advisory_locks::MIGRATION_LOCK, edition::Edition, store::Store},
-    table::Table,
+    tables::Table,
 };
 
 impl Store {
@@ -53,7 +54,7 @@ impl Store {
         if !dry_run && !applied.is_empty() && self.schema().is_none() {
             log_edition(&edition);
         }
-        let forms = applied.iter().flat_map(|name| made_by(name, &edition)).collect();
+        let forms = applied.iter().flat_map(|name| made_by(name, sql_of(name), &edition)).collect();
         let policies = Vec::new();
         Ok(MigrationReport { edition, already, applied, forms, policies, notes, dry_run })
     }

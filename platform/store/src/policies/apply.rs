@@ -8,7 +8,7 @@ use super::{
 use crate::{
     error::StoreError,
     pool::{advisory_locks::MIGRATION_LOCK, edition::Edition, extension, store::Store},
-    table::Table,
+    tables::Table,
 };
 
 /// TimescaleDB's policies for tables and rollups of the current schema. A job of a rollup names its view or, in older versions,

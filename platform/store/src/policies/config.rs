@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::retention_group::RetentionGroup;
+use crate::tables::retention_group::RetentionGroup;
 
 /// A refresh covers two buckets at least and ends one before now.
 const MIN_REFRESH_DAYS: u32 = 3;

@@ -4,7 +4,6 @@ mod apply;
 mod config;
 mod expire;
 pub(crate) mod plan;
-mod retention_group;
 pub(crate) mod rollups;
 
 pub use apply::{apply, community_statements};

@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use super::{
     config::StorageConfig,
-    retention_group::RetentionGroup,
     rollups::{DAY, HOUR, MINUTE, ROLLUPS, Rollup},
 };
-use crate::{pool::edition::Edition, table::Table};
+use crate::{pool::edition::Edition, tables::Table};
 
 /// What a policy does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -62,7 +61,7 @@ pub(super) fn wanted(config: &StorageConfig, edition: &Edition) -> Policies {
     let days = |days: u32| Setting::After(i64::from(days) * DAY);
     let mut policies = Policies::new();
     for table in Table::ALL {
-        let kept = config.retention_days.of(RetentionGroup::of(table));
+        let kept = config.retention_days.of(table.spec().retention);
         let by_server = community && table.is_partitioned();
         if kept > 0 {
             let kind =

@@ -1,6 +1,6 @@
 //! Rollups that the migrations create.
 
-use super::retention_group::RetentionGroup;
+use crate::tables::retention_group::RetentionGroup;
 
 pub(super) const MINUTE: i64 = 60;
 pub(super) const HOUR: i64 = 60 * MINUTE;

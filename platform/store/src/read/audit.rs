@@ -7,9 +7,9 @@ use crypto_intel_schemas::B256;
 use crate::{
     error::StoreError,
     pool::store::Store,
-    rows::{RowSet, TableRows},
+    rows::row_set::{RowSet, TableRows},
     sql_values::height,
-    table::Table,
+    tables::Table,
 };
 
 /// A block that is canonical in the database.
@@ -47,7 +47,7 @@ pub struct BlockTime {
 
 /// An audit compares events; rows that are made from markers follow from the block itself.
 fn event_tables() -> impl Iterator<Item = Table> {
-    Table::OF_BLOCKS.into_iter().filter(|table| *table != Table::BlockGas)
+    Table::OF_BLOCKS.into_iter().filter(|table| !table.spec().kinds.is_empty())
 }
 
 impl RowSet {
@@ -92,7 +92,7 @@ fn read_key(table: Table, key: &[u8]) -> Option<RowKey> {
 
 /// The columns between block hash and block time.
 fn places(table: Table) -> impl Iterator<Item = &'static str> {
-    table.columns().iter().copied().skip(2).take_while(|column| *column != "block_time")
+    table.spec().key.iter().copied().skip(2).take_while(|column| *column != "block_time")
 }
 
 impl Store {

@@ -3,7 +3,7 @@ use deadpool_postgres::Object;
 use crate::{
     error::StoreError,
     pool::{extension, store::Store},
-    table::Table,
+    tables::Table,
 };
 
 /// Tables that the planner takes for larger than this are not counted.

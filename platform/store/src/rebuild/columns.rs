@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{error::StoreError, pool::store::Store, table::Table};
+use crate::{error::StoreError, pool::store::Store, tables::Table};
 
 /// Tables that each set has for itself: they are not copied, but for positions of other streams.
 const BOOKKEEPING: [&str; 3] = ["positions", "refinery_schema_history", "storage_retention"];

@@ -7,7 +7,7 @@ use super::live_copy::{LiveCopy, Span};
 use crate::{
     error::StoreError,
     sql_values::{Timestamp, height},
-    table::Table,
+    tables::Table,
     write::{
         block_lookup::{KnownBlock, read_block},
         transaction::BatchTransaction,

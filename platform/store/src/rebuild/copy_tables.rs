@@ -6,7 +6,7 @@ use super::{
     columns::TableMatch,
     live_copy::{LiveCopy, Span},
 };
-use crate::{error::StoreError, sql_values::Timestamp, table::Table};
+use crate::{error::StoreError, sql_values::Timestamp, tables::Table};
 
 impl LiveCopy {
     /// Copies rows that belong to no block and whose key is unknown here; returns how many were copied.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::inventory::{Inventory, Kind};
-use crate::table::Table;
+use crate::tables::Table;
 
 /// How long an attempt may wait for its first lock, while later requests queue up behind it.
 const MAX_FIRST_WAIT: Duration = Duration::from_secs(2);

@@ -2,10 +2,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crypto_intel_schemas::{Block, Event};
 
 use crate::{
-    Table,
-    encode::{put_block, put_event, table_of},
-    encode_state::put_block_gas,
-    row::Unstorable,
+    rows::{row_sink::Unstorable, row_writer::RowWriter},
+    tables::{Table, block_gas::put_block_gas, blocks::put_block},
 };
 
 const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -118,21 +116,21 @@ impl TableRows {
 
     fn push(
         &mut self,
+        table: Table,
         block: u32,
         message: u32,
-        put: impl FnOnce(&mut Vec<u8>) -> Result<usize, Unstorable>,
+        put: impl FnOnce(&mut RowWriter<'_>) -> Result<(), Unstorable>,
     ) -> Result<(), Unstorable> {
         let start = self.buffer.len();
-        match put(&mut self.buffer) {
-            Ok(key_end) => {
-                self.rows.push(Row { start, key_end, end: self.buffer.len(), block, message });
-                Ok(())
-            }
-            Err(error) => {
-                self.buffer.truncate(start);
-                Err(error)
-            }
+        let mut row = RowWriter::new(&mut self.buffer, table);
+        if let Err(error) = put(&mut row) {
+            // It ended in the middle of a row.
+            self.buffer.truncate(start);
+            return Err(error);
         }
+        let key_end = row.finish();
+        self.rows.push(Row { start, key_end, end: self.buffer.len(), block, message });
+        Ok(())
     }
 }
 
@@ -153,8 +151,8 @@ impl RowSet {
         block: u32,
         message: u32,
     ) -> Result<Option<Table>, Unstorable> {
-        let Some(table) = table_of(event) else { return Ok(None) };
-        self.table_mut(table).push(block, message, |out| put_event(out, event))?;
+        let Some(table) = Table::of_kind(event.kind()) else { return Ok(None) };
+        self.table_mut(table).push(table, block, message, |row| table.put(row, event))?;
         Ok(Some(table))
     }
 
@@ -170,7 +168,9 @@ impl RowSet {
         message: u32,
     ) -> Result<(), Unstorable> {
         let rows = self.table_mut(Table::Blocks);
-        rows.push(u32::MAX, message, |out| put_block(out, block, revision, canonical))
+        rows.push(Table::Blocks, u32::MAX, message, |row| {
+            put_block(row, block, revision, canonical)
+        })
     }
 
     /// Adds the row of `block_gas` that a block's marker is.
@@ -183,7 +183,8 @@ impl RowSet {
         block: u32,
         message: u32,
     ) -> Result<(), Unstorable> {
-        self.table_mut(Table::BlockGas).push(block, message, |out| put_block_gas(out, marker))
+        let rows = self.table_mut(Table::BlockGas);
+        rows.push(Table::BlockGas, block, message, |row| put_block_gas(row, marker))
     }
 
     /// The rows of one table.

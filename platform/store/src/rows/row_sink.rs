@@ -1,7 +1,9 @@
+//! How a table's file says what its rows are: column by column, each by its name.
+
 use std::borrow::Cow;
 
-use alloy_primitives::{B256, I256, U256};
-use crypto_intel_schemas::Decimal;
+use alloy_primitives::{Address, B256};
+use crypto_intel_schemas::{Decimal, Int256, Uint256};
 
 use crate::{numeric, sql_values::EPOCH_2000_US};
 
@@ -15,200 +17,243 @@ pub struct Unstorable {
     pub value: String,
 }
 
+pub(crate) fn refuse(column: &'static str, value: impl ToString) -> Unstorable {
+    Unstorable { column, value: value.to_string() }
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    /// `text`.
+    Text,
+    /// `bytea`.
+    Bytes,
+    /// `bytea` of an address.
+    Address,
+    /// `boolean`.
+    Boolean,
+    /// `smallint`.
+    Int2,
+    /// `integer`.
+    Int4,
+    /// `bigint`.
+    Int8,
+    /// `timestamptz`.
+    Time,
+    /// `numeric` of up to 256 bits, or an exact decimal.
+    Numeric,
+    /// `text[]`.
+    Texts,
+    /// `bytea[]`.
+    ByteArrays,
+    /// `jsonb`.
+    Json,
+}
+
+const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 const TEXT_OID: i32 = 25;
 const BYTEA_OID: i32 = 17;
 
-/// Writes one row of PostgreSQL's binary COPY format straight into a buffer: no allocation, no dynamic dispatch.
-#[derive(Debug)]
-pub(crate) struct RowWriter<'a> {
-    out: &'a mut Vec<u8>,
-    columns: usize,
-    written: usize,
-}
-
-impl<'a> RowWriter<'a> {
-    /// A row of so many columns.
-    pub(crate) fn new(out: &'a mut Vec<u8>, columns: usize) -> Self {
-        // Tables have some twenty columns.
-        out.extend_from_slice(&(columns as i16).to_be_bytes());
-        Self { out, columns, written: 0 }
-    }
-
-    /// Where the next column begins.
-    pub(crate) fn offset(&self) -> usize {
-        self.out.len()
-    }
-
-    pub(crate) fn finish(self) {
-        debug_assert_eq!(self.written, self.columns, "a row must have all columns of its table");
-    }
-
-    fn field(&mut self, value: &[u8]) {
-        self.written += 1;
-        // A message is at most some megabytes.
-        self.out.extend_from_slice(&(value.len() as i32).to_be_bytes());
-        self.out.extend_from_slice(value);
-    }
-
-    pub(crate) fn null(&mut self) {
-        self.written += 1;
-        self.out.extend_from_slice(&(-1_i32).to_be_bytes());
-    }
-
-    pub(crate) fn text(&mut self, value: &str) {
-        self.field(storable(value).as_bytes());
-    }
-
-    pub(crate) fn bytes(&mut self, value: impl AsRef<[u8]>) {
-        self.field(value.as_ref());
-    }
-
-    pub(crate) fn boolean(&mut self, value: bool) {
-        self.field(&[u8::from(value)]);
-    }
-
-    pub(crate) fn int2(&mut self, value: i16) {
-        self.field(&value.to_be_bytes());
-    }
-
-    pub(crate) fn int8(&mut self, value: i64) {
-        self.field(&value.to_be_bytes());
-    }
-
-    pub(crate) fn int4_from(&mut self, column: &'static str, value: u32) -> Result<(), Unstorable> {
-        let value = i32::try_from(value).map_err(|_| refuse(column, value))?;
-        self.field(&value.to_be_bytes());
-        Ok(())
-    }
-
-    pub(crate) fn int8_from(&mut self, column: &'static str, value: u64) -> Result<(), Unstorable> {
-        let value = i64::try_from(value).map_err(|_| refuse(column, value))?;
-        self.field(&value.to_be_bytes());
-        Ok(())
-    }
-
-    pub(crate) fn int4_or_null(&mut self, value: Option<i32>) {
-        match value {
-            Some(value) => self.field(&value.to_be_bytes()),
-            None => self.null(),
-        }
-    }
-
-    /// Microseconds since 1970.
-    pub(crate) fn time(&mut self, column: &'static str, time_us: i64) -> Result<(), Unstorable> {
-        let value = time_us.checked_sub(EPOCH_2000_US).ok_or_else(|| refuse(column, time_us))?;
-        self.field(&value.to_be_bytes());
-        Ok(())
-    }
-
-    pub(crate) fn uint256(&mut self, value: U256) {
-        self.written += 1;
-        numeric::put_u256(self.out, value);
-    }
-
-    pub(crate) fn int256(&mut self, value: I256) {
-        self.written += 1;
-        numeric::put_i256(self.out, value);
-    }
-
-    pub(crate) fn decimal(&mut self, value: &Decimal) {
-        self.written += 1;
-        numeric::put_decimal(self.out, value);
-    }
-
-    pub(crate) fn text_or_null(&mut self, value: Option<&str>) {
-        match value {
-            Some(value) => self.text(value),
-            None => self.null(),
-        }
-    }
-
-    pub(crate) fn bytes_or_null(&mut self, value: Option<impl AsRef<[u8]>>) {
-        match value {
-            Some(value) => self.bytes(value),
-            None => self.null(),
-        }
-    }
-
-    pub(crate) fn boolean_or_null(&mut self, value: Option<bool>) {
-        match value {
-            Some(value) => self.boolean(value),
-            None => self.null(),
-        }
-    }
-
-    pub(crate) fn int8_or_null(
+/// Takes the columns of one row, in their order. Everything is inlined into its two implementations: one writes the
+/// row, the other notes the columns.
+pub(crate) trait RowSink {
+    /// Takes one column; `put` appends its length and value in PostgreSQL's binary format.
+    fn column(
         &mut self,
-        column: &'static str,
-        value: Option<u64>,
-    ) -> Result<(), Unstorable> {
+        name: &'static str,
+        column_type: ColumnType,
+        put: impl FnOnce(&mut Vec<u8>),
+    );
+
+    /// The columns so far are the key.
+    fn end_key(&mut self);
+
+    fn null(&mut self, name: &'static str, column_type: ColumnType) {
+        self.column(name, column_type, |out| out.extend_from_slice(&NULL));
+    }
+
+    fn text(&mut self, name: &'static str, value: &str) {
+        self.column(name, ColumnType::Text, |out| field(out, storable(value).as_bytes()));
+    }
+
+    fn text_or_null(&mut self, name: &'static str, value: Option<&str>) {
         match value {
-            Some(value) => self.int8_from(column, value),
+            Some(value) => self.text(name, value),
+            None => self.null(name, ColumnType::Text),
+        }
+    }
+
+    fn bytes(&mut self, name: &'static str, value: impl AsRef<[u8]>) {
+        self.column(name, ColumnType::Bytes, |out| field(out, value.as_ref()));
+    }
+
+    fn bytes_or_null(&mut self, name: &'static str, value: Option<impl AsRef<[u8]>>) {
+        match value {
+            Some(value) => self.bytes(name, value),
+            None => self.null(name, ColumnType::Bytes),
+        }
+    }
+
+    fn address(&mut self, name: &'static str, value: Address) {
+        self.column(name, ColumnType::Address, |out| field(out, value.as_slice()));
+    }
+
+    fn address_or_null(&mut self, name: &'static str, value: Option<Address>) {
+        match value {
+            Some(value) => self.address(name, value),
+            None => self.null(name, ColumnType::Address),
+        }
+    }
+
+    fn boolean(&mut self, name: &'static str, value: bool) {
+        self.column(name, ColumnType::Boolean, |out| field(out, &[u8::from(value)]));
+    }
+
+    fn boolean_or_null(&mut self, name: &'static str, value: Option<bool>) {
+        match value {
+            Some(value) => self.boolean(name, value),
+            None => self.null(name, ColumnType::Boolean),
+        }
+    }
+
+    fn int2_or_null(&mut self, name: &'static str, value: Option<i16>) {
+        match value {
+            Some(value) => {
+                self.column(name, ColumnType::Int2, |out| field(out, &value.to_be_bytes()));
+            }
+            None => self.null(name, ColumnType::Int2),
+        }
+    }
+
+    fn int4_or_null(&mut self, name: &'static str, value: Option<i32>) {
+        match value {
+            Some(value) => {
+                self.column(name, ColumnType::Int4, |out| field(out, &value.to_be_bytes()));
+            }
+            None => self.null(name, ColumnType::Int4),
+        }
+    }
+
+    fn int4_from(&mut self, name: &'static str, value: u32) -> Result<(), Unstorable> {
+        let value = i32::try_from(value).map_err(|_| refuse(name, value))?;
+        self.column(name, ColumnType::Int4, |out| field(out, &value.to_be_bytes()));
+        Ok(())
+    }
+
+    fn int8(&mut self, name: &'static str, value: i64) {
+        self.column(name, ColumnType::Int8, |out| field(out, &value.to_be_bytes()));
+    }
+
+    fn int8_from(&mut self, name: &'static str, value: u64) -> Result<(), Unstorable> {
+        self.int8(name, i64::try_from(value).map_err(|_| refuse(name, value))?);
+        Ok(())
+    }
+
+    fn int8_or_null(&mut self, name: &'static str, value: Option<u64>) -> Result<(), Unstorable> {
+        match value {
+            Some(value) => self.int8_from(name, value),
             None => {
-                self.null();
+                self.null(name, ColumnType::Int8);
                 Ok(())
             }
         }
     }
 
-    pub(crate) fn uint256_or_null(&mut self, value: Option<U256>) {
+    /// Microseconds since 1970.
+    fn time(&mut self, name: &'static str, time_us: i64) -> Result<(), Unstorable> {
+        let value = time_us.checked_sub(EPOCH_2000_US).ok_or_else(|| refuse(name, time_us))?;
+        self.column(name, ColumnType::Time, |out| field(out, &value.to_be_bytes()));
+        Ok(())
+    }
+
+    fn uint256(&mut self, name: &'static str, value: Uint256) {
+        self.column(name, ColumnType::Numeric, |out| numeric::put_u256(out, value.0));
+    }
+
+    fn uint256_or_null(&mut self, name: &'static str, value: Option<Uint256>) {
         match value {
-            Some(value) => self.uint256(value),
-            None => self.null(),
+            Some(value) => self.uint256(name, value),
+            None => self.null(name, ColumnType::Numeric),
         }
     }
 
-    pub(crate) fn decimal_or_null(&mut self, value: Option<&Decimal>) {
+    fn int256(&mut self, name: &'static str, value: Int256) {
+        self.column(name, ColumnType::Numeric, |out| numeric::put_i256(out, value.0));
+    }
+
+    fn int256_or_null(&mut self, name: &'static str, value: Option<Int256>) {
         match value {
-            Some(value) => self.decimal(value),
-            None => self.null(),
+            Some(value) => self.int256(name, value),
+            None => self.null(name, ColumnType::Numeric),
         }
     }
 
-    /// `text[]`; NULL when there is nothing in it.
-    pub(crate) fn texts_or_null(&mut self, values: &[String]) {
+    fn decimal(&mut self, name: &'static str, value: &Decimal) {
+        self.column(name, ColumnType::Numeric, |out| numeric::put_decimal(out, value));
+    }
+
+    fn decimal_or_null(&mut self, name: &'static str, value: Option<&Decimal>) {
+        match value {
+            Some(value) => self.decimal(name, value),
+            None => self.null(name, ColumnType::Numeric),
+        }
+    }
+
+    /// NULL when there is nothing in it.
+    fn texts_or_null(&mut self, name: &'static str, values: &[String]) {
         if values.is_empty() {
-            return self.null();
+            return self.null(name, ColumnType::Texts);
         }
-        let values: Vec<Cow<'_, str>> = values.iter().map(|value| storable(value)).collect();
-        let values: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
-        self.array(TEXT_OID, &values);
+        self.column(name, ColumnType::Texts, |out| {
+            let values: Vec<Cow<'_, str>> = values.iter().map(|value| storable(value)).collect();
+            let values: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
+            array(out, TEXT_OID, &values);
+        });
     }
 
-    /// `bytea[]` of hashes.
-    pub(crate) fn hashes(&mut self, values: &[B256]) {
-        self.array(BYTEA_OID, values);
+    fn hashes(&mut self, name: &'static str, values: &[B256]) {
+        self.column(name, ColumnType::ByteArrays, |out| array(out, BYTEA_OID, values));
     }
 
-    fn array(&mut self, element: i32, values: &[impl AsRef<[u8]>]) {
-        self.written += 1;
-        if values.is_empty() {
-            // No dimension, no NULLs.
-            for word in [12, 0, 0, element] {
-                self.out.extend_from_slice(&word.to_be_bytes());
-            }
-            return;
-        }
-        let length: usize = 20 + values.iter().map(|value| 4 + value.as_ref().len()).sum::<usize>();
-        // One dimension, no NULLs, elements of this type, so many of them, counted from 1.
-        for word in [length as i32, 1, 0, element, values.len() as i32, 1] {
-            self.out.extend_from_slice(&word.to_be_bytes());
-        }
-        for value in values {
-            let value = value.as_ref();
-            self.out.extend_from_slice(&(value.len() as i32).to_be_bytes());
-            self.out.extend_from_slice(value);
-        }
+    fn json(&mut self, name: &'static str, text: &str) {
+        self.column(name, ColumnType::Json, |out| {
+            let text = storable_json(text);
+            out.extend_from_slice(&(1 + text.len() as i32).to_be_bytes());
+            // Version of the binary form.
+            out.push(1);
+            out.extend_from_slice(text.as_bytes());
+        });
     }
 
-    /// `jsonb`.
-    pub(crate) fn json(&mut self, text: &str) {
-        let text = storable_json(text);
-        self.written += 1;
-        self.out.extend_from_slice(&(1 + text.len() as i32).to_be_bytes());
-        // Version of the binary form.
-        self.out.push(1);
-        self.out.extend_from_slice(text.as_bytes());
+    fn json_or_null(&mut self, name: &'static str, text: Option<&str>) {
+        match text {
+            Some(text) => self.json(name, text),
+            None => self.null(name, ColumnType::Json),
+        }
+    }
+}
+
+fn field(out: &mut Vec<u8>, value: &[u8]) {
+    // A message is at most some megabytes.
+    out.extend_from_slice(&(value.len() as i32).to_be_bytes());
+    out.extend_from_slice(value);
+}
+
+fn array(out: &mut Vec<u8>, element: i32, values: &[impl AsRef<[u8]>]) {
+    if values.is_empty() {
+        // No dimension, no NULLs.
+        for word in [12, 0, 0, element] {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+        return;
+    }
+    let length: usize = 20 + values.iter().map(|value| 4 + value.as_ref().len()).sum::<usize>();
+    // One dimension, no NULLs, elements of this type, so many of them, counted from 1.
+    for word in [length as i32, 1, 0, element, values.len() as i32, 1] {
+        out.extend_from_slice(&word.to_be_bytes());
+    }
+    for value in values {
+        field(out, value.as_ref());
     }
 }
 
@@ -241,10 +286,6 @@ fn storable_json(text: &str) -> Cow<'_, str> {
     }
     clean.push_str(rest);
     Cow::Owned(clean)
-}
-
-pub(crate) fn refuse(column: &'static str, value: impl ToString) -> Unstorable {
-    Unstorable { column, value: value.to_string() }
 }
 
 #[cfg(test)]

@@ -1,195 +1,79 @@
-use crate::{Table, encode_dex, encode_state};
+//! The columns of each table, taken from what writes its rows.
+
+use std::sync::LazyLock;
+
+use crypto_intel_schemas::{Kind, samples};
+
+use crate::{
+    rows::row_sink::{ColumnType, RowSink},
+    tables::Table,
+};
+
+/// A column, as the table's file writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// The name in the database.
+    pub name: &'static str,
+    /// What it holds.
+    pub column_type: ColumnType,
+}
+
+/// Notes the columns of a row and writes nothing.
+#[derive(Default)]
+struct ColumnList(Vec<Column>);
+
+impl RowSink for ColumnList {
+    fn column(
+        &mut self,
+        name: &'static str,
+        column_type: ColumnType,
+        _put: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.0.push(Column { name, column_type });
+    }
+
+    fn end_key(&mut self) {}
+}
+
+static COLUMNS: LazyLock<[Vec<Column>; Table::ALL.len()]> = LazyLock::new(|| {
+    Table::ALL.map(|table| {
+        let kind = table.spec().kinds.first().copied().unwrap_or(Kind::Block);
+        let mut columns = ColumnList::default();
+        let written = table.put(&mut columns, &samples::sample(kind));
+        debug_assert_eq!(written, Ok(()), "{table}: its sample is a row");
+        columns.0
+    })
+});
 
 impl Table {
-    /// Columns in the order in which rows are encoded.
-    pub(crate) const fn columns(self) -> &'static [&'static str] {
-        match self {
-            Self::TokenTransfers => &[
-                "chain",
-                "block_hash",
-                "log_index",
-                "sub_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "tx_index",
-                "decimals",
-                "token_verified",
-                "tx_hash",
-                "standard",
-                "token",
-                "sender",
-                "recipient",
-                "operator",
-                "token_id",
-                "value",
-                "symbol",
-                "amount",
-                "usd",
-                "tx_from",
-                "tx_to",
-                "method",
-                "watched",
-            ],
-            Self::NativeTransfers => &[
-                "chain",
-                "block_hash",
-                "tx_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "tx_hash",
-                "sender",
-                "recipient",
-                "value",
-                "status",
-                "symbol",
-                "amount",
-                "usd",
-                "method",
-                "watched",
-            ],
-            Self::Approvals => &[
-                "chain",
-                "block_hash",
-                "log_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "tx_index",
-                "approved",
-                "tx_hash",
-                "standard",
-                "token",
-                "owner",
-                "spender",
-                "value",
-                "token_id",
-                "tx_from",
-                "watched",
-            ],
-            Self::Contracts => &[
-                "chain",
-                "block_hash",
-                "tx_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "code_length",
-                "tx_hash",
-                "contract",
-                "creator",
-                "status",
-                "watched",
-            ],
-            Self::Logs => &[
-                "chain",
-                "block_hash",
-                "log_index",
-                "block_time",
-                "observed_at",
-                "block_number",
-                "chain_id",
-                "data_length",
-                "tx_index",
-                "truncated",
-                "tx_hash",
-                "address",
-                "topic0",
-                "topic1",
-                "topic2",
-                "topic3",
-                "data",
-                "data_keccak",
-                "reason",
-                "tx_from",
-                "watched",
-            ],
-            Self::InternalTransfers => encode_dex::INTERNAL_TRANSFERS,
-            Self::Swaps => encode_dex::SWAPS,
-            Self::Liquidity => encode_dex::LIQUIDITY,
-            Self::Events => encode_dex::EVENTS,
-            Self::MarketTicks => &[
-                "asset",
-                "quote",
-                "source",
-                "event_at",
-                "observed_at",
-                "price",
-                "volume_24h",
-                "market_cap",
-                "change_24h_percent",
-            ],
-            Self::Indices => {
-                &["index_name", "source", "event_at", "observed_at", "value", "classification"]
-            }
-            Self::Alerts => &[
-                "id",
-                "event_at",
-                "observed_at",
-                "seen_at",
-                "block_number",
-                "n",
-                "alert",
-                "code",
-                "rule",
-                "severity",
-                "state",
-                "title",
-                "lines",
-                "links",
-                "routes",
-                "event_id",
-                "chain",
-                "block_hash",
-                "tx_hash",
-            ],
-            Self::Deliveries => &[
-                "id",
-                "done_at",
-                "seen_at",
-                "observed_at",
-                "attempts",
-                "delivery",
-                "destination",
-                "channel",
-                "alert",
-                "rule",
-                "severity",
-                "state",
-                "message_id",
-                "error",
-            ],
-            Self::BlockGas => encode_state::BLOCK_GAS,
-            Self::Reorgs => encode_state::REORGS,
-            Self::Jumps => encode_state::JUMPS,
-            Self::NodeStatus => encode_state::NODE_STATUS,
-            Self::Blocks => &[
-                "chain",
-                "block_number",
-                "block_hash",
-                "block_time",
-                "observed_at",
-                "chain_id",
-                "revision",
-                "finalized_number",
-                "safe_number",
-                "incarnation",
-                "event_rows",
-                "transactions",
-                "canonical",
-                "partial",
-                "parent_hash",
-                "gas_used",
-                "gas_limit",
-                "base_fee_per_gas",
-                "miner",
-                "unverified",
-            ],
+    /// Its columns in the order in which rows are written: the key first.
+    #[must_use]
+    pub fn columns(self) -> &'static [Column] {
+        &COLUMNS[self as usize]
+    }
+
+    /// The names of its columns as a list.
+    pub(super) fn column_list(self) -> String {
+        let names: Vec<&str> = self.columns().iter().map(|column| column.name).collect();
+        names.join(", ")
+    }
+
+    /// Whether rows have this column.
+    pub(crate) fn has_column(self, name: &str) -> bool {
+        self.columns().iter().any(|column| column.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_begin_with_their_key_and_have_the_column_of_their_age() {
+        for table in Table::ALL {
+            let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
+            assert_eq!(names[..table.spec().key.len()], *table.spec().key, "{table}");
+            assert!(names.contains(&table.time_column()), "{table}");
         }
     }
 }

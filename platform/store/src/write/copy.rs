@@ -9,8 +9,8 @@ use tokio_postgres::CopyInSink;
 use super::transaction::BatchTransaction;
 use crate::{
     error::StoreError,
-    rows::{Row, TableRows},
-    table::Table,
+    rows::row_set::{Row, TableRows},
+    tables::Table,
 };
 
 /// Bytes handed to the connection at once: enough to keep it busy, small enough to stay in the cache.

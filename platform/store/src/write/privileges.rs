@@ -1,6 +1,6 @@
 //! Whether the user of a connection may do what persist does.
 
-use crate::{error::StoreError, hint::hint, pool::store::Store, table::Table};
+use crate::{error::StoreError, hint::hint, pool::store::Store, tables::Table};
 
 /// Tables whose rows persist updates.
 const UPDATED: [&str; 3] = ["positions", "blocks", "wallets"];

@@ -13,7 +13,7 @@ use crate::{
     pool::store::Store,
     sql_values::{Timestamp, height},
     stream_position::StreamPosition,
-    table::Table,
+    tables::Table,
 };
 
 /// A step of a stream's position.

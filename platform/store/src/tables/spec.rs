@@ -1,0 +1,24 @@
+//! What is said of a table once, in its own file.
+
+use crypto_intel_schemas::Kind;
+
+use crate::tables::retention_group::RetentionGroup;
+
+/// A table's specification.
+#[derive(Debug)]
+pub struct TableSpec {
+    /// The name in the database.
+    pub name: &'static str,
+    /// Columns of its key: rows begin with them, in this order.
+    pub key: &'static [&'static str],
+    /// The column that says how old a row is.
+    pub time_column: &'static str,
+    /// Whether it is a hypertable where TimescaleDB is.
+    pub partitioned: bool,
+    /// Whether its rows belong to a block and go with it.
+    pub of_block: bool,
+    /// The setting that says how long rows are kept.
+    pub retention: RetentionGroup,
+    /// Kinds whose events are its rows; none where rows are made from markers.
+    pub kinds: &'static [Kind],
+}
