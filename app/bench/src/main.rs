@@ -2,22 +2,18 @@
 //! stands on, measured in the same run. `docs/benchmarks.md` describes the method.
 
 mod child;
-mod consume;
+mod connection;
 mod disk;
-mod fill;
-mod history;
-mod latency;
+mod fixtures;
 mod options;
-mod persist;
-mod publish;
-mod queries;
+mod parts;
 mod random;
 mod raw;
 mod report;
+mod run;
 mod setup;
 mod stats;
 mod usage;
-mod watched;
 mod worker;
 
 use std::process::ExitCode;
@@ -29,13 +25,7 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let options = options::Options::parse();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(options.execute()));
-    match outcome {
+    match run::start(options::Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("crypto-intel-bench: {error:#}");

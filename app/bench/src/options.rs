@@ -2,16 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-
-use crate::{
-    consume, disk, history, latency, persist, publish, queries, report::Report, setup, watched,
-    worker,
-};
-
-/// Where `summary.json` goes.
-const FOLDER: &str = "target/bench";
 
 /// Rates and latencies of the pipeline beside the raw limits, into target/bench/summary.json.
 #[derive(Debug, Parser)]
@@ -56,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) data_dir: Option<PathBuf>,
     /// A process of this program's own making; JSON.
     #[arg(long, hide = true)]
-    worker: Option<String>,
+    pub(crate) worker: Option<String>,
 }
 
 /// A part of the benchmark.
@@ -81,49 +72,12 @@ pub(crate) enum Part {
 }
 
 impl Options {
-    /// Measures, or works for another process that does.
-    pub(crate) async fn execute(mut self) -> anyhow::Result<()> {
-        if let Some(task) = &self.worker {
-            let task = serde_json::from_str(task).context("read the worker's task")?;
-            return worker::run(task).await;
-        }
+    /// Small numbers instead, with `--quick`.
+    pub(crate) fn reduced(mut self) -> Self {
         if self.quick {
             self.make_quick();
         }
-        disk::choose(self.data_dir.as_deref())?;
-        let mut report = Report::new();
-        setup::describe(&mut report)?;
-        disk::measure(&self, &mut report)?;
-        self.measure(&mut report).await?;
-        let load = setup::load();
-        report.say(&format!("load at the end: {load}"));
-        report.put_text("load_at_end", load);
-        report.finish(FOLDER.as_ref())
-    }
-
-    async fn measure(&self, report: &mut Report) -> anyhow::Result<()> {
-        // The last stream that the producer filled feeds the readers.
-        if let Some(source) = publish::measure(self, report).await? {
-            if self.wants(Part::Consume) {
-                consume::measure(self, &source, report).await?;
-            }
-            if self.wants(Part::Persist) || self.wants(Part::Indexes) {
-                persist::measure(self, &source, report).await?;
-            }
-        }
-        if self.wants(Part::History) {
-            history::measure(self, report).await?;
-        }
-        if self.wants(Part::Watched) {
-            watched::measure(self, report).await?;
-        }
-        if self.wants(Part::Latency) {
-            latency::measure(self, report).await?;
-        }
-        if self.wants(Part::Queries) {
-            queries::measure(self, report).await?;
-        }
-        Ok(())
+        self
     }
 
     fn make_quick(&mut self) {

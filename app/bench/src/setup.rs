@@ -12,7 +12,7 @@ use crypto_intel_store::{Edition, Store, StoreConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    persist::Connection,
+    connection::Connection,
     report::{Line, Report},
     usage::{cores, note_orphans},
 };

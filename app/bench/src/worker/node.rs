@@ -96,7 +96,7 @@ impl Blocks {
     fn push(&mut self, node: &ScriptedNode, timestamp: u64) -> anyhow::Result<()> {
         match self {
             Self::Generated(blocks) => node.push_block(blocks.next_block_at(timestamp)),
-            Self::Real(blocks) => node.push_sketch(blocks.next_sketch_at(timestamp)),
+            Self::Real(blocks) => node.push_lazy(blocks.next_lazy_at(timestamp)),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! From the stream to committed rows, beside a loop that only COPYs the same rows and one that only reads them.
 
-mod connection;
 mod indexes;
 mod show;
 
@@ -9,11 +8,10 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use crypto_intel_store::Table;
 
-pub(crate) use self::connection::Connection;
-use self::connection::{CopyBatch, tables};
 use crate::{
     child::Child,
-    fill::Source,
+    connection::{Connection, CopyBatch, tables},
+    fixtures::Source,
     options::{Options, Part},
     report::Report,
     setup::{self, Database},

@@ -13,7 +13,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const EMPTY_COPY_BYTES: usize = 21;
 
 /// The tables that chain events become rows of, in the order in which persist writes them.
-pub(super) fn tables() -> Vec<Table> {
+pub(crate) fn tables() -> Vec<Table> {
     let mut tables = Table::OF_BLOCKS.to_vec();
     tables.push(Table::Blocks);
     tables
@@ -36,10 +36,10 @@ pub(crate) struct Index {
 
 /// The rows of one transaction, by table.
 #[derive(Debug, Clone, Default)]
-pub(super) struct CopyBatch {
+pub(crate) struct CopyBatch {
     /// Events that they were made of, markers included.
-    pub(super) events: u64,
-    pub(super) bodies: Vec<(Table, Bytes)>,
+    pub(crate) events: u64,
+    pub(crate) bodies: Vec<(Table, Bytes)>,
 }
 
 impl Connection {
@@ -67,20 +67,20 @@ impl Connection {
     }
 
     /// Process id of the server's process behind this connection, where it runs on this machine.
-    pub(super) async fn backend(&self) -> anyhow::Result<u32> {
+    pub(crate) async fn backend(&self) -> anyhow::Result<u32> {
         let pid = self.number("SELECT pg_backend_pid()::bigint").await?;
         u32::try_from(pid).context("read the server's process id")
     }
 
     /// Both sides begin with empty tables, no position and nothing left to write back.
-    pub(super) async fn empty(&self) -> anyhow::Result<()> {
+    pub(crate) async fn empty(&self) -> anyhow::Result<()> {
         let names: Vec<&str> = tables().into_iter().map(Table::name).collect();
         self.run(&format!("TRUNCATE {}, positions", names.join(", "))).await?;
         self.run("CHECKPOINT").await
     }
 
     /// How many rows there are of chain events.
-    pub(super) async fn rows(&self) -> anyhow::Result<u64> {
+    pub(crate) async fn rows(&self) -> anyhow::Result<u64> {
         let counts: Vec<String> =
             tables().iter().map(|table| format!("(SELECT count(*) FROM {table})")).collect();
         self.number(&format!("SELECT {}", counts.join(" + "))).await
@@ -88,7 +88,7 @@ impl Connection {
 
     /// The stored rows as COPY writes them, split as persist splits them: as many whole blocks as fit into a
     /// transaction, sorted by key within each.
-    pub(super) async fn take_rows(&self, max_events: u64) -> anyhow::Result<Vec<CopyBatch>> {
+    pub(crate) async fn take_rows(&self, max_events: u64) -> anyhow::Result<Vec<CopyBatch>> {
         let sql = "SELECT block_number, event_rows::bigint + 1 FROM blocks ORDER BY block_number";
         let rows = self.client.query(sql, &[]).await.context("list the blocks")?;
         let blocks = rows.iter().map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1)));
@@ -122,7 +122,7 @@ impl Connection {
     }
 
     /// The limit: a transaction for each batch, a COPY for each table in it, and nothing else.
-    pub(super) async fn copy(&self, batches: &[CopyBatch]) -> anyhow::Result<()> {
+    pub(crate) async fn copy(&self, batches: &[CopyBatch]) -> anyhow::Result<()> {
         let mut statements: Vec<(Table, Statement)> = Vec::new();
         for table in tables() {
             let prepared = self.client.prepare(&table.copy_sql()).await;

@@ -14,10 +14,10 @@ use tokio_postgres::Statement;
 
 use crate::{
     child::Child,
+    connection::Connection,
     disk,
-    fill::read_back,
+    fixtures::read_back,
     options::Options,
-    persist::Connection,
     raw::Prepared,
     report::{Line, Report, Verdict},
     setup::{self, Broker, Database},

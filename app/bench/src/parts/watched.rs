@@ -9,7 +9,7 @@ use crypto_intel_nats::{Batch, Bucket, Nats, OutMessage};
 use crypto_intel_schemas::{Address, WatchEntry, WatchKind};
 
 use crate::{
-    fill::{self, Node, Produced, read_back},
+    fixtures::{self, Node, Produced, read_back},
     options::Options,
     random::address,
     raw::{Prepared, RawOutcome},
@@ -44,7 +44,7 @@ struct Side {
 
 /// Has the producer catch up with and without a watch-list, in turns.
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let task = fill::real(options, options.real_blocks);
+    let task = fixtures::real(options, options.real_blocks);
     let addresses = choose(&task, options.addresses)?;
     let many = format!("{}, one event in {ONE_IN} touches one", addresses.len());
     let mut none = Side::new("none", "none", Vec::new());

@@ -2,7 +2,7 @@
 
 use crate::{
     child::Child,
-    fill::Source,
+    fixtures::Source,
     options::Options,
     report::{Line, Report},
     stats::median,

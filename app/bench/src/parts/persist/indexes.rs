@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use crypto_intel_store::Table;
 
-use super::{Connection, CopyBatch, Place, TableShare, connection::Index};
+use super::{Place, TableShare};
 use crate::{
+    connection::{Connection, CopyBatch, Index},
     options::Options,
     report::{Line, Report},
     stats::median,

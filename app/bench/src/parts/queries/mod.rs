@@ -16,8 +16,8 @@ use self::{
     rows::{ROWS_PER_BLOCK, Rows, TABLES},
 };
 use crate::{
+    connection::Connection,
     options::Options,
-    persist::Connection,
     report::{Line, Report},
     setup,
     stats::median,

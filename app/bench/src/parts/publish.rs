@@ -6,7 +6,7 @@ use crypto_intel_nats::{Batch, Fence, Nats, OutMessage};
 
 use crate::{
     child::Child,
-    fill::{self, Node, Produced, Source, TRANSFERS, read_back},
+    fixtures::{self, Node, Produced, Source, TRANSFERS, read_back},
     options::{Options, Part},
     raw::{Prepared, RawMessage},
     report::{Line, Report},
@@ -35,9 +35,9 @@ pub(crate) async fn measure(
     options: &Options,
     report: &mut Report,
 ) -> anyhow::Result<Option<Source>> {
-    let real = fill::real(options, options.real_blocks);
+    let real = fixtures::real(options, options.real_blocks);
     if options.wants(Part::Publish) {
-        let (_, rounds) = compare(options, &fill::generated(options.blocks)).await?;
+        let (_, rounds) = compare(options, &fixtures::generated(options.blocks)).await?;
         let title = format!("publish: {} blocks of {TRANSFERS} transfers", options.blocks);
         show(report, "publish", &title, options.blocks, &rounds);
         if options.data.is_none() {

@@ -3,7 +3,7 @@
 
 use crate::{
     child::Child,
-    fill::{self, Node, Produced, read_back},
+    fixtures::{self, Node, Produced, read_back},
     options::Options,
     raw::{Prepared, RawOutcome},
     report::{Line, Report, Verdict},
@@ -44,9 +44,9 @@ struct Middle {
 
 /// Measures the lane's rate, then its memory.
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let node = Node::start(fill::real(options, options.history_blocks)).await?;
+    let node = Node::start(fixtures::real(options, options.history_blocks)).await?;
     let rounds = compare(options, &node).await?;
-    let title = format!("history: {} blocks, {}", node.task.blocks, fill::bodies(&node.task));
+    let title = format!("history: {} blocks, {}", node.task.blocks, fixtures::bodies(&node.task));
     node.child.end().await?;
     show(report, &title, options.history_blocks, &rounds);
     far(options, report).await
@@ -164,7 +164,7 @@ fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
 
 /// One long way to catch up.
 async fn far(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let node = Node::start(fill::real(options, options.far_blocks)).await?;
+    let node = Node::start(fixtures::real(options, options.far_blocks)).await?;
     let (source, produced) = node.fill(Lane::History).await?;
     node.child.end().await?;
     let outcome = produced.outcome;

@@ -1,0 +1,9 @@
+//! What can be measured; `--only` names one of them.
+
+pub(crate) mod consume;
+pub(crate) mod history;
+pub(crate) mod latency;
+pub(crate) mod persist;
+pub(crate) mod publish;
+pub(crate) mod queries;
+pub(crate) mod watched;
