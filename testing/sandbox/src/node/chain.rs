@@ -8,9 +8,9 @@ use anyhow::{Context as _, ensure};
 use tokio::sync::broadcast;
 
 use super::block::NodeBlock;
-use super::sketch::BlockSketch;
+use super::lazy_block::LazyBlock;
 
-/// Blocks made from sketches that are kept: who asks for a block asks for its receipts next.
+/// Blocks made from lazy ones that are kept: who asks for a block asks for its receipts next.
 const MADE_KEPT: usize = 32;
 /// Changes that a slow websocket client may fall behind before it is cut off.
 const CHANGES_KEPT: usize = 4_096;
@@ -40,7 +40,7 @@ struct State {
 #[derive(Debug, Clone)]
 enum Kept {
     Whole(Arc<NodeBlock>),
-    Sketch(Arc<BlockSketch>),
+    Lazy(Arc<LazyBlock>),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,8 +89,8 @@ impl Chain {
     ///
     /// # Errors
     /// As [`push_block`](Self::push_block).
-    pub fn push_sketch(&self, sketch: BlockSketch) -> anyhow::Result<()> {
-        let kept = Kept::Sketch(Arc::new(sketch));
+    pub fn push_lazy(&self, lazy: LazyBlock) -> anyhow::Result<()> {
+        let kept = Kept::Lazy(Arc::new(lazy));
         self.write().append(kept.clone())?;
         if self.shared.changes.receiver_count() > 0 {
             let _ = self.shared.changes.send(Change::Added(self.shared.block(&kept)));
@@ -228,17 +228,17 @@ impl Chain {
 }
 
 impl Shared {
-    /// The block itself; made where it is only a sketch. Nothing is locked meanwhile: making takes a while.
+    /// The block itself; made where it is lazy. Nothing is locked meanwhile: making takes a while.
     fn block(&self, kept: &Kept) -> Arc<NodeBlock> {
-        let sketch = match kept {
+        let lazy = match kept {
             Kept::Whole(block) => return Arc::clone(block),
-            Kept::Sketch(sketch) => sketch,
+            Kept::Lazy(lazy) => lazy,
         };
         let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(block) = made().iter().rev().find(|block| block.hash == sketch.hash()) {
+        if let Some(block) = made().iter().rev().find(|block| block.hash == lazy.hash()) {
             return Arc::clone(block);
         }
-        let block = Arc::new(sketch.make());
+        let block = Arc::new(lazy.make());
         let mut made = made();
         if made.len() >= MADE_KEPT {
             made.pop_front();
@@ -252,21 +252,21 @@ impl Kept {
     fn number(&self) -> u64 {
         match self {
             Self::Whole(block) => block.number,
-            Self::Sketch(sketch) => sketch.number(),
+            Self::Lazy(lazy) => lazy.number(),
         }
     }
 
     fn hash(&self) -> B256 {
         match self {
             Self::Whole(block) => block.hash,
-            Self::Sketch(sketch) => sketch.hash(),
+            Self::Lazy(lazy) => lazy.hash(),
         }
     }
 
     fn parent_hash(&self) -> B256 {
         match self {
             Self::Whole(block) => block.parent_hash,
-            Self::Sketch(sketch) => sketch.parent_hash(),
+            Self::Lazy(lazy) => lazy.parent_hash(),
         }
     }
 }

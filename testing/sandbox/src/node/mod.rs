@@ -6,10 +6,10 @@ mod block;
 mod builder;
 mod chain;
 mod faults;
+mod lazy_block;
 mod logs;
 mod player;
 mod rpc;
-mod sketch;
 mod socket;
 
 use std::collections::HashMap;
@@ -26,8 +26,8 @@ pub use self::builder::{
 pub use self::chain::Chain;
 use self::faults::Faults;
 pub use self::faults::{RateLimit, RateLimitForm};
+pub use self::lazy_block::LazyBlock;
 pub use self::player::Player;
-pub use self::sketch::BlockSketch;
 use crate::local_server::LocalServer;
 
 /// Control frames that wait for a slow websocket client.
@@ -124,12 +124,12 @@ impl ScriptedNode {
         self.state.chain.push_block(block)
     }
 
-    /// As [`Chain::push_sketch`].
+    /// As [`Chain::push_lazy`].
     ///
     /// # Errors
     /// As there.
-    pub fn push_sketch(&self, sketch: BlockSketch) -> anyhow::Result<()> {
-        self.state.chain.push_sketch(sketch)
+    pub fn push_lazy(&self, lazy: LazyBlock) -> anyhow::Result<()> {
+        self.state.chain.push_lazy(lazy)
     }
 
     /// As [`Chain::reorg`].

@@ -141,15 +141,15 @@ fn relinked_blocks_link_and_agree_with_themselves() {
 }
 
 #[test]
-fn a_chain_of_sketches_serves_the_blocks_that_would_have_been_made() {
+fn a_chain_of_lazy_blocks_serves_the_blocks_that_would_have_been_made() {
     let Some(data) = recorded_data() else { return };
     let bodies = load_recorded(&data, "ethereum", &[17_000_000, 19_807_080]).unwrap();
     let relink = || Relink::new(&bodies, &RelinkOptions::default()).unwrap();
-    let (mut whole, mut sketched) = (relink(), relink());
+    let (mut whole, mut lazy) = (relink(), relink());
     let chain = Chain::new();
     let blocks: Vec<NodeBlock> = (1..=50).map(|number| whole.next_block_at(number)).collect();
     for number in 1..=50 {
-        chain.push_sketch(sketched.next_sketch_at(number)).unwrap();
+        chain.push_lazy(lazy.next_lazy_at(number)).unwrap();
     }
     assert_eq!(chain.head().unwrap().hash, blocks[49].hash);
     for block in &blocks {
@@ -161,8 +161,8 @@ fn a_chain_of_sketches_serves_the_blocks_that_would_have_been_made() {
             assert_eq!(served.header_json(), block.header_json());
         }
     }
-    let stranger = relink().next_sketch_at(1);
-    assert!(chain.push_sketch(stranger).unwrap_err().to_string().contains("not above the head"));
+    let stranger = relink().next_lazy_at(1);
+    assert!(chain.push_lazy(stranger).unwrap_err().to_string().contains("not above the head"));
 }
 
 #[test]

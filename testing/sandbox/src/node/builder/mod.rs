@@ -1,5 +1,6 @@
 //! Blocks for a scripted node: recorded as they are, recorded under new numbers, or generated.
 
+mod block_plan;
 mod header;
 mod hex;
 mod position;

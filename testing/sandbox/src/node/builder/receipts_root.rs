@@ -4,7 +4,7 @@ use alloy_primitives::{B256, Log, LogData};
 use alloy_rlp::{BufMut, Encodable, Header};
 use alloy_trie::root::ordered_trie_root_with_encoder;
 
-use super::synthetic::Transfer;
+use super::block_plan::Transfer;
 
 /// The type of all generated transactions (EIP-1559).
 const TYPE: u8 = 2;

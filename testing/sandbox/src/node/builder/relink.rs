@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::header::Header;
 use super::position::{Place, Position};
 use crate::node::block::{Identity, Texts};
-use crate::node::{BlockSketch, NodeBlock};
+use crate::node::{LazyBlock, NodeBlock};
 
 // Stands between hexadecimal texts, which cannot hold it.
 const MARK: &str = "@@";
@@ -107,11 +107,11 @@ impl Relink {
 
     /// The next block, at this time (but not before its parent's).
     pub fn next_block_at(&mut self, timestamp: u64) -> NodeBlock {
-        self.next_sketch_at(timestamp).make()
+        self.next_lazy_at(timestamp).make()
     }
 
     /// The next block, at this time (but not before its parent's), to be made when it is asked for.
-    pub fn next_sketch_at(&mut self, timestamp: u64) -> BlockSketch {
+    pub fn next_lazy_at(&mut self, timestamp: u64) -> LazyBlock {
         let place = self.position.next(Some(timestamp));
         self.build(place)
     }
@@ -122,7 +122,7 @@ impl Relink {
         (0..new_blocks).map(|_| self.next_block()).collect()
     }
 
-    fn build(&mut self, place: Place) -> BlockSketch {
+    fn build(&mut self, place: Place) -> LazyBlock {
         // Numbers begin anywhere; the n-th block has the n-th body.
         let turn = usize::try_from(place.number).unwrap_or(usize::MAX) % self.bodies.len();
         let body = Arc::clone(&self.bodies[turn]);
@@ -141,7 +141,7 @@ impl Relink {
         };
         self.position.push(identity.hash, place.timestamp);
         let transaction_branch = self.position.transaction_branch;
-        BlockSketch::new(identity, move || {
+        LazyBlock::new(identity, move || {
             let extra_data =
                 if branch == 0 { body.extra_data.clone() } else { format!("0x{branch:016x}") };
             let hashes = &body.transaction_hashes;

@@ -3,18 +3,13 @@
 use alloy_primitives::{Address, B256, address, keccak256};
 use serde_json::json;
 
+use super::block_plan::{BlockPlan, Party, Transfer, bloom_bits, set_bits};
 use super::header::Header;
 use super::position::{Place, Position};
 use super::receipts_root::receipts_root;
 use super::synthetic_text;
-use crate::node::NodeBlock;
-use crate::node::block::Identity;
+use crate::node::block::{Identity, NodeBlock};
 
-/// keccak of `Transfer(address,address,uint256)`.
-pub(super) const TRANSFER_TOPIC: &str =
-    "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
-pub(super) const TOKEN_GAS: u64 = 51_000;
-pub(super) const NATIVE_GAS: u64 = 21_000;
 const UNITS_PER_TOKEN: u128 = 1_000_000;
 const WEI_PER_CENTIETHER: u128 = 10_000_000_000_000_000;
 
@@ -73,42 +68,6 @@ pub struct Synthetic {
     topic_bits: [usize; 3],
     header: Header,
     position: Position,
-}
-
-/// An address with what is needed of it over and over.
-#[derive(Debug)]
-pub(super) struct Party {
-    pub(super) address: Address,
-    /// 40 digits.
-    pub(super) digits: String,
-    as_address_bits: [usize; 3],
-    as_topic_bits: [usize; 3],
-}
-
-/// One transaction.
-#[derive(Debug)]
-pub(super) struct Transfer<'a> {
-    /// 32 bytes.
-    pub(super) hash: [u8; 32],
-    pub(super) from: &'a Party,
-    pub(super) to: &'a Party,
-    /// None: native currency.
-    pub(super) token: Option<&'a Party>,
-    pub(super) amount: u128,
-    pub(super) bloom: Bloom,
-}
-
-pub(super) type Bloom = [u8; 256];
-
-/// All that the text of a block is written from.
-pub(super) struct Plan<'a> {
-    pub(super) identity: Identity,
-    pub(super) chain_id: u64,
-    pub(super) branch: u64,
-    pub(super) gas_used: u64,
-    pub(super) receipts_root: B256,
-    pub(super) bloom: Bloom,
-    pub(super) transfers: Vec<Transfer<'a>>,
 }
 
 impl Synthetic {
@@ -182,7 +141,7 @@ impl Synthetic {
             parent_hash: place.parent_hash,
             timestamp: place.timestamp,
         };
-        let plan = Plan {
+        let plan = BlockPlan {
             identity,
             chain_id: self.options.chain_id,
             branch: self.position.branch,
@@ -239,35 +198,6 @@ impl Synthetic {
             1 + random.below(50_000)
         };
         tokens as u128 * UNITS_PER_TOKEN + random.below(1_000_000) as u128
-    }
-}
-
-impl Transfer<'_> {
-    pub(super) fn gas(&self) -> u64 {
-        if self.token.is_some() { TOKEN_GAS } else { NATIVE_GAS }
-    }
-}
-
-impl Party {
-    fn new(address: Address) -> Self {
-        Self {
-            address,
-            digits: format!("{address:x}").trim_start_matches("0x").to_owned(),
-            as_address_bits: bloom_bits(address.as_slice()),
-            as_topic_bits: bloom_bits(address.into_word().as_slice()),
-        }
-    }
-}
-
-/// The three bits of an item in a log bloom (yellow paper, 4.3.1).
-fn bloom_bits(item: &[u8]) -> [usize; 3] {
-    let hash = keccak256(item);
-    [0, 2, 4].map(|at| usize::from(u16::from_be_bytes([hash[at], hash[at + 1]])) & 2047)
-}
-
-fn set_bits(bloom: &mut Bloom, bits: [usize; 3]) {
-    for bit in bits {
-        bloom[255 - bit / 8] |= 1 << (bit % 8);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing a generated block as JSON, straight into strings.
 
+use super::block_plan::{BlockPlan, Bloom, TRANSFER_TOPIC, Transfer};
 use super::hex::{push_bytes, push_quantity, push_word};
-use super::synthetic::{Bloom, Plan, TRANSFER_TOPIC, Transfer};
 use crate::node::block::Texts;
 
 pub(super) const NO_UNCLES: &str =
@@ -27,7 +27,7 @@ struct Shared {
     timestamp: String,
 }
 
-pub(super) fn write(plan: &Plan<'_>) -> Texts {
+pub(super) fn write(plan: &BlockPlan<'_>) -> Texts {
     let identity = &plan.identity;
     let mut shared =
         Shared { block: String::new(), chain_id: String::new(), timestamp: String::new() };
@@ -52,7 +52,7 @@ pub(super) fn write(plan: &Plan<'_>) -> Texts {
     Texts { header, full, receipts: write_receipts(plan, &shared) }
 }
 
-fn write_header(plan: &Plan<'_>) -> String {
+fn write_header(plan: &BlockPlan<'_>) -> String {
     let mut text = String::with_capacity(1_500);
     text.push_str(r#"{"hash":"0x"#);
     push_bytes(&mut text, plan.identity.hash.as_slice());
@@ -132,7 +132,7 @@ fn push_transaction(text: &mut String, shared: &Shared, transfer: &Transfer<'_>,
     text.push_str(SIGNATURE);
 }
 
-fn write_receipts(plan: &Plan<'_>, shared: &Shared) -> String {
+fn write_receipts(plan: &BlockPlan<'_>, shared: &Shared) -> String {
     let mut text = String::with_capacity(2 + plan.transfers.len() * RECEIPT_BYTES);
     let mut cumulative_gas = 0;
     let mut log_index = 0;

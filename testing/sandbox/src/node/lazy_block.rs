@@ -8,12 +8,12 @@ use super::block::{Identity, NodeBlock};
 
 /// A block that is made when it is asked for, each time anew and the same: a chain of ten thousand real blocks would
 /// take gigabytes otherwise.
-pub struct BlockSketch {
+pub struct LazyBlock {
     identity: Identity,
     make: Box<dyn Fn() -> NodeBlock + Send + Sync>,
 }
 
-impl BlockSketch {
+impl LazyBlock {
     pub(super) fn new(
         identity: Identity,
         make: impl Fn() -> NodeBlock + Send + Sync + 'static,
@@ -46,8 +46,8 @@ impl BlockSketch {
     }
 }
 
-impl fmt::Debug for BlockSketch {
+impl fmt::Debug for LazyBlock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("BlockSketch").field(&self.identity).finish()
+        formatter.debug_tuple("LazyBlock").field(&self.identity).finish()
     }
 }
