@@ -10,7 +10,7 @@ TEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run 
 SLOWEST := $(if $(findstring nextest,$(TEST)),scripts/slowest.py target/nextest/default/junit.xml,true)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools timescale demo build test test-faults test-timescale-community check fmt clippy doc deny bench fuzz compose-check compose-test generate
+.PHONY: help tools timescale demo build test test-faults test-timescale-community check fix fmt clippy doc deny typos bench fuzz compose-check compose-test generate
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,7 +40,12 @@ test-timescale-community: tools ## storage on the server of DATABASE_URL, which 
 	@[ -n "$(DATABASE_URL)" ] || echo "DATABASE_URL is not set: these tests skip, and say so"
 	$(CARGO) $(TEST) --locked -p crypto-intel-store -p crypto-intel-persist --test community --test timescale $(ARGS)
 
-check: fmt clippy doc deny compose-check ## what CI asks beside the tests
+check: fmt typos clippy doc deny compose-check ## what CI asks beside the tests; changes nothing
+
+fix: ## what a program can mend: formatting, clippy's suggestions, generated files
+	$(CARGO) clippy --fix --allow-dirty --allow-staged --workspace --all-targets --locked
+	$(CARGO) fmt --all
+	@$(MAKE) --no-print-directory generate
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -54,6 +59,10 @@ doc:
 deny: ## licences, sources and bans of the dependency tree
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
 	else echo "cargo-deny is missing: $(CARGO) install --locked cargo-deny"; [ -z "$(CI)" ]; fi
+
+typos: ## misspelled words; `scripts/tools.sh typos` gets the program
+	@if [ -x .tools/typos/bin/typos ]; then .tools/typos/bin/typos; \
+	else echo "typos is missing: scripts/tools.sh typos"; [ -z "$(CI)" ]; fi
 
 compose-check: ## compose.yaml as Docker Compose v2 reads it
 	@scripts/compose-check.sh
@@ -69,5 +78,5 @@ fuzz: ## decoders and readers against hostile input: make fuzz ARGS="--seconds 3
 	$(CARGO) run --release --locked -p crypto-intel-evm --example fuzz_logs -- $(ARGS)
 	$(CARGO) run --release --locked -p crypto-intel-evm --example fuzz_answers -- $(ARGS)
 
-generate: ## golden vectors, JSON Schemas, configuration reference
-	UPDATE_GOLDEN=1 UPDATE_SCHEMAS=1 UPDATE_REFERENCE=1 $(CARGO) $(TEST) -p crypto-intel-schemas -p crypto-intel-cli
+generate: ## golden vectors, JSON Schemas, configuration reference, generated parts of docs and deployment
+	UPDATE_GOLDEN=1 UPDATE_SCHEMAS=1 UPDATE_REFERENCE=1 $(CARGO) $(TEST) -p crypto-intel-schemas -p crypto-intel-cli --test it -- golden json_schema reference deployment

