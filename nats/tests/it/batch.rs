@@ -1,10 +1,9 @@
-use std::time::Duration;
-
 use crypto_intel_nats::{Batch, Fence, NatsConfig, OutMessage, PublishError, connect};
 use crypto_intel_sandbox::NatsOptions;
+use crypto_intel_testkit::{Broker, eventually, within};
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Broker, block, client, eventually, message, within};
+use crate::messages::{block, message};
 
 #[tokio::test]
 async fn stores_a_batch_whole_and_in_order() {
@@ -26,7 +25,7 @@ async fn of_racing_writers_exactly_one_is_stored() {
     broker.nats.publish(message("evm.other.log", 0)).await.unwrap();
     let mut racing = tokio::task::JoinSet::new();
     for writer in 0..8 {
-        let nats = client(&broker.server, &format!("writer-{writer}")).await;
+        let nats = broker.connect(&format!("writer-{writer}")).await;
         // Also a batch of one, which is a plain publish.
         let messages = if writer % 2 == 0 { 20 } else { 1 };
         racing.spawn(async move {
@@ -140,7 +139,7 @@ async fn unknown_outcome_is_resolved_by_reading() {
 async fn killed_server_loses_no_acknowledged_batch_and_stores_none_twice() {
     let mut broker = Broker::start().await;
     let nats = broker.nats.clone();
-    let publishing = tokio::spawn(async move {
+    let publishing = async move {
         let (mut last, mut unknown) = (0, 0_u32);
         while last < 2_000 {
             let batch = block("evm.anvil.log", 50, Some(last));
@@ -152,23 +151,24 @@ async fn killed_server_loses_no_acknowledged_batch_and_stores_none_twice() {
                 Err(error) => {
                     unknown += 1;
                     assert!(unknown < 200, "{error:?}");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    if let Ok(found) = nats.last_sequence_matching("EVM", "evm.anvil.>").await {
-                        assert!(found == last || found == last + 50, "{found} after {last}");
-                        last = found;
-                    }
+                    let found = eventually(async || {
+                        nats.last_sequence_matching("EVM", "evm.anvil.>").await
+                    })
+                    .await;
+                    assert!(found == last || found == last + 50, "{found} after {last}");
+                    last = found;
                 }
             }
         }
-    });
+    };
     let watcher = broker.nats.clone();
-    eventually("first batches", || async {
-        watcher.stream_state("EVM").await.is_ok_and(|state| state.last_sequence >= 200)
-    })
-    .await;
-    broker.server.kill().unwrap();
-    broker.server.start_again().await.unwrap();
-    within("all batches", publishing).await.unwrap();
+    let restarting = async {
+        eventually(async || watcher.stream_state("EVM").await.ok()?.last_sequence.checked_sub(200))
+            .await;
+        broker.server.kill().unwrap();
+        broker.server.start_again().await.unwrap();
+    };
+    within(async { tokio::join!(publishing, restarting) }).await;
     assert_eq!(broker.nats.stream_state("EVM").await.unwrap().messages, 2_000);
 }
 

@@ -2,26 +2,19 @@
 
 use std::time::Instant;
 
-use crypto_intel_nats::{
-    Nats, NatsConfig, Notice, ReaderOptions, Start, StreamReader, TopologyConfig, connect,
-};
+use crypto_intel_nats::{Nats, Notice, ReaderOptions, Start, StreamReader, TopologyConfig};
 use crypto_intel_sandbox::{NatsCluster, NatsOptions};
-use tokio_util::sync::CancellationToken;
+use crypto_intel_testkit::{connect_to, eventually, small_topology, within};
 
-use crate::broker::{block, eventually, small_topology, within};
-
-async fn client_of(url: String) -> Nats {
-    let config = NatsConfig { url: url.into(), request_timeout_ms: 3_000, ..NatsConfig::default() };
-    connect(&config, "test", &CancellationToken::new()).await.unwrap()
-}
+use crate::messages::block;
 
 async fn cluster() -> (NatsCluster, Nats) {
     let cluster = NatsCluster::start(NatsOptions::default()).await.unwrap();
-    let nats = client_of(cluster.url()).await;
+    let nats = connect_to(cluster.url(), "test").await;
     let replicas = TopologyConfig { replicas: Some(3), ..TopologyConfig::default() };
     let topology = small_topology().with_config(&replicas).unwrap();
     // Servers that have just found each other may count as away for a moment.
-    eventually("streams", async || topology.apply(&nats, false).await.is_ok()).await;
+    eventually(async || topology.apply(&nats, false).await.is_ok()).await;
     (cluster, nats)
 }
 
@@ -29,7 +22,7 @@ async fn cluster() -> (NatsCluster, Nats) {
 async fn the_leader_holds_all_that_was_acknowledged() {
     let (cluster, nats) = cluster().await;
     let follower = (cluster.leader_of("EVM").await.unwrap() + 1) % cluster.len();
-    let beside = client_of(cluster.server(follower).url()).await;
+    let beside = connect_to(cluster.server(follower).url(), "test").await;
     let mut last = 0;
     for _ in 0..150 {
         let ack = nats.publish_batch(block("evm.anvil.log", 21, Some(last))).await.unwrap();
@@ -64,7 +57,7 @@ async fn readers_and_writers_go_on_when_the_leader_is_killed() {
         last = publish(&nats, last).await;
         eprintln!("round {round}: published again after {:?}", begun.elapsed());
         while read.last() != Some(&last) {
-            let batch = within("messages", reader.next(5_000)).await.unwrap();
+            let batch = within(reader.next(5_000)).await.unwrap();
             assert_eq!(batch.notices, [] as [Notice; 0]);
             read.extend(batch.messages.iter().map(|message| message.sequence));
         }
@@ -77,7 +70,7 @@ async fn readers_and_writers_go_on_when_the_leader_is_killed() {
 /// Publishes a batch until it is known to be stored, as a producer does: look, then again.
 async fn publish(nats: &Nats, last: u64) -> u64 {
     let stored = std::sync::atomic::AtomicU64::new(0);
-    eventually("batch stored", async || {
+    eventually(async || {
         let newest = nats.last_from_leader("EVM", "evm.anvil.>").await;
         let Ok(newest) = newest else { return false };
         let newest = newest.map_or(0, |newest| newest.sequence);

@@ -6,9 +6,10 @@ use std::process::Command;
 use crypto_intel_nats::{NatsConfig, TopologyConfig, connect};
 use crypto_intel_sandbox::{NatsOptions, NatsServer, free_port, tools};
 use crypto_intel_service::Secret;
+use crypto_intel_testkit::{eventually, small_topology};
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{block, eventually, small_topology};
+use crate::messages::block;
 
 fn shipped(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -78,8 +79,7 @@ async fn the_shipped_cluster_starts_and_holds_streams_together() {
     let replicas = TopologyConfig { replicas: Some(3), ..TopologyConfig::default() };
     let topology = small_topology().with_config(&replicas).unwrap();
     // Until a leader is elected nothing can be made.
-    eventually("streams of three replicas", async || topology.apply(&nats, false).await.is_ok())
-        .await;
+    eventually(async || topology.apply(&nats, false).await.is_ok()).await;
     let ack = nats.publish_batch(block("evm.anvil.log", 20, Some(0))).await.unwrap();
     assert_eq!(ack.last_sequence, 20);
     // Nobody comes in without a certificate, or without TLS.

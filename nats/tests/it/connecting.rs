@@ -1,10 +1,7 @@
-use std::time::Duration;
-
 use crypto_intel_nats::{ConnectError, NatsConfig, connect};
 use crypto_intel_sandbox::{NatsOptions, NatsServer, free_port};
+use crypto_intel_testkit::{Broker, nats_config, within};
 use tokio_util::sync::CancellationToken;
-
-use crate::broker::{Broker, PATIENCE, config, within};
 
 #[tokio::test]
 async fn gives_up_with_the_address_when_no_server_is_there() {
@@ -22,12 +19,10 @@ async fn stops_waiting_for_a_server_at_shutdown() {
     let config =
         NatsConfig { url: url.into(), start_timeout_seconds: 3_600, ..NatsConfig::default() };
     let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        stop.cancel();
-    });
-    let error = within("end", connect(&config, "test", &shutdown)).await.unwrap_err();
+    let mut connecting = Box::pin(connect(&config, "test", &shutdown));
+    assert!(futures::poll!(&mut connecting).is_pending());
+    shutdown.cancel();
+    let error = within(connecting).await.unwrap_err();
     assert!(matches!(error, ConnectError::Stopped), "{error}");
 }
 
@@ -36,7 +31,8 @@ async fn says_that_jetstream_is_missing() {
     let options =
         NatsOptions { extra_conf: vec!["jetstream: false".to_owned()], ..NatsOptions::default() };
     let server = NatsServer::start(options).await.unwrap();
-    let error = connect(&config(&server), "test", &CancellationToken::new()).await.unwrap_err();
+    let error =
+        connect(&nats_config(server.url()), "test", &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ConnectError::NoJetStream { .. }), "{error}");
 }
 
@@ -47,7 +43,7 @@ async fn counts_every_reconnect() {
     let before = *epoch.borrow_and_update();
     broker.server.kill().unwrap();
     broker.server.start_again().await.unwrap();
-    tokio::time::timeout(PATIENCE, epoch.wait_for(|epoch| *epoch > before)).await.unwrap().unwrap();
+    within(epoch.wait_for(|epoch| *epoch > before)).await.unwrap();
     assert!(broker.nats.is_connected());
 }
 

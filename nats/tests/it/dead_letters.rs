@@ -1,6 +1,7 @@
 use crypto_intel_nats::{dead_letter, list_dead_letters, show_dead_letter};
+use crypto_intel_testkit::Broker;
 
-use crate::broker::{Broker, message};
+use crate::messages::message;
 
 #[tokio::test]
 async fn dead_letter_twice_is_once_and_whole() {

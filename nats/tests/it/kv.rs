@@ -1,6 +1,5 @@
 use crypto_intel_nats::{Bucket, KvError};
-
-use crate::broker::{Broker, client, small_topology, within};
+use crypto_intel_testkit::{Broker, small_topology, within};
 
 #[tokio::test]
 async fn writes_compare_and_set() {
@@ -47,13 +46,13 @@ async fn watch_brings_what_is_there_and_then_every_change_across_a_restart() {
     assert_eq!(keys, ["a", "b"]);
     broker.server.kill().unwrap();
     broker.server.start_again().await.unwrap();
-    let other = client(&broker.server, "other").await;
+    let other = broker.connect("other").await;
     let other = other.kv(Bucket::Watchlist).await.unwrap();
     other.put("a", "2").await.unwrap();
     other.delete("b").await.unwrap();
-    let change = within("change", watch.next()).await.unwrap();
+    let change = within(watch.next()).await.unwrap();
     assert_eq!((change.key.as_str(), change.value.as_deref()), ("a", Some(&b"2"[..])));
-    let change = within("change", watch.next()).await.unwrap();
+    let change = within(watch.next()).await.unwrap();
     assert_eq!((change.key.as_str(), change.value), ("b", None));
 }
 
@@ -68,9 +67,9 @@ async fn watch_tells_what_vanished_with_its_bucket() {
     broker.nats.jetstream().delete_stream("KV_silences").await.unwrap();
     small_topology().apply(&broker.nats, false).await.unwrap();
     kv.put("stays", "2").await.unwrap();
-    let change = within("change", watch.next()).await.unwrap();
+    let change = within(watch.next()).await.unwrap();
     assert_eq!((change.key.as_str(), change.value.as_deref()), ("stays", Some(&b"2"[..])));
-    let change = within("change", watch.next()).await.unwrap();
+    let change = within(watch.next()).await.unwrap();
     assert_eq!((change.key.as_str(), change.value), ("goes", None));
 }
 
@@ -80,8 +79,8 @@ async fn expired_value_is_a_deletion_for_watchers() {
     let kv = broker.nats.kv(Bucket::Leases).await.unwrap();
     let mut watch = kv.watch_all().await.unwrap();
     kv.put("short", "1").await.unwrap();
-    assert!(within("value", watch.next()).await.unwrap().value.is_some());
-    assert_eq!(within("expiry", watch.next()).await.unwrap().value, None);
+    assert!(within(watch.next()).await.unwrap().value.is_some());
+    assert_eq!(within(watch.next()).await.unwrap().value, None);
     assert_eq!(kv.get("short").await.unwrap(), None);
     kv.create("short", "2").await.unwrap();
 }

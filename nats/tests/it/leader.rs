@@ -4,73 +4,67 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crypto_intel_nats::{Bucket, LEASE_SECONDS, Leadership, Nats};
-use crypto_intel_service::{Context, ProbeReport};
-use tokio::task::JoinHandle;
-
-use crate::broker::{Broker, client, eventually};
+use crypto_intel_testkit::{Broker, RunningRole, eventually};
 
 pub(crate) const TASK: &str = "evm.anvil";
 
 /// An instance that does the task whenever it leads.
 pub(crate) struct Instance {
-    pub(crate) context: Context,
+    role: RunningRole,
     pub(crate) terms: Arc<AtomicUsize>,
-    running: JoinHandle<()>,
 }
 
 impl Instance {
     pub(crate) fn start(nats: &Nats, name: &str) -> Self {
-        let context = Context::new(name);
-        let probe = Arc::new(context.health.probe(TASK, None));
-        let leadership = Leadership::new(TASK, nats, &context, probe).unwrap();
         let terms = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&terms);
-        let running = tokio::spawn(async move {
+        let (nats, counted) = (nats.clone(), Arc::clone(&terms));
+        let role = RunningRole::start(name, |context| async move {
+            let probe = Arc::new(context.health.probe(TASK, None));
+            let leadership = Leadership::new(TASK, &nats, &context, probe)?;
             let work = leadership.run(async |term| {
                 counted.fetch_add(1, Ordering::SeqCst);
                 Err(term.over().await.into())
             });
-            work.await.unwrap();
+            work.await
         });
-        Self { context, terms, running }
+        Self { role, terms }
     }
 
-    pub(crate) fn probe(&self) -> ProbeReport {
-        self.context.health.report().probes.remove(0)
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.role.is_healthy(TASK)
     }
 
     pub(crate) fn leads(&self) -> bool {
-        let families = self.context.registry.gather();
-        families[0].get_metric()[0].get_gauge().get_value() > 0.0
+        self.role.metric("crypto_intel_leader", &[TASK]) > 0.0
     }
 
     pub(crate) async fn until_leads(&self) {
-        eventually("the instance leads", || async { self.leads() }).await;
+        eventually(async || self.leads()).await;
     }
 
     /// Waits until the probe is (not) healthy and says this.
     pub(crate) async fn until(&self, healthy: bool, text: &str) {
-        let fits = |probe: ProbeReport| probe.healthy == healthy && probe.detail.contains(text);
-        let what = format!("{} is healthy: {healthy}, says {text:?}", self.context.instance);
-        eventually(&what, || async { fits(self.probe()) }).await;
+        eventually(async || {
+            let probe = self.role.probe(TASK)?;
+            (probe.healthy == healthy && probe.detail.contains(text)).then_some(())
+        })
+        .await;
     }
 
     /// As a process that is killed: no lease is given back.
     pub(crate) async fn kill(self) {
-        self.running.abort();
-        let _ = self.running.await;
+        self.role.kill().await;
     }
 
     pub(crate) async fn stop(self) {
-        self.context.shutdown.cancel();
-        self.running.await.unwrap();
+        self.role.stop().await;
     }
 }
 
 #[tokio::test]
 async fn stands_by_while_the_leader_is_seen_to_renew_and_takes_over_when_it_stops() {
     let broker = Broker::start().await;
-    let other = client(&broker.server, "two").await;
+    let other = broker.connect("two").await;
     let first = Instance::start(&broker.nats, "one");
     first.until_leads().await;
     let second = Instance::start(&other, "two");
@@ -78,14 +72,14 @@ async fn stands_by_while_the_leader_is_seen_to_renew_and_takes_over_when_it_stop
     assert!(!second.leads());
     first.stop().await;
     second.until_leads().await;
-    assert!(second.probe().healthy);
+    assert!(second.is_healthy());
     second.stop().await;
 }
 
 #[tokio::test]
 async fn takes_over_from_an_instance_that_was_killed() {
     let broker = Broker::start().await;
-    let other = client(&broker.server, "two").await;
+    let other = broker.connect("two").await;
     let first = Instance::start(&broker.nats, "one");
     first.until_leads().await;
     let second = Instance::start(&other, "two");
@@ -132,7 +126,7 @@ async fn leads_again_after_the_lease_was_taken_away() {
     instance.until_leads().await;
     let kv = broker.nats.kv(Bucket::Leases).await.unwrap();
     kv.put(TASK, r#"{"owner":"two","token":"x"}"#).await.unwrap();
-    eventually("loss", || async { !instance.leads() }).await;
+    eventually(async || !instance.leads()).await;
     instance.until_leads().await;
     assert_eq!(instance.terms.load(Ordering::SeqCst), 2);
     instance.stop().await;

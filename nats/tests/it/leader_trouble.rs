@@ -3,17 +3,18 @@
 use crypto_intel_nats::{Nats, NatsConfig, connect};
 use crypto_intel_sandbox::{NatsOptions, NatsServer, SmallDisk};
 use crypto_intel_service::Secret;
+use crypto_intel_testkit::{Broker, connect_to, eventually, small_topology};
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Broker, client, eventually, message, small_topology};
 use crate::leader::{Instance, TASK, set_stream};
+use crate::messages::message;
 
 #[tokio::test]
 async fn nats_that_went_away() {
     let mut broker = Broker::start().await;
     let leader = Instance::start(&broker.nats, "one");
     leader.until_leads().await;
-    let other = client(&broker.server, "two").await;
+    let other = broker.connect("two").await;
     let standby = Instance::start(&other, "two");
     standby.until(true, "standing by, one leads").await;
     broker.server.kill().unwrap();
@@ -21,7 +22,7 @@ async fn nats_that_went_away() {
     standby.until(false, "not connected to nats").await;
     assert!(!leader.leads());
     broker.server.start_again().await.unwrap();
-    eventually("one of them leads", || async { leader.leads() || standby.leads() }).await;
+    eventually(async || leader.leads() || standby.leads()).await;
     leader.until(true, "lead").await;
     standby.until(true, "lead").await;
     leader.stop().await;
@@ -31,7 +32,7 @@ async fn nats_that_went_away() {
 #[tokio::test]
 async fn a_missing_bucket() {
     let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-    let nats = client(&server, "test").await;
+    let nats = connect_to(server.url(), "test").await;
     let instance = Instance::start(&nats, "one");
     instance.until(false, "no stream KV_leases: run `crypto-intel streams apply`").await;
     small_topology().apply(&nats, false).await.unwrap();
@@ -116,14 +117,14 @@ async fn a_disk_that_is_full() {
     let store_dir = Some(disk.path().join("store"));
     let options = NatsOptions { store_dir, ..NatsOptions::default() };
     let mut server = NatsServer::start(options).await.unwrap();
-    let nats = client(&server, "test").await;
+    let nats = connect_to(server.url(), "test").await;
     small_topology().apply(&nats, false).await.unwrap();
     let instance = Instance::start(&nats, "one");
     instance.until_leads().await;
     disk.fill().unwrap();
     // Until the last page that the bucket's file had is written.
     let big = "x".repeat(2_000);
-    eventually("NATS stores no more", || async {
+    eventually(async || {
         let _ = nats.publish(message("$KV.leases.filler", 0).header("filler", &big)).await;
         !instance.leads()
     })

@@ -1,8 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crypto_intel_nats::{Bucket, LEASE_SECONDS, Lease};
-
-use crate::broker::{Broker, eventually, within};
+use crypto_intel_testkit::{Broker, eventually, within};
 
 #[tokio::test]
 async fn only_one_holds_it_and_it_outlives_its_time_by_renewal() {
@@ -34,7 +33,7 @@ async fn owner_learns_that_somebody_else_has_it() {
     let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
     let kv = broker.nats.kv(Bucket::Leases).await.unwrap();
     kv.put("evm.anvil", r#"{"owner":"two","token":"x"}"#).await.unwrap();
-    within("loss", lease.lost().cancelled()).await;
+    within(lease.lost().cancelled()).await;
     assert!(!lease.is_held());
 }
 
@@ -44,7 +43,7 @@ async fn owner_gives_up_before_the_server_lets_go() {
     let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
     let taken = Instant::now();
     broker.server.kill().unwrap();
-    within("loss", lease.lost().cancelled()).await;
+    within(lease.lost().cancelled()).await;
     assert!(taken.elapsed() < Duration::from_secs(LEASE_SECONDS) + Duration::from_secs(1));
 }
 
@@ -55,11 +54,11 @@ async fn lease_is_held_or_free_again_after_a_server_restart() {
     let before = lease.revision();
     broker.server.kill().unwrap();
     broker.server.start_again().await.unwrap();
-    eventually("renewal or loss", || async { lease.revision() > before || !lease.is_held() }).await;
+    eventually(async || lease.revision() > before || !lease.is_held()).await;
     if lease.is_held() {
         assert!(Lease::try_acquire(&broker.nats, "evm.anvil", "two").await.unwrap().is_none());
     } else {
-        eventually("lease", || async {
+        eventually(async || {
             matches!(Lease::try_acquire(&broker.nats, "evm.anvil", "one").await, Ok(Some(_)))
         })
         .await;

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod batch;
-mod broker;
 mod cluster;
 mod cluster_files;
 mod connecting;
@@ -11,6 +10,7 @@ mod kv;
 mod leader;
 mod leader_trouble;
 mod lease;
+mod messages;
 mod outside;
 mod permissions;
 mod ranges;

@@ -8,16 +8,17 @@ use crypto_intel_nats::{
     Change, Nats, NatsError, ReaderOptions, Start, StreamReader, Topology, WorkQueue,
     WorkQueueOptions,
 };
+use crypto_intel_testkit::{connect_to, eventually, small_topology, within};
 use futures::StreamExt as _;
 
-use crate::broker::{block, eventually, message, small_topology, within};
+use crate::messages::{block, message};
 use crate::permissions::{asks, can_read, cannot_publish, server, user};
 
 const COPIED: [&str; 6] = ["ALERT", "EVM", "HISTORY", "MARKET", "SIGNALS", "STATUS"];
 
 /// A copy follows within moments.
 async fn copied(reader: &Nats, stream: &str, messages: u64) {
-    eventually("the copy", || async { nats_holds(reader, stream).await == Some(messages) }).await;
+    eventually(async || nats_holds(reader, stream).await == Some(messages)).await;
 }
 
 async fn nats_holds(reader: &Nats, stream: &str) -> Option<u64> {
@@ -33,24 +34,24 @@ async fn a_team_reads_in_every_way_that_clients_offer() {
     // An answer on the same connection: the subscription is in force.
     nats.stream_state("EVM").await.unwrap();
     evm.publish_batch(block("evm.anvil.log", 5, None)).await.unwrap();
-    assert_eq!(within("live message", live.next()).await.unwrap().payload, "body 0");
+    assert_eq!(within(live.next()).await.unwrap().payload, "body 0");
     copied(&nats, "EVM", 5).await;
     assert_eq!(nats.get("EVM", 2).await.unwrap().unwrap().payload, "body 1");
     can_read(&nats, "EVM", "evm.>", 5).await;
 
     let options = WorkQueueOptions { filter: "evm.>".to_owned(), ..WorkQueueOptions::default() };
     let mut queue = WorkQueue::open(&nats, "EVM", "warehouse", options).await.unwrap();
-    within("queue", queue.next()).await.unwrap().ack().await.unwrap();
+    within(queue.next()).await.unwrap().ack().await.unwrap();
 
     let stream = nats.jetstream().get_stream("EVM").await.unwrap();
     let ordered = stream.create_consumer(pull::OrderedConfig::default()).await.unwrap();
     let mut messages = ordered.messages().await.unwrap();
-    assert_eq!(within("ordered", messages.next()).await.unwrap().unwrap().payload, "body 0");
+    assert_eq!(within(messages.next()).await.unwrap().unwrap().payload, "body 0");
     let inbox = nats.client().new_inbox();
     let config = push::OrderedConfig { deliver_subject: inbox, ..Default::default() };
     let pushed = stream.create_consumer(config).await.unwrap();
     let mut messages = pushed.messages().await.unwrap();
-    assert_eq!(within("pushed", messages.next()).await.unwrap().unwrap().payload, "body 0");
+    assert_eq!(within(messages.next()).await.unwrap().unwrap().payload, "body 0");
     stream.delete_consumer("warehouse").await.unwrap();
     assert!(!server.log().contains("Violation"), "{}", server.log());
 }
@@ -69,7 +70,7 @@ async fn a_team_can_change_nothing_of_ours() {
     copied(&nats, "ALERT", 3).await;
     let options = WorkQueueOptions { filter: "alert.>".to_owned(), ..WorkQueueOptions::default() };
     let mut queue = WorkQueue::open(&notify, "ALERT", "notify", options).await.unwrap();
-    within("alert", queue.next()).await.unwrap().ack().await.unwrap();
+    within(queue.next()).await.unwrap().ack().await.unwrap();
     let before = asks(&admin, "$JS.API.CONSUMER.INFO.ALERT.notify", "").await.unwrap();
 
     // Our subjects, every bucket, dead letters, what is to be sent, the way of the copies.
@@ -112,7 +113,7 @@ async fn a_team_can_change_nothing_of_ours() {
     let options = WorkQueueOptions { filter: "alert.>".to_owned(), ..WorkQueueOptions::default() };
     let mut theirs = WorkQueue::open(&nats, "ALERT", "notify", options).await.unwrap();
     for _ in 0..3 {
-        within("their copy", theirs.next()).await.unwrap().ack().await.unwrap();
+        within(theirs.next()).await.unwrap().ack().await.unwrap();
     }
     nats.client().publish("$JS.ACK.ALERT.notify.1.2.2.1.0", "+ACK".into()).await.unwrap();
     asks(&nats, "$JS.API.CONSUMER.DELETE.ALERT.notify", "").await.unwrap();
@@ -136,7 +137,7 @@ async fn a_team_can_change_nothing_of_ours() {
     assert_eq!(floor(&before), floor(&after));
     assert_eq!(admin.stream_state("ALERT").await.unwrap().messages, 3);
     for _ in 0..2 {
-        within("the rest of the alerts", queue.next()).await.unwrap().ack().await.unwrap();
+        within(queue.next()).await.unwrap().ack().await.unwrap();
     }
 }
 
@@ -239,7 +240,7 @@ async fn a_server_without_the_account_has_no_copies() {
     use crypto_intel_sandbox::{NatsOptions, NatsServer};
 
     let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-    let nats = crate::broker::client(&server, "test").await;
+    let nats = connect_to(server.url(), "test").await;
     let changes = small_topology().apply(&nats, false).await.unwrap();
     let is_copy = |change: &Change| matches!(change, Change::Created { object } if object.starts_with("OUTSIDE/"));
     assert!(!changes.iter().any(is_copy), "{changes:?}");

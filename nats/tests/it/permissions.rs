@@ -1,22 +1,17 @@
-use std::path::Path;
-
 use crypto_intel_nats::{
     Bucket, ConnectError, Lease, Nats, NatsConfig, NatsError, PublishError, ReaderOptions, Start,
     StreamReader, WorkQueue, WorkQueueOptions, connect, dead_letter,
 };
-use crypto_intel_sandbox::{NatsOptions, NatsServer, nats_password};
+use crypto_intel_sandbox::{NatsServer, nats_password};
 use crypto_intel_service::Secret;
+use crypto_intel_testkit::{Broker, within};
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{block, message, read, small_topology, within};
+use crate::messages::{block, message, read};
 
 /// A server with the configuration that we ship, and its streams.
 pub(crate) async fn server() -> NatsServer {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("server.conf");
-    let server = NatsServer::start(NatsOptions::with_users_of(config).unwrap()).await.unwrap();
-    let admin = user(&server, "admin").await;
-    small_topology().apply(&admin, false).await.unwrap();
-    server
+    Broker::start_with_users().await.server
 }
 
 fn config(server: &NatsServer, user: &str, password: String) -> NatsConfig {
@@ -203,13 +198,13 @@ async fn alerts_and_notify_do_their_work_and_no_other() {
     let notify = user(&server, "notify").await;
     let options = WorkQueueOptions { filter: "alert.>".to_owned(), ..WorkQueueOptions::default() };
     let mut queue = WorkQueue::open(&notify, "ALERT", "notify", options).await.unwrap();
-    within("alert", queue.next()).await.unwrap().ack().await.unwrap();
+    within(queue.next()).await.unwrap().ack().await.unwrap();
     notify.publish(message("notify.done.ops", 0)).await.unwrap();
     notify.publish(message("notify.out.ops", 0)).await.unwrap();
     let options =
         WorkQueueOptions { filter: "notify.out.ops".to_owned(), ..WorkQueueOptions::default() };
     let mut queue = WorkQueue::open(&notify, "OUTBOX", "notify-ops", options).await.unwrap();
-    within("message", queue.next()).await.unwrap().ack().await.unwrap();
+    within(queue.next()).await.unwrap().ack().await.unwrap();
     notify.kv(Bucket::Deliveries).await.unwrap().create("x", "attempt").await.unwrap();
     can_lease(&notify, "notify.ops").await;
     for subject in ["alert.high.rule.id.fired.2", "$KV.silences.x", "$KV.leases.alerts"] {

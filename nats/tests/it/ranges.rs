@@ -1,6 +1,7 @@
 use crypto_intel_nats::{Nats, RangeError, RangeRequest, StreamRange};
+use crypto_intel_testkit::Broker;
 
-use crate::broker::{Broker, block};
+use crate::messages::block;
 
 /// Ten messages, of which the first two are gone.
 async fn ten_without_two(nats: &Nats) {

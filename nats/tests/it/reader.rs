@@ -1,6 +1,7 @@
 use crypto_intel_nats::{Position, ReaderError, ReaderOptions, Start, StreamReader};
+use crypto_intel_testkit::{Broker, eventually, within};
 
-use crate::broker::{Broker, block, message, read, within};
+use crate::messages::{block, message, read};
 
 async fn open(broker: &Broker, start: Start) -> StreamReader {
     let options = ReaderOptions::new("EVM", "test", start);
@@ -66,7 +67,7 @@ async fn stops_at_the_end_when_asked_to() {
     broker.nats.publish_batch(block("evm.anvil.log", 100, None)).await.unwrap();
     let mut reader = open(&broker, Start::First).await;
     let mut count = 0;
-    while let Some(batch) = within("end", reader.next_until_end(7)).await.unwrap() {
+    while let Some(batch) = within(reader.next_until_end(7)).await.unwrap() {
         count += batch.messages.len();
     }
     assert_eq!(count, 100);
@@ -87,7 +88,7 @@ async fn messages_purged_while_they_were_awaited_do_not_hold_up_the_end() {
             assert!(batch.messages.len() <= 4);
         }
     };
-    within("end", end).await;
+    within(end).await;
 }
 
 #[tokio::test]
@@ -137,11 +138,11 @@ async fn dropping_next_loses_nothing() {
                     sequences.extend(batch.unwrap().messages.iter().map(|message| message.sequence));
                 }
                 // Ends the wait again and again.
-                () = tokio::time::sleep(std::time::Duration::from_micros(200)) => {}
+                () = tokio::task::yield_now() => {}
             }
         }
     };
-    within("all messages", reading).await;
+    within(reading).await;
     publishing.await.unwrap();
     assert_eq!(sequences, (1..=300).collect::<Vec<u64>>());
 }
@@ -162,10 +163,7 @@ async fn leaves_no_consumer_behind() {
     let broker = Broker::start().await;
     drop(open(&broker, Start::First).await);
     let stream = broker.nats.jetstream().get_stream("EVM").await.unwrap();
-    crate::broker::eventually("consumer deleted", || async {
-        stream.get_info().await.unwrap().state.consumer_count == 0
-    })
-    .await;
+    eventually(async || stream.get_info().await.unwrap().state.consumer_count == 0).await;
 }
 
 #[tokio::test]

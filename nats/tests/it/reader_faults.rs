@@ -1,6 +1,7 @@
 use crypto_intel_nats::{Notice, Position, ReadBatch, ReaderOptions, Start, StreamReader};
+use crypto_intel_testkit::{Broker, small_topology, within};
 
-use crate::broker::{Broker, block, client, message, read, small_topology, within};
+use crate::messages::{block, message, read};
 
 async fn open(broker: &Broker, start: Start) -> StreamReader {
     let options = ReaderOptions::new("EVM", "test", start);
@@ -8,7 +9,7 @@ async fn open(broker: &Broker, start: Start) -> StreamReader {
 }
 
 async fn notices(reader: &mut StreamReader) -> Vec<Notice> {
-    within("notice", async {
+    within(async {
         loop {
             let ReadBatch { notices, .. } = reader.next(1_000).await.unwrap();
             if !notices.is_empty() {
@@ -29,7 +30,7 @@ async fn goes_on_after_a_server_restart_without_loss_or_copy() {
         broker.server.kill().unwrap();
         broker.server.start_again().await.unwrap();
         // A second connection, so that the messages are there whatever state ours is in.
-        let writer = client(&broker.server, "writer").await;
+        let writer = broker.connect("writer").await;
         writer.publish_batch(block("evm.anvil.log", 100, None)).await.unwrap();
         let before = reader.position().sequence;
         let count = 600 + round * 100 - usize::try_from(before).unwrap();

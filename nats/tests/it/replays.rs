@@ -2,8 +2,9 @@ use crypto_intel_nats::{
     Nats, OutMessage, ReaderOptions, ReplayError, ReplayStream, ReplayTarget, Start, StreamMessage,
     StreamRange, StreamReader,
 };
+use crypto_intel_testkit::Broker;
 
-use crate::broker::{Broker, block, client, read};
+use crate::messages::{block, read};
 
 const RANGE: StreamRange = StreamRange { from: 1, to: 1_200, is_cut: false };
 
@@ -101,7 +102,7 @@ async fn prefixes_of_ours_and_of_others_are_refused() {
 #[tokio::test]
 async fn a_stream_holds_one_replay_until_it_is_deleted() {
     let broker = Broker::start().await;
-    let nats = client(&broker.server, "other").await;
+    let nats = broker.connect("other").await;
     ReplayStream::create(&nats, &target("sandbox"), RANGE).await.unwrap();
     let other = ReplayTarget { what: "HISTORY".to_owned(), ..target("sandbox") };
     let error = ReplayStream::find(&nats, &other).await.unwrap_err();

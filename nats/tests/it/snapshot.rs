@@ -2,27 +2,20 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crypto_intel_nats::{
-    Bucket, Nats, Notice, ReaderOptions, SnapshotError, Start, StreamMessage, StreamReader,
-    check_snapshot,
+    Bucket, Nats, Notice, ReaderOptions, SnapshotError, Start, StreamReader, check_snapshot,
 };
 use crypto_intel_sandbox::{NatsOptions, NatsServer};
+use crypto_intel_testkit::{Broker, connect_to, eventually, messages, within};
 
-use crate::broker::{Broker, block, client, eventually, message, read, within};
+use crate::messages::{block, message, read};
 
 const NO_PROGRESS: &(dyn Fn(u64) + Send + Sync) = &|_| {};
 
 /// A server of its own, without any stream.
 async fn empty_server() -> (NatsServer, Nats) {
     let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-    let nats = client(&server, "restored").await;
+    let nats = connect_to(server.url(), "restored").await;
     (server, nats)
-}
-
-async fn all(nats: &Nats, stream: &str) -> Vec<StreamMessage> {
-    let state = nats.stream_state(stream).await.unwrap();
-    let options = ReaderOptions::new(stream, "test", Start::First);
-    let mut reader = StreamReader::open(nats, options).await.unwrap();
-    read(&mut reader, state.messages as usize).await
 }
 
 fn archive(folder: &Path) -> std::path::PathBuf {
@@ -47,10 +40,8 @@ async fn a_stream_is_restored_as_it_was_while_others_published() {
             publisher.publish_batch(block("evm.anvil.log", 50, None)).await.unwrap();
         }
     });
-    eventually("a batch of the publisher", async || {
-        broker.nats.stream_state("EVM").await.unwrap().last_sequence > 20 * 501
-    })
-    .await;
+    eventually(async || broker.nats.stream_state("EVM").await.unwrap().last_sequence > 20 * 501)
+        .await;
 
     let told = AtomicU64::new(0);
     let progress = |bytes| told.store(bytes, Ordering::Relaxed);
@@ -69,9 +60,9 @@ async fn a_stream_is_restored_as_it_was_while_others_published() {
     // Before 2.15 a little of what came meanwhile is there, too.
     assert!(state.last_sequence >= snapshot.last_sequence);
     assert_eq!(state.messages, state.last_sequence - 700);
-    let mut original = all(&broker.nats, "EVM").await;
+    let mut original = messages(&broker.nats, "EVM").await;
     original.truncate(state.messages as usize);
-    for (was, is) in original.iter().zip(all(&restored, "EVM").await) {
+    for (was, is) in original.iter().zip(messages(&restored, "EVM").await) {
         assert_eq!((&was.subject, &was.payload), (&is.subject, &is.payload));
         assert_eq!((was.sequence, was.stored_at_us), (is.sequence, is.stored_at_us));
         assert_eq!(was.schema, is.schema);
@@ -91,7 +82,7 @@ async fn a_reader_goes_on_at_its_position_in_a_restored_stream() {
     let broker = Broker::start().await;
     let folder = tempfile::tempdir().unwrap();
     broker.nats.publish_batch(block("evm.anvil.log", 100, None)).await.unwrap();
-    let position = all(&broker.nats, "EVM").await[59].position();
+    let position = messages(&broker.nats, "EVM").await[59].position();
     broker.nats.snapshot("EVM", folder.path(), NO_PROGRESS).await.unwrap();
 
     let (_server, restored) = empty_server().await;
@@ -105,7 +96,7 @@ async fn a_reader_goes_on_at_its_position_in_a_restored_stream() {
     // What was published after the snapshot is another message under the same sequence.
     let mut other = position;
     other.stored_at_us += 1;
-    let batch = within("notice", open(other).await.next(10)).await.unwrap();
+    let batch = within(open(other).await.next(10)).await.unwrap();
     assert_eq!(batch.notices, [Notice::StreamReset { was: other, first_sequence: 1 }]);
 }
 

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use crypto_intel_nats::{Change, StreamOverride, Topology, TopologyConfig, TopologyError};
 use crypto_intel_sandbox::{NatsOptions, NatsServer};
+use crypto_intel_testkit::{Broker, connect_to, small_topology};
 
-use crate::broker::{Broker, client, message, small_topology};
+use crate::messages::message;
 
 fn with_evm(limits: StreamOverride) -> Topology {
     let streams = BTreeMap::from([("EVM".to_owned(), limits)]);
@@ -13,7 +14,7 @@ fn with_evm(limits: StreamOverride) -> Topology {
 #[tokio::test]
 async fn apply_makes_everything_once() {
     let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-    let nats = client(&server, "test").await;
+    let nats = connect_to(server.url(), "test").await;
     let topology = small_topology();
     let missing = topology.diff(&nats).await.unwrap();
     assert!(missing.iter().all(crypto_intel_nats::Difference::is_missing));
@@ -44,7 +45,7 @@ async fn definitions_are_what_other_clients_take() {
 
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-    let nats = client(&server, "test").await;
+    let nats = connect_to(server.url(), "test").await;
     let mut read = 0;
     for entry in ["streams", "kv"].iter().flat_map(|kind| folder.join(kind).read_dir().unwrap()) {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
@@ -135,7 +136,7 @@ async fn server_with_too_little_room_is_named_with_the_mend() {
         ..NatsOptions::default()
     };
     let server = NatsServer::start(options).await.unwrap();
-    let nats = client(&server, "test").await;
+    let nats = connect_to(server.url(), "test").await;
     let error = Topology::embedded().unwrap().apply(&nats, false).await.unwrap_err();
     assert!(error.to_string().contains("max_bytes"), "{error}");
 }
@@ -152,7 +153,7 @@ fn unknown_stream_in_the_configuration_is_an_error() {
 #[tokio::test]
 async fn a_foreign_stream_with_our_subjects_is_named_with_the_subject() {
     let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-    let nats = client(&server, "test").await;
+    let nats = connect_to(server.url(), "test").await;
     let legacy = async_nats::jetstream::stream::Config {
         name: "LEGACY".to_owned(),
         subjects: vec!["alert.critical.>".to_owned()],

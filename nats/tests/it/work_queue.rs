@@ -1,8 +1,9 @@
 use std::time::{Duration, Instant};
 
 use crypto_intel_nats::{WorkQueue, WorkQueueOptions};
+use crypto_intel_testkit::{Broker, small_topology, within};
 
-use crate::broker::{Broker, client, message, small_topology, within};
+use crate::messages::message;
 
 fn options() -> WorkQueueOptions {
     WorkQueueOptions {
@@ -19,21 +20,21 @@ async fn work_comes_until_it_is_acknowledged() {
     for number in 0..3 {
         broker.nats.publish(message("notify.out.ops", number)).await.unwrap();
     }
-    let done = within("work", queue.next()).await.unwrap();
+    let done = within(queue.next()).await.unwrap();
     assert_eq!((done.delivered, &done.message.payload[..]), (1, &b"body 0"[..]));
     done.ack().await.unwrap();
-    let never = within("work", queue.next()).await.unwrap();
+    let never = within(queue.next()).await.unwrap();
     never.term().await.unwrap();
-    let later = within("work", queue.next()).await.unwrap();
+    let later = within(queue.next()).await.unwrap();
     let asked = Instant::now();
     later.retry_after(Duration::from_millis(300)).await.unwrap();
-    let again = within("redelivery", queue.next()).await.unwrap();
+    let again = within(queue.next()).await.unwrap();
     assert!(asked.elapsed() >= Duration::from_millis(250), "{:?}", asked.elapsed());
     assert_eq!((again.delivered, again.message.sequence), (2, 3));
     again.in_progress().await.unwrap();
     // Dropped: it comes again after ack_wait.
     drop(again);
-    let third = within("redelivery", queue.next()).await.unwrap();
+    let third = within(queue.next()).await.unwrap();
     assert_eq!((third.delivered, third.message.sequence), (3, 3));
     third.ack().await.unwrap();
 }
@@ -56,12 +57,12 @@ async fn queue_goes_on_after_a_server_restart() {
     let mut broker = Broker::start().await;
     let mut queue = WorkQueue::open(&broker.nats, "OUTBOX", "notify", options()).await.unwrap();
     broker.nats.publish(message("notify.out.ops", 0)).await.unwrap();
-    within("work", queue.next()).await.unwrap().ack().await.unwrap();
+    within(queue.next()).await.unwrap().ack().await.unwrap();
     broker.server.stop().await.unwrap();
     broker.server.start_again().await.unwrap();
-    let writer = client(&broker.server, "writer").await;
+    let writer = broker.connect("writer").await;
     writer.publish(message("notify.out.ops", 1)).await.unwrap();
-    let work = within("work", queue.next()).await.unwrap();
+    let work = within(queue.next()).await.unwrap();
     assert_eq!(work.message.payload, "body 1");
-    within("acknowledgement", work.ack()).await.unwrap();
+    within(work.ack()).await.unwrap();
 }

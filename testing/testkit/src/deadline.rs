@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// How long anything may take that a test waits for. It comes much earlier; a machine under load is slow.
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+const MIN_PAUSE: Duration = Duration::from_millis(2);
+const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a probe may answer: not yet, or the value that was waited for.
 pub trait Settled {
@@ -45,30 +48,44 @@ impl<T, E> Settled for Result<T, E> {
 /// Calls `probe` again and again, in growing intervals up to 0.1 s, until it answers `true`, `Some` or `Ok`.
 ///
 /// # Panics
-/// After `limit`, naming the place of the call. A probe that hangs counts as "not yet".
+/// After [`TEST_TIMEOUT`], naming the place of the call. A probe that hangs counts as "not yet".
 #[track_caller]
-pub fn eventually<S: Settled>(
-    limit: Duration,
-    mut probe: impl AsyncFnMut() -> S,
-) -> impl Future<Output = S::Value> {
+pub fn eventually<S: Settled>(probe: impl AsyncFnMut() -> S) -> impl Future<Output = S::Value> {
+    poll_until_settled(Location::caller(), probe)
+}
+
+/// Waits for `future`.
+///
+/// # Panics
+/// When it takes longer than [`TEST_TIMEOUT`], naming the place of the call.
+#[track_caller]
+pub fn within<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
     let place = Location::caller();
     async move {
-        let deadline = Instant::now() + limit;
-        let mut pause = FIRST_PAUSE;
-        let mut probes = 0_u32;
-        loop {
-            probes += 1;
-            if let Ok(answer) = tokio::time::timeout_at(deadline, probe()).await
-                && let Some(value) = answer.settled()
-            {
-                return value;
-            }
-            if Instant::now() >= deadline {
-                panic!("not within {limit:?} ({probes} probes), waited for at {place}");
-            }
-            tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        let waited = tokio::time::timeout(TEST_TIMEOUT, future).await;
+        waited.unwrap_or_else(|_| panic!("not within {TEST_TIMEOUT:?}, waited for at {place}"))
+    }
+}
+
+async fn poll_until_settled<S: Settled>(
+    place: &Location<'_>,
+    mut probe: impl AsyncFnMut() -> S,
+) -> S::Value {
+    let deadline = Instant::now() + TEST_TIMEOUT;
+    let mut pause = MIN_PAUSE;
+    let mut probes = 0_u32;
+    loop {
+        probes += 1;
+        if let Ok(answer) = tokio::time::timeout_at(deadline, probe()).await
+            && let Some(value) = answer.settled()
+        {
+            return value;
         }
+        if Instant::now() >= deadline {
+            panic!("not within {TEST_TIMEOUT:?} ({probes} probes), waited for at {place}");
+        }
+        tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -79,7 +96,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn returns_the_value_when_it_comes() {
         let mut probes = 0;
-        let value = eventually(Duration::from_secs(9), async || {
+        let value = eventually(async || {
             probes += 1;
             (probes == 5).then_some("there")
         })
@@ -88,8 +105,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    #[should_panic(expected = "not within 3s")]
+    #[should_panic(expected = "not within 120s")]
     async fn gives_up_at_the_deadline_even_on_a_hanging_probe() {
-        eventually(Duration::from_secs(3), async || std::future::pending::<bool>().await).await;
+        eventually(async || std::future::pending::<bool>().await).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[should_panic(expected = "deadline.rs")]
+    async fn names_the_place_that_waited() {
+        within(std::future::pending::<()>()).await;
     }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use crypto_intel_sandbox::{Anvil, AnvilOptions, Postgres, TestDatabase};
-use tokio_postgres::NoTls;
+
+use crate::database::try_sql_client;
 
 /// Something that a test needs and a machine may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,12 +152,8 @@ async fn database_with_community() -> anyhow::Result<TestDatabase> {
 
 /// First column of the answer's first row.
 async fn ask(database: &TestDatabase, sql: &str) -> anyhow::Result<Option<String>> {
-    let (client, connection) =
-        tokio_postgres::connect(database.url(), NoTls).await.context("connect to database")?;
-    let driver = tokio::spawn(connection);
+    let client = try_sql_client(database.url()).await.context("connect to database")?;
     let rows = client.query(sql, &[]).await.with_context(|| sql.to_owned())?;
-    drop(client);
-    let _ = driver.await;
     Ok(rows.first().and_then(|row| row.get(0)))
 }
 

@@ -1,17 +1,25 @@
+//! Programs of ours as processes, to be killed and stopped as no task can be.
+
 use std::{
     io::Read as _,
     process::{Child, Command, Stdio},
 };
 
-/// The running test binary once more, as a process of its own that runs one `#[ignore]`d test: to be killed and stopped
-/// as no task can be. Killed when dropped.
+/// A process of a test; killed when dropped.
 #[derive(Debug)]
 pub struct TestProcess {
     child: Child,
 }
 
 impl TestProcess {
-    /// Starts the test of this path, such as `process::producer`, with these environment variables. The test is to call
+    /// A process that was started.
+    #[must_use]
+    pub fn of(child: Child) -> Self {
+        Self { child }
+    }
+
+    /// The running test binary once more, as a process that runs one `#[ignore]`d test and nothing else: the test of
+    /// this path, such as `process::producer`, with these environment variables. The test is to call
     /// [`end_with_parent`] first and never to return.
     ///
     /// # Panics
@@ -25,7 +33,7 @@ impl TestProcess {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn();
-        Self { child: child.unwrap_or_else(|error| panic!("start {test}: {error}")) }
+        Self::of(child.unwrap_or_else(|error| panic!("start {test}: {error}")))
     }
 
     /// SIGKILL; returns when it is gone.

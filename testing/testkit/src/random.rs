@@ -1,9 +1,12 @@
-//! Randomness that can be had again.
+//! Randomness that can be repeated.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut, Range},
+    time::Duration,
+};
 
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 /// A random generator whose seed was printed; `CRYPTO_INTEL_SEED` (a number) sets it.
 #[derive(Debug)]
@@ -42,6 +45,12 @@ impl SeededRandom {
     pub fn seed(&self) -> u64 {
         self.seed
     }
+
+    /// Lets a random time pass, until a crash or within an outage. Nothing may depend on how much happens meanwhile:
+    /// what a test waits for belongs into [`eventually`](crate::eventually).
+    pub async fn pause_ms(&mut self, range: Range<u64>) {
+        tokio::time::sleep(Duration::from_millis(self.random.random_range(range))).await;
+    }
 }
 
 impl Deref for SeededRandom {
@@ -60,8 +69,6 @@ impl DerefMut for SeededRandom {
 
 #[cfg(test)]
 mod tests {
-    use rand::RngExt as _;
-
     use super::*;
 
     #[test]

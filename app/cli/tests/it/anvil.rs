@@ -4,7 +4,7 @@ use crypto_intel_sandbox::{AnvilOptions, RpcClient, evm::Contracts};
 use crypto_intel_testkit::{anvil, assert_same_set, eventually};
 use serde_json::{Value, json};
 
-use crate::pipeline::{LogKey, PATIENCE, Pipeline, erc20_keys};
+use crate::servers::{LogKey, Servers, erc20_keys};
 
 /// Every ERC-20 transfer that the node itself has now.
 async fn chain_transfers(rpc: &RpcClient) -> Vec<LogKey> {
@@ -31,19 +31,19 @@ async fn anvil_reorg() {
         AnvilOptions::default().chain_id,
         node.ws_url()
     );
-    let pipeline = Pipeline::start(&settings).await;
-    let _process = pipeline.run(&["evm", "persist"]);
+    let servers = Servers::start(&settings).await;
+    let _process = servers.run(&["evm", "persist"]);
     let settle = async || {
         let expected = chain_transfers(node.rpc()).await;
-        eventually(PATIENCE, async || {
-            let mut stored = pipeline.stored_transfers().await;
+        eventually(async || {
+            let mut stored = servers.stored_transfers().await;
             let mut expected = expected.clone();
             stored.sort_unstable();
             expected.sort_unstable();
             stored == expected
         })
         .await;
-        assert_same_set(expected, pipeline.stored_transfers().await);
+        assert_same_set(expected, servers.stored_transfers().await);
     };
 
     for depth in [1, 3] {
@@ -63,7 +63,7 @@ async fn anvil_reorg() {
     }
 
     let reorganisations =
-        pipeline.succeed(&["tail", "evm.local.reorg", "--since", "start", "--limit", "2"]);
+        servers.succeed(&["tail", "evm.local.reorg", "--since", "start", "--limit", "2"]);
     let depths: Vec<u64> = reorganisations
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["depth"].as_u64().unwrap())

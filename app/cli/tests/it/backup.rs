@@ -12,11 +12,10 @@ use crypto_intel_sandbox::{
     Chain, NodeOptions, ScriptedNode,
     node::{Synthetic, SyntheticOptions},
 };
-use crypto_intel_testkit::{assert_same_set, eventually, python};
+use crypto_intel_testkit::{assert_same_set, eventually, python, sql_client};
 use serde_json::Value;
-use tokio_postgres::NoTls;
 
-use crate::pipeline::{LogKey, PATIENCE, Pipeline, binary, erc20_keys};
+use crate::servers::{LogKey, Servers, binary, erc20_keys};
 
 const BLOCK_INTERVAL: Duration = Duration::from_millis(40);
 
@@ -58,10 +57,10 @@ fn transfers(chain: &Chain) -> Vec<LogKey> {
 }
 
 /// Makes a backup; where it is, and its report.
-fn back_up(pipeline: &Pipeline, options: &[&str]) -> (PathBuf, Value) {
-    let folder = pipeline.folder().join("backups");
+fn back_up(servers: &Servers, options: &[&str]) -> (PathBuf, Value) {
+    let folder = servers.folder().join("backups");
     let arguments = [&["backup", folder.to_str().unwrap(), "--json"], options].concat();
-    let report: Value = serde_json::from_str(&pipeline.succeed(&arguments)).unwrap();
+    let report: Value = serde_json::from_str(&servers.succeed(&arguments)).unwrap();
     (PathBuf::from(report["folder"].as_str().unwrap()), report)
 }
 
@@ -76,22 +75,21 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// What a command that must fail says.
-fn refused(pipeline: &Pipeline, arguments: &[&str]) -> String {
-    let output = pipeline.command(arguments);
+fn refused(servers: &Servers, arguments: &[&str]) -> String {
+    let output = servers.command(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");
     String::from_utf8(output.stderr).unwrap()
 }
 
 async fn tables(url: &str) -> i64 {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let client = sql_client(url).await;
     let sql = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
 /// A stand-in for `pg_dump` beside the real `pg_restore`.
-fn pg_dump(pipeline: &Pipeline, body: &str) -> String {
-    let folder = pipeline.folder().join("bin");
+fn pg_dump(servers: &Servers, body: &str) -> String {
+    let folder = servers.folder().join("bin");
     std::fs::create_dir_all(&folder).unwrap();
     for (name, body) in [("pg_dump", body), ("pg_restore", "exec pg_restore \"$@\"")] {
         let path = folder.join(name);
@@ -104,10 +102,10 @@ fn pg_dump(pipeline: &Pipeline, body: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_lost_comes_back_and_goes_on() {
     let (node, settings, stop) = growing_chain().await;
-    let mut pipeline = Pipeline::start(&settings).await;
-    let mut process = pipeline.run(&["evm", "persist"]);
-    eventually(PATIENCE, async || pipeline.stored_transfers().await.len() > 400).await;
-    let (backup, report) = back_up(&pipeline, &[]);
+    let mut servers = Servers::start(&settings).await;
+    let mut process = servers.run(&["evm", "persist"]);
+    eventually(async || servers.stored_transfers().await.len() > 400).await;
+    let (backup, report) = back_up(&servers, &[]);
     let manifest = &report["manifest"];
     assert_eq!(manifest["notes"], Value::Array(Vec::new()));
     let positions = manifest["database"]["positions"].as_array().unwrap();
@@ -119,31 +117,31 @@ async fn everything_lost_comes_back_and_goes_on() {
     assert!(is_there("KV_cursors") && is_there("HISTORY") && !is_there("KV_leases"));
 
     // What is published and stored from here on is lost with the servers.
-    let stored = pipeline.stored_transfers().await.len();
-    eventually(PATIENCE, async || pipeline.stored_transfers().await.len() > stored + 400).await;
+    let stored = servers.stored_transfers().await.len();
+    eventually(async || servers.stored_transfers().await.len() > stored + 400).await;
     process.kill();
-    let log = pipeline.folder().join("run.log");
+    let log = servers.folder().join("run.log");
     std::fs::remove_file(&log).unwrap();
-    pipeline.lose_everything(&settings).await;
+    servers.lose_everything(&settings).await;
 
-    let text = pipeline.succeed(&["restore", backup.to_str().unwrap(), "--yes", "--json"]);
+    let text = servers.succeed(&["restore", backup.to_str().unwrap(), "--yes", "--json"]);
     let restored: Value = serde_json::from_str(&text).unwrap();
     let next = restored["next"].to_string();
     assert!(next.contains("persist goes on in EVM after message"), "{next}");
     assert!(next.contains("evm goes on with local after block"), "{next}");
-    pipeline.succeed(&["streams", "apply"]);
-    let applied: Value = serde_json::from_str(&pipeline.succeed(&["migrate", "--json"])).unwrap();
+    servers.succeed(&["streams", "apply"]);
+    let applied: Value = serde_json::from_str(&servers.succeed(&["migrate", "--json"])).unwrap();
     assert_eq!(applied["applied"], Value::Array(Vec::new()));
 
     stop.notify_one();
-    let mut process = pipeline.run(&["evm", "persist"]);
+    let mut process = servers.run(&["evm", "persist"]);
     let expected = transfers(node.chain());
-    eventually(PATIENCE, async || {
-        assert!(!process.has_ended(), "ended by itself:\n{}", pipeline.log_tail());
-        pipeline.try_stored_transfers().await.map_or(0, |rows| rows.len()) >= expected.len()
+    eventually(async || {
+        assert!(!process.has_ended(), "ended by itself:\n{}", servers.log_tail());
+        servers.try_stored_transfers().await.map_or(0, |rows| rows.len()) >= expected.len()
     })
     .await;
-    assert_same_set(expected, pipeline.stored_transfers().await);
+    assert_same_set(expected, servers.stored_transfers().await);
     process.kill();
     // Positions counted on: nothing was read from the beginning, nothing retracted or told as lost.
     let log = std::fs::read_to_string(log).unwrap();
@@ -153,14 +151,14 @@ async fn everything_lost_comes_back_and_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_cut_off_in_the_middle_is_none() {
-    let pipeline = Pipeline::start("").await;
-    let folder = pipeline.folder().join("backups");
+    let servers = Servers::start("").await;
+    let folder = servers.folder().join("backups");
     let hanging = "[ \"$1\" = --version ] && exec pg_dump --version\n\
         for last; do case $last in */database.dump) echo half > $last;; esac; done\n\
         while kill -0 $PPID; do sleep 0.1; done";
-    let program = pg_dump(&pipeline, hanging);
+    let program = pg_dump(&servers, hanging);
     let start = || {
-        let mut command = binary(&pipeline.config());
+        let mut command = binary(&servers.config());
         command.args(["backup", folder.to_str().unwrap(), "--pg-dump", &program]);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
@@ -171,37 +169,37 @@ async fn a_backup_cut_off_in_the_middle_is_none() {
         names.into_iter().find(|name| has(name, "database.dump") && !has(name, "mark"))
     };
     let mut process = start();
-    let half = eventually(PATIENCE, async || unfinished()).await;
+    let half = eventually(async || unfinished()).await;
     assert!(half.ends_with(".unfinished"), "{half}");
-    let error = refused(&pipeline, &["backup", folder.to_str().unwrap()]);
+    let error = refused(&servers, &["backup", folder.to_str().unwrap()]);
     assert!(error.contains("another backup"), "{error}");
     process.kill().unwrap();
     process.wait().unwrap();
     let half = folder.join(half);
-    let error = refused(&pipeline, &["restore", half.to_str().unwrap(), "--yes"]);
+    let error = refused(&servers, &["restore", half.to_str().unwrap(), "--yes"]);
     assert!(error.contains("is no backup"), "{error}");
     std::fs::write(half.join("mark"), "").unwrap();
 
     // Asked to stop, it tidies up itself.
     let mut process = start();
-    eventually(PATIENCE, async || unfinished()).await;
+    eventually(async || unfinished()).await;
     assert!(!half.join("mark").exists());
     let pid = process.id().to_string();
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());
     assert_eq!(process.wait().unwrap().code(), Some(1));
     assert_eq!(names(&folder), Vec::<String>::new());
 
-    let (backup, _) = back_up(&pipeline, &[]);
+    let (backup, _) = back_up(&servers, &[]);
     assert_eq!(names(&folder), [backup.file_name().unwrap().to_str().unwrap()]);
-    let error = refused(&pipeline, &["restore", folder.to_str().unwrap(), "--yes"]);
+    let error = refused(&servers, &["restore", folder.to_str().unwrap(), "--yes"]);
     assert!(error.contains("holds backups: name one of them"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_byte_is_noticed_before_anything_is_written() {
-    let mut pipeline = Pipeline::start("").await;
-    let (backup, _) = back_up(&pipeline, &[]);
-    pipeline.lose_everything("").await;
+    let mut servers = Servers::start("").await;
+    let (backup, _) = back_up(&servers, &[]);
+    servers.lose_everything("").await;
     let archive = backup.join("KV_cursors/stream.arc.s2");
     let archive = if archive.exists() { archive } else { backup.join("KV_cursors/stream.tar.s2") };
     let files = [
@@ -215,34 +213,34 @@ async fn a_changed_byte_is_noticed_before_anything_is_written() {
         let mut changed = whole.clone();
         changed[whole.len() / 2] ^= 1;
         std::fs::write(&file, changed).unwrap();
-        let error = refused(&pipeline, &["restore", backup.to_str().unwrap(), "--yes"]);
+        let error = refused(&servers, &["restore", backup.to_str().unwrap(), "--yes"]);
         assert!(error.contains("was changed"), "{}: {error}", file.display());
         std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
-        refused(&pipeline, &["restore", backup.to_str().unwrap(), "--yes"]);
+        refused(&servers, &["restore", backup.to_str().unwrap(), "--yes"]);
         std::fs::write(&file, whole).unwrap();
     }
-    assert_eq!(tables(&pipeline.database_url).await, 0);
+    assert_eq!(tables(&servers.database_url).await, 0);
     let streams: Value =
-        serde_json::from_slice(&pipeline.command(&["streams", "status", "--json"]).stdout).unwrap();
+        serde_json::from_slice(&servers.command(&["streams", "status", "--json"]).stdout).unwrap();
     assert!(streams.as_array().unwrap().iter().all(|stream| stream["state"].is_null()));
-    pipeline.succeed(&["restore", backup.to_str().unwrap(), "--yes"]);
+    servers.succeed(&["restore", backup.to_str().unwrap(), "--yes"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_newest_are_kept_and_only_once_the_new_one_is_whole() {
-    let pipeline = Pipeline::start("").await;
-    let folder = pipeline.folder().join("backups");
-    let made: Vec<PathBuf> = (0..3).map(|_| back_up(&pipeline, &["--without-streams"]).0).collect();
+    let servers = Servers::start("").await;
+    let folder = servers.folder().join("backups");
+    let made: Vec<PathBuf> = (0..3).map(|_| back_up(&servers, &["--without-streams"]).0).collect();
     let broken = pg_dump(
-        &pipeline,
+        &servers,
         "[ \"$1\" = --version ] || set -- --exclude-table=logs \"$@\"\nexec pg_dump \"$@\"",
     );
     let options = ["backup", folder.to_str().unwrap(), "--keep", "1", "--pg-dump", &broken];
-    let error = refused(&pipeline, &options);
+    let error = refused(&servers, &options);
     assert!(error.contains("does not hold: it lacks public.logs"), "{error}");
     assert_eq!(names(&folder).len(), 3);
 
-    let (newest, report) = back_up(&pipeline, &["--without-streams", "--keep", "2"]);
+    let (newest, report) = back_up(&servers, &["--without-streams", "--keep", "2"]);
     assert_eq!(report["removed"].as_array().unwrap().len(), 2);
     let left = [&made[2], &newest].map(|path| path.file_name().unwrap().to_str().unwrap());
     assert_eq!(names(&folder), left);
@@ -252,64 +250,64 @@ async fn only_the_newest_are_kept_and_only_once_the_new_one_is_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_the_way_is_named_with_the_command_that_removes_it() {
     let (_node, settings, _stop) = growing_chain().await;
-    let pipeline = Pipeline::start(&settings).await;
-    let mut process = pipeline.run(&["evm", "persist"]);
-    eventually(PATIENCE, async || !pipeline.stored_transfers().await.is_empty()).await;
-    let (backup, _) = back_up(&pipeline, &[]);
+    let servers = Servers::start(&settings).await;
+    let mut process = servers.run(&["evm", "persist"]);
+    eventually(async || !servers.stored_transfers().await.is_empty()).await;
+    let (backup, _) = back_up(&servers, &[]);
     let restore = ["restore", backup.to_str().unwrap()];
-    let error = refused(&pipeline, &[&restore[..], &["--yes"]].concat());
+    let error = refused(&servers, &[&restore[..], &["--yes"]].concat());
     assert!(error.contains("has token_transfers, native_transfers"), "{error}");
     assert!(error.contains("DROP DATABASE \"pipeline\""), "{error}");
     assert!(error.contains("roles are running (evm.local, persist."), "{error}");
     assert!(error.contains("crypto-intel streams remove KV_"), "{error}");
 
     process.kill();
-    let status = pipeline.command(&["streams", "remove", "EVM"]);
+    let status = servers.command(&["streams", "remove", "EVM"]);
     assert_eq!(status.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&status.stdout).contains("would remove EVM"));
     let names = error.split("streams remove ").nth(1).unwrap().split(" --yes").next().unwrap();
     let names: Vec<&str> = names.split(' ').collect();
     // The leases of the killed process run out.
-    eventually(PATIENCE, async || {
-        !refused(&pipeline, &[&restore[..], &["--yes"]].concat()).contains("roles are running")
+    eventually(async || {
+        !refused(&servers, &[&restore[..], &["--yes"]].concat()).contains("roles are running")
     })
     .await;
-    pipeline.succeed(&[&["streams", "remove"], &names[..], &["--yes"]].concat());
-    let error = refused(&pipeline, &[&restore[..], &["--only", "streams"]].concat());
+    servers.succeed(&[&["streams", "remove"], &names[..], &["--yes"]].concat());
+    let error = refused(&servers, &[&restore[..], &["--only", "streams"]].concat());
     assert!(error.contains("add --yes"), "nobody is there to ask: {error}");
-    pipeline.succeed(&[&restore[..], &["--only", "streams", "--yes"]].concat());
-    let error = refused(&pipeline, &[&restore[..], &["--only", "database", "--yes"]].concat());
+    servers.succeed(&[&restore[..], &["--only", "streams", "--yes"]].concat());
+    let error = refused(&servers, &[&restore[..], &["--only", "database", "--yes"]].concat());
     assert!(error.contains("DROP DATABASE"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_comes_back_alone() {
-    let mut pipeline = Pipeline::start("").await;
-    let (backup, _) = back_up(&pipeline, &["--without-streams"]);
-    pipeline.lose_everything("").await;
+    let mut servers = Servers::start("").await;
+    let (backup, _) = back_up(&servers, &["--without-streams"]);
+    servers.lose_everything("").await;
     let nats = std::mem::replace(
-        &mut pipeline.nats,
+        &mut servers.nats,
         crypto_intel_sandbox::NatsServer::start(Default::default()).await.unwrap(),
     );
     // No NATS server is needed for it, and none is there.
     drop(nats);
-    pipeline.succeed(&["restore", backup.to_str().unwrap(), "--only", "database", "--yes"]);
-    assert!(tables(&pipeline.database_url).await > 10);
+    servers.succeed(&["restore", backup.to_str().unwrap(), "--only", "database", "--yes"]);
+    assert!(tables(&servers.database_url).await > 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_password_is_in_no_argument_and_no_output() {
-    let mut pipeline = Pipeline::start("").await;
+    let mut servers = Servers::start("").await;
     // The server trusts everybody; what matters is where the password goes.
-    pipeline.database_url = pipeline.database_url.replace("postgres@", "postgres:s3cret-word@");
-    pipeline.configure("");
+    servers.database_url = servers.database_url.replace("postgres@", "postgres:s3cret-word@");
+    servers.configure("");
     let program = pg_dump(
-        &pipeline,
+        &servers,
         "[ \"$1\" = --version ] && exec pg_dump --version\necho \"$@\" >&2\n[ -n \"$PGPASSWORD\" ] && echo has one >&2\nexit 3",
     );
-    let folder = pipeline.folder().join("backups");
+    let folder = servers.folder().join("backups");
     let options = ["backup", folder.to_str().unwrap(), "--pg-dump", &program, "--log", "trace"];
-    let output = pipeline.command(&options);
+    let output = servers.command(&options);
     assert_eq!(output.status.code(), Some(1));
     let said = format!(
         "{}{}",
@@ -318,7 +316,7 @@ async fn the_password_is_in_no_argument_and_no_output() {
     );
     assert!(said.contains("has one"), "{said}");
     assert!(!said.contains("s3cret-word"), "{said}");
-    let (backup, _) = back_up(&pipeline, &["--without-streams"]);
+    let (backup, _) = back_up(&servers, &["--without-streams"]);
     for file in ["manifest.json", "database.dump"] {
         let bytes = std::fs::read(backup.join(file)).unwrap();
         assert!(!bytes.windows(11).any(|window| window == b"s3cret-word"), "{file}");
@@ -330,15 +328,15 @@ async fn the_password_is_in_no_argument_and_no_output() {
 async fn a_stream_is_restored_as_natscli_does_it() {
     let Some(python) = python(&["nats"]) else { return };
     let (_node, settings, stop) = growing_chain().await;
-    let mut pipeline = Pipeline::start(&settings).await;
-    let mut process = pipeline.run(&["evm", "persist"]);
-    eventually(PATIENCE, async || pipeline.stored_transfers().await.len() > 100).await;
+    let mut servers = Servers::start(&settings).await;
+    let mut process = servers.run(&["evm", "persist"]);
+    eventually(async || servers.stored_transfers().await.len() > 100).await;
     process.kill();
     stop.notify_one();
-    let (backup, report) = back_up(&pipeline, &[]);
-    pipeline.lose_everything(&settings).await;
+    let (backup, report) = back_up(&servers, &[]);
+    servers.lose_everything(&settings).await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/natscli_restore.py");
-    let arguments = [pipeline.nats.url(), backup.join("EVM").to_str().unwrap().to_owned()];
+    let arguments = [servers.nats.url(), backup.join("EVM").to_str().unwrap().to_owned()];
     let state: Value = serde_json::from_str(&python.run(&script, &arguments).unwrap()).unwrap();
     let streams = report["manifest"]["streams"].as_array().unwrap();
     let stream = streams.iter().find(|stream| stream["stream"] == "EVM").unwrap();

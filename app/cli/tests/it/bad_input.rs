@@ -5,7 +5,7 @@ use std::process::Output;
 use crypto_intel_sandbox::{ChatOptions, ChatServer, NodeOptions, ScriptedNode, free_port};
 use crypto_intel_testkit::eventually;
 
-use crate::pipeline::{PATIENCE, Pipeline, binary};
+use crate::servers::{Servers, binary};
 
 /// Runs the binary with a configuration of its own and no servers.
 fn alone(settings: &str, arguments: &[&str]) -> Output {
@@ -93,14 +93,14 @@ async fn unreachable_servers_are_tried_visibly_until_the_start_timeout() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_takes_no_rows_is_told_by_check() {
-    let pipeline = Pipeline::start("").await;
-    says(&pipeline.command(&["check"]), 0, &["rows can be written"]);
+    let servers = Servers::start("").await;
+    says(&servers.command(&["check"]), 0, &["rows can be written"]);
     let (client, connection) =
-        tokio_postgres::connect(&pipeline.database_url, tokio_postgres::NoTls).await.unwrap();
+        tokio_postgres::connect(&servers.database_url, tokio_postgres::NoTls).await.unwrap();
     let connection = tokio::spawn(connection);
     let set = "ALTER DATABASE pipeline SET default_transaction_read_only = on";
     client.batch_execute(set).await.unwrap();
-    says(&pipeline.command(&["check"]), 1, &["FAILED  database", "the database is read-only"]);
+    says(&servers.command(&["check"]), 1, &["FAILED  database", "the database is read-only"]);
     drop(client);
     let _ = connection.await;
 }
@@ -113,16 +113,16 @@ async fn an_endpoint_of_another_chain_is_refused_by_check() {
         "[evm.chains.local]\nchain_id = 1\nendpoints = [{{ url = \"{}/?key=hunter2\" }}]\n",
         node.ws_url()
     );
-    let pipeline = Pipeline::start(&settings).await;
-    let output = pipeline.command(&["check"]);
+    let servers = Servers::start(&settings).await;
+    let output = servers.command(&["check"]);
     says(&output, 1, &["chain local", "5", "1", "ok      NATS", "ok      database"]);
     assert!(!String::from_utf8_lossy(&output.stdout).contains("hunter2"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strangers_message_is_dead_lettered_and_the_rest_goes_on() {
-    let pipeline = Pipeline::start("").await;
-    let client = async_nats::connect(pipeline.nats.url()).await.unwrap();
+    let servers = Servers::start("").await;
+    let client = async_nats::connect(servers.nats.url()).await.unwrap();
     let jetstream = async_nats::jetstream::new(client);
     for body in [&b"not MessagePack"[..], &[0x80]] {
         jetstream
@@ -132,9 +132,9 @@ async fn a_strangers_message_is_dead_lettered_and_the_rest_goes_on() {
             .await
             .unwrap();
     }
-    let _process = pipeline.run(&["persist"]);
-    let listed = eventually(PATIENCE, async || {
-        let text = pipeline.succeed(&["dlq", "list", "--json"]);
+    let _process = servers.run(&["persist"]);
+    let listed = eventually(async || {
+        let text = servers.succeed(&["dlq", "list", "--json"]);
         let letters: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
         (letters.len() == 2).then_some(letters)
     })
@@ -144,28 +144,28 @@ async fn a_strangers_message_is_dead_lettered_and_the_rest_goes_on() {
         "{listed:?}"
     );
     let sequence = listed[0]["sequence"].to_string();
-    let shown = pipeline.succeed(&["dlq", "show", &sequence]);
+    let shown = servers.succeed(&["dlq", "show", &sequence]);
     assert!(shown.contains("undecodable"), "{shown}");
     assert!(listed[0]["sequence"].as_u64() > listed[1]["sequence"].as_u64(), "newest first");
-    let refused = pipeline.command(&["dlq", "retry", &sequence]);
+    let refused = servers.command(&["dlq", "retry", &sequence]);
     says(&refused, 1, &["only those of notify can be handed back"]);
-    pipeline.succeed(&["dlq", "remove", &sequence]);
-    let text = pipeline.succeed(&["dlq", "list", "--json"]);
+    servers.succeed(&["dlq", "remove", &sequence]);
+    let text = servers.succeed(&["dlq", "list", "--json"]);
     let left: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
     assert_eq!(left.len(), 1);
-    says(&pipeline.command(&["dlq", "remove", &sequence]), 1, &["no dead letter has the sequence"]);
+    says(&servers.command(&["dlq", "remove", &sequence]), 1, &["no dead letter has the sequence"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_message_is_sent_and_what_the_service_says_is_shown_once() {
     let chat = ChatServer::start(ChatOptions::default()).await.unwrap();
-    let pipeline = Pipeline::start(&Pipeline::destinations(&chat)).await;
-    let said = pipeline.succeed(&["notify", "test", "ops"]);
+    let servers = Servers::start(&Servers::destinations(&chat)).await;
+    let said = servers.succeed(&["notify", "test", "ops"]);
     assert!(said.contains("ops took a test message, id 1"), "{said}");
     assert!(chat.messages()[0].text.contains("Test message"));
-    says(&pipeline.command(&["notify", "test", "opps"]), 1, &["known: desk, ops"]);
+    says(&servers.command(&["notify", "test", "opps"]), 1, &["known: desk, ops"]);
     drop(chat);
-    let output = pipeline.command(&["check"]);
+    let output = servers.command(&["check"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = text.lines().find(|line| line.contains("destination desk")).unwrap();
     assert_eq!(line.matches("desk").count(), 1, "{line}");

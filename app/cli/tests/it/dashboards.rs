@@ -15,7 +15,7 @@ use crypto_intel_sandbox::{Postgres, PostgresOptions, free_port};
 use crypto_intel_testkit::{Need, available};
 use serde_json::Value;
 
-use crate::pipeline::binary;
+use crate::servers::binary;
 
 /// Where each role declares its metrics.
 const DECLARATIONS: [(&str, &str); 5] = [

@@ -45,8 +45,9 @@ async fn the_live_demo_follows_a_chain_by_its_preset() {
     }
     let chain = node.chain().clone();
     let playing = tokio::spawn(async move {
+        let mut pace = tokio::time::interval(Duration::from_millis(200));
         loop {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            pace.tick().await;
             chain.push_block(blocks.next_block()).unwrap();
         }
     });

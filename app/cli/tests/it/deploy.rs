@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crypto_intel_sandbox::{Postgres, PostgresOptions, tools};
 use tokio_postgres::NoTls;
 
-use crate::pipeline::binary;
+use crate::servers::binary;
 
 /// The address of a database as another user.
 fn as_user(url: &str, user: &str) -> String {

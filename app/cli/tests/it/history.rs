@@ -6,10 +6,10 @@ use crypto_intel_sandbox::{
     Chain, NodeOptions, ScriptedNode,
     node::{Synthetic, SyntheticOptions},
 };
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{assert_same_set, eventually, sql_client};
 use serde_json::Value;
 
-use crate::pipeline::{LogKey, PATIENCE, Pipeline, erc20_keys};
+use crate::servers::{LogKey, Servers, erc20_keys};
 
 const BEHIND: usize = 20_000;
 const KILLS: u64 = 2;
@@ -42,24 +42,18 @@ async fn push_every(
     }
 }
 
-async fn number(pipeline: &Pipeline, sql: &str) -> i64 {
-    let connected =
-        tokio_postgres::connect(&pipeline.database_url, tokio_postgres::NoTls).await.unwrap();
-    let (client, connection) = connected;
-    let connection = tokio::spawn(connection);
-    let found: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
-    drop(client);
-    let _ = connection.await;
-    found
+async fn number(servers: &Servers, sql: &str) -> i64 {
+    let client = sql_client(&servers.database_url).await;
+    client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-async fn until_stored(pipeline: &Pipeline, expected: &BTreeSet<LogKey>) {
-    eventually(PATIENCE, async || {
-        let stored = pipeline.try_stored_transfers().await.map_or(0, |rows| rows.len());
+async fn until_stored(servers: &Servers, expected: &BTreeSet<LogKey>) {
+    eventually(async || {
+        let stored = servers.try_stored_transfers().await.map_or(0, |rows| rows.len());
         stored >= expected.len()
     })
     .await;
-    assert_same_set(expected.iter().copied(), pipeline.stored_transfers().await);
+    assert_same_set(expected.iter().copied(), servers.stored_transfers().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,8 +64,8 @@ async fn a_day_behind_is_caught_up_beside_live_although_killed() {
     for _ in 0..BEHIND {
         node.push_block(blocks.next_block()).unwrap();
     }
-    let pipeline = Pipeline::start("").await;
-    pipeline.configure(&format!(
+    let servers = Servers::start("").await;
+    servers.configure(&format!(
         "[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
         node.ws_url()
     ));
@@ -80,28 +74,28 @@ async fn a_day_behind_is_caught_up_beside_live_although_killed() {
     let player = tokio::spawn(push_every(node.chain().clone(), blocks, pause, Arc::clone(&stop)));
 
     let behind = format!("SELECT count(*) FROM blocks WHERE block_number <= {BEHIND}");
-    let mut process = pipeline.run(&["evm", "persist"]);
+    let mut process = servers.run(&["evm", "persist"]);
     for kill in 1..=KILLS {
         // Killed at a third and at two thirds of the way.
         let due = (BEHIND as u64 * kill / (KILLS + 1)) as i64;
-        eventually(PATIENCE, async || {
-            assert!(!process.has_ended(), "ended by itself:\n{}", pipeline.log_tail());
-            number(&pipeline, &behind).await >= due
+        eventually(async || {
+            assert!(!process.has_ended(), "ended by itself:\n{}", servers.log_tail());
+            number(&servers, &behind).await >= due
         })
         .await;
         process.kill();
-        process = pipeline.run(&["evm", "persist"]);
+        process = servers.run(&["evm", "persist"]);
     }
     let live = format!("SELECT count(*) FROM blocks WHERE block_number > {BEHIND}");
-    let live_meanwhile = number(&pipeline, &live).await;
+    let live_meanwhile = number(&servers, &live).await;
     assert!(live_meanwhile > 0, "live went on while history was filled");
-    eventually(PATIENCE, async || number(&pipeline, &behind).await == BEHIND as i64).await;
+    eventually(async || number(&servers, &behind).await == BEHIND as i64).await;
     stop.notify_one();
     player.await.unwrap();
-    until_stored(&pipeline, &transfers(node.chain(), |_| true)).await;
+    until_stored(&servers, &transfers(node.chain(), |_| true)).await;
     // Heads that were seen are stored while history is under way, not after it.
     let slowest = number(
-        &pipeline,
+        &servers,
         &format!(
             "SELECT (extract(epoch FROM percentile_disc(0.9) WITHIN GROUP \
              (ORDER BY stored_at - observed_at)) * 1000)::bigint \
@@ -121,60 +115,60 @@ async fn backfill_fetches_the_past_and_audit_finds_and_mends_what_is_missing() {
     for _ in 0..200 {
         node.push_block(blocks.next_block()).unwrap();
     }
-    let mut pipeline = Pipeline::start("").await;
-    pipeline.configure(&format!(
+    let mut servers = Servers::start("").await;
+    servers.configure(&format!(
         "[evm.chains.local]\nchain_id = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
         node.ws_url()
     ));
-    let mut process = pipeline.run(&["evm", "persist"]);
-    until_stored(&pipeline, &transfers(node.chain(), |number| number > 192)).await;
+    let mut process = servers.run(&["evm", "persist"]);
+    until_stored(&servers, &transfers(node.chain(), |number| number > 192)).await;
 
-    let report = json(&pipeline, &["backfill", "local", "--from", "101", "--to", "150", "--json"]);
+    let report = json(&servers, &["backfill", "local", "--from", "101", "--to", "150", "--json"]);
     assert_eq!((&report["state"], &report["blocks"]), (&"filled".into(), &50.into()));
     let stored = |number| (101..=150).contains(&number) || number > 192;
-    until_stored(&pipeline, &transfers(node.chain(), stored)).await;
+    until_stored(&servers, &transfers(node.chain(), stored)).await;
 
-    let report = audit(&pipeline, &[], 1);
+    let report = audit(&servers, &[], 1);
     assert_eq!((&report["missing_blocks"], &report["missing_events"]), (&42.into(), &126.into()));
     assert_eq!(report["queued"][0], serde_json::json!({ "from": 151, "to": 192 }));
     assert_eq!(report["verified_up_to"], 150);
-    until_stored(&pipeline, &transfers(node.chain(), |number| number > 100)).await;
-    let report = audit(&pipeline, &[], 0);
+    until_stored(&servers, &transfers(node.chain(), |number| number > 100)).await;
+    let report = audit(&servers, &[], 0);
     assert_eq!((&report["from"], &report["verified_up_to"]), (&151.into(), &192.into()));
 
     let holes = "WITH rows AS (DELETE FROM token_transfers WHERE block_number IN (120, 160) \
                  AND log_index = 1 RETURNING 1), whole AS (DELETE FROM blocks \
                  WHERE block_number = 170 RETURNING 1) \
                  SELECT (SELECT count(*) FROM rows) + (SELECT count(*) FROM whole)";
-    assert_eq!(number(&pipeline, holes).await, 3);
-    let report = audit(&pipeline, &["--from", "101", "--dry-run"], 1);
+    assert_eq!(number(&servers, holes).await, 3);
+    let report = audit(&servers, &["--from", "101", "--dry-run"], 1);
     assert_eq!((&report["missing_blocks"], &report["missing_events"]), (&3.into(), &2.into()));
     assert_eq!(report["verified_up_to"], 192, "a dry run keeps nothing");
-    let report = audit(&pipeline, &["--from", "101"], 1);
+    let report = audit(&servers, &["--from", "101"], 1);
     assert_eq!(report["verified_up_to"], 119);
-    until_stored(&pipeline, &transfers(node.chain(), |number| number > 100)).await;
-    eventually(PATIENCE, async || {
-        number(&pipeline, "SELECT count(*) FROM blocks WHERE block_number = 170").await == 1
+    until_stored(&servers, &transfers(node.chain(), |number| number > 100)).await;
+    eventually(async || {
+        number(&servers, "SELECT count(*) FROM blocks WHERE block_number = 170").await == 1
     })
     .await;
 
     process.kill();
-    pipeline.nats.kill().unwrap();
-    pipeline.nats.start_again().await.unwrap();
-    let report = audit(&pipeline, &[], 0);
+    servers.nats.kill().unwrap();
+    servers.nats.start_again().await.unwrap();
+    let report = audit(&servers, &[], 0);
     assert_eq!((&report["from"], &report["verified_from"]), (&120.into(), &101.into()));
     assert_eq!(report["verified_up_to"], 192);
-    let again = audit(&pipeline, &[], 0);
+    let again = audit(&servers, &[], 0);
     assert_eq!((&again["blocks"], &again["verified_up_to"]), (&0.into(), &192.into()));
 }
 
-fn json(pipeline: &Pipeline, arguments: &[&str]) -> Value {
-    serde_json::from_str(&pipeline.succeed(arguments)).unwrap()
+fn json(servers: &Servers, arguments: &[&str]) -> Value {
+    serde_json::from_str(&servers.succeed(arguments)).unwrap()
 }
 
-fn audit(pipeline: &Pipeline, options: &[&str], code: i32) -> Value {
+fn audit(servers: &Servers, options: &[&str], code: i32) -> Value {
     let arguments = [&["audit", "local", "--json"], options].concat();
-    let output = pipeline.command(&arguments);
+    let output = servers.command(&arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{options:?}: {errors}");
     serde_json::from_slice(&output.stdout).unwrap()

@@ -16,7 +16,7 @@ use crypto_intel_sandbox::{
 use crypto_intel_testkit::{SeededRandom, assert_same_set, eventually};
 use serde_json::Value;
 
-use crate::pipeline::{LogKey, PATIENCE, Pipeline, amounts};
+use crate::servers::{LogKey, Servers, amounts};
 
 const KILLS: usize = 12;
 const BLOCK_INTERVAL: Duration = Duration::from_millis(150);
@@ -75,40 +75,40 @@ async fn survives_kills_and_restarts_without_loss_or_copy() {
     });
     node.push_block(blocks.next_block_at(now_seconds())).unwrap();
 
-    let mut pipeline = Pipeline::start("").await;
-    let rules = pipeline.folder().join("rules.toml");
+    let mut servers = Servers::start("").await;
+    let rules = servers.folder().join("rules.toml");
     std::fs::write(&rules, RULES).unwrap();
     let settings = format!(
         "[alerts]\nrules = [\"rules.toml\"]\n{}\n[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\n\
          endpoints = [{{ url = \"{}\" }}]\n",
-        Pipeline::destinations(&pipeline.chat),
+        Servers::destinations(&servers.chat),
         node.ws_url()
     );
-    pipeline.configure(&settings);
+    servers.configure(&settings);
     let stop = Arc::new(tokio::sync::Notify::new());
     let player = tokio::spawn(play(node.chain().clone(), blocks, Arc::clone(&stop)));
 
     for round in 0..KILLS {
-        let mut process = pipeline.run(&["evm", "persist", "alerts", "notify"]);
+        let mut process = servers.run(&["evm", "persist", "alerts", "notify"]);
         // The lease of the killed one has to run out first, so some rounds die while they wait.
-        pause(&mut random, 300, 9_000).await;
+        random.pause_ms(300..9_000).await;
         if round == KILLS / 3 {
-            pipeline.nats.kill().unwrap();
-            pipeline.nats.start_again().await.unwrap();
-            pause(&mut random, 300, 3_000).await;
+            servers.nats.kill().unwrap();
+            servers.nats.start_again().await.unwrap();
+            random.pause_ms(300..3_000).await;
         }
         if round == 2 * KILLS / 3 {
-            pipeline.postgres.kill().unwrap();
-            pipeline.postgres.start_again().await.unwrap();
-            pause(&mut random, 300, 3_000).await;
+            servers.postgres.kill().unwrap();
+            servers.postgres.start_again().await.unwrap();
+            random.pause_ms(300..3_000).await;
         }
-        assert!(!process.has_ended(), "ended by itself in round {round}:\n{}", pipeline.log_tail());
+        assert!(!process.has_ended(), "ended by itself in round {round}:\n{}", servers.log_tail());
         process.kill();
     }
     stop.notify_one();
     player.await.unwrap();
 
-    let mut process = pipeline.run(&["evm", "persist", "alerts", "notify"]);
+    let mut process = servers.run(&["evm", "persist", "alerts", "notify"]);
     let chain = chain_transfers(node.chain());
     let whales: BTreeSet<String> = chain
         .values()
@@ -116,19 +116,19 @@ async fn survives_kills_and_restarts_without_loss_or_copy() {
         .map(|(transaction, _)| transaction.clone())
         .collect();
     assert!(whales.len() >= KILLS, "{} whales in {} transfers", whales.len(), chain.len());
-    eventually(PATIENCE, async || {
-        assert!(!process.has_ended(), "ended by itself at the end:\n{}", pipeline.log_tail());
-        let stored = pipeline.try_stored_transfers().await.map_or(0, |rows| rows.len());
+    eventually(async || {
+        assert!(!process.has_ended(), "ended by itself at the end:\n{}", servers.log_tail());
+        let stored = servers.try_stored_transfers().await.map_or(0, |rows| rows.len());
         let everywhere = [ChatService::Telegram, ChatService::Discord]
             .into_iter()
-            .all(|service| told(&pipeline.chat, service).len() >= whales.len());
+            .all(|service| told(&servers.chat, service).len() >= whales.len());
         stored >= chain.len() && everywhere
     })
     .await;
 
-    assert_same_set(chain.into_keys(), pipeline.stored_transfers().await);
+    assert_same_set(chain.into_keys(), servers.stored_transfers().await);
     for service in [ChatService::Telegram, ChatService::Discord] {
-        let told = told(&pipeline.chat, service);
+        let told = told(&servers.chat, service);
         assert_same_set(whales.clone(), told.keys().cloned());
         for (transaction, texts) in told {
             let unmarked = texts.iter().filter(|text| !text.contains("possible repeat")).count();
@@ -138,7 +138,7 @@ async fn survives_kills_and_restarts_without_loss_or_copy() {
             );
         }
     }
-    assert_eq!(pipeline.chat.violations(), [], "the real services would have refused");
+    assert_eq!(servers.chat.violations(), [], "the real services would have refused");
 }
 
 const RULES: &str = r#"
@@ -152,11 +152,3 @@ title = "{{ value }} units moved"
 lines = ["tx {{ tx_hash }}"]
 routes = ["ops", "desk"]
 "#;
-
-/// A random moment: how far the process gets is what is tried, so nothing is waited for here.
-async fn pause(random: &mut SeededRandom, from_ms: u64, to_ms: u64) {
-    let moment = Duration::from_millis(rand::RngExt::random_range(&mut **random, from_ms..to_ms));
-    let mut clock = tokio::time::interval(moment);
-    clock.tick().await;
-    clock.tick().await;
-}

@@ -16,9 +16,9 @@ use crypto_intel_sandbox::{
     PostgresOptions, ProviderOptions, ProviderServer, ScriptedNode, nats_password,
     node::{Synthetic, SyntheticOptions},
 };
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{TestProcess, eventually};
 
-use crate::pipeline::{PATIENCE, Process, binary, small_streams};
+use crate::servers::{binary, small_streams};
 
 const RULE: &str = r#"
 [[rule]]
@@ -165,13 +165,13 @@ impl Deployment {
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Running { role: role.name, _process: Process::of(child), log, started }
+        Running { role: role.name, _process: TestProcess::of(child), log, started }
     }
 }
 
 struct Running {
     role: &'static str,
-    _process: Process,
+    _process: TestProcess,
     log: PathBuf,
     started: Instant,
 }
@@ -219,10 +219,10 @@ async fn each_role_works_as_its_own_user_and_is_refused_nothing() {
     let running: Vec<Running> =
         Role::ALL.into_iter().map(|role| deployment.run(role.spec())).collect();
     for role in &running {
-        eventually(PATIENCE, async || role.ready().filter(|ready| *ready)).await;
+        eventually(async || role.ready().filter(|ready| *ready)).await;
         println!("{} is ready after {:?}", role.role, role.started.elapsed());
     }
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let block = deployment.blocks.lock().unwrap().next_block();
         deployment.node.push_block(block).unwrap();
         (deployment.chat.message_count() > 0).then_some(())

@@ -1,4 +1,4 @@
-//! The whole pipeline, as people run it: the real binary against real servers.
+//! The whole servers, as people run it: the real binary against real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod anvil;
@@ -13,10 +13,10 @@ mod kill;
 mod least_privilege;
 mod newcomer;
 mod outside_team;
-mod pipeline;
 mod recorded;
 mod reference;
 mod replay;
+mod servers;
 mod swap;
 mod told;
 mod watch;

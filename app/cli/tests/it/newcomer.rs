@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crypto_intel_sandbox::{NatsOptions, NatsServer, NodeOptions, ScriptedNode, free_port};
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{TestProcess, eventually};
 use tempfile::TempDir;
 
-use crate::pipeline::{PATIENCE, Process, binary, small_streams};
+use crate::servers::{binary, small_streams};
 
 /// A NATS server and a configuration without a database.
 struct Newcomer {
@@ -92,8 +92,8 @@ async fn without_a_database_the_subjects_work_and_migrate_says_what_is_missing()
     contains(&newcomer.run(&["run", "persist"]).1, &["role persist", "database.url"]);
     let log = std::fs::File::create(newcomer.folder.path().join("log")).unwrap();
     let child = binary(&newcomer.config()).arg("run").stderr(log).spawn().unwrap();
-    let mut process = Process::of(child);
-    let status = eventually(PATIENCE, async || {
+    let mut process = TestProcess::of(child);
+    let status = eventually(async || {
         let (_, text) = newcomer.run(&["status"]);
         text.contains("evm.local").then_some(text)
     })
@@ -113,8 +113,8 @@ async fn a_missing_database_fails_persist_and_not_the_process() {
     let path = newcomer.folder.path().join("log");
     let log = std::fs::File::create(&path).unwrap();
     let child = binary(&newcomer.config()).args(["run", "persist"]).stderr(log).spawn().unwrap();
-    let mut process = Process::of(child);
-    let log = eventually(PATIENCE, async || {
+    let mut process = TestProcess::of(child);
+    let log = eventually(async || {
         let text = std::fs::read_to_string(&path).unwrap();
         (text.matches("role failed").count() >= 2).then_some(text)
     })

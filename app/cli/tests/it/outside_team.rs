@@ -9,7 +9,7 @@ use crypto_intel_sandbox::{
 use crypto_intel_testkit::{eventually, python};
 use serde_json::Value;
 
-use crate::pipeline::{PATIENCE, Pipeline, binary, small_streams};
+use crate::servers::{Servers, binary, small_streams};
 
 const BLOCKS: usize = 5;
 const TRANSFERS: usize = 10;
@@ -32,10 +32,10 @@ async fn node() -> (ScriptedNode, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn tail_prints_readable_json() {
     let (_node, settings) = node().await;
-    let pipeline = Pipeline::start(&settings).await;
-    let _process = pipeline.run(&["evm"]);
+    let servers = Servers::start(&settings).await;
+    let _process = servers.run(&["evm"]);
     let limit = (BLOCKS * (TRANSFERS + 1)).to_string();
-    let text = pipeline.succeed(&["tail", "evm.>", "--since", "start", "--limit", &limit]);
+    let text = servers.succeed(&["tail", "evm.>", "--since", "start", "--limit", &limit]);
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let transfers: Vec<&Value> =
         events.iter().filter(|event| event["subject"] == "evm.local.transfer.erc20").collect();
@@ -77,7 +77,7 @@ async fn the_python_example_prints_transfers_as_the_read_only_user() {
     let script = script.to_str().unwrap();
     let url = nats.url();
     let program = python.program().to_owned();
-    let printed = eventually(PATIENCE, async || {
+    let printed = eventually(async || {
         let output = tokio::process::Command::new(&program)
             .args([script, &url, "10"])
             .env("NATS_USER", "reader")

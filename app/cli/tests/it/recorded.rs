@@ -9,7 +9,7 @@ use crypto_intel_sandbox::{
 };
 use crypto_intel_testkit::{assert_same_set, eventually, python, recorded_data};
 
-use crate::pipeline::{LogKey, PATIENCE, Pipeline};
+use crate::servers::{LogKey, Servers};
 
 /// Runs of neighbouring blocks: only they link to each other.
 fn runs(numbers: &[u64]) -> Vec<Vec<u64>> {
@@ -65,12 +65,12 @@ async fn recorded_blocks_become_exactly_the_rows_that_their_receipts_hold() {
     assert!(truth.len() > 10_000, "the script found {} transfers", truth.len());
 
     let (_nodes, settings) = nodes(&data).await;
-    let pipeline = Pipeline::start(&settings).await;
-    let mut process = pipeline.run(&["evm", "persist"]);
-    eventually(PATIENCE, async || {
-        assert!(!process.has_ended(), "the process ended:\n{}", pipeline.log_tail());
-        pipeline.stored_transfers().await.len() >= truth.len()
+    let servers = Servers::start(&settings).await;
+    let mut process = servers.run(&["evm", "persist"]);
+    eventually(async || {
+        assert!(!process.has_ended(), "the process ended:\n{}", servers.log_tail());
+        servers.stored_transfers().await.len() >= truth.len()
     })
     .await;
-    assert_same_set(truth, pipeline.stored_transfers().await);
+    assert_same_set(truth, servers.stored_transfers().await);
 }

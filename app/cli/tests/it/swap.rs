@@ -7,13 +7,13 @@ use crypto_intel_sandbox::{
     Chain, NodeOptions, ScriptedNode,
     node::{Synthetic, SyntheticOptions},
 };
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{assert_same_set, eventually, sql_client, try_sql_client};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    pipeline::{LogKey, PATIENCE, Pipeline, erc20_keys},
     replay::{sql, start},
+    servers::{LogKey, Servers, erc20_keys},
 };
 
 fn transfers(chain: &Chain) -> Vec<LogKey> {
@@ -37,8 +37,7 @@ async fn play(chain: Chain, stop: CancellationToken) {
 
 /// Reads tables and views in transactions, all the time; how often, or what failed.
 async fn read(url: String, stop: CancellationToken) -> Result<u64, tokio_postgres::Error> {
-    let (mut client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await?;
-    tokio::spawn(connection);
+    let mut client = try_sql_client(&url).await?;
     let mut transactions = 0;
     while !stop.is_cancelled() {
         let transaction = client.transaction().await?;
@@ -51,10 +50,8 @@ async fn read(url: String, stop: CancellationToken) -> Result<u64, tokio_postgre
     Ok(transactions)
 }
 
-async fn number(pipeline: &Pipeline, statement: &str) -> Option<i64> {
-    let (client, connection) =
-        tokio_postgres::connect(&pipeline.database_url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
+async fn number(servers: &Servers, statement: &str) -> Option<i64> {
+    let client = sql_client(&servers.database_url).await;
     client.query_one(statement, &[]).await.ok().map(|row| row.get(0))
 }
 
@@ -65,39 +62,37 @@ async fn a_rebuild_is_killed_resumed_and_exchanged_while_events_flow_and_people_
         "[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
         node.ws_url()
     );
-    let pipeline = Arc::new(Pipeline::start(&settings).await);
+    let servers = Arc::new(Servers::start(&settings).await);
     let stop = CancellationToken::new();
     let player = tokio::spawn(play(node.chain().clone(), stop.clone()));
-    let mut process = pipeline.run(&["evm", "persist"]);
-    eventually(PATIENCE, async || {
-        pipeline.try_stored_transfers().await.is_ok_and(|rows| rows.len() >= 100 * 20)
+    let mut process = servers.run(&["evm", "persist"]);
+    eventually(async || {
+        servers.try_stored_transfers().await.is_ok_and(|rows| rows.len() >= 100 * 20)
     })
     .await;
-    let readers = [0, 1].map(|_| tokio::spawn(read(pipeline.database_url.clone(), stop.clone())));
+    let readers = [0, 1].map(|_| tokio::spawn(read(servers.database_url.clone(), stop.clone())));
 
     let rebuild = ["replay", "--into-schema", "rebuilt", "--json"];
-    let mut killed = start(&pipeline, &[&rebuild[..], &["--rate", "1000"]].concat());
+    let mut killed = start(&servers, &[&rebuild[..], &["--rate", "1000"]].concat());
     let progress = "SELECT coalesce(max(sequence), 0) FROM rebuilt.positions WHERE stream = 'EVM'";
-    eventually(PATIENCE, async || {
-        number(&pipeline, progress).await.is_some_and(|sequence| sequence > 300)
-    })
-    .await;
+    eventually(async || number(&servers, progress).await.is_some_and(|sequence| sequence > 300))
+        .await;
     killed.kill();
     let beside: Value = {
-        let pipeline = Arc::clone(&pipeline);
-        let command = move || pipeline.succeed(&rebuild);
+        let servers = Arc::clone(&servers);
+        let command = move || servers.succeed(&rebuild);
         serde_json::from_str(&tokio::task::spawn_blocking(command).await.unwrap()).unwrap()
     };
     assert_eq!((&beside["resumed"], &beside["complete"]), (&true.into(), &true.into()));
     assert!(beside["swap"].is_null());
     let swapped: Value = {
-        let pipeline = Arc::clone(&pipeline);
+        let servers = Arc::clone(&servers);
         let arguments = ["replay", "--into-schema", "rebuilt", "--swap", "--json"];
-        let command = move || pipeline.succeed(&arguments);
+        let command = move || servers.succeed(&arguments);
         serde_json::from_str(&tokio::task::spawn_blocking(command).await.unwrap()).unwrap()
     };
     assert_eq!(swapped["swap"]["before"], "rebuilt_before");
-    assert!(!process.has_ended(), "persist goes on:\n{}", pipeline.log_tail());
+    assert!(!process.has_ended(), "persist goes on:\n{}", servers.log_tail());
 
     stop.cancel();
     player.await.unwrap();
@@ -106,17 +101,17 @@ async fn a_rebuild_is_killed_resumed_and_exchanged_while_events_flow_and_people_
         assert!(transactions > 10, "{transactions}");
     }
     let chain = transfers(node.chain());
-    eventually(PATIENCE, async || pipeline.stored_transfers().await.len() >= chain.len()).await;
-    assert_same_set(chain, pipeline.stored_transfers().await);
+    eventually(async || servers.stored_transfers().await.len() >= chain.len()).await;
+    assert_same_set(chain, servers.stored_transfers().await);
 
-    let again = pipeline.command(&["replay", "--into-schema", "rebuilt", "--swap"]);
+    let again = servers.command(&["replay", "--into-schema", "rebuilt", "--swap"]);
     let text = String::from_utf8_lossy(&again.stderr);
     assert_eq!(again.status.code(), Some(1));
     assert!(text.contains("DROP SCHEMA rebuilt_before CASCADE"), "{text}");
-    sql(&pipeline, "DROP SCHEMA rebuilt_before CASCADE").await;
+    sql(&servers, "DROP SCHEMA rebuilt_before CASCADE").await;
     let text = tokio::task::spawn_blocking({
-        let pipeline = Arc::clone(&pipeline);
-        move || pipeline.succeed(&["replay", "--into-schema", "rebuilt", "--swap"])
+        let servers = Arc::clone(&servers);
+        move || servers.succeed(&["replay", "--into-schema", "rebuilt", "--swap"])
     });
     let text = text.await.unwrap();
     assert!(text.contains("the new tables are live in public"), "{text}");
@@ -125,16 +120,16 @@ async fn a_rebuild_is_killed_resumed_and_exchanged_while_events_flow_and_people_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_are_no_schemas_of_ours_are_refused() {
-    let pipeline = Pipeline::start("").await;
+    let servers = Servers::start("").await;
     for (name, code, part) in [
         ("Rebuilt", 64, "--into-schema"),
         ("pg_x", 64, "--into-schema"),
         ("public", 1, "the schema of the live tables"),
         ("theirs", 1, "holds something else"),
     ] {
-        sql(&pipeline, "CREATE SCHEMA IF NOT EXISTS theirs").await;
-        sql(&pipeline, "CREATE TABLE IF NOT EXISTS theirs.thing ()").await;
-        let output = pipeline.command(&["replay", "--into-schema", name]);
+        sql(&servers, "CREATE SCHEMA IF NOT EXISTS theirs").await;
+        sql(&servers, "CREATE TABLE IF NOT EXISTS theirs.thing ()").await;
+        let output = servers.command(&["replay", "--into-schema", name]);
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{name}: {text}");
         assert!(text.contains(part), "{part:?} is missing in {text}");

@@ -6,11 +6,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crypto_intel_sandbox::{Anvil, AnvilOptions, ChatServer, chat::ChatService};
-use crypto_intel_testkit::{SeededRandom, anvil};
+use crypto_intel_testkit::{SeededRandom, TEST_TIMEOUT, anvil};
 use rand::RngExt as _;
 use serde_json::{Value, json};
 
-use crate::pipeline::{PATIENCE, Pipeline, number};
+use crate::servers::{Servers, number};
 
 /// Each account makes one transaction.
 const ACCOUNTS: usize = 250;
@@ -260,16 +260,16 @@ fn lasting() -> Duration {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_last_heard_what_the_chain_holds() {
     let Some(mut actor) = Actor::start(SeededRandom::from_environment()).await else { return };
-    let pipeline = Pipeline::start("").await;
-    std::fs::write(pipeline.folder().join("rules.toml"), RULES).unwrap();
-    pipeline.configure(&format!(
+    let servers = Servers::start("").await;
+    std::fs::write(servers.folder().join("rules.toml"), RULES).unwrap();
+    servers.configure(&format!(
         "[alerts]\nrules = [\"rules.toml\"]\n{}\n[evm.chains.local]\nchain_id = {}\nstart = 0\nstale_seconds = 3600\n\
          endpoints = [{{ url = \"{}\" }}]\n",
-        Pipeline::destinations(&pipeline.chat),
+        Servers::destinations(&servers.chat),
         AnvilOptions::default().chain_id,
         actor.node.ws_url()
     ));
-    let mut process = pipeline.run(&["evm", "alerts", "notify"]);
+    let mut process = servers.run(&["evm", "alerts", "notify"]);
     // Moments, not waiting: that things overlap is what is tried.
     let mut clock = tokio::time::interval(Duration::from_millis(250));
     let until = tokio::time::Instant::now() + lasting();
@@ -288,17 +288,17 @@ async fn people_last_heard_what_the_chain_holds() {
         let services = [ChatService::Telegram, ChatService::Discord].into_iter();
         services.flat_map(|service| differences(&held, chat, service)).collect::<Vec<_>>()
     };
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !differences(&pipeline.chat).is_empty() && tokio::time::Instant::now() < deadline {
-        assert!(!process.has_ended(), "ended by itself:\n{}", pipeline.log_tail());
+    let deadline = tokio::time::Instant::now() + TEST_TIMEOUT;
+    while !differences(&servers.chat).is_empty() && tokio::time::Instant::now() < deadline {
+        assert!(!process.has_ended(), "ended by itself:\n{}", servers.log_tail());
         clock.tick().await;
     }
-    let found = differences(&pipeline.chat);
+    let found = differences(&servers.chat);
     let texts: Vec<String> =
-        pipeline.chat.messages().into_iter().map(|message| message.text).collect();
+        servers.chat.messages().into_iter().map(|message| message.text).collect();
     assert!(found.is_empty(), "{found:#?}\nheld {held:#?}\nmessages {texts:#?}");
     assert!(held.len() > 2, "something happened: {held:?}");
-    assert_eq!(pipeline.chat.violations(), [], "the real services would have refused");
+    assert_eq!(servers.chat.violations(), [], "the real services would have refused");
     let corrected = texts.iter().filter(|text| text.contains("· corrected")).count();
     println!("{} transfers held, {} messages, {corrected} corrections", held.len(), texts.len());
 }

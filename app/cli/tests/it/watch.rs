@@ -10,7 +10,7 @@ use crypto_intel_sandbox::{
 use crypto_intel_testkit::eventually;
 use serde_json::Value;
 
-use crate::pipeline::{PATIENCE, binary, small_streams};
+use crate::servers::{binary, small_streams};
 
 const TOKEN: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
 
@@ -65,7 +65,7 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
     assert_eq!(listed[0]["kind"], "token");
 
     let filter = format!("watch.local.{TOKEN}.>");
-    let copy = eventually(PATIENCE, async || {
+    let copy = eventually(async || {
         node.push_block(blocks.next_block()).unwrap();
         let last =
             connected(&nats.url()).await.last_sequence_matching("EVM", &filter).await.unwrap();

@@ -6,7 +6,7 @@ mod closing;
 mod crashes;
 mod delivering;
 mod fallbacks;
+mod harness;
 mod refusals;
-mod rig;
 mod scripted;
 mod transport;

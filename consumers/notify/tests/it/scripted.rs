@@ -11,7 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::rig::{Rig, alert};
+use crate::harness::{Servers, alert};
 
 /// Gives its answers in turn, the last one for ever, and keeps the bodies of all requests.
 struct Scripted {
@@ -50,8 +50,8 @@ impl Scripted {
     }
 
     /// `ops` alone, which writes here.
-    fn config(&self, rig: &Rig, topic: Option<i64>) -> Config {
-        let mut config = rig.config("", "");
+    fn config(&self, servers: &Servers, topic: Option<i64>) -> Config {
+        let mut config = servers.config("", "");
         config.destinations.remove("desk");
         if let Some(Destination::Telegram(telegram)) = config.destinations.get_mut("ops") {
             telegram.api_url = format!("http://127.0.0.1:{}", self.port).into();
@@ -87,17 +87,17 @@ fn refused(description: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn an_upgraded_group_is_followed_also_after_a_restart() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let servers = Servers::start(ChatLimits::Relaxed).await;
     let mut moved = refused("Bad Request: group chat was upgraded to a supergroup chat");
     moved.1["parameters"] = json!({ "migrate_to_chat_id": -100_777 });
     let api = Scripted::start(vec![moved, sent()]).await;
-    let first = rig.run(api.config(&rig, None)).await;
-    rig.publish(alert(1)).await;
-    rig.ended(1).await;
+    let first = servers.notify(api.config(&servers, None)).await;
+    servers.publish(alert(1)).await;
+    servers.ended(1).await;
     first.stop().await;
-    let _second = rig.run(api.config(&rig, None)).await;
-    rig.publish(alert(2)).await;
-    let ended = rig.ended(2).await;
+    let _second = servers.notify(api.config(&servers, None)).await;
+    servers.publish(alert(2)).await;
+    let ended = servers.ended(2).await;
     assert!(ended.iter().all(|delivery| delivery.state == DeliveryState::Sent), "{ended:#?}");
     let chats: Vec<i64> =
         api.requests().iter().map(|request| request["chat_id"].as_i64().unwrap()).collect();
@@ -106,11 +106,11 @@ async fn an_upgraded_group_is_followed_also_after_a_restart() {
 
 #[tokio::test]
 async fn refused_markup_is_sent_once_more_as_plain_text() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let servers = Servers::start(ChatLimits::Relaxed).await;
     let api = Scripted::start(vec![refused("Bad Request: can't parse entities: x"), sent()]).await;
-    let _role = rig.run(api.config(&rig, None)).await;
-    rig.publish(alert(1)).await;
-    assert_eq!(rig.ended(1).await[0].state, DeliveryState::Sent);
+    let _role = servers.notify(api.config(&servers, None)).await;
+    servers.publish(alert(1)).await;
+    assert_eq!(servers.ended(1).await[0].state, DeliveryState::Sent);
     let requests = api.requests();
     assert_eq!(requests[0]["parse_mode"], "HTML");
     assert!(requests[1].get("parse_mode").is_none());
@@ -119,12 +119,12 @@ async fn refused_markup_is_sent_once_more_as_plain_text() {
 
 #[tokio::test]
 async fn a_missing_topic_is_left_out() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let servers = Servers::start(ChatLimits::Relaxed).await;
     let api = Scripted::start(vec![refused("Bad Request: message thread not found"), sent()]).await;
-    let _role = rig.run(api.config(&rig, Some(9))).await;
-    rig.publish(alert(1)).await;
-    rig.publish(alert(2)).await;
-    rig.ended(2).await;
+    let _role = servers.notify(api.config(&servers, Some(9))).await;
+    servers.publish(alert(1)).await;
+    servers.publish(alert(2)).await;
+    servers.ended(2).await;
     let topics: Vec<Value> =
         api.requests().iter().map(|request| request["message_thread_id"].clone()).collect();
     assert_eq!(topics, [json!(9), Value::Null, Value::Null]);
@@ -132,26 +132,26 @@ async fn a_missing_topic_is_left_out() {
 
 #[tokio::test]
 async fn a_closed_general_topic_keeps_its_messages() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let servers = Servers::start(ChatLimits::Relaxed).await;
     let api = Scripted::start(vec![refused("Bad Request: TOPIC_CLOSED"), sent()]).await;
-    let mut config = api.config(&rig, None);
+    let mut config = api.config(&servers, None);
     if let Some(Destination::Telegram(telegram)) = config.destinations.get_mut("ops") {
         telegram.policy.probe_after_seconds = vec![1];
     }
-    let _role = rig.run(config).await;
-    rig.publish(alert(1)).await;
-    let ended = rig.ended(1).await;
+    let _role = servers.notify(config).await;
+    servers.publish(alert(1)).await;
+    let ended = servers.ended(1).await;
     assert_eq!((ended[0].state, ended[0].attempts), (DeliveryState::Sent, 2));
 }
 
 #[tokio::test]
 async fn a_message_that_is_refused_for_good_is_dead_and_the_next_one_is_sent() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let servers = Servers::start(ChatLimits::Relaxed).await;
     let api = Scripted::start(vec![refused("Bad Request: message is too long"), sent()]).await;
-    let role = rig.run(api.config(&rig, None)).await;
-    rig.publish(alert(1)).await;
-    rig.publish(Alert { seen_at_us: 0, ..alert(2) }).await;
-    let ended = rig.ended(2).await;
+    let role = servers.notify(api.config(&servers, None)).await;
+    servers.publish(alert(1)).await;
+    servers.publish(Alert { seen_at_us: 0, ..alert(2) }).await;
+    let ended = servers.ended(2).await;
     assert_eq!(ended[0].state, DeliveryState::Dead);
     assert_eq!(ended[1].state, DeliveryState::Sent);
     assert!(role.is_healthy("notify.ops"));

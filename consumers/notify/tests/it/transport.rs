@@ -1,12 +1,13 @@
 use crypto_intel_notify::{Config, Destination, check_destination};
 use crypto_intel_sandbox::{ChatLimits, ChatOptions, ChatServer, free_port};
 use crypto_intel_schemas::DeliveryState;
+use crypto_intel_testkit::eventually;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
 };
 
-use crate::rig::{Rig, alert, eventually};
+use crate::harness::{Servers, alert};
 
 fn telegram(api_url: &str) -> Destination {
     let text = format!(
@@ -59,8 +60,8 @@ fn sent() -> Vec<u8> {
     format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-fn only_ops(rig: &Rig, port: u16) -> Config {
-    let mut config = rig.config("", "");
+fn only_ops(servers: &Servers, port: u16) -> Config {
+    let mut config = servers.config("", "");
     config.destinations.remove("desk");
     if let Some(Destination::Telegram(telegram)) = config.destinations.get_mut("ops") {
         telegram.api_url = format!("http://127.0.0.1:{port}").into();
@@ -70,16 +71,16 @@ fn only_ops(rig: &Rig, port: u16) -> Config {
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_without_a_mark() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let servers = Servers::start(ChatLimits::Relaxed).await;
     let port = free_port().unwrap();
-    let role = rig.run(only_ops(&rig, port)).await;
-    rig.publish(alert(1)).await;
-    eventually("a refused attempt", async || {
-        role.count("crypto_intel_notify_attempts_total", &["ops", "not_sent"]) > 0
+    let role = servers.notify(only_ops(&servers, port)).await;
+    servers.publish(alert(1)).await;
+    eventually(async || {
+        role.metric("crypto_intel_notify_attempts_total", &["ops", "not_sent"]) > 0.0
     })
     .await;
     let server = answers(port, sent()).await;
-    let ended = rig.ended(1).await;
+    let ended = servers.ended(1).await;
     assert_eq!(ended[0].state, DeliveryState::Sent);
     assert_eq!(ended[0].message_id.as_deref(), Some("12"));
     assert!(ended[0].attempts >= 2);
@@ -88,34 +89,34 @@ async fn a_refused_connection_is_tried_again_without_a_mark() {
 
 #[tokio::test]
 async fn half_an_answer_is_uncertain() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
+    let servers = Servers::start(ChatLimits::Relaxed).await;
     let port = free_port().unwrap();
     let half = answers(port, sent()[..120].to_vec()).await;
-    let role = rig.run(only_ops(&rig, port)).await;
-    rig.publish(alert(1)).await;
-    eventually("an uncertain attempt", async || {
-        role.count("crypto_intel_notify_attempts_total", &["ops", "uncertain"]) > 0
+    let role = servers.notify(only_ops(&servers, port)).await;
+    servers.publish(alert(1)).await;
+    eventually(async || {
+        role.metric("crypto_intel_notify_attempts_total", &["ops", "uncertain"]) > 0.0
     })
     .await;
     half.abort();
     assert!(half.await.unwrap_err().is_cancelled());
     let whole = answers(port, sent()).await;
-    let ended = rig.ended(1).await;
+    let ended = servers.ended(1).await;
     assert_eq!(ended[0].state, DeliveryState::Repeated);
     whole.abort();
 }
 
 #[tokio::test]
 async fn silence_is_uncertain_after_the_timeout() {
-    let rig = Rig::start(ChatLimits::Relaxed).await;
-    rig.chat.black_hole(true);
-    let role = rig.run(rig.config("timeout_ms = 300", "")).await;
-    rig.publish(alert(1)).await;
-    eventually("an uncertain attempt", async || {
-        role.count("crypto_intel_notify_attempts_total", &["ops", "uncertain"]) > 0
+    let servers = Servers::start(ChatLimits::Relaxed).await;
+    servers.chat.black_hole(true);
+    let role = servers.notify(servers.config("timeout_ms = 300", "")).await;
+    servers.publish(alert(1)).await;
+    eventually(async || {
+        role.metric("crypto_intel_notify_attempts_total", &["ops", "uncertain"]) > 0.0
     })
     .await;
-    rig.chat.black_hole(false);
-    assert_eq!(rig.ended(1).await[0].state, DeliveryState::Repeated);
-    assert_eq!(rig.texts("-1001").len(), 1, "only the last attempt was taken");
+    servers.chat.black_hole(false);
+    assert_eq!(servers.ended(1).await[0].state, DeliveryState::Repeated);
+    assert_eq!(servers.texts("-1001").len(), 1, "only the last attempt was taken");
 }

@@ -3,8 +3,8 @@
 
 #[path = "../it/chain.rs"]
 mod chain;
-#[path = "../it/rig.rs"]
-mod rig;
+#[path = "../it/harness.rs"]
+mod harness;
 
 mod compressed;
 

@@ -1,19 +1,16 @@
 use crypto_intel_testkit::eventually;
 
-use crate::{
-    chain::Chain,
-    rig::{PATIENCE, Rig},
-};
+use crate::{chain::Chain, harness::Servers};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shows_its_progress_by_metrics_and_probes() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("one").await;
-    Chain::new("base").play(&rig.nats, 2, 3).await;
-    rig.settled("EVM").await;
-    eventually(PATIENCE, async || persist.is_ready()).await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("one").await;
+    Chain::new("base").play(&servers.nats, 2, 3).await;
+    servers.settled("EVM").await;
+    eventually(async || persist.is_ready()).await;
     // Counted after the commit that the position tells of.
-    eventually(PATIENCE, async || persist.metric("rows_total") > 0.0).await;
+    eventually(async || persist.metric("crypto_intel_persist_rows_total", &[]) > 0.0).await;
     let names: Vec<String> = persist
         .context
         .registry

@@ -7,16 +7,11 @@ use crypto_intel_schemas::Event;
 use crypto_intel_testkit::{SeededRandom, eventually};
 use rand::RngExt as _;
 
-use crate::{
-    chain::Chain,
-    faults::play_on,
-    process,
-    rig::{PATIENCE, Rig},
-};
+use crate::{chain::Chain, faults::play_on, harness::Servers, process};
 
 /// Plays until the other future is done. What is being published then is published whole.
 async fn play_during(
-    rig: &Rig,
+    servers: &Servers,
     chain: &mut Chain,
     random: &mut SeededRandom,
     during: impl Future<Output = ()>,
@@ -24,7 +19,7 @@ async fn play_during(
     let is_done = Cell::new(false);
     let playing = async {
         while !is_done.get() {
-            play_on(rig, chain, random, 1).await;
+            play_on(servers, chain, random, 1).await;
         }
     };
     let during = async {
@@ -34,74 +29,78 @@ async fn play_during(
     tokio::join!(playing, during);
 }
 
-async fn cut_connections(rig: &Rig) {
-    rig.query(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+async fn cut_connections(servers: &Servers) {
+    servers
+        .query(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
          WHERE datname = current_database() AND application_name = 'crypto-intel'",
-    )
-    .await;
+        )
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_cut_again_and_again_cost_nothing() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
-    let persist = rig.persist("one").await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
     for _ in 0..20 {
-        play_on(&rig, &mut chain, &mut random, 6).await;
-        cut_connections(&rig).await;
+        play_on(&servers, &mut chain, &mut random, 6).await;
+        cut_connections(&servers).await;
     }
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    assert!(persist.metric("retries_total") > 0.0, "none of the cuts met a transaction");
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    assert!(
+        persist.metric("crypto_intel_persist_retries_total", &[]) > 0.0,
+        "none of the cuts met a transaction"
+    );
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_database_is_waited_for() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("one").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 3, 10).await;
-    rig.settled("EVM").await;
-    let name: String = rig.query("SELECT current_database()::text").await[0].get(0);
-    let sql = rig.sql().await;
+    chain.play(&servers.nats, 3, 10).await;
+    servers.settled("EVM").await;
+    let name: String = servers.query("SELECT current_database()::text").await[0].get(0);
+    let sql = servers.sql().await;
     let read_only =
         |on: bool| format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
     sql.batch_execute(&read_only(true)).await.unwrap();
-    cut_connections(&rig).await;
-    chain.play(&rig.nats, 3, 10).await;
-    eventually(PATIENCE, async || {
+    cut_connections(&servers).await;
+    chain.play(&servers.nats, 3, 10).await;
+    eventually(async || {
         let report = persist.context.health.report();
         report.probes.iter().any(|probe| probe.detail.contains("read-only"))
     })
     .await;
     sql.batch_execute("SET default_transaction_read_only = false").await.unwrap();
     sql.batch_execute(&read_only(false)).await.unwrap();
-    cut_connections(&rig).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    eventually(PATIENCE, async || persist.is_ready()).await;
+    cut_connections(&servers).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    eventually(async || persist.is_ready()).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_processes_one_is_killed_and_one_is_stopped_and_woken() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
     let mut chain = Chain::new("base");
-    let mut active = process::start(&rig, "first");
-    play_on(&rig, &mut chain, &mut random, 20).await;
-    rig.settled("EVM").await;
-    let mut standby = process::start(&rig, "second");
-    play_on(&rig, &mut chain, &mut random, 20).await;
+    let mut active = process::start(&servers, "first");
+    play_on(&servers, &mut chain, &mut random, 20).await;
+    servers.settled("EVM").await;
+    let mut standby = process::start(&servers, "second");
+    play_on(&servers, &mut chain, &mut random, 20).await;
     active.kill();
-    play_on(&rig, &mut chain, &mut random, 20).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    play_on(&servers, &mut chain, &mut random, 20).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     // Each is stopped in the middle of what it does, and wakes sure that it is the active one.
-    active = process::start(&rig, "third");
+    active = process::start(&servers, "third");
     for _ in 0..3 {
         let moment = Duration::from_millis(random.random_range(1..300));
         let pause = async {
@@ -110,12 +109,12 @@ async fn of_two_processes_one_is_killed_and_one_is_stopped_and_woken() {
             clock.tick().await;
             standby.pause();
         };
-        play_during(&rig, &mut chain, &mut random, pause).await;
-        rig.settled("EVM").await;
+        play_during(&servers, &mut chain, &mut random, pause).await;
+        servers.settled("EVM").await;
         standby.wake();
-        play_on(&rig, &mut chain, &mut random, 20).await;
-        rig.settled("EVM").await;
-        rig.assert_stored(&[&chain]).await;
+        play_on(&servers, &mut chain, &mut random, 20).await;
+        servers.settled("EVM").await;
+        servers.assert_stored(&[&chain]).await;
         std::mem::swap(&mut active, &mut standby);
     }
     assert!(!active.has_ended() && !standby.has_ended());
@@ -123,37 +122,37 @@ async fn of_two_processes_one_is_killed_and_one_is_stopped_and_woken() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_restored_from_an_older_copy_brings_no_row_twice() {
-    let mut rig = Rig::start().await;
-    let persist = rig.persist("one").await;
+    let mut servers = Servers::start().await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 10, 8).await;
-    rig.settled("EVM").await;
-    rig.server.stop().await.unwrap();
+    chain.play(&servers.nats, 10, 8).await;
+    servers.settled("EVM").await;
+    servers.broker.stop().await.unwrap();
     let copy = tempfile::tempdir().unwrap();
-    copy_folder(rig.server.store_dir(), copy.path());
-    rig.server.start_again().await.unwrap();
-    eventually(PATIENCE, async || rig.nats.stream_state("EVM").await).await;
+    copy_folder(servers.broker.store_dir(), copy.path());
+    servers.broker.start_again().await.unwrap();
+    eventually(async || servers.nats.stream_state("EVM").await).await;
     let mut batches = Vec::new();
     for _ in 0..6 {
         let events = chain.grow(8);
-        chain.publish(&rig.nats, &events).await;
+        chain.publish(&servers.nats, &events).await;
         batches.push(events);
     }
-    rig.settled("EVM").await;
+    servers.settled("EVM").await;
 
-    rig.server.kill().unwrap();
-    std::fs::remove_dir_all(rig.server.store_dir()).unwrap();
-    copy_folder(copy.path(), rig.server.store_dir());
-    rig.server.start_again().await.unwrap();
-    eventually(PATIENCE, async || rig.nats.stream_state("EVM").await).await;
+    servers.broker.kill().unwrap();
+    std::fs::remove_dir_all(servers.broker.store_dir()).unwrap();
+    copy_folder(copy.path(), servers.broker.store_dir());
+    servers.broker.start_again().await.unwrap();
+    eventually(async || servers.nats.stream_state("EVM").await).await;
     // A producer finds its last marker and publishes what is missing again, under other sequences.
     for events in &batches[..] {
-        chain.publish(&rig.nats, events).await;
+        chain.publish(&servers.nats, events).await;
     }
-    chain.play(&rig.nats, 4, 8).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    assert!(persist.metric("stream_resets_total") >= 1.0);
+    chain.play(&servers.nats, 4, 8).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    assert!(persist.metric("crypto_intel_persist_stream_resets_total", &[]) >= 1.0);
     persist.stop().await;
 }
 
@@ -172,40 +171,41 @@ fn copy_folder(from: &Path, to: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_row_among_five_thousand_is_dead_lettered_alone() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut chain = Chain::new("base");
     let mut events = chain.grow(4_996);
     if let Event::Erc20Transfer(body) = &mut events[3_210] {
         body.symbol = Some("EVIL".into());
     }
-    let sql = rig.sql().await;
+    let sql = servers.sql().await;
     sql.batch_execute("ALTER TABLE token_transfers ADD CHECK (symbol <> 'EVIL')").await.unwrap();
     assert_eq!(events.len(), 5_001, "5,000 rows and their marker");
-    chain.publish(&rig.nats, &events).await;
-    let persist = rig.persist("one").await;
-    rig.settled("EVM").await;
-    let letters = list_dead_letters(&rig.nats, None, 10).await.unwrap();
+    chain.publish(&servers.nats, &events).await;
+    let persist = servers.persist("one").await;
+    servers.settled("EVM").await;
+    let letters = list_dead_letters(&servers.nats, None, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].payload.as_ref(), events[3_210].encode());
     let hash = events[0].block_fields().unwrap().block_hash;
     let mut wanted = chain.transfers();
     wanted.retain(|key| *key != (hash, 3_210));
-    crypto_intel_testkit::assert_same_set(wanted, rig.stored_transfers().await);
+    crypto_intel_testkit::assert_same_set(wanted, servers.stored_transfers().await);
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_stream_three_times_gives_the_same_rows() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
     let mut chain = Chain::new("base");
-    play_on(&rig, &mut chain, &mut random, 40).await;
+    play_on(&servers, &mut chain, &mut random, 40).await;
     for instance in ["one", "two", "three"] {
-        let persist = rig.persist(instance).await;
-        rig.settled("EVM").await;
-        rig.assert_stored(&[&chain]).await;
+        let persist = servers.persist(instance).await;
+        servers.settled("EVM").await;
+        servers.assert_stored(&[&chain]).await;
         persist.stop().await;
-        rig.query("UPDATE positions SET sequence = 0, stored_at_us = 0, revision = 0 RETURNING 1")
+        servers
+            .query("UPDATE positions SET sequence = 0, stored_at_us = 0, revision = 0 RETURNING 1")
             .await;
     }
 }
@@ -247,14 +247,14 @@ impl Drop for SmallDisk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_fills_is_waited_for() {
-    let mut rig = Rig::start().await;
-    if rig.database.server().is_none() {
+    let mut servers = Servers::start().await;
+    if servers.database.server().is_none() {
         eprintln!("skipped: the server of DATABASE_URL sees other disks");
         return;
     }
     let Some(disk) = SmallDisk::mount(8) else { return };
     let location = disk.0.path().join("space");
-    let account = std::fs::metadata(rig.database.server().unwrap().data_dir()).unwrap();
+    let account = std::fs::metadata(servers.database.server().unwrap().data_dir()).unwrap();
     std::fs::create_dir(&location).unwrap();
     std::os::unix::fs::chown(
         &location,
@@ -263,24 +263,24 @@ async fn a_disk_that_fills_is_waited_for() {
     )
     .unwrap();
     open_to_all(disk.0.path());
-    let sql = rig.sql().await;
+    let sql = servers.sql().await;
     let space = format!("CREATE TABLESPACE small LOCATION '{}'", location.display());
     sql.batch_execute(&space).await.unwrap();
     sql.batch_execute("ALTER TABLE token_transfers SET TABLESPACE small").await.unwrap();
-    let persist = rig.persist("one").await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
-    eventually(PATIENCE, async || {
-        chain.play(&rig.nats, 4, 500).await;
+    eventually(async || {
+        chain.play(&servers.nats, 4, 500).await;
         let report = persist.context.health.report();
         report.probes.iter().any(|probe| probe.detail.contains("53100"))
     })
     .await;
     assert!(!persist.is_ready(), "who looks must see it");
-    chain.play(&rig.nats, 4, 50).await;
+    chain.play(&servers.nats, 4, 50).await;
     disk.grow(256);
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    eventually(PATIENCE, async || persist.is_ready()).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    eventually(async || persist.is_ready()).await;
     persist.stop().await;
     sql.batch_execute("ALTER TABLE token_transfers SET TABLESPACE pg_default").await.unwrap();
     sql.batch_execute("DROP TABLESPACE small").await.unwrap();

@@ -1,16 +1,11 @@
-use std::time::Duration;
-
-use crypto_intel_testkit::{SeededRandom, eventually};
+use crypto_intel_testkit::{SeededRandom, eventually, small_topology};
 use rand::RngExt as _;
 
-use crate::{
-    chain::Chain,
-    rig::{PATIENCE, Rig, topology},
-};
+use crate::{chain::Chain, harness::Servers};
 
 /// Grows, and now and then reorganises, with a pause of its own.
 pub(crate) async fn play_on(
-    rig: &Rig,
+    servers: &Servers,
     chain: &mut Chain,
     random: &mut SeededRandom,
     rounds: usize,
@@ -19,121 +14,129 @@ pub(crate) async fn play_on(
         if chain.height() > 4 && random.random_bool(0.1) {
             let depth = random.random_range(1..=3);
             for batch in chain.reorganise(depth, 10) {
-                chain.publish(&rig.nats, &batch).await;
+                chain.publish(&servers.nats, &batch).await;
             }
         } else {
             let transfers = random.random_range(1..60);
-            chain.play(&rig.nats, 1, transfers).await;
+            chain.play(&servers.nats, 1, transfers).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_when_postgresql_dies() {
-    let mut rig = Rig::start().await;
+    let mut servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
-    let persist = rig.persist("one").await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
     for _ in 0..5 {
-        play_on(&rig, &mut chain, &mut random, 30).await;
-        match rig.database.server() {
+        play_on(&servers, &mut chain, &mut random, 30).await;
+        match servers.database.server() {
             Some(server) => server.kill().unwrap(),
             // A server that others use too loses our connections only.
             None => {
-                rig.query(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                servers
+                    .query(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                      WHERE datname = current_database() AND pid <> pg_backend_pid()",
-                )
-                .await;
+                    )
+                    .await;
             }
         }
-        play_on(&rig, &mut chain, &mut random, 10).await;
-        if let Some(server) = rig.database.server() {
-            eventually(PATIENCE, async || !persist.is_ready()).await;
+        play_on(&servers, &mut chain, &mut random, 10).await;
+        if let Some(server) = servers.database.server() {
+            eventually(async || !persist.is_ready()).await;
             server.start_again().await.unwrap();
         }
-        eventually(PATIENCE, async || persist.is_ready()).await;
+        eventually(async || persist.is_ready()).await;
     }
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_when_nats_dies() {
-    let mut rig = Rig::start().await;
+    let mut servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
-    let persist = rig.persist("one").await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
     for _ in 0..2 {
-        play_on(&rig, &mut chain, &mut random, 20).await;
-        rig.server.kill().unwrap();
-        rig.server.start_again().await.unwrap();
-        eventually(PATIENCE, async || rig.nats.stream_state("EVM").await).await;
+        play_on(&servers, &mut chain, &mut random, 20).await;
+        servers.broker.kill().unwrap();
+        servers.broker.start_again().await.unwrap();
+        eventually(async || servers.nats.stream_state("EVM").await).await;
     }
-    play_on(&rig, &mut chain, &mut random, 10).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    play_on(&servers, &mut chain, &mut random, 10).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_when_persist_dies_again_and_again() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
     let mut chain = Chain::new("base");
     for round in 0..8 {
-        let persist = rig.persist(&format!("instance{round}")).await;
+        let persist = servers.persist(&format!("instance{round}")).await;
         let lines = random.random_range(1..20);
-        play_on(&rig, &mut chain, &mut random, lines).await;
+        play_on(&servers, &mut chain, &mut random, lines).await;
         let applied = random.random_range(0..200);
         // The next instance waits for the lease of the dead one.
-        eventually(Duration::from_secs(20), async || {
-            persist.metric("applied_total") >= f64::from(applied)
-                || persist.metric("lag_messages") == 0.0 && persist.is_ready()
+        eventually(async || {
+            persist.metric("crypto_intel_persist_applied_total", &[]) >= f64::from(applied)
+                || persist.metric("crypto_intel_persist_lag_messages", &[]) == 0.0
+                    && persist.is_ready()
         })
         .await;
         persist.kill().await;
     }
-    let persist = rig.persist("last").await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    let persist = servers.persist("last").await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_store_every_event_once_and_one_takes_over() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
-    let (first, second) = (rig.persist("first").await, rig.persist("second").await);
+    let (first, second) = (servers.persist("first").await, servers.persist("second").await);
     let mut chain = Chain::new("base");
-    play_on(&rig, &mut chain, &mut random, 30).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    eventually(PATIENCE, async || first.is_ready() && second.is_ready()).await;
-    let applied = [first.metric("applied_total"), second.metric("applied_total")];
+    play_on(&servers, &mut chain, &mut random, 30).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    eventually(async || first.is_ready() && second.is_ready()).await;
+    let applied = [
+        first.metric("crypto_intel_persist_applied_total", &[]),
+        second.metric("crypto_intel_persist_applied_total", &[]),
+    ];
     assert!(applied.contains(&0.0), "one stands by: {applied:?}");
 
     let (active, standby) = if applied[0] > 0.0 { (first, second) } else { (second, first) };
     active.kill().await;
-    play_on(&rig, &mut chain, &mut random, 10).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    assert!(standby.metric("applied_total") > 0.0);
+    play_on(&servers, &mut chain, &mut random, 10).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    assert!(standby.metric("crypto_intel_persist_applied_total", &[]) > 0.0);
     standby.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_writers_without_a_lease_between_them_store_every_event_once() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
-    let (first, second) = (rig.persist("first").await, rig.persist("second").await);
+    let (first, second) = (servers.persist("first").await, servers.persist("second").await);
     let mut chain = Chain::new("base");
-    let leases = rig.nats.kv(crypto_intel_nats::Bucket::Leases).await.unwrap();
-    let lost = || first.metric("fence_lost_total") + second.metric("fence_lost_total");
+    let leases = servers.nats.kv(crypto_intel_nats::Bucket::Leases).await.unwrap();
+    let lost = || {
+        first.metric("crypto_intel_persist_fence_lost_total", &[])
+            + second.metric("crypto_intel_persist_fence_lost_total", &[])
+    };
     // At least so long that one of them met what the other had done.
     for round in 0..60 {
-        play_on(&rig, &mut chain, &mut random, 10).await;
+        play_on(&servers, &mut chain, &mut random, 10).await;
         if round >= 6 && lost() > 0.0 {
             break;
         }
@@ -141,94 +144,94 @@ async fn two_writers_without_a_lease_between_them_store_every_event_once() {
         leases.delete("persist.EVM").await.unwrap();
     }
     assert!(lost() > 0.0, "no two writers met");
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     first.stop().await;
     second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_made_anew_brings_no_row_twice() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("one").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
     let mut batches = Vec::new();
     for _ in 0..10 {
         let events = chain.grow(5);
-        chain.publish(&rig.nats, &events).await;
+        chain.publish(&servers.nats, &events).await;
         batches.push(events);
     }
-    rig.settled("EVM").await;
-    rig.nats.jetstream().delete_stream("EVM").await.unwrap();
-    topology().apply(&rig.nats, false).await.unwrap();
+    servers.settled("EVM").await;
+    servers.nats.jetstream().delete_stream("EVM").await.unwrap();
+    small_topology().apply(&servers.nats, false).await.unwrap();
     for events in &batches[4..] {
-        chain.publish(&rig.nats, events).await;
+        chain.publish(&servers.nats, events).await;
     }
-    chain.play(&rig.nats, 3, 5).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    assert_eq!(persist.metric("stream_resets_total"), 1.0);
+    chain.play(&servers.nats, 3, 5).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    assert_eq!(persist.metric("crypto_intel_persist_stream_resets_total", &[]), 1.0);
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_range_that_the_stream_dropped_is_told() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("one").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 2, 5).await;
-    rig.settled("EVM").await;
+    chain.play(&servers.nats, 2, 5).await;
+    servers.settled("EVM").await;
     persist.stop().await;
-    chain.play(&rig.nats, 2, 5).await;
-    let mut stream = rig.nats.jetstream().get_stream("EVM").await.unwrap();
+    chain.play(&servers.nats, 2, 5).await;
+    let mut stream = servers.nats.jetstream().get_stream("EVM").await.unwrap();
     let last = stream.info().await.unwrap().state.last_sequence;
     stream.purge().sequence(last + 1).await.unwrap();
-    chain.play(&rig.nats, 2, 5).await;
-    let persist = rig.persist("two").await;
-    rig.settled("EVM").await;
-    assert_eq!(persist.metric("lost_ranges_total"), 1.0);
-    assert_eq!(rig.number("SELECT count(*) FROM blocks").await, 4);
+    chain.play(&servers.nats, 2, 5).await;
+    let persist = servers.persist("two").await;
+    servers.settled("EVM").await;
+    assert_eq!(persist.metric("crypto_intel_persist_lost_ranges_total", &[]), 1.0);
+    assert_eq!(servers.number("SELECT count(*) FROM blocks").await, 4);
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_without_tables_is_waited_for() {
-    let rig = Rig::start().await;
-    rig.query("ALTER TABLE logs RENAME TO logs_away").await;
-    let persist = rig.persist("one").await;
+    let servers = Servers::start().await;
+    servers.query("ALTER TABLE logs RENAME TO logs_away").await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 2, 5).await;
-    eventually(PATIENCE, async || persist.tells("crypto-intel migrate")).await;
-    rig.query("ALTER TABLE logs_away RENAME TO logs").await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    chain.play(&servers.nats, 2, 5).await;
+    eventually(async || persist.is_unhealthy_for("crypto-intel migrate")).await;
+    servers.query("ALTER TABLE logs_away RENAME TO logs").await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_streams_are_ready_again_once_nats_is_back() {
-    let mut rig = Rig::start().await;
-    let persist = rig.persist("one").await;
-    eventually(PATIENCE, async || persist.is_ready()).await;
-    rig.server.kill().unwrap();
+    let mut servers = Servers::start().await;
+    let persist = servers.persist("one").await;
+    eventually(async || persist.is_ready()).await;
+    servers.broker.kill().unwrap();
     // Nobody can lead meanwhile: no longer merely "not connected" at the reader.
-    eventually(PATIENCE, async || persist.tells("cannot lead")).await;
-    rig.server.start_again().await.unwrap();
+    eventually(async || persist.is_unhealthy_for("cannot lead")).await;
+    servers.broker.start_again().await.unwrap();
     // Nothing is published: no stream has a message to store.
-    eventually(PATIENCE, async || persist.is_ready()).await;
+    eventually(async || persist.is_ready()).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_gone_is_told_until_it_is_there_again() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("one").await;
-    eventually(PATIENCE, async || persist.is_ready()).await;
-    rig.nats.jetstream().delete_stream("SIGNALS").await.unwrap();
-    eventually(PATIENCE, async || persist.tells("no stream SIGNALS: run `crypto-intel streams"))
+    let servers = Servers::start().await;
+    let persist = servers.persist("one").await;
+    eventually(async || persist.is_ready()).await;
+    servers.nats.jetstream().delete_stream("SIGNALS").await.unwrap();
+    eventually(async || persist.is_unhealthy_for("no stream SIGNALS: run `crypto-intel streams"))
         .await;
     assert!(!persist.is_ready());
-    topology().apply(&rig.nats, false).await.unwrap();
-    eventually(PATIENCE, async || persist.is_ready()).await;
+    small_topology().apply(&servers.nats, false).await.unwrap();
+    eventually(async || persist.is_ready()).await;
     persist.stop().await;
 }

@@ -11,21 +11,17 @@ use crypto_intel_persist::{Config, Rebuild, RebuildOptions, Stage, Swapped};
 use crypto_intel_schemas::{Alert, Decimal, Event, Price, subjects};
 use crypto_intel_service::Secret;
 use crypto_intel_store::{StoreConfig, policies::StorageConfig};
-use crypto_intel_testkit::{SeededRandom, eventually};
+use crypto_intel_testkit::{SeededRandom, eventually, sql_client};
 use tokio::task::JoinHandle;
-use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    chain::Chain,
-    faults::play_on,
-    rig::{PATIENCE, Rig},
-};
+use crate::{chain::Chain, faults::play_on, harness::Servers};
 
 fn silent(_: Stage) {}
 
-async fn prepare_with(rig: &Rig, rate: Option<u32>) -> anyhow::Result<Rebuild> {
-    let database = StoreConfig { url: Secret::new(rig.database.url()), ..StoreConfig::default() };
+async fn prepare_with(servers: &Servers, rate: Option<u32>) -> anyhow::Result<Rebuild> {
+    let database =
+        StoreConfig { url: Secret::new(servers.database.url()), ..StoreConfig::default() };
     let options = RebuildOptions {
         config: Config::default(),
         database,
@@ -33,11 +29,12 @@ async fn prepare_with(rig: &Rig, rate: Option<u32>) -> anyhow::Result<Rebuild> {
         schema: "rebuilt".parse().unwrap(),
         rate,
     };
-    Rebuild::prepare(options, &rig.nats, &rig.store().await, &CancellationToken::new()).await
+    Rebuild::prepare(options, &servers.nats, &servers.store().await, &CancellationToken::new())
+        .await
 }
 
-async fn prepare(rig: &Rig) -> Rebuild {
-    prepare_with(rig, None).await.unwrap()
+async fn prepare(servers: &Servers) -> Rebuild {
+    prepare_with(servers, None).await.unwrap()
 }
 
 /// Rebuilds and exchanges, beside the test.
@@ -47,8 +44,8 @@ fn swap(rebuild: Rebuild) -> JoinHandle<anyhow::Result<Option<Swapped>>> {
     })
 }
 
-async fn swapped(rig: &Rig) -> anyhow::Result<Swapped> {
-    swap(prepare(rig).await).await.unwrap().map(|done| done.expect("nobody stopped it"))
+async fn swapped(servers: &Servers) -> anyhow::Result<Swapped> {
+    swap(prepare(servers).await).await.unwrap().map(|done| done.expect("nobody stopped it"))
 }
 
 /// Somebody who reads several tables and views in transactions, all the time, and notes what fails.
@@ -67,8 +64,7 @@ impl Reader {
         let (stopped, noted, counted) =
             (stop.clone(), Arc::clone(&errors), Arc::clone(&transactions));
         let task = tokio::spawn(async move {
-            let (mut client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-            tokio::spawn(connection);
+            let mut client = sql_client(&url).await;
             let mut prepared = Vec::new();
             for relation in relations {
                 let sql = format!("SELECT * FROM {relation} LIMIT 2");
@@ -119,8 +115,8 @@ async fn read(
     Ok((orphans > 0 || places != 1).then(|| format!("{orphans} orphans, {places} schemas")))
 }
 
-async fn publish(rig: &Rig, event: &Event) {
-    rig.nats.publish(OutMessage::new(subjects::of(event), event.encode())).await.unwrap();
+async fn publish(servers: &Servers, event: &Event) {
+    servers.nats.publish(OutMessage::new(subjects::of(event), event.encode())).await.unwrap();
 }
 
 fn price(second: i64) -> Event {
@@ -136,141 +132,141 @@ fn alert(id: &str) -> Event {
 }
 
 /// Takes the beginning of a stream away, up to before a sequence.
-async fn forget(rig: &Rig, stream: &str, before: u64) {
-    let stream = rig.nats.jetstream().get_stream(stream).await.unwrap();
+async fn forget(servers: &Servers, stream: &str, before: u64) {
+    let stream = servers.nats.jetstream().get_stream(stream).await.unwrap();
     stream.purge().sequence(before).await.unwrap();
 }
 
 /// Rows that no stream holds any more: of whole blocks, of half a block, of no block.
-async fn play_the_past(rig: &Rig, chain: &mut Chain) {
-    chain.play(&rig.nats, 12, 8).await;
+async fn play_the_past(servers: &Servers, chain: &mut Chain) {
+    chain.play(&servers.nats, 12, 8).await;
     for batch in chain.reorganise(2, 4) {
-        chain.publish(&rig.nats, &batch).await;
+        chain.publish(&servers.nats, &batch).await;
     }
-    chain.play(&rig.nats, 8, 8).await;
+    chain.play(&servers.nats, 8, 8).await;
     for second in 1..=5 {
-        publish(rig, &price(second)).await;
+        publish(servers, &price(second)).await;
     }
-    publish(rig, &alert("old")).await;
+    publish(servers, &alert("old")).await;
     for stream in ["EVM", "MARKET", "ALERT"] {
-        rig.settled(stream).await;
+        servers.settled(stream).await;
     }
-    let end = rig.nats.stream_state("EVM").await.unwrap().last_sequence;
+    let end = servers.nats.stream_state("EVM").await.unwrap().last_sequence;
     // The stream begins in the middle of the sixth block from the end.
-    forget(rig, "EVM", end - 5 * 13 - 6).await;
-    forget(rig, "MARKET", 4).await;
-    forget(rig, "ALERT", 2).await;
+    forget(servers, "EVM", end - 5 * 13 - 6).await;
+    forget(servers, "MARKET", 4).await;
+    forget(servers, "ALERT", 2).await;
 }
 
-async fn names(rig: &Rig, schema: &str) -> Vec<String> {
+async fn names(servers: &Servers, schema: &str) -> Vec<String> {
     let sql = format!(
         "SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace('{schema}') \
          AND relkind IN ('r', 'v') ORDER BY 1"
     );
-    rig.query(&sql).await.iter().map(|row| row.get(0)).collect()
+    servers.query(&sql).await.iter().map(|row| row.get(0)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_are_exchanged_under_load_and_nobody_notices() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
-    let persist = rig.persist("live").await;
+    let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    play_the_past(&rig, &mut chain).await;
-    let before = names(&rig, "public").await;
-    let url = rig.database.url();
+    play_the_past(&servers, &mut chain).await;
+    let before = names(&servers, "public").await;
+    let url = servers.database.url();
     let readers = [
         Reader::start(url, &["blocks", "token_transfers", "v_blocks", "logs"]),
         Reader::start(url, &["v_token_transfers", "approvals", "token_transfers", "blocks"]),
         Reader::start(url, &["logs", "v_token_transfers", "blocks", "market_ticks", "positions"]),
     ];
     for second in 1..=2 {
-        let swapping = swap(prepare(&rig).await);
+        let swapping = swap(prepare(&servers).await);
         while !swapping.is_finished() {
-            play_on(&rig, &mut chain, &mut random, 1).await;
-            publish(&rig, &price(100 * second + i64::from(chain.height() as u32))).await;
+            play_on(&servers, &mut chain, &mut random, 1).await;
+            publish(&servers, &price(100 * second + i64::from(chain.height() as u32))).await;
         }
         let done = swapping.await.unwrap().unwrap().unwrap();
         assert!(second > 1 || done.carried.blocks >= 15, "{done:?}");
-        play_on(&rig, &mut chain, &mut random, 10).await;
-        rig.settled("EVM").await;
-        rig.settled("MARKET").await;
-        rig.assert_stored(&[&chain]).await;
-        assert_eq!(names(&rig, "public").await, before, "nothing is left out");
-        assert_eq!(names(&rig, "rebuilt_before").await, before);
-        assert_eq!(names(&rig, "rebuilt").await, [] as [String; 0]);
+        play_on(&servers, &mut chain, &mut random, 10).await;
+        servers.settled("EVM").await;
+        servers.settled("MARKET").await;
+        servers.assert_stored(&[&chain]).await;
+        assert_eq!(names(&servers, "public").await, before, "nothing is left out");
+        assert_eq!(names(&servers, "rebuilt_before").await, before);
+        assert_eq!(names(&servers, "rebuilt").await, [] as [String; 0]);
         let stored_again = "SELECT count(*) FROM blocks JOIN rebuilt_before.blocks AS old \
                             USING (chain, block_number, block_hash) WHERE blocks.stored_at <> old.stored_at";
-        assert_eq!(rig.number(stored_again).await, 0, "when a block was stored is kept");
+        assert_eq!(servers.number(stored_again).await, 0, "when a block was stored is kept");
         // The next exchange needs the place of this one's old tables.
-        let error = swapped(&rig).await.unwrap_err().to_string();
+        let error = swapped(&servers).await.unwrap_err().to_string();
         assert!(error.contains("DROP SCHEMA rebuilt_before CASCADE"), "{error}");
-        rig.query("SELECT 1").await;
-        rig.sql().await.batch_execute("DROP SCHEMA rebuilt_before CASCADE").await.unwrap();
+        servers.query("SELECT 1").await;
+        servers.sql().await.batch_execute("DROP SCHEMA rebuilt_before CASCADE").await.unwrap();
     }
-    assert_eq!(rig.number("SELECT count(*) FROM alerts WHERE id = 'old'").await, 1);
+    assert_eq!(servers.number("SELECT count(*) FROM alerts WHERE id = 'old'").await, 1);
     let market_ticks = "SELECT count(*) FROM market_ticks WHERE event_at < 'epoch'::timestamptz + interval '1 minute'";
-    assert_eq!(rig.number(market_ticks).await, 5, "rows older than the stream");
+    assert_eq!(servers.number(market_ticks).await, 5, "rows older than the stream");
     for reader in readers {
         reader.stop().await;
     }
-    assert_eq!(persist.metric("dead_lettered_total"), 0.0);
+    assert_eq!(persist.metric("crypto_intel_persist_dead_lettered_total", &[]), 0.0);
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_rebuild_goes_on_where_it_was() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("live").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 200, 10).await;
-    rig.settled("EVM").await;
-    let rebuild = prepare_with(&rig, Some(1_000)).await.unwrap();
+    chain.play(&servers.nats, 200, 10).await;
+    servers.settled("EVM").await;
+    let rebuild = prepare_with(&servers, Some(1_000)).await.unwrap();
     assert!(!rebuild.is_resumed());
     let killed = swap(rebuild);
     let progress = "SELECT coalesce(max(sequence), 0) FROM rebuilt.positions WHERE stream = 'EVM'";
-    eventually(PATIENCE, async || rig.number(progress).await > 500).await;
+    eventually(async || servers.number(progress).await > 500).await;
     killed.abort();
     let _ended = killed.await;
-    let came_to = rig.number(progress).await;
-    assert_eq!(rig.stored_transfers().await.len(), 2_000, "the live tables are as they were");
+    let came_to = servers.number(progress).await;
+    assert_eq!(servers.stored_transfers().await.len(), 2_000, "the live tables are as they were");
 
-    chain.play(&rig.nats, 5, 10).await;
-    let rebuild = prepare(&rig).await;
+    chain.play(&servers.nats, 5, 10).await;
+    let rebuild = prepare(&servers).await;
     assert!(rebuild.is_resumed());
     let done = swap(rebuild).await.unwrap().unwrap().unwrap();
     assert_eq!(done.carried.blocks, 0, "the stream had everything: {done:?}");
     assert!(came_to > 500);
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_exchange_without_a_running_persist_loses_nothing_either() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("live").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    play_the_past(&rig, &mut chain).await;
+    play_the_past(&servers, &mut chain).await;
     persist.stop().await;
-    chain.play(&rig.nats, 3, 5).await;
-    let done = swapped(&rig).await.unwrap();
+    chain.play(&servers.nats, 3, 5).await;
+    let done = swapped(&servers).await.unwrap();
     assert_eq!(done.before, "rebuilt_before");
-    rig.assert_stored(&[&chain]).await;
-    let persist = rig.persist("live").await;
-    chain.play(&rig.nats, 3, 5).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    servers.assert_stored(&[&chain]).await;
+    let persist = servers.persist("live").await;
+    chain.play(&servers.nats, 3, 5).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_people_attached_is_named_before_anything_is_done() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("live").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 3, 5).await;
-    rig.settled("EVM").await;
+    chain.play(&servers.nats, 3, 5).await;
+    servers.settled("EVM").await;
     let attach = "CREATE VIEW theirs AS SELECT count(*) FROM token_transfers; \
                   CREATE INDEX their_index ON blocks (gas_used); \
                   ALTER TABLE logs ADD COLUMN note text; \
@@ -278,8 +274,8 @@ async fn what_people_attached_is_named_before_anything_is_done() {
                   CREATE TABLE their_table (id text REFERENCES alerts (id)); \
                   CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
                   CREATE TRIGGER their_trigger AFTER INSERT ON market_ticks EXECUTE FUNCTION nothing()";
-    rig.sql().await.batch_execute(attach).await.unwrap();
-    let error = swapped(&rig).await.unwrap_err().to_string();
+    servers.sql().await.batch_execute(attach).await.unwrap();
+    let error = swapped(&servers).await.unwrap_err().to_string();
     for part in [
         "view theirs reads token_transfers",
         "CREATE INDEX their_index ON rebuilt.blocks USING btree (gas_used)",
@@ -293,70 +289,70 @@ async fn what_people_attached_is_named_before_anything_is_done() {
     let detach = "DROP VIEW theirs; ALTER TABLE logs DROP COLUMN note; DROP FUNCTION of_blocks; \
                   DROP TABLE their_table; DROP TRIGGER their_trigger ON market_ticks; \
                   CREATE INDEX their_index ON rebuilt.blocks (gas_used)";
-    rig.sql().await.batch_execute(detach).await.unwrap();
-    swapped(&rig).await.unwrap();
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    assert!(rig.number("SELECT 'public.their_index'::regclass::oid::bigint").await > 0);
+    servers.sql().await.batch_execute(detach).await.unwrap();
+    swapped(&servers).await.unwrap();
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    assert!(servers.number("SELECT 'public.their_index'::regclass::oid::bigint").await > 0);
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_cannot_be_taken_over_are_a_reason_to_refuse() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("live").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    play_the_past(&rig, &mut chain).await;
-    let rebuild = prepare(&rig).await;
+    play_the_past(&servers, &mut chain).await;
+    let rebuild = prepare(&servers).await;
     rebuild.catch_up(&silent, &CancellationToken::new()).await.unwrap();
     // As a new version's column, whose value only its decoder knows.
     let column = "ALTER TABLE rebuilt.logs ADD COLUMN depth int NOT NULL DEFAULT 0; \
                   ALTER TABLE rebuilt.logs ALTER COLUMN depth DROP DEFAULT";
-    rig.sql().await.batch_execute(column).await.unwrap();
+    servers.sql().await.batch_execute(column).await.unwrap();
     let error = format!("{:#}", swap(rebuild).await.unwrap().unwrap_err());
     assert!(error.contains("public.logs has rows") && error.contains("column depth"), "{error}");
-    assert!(!names(&rig, "rebuilt").await.is_empty(), "nothing was exchanged");
+    assert!(!names(&servers, "rebuilt").await.is_empty(), "nothing was exchanged");
     let default = "ALTER TABLE rebuilt.logs ALTER COLUMN depth SET DEFAULT 0";
-    rig.sql().await.batch_execute(default).await.unwrap();
-    swapped(&rig).await.unwrap();
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    assert!(rig.number("SELECT count(depth) FROM logs").await > 0);
+    servers.sql().await.batch_execute(default).await.unwrap();
+    swapped(&servers).await.unwrap();
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    assert!(servers.number("SELECT count(depth) FROM logs").await > 0);
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_holds_the_tables_for_long_is_named_and_waited_for() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("live").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 3, 5).await;
-    rig.settled("EVM").await;
-    let mut holder = rig.sql().await;
+    chain.play(&servers.nats, 3, 5).await;
+    servers.settled("EVM").await;
+    let mut holder = servers.sql().await;
     let open = holder.transaction().await.unwrap();
     open.execute("SET application_name = 'a long report'", &[]).await.unwrap();
     open.query("SELECT count(*) FROM v_blocks", &[]).await.unwrap();
-    let rebuild = prepare(&rig).await;
+    let rebuild = prepare(&servers).await;
     let never = CancellationToken::new();
     let impatient = rebuild.swap(Duration::from_millis(1), &silent, &never);
     let error = format!("{:#}", impatient.await.unwrap_err());
     assert!(error.contains("a long report of"), "{error}");
     // Writers had their turn, readers were never stopped for good.
-    chain.play(&rig.nats, 2, 5).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    chain.play(&servers.nats, 2, 5).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     let waiting = swap(rebuild);
-    chain.play(&rig.nats, 2, 5).await;
+    chain.play(&servers.nats, 2, 5).await;
     open.commit().await.unwrap();
     assert!(waiting.await.unwrap().unwrap().is_some());
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_and_tables_that_no_stream_fills_come_along() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let role = format!("reader_{}", std::process::id());
     let given = format!(
         "CREATE ROLE {role}; GRANT SELECT ON blocks, v_token_transfers TO {role}; \
@@ -368,9 +364,9 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
          AS 'SELECT count(*) FROM labels'; \
          INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ('ELSEWHERE', 7, 8, 9)"
     );
-    let client = rig.sql().await;
+    let client = servers.sql().await;
     client.batch_execute(&given).await.unwrap();
-    let rebuild = prepare(&rig).await;
+    let rebuild = prepare(&servers).await;
     let twin = "CREATE TABLE rebuilt.labels (address text PRIMARY KEY, label text, seen int); \
                 INSERT INTO rebuilt.labels VALUES ('b', 'new', 0), ('c', 'made by a migration', 3); \
                 CREATE FUNCTION rebuilt.labelled() RETURNS bigint LANGUAGE sql SECURITY DEFINER \
@@ -394,35 +390,38 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
         "{left_out}"
     );
     assert_eq!(done.untold_tables, ["labels", "wallets"]);
-    let labels = rig.query("SELECT address || label || seen FROM labels ORDER BY 1").await;
+    let labels = servers.query("SELECT address || label || seen FROM labels ORDER BY 1").await;
     let labels: Vec<&str> = labels.iter().map(|row| row.get(0)).collect();
     assert_eq!(labels, ["atreasury1", "bold2", "cmade by a migration3"]);
-    assert_eq!(rig.number("SELECT sequence FROM positions WHERE stream = 'ELSEWHERE'").await, 7);
+    assert_eq!(
+        servers.number("SELECT sequence FROM positions WHERE stream = 'ELSEWHERE'").await,
+        7
+    );
     // Each finds the tables of its own set, wherever these are now.
-    assert_eq!(rig.number("SELECT labelled()").await, 3);
-    assert_eq!(rig.number("SELECT rebuilt_before.labelled()").await, 2);
+    assert_eq!(servers.number("SELECT labelled()").await, 3);
+    assert_eq!(servers.number("SELECT rebuilt_before.labelled()").await, 2);
     let may = format!(
         "SELECT has_table_privilege('{role}', 'blocks', 'SELECT')::int::bigint \
          + has_table_privilege('{role}', 'v_token_transfers', 'SELECT')::int \
          + has_column_privilege('{role}', 'alerts', 'chain', 'SELECT')::int \
          + has_table_privilege('{role}', 'market_ticks', 'SELECT')::int"
     );
-    assert_eq!(rig.number(&may).await, 3);
+    assert_eq!(servers.number(&may).await, 3);
     let options =
         "SELECT cardinality(reloptions)::bigint FROM pg_class WHERE oid = 'blocks'::regclass";
-    assert_eq!(rig.number(options).await, 1);
+    assert_eq!(servers.number(options).await, 1);
     let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
-    rig.sql().await.batch_execute(&drop).await.unwrap();
+    servers.sql().await.batch_execute(&drop).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_lane_said_last_is_taken_over_although_it_left_its_stream() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("live").await;
-    let fork = rig.repaired_by_history().await;
-    forget(&rig, "HISTORY", u64::MAX).await;
-    let done = swapped(&rig).await.unwrap();
+    let servers = Servers::start().await;
+    let persist = servers.persist("live").await;
+    let fork = servers.repaired_by_history().await;
+    forget(&servers, "HISTORY", u64::MAX).await;
+    let done = swapped(&servers).await.unwrap();
     assert_eq!(done.carried.blocks, 1, "{done:?}");
-    rig.assert_stored(&[&fork]).await;
+    servers.assert_stored(&[&fork]).await;
     persist.stop().await;
 }

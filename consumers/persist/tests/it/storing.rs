@@ -3,28 +3,32 @@ use crypto_intel_schemas::{
     Alert, Decimal, Delivery, Event, Index, NodeStatus, Price, Tick, subjects,
 };
 
-use crate::{chain::Chain, rig::Rig};
+use crate::{chain::Chain, harness::Servers};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stores_every_event_of_several_chains_once() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("one").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("one").await;
     let (mut base, mut polygon) = (Chain::new("base"), Chain::new("polygon"));
     for _ in 0..20 {
-        base.play(&rig.nats, 1, 30).await;
-        polygon.play(&rig.nats, 2, 3).await;
+        base.play(&servers.nats, 1, 30).await;
+        polygon.play(&servers.nats, 2, 3).await;
     }
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&base, &polygon]).await;
-    assert_eq!(persist.metric("merged_batches_total"), 0.0, "nothing was there before");
-    assert!(persist.metric("head_to_row_seconds") >= 60.0);
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&base, &polygon]).await;
+    assert_eq!(
+        persist.metric("crypto_intel_persist_merged_batches_total", &[]),
+        0.0,
+        "nothing was there before"
+    );
+    assert!(persist.metric("crypto_intel_persist_head_to_row_seconds", &[]) >= 60.0);
     persist.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stores_what_other_streams_carry() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("one").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("one").await;
     let events = [
         Event::from(Price {
             id: "p:price:bitcoin:1".into(),
@@ -59,15 +63,15 @@ async fn stores_what_other_streams_carry() {
     ];
     for event in &events {
         let message = OutMessage::new(subjects::of(event), event.encode());
-        rig.nats.publish(message).await.unwrap();
+        servers.nats.publish(message).await.unwrap();
     }
     // The same price again, as after a lost acknowledgement.
     let again = OutMessage::new(subjects::of(&events[0]), events[0].encode());
-    rig.nats.publish(again).await.unwrap();
+    servers.nats.publish(again).await.unwrap();
     for stream in ["MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY"] {
-        rig.settled(stream).await;
+        servers.settled(stream).await;
     }
-    let store = rig.store().await;
+    let store = servers.store().await;
     let counts = store.table_counts().await.unwrap();
     let filled: Vec<(&str, u64)> = counts
         .iter()
@@ -82,36 +86,41 @@ async fn stores_what_other_streams_carry() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn goes_on_from_its_position_after_a_stop() {
-    let rig = Rig::start().await;
+    let servers = Servers::start().await;
     let mut chain = Chain::new("base");
     for round in 0..3 {
-        let persist = rig.persist("one").await;
-        chain.play(&rig.nats, 5, 10).await;
-        rig.settled("EVM").await;
-        assert_eq!(persist.metric("received_total"), 75.0, "round {round} reads what is new");
+        let persist = servers.persist("one").await;
+        chain.play(&servers.nats, 5, 10).await;
+        servers.settled("EVM").await;
+        assert_eq!(
+            persist.metric("crypto_intel_persist_received_total", &[]),
+            75.0,
+            "round {round} reads what is new"
+        );
         persist.stop().await;
     }
-    rig.assert_stored(&[&chain]).await;
+    servers.assert_stored(&[&chain]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_the_whole_stream_again_changes_nothing() {
-    let rig = Rig::start().await;
-    let persist = rig.persist("one").await;
+    let servers = Servers::start().await;
+    let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
-    chain.play(&rig.nats, 30, 20).await;
+    chain.play(&servers.nats, 30, 20).await;
     for batch in chain.reorganise(3, 20) {
-        chain.publish(&rig.nats, &batch).await;
+        chain.publish(&servers.nats, &batch).await;
     }
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
     // While it runs: its next compare-and-set fails, and it begins anew from there.
-    rig.query("UPDATE positions SET sequence = 0, stored_at_us = 0, revision = 0 RETURNING 1")
+    servers
+        .query("UPDATE positions SET sequence = 0, stored_at_us = 0, revision = 0 RETURNING 1")
         .await;
-    chain.play(&rig.nats, 1, 20).await;
-    rig.settled("EVM").await;
-    rig.assert_stored(&[&chain]).await;
-    assert!(persist.metric("merged_batches_total") > 0.0);
-    assert_eq!(persist.metric("fence_lost_total"), 1.0);
+    chain.play(&servers.nats, 1, 20).await;
+    servers.settled("EVM").await;
+    servers.assert_stored(&[&chain]).await;
+    assert!(persist.metric("crypto_intel_persist_merged_batches_total", &[]) > 0.0);
+    assert_eq!(persist.metric("crypto_intel_persist_fence_lost_total", &[]), 1.0);
     persist.stop().await;
 }

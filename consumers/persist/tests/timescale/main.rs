@@ -7,6 +7,8 @@ mod chain;
 mod compliance;
 #[path = "../it/faults.rs"]
 mod faults;
+#[path = "../it/harness.rs"]
+mod harness;
 #[path = "../it/lanes.rs"]
 mod lanes;
 #[path = "../it/poison.rs"]
@@ -19,8 +21,6 @@ mod reorgs;
 mod replays;
 #[path = "../it/retention.rs"]
 mod retention;
-#[path = "../it/rig.rs"]
-mod rig;
 #[path = "../it/roles.rs"]
 mod roles;
 #[path = "../it/storing.rs"]

@@ -9,13 +9,12 @@ use crypto_intel_store::{
         restore,
     },
 };
-use crypto_intel_testkit::{TestProcess, eventually};
-use tokio_postgres::{Client, NoTls};
+use crypto_intel_testkit::{TestProcess, eventually, sql_client};
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{self, config, database, transfer};
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 const NO_PROGRESS: &(dyn Fn(u64) + Send + Sync) = &|_| {};
 const NO_STEPS: &(dyn Fn(&str) + Send + Sync) = &|_| {};
 
@@ -71,12 +70,6 @@ async fn text(client: &Client, sql: &str) -> String {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
-
 /// Whether all databases are on one server, with one set of roles, of which we have no programs.
 fn is_shared() -> bool {
     let shared = std::env::var_os("DATABASE_URL").is_some_and(|url| !url.is_empty());
@@ -124,7 +117,7 @@ async fn rows_positions_and_grants_come_back_on_another_server() {
     );
 
     let (_server, url, other) = other_server().await;
-    let restored = connect(&url).await;
+    let restored = sql_client(&url).await;
     restored.batch_execute("CREATE ROLE backup_reader").await.unwrap();
     let plan = dump.plan(&other).await;
     assert_eq!(plan.obstacles, Vec::<String>::new());
@@ -168,7 +161,7 @@ async fn a_dump_is_of_one_moment_while_others_write() {
     dump.restore(&url, &other).await;
     let position = other.position("EVM").await.unwrap().sequence;
     assert_eq!(position, dump.facts.positions[0].sequence);
-    let rows = text(&connect(&url).await, "SELECT count(*)::text FROM token_transfers").await;
+    let rows = text(&sql_client(&url).await, "SELECT count(*)::text FROM token_transfers").await;
     assert_eq!(rows, position.to_string());
 }
 
@@ -209,7 +202,7 @@ async fn what_a_server_cannot_take_is_told_before_anything_is_written() {
     assert!(plan.warnings[0].contains("CREATE ROLE \"backup_owner\""), "{plan:?}");
     assert!(!plan.keeps_owners);
     let tables = "SELECT count(*)::text FROM pg_tables WHERE schemaname = 'public'";
-    assert_eq!(text(&connect(&url).await, tables).await, "0");
+    assert_eq!(text(&sql_client(&url).await, tables).await, "0");
 }
 
 #[tokio::test]
@@ -281,12 +274,12 @@ fn a_program_ends_with_who_started_it() {
     let mut starter = TestProcess::start("backup::starts_a_program", &environment);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let pid = eventually(PATIENCE, async || std::fs::read_to_string(&told)).await;
+        let pid = eventually(async || std::fs::read_to_string(&told)).await;
         let status = PathBuf::from(format!("/proc/{}/status", pid.trim()));
         assert!(status.exists());
         starter.kill();
         // Nobody waits for it any more: what is left is a zombie at most.
-        eventually(PATIENCE, async || {
+        eventually(async || {
             std::fs::read_to_string(&status).map_or(true, |text| text.contains("State:\tZ"))
         })
         .await;

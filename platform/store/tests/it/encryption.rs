@@ -10,8 +10,7 @@ use crypto_intel_store::{
     Store, StoreConfig, StoreError,
     backup::{PgProgram, dump},
 };
-use crypto_intel_testkit::eventually;
-use tokio_postgres::NoTls;
+use crypto_intel_testkit::{eventually, sql_client};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::config;
@@ -48,8 +47,7 @@ async fn only_the_server_that_the_authority_vouches_for_is_spoken_to() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
     }
-    let (client, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let client = sql_client(&server.url()).await;
     for sql in [
         "ALTER SYSTEM SET ssl_cert_file = 'cert.pem'",
         "ALTER SYSTEM SET ssl_key_file = 'key.pem'",
@@ -58,10 +56,7 @@ async fn only_the_server_that_the_authority_vouches_for_is_spoken_to() {
     ] {
         client.batch_execute(sql).await.unwrap();
     }
-    let store = eventually(std::time::Duration::from_secs(30), async || {
-        connect(&server, folder.path().join("cert.pem")).await
-    })
-    .await;
+    let store = eventually(async || connect(&server, folder.path().join("cert.pem")).await).await;
     let sql = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                WHERE application_name = 'crypto-intel'";
     assert!(client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0), "{store:?}");

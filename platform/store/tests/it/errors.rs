@@ -1,21 +1,17 @@
 //! Every way in which the database fails a writer, provoked on a real server: what the error is taken for, and that the
 //! store's only connection works again afterwards.
 
-use std::time::Duration;
-
 use crypto_intel_sandbox::TestDatabase;
 use crypto_intel_schemas::U256;
 use crypto_intel_store::{
     Advance, BatchTransaction, ErrorClass, RowSet, Store, StoreConfig, StoreError, StreamPosition,
     Table,
 };
-use crypto_intel_testkit::eventually;
-use tokio_postgres::{Client, NoTls};
+use crypto_intel_testkit::{eventually, try_sql_client};
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{block, config, database, transfer};
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A store with one connection, which shows whether a failed one is handed out again.
 async fn store_with(database: &TestDatabase, options: &str) -> Store {
@@ -29,12 +25,7 @@ async fn store_at(url: &str) -> Store {
 }
 
 async fn client(database: &TestDatabase) -> Client {
-    eventually(PATIENCE, async || {
-        let (client, connection) = tokio_postgres::connect(database.url(), NoTls).await.ok()?;
-        tokio::spawn(connection);
-        Some(client)
-    })
-    .await
+    eventually(async || try_sql_client(database.url()).await).await
 }
 
 fn rows(log_index: u32) -> bytes::Bytes {
@@ -57,7 +48,7 @@ async fn write(store: &Store, log_index: u32) -> Result<(), StoreError> {
 
 /// Waits until a session of the store waits for something of this sort.
 async fn until_waiting(client: &Client, wait_event_type: &str, wait_event: &str) -> i32 {
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let found = client
             .query_opt(
                 "SELECT pid FROM pg_stat_activity WHERE application_name = 'crypto-intel' \
@@ -160,7 +151,7 @@ async fn a_deadlock_is_for_later() {
     let hash = known.block_hash;
     let wanting = other.batch_execute("UPDATE positions SET revision = revision");
     let demoting = async move {
-        eventually(PATIENCE, async || {
+        eventually(async || {
             let waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
                            AND datname = current_database()";
             watcher.query_opt(waiting, &[]).await.unwrap()
@@ -192,7 +183,7 @@ async fn too_many_connections_are_for_later() {
         ))
         .await
         .unwrap();
-    let error = eventually(PATIENCE, async || {
+    let error = eventually(async || {
         store.probe().await.err().filter(|error| error.to_string().contains("53300"))
     })
     .await;
@@ -235,7 +226,7 @@ async fn a_session_that_is_ended_is_for_later() {
     assert_eq!(error.class(), ErrorClass::Transient, "{error}");
     client.batch_execute("ROLLBACK").await.unwrap();
     // The pool may not have heard yet that its connection is gone.
-    eventually(PATIENCE, async || write(&store, 5).await).await;
+    eventually(async || write(&store, 5).await).await;
 }
 
 #[tokio::test]
@@ -269,7 +260,7 @@ async fn an_idle_transaction_that_the_server_ended_is_for_later() {
     let (database, _, client) = database().await;
     let store = store_with(&database, "-c idle_in_transaction_session_timeout=100").await;
     let transaction = begin(&store).await.unwrap();
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                     AND application_name = 'crypto-intel' AND state = 'idle in transaction'";
         client.query_one(open, &[]).await.unwrap().get::<_, i64>(0) == 0

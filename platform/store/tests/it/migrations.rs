@@ -1,6 +1,7 @@
 use crypto_intel_store::{Edition, StoreError, Table};
+use crypto_intel_testkit::sql_client;
 
-use crate::support::{connect, database, store};
+use crate::support::{database, store};
 
 #[tokio::test]
 async fn apply_once_and_are_harmless_twice() {
@@ -158,7 +159,7 @@ async fn migration_refused(url: &str) -> String {
 #[tokio::test]
 async fn a_database_that_cannot_be_ours_is_refused_in_words() {
     let database = crate::server().await;
-    let client = connect(database.url()).await;
+    let client = sql_client(database.url()).await;
     client.batch_execute("CREATE TABLE blocks (of_somebody_else int)").await.unwrap();
     let told = migration_refused(database.url()).await;
     assert!(told.contains("database of its own"), "{told}");
@@ -176,7 +177,7 @@ async fn a_database_that_cannot_be_ours_is_refused_in_words() {
 #[tokio::test]
 async fn a_setting_of_the_database_does_not_change_what_migrations_mean() {
     let database = crate::server().await;
-    let client = connect(database.url()).await;
+    let client = sql_client(database.url()).await;
     let name = database.url().rsplit('/').next().unwrap();
     let off = format!("ALTER DATABASE {name} SET standard_conforming_strings = off");
     client.batch_execute(&off).await.unwrap();

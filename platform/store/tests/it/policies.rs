@@ -2,8 +2,9 @@ use crypto_intel_store::{
     Edition,
     policies::{self, PolicyChange, PolicyKind, Setting, StorageConfig},
 };
+use crypto_intel_testkit::sql_client;
 
-use crate::support::{connect, database, store};
+use crate::support::{database, store};
 
 const DAY: i64 = 86_400;
 
@@ -115,7 +116,7 @@ async fn only_what_the_owner_wrote_down_can_be_dropped() {
     let (database, store, client) = database().await;
     fill(&client, &[5]).await;
     let user = database.user_in("crypto_intel_writer").await.unwrap();
-    let writer = connect(user.url()).await;
+    let writer = sql_client(user.url()).await;
     let error = writer
         .batch_execute("INSERT INTO storage_retention VALUES ('logs', 'block_time', '0')")
         .await

@@ -2,9 +2,10 @@ use crypto_intel_store::{
     Table,
     policies::{self, StorageConfig},
 };
+use crypto_intel_testkit::sql_client;
 use tokio_postgres::Client;
 
-use crate::support::{connect, database, store};
+use crate::support::{database, store};
 
 /// The SQLSTATE that a statement ends with.
 async fn refusal(client: &Client, sql: &str) -> String {
@@ -32,7 +33,7 @@ async fn relations(client: &Client) -> Vec<String> {
 async fn the_reader_reads_everything_and_writes_nothing() {
     let (database, _store, client) = database().await;
     let user = database.user_in("crypto_intel_reader").await.unwrap();
-    let reader = connect(user.url()).await;
+    let reader = sql_client(user.url()).await;
     let relations = relations(&client).await;
     assert!(relations.len() > 40, "{relations:?}");
     for name in &relations {
@@ -82,7 +83,7 @@ async fn the_reader_reads_everything_and_writes_nothing() {
 async fn the_writer_cannot_change_what_it_wrote_but_for_blocks_that_leave() {
     let (database, _store, _client) = database().await;
     let user = database.user_in("crypto_intel_writer").await.unwrap();
-    let writer = connect(user.url()).await;
+    let writer = sql_client(user.url()).await;
     for table in Table::ALL {
         let may_delete = Table::OF_BLOCKS.contains(&table);
         let code = refusal(&writer, &format!("DELETE FROM {table}")).await;
@@ -106,7 +107,7 @@ async fn the_writer_cannot_change_what_it_wrote_but_for_blocks_that_leave() {
 #[tokio::test]
 async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
     let database = crate::server().await;
-    let admin = connect(database.url()).await;
+    let admin = sql_client(database.url()).await;
     // On TimescaleDB the extension is an administrator's to make.
     let has_timescale = admin
         .query_one("SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'", &[])
@@ -144,7 +145,7 @@ async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
         .unwrap();
     assert_eq!(owner.migrate(false).await.unwrap().notes, Vec::<String>::new());
     let reader = database.user_in("crypto_intel_reader").await.unwrap();
-    connect(reader.url()).await.batch_execute("SELECT * FROM candles_1m, logs").await.unwrap();
+    sql_client(reader.url()).await.batch_execute("SELECT * FROM candles_1m, logs").await.unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@ use crypto_intel_sandbox::TestDatabase;
 use crypto_intel_schemas::{Address, B256, Block, Erc20Transfer, Event, U256, Uint256};
 use crypto_intel_service::Secret;
 use crypto_intel_store::{Advance, RowSet, Store, StoreConfig, StoreError, StreamPosition, Table};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use crypto_intel_testkit::sql_client;
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) fn config(url: &str) -> StoreConfig {
@@ -13,18 +14,12 @@ pub(crate) async fn store(url: &str) -> Store {
     Store::connect(&config(url), &CancellationToken::new()).await.unwrap()
 }
 
-pub(crate) async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
-
 /// A migrated database, a store on it, and a plain client beside it.
 pub(crate) async fn database() -> (TestDatabase, Store, Client) {
     let database = crate::server().await;
     let store = store(database.url()).await;
     store.migrate(false).await.unwrap();
-    let client = connect(database.url()).await;
+    let client = sql_client(database.url()).await;
     (database, store, client)
 }
 

@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crypto_intel_sandbox::{Anvil, AnvilOptions, evm::Contracts};
 use crypto_intel_schemas::{Address, B256};
-use crypto_intel_testkit::{SeededRandom, anvil, assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, SeededRandom, anvil, assert_same_set, eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Broker, PATIENCE, Producer, chain_config},
-    process::{random_ms, start},
+    harness::{Replay as _, chain_config, start_evm},
+    process::start,
+    scenario::pass,
     stream::{Replayed, transfer_of},
-    world::pass,
 };
 
 /// A node with contracts, accounts that use them, and a broker.
@@ -63,7 +63,7 @@ impl RealWorld {
             hashes.push(block["hash"].as_str().unwrap().parse::<B256>().unwrap());
             head = self.node.block_number().await.unwrap();
         }
-        let replayed = eventually(2 * PATIENCE, async || {
+        let replayed = eventually(async || {
             let replayed = self.broker.replay().await;
             (replayed.top() == hashes.last().copied()).then_some(replayed)
         })
@@ -85,52 +85,52 @@ impl RealWorld {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn anvil_reorg_of_depth_1_3_and_10_and_during_a_restart() {
-    let Some(mut world) = RealWorld::start().await else { return };
-    let config = chain_config(&[world.node.ws_url()]);
-    let mut producer = Producer::start(&world.broker.nats, config.clone());
-    world.trade(12).await;
-    world.is_exact().await;
+    let Some(mut scenario) = RealWorld::start().await else { return };
+    let config = chain_config(&[scenario.node.ws_url()]);
+    let mut producer = start_evm(&scenario.broker.nats, config.clone());
+    scenario.trade(12).await;
+    scenario.is_exact().await;
     for depth in [1, 3, 10] {
-        world.reorg(depth).await;
-        let replayed = world.is_exact().await;
+        scenario.reorg(depth).await;
+        let replayed = scenario.is_exact().await;
         assert_eq!(u64::from(replayed.reorgs.last().unwrap().depth), depth);
     }
     for depth in [2, 5] {
-        world.trade(3).await;
-        world.is_exact().await;
+        scenario.trade(3).await;
+        scenario.is_exact().await;
         producer.stop().await;
-        world.reorg(depth).await;
-        producer = Producer::start(&world.broker.nats, config.clone());
-        world.is_exact().await;
+        scenario.reorg(depth).await;
+        producer = start_evm(&scenario.broker.nats, config.clone());
+        scenario.is_exact().await;
     }
     for depth in [1, 4] {
-        world.broker.server.kill().unwrap();
-        world.trade(2).await;
-        world.reorg(depth).await;
-        world.broker.server.start_again().await.unwrap();
-        world.is_exact().await;
+        scenario.broker.server.kill().unwrap();
+        scenario.trade(2).await;
+        scenario.reorg(depth).await;
+        scenario.broker.server.start_again().await.unwrap();
+        scenario.is_exact().await;
     }
     producer.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn anvil_reorg_while_the_producer_is_killed_again_and_again() {
-    let Some(world) = RealWorld::start().await else { return };
+    let Some(scenario) = RealWorld::start().await else { return };
     let mut random = SeededRandom::from_environment();
-    let nats_url = world.broker.server.url();
-    let urls = [world.node.ws_url()];
-    world.trade(12).await;
+    let nats_url = scenario.broker.server.url();
+    let urls = [scenario.node.ws_url()];
+    scenario.trade(12).await;
     for round in 0..6_u64 {
         let mut process = start(&nats_url, &urls, &format!("killed-{round}"));
         // The lease of the one before has to run out first.
         pass(Duration::from_secs(4)).await;
-        world.trade(3).await;
-        world.reorg(1 + round % 5).await;
-        pass(random_ms(&mut random, 10, 2_500)).await;
+        scenario.trade(3).await;
+        scenario.reorg(1 + round % 5).await;
+        random.pause_ms(10..2_500).await;
         assert!(!process.has_ended(), "it ended by itself in round {round}");
         process.kill();
     }
     let process = start(&nats_url, &urls, "last");
-    world.is_exact().await;
+    scenario.is_exact().await;
     drop(process);
 }

@@ -6,54 +6,54 @@ use crypto_intel_nats::LEASE_SECONDS;
 
 use crate::{
     growth::Pace,
-    harness::Producer,
+    harness::{start_evm, start_evm_as},
     process::start,
-    world::{World, pass},
+    scenario::{Scenario, pass},
 };
 
 /// The lease runs out, the other one sees it, resumes and publishes; on a loaded machine.
 const TAKEOVER: Duration = Duration::from_secs(LEASE_SECONDS + 15);
 
-async fn taken_over(world: &World) {
+async fn taken_over(scenario: &Scenario) {
     let started = Instant::now();
-    world.goes_on().await;
+    scenario.goes_on().await;
     assert!(started.elapsed() < TAKEOVER, "taken over after {:?}", started.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_producers_and_the_leader_killed() {
-    let mut world = World::start(501, 1, Pace::RESTLESS).await;
-    let nats_url = world.broker.server.url();
-    let mut leader = start(&nats_url, &world.urls(), "first");
-    world.goes_on().await;
+    let mut scenario = Scenario::start(501, 1, Pace::RESTLESS).await;
+    let nats_url = scenario.broker.server.url();
+    let mut leader = start(&nats_url, &scenario.urls(), "first");
+    scenario.goes_on().await;
     for name in ["second", "third"] {
-        let follower = start(&nats_url, &world.urls(), name);
-        world.goes_on().await;
+        let follower = start(&nats_url, &scenario.urls(), name);
+        scenario.goes_on().await;
         leader.kill();
-        taken_over(&world).await;
+        taken_over(&scenario).await;
         leader = follower;
     }
-    world.ends_exact().await;
+    scenario.ends_exact().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_producers_and_the_leader_stopped_and_woken() {
-    let mut world = World::start(502, 1, Pace::RESTLESS).await;
-    let nats_url = world.broker.server.url();
-    let mut leader = start(&nats_url, &world.urls(), "first");
-    world.goes_on().await;
-    let mut follower = start(&nats_url, &world.urls(), "second");
+    let mut scenario = Scenario::start(502, 1, Pace::RESTLESS).await;
+    let nats_url = scenario.broker.server.url();
+    let mut leader = start(&nats_url, &scenario.urls(), "first");
+    scenario.goes_on().await;
+    let mut follower = start(&nats_url, &scenario.urls(), "second");
     for _ in 0..3 {
-        world.goes_on().await;
+        scenario.goes_on().await;
         leader.pause();
-        taken_over(&world).await;
+        taken_over(&scenario).await;
         // It wakes in the middle of what it was doing, sure that it leads.
         leader.wake();
-        world.goes_on().await;
+        scenario.goes_on().await;
         pass(Duration::from_secs(2)).await;
         std::mem::swap(&mut leader, &mut follower);
     }
-    world.ends_exact().await;
+    scenario.ends_exact().await;
     assert!(!leader.has_ended() && !follower.has_ended());
 }
 
@@ -61,17 +61,17 @@ async fn two_producers_and_the_leader_stopped_and_woken() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handed_over_again_and_again_in_the_middle_of_batches() {
     let pace = Pace { interval: Duration::from_millis(10), reorg_every: 40 };
-    let mut world = World::start(503, 1, pace).await;
+    let mut scenario = Scenario::start(503, 1, pace).await;
     for round in 0..40_u64 {
         let name = format!("instance-{round}");
-        let producer = Producer::start_named(&world.broker.nats, world.config(), &name);
+        let producer = start_evm_as(&name, &scenario.broker.nats, scenario.config());
         if round % 4 == 0 {
-            world.goes_on().await;
+            scenario.goes_on().await;
         }
         pass(Duration::from_millis(40 + 7 * (round % 13))).await;
         producer.stop().await;
     }
-    let producer = Producer::start(&world.broker.nats, world.config());
-    world.ends_exact().await;
+    let producer = start_evm(&scenario.broker.nats, scenario.config());
+    scenario.ends_exact().await;
     producer.stop().await;
 }

@@ -17,7 +17,7 @@ mod instances;
 mod process;
 mod recordings;
 mod reorgs;
+mod scenario;
 #[allow(dead_code)]
 #[path = "../it/stream.rs"]
 mod stream;
-mod world;

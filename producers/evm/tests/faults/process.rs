@@ -1,14 +1,12 @@
 //! The producer as a process of its own, to be killed and stopped: this test binary again, running
 //! nothing but [`producer`].
 
-use crypto_intel_nats::{NatsConfig, connect};
-use crypto_intel_testkit::{SeededRandom, TestProcess, end_with_parent};
-use tokio_util::sync::CancellationToken;
+use crypto_intel_testkit::{SeededRandom, TestProcess, connect_to, end_with_parent};
 
 use crate::{
     growth::Pace,
-    harness::{Producer, chain_config},
-    world::{World, pass},
+    harness::{chain_config, start_evm_as},
+    scenario::Scenario,
 };
 
 const NATS_URL: &str = "CRYPTO_INTEL_FAULTS_NATS";
@@ -23,45 +21,35 @@ pub(crate) fn start(nats_url: &str, node_urls: &[String], instance: &str) -> Tes
     TestProcess::start("process::producer", &environment)
 }
 
-#[test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the producer process of the other tests"]
-fn producer() {
+async fn producer() {
     let (Ok(nats_url), Ok(node_urls), Ok(instance)) =
         (std::env::var(NATS_URL), std::env::var(NODE_URLS), std::env::var(INSTANCE))
     else {
         return;
     };
     end_with_parent();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let config =
-            NatsConfig { url: nats_url.into(), request_timeout_ms: 3_000, ..NatsConfig::default() };
-        let nats = connect(&config, &instance, &CancellationToken::new()).await.unwrap();
-        let urls: Vec<String> = node_urls.split(' ').map(str::to_owned).collect();
-        let _producer = Producer::start_named(&nats, chain_config(&urls), &instance);
-        std::future::pending::<()>().await;
-    });
+    let nats = connect_to(nats_url, &instance).await;
+    let urls: Vec<String> = node_urls.split(' ').map(str::to_owned).collect();
+    let _producer = start_evm_as(&instance, &nats, chain_config(&urls));
+    std::future::pending::<()>().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigkill_at_random_moments() {
     let mut random = SeededRandom::from_environment();
-    let mut world = World::start(401, 1, Pace::RESTLESS).await;
-    let nats_url = world.broker.server.url();
+    let mut scenario = Scenario::start(401, 1, Pace::RESTLESS).await;
+    let nats_url = scenario.broker.server.url();
     for round in 0..KILLS {
-        let mut process = start(&nats_url, &world.urls(), &format!("killed-{round}"));
+        let mut process = start(&nats_url, &scenario.urls(), &format!("killed-{round}"));
         // A killed one's lease has to run out first, so some die while they wait for it.
-        pass(random_ms(&mut random, 300, 9_000)).await;
+        random.pause_ms(300..9_000).await;
         assert!(!process.has_ended(), "it ended by itself in round {round}");
         process.kill();
     }
-    let process = start(&nats_url, &world.urls(), "last");
-    world.goes_on().await;
-    world.ends_exact().await;
+    let process = start(&nats_url, &scenario.urls(), "last");
+    scenario.goes_on().await;
+    scenario.ends_exact().await;
     drop(process);
-}
-
-pub(crate) fn random_ms(random: &mut SeededRandom, from: u64, to: u64) -> std::time::Duration {
-    std::time::Duration::from_millis(rand::RngExt::random_range(&mut **random, from..to))
 }

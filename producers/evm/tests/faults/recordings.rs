@@ -9,13 +9,13 @@ use crypto_intel_sandbox::{
     node::{RecordedStep, load_recording},
 };
 use crypto_intel_schemas::{B256, Event};
-use crypto_intel_testkit::{assert_same_set, python, recorded_data};
+use crypto_intel_testkit::{Broker, assert_same_set, python, recorded_data};
 use serde::Deserialize;
 
 use crate::{
-    harness::{Broker, Producer, chain_config, node},
+    harness::{Replay as _, chain_config, node, start_evm},
+    scenario::{pass, until_published},
     stream::Replayed,
-    world::{pass, until_published},
 };
 
 /// What another program says of a recording; logs by block hash and index.
@@ -73,10 +73,10 @@ async fn recorded_reorganisations_of_polygon_end_on_the_canonical_logs() {
         let (broker, node) = (Broker::start().await, node().await);
         node.without_block_receipts(true);
         let steps = load_recording(&recording).unwrap();
-        let producer = Producer::start(&broker.nats, config(&[node.ws_url()], &steps));
+        let producer = start_evm(&broker.nats, config(&[node.ws_url()], &steps));
         for step in steps {
             apply(node.chain(), step);
-            until_published(&broker, node.chain()).await;
+            until_published(&broker.nats, node.chain()).await;
         }
         let replayed = broker.replay().await;
         assert_canonical(&truth, &replayed);
@@ -104,7 +104,7 @@ async fn recorded_reorganisations_under_faults_end_on_the_canonical_logs() {
     node.without_block_receipts(true);
     let steps = load_recording(&recording).unwrap();
     let config = config(&[node.ws_url()], &steps);
-    let mut producer = Producer::start(&broker.nats, config.clone());
+    let mut producer = start_evm(&broker.nats, config.clone());
     for (round, step) in steps.into_iter().enumerate() {
         apply(node.chain(), step);
         pass(Duration::from_millis(100)).await;
@@ -112,7 +112,7 @@ async fn recorded_reorganisations_under_faults_end_on_the_canonical_logs() {
             4 => node.cut_connections(),
             9 => {
                 producer.stop().await;
-                producer = Producer::start(&broker.nats, config.clone());
+                producer = start_evm(&broker.nats, config.clone());
             }
             14 => {
                 broker.server.kill().unwrap();

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crypto_intel_evm::Start;
 use crypto_intel_sandbox::{Anvil, AnvilOptions, evm::Contracts};
 use crypto_intel_schemas::{Address, B256, Event, Kind};
-use crypto_intel_testkit::{anvil, assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, anvil, assert_same_set, eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Broker, PATIENCE, Producer, chain_config},
+    harness::{Replay as _, chain_config, start_evm},
     stream::{Replayed, transfer_of},
 };
 
@@ -26,7 +26,7 @@ async fn head(node: &Anvil) -> B256 {
 }
 
 async fn caught_up(broker: &Broker, node: &Anvil) -> Replayed {
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let replayed = broker.replay().await;
         (replayed.top() == Some(head(node).await)).then_some(replayed)
     })
@@ -47,7 +47,7 @@ async fn real_reorgs_end_on_the_nodes_own_logs() {
     let contracts = Contracts::deploy(node.rpc(), alice).await.unwrap();
     let mut config = chain_config(&[node.ws_url()]);
     config.start = Start::Number(0);
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     send(&node, contracts.mint(alice, alice, 1_000_000_000)).await;
     for _ in 0..6 {
         send(&node, contracts.transfer(alice, bob, 1_000)).await;

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crypto_intel_evm::{AbiConfig, FactoryConfig, Start, TracesMode};
-use crypto_intel_nats::{StreamOverride, Topology, TopologyConfig};
+use crypto_intel_nats::{StreamOverride, TopologyConfig};
 use crypto_intel_sandbox::{Anvil, AnvilOptions};
 use crypto_intel_schemas::{Address, Event, EventFields, U256};
-use crypto_intel_testkit::{anvil, eventually};
+use crypto_intel_testkit::{Broker, anvil, eventually, small_topology};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, node, push_new},
+    harness::{CHAIN, Replay as _, chain_config, node, push_new, start_evm},
     stream::Replayed,
 };
 
@@ -28,7 +28,7 @@ async fn deploy(node: &Anvil, from: Address, code: &str) -> Address {
 
 async fn send(node: &Anvil, transaction: Value) -> Value {
     let hash = node.rpc().call("eth_sendTransaction", json!([transaction])).await.unwrap();
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let receipt = node.rpc().call("eth_getTransactionReceipt", json!([hash])).await.unwrap();
         (!receipt.is_null()).then_some(receipt)
     })
@@ -36,7 +36,7 @@ async fn send(node: &Anvil, transaction: Value) -> Value {
 }
 
 async fn caught_up(broker: &Broker, node: &Anvil) -> Replayed {
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let head = node.rpc().call("eth_getBlockByNumber", json!(["latest", false])).await.unwrap();
         let replayed = broker.replay().await;
         let top = replayed.top().map(|hash| format!("{hash:#x}"));
@@ -66,7 +66,7 @@ async fn payments_inside_contracts_come_from_traces() {
         let mut config = chain_config(&[node.ws_url()]);
         config.start = Start::Number(0);
         config.traces = mode;
-        let producer = Producer::start(&broker.nats, config);
+        let producer = start_evm(&broker.nats, config);
         let replayed = caught_up(&broker, &node).await;
         let mut paid: Vec<_> = replayed
             .live()
@@ -93,7 +93,7 @@ async fn blocks_say_when_no_endpoint_offers_traces() {
     push_new(&node, &mut crate::harness::generator(5), 3);
     let mut config = chain_config(&[node.http_url()]);
     config.traces = TracesMode::TraceBlock;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(node.chain()).await;
     let subject = format!("evm.{}.block", crate::harness::CHAIN);
     let last = broker.nats.last_on_subject("EVM", &subject).await.unwrap().unwrap();
@@ -129,7 +129,7 @@ async fn contracts_that_a_factory_made_are_known_after_a_restart() {
         }),
         ..AbiConfig::default()
     }];
-    let producer = Producer::start(&broker.nats, config.clone());
+    let producer = start_evm(&broker.nats, config.clone());
     emit(child, "PaidOut(uint256)", U256::from(1)).await;
     emit(factory, "Made(address)", made).await;
     emit(child, "PaidOut(uint256)", U256::from(2)).await;
@@ -137,7 +137,7 @@ async fn contracts_that_a_factory_made_are_known_after_a_restart() {
     caught_up(&broker, &node).await;
     producer.stop().await;
     emit(child, "PaidOut(uint256)", U256::from(4)).await;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     let replayed = caught_up(&broker, &node).await;
     let mut fields: Vec<EventFields> = replayed
         .live()
@@ -189,7 +189,7 @@ async fn what_a_factory_made_before_the_chain_was_followed_is_searched_for() {
         ..AbiConfig::default()
     }];
     // The first ones may go out before the contract is found: the history lane then has them.
-    let producer = Producer::start(&broker.nats, config.clone());
+    let producer = start_evm(&broker.nats, config.clone());
     for amount in 1..=4 {
         emit(child, "PaidOut(uint256)", U256::from(amount)).await;
     }
@@ -210,12 +210,12 @@ async fn what_a_factory_made_before_the_chain_was_followed_is_searched_for() {
         }
         amounts
     };
-    eventually(PATIENCE, async || paid_out().await.len() == 4).await;
+    eventually(async || paid_out().await.len() == 4).await;
     producer.stop().await;
     // Found once, it is kept.
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     emit(child, "PaidOut(uint256)", U256::from(5)).await;
-    eventually(PATIENCE, async || paid_out().await.len() == 5).await;
+    eventually(async || paid_out().await.len() == 5).await;
     producer.stop().await;
 }
 
@@ -263,7 +263,7 @@ async fn contracts_that_an_older_version_kept_are_known() {
     let mut config = chain_config(&[node.ws_url()]);
     config.start = Start::Number(0);
     config.abis = shop(factory, 0);
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     emit(&node, alice, first, "PaidOut(uint256)", U256::from(1)).await;
     emit(&node, alice, second, "PaidOut(uint256)", U256::from(2)).await;
     assert_eq!(paid_out(&caught_up(&broker, &node).await).len(), 2);
@@ -277,7 +277,7 @@ async fn a_full_bucket_of_contracts_stops_no_chain() {
     let no_room = StreamOverride { max_bytes: Some(1), ..StreamOverride::default() };
     let streams = BTreeMap::from([("KV_contracts".to_owned(), no_room)]);
     let config = TopologyConfig { replicas: None, streams };
-    let topology = Topology::embedded().unwrap().with_config(&config).unwrap();
+    let topology = small_topology().with_config(&config).unwrap();
     topology.apply(&broker.nats, true).await.unwrap();
     let alice = account(&node).await;
     let factory = deploy(&node, alice, EMITTER).await;
@@ -285,14 +285,14 @@ async fn a_full_bucket_of_contracts_stops_no_chain() {
     let mut config = chain_config(&[node.ws_url()]);
     config.start = Start::Number(0);
     config.abis = shop(factory, 0);
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     caught_up(&broker, &node).await;
     let made = U256::from_be_bytes(child.into_word().0);
     emit(&node, alice, factory, "Made(address)", made).await;
     emit(&node, alice, child, "PaidOut(uint256)", U256::from(1)).await;
     assert_eq!(paid_out(&caught_up(&broker, &node).await).len(), 1);
     // Once there is room, it is kept with what comes next.
-    Topology::embedded().unwrap().apply(&broker.nats, false).await.unwrap();
+    small_topology().apply(&broker.nats, false).await.unwrap();
     emit(&node, alice, factory, "Made(address)", U256::from_be_bytes(alice.into_word().0)).await;
     caught_up(&broker, &node).await;
     let contracts = broker.nats.kv(crypto_intel_nats::Bucket::Contracts).await.unwrap();

@@ -9,16 +9,14 @@ use crypto_intel_sandbox::{
 };
 use crypto_intel_schemas::{Event, NodeStatus};
 use crypto_intel_service::Secret;
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, RunningRole, assert_same_set, eventually};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
 };
 
 use crate::{
-    harness::{
-        Broker, CHAIN_ID, PATIENCE, Producer, chain_config, generator, node, node_of, push_new,
-    },
+    harness::{CHAIN_ID, Replay as _, chain_config, generator, node, node_of, push_new, start_evm},
     stream::transfers_of,
 };
 
@@ -36,10 +34,10 @@ async fn two() -> (Broker, ScriptedNode, ScriptedNode, ChainConfig) {
     (broker, primary, fallback, config)
 }
 
-async fn until_serves(producer: &Producer, endpoint: &str) -> Duration {
+async fn until_serves(producer: &RunningRole, endpoint: &str) -> Duration {
     let started = Instant::now();
     let metric = "crypto_intel_evm_endpoint_serving";
-    eventually(PATIENCE, async || (producer.metric(metric, endpoint) >= 1.0).then_some(())).await;
+    eventually(async || (producer.metric(metric, &[endpoint]) >= 1.0).then_some(())).await;
     started.elapsed()
 }
 
@@ -56,7 +54,7 @@ async fn a_lagging_primary_is_left_within_its_bound_and_taken_back() {
     let (broker, primary, _fallback, config) = two().await;
     let mut blocks = generator(61);
     push_new(&primary, &mut blocks, 3);
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(primary.chain()).await;
     until_serves(&producer, "node0").await;
     primary.freeze_head(true);
@@ -66,7 +64,7 @@ async fn a_lagging_primary_is_left_within_its_bound_and_taken_back() {
     broker.at_head(primary.chain()).await;
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     assert!(until_serves(&producer, "node1").await < SOON);
-    assert!(producer.metric("crypto_intel_evm_endpoint_switches_total", "behind") >= 1.0);
+    assert!(producer.metric("crypto_intel_evm_endpoint_switches_total", &["behind"]) >= 1.0);
     primary.freeze_head(false);
     assert!(until_serves(&producer, "node0").await < SOON, "it comes back by itself");
     push_new(&primary, &mut blocks, 2);
@@ -81,9 +79,9 @@ async fn a_silent_primary_does_not_hold_up_heads() {
     let mut blocks = generator(62);
     push_new(&primary, &mut blocks, 3);
     config.silence_seconds = 600;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(primary.chain()).await;
-    eventually(PATIENCE, async || (fallback.head_subscriptions() > 0).then_some(())).await;
+    eventually(async || (fallback.head_subscriptions() > 0).then_some(())).await;
     primary.go_silent(true);
     push_new(&primary, &mut blocks, 2);
     let started = Instant::now();
@@ -105,7 +103,7 @@ async fn a_rate_limited_primary_is_left_alone_for_as_long_as_it_asked() {
         config.http_poll_ms = 100;
         let mut blocks = generator(63);
         push_new(&primary, &mut blocks, 3);
-        let producer = Producer::start(&broker.nats, config);
+        let producer = start_evm(&broker.nats, config);
         broker.at_head(primary.chain()).await;
         until_serves(&producer, "node0").await;
         primary.rate_limit(RateLimit { requests: u64::MAX, form, retry_after_seconds: 3 });
@@ -119,9 +117,9 @@ async fn a_rate_limited_primary_is_left_alone_for_as_long_as_it_asked() {
         assert!(fallback.calls("eth_getBlockReceipts") >= 7);
         primary.rate_limit(RateLimit { requests: 0, form, retry_after_seconds: 0 });
         // Its trial needs something to ask.
-        eventually(PATIENCE, async || {
+        eventually(async || {
             push_new(&primary, &mut blocks, 1);
-            (producer.metric("crypto_intel_evm_endpoint_serving", "node0") >= 1.0).then_some(())
+            (producer.metric("crypto_intel_evm_endpoint_serving", &["node0"]) >= 1.0).then_some(())
         })
         .await;
         assert_complete(&broker, &primary).await;
@@ -134,21 +132,21 @@ async fn the_breaker_opens_on_untrue_answers_and_closes_after_true_ones() {
     let (broker, primary, _fallback, config) = two().await;
     let mut blocks = generator(64);
     push_new(&primary, &mut blocks, 3);
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(primary.chain()).await;
     primary.answer_empty_receipts(true);
     let breaker = "crypto_intel_evm_endpoint_breaker_state";
-    eventually(PATIENCE, async || {
+    eventually(async || {
         push_new(&primary, &mut blocks, 1);
-        (producer.metric(breaker, "node0") >= 2.0).then_some(())
+        (producer.metric(breaker, &["node0"]) >= 2.0).then_some(())
     })
     .await;
     assert_complete(&broker, &primary).await;
     primary.answer_empty_receipts(false);
-    eventually(PATIENCE, async || {
+    eventually(async || {
         push_new(&primary, &mut blocks, 1);
-        let closed = producer.metric(breaker, "node0") == 0.0;
-        let serves = producer.metric("crypto_intel_evm_endpoint_serving", "node0") >= 1.0;
+        let closed = producer.metric(breaker, &["node0"]) == 0.0;
+        let serves = producer.metric("crypto_intel_evm_endpoint_serving", &["node0"]) >= 1.0;
         (closed && serves).then_some(())
     })
     .await;
@@ -164,7 +162,7 @@ async fn a_budget_is_kept_and_nothing_is_lost() {
     let mut config = chain_config(&[node.http_url()]);
     config.endpoints[0].requests_per_second = Some(20.0);
     let started = Instant::now();
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(node.chain()).await;
     let (asked, seconds) = (node.total_calls() as f64, started.elapsed().as_secs_f64());
     assert!(asked <= 20.0 * seconds + 5.0, "{asked} requests in {seconds} s");
@@ -180,7 +178,7 @@ async fn events_say_which_endpoint_serves_and_why() {
     push_new(&primary, &mut blocks, 3);
     fallback.wrong_chain_id(Some(5));
     config.status_seconds = 1;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(primary.chain()).await;
     let newest = async |endpoint: &str| -> Option<NodeStatus> {
         let subject = format!("status.node.testchain.{endpoint}");
@@ -190,16 +188,14 @@ async fn events_say_which_endpoint_serves_and_why() {
             other => panic!("{other:?}"),
         }
     };
-    let serving = eventually(PATIENCE, async || {
+    let serving = eventually(async || {
         newest("node0").await.filter(|status| status.serving && status.head == Some(3))
     })
     .await;
     assert_eq!((serving.reason.as_str(), serving.breaker.as_str()), ("serving", "closed"));
     assert_eq!((serving.role.as_str(), serving.lag_blocks), ("primary", Some(0)));
-    let refused = eventually(PATIENCE, async || {
-        newest("node1").await.filter(|status| status.error.is_some())
-    })
-    .await;
+    let refused =
+        eventually(async || newest("node1").await.filter(|status| status.error.is_some())).await;
     assert_eq!((refused.reason.as_str(), refused.role.as_str()), ("disconnected", "fallback"));
     let error = refused.error.unwrap();
     assert!(error.contains("serves chain id 5, but chain_id is 31337"), "{error}");
@@ -258,7 +254,7 @@ async fn a_websocket_goes_through_a_proxy() {
         let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
         request
     });
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     assert_complete(&broker, &node).await;
     producer.stop().await;
     assert!(proxied.await.unwrap().starts_with("CONNECT 127.0.0.1:"));

@@ -2,10 +2,10 @@
 
 use crypto_intel_evm::Start;
 use crypto_intel_schemas::Kind;
-use crypto_intel_testkit::assert_same_set;
+use crypto_intel_testkit::{Broker, assert_same_set};
 
 use crate::{
-    harness::{Broker, Producer, chain_config, generator, node, push_new},
+    harness::{Replay as _, chain_config, generator, node, push_new, start_evm},
     stream::transfers_of,
 };
 
@@ -14,7 +14,7 @@ async fn blocks_arrive_in_order_and_whole() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(1);
     push_new(&node, &mut blocks, 40);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     // Now one by one, as heads.
     for _ in 0..10 {
@@ -31,9 +31,9 @@ async fn blocks_arrive_in_order_and_whole() {
     assert_eq!(replayed.count(Kind::NativeTransfer), 100);
     assert!(replayed.reorgs.is_empty());
     let published = "crypto_intel_evm_events_published_total";
-    assert!((producer.metric(published, "transfer.erc20") - 300.0).abs() < 0.5);
-    assert!(producer.metric("crypto_intel_evm_heads_received_total", "node0") >= 10.0);
-    producer.until_report(&["evm.testchain.head", "healthy: true"]).await;
+    assert!((producer.metric(published, &["transfer.erc20"]) - 300.0).abs() < 0.5);
+    assert!(producer.metric("crypto_intel_evm_heads_received_total", &["node0"]) >= 10.0);
+    producer.until_reported(&["evm.testchain.head", "healthy: true"]).await;
     producer.stop().await;
 }
 
@@ -47,7 +47,7 @@ async fn begins_at_the_block_after_the_final_one_or_at_a_number() {
         node.set_safe(25);
         let mut config = chain_config(&[node.http_url()]);
         config.start = start;
-        let producer = Producer::start(&broker.nats, config);
+        let producer = start_evm(&broker.nats, config);
         let replayed = broker.at_head(node.chain()).await;
         assert_eq!(replayed.numbers(), (first..=30).collect::<Vec<_>>(), "{start:?}");
         let top = replayed.stack.last().unwrap();
@@ -69,8 +69,8 @@ async fn waits_for_a_start_above_the_head() {
     push_new(&node, &mut blocks, 5);
     let mut config = chain_config(&[node.ws_url()]);
     config.start = Start::Number(9);
-    let producer = Producer::start(&broker.nats, config);
-    producer.until_report(&["nothing published yet, head 5"]).await;
+    let producer = start_evm(&broker.nats, config);
+    producer.until_reported(&["nothing published yet, head 5"]).await;
     push_new(&node, &mut blocks, 7);
     let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.numbers(), [9, 10, 11, 12]);
@@ -83,10 +83,10 @@ async fn finality_travels_in_the_next_batch() {
     let mut blocks = generator(4);
     push_new(&node, &mut blocks, 10);
     node.set_finalized(3);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     node.set_finalized(8);
-    let moved = crypto_intel_testkit::eventually(crate::harness::PATIENCE, async || {
+    let moved = crypto_intel_testkit::eventually(async || {
         push_new(&node, &mut blocks, 1);
         let replayed = broker.at_head(node.chain()).await;
         replayed.finalized.iter().any(|event| event.finalized_number == 8).then_some(replayed)
@@ -110,7 +110,7 @@ async fn what_another_branch_calls_final_is_not_final_here() {
     ours.set_finalized(3);
     other.set_finalized(3);
     let config = chain_config(&[ours.ws_url(), other.ws_url()]);
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(ours.chain()).await;
     ours.set_finalized(9);
     other.set_finalized(7);
@@ -124,7 +124,7 @@ async fn what_another_branch_calls_final_is_not_final_here() {
     }
     // Of a block that both have it is believed.
     other.set_finalized(4);
-    crypto_intel_testkit::eventually(crate::harness::PATIENCE, async || {
+    crypto_intel_testkit::eventually(async || {
         push_new(&ours, &mut blocks, 1);
         push_new(&other, &mut others, 1);
         let replayed = broker.at_head(ours.chain()).await;

@@ -3,12 +3,10 @@
 use crypto_intel_nats::{OutMessage, list_dead_letters};
 use crypto_intel_sandbox::ScriptedNode;
 use crypto_intel_schemas::{B256, Block, Erc20Transfer, Event, Kind, chain_event_id};
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, assert_same_set, eventually};
 
 use crate::{
-    harness::{
-        Broker, CHAIN, CHAIN_ID, PATIENCE, Producer, chain_config, generator, node, push_new,
-    },
+    harness::{CHAIN, CHAIN_ID, chain_config, generator, node, push_new, start_evm},
     stream::transfers_of,
 };
 
@@ -47,7 +45,7 @@ async fn published(broker: &Broker) -> Option<(u64, Block)> {
 
 async fn reaches_head(broker: &Broker, node: &ScriptedNode) {
     let head = node.chain().head().unwrap().hash;
-    eventually(PATIENCE, async || {
+    eventually(async || {
         published(broker).await.is_some_and(|(_, marker)| marker.block_hash == head).then_some(())
     })
     .await;
@@ -80,7 +78,7 @@ async fn foreign_messages_are_set_aside_and_the_chain_goes_on() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(41);
     push_new(&node, &mut blocks, 5);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     reaches_head(&broker, &node).await;
     let other = Event::from(Erc20Transfer { chain: "other".to_owned(), ..Erc20Transfer::empty() });
     for (subject, body) in [
@@ -98,7 +96,7 @@ async fn foreign_messages_are_set_aside_and_the_chain_goes_on() {
     // Also one that begins anew behind them, and the blocks around them leave the chain.
     producer.stop().await;
     publish(&broker, "evm.testchain.block", b"again".to_vec()).await;
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     reaches_head(&broker, &node).await;
     node.reorg(5, blocks.fork(5, 6)).unwrap();
     reaches_head(&broker, &node).await;
@@ -125,7 +123,7 @@ async fn a_chain_begins_behind_foreign_messages() {
     }
     let mut blocks = generator(42);
     push_new(&node, &mut blocks, 5);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     reaches_head(&broker, &node).await;
     let transfers = transfers(&broker).await;
     assert_same_set(transfers_of(node.chain().blocks().iter().map(AsRef::as_ref)), transfers);
@@ -139,7 +137,7 @@ async fn blocks_behind_the_last_readable_marker_are_retracted_one_by_one() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(43);
     push_new(&node, &mut blocks, 4);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     reaches_head(&broker, &node).await;
     producer.stop().await;
     for number in [5_u64, 6] {
@@ -157,7 +155,7 @@ async fn blocks_behind_the_last_readable_marker_are_retracted_one_by_one() {
         publish(&broker, "evm.testchain.block", of_kind("block", 99)).await;
     }
     push_new(&node, &mut blocks, 2);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     reaches_head(&broker, &node).await;
     let mut markers = Vec::new();
     let mut sequence = 1;

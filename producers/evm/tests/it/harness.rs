@@ -1,64 +1,35 @@
-//! A nats-server with our streams, a scripted node, and the producer between them.
+//! A scripted node, and the producer between it and the broker.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use crypto_intel_evm::{ChainConfig, Config, EndpointConfig, Start};
-use crypto_intel_nats::{Nats, NatsConfig, Topology, connect};
+use crypto_intel_evm::{ChainConfig, Config, EndpointConfig, Start, run};
+use crypto_intel_nats::Nats;
 use crypto_intel_sandbox::{
-    Chain, NatsOptions, NatsServer, NodeBlock, NodeOptions, ScriptedNode,
+    Chain, NodeBlock, NodeOptions, ScriptedNode,
     node::{Synthetic, SyntheticOptions},
 };
-use crypto_intel_service::Context;
-use crypto_intel_testkit::eventually;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use crypto_intel_testkit::{Broker, RunningRole, eventually};
 
 use crate::stream::Replayed;
 
 pub(crate) const CHAIN: &str = "testchain";
 pub(crate) const CHAIN_ID: u64 = 31_337;
-/// Machines under load are slow; what is waited for comes long before.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) struct Broker {
-    pub(crate) server: NatsServer,
-    pub(crate) nats: Nats,
+/// What the stream says of the chain.
+pub(crate) trait Replay {
+    async fn replay(&self) -> Replayed;
+
+    /// Waits until the node's head is the published top, and returns what the stream says then.
+    async fn at_head(&self, chain: &Chain) -> Replayed;
 }
 
-impl Broker {
-    pub(crate) async fn start() -> Self {
-        Self::start_with(NatsOptions::default()).await
-    }
-
-    pub(crate) async fn start_with(options: NatsOptions) -> Self {
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(
-                std::env::var("RUST_LOG").unwrap_or_else(|_| "info,alloy_pubsub=off".into()),
-            )
-            .with_test_writer()
-            .try_init();
-        let server = NatsServer::start(options).await.expect("start nats-server");
-        let nats = Self::connect(&server).await;
-        Topology::embedded().unwrap().apply(&nats, false).await.expect("apply streams");
-        Self { server, nats }
-    }
-
-    pub(crate) async fn connect(server: &NatsServer) -> Nats {
-        let config = NatsConfig {
-            url: server.url().into(),
-            request_timeout_ms: 3_000,
-            ..NatsConfig::default()
-        };
-        connect(&config, "evm", &CancellationToken::new()).await.expect("connect")
-    }
-
-    pub(crate) async fn replay(&self) -> Replayed {
+impl Replay for Broker {
+    async fn replay(&self) -> Replayed {
         Replayed::of(&self.nats, CHAIN).await
     }
 
-    /// Waits until the node's head is the published top, and returns what the stream says then.
-    pub(crate) async fn at_head(&self, chain: &Chain) -> Replayed {
-        eventually(PATIENCE, async || {
+    async fn at_head(&self, chain: &Chain) -> Replayed {
+        eventually(async || {
             let head = chain.head()?;
             let replayed = self.replay().await;
             (replayed.top() == Some(head.hash)).then_some(replayed)
@@ -67,60 +38,23 @@ impl Broker {
     }
 }
 
-/// A running producer.
-pub(crate) struct Producer {
-    pub(crate) context: Context,
-    task: JoinHandle<anyhow::Result<()>>,
+/// Starts the producer of one chain.
+pub(crate) fn start_evm(nats: &Nats, config: ChainConfig) -> RunningRole {
+    start_evm_as("one", nats, config)
 }
 
-impl Producer {
-    pub(crate) fn start(nats: &Nats, config: ChainConfig) -> Self {
-        Self::start_named(nats, config, "one")
-    }
+pub(crate) fn start_evm_as(instance: &str, nats: &Nats, config: ChainConfig) -> RunningRole {
+    let chains = BTreeMap::from([(CHAIN.to_owned(), config)]);
+    start_chains(instance, nats, chains)
+}
 
-    pub(crate) fn start_named(nats: &Nats, config: ChainConfig, instance: &str) -> Self {
-        let context = Context::new(instance);
-        let chains = BTreeMap::from([(CHAIN.to_owned(), config)]);
-        let config = Config { chains, ..Config::default() };
-        let run = crypto_intel_evm::run(config, nats.clone(), context.clone());
-        Self { context, task: tokio::spawn(run) }
-    }
-
-    /// Asks it to stop and waits.
-    pub(crate) async fn stop(self) {
-        self.context.shutdown.cancel();
-        let ended = tokio::time::timeout(PATIENCE, self.task).await.expect("stops in time");
-        ended.unwrap().expect("ends without an error");
-    }
-
-    /// Ends it as a crash would: nothing is finished, no lease released.
-    pub(crate) fn crash(self) {
-        self.task.abort();
-        // The chain's task is one of the process; here it has to be ended by hand.
-        self.context.shutdown.cancel();
-    }
-
-    /// Waits until the health report names these parts.
-    pub(crate) async fn until_report(&self, parts: &[&str]) -> String {
-        eventually(PATIENCE, async || {
-            let report = self.context.health.report();
-            let text = format!("{report:?}");
-            parts.iter().all(|part| text.contains(part)).then_some(text)
-        })
-        .await
-    }
-
-    /// The value of a counter or gauge, summed over its labels that contain `label`.
-    pub(crate) fn metric(&self, name: &str, label: &str) -> f64 {
-        let families = self.context.registry.gather();
-        let family = families.iter().find(|family| family.name() == name);
-        let metrics = family.map(|family| family.get_metric()).unwrap_or_default();
-        metrics
-            .iter()
-            .filter(|metric| metric.get_label().iter().any(|pair| pair.value().contains(label)))
-            .map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value())
-            .sum()
-    }
+pub(crate) fn start_chains(
+    instance: &str,
+    nats: &Nats,
+    chains: BTreeMap<String, ChainConfig>,
+) -> RunningRole {
+    let config = Config { chains, ..Config::default() };
+    RunningRole::start(instance, |context| run(config, nats.clone(), context))
 }
 
 pub(crate) fn chain_config(urls: &[String]) -> ChainConfig {

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crypto_intel_evm::LogProof;
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, assert_same_set, eventually};
 
 use crate::{
-    harness::{Broker, PATIENCE, Producer, chain_config, generator, node, node_of, push_new},
+    harness::{Replay as _, chain_config, generator, node, node_of, push_new, start_evm},
     stream::transfers_of,
 };
 
@@ -21,9 +21,9 @@ async fn a_late_answer_at_the_head_is_overtaken_and_is_no_failure() {
     push_new(&primary, &mut blocks, 3);
     let mut config = chain_config(&[primary.ws_url(), second.ws_url()]);
     config.request_timeout_ms = 2 * LATE.as_millis() as u64;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(primary.chain()).await;
-    eventually(PATIENCE, async || (second.head_subscriptions() > 0).then_some(())).await;
+    eventually(async || (second.head_subscriptions() > 0).then_some(())).await;
     primary.never_answer(BY_HASH, true);
     let (begun, asked) = (Instant::now(), primary.calls(BY_HASH));
     for _ in 0..3 {
@@ -32,9 +32,9 @@ async fn a_late_answer_at_the_head_is_overtaken_and_is_no_failure() {
     }
     assert!(begun.elapsed() < LATE, "nobody waits for the late one: {:?}", begun.elapsed());
     assert!(primary.calls(BY_HASH) <= asked + 1, "and it is not asked while it is late");
-    assert!(producer.metric("crypto_intel_evm_hedged_requests_total", "node1") >= 1.0);
-    assert_eq!(producer.metric("crypto_intel_evm_request_failures_total", "node0"), 0.0);
-    assert_eq!(producer.metric("crypto_intel_evm_endpoint_breaker_state", "node0"), 0.0);
+    assert!(producer.metric("crypto_intel_evm_hedged_requests_total", &["node1"]) >= 1.0);
+    assert_eq!(producer.metric("crypto_intel_evm_request_failures_total", &["node0"]), 0.0);
+    assert_eq!(producer.metric("crypto_intel_evm_endpoint_breaker_state", &["node0"]), 0.0);
     producer.stop().await;
 }
 
@@ -47,9 +47,9 @@ async fn after_a_failure_the_next_in_rank_is_asked_and_not_the_same_again() {
     push_new(&primary, &mut blocks, 3);
     let mut config = chain_config(&[primary.ws_url(), second.ws_url(), third.ws_url()]);
     config.breaker.failures = 1_000;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(primary.chain()).await;
-    eventually(PATIENCE, async || {
+    eventually(async || {
         (second.head_subscriptions() + third.head_subscriptions() > 1).then_some(())
     })
     .await;
@@ -76,7 +76,7 @@ async fn two_endpoints_of_one_operator_are_one_voice() {
     for endpoint in &mut config.endpoints[..2] {
         endpoint.operator = Some("provider".to_owned());
     }
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(first.chain()).await;
     for node in [&first, &second] {
         node.omit_last_logs(true);
@@ -84,8 +84,8 @@ async fn two_endpoints_of_one_operator_are_one_voice() {
     honest.go_unavailable(true);
     push_new(&first, &mut blocks, 1);
     let untrue = "crypto_intel_evm_untrue_answers_total";
-    eventually(PATIENCE, async || {
-        let often = |label| producer.metric(untrue, label) >= 3.0;
+    eventually(async || {
+        let often = |label| producer.metric(untrue, &[label]) >= 3.0;
         (often("node0") && often("node1")).then_some(())
     })
     .await;
@@ -109,9 +109,9 @@ async fn a_check_is_relaxed_only_after_everybody_was_asked_strictly() {
     push_new(&first, &mut blocks, 3);
     let mut config = chain_config(&[first.ws_url(), second.ws_url(), third.ws_url()]);
     config.check_logs = LogProof::Bloom;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(first.chain()).await;
-    eventually(PATIENCE, async || (third.head_subscriptions() > 0).then_some(())).await;
+    eventually(async || (third.head_subscriptions() > 0).then_some(())).await;
     for node in [&first, &second] {
         node.omit_last_logs(true);
     }

@@ -6,16 +6,14 @@ use std::{
 };
 
 use crypto_intel_evm::{ChainConfig, Gap, GapReason, Gaps, LogProof, Start, Verified, Watchlist};
-use crypto_intel_nats::{Bucket, ReaderOptions, Start as ReadFrom, StreamReader};
+use crypto_intel_nats::Bucket;
 use crypto_intel_sandbox::ScriptedNode;
 use crypto_intel_schemas::{B256, Event, WatchChain, WatchEntry};
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, assert_same_set, eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{
-        Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, node_of, push_new,
-    },
+    harness::{CHAIN, Replay as _, chain_config, generator, node, node_of, push_new, start_evm},
     stream::{transfer_of, transfers_of},
 };
 
@@ -32,39 +30,31 @@ struct Past {
 
 async fn past(broker: &Broker) -> Past {
     let mut past = Past::default();
-    let last = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
-    if last == 0 {
-        return past;
-    }
-    let options = ReaderOptions::new("HISTORY", "test", ReadFrom::First);
-    let mut reader = StreamReader::open(&broker.nats, options).await.unwrap();
     let mut pending = 0;
-    while past.messages < last {
-        for message in reader.next(5_000).await.unwrap().messages {
-            past.messages += 1;
-            let event = Event::decode(&message.payload).unwrap();
-            assert_eq!(message.subject, format!("history.{CHAIN}.{}", event.kind()));
-            match event {
-                Event::Block(marker) => {
-                    assert_eq!(marker.messages, pending, "whole blocks, never mixed");
-                    assert_eq!((marker.incarnation, marker.removed), (1, false));
-                    past.partial += u64::from(marker.partial);
-                    assert!(marker.block_number <= marker.finalized_number, "only final blocks");
-                    past.blocks.insert(marker.block_number, marker.block_hash);
-                    pending = 0;
-                }
-                other => {
-                    pending += 1;
-                    match other {
-                        Event::Erc20Transfer(transfer) => {
-                            past.transfers.insert((transfer.block_hash, transfer.log_index));
-                            past.labels.insert(transfer.watched);
-                        }
-                        Event::NativeTransfer(transfer) => {
-                            past.native.insert(transfer.tx_hash);
-                        }
-                        _ => {}
+    for message in broker.messages("HISTORY").await {
+        past.messages += 1;
+        let event = Event::decode(&message.payload).unwrap();
+        assert_eq!(message.subject, format!("history.{CHAIN}.{}", event.kind()));
+        match event {
+            Event::Block(marker) => {
+                assert_eq!(marker.messages, pending, "whole blocks, never mixed");
+                assert_eq!((marker.incarnation, marker.removed), (1, false));
+                past.partial += u64::from(marker.partial);
+                assert!(marker.block_number <= marker.finalized_number, "only final blocks");
+                past.blocks.insert(marker.block_number, marker.block_hash);
+                pending = 0;
+            }
+            other => {
+                pending += 1;
+                match other {
+                    Event::Erc20Transfer(transfer) => {
+                        past.transfers.insert((transfer.block_hash, transfer.log_index));
+                        past.labels.insert(transfer.watched);
                     }
+                    Event::NativeTransfer(transfer) => {
+                        past.native.insert(transfer.tx_hash);
+                    }
+                    _ => {}
                 }
             }
         }
@@ -78,7 +68,7 @@ async fn gaps(broker: &Broker) -> Gaps {
 
 async fn until_filled(broker: &Broker) {
     let gaps = gaps(broker).await;
-    eventually(PATIENCE, async || gaps.list().await.unwrap().is_empty()).await;
+    eventually(async || gaps.list().await.unwrap().is_empty()).await;
 }
 
 /// Both lanes together hold exactly what the node's chain holds.
@@ -112,7 +102,7 @@ async fn a_long_gap_is_left_to_history_and_live_goes_first() {
     let mut blocks = generator(81);
     push_new(&node, &mut blocks, 600);
     node.delay_answers(Some(Duration::from_millis(10)));
-    let producer = Producer::start(&broker.nats, far_config(&node));
+    let producer = start_evm(&broker.nats, far_config(&node));
     for _ in 0..3 {
         let live = broker.at_head(node.chain()).await;
         assert_eq!(live.numbers().first(), Some(&597), "live begins after the final block");
@@ -122,7 +112,7 @@ async fn a_long_gap_is_left_to_history_and_live_goes_first() {
     until_filled(&broker).await;
     broker.at_head(node.chain()).await;
     assert_whole(&broker, &node).await;
-    assert_eq!(producer.metric("crypto_intel_evm_jumps_total", CHAIN), 1.0);
+    assert_eq!(producer.metric("crypto_intel_evm_jumps_total", &[CHAIN]), 1.0);
     assert_eq!(past(&broker).await.blocks.len(), 596);
     producer.stop().await;
 }
@@ -135,17 +125,17 @@ async fn a_gap_survives_crashes_in_the_middle() {
     push_new(&node, &mut blocks, 2_000);
     let mut seen = 0;
     for _ in 0..3 {
-        let producer = Producer::start(&broker.nats, far_config(&node));
+        let producer = start_evm(&broker.nats, far_config(&node));
         // Each holder of the lease gets on before it dies.
-        eventually(PATIENCE, async || {
+        eventually(async || {
             let last = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
             (last > seen).then(|| seen = last)
         })
         .await;
         push_new(&node, &mut blocks, 3);
-        producer.crash();
+        producer.kill().await;
     }
-    let producer = Producer::start(&broker.nats, far_config(&node));
+    let producer = start_evm(&broker.nats, far_config(&node));
     until_filled(&broker).await;
     broker.at_head(node.chain()).await;
     assert_whole(&broker, &node).await;
@@ -158,12 +148,12 @@ async fn what_left_the_chain_is_retracted_before_a_jump() {
     node.chain().follow_finality(2, 4);
     let mut blocks = generator(83);
     push_new(&node, &mut blocks, 20);
-    let producer = Producer::start(&broker.nats, far_config(&node));
+    let producer = start_evm(&broker.nats, far_config(&node));
     broker.at_head(node.chain()).await;
     producer.stop().await;
     node.reorg(2, blocks.fork(2, 2)).unwrap();
     push_new(&node, &mut blocks, 300);
-    let producer = Producer::start(&broker.nats, far_config(&node));
+    let producer = start_evm(&broker.nats, far_config(&node));
     let live = broker.at_head(node.chain()).await;
     assert_eq!(live.jumps, [(19, 316)], "from the ancestor to the final block");
     assert_eq!(live.told_jumps, live.jumps, "consumers hear of it");
@@ -174,7 +164,7 @@ async fn what_left_the_chain_is_retracted_before_a_jump() {
     producer.stop().await;
     // The jump is in the markers: a restart goes on where live stands.
     push_new(&node, &mut blocks, 2);
-    let producer = Producer::start(&broker.nats, far_config(&node));
+    let producer = start_evm(&broker.nats, far_config(&node));
     let live = broker.at_head(node.chain()).await;
     assert_eq!((live.jumps.len(), live.told_jumps.len()), (1, 1));
     assert_eq!(live.numbers(), (317..=322).collect::<Vec<_>>());
@@ -188,7 +178,7 @@ async fn a_range_below_the_start_is_filled_on_request() {
     let mut blocks = generator(84);
     push_new(&node, &mut blocks, 120);
     let config = ChainConfig { start: Start::Latest, ..chain_config(&[node.ws_url()]) };
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(node.chain()).await;
     let gaps = gaps(&broker).await;
     gaps.queue(11, 40, GapReason::Backfill).await.unwrap();
@@ -209,9 +199,8 @@ async fn history_waits_for_who_stores_it() {
     let cursors = broker.nats.kv(Bucket::Cursors).await.unwrap();
     cursors.put("persist.HISTORY", r#"{"sequence":0}"#).await.unwrap();
     let config = ChainConfig { history_max_pending: 1_000, ..far_config(&node) };
-    let producer = Producer::start(&broker.nats, config);
-    eventually(PATIENCE, async || producer.metric("crypto_intel_evm_history_paused", CHAIN) == 1.0)
-        .await;
+    let producer = start_evm(&broker.nats, config);
+    eventually(async || producer.metric("crypto_intel_evm_history_paused", &[CHAIN]) == 1.0).await;
     let live = broker.at_head(node.chain()).await;
     assert_eq!(live.numbers().first(), Some(&2_997), "live does not wait");
     let held = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
@@ -229,7 +218,7 @@ async fn logs_come_by_ranges_where_no_receipts_are_offered() {
     node.without_block_receipts(true);
     let mut blocks = generator(86);
     push_new(&node, &mut blocks, 400);
-    let producer = Producer::start(&broker.nats, far_config(&node));
+    let producer = start_evm(&broker.nats, far_config(&node));
     broker.at_head(node.chain()).await;
     until_filled(&broker).await;
     assert_whole(&broker, &node).await;
@@ -246,9 +235,8 @@ async fn the_verified_block_is_a_metric() {
     let verified =
         Verified { from: 1, number: 2, hash: B256::ZERO, against: "database".to_owned(), at_us: 0 };
     verified.write(&broker.nats, CHAIN).await.unwrap();
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
-    eventually(PATIENCE, async || producer.metric("crypto_intel_evm_verified_block", CHAIN) == 2.0)
-        .await;
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
+    eventually(async || producer.metric("crypto_intel_evm_verified_block", &[CHAIN]) == 2.0).await;
     assert_eq!(Verified::read(&broker.nats, CHAIN).await.unwrap(), Some(verified));
     producer.stop().await;
 }
@@ -284,7 +272,7 @@ async fn the_past_of_one_address_comes_alone_and_labelled() {
     let mut blocks = generator(88);
     push_new(&node, &mut blocks, 400);
     let config = ChainConfig { start: Start::Latest, ..chain_config(&[node.ws_url()]) };
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(node.chain()).await;
     let first: Value = serde_json::from_str(node.chain().block(1).unwrap().full_json()).unwrap();
     let account = first["transactions"][0]["from"].as_str().unwrap().to_lowercase();
@@ -329,8 +317,8 @@ async fn the_past_of_an_address_is_not_believed_of_an_endpoint_that_has_pruned_i
         pruned.answer_empty_logs(true);
         let mut config = chain_config(&[pruned.ws_url(), whole.ws_url()]);
         (config.start, config.check_logs) = (Start::Latest, check_logs);
-        let producer = Producer::start(&broker.nats, config);
-        eventually(PATIENCE, async || (whole.head_subscriptions() > 0).then_some(())).await;
+        let producer = start_evm(&broker.nats, config);
+        eventually(async || (whole.head_subscriptions() > 0).then_some(())).await;
         let address = Some(account.parse().unwrap());
         let wanted = Gap { address, ..Gap::new(1, 20, GapReason::Watch) };
         gaps(&broker).await.queue_gap(wanted).await.unwrap();
@@ -339,7 +327,7 @@ async fn the_past_of_an_address_is_not_believed_of_an_endpoint_that_has_pruned_i
         let found = past(&broker).await;
         assert!(found.blocks.contains_key(&5));
         assert_same_set(transfers, found.transfers);
-        assert!(producer.metric("crypto_intel_evm_untrue_answers_total", "node0") >= 1.0);
+        assert!(producer.metric("crypto_intel_evm_untrue_answers_total", &["node0"]) >= 1.0);
         producer.stop().await;
     }
 }

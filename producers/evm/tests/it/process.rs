@@ -1,65 +1,38 @@
 //! The whole process: least permissions, prices, chains that fail alone.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use crypto_intel_evm::{ChainConfig, Config, EndpointConfig};
-use crypto_intel_nats::{Bucket, Nats, NatsConfig, Topology, connect};
-use crypto_intel_sandbox::{
-    NatsOptions, NatsServer,
-    node::{Synthetic, SyntheticOptions},
-};
+use crypto_intel_nats::Bucket;
+use crypto_intel_sandbox::node::{Synthetic, SyntheticOptions};
 use crypto_intel_schemas::Event;
-use crypto_intel_service::{Context, Secret, now_us};
-use crypto_intel_testkit::{assert_same_set, eventually};
-use tokio_util::sync::CancellationToken;
+use crypto_intel_service::{Context, now_us};
+use crypto_intel_testkit::{Broker, RunningRole, assert_same_set, eventually};
 
 use crate::{
     harness::{
-        Broker, CHAIN, CHAIN_ID, PATIENCE, Producer, chain_config, generator, node, push, push_new,
+        CHAIN, CHAIN_ID, Replay as _, chain_config, generator, node, push, push_new, start_chains,
+        start_evm,
     },
     stream::{Replayed, transfers_of},
 };
 
-async fn connect_as(server: &NatsServer, user: &str) -> Nats {
-    let config = NatsConfig {
-        url: server.url().into(),
-        user: user.to_owned(),
-        password: Secret::new(format!("of-{user}")),
-        request_timeout_ms: 3_000,
-        ..NatsConfig::default()
-    };
-    connect(&config, user, &CancellationToken::new()).await.expect("connect")
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_permissions_of_its_own_user_are_enough() {
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nats/server.conf");
-    let options = NatsOptions::with_users_of(config).unwrap();
-    let server = NatsServer::start(options).await.unwrap();
-    let admin = connect_as(&server, "admin").await;
-    Topology::embedded().unwrap().apply(&admin, false).await.unwrap();
-    let nats = connect_as(&server, "evm").await;
-    let node = node().await;
+    let (broker, node) = (Broker::start_with_users().await, node().await);
+    let nats = broker.connect_as("evm").await;
     node.chain().follow_finality(1, 2);
     let mut blocks = generator(41);
     push_new(&node, &mut blocks, 10);
-    let producer = Producer::start(&nats, chain_config(&[node.ws_url()]));
-    let caught_up = async || {
-        eventually(PATIENCE, async || {
-            let replayed = Replayed::of(&admin, CHAIN).await;
-            let head = node.chain().head().map(|head| head.hash);
-            (replayed.top() == head).then_some(replayed)
-        })
-        .await
-    };
-    caught_up().await;
+    let producer = start_evm(&nats, chain_config(&[node.ws_url()]));
+    broker.at_head(node.chain()).await;
     node.reorg(1, blocks.fork(1, 2)).unwrap();
-    let replayed = caught_up().await;
+    let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.reorgs.len(), 1);
-    let cursors = admin.kv(Bucket::Cursors).await.unwrap();
-    eventually(PATIENCE, async || cursors.get("evm.testchain").await.ok().flatten()).await;
+    let cursors = broker.nats.kv(Bucket::Cursors).await.unwrap();
+    eventually(async || cursors.get("evm.testchain").await.ok().flatten()).await;
     producer.stop().await;
-    let log = server.log();
+    let log = broker.server.log();
     assert!(!log.contains("Permissions Violation"), "{log}");
 }
 
@@ -88,15 +61,16 @@ async fn a_fresh_price_puts_usd_on_transfers() {
         ),
     )
     .unwrap();
-    let context = Context::new("one");
     let config = Config {
         chains: BTreeMap::from([(CHAIN.to_owned(), chain_config(&[node.ws_url()]))]),
         assets: Some(list.path().to_owned()),
         ..Config::default()
     };
-    let task = tokio::spawn(crypto_intel_evm::run(config, broker.nats.clone(), context.clone()));
+    let nats = broker.nats.clone();
+    let producer =
+        RunningRole::start("one", |context| crypto_intel_evm::run(config, nats, context));
     // The first blocks may be earlier than the first price.
-    let transfer = eventually(PATIENCE, async || {
+    let transfer = eventually(async || {
         push(&node, [blocks.next_block_at(seconds())]);
         let replayed = broker.at_head(node.chain()).await;
         assert!(
@@ -111,7 +85,7 @@ async fn a_fresh_price_puts_usd_on_transfers() {
     assert!((transfer.usd.unwrap().to_f64() - amount / 2.0).abs() <= 0.01);
     // An old price is no price.
     prices.put("usd-coin", price(now_us() - 301_000_000)).await.unwrap();
-    eventually(PATIENCE, async || {
+    eventually(async || {
         push(&node, [blocks.next_block_at(seconds())]);
         let replayed = broker.at_head(node.chain()).await;
         let top = replayed.top().unwrap();
@@ -120,8 +94,7 @@ async fn a_fresh_price_puts_usd_on_transfers() {
         !newest.is_empty() && newest.iter().all(|transfer| transfer.usd.is_none())
     })
     .await;
-    context.shutdown.cancel();
-    task.await.unwrap().unwrap();
+    producer.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,21 +115,16 @@ async fn chains_fail_alone() {
         ("strict".to_owned(), strict),
         ("unreachable".to_owned(), unreachable),
     ]);
-    let context = Context::new("one");
-    let config = Config { chains, ..Config::default() };
-    let task = tokio::spawn(crypto_intel_evm::run(config, broker.nats.clone(), context.clone()));
-    eventually(PATIENCE, async || {
+    let producer = start_chains("one", &broker.nats, chains);
+    eventually(async || {
         let top = Replayed::of(&broker.nats, "strict").await.top();
         top == bad.chain().head().map(|head| head.hash)
     })
     .await;
     bad.reorg(3, bad_blocks.fork(3, 4)).unwrap();
-    eventually(PATIENCE, async || {
-        format!("{:?}", context.health.report()).contains("max_reorg_depth is 1")
-    })
-    .await;
+    producer.until_reported(&["max_reorg_depth is 1"]).await;
     push_new(&good, &mut good_blocks, 20);
-    let replayed = eventually(PATIENCE, async || {
+    let replayed = eventually(async || {
         let replayed = Replayed::of(&broker.nats, "good").await;
         (replayed.top() == good.chain().head().map(|head| head.hash)).then_some(replayed)
     })
@@ -165,16 +133,13 @@ async fn chains_fail_alone() {
         transfers_of(good.chain().blocks().iter().map(AsRef::as_ref)),
         replayed.transfers(),
     );
-    eventually(PATIENCE, async || {
-        let health = context.health.report();
-        let good = health.probes.iter().any(|it| it.name == "evm.good.head" && it.healthy);
+    eventually(async || {
         // What stands still is not healthy.
-        good && !health.ready
+        producer.is_healthy("evm.good.head") && !producer.is_ready()
     })
     .await;
     assert!(replayed.live().all(|event| !matches!(event, Event::Log(_))));
-    context.shutdown.cancel();
-    task.await.unwrap().unwrap();
+    producer.stop().await;
 }
 
 #[tokio::test]

@@ -11,12 +11,12 @@ use crypto_intel_sandbox::{
     node::{load_recorded, recorded_numbers},
 };
 use crypto_intel_schemas::{B256, Event, Kind};
-use crypto_intel_testkit::{assert_same_set, python, recorded_data};
+use crypto_intel_testkit::{Broker, assert_same_set, python, recorded_data};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Broker, Producer, chain_config, node, push},
+    harness::{Replay as _, chain_config, node, push, start_evm},
     stream::Replayed,
 };
 
@@ -83,7 +83,7 @@ async fn play(broker: &Broker, data: &Path, chain: &str, run: &[u64]) -> Replaye
     config.finality_depth = 0;
     config.check_logs = LogProof::ReceiptsRoot;
     config.check_header = true;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     let replayed = broker.at_head(node.chain()).await;
     for (_, marker) in &replayed.markers {
         assert!(marker.unverified.is_empty(), "{chain} {run:?}: {:?}", marker.unverified);
@@ -229,11 +229,12 @@ async fn answers_that_fail_checks_never_panic_and_are_not_believed_silently() {
             config.finality_depth = 0;
             config.check_log_indexes = false;
             config.check_logs = LogProof::Off;
-            let producer = Producer::start(&broker.nats, config);
-            crypto_intel_testkit::eventually(crate::harness::PATIENCE, async || {
+            let producer = start_evm(&broker.nats, config);
+            crypto_intel_testkit::eventually(async || {
                 let published = broker.replay().await.top().is_some();
                 published
-                    || producer.metric("crypto_intel_evm_untrue_answers_total", "testchain") >= 2.0
+                    || producer.metric("crypto_intel_evm_untrue_answers_total", &["testchain"])
+                        >= 2.0
             })
             .await;
             let replayed = broker.replay().await;
@@ -274,7 +275,7 @@ async fn without_the_receipts_of_a_block_nothing_is_guessed_of_its_transactions(
         config.start = Start::Number(18_000_000);
         (config.finality_tags, config.finality_depth) = (false, 0);
         config.check_header = true;
-        let producer = Producer::start(&broker.nats, config);
+        let producer = start_evm(&broker.nats, config);
         let replayed = broker.at_head(node.chain()).await;
         let found = replayed
             .live()
@@ -303,7 +304,7 @@ async fn a_payment_forged_under_a_real_hash_is_not_believed() {
     config.start = Start::Number(46_147);
     (config.finality_tags, config.finality_depth) = (false, 0);
     config.check_header = true;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     let replayed = broker.at_head(honest.chain()).await;
     let paid: Vec<String> = replayed
         .live()
@@ -313,6 +314,8 @@ async fn a_payment_forged_under_a_real_hash_is_not_believed() {
         })
         .collect();
     assert_eq!(paid, ["31337"]);
-    assert!(producer.metric("crypto_intel_evm_untrue_answers_total", "transactions_root") >= 1.0);
+    assert!(
+        producer.metric("crypto_intel_evm_untrue_answers_total", &["transactions_root"]) >= 1.0
+    );
     producer.stop().await;
 }

@@ -2,10 +2,10 @@
 
 use crypto_intel_sandbox::{NodeBlock, ScriptedNode, node::Synthetic};
 use crypto_intel_schemas::{B256, BlockRef};
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, assert_same_set, eventually};
 
 use crate::{
-    harness::{Broker, PATIENCE, Producer, chain_config, generator, node, node_of, push_new},
+    harness::{Replay as _, chain_config, generator, node, node_of, push_new, start_evm},
     stream::{Replayed, transfers_of},
 };
 
@@ -34,7 +34,7 @@ async fn a_reorg_retracts_exactly_the_dropped_blocks() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(11);
     push_new(&node, &mut blocks, 20);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let mut top = 20;
     broker.at_head(node.chain()).await;
     for (depth, new) in [(1, 1), (3, 4), (2, 3), (10, 11)] {
@@ -50,8 +50,8 @@ async fn a_reorg_retracts_exactly_the_dropped_blocks() {
         assert_eq!(event.ancestor, ancestor);
         assert_eq!(event.block_number, ancestor.number + 1);
     }
-    assert!((producer.metric("crypto_intel_evm_reorgs_total", "testchain") - 4.0).abs() < 0.5);
-    let retracted = producer.metric("crypto_intel_evm_blocks_retracted_total", "testchain");
+    assert!((producer.metric("crypto_intel_evm_reorgs_total", &["testchain"]) - 4.0).abs() < 0.5);
+    let retracted = producer.metric("crypto_intel_evm_blocks_retracted_total", &["testchain"]);
     assert!((retracted - 16.0).abs() < 0.5, "{retracted}");
     producer.stop().await;
 }
@@ -61,7 +61,7 @@ async fn a_block_that_comes_back_has_incarnation_three() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(12);
     push_new(&node, &mut blocks, 10);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     let copy = |number: u64| {
         let block = node.chain().block(number).unwrap();
@@ -85,11 +85,11 @@ async fn a_reorg_while_the_producer_is_down_is_found_at_the_next_start() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(13);
     push_new(&node, &mut blocks, 20);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     producer.stop().await;
     reorg(&node, &mut blocks, 5, 9);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let replayed = broker.at_head(node.chain()).await;
     assert_canonical(&replayed, &node);
     assert_eq!(replayed.reorgs.last().unwrap().depth, 5);
@@ -103,15 +103,15 @@ async fn a_reorg_beyond_the_limit_stops_the_chain_with_the_mend() {
     push_new(&node, &mut blocks, 20);
     let mut config = chain_config(&[node.ws_url()]);
     config.max_reorg_depth = 4;
-    let producer = Producer::start(&broker.nats, config.clone());
+    let producer = start_evm(&broker.nats, config.clone());
     let before = broker.at_head(node.chain()).await;
     reorg(&node, &mut blocks, 5, 7);
-    producer.until_report(&["max_reorg_depth is 4", "raise evm.chains.testchain"]).await;
+    producer.until_reported(&["max_reorg_depth is 4", "raise evm.chains.testchain"]).await;
     assert_eq!(broker.replay().await.markers.len(), before.markers.len(), "nothing is retracted");
     producer.stop().await;
     // The mend that it names.
     config.max_reorg_depth = 5;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     assert_canonical(&broker.at_head(node.chain()).await, &node);
     producer.stop().await;
 }
@@ -122,11 +122,11 @@ async fn a_branch_below_what_was_final_is_refused() {
     let mut blocks = generator(15);
     push_new(&node, &mut blocks, 20);
     node.set_finalized(17);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     node.set_finalized(10);
     reorg(&node, &mut blocks, 5, 7);
-    producer.until_report(&["which was final", "block 17"]).await;
+    producer.until_reported(&["which was final", "block 17"]).await;
     producer.stop().await;
 }
 
@@ -143,9 +143,9 @@ async fn an_endpoint_on_a_branch_of_its_own_is_not_believed_at_once() {
     }
     let mut config = chain_config(&[node.ws_url(), other.ws_url()]);
     config.reorg_confirm_seconds = 4;
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     broker.at_head(node.chain()).await;
-    producer.until_report(&["published 12"]).await;
+    producer.until_reported(&["published 12"]).await;
     reorg(&node, &mut blocks, 1, 1);
     let started = std::time::Instant::now();
     let replayed = broker.at_head(node.chain()).await;
@@ -164,11 +164,11 @@ async fn the_branch_that_advances_is_taken_though_nobody_confirms_it() {
         let copy = NodeBlock::from_json(block.full_json().clone(), block.receipts_json().clone());
         other.push_block(copy.unwrap()).unwrap();
     }
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url(), other.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url(), other.ws_url()]));
     broker.at_head(node.chain()).await;
     reorg(&node, &mut blocks, 1, 1);
     // Heads come all the time, so that no tip stays the head for as long as it is waited.
-    eventually(PATIENCE, async || {
+    eventually(async || {
         push_new(&node, &mut blocks, 1);
         !broker.replay().await.reorgs.is_empty()
     })
@@ -184,7 +184,7 @@ async fn a_lagging_endpoint_is_behind_and_not_forked() {
     let mut blocks = generator(17);
     push_new(&node, &mut blocks, 10);
     // The preferred endpoint stops at 10.
-    let producer = Producer::start(&broker.nats, chain_config(&[lagging.ws_url(), node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[lagging.ws_url(), node.ws_url()]));
     broker.at_head(node.chain()).await;
     lagging.freeze_head(true);
     push_new(&node, &mut blocks, 15);
@@ -203,13 +203,13 @@ async fn reorgs_in_a_row_end_on_the_last_branch() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(18);
     push_new(&node, &mut blocks, 15);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     // Faster than they can be followed one by one.
     for round in 0..12 {
         push_new(&node, &mut blocks, 2);
         reorg(&node, &mut blocks, 1 + round % 3, 2 + round % 3);
     }
-    let replayed = eventually(PATIENCE, async || {
+    let replayed = eventually(async || {
         let replayed = broker.at_head(node.chain()).await;
         (replayed.top() == node.chain().head().map(|head| head.hash)).then_some(replayed)
     })

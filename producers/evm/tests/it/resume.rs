@@ -3,11 +3,12 @@
 use crypto_intel_nats::{Batch, Bucket, Fence, OutMessage};
 use crypto_intel_sandbox::NatsOptions;
 use crypto_intel_schemas::{B256, Erc20Transfer, Event, chain_event_id};
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, assert_same_set, eventually};
 
 use crate::{
     harness::{
-        Broker, CHAIN, CHAIN_ID, PATIENCE, Producer, chain_config, generator, node, push_new,
+        CHAIN, CHAIN_ID, Replay as _, chain_config, generator, node, push_new, start_evm,
+        start_evm_as,
     },
     stream::transfers_of,
 };
@@ -19,17 +20,17 @@ async fn a_restart_publishes_nothing_twice_and_misses_nothing() {
     let mut blocks = generator(21);
     push_new(&node, &mut blocks, 10);
     for round in 0..6 {
-        let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+        let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
         push_new(&node, &mut blocks, 5);
         if round % 2 == 0 {
             broker.at_head(node.chain()).await;
             producer.stop().await;
         } else {
-            producer.crash();
+            producer.kill().await;
         }
         push_new(&node, &mut blocks, 5);
     }
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.numbers(), (1..=70).collect::<Vec<_>>());
     assert_eq!(replayed.markers.len(), 70, "each block once");
@@ -46,12 +47,12 @@ async fn the_cursor_follows_the_final_block() {
     node.chain().follow_finality(2, 4);
     let mut blocks = generator(22);
     push_new(&node, &mut blocks, 30);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     push_new(&node, &mut blocks, 1);
     broker.at_head(node.chain()).await;
     let cursors = broker.nats.kv(Bucket::Cursors).await.unwrap();
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let entry = cursors.get(&format!("evm.{CHAIN}")).await.ok()??;
         let cursor: serde_json::Value = serde_json::from_slice(&entry.value).ok()?;
         (cursor["number"] == 31 && cursor["final_number"].as_u64()? >= 26).then_some(())
@@ -65,7 +66,7 @@ async fn a_broker_restart_is_survived() {
     let (mut broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(23);
     push_new(&node, &mut blocks, 10);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     for _ in 0..2 {
         push_new(&node, &mut blocks, 10);
         broker.server.kill().unwrap();
@@ -84,20 +85,20 @@ async fn a_second_instance_stands_by_and_takes_over() {
     let mut blocks = generator(24);
     push_new(&node, &mut blocks, 10);
     let config = chain_config(&[node.ws_url()]);
-    let first = Producer::start_named(&broker.nats, config.clone(), "first");
+    let first = start_evm_as("first", &broker.nats, config.clone());
     broker.at_head(node.chain()).await;
-    let own_connection = Broker::connect(&broker.server).await;
-    let second = Producer::start_named(&own_connection, config, "second");
-    second.until_report(&["standing by, first leads"]).await;
+    let own_connection = broker.connect("evm").await;
+    let second = start_evm_as("second", &own_connection, config);
+    second.until_reported(&["standing by, first leads"]).await;
     push_new(&node, &mut blocks, 10);
     broker.at_head(node.chain()).await;
     let published = "crypto_intel_evm_blocks_acked_total";
-    assert!(second.metric(published, CHAIN) < 0.5, "only the leader publishes");
+    assert!(second.metric(published, &[CHAIN]) < 0.5, "only the leader publishes");
     first.stop().await;
     push_new(&node, &mut blocks, 10);
     let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.markers.len(), 30);
-    assert!((second.metric(published, CHAIN) - 10.0).abs() < 0.5);
+    assert!((second.metric(published, &[CHAIN]) - 10.0).abs() < 0.5);
     second.stop().await;
 }
 
@@ -106,7 +107,7 @@ async fn a_foreign_writer_is_kept_out_by_the_fence() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(25);
     push_new(&node, &mut blocks, 5);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let replayed = broker.at_head(node.chain()).await;
     let stale = replayed.markers[2].0;
     let refused = broker
@@ -128,7 +129,7 @@ async fn a_block_above_the_batch_limit_goes_out_in_several() {
     let (broker, node) = (Broker::start_with(options).await, node().await);
     let mut blocks = generator(26);
     push_new(&node, &mut blocks, 6);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.numbers(), (1..=6).collect::<Vec<_>>());
     assert_same_set(
@@ -149,7 +150,7 @@ async fn a_block_left_half_published_is_retracted_first() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(27);
     push_new(&node, &mut blocks, 5);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     producer.stop().await;
     // What a crash between two batches of one block leaves: events without their marker.
@@ -165,9 +166,9 @@ async fn a_block_left_half_published_is_retracted_first() {
     let half = OutMessage::new(format!("evm.{CHAIN}.transfer.erc20"), event.encode());
     broker.nats.publish(half).await.unwrap();
     push_new(&node, &mut blocks, 2);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let last = node.chain().head().unwrap().hash;
-    let markers = eventually(PATIENCE, async || {
+    let markers = eventually(async || {
         let message = broker.nats.last_on_subject("EVM", "evm.testchain.block").await.ok()??;
         let Ok(Event::Block(marker)) = Event::decode(&message.payload) else { return None };
         (marker.block_hash == last).then_some(message.sequence)
@@ -206,12 +207,12 @@ async fn a_purged_stream_is_filled_again_from_the_final_block() {
     node.chain().follow_finality(2, 4);
     let mut blocks = generator(28);
     push_new(&node, &mut blocks, 20);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     push_new(&node, &mut blocks, 1);
     broker.at_head(node.chain()).await;
     let cursors = broker.nats.kv(Bucket::Cursors).await.unwrap();
-    eventually(PATIENCE, async || {
+    eventually(async || {
         let entry = cursors.get(&format!("evm.{CHAIN}")).await.ok()??;
         let cursor: serde_json::Value = serde_json::from_slice(&entry.value).ok()?;
         (cursor["number"] == 21).then_some(())

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use crypto_intel_nats::Bucket;
 use crypto_intel_sandbox::ScriptedNode;
 use crypto_intel_schemas::Erc20Transfer;
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{Broker, eventually};
 
 use crate::{
-    harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, push_new},
+    harness::{CHAIN, Replay as _, chain_config, generator, node, push_new, start_evm},
     stream::Replayed,
 };
 
@@ -43,7 +43,7 @@ async fn until_known(
     node: &ScriptedNode,
     blocks: &mut crypto_intel_sandbox::node::Synthetic,
 ) -> Erc20Transfer {
-    eventually(PATIENCE, async || {
+    eventually(async || {
         push_new(node, blocks, 1);
         let transfer = last(&broker.at_head(node.chain()).await);
         transfer.symbol.is_some().then_some(transfer)
@@ -56,7 +56,7 @@ async fn tokens_are_asked_once_cleaned_and_kept_over_restarts() {
     let (broker, node) = (Broker::start().await, node().await);
     answer(&node, "\u{202e}DE\u{200b}MO\u{7}".as_bytes(), &format!("0x{:064x}", 6));
     let mut blocks = generator(51);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let transfer = until_known(&broker, &node, &mut blocks).await;
     assert_eq!(transfer.symbol.as_deref(), Some("DEMO"));
     assert_eq!(transfer.decimals, Some(6));
@@ -66,7 +66,7 @@ async fn tokens_are_asked_once_cleaned_and_kept_over_restarts() {
     push_new(&node, &mut blocks, 5);
     broker.at_head(node.chain()).await;
     assert_eq!(node.calls("eth_call"), calls, "it is asked once");
-    let stored = eventually(PATIENCE, async || {
+    let stored = eventually(async || {
         let bucket = broker.nats.kv(Bucket::Tokens).await.unwrap();
         bucket.get(&format!("{CHAIN}.{TOKEN}")).await.unwrap()
     })
@@ -75,7 +75,7 @@ async fn tokens_are_asked_once_cleaned_and_kept_over_restarts() {
     assert_eq!(stored["name"], "A token");
     producer.stop().await;
 
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let transfer = until_known(&broker, &node, &mut blocks).await;
     assert_eq!(transfer.symbol.as_deref(), Some("DEMO"));
     assert_eq!(node.calls("eth_call"), calls, "after a restart the bucket knows it");
@@ -87,7 +87,7 @@ async fn hostile_tokens_do_no_harm() {
     let (broker, node) = (Broker::start().await, node().await);
     answer(&node, &vec![b'Z'; 2 << 20], &format!("0x{}", "ff".repeat(32)));
     let mut blocks = generator(52);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let transfer = until_known(&broker, &node, &mut blocks).await;
     assert_eq!(transfer.symbol, Some("Z".repeat(32)));
     assert_eq!((transfer.decimals, transfer.amount), (None, None), "absurd decimals are unknown");
@@ -103,7 +103,7 @@ async fn a_node_that_does_not_answer_calls_delays_no_block_beyond_the_bound() {
     config.request_timeout_ms = 120_000;
     config.enrich_wait_ms = 200;
     let mut blocks = generator(53);
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     let started = Instant::now();
     push_new(&node, &mut blocks, 20);
     let replayed = broker.at_head(node.chain()).await;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use crypto_intel_evm::{Gap, GapReason, Gaps, TracesMode};
 use crypto_intel_sandbox::ScriptedNode;
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{Broker, eventually};
 use serde_json::{Value, json};
 
-use crate::harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, push_new};
+use crate::harness::{CHAIN, Replay as _, chain_config, generator, node, push_new, start_evm};
 
 const METHOD: &str = "debug_traceBlockByHash";
 
@@ -42,11 +42,11 @@ async fn traces_that_do_not_come_hold_up_nothing_and_their_payments_come_later()
     config.request_timeout_ms = 600_000;
     config.breaker.open_seconds = 1;
     let begun = Instant::now();
-    let producer = Producer::start(&broker.nats, config);
+    let producer = start_evm(&broker.nats, config);
     let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.stack[0].unverified, ["traces"]);
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
-    let metric = |name: &str| producer.metric(&format!("crypto_intel_evm_{name}"), CHAIN);
+    let metric = |name: &str| producer.metric(&format!("crypto_intel_evm_{name}"), &[CHAIN]);
     assert!(metric("blocks_without_traces_total") >= 1.0);
     let queued = gaps(&broker).await;
     assert_eq!(queued.len(), 1);
@@ -57,8 +57,8 @@ async fn traces_that_do_not_come_hold_up_nothing_and_their_payments_come_later()
     let come = async || broker.nats.last_sequence_matching("HISTORY", &late).await.unwrap() > 0;
     assert!(!come().await, "only what is final is published again");
     node.set_finalized(1);
-    eventually(PATIENCE, async || come().await.then_some(())).await;
-    eventually(PATIENCE, async || gaps(&broker).await.is_empty().then_some(())).await;
+    eventually(async || come().await.then_some(())).await;
+    eventually(async || gaps(&broker).await.is_empty().then_some(())).await;
     assert_eq!(metric("endpoint_breaker_state"), 0.0, "blocks are served as before");
     producer.stop().await;
 }

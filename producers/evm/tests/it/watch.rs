@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use crypto_intel_evm::Watchlist;
-use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamReader};
+use crypto_intel_nats::Nats;
 use crypto_intel_sandbox::NatsOptions;
 use crypto_intel_schemas::{Address, Event, WatchChain, WatchEntry};
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{Broker, eventually, messages};
 
 use crate::{
-    harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node, push_new},
+    harness::{
+        CHAIN, Replay as _, chain_config, generator, node, push_new, start_evm, start_evm_as,
+    },
     stream::Replayed,
 };
 
@@ -22,23 +24,15 @@ fn entry(label: &str) -> WatchEntry {
 
 /// Copies in their order: sequence, subject, event.
 async fn copies(nats: &Nats) -> Vec<(u64, String, Event)> {
-    let filter = format!("watch.{CHAIN}.>");
-    let last = nats.last_sequence_matching("EVM", &filter).await.unwrap();
+    let prefix = format!("watch.{CHAIN}.");
     let mut found = Vec::new();
-    if last == 0 {
-        return found;
-    }
-    let options = ReaderOptions::new("EVM", "copies", Start::First).filters([filter]);
-    let mut reader = StreamReader::open(nats, options).await.unwrap();
-    loop {
-        for message in reader.next(5_000).await.unwrap().messages {
+    for message in messages(nats, "EVM").await {
+        if message.subject.starts_with(&prefix) {
             let event = Event::decode(&message.payload).unwrap();
-            found.push((message.sequence, message.subject.clone(), event));
-            if message.sequence >= last {
-                return found;
-            }
+            found.push((message.sequence, message.subject, event));
         }
     }
+    found
 }
 
 fn watched(event: &Event) -> Vec<String> {
@@ -79,11 +73,11 @@ async fn a_change_counts_for_whole_blocks_while_blocks_flow() {
     let one = WatchChain::One(CHAIN.to_owned());
     let mut blocks = generator(41);
     push_new(&node, &mut blocks, 5);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     assert!(list.add(&one, &token, entry("token")).await.unwrap());
     // Blocks come all the time; the change falls between two of them.
-    let labelled = eventually(PATIENCE, async || {
+    let labelled = eventually(async || {
         push_new(&node, &mut blocks, 3);
         let found = copies(&broker.nats).await;
         (!found.is_empty()).then_some(found)
@@ -92,7 +86,7 @@ async fn a_change_counts_for_whole_blocks_while_blocks_flow() {
     assert!(watched(&labelled[0].2) == ["token"]);
     push_new(&node, &mut blocks, 5);
     assert!(list.remove(&one, &token).await.unwrap());
-    let replayed = eventually(PATIENCE, async || {
+    let replayed = eventually(async || {
         push_new(&node, &mut blocks, 2);
         let replayed = broker.at_head(node.chain()).await;
         let top = replayed.stack.last().unwrap().block_hash;
@@ -135,7 +129,7 @@ async fn a_restart_begins_with_the_whole_list_and_reorgs_retract_copies() {
     list.add(&WatchChain::All, &token, entry("anywhere")).await.unwrap();
     let mut blocks = generator(42);
     push_new(&node, &mut blocks, 12);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     let replayed = broker.at_head(node.chain()).await;
     assert!(
         replayed.erc20().all(|transfer| transfer.watched == ["anywhere"]),
@@ -149,7 +143,7 @@ async fn a_restart_begins_with_the_whole_list_and_reorgs_retract_copies() {
     // Almost to the bottom, by another process, with another list.
     list.remove(&WatchChain::All, &token).await.unwrap();
     node.reorg(13, blocks.fork(13, 15)).unwrap();
-    let producer = Producer::start_named(&broker.nats, chain_config(&[node.ws_url()]), "two");
+    let producer = start_evm_as("two", &broker.nats, chain_config(&[node.ws_url()]));
     let replayed = broker.at_head(node.chain()).await;
     let mut new = replayed.erc20().filter(|transfer| transfer.block_number > 1);
     assert!(new.all(|transfer| transfer.watched.is_empty()));
@@ -169,7 +163,7 @@ async fn blocks_in_several_batches_keep_fence_and_copies() {
     list.add(&WatchChain::All, &token, entry("token")).await.unwrap();
     let mut blocks = generator(43);
     push_new(&node, &mut blocks, 6);
-    let producer = Producer::start(&broker.nats, chain_config(&[node.ws_url()]));
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     node.reorg(2, blocks.fork(2, 3)).unwrap();
     let replayed = broker.at_head(node.chain()).await;

@@ -2,7 +2,7 @@
 
 use crypto_intel_evm::{ChainConfig, EndpointConfig, check_endpoint};
 use crypto_intel_service::Secret;
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{Broker, eventually};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::{
@@ -11,9 +11,7 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{
-    Broker, CHAIN_ID, PATIENCE, Producer, chain_config, generator, node, push_new,
-};
+use crate::harness::{CHAIN_ID, Replay as _, chain_config, generator, node, push_new, start_evm};
 
 /// A websocket that answers each request as told.
 async fn socket(answer: impl Fn(&Value) -> String + Send + 'static) -> String {
@@ -128,14 +126,14 @@ async fn a_hostile_token_says_nothing_about_an_endpoints_blocks() {
     let mut config = chain_config(&[node.ws_url()]);
     config.request_timeout_ms = 300;
     config.breaker.failures = 1;
-    let producer = Producer::start(&broker.nats, config);
-    eventually(PATIENCE, async || {
-        (producer.metric("crypto_intel_evm_token_lookups_total", "failed") >= 1.0).then_some(())
+    let producer = start_evm(&broker.nats, config);
+    eventually(async || {
+        (producer.metric("crypto_intel_evm_token_lookups_total", &["failed"]) >= 1.0).then_some(())
     })
     .await;
     push_new(&node, &mut blocks, 3);
     broker.at_head(node.chain()).await;
     assert!(node.calls("eth_call") >= 1);
-    assert_eq!(producer.metric("crypto_intel_evm_endpoint_breaker_state", "node0"), 0.0);
+    assert_eq!(producer.metric("crypto_intel_evm_endpoint_breaker_state", &["node0"]), 0.0);
     producer.stop().await;
 }

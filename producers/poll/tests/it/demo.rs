@@ -2,8 +2,9 @@
 
 use crypto_intel_poll::{Config, ProviderSettings, try_provider};
 use crypto_intel_sandbox::provider::{ProviderFault, ProviderOptions, ProviderServer};
+use crypto_intel_testkit::{Broker, eventually};
 
-use crate::broker::{Broker, Role, eventually, only_at};
+use crate::harness::{only_at, price_of, start};
 
 const ENDPOINTS: [&str; 3] =
     ["poll.alternative_me.fear-greed", "poll.binance.ticker-24h", "poll.coingecko.simple-price"];
@@ -30,23 +31,21 @@ async fn every_built_in_source_understands_every_answer() {
 
 #[tokio::test]
 async fn all_sources_run_together_and_recover_from_what_providers_do() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let stand_in = ProviderServer::start(ProviderOptions { generate: true }).await.unwrap();
     stand_in.inject(Some("/api/v3/simple/price"), ProviderFault::Html, 1);
     stand_in.inject(Some("/api/v3/ticker/24hr"), ProviderFault::Reset, 1);
-    let role = Role::start(&broker, all_at(&stand_in), "a");
-    eventually("everything is healthy", async || {
-        ENDPOINTS.iter().all(|name| role.is_healthy(name)) && role.context.health.report().ready
-    })
-    .await;
+    let role = start(&broker, all_at(&stand_in), "a").await;
+    eventually(async || ENDPOINTS.iter().all(|name| role.is_healthy(name)) && role.is_ready())
+        .await;
     assert_eq!(broker.count("SIGNALS").await, 1);
-    eventually("bitcoin has a price in dollars of the preferred source", async || {
-        broker.price_of("bitcoin").await.is_some_and(|price| price.source == "binance")
+    eventually(async || {
+        price_of(&broker, "bitcoin").await.is_some_and(|price| price.source == "binance")
     })
     .await;
-    let dai = broker.price_of("dai").await.unwrap();
+    let dai = price_of(&broker, "dai").await.unwrap();
     assert_eq!(dai.source, "coingecko", "the only one that has it");
-    assert_eq!(role.metric("crypto_intel_poll_requests_total", &[("outcome", "not_json")]), 1.0);
-    assert_eq!(role.metric("crypto_intel_poll_requests_total", &[("outcome", "transport")]), 1.0);
+    assert_eq!(role.metric("crypto_intel_poll_requests_total", &["not_json"]), 1.0);
+    assert_eq!(role.metric("crypto_intel_poll_requests_total", &["transport"]), 1.0);
     role.stop().await;
 }

@@ -1,10 +1,10 @@
 //! The pollers against real HTTP, recorded answers and a real nats-server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod broker;
 mod catalogue;
 mod demo;
 mod faults;
+mod harness;
 mod pipeline;
 mod recorded;
 mod stand_in;

@@ -4,10 +4,11 @@ use crypto_intel_nats::Bucket;
 use crypto_intel_poll::ProviderSettings;
 use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
+use crypto_intel_testkit::{Broker, eventually};
 use serde_json::json;
 
 use crate::{
-    broker::{Broker, Role, event_of, eventually, only},
+    harness::{event_of, only, price_of, start},
     stand_in::{Reply, StandIn},
 };
 
@@ -24,7 +25,7 @@ fn coingecko(assets: &[&str], every_seconds: u32) -> ProviderSettings {
 
 #[tokio::test]
 async fn an_answer_becomes_one_batch_of_events_and_dollar_prices() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let now_s = now_us() / 1_000_000;
     let answer = format!(
         r#"{{"bitcoin": {{"usd": 64000.120, "last_updated_at": {now_s}}},
@@ -32,8 +33,8 @@ async fn an_answer_becomes_one_batch_of_events_and_dollar_prices() {
     );
     let stand_in = StandIn::start([Reply::json(answer)]).await;
     let config = only(&[("coingecko", &stand_in, coingecko(&["bitcoin", "pepe"], 3_600))]);
-    let role = Role::start(&broker, config, "a");
-    eventually("the endpoint is healthy", async || role.is_healthy(PROBE)).await;
+    let role = start(&broker, config, "a").await;
+    role.until_healthy(PROBE).await;
 
     let messages = broker.messages("MARKET").await;
     let subjects: Vec<&str> = messages.iter().map(|message| message.subject.as_str()).collect();
@@ -48,20 +49,20 @@ async fn an_answer_becomes_one_batch_of_events_and_dollar_prices() {
     let ids: Vec<_> = messages.iter().map(|message| message.header("Nats-Msg-Id")).collect();
     assert_eq!(ids, [None, Some(format!("coingecko:simple-price:{slot}").as_str())]);
 
-    let price = broker.price_of("pepe").await.unwrap();
+    let price = price_of(&broker, "pepe").await.unwrap();
     assert_eq!((price.price.as_str(), price.source.as_str()), ("0.000011", "coingecko"));
     assert_eq!(price.at_us, now_s * 1_000_000);
-    let entry = broker.admin.kv(Bucket::Prices).await.unwrap().get("bitcoin").await.unwrap();
+    let entry = broker.nats.kv(Bucket::Prices).await.unwrap().get("bitcoin").await.unwrap();
     let raw: serde_json::Value = serde_json::from_slice(&entry.unwrap().value).unwrap();
     let expected =
         json!({ "price": "64000.12", "at_us": now_s * 1_000_000, "source": "coingecko" });
     assert_eq!(raw, expected);
 
     assert!(role.context.health.report().ready, "{:?}", role.context.health.report());
-    let labels = [("provider", "coingecko"), ("endpoint", "simple-price")];
+    let labels = ["coingecko", "simple-price"];
     assert_eq!(role.metric("crypto_intel_poll_events_published_total", &labels), 2.0);
-    assert_eq!(role.metric("crypto_intel_poll_requests_total", &[("outcome", "ok")]), 1.0);
-    assert_eq!(role.metric("crypto_intel_poll_prices_total", &[("result", "written")]), 2.0);
+    assert_eq!(role.metric("crypto_intel_poll_requests_total", &["ok"]), 1.0);
+    assert_eq!(role.metric("crypto_intel_poll_prices_total", &["written"]), 2.0);
     role.stop().await;
 }
 
@@ -72,18 +73,18 @@ fn stand_in_slot(time_us: i64, every_seconds: i64) -> i64 {
 
 #[tokio::test]
 async fn an_index_goes_to_the_signals() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let answer = r#"{"data": [{"value": "28", "value_classification": "Fear", "timestamp": "1779494400"}],
                      "metadata": {"error": null}}"#;
     let stand_in = StandIn::start([Reply::json(answer)]).await;
     let settings = ProviderSettings::default();
-    let role = Role::start(&broker, only(&[("alternative_me", &stand_in, settings)]), "a");
-    eventually("the index is published", async || broker.count("SIGNALS").await == 1).await;
+    let role = start(&broker, only(&[("alternative_me", &stand_in, settings)]), "a").await;
+    eventually(async || broker.count("SIGNALS").await == 1).await;
     let messages = broker.messages("SIGNALS").await;
     assert_eq!(messages[0].subject, "sentiment.fear-greed");
     let Event::Index(index) = event_of(&messages[0]) else { panic!("{messages:?}") };
     assert_eq!((index.value.as_str(), index.classification.as_deref()), ("28", Some("Fear")));
-    eventually("data of long ago is unhealthy", async || {
+    eventually(async || {
         let probe = role.probe("poll.alternative_me.fear-greed");
         probe.is_some_and(|probe| !probe.healthy && probe.detail.contains("newest data is"))
     })
@@ -93,23 +94,23 @@ async fn an_index_goes_to_the_signals() {
 
 #[tokio::test]
 async fn a_restart_in_the_same_slot_asks_and_publishes_nothing_again() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let stand_in = StandIn::start([Reply::json(r#"{"bitcoin": {"usd": 64000.5}}"#)]).await;
     let config = only(&[("coingecko", &stand_in, coingecko(&["bitcoin"], 86_400))]);
-    let first = Role::start(&broker, config.clone(), "first");
-    eventually("the endpoint is healthy", async || first.is_healthy(PROBE)).await;
+    let first = start(&broker, config.clone(), "first").await;
+    first.until_healthy(PROBE).await;
     first.stop().await;
 
-    let second = Role::start(&broker, config.clone(), "second");
-    eventually("the second start knows", async || second.is_healthy(PROBE)).await;
+    let second = start(&broker, config.clone(), "second").await;
+    second.until_healthy(PROBE).await;
     second.stop().await;
     assert_eq!((stand_in.requests().len(), broker.count("MARKET").await), (1, 1));
 
     // As if the first had died between the acknowledgement and its note of it.
-    let cursors = broker.admin.kv(Bucket::Cursors).await.unwrap();
+    let cursors = broker.nats.kv(Bucket::Cursors).await.unwrap();
     cursors.delete("poll.coingecko.simple-price").await.unwrap();
-    let third = Role::start(&broker, config, "third");
-    eventually("the third start polls", async || third.is_healthy(PROBE)).await;
+    let third = start(&broker, config, "third").await;
+    third.until_healthy(PROBE).await;
     assert_eq!((stand_in.requests().len(), broker.count("MARKET").await), (2, 1));
     assert_eq!(third.metric("crypto_intel_poll_duplicates_total", &[]), 1.0);
     assert_eq!(third.metric("crypto_intel_poll_events_published_total", &[]), 0.0);
@@ -121,20 +122,20 @@ async fn a_restart_in_the_same_slot_asks_and_publishes_nothing_again() {
 
 #[tokio::test]
 async fn what_a_provider_gives_again_unchanged_is_not_published_again() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let answer = |price: &str, at: i64| {
         Reply::json(format!(r#"{{"bitcoin": {{"usd": {price}, "last_updated_at": {at}}}}}"#))
     };
     let now_s = now_us() / 1_000_000;
     let stand_in = StandIn::start([answer("1.5", now_s - 5)]).await;
     let config = only(&[("coingecko", &stand_in, coingecko(&["bitcoin"], 1))]);
-    let role = Role::start(&broker, config, "a");
-    eventually("it was asked three times", async || stand_in.requests().len() >= 3).await;
+    let role = start(&broker, config, "a").await;
+    eventually(async || stand_in.requests().len() >= 3).await;
     assert_eq!(broker.count("MARKET").await, 1);
     stand_in.reply([answer("1.75", now_s)]);
-    eventually("the new price is published", async || broker.count("MARKET").await == 2).await;
-    eventually("and in the bucket", async || {
-        broker.price_of("bitcoin").await.is_some_and(|price| price.price.as_str() == "1.75")
+    eventually(async || broker.count("MARKET").await == 2).await;
+    eventually(async || {
+        price_of(&broker, "bitcoin").await.is_some_and(|price| price.price.as_str() == "1.75")
     })
     .await;
     assert!(role.metric("crypto_intel_poll_events_unchanged_total", &[]) >= 2.0);
@@ -143,39 +144,36 @@ async fn what_a_provider_gives_again_unchanged_is_not_published_again() {
 
 #[tokio::test]
 async fn a_provider_that_asks_for_a_pause_gets_it() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let limited = Reply::status(429, "slow down").header("retry-after", "3");
     let good = Reply::json(r#"{"bitcoin": {"usd": 64000.5}}"#);
     let stand_in = StandIn::start([limited, good]).await;
     let config = only(&[("coingecko", &stand_in, coingecko(&["bitcoin"], 1))]);
-    let role = Role::start(&broker, config, "a");
-    eventually("it is unhealthy meanwhile", async || {
+    let role = start(&broker, config, "a").await;
+    eventually(async || {
         role.probe(PROBE).is_some_and(|probe| !probe.healthy && probe.detail.contains("wait 3 s"))
     })
     .await;
-    assert_eq!(role.metric("crypto_intel_poll_held", &[("provider", "coingecko")]), 1.0);
+    assert_eq!(role.metric("crypto_intel_poll_held", &["coingecko"]), 1.0);
     assert_eq!(broker.count("MARKET").await, 0);
-    eventually("it recovers", async || role.is_healthy(PROBE)).await;
-    assert_eq!(role.metric("crypto_intel_poll_held", &[("provider", "coingecko")]), 0.0);
+    role.until_healthy(PROBE).await;
+    assert_eq!(role.metric("crypto_intel_poll_held", &["coingecko"]), 0.0);
     let requests = stand_in.requests();
     let pause = requests[1].at - requests[0].at;
     assert!(pause.as_millis() >= 2_990, "asked again after {pause:?}");
     assert!(broker.count("MARKET").await >= 1);
-    assert_eq!(
-        role.metric("crypto_intel_poll_requests_total", &[("outcome", "rate_limited")]),
-        1.0
-    );
+    assert_eq!(role.metric("crypto_intel_poll_requests_total", &["rate_limited"]), 1.0);
     role.stop().await;
 }
 
 #[tokio::test]
 async fn wrong_parts_of_an_answer_do_not_hold_up_the_others() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let answer = r#"{"bitcoin": {"usd": "n/a"}, "ethereum": {"usd": 3000}}"#;
     let stand_in = StandIn::start([Reply::json(answer)]).await;
     let config = only(&[("coingecko", &stand_in, coingecko(&["bitcoin", "ethereum"], 3_600))]);
-    let role = Role::start(&broker, config, "a");
-    eventually("the endpoint is healthy", async || role.is_healthy(PROBE)).await;
+    let role = start(&broker, config, "a").await;
+    role.until_healthy(PROBE).await;
     let messages = broker.messages("MARKET").await;
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].subject, "market.price.ethereum");
@@ -186,7 +184,7 @@ async fn wrong_parts_of_an_answer_do_not_hold_up_the_others() {
 
 #[tokio::test]
 async fn the_preferred_source_prices_an_asset_while_its_quote_is_worth_a_dollar() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let (now_s, now_ms) = (now_us() / 1_000_000, now_us() / 1_000);
     let dollars = |tether: &str| {
         Reply::json(format!(
@@ -200,9 +198,9 @@ async fn the_preferred_source_prices_an_asset_while_its_quote_is_worth_a_dollar(
     );
     let fast = StandIn::start([Reply::json(ticker)]).await;
     let coins = coingecko(&["bitcoin", "tether"], 3_600);
-    let role = Role::start(&broker, only(&[("coingecko", &slow, coins)]), "a");
-    eventually("tether is priced", async || broker.price_of("tether").await.is_some()).await;
-    eventually("bitcoin is priced", async || broker.price_of("bitcoin").await.is_some()).await;
+    let role = start(&broker, only(&[("coingecko", &slow, coins)]), "a").await;
+    eventually(async || price_of(&broker, "tether").await.is_some()).await;
+    eventually(async || price_of(&broker, "bitcoin").await.is_some()).await;
     role.stop().await;
 
     let symbols = json!({ "BTCUSDT": { "asset": "bitcoin", "quote": "usdt" } });
@@ -211,22 +209,19 @@ async fn the_preferred_source_prices_an_asset_while_its_quote_is_worth_a_dollar(
         parameters: [("symbols".to_owned(), symbols)].into(),
         ..ProviderSettings::default()
     };
-    let role = Role::start(&broker, only(&[("binance", &fast, pairs)]), "a");
-    let labels = [("provider", "binance"), ("result", "not_dollars")];
-    eventually("a price in depegged tether is refused", async || {
-        role.metric("crypto_intel_poll_prices_total", &labels) >= 1.0
-    })
-    .await;
-    assert_eq!(broker.price_of("bitcoin").await.unwrap().source, "coingecko");
+    let role = start(&broker, only(&[("binance", &fast, pairs)]), "a").await;
+    let labels = ["binance", "not_dollars"];
+    eventually(async || role.metric("crypto_intel_poll_prices_total", &labels) >= 1.0).await;
+    assert_eq!(price_of(&broker, "bitcoin").await.unwrap().source, "coingecko");
     assert!(broker.count("MARKET").await >= 3, "the event itself is published");
 
     let back = json!({ "price": "1.0004", "at_us": now_us(), "source": "coingecko" });
-    let bucket = broker.admin.kv(Bucket::Prices).await.unwrap();
+    let bucket = broker.nats.kv(Bucket::Prices).await.unwrap();
     bucket.put("tether", serde_json::to_vec(&back).unwrap()).await.unwrap();
-    eventually("the preferred source wins", async || {
-        broker.price_of("bitcoin").await.is_some_and(|price| price.source == "binance")
+    eventually(async || {
+        price_of(&broker, "bitcoin").await.is_some_and(|price| price.source == "binance")
     })
     .await;
-    assert_eq!(broker.price_of("bitcoin").await.unwrap().price.as_str(), "71111.1");
+    assert_eq!(price_of(&broker, "bitcoin").await.unwrap().price.as_str(), "71111.1");
     role.stop().await;
 }

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use crypto_intel_poll::ProviderSettings;
+use crypto_intel_testkit::{Broker, RunningRole, eventually};
 use serde_json::json;
 
 use crate::{
-    broker::{Broker, Role, event_of, eventually, only},
+    harness::{event_of, only, start},
     stand_in::{Reply, StandIn},
 };
 
@@ -33,29 +34,28 @@ async fn assert_each_event_once(broker: &Broker) -> usize {
 
 #[tokio::test]
 async fn one_of_two_instances_polls_and_the_other_takes_over() {
-    let broker = Broker::start().await;
+    let broker = Broker::start_with_users().await;
     let stand_in = ticking().await;
     let config = only(&[("coingecko", &stand_in, each_second())]);
     let roles =
-        [Role::start(&broker, config.clone(), "a"), Role::start(&broker, config.clone(), "b")];
-    eventually("three slots are published", async || broker.count("MARKET").await >= 3).await;
-    let leader =
-        |role: &Role| role.metric("crypto_intel_leader", &[("task", "poll.coingecko")]) > 0.0;
+        [start(&broker, config.clone(), "a").await, start(&broker, config.clone(), "b").await];
+    eventually(async || broker.count("MARKET").await >= 3).await;
+    let leader = |role: &RunningRole| role.metric("crypto_intel_leader", &["poll.coingecko"]) > 0.0;
     assert_eq!(roles.iter().filter(|role| leader(role)).count(), 1, "one polls");
-    eventually("both are healthy", async || {
-        roles.iter().all(|role| role.is_healthy("poll.coingecko"))
-    })
-    .await;
+    eventually(async || roles.iter().all(|role| role.is_healthy("poll.coingecko"))).await;
     let requests = stand_in.requests().len();
     let published = assert_each_event_once(&broker).await;
     assert!(requests.abs_diff(published) <= 2, "{requests} requests, {published} events");
 
     // The active one dies without giving its lease back.
-    let (active, standby): (Vec<Role>, Vec<Role>) = roles.into_iter().partition(leader);
-    active[0].task.abort();
-    eventually("the other takes over", async || leader(&standby[0])).await;
+    let (active, standby): (Vec<RunningRole>, Vec<RunningRole>) =
+        roles.into_iter().partition(leader);
+    for role in active {
+        role.kill().await;
+    }
+    eventually(async || leader(&standby[0])).await;
     let before = broker.count("MARKET").await;
-    eventually("and publishes", async || broker.count("MARKET").await >= before + 2).await;
+    eventually(async || broker.count("MARKET").await >= before + 2).await;
     assert_each_event_once(&broker).await;
     for role in standby {
         role.stop().await;
@@ -64,20 +64,20 @@ async fn one_of_two_instances_polls_and_the_other_takes_over() {
 
 #[tokio::test]
 async fn polling_goes_on_after_the_broker_was_away() {
-    let mut broker = Broker::start().await;
+    let mut broker = Broker::start_with_users().await;
     let stand_in = ticking().await;
-    let role = Role::start(&broker, only(&[("coingecko", &stand_in, each_second())]), "a");
-    eventually("two slots are published", async || broker.count("MARKET").await >= 2).await;
+    let role = start(&broker, only(&[("coingecko", &stand_in, each_second())]), "a").await;
+    eventually(async || broker.count("MARKET").await >= 2).await;
     broker.server.kill().unwrap();
     let asked = stand_in.requests().len();
     broker.server.start_again().await.unwrap();
     let before = {
-        eventually("the broker is back", async || broker.count("MARKET").await >= 2).await;
+        eventually(async || broker.count("MARKET").await >= 2).await;
         broker.count("MARKET").await
     };
-    eventually("polling goes on", async || broker.count("MARKET").await >= before + 3).await;
+    eventually(async || broker.count("MARKET").await >= before + 3).await;
     assert!(stand_in.requests().len() > asked);
     assert_each_event_once(&broker).await;
-    eventually("and is healthy", async || role.is_healthy("poll.coingecko.simple-price")).await;
+    role.until_healthy("poll.coingecko.simple-price").await;
     role.stop().await;
 }

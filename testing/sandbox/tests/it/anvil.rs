@@ -5,7 +5,6 @@ use crypto_intel_sandbox::{Anvil, AnvilOptions, Traffic, TrafficOptions};
 use crypto_intel_testkit::{anvil, eventually};
 use serde_json::json;
 
-const LIMIT: Duration = Duration::from_secs(30);
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 
 async fn transfer_logs(anvil: &Anvil) -> Vec<serde_json::Value> {
@@ -42,12 +41,12 @@ async fn traffic_reaches_blocks_at_the_block_time() {
     let Some(anvil) = anvil(options).await else { return };
     let options = TrafficOptions { per_second: 100.0, native_every: 2, ..Default::default() };
     let traffic = Traffic::start(&anvil.http_url(), options).await.unwrap();
-    eventually(LIMIT, async || traffic.counts().token >= 20 && traffic.counts().native >= 20).await;
+    eventually(async || traffic.counts().token >= 20 && traffic.counts().native >= 20).await;
     let counts = traffic.stop().await.unwrap();
     assert_eq!(counts.refused, 0);
     let accounts = anvil.accounts().await.unwrap().len() as u64;
     let expected = usize::try_from(counts.token + accounts).unwrap();
-    eventually(LIMIT, async || transfer_logs(&anvil).await.len() >= expected).await;
+    eventually(async || transfer_logs(&anvil).await.len() >= expected).await;
     assert_eq!(transfer_logs(&anvil).await.len(), expected);
 }
 

@@ -1,7 +1,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use crypto_intel_sandbox::{NatsOptions, NatsServer, Postgres, PostgresOptions};
 use crypto_intel_testkit::eventually;
@@ -29,8 +28,7 @@ async fn a_killed_process_takes_its_servers_along() {
     assert!(held.iter().all(|path| Path::new(path).exists()), "{held:?}");
     holder.kill().unwrap();
     holder.wait().unwrap();
-    eventually(Duration::from_secs(20), async || held.iter().all(|path| !Path::new(path).exists()))
-        .await;
+    eventually(async || held.iter().all(|path| !Path::new(path).exists())).await;
 }
 
 #[tokio::test]

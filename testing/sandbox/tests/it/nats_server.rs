@@ -91,7 +91,7 @@ async fn is_gone_with_its_folder_after_drop() {
     assert!(folder.exists());
     drop(server);
     let process = format!("/proc/{pid}");
-    eventually(Duration::from_secs(10), async || !Path::new(&process).exists()).await;
+    eventually(async || !Path::new(&process).exists()).await;
     assert!(!folder.exists());
 }
 

@@ -1,27 +1,21 @@
 use std::path::Path;
 
 use crypto_intel_sandbox::{Postgres, PostgresOptions};
-use tokio_postgres::{Client, NoTls};
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
+use crypto_intel_testkit::sql_client;
 
 #[tokio::test]
 async fn keeps_rows_and_port_over_kill_and_stop() {
     let mut server = Postgres::start(PostgresOptions::default()).await.unwrap();
     let url = server.create_database("rows").await.unwrap();
-    let client = connect(&url).await;
+    let client = sql_client(&url).await;
     client.batch_execute("create table t (n int); insert into t values (1)").await.unwrap();
     server.kill().unwrap();
     assert!(client.batch_execute("select 1").await.is_err());
     server.start_again().await.unwrap();
-    connect(&url).await.batch_execute("insert into t values (2)").await.unwrap();
+    sql_client(&url).await.batch_execute("insert into t values (2)").await.unwrap();
     server.stop().await.unwrap();
     server.start_again().await.unwrap();
-    let rows = connect(&url).await.query("select n from t order by n", &[]).await.unwrap();
+    let rows = sql_client(&url).await.query("select n from t order by n", &[]).await.unwrap();
     let numbers: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(numbers, [1, 2]);
 }
@@ -29,7 +23,7 @@ async fn keeps_rows_and_port_over_kill_and_stop() {
 #[tokio::test]
 async fn kill_ends_the_backends_too_and_drop_removes_the_folder() {
     let mut server = Postgres::start(PostgresOptions::default()).await.unwrap();
-    let client = connect(&server.url()).await;
+    let client = sql_client(&server.url()).await;
     let backend: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
     let (postmaster, folder) = (server.pid(), server.data_dir().to_path_buf());
     server.kill().unwrap();
@@ -50,11 +44,11 @@ async fn keeps_a_given_data_folder_for_the_next_server() {
     let options = PostgresOptions { data_dir: Some(data_dir.clone()), ..Default::default() };
     let first = Postgres::start(options.clone()).await.unwrap();
     let url = first.create_database("kept").await.unwrap();
-    connect(&url).await.batch_execute("create table t (n int)").await.unwrap();
+    sql_client(&url).await.batch_execute("create table t (n int)").await.unwrap();
     drop(first);
     let second = Postgres::start(options).await.unwrap();
     let url = format!("{}/kept", second.url().rsplit_once('/').unwrap().0);
-    connect(&url).await.batch_execute("insert into t values (1)").await.unwrap();
+    sql_client(&url).await.batch_execute("insert into t values (1)").await.unwrap();
     let real = second.data_dir().to_path_buf();
     drop(second);
     assert!(data_dir.join("PG_VERSION").exists());
@@ -71,7 +65,7 @@ async fn settings_of_the_caller_win() {
         ..Default::default()
     };
     let server = Postgres::start(options).await.unwrap();
-    let client = connect(&server.url()).await;
+    let client = sql_client(&server.url()).await;
     let row = client
         .query_one("select current_setting('fsync'), current_setting('work_mem')", &[])
         .await
@@ -84,7 +78,7 @@ async fn two_test_databases_are_apart() {
     let first = Postgres::test_database().await.unwrap();
     let second = Postgres::test_database().await.unwrap();
     assert_ne!(first.url(), second.url());
-    connect(first.url()).await.batch_execute("create table only_here (n int)").await.unwrap();
-    let missing = connect(second.url()).await.batch_execute("select * from only_here").await;
+    sql_client(first.url()).await.batch_execute("create table only_here (n int)").await.unwrap();
+    let missing = sql_client(second.url()).await.batch_execute("select * from only_here").await;
     assert!(missing.is_err());
 }

@@ -3,8 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    time::Duration,
+    process::{Command, Output, Stdio},
 };
 
 use alloy_primitives::{B256, U256, keccak256};
@@ -12,20 +11,18 @@ use crypto_intel_nats::Topology;
 use crypto_intel_sandbox::{
     ChatLimits, ChatOptions, ChatServer, NatsOptions, NatsServer, Postgres, PostgresOptions,
 };
+use crypto_intel_testkit::{TestProcess, try_sql_client};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A log's place on its chain: what every comparison is about.
 pub(crate) type LogKey = (B256, i32);
 
-/// How long anything may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
-
 /// The folder of PostgreSQL's programs beside the configuration: a system may have none in `PATH`.
 const POSTGRES_CLIENTS: &str = "postgresql";
 
 /// The servers of one test, and a configuration that names them.
-pub(crate) struct Pipeline {
+pub(crate) struct Servers {
     pub(crate) nats: NatsServer,
     pub(crate) postgres: Postgres,
     pub(crate) chat: ChatServer,
@@ -33,7 +30,7 @@ pub(crate) struct Pipeline {
     folder: TempDir,
 }
 
-impl Pipeline {
+impl Servers {
     /// Starts servers, writes a configuration with `settings` (TOML) added, makes streams and tables.
     pub(crate) async fn start(settings: &str) -> Self {
         let nats = NatsServer::start(NatsOptions::default()).await.unwrap();
@@ -43,11 +40,11 @@ impl Pipeline {
         let chat = ChatServer::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         postgres.tools().write_clients(&folder.path().join(POSTGRES_CLIENTS)).unwrap();
-        let pipeline = Self { nats, postgres, chat, database_url, folder };
-        pipeline.configure(settings);
-        pipeline.succeed(&["streams", "apply"]);
-        pipeline.succeed(&["migrate"]);
-        pipeline
+        let servers = Self { nats, postgres, chat, database_url, folder };
+        servers.configure(settings);
+        servers.succeed(&["streams", "apply"]);
+        servers.succeed(&["migrate"]);
+        servers
     }
 
     /// New, empty servers in place of the old ones, as after the loss of everything.
@@ -107,7 +104,7 @@ impl Pipeline {
     }
 
     /// Starts `crypto-intel run`.
-    pub(crate) fn run(&self, roles: &[&str]) -> Process {
+    pub(crate) fn run(&self, roles: &[&str]) -> TestProcess {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -121,7 +118,7 @@ impl Pipeline {
             .stderr(log)
             .spawn()
             .unwrap();
-        Process::of(child)
+        TestProcess::of(child)
     }
 
     /// What the processes of this test logged, for a failure's message.
@@ -138,17 +135,13 @@ impl Pipeline {
 
     /// The same while the database may be down.
     pub(crate) async fn try_stored_transfers(&self) -> Result<Vec<LogKey>, tokio_postgres::Error> {
-        let (client, connection) =
-            tokio_postgres::connect(&self.database_url, tokio_postgres::NoTls).await?;
-        let connection = tokio::spawn(connection);
+        let client = try_sql_client(&self.database_url).await?;
         let rows = client
             .query(
                 "SELECT block_hash, log_index FROM token_transfers WHERE standard = 'erc20'",
                 &[],
             )
             .await?;
-        drop(client);
-        let _ = connection.await;
         Ok(rows.iter().map(|row| (B256::from_slice(row.get::<_, &[u8]>(0)), row.get(1))).collect())
     }
 }
@@ -172,34 +165,6 @@ pub(crate) fn binary(config: &Path) -> Command {
     command.env("PATH", std::env::join_paths(path).unwrap());
     command.arg("--config").arg(config);
     command
-}
-
-/// A running `crypto-intel run`; killed when dropped.
-pub(crate) struct Process {
-    child: Child,
-}
-
-impl Process {
-    pub(crate) fn of(child: Child) -> Self {
-        Self { child }
-    }
-
-    /// SIGKILL, and wait until it is gone.
-    pub(crate) fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-
-    /// Whether it ended by itself.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 /// What a node itself says are the ERC-20 transfers in its logs: the topic, two indexed addresses,

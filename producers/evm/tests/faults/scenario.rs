@@ -6,12 +6,12 @@ use crypto_intel_evm::ChainConfig;
 use crypto_intel_nats::Nats;
 use crypto_intel_sandbox::{Chain, NodeBlock, ScriptedNode, node::Synthetic};
 use crypto_intel_schemas::{B256, Event};
-use crypto_intel_testkit::{assert_same_set, eventually};
+use crypto_intel_testkit::{Broker, RunningRole, assert_same_set, eventually};
 use serde_json::Value;
 
 use crate::{
     growth::{Growth, Pace},
-    harness::{Broker, CHAIN, PATIENCE, Producer, chain_config, generator, node_of},
+    harness::{CHAIN, Replay as _, chain_config, generator, node_of, start_evm},
     stream::{Replayed, transfers_of},
 };
 
@@ -21,21 +21,21 @@ pub(crate) fn lasting() -> Duration {
     Duration::from_secs(text.parse().expect("CRYPTO_INTEL_FAULT_SECONDS is a number"))
 }
 
-/// Lets the world go on for a while: what happens meanwhile is what is tried.
+/// Lets the scenario go on for a while: what happens meanwhile is what is tried.
 pub(crate) async fn pass(time: Duration) {
     let mut clock = tokio::time::interval(time);
     clock.tick().await;
     clock.tick().await;
 }
 
-pub(crate) struct World {
+pub(crate) struct Scenario {
     pub(crate) broker: Broker,
     pub(crate) chain: Chain,
     pub(crate) nodes: Vec<ScriptedNode>,
     growth: Option<Growth>,
 }
 
-impl World {
+impl Scenario {
     /// A chain that grows at this pace behind so many endpoints, each with faults of its own.
     pub(crate) async fn start(seed: u64, endpoints: usize, pace: Pace) -> Self {
         let broker = Broker::start().await;
@@ -63,25 +63,17 @@ impl World {
     }
 
     /// The producer in this process, over websockets.
-    pub(crate) fn producer(&self) -> Producer {
-        Producer::start(&self.broker.nats, self.config())
+    pub(crate) fn producer(&self) -> RunningRole {
+        start_evm(&self.broker.nats, self.config())
     }
 
     pub(crate) fn height(&self) -> u64 {
         self.chain.head().map_or(0, |head| head.number)
     }
 
-    async fn published(&self) -> Option<(u64, B256, bool)> {
-        published(&self.broker.nats).await
-    }
-
     /// Waits until the stream goes on: some block above all that the chain has now.
     pub(crate) async fn goes_on(&self) {
-        let height = self.height();
-        eventually(PATIENCE, async || {
-            self.published().await.is_some_and(|(number, _, removed)| number > height && !removed)
-        })
-        .await;
+        until_goes_on(&self.broker.nats, &self.chain).await;
     }
 
     /// Ends the growth; what was built goes on by hand.
@@ -98,16 +90,38 @@ impl World {
 
     /// Waits until the head is published, and compares all.
     pub(crate) async fn is_exact(&self) -> Replayed {
-        let replayed = self.caught_up().await;
-        assert_exact(&self.chain.blocks(), &replayed);
-        assert_eq!(replayed.numbers().first(), Some(&1), "from the first block");
-        replayed
+        until_exact(&self.broker.nats, &self.chain).await
     }
 
     pub(crate) async fn caught_up(&self) -> Replayed {
-        until_published(&self.broker, &self.chain).await;
+        until_published(&self.broker.nats, &self.chain).await;
         self.broker.replay().await
     }
+}
+
+/// Waits until the stream goes on: some block above all that the chain has now.
+pub(crate) async fn until_goes_on(nats: &Nats, chain: &Chain) {
+    let height = chain.head().map_or(0, |head| head.number);
+    eventually(async || {
+        published(nats).await.is_some_and(|(number, _, removed)| number > height && !removed)
+    })
+    .await;
+}
+
+/// Waits until the chain's head is the published top.
+pub(crate) async fn until_published(nats: &Nats, chain: &Chain) {
+    let head = chain.head().expect("chain has a head");
+    let wanted = Some((head.number, head.hash, false));
+    eventually(async || published(nats).await == wanted).await;
+}
+
+/// The same; all of the chain is published from its first block on.
+pub(crate) async fn until_exact(nats: &Nats, chain: &Chain) -> Replayed {
+    until_published(nats, chain).await;
+    let replayed = Replayed::of(nats, CHAIN).await;
+    assert_exact(&chain.blocks(), &replayed);
+    assert_eq!(replayed.numbers().first(), Some(&1), "from the first block");
+    replayed
 }
 
 /// The newest marker's block, and whether it was removed.
@@ -118,13 +132,6 @@ pub(crate) async fn published(nats: &Nats) -> Option<(u64, B256, bool)> {
         Ok(Event::Block(marker)) => Some((marker.block_number, marker.block_hash, marker.removed)),
         other => panic!("no marker: {other:?}"),
     }
-}
-
-/// Waits until the chain's head is the published top.
-pub(crate) async fn until_published(broker: &Broker, chain: &Chain) {
-    let head = chain.head().expect("chain has a head");
-    let wanted = Some((head.number, head.hash, false));
-    eventually(2 * PATIENCE, async || published(&broker.nats).await == wanted).await;
 }
 
 /// The folded stream is these blocks with all their events, nothing else and nothing twice. (The
