@@ -17,6 +17,7 @@ mod ranges;
 mod reader;
 mod reader_faults;
 mod replays;
+mod slow_link;
 mod snapshot;
 mod topology;
 mod work_queue;

@@ -18,6 +18,7 @@ pub mod tools;
 pub use chat::{ChatLimits, ChatOptions, ChatServer};
 pub use evm::{Anvil, AnvilOptions, Traffic, TrafficOptions};
 pub use http::RpcClient;
+pub use link::Link;
 pub use nats_cluster::NatsCluster;
 pub use nats_server::{NatsOptions, NatsServer, nats_password};
 pub use node::{Chain, NodeBlock, NodeOptions, ScriptedNode};

@@ -132,6 +132,12 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.ports.client)
     }
 
+    /// Where clients connect, the same after every restart.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.ports.client
+    }
+
     /// `ws://127.0.0.1:PORT`, without TLS. Only there when the server has a `config`.
     #[must_use]
     pub fn websocket_url(&self) -> String {
