@@ -10,17 +10,17 @@ const MIN_REFRESH_DAYS: u32 = 3;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageConfig {
-    /// Age at which rows are kept by column, five times smaller, in days; only TimescaleDB's community edition can. Late
-    /// rows cost twenty times more then: stay beyond the longest backlog and replay.
+    /// Age at which rows move to the column store, where they take a fifth of the space, in days; only in TimescaleDB's
+    /// community edition. Late rows cost twenty times more there: choose more than the longest backlog and replay.
     pub compress_after_days: u32,
-    /// How far back rollups follow late rows, in days; 0 = as far as the rows are kept. Only TimescaleDB's community
-    /// edition keeps rollups; elsewhere they are computed when they are asked for.
+    /// How far back rollups follow late rows, in days; 0 = as far as rows are kept. Only TimescaleDB's community edition
+    /// stores rollups; elsewhere queries compute them.
     pub refresh_days: u32,
-    /// How long rows are kept, in days; 0 = for ever.
+    /// How long rows are kept, in days; 0 = forever.
     pub retention_days: RetentionDays,
 }
 
-/// How long rows are kept by group of tables, in days; 0 = for ever.
+/// How long rows are kept by group of tables, in days; 0 = forever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionDays {
@@ -42,7 +42,7 @@ pub struct RetentionDays {
     pub status: u32,
     /// `alerts` and `deliveries`.
     pub alerts: u32,
-    /// Rollups by minute and hour, where they are kept; those by day are kept for ever.
+    /// Rollups by minute and hour, where they are stored; those by day are kept forever.
     pub rollups: u32,
 }
 
@@ -92,17 +92,17 @@ impl RetentionDays {
 }
 
 impl StorageConfig {
-    /// Age beyond which some rows of blocks are no longer kept, in days; `None` when all are kept for ever.
+    /// Age beyond which some rows of blocks are dropped, in days; `None` when all are kept forever.
     #[must_use]
     pub fn horizon_days(&self) -> Option<u32> {
         let days = RetentionGroup::OF_BLOCKS.into_iter().map(|group| self.retention_days.of(group));
         days.filter(|days| *days > 0).min()
     }
 
-    /// Checks what a single field cannot say.
+    /// Checks rules that span several fields.
     ///
     /// # Errors
-    /// A sentence per problem that names the key and how to mend it.
+    /// One sentence per problem, which names the key and says how to correct it.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut problems = Vec::new();
         if self.compress_after_days == 0 {
@@ -133,7 +133,7 @@ impl StorageConfig {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// A refresh over a time whose rows were dropped deletes the rollup's rows there: it must stay younger.
+    /// A refresh over a time whose rows were dropped would delete the rollup's rows there, so it must stay younger.
     fn check_rows_of_rollups(&self, group: RetentionGroup, problems: &mut Vec<String>) {
         let (days, name) = (self.retention_days.of(group), group.name());
         if days == 0 {
@@ -141,7 +141,7 @@ impl StorageConfig {
         }
         if days <= MIN_REFRESH_DAYS {
             problems.push(format!(
-                "storage.retention_days.{name} is {days}: rollups by day are made from these rows; keep them for {} days at least, or for ever (0)",
+                "storage.retention_days.{name} is {days}: rollups by day are made from these rows; keep them for {} days at least, or forever (0)",
                 MIN_REFRESH_DAYS + 1
             ));
         } else if self.refresh_days >= days {
@@ -166,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_keep_everything_but_the_state_of_endpoints() {
+    fn the_defaults_keep_everything_except_the_state_of_endpoints() {
         assert_eq!(problems(|_| {}), Vec::<String>::new());
         assert_eq!(StorageConfig::default().horizon_days(), None);
     }
 
     #[test]
-    fn a_refresh_never_reaches_what_was_dropped() {
+    fn a_refresh_never_reaches_dropped_rows() {
         for (refresh_days, transfers, bad) in [
             (0, 90, false),
             (89, 90, false),

@@ -16,10 +16,10 @@ pub struct StoreConfig {
     pub url: Secret,
     /// PEM file of the certificate authority that signed the server's certificate. Default: the system's.
     pub tls_ca_file: Option<PathBuf>,
-    /// Largest number of connections: one per stream that is persisted, two for wallets and old rows, and one or
-    /// two for questions.
+    /// Maximum number of connections: one per stream that is persisted, two for wallets and old rows, and one or two for
+    /// queries.
     pub pool_size: usize,
-    /// How long to try to connect at start before giving up, in seconds. Later losses are retried for ever.
+    /// How long to try to connect at start before giving up, in seconds. Later losses are retried without limit.
     pub start_timeout_seconds: u64,
     /// How long one attempt to connect may take, in milliseconds.
     pub connect_timeout_ms: u64,

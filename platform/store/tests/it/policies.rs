@@ -80,7 +80,7 @@ async fn what_is_too_old_goes_in_slices_and_nothing_else() {
     policies::apply(&store, &config, false).await.unwrap();
     let expiring = policies::expiring_tables(&store).await.unwrap();
     assert!(expiring.contains(&"blocks".to_owned()), "{expiring:?}");
-    assert!(!expiring.contains(&"alerts".to_owned()), "kept for ever");
+    assert!(!expiring.contains(&"alerts".to_owned()), "kept forever");
     let mut slices = Vec::new();
     loop {
         let gone = policies::drop_expired(&store, "blocks", 10).await.unwrap();

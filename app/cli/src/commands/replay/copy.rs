@@ -60,7 +60,7 @@ pub(super) async fn copy(
                 }
                 Notice::StreamReset { .. } => {
                     anyhow::bail!(
-                        "stream {stream} was made anew or restored meanwhile: begin again with --anew"
+                        "stream {stream} was recreated or restored meanwhile: begin again with --anew"
                     )
                 }
             }
