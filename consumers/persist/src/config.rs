@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Streams that are stored, each read and positioned on its own. An empty list stores nothing.
+    /// Streams that are stored, each with a reader and a position of its own. An empty list stores nothing.
     pub streams: Vec<StreamSource>,
-    /// Most events in one transaction; a block with more is stored whole nevertheless.
+    /// Maximum number of events in one transaction; a larger block is still stored as a whole.
     pub max_batch_events: usize,
-    /// How long a block or a reorg whose rest has not arrived may hold back what is behind it, in milliseconds. Then it
-    /// is stored as far as it came.
+    /// How long a block or a reorg whose rest has not arrived may hold back later messages, in milliseconds. Then it is stored
+    /// as far as it came.
     pub patience_ms: u64,
     /// Lag above which `/ready` fails, in seconds.
     pub max_lag_seconds: u64,
 }
 
-/// A stream and what is stored of it.
+/// A stream and the subjects of it that are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSource {
     /// Name of the stream.
     pub stream: String,
-    /// Subjects that are read. Copies (`watch.>`) and ticks have no place in tables.
+    /// Subjects that are read. Copies (`watch.>`) and ticks have no tables.
     pub filters: Vec<String>,
 }
 

@@ -1,24 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod apply;
-mod assemble;
-mod batch;
+mod backlog;
 mod config;
+mod hint;
 mod intake;
 mod metrics;
-mod plan;
-mod progress;
-mod pump;
+mod position_report;
 mod rebuild;
 mod replay;
-mod retention;
 mod role;
-mod session;
 mod status;
-mod task;
-mod waiting;
-mod wallets;
-mod write;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -29,19 +22,27 @@ use crypto_intel_store::Store;
 use tokio::task::JoinSet;
 
 pub use config::{Config, StreamSource};
-pub use rebuild::{Paused, Rebuild, RebuildOptions, Stage, StreamReport, Swapped, Watcher};
-pub use replay::{Counts, Progress, Replay, ReplayOutcome, ReplayTask};
+pub use rebuild::{
+    new_tables::{Rebuild, RebuildOptions, StreamReport},
+    stage::{Stage, Watcher},
+    swap::{Paused, Swapped, swap},
+};
+pub use replay::{
+    Replay, ReplayOutcome, ReplayTask,
+    progress::{Counts, Progress},
+};
 pub use role::ROLE;
 
 use crate::{
-    metrics::Metrics, retention::RetentionTask, session::StreamTask, status::Status,
-    task::keep_running, wallets::WalletTask,
+    metrics::Metrics,
+    status::Status,
+    tasks::{keep_running, retention::RetentionTask, stream::StreamTask, wallets::WalletTask},
 };
 
-/// Stores the configured streams until shutdown. The tables must be there (`crypto-intel migrate`).
+/// Stores the configured streams until shutdown. The tables must exist (`crypto-intel migrate`).
 ///
 /// # Errors
-/// When metrics cannot be registered, or a stream's task panics. Everything else is tried again, visibly, for ever.
+/// When metrics cannot be registered, or when a task panics. Every other failure is logged and retried.
 pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> anyhow::Result<()> {
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
     let leadership = |name: &str| {

@@ -3,14 +3,14 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
-/// From a commit of a few rows to one that waits for a slow disk.
+/// From a commit of a few rows to one on a slow disk.
 const COMMIT_BUCKETS_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// From a local chain to a catch-up.
 const HEAD_TO_ROW_BUCKETS_SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// What persist counts. Everything but rows, by table, and the head's latency is per stream.
+/// What persist measures, per stream; rows are per table, the head's latency is of all chains.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     pub(crate) received: IntCounterVec,
@@ -60,7 +60,7 @@ impl Metrics {
             )?,
             dropped_blocks: counter(
                 "dropped_blocks_total",
-                "Blocks that left the canonical chain, whose rows went or never came in.",
+                "Blocks that left the canonical chain, whose rows were deleted or never written.",
                 "stream",
             )?,
             dead_lettered: counter(
@@ -81,7 +81,7 @@ impl Metrics {
             )?,
             stream_resets: counter(
                 "stream_resets_total",
-                "Times that the stream was found made anew or restored.",
+                "Times that the stream was found recreated or restored.",
                 "stream",
             )?,
             expired: counter(

@@ -1,15 +1,16 @@
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc,
     atomic::{AtomicU64, Ordering},
 };
 
 use crypto_intel_nats::{Nats, ReaderTrouble, StreamMessage};
-use crypto_intel_service::{Probe, now_us};
+use crypto_intel_service::{LastError, Probe, now_us};
 use crypto_intel_store::StreamPosition;
+use parking_lot::Mutex;
 
-use crate::{metrics::Metrics, waiting::Waiting};
+use crate::{backlog::Backlog, metrics::Metrics};
 
-/// How one stream progresses: its stages write it, its probe and gauges show it.
+/// How one stream progresses: its stages write it, its probe and gauges report it.
 #[derive(Debug)]
 pub(crate) struct Status {
     stream: String,
@@ -17,12 +18,13 @@ pub(crate) struct Status {
     probe: Arc<Probe>,
     metrics: Metrics,
     max_lag_seconds: u64,
-    waiting: Mutex<Waiting>,
-    /// What keeps the reader of this session from reading.
+    backlog: Mutex<Backlog>,
+    /// What keeps this term's reader from reading.
     trouble: Mutex<ReaderTrouble>,
     /// Sequence of the last message applied.
     applied_sequence: AtomicU64,
-    failure: Mutex<Option<String>>,
+    /// What keeps rows from being stored.
+    last_error: LastError,
 }
 
 impl Status {
@@ -39,19 +41,19 @@ impl Status {
             probe,
             metrics: metrics.clone(),
             max_lag_seconds,
-            waiting: Mutex::default(),
+            backlog: Mutex::default(),
             trouble: Mutex::default(),
             applied_sequence: AtomicU64::new(0),
-            failure: Mutex::new(None),
+            last_error: LastError::default(),
         }
     }
 
-    /// A new session begins after this message. What ended the last one is past: a stream without traffic would tell of it
+    /// A new term begins after this message. Errors of the last one are cleared: a stream without traffic would report them
     /// until its next message.
     pub(crate) fn begin(&self, sequence: u64, trouble: ReaderTrouble) {
-        *lock(&self.waiting) = Waiting::default();
-        *lock(&self.trouble) = trouble;
-        *lock(&self.failure) = None;
+        *self.backlog.lock() = Backlog::default();
+        *self.trouble.lock() = trouble;
+        self.last_error.clear();
         self.applied_sequence.store(sequence, Ordering::Relaxed);
     }
 
@@ -59,44 +61,44 @@ impl Status {
         self.applied_sequence.load(Ordering::Relaxed)
     }
 
-    /// What is in the way at present.
-    pub(crate) fn failure(&self) -> Option<String> {
-        lock(&self.failure).clone()
+    /// Why the newest attempt failed, while none has succeeded since.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.last_error.get()
     }
 
     pub(crate) fn failed(&self, reason: String) {
         self.probe.unhealthy(reason.clone());
-        *lock(&self.failure) = Some(reason);
+        self.last_error.set(reason);
     }
 
     pub(crate) fn received(&self, messages: &[StreamMessage], pending: u64) {
-        lock(&self.waiting).add(messages.iter().map(|message| message.stored_at_us), pending);
+        self.backlog.lock().add(messages.iter().map(|message| message.stored_at_us), pending);
         let received = self.metrics.received.with_label_values(&[&self.stream]);
         received.inc_by(messages.len() as u64);
     }
 
     pub(crate) fn applied(&self, messages: u64, end: StreamPosition) {
-        lock(&self.waiting).remove(messages);
+        self.backlog.lock().remove(messages);
         self.applied_sequence.store(end.sequence, Ordering::Relaxed);
-        *lock(&self.failure) = None;
+        self.last_error.clear();
     }
 
-    /// Shows where the stream is: gauges and probe.
+    /// Sets gauges and probe.
     pub(crate) fn report(&self) {
         let (behind, since_us) = {
-            let waiting = lock(&self.waiting);
-            (waiting.count(), waiting.since_us())
+            let backlog = self.backlog.lock();
+            (backlog.count(), backlog.since_us())
         };
         let lag_seconds =
             since_us.map_or(0, |since_us| (now_us() - since_us).max(0).unsigned_abs() / 1_000_000);
-        // Gauges are signed; no stream is as long as that.
+        // Gauges are signed; no stream is that long.
         self.metrics.lag_messages.with_label_values(&[&self.stream]).set(behind as i64);
         self.metrics.lag_seconds.with_label_values(&[&self.stream]).set(lag_seconds as i64);
-        if let Some(failure) = self.failure() {
-            self.probe.unhealthy(failure);
+        if let Some(error) = self.last_error() {
+            self.probe.unhealthy(error);
         } else if !self.nats.is_connected() {
             self.probe.unhealthy("not connected to nats");
-        } else if let Some(trouble) = lock(&self.trouble).get() {
+        } else if let Some(trouble) = self.trouble.lock().get() {
             self.probe.unhealthy(trouble);
         } else if lag_seconds > self.max_lag_seconds {
             self.probe.unhealthy(format!("{behind} messages and {lag_seconds} s behind"));
@@ -104,8 +106,4 @@ impl Status {
             self.probe.healthy(format!("{behind} messages behind"));
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

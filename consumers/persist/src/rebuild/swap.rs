@@ -1,9 +1,7 @@
-//! The exchange of new and live tables, by ADR 6.
-
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use crypto_intel_service::{Backoff, now_us};
+use crypto_intel_service::{Backoff, now_us, unless_stopped};
 use crypto_intel_store::{
     ErrorClass, StoreError, StreamPosition,
     rebuild::{self, CopyCounts, LiveCopy, Span, Swap, Waits},
@@ -11,58 +9,85 @@ use crypto_intel_store::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bounds, Rebuild, Stage, Watcher, carry, is_of};
-use crate::intake::Rest;
+use super::{
+    copy_blocks,
+    new_tables::{Bounds, Rebuild, is_of, none_if_stopped},
+    stage::{Stage, Watcher},
+};
+use crate::intake::input::TailPolicy;
 
-/// A round of reading with fewer messages than this means that the new tables are close to the streams' ends.
+/// A round of reading that applied fewer messages has brought the new tables close to the streams' ends.
 const CLOSE_MESSAGES: u64 = 20_000;
-/// A round that was quicker than this means the same.
+/// A round that took less time has done so, too.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
-/// Writers wait so long for attempts, then they have their turn.
+/// Attempts keep the writers waiting for so long; then these have their turn.
 const ATTEMPTS_TIME: Duration = Duration::from_secs(10);
-/// And no longer than this for the new tables to reach their positions.
-const WRITERS_WAIT: Duration = Duration::from_secs(60);
-/// Parts of the longest wait that an attempt waits for its first lock and for each of the others, and its tries. Most give
-/// up at once where they would wait in vain, so that many transactions are no obstacle; some have the patience for long
-/// queries.
+/// How long the writers wait at most until the new tables reach their positions.
+const MAX_WRITERS_WAIT: Duration = Duration::from_secs(60);
+/// Attempts of a round: the divisors of the longest wait for the first lock and for each of the others, and the number of
+/// tries. Most give up at once where waiting is in vain, so that many short transactions are no obstacle; some are long enough
+/// for long queries.
 const WAITS: [(u32, u32, u32); 4] = [(8, 300, 40), (2, 15, 1), (8, 300, 40), (1, 1, 1)];
-/// For transactions that are longer than that: so many times the longest wait for the first lock, for which nobody waits in
-/// vain, and the whole of it for the others.
+/// For transactions that take even longer: so many times the longest wait for the first lock, which keeps nobody from anything
+/// that the attempt holds, and the whole of it for the others.
 const PATIENT_WAIT: u32 = 6;
-/// What was stored in this time before a round may still be under way to the new tables.
+const ROUND_BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
+/// Rows that were stored in this time before a round may still be on their way to the new tables.
 const SLACK_US: i64 = 60_000_000;
 
 /// How long others waited, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Paused {
-    /// Writers, in the exchange that succeeded.
+    /// Writers, during the round that succeeded.
     pub writers_ms: u64,
-    /// A reader at most, in the attempt that succeeded.
+    /// Readers at most, during the attempt that succeeded.
     pub readers_ms: u64,
 }
 
-/// What an exchange did.
+/// What a swap did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Swapped {
-    /// Schema of the tables that were live before.
+    /// Schema that holds the old tables.
     pub before: String,
-    /// Blocks and rows that came from the live tables.
-    pub carried: CopyCounts,
-    /// Tables that no stream fills and that were taken over whole.
-    pub untold_tables: Vec<String>,
+    /// Blocks and rows that were copied from the live tables.
+    #[serde(rename = "carried")]
+    pub copied: CopyCounts,
+    /// Tables that no stream fills and that were copied as a whole.
+    #[serde(rename = "untold_tables")]
+    pub unstreamed_tables: Vec<String>,
     /// Continuous aggregates that were computed for the new tables.
     pub aggregates: Vec<String>,
-    /// Rights and options of the live tables that the server refuses to give to the new ones, as statements, and why.
-    pub rights_left_out: Vec<String>,
-    /// How often it was tried.
+    /// Grants and options of the live tables that the server refuses to give to the new ones, as statements, and why.
+    #[serde(rename = "rights_left_out")]
+    pub grants_left_out: Vec<String>,
+    /// Number of attempts.
     pub attempts: u64,
     /// How long others waited.
     pub paused: Paused,
 }
 
-/// Up to where the live tables were looked through while nobody waited.
+/// Swaps the new tables with the live ones; `None` when `shutdown` fired first, and then nothing has changed.
+///
+/// # Errors
+/// When something would be lost, when others held the tables for all of `patience`, or when a statement fails; nothing has
+/// changed then.
+pub async fn swap(
+    rebuild: &Rebuild,
+    patience: Duration,
+    watcher: Watcher<'_>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Swapped>> {
+    let obstacles = rebuild.obstacles().await?;
+    if !obstacles.is_empty() {
+        bail!("the exchange would lose or break something:\n  {}", obstacles.join("\n  "));
+    }
+    none_if_stopped(SwapRun { rebuild, watcher, shutdown }.run(patience).await)
+}
+
+/// Up to where the live tables were copied while the writers went on.
 #[derive(Debug, Clone, Copy)]
-struct Taken {
+struct Checkpoint {
     until_us: i64,
     /// How many ranges had been lost by then.
     lost_ranges: u64,
@@ -71,43 +96,28 @@ struct Taken {
 /// How one round of attempts ended.
 enum Round {
     Done(Paused),
-    /// Somebody was in the way.
+    /// These sessions were in the way.
     Busy(Vec<String>),
-    Shutdown,
 }
 
-impl Rebuild {
-    /// Exchanges the new tables with the live ones; `None` when `shutdown` came first, and then nothing has changed.
-    ///
-    /// # Errors
-    /// When something would be lost, when nobody gave way for `patience`, or when a statement fails; nothing has changed.
-    pub async fn swap(
-        &self,
-        patience: Duration,
-        watcher: Watcher<'_>,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<Option<Swapped>> {
-        let obstacles = self.obstacles().await?;
-        if !obstacles.is_empty() {
-            bail!("the exchange would lose or break something:\n  {}", obstacles.join("\n  "));
-        }
-        let taken_over = tokio::select! {
-            taken_over = self.take_over(watcher, shutdown) => taken_over?,
-            // Every statement of it may be cut off: its transaction is undone.
-            () = shutdown.cancelled() => None,
-        };
-        let Some((mut swapped, taken)) = taken_over else { return Ok(None) };
+struct SwapRun<'a> {
+    rebuild: &'a Rebuild,
+    watcher: Watcher<'a>,
+    shutdown: &'a CancellationToken,
+}
+
+impl SwapRun<'_> {
+    /// `Stopped` is an error here and below.
+    async fn run(&self, patience: Duration) -> anyhow::Result<Swapped> {
+        let (mut swapped, checkpoint) = self.unless_stopped(self.prepare()).await?;
         let deadline = Instant::now() + patience;
-        let backoff =
-            Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
-        let mut delays = backoff.delays();
+        let mut delays = ROUND_BACKOFF.delays();
         loop {
-            let holders = match self.round(&mut swapped, taken, watcher, shutdown).await? {
+            let holders = match self.round(&mut swapped, checkpoint).await? {
                 Round::Done(paused) => {
                     swapped.paused = paused;
                     break;
                 }
-                Round::Shutdown => return Ok(None),
                 Round::Busy(holders) => holders,
             };
             if Instant::now() >= deadline {
@@ -121,238 +131,224 @@ impl Rebuild {
                     }
                 );
             }
-            watcher(Stage::Waiting { holders });
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(None),
-                () = tokio::time::sleep(delays.next().unwrap_or(backoff.longest)) => {}
-            }
+            (self.watcher)(Stage::Waiting { holders });
+            let delay = delays.next().unwrap_or(ROUND_BACKOFF.longest);
+            unless_stopped(self.shutdown, tokio::time::sleep(delay)).await?;
         }
-        rebuild::drop_empty_schema(&self.live, &self.schema)
+        rebuild::drop_empty_schema(&self.rebuild.live, &self.rebuild.schema)
             .await
             .context("remove the emptied schema")?;
-        Ok(Some(swapped))
+        Ok(swapped)
     }
 
-    /// Everything that takes long, while nobody waits.
-    async fn take_over(
-        &self,
-        watcher: Watcher<'_>,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<Option<(Swapped, Taken)>> {
-        let carrier = self.carrier().await?;
-        let (began_us, lost_ranges) = (now_us(), self.lost_ranges());
-        if self.come_close(watcher, shutdown).await?.is_none() {
-            return Ok(None);
-        }
-        let mut carried = carry::incomplete_blocks(&carrier, watcher)
+    /// Everything that takes long, while the writers go on. Cancel-safe: every transaction rolls back.
+    async fn prepare(&self) -> anyhow::Result<(Swapped, Checkpoint)> {
+        let live_copy = self.live_copy().await?;
+        let (began_us, lost_ranges) = (now_us(), self.rebuild.lost_ranges());
+        self.read_close_to_the_ends().await?;
+        let mut copied = copy_blocks::incomplete_blocks(&live_copy, self.watcher)
             .await
             .context("fill up blocks from the live tables")?;
-        // Whatever is newer may still be on its way through a stream.
-        let taken = Taken { until_us: began_us - SLACK_US, lost_ranges };
-        let span = Span::until(taken.until_us);
-        let Some(blocks) = carry::blocks(&carrier, span, watcher, shutdown)
+        // Newer rows may still be on their way through a stream.
+        let checkpoint = Checkpoint { until_us: began_us - SLACK_US, lost_ranges };
+        let span = Span::until(checkpoint.until_us);
+        copied += copy_blocks::blocks(&live_copy, span, self.watcher)
             .await
-            .context("take over blocks from the live tables")?
-        else {
-            return Ok(None);
-        };
-        carried += blocks;
-        watcher(Stage::Carrying { what: "rows of no block".to_owned(), blocks: carried.blocks });
-        carried.rows += carrier
+            .context("take over blocks from the live tables")?;
+        let what = "rows of no block".to_owned();
+        (self.watcher)(Stage::Copying { what, blocks: copied.blocks });
+        copied.rows += live_copy
             .copy_rows_of_no_block(span)
             .await
             .context("take over rows from the live tables")?;
-        untold_columns(&carrier, span).await?;
-        refuse_bare(&carrier, span).await?;
-        rebuild::analyze(&self.store).await.context("gather statistics of the new tables")?;
-        let aggregates = rebuild::refresh_aggregates(&self.store, &self.location.schema)
+        copy_block_columns(&live_copy, span).await?;
+        refuse_missing_heights(&live_copy, span).await?;
+        let Rebuild { store, location, schema, .. } = self.rebuild;
+        rebuild::analyze(store).await.context("gather statistics of the new tables")?;
+        let aggregates = rebuild::refresh_aggregates(store, &location.schema)
             .await
             .context("compute continuous aggregates of the new tables")?;
         let swapped = Swapped {
-            before: self.schema.before(),
-            carried,
-            untold_tables: Vec::new(),
+            before: schema.before(),
+            copied,
+            unstreamed_tables: Vec::new(),
             aggregates,
-            rights_left_out: Vec::new(),
+            grants_left_out: Vec::new(),
             attempts: 0,
             paused: Paused::default(),
         };
-        Ok(Some((swapped, taken)))
+        Ok((swapped, checkpoint))
     }
 
-    async fn carrier(&self) -> anyhow::Result<LiveCopy> {
-        LiveCopy::new(&self.store, &self.location.schema).await.context("compare the tables")
+    async fn live_copy(&self) -> anyhow::Result<LiveCopy> {
+        let Rebuild { store, location, .. } = self.rebuild;
+        LiveCopy::new(store, &location.schema).await.context("compare the tables")
     }
 
-    /// Reads until little is left; `None` on shutdown.
-    async fn come_close(
-        &self,
-        watcher: Watcher<'_>,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<Option<()>> {
+    /// Reads in rounds until little is left.
+    async fn read_close_to_the_ends(&self) -> anyhow::Result<()> {
         loop {
             let started = Instant::now();
-            let Some(messages) = self.catch_up(watcher, shutdown).await? else { return Ok(None) };
+            let messages = self.rebuild.catch_up_at(None, self.watcher, self.shutdown).await?;
             if messages < CLOSE_MESSAGES || started.elapsed() < CLOSE_TIME {
-                return Ok(Some(()));
+                return Ok(());
             }
         }
     }
 
-    /// Locks out the writers, brings the new tables to where the live ones are, and tries to exchange them.
-    async fn round(
-        &self,
-        swapped: &mut Swapped,
-        taken: Taken,
-        watcher: Watcher<'_>,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<Round> {
-        if self.come_close(watcher, shutdown).await?.is_none() {
-            return Ok(Round::Shutdown);
-        }
-        let exchange = match Swap::begin(&self.live, &self.schema).await {
-            Ok(exchange) => exchange,
+    /// Locks out the writers, brings the new tables to where the live ones are, and tries to swap them.
+    async fn round(&self, swapped: &mut Swapped, checkpoint: Checkpoint) -> anyhow::Result<Round> {
+        self.unless_stopped(self.read_close_to_the_ends()).await?;
+        let swap = match Swap::begin(&self.rebuild.live, &self.rebuild.schema).await {
+            Ok(swap) => swap,
             Err(error) if error.class() == ErrorClass::Transient => {
-                return Ok(Round::Busy(vec![format!("{error}")]));
+                return Ok(Round::Busy(vec![error.to_string()]));
             }
             Err(error) => return Err(error).context("begin the exchange"),
         };
         let locked_out = Instant::now();
-        let reaching = self.reach((&exchange, taken), swapped, watcher, shutdown);
-        match tokio::time::timeout(WRITERS_WAIT, reaching).await {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => return Ok(Round::Shutdown),
-            Ok(Err(error)) => return Err(error),
+        let reaching = self.unless_stopped(self.reach_live_positions(&swap, checkpoint, swapped));
+        match tokio::time::timeout(MAX_WRITERS_WAIT, reaching).await {
+            Ok(reached) => reached?,
             Err(_) => {
                 let reason = "the new tables did not reach the live ones in time".to_owned();
                 return Ok(Round::Busy(vec![reason]));
             }
         }
-        let mut holders = Vec::new();
-        swapped.rights_left_out = exchange.grants_left_out().to_vec();
-        let longest = exchange.max_wait();
+        swapped.grants_left_out = swap.grants_left_out().to_vec();
+        self.attempts(swap, locked_out, swapped).await
+    }
+
+    /// Attempts until one succeeds or the writers have their turn. Not cut off: a commit may be on its way.
+    async fn attempts(
+        &self,
+        swap: Swap,
+        locked_out: Instant,
+        swapped: &mut Swapped,
+    ) -> anyhow::Result<Round> {
+        let max_wait = swap.max_wait();
         let short = WAITS.map(|(first, others, tries)| Waits {
-            first: longest / first,
-            others: longest / others,
+            first: max_wait / first,
+            others: max_wait / others,
             tries,
         });
-        let patient = Waits { first: longest * PATIENT_WAIT, others: longest, tries: 1 };
+        let patient = Waits { first: max_wait * PATIENT_WAIT, others: max_wait, tries: 1 };
+        let mut holders = Vec::new();
         for waits in short.into_iter().chain([patient]).cycle() {
             swapped.attempts += 1;
-            self.make_jobs_give_way().await;
-            if exchange.attempt(waits).await.context("exchange the tables")? {
-                let readers_ms =
-                    exchange.readers_waited_ms().await.context("measure the attempt")?;
-                exchange.commit().await.map_err(|error| self.doubt(error))?;
+            self.cancel_jobs().await;
+            if swap.attempt(waits).await.context("exchange the tables")? {
+                let readers_ms = swap.readers_waited_ms().await.context("measure the attempt")?;
+                swap.commit().await.map_err(|error| self.unknown_outcome(error))?;
                 let writers_ms = locked_out.elapsed().as_millis() as u64;
                 return Ok(Round::Done(Paused { writers_ms, readers_ms }));
             }
-            let seen = exchange.holders().await.unwrap_or_default();
+            let seen = swap.holders().await.unwrap_or_default();
             if !seen.is_empty() {
                 holders = seen;
             }
-            if locked_out.elapsed() > ATTEMPTS_TIME || shutdown.is_cancelled() {
+            if locked_out.elapsed() > ATTEMPTS_TIME || self.shutdown.is_cancelled() {
                 break;
             }
-            // Readers get a moment for what they could not do.
-            tokio::time::sleep(longest / 4).await;
+            // Readers get a moment for what had to wait.
+            tokio::time::sleep(max_wait / 4).await;
         }
         Ok(Round::Busy(holders))
     }
 
-    /// Jobs of the extension hold tables for as long as they work, and each is done again later.
-    async fn make_jobs_give_way(&self) {
-        match rebuild::cancel_jobs(&self.live).await {
+    /// A job of the extension holds tables for as long as it runs; the server runs it again later.
+    async fn cancel_jobs(&self) {
+        match rebuild::cancel_jobs(&self.rebuild.live).await {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(
                 jobs,
-                "jobs of TimescaleDB held the tables: cancelled, the server runs them again"
+                "cancelled jobs of TimescaleDB that held the tables, the server runs them again"
             ),
             Err(error) => tracing::warn!(%error, "jobs of TimescaleDB may hold the tables"),
         }
     }
 
-    fn doubt(&self, error: StoreError) -> anyhow::Error {
-        let before = self.schema.before();
+    fn unknown_outcome(&self, error: StoreError) -> anyhow::Error {
+        let before = self.rebuild.schema.before();
         anyhow::Error::new(error).context(format!(
             "it is unknown whether the tables were exchanged: they were if there is a schema {before}"
         ))
     }
 
-    /// Brings the new tables to the live positions at least, which nobody moves now, and takes over the last of the live
-    /// rows; `false` on shutdown.
-    async fn reach(
+    /// Brings the new tables at least to the live positions, which do not move now, and copies the last live rows.
+    async fn reach_live_positions(
         &self,
-        (exchange, taken): (&Swap, Taken),
+        swap: &Swap,
+        checkpoint: Checkpoint,
         swapped: &mut Swapped,
-        watcher: Watcher<'_>,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<bool> {
-        if self.catch_up_at(None, watcher, shutdown).await?.is_none() {
-            return Ok(false);
-        }
-        let live = exchange.positions().await.context("read the live positions")?;
-        for (source, progress) in &self.streams {
+    ) -> anyhow::Result<()> {
+        let Self { rebuild, watcher, shutdown } = self;
+        rebuild.catch_up_at(None, *watcher, shutdown).await?;
+        let live = swap.positions().await.context("read the live positions")?;
+        for (source, progress) in &rebuild.streams {
             let there = live.iter().find(|(stream, _)| *stream == source.stream);
             let Some((_, there)) = there else { continue };
-            // Live may have lost its patience with half a block that we left to later.
-            let bounds = Bounds { to: there.sequence, rest: Rest::Stored, rate: None };
-            if self.read(source, progress, bounds, watcher, shutdown).await?.is_none() {
-                return Ok(false);
-            }
-            self.follow(&source.stream, *there).await?;
+            // The live tables may have stored half a block that was left for later here.
+            let bounds = Bounds { to: there.sequence, tail: TailPolicy::Flush, rate: None };
+            rebuild.read(source, progress, bounds, *watcher, shutdown).await?;
+            self.advance_position(&source.stream, *there).await?;
         }
-        let carrier = self.carrier().await?;
-        // All before was looked at while nobody waited; unless something was lost since, it holds.
-        let is_known = self.lost_ranges() == taken.lost_ranges;
-        let span = Span::after(if is_known { taken.until_us } else { i64::MIN });
-        let Some(blocks) = carry::blocks(&carrier, span, watcher, shutdown)
+        let live_copy = self.live_copy().await?;
+        // Everything older was copied before, unless something was lost since.
+        let is_known = rebuild.lost_ranges() == checkpoint.lost_ranges;
+        let span = Span::after(if is_known { checkpoint.until_us } else { i64::MIN });
+        swapped.copied += copy_blocks::blocks(&live_copy, span, *watcher)
             .await
-            .context("take over the last blocks")?
-        else {
-            return Ok(false);
-        };
-        swapped.carried += blocks;
-        swapped.carried.rows +=
-            carrier.copy_rows_of_no_block(span).await.context("take over the last rows")?;
+            .context("take over the last blocks")?;
+        swapped.copied.rows +=
+            live_copy.copy_rows_of_no_block(span).await.context("take over the last rows")?;
         let streams: Vec<&str> =
-            self.streams.iter().map(|(source, _)| source.stream.as_str()).collect();
-        swapped.untold_tables = carrier
+            rebuild.streams.iter().map(|(source, _)| source.stream.as_str()).collect();
+        swapped.unstreamed_tables = live_copy
             .copy_unstreamed_tables(&streams)
             .await
             .context("take over tables that no stream fills")?;
-        untold_columns(&carrier, span).await?;
-        refuse_bare(&carrier, span).await?;
-        Ok(true)
+        copy_block_columns(&live_copy, span).await?;
+        refuse_missing_heights(&live_copy, span).await
     }
 
-    /// The stream was read to its end: what lies between the new position and the live one has left it, and its rows
-    /// come from the live tables.
-    async fn follow(&self, stream: &str, live: StreamPosition) -> anyhow::Result<()> {
-        let (position, state) = (self.position(stream).await?, self.state(stream).await?);
-        // A live position in a stream that was made anew says nothing about the one there is.
+    /// Moves a position of the new tables to the live one. The stream was read to its end: messages in between have left it,
+    /// and their rows come from the live tables.
+    async fn advance_position(&self, stream: &str, live: StreamPosition) -> anyhow::Result<()> {
+        let position = self.rebuild.position(stream).await?;
+        let state = self.rebuild.state(stream).await?;
+        // The live position may be of an earlier stream of that name.
         if is_of(&state, live) && position.sequence < live.sequence {
             let revision = position.revision.max(live.revision);
             let there = StreamPosition { revision, ..live };
-            let moved = self.store.move_position(stream, position, there).await;
+            let moved = self.rebuild.store.move_position(stream, position, there).await;
             moved.context("move a position of the new tables")?;
         }
         Ok(())
     }
+
+    async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        // Boxed, because nested futures of this size would overflow the stack.
+        unless_stopped(self.shutdown, Box::pin(work)).await?
+    }
 }
 
-/// When a block was first stored is nothing that a rebuild changes.
-async fn untold_columns(carrier: &LiveCopy, span: Span) -> anyhow::Result<()> {
-    carrier.copy_unstreamed_columns(span).await.context("take over when blocks were stored")?;
+/// A rebuild does not change when a block was first stored.
+async fn copy_block_columns(live_copy: &LiveCopy, span: Span) -> anyhow::Result<()> {
+    let copied = live_copy.copy_unstreamed_columns(span).await;
+    copied.context("take over when blocks were stored")?;
     Ok(())
 }
 
-/// The last look before anything is exchanged.
-async fn refuse_bare(carrier: &LiveCopy, span: Span) -> anyhow::Result<()> {
-    let bare = carrier.count_missing_heights(span).await.context("compare the heights")?;
-    if bare > 0 {
+/// The last check before a swap.
+async fn refuse_missing_heights(live_copy: &LiveCopy, span: Span) -> anyhow::Result<()> {
+    let missing = live_copy.count_missing_heights(span).await.context("compare the heights")?;
+    if missing > 0 {
         bail!(
-            "the new tables would lack {bare} canonical blocks of the live ones: nothing was exchanged"
+            "the new tables would lack {missing} canonical blocks of the live ones: nothing was exchanged"
         );
     }
     Ok(())

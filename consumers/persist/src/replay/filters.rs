@@ -1,4 +1,4 @@
-//! What is read of a stream for the subjects that somebody asks for.
+//! Which subjects a replay reads for those that its user asks for.
 
 use anyhow::bail;
 use crypto_intel_schemas::{
@@ -7,10 +7,10 @@ use crypto_intel_schemas::{
     subjects::{self, Lane},
 };
 
-use crate::StreamSource;
+use crate::config::StreamSource;
 
-/// The filters asked for, and markers of blocks where these leave them out: without markers nobody knows which rows are
-/// canonical. Without any, what persist stores of the stream.
+/// The requested filters, with markers of blocks where they leave them out: markers decide which rows are canonical. Without
+/// any filter, everything that persist stores of the stream.
 pub(super) fn with_markers(asked: &[String], source: &StreamSource) -> anyhow::Result<Vec<String>> {
     if asked.is_empty() {
         return Ok(source.filters.clone());
@@ -35,7 +35,7 @@ pub(super) fn with_markers(asked: &[String], source: &StreamSource) -> anyhow::R
     Ok(filters)
 }
 
-/// Pattern of the markers of the chains that a filter names; `None` where it names no chain's events.
+/// Pattern of the markers of the chains that a filter covers; `None` where it covers no chain events.
 pub(super) fn markers_of(filter: &str) -> Option<String> {
     let mut tokens = filter.split('.');
     let lane = match tokens.next()? {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_persist_does_not_store_is_refused() {
+    fn subjects_that_persist_does_not_store_are_refused() {
         for filter in ["watch.>", "tick.evm", ">", "evm..x"] {
             let error = asked(&[filter]).unwrap_err().to_string();
             assert!(error.contains(filter), "{error}");

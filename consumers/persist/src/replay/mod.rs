@@ -1,45 +1,42 @@
-//! A range of a stream through persist's own code, beside a running persist.
+//! Stores a range of a stream again by persist's own code, beside a running persist.
 
+mod block_alignment;
 mod filters;
-mod progress;
-mod whole;
+pub(crate) mod progress;
+pub(crate) mod range_run;
 
 use anyhow::{Context as _, bail};
-use crypto_intel_nats::{
-    Nats, Position, RangeOptions, RangeReader, RangeRequest, ReaderTrouble, StreamRange,
-};
+use crypto_intel_nats::{Nats, RangeRequest, ReaderTrouble, StreamRange};
+use crypto_intel_service::Stopped;
 use crypto_intel_store::{Store, StreamPosition};
 use tokio_util::sync::CancellationToken;
 
-pub use progress::{Counts, Progress};
-
+use self::{
+    progress::{Counts, Progress},
+    range_run::RangeRun,
+};
 use crate::{
-    Config, StreamSource,
-    apply::{Applier, Stop},
-    intake::{Input, Rest},
-    pump::Pump,
+    config::{Config, StreamSource},
+    intake::input::TailPolicy,
 };
 
-/// The rest of a block is in the range, however slowly it is read.
-const PATIENCE_MS: u64 = 365 * 86_400_000;
-/// A transaction holds its heights' locks, and those that are replayed may be at the head: live waits no longer than for
-/// so many events.
+/// A transaction locks its heights, which may be at the head: the live stream waits for no more than so many events.
 const MAX_BATCH_EVENTS: usize = 1_000;
 
-/// What is to be stored again.
+/// What to store again.
 #[derive(Debug, Clone)]
 pub struct Replay {
     /// The stream.
     pub stream: String,
-    /// Subjects; empty = all that persist stores of the stream.
+    /// Subjects; empty = everything that persist stores of the stream.
     pub filters: Vec<String>,
-    /// The range in its user's words: the same words find again where an earlier run came to.
+    /// The range in the words of its user, which also find the position of an earlier run.
     pub words: String,
     /// The range.
     pub request: RangeRequest,
-    /// Most events per second; `None` = as fast as it goes.
+    /// Maximum number of events per second; `None` = no limit.
     pub rate: Option<u32>,
-    /// Begin at the beginning although an earlier run came somewhere.
+    /// Start from the beginning although an earlier run has a position.
     pub anew: bool,
 }
 
@@ -62,7 +59,7 @@ pub struct ReplayTask {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ReplayOutcome {
-    /// Whether the range is stored to its end; else the same replay goes on after `position`.
+    /// Whether the range is stored to its end; else the same replay resumes after `position`.
     pub is_complete: bool,
     /// Sequence of the last message applied.
     pub position: u64,
@@ -72,10 +69,10 @@ pub struct ReplayOutcome {
 }
 
 impl ReplayTask {
-    /// Finds out what is to be read, and where an earlier run of the same replay came to.
+    /// Resolves the range, and finds the position of an earlier run of the same replay.
     ///
     /// # Errors
-    /// When persist stores nothing of it, or the range is empty; the error says the mend.
+    /// When persist stores nothing of it, or the range is empty.
     pub async fn prepare(
         config: &Config,
         nats: &Nats,
@@ -103,13 +100,16 @@ impl ReplayTask {
             Some(found) => found,
             None => {
                 let asked = nats.range(stream, replay.request).await?;
-                let range = whole::widen(nats, stream, &filters, asked)
+                let range = block_alignment::widen(nats, stream, &filters, asked)
                     .await
                     .context("find the blocks at the range's ends")?;
                 let name = format!("{key} [{}..{}]", range.from, range.to);
-                // Its store time is unknown, which is then not compared.
+                // Without a store time, which is unknown, it is not compared.
                 let before = StreamPosition { sequence: range.from - 1, ..Default::default() };
-                store.start_position(&name, before).await.context("make the replay's position")?;
+                store
+                    .start_position(&name, before)
+                    .await
+                    .context("create the replay's position")?;
                 (name, range)
             }
         };
@@ -133,7 +133,7 @@ impl ReplayTask {
         })
     }
 
-    /// What is read, widened to whole blocks.
+    /// The range, widened to whole blocks.
     #[must_use]
     pub fn range(&self) -> StreamRange {
         self.range
@@ -157,12 +157,12 @@ impl ReplayTask {
         self.progress.clone()
     }
 
-    /// Reads and stores to the end of the range, or until `shutdown`. What cannot be stored now is tried again, visibly.
+    /// Reads and stores to the end of the range, or until `shutdown`. A failure to store is logged and retried.
     ///
     /// # Errors
-    /// When the stream was made anew meanwhile, or another process runs the same replay.
+    /// When the stream was recreated meanwhile, or another process runs the same replay.
     pub async fn run(self, shutdown: &CancellationToken) -> anyhow::Result<ReplayOutcome> {
-        let reading = Reading {
+        let run = RangeRun {
             source: &self.source,
             config: &self.config,
             nats: &self.nats,
@@ -170,9 +170,13 @@ impl ReplayTask {
             progress: &self.progress,
             position_name: &self.name,
             rate: self.rate,
-            rest: Rest::Stored,
+            tail: TailPolicy::Flush,
         };
-        let is_complete = reading.run(self.position, self.range.to, shutdown).await?;
+        let is_complete = match run.run(self.position, self.range.to, shutdown).await {
+            Ok(()) => true,
+            Err(error) if error.is::<Stopped>() => false,
+            Err(error) => return Err(error),
+        };
         if is_complete {
             self.store.remove_position(&self.name).await.context("remove the replay's position")?;
         }
@@ -184,69 +188,7 @@ impl ReplayTask {
     }
 }
 
-/// One range on its way into tables.
-#[derive(Debug)]
-pub(crate) struct Reading<'a> {
-    pub(crate) source: &'a StreamSource,
-    pub(crate) config: &'a Config,
-    pub(crate) nats: &'a Nats,
-    pub(crate) store: &'a Store,
-    pub(crate) progress: &'a Progress,
-    pub(crate) position_name: &'a str,
-    pub(crate) rate: Option<u32>,
-    pub(crate) rest: Rest,
-}
-
-impl Reading<'_> {
-    /// Reads and stores what is after a position, up to a sequence; `false` when `shutdown` came first.
-    pub(crate) async fn run(
-        &self,
-        after: StreamPosition,
-        to: u64,
-        shutdown: &CancellationToken,
-    ) -> anyhow::Result<bool> {
-        let options = RangeOptions {
-            stream: self.source.stream.clone(),
-            filters: self.source.filters.clone(),
-            name: "replay".to_owned(),
-            after: Position { sequence: after.sequence, stored_at_us: after.stored_at_us },
-            to,
-            rate: self.rate,
-        };
-        let reader = RangeReader::open(self.nats, options).await.context("open the reader")?;
-        let input = Input::Range(reader, self.rest);
-        let (metrics, status) = (self.progress.metrics(), self.progress.status());
-        let config = Config { patience_ms: PATIENCE_MS, ..self.config.clone() };
-        let mut pump = Pump::start(self.source, input, &config, metrics, status, after.revision);
-        let mut applier = Applier {
-            stream: self.source.stream.clone(),
-            position_name: self.position_name.to_owned(),
-            nats: self.nats.clone(),
-            store: self.store.clone(),
-            metrics: metrics.clone(),
-            status: std::sync::Arc::clone(status),
-            shutdown: shutdown.clone(),
-            position: after,
-            merging: false,
-        };
-        let stop = tokio::select! {
-            stop = pump.run(&mut applier) => stop,
-            () = shutdown.cancelled() => Some(Stop::Shutdown),
-        };
-        match stop {
-            Some(Stop::Shutdown) => Ok(false),
-            Some(Stop::FenceLost) => {
-                bail!(
-                    "the position {:?} moved: another process does the same, let it end",
-                    self.position_name
-                )
-            }
-            None => pump.ended().await.map(|()| true),
-        }
-    }
-}
-
-/// What names a replay, without the sequences that its range was resolved to.
+/// The name of a replay, without the sequences of its range.
 fn key(replay: &Replay) -> String {
     let mut key = format!("replay {}", replay.stream);
     for filter in &replay.filters {

@@ -7,7 +7,7 @@ use prometheus::IntCounterVec;
 
 use crate::{metrics::Metrics, status::Status};
 
-/// How far a reading has come; cheap to clone, all clones see the same.
+/// How far a replay has come. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Progress {
     stream: String,
@@ -22,7 +22,7 @@ pub struct Counts {
     pub messages: u64,
     /// New rows, by table.
     pub rows: BTreeMap<String, u64>,
-    /// Blocks that are not canonical, whose rows went or never came in.
+    /// Blocks that are not canonical, whose rows were deleted or left out.
     pub dropped_blocks: u64,
     /// Messages that can never be stored.
     pub dead_lettered: u64,
@@ -31,7 +31,7 @@ pub struct Counts {
 }
 
 impl Progress {
-    /// Counters of their own: nothing of a replay is mixed into what persist shows.
+    /// Has metrics of its own: a replay does not count in those of persist.
     pub(crate) fn new(stream: &str, nats: &Nats) -> anyhow::Result<Self> {
         let context = Context::new("replay");
         let metrics = Metrics::new(&context.registry)?;
@@ -54,10 +54,10 @@ impl Progress {
         self.status.applied_sequence()
     }
 
-    /// Why nothing moves at present, where something is in the way.
+    /// Why the newest attempt to store failed, while none has succeeded since.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.status.failure()
+        self.status.last_error()
     }
 
     /// What was done so far.

@@ -40,7 +40,13 @@ async fn prepare(servers: &Servers) -> Rebuild {
 /// Rebuilds and exchanges, beside the test.
 fn swap(rebuild: Rebuild) -> JoinHandle<anyhow::Result<Option<Swapped>>> {
     tokio::spawn(async move {
-        rebuild.swap(Duration::from_secs(120), &silent, &CancellationToken::new()).await
+        crypto_intel_persist::swap(
+            &rebuild,
+            Duration::from_secs(120),
+            &silent,
+            &CancellationToken::new(),
+        )
+        .await
     })
 }
 
@@ -187,7 +193,7 @@ async fn tables_are_exchanged_under_load_and_nobody_notices() {
             publish(&servers, &price(100 * second + i64::from(chain.height() as u32))).await;
         }
         let done = swapping.await.unwrap().unwrap().unwrap();
-        assert!(second > 1 || done.carried.blocks >= 15, "{done:?}");
+        assert!(second > 1 || done.copied.blocks >= 15, "{done:?}");
         play_on(&servers, &mut chain, &mut random, 10).await;
         servers.settled("EVM").await;
         servers.settled("MARKET").await;
@@ -235,7 +241,7 @@ async fn a_killed_rebuild_goes_on_where_it_was() {
     let rebuild = prepare(&servers).await;
     assert!(rebuild.is_resumed());
     let done = swap(rebuild).await.unwrap().unwrap().unwrap();
-    assert_eq!(done.carried.blocks, 0, "the stream had everything: {done:?}");
+    assert_eq!(done.copied.blocks, 0, "the stream had everything: {done:?}");
     assert!(came_to > 500);
     servers.settled("EVM").await;
     servers.assert_stored(&[&chain]).await;
@@ -334,7 +340,7 @@ async fn who_holds_the_tables_for_long_is_named_and_waited_for() {
     open.query("SELECT count(*) FROM v_blocks", &[]).await.unwrap();
     let rebuild = prepare(&servers).await;
     let never = CancellationToken::new();
-    let impatient = rebuild.swap(Duration::from_millis(1), &silent, &never);
+    let impatient = crypto_intel_persist::swap(&rebuild, Duration::from_millis(1), &silent, &never);
     let error = format!("{:#}", impatient.await.unwrap_err());
     assert!(error.contains("a long report of"), "{error}");
     // Writers had their turn, readers were never stopped for good.
@@ -383,13 +389,13 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
     client.batch_execute(&refuse).await.unwrap();
     let done = swap(rebuild).await.unwrap().unwrap().unwrap();
     client.batch_execute("DROP EVENT TRIGGER refuse").await.unwrap();
-    assert_eq!(done.rights_left_out.len(), 1, "{:?}", done.rights_left_out);
-    let left_out = &done.rights_left_out[0];
+    assert_eq!(done.grants_left_out.len(), 1, "{:?}", done.grants_left_out);
+    let left_out = &done.grants_left_out[0];
     assert!(
         left_out.contains("GRANT INSERT ON TABLE") && left_out.contains("not that"),
         "{left_out}"
     );
-    assert_eq!(done.untold_tables, ["labels", "wallets"]);
+    assert_eq!(done.unstreamed_tables, ["labels", "wallets"]);
     let labels = servers.query("SELECT address || label || seen FROM labels ORDER BY 1").await;
     let labels: Vec<&str> = labels.iter().map(|row| row.get(0)).collect();
     assert_eq!(labels, ["atreasury1", "bold2", "cmade by a migration3"]);
@@ -421,7 +427,7 @@ async fn what_another_lane_said_last_is_taken_over_although_it_left_its_stream()
     let fork = servers.repaired_by_history().await;
     forget(&servers, "HISTORY", u64::MAX).await;
     let done = swapped(&servers).await.unwrap();
-    assert_eq!(done.carried.blocks, 1, "{done:?}");
+    assert_eq!(done.copied.blocks, 1, "{done:?}");
     servers.assert_stored(&[&fork]).await;
     persist.stop().await;
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use crypto_intel_persist::{Progress, Rebuild, RebuildOptions, Stage, StreamReport, Swapped};
+use crypto_intel_persist::{Progress, Rebuild, RebuildOptions, Stage, StreamReport, Swapped, swap};
 use crypto_intel_service::ConfigError;
 use crypto_intel_store::{
     SchemaName,
@@ -85,7 +85,7 @@ pub(super) async fn run(session: &Session<'_>, name: &str) -> anyhow::Result<Exi
             let read = rebuild.catch_up(watcher, shutdown).await?;
             return Ok::<_, anyhow::Error>((read.is_some(), None));
         }
-        let swapped = rebuild.swap(session.options.patience, watcher, shutdown).await?;
+        let swapped = swap(&rebuild, session.options.patience, watcher, shutdown).await?;
         Ok((swapped.is_some(), swapped))
     };
     let outcome = tokio::select! {
@@ -122,7 +122,7 @@ impl Screen<'_> {
                     progress::counted(self.session.output, to + 1 - from, &stream, "messages");
                 self.replace(Some(Shown::Stream(bar, progress, from)));
             }
-            Stage::Carrying { what, blocks } => self.say(format!(
+            Stage::Copying { what, blocks } => self.say(format!(
                 "taking over from the live tables: {what}, {} blocks so far",
                 thousands(blocks)
             )),
@@ -206,14 +206,14 @@ fn describe_swap(report: &Report, swap: &Swapped) -> String {
         ),
         format!(
             "taken over from the old ones: {} blocks and {} rows that no stream holds any more",
-            thousands(swap.carried.blocks),
-            thousands(swap.carried.rows)
+            thousands(swap.copied.blocks),
+            thousands(swap.copied.rows)
         ),
     ];
-    if !swap.untold_tables.is_empty() {
-        lines.push(format!("taken over whole: {}", swap.untold_tables.join(", ")));
+    if !swap.unstreamed_tables.is_empty() {
+        lines.push(format!("taken over whole: {}", swap.unstreamed_tables.join(", ")));
     }
-    for right in &swap.rights_left_out {
+    for right in &swap.grants_left_out {
         lines.push(format!("not given to the new tables: {right}"));
     }
     if !swap.aggregates.is_empty() {

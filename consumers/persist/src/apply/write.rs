@@ -2,34 +2,35 @@ use crypto_intel_store::{
     Advance, BatchTransaction, Row, RowSet, Store, StoreError, Table, TableRows,
 };
 
-use crate::{batch::Batch, plan::Plan};
+use super::plan::Plan;
+use crate::intake::batch::Batch;
 
 /// What a committed transaction did.
 #[derive(Debug, Default)]
-pub(crate) struct Written {
+pub(super) struct Written {
     /// New rows by table.
-    pub(crate) rows: Vec<(Table, u64)>,
+    pub(super) rows: Vec<(Table, u64)>,
     /// Whether it went through staging tables.
-    pub(crate) merged: bool,
-    /// Blocks whose rows went or did not come in.
-    pub(crate) dropped_blocks: u64,
+    pub(super) merged: bool,
+    /// Blocks whose rows were deleted or left out.
+    pub(super) dropped_blocks: u64,
     /// When the heads of the new canonical blocks were first seen, microseconds.
-    pub(crate) heads_seen_at_us: Vec<i64>,
+    pub(super) heads_seen_at_us: Vec<i64>,
 }
 
 impl Written {
-    /// Whether staging absorbed rows that were there: the next batch is likely to meet some, too.
-    pub(crate) fn absorbed(&self, offered: u64) -> bool {
+    /// Whether staging skipped existing rows: the next batch is likely to meet some, too.
+    pub(super) fn met_existing_rows(&self, offered: u64) -> bool {
         self.merged && self.rows.iter().map(|(_, rows)| rows).sum::<u64>() < offered
     }
 }
 
-/// Why a transaction was not committed, or is not known to be.
+/// A transaction was not committed, or it is unknown whether it was.
 #[derive(Debug)]
-pub(crate) struct WriteError {
+pub(super) struct WriteError {
     /// The table whose rows were being written.
-    pub(crate) table: Option<Table>,
-    pub(crate) error: StoreError,
+    pub(super) table: Option<Table>,
+    pub(super) error: StoreError,
 }
 
 impl From<(Table, StoreError)> for WriteError {
@@ -45,7 +46,7 @@ impl From<StoreError> for WriteError {
 }
 
 /// Stores a batch and moves the position, in one transaction.
-pub(crate) async fn write(
+pub(super) async fn write(
     store: &Store,
     advance: Advance<'_>,
     batch: &Batch,
@@ -56,11 +57,11 @@ pub(crate) async fn write(
     transaction.demote_blocks(&plan.demote).await?;
     transaction.delete_rows(&plan.delete).await?;
     let mut written = Written { merged: merge || plan.may_conflict, ..Written::default() };
-    // Rows of no block have a number beyond all blocks.
+    // The block number of rows of no block is beyond all blocks.
     let keep = |row: &Row| !plan.rejected.get(row.block as usize).copied().unwrap_or(false);
     let tables = || Table::ALL.map(|table| (table, batch.rows.table(table))).into_iter();
     let fresh = new_blocks(batch, &plan);
-    // The blocks themselves come last, so that their `stored_at` is close to the commit.
+    // Blocks come last, so that their `stored_at` is close to the commit.
     let blocks = (Table::Blocks, fresh.table(Table::Blocks));
     update_blocks(&transaction, batch, &plan).await?;
     if written.merged {
@@ -114,11 +115,11 @@ fn heads_seen_at_us(batch: &Batch, plan: &Plan<'_>) -> Vec<i64> {
 }
 
 /// The rows of blocks that the database does not know yet.
-pub(crate) fn new_blocks(batch: &Batch, plan: &Plan<'_>) -> RowSet {
+pub(super) fn new_blocks(batch: &Batch, plan: &Plan<'_>) -> RowSet {
     let mut rows = RowSet::default();
     for (index, canonical) in &plan.insert {
         if let Some(marker) = &batch.blocks[*index].marker {
-            // Whether it fits was found out when the batch was made.
+            // Checked when the batch was made.
             let fits = rows.add_block(&marker.block, marker.revision, *canonical, marker.message);
             debug_assert!(fits.is_ok(), "{fits:?}");
         }

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use crypto_intel_nats::Leadership;
 use crypto_intel_store::{Store, policies};
 
-use crate::{apply::with_mend, metrics::Metrics, task::LeaderTask};
+use super::LeaderTask;
+use crate::{hint::with_hint, metrics::Metrics};
 
-const EVERY: Duration = Duration::from_secs(3_600);
-/// Rows that go in one transaction: so few that nobody waits for it.
+const INTERVAL: Duration = Duration::from_secs(3_600);
+/// Rows that one transaction drops: few enough that no writer waits for it.
 const SLICE_ROWS: u32 = 10_000;
 
-/// Drops for as long as the process runs.
+/// Drops old rows for as long as the process runs.
 #[derive(Debug)]
 pub(crate) struct RetentionTask {
     pub(crate) leadership: Leadership,
@@ -32,7 +33,7 @@ impl LeaderTask for RetentionTask {
         loop {
             // A slice that is cut off is rolled back and dropped again.
             self.drop_expired().await?;
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 }
@@ -40,21 +41,20 @@ impl LeaderTask for RetentionTask {
 impl RetentionTask {
     async fn drop_expired(&self) -> anyhow::Result<()> {
         let started = Instant::now();
-        let tables = policies::expiring_tables(&self.store).await.map_err(with_mend)?;
+        let tables = policies::expiring_tables(&self.store).await.map_err(with_hint)?;
         for table in &tables {
             let mut dropped = 0;
             loop {
-                let gone = policies::drop_expired(&self.store, table, SLICE_ROWS)
-                    .await
-                    .map_err(with_mend)?;
-                self.metrics.expired.with_label_values(&[table]).inc_by(gone);
-                dropped += gone;
-                if gone < u64::from(SLICE_ROWS) {
+                let slice = policies::drop_expired(&self.store, table, SLICE_ROWS).await;
+                let slice = slice.map_err(with_hint)?;
+                self.metrics.expired.with_label_values(&[table]).inc_by(slice);
+                dropped += slice;
+                if slice < u64::from(SLICE_ROWS) {
                     break;
                 }
             }
             if dropped > 0 {
-                tracing::info!(table, dropped, "dropped what was older than configured");
+                tracing::info!(table, dropped, "dropped rows that are older than configured");
             }
         }
         let (count, seconds) = (tables.len(), started.elapsed().as_secs());

@@ -1,3 +1,10 @@
+//! What persist does beside each other: one task for each stream, one for the watch-list, one for old rows. One instance at a
+//! time does each.
+
+pub(crate) mod retention;
+pub(crate) mod stream;
+pub(crate) mod wallets;
+
 use std::time::Duration;
 
 use crypto_intel_nats::{Leadership, Term};
@@ -13,16 +20,16 @@ pub(crate) trait LeaderTask: Send + Sync {
     /// For the log: "store stream EVM".
     fn purpose(&self) -> String;
 
-    /// The work of one term, until something ends it. Cut off when the term is over.
+    /// The work of one term. It is dropped when the term is over, so it must be cancel-safe.
     fn run_term(&self) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// A term failed; the next one tries again.
+    /// Reports that a term failed.
     fn failed(&self, reason: String) {
         self.leadership().probe().unhealthy(reason);
     }
 }
 
-/// Runs a task whenever this instance leads it, and again after whatever failed, until shutdown.
+/// Runs a task while this instance is its leader, and again after any failure, until shutdown.
 pub(crate) async fn keep_running(task: impl LeaderTask) {
     let shutdown = task.leadership().context().shutdown.clone();
     let mut delays = RETRY.delays();

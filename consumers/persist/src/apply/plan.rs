@@ -1,12 +1,11 @@
-//! Which blocks are canonical after a batch. Pure: the batch and what the database knows go in, what is to be done comes
-//! out.
+//! Which blocks are canonical after a batch. Pure: the batch and the known blocks go in, the changes come out.
 
 use std::collections::HashMap;
 
 use crypto_intel_schemas::B256;
 use crypto_intel_store::KnownBlock;
 
-use crate::batch::BatchBlock;
+use crate::intake::batch::BatchBlock;
 
 /// What a batch does to `blocks` and to the rows of blocks.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,15 +16,15 @@ pub(crate) struct Plan<'a> {
     pub(crate) update: Vec<(usize, bool)>,
     /// Known blocks that lose their height to one of the batch.
     pub(crate) demote: Vec<(&'a str, u64, B256)>,
-    /// Blocks whose rows go.
+    /// Blocks whose rows are deleted.
     pub(crate) delete: Vec<(&'a str, B256, i64)>,
-    /// Blocks of the batch (by index) whose rows do not come in.
+    /// Blocks of the batch (by index) whose rows are left out.
     pub(crate) rejected: Vec<bool>,
-    /// Whether rows of this batch may be there already.
+    /// Whether rows of this batch may exist already.
     pub(crate) may_conflict: bool,
 }
 
-/// One hash at a height, after the batch's marker is laid over what is known.
+/// One hash at a height, as the batch's marker or else the database says.
 struct Candidate {
     hash: B256,
     revision: i64,
@@ -66,7 +65,7 @@ impl<'a> Plan<'a> {
         }
         plan.delete.sort_unstable();
         plan.delete.dedup();
-        // What goes before what comes: at no moment are two canonical at one height.
+        // Demotions first: at no moment are two blocks canonical at one height.
         plan.update.sort_by_key(|(_, canonical)| *canonical);
         plan
     }
@@ -90,7 +89,7 @@ fn winners<'a>(
     for block in blocks {
         let Some(marker) = &block.marker else { continue };
         let old = by_hash.get(&(block.chain.as_str(), block.hash));
-        // Seen before, or overtaken by what another stream said: what is known stands.
+        // Applied before, or older than the marker of another stream: the known state wins.
         if old.is_some_and(|old| old.revision >= marker.revision) {
             continue;
         }
@@ -120,7 +119,7 @@ mod tests {
     use crypto_intel_schemas::Block;
 
     use super::*;
-    use crate::batch::Marker;
+    use crate::intake::batch::Marker;
 
     fn hash(byte: u8) -> B256 {
         B256::repeat_byte(byte)
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn new_blocks_come_in_without_ado() {
+    fn new_blocks_are_inserted() {
         let blocks = [block(1, 1, 10, false), block(2, 2, 11, false)];
         let plan = Plan::new(&blocks, &[]);
         assert_eq!(plan.insert, [(0, true), (1, true)]);
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_is_updated_before_what_comes() {
+    fn demotions_are_updated_before_promotions() {
         let blocks = [block(1, 2, 30, false), block(1, 1, 29, true)];
         let before = [known(1, 1, 10, true), known(1, 2, 5, false)];
         assert_eq!(Plan::new(&blocks, &before).update, [(1, false), (0, true)]);

@@ -1,46 +1,40 @@
-//! What the streams no longer hold comes from the live tables.
+//! Copies blocks that the streams no longer hold from the live tables.
 
 use crypto_intel_schemas::{B256, Block};
 use crypto_intel_store::{
     BatchTransaction, KnownBlock, StoreError,
     rebuild::{BlockCursor, CopyCounts, LiveCopy, Span},
 };
-use tokio_util::sync::CancellationToken;
 
-use super::{Stage, Watcher};
+use super::stage::{Stage, Watcher};
 use crate::{
-    batch::{BatchBlock, Marker},
-    plan::Plan,
+    apply::plan::Plan,
+    intake::batch::{BatchBlock, Marker},
 };
 
 /// Blocks in one transaction: a hundred thousand rows of a busy chain.
-const BLOCKS_AT_ONCE: u32 = 500;
+const SLICE_BLOCKS: u32 = 500;
 
-/// Takes over blocks that the new tables do not know, or whose newer marker has left the streams, with their rows. `None`
-/// when `shutdown` came first.
+/// Copies blocks that the new tables do not know, or whose newer marker has left the streams, with their rows. Cancel-safe.
 pub(super) async fn blocks(
     copy: &LiveCopy,
     span: Span,
     watcher: Watcher<'_>,
-    shutdown: &CancellationToken,
-) -> Result<Option<CopyCounts>, StoreError> {
+) -> Result<CopyCounts, StoreError> {
     let mut total = CopyCounts::default();
     let mut after = BlockCursor::default();
     loop {
-        if shutdown.is_cancelled() {
-            return Ok(None);
-        }
-        let slice = copy.newer_blocks(&after, span, BLOCKS_AT_ONCE).await?;
-        let Some(last) = slice.last() else { return Ok(Some(total)) };
+        let slice = copy.newer_blocks(&after, span, SLICE_BLOCKS).await?;
+        let Some(last) = slice.last() else { return Ok(total) };
         let (chain, number, hash) = (last.chain.clone(), last.number, last.hash);
-        watcher(Stage::Carrying { what: format!("{chain} block {number}"), blocks: total.blocks });
+        watcher(Stage::Copying { what: format!("{chain} block {number}"), blocks: total.blocks });
         after = BlockCursor { chain, number, hash };
-        total += take_over(copy, &slice).await?;
+        total += copy_slice(copy, &slice).await?;
     }
 }
 
-/// By persist's own rules: the block with the newest marker has its height, and rows of no other come in.
-async fn take_over(copy: &LiveCopy, slice: &[KnownBlock]) -> Result<CopyCounts, StoreError> {
+/// By persist's own rules: the block with the newest marker is canonical at its height, and no other has rows.
+async fn copy_slice(copy: &LiveCopy, slice: &[KnownBlock]) -> Result<CopyCounts, StoreError> {
     let blocks: Vec<BatchBlock> = slice.iter().map(as_marked).collect();
     let mut heights: Vec<(&str, u64)> =
         slice.iter().map(|block| (block.chain.as_str(), block.number)).collect();
@@ -61,7 +55,7 @@ async fn take_over(copy: &LiveCopy, slice: &[KnownBlock]) -> Result<CopyCounts, 
         let chosen = blocks.iter().filter(|(_, is_canonical)| *is_canonical == canonical);
         chosen.filter_map(|(index, canonical)| Some((slice.get(*index)?, *canonical))).collect()
     };
-    // What goes before what comes: at no moment are two canonical at one height.
+    // Demotions first: at no moment are two blocks canonical at one height.
     for canonical in [false, true] {
         copy.update_blocks(&transaction, &chosen(&plan.update, canonical)).await?;
         copy.insert_blocks(&transaction, &chosen(&plan.insert, canonical)).await?;
@@ -71,15 +65,15 @@ async fn take_over(copy: &LiveCopy, slice: &[KnownBlock]) -> Result<CopyCounts, 
     Ok(CopyCounts { blocks, rows })
 }
 
-/// Fills up blocks of which the streams held only a part.
+/// Completes blocks of which the streams held only a part.
 pub(super) async fn incomplete_blocks(
     copy: &LiveCopy,
     watcher: Watcher<'_>,
 ) -> Result<CopyCounts, StoreError> {
-    watcher(Stage::Carrying { what: "blocks that streams began in".to_owned(), blocks: 0 });
+    watcher(Stage::Copying { what: "blocks that streams began in".to_owned(), blocks: 0 });
     let blocks = copy.incomplete_blocks().await?;
     let mut total = CopyCounts::default();
-    for slice in blocks.chunks(BLOCKS_AT_ONCE as usize) {
+    for slice in blocks.chunks(SLICE_BLOCKS as usize) {
         let (transaction, _) = copy.begin(&[]).await?;
         let slice: Vec<&KnownBlock> = slice.iter().collect();
         total.rows += rows_by_chain(copy, &transaction, &slice).await?;

@@ -1,4 +1,4 @@
-//! Says in the bucket `cursors` how far a stream of history is stored: its producers wait for it.
+//! Writes to the bucket `cursors` how far a stream of history is stored: its producers wait for it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -8,9 +8,9 @@ use crypto_intel_schemas::subjects;
 use crypto_intel_service::now_us;
 use serde_json::json;
 
-use crate::{StreamSource, status::Status};
+use crate::{config::StreamSource, status::Status};
 
-const WRITE_EVERY: Duration = Duration::from_millis(500);
+const WRITE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Writes the position of a stream that carries history as it moves; does nothing for other streams.
 pub(crate) async fn keep(nats: &Nats, source: &StreamSource, status: &Arc<Status>) -> Infallible {
@@ -20,7 +20,7 @@ pub(crate) async fn keep(nats: &Nats, source: &StreamSource, status: &Arc<Status
     }
     let key = format!("persist.{}", escape_key(&source.stream));
     let mut written = None;
-    let mut ticks = tokio::time::interval(WRITE_EVERY);
+    let mut ticks = tokio::time::interval(WRITE_INTERVAL);
     loop {
         ticks.tick().await;
         let sequence = status.applied_sequence();
@@ -29,9 +29,9 @@ pub(crate) async fn keep(nats: &Nats, source: &StreamSource, status: &Arc<Status
         }
         match write(nats, &key, sequence).await {
             Ok(()) => written = Some(sequence),
-            // Producers go by an older position meanwhile: they only wait longer.
+            // Meanwhile producers see an older position and only wait longer.
             Err(error) => {
-                tracing::debug!(key, error = %format!("{error:#}"), "position not told, trying again");
+                tracing::debug!(key, error = %format!("{error:#}"), "position not written, trying again");
             }
         }
     }

@@ -1,84 +1,50 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::bail;
-use crypto_intel_nats::{Notice, RangeReader, ReadBatch, ReaderError, StreamReader};
+use crypto_intel_nats::{Notice, ReadBatch};
 use crypto_intel_schemas::Event;
+use crypto_intel_service::error_chain;
 use tokio::sync::mpsc;
 
-use crate::{
-    Config, StreamSource,
-    assemble::{Assembler, Item},
+use super::{
+    assembler::{Assembler, Item},
     batch::Batch,
+    input::Input,
+};
+use crate::{
+    config::{Config, StreamSource},
     metrics::Metrics,
     status::Status,
 };
 
-/// Messages decoded at a stretch, so that the runtime's other tasks are not kept waiting.
-const READ_CHUNK: usize = 500;
-
-/// Where messages come from.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// A stream, for ever.
-    Live(StreamReader),
-    /// A range of it, which ends.
-    Range(RangeReader, Rest),
-}
-
-/// What becomes of half a block, or of a reorg without its first new block, at the end of a range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rest {
-    /// It is stored as far as it came, with all that is behind it.
-    Stored,
-    /// It is left to who reads on.
-    Left,
-}
-
-impl Input {
-    /// The next messages; `None` at the end of a range. Cancel-safe.
-    async fn next(&mut self) -> Result<Option<ReadBatch>, ReaderError> {
-        match self {
-            Self::Live(reader) => reader.next(READ_CHUNK).await.map(Some),
-            Self::Range(reader, _) => reader.next(READ_CHUNK).await,
-        }
-    }
-
-    fn pending(&self) -> u64 {
-        match self {
-            Self::Live(reader) => reader.pending(),
-            Self::Range(reader, _) => reader.pending(),
-        }
-    }
-}
-
 /// Reads, decodes and assembles one stream while its last batch is being committed.
 ///
-/// There is no timer: whoever commits asks for a batch and gets what has arrived by then. Only a full batch is made
-/// ahead of the question.
+/// There is no timer: the writer requests a batch and gets what has arrived by then. Only a full batch is made before it is
+/// requested.
 #[derive(Debug)]
-pub(crate) struct Intake {
-    pub(crate) source: StreamSource,
-    pub(crate) input: Input,
-    pub(crate) metrics: Metrics,
-    pub(crate) status: Arc<Status>,
+pub(super) struct ReadLoop {
+    source: StreamSource,
+    input: Input,
+    metrics: Metrics,
+    status: Arc<Status>,
     /// Highest block revision given out so far.
-    pub(crate) revision: i64,
-    pub(crate) batches: mpsc::Sender<Batch>,
-    pub(crate) asks: mpsc::Receiver<()>,
+    revision: i64,
+    batches: mpsc::Sender<Batch>,
+    requests: mpsc::Receiver<()>,
     assembler: Assembler,
-    wanted: bool,
+    is_requested: bool,
     has_ended: bool,
 }
 
-impl Intake {
-    pub(crate) fn new(
+impl ReadLoop {
+    pub(super) fn new(
         source: &StreamSource,
         input: Input,
         config: &Config,
         metrics: &Metrics,
         status: &Arc<Status>,
         revision: i64,
-        (batches, asks): (mpsc::Sender<Batch>, mpsc::Receiver<()>),
+        (batches, requests): (mpsc::Sender<Batch>, mpsc::Receiver<()>),
     ) -> Self {
         let patience = Duration::from_millis(config.patience_ms);
         Self {
@@ -88,40 +54,39 @@ impl Intake {
             status: Arc::clone(status),
             revision,
             batches,
-            asks,
+            requests,
             assembler: Assembler::new(config.max_batch_events, patience),
-            wanted: false,
+            is_requested: false,
             has_ended: false,
         }
     }
 
-    /// Runs until nobody asks any more, or to the end of its range.
+    /// Runs until the receiver of the batches is dropped, or to the end of a range.
     ///
     /// # Errors
-    /// When the stream can never be read again, which is when the client was closed; of a range also when the stream was
-    /// made anew.
-    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+    /// When the stream cannot be read again because the client was closed, or when the stream of a range was recreated.
+    pub(super) async fn run(mut self) -> anyhow::Result<()> {
         let batches = self.batches.clone();
         loop {
             if self.has_ended && !self.has_more() {
                 return Ok(());
             }
-            let is_wanted = self.wanted || self.assembler.is_full();
+            let is_wanted = self.is_requested || self.assembler.is_full();
             let may_send = is_wanted && (self.assembler.is_ready() || self.has_ended);
             let waits = may_send && self.assembler.is_full();
             let may_read = !waits && !self.assembler.is_overfull() && !self.has_ended;
             let deadline = self.assembler.deadline().map(tokio::time::Instant::from_std);
             tokio::select! {
                 biased;
-                ask = self.asks.recv() => match ask {
-                    Some(()) => self.wanted = true,
+                request = self.requests.recv() => match request {
+                    Some(()) => self.is_requested = true,
                     None => return Ok(()),
                 },
                 permit = batches.reserve(), if may_send => {
                     let Ok(permit) = permit else { return Ok(()) };
                     permit.send(self.next_batch());
-                    self.wanted = false;
-                    give_way().await;
+                    self.is_requested = false;
+                    yield_to_woken_task().await;
                 }
                 read = self.input.next(), if may_read => match read? {
                     Some(read) => if !self.take(read).await? {
@@ -134,15 +99,16 @@ impl Intake {
         }
     }
 
-    /// Whether something is held that is to be stored.
+    /// Whether anything is held that has to be stored.
     fn has_more(&self) -> bool {
-        match self.input {
-            Input::Range(_, Rest::Left) => self.assembler.can_be_cut(),
-            _ => !self.assembler.is_empty(),
+        if self.input.leaves_tail() {
+            self.assembler.can_be_cut()
+        } else {
+            !self.assembler.is_empty()
         }
     }
 
-    /// As many whole blocks as fit; at the end of a range also what it cuts off.
+    /// As many whole blocks as fit; at the end of a range also a tail that the range cuts off.
     fn next_batch(&mut self) -> Batch {
         let mut items = self.assembler.take();
         if items.is_empty() {
@@ -157,24 +123,24 @@ impl Intake {
         batch
     }
 
-    /// Takes in what was read; `false` when nobody asks any more.
+    /// Decodes and holds what was read; `false` when the receiver of the batches is dropped.
     async fn take(&mut self, read: ReadBatch) -> anyhow::Result<bool> {
         for notice in read.notices {
-            if !self.heed(notice).await? {
+            if !self.handle_notice(notice).await? {
                 return Ok(false);
             }
         }
         self.status.received(&read.messages, self.input.pending());
         for message in read.messages {
             let event = Event::decode(&message.payload);
-            let event = event.map(Box::new).map_err(|error| describe(&error));
+            let event = event.map(Box::new).map_err(|error| error_chain(&error));
             self.assembler.push(Item { message, event });
         }
-        give_way().await;
+        yield_to_woken_task().await;
         Ok(true)
     }
 
-    async fn heed(&mut self, notice: Notice) -> anyhow::Result<bool> {
+    async fn handle_notice(&mut self, notice: Notice) -> anyhow::Result<bool> {
         let stream = &self.source.stream;
         match notice {
             Notice::LostRange { from, to } => {
@@ -188,9 +154,9 @@ impl Intake {
                 );
                 Ok(true)
             }
-            Notice::StreamReset { .. } if matches!(self.input, Input::Range(..)) => {
+            Notice::StreamReset { .. } if self.input.is_range() => {
                 bail!(
-                    "stream {stream} was made anew or restored meanwhile: its sequences mean other messages now"
+                    "stream {stream} was recreated or restored meanwhile: its sequences mean other messages now"
                 )
             }
             Notice::StreamReset { was, first_sequence } => {
@@ -200,9 +166,9 @@ impl Intake {
                     position = was.sequence,
                     first_sequence,
                     hint = self.hint(),
-                    "stream was made anew or restored: reading it from its first message, known rows are absorbed"
+                    "stream was recreated or restored: rereading from its first message, existing rows are skipped"
                 );
-                // What is held is of the old stream and comes before.
+                // Held messages are of the old stream: they go into a batch of their own.
                 if !self.assembler.is_empty() {
                     let items = self.assembler.take_all();
                     let batch = self.batch(items);
@@ -210,14 +176,14 @@ impl Intake {
                         return Ok(false);
                     }
                 }
-                // The new stream tells its blocks' story from the beginning.
+                // The new stream has its blocks' markers from the beginning.
                 self.revision = 0;
                 Ok(true)
             }
         }
     }
 
-    /// The command that brings back what a stream lost.
+    /// What brings back messages that a stream lost.
     fn hint(&self) -> &'static str {
         let of_chains = self
             .source
@@ -232,9 +198,9 @@ impl Intake {
     }
 }
 
-/// Whom this task woke is next on its thread, and nobody else may take it from there: while this one decodes or encodes
-/// thousands of events, the other would wait, and the database with it.
-async fn give_way() {
+/// A task that this one has just woken runs next on the same thread, and no other thread takes it over. While this one
+/// decodes or encodes thousands of events it would wait, and the database with it.
+async fn yield_to_woken_task() {
     tokio::task::yield_now().await;
 }
 
@@ -243,16 +209,4 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// An error with its causes.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

@@ -1,22 +1,22 @@
-//! Widens a range to whole blocks: a block cut in half would come without its marker, or with too few rows.
+//! Widens a range to whole blocks: half a block would be stored without its marker, or with too few rows.
 
 use crypto_intel_nats::{Nats, NatsError, StreamRange};
 use crypto_intel_schemas::Event;
 
 use super::filters::markers_of;
 
-/// How often a bound moves at most: each time for a block that the last move cut.
-const MOVES: usize = 16;
+/// How often a bound moves: each time for a block that the last move cut.
+const MAX_MOVES: usize = 16;
 
-/// Where a block's messages are.
+/// Sequences of a block's messages.
 #[derive(Debug, Clone, Copy)]
 struct Extent {
     first: u64,
     marker: u64,
 }
 
-/// The range from the first message of the block that it begins in to the marker of the block that it ends in. What has
-/// left the stream stays away.
+/// The range from the first message of the block that it begins in to the marker of the block that it ends in, as far as the
+/// stream still holds them.
 pub(super) async fn widen(
     nats: &Nats,
     stream: &str,
@@ -31,7 +31,7 @@ pub(super) async fn widen(
     chains.dedup();
     let oldest = nats.stream_state(stream).await?.first_sequence;
     let mut wide = range;
-    for _ in 0..MOVES {
+    for _ in 0..MAX_MOVES {
         let mut from = wide.from;
         for block in blocks_at(nats, stream, &chains, wide.from).await? {
             from = from.min(block.first);
@@ -42,7 +42,7 @@ pub(super) async fn widen(
         }
         wide.from = from;
     }
-    for _ in 0..MOVES {
+    for _ in 0..MAX_MOVES {
         let mut to = wide.to;
         for block in blocks_at(nats, stream, &chains, wide.to.saturating_add(1)).await? {
             if block.first <= wide.to {
@@ -57,7 +57,7 @@ pub(super) async fn widen(
     Ok(wide)
 }
 
-/// Of each chain the block whose marker is the first from a sequence on.
+/// For each chain the block whose marker is the first from a sequence on.
 async fn blocks_at(
     nats: &Nats,
     stream: &str,

@@ -6,34 +6,34 @@ use std::{
 use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::Event;
 
-/// A message and what it says, or why it says nothing.
+/// A message with its event, or why it cannot be decoded.
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) message: StreamMessage,
-    /// By its place: an event is some hundred bytes, and it is handed on from here to there.
+    /// Boxed: an event is some hundred bytes and is moved several times.
     pub(crate) event: Result<Box<Event>, String>,
 }
 
-/// A block larger than any batch is cut after this many times the batch's limit.
-const OVERSIZE: usize = 6;
-/// Or after this many events, if those are more: small batches are no reason to cut blocks.
-const OVERSIZE_EVENTS: usize = 30_000;
-/// Or after this many bytes of bodies.
+/// A block larger than a batch is cut after this many times the batch's limit,
+const MAX_HELD_BATCHES: usize = 6;
+/// or after this many events, if those are more: small batches are no reason to cut blocks,
+const MIN_OVERFULL_EVENTS: usize = 30_000;
+/// or after this many bytes of bodies.
 const MAX_HELD_BYTES: usize = 64 << 20;
 
-/// Holds what has arrived and knows where it may be cut: where no chain is in the middle of a block, or of a reorg
-/// before its first new block.
+/// Holds messages and knows where they may be cut: where no chain is in the middle of a block, or of a reorg before its first
+/// new block.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     max_events: usize,
     patience: Duration,
     held: VecDeque<Item>,
     bytes: usize,
-    /// How many items were taken so far: cuts count from the very first item.
+    /// How many items were taken so far. Cuts count from the very first item.
     taken: usize,
     /// Ends of the prefixes that may be taken, ascending.
     cuts: VecDeque<usize>,
-    /// Chains in the middle of something.
+    /// Chains in the middle of a block or a reorg.
     open: HashSet<String>,
     since: Option<Instant>,
 }
@@ -77,23 +77,23 @@ impl Assembler {
         self.held.is_empty()
     }
 
-    /// Whether a part of it ends where no chain is in the middle of something.
+    /// Whether some prefix may be taken.
     pub(crate) fn can_be_cut(&self) -> bool {
         !self.cuts.is_empty()
     }
 
-    /// Whether a whole batch is here.
+    /// Whether a full batch is held.
     pub(crate) fn is_full(&self) -> bool {
         self.held.len() >= self.max_events || self.bytes >= MAX_HELD_BYTES
     }
 
     /// Whether no more may be held.
     pub(crate) fn is_overfull(&self) -> bool {
-        let most = (self.max_events * OVERSIZE).max(OVERSIZE_EVENTS);
-        self.held.len() >= most || self.bytes >= MAX_HELD_BYTES
+        let limit = (self.max_events * MAX_HELD_BATCHES).max(MIN_OVERFULL_EVENTS);
+        self.held.len() >= limit || self.bytes >= MAX_HELD_BYTES
     }
 
-    /// When what is held must be stored although it cannot be cut; `None` while it can or nothing is held.
+    /// When the held messages must be taken although they cannot be cut; `None` while they can, or when none is held.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let since = self.since?;
         (!self.can_be_cut()).then(|| since + self.patience)
@@ -106,8 +106,8 @@ impl Assembler {
             || self.deadline().is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// The next batch: as many whole blocks as the limit allows, at least one. What cannot be cut although it is overdue
-    /// or too large is taken as far as it came.
+    /// The next batch: as many whole blocks as the limit allows, at least one. Overdue or too many messages that cannot be cut
+    /// are all taken.
     pub(crate) fn take(&mut self) -> Vec<Item> {
         let limit = self.taken + self.max_events;
         let within = self.cuts.partition_point(|cut| *cut <= limit);
@@ -124,7 +124,7 @@ impl Assembler {
 
     /// Everything, wherever it ends.
     pub(crate) fn take_all(&mut self) -> Vec<Item> {
-        // Who is silent in the middle of a block from now on must not hold back the others again and again.
+        // A chain that falls silent in the middle of a block must not hold back the others again and again.
         self.open.clear();
         self.take_until(self.taken + self.held.len())
     }

@@ -1,18 +1,21 @@
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Leadership, Position, ReaderOptions, Start, StreamReader, TermEnd};
 use crypto_intel_store::Store;
 
+use super::LeaderTask;
 use crate::{
-    Config, StreamSource,
-    apply::{Applier, Stop, with_mend},
-    intake::Input,
+    apply::{
+        applier::{Applier, FenceLost},
+        dead_letters::DeadLetters,
+    },
+    config::{Config, StreamSource},
+    hint::with_hint,
+    intake::{input::Input, reader_task::ReaderTask},
     metrics::Metrics,
-    progress,
-    pump::Pump,
+    position_report,
     status::Status,
-    task::LeaderTask,
 };
 
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
@@ -41,58 +44,55 @@ impl LeaderTask for StreamTask {
         self.status.failed(reason);
     }
 
+    /// Reads from the position on and stores, until something fails. Cancel-safe.
     async fn run_term(&self) -> anyhow::Result<()> {
-        self.session().await
-    }
-}
-
-impl StreamTask {
-    /// Reads from the position on and stores, until something ends it. Cancel-safe.
-    async fn session(&self) -> anyhow::Result<()> {
         let stream = &self.source.stream;
-        let position = self.store.position(stream).await.map_err(with_mend)?;
+        let position = self.store.position(stream).await.map_err(with_hint)?;
         let start = Start::After(Position {
             sequence: position.sequence,
             stored_at_us: position.stored_at_us,
         });
         let name = format!("persist-{}", self.leadership.context().instance);
         let options = ReaderOptions::new(stream, name, start).filters(&self.source.filters);
-        let reader =
-            StreamReader::open(self.leadership.nats(), options).await.context("open the reader")?;
+        let nats = self.leadership.nats();
+        let reader = StreamReader::open(nats, options).await.context("open the reader")?;
         tracing::info!(stream, after = position.sequence, "storing");
         self.status.begin(position.sequence, reader.trouble());
 
+        let Self { source, config, metrics, status, .. } = self;
         let input = Input::Live(reader);
-        let (config, metrics, status) = (&self.config, &self.metrics, &self.status);
-        let mut pump = Pump::start(&self.source, input, config, metrics, status, position.revision);
+        let mut reader =
+            ReaderTask::start(source, input, config, metrics, status, position.revision);
         let mut applier = Applier {
             stream: stream.clone(),
             position_name: stream.clone(),
-            nats: self.leadership.nats().clone(),
             store: self.store.clone(),
-            metrics: self.metrics.clone(),
-            status: Arc::clone(&self.status),
-            shutdown: self.leadership.context().shutdown.clone(),
+            metrics: metrics.clone(),
+            status: Arc::clone(status),
+            dead_letters: DeadLetters {
+                stream: stream.clone(),
+                nats: nats.clone(),
+                metrics: metrics.clone(),
+                status: Arc::clone(status),
+            },
             position,
             merging: false,
         };
-        let stop = tokio::select! {
-            stop = pump.run(&mut applier) => stop,
-            () = self.leadership.context().shutdown.cancelled() => Some(Stop::Shutdown),
+        let applied = tokio::select! {
+            applied = applier.run(&mut reader) => applied,
             never = self.report() => match never {},
-            never = progress::keep(self.leadership.nats(), &self.source, &self.status) => match never {},
+            never = position_report::keep(nats, source, status) => match never {},
         };
-        match stop {
-            Some(Stop::Shutdown) => Ok(()),
-            Some(Stop::FenceLost) => Err(TermEnd::Replaced.into()),
-            None => {
-                pump.ended().await?;
-                anyhow::bail!("reading ended although nobody asked it to")
-            }
+        if let Err(FenceLost) = applied {
+            return Err(TermEnd::Replaced.into());
         }
+        reader.ended().await?;
+        anyhow::bail!("reading ended although nobody asked it to")
     }
+}
 
-    async fn report(&self) -> std::convert::Infallible {
+impl StreamTask {
+    async fn report(&self) -> Infallible {
         let mut ticks = tokio::time::interval(REPORT_INTERVAL);
         loop {
             ticks.tick().await;

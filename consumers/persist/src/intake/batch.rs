@@ -4,33 +4,33 @@ use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::{B256, Block, Event};
 use crypto_intel_store::{RowSet, StreamPosition, Table, Unstorable};
 
-use crate::assemble::Item;
+use super::assembler::Item;
 
 /// The newest marker of a block within a batch.
 #[derive(Debug, Clone)]
 pub(crate) struct Marker {
     pub(crate) block: Block,
-    /// 0 for a partial one: it loses against every other.
+    /// 0 for a partial block, which loses against every other.
     pub(crate) revision: i64,
-    /// Which message of the batch it is.
+    /// Index of its message in the batch.
     pub(crate) message: u32,
 }
 
-/// A block that a batch has rows or a marker of.
+/// A block of which a batch has rows or a marker.
 #[derive(Debug, Clone)]
 pub(crate) struct BatchBlock {
     pub(crate) chain: String,
     pub(crate) number: u64,
     pub(crate) hash: B256,
     pub(crate) time_us: i64,
-    /// None for the first parts of a block that is larger than a batch.
+    /// `None` for the first parts of a block that is larger than a batch.
     pub(crate) marker: Option<Marker>,
 }
 
 /// A message that can never be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Poison {
-    /// Which message of the batch it is.
+    /// Index of its message in the batch.
     pub(crate) message: u32,
     /// Why.
     pub(crate) error: String,
@@ -39,12 +39,12 @@ pub(crate) struct Poison {
 /// What one transaction stores.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// Where the stream's position will be.
+    /// The stream's position after the batch.
     pub(crate) end: StreamPosition,
     pub(crate) messages: Vec<StreamMessage>,
     pub(crate) rows: RowSet,
     pub(crate) blocks: Vec<BatchBlock>,
-    /// Messages that are dead-lettered before the commit.
+    /// Messages to dead-letter before the commit.
     pub(crate) poison: Vec<Poison>,
 }
 
@@ -63,8 +63,8 @@ impl Batch {
             if let Err(error) = stored {
                 builder.poison.push(Poison { message: index, error });
             }
-            // A dead letter needs subject, schema and payload. Freeing thousands of header maps takes
-            // milliseconds: better here, beside the commit of the batch before, than after this one's.
+            // A dead letter needs subject, schema and payload. Freeing thousands of header maps takes milliseconds, so do it
+            // here, while the batch before is being committed.
             messages.push(StreamMessage { headers: None, ..item.message });
         }
         builder.rows.sort_and_reduce();
@@ -82,7 +82,7 @@ impl Batch {
         }
     }
 
-    /// Heights at which the database must be asked what it knows.
+    /// Heights at which known blocks have to be looked up.
     pub(crate) fn heights(&self) -> Vec<(&str, u64)> {
         let mut heights: Vec<(&str, u64)> = self
             .blocks
@@ -95,13 +95,13 @@ impl Batch {
         heights
     }
 
-    /// Leaves a message out of its table.
+    /// Removes the row of a message from a table.
     pub(crate) fn remove(&mut self, table: Table, message: u32) {
         if table == Table::Blocks {
             for block in &mut self.blocks {
                 block.marker.take_if(|marker| marker.message == message);
             }
-            // What a marker makes goes with it.
+            // Rows that are made from a marker go with it.
             self.rows.table_mut(Table::BlockGas).retain(|row| row.message != message);
         } else {
             self.rows.table_mut(table).retain(|row| row.message != message);
@@ -115,7 +115,7 @@ struct Builder {
     rows: RowSet,
     blocks: Vec<BatchBlock>,
     by_hash: HashMap<(B256, String), u32>,
-    /// Blocks come one after the other: nearly every event is of the block of the one before.
+    /// Index of the block of the last event: nearly every event belongs to the same block as the one before.
     last: u32,
     poison: Vec<Poison>,
 }
@@ -127,7 +127,7 @@ impl Builder {
         };
         let removed = fields.removed;
         if matches!(*event, Event::Reorg(_) | Event::Jump(_)) {
-            // Never retracted, so it does not go with the block that it names.
+            // Never retracted: it does not belong to the block that it names.
             return self.put(&event, u32::MAX, message);
         }
         let block = self.block_of(&event);
@@ -135,7 +135,7 @@ impl Builder {
             Event::Block(marker) => {
                 self.mark(block, marker, message, stored_at_us).map_err(|error| error.to_string())
             }
-            // Its block's marker deletes the row.
+            // The marker of its block deletes the row.
             _ if removed => Ok(()),
             ref event => self.put(event, block, message),
         }
@@ -185,7 +185,7 @@ impl Builder {
         } else {
             stored_at_us.max(self.revision.saturating_add(1))
         };
-        // Whether it fits must be known before the database is asked about its height.
+        // A marker that does not fit its columns must fail here, before its height is looked up.
         RowSet::default().add_block(&marker, revision, false, message)?;
         if !marker.removed {
             self.rows.add_block_gas(&marker, block, message)?;
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn removed_events_are_no_rows_and_twice_added_ones_are_one() {
+    fn removed_events_make_no_rows_and_repeated_ones_make_one() {
         let items = vec![
             item(1, 1, transfer(1, 0, 1)),
             item(2, 2, marker(1, 1)),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_poison_and_the_rest_is_not() {
+    fn only_messages_that_do_not_fit_are_poison() {
         let items = vec![
             item(1, 1, transfer(1, u32::MAX, 1)),
             Item { event: Err("no map".into()), ..item(2, 2, marker(1, 1)) },
