@@ -41,7 +41,7 @@ pub(crate) struct Options {
     /// Folder with recorded blocks; without it generated ones take the place of real bodies.
     #[arg(long, env = "CRYPTO_INTEL_DATA")]
     pub(crate) data: Option<PathBuf>,
-    /// Where the servers keep their data, for instance a folder in memory; everybody must be able to enter it.
+    /// Where the servers keep their data, for instance a folder in memory; every user must be able to enter it.
     /// Default: the system's folder for temporary files.
     #[arg(long)]
     pub(crate) data_dir: Option<PathBuf>,

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::{setup::Broker, usage::Usage};
 
 /// An acknowledgement that takes longer never comes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A message as the stream holds it, without what the batch added.
 #[derive(Debug, Clone)]
@@ -155,7 +155,7 @@ impl Connection {
         let socket =
             TcpStream::connect(address).with_context(|| format!("connect to {address}"))?;
         socket.set_nodelay(true).context("set up the socket")?;
-        socket.set_read_timeout(Some(PATIENCE)).context("set up the socket")?;
+        socket.set_read_timeout(Some(READ_TIMEOUT)).context("set up the socket")?;
         let input = BufReader::new(socket.try_clone().context("set up the socket")?);
         let mut connection = Self { socket, input };
         let hello = concat!(

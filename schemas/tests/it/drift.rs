@@ -11,7 +11,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Whether the environment asks for the files to be made anew.
+/// Whether the environment asks for the files to be rewritten.
 pub(crate) fn is_update(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| value == "1")
 }

@@ -1,5 +1,5 @@
-//! Golden vectors: what is on the wire, byte for byte. `UPDATE_GOLDEN=1` makes them anew and keeps
-//! each replaced one in `golden/retired`, which decodes for ever.
+//! Golden vectors: what is on the wire, byte for byte. `UPDATE_GOLDEN=1` rewrites them and keeps
+//! each replaced one in `golden/retired`, which must always decode.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! JSON Schemas in `json/`, made from the types. `UPDATE_SCHEMAS=1` makes them anew.
+//! JSON Schemas in `json/`, made from the types. `UPDATE_SCHEMAS=1` rewrites them.
 
 use std::{collections::BTreeSet, fs};
 

@@ -57,7 +57,7 @@ async fn the_users_of_a_deployment_have_what_they_need_and_no_more() {
     let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
     let url = postgres.create_database("crypto_intel").await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    // For a new database they come before the tables; twice is once; an older version gave away too much.
+    // For a new database they come before the tables; running it again changes nothing; an older version gave away too much.
     make_users(&postgres, "crypto_intel", folder.path());
     execute(&url, "GRANT pg_read_all_data TO grafana").await.unwrap();
     make_users(&postgres, "crypto_intel", folder.path());

@@ -1,4 +1,4 @@
-//! The first half hour of somebody who has no demo: each step says what comes next.
+//! The first half hour without the demo: each step says what comes next.
 
 use std::path::{Path, PathBuf};
 

@@ -55,7 +55,7 @@ impl Servers {
         self.configure(settings);
     }
 
-    /// Writes the configuration anew.
+    /// Rewrites the configuration.
     pub(crate) fn configure(&self, settings: &str) {
         let text = format!(
             "[nats]\nurl = \"{}\"\n[database]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[poll]\nenabled = false\n[streams.streams]\n{}\n{settings}\n",

@@ -54,7 +54,7 @@ struct Transfer {
     block: u64,
 }
 
-/// A node, and somebody who uses it at random.
+/// A node, and a user of it who acts at random.
 struct Actor {
     node: Anvil,
     contract: String,
@@ -168,7 +168,7 @@ impl Actor {
     }
 }
 
-/// What somebody believes who reads one chat: by rule and code.
+/// What a reader of one chat believes: by rule and code.
 #[derive(Debug, Clone, Default)]
 struct Belief {
     by: Option<String>,

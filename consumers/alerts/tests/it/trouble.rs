@@ -128,7 +128,7 @@ async fn steps_back_when_another_instance_stored_the_state_and_absorbs_what_is_k
     servers.published_when(1).await;
     until_counted(&role, "snapshots_total").await;
     let states = servers.broker.nats.kv(Bucket::RuleState).await.unwrap();
-    // Not even readable: rules begin anew, some way back.
+    // Not even readable: rules start over, some way back.
     states.put("evm", "somebody else's").await.unwrap();
     servers.broker.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 100)])).await;
     until_counted(&role, "duplicates_total").await;

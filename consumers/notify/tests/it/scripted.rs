@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::harness::{Servers, alert};
 
-/// Gives its answers in turn, the last one for ever, and keeps the bodies of all requests.
+/// Gives its answers in turn, the last one from then on, and keeps the bodies of all requests.
 struct Scripted {
     port: u16,
     requests: Arc<Mutex<Vec<Value>>>,

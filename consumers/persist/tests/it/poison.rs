@@ -73,7 +73,7 @@ async fn what_is_not_ours_is_dead_lettered_once_and_reading_goes_on() {
             .await;
     }
     let letters = list_dead_letters(&servers.nats, None, 10).await.unwrap();
-    assert_eq!(letters.len(), 3, "twice is once");
+    assert_eq!(letters.len(), 3, "each is written once");
     assert_eq!(letters[0].subject, "evm.base.transfer.erc20");
     servers.assert_stored(&[&chain]).await;
 }

@@ -106,7 +106,7 @@ async fn read(
 ) -> Result<Option<String>, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
     for (relation, prepared) in relations.iter().zip(prepared) {
-        // As clients do: prepared once for all, prepared anew, and by the simple protocol.
+        // As clients do: prepared once for all, prepared each time, and by the simple protocol.
         transaction.query(prepared, &[]).await?;
         transaction.query_one(&format!("SELECT count(*) FROM {relation}"), &[]).await?;
         transaction.batch_execute(&format!("SELECT * FROM {relation} LIMIT 3")).await?;

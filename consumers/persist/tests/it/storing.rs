@@ -113,7 +113,7 @@ async fn reading_the_whole_stream_again_changes_nothing() {
     }
     servers.settled("EVM").await;
     servers.assert_stored(&[&chain]).await;
-    // While it runs: its next compare-and-set fails, and it begins anew from there.
+    // While it runs: its next compare-and-set fails, and it restarts from there.
     servers
         .query("UPDATE positions SET sequence = 0, stored_at_us = 0, revision = 0 RETURNING 1")
         .await;

@@ -1,4 +1,4 @@
-//! A broker that goes away, and a stream that is made anew.
+//! A broker that goes away, and a stream that is recreated.
 
 use std::time::Duration;
 

@@ -93,7 +93,7 @@ async fn foreign_messages_are_set_aside_and_the_chain_goes_on() {
     }
     push_new(&node, &mut blocks, 3);
     reaches_head(&broker, &node).await;
-    // Also one that begins anew behind them, and the blocks around them leave the chain.
+    // Also one that restarts behind them, and the blocks around them leave the chain.
     producer.stop().await;
     publish(&broker, "evm.testchain.block", b"again".to_vec()).await;
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));

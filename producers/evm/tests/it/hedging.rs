@@ -1,4 +1,4 @@
-//! Whom a request asks after whom, and whose word counts how often.
+//! In which order endpoints are asked, and how their contradictions are judged.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The history lane: gaps that are too long to catch up in order, and ranges that somebody asked for.
+//! The history lane: gaps that are too long to catch up in order, and ranges that were asked for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

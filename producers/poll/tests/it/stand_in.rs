@@ -13,7 +13,7 @@ use axum::{
 };
 use tokio::task::JoinHandle;
 
-/// An HTTP server that gives prepared answers in order, the last one for ever.
+/// An HTTP server that gives prepared answers in order, the last one from then on.
 pub(crate) struct StandIn {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,

@@ -79,12 +79,12 @@ impl Chain {
     pub fn push_block(&self, block: NodeBlock) -> anyhow::Result<()> {
         let block = Arc::new(block);
         self.write().append(Kept::Whole(Arc::clone(&block)))?;
-        // Without a subscriber nobody needs to know.
+        // Without a subscriber there is nobody to tell.
         let _ = self.shared.changes.send(Change::Added(block));
         Ok(())
     }
 
-    /// Appends a block that is made whenever somebody asks for it. All that looks at many blocks at once makes them
+    /// Appends a block that is made whenever it is asked for. All that looks at many blocks at once makes them
     /// all: [`blocks`](Self::blocks), `eth_getLogs` of a range, `eth_getTransactionReceipt`.
     ///
     /// # Errors

@@ -200,7 +200,7 @@ fn ensure_template(
     std::fs::rename(&unfinished, template).context("finish template")
 }
 
-// A target folder that was copied, cached or given to somebody else has a template that the server may not read.
+// A target folder that was copied, cached or handed over has a template that the server may not read.
 fn is_usable(template: &Path, account: Option<&Account>) -> bool {
     let owner =
         account.map_or_else(|| rustix::process::geteuid().as_raw(), |account| account.user_id);

@@ -155,7 +155,7 @@ async fn time(connection: &Connection, sql: &str) -> anyhow::Result<Took> {
     let mut rows = 0;
     for _ in 0..TIMES {
         let started = Instant::now();
-        // With planning, as of somebody who asks for the first time.
+        // With planning, as for a first question.
         let answer =
             connection.client.query(sql, &[]).await.with_context(|| format!("ask {sql}"))?;
         elapsed.push(started.elapsed().as_secs_f64() * 1_000.0);

@@ -44,7 +44,7 @@ struct Mined {
     transactions: Vec<Transaction>,
 }
 
-/// What somebody believes who read every message about one alert.
+/// What a reader of every message about one alert believes.
 #[derive(Debug, Clone)]
 struct Belief {
     rule: String,
