@@ -6,8 +6,8 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::link::Link;
+use crate::nats_server::{NatsOptions, NatsServer};
 use crate::port::free_port;
-use crate::{NatsOptions, NatsServer};
 
 /// So many that one may be away.
 const SERVERS: usize = 3;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use flate2::read::GzDecoder;
 
-use crate::node::NodeBlock;
+use crate::node::block::NodeBlock;
 
 const BLOCK_SUFFIX: &str = ".block.json";
 const RECEIPTS_SUFFIX: &str = ".receipts.json";

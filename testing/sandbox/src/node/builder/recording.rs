@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::node::NodeBlock;
+use crate::node::block::NodeBlock;
 
 /// How a recorded chain goes on: the newest blocks leave, others come.
 #[derive(Debug)]

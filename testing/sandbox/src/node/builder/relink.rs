@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::header::Header;
 use super::position::{Place, Position};
-use crate::node::block::{Identity, Texts};
-use crate::node::{LazyBlock, NodeBlock};
+use crate::node::block::{Identity, NodeBlock, Texts};
+use crate::node::lazy_block::LazyBlock;
 
 // Stands between hexadecimal texts, which cannot hold it.
 const MARK: &str = "@@";
