@@ -1,4 +1,4 @@
-use crypto_intel_service::Retryable;
+use crypto_intel_service::{Retryable, Stopped, error_chain};
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
@@ -83,9 +83,9 @@ pub enum StoreError {
         /// What it says.
         reason: String,
     },
-    /// The process was told to stop while connecting.
-    #[error("stopped while connecting to PostgreSQL")]
-    Stopped,
+    /// The stop signal fired while connecting.
+    #[error("{0} while connecting to PostgreSQL")]
+    Stopped(#[from] Stopped),
     /// Every connection of the pool was in use for too long.
     #[error("no free database connection within the time limit: raise database.pool_size")]
     PoolExhausted,
@@ -145,7 +145,7 @@ impl StoreError {
             | Self::Tls { .. }
             | Self::Refused { .. }
             | Self::NoDatabase { .. }
-            | Self::Stopped
+            | Self::Stopped(_)
             | Self::Refusal { .. }
             | Self::Migration { .. } => ErrorClass::Process,
         }
@@ -202,12 +202,5 @@ pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
         }
         return text;
     }
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
+    error_chain(error)
 }

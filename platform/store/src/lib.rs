@@ -4,11 +4,10 @@ pub mod backup;
 pub mod policies;
 pub mod rebuild;
 
+mod copy_format;
 mod error;
-mod forms;
 mod hint;
 mod migrate;
-mod numeric;
 mod pool;
 mod read;
 mod rows;
@@ -17,6 +16,7 @@ mod stream_position;
 mod tables;
 mod write;
 
+pub use copy_format::row_sink::{ColumnType, Unstorable};
 pub use error::{ErrorClass, StoreError, classify};
 pub use migrate::report::MigrationReport;
 pub use pool::{
@@ -31,10 +31,7 @@ pub use read::{
     chain_heads::ChainHead,
     latency::{Latency, Percentiles},
 };
-pub use rows::{
-    row_set::{Row, RowSet, TableRows},
-    row_sink::{ColumnType, Unstorable},
-};
+pub use rows::row_set::{Row, RowSet, TableRows};
 pub use stream_position::{PositionRow, StreamPosition};
 pub use tables::{Column, Table, retention_group::RetentionGroup, spec::TableSpec};
 pub use write::{

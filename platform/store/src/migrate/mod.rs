@@ -1,5 +1,6 @@
 //! Brings a database to the tables of this version, by the numbered files of `/migrations`.
 
+mod editions;
 pub(crate) mod embedded;
 pub(crate) mod report;
 mod runner;
@@ -7,13 +8,13 @@ mod runner;
 use refinery::Runner;
 
 use self::{
+    editions::made_by,
     embedded::sql_of,
     report::MigrationReport,
     runner::{applied, apply_missing, runner},
 };
 use crate::{
     error::StoreError,
-    forms::made_by,
     pool::{advisory_locks::MIGRATION_LOCK, edition::Edition, store::Store},
     tables::Table,
 };

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crypto_intel_service::Backoff;
+use crypto_intel_service::{Backoff, unless_stopped};
 use deadpool::managed::QueueMode;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
@@ -66,15 +66,9 @@ impl Store {
         let started = Instant::now();
         let mut delays = CONNECT_BACKOFF.delays();
         loop {
-            let failure = tokio::select! {
-                () = shutdown.cancelled() => return Err(StoreError::Stopped),
-                answer = store.probe() => match answer {
-                    Ok(()) => {
-                        store.warn_of_pooler(config).await;
-                        return Ok(store);
-                    }
-                    Err(failure) => failure,
-                },
+            let Err(failure) = unless_stopped(shutdown, store.probe()).await? else {
+                store.warn_of_pooler(config).await;
+                return Ok(store);
             };
             let (last, hint) = store.refusal(failure)?;
             let delay = delays.next().unwrap_or(CONNECT_BACKOFF.longest);
@@ -88,10 +82,7 @@ impl Store {
                 retry_in_ms = delay.as_millis() as u64,
                 "cannot connect to the database, trying again"
             );
-            tokio::select! {
-                () = shutdown.cancelled() => return Err(StoreError::Stopped),
-                () = tokio::time::sleep(delay) => {}
-            }
+            unless_stopped(shutdown, tokio::time::sleep(delay)).await?;
         }
     }
 

@@ -1,5 +1,4 @@
 //! Events as rows of PostgreSQL's binary COPY format.
 
 pub(crate) mod row_set;
-pub(crate) mod row_sink;
 pub(crate) mod row_writer;

@@ -2,7 +2,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crypto_intel_schemas::{Block, Event};
 
 use crate::{
-    rows::{row_sink::Unstorable, row_writer::RowWriter},
+    copy_format::row_sink::Unstorable,
+    rows::row_writer::RowWriter,
     tables::{Table, block_gas::put_block_gas, blocks::put_block},
 };
 

@@ -1,5 +1,5 @@
 use crate::{
-    rows::row_sink::{ColumnType, RowSink},
+    copy_format::row_sink::{ColumnType, RowSink},
     tables::Table,
 };
 

@@ -3,7 +3,7 @@
 use crypto_intel_schemas::{Event, Kind};
 
 use crate::{
-    rows::row_sink::{RowSink, Unstorable, refuse},
+    copy_format::row_sink::{RowSink, Unstorable, refuse},
     tables::{retention_group::RetentionGroup, spec::TableSpec},
 };
 

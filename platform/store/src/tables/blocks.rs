@@ -3,7 +3,7 @@
 use crypto_intel_schemas::{Block, Event, Uint256};
 
 use crate::{
-    rows::row_sink::{RowSink, Unstorable, refuse},
+    copy_format::row_sink::{RowSink, Unstorable, refuse},
     tables::{retention_group::RetentionGroup, spec::TableSpec},
 };
 

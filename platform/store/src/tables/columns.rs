@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use crypto_intel_schemas::{Kind, samples};
 
 use crate::{
-    rows::row_sink::{ColumnType, RowSink},
+    copy_format::row_sink::{ColumnType, RowSink},
     tables::Table,
 };
 

@@ -2,7 +2,7 @@
 
 use crypto_intel_schemas::{BlockFields, TransactionFields};
 
-use crate::rows::row_sink::{RowSink, Unstorable};
+use crate::copy_format::row_sink::{RowSink, Unstorable};
 
 /// Chain, block hash, place in the block, block time: the key. Then what follows it in every table of chain events.
 pub(super) fn put_chain_key(

@@ -3,7 +3,7 @@
 use crypto_intel_schemas::{Event, Kind};
 
 use crate::{
-    rows::row_sink::{RowSink, Unstorable, refuse},
+    copy_format::row_sink::{RowSink, Unstorable, refuse},
     tables::{
         common::{put_chain_key, put_transaction},
         retention_group::RetentionGroup,

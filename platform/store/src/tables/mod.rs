@@ -32,7 +32,7 @@ use crypto_intel_schemas::{Event, Kind};
 pub use columns::Column;
 use spec::TableSpec;
 
-use crate::rows::row_sink::{RowSink, Unstorable};
+use crate::copy_format::row_sink::{RowSink, Unstorable};
 
 macro_rules! registry {
     ($( $module:ident::$Table:ident, )*) => {

@@ -3,7 +3,7 @@
 use crypto_intel_schemas::{Erc20Transfer, Erc721Transfer, Erc1155Transfer, Event, Kind, Uint256};
 
 use crate::{
-    rows::row_sink::{RowSink, Unstorable, refuse},
+    copy_format::row_sink::{RowSink, Unstorable, refuse},
     tables::{
         common::{put_chain_key, put_transaction},
         retention_group::RetentionGroup,

@@ -1,14 +1,15 @@
-//! What migrations make, and in which form on which server.
+//! What migrations create, and in which form on which edition of the server.
 
 use crate::{policies::rollups::rollup_names, pool::edition::Edition, tables::Table};
 
-/// The migration that makes the rollups.
+/// The migration that creates the rollups.
 const ROLLUPS: &str = "V11__rollups";
 
-/// Names that tables had when they were made.
+/// Names of tables when they were created, and today.
 const FIRST_NAMES: [(&str, &str); 1] = [("prices", "market_ticks")];
 
-/// What a migration makes on a server of this edition, a sentence per form; nothing for one that makes no table or rollup.
+/// What a migration creates on a server of this edition, one sentence per form; empty for a migration that creates neither tables
+/// nor rollups.
 pub(crate) fn made_by(migration: &str, sql: &str, edition: &Edition) -> Vec<String> {
     let mut made = Vec::new();
     for partitioned in [false, true] {
@@ -37,13 +38,13 @@ pub(crate) fn made_by(migration: &str, sql: &str, edition: &Edition) -> Vec<Stri
     made
 }
 
-/// The tables that a migration makes, in its order.
+/// The tables that a migration creates, in its order.
 fn tables_of(sql: &str) -> impl Iterator<Item = &str> {
     let rest = sql.lines().filter_map(|line| line.strip_prefix("CREATE TABLE "));
     rest.filter_map(|rest| rest.split([' ', '(']).next())
 }
 
-/// What rows of no event are kept in is a plain table.
+/// Whether a table is partitioned by time. Tables that hold no events are plain.
 fn is_partitioned(name: &str) -> bool {
     let renamed = FIRST_NAMES.iter().find(|(first, _)| *first == name);
     let name = renamed.map_or(name, |(_, now)| now);

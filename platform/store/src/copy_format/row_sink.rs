@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use alloy_primitives::{Address, B256};
 use crypto_intel_schemas::{Decimal, Int256, Uint256};
 
-use crate::{numeric, sql_values::EPOCH_2000_US};
+use super::numeric;
+use crate::sql_values::EPOCH_2000_US;
 
 /// A value has no place in its column: the event can never be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
