@@ -4,19 +4,19 @@ use crypto_intel_service::{Address, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which APIs are polled, and what becomes of their prices.
+/// Which APIs are polled, and how their prices are used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Whether this role runs at all.
     pub enabled: bool,
-    /// Folder with further source files (`*.toml`); one named like a built-in source replaces it.
+    /// Folder with further provider files (`*.toml`); one named like a built-in provider replaces it.
     pub catalogue: Option<PathBuf>,
-    /// What differs from the source files, by the name of the source.
+    /// What differs from the provider files, by the name of the provider.
     pub providers: BTreeMap<String, ProviderSettings>,
-    /// Which prices put dollars on transfers.
+    /// Which prices give transfers their value in dollars.
     pub prices: PriceSettings,
-    /// What we call ourselves to the providers (`User-Agent`); some want a way to reach you in it.
+    /// `User-Agent` of requests; some providers want contact information in it.
     pub user_agent: String,
 }
 
@@ -32,38 +32,38 @@ impl Default for Config {
     }
 }
 
-/// What differs from a source's file.
+/// What differs from a provider's file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderSettings {
-    /// Whether it is polled; not set: as its file says.
+    /// Whether it is polled; not set: as in its file.
     pub enabled: Option<bool>,
     /// The key of your account there.
     pub key: Secret,
     /// Another address with the same API, such as a paid plan's host.
     pub base_url: Option<Address>,
-    /// Parameters of the source, such as its list of assets; each replaces the file's one of that
-    /// name.
+    /// Parameters of the provider, such as its list of assets; each replaces the one of that name in
+    /// the file.
     pub parameters: BTreeMap<String, serde_json::Value>,
-    /// Seconds between polls, for all its endpoints; not set: as its file says.
+    /// Seconds between polls, for all its endpoints; not set: as in its file.
     pub every_seconds: Option<u32>,
-    /// Requests (or units of weight) per minute; not set: as its file says.
+    /// Requests (or units of weight) per minute; not set: as in its file.
     pub per_minute: Option<u32>,
 }
 
-/// Which prices go into the bucket that puts dollars on transfers.
+/// Which prices go into the bucket from which transfers get their value in dollars.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PriceSettings {
-    /// When several sources price one asset, the first of these whose price is fresh wins; sources
-    /// that are not listed come last.
+    /// When several providers price one asset, the first of these whose price is fresh wins;
+    /// providers that are not listed come last.
     pub preference: Vec<String>,
-    /// Age above which a price gives way to any newer one, seconds.
+    /// Age above which any newer price replaces a price, seconds.
     pub fresh_seconds: u32,
-    /// Quotes that are taken for dollars, each with the asset that proves it: while that asset's
-    /// own price is known and not near 1, prices in this quote are left out.
+    /// Quotes that count as dollars, each with the asset that proves it: while that asset's own price
+    /// is known and not near 1, prices in this quote are ignored.
     pub dollar_quotes: BTreeMap<String, String>,
-    /// How far from 1 that asset may be, percent.
+    /// How far from 1 that price may be, percent.
     pub peg_tolerance_percent: u32,
 }
 

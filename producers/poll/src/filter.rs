@@ -7,12 +7,12 @@ use jaq_core::{
 };
 use jaq_json::{Val, read};
 
-/// Most values that a filter may give for one answer.
+/// Maximum number of values that a filter may give for one answer.
 const MAX_OUTPUTS: usize = 5_000;
 /// Deepest nesting of an answer; the parser below is recursive.
 const MAX_DEPTH: usize = 128;
 
-/// A compiled jq filter. `$parameters` is the parameters of its source.
+/// A compiled jq filter. `$parameters` are the parameters of its provider.
 pub(crate) struct Filter {
     compiled: jaq_core::Filter<JustLut<Val>>,
     source: String,
@@ -22,7 +22,7 @@ impl Filter {
     /// Compiles a filter.
     ///
     /// # Errors
-    /// What is wrong with it and where, for people.
+    /// What is wrong with it and where.
     pub(crate) fn compile(source: &str) -> Result<Self, String> {
         let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
@@ -38,10 +38,10 @@ impl Filter {
         Ok(Self { compiled, source: source.to_owned() })
     }
 
-    /// Everything that the filter gives for an input.
+    /// The filter's output for an input.
     ///
     /// # Errors
-    /// The filter's own error, or that it gives no end of values.
+    /// The filter's own error, or that its output is endless.
     pub(crate) fn run(&self, input: Val, parameters: &Val) -> Result<Vec<Val>, String> {
         let context = Ctx::<JustLut<Val>>::new(&self.compiled.lut, Vars::new([parameters.clone()]));
         let mut outputs = Vec::new();
@@ -89,9 +89,9 @@ impl fmt::Debug for Filter {
 /// Reads one JSON value; numbers keep their text.
 ///
 /// # Errors
-/// What is wrong with it, for people.
+/// What is wrong with it.
 pub(crate) fn read_json(body: &[u8]) -> Result<Val, String> {
-    // jaq reads a superset of JSON, without a limit of depth: both are checked before.
+    // jaq reads a superset of JSON, without a depth limit: both are checked first.
     std::str::from_utf8(body).map_err(|error| format!("is not UTF-8: {error}"))?;
     check_depth(body)?;
     serde_json::from_slice::<serde::de::IgnoredAny>(body)

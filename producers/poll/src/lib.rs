@@ -2,25 +2,25 @@
 
 mod catalogue;
 mod config;
-mod endpoint;
+mod dry_run;
+mod event_mapping;
 mod fetch;
 mod filter;
 mod freshness;
-mod gate;
 mod metrics;
+mod poller;
 mod prices;
 mod progress;
 mod publish;
 mod role;
 mod run;
 mod schedule;
-mod shape;
-mod trial;
+mod throttle;
 
 pub use catalogue::{CatalogueError, EndpointSummary, ProviderSummary, providers};
 pub use config::{Config, PriceSettings, ProviderSettings};
+pub use dry_run::{DryRun, DryRunAnswer, dry_run};
 pub use fetch::FetchError;
 pub use prices::AssetPrice;
 pub use role::ROLE;
 pub use run::run;
-pub use trial::{Trial, TrialAnswer, try_provider};

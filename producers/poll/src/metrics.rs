@@ -7,26 +7,26 @@ use crypto_intel_service::{
 const REQUEST_BUCKETS: &[f64] =
     &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// What the pollers count.
+/// Metrics of the pollers.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     /// By provider, endpoint and outcome: `ok` or the kind of error.
     pub(crate) requests: IntCounterVec,
     pub(crate) request_duration: HistogramVec,
     pub(crate) published: IntCounterVec,
-    /// Events left out because the provider gave them before.
+    /// Events skipped because the last answer had them.
     pub(crate) unchanged: IntCounterVec,
     /// Batches that another instance or an earlier attempt had published.
     pub(crate) duplicates: IntCounterVec,
-    /// Objects of an answer that are no events.
+    /// Objects of an answer that cannot be turned into events.
     pub(crate) invalid: IntCounterVec,
-    /// Expected things that are missing from the last answer.
+    /// Expected items that are missing from the last answer.
     pub(crate) missing: IntGaugeVec,
-    /// Time of the last good answer, seconds since the epoch.
+    /// Time of the last valid answer, seconds since the epoch.
     pub(crate) last_success: IntGaugeVec,
     /// Milliseconds waited for the quota.
     pub(crate) quota_wait: IntCounterVec,
-    /// 1 while a provider is left alone.
+    /// 1 while requests to a provider pause.
     pub(crate) held: IntGaugeVec,
     /// Prices offered to the bucket, by provider and result.
     pub(crate) prices: IntCounterVec,
@@ -54,13 +54,13 @@ impl Metrics {
         );
         let request_duration = request_duration.buckets(REQUEST_BUCKETS.to_vec());
         let ours = "Events that the stream acknowledged";
-        let known = "Events left out because the last answer had them already";
-        let before = "Answers that were published before, by another instance or attempt";
-        let invalid = "Objects of answers that are no events";
-        let missing = "Things asked for that the last answer does not hold";
-        let success = "When the last good answer came";
+        let known = "Events skipped because the last answer had them";
+        let before = "Answers that another instance or attempt had published";
+        let invalid = "Objects of answers that cannot be turned into events";
+        let missing = "Requested items that the last answer lacks";
+        let success = "Time of the last valid answer";
         let waited = "Time that requests waited for the quota";
-        let held = "1 while a provider is left alone because it fails or asked for it";
+        let held = "1 while requests to a provider pause because it fails or asked for it";
         let prices = "Prices offered to the bucket, by result";
         Ok(Self {
             requests: counter("requests_total", "Requests by outcome", BY_OUTCOME)?,

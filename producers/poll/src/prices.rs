@@ -5,9 +5,9 @@ use crypto_intel_schemas::{Decimal, Event, Price};
 use crypto_intel_service::now_us;
 use serde::{Deserialize, Serialize};
 
-use crate::{PriceSettings, metrics::Metrics};
+use crate::{config::PriceSettings, metrics::Metrics};
 
-/// The quote that is dollars itself.
+/// The quote of prices in dollars.
 const DOLLAR: &str = "usd";
 /// A price of the proving asset that is older than this proves nothing, microseconds.
 const PROOF_AGE_US: i64 = 3_600_000_000;
@@ -20,30 +20,29 @@ const WRITE_ATTEMPTS: usize = 4;
 pub struct AssetPrice {
     /// Dollars for one unit.
     pub price: Decimal,
-    /// When it was so, microseconds UTC, by the provider.
+    /// Time of the price by the provider, microseconds UTC.
     pub at_us: i64,
-    /// Which provider said it.
+    /// The provider.
     pub source: String,
 }
 
 /// Writes prices into the bucket after their events were acknowledged.
 #[derive(Debug)]
-pub(crate) struct PriceBook {
+pub(crate) struct PriceWriter {
     nats: Nats,
     settings: PriceSettings,
     metrics: Metrics,
     bucket: Option<Kv>,
-    /// Quotes that were found not to be worth a dollar, so that it is said once.
+    /// Quotes that are known to be off their peg, so that each is logged once.
     off_peg: BTreeMap<String, bool>,
 }
 
-impl PriceBook {
+impl PriceWriter {
     pub(crate) fn new(nats: Nats, settings: PriceSettings, metrics: Metrics) -> Self {
         Self { nats, settings, metrics, bucket: None, off_peg: BTreeMap::new() }
     }
 
-    /// Offers the prices among the events. A write that fails is said and made up by the next
-    /// answer.
+    /// Offers the prices among the events. A failed write is logged, and the next answer repeats it.
     pub(crate) async fn offer(&mut self, events: &[Event]) {
         let prices: Vec<&Price> = events
             .iter()
@@ -70,7 +69,7 @@ impl PriceBook {
                 tracing::warn!(
                     asset = price.asset,
                     error = %format!("{error:#}"),
-                    "cannot write price, the next answer does it"
+                    "cannot write price, the next answer repeats it"
                 );
                 "failed"
             });
@@ -139,8 +138,7 @@ impl PriceBook {
         Ok("kept_other")
     }
 
-    /// The price of an asset in the bucket with its revision. What is unreadable is as if it were
-    /// very old.
+    /// The price of an asset in the bucket with its revision. An unreadable one counts as very old.
     async fn read(&mut self, asset: &str) -> Result<Option<(AssetPrice, u64)>, KvError> {
         let Some(entry) = self.bucket().await?.get(&escape_key(asset)).await? else {
             return Ok(None);
@@ -189,7 +187,7 @@ fn wins(
     offered.at_us > known.at_us
 }
 
-/// Whether a price is within so many percent of 1. Rates of pegs need no exactness.
+/// Whether a price is within this many percent of 1. Floating point is exact enough for a peg.
 fn near_one(price: &Decimal, tolerance_percent: u32) -> bool {
     (price.to_f64() - 1.0).abs() * 100.0 <= f64::from(tolerance_percent)
 }
@@ -215,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_source_the_newer_price_wins() {
+    fn of_one_provider_the_newer_price_wins() {
         assert!(wins(None, &price("x", 9_000), NOW, &PriceSettings::default()));
         assert!(wins_over(&price("binance", 60), &price("binance", 30)));
         assert!(!wins_over(&price("binance", 30), &price("binance", 60)));
@@ -223,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preferred_source_wins_while_it_is_fresh() {
+    fn the_preferred_provider_wins_while_it_is_fresh() {
         assert!(!wins_over(&price("binance", 200), &price("coingecko", 1)));
         assert!(wins_over(&price("binance", 301), &price("coingecko", 1)));
         assert!(wins_over(&price("coingecko", 1), &price("binance", 200)));
@@ -232,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_without_a_place_come_last_and_among_them_the_newest_wins() {
+    fn providers_without_a_preference_come_last_and_among_them_the_newest_wins() {
         assert!(!wins_over(&price("coingecko", 100), &price("other", 1)));
         assert!(wins_over(&price("other", 100), &price("another", 1)));
         assert!(!wins_over(&price("other", 1), &price("another", 100)));

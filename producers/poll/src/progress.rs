@@ -2,14 +2,13 @@ use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
 use crypto_intel_service::retry;
 use serde::{Deserialize, Serialize};
 
-/// How far an endpoint is polled. Moves only after the stream acknowledged; kept in KV so that a
-/// restart or another instance in the same slot asks and publishes nothing twice, however long
-/// the slot is.
+/// How far an endpoint is polled. Advances only after the stream acknowledged; kept in KV so that a
+/// restart or another instance does not poll and publish a slot again, however long it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Progress {
-    /// Begin of the last slot that is done, microseconds.
+    /// Beginning of the last completed slot, microseconds.
     pub(crate) slot_us: Option<i64>,
-    /// Ids of its events: what a provider gives again unchanged is not published again.
+    /// Ids of its events: unchanged ones are not published again.
     pub(crate) ids: Vec<String>,
 }
 
@@ -26,8 +25,8 @@ impl ProgressStore {
         Self { nats, key: format!("poll.{label}") }
     }
 
-    /// What the last instance left; empty when there was none, or when it cannot be read, which
-    /// costs at most one repeated poll.
+    /// Progress of the previous instance; empty when there is none or it cannot be read, which costs
+    /// at most one repeated poll.
     pub(crate) async fn load(&self) -> Progress {
         let read = || async {
             let kv = self.open().await?;
@@ -47,7 +46,7 @@ impl ProgressStore {
         })
     }
 
-    /// Remembers. A failure costs at most one repeated poll after a restart.
+    /// Saves it. A failure costs at most one repeated poll after a restart.
     pub(crate) async fn save(&self, progress: &Progress) {
         let write = async {
             let value = serde_json::to_vec(progress).unwrap_or_default();

@@ -5,12 +5,12 @@ use crypto_intel_service::retry;
 /// Header under which JetStream keeps a message's id.
 const MESSAGE_ID: &str = "Nats-Msg-Id";
 
-/// How an answer came into the stream.
+/// How an answer got into the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
     /// By us, now.
     Stored,
-    /// It was there: another instance or an attempt of which we did not hear published it.
+    /// Another instance, or an attempt whose acknowledgement was lost, had published it.
     Before,
 }
 
@@ -22,11 +22,11 @@ fn stream_of(kind: Kind) -> &'static str {
     }
 }
 
-/// Publishes the events of one answer as one atomic batch, trying for as long as it takes.
+/// Publishes the events of one answer as one atomic batch, retrying without limit.
 /// `message_id` names the answer; the stream takes it once.
 ///
 /// # Errors
-/// A refusal that trying again does not change.
+/// A refusal that retrying does not change.
 pub(crate) async fn publish(
     nats: &Nats,
     message_id: &str,
@@ -47,7 +47,7 @@ pub(crate) async fn publish(
         match nats.publish_batch(batch).await {
             Ok(_) => Ok(Published::Stored),
             Err(PublishError::DuplicateId) => Ok(Published::Before),
-            // The duplicate window may be over before the next attempt: look instead of hoping.
+            // The duplicate window may end before the next attempt: look into the stream.
             Err(error @ PublishError::UnknownOutcome { .. }) => {
                 match holds(nats, stream, &last_subject, message_id).await {
                     true => Ok(Published::Before),

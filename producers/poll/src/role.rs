@@ -8,7 +8,7 @@ pub const ROLE: RoleSpec = RoleSpec {
     enable: "enable a provider under [poll.providers.NAME]",
     own_secrets: "keys of providers",
     publishes: &["market.>", "sentiment.>"],
-    // After an unknown outcome: is the answer in the stream already?
+    // After an unknown outcome: whether the answer is in the stream.
     looks_up: &["MARKET", "SIGNALS"],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["poll.>"]),

@@ -6,18 +6,18 @@ use crypto_intel_service::{Context, Restart, Supervisor};
 use tokio::task::JoinSet;
 
 use crate::{
-    Config, PriceSettings,
     catalogue::{Provider, enabled_providers},
-    endpoint::EndpointPoller,
+    config::{Config, PriceSettings},
     fetch::Fetcher,
     freshness::Freshness,
-    gate::Gate,
     metrics::Metrics,
-    prices::PriceBook,
+    poller::EndpointPoller,
+    prices::PriceWriter,
+    throttle::ProviderThrottle,
 };
 
-/// How long the providers may take to stop; they only drop what they do.
-const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How long providers may take to stop; they only cancel their requests.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Polls all enabled providers until shutdown.
 ///
@@ -25,11 +25,11 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 /// (`poll.<provider>`).
 ///
 /// # Errors
-/// When a source or a setting cannot be used; nothing that happens later ends it.
+/// When a provider file or a setting cannot be used; later failures are retried.
 pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
-    let providers = enabled_providers(&config).context("load sources")?;
+    let providers = enabled_providers(&config).context("load providers")?;
     if providers.is_empty() {
-        tracing::warn!("no source is enabled, nothing is polled");
+        tracing::warn!("no provider is enabled, nothing is polled");
         context.shutdown.cancelled().await;
         return Ok(());
     }
@@ -40,7 +40,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         freshness: Freshness::new(),
         nats,
     });
-    let sources = context.health.probe("poll.sources", None);
+    let fresh = context.health.probe("poll.sources", None);
     let context = context.child();
     let mut supervisor = Supervisor::new(context);
     let freshness = shared.freshness.clone();
@@ -51,8 +51,8 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         });
     }
     tokio::select! {
-        ended = supervisor.wait(STOP_GRACE) => ended,
-        () = freshness.watch(sources) => Ok(()),
+        ended = supervisor.wait(STOP_TIMEOUT) => ended,
+        () = freshness.watch(fresh) => Ok(()),
     }
 }
 
@@ -91,7 +91,7 @@ async fn poll_all(
     shared: &Shared,
     context: &Context,
 ) -> anyhow::Result<Infallible> {
-    let gate = Arc::new(Gate::new(provider.per_minute, provider.burst));
+    let throttle = Arc::new(ProviderThrottle::new(provider.per_minute, provider.burst));
     let mut tasks = JoinSet::new();
     for endpoint in &provider.endpoints {
         let name = format!("poll.{}", endpoint.label());
@@ -99,10 +99,10 @@ async fn poll_all(
         let poller = EndpointPoller {
             provider: Arc::clone(provider),
             endpoint: Arc::clone(endpoint),
-            gate: Arc::clone(&gate),
+            throttle: Arc::clone(&throttle),
             fetcher: shared.fetcher.clone(),
             nats: shared.nats.clone(),
-            prices: PriceBook::new(shared.nats.clone(), prices, shared.metrics.clone()),
+            prices: PriceWriter::new(shared.nats.clone(), prices, shared.metrics.clone()),
             metrics: shared.metrics.clone(),
             probe: context.health.advisory_probe(name, Some(endpoint.stale_after)),
             freshness: shared.freshness.join(endpoint),

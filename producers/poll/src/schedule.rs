@@ -5,16 +5,16 @@ use std::{
 
 use crypto_intel_service::now_us;
 
-/// Longest single sleep: a clock that was set or a machine that slept is noticed after this.
-const LONGEST_SLEEP: Duration = Duration::from_secs(15);
+/// Longest single sleep, so that a changed clock or a suspended machine is noticed.
+const MAX_SLEEP: Duration = Duration::from_secs(15);
 
-/// When an endpoint is polled: once in each slot, slots being aligned to the epoch, so that every
-/// instance names them alike.
+/// When an endpoint is polled: once per slot. Slots are aligned to the epoch, so that every instance
+/// names them alike.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
     every_us: i64,
-    /// How long after the slot's begin the first attempt is made, so that not everything that has
-    /// the same period asks in the same moment.
+    /// Delay of the first attempt after the beginning of the slot, so that endpoints with the same
+    /// period are not polled at the same moment.
     phase_us: i64,
 }
 
@@ -29,7 +29,7 @@ impl Schedule {
         Self { every_us, phase_us }
     }
 
-    /// Begin of the slot that holds this moment, microseconds.
+    /// Beginning of the slot of this moment, microseconds.
     pub(crate) fn slot_at(&self, now_us: i64) -> i64 {
         now_us.div_euclid(self.every_us) * self.every_us
     }
@@ -40,8 +40,8 @@ impl Schedule {
         Duration::from_micros(u64::try_from(due.saturating_sub(now_us)).unwrap_or(0))
     }
 
-    /// Waits for the first slot after `done_us`, or not at all when there is none or the clock
-    /// says that `done_us` lies in the future.
+    /// Waits for the first slot after `done_us`; returns at once when there is none or when `done_us`
+    /// is in the future.
     pub(crate) async fn wait_after(&self, done_us: Option<i64>) {
         let Some(done_us) = done_us else { return };
         loop {
@@ -54,11 +54,11 @@ impl Schedule {
                 tracing::warn!(
                     done_us,
                     now_us = now,
-                    "the last poll lies in the future: the clock was set back, polling now"
+                    "the last poll is in the future: the clock was set back, polling now"
                 );
                 return;
             }
-            tokio::time::sleep(wait.min(LONGEST_SLEEP)).await;
+            tokio::time::sleep(wait.min(MAX_SLEEP)).await;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crypto_intel_poll::Trial;
+use crypto_intel_poll::DryRun;
 use crypto_intel_service::error_chain;
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     };
     findings.push(Finding::new("rules", rules));
     findings.push(Finding::new("NATS", nats(&config).await));
-    findings.extend(sources(&config).await);
+    findings.extend(providers(&config).await);
     if config.enables(Role::Evm) {
         let problems = config.problems_of(Role::Evm);
         findings.push(Finding::new("assets", sound(problems, "readable")));
@@ -106,29 +106,29 @@ fn sound(problems: Vec<String>, good: &str) -> anyhow::Result<String> {
     if problems.is_empty() { Ok(good.to_owned()) } else { anyhow::bail!(problems.join("\n")) }
 }
 
-/// Asks each polled source once, and publishes nothing.
-async fn sources(config: &AppConfig) -> Vec<Finding> {
+/// Requests every endpoint of each polled provider once, and publishes nothing.
+async fn providers(config: &AppConfig) -> Vec<Finding> {
     if !config.poll.enabled {
         return Vec::new();
     }
     let summaries = match crypto_intel_poll::providers(&config.poll) {
         Ok(summaries) => summaries,
-        Err(error) => return vec![Finding::new("sources", Err(error.into()))],
+        Err(error) => return vec![Finding::new("providers", Err(error.into()))],
     };
     let mut findings = Vec::new();
-    for source in summaries.into_iter().filter(|source| source.enabled) {
-        let what = format!("source {}", source.name);
-        match crypto_intel_poll::try_provider(&config.poll, &source.name).await {
-            Ok(trials) => findings.extend(trials.iter().map(|trial| tried(&what, trial))),
+    for provider in summaries.into_iter().filter(|provider| provider.enabled) {
+        let what = format!("provider {}", provider.name);
+        match crypto_intel_poll::dry_run(&config.poll, &provider.name).await {
+            Ok(runs) => findings.extend(runs.iter().map(|run| tried(&what, run))),
             Err(error) => findings.push(Finding::new(what, Err(error))),
         }
     }
     findings
 }
 
-fn tried(what: &str, trial: &Trial) -> Finding {
-    let endpoint = &trial.endpoint;
-    let outcome = match &trial.outcome {
+fn tried(what: &str, run: &DryRun) -> Finding {
+    let endpoint = &run.endpoint;
+    let outcome = match &run.outcome {
         Err(error) => Err(anyhow::anyhow!("{endpoint}: {}", error_chain(error))),
         Ok(answer) if answer.events.is_empty() && !answer.problems.is_empty() => {
             Err(anyhow::anyhow!("{endpoint}: {}", answer.problems.join("; ")))
@@ -137,7 +137,7 @@ fn tried(what: &str, trial: &Trial) -> Finding {
             let mut text = format!(
                 "{endpoint}: {} events in {} ms",
                 answer.events.len(),
-                trial.elapsed.as_millis()
+                run.elapsed.as_millis()
             );
             if !answer.missing.is_empty() {
                 text.push_str(&format!("; not in the answer: {}", answer.missing.join(", ")));

@@ -14,7 +14,7 @@ const NEXT: &str = "next:
   1. edit it: NATS, chains, destinations, and a database if rows are wanted
   2. crypto-intel streams apply    makes the streams on the NATS server
   3. crypto-intel migrate          makes the tables; only with a database
-  4. crypto-intel check            tries every server, source, endpoint and chat
+  4. crypto-intel check            tries every server, provider, endpoint and chat
   5. crypto-intel run              all roles that are configured; `crypto-intel status` shows them";
 
 pub(crate) fn run(options: &InitArguments) -> anyhow::Result<ExitCode> {

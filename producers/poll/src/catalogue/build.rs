@@ -1,90 +1,26 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use crypto_intel_schemas::Kind;
-use crypto_intel_service::{Secret, now_us};
+use crypto_intel_service::now_us;
 use jaq_json::Val;
-use reqwest::{
-    Url,
-    header::{HeaderMap, HeaderName},
-};
+use reqwest::Url;
 
 use super::{
-    CatalogueError,
+    error::CatalogueError,
     file::{Empty, EndpointFile, ProviderFile},
+    provider::{Endpoint, Provider},
     settings::{base_url, build_key, check_name, headers, parameters},
 };
 use crate::{
-    ProviderSettings,
+    config::ProviderSettings,
+    event_mapping::{Origin, POLLED_KINDS, event_of},
     filter::{Filter, read_json},
-    shape::{Origin, POLLED_KINDS, event_of},
 };
 
-/// Largest answer that a source may ask for.
+/// Largest answer that a provider file may allow.
 const MAX_BODY_BYTES: usize = 64 << 20;
 
-/// A source, checked and ready.
-#[derive(Debug)]
-pub(crate) struct Provider {
-    pub(crate) name: String,
-    /// Not set when there is no key.
-    pub(crate) key: Option<(KeyPlace, Secret)>,
-    pub(crate) headers: HeaderMap,
-    pub(crate) per_minute: NonZeroU32,
-    pub(crate) burst: NonZeroU32,
-    pub(crate) endpoints: Vec<Arc<Endpoint>>,
-}
-
-/// Where a key is sent.
-#[derive(Debug, Clone)]
-pub(crate) enum KeyPlace {
-    Header(HeaderName),
-    Query(String),
-}
-
-/// One thing that is asked of a source.
-#[derive(Debug)]
-pub(crate) struct Endpoint {
-    pub(crate) provider: String,
-    pub(crate) name: String,
-    /// Everything but the key.
-    pub(crate) url: Url,
-    pub(crate) kind: Kind,
-    pub(crate) every: Duration,
-    pub(crate) timeout: Duration,
-    pub(crate) max_body_bytes: usize,
-    pub(crate) weight: NonZeroU32,
-    /// Without a good answer for so long, the endpoint is unhealthy.
-    pub(crate) stale_after: Duration,
-    /// Good answers whose newest event is older than this are unhealthy as well.
-    pub(crate) max_data_age: Option<Duration>,
-    /// Whether an answer without events is a good one.
-    pub(crate) may_be_empty: bool,
-    /// What should come back, by [`key_of`](crate::shape::key_of).
-    pub(crate) expected: Vec<String>,
-    pub(crate) events: Filter,
-    pub(crate) fault: Option<Filter>,
-    pub(crate) parameters: Val,
-}
-
-impl Endpoint {
-    /// `<provider>.<endpoint>`.
-    pub(crate) fn label(&self) -> String {
-        format!("{}.{}", self.provider, self.name)
-    }
-}
-
-impl Provider {
-    /// Removes the key from a text that somebody else wrote.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        match &self.key {
-            Some((_, key)) => text.replace(key.expose(), "***"),
-            None => text.to_owned(),
-        }
-    }
-}
-
-/// Checks a source file with its settings and compiles its filters; `origin` is the file's name
-/// for messages.
+/// Checks a provider file with its settings and compiles its filters; `origin` names the file in
+/// messages.
 pub(super) fn build(
     origin: &str,
     file: &ProviderFile,
@@ -259,7 +195,7 @@ impl Builder<'_> {
         Ok(expected)
     }
 
-    /// The example goes the way of an answer, with the file's own parameters.
+    /// Processes the example like an answer, with the file's own parameters.
     fn check_example(&self, endpoint: &Endpoint) -> Result<(), CatalogueError> {
         let parameters = parameters(self.provider, &ProviderSettings::default())
             .map_err(|problem| self.refuse(problem))?;
@@ -284,7 +220,7 @@ impl Builder<'_> {
         let provider = endpoint.provider.as_str();
         let origin = Origin { provider, kind: endpoint.kind, slot_us: now, observed_at_us: now };
         for object in &objects {
-            // An example from the future of this machine's clock is not the filter's fault.
+            // An example ahead of this machine's clock is not an error of the filter.
             let origin = Origin { observed_at_us: i64::MAX, ..origin };
             event_of(object, origin).map_err(wrong)?;
         }

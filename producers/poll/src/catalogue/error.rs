@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-/// A source file or its settings cannot be used.
+/// A provider file or its settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     /// The folder or a file in it cannot be read.
@@ -11,8 +11,8 @@ pub enum CatalogueError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file is not in the form of a source.
-    #[error("{file} is not a source: {text}")]
+    /// A file is not in the format of a provider file.
+    #[error("{file} is not a provider file: {text}")]
     Form {
         /// The file.
         file: String,
@@ -27,7 +27,7 @@ pub enum CatalogueError {
         /// What is wrong, and how it should be.
         problem: String,
     },
-    /// A filter is wrong, or gives what it must not give.
+    /// A filter is wrong, or its output is.
     #[error("{file}: endpoint {endpoint}, filter {field}: {problem}; the filter: {filter}")]
     Filter {
         /// The file.
@@ -36,23 +36,23 @@ pub enum CatalogueError {
         endpoint: String,
         /// Which of its filters.
         field: String,
-        /// What is wrong, with what it gave.
+        /// What is wrong, with its output.
         problem: String,
         /// The filter itself, shortened.
         filter: String,
     },
-    /// Settings for a source that there is not.
-    #[error("poll.providers.{name}: there is no such source; there are {}", known.join(", "))]
+    /// Settings for an unknown provider.
+    #[error("poll.providers.{name}: there is no such provider; there are {}", known.join(", "))]
     Unknown {
         /// The name in the configuration.
         name: String,
-        /// All sources.
+        /// All providers.
         known: Vec<String>,
     },
-    /// A source that cannot be used without a key has none.
-    #[error("source {name} needs a key: set poll.providers.{name}.key")]
+    /// A provider that requires a key has none.
+    #[error("provider {name} needs a key: set poll.providers.{name}.key")]
     KeyMissing {
-        /// The source.
+        /// The provider.
         name: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The form of a source file. Described for people in the README.
+//! The format of a provider file, documented in the README.
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
@@ -74,14 +74,14 @@ pub(crate) struct EndpointFile {
     pub(crate) jq: FiltersFile,
 }
 
-/// What an answer without anything is.
+/// What an answer without events means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Empty {
-    /// A failure, as for prices: nothing of what was asked for is known there.
+    /// A failure, as for prices: nothing that was requested is known there.
     #[default]
     Error,
-    /// A good answer, as for incidents: nothing happened.
+    /// A valid answer, as for incidents: nothing happened.
     Ok,
 }
 

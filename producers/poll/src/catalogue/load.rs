@@ -2,24 +2,24 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::Serialize;
 
-use super::{CatalogueError, Provider, build::build, file::ProviderFile};
-use crate::{Config, ProviderSettings};
+use super::{build::build, error::CatalogueError, file::ProviderFile, provider::Provider};
+use crate::config::{Config, ProviderSettings};
 
-/// The sources that come with the program.
+/// The providers that come with the program.
 const EMBEDDED: &[(&str, &str)] = &[
     ("providers/alternative_me.toml", include_str!("../../providers/alternative_me.toml")),
     ("providers/binance.toml", include_str!("../../providers/binance.toml")),
     ("providers/coingecko.toml", include_str!("../../providers/coingecko.toml")),
 ];
 
-/// A source, for people.
+/// A provider, for display.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct ProviderSummary {
     /// Its name in the configuration and in events.
     pub name: String,
-    /// Its name for people.
+    /// Its display name.
     pub title: String,
-    /// The file it is described in.
+    /// The file that describes it.
     pub file: String,
     /// Whether it is polled.
     pub enabled: bool,
@@ -27,15 +27,15 @@ pub struct ProviderSummary {
     pub takes_key: bool,
     /// Whether a key is configured.
     pub has_key: bool,
-    /// Where its API is described.
+    /// Address of its API documentation.
     pub documentation: Option<String>,
-    /// What the provider wants to be shown beside its data.
+    /// Text that the provider requires beside its data.
     pub attribution: Option<String>,
-    /// What is asked of it.
+    /// What is requested from it.
     pub endpoints: Vec<EndpointSummary>,
 }
 
-/// One thing that is asked of a source, for people.
+/// One endpoint of a provider, for display.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct EndpointSummary {
     /// Its name.
@@ -46,11 +46,11 @@ pub struct EndpointSummary {
     pub every_seconds: u64,
 }
 
-/// All sources with their settings. Checks everything that can be checked without asking them:
-/// forms, filters (on their examples), names, keys.
+/// All providers with their settings. Checks everything that can be checked without a request:
+/// file format, filters (on their examples), names, keys.
 ///
 /// # Errors
-/// The first source or setting that cannot be used.
+/// The first provider or setting that cannot be used.
 pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError> {
     let mut summaries = Vec::new();
     for (origin, file) in read_files(config)?.into_values() {
@@ -79,7 +79,7 @@ pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError
     Ok(summaries)
 }
 
-/// The sources that are to be polled.
+/// The providers that are polled.
 pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, CatalogueError> {
     let mut enabled = Vec::new();
     for (origin, file) in read_files(config)?.into_values() {
@@ -91,7 +91,7 @@ pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, C
     Ok(enabled)
 }
 
-/// One source, enabled or not.
+/// One provider, enabled or not.
 pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, CatalogueError> {
     let mut files = read_files(config)?;
     match files.remove(name) {
@@ -116,7 +116,7 @@ fn is_enabled(file: &ProviderFile, settings: &ProviderSettings) -> Result<bool, 
     }
 }
 
-/// All source files by name, with where each came from.
+/// All provider files by name, each with its origin.
 fn read_files(config: &Config) -> Result<BTreeMap<String, (String, ProviderFile)>, CatalogueError> {
     let mut files = BTreeMap::new();
     for (origin, text) in EMBEDDED {

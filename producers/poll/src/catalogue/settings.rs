@@ -1,4 +1,4 @@
-//! Values of a source file with the settings of the configuration over them.
+//! Values of a provider file, overridden by the settings of the configuration.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use reqwest::{
 };
 
 use super::{
-    build::KeyPlace,
     file::{KeyFile, ProviderFile},
+    provider::KeyPlace,
 };
-use crate::{ProviderSettings, filter::read_json};
+use crate::{config::ProviderSettings, filter::read_json};
 
 pub(super) fn check_name(field: &str, text: &str) -> Result<(), String> {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
@@ -31,7 +31,9 @@ pub(super) fn build_key(
     let Some(file) = file else {
         return match settings.key.is_empty() {
             true => Ok(None),
-            false => Err(format!("poll.providers.{name}.key is set, but this source takes no key")),
+            false => {
+                Err(format!("poll.providers.{name}.key is set, but this provider takes no key"))
+            }
         };
     };
     let place = match (&file.header, &file.query) {

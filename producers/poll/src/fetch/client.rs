@@ -10,7 +10,7 @@ use reqwest::{
 };
 use rustls::crypto::CryptoProvider;
 
-use super::{FetchError, hint::retry_after};
+use super::{error::FetchError, retry_after::retry_after};
 use crate::{
     catalogue::{Endpoint, KeyPlace, Provider},
     filter::shorten,
@@ -31,7 +31,7 @@ pub(crate) struct Answer {
     pub(crate) received_at_us: i64,
 }
 
-/// Asks providers over HTTP.
+/// Sends requests to providers over HTTP.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
     client: Client,
@@ -44,7 +44,7 @@ impl Fetcher {
     /// When TLS cannot be set up.
     pub(crate) fn new(user_agent: &str) -> anyhow::Result<Self> {
         if CryptoProvider::get_default().is_none() {
-            // Fails when another thread was faster, which is as good.
+            // Fails when another thread was faster, which is fine.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let builder = || {
@@ -52,7 +52,7 @@ impl Fetcher {
                 .user_agent(user_agent)
                 .connect_timeout(CONNECT_TIMEOUT)
                 .redirect(Policy::custom(follow))
-                // It would repeat the address, and the key in it, to where a redirect leads.
+                // It would send the address, and the key in it, to the target of a redirect.
                 .referer(false)
         };
         let client = match builder().build() {
@@ -68,7 +68,7 @@ impl Fetcher {
         Ok(Self { client })
     }
 
-    /// Asks once.
+    /// Sends one request.
     pub(crate) async fn fetch(
         &self,
         provider: &Provider,
@@ -103,7 +103,7 @@ impl Fetcher {
     }
 }
 
-/// Follows within the same host and never from https to http, so that a key goes nowhere else.
+/// Follows within the same host and never from https to http, so that a key is sent nowhere else.
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let Some(first) = attempt.previous().first() else { return attempt.stop() };
     let target = attempt.url();
@@ -113,7 +113,7 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     if same_place && attempt.previous().len() <= MAX_REDIRECTS {
         return attempt.follow();
     }
-    // The redirect itself is then the answer, which is an unexpected status.
+    // The redirect itself is then the answer, with an unexpected status.
     attempt.stop()
 }
 
@@ -132,7 +132,7 @@ async fn read(
         return Ok(Answer { body, content_type, received_at_us: now_us() });
     }
     let wait = retry_after(response.headers(), Timestamp::now());
-    // The status counts; what can be read of the body only explains it.
+    // The status decides; the readable part of the body only explains it.
     let body = read_body(provider, response, ERROR_BODY_BYTES, true).await.unwrap_or_default();
     Err(classify(status, wait, excerpt(provider, &body)))
 }
@@ -145,7 +145,7 @@ fn classify(status: StatusCode, wait: Option<Duration>, excerpt: String) -> Fetc
     };
     match code {
         429 => limited(60),
-        // Banned for having gone on after 429.
+        // Banned for not stopping after 429.
         418 => limited(120),
         401 | 402 | 403 | 451 => FetchError::Refused { status: code, excerpt },
         500..=599 => FetchError::Server { status: code, excerpt, wait },
@@ -178,7 +178,7 @@ async fn read_body(
     Ok(body)
 }
 
-/// Begin of a body, for people, without the key.
+/// Beginning of a body, for messages, without the key.
 pub(super) fn excerpt(provider: &Provider, body: &[u8]) -> String {
     let begin = &body[..body.len().min(ERROR_BODY_BYTES)];
     let text = provider.redact(&String::from_utf8_lossy(begin));

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use crypto_intel_service::Retryable;
 
-/// How long an endpoint that refuses us is left alone.
-pub(crate) const REFUSED_REST: Duration = Duration::from_secs(600);
+/// Pause of an endpoint that rejects us.
+pub(crate) const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 
-/// Asking a provider did not yield events. No text here holds a key or an address with one.
+/// A request to a provider yielded no events. No text here holds a key or an address with one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
     /// No whole answer in time.
@@ -26,17 +26,17 @@ pub enum FetchError {
         wait.map_or(String::new(), |wait| format!(" {} s", wait.as_secs()))
     )]
     RateLimited {
-        /// Status or the provider's words.
+        /// Status or the provider's text.
         reason: String,
-        /// How long, where it said so.
+        /// How long, if stated.
         wait: Option<Duration>,
     },
-    /// This address or account may not ask.
+    /// This address or account is not permitted.
     #[error("the provider refuses us with status {status}: {excerpt}")]
     Refused {
         /// HTTP status.
         status: u16,
-        /// Begin of the answer.
+        /// Beginning of the answer.
         excerpt: String,
     },
     /// The provider fails.
@@ -44,9 +44,9 @@ pub enum FetchError {
     Server {
         /// HTTP status.
         status: u16,
-        /// Begin of the answer.
+        /// Beginning of the answer.
         excerpt: String,
-        /// How long to wait, where it said so.
+        /// How long to wait, if stated.
         wait: Option<Duration>,
     },
     /// Any other status that is not success.
@@ -54,7 +54,7 @@ pub enum FetchError {
     Status {
         /// HTTP status.
         status: u16,
-        /// Begin of the answer.
+        /// Beginning of the answer.
         excerpt: String,
     },
     /// More than the endpoint's limit.
@@ -68,24 +68,24 @@ pub enum FetchError {
     NotJson {
         /// What is wrong with it.
         problem: String,
-        /// What it says it is.
+        /// Its declared type.
         content_type: String,
-        /// Its begin.
+        /// Its beginning.
         excerpt: String,
     },
     /// An error in the body of a successful answer.
     #[error("the provider reports: {message}")]
     Fault {
-        /// Its words.
+        /// Its text.
         message: String,
     },
     /// An answer without one event, such as `{}` when no asset is known there.
     #[error("answer holds no event, nothing of what was asked for is known there: {excerpt}")]
     Empty {
-        /// Its begin.
+        /// Its beginning.
         excerpt: String,
     },
-    /// The filter fails on the answer, or every object that it gave is wrong.
+    /// The filter fails on the answer, or all its output is wrong.
     #[error("filter jq.events of the endpoint: {problem}")]
     Shape {
         /// What is wrong, and what was produced.
@@ -112,14 +112,14 @@ impl FetchError {
         }
     }
 
-    /// Whether this speaks of the whole host and not of one path.
+    /// Whether this concerns the whole host rather than one path.
     pub(crate) const fn is_of_host(&self) -> bool {
         matches!(self, Self::Timeout { .. } | Self::Transport { .. } | Self::Server { .. })
     }
 }
 
 impl Retryable for FetchError {
-    /// Whether it is worth asking again before the next slot.
+    /// Whether another attempt before the next slot makes sense.
     fn is_retryable(&self) -> bool {
         matches!(
             self,
@@ -133,8 +133,8 @@ impl Retryable for FetchError {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { wait, .. } => Some(wait.unwrap_or(Duration::from_secs(60))),
-            // Whoever goes on asking is locked out for longer.
-            Self::Refused { .. } => Some(REFUSED_REST),
+            // Further requests would prolong the ban.
+            Self::Refused { .. } => Some(REFUSED_PAUSE),
             Self::Server { wait, .. } => *wait,
             _ => None,
         }

@@ -3,11 +3,14 @@ use std::collections::HashSet;
 use crypto_intel_schemas::Event;
 use jaq_json::Val;
 
-use super::{Answer, FetchError, client::excerpt};
+use super::{
+    client::{Answer, excerpt},
+    error::FetchError,
+};
 use crate::{
     catalogue::{Endpoint, Provider},
+    event_mapping::{Origin, event_of, key_of},
     filter::{read_json, shorten},
-    shape::{Origin, event_of, key_of},
 };
 
 /// Most events that one answer may yield: they are one atomic batch.
@@ -18,13 +21,13 @@ const MAX_EVENTS: usize = 1_000;
 pub(crate) struct Interpreted {
     /// In the order of the answer, each id once.
     pub(crate) events: Vec<Event>,
-    /// What is wrong with the objects that are no events.
+    /// What is wrong with the objects that cannot be turned into events.
     pub(crate) problems: Vec<String>,
-    /// What was expected and did not come.
+    /// What was expected and is missing.
     pub(crate) missing: Vec<String>,
 }
 
-/// Reads an answer of the slot that begins at `slot_us`.
+/// Reads an answer for the slot that begins at `slot_us`.
 pub(crate) fn interpret(
     provider: &Provider,
     endpoint: &Endpoint,
@@ -86,8 +89,7 @@ pub(crate) fn interpret(
 /// `message` and perhaps `rate_limited`.
 fn check_fault(provider: &Provider, endpoint: &Endpoint, value: &Val) -> Result<(), FetchError> {
     let Some(filter) = &endpoint.fault else { return Ok(()) };
-    // A filter that cannot read the answer says that it is not the answer it was made for; the
-    // events filter will say so better.
+    // A filter that fails was given an unexpected answer; the events filter reports that better.
     let outputs = filter.run(value.clone(), &endpoint.parameters).unwrap_or_default();
     for output in outputs {
         let field = |name: &'static str| match &output {

@@ -1,10 +1,10 @@
 mod client;
 mod error;
-mod hint;
 mod interpret;
+mod retry_after;
 
 pub use error::FetchError;
 
 pub(crate) use client::{Answer, Fetcher};
-pub(crate) use error::REFUSED_REST;
+pub(crate) use error::REFUSED_PAUSE;
 pub(crate) use interpret::{Interpreted, interpret};

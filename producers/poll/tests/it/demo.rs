@@ -1,6 +1,6 @@
 //! The built-in sources against the provider stand-in, which answers as the real ones do.
 
-use crypto_intel_poll::{Config, ProviderSettings, try_provider};
+use crypto_intel_poll::{Config, ProviderSettings, dry_run};
 use crypto_intel_sandbox::provider::{ProviderFault, ProviderOptions, ProviderServer};
 use crypto_intel_testkit::{Broker, eventually};
 
@@ -21,8 +21,8 @@ async fn every_built_in_source_understands_every_answer() {
     let stand_in = ProviderServer::start(ProviderOptions { generate: true }).await.unwrap();
     let config = all_at(&stand_in);
     for name in ["alternative_me", "binance", "coingecko"] {
-        for trial in try_provider(&config, name).await.unwrap() {
-            let answer = trial.outcome.unwrap();
+        for run in dry_run(&config, name).await.unwrap() {
+            let answer = run.outcome.unwrap();
             assert!(!answer.events.is_empty(), "{name}");
             assert_eq!(answer.problems, Vec::<String>::new(), "{name}");
         }

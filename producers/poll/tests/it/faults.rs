@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crypto_intel_poll::{Config, FetchError, ProviderSettings, try_provider};
+use crypto_intel_poll::{Config, FetchError, ProviderSettings, dry_run};
 use crypto_intel_service::{Retryable, Secret};
 
 use crate::stand_in::{Reply, StandIn};
@@ -19,8 +19,8 @@ async fn failure_at(base_url: String, key: &str) -> FetchError {
     };
     let providers = [("coingecko".to_owned(), settings)].into();
     let config = Config { providers, ..Config::default() };
-    let mut trials = try_provider(&config, "coingecko").await.unwrap();
-    trials.remove(0).outcome.expect_err("must fail")
+    let mut runs = dry_run(&config, "coingecko").await.unwrap();
+    runs.remove(0).outcome.expect_err("must fail")
 }
 
 async fn failure(reply: Reply) -> FetchError {
@@ -142,11 +142,8 @@ async fn a_slow_provider_is_given_up_in_time() {
         providers: [("coingecko".to_owned(), settings)].into(),
         ..Config::default()
     };
-    let trials = try_provider(&config, "coingecko").await.unwrap();
-    assert!(
-        matches!(trials[0].outcome, Err(FetchError::Timeout { timeout_ms: 200 })),
-        "{trials:?}"
-    );
+    let runs = dry_run(&config, "coingecko").await.unwrap();
+    assert!(matches!(runs[0].outcome, Err(FetchError::Timeout { timeout_ms: 200 })), "{runs:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Recorded answers of the real providers, served over HTTP: the expected texts below were copied
 //! from the recordings by hand.
 
-use crypto_intel_poll::{Config, ProviderSettings, TrialAnswer, try_provider};
+use crypto_intel_poll::{Config, DryRunAnswer, ProviderSettings, dry_run};
 use crypto_intel_schemas::{Decimal, Event, Index, Price};
 use crypto_intel_testkit::recorded_data;
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn try_recorded(
     provider: &str,
     body: Vec<u8>,
     parameters: serde_json::Value,
-) -> (TrialAnswer, Asked) {
+) -> (DryRunAnswer, Asked) {
     let stand_in = StandIn::start([Reply::json(body)]).await;
     let settings = ProviderSettings {
         base_url: Some(stand_in.url().into()),
@@ -27,14 +27,14 @@ async fn try_recorded(
     };
     let config =
         Config { providers: [(provider.to_owned(), settings)].into(), ..Config::default() };
-    let mut trials = try_provider(&config, provider).await.unwrap();
-    assert_eq!(trials.len(), 1);
+    let mut runs = dry_run(&config, provider).await.unwrap();
+    assert_eq!(runs.len(), 1);
     let requests = stand_in.requests();
     assert_eq!(requests.len(), 1);
-    (trials.remove(0).outcome.unwrap(), requests[0].clone())
+    (runs.remove(0).outcome.unwrap(), requests[0].clone())
 }
 
-fn only_price(answer: &TrialAnswer) -> &Price {
+fn only_price(answer: &DryRunAnswer) -> &Price {
     match answer.events.as_slice() {
         [Event::Price(price)] => price,
         other => panic!("{other:?}"),

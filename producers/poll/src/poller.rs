@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use crate::{
     catalogue::{Endpoint, Provider},
-    fetch::{FetchError, Fetcher, Interpreted, REFUSED_REST, interpret},
-    freshness::SourceFreshness,
-    gate::Gate,
+    fetch::{FetchError, Fetcher, Interpreted, REFUSED_PAUSE, interpret},
+    freshness::EndpointFreshness,
     metrics::Metrics,
-    prices::PriceBook,
+    prices::PriceWriter,
     progress::{Progress, ProgressStore},
     publish::{Published, publish},
     schedule::Schedule,
+    throttle::ProviderThrottle,
 };
 
 /// Delays between attempts within one slot.
@@ -26,13 +26,13 @@ const BACKOFF: Backoff =
 pub(crate) struct EndpointPoller {
     pub(crate) provider: Arc<Provider>,
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) throttle: Arc<ProviderThrottle>,
     pub(crate) fetcher: Fetcher,
     pub(crate) nats: Nats,
-    pub(crate) prices: PriceBook,
+    pub(crate) prices: PriceWriter,
     pub(crate) metrics: Metrics,
     pub(crate) probe: Probe,
-    pub(crate) freshness: SourceFreshness,
+    pub(crate) freshness: EndpointFreshness,
 }
 
 /// Why a slot is not done yet.
@@ -52,7 +52,7 @@ impl EndpointPoller {
         let store = ProgressStore::new(self.nats.clone(), &self.endpoint.label());
         let mut progress = store.load().await;
         if progress.slot_us.is_some_and(|slot| schedule.slot_at(now_us()) == slot) {
-            self.probe.healthy("this slot is done, by an earlier start or another instance");
+            self.probe.healthy("this slot was polled by an earlier start or another instance");
             self.freshness.fresh();
         }
         let mut last_success = None;
@@ -60,9 +60,9 @@ impl EndpointPoller {
         let mut delays = BACKOFF.delays();
         loop {
             schedule.wait_after(progress.slot_us).await;
-            let waited = self.gate.pass(self.endpoint.weight).await;
+            let waited = self.throttle.pass(self.endpoint.weight).await;
             self.count_wait(waited.for_quota);
-            // The gate may have taken its time: the slot is the one of the request.
+            // The throttle may have waited: the slot is that of the request.
             let slot_us = schedule.slot_at(now_us());
             match self.poll(slot_us, &mut progress).await {
                 Ok(interpreted) => {
@@ -88,7 +88,7 @@ impl EndpointPoller {
         slot_us: i64,
         progress: &mut Progress,
     ) -> Result<Interpreted, PollError> {
-        let outcome = self.ask(slot_us).await;
+        let outcome = self.request(slot_us).await;
         let label = match &outcome {
             Ok(_) => "ok",
             Err(error) => error.outcome(),
@@ -116,8 +116,8 @@ impl EndpointPoller {
                 }
                 Published::Before => {
                     self.metrics.duplicates.with_label_values(&[provider, endpoint]).inc();
-                    // The stream holds the answer that somebody else got in this slot, which may
-                    // be older than ours: the next slot publishes whatever it finds.
+                    // The stream holds another instance's answer for this slot, which may be older
+                    // than ours: the next slot publishes all its events.
                     ids = Vec::new();
                 }
             }
@@ -128,8 +128,8 @@ impl EndpointPoller {
         Ok(interpreted)
     }
 
-    /// Fetches and reads an answer, and tells the gate how the provider is.
-    async fn ask(&self, slot_us: i64) -> Result<Interpreted, FetchError> {
+    /// Fetches and reads an answer, and reports the outcome to the throttle.
+    async fn request(&self, slot_us: i64) -> Result<Interpreted, FetchError> {
         let started = Instant::now();
         let fetched = self.fetcher.fetch(&self.provider, &self.endpoint).await;
         self.metrics
@@ -139,35 +139,35 @@ impl EndpointPoller {
         let outcome = match fetched {
             Ok(answer) => {
                 let (provider, endpoint) = (self.provider.clone(), self.endpoint.clone());
-                // A large answer takes a filter long enough to hold up others.
+                // Filtering a large answer would block the runtime.
                 let reading = move || interpret(&provider, &endpoint, &answer, slot_us);
                 tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| {
-                    Err(FetchError::Shape { problem: format!("the filter died: {error}") })
+                    Err(FetchError::Shape { problem: format!("the filter panicked: {error}") })
                 })
             }
             Err(error) => Err(error),
         };
-        self.tell_gate(outcome.as_ref().err());
+        self.report_to_throttle(outcome.as_ref().err());
         outcome
     }
 
-    fn tell_gate(&self, error: Option<&FetchError>) {
+    fn report_to_throttle(&self, error: Option<&FetchError>) {
         let provider = self.provider.name.as_str();
         match error {
-            // Perhaps this path alone is not of our plan: the others are asked as before.
+            // Perhaps our plan excludes this path alone: the others continue.
             Some(FetchError::Refused { .. }) => {
-                if self.gate.refused(&self.endpoint.name) {
-                    self.gate.hold(REFUSED_REST);
+                if self.throttle.refused(&self.endpoint.name) {
+                    self.throttle.hold(REFUSED_PAUSE);
                     tracing::warn!(
                         provider,
-                        wait_seconds = REFUSED_REST.as_secs(),
-                        "provider refuses several endpoints, all of them wait"
+                        wait_seconds = REFUSED_PAUSE.as_secs(),
+                        "provider rejects several endpoints, all of them pause"
                     );
                 }
             }
             Some(error) if error.retry_after().is_some() => {
                 let wait = error.retry_after().unwrap_or_default();
-                self.gate.hold(wait);
+                self.throttle.hold(wait);
                 tracing::warn!(
                     provider,
                     wait_seconds = wait.as_secs(),
@@ -175,27 +175,24 @@ impl EndpointPoller {
                 );
             }
             Some(error) if error.is_of_host() => {
-                if self.gate.failure() {
-                    tracing::warn!(
-                        provider,
-                        "provider keeps failing, it is left alone for a while"
-                    );
+                if self.throttle.failure() {
+                    tracing::warn!(provider, "provider keeps failing, pausing requests");
                 }
             }
-            _ => self.gate.success(&self.endpoint.name),
+            _ => self.throttle.success(&self.endpoint.name),
         }
-        self.metrics.held.with_label_values(&[provider]).set(i64::from(self.gate.is_open()));
+        self.metrics.held.with_label_values(&[provider]).set(i64::from(self.throttle.is_open()));
     }
 
     fn report_success(&self, interpreted: &Interpreted, slot_us: i64) {
         let now = now_us();
         self.metrics.last_success.with_label_values(&self.labels()).set(now / 1_000_000);
-        // The slot's own time stands for "not said", which is no age.
-        let said = interpreted.events.iter().map(Event::event_at_us).filter(|at| *at != slot_us);
-        let newest = said.max().unwrap_or(now);
+        // The slot's own time means that the provider gave none.
+        let stated = interpreted.events.iter().map(Event::event_at_us).filter(|at| *at != slot_us);
+        let newest = stated.max().unwrap_or(now);
         let age = Duration::from_micros(now.saturating_sub(newest).try_into().unwrap_or(0));
         match self.endpoint.max_data_age {
-            Some(limit) if age > limit => self.tell_failure(&format!(
+            Some(limit) if age > limit => self.report_unhealthy(&format!(
                 "the provider answers, but its newest data is {} s old (limit {} s)",
                 age.as_secs(),
                 limit.as_secs()
@@ -218,17 +215,17 @@ impl EndpointPoller {
         let delay_ms = delay.as_millis() as u64;
         let slot = slot_us / 1_000_000;
         if let PollError::Publish(error) = error {
-            // No attempt of ours changes it: limits or permissions of the server do.
+            // Retrying does not help: limits or permissions of the server must change.
             tracing::error!(provider, endpoint, slot, delay_ms, error = %format!("{error:#}"), "polled events cannot be published");
         } else {
             tracing::warn!(provider, endpoint, slot, delay_ms, error = %format!("{error:#}"), "poll failed");
         }
         if last_success.is_none_or(|last| last.elapsed() >= self.endpoint.stale_after) {
-            self.tell_failure(&format!("{error:#}"));
+            self.report_unhealthy(&format!("{error:#}"));
         }
     }
 
-    fn tell_failure(&self, reason: &str) {
+    fn report_unhealthy(&self, reason: &str) {
         self.probe.unhealthy(reason);
         self.freshness.failed(reason);
     }
@@ -239,7 +236,13 @@ impl EndpointPoller {
         self.metrics.invalid.with_label_values(&labels).inc_by(count as u64);
         let [provider, endpoint] = labels;
         if let Some(first) = interpreted.problems.first() {
-            tracing::warn!(provider, endpoint, count, first, "parts of an answer are no events");
+            tracing::warn!(
+                provider,
+                endpoint,
+                count,
+                first,
+                "parts of an answer cannot be turned into events"
+            );
         }
     }
 
@@ -253,11 +256,11 @@ impl EndpointPoller {
         }
         let [provider, endpoint] = labels;
         if missing.is_empty() {
-            tracing::info!(provider, endpoint, "everything asked for is known again");
+            tracing::info!(provider, endpoint, "everything requested is in the answer again");
         } else {
             let count = missing.len();
             let names = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-            tracing::warn!(provider, endpoint, count, names, "asked for, but not in the answer");
+            tracing::warn!(provider, endpoint, count, names, "requested, but not in the answer");
         }
         known.clone_from(missing);
     }
@@ -272,8 +275,8 @@ impl EndpointPoller {
     }
 }
 
-/// How long to wait after a failure: as the provider asked; else a growing delay, or the rest of
-/// the slot where asking again at once changes nothing.
+/// How long to wait after a failure: as the provider asked; otherwise a growing delay, or the rest
+/// of the slot where another attempt cannot succeed.
 fn delay_after(error: &PollError, backoff: Option<Duration>, until_next: Duration) -> Duration {
     let backoff = backoff.unwrap_or(BACKOFF.longest);
     match error {
@@ -299,6 +302,6 @@ mod tests {
         assert_eq!(delay(limited), Duration::from_secs(7));
         assert_eq!(delay(FetchError::Timeout { timeout_ms: 1 }), second);
         let shape = FetchError::Shape { problem: "lacks price".to_owned() };
-        assert_eq!(delay(shape), slot, "the same answer has the same fault");
+        assert_eq!(delay(shape), slot, "another attempt gets the same answer");
     }
 }

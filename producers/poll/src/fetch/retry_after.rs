@@ -3,8 +3,8 @@ use std::time::Duration;
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// Longest wish that is granted: the longest ban that a provider is known to give.
-const LONGEST: Duration = Duration::from_secs(3 * 86_400);
+/// Longest wait that is honoured: the longest ban that a provider is known to impose.
+const MAX_WAIT: Duration = Duration::from_secs(3 * 86_400);
 
 /// What `Retry-After` asks for: seconds, or a date.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
@@ -18,7 +18,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
             Duration::from_secs(seconds.unsigned_abs())
         }
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_WAIT))
 }
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod tests {
 
     use super::*;
 
-    fn hint(text: &str) -> Option<Duration> {
+    fn parsed(text: &str) -> Option<Duration> {
         let now: Timestamp = "2026-11-21T06:00:00Z".parse().unwrap();
         let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
         retry_after(&headers, now)
@@ -35,14 +35,14 @@ mod tests {
 
     #[test]
     fn waits_as_asked_in_seconds_or_until_a_date() {
-        assert_eq!(hint("7"), Some(Duration::from_secs(7)));
-        assert_eq!(hint("0.4"), Some(Duration::from_secs(1)));
-        assert_eq!(hint("-3"), Some(Duration::ZERO));
-        assert_eq!(hint("Sat, 21 Nov 2026 06:01:30 GMT"), Some(Duration::from_secs(90)));
-        assert_eq!(hint("Sat, 21 Nov 2020 06:01:30 GMT"), Some(Duration::ZERO));
-        assert_eq!(hint("99999999999"), Some(LONGEST));
-        assert_eq!(hint("soon"), None);
-        assert_eq!(hint("nan"), Some(Duration::ZERO));
+        assert_eq!(parsed("7"), Some(Duration::from_secs(7)));
+        assert_eq!(parsed("0.4"), Some(Duration::from_secs(1)));
+        assert_eq!(parsed("-3"), Some(Duration::ZERO));
+        assert_eq!(parsed("Sat, 21 Nov 2026 06:01:30 GMT"), Some(Duration::from_secs(90)));
+        assert_eq!(parsed("Sat, 21 Nov 2020 06:01:30 GMT"), Some(Duration::ZERO));
+        assert_eq!(parsed("99999999999"), Some(MAX_WAIT));
+        assert_eq!(parsed("soon"), None);
+        assert_eq!(parsed("nan"), Some(Duration::ZERO));
         assert_eq!(retry_after(&HeaderMap::new(), Timestamp::UNIX_EPOCH), None);
     }
 }

@@ -5,7 +5,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-/// When a provider is left alone, and how it comes back.
+/// When requests to a provider pause, and how they resume.
 const BREAKER: BreakerSettings = BreakerSettings {
     failures: 5,
     open_for: Duration::from_secs(15),
@@ -13,24 +13,24 @@ const BREAKER: BreakerSettings = BreakerSettings {
     successes: 1,
 };
 
-/// What all requests to one provider pass: its quota and its breaker.
+/// Limits all requests to one provider: its quota and its breaker.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct ProviderThrottle {
     limiter: DefaultDirectRateLimiter,
     burst: NonZeroU32,
     breaker: Mutex<Breaker>,
-    /// Endpoints that were refused since they last answered.
+    /// Endpoints that were rejected since they last answered.
     refused: Mutex<BTreeSet<String>>,
 }
 
-/// How long a request waited at the gate, by reason.
+/// How long a request waited, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Waited {
     pub(crate) for_quota: Duration,
     pub(crate) for_breaker: Duration,
 }
 
-impl Gate {
+impl ProviderThrottle {
     /// `per_minute` units of weight, at most `burst` of them at once.
     pub(crate) fn new(per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
         let quota = Quota::per_minute(per_minute).allow_burst(burst);
@@ -38,7 +38,7 @@ impl Gate {
         Self { limiter: RateLimiter::direct(quota), burst, breaker, refused: Mutex::default() }
     }
 
-    /// Waits until a request of this weight may be sent. Who passes must report what became of it.
+    /// Waits until a request of this weight may be sent. The caller must report its outcome.
     /// A weight above the burst counts as the burst.
     pub(crate) async fn pass(&self, weight: NonZeroU32) -> Waited {
         let started = Instant::now();
@@ -55,13 +55,13 @@ impl Gate {
         Waited { for_quota, for_breaker: started.elapsed().saturating_sub(for_quota) }
     }
 
-    /// The provider is there.
+    /// The provider answered.
     pub(crate) fn success(&self, endpoint: &str) {
         self.refused.lock().remove(endpoint);
         self.breaker().success();
     }
 
-    /// An endpoint may not be asked. `true` when it is not the only one: then it is about us, not about its path.
+    /// An endpoint was rejected. `true` when it is not the only one: then the cause is the account, not the path.
     pub(crate) fn refused(&self, endpoint: &str) -> bool {
         let mut refused = self.refused.lock();
         refused.insert(endpoint.to_owned());
@@ -70,12 +70,12 @@ impl Gate {
         refused.len() > 1
     }
 
-    /// The provider is not there. `true` when it is left alone from now on.
+    /// The provider did not answer. `true` when requests pause from now on.
     pub(crate) fn failure(&self) -> bool {
         self.breaker().failure(Instant::now())
     }
 
-    /// The provider asked to be left alone for so long.
+    /// The provider asked for a pause.
     pub(crate) fn hold(&self, wait: Duration) {
         self.breaker().hold(Instant::now(), wait);
     }
@@ -99,32 +99,34 @@ mod tests {
     #[tokio::test]
     async fn requests_above_the_quota_wait() {
         // 1,200 a minute: one each 50 ms, two at once.
-        let gate = Gate::new(NonZeroU32::new(1_200).unwrap(), NonZeroU32::new(2).unwrap());
+        let throttle =
+            ProviderThrottle::new(NonZeroU32::new(1_200).unwrap(), NonZeroU32::new(2).unwrap());
         let started = std::time::Instant::now();
         for _ in 0..2 {
-            gate.pass(NonZeroU32::MIN).await;
+            throttle.pass(NonZeroU32::MIN).await;
         }
         for _ in 0..2 {
-            gate.pass(NonZeroU32::MIN).await;
+            throttle.pass(NonZeroU32::MIN).await;
         }
         assert!(started.elapsed() >= Duration::from_millis(90), "{:?}", started.elapsed());
     }
 
     #[test]
-    fn one_refused_endpoint_rests_alone_and_two_speak_of_the_provider() {
-        let gate = Gate::new(NonZeroU32::MIN, NonZeroU32::MIN);
-        assert!(!gate.refused("pro"));
-        assert!(!gate.refused("pro"), "the same again is no second one");
-        gate.success("free");
-        assert!(gate.refused("news"));
-        gate.success("news");
-        assert!(!gate.refused("pro"));
+    fn one_rejected_endpoint_pauses_alone_and_two_pause_the_provider() {
+        let throttle = ProviderThrottle::new(NonZeroU32::MIN, NonZeroU32::MIN);
+        assert!(!throttle.refused("pro"));
+        assert!(!throttle.refused("pro"), "one endpoint counts once");
+        throttle.success("free");
+        assert!(throttle.refused("news"));
+        throttle.success("news");
+        assert!(!throttle.refused("pro"));
     }
 
     #[tokio::test]
-    async fn a_weight_above_the_burst_does_not_wait_for_ever() {
-        let gate = Gate::new(NonZeroU32::new(60_000).unwrap(), NonZeroU32::new(2).unwrap());
-        let pass = gate.pass(NonZeroU32::new(80).unwrap());
+    async fn a_weight_above_the_burst_is_admitted_as_the_burst() {
+        let throttle =
+            ProviderThrottle::new(NonZeroU32::new(60_000).unwrap(), NonZeroU32::new(2).unwrap());
+        let pass = throttle.pass(NonZeroU32::new(80).unwrap());
         tokio::time::timeout(Duration::from_secs(5), pass).await.unwrap();
     }
 }

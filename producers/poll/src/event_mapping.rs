@@ -3,7 +3,7 @@ use jaq_json::{Map, Num, Val};
 
 use crate::filter::shorten;
 
-/// Begin of 2009 and one day: times outside are in another unit than the field's name says.
+/// The years from 2009 to tomorrow: times outside are in another unit than the field's name says.
 const EARLIEST_US: i64 = 1_230_768_000_000_000;
 const FUTURE_US: i64 = 86_400_000_000;
 /// Longest asset id, quote or index name, bytes.
@@ -14,26 +14,26 @@ const PRICE_FIELDS: &[&str] =
 const INDEX_FIELDS: &[&str] = &["index", "value", "classification"];
 const TIME_FIELDS: &[&str] = &["at_s", "at_ms", "at_us", "at"];
 
-/// Where an object comes from.
+/// Origin of an object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
-    /// Name of the source, which becomes the event's `source`.
+    /// Name of the provider, which becomes the event's `source`.
     pub(crate) provider: &'a str,
-    /// What it is to become.
+    /// Kind of the event.
     pub(crate) kind: Kind,
-    /// Begin of the schedule slot, microseconds: the time of an object without one.
+    /// Beginning of the schedule slot, microseconds: the time of an object without one.
     pub(crate) slot_us: i64,
-    /// When the answer came, microseconds.
+    /// When the answer arrived, microseconds.
     pub(crate) observed_at_us: i64,
 }
 
-/// Kinds that a source can give.
+/// Kinds that a provider can give.
 pub(crate) const POLLED_KINDS: &[Kind] = &[Kind::Price, Kind::Index];
 
-/// Makes an event of what a filter gave.
+/// Turns the output of a filter into an event.
 ///
 /// # Errors
-/// What is wrong with the object, and the object, for people.
+/// What is wrong with the object, and the object itself.
 pub(crate) fn event_of(value: &Val, origin: Origin<'_>) -> Result<Event, String> {
     let built = match value {
         Val::Obj(map) => build(&Fields(map), origin),
@@ -42,7 +42,7 @@ pub(crate) fn event_of(value: &Val, origin: Origin<'_>) -> Result<Event, String>
     built.map_err(|problem| format!("{problem}; produced: {}", shorten(&value.to_string(), 300)))
 }
 
-/// What an event is about: what `expects` of an endpoint lists.
+/// What an event is about, as `expects` of an endpoint lists it.
 pub(crate) fn key_of(event: &Event) -> String {
     match event {
         Event::Price(price) => format!("{}/{}", price.asset, price.quote),
