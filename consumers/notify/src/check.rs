@@ -3,24 +3,24 @@ use crypto_intel_schemas::Alert;
 use crypto_intel_service::now_us;
 
 use crate::{
-    channel::{Channel, Outcome, Saying, client, needs_tls},
+    channel::{Channel, MessageContent, Outcome, client, needs_tls},
     config::{Config, Destination},
 };
 
-/// Asks the service whether a destination's address and secret hold, and says whom they belong to.
+/// Asks the service whether a destination's address and secret are valid, and returns their owner.
 /// Sends no message.
 ///
 /// # Errors
-/// When the service cannot be reached or refuses; the text holds no secret and names the mend where
-/// it is known.
+/// When the service cannot be reached or refuses; the text holds no secret and has a hint where
+/// one is known.
 pub async fn check_destination(name: &str, destination: &Destination) -> anyhow::Result<String> {
     channel(name, destination)?.check().await.map_err(|reason| anyhow::anyhow!(reason))
 }
 
-/// Sends one message that says it is a test, and answers with the service's id of it.
+/// Sends one message that says it is a test, and returns the service's id of it.
 ///
 /// # Errors
-/// With what the service said, and the mend where it is known; the text holds no secret.
+/// The service's text, with a hint where one is known; it holds no secret.
 pub async fn send_test(name: &str, destination: &Destination) -> anyhow::Result<String> {
     let channel = channel(name, destination)?;
     let now = now_us();
@@ -34,11 +34,11 @@ pub async fn send_test(name: &str, destination: &Destination) -> anyhow::Result<
         seen_at_us: now,
         ..Alert::empty()
     };
-    let saying = Saying { alerts: &[alert], repeat: false, plain: false };
-    let body = channel.body(&saying);
+    let content = MessageContent { alerts: &[alert], repeat: false, plain: false };
+    let body = channel.body(&content);
     match channel.send(body).await.outcome {
         Outcome::Sent { message_id } => Ok(message_id),
-        Outcome::Closed { why, mend, .. } => anyhow::bail!("{why}: {mend}"),
+        Outcome::Closed { why, hint, .. } => anyhow::bail!("{why}: {hint}"),
         Outcome::Moved { chat_id } => {
             anyhow::bail!("the group was upgraded and has another number: set chat_id to {chat_id}")
         }

@@ -1,4 +1,4 @@
-//! A destination that takes nothing until somebody mends it.
+//! A closed destination: it rejects everything until its configuration or its chat is corrected.
 
 use std::time::Duration;
 
@@ -7,39 +7,40 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Destination;
 
-/// Why nothing can be sent, since when, and when the oldest message tries again. Kept in the bucket
-/// `deliveries`, so that a restart neither hurries nor forgets.
+/// Why nothing can be sent, since when, and when the oldest message is tried again. Kept in the bucket
+/// `deliveries`, so that a restart changes neither.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Closed {
-    /// The service's words.
+    /// Text of the service.
     pub(crate) why: String,
-    /// What somebody must do.
-    pub(crate) mend: String,
-    /// When it was first refused, microseconds.
+    /// What a person must do.
+    #[serde(rename = "mend")]
+    pub(crate) hint: String,
+    /// Time of the first refusal, microseconds.
     pub(crate) since_us: i64,
     /// Refusals in a row.
     pub(crate) tries: u32,
-    /// When the oldest message tries again, microseconds.
+    /// When the oldest message is tried again, microseconds.
     pub(crate) next_us: i64,
-    /// Whether it is the bot that is refused, with all its chats.
+    /// Whether the bot is rejected, with all its chats.
     pub(crate) whole_bot: bool,
-    /// Fingerprint of the address and its secret: another one is not closed.
+    /// Fingerprint of the address and its secret: another address is not closed.
     pub(crate) address: String,
-    /// The fallback has the waiting messages up to this stream sequence.
+    /// The fallback has got the waiting messages up to this stream sequence.
     #[serde(default)]
     pub(crate) copied: u64,
 }
 
-/// What a service said when it refused for good.
+/// A permanent refusal by a service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refusal<'a> {
     pub(crate) why: &'a str,
-    pub(crate) mend: &'a str,
+    pub(crate) hint: &'a str,
     pub(crate) whole_bot: bool,
 }
 
 impl Closed {
-    /// The state after one more refusal. `schedule` = seconds until the next try after each; the
+    /// The state after another refusal. `schedule` = seconds until the next attempt after each; the
     /// last one repeats.
     pub(crate) fn after(
         earlier: Option<&Self>,
@@ -54,7 +55,7 @@ impl Closed {
         let delay_us = i64::try_from(Duration::from_secs(seconds).as_micros()).unwrap_or(i64::MAX);
         Self {
             why: refusal.why.to_owned(),
-            mend: refusal.mend.to_owned(),
+            hint: refusal.hint.to_owned(),
             since_us: earlier.map_or(now_us, |earlier| earlier.since_us),
             tries,
             next_us: now_us.saturating_add(delay_us),
@@ -65,7 +66,7 @@ impl Closed {
     }
 }
 
-/// Tells one address with its secret from another without showing either.
+/// Distinguishes addresses with their secrets without showing them.
 pub(crate) fn fingerprint(destination: &Destination) -> String {
     let address = match destination {
         Destination::Telegram(telegram) => format!(
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn tries_come_at_1_2_5_15_30_minutes_and_then_every_hour() {
         let schedule = crate::config::Policy::default().probe_after_seconds;
-        let refusal = Refusal { why: "chat not found", mend: "invite the bot", whole_bot: false };
+        let refusal = Refusal { why: "chat not found", hint: "invite the bot", whole_bot: false };
         let mut closed: Option<Closed> = None;
         let mut now_us = 0;
         let mut minutes = Vec::new();

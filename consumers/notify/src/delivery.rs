@@ -4,20 +4,20 @@ use crypto_intel_nats::{Nats, OutMessage, PublishError, StreamMessage, dead_lett
 use crypto_intel_schemas::{Alert, Delivery, DeliveryState, Event, Notification, subjects};
 use crypto_intel_service::{RecordingRetry, Stopped, now_us};
 
-/// The name under which this role reads and leaves dead letters.
+/// Name of this role's consumers, also in dead letters.
 pub(crate) const CONSUMER: &str = "notify";
-/// The stream of messages that are not sent yet.
+/// Stream of messages that are not sent yet.
 pub(crate) const STREAM: &str = "OUTBOX";
 const TRACE_HEADER: &str = "traceparent";
 
-/// Id of the message that tells one state of an alert to one destination: the same over every
-/// redelivery, restart and replay.
+/// Id of the message about one state of an alert for one destination: the same over every redelivery,
+/// restart and replay.
 #[must_use]
 pub fn delivery_id(alert: &Alert, destination: &str) -> String {
     format!("{}:{}:{}:{destination}", alert.alert, alert.state.as_str(), alert.n)
 }
 
-/// The message that is to be sent to a destination. The same alert makes the same bytes.
+/// The message for a destination. The same alert gives the same bytes.
 pub(crate) fn notification(alert: &Alert, destination: &str) -> Notification {
     Notification {
         id: delivery_id(alert, destination),
@@ -29,8 +29,8 @@ pub(crate) fn notification(alert: &Alert, destination: &str) -> Notification {
     }
 }
 
-/// The same message for the fallback of a destination, which was not told because of `why`. It is
-/// as old as this moment, and says what it is.
+/// The same message for the fallback of a destination, which did not get it because of `why`. Its age
+/// starts now, and it says where it comes from.
 pub(crate) fn handed_over(notification: &Notification, fallback: &str, why: &str) -> Notification {
     let mut alert = notification.alert.clone();
     alert.lines.push(format!("for {}, which {why}", notification.destination));
@@ -43,18 +43,23 @@ pub(crate) fn handed_over(notification: &Notification, fallback: &str, why: &str
     }
 }
 
-/// The same message once more, because a person wants it sent after all.
-pub(crate) fn again(alert: &Alert, destination: &str, letter: u64, now_us: i64) -> Notification {
+/// The same message once more, because a person wants it sent again.
+pub(crate) fn sent_again(
+    alert: &Alert,
+    destination: &str,
+    letter: u64,
+    now_us: i64,
+) -> Notification {
     let mut first = notification(alert, destination);
     first.alert.lines.push("sent again by hand: it may have been told before".to_owned());
-    // An ending is for ever: what is sent again is a message of its own.
+    // A message ends once: what is sent again is a new message.
     Notification { id: format!("{}:again:{letter}", first.id), observed_at_us: now_us, ..first }
 }
 
-/// Since when a message waits, for its age; 0 = unknown.
+/// Since when a message has been waiting, for its age; 0 = unknown.
 pub(crate) fn waits_since_us(notification: &Notification) -> i64 {
     let alert = &notification.alert;
-    // Handed over by another destination or by a person: old news to the alert, new to this one.
+    // Handed over by another destination or by a person: its age starts then.
     if notification.observed_at_us > alert.observed_at_us {
         notification.observed_at_us
     } else if alert.seen_at_us > 0 {
@@ -64,7 +69,7 @@ pub(crate) fn waits_since_us(notification: &Notification) -> i64 {
     }
 }
 
-/// What became of a message: everything but who, when and which.
+/// How a message ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ending {
     pub(crate) state: DeliveryState,
@@ -75,7 +80,7 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// Never attempted, and never will be.
+    /// Without an attempt.
     pub(crate) fn dead(why: &str) -> Self {
         Self {
             state: DeliveryState::Dead,
@@ -135,11 +140,11 @@ pub(crate) fn trace_of(message: &StreamMessage) -> Option<&str> {
     message.header(TRACE_HEADER)
 }
 
-/// Keeps a message that can never be handled as a dead letter.
+/// Publishes a message that can never be processed as a dead letter.
 ///
 /// # Errors
 /// When stopped first, or when the dead letter can never be published.
-pub(crate) async fn keep_as_dead_letter(
+pub(crate) async fn publish_dead_letter(
     nats: &Nats,
     stream: &str,
     message: &StreamMessage,
@@ -167,18 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_over_is_new_there_and_says_where_it_comes_from() {
+    fn a_message_that_is_handed_over_is_new_there_and_says_where_it_comes_from() {
         let alert = Alert { seen_at_us: 5, observed_at_us: 7, ..Alert::empty() };
         let first = notification(&alert, "ops");
         assert_eq!(waits_since_us(&first), 5);
         let second = handed_over(&first, "desk", "takes nothing");
         assert!(waits_since_us(&second) > 7);
         assert_eq!(second.alert.lines, ["for ops, which takes nothing"]);
-        assert_eq!(
-            second.id,
-            notification(&alert, "desk").id,
-            "told once, whoever routes it there"
-        );
+        assert_eq!(second.id, notification(&alert, "desk").id, "sent once, by whatever route");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What stands between a destination and its service: pacing, and the knowledge that nothing can
-//! be sent there. Destinations that share a chat, a channel, a bot or an address share it.
+//! Decides when a destination may send: pacing, and whether it is closed. Destinations that share a
+//! chat, a channel, a bot or an address share both.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -13,38 +13,39 @@ use crate::{
     limiter::{Limiter, Slot},
 };
 
-/// So many chats of one bot that are asked to wait at once mean the bot.
-const FROZEN_CHATS_MEAN_THE_BOT: usize = 3;
-/// Discord takes 50 requests a second from one address.
+/// This many chats of a bot that must wait at once are taken for a limit of the bot.
+const FROZEN_CHATS_OF_FROZEN_BOT: usize = 3;
+/// Discord accepts 50 requests a second from one IP address.
 const DISCORD_ADDRESS: Limit = Limit { messages: 45, per_ms: 1_000, reserved_for_critical: 0 };
 
-/// All doors, by what they stand for.
-type Doors = Arc<Mutex<BTreeMap<String, Arc<Door>>>>;
+/// All targets by key.
+type Targets = Arc<Mutex<BTreeMap<String, Arc<Target>>>>;
 
-/// The way to one destination.
+/// Admits the messages of one destination.
 #[derive(Debug)]
-pub(crate) struct Gate {
-    all: Doors,
-    own: Arc<Door>,
+pub(crate) struct SendGate {
+    all: Targets,
+    own: Arc<Target>,
     /// The channel of a Discord webhook, once it is known.
-    channel: Mutex<Option<Arc<Door>>>,
-    /// The bot of a Telegram chat; our address, for Discord.
-    service: Arc<Door>,
+    channel: Mutex<Option<Arc<Target>>>,
+    /// The bot of a Telegram chat; our IP address, for Discord.
+    service: Arc<Target>,
 }
 
+/// A chat, channel, webhook, bot or address with limits of its own.
 #[derive(Debug)]
-struct Door {
+struct Target {
     key: String,
     limiter: Arc<Limiter>,
     closed: Mutex<Option<Closed>>,
-    /// Chats of a bot that were asked to wait, and until when.
+    /// Chats of a bot that must wait, and until when.
     frozen: Mutex<BTreeMap<String, Instant>>,
 }
 
-impl Gate {
+impl SendGate {
     /// A gate for every destination.
     pub(crate) fn all(config: &Config) -> BTreeMap<String, Arc<Self>> {
-        let doors = Doors::default();
+        let targets = Targets::default();
         let mut gates = BTreeMap::new();
         for (name, destination) in &config.destinations {
             let (own, service) = match destination {
@@ -57,18 +58,18 @@ impl Gate {
                     };
                     let chat = format!("chat {bot} {}", telegram.chat_id);
                     (
-                        door(&doors, &chat, destination.limits()),
-                        door(&doors, &format!("bot {bot}"), vec![rate]),
+                        target(&targets, &chat, destination.limits()),
+                        target(&targets, &format!("bot {bot}"), vec![rate]),
                     )
                 }
                 Destination::Discord(discord) => {
                     let hook = format!("hook {}", discord.webhook_url.expose());
-                    // Over all that is sent from here, whatever the webhook.
-                    let address = door(&doors, "discord", vec![DISCORD_ADDRESS]);
-                    (door(&doors, &hook, destination.limits()), address)
+                    // Shared by all webhooks.
+                    let address = target(&targets, "discord", vec![DISCORD_ADDRESS]);
+                    (target(&targets, &hook, destination.limits()), address)
                 }
             };
-            let gate = Self { all: Arc::clone(&doors), own, channel: Mutex::default(), service };
+            let gate = Self { all: Arc::clone(&targets), own, channel: Mutex::default(), service };
             gates.insert(name.clone(), Arc::new(gate));
         }
         gates
@@ -77,7 +78,7 @@ impl Gate {
     /// The channel that a Discord webhook writes to: all its webhooks share one limit.
     pub(crate) fn join_channel(&self, channel_id: &str, destination: &Destination) {
         let key = format!("discord channel {channel_id}");
-        let channel = door(&self.all, &key, destination.channel_limits());
+        let channel = target(&self.all, &key, destination.channel_limits());
         *self.channel.lock() = Some(channel);
     }
 
@@ -85,7 +86,7 @@ impl Gate {
         self.channel.lock().is_some()
     }
 
-    fn doors(&self) -> Vec<Arc<Door>> {
+    fn targets(&self) -> Vec<Arc<Target>> {
         let channel = self.channel.lock().clone();
         [Some(Arc::clone(&self.own)), channel, Some(Arc::clone(&self.service))]
             .into_iter()
@@ -93,16 +94,16 @@ impl Gate {
             .collect()
     }
 
-    /// Waits for a place at every door. Cancel-safe.
+    /// Waits for a slot of every target. Cancel-safe.
     pub(crate) async fn pass(&self, critical: bool) -> Vec<Slot> {
         let mut slots = Vec::new();
-        for door in self.doors() {
-            slots.push(door.limiter.acquire(critical).await);
+        for target in self.targets() {
+            slots.push(target.limiter.acquire(critical).await);
         }
         slots
     }
 
-    /// The service asked to be left alone.
+    /// The service asked to wait.
     pub(crate) fn freeze(&self, duration: Duration, scope: Scope) {
         if scope == Scope::Service {
             self.service.limiter.freeze(duration);
@@ -117,18 +118,18 @@ impl Gate {
             let mut frozen = self.service.frozen.lock();
             frozen.retain(|_, until| *until > now);
             frozen.insert(self.own.key.clone(), now + duration);
-            if frozen.len() >= FROZEN_CHATS_MEAN_THE_BOT {
+            if frozen.len() >= FROZEN_CHATS_OF_FROZEN_BOT {
                 self.service.limiter.freeze(duration);
             }
         }
     }
 
-    /// The next message to this address would be refused before this has passed.
+    /// The next message to this address would be rejected before this has passed.
     pub(crate) fn pause(&self, duration: Duration) {
         self.own.limiter.freeze(duration);
     }
 
-    /// Nothing can be sent there; what it is like is in `closed`.
+    /// Nothing can be sent there.
     pub(crate) fn close(&self, closed: &Closed) {
         *self.own.closed.lock() = Some(closed.clone());
         if closed.whole_bot {
@@ -136,53 +137,53 @@ impl Gate {
         }
     }
 
-    /// It took a message, or somebody says that it does again.
+    /// It accepts messages again.
     pub(crate) fn open(&self) {
-        for door in self.doors() {
-            *door.closed.lock() = None;
+        for target in self.targets() {
+            *target.closed.lock() = None;
         }
     }
 
-    /// What keeps it closed: of several the one that waits longest.
+    /// Why it is closed: of several reasons the one with the latest next attempt.
     pub(crate) fn closed(&self) -> Option<Closed> {
-        let closed = self.doors().into_iter().filter_map(|door| door.closed.lock().clone());
+        let closed = self.targets().into_iter().filter_map(|target| target.closed.lock().clone());
         closed.max_by_key(|closed| closed.next_us)
     }
 
-    /// Whether a message may be sent now. Where it is closed and due to be tried again, only the
-    /// first who asks may, until `hold` has passed.
+    /// Whether a message may be sent now. Where it is closed and due to be tried again, only the first
+    /// caller may, until `hold` has passed.
     pub(crate) fn may_send(&self, now_us: i64, hold: Duration) -> bool {
         let hold_us = i64::try_from(hold.as_micros()).unwrap_or(0);
-        let doors = self.doors();
-        let mut all: Vec<_> = doors.iter().map(|door| door.closed.lock()).collect();
-        if all.iter().any(|door| door.as_ref().is_some_and(|closed| closed.next_us > now_us)) {
+        let targets = self.targets();
+        let mut all: Vec<_> = targets.iter().map(|target| target.closed.lock()).collect();
+        if all.iter().any(|one| one.as_ref().is_some_and(|closed| closed.next_us > now_us)) {
             return false;
         }
-        for closed in all.iter_mut().filter_map(|door| door.as_mut()) {
+        for closed in all.iter_mut().filter_map(|one| one.as_mut()) {
             closed.next_us = now_us.saturating_add(hold_us);
         }
         true
     }
 
-    /// How long so many messages take on the long run.
+    /// How long this many messages take on average.
     pub(crate) fn time_for(&self, messages: u64) -> Duration {
-        let slowest = self.doors().iter().map(|door| door.limiter.per_message()).max();
+        let slowest = self.targets().iter().map(|target| target.limiter.per_message()).max();
         let messages = u32::try_from(messages).unwrap_or(u32::MAX);
         slowest.unwrap_or_default().saturating_mul(messages)
     }
 }
 
-fn door(all: &Doors, key: &str, limits: Vec<Limit>) -> Arc<Door> {
+fn target(all: &Targets, key: &str, limits: Vec<Limit>) -> Arc<Target> {
     let mut all = all.lock();
-    let door = all.entry(key.to_owned()).or_insert_with(|| {
-        Arc::new(Door {
+    let target = all.entry(key.to_owned()).or_insert_with(|| {
+        Arc::new(Target {
             key: key.to_owned(),
             limiter: Arc::new(Limiter::new(limits)),
             closed: Mutex::default(),
             frozen: Mutex::default(),
         })
     });
-    Arc::clone(door)
+    Arc::clone(target)
 }
 
 #[cfg(test)]
@@ -191,8 +192,8 @@ mod tests {
 
     use super::*;
 
-    fn gates() -> BTreeMap<String, Arc<Gate>> {
-        Gate::all(&config())
+    fn gates() -> BTreeMap<String, Arc<SendGate>> {
+        SendGate::all(&config())
     }
 
     fn config() -> Config {
@@ -210,41 +211,41 @@ mod tests {
     }
 
     fn closed(whole_bot: bool) -> Closed {
-        let refusal = crate::closed::Refusal { why: "refused", mend: "mend", whole_bot };
+        let refusal = crate::closed::Refusal { why: "refused", hint: "hint", whole_bot };
         Closed::after(None, refusal, "", &[60], 0)
     }
 
     #[test]
-    fn a_closed_chat_closes_itself_only_and_a_refused_bot_all_its_chats() {
+    fn a_closed_chat_closes_itself_only_and_a_rejected_bot_all_its_chats() {
         let gates = gates();
         gates["a"].close(&closed(false));
         assert!(gates["a"].closed().is_some() && gates["b"].closed().is_none());
         gates["b"].close(&closed(true));
         assert!(gates["e"].closed().is_some() && gates["c"].closed().is_none());
         gates["e"].open();
-        assert!(gates["f"].closed().is_none(), "its bot is heard again");
-        assert!(gates["a"].closed().is_some(), "its chat is another matter");
+        assert!(gates["f"].closed().is_none(), "its bot is open again");
+        assert!(gates["a"].closed().is_some(), "its chat is still closed");
     }
 
     #[test]
-    fn only_one_of_a_bots_chats_tries_again() {
+    fn only_one_of_a_bots_chats_is_tried_again() {
         let gates = gates();
         gates["b"].close(&closed(true));
         let hold = Duration::from_secs(15);
         assert!(!gates["a"].may_send(59_999_999, hold));
         assert!(gates["a"].may_send(60_000_000, hold));
-        assert!(!gates["e"].may_send(60_000_001, hold), "another one is at it");
+        assert!(!gates["e"].may_send(60_000_001, hold), "another one tries it");
         assert!(gates["c"].may_send(0, hold) && gates["c"].may_send(0, hold));
     }
 
-    async fn passes_after(gate: &Gate) -> Duration {
+    async fn passes_after(gate: &SendGate) -> Duration {
         let start = Instant::now();
         drop(gate.pass(true).await);
         start.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_waiting_chat_holds_up_no_other_but_three_of_them_mean_the_bot() {
+    async fn a_frozen_chat_delays_no_other_but_three_of_them_freeze_the_bot() {
         let gates = gates();
         let wait = Duration::from_secs(300);
         gates["a"].freeze(wait, Scope::Destination);
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn webhooks_of_a_channel_share_its_limit_and_a_global_wait_is_everybodys() {
+    async fn webhooks_of_a_channel_share_its_limit_and_a_global_wait_stops_all() {
         let (gates, config) = (gates(), config());
         for name in ["c", "d"] {
             gates[name].join_channel("77", &config.destinations[name]);

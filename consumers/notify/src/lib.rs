@@ -4,9 +4,9 @@ mod channel;
 mod check;
 mod closed;
 mod config;
+mod dead_letters;
 mod delivery;
 mod gate;
-mod letters;
 mod limiter;
 mod metrics;
 mod record;
@@ -23,7 +23,7 @@ pub use config::{
     AfterUncertain, ChatKind, Config, Destination, DiscordConfig, InDoubt, Limit, Policy,
     TelegramConfig,
 };
+pub use dead_letters::{reopen_destination, retry_dead_letter};
 pub use delivery::delivery_id;
-pub use letters::{reopen_destination, retry_dead_letter};
 pub use role::ROLE;
 pub use run::run;

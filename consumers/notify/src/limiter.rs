@@ -1,8 +1,8 @@
-//! Pacing that holds at the service: at most N messages in any window.
+//! Pacing that holds at the service: at most N messages in any window of time.
 //!
 //! A sliding log, stamped when the request *ends*: of token buckets, fixed windows and logs stamped
 //! at the start, each lets more than N messages arrive in some window once the network's delay
-//! varies. A message under way occupies its place until its outcome is known.
+//! varies. A message under way occupies its slot until its outcome is known.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ struct Log {
     frozen_until: Option<Instant>,
 }
 
-/// The place of one message. Dropping it says that the message has ended, however it ended.
+/// The slot of one message, freed when dropped: the message has ended.
 #[derive(Debug)]
 pub(crate) struct Slot {
     limiter: Arc<Limiter>,
@@ -45,7 +45,7 @@ impl Limiter {
         Self { limits, log: Mutex::default(), freed: Notify::new() }
     }
 
-    /// Waits for a place. Cancel-safe.
+    /// Waits for a slot. Cancel-safe.
     pub(crate) async fn acquire(self: &Arc<Self>, critical: bool) -> Slot {
         loop {
             let freed = self.freed.notified();
@@ -65,14 +65,14 @@ impl Limiter {
         }
     }
 
-    /// Nothing is sent before this has passed: the service asked to be left alone.
+    /// Nothing is sent before this has passed: the service asked to wait.
     pub(crate) fn freeze(&self, duration: Duration) {
         let until = Instant::now() + duration;
         let mut log = self.lock();
         log.frozen_until = Some(log.frozen_until.map_or(until, |frozen| frozen.max(until)));
     }
 
-    /// How long one message takes on the long run, at full use.
+    /// How long one message takes on average, at full use.
     pub(crate) fn per_message(&self) -> Duration {
         self.limits
             .iter()
@@ -98,7 +98,7 @@ impl Limiter {
             if log.under_way >= allowed {
                 return Turn::AfterAnother;
             }
-            // The place of the message that many back must have left the window.
+            // The message this many back must have left the window.
             let newest_blocking = allowed - log.under_way;
             if let Some(index) = log.ended.len().checked_sub(newest_blocking) {
                 let free_at = log.ended[index] + period;
@@ -111,7 +111,6 @@ impl Limiter {
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
-        // A panic while holding the lock leaves plain data behind: it stays usable.
         self.log.lock()
     }
 }
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn critical_messages_have_places_of_their_own() {
+    async fn critical_messages_have_reserved_slots() {
         let limiter = Arc::new(Limiter::new(vec![limit(3, 60_000, 1)]));
         let start = Instant::now();
         drop(limiter.acquire(false).await);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_message_under_way_keeps_its_place() {
+    async fn a_message_under_way_keeps_its_slot() {
         let limiter = Arc::new(Limiter::new(vec![limit(1, 1_000, 0)]));
         let first = limiter.acquire(false).await;
         let waiting = Arc::clone(&limiter);

@@ -6,10 +6,13 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 const LATENCY_SECONDS: &[f64] =
     &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0];
 
-/// What is counted. `routed` = all ends of `deliveries` + what waits.
+/// Label of destinations that are not configured, whose names are not ours.
+pub(crate) const UNKNOWN_DESTINATION: &str = "unknown";
+
+/// Metrics of the role. `routed` = all `deliveries` + the waiting messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    /// Alerts taken, by what was done: `routed`, `unrouted`, `dead`.
+    /// Alerts read, by result: `routed`, `unrouted`, `dead`.
     pub(crate) received: IntCounterVec,
     /// Messages made for a destination.
     pub(crate) routed: IntCounterVec,
@@ -17,11 +20,11 @@ pub(crate) struct Metrics {
     pub(crate) deliveries: IntCounterVec,
     /// Attempts, by destination and outcome.
     pub(crate) attempts: IntCounterVec,
-    /// Messages that were told within a digest.
+    /// Messages that were sent within a digest.
     pub(crate) digested: IntCounterVec,
     /// Messages that wait, by destination.
     pub(crate) waiting: IntGaugeVec,
-    /// 1 while a destination refuses everything.
+    /// 1 while a destination rejects everything.
     pub(crate) closed: IntGaugeVec,
     /// Seconds from seeing the event to the service's answer.
     pub(crate) seen_to_sent: HistogramVec,
@@ -61,7 +64,7 @@ impl Metrics {
             )?,
             digested: counter(
                 "crypto_intel_notify_digested_total",
-                "Messages told within a digest; they also count as deliveries",
+                "Messages sent within a digest; they also count as deliveries",
                 &["destination"],
             )?,
             waiting: register(
@@ -69,7 +72,7 @@ impl Metrics {
                 IntGaugeVec::new(
                     Opts::new(
                         "crypto_intel_notify_waiting_messages",
-                        "Messages not yet sent, the present one included",
+                        "Messages not yet sent, including the current one",
                     ),
                     &["destination"],
                 )?,
@@ -79,7 +82,7 @@ impl Metrics {
                 IntGaugeVec::new(
                     Opts::new(
                         "crypto_intel_notify_closed",
-                        "1 while a destination refuses everything until somebody mends it",
+                        "1 while a destination rejects everything",
                     ),
                     &["destination"],
                 )?,

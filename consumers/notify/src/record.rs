@@ -1,21 +1,24 @@
-//! The record of every message: the attempt before the socket opens, the result after.
+//! The record of every message: the attempt before the socket opens, the result after it.
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats, NatsError, TermEnd};
 use crypto_intel_schemas::{DeliveryState, subjects};
-use crypto_intel_service::RecordingRetry;
+use crypto_intel_service::{RecordingRetry, now_us};
 use serde::{Deserialize, Serialize};
 
-use crate::{closed::Closed, delivery::Ending, sender::MAX_UNCERTAIN_ATTEMPTS};
+use crate::{closed::Closed, delivery::Ending};
 
-/// Where a message stands. Written by compare-and-set, which is what keeps two instances apart.
+/// After this many attempts that may each have arrived, another copy is of no use.
+pub(crate) const MAX_UNCERTAIN_ATTEMPTS: u32 = 3;
+
+/// State of a message. Written by compare-and-set, which keeps two instances apart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// Id of the delivery, for people who read the bucket.
+    /// Id of the delivery, for readers of the bucket.
     pub(crate) delivery: String,
     #[serde(flatten)]
     pub(crate) step: Step,
-    /// Attempts so far, the present one included.
+    /// Attempts so far, including the current one.
     pub(crate) attempts: u32,
     /// An earlier attempt may have arrived: the next one is marked.
     #[serde(default)]
@@ -23,25 +26,25 @@ pub(crate) struct Record {
     /// How many attempts may have arrived.
     #[serde(default)]
     pub(crate) doubts: u32,
-    /// Markup was refused: text only from now on.
+    /// Markup was rejected: plain text from now on.
     #[serde(default)]
     pub(crate) plain: bool,
     /// Stream sequences of the messages that this one carries as a digest, beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) folded: Vec<u64>,
-    /// Who wrote this.
+    /// The instance that wrote this.
     pub(crate) owner: String,
     /// When, microseconds UTC.
     pub(crate) at_us: i64,
 }
 
-/// One of the steps of a message.
+/// Step of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "lowercase")]
 pub(crate) enum Step {
-    /// It may be under way until `until_us`; without a later record nobody knows whether it arrived.
+    /// It may be under way until `until_us`; without a later record it is unknown whether it arrived.
     Attempt { until_us: i64, body_hash: String },
-    /// Not before this time; it did not arrive so far, or `uncertain` is set.
+    /// Not before this time; it has not arrived, or `uncertain` is set.
     Wait { not_before_us: i64, why: String },
     /// It has ended.
     Done {
@@ -55,15 +58,21 @@ pub(crate) enum Step {
 }
 
 impl Record {
-    /// Whether so many attempts may have arrived that another copy helps nobody.
+    /// Whether so many attempts may have arrived that another copy is of no use.
     pub(crate) const fn is_given_up(&self) -> bool {
         self.doubts >= MAX_UNCERTAIN_ATTEMPTS
     }
 
-    /// One more attempt is about to be made.
+    /// Another attempt is about to start.
     pub(crate) fn begin(&mut self, until_us: i64, body_hash: String) {
         self.attempts += 1;
         self.step = Step::Attempt { until_us, body_hash };
+    }
+
+    /// This instance writes it now.
+    pub(crate) fn stamp(&mut self, owner: &str) {
+        owner.clone_into(&mut self.owner);
+        self.at_us = now_us();
     }
 
     pub(crate) fn done(&mut self, ending: Ending) {
@@ -76,7 +85,7 @@ impl Record {
         };
     }
 
-    /// How it ended, if it has.
+    /// How it ended, if it has ended.
     pub(crate) fn ending(&self) -> Option<Ending> {
         match &self.step {
             Step::Done { state, message_id, error, done_at_us } => Some(Ending {
@@ -96,6 +105,24 @@ impl Record {
 pub(crate) struct Stored {
     pub(crate) record: Record,
     pub(crate) revision: u64,
+}
+
+impl Stored {
+    /// The record of a message before its first attempt, not written yet.
+    pub(crate) fn new(delivery: &str, owner: &str) -> Self {
+        let record = Record {
+            delivery: delivery.to_owned(),
+            step: Step::Wait { not_before_us: 0, why: String::new() },
+            attempts: 0,
+            uncertain: false,
+            doubts: 0,
+            plain: false,
+            folded: Vec::new(),
+            owner: owner.to_owned(),
+            at_us: now_us(),
+        };
+        Self { record, revision: 0 }
+    }
 }
 
 /// A record that this version cannot read.
@@ -131,8 +158,8 @@ impl Records {
         Ok(Some(Stored { record, revision: entry.revision }))
     }
 
-    /// Writes by compare-and-set. A write of unknown outcome is read back: what is stored is ours,
-    /// or unchanged, or somebody else's.
+    /// Writes by compare-and-set. A write of unknown outcome is read back: the stored record is ours,
+    /// unchanged, or another instance's.
     pub(crate) async fn save(&self, destination: &str, stored: &mut Stored) -> anyhow::Result<()> {
         let delivery = stored.record.delivery.clone();
         let key = record_key(destination, &delivery);
@@ -147,7 +174,7 @@ impl Records {
         Ok(())
     }
 
-    /// `None` when the record has become somebody else's.
+    /// `None` when another instance has written the record.
     async fn write(&self, key: &str, value: &[u8], expected: u64) -> Result<Option<u64>, KvError> {
         let written = match expected {
             0 => self.kv.create(key, value.to_vec()).await,
@@ -164,7 +191,7 @@ impl Records {
         }
     }
 
-    /// Where a Telegram group moved to, if it did: kept beside the records.
+    /// Where a Telegram group moved to, if it did; kept beside the records.
     pub(crate) async fn moved_chat(&self, destination: &str) -> anyhow::Result<Option<Moved>> {
         let key = moved_key(destination);
         let entry = self.with_retry(destination, || self.kv.get(&key)).await?;
@@ -181,7 +208,7 @@ impl Records {
         self.with_retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
     }
 
-    /// What keeps a destination closed, if anything does.
+    /// Why a destination is closed, if it is.
     pub(crate) async fn closed(&self, destination: &str) -> anyhow::Result<Option<Closed>> {
         let key = closed_key(destination);
         let entry = self.with_retry(destination, || self.kv.get(&key)).await?;
@@ -232,7 +259,7 @@ pub(crate) fn record_key(destination: &str, delivery: &str) -> String {
     format!("to.{}.{}", subjects::token(destination), subjects::token(delivery))
 }
 
-/// Kept beside the records: `crypto-intel notify test` takes it away when its message arrives.
+/// Kept beside the records: `crypto-intel notify test` deletes it when its message arrives.
 pub(crate) fn closed_key(destination: &str) -> String {
     format!("closed.{}", subjects::token(destination))
 }

@@ -1,5 +1,5 @@
-//! Messages of destinations that are configured no more: nobody would ever take them, so they
-//! become dead letters, which `crypto-intel dlq retry --to` hands to another destination.
+//! Messages of destinations that were removed from the configuration: no sender would take them, so
+//! they become dead letters, which `crypto-intel dlq retry --to` hands to another destination.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -9,26 +9,24 @@ use crypto_intel_schemas::{Event, subjects};
 use crypto_intel_service::{Context, RecordingRetry, unless_stopped};
 
 use crate::{
-    delivery::{Ending, STREAM, delivery, keep_as_dead_letter, publish},
-    metrics::Metrics,
+    delivery::{Ending, STREAM, delivery, publish, publish_dead_letter},
+    metrics::{Metrics, UNKNOWN_DESTINATION},
     sender::{decode, lease_key, queue_name, queue_options},
 };
 
-/// How often it is looked: an instance of an older configuration may still route to them.
+/// How often they are searched: an instance of an older configuration may still route to them.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// The label of destinations that are not configured: their names are not ours.
-const UNKNOWN: &str = "unknown";
 
-/// What is needed to find them.
+/// Finds and ends the messages of removed destinations.
 #[derive(Debug)]
-pub(crate) struct Removed {
+pub(crate) struct RemovedDestinations {
     pub(crate) nats: Nats,
     pub(crate) destinations: BTreeSet<String>,
     pub(crate) metrics: Metrics,
 }
 
-/// Looks now and then, until told to stop.
-pub(crate) async fn run(removed: Arc<Removed>, context: Context) -> anyhow::Result<()> {
+/// Searches periodically until the process stops.
+pub(crate) async fn run(removed: Arc<RemovedDestinations>, context: Context) -> anyhow::Result<()> {
     let retry = RecordingRetry::until(&context.shutdown);
     loop {
         for name in removed.find(&retry).await? {
@@ -38,7 +36,7 @@ pub(crate) async fn run(removed: Arc<Removed>, context: Context) -> anyhow::Resu
     }
 }
 
-impl Removed {
+impl RemovedDestinations {
     async fn find(&self, retry: &RecordingRetry) -> anyhow::Result<Vec<String>> {
         let subjects = retry
             .run("look for removed destinations", || {
@@ -53,7 +51,7 @@ impl Removed {
         Ok(names.collect())
     }
 
-    /// Ends all that waits for a destination, unless another instance still sends it.
+    /// Ends all waiting messages of a destination, unless another instance still sends them.
     async fn retire(
         &self,
         name: &str,
@@ -82,7 +80,7 @@ impl Removed {
             tracing::error!(
                 destination = name,
                 count,
-                "messages waited for a destination that is not configured any more, kept as dead letters; hand them to another with `crypto-intel dlq retry --to`"
+                "messages of a destination that is no longer configured are kept as dead letters; hand them to another with `crypto-intel dlq retry --to`"
             );
         }
         ended
@@ -112,13 +110,14 @@ impl Removed {
     }
 
     async fn end(&self, name: &str, work: &Work, retry: &RecordingRetry) -> anyhow::Result<()> {
-        let why = format!("destination {name:?} is not configured any more");
-        keep_as_dead_letter(&self.nats, STREAM, &work.message, &why, retry).await?;
+        let why = format!("destination {name:?} is no longer configured");
+        publish_dead_letter(&self.nats, STREAM, &work.message, &why, retry).await?;
         if let Ok(notification) = decode(&work.message) {
-            let event = Event::from(delivery(&notification, UNKNOWN, Ending::dead(&why)));
+            let event =
+                Event::from(delivery(&notification, UNKNOWN_DESTINATION, Ending::dead(&why)));
             publish(&self.nats, event, None, retry).await?.context("publish a delivery")?;
         }
-        self.metrics.deliveries.with_label_values(&[UNKNOWN, "dead"]).inc();
+        self.metrics.deliveries.with_label_values(&[UNKNOWN_DESTINATION, "dead"]).inc();
         work.ack().await.context("acknowledge a message")
     }
 }

@@ -12,19 +12,17 @@ use crypto_intel_schemas::{Alert, Event, subjects};
 use crypto_intel_service::{Context, RecordingRetry, now_us};
 
 use crate::{
-    delivery::{CONSUMER, Ending, delivery, keep_as_dead_letter, notification, publish, trace_of},
-    metrics::Metrics,
-    sender::beat,
+    delivery::{CONSUMER, Ending, delivery, notification, publish, publish_dead_letter, trace_of},
+    metrics::{Metrics, UNKNOWN_DESTINATION},
+    sender::report_progress,
 };
 
 const ALERTS: &str = "ALERT";
 const ACK_WAIT: Duration = Duration::from_secs(5);
-/// An alert that takes longer than this to be routed is told by the probe.
-const SLOW: Duration = Duration::from_secs(15);
-/// How often it is looked whether NATS is there.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// The label of routes that name no destination: their names are not ours.
-const UNKNOWN: &str = "unknown";
+/// An alert that takes longer than this to be routed makes the probe unhealthy.
+const MAX_ROUTING_TIME: Duration = Duration::from_secs(15);
+/// How often the connection is checked.
+const CONNECTION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the router needs.
 #[derive(Debug)]
@@ -36,8 +34,8 @@ pub(crate) struct Router {
     pub(crate) metrics: Metrics,
 }
 
-/// Routes until told to stop. Several instances may run: the server hands out one alert at a time,
-/// which is also what keeps the order.
+/// Routes until the process stops. Several instances may run: the server hands out one alert at a
+/// time, which also keeps the order.
 pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result<()> {
     let probe = context.health.probe("notify.router", None);
     let options = WorkQueueOptions {
@@ -50,13 +48,13 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
         .await
         .context("open the queue of alerts")?;
     let retry = RecordingRetry::until(&context.shutdown);
-    let mut looks = tokio::time::interval(LOOK_INTERVAL);
+    let mut looks = tokio::time::interval(CONNECTION_INTERVAL);
     let mut idle = "waiting for alerts".to_owned();
     loop {
         let work = tokio::select! {
             () = context.shutdown.cancelled() => return Ok(()),
             work = queue.next() => work.context("take an alert")?,
-            // A queue that nothing comes from looks the same whether NATS is there or not.
+            // An empty queue looks the same with and without a connection.
             _ = looks.tick() => {
                 match router.nats.connection() {
                     Ok(()) => probe.healthy(&*idle),
@@ -68,17 +66,17 @@ pub(crate) async fn run(router: Arc<Router>, context: Context) -> anyhow::Result
         let began = Instant::now();
         let slow = || {
             let seconds = began.elapsed().as_secs();
-            if began.elapsed() >= SLOW {
+            if began.elapsed() >= MAX_ROUTING_TIME {
                 let why = retry.last_error().suffix();
                 probe.unhealthy(format!(
-                    "alert {} cannot be routed for {seconds} s{why}",
+                    "alert {} could not be routed for {seconds} s{why}",
                     work.message.sequence
                 ));
             }
         };
         let routed = tokio::select! {
             routed = router.route(&work, &retry) => routed,
-            never = beat(&work, slow) => match never {},
+            never = report_progress(&work, slow) => match never {},
         };
         if let Err(error) = routed {
             // So that the next instance need not wait for it.
@@ -101,11 +99,11 @@ impl Router {
             Ok(Event::Alert(alert)) => alert,
             Ok(other) => {
                 let why = format!("{} is no alert", other.kind());
-                return self.give_up(work, &why, retry).await;
+                return self.reject(work, &why, retry).await;
             }
             Err(error) => {
                 let why = format!("{:#}", anyhow::Error::new(error));
-                return self.give_up(work, &why, retry).await;
+                return self.reject(work, &why, retry).await;
             }
         };
         let mut routes: BTreeSet<&String> = alert.routes.iter().collect();
@@ -120,7 +118,7 @@ impl Router {
             if self.destinations.contains(route) {
                 self.send_to(route, &alert, work, retry).await?;
             } else {
-                self.nowhere(route, &alert, work, retry).await?;
+                self.route_to_unknown(route, &alert, work, retry).await?;
             }
         }
         self.metrics.received.with_label_values(&["routed"]).inc();
@@ -139,13 +137,13 @@ impl Router {
         match publish(&self.nats, event, trace, retry).await? {
             Ok(true) => self.metrics.routed.with_label_values(&[route]).inc(),
             Ok(false) => {}
-            Err(error) => self.give_up(work, &format!("{error:#}"), retry).await?,
+            Err(error) => self.reject(work, &format!("{error:#}"), retry).await?,
         }
         Ok(())
     }
 
-    /// A route that names no destination ends at once, counted and listed.
-    async fn nowhere(
+    /// A route to an unknown destination ends at once, counted and kept as a dead letter.
+    async fn route_to_unknown(
         &self,
         route: &str,
         alert: &Alert,
@@ -160,22 +158,23 @@ impl Router {
             route,
             "alert is routed to a destination that is not configured"
         );
-        let event = delivery(&notification(alert, route), UNKNOWN, Ending::dead(&why)).into();
+        let event =
+            delivery(&notification(alert, route), UNKNOWN_DESTINATION, Ending::dead(&why)).into();
         publish(&self.nats, event, None, retry).await?.context("publish a delivery")?;
-        keep_as_dead_letter(&self.nats, ALERTS, &work.message, &why, retry).await?;
-        self.metrics.routed.with_label_values(&[UNKNOWN]).inc();
-        self.metrics.deliveries.with_label_values(&[UNKNOWN, "dead"]).inc();
+        publish_dead_letter(&self.nats, ALERTS, &work.message, &why, retry).await?;
+        self.metrics.routed.with_label_values(&[UNKNOWN_DESTINATION]).inc();
+        self.metrics.deliveries.with_label_values(&[UNKNOWN_DESTINATION, "dead"]).inc();
         Ok(())
     }
 
-    async fn give_up(&self, work: &Work, why: &str, retry: &RecordingRetry) -> anyhow::Result<()> {
+    async fn reject(&self, work: &Work, why: &str, retry: &RecordingRetry) -> anyhow::Result<()> {
         tracing::error!(
             subject = work.message.subject,
             sequence = work.message.sequence,
             why,
             "message on ALERT cannot be routed, kept as a dead letter"
         );
-        keep_as_dead_letter(&self.nats, ALERTS, &work.message, why, retry).await?;
+        publish_dead_letter(&self.nats, ALERTS, &work.message, why, retry).await?;
         self.metrics.received.with_label_values(&["dead"]).inc();
         Ok(())
     }

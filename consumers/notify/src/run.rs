@@ -7,29 +7,29 @@ use crypto_intel_service::{Context, Restart, Supervisor};
 use crate::{
     channel::{client, needs_tls},
     config::Config,
-    gate::Gate,
+    gate::SendGate,
     metrics::Metrics,
     removed, router, sender,
 };
 
-/// Beyond the longest attempt by what it takes to record its result.
-const EXTRA_GRACE: Duration = Duration::from_secs(5);
+/// Time to record the result of an attempt.
+const RECORDING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Routes alerts to destinations and sends them, until `context.shutdown` fires.
 ///
-/// Messages under way are then finished and recorded; what waits stays in its stream.
+/// Messages under way are then finished and recorded; waiting ones stay in their stream.
 ///
 /// # Errors
-/// When the configuration cannot work, and when an attempt under way did not end in time.
+/// When the configuration is invalid, and when an attempt under way did not end in time.
 pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
     if let Err(problems) = config.validate() {
         anyhow::bail!("{}", problems.join("; "));
     }
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
     let client = client(needs_tls(&config)).context("make HTTP client")?;
-    let gates = Gate::all(&config);
+    let gates = SendGate::all(&config);
     let longest = config.destinations.values().map(|to| to.policy().timeout()).max();
-    // A failing destination must not stop the process, only itself.
+    // A failing destination must stop only itself, not the process.
     let context = context.child();
     let mut supervisor = Supervisor::new(context.clone());
     let routes = Arc::new(router::Router {
@@ -38,7 +38,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         unrouted: config.unrouted.clone(),
         metrics: metrics.clone(),
     });
-    let removed = Arc::new(removed::Removed {
+    let removed = Arc::new(removed::RemovedDestinations {
         nats: nats.clone(),
         destinations: config.destinations.keys().cloned().collect(),
         metrics: metrics.clone(),
@@ -64,5 +64,5 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             sender::run(Arc::clone(&setup), context)
         });
     }
-    supervisor.wait(longest.unwrap_or_default() + EXTRA_GRACE).await
+    supervisor.wait(longest.unwrap_or_default() + RECORDING_TIMEOUT).await
 }

@@ -4,7 +4,7 @@ impl Config {
     /// Checks what the types cannot say.
     ///
     /// # Errors
-    /// Every problem found, each naming its destination and the mend.
+    /// Every problem found, each with its destination and a hint.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut problems = Vec::new();
         for (name, destination) in &self.destinations {
@@ -168,7 +168,7 @@ mod tests {
     "#;
 
     #[test]
-    fn problems_name_destination_and_mend() {
+    fn problems_name_destination_and_remedy() {
         let text = GOOD
             .replace("123:abc_DEF", "oops")
             .replace("-1001", "0")

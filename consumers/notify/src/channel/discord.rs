@@ -10,16 +10,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Body, Outcome, Reply, Saying, Scope,
-    http::{Answer, UNSAID_WAIT, describe, exchange, wait_seconds},
+    Body, MessageContent, Outcome, Reply, Scope,
+    http::{Answer, DEFAULT_WAIT, describe, exchange, wait_seconds},
     layout,
 };
 use crate::{config::DiscordConfig, render::discord as render};
 
 /// Lines of one digest that fit 2,000 units with titles of [`DIGEST_TITLE_UNITS`], all escaped.
-pub(crate) const DIGEST_ALERTS: usize = 12;
+pub(crate) const MAX_DIGEST_ALERTS: usize = 12;
 pub(crate) const DIGEST_TITLE_UNITS: usize = 40;
-/// Discord turns clients away that do not say who they are, in this form.
+/// Discord rejects clients that do not identify themselves in this form.
 const AGENT: &str = concat!("DiscordBot (crypto-intel, ", env!("CARGO_PKG_VERSION"), ")");
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
 const SUPPRESS_NOTIFICATIONS: u32 = 1 << 12;
@@ -49,11 +49,11 @@ impl Discord {
         Self { config, client }
     }
 
-    pub(crate) fn body(&self, saying: &Saying<'_>) -> Body {
-        let layout = layout(saying, DIGEST_TITLE_UNITS);
+    pub(crate) fn body(&self, content: &MessageContent<'_>) -> Body {
+        let layout = layout(content, DIGEST_TITLE_UNITS);
         let silent = if layout.silent { SUPPRESS_NOTIFICATIONS } else { 0 };
         let body = json!({
-            "content": render::markdown(&layout, !saying.plain),
+            "content": render::markdown(&layout, !content.plain),
             "allowed_mentions": { "parse": [] },
             "flags": SUPPRESS_EMBEDS | silent,
         });
@@ -139,7 +139,7 @@ fn refused(answer: &Answer, refusal: Refusal) -> Outcome {
     let after = refusal.retry_after.map(wait_seconds).or(answer.retry_after);
     match (status, refusal.code) {
         (429, _) | (_, 130_000 | 40_062 | 20_028 | 20_029 | 20_016) => {
-            let after = after.unwrap_or(UNSAID_WAIT) + Duration::from_millis(250);
+            let after = after.unwrap_or(DEFAULT_WAIT) + Duration::from_millis(250);
             let is_global = refusal.global || answer.is_global;
             let scope = if is_global { Scope::Service } else { Scope::Destination };
             Outcome::Wait { after, scope, why }
@@ -153,14 +153,14 @@ fn refused(answer: &Answer, refusal: Refusal) -> Outcome {
         (401 | 404, _) | (_, 10_015 | 50_027) => {
             closed(why, "make a new webhook and set webhook_url")
         }
-        // Its own error, told in its own words: it did not take the message.
+        // An error of the service in its own format: it did not accept the message.
         (500.., _) => Outcome::NotSent { why },
         _ => Outcome::Refused { why },
     }
 }
 
-const fn closed(why: String, mend: &'static str) -> Outcome {
-    Outcome::Closed { why, mend, whole_bot: false }
+const fn closed(why: String, hint: &'static str) -> Outcome {
+    Outcome::Closed { why, hint, whole_bot: false }
 }
 
 #[cfg(test)]

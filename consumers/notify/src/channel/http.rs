@@ -7,18 +7,17 @@ use super::{Outcome, Scope};
 use crate::config::{Config, Destination};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Shorter than any service keeps an idle connection: a request on one that the other side has
-/// just closed would be of unknown outcome.
-const IDLE: Duration = Duration::from_secs(4);
-/// Answers are short; a page of somebody else's is not read to its end.
-const LONGEST_ANSWER_BYTES: usize = 64 << 10;
-/// When a service is busy and does not say for how long.
-pub(super) const UNSAID_WAIT: Duration = Duration::from_secs(5);
+/// Shorter than any service keeps an idle connection: a request on a connection that the service is
+/// closing would have an unknown outcome.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Answers are short; a longer one is a page of a proxy and is not read to its end.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+/// Wait when a service is busy and does not say for how long.
+pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// A client that tries once: an attempt is recorded as one, so nothing below may repeat or
-/// redirect it.
+/// A client without retries and redirects: an attempt is recorded as one request.
 pub(crate) fn client(tls: bool) -> Result<Client, reqwest::Error> {
-    // An error says that the process has one already.
+    // Fails when the process has one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
         .retry(retry::never())
@@ -26,9 +25,9 @@ pub(crate) fn client(tls: bool) -> Result<Client, reqwest::Error> {
         .referer(false)
         .http1_only()
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(1);
-    // A machine without certificates can still write to a plain address.
+    // A machine without certificates can still use a plain address.
     if tls { builder.build() } else { builder.tls_certs_only([]).build() }
 }
 
@@ -40,15 +39,15 @@ pub(crate) fn needs_tls(config: &Config) -> bool {
     })
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// `Retry-After` in whole seconds, if it is there.
+    /// `Retry-After` in whole seconds, if present.
     pub(super) retry_after: Option<Duration>,
-    /// How long until this address takes another message, where its present share is used up.
+    /// How long until this address accepts another message, when its quota is used up.
     pub(super) pause: Option<Duration>,
-    /// Whether the wait concerns everything that goes to the service from here.
+    /// Whether the wait concerns all requests to the service.
     pub(super) is_global: bool,
     pub(super) body: Vec<u8>,
 }
@@ -58,16 +57,16 @@ impl Answer {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// What to make of an answer that is not the service's own: a proxy's page, half a body.
+    /// Outcome of an answer that is not the service's own: a proxy's page, a truncated body.
     pub(super) fn foreign(&self) -> Outcome {
         let why = format!("answer {} is not of the service itself", self.status);
         if self.status == StatusCode::TOO_MANY_REQUESTS {
-            let after = self.retry_after.unwrap_or(UNSAID_WAIT);
-            // What stands before the service counts addresses, not chats.
+            let after = self.retry_after.unwrap_or(DEFAULT_WAIT);
+            // A proxy in front of the service counts addresses, not chats.
             return Outcome::Wait { after, scope: Scope::Service, why };
         }
         if self.status.is_client_error() || self.status.is_redirection() {
-            // Somebody in between turned it away before the service.
+            // A proxy rejected it before it reached the service.
             return Outcome::NotSent { why };
         }
         Outcome::Uncertain { why }
@@ -77,7 +76,7 @@ impl Answer {
 /// Sends once and reads the answer.
 ///
 /// # Errors
-/// `Err` is the outcome where no whole answer came.
+/// The outcome where no complete answer arrived.
 pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Outcome> {
     let mut response = request.send().await.map_err(classify)?;
     let status = response.status();
@@ -95,7 +94,7 @@ pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Outcome>
     let is_global = header("x-ratelimit-global").is_some_and(|value| value == "true")
         || header("x-ratelimit-scope").is_some_and(|scope| scope == "global");
     let body = read(&mut response).await.map_err(|error| match status {
-        // Taken or half-way taken: the id is lost, the message perhaps not.
+        // Perhaps accepted: the id is lost, the message may have arrived.
         status if status.is_success() || status.is_server_error() => {
             Outcome::Uncertain { why: describe(error) }
         }
@@ -108,14 +107,14 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER_BYTES {
+        if body.len() > MAX_ANSWER_BYTES {
             break;
         }
     }
     Ok(body)
 }
 
-/// Before a connection stands nothing can have arrived; after that, it may have.
+/// Without a connection nothing can have arrived; with one it may have.
 fn classify(error: reqwest::Error) -> Outcome {
     let certain = error.is_connect() || error.is_builder();
     let why = describe(error);
@@ -134,6 +133,6 @@ pub(super) fn describe(error: reqwest::Error) -> String {
 }
 
 pub(super) fn wait_seconds(seconds: f64) -> Duration {
-    // What a service says is not trusted to be a sane number.
-    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).unwrap_or(UNSAID_WAIT)
+    // The number is not trusted.
+    Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).unwrap_or(DEFAULT_WAIT)
 }

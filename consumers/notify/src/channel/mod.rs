@@ -1,4 +1,4 @@
-//! The services that messages go to: one request per attempt, and what its outcome means.
+//! The chat services: one request per attempt, and the meaning of its outcome.
 
 pub(crate) mod discord;
 mod http;
@@ -12,47 +12,47 @@ pub(crate) use http::{client, needs_tls};
 
 use crate::{config::Destination, render};
 
-/// What one attempt came to. The classes differ in what may be done next without a second copy.
+/// Outcome of one attempt. The variants differ in what may follow without a second copy.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Outcome {
-    /// The service took it.
+    /// The service accepted it.
     Sent { message_id: String },
-    /// The service asked to be left alone for so long; it did not take the message.
+    /// The service did not accept the message and asked to wait.
     Wait { after: Duration, scope: Scope, why: String },
     /// It certainly did not arrive, and may later: refused connection, unknown host, the service's
     /// own error.
     NotSent { why: String },
-    /// Nobody knows whether it arrived: the connection broke after the request had begun.
+    /// Unknown whether it arrived: the connection broke after the request had started.
     Uncertain { why: String },
-    /// The markup or a link was refused: once more as plain text.
+    /// The markup or a link was rejected: repeat as plain text.
     PlainText { why: String },
-    /// The topic takes no messages: once more without it.
+    /// The topic accepts no messages: repeat without it.
     NoTopic { why: String },
     /// The chat has another number now.
     Moved { chat_id: i64 },
     /// This message can never be sent.
     Refused { why: String },
-    /// Nothing can be sent there until somebody mends it. With `whole_bot`, nor to any other chat of
+    /// Nothing can be sent there until a person corrects it. With `whole_bot`, nor to any other chat of
     /// that bot.
-    Closed { why: String, mend: &'static str, whole_bot: bool },
-    /// What was wrong with the address is known now: once more at once.
+    Closed { why: String, hint: &'static str, whole_bot: bool },
+    /// The address was corrected: repeat at once.
     Again { why: String },
 }
 
-/// Whom a request to wait concerns.
+/// What a request to wait concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// This chat or channel.
     Destination,
-    /// Everything that goes to this service from here.
+    /// All requests to this service.
     Service,
 }
 
-/// An outcome, and what the service says beside it.
+/// An outcome, and what else the service says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reply {
     pub(crate) outcome: Outcome,
-    /// The next message to this address would be refused before this has passed.
+    /// The next message to this address would be rejected before this has passed.
     pub(crate) pause: Option<Duration>,
 }
 
@@ -80,9 +80,9 @@ impl Outcome {
     }
 }
 
-/// What a message says and how.
+/// What a message says, and in which form.
 #[derive(Debug, Clone)]
-pub(crate) struct Saying<'a> {
+pub(crate) struct MessageContent<'a> {
     /// One alert, or several for a digest.
     pub(crate) alerts: &'a [Alert],
     /// An earlier attempt may have arrived.
@@ -95,7 +95,7 @@ pub(crate) struct Saying<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Body(pub(crate) Vec<u8>);
 
-/// A destination's way out.
+/// The service of a destination.
 #[derive(Debug)]
 pub(crate) enum Channel {
     Telegram(telegram::Telegram),
@@ -114,10 +114,10 @@ impl Channel {
         }
     }
 
-    pub(crate) fn body(&self, saying: &Saying<'_>) -> Body {
+    pub(crate) fn body(&self, content: &MessageContent<'_>) -> Body {
         match self {
-            Self::Telegram(telegram) => telegram.body(saying),
-            Self::Discord(discord) => discord.body(saying),
+            Self::Telegram(telegram) => telegram.body(content),
+            Self::Discord(discord) => discord.body(content),
         }
     }
 
@@ -129,7 +129,7 @@ impl Channel {
         }
     }
 
-    /// Asks the service whether the address and its secret hold, without sending anything.
+    /// Asks the service whether the address and its secret are valid, without sending a message.
     pub(crate) async fn check(&self) -> Result<String, String> {
         match self {
             Self::Telegram(telegram) => telegram.check().await,
@@ -137,11 +137,11 @@ impl Channel {
         }
     }
 
-    /// Most alerts of one digest.
-    pub(crate) const fn digest_size(&self) -> usize {
+    /// Maximum number of alerts in one digest.
+    pub(crate) const fn max_digest_alerts(&self) -> usize {
         match self {
-            Self::Telegram(_) => telegram::DIGEST_ALERTS,
-            Self::Discord(_) => discord::DIGEST_ALERTS,
+            Self::Telegram(_) => telegram::MAX_DIGEST_ALERTS,
+            Self::Discord(_) => discord::MAX_DIGEST_ALERTS,
         }
     }
 
@@ -160,9 +160,9 @@ fn digest(alerts: &[Alert], title_units: usize) -> render::Layout {
     render::digest_layout(alerts, title_units, true)
 }
 
-fn layout(saying: &Saying<'_>, title_units: usize) -> render::Layout {
-    match saying.alerts {
-        [alert] => render::alert_layout(alert, saying.repeat),
-        alerts => render::digest_layout(alerts, title_units, saying.repeat),
+fn layout(content: &MessageContent<'_>, title_units: usize) -> render::Layout {
+    match content.alerts {
+        [alert] => render::alert_layout(alert, content.repeat),
+        alerts => render::digest_layout(alerts, title_units, content.repeat),
     }
 }

@@ -7,16 +7,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Body, Outcome, Saying, Scope,
-    http::{Answer, UNSAID_WAIT, describe, exchange},
+    Body, MessageContent, Outcome, Scope,
+    http::{Answer, DEFAULT_WAIT, describe, exchange},
     layout,
 };
 use crate::{config::TelegramConfig, render::telegram as render};
 
 /// Lines of one digest that fit 4,096 units with titles of [`DIGEST_TITLE_UNITS`].
-pub(crate) const DIGEST_ALERTS: usize = 40;
+pub(crate) const MAX_DIGEST_ALERTS: usize = 40;
 pub(crate) const DIGEST_TITLE_UNITS: usize = 70;
-/// Clocks differ, and a request that comes a little too early prolongs the wait.
+/// Margin for clock differences: a request that is a little too early prolongs the wait.
 const AFTER_WAIT: Duration = Duration::from_secs(1);
 
 /// One chat and the bot that writes to it.
@@ -24,9 +24,9 @@ const AFTER_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Telegram {
     config: TelegramConfig,
     client: Client,
-    /// The chat's number now, which is not the configured one once a group was upgraded.
+    /// The chat's current number, which differs from the configured one after a group was upgraded.
     pub(crate) chat_id: i64,
-    /// Cleared when the topic turned out not to exist.
+    /// Cleared when the topic does not exist.
     pub(crate) topic: Option<i64>,
 }
 
@@ -58,14 +58,14 @@ impl Telegram {
         self.config.chat_id
     }
 
-    pub(crate) fn body(&self, saying: &Saying<'_>) -> Body {
-        let layout = layout(saying, DIGEST_TITLE_UNITS);
+    pub(crate) fn body(&self, content: &MessageContent<'_>) -> Body {
+        let layout = layout(content, DIGEST_TITLE_UNITS);
         let mut body = json!({
             "chat_id": self.chat_id,
             "link_preview_options": { "is_disabled": true },
             "disable_notification": layout.silent,
         });
-        if saying.plain {
+        if content.plain {
             body["text"] = render::plain(&layout).into();
         } else {
             body["text"] = render::html(&layout).into();
@@ -108,7 +108,7 @@ impl Telegram {
         Ok(format!("bot @{name}, chat {}", self.chat_id))
     }
 
-    /// The address holds the token: it goes into the request and nowhere else.
+    /// The address holds the token: it is used in the request only.
     fn method(&self, method: &str) -> String {
         let base = self.config.api_url.expose().trim_end_matches('/');
         format!("{base}/bot{}/{method}", self.config.token.expose())
@@ -126,7 +126,7 @@ fn outcome(answer: &Answer) -> Outcome {
     refusal(reply)
 }
 
-/// Texts by which Telegram tells what never changes by itself.
+/// Texts of permanent errors.
 const DEAD: &[&str] = &[
     "chat not found",
     "bot was blocked by the user",
@@ -156,17 +156,17 @@ fn refusal(reply: Reply) -> Outcome {
     }
     match reply.error_code {
         429 => Outcome::Wait {
-            after: reply.parameters.retry_after.map_or(UNSAID_WAIT, Duration::from_secs)
+            after: reply.parameters.retry_after.map_or(DEFAULT_WAIT, Duration::from_secs)
                 + AFTER_WAIT,
             scope: Scope::Destination,
             why,
         },
         401 | 404 => Outcome::Closed {
             why: format!("{why}: the bot's token is not valid"),
-            mend: "take a valid token from BotFather and set token",
+            hint: "take a valid token from BotFather and set token",
             whole_bot: true,
         },
-        // Its own error, told in its own words: it did not take the message.
+        // An error of the service in its own format: it did not accept the message.
         500.. => Outcome::NotSent { why },
         _ if says(DEAD) => closed_chat(why, INVITE),
         _ if says(RIGHTS) => closed_chat(why, "give the bot the right to write there"),
@@ -184,8 +184,8 @@ fn refusal(reply: Reply) -> Outcome {
 
 const INVITE: &str = "invite the bot into the chat again, or correct chat_id";
 
-const fn closed_chat(why: String, mend: &'static str) -> Outcome {
-    Outcome::Closed { why, mend, whole_bot: false }
+const fn closed_chat(why: String, hint: &'static str) -> Outcome {
+    Outcome::Closed { why, hint, whole_bot: false }
 }
 
 #[cfg(test)]

@@ -1,107 +1,63 @@
-//! When more waits than pacing lets through, messages below critical are folded into one.
+//! When more messages wait than pacing lets through, those below critical are folded into one.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::Context as _;
-use crypto_intel_nats::StreamMessage;
-use crypto_intel_schemas::{Notification, Severity, subjects};
+use crypto_intel_schemas::Severity;
 
-use super::courier::{Courier, Parcel, decode};
-use crate::delivery::STREAM;
+use super::{Setup, in_flight::InFlight, in_flight::decode, outbox::Outbox};
+use crate::{channel::Channel, record::Records};
 
-/// What may take this long one by one is not folded.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Messages that need no longer than this one by one are not folded.
+const MAX_UNFOLDED_TIME: Duration = Duration::from_secs(20);
 
-/// A message that another one carries.
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) message: StreamMessage,
-    pub(super) notification: Notification,
-}
-
-impl Courier<'_> {
-    /// Folds what waits behind a message into it, if too much does: in order, and only up to the
-    /// next critical one, so that nothing overtakes anything. The attempt's record names them, so
-    /// that they end with it whatever happens.
-    pub(super) async fn fold(&self, parcel: &mut Parcel<'_>) -> anyhow::Result<()> {
-        let above = u64::from(self.setup.destination.policy().digest_above);
-        let waiting = parcel.work.pending;
-        let untouched = parcel.stored.revision == 0 && parcel.folded.is_empty();
-        if !untouched
-            || above == 0
-            || waiting <= above
-            || parcel.own.alert.severity == Severity::Critical
-            || self.setup.gate.time_for(waiting) <= PATIENCE
-        {
-            return Ok(());
-        }
-        let most = self.channel.digest_size();
-        let filter = subjects::notify_out(&self.setup.name);
-        let mut known = BTreeSet::from([parcel.stored.record.delivery.clone()]);
-        let mut alerts = vec![parcel.own.alert.clone()];
-        let mut sequence = parcel.work.message.sequence + 1;
-        while 1 + parcel.folded.len() < most {
-            let Some(message) = self.next_message(sequence, &filter).await? else { break };
-            sequence = message.sequence + 1;
-            // What is none of ours is dealt with when its turn comes.
-            let Ok(notification) = decode(&message) else { break };
-            if notification.alert.severity == Severity::Critical {
-                break;
-            }
-            let recorded = self.records.load(&self.setup.name, &notification.id).await?;
-            if recorded.is_some() || !known.insert(notification.id.clone()) {
-                continue;
-            }
-            alerts.push(notification.alert.clone());
-            if !self.channel.takes_digest(&alerts) {
-                break;
-            }
-            parcel.stored.record.folded.push(message.sequence);
-            parcel.folded.push(notification);
-        }
-        tracing::info!(
-            destination = self.setup.name,
-            waiting,
-            folded = parcel.folded.len(),
-            "more waits than may be sent one by one, folding"
-        );
-        Ok(())
+/// Folds waiting messages into one, if too many wait: in order, and only up to the next critical
+/// one, so that none overtakes another. The record of the attempt names them, so that they end with
+/// it in any case.
+pub(super) async fn fold(
+    in_flight: &mut InFlight<'_>,
+    setup: &Setup,
+    channel: &Channel,
+    records: &Records,
+    outbox: &Outbox,
+) -> anyhow::Result<()> {
+    let above = u64::from(setup.destination.policy().digest_above);
+    let waiting = in_flight.work.pending;
+    let untouched = in_flight.stored.revision == 0 && in_flight.folded.is_empty();
+    if !untouched
+        || above == 0
+        || waiting <= above
+        || in_flight.own.alert.severity == Severity::Critical
+        || setup.gate.time_for(waiting) <= MAX_UNFOLDED_TIME
+    {
+        return Ok(());
     }
-
-    /// The messages at these sequences; those that the stream no longer holds are missing.
-    pub(super) async fn members(&self, sequences: &[u64]) -> anyhow::Result<Vec<Member>> {
-        let mut members = Vec::with_capacity(sequences.len());
-        let nats = &self.setup.nats;
-        for sequence in sequences {
-            let message = self
-                .retry
-                .run("read a folded message", || nats.get(STREAM, *sequence))
-                .await?
-                .context("read a folded message")?;
-            let Some(message) = message else {
-                tracing::warn!(
-                    destination = self.setup.name,
-                    sequence,
-                    "a folded message is no longer in its stream"
-                );
-                continue;
-            };
-            if let Ok(notification) = decode(&message) {
-                members.push(Member { message, notification });
-            }
+    let mut known = BTreeSet::from([in_flight.stored.record.delivery.clone()]);
+    let mut alerts = vec![in_flight.own.alert.clone()];
+    let mut sequence = in_flight.work.message.sequence + 1;
+    while 1 + in_flight.folded.len() < channel.max_digest_alerts() {
+        let Some(message) = outbox.next_message(sequence).await? else { break };
+        sequence = message.sequence + 1;
+        // An unreadable message is handled when its turn comes.
+        let Ok(notification) = decode(&message) else { break };
+        if notification.alert.severity == Severity::Critical {
+            break;
         }
-        Ok(members)
+        let recorded = records.load(&setup.name, &notification.id).await?;
+        if recorded.is_some() || !known.insert(notification.id.clone()) {
+            continue;
+        }
+        alerts.push(notification.alert.clone());
+        if !channel.takes_digest(&alerts) {
+            break;
+        }
+        in_flight.stored.record.folded.push(message.sequence);
+        in_flight.folded.push(notification);
     }
-
-    pub(super) async fn next_message(
-        &self,
-        sequence: u64,
-        filter: &str,
-    ) -> anyhow::Result<Option<StreamMessage>> {
-        let nats = &self.setup.nats;
-        self.retry
-            .run("look what waits", || nats.next_matching(STREAM, sequence, filter))
-            .await?
-            .context("look what waits")
-    }
+    tracing::info!(
+        destination = setup.name,
+        waiting,
+        folded = in_flight.folded.len(),
+        "too many messages wait to be sent one by one, folding them"
+    );
+    Ok(())
 }

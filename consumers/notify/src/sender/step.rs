@@ -1,5 +1,5 @@
-//! What is done next with a message: decided here, without clock or I/O, from its record and what
-//! an attempt came to.
+//! Decides the next step of a message, without clock or I/O, from its record and the outcome of an
+//! attempt.
 
 use std::time::Duration;
 
@@ -13,32 +13,30 @@ use crate::{
     record::{Record, Step},
 };
 
-/// After so many attempts that may each have arrived, another copy helps nobody.
-pub(crate) const MAX_UNCERTAIN_ATTEMPTS: u32 = 3;
-/// Clocks of two machines may differ by this much.
+/// Assumed difference between the clocks of two machines.
 const CLOCK_SKEW: Duration = Duration::from_secs(1);
-/// Delays after attempts that certainly did not arrive: 1, 2, 4 … s.
+/// Upper bound of the delays after attempts that certainly did not arrive: 1, 2, 4 … s.
 const MAX_DELAY: Duration = Duration::from_secs(60);
-/// After an attempt that may have arrived the next one may be a copy: 2, 4 … s.
+/// First of the delays after attempts that may have arrived: 2, 4 … s.
 const FIRST_UNCERTAIN_DELAY: Duration = Duration::from_secs(2);
 
-/// What a decision needs to know of a message beside its record.
+/// What a decision depends on beside the record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Message {
-    /// The highest of its alerts.
+    /// The highest severity of its alerts.
     pub(crate) severity: Severity,
-    /// Since when the message's own alert waits, microseconds; 0 = unknown, never too old.
+    /// Since when the message's own alert has been waiting, microseconds; 0 = unknown, never too old.
     pub(crate) since_us: i64,
-    /// The same of the youngest alert that it carries.
+    /// The same for the youngest alert that it carries.
     pub(crate) youngest_us: i64,
 }
 
 /// What happened.
 #[derive(Debug)]
 pub(crate) enum Input<'a> {
-    /// It was taken from the queue, or a wait is over. Named is what keeps its destination closed.
+    /// It was taken from the queue, or a wait is over; with the reason if its destination is closed.
     Look(Option<&'a Closed>),
-    /// The recorded attempt is over and left no result: nobody knows whether it arrived.
+    /// The recorded attempt is over without a result: it is unknown whether it arrived.
     Cut,
     /// An attempt ended.
     Outcome(&'a Outcome),
@@ -47,17 +45,17 @@ pub(crate) enum Input<'a> {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Somebody's attempt may still be under way: it is over after this.
+    /// An attempt of another instance may still be under way; it is over after this time.
     AwaitResult(Duration),
-    /// Look again at this time, microseconds.
+    /// Continue at this time, microseconds.
     Wait { until_us: i64 },
-    /// The same, because the destination takes nothing: its fallback is told meanwhile.
+    /// The same, because the destination is closed: its fallback gets the messages meanwhile.
     WaitClosed { until_us: i64 },
     /// Record an attempt, then send.
     Attempt,
-    /// Save the record, then look again.
+    /// Save the record, then continue.
     Save,
-    /// The record says how it ended: save it, tell it, acknowledge the message.
+    /// The record says how it ended: save it, publish it, acknowledge the message.
     End,
 }
 
@@ -89,7 +87,7 @@ fn look(
     let not_before_us = match record.step {
         Step::Done { .. } => return Action::End,
         Step::Attempt { until_us, .. } => {
-            // A clock that was wrong then or is wrong now must not hold us up for ever.
+            // A wrong clock, then or now, must not delay it without limit.
             let left = u64::try_from(until_us.saturating_sub(now_us)).unwrap_or(0);
             let left = Duration::from_micros(left).min(policy.timeout());
             return Action::AwaitResult(left + CLOCK_SKEW);
@@ -105,8 +103,8 @@ fn look(
     if not_before_us > now_us { Action::Wait { until_us: not_before_us } } else { Action::Attempt }
 }
 
-/// Ends what is too old to be worth sending. A digest of which no copy can be out there lets those
-/// go that it carries: each has an age of its own.
+/// Ends a message that is too old to be sent. A digest of which no copy can have arrived releases
+/// its members: each has its own age.
 fn too_old(
     record: &mut Record,
     message: &Message,
@@ -175,7 +173,7 @@ fn judge(
             record.plain = true;
             wait(record, Duration::ZERO, why, now_us)
         }
-        // What is learnt of the destination holds for all its messages and is kept there.
+        // What this says about the destination concerns all its messages and is kept there.
         Outcome::Closed { why, .. } | Outcome::Again { why } => {
             wait(record, Duration::ZERO, why, now_us)
         }
@@ -191,7 +189,7 @@ fn judge(
     }
 }
 
-/// Nobody knows whether it arrived: by policy once more, marked, or never again.
+/// It is unknown whether it arrived: by policy it is repeated, marked, or not.
 fn doubt(
     record: &mut Record,
     message: &Message,
@@ -200,7 +198,7 @@ fn doubt(
     delay: Duration,
     now_us: i64,
 ) -> Action {
-    // A record of an earlier version has the mark alone.
+    // A record of an earlier version has only the mark.
     record.doubts = record.doubts.max(u32::from(record.uncertain)) + 1;
     record.uncertain = true;
     let why = match policy.after_uncertain.of(message.severity) {

@@ -4,7 +4,9 @@ use crypto_intel_testkit::SeededRandom;
 use rand::RngExt as _;
 
 use super::*;
-use crate::{channel::Scope, closed::Refusal, config::AfterUncertain};
+use crate::{
+    channel::Scope, closed::Refusal, config::AfterUncertain, record::MAX_UNCERTAIN_ATTEMPTS,
+};
 
 const SECOND: i64 = 1_000_000;
 
@@ -27,7 +29,7 @@ fn message() -> Message {
 }
 
 fn closed(next_us: i64) -> Closed {
-    let refusal = Refusal { why: "chat not found", mend: "invite the bot", whole_bot: false };
+    let refusal = Refusal { why: "chat not found", hint: "invite the bot", whole_bot: false };
     Closed { next_us, ..Closed::after(None, refusal, "", &[60], 0) }
 }
 
@@ -60,7 +62,7 @@ fn three_attempts_that_may_have_arrived_are_enough() {
 fn a_closed_destination_keeps_its_messages_until_they_are_too_old() {
     let policy = Policy { max_age_seconds: 100, ..Policy::default() };
     let mut record = fresh();
-    let refused = Outcome::Closed { why: "gone".into(), mend: "mend", whole_bot: false };
+    let refused = Outcome::Closed { why: "gone".into(), hint: "hint", whole_bot: false };
     record.begin(0, String::new());
     let action = next(&mut record, &message(), &Input::Outcome(&refused), &policy, 2 * SECOND);
     assert_eq!(action, Action::Save);
@@ -71,7 +73,7 @@ fn a_closed_destination_keeps_its_messages_until_they_are_too_old() {
     };
     assert_eq!(look(Some(&shut), 3 * SECOND).0, Action::WaitClosed { until_us: 60 * SECOND });
     assert_eq!(look(Some(&shut), 60 * SECOND).0, Action::Attempt, "the oldest tries again");
-    assert_eq!(look(None, 3 * SECOND).0, Action::Attempt, "somebody mended it");
+    assert_eq!(look(None, 3 * SECOND).0, Action::Attempt, "it was opened");
     assert_eq!(look(Some(&shut), 200 * SECOND), (Action::End, Some(DeliveryState::Dead)));
     assert_eq!(look(None, 200 * SECOND), (Action::End, Some(DeliveryState::Expired)));
 }
@@ -136,7 +138,7 @@ impl World {
             3 => Outcome::NotSent { why },
             4 | 5 => Outcome::Uncertain { why },
             6 => Outcome::PlainText { why },
-            7 => Outcome::Closed { why, mend: "mend", whole_bot: false },
+            7 => Outcome::Closed { why, hint: "hint", whole_bot: false },
             _ if self.random.random_bool(0.3) => Outcome::Refused { why },
             _ => Outcome::Again { why },
         };
@@ -206,8 +208,8 @@ impl World {
         }
         let outcome = self.send(record.uncertain);
         match &outcome {
-            Outcome::Closed { why, mend, .. } => {
-                let refusal = Refusal { why, mend, whole_bot: false };
+            Outcome::Closed { why, hint, .. } => {
+                let refusal = Refusal { why, hint, whole_bot: false };
                 let schedule = &self.policy.probe_after_seconds;
                 let closed =
                     Closed::after(self.closed.as_ref(), refusal, "", schedule, self.now_us);

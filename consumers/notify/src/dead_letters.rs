@@ -1,4 +1,4 @@
-//! Dead letters of this role, handed back to be sent after all.
+//! Dead letters of this role, sent again by hand.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use crypto_intel_service::{RecordingRetry, now_us};
 
 use crate::{
     config::Config,
-    delivery::{CONSUMER, again, publish},
+    delivery::{CONSUMER, delivery_id, publish, sent_again},
     record::{closed_key, record_key},
 };
 
-/// Hands a dead letter of notify to the senders of its destinations, or of `to`, as a message of its
-/// own that is as old as this moment. Says to whom. The letter stays where it is.
+/// Hands a dead letter of notify to the senders of its destinations, or of `to`, as a new message.
+/// Returns the destinations. The letter itself is kept.
 ///
 /// # Errors
 /// When it is not one of notify's, cannot be read, or no destination of it is configured.
@@ -41,7 +41,7 @@ pub async fn retry_dead_letter(
             ([to.to_owned()].into(), alert)
         }
         (None, Wanted::One(destination, alert)) => ([destination].into(), alert),
-        (None, Wanted::Routes(alert)) => (untold(nats, &alert).await?, alert),
+        (None, Wanted::Routes(alert)) => (unsent_routes(nats, &alert).await?, alert),
     };
     let known: Vec<&str> = config.destinations.keys().map(String::as_str).collect();
     let wanted: BTreeSet<String> =
@@ -53,10 +53,10 @@ pub async fn retry_dead_letter(
         );
     }
     let retry = RecordingRetry::default();
-    // A person waits: the first failure is the answer.
+    // A person waits: no retry.
     retry.stop().cancel();
     for destination in &wanted {
-        let message = again(&alert, destination, letter.dlq_sequence, now_us());
+        let message = sent_again(&alert, destination, letter.dlq_sequence, now_us());
         publish(nats, Event::from(message), None, &retry)
             .await
             .with_context(|| {
@@ -67,27 +67,27 @@ pub async fn retry_dead_letter(
     Ok(wanted.into_iter().collect())
 }
 
-/// What a letter was about.
+/// What a letter holds.
 enum Wanted {
     One(String, Alert),
     Routes(Alert),
 }
 
-/// The routes of an alert to which no message of it was ever made.
-async fn untold(nats: &Nats, alert: &Alert) -> anyhow::Result<BTreeSet<String>> {
+/// The routes of an alert for which no message was made.
+async fn unsent_routes(nats: &Nats, alert: &Alert) -> anyhow::Result<BTreeSet<String>> {
     let records = nats.kv(Bucket::Deliveries).await.context("open bucket deliveries")?;
-    let mut untold = BTreeSet::new();
+    let mut unsent = BTreeSet::new();
     for route in &alert.routes {
-        let key = record_key(route, &crate::delivery_id(alert, route));
+        let key = record_key(route, &delivery_id(alert, route));
         if records.get(&key).await.context("read bucket deliveries")?.is_none() {
-            untold.insert(route.clone());
+            unsent.insert(route.clone());
         }
     }
-    Ok(untold)
+    Ok(unsent)
 }
 
-/// Says that a destination takes messages again, so that what waits there is sent at once. `false`
-/// where it was not closed.
+/// Opens a closed destination, so that its waiting messages are sent at once. `false` when it was not
+/// closed.
 ///
 /// # Errors
 /// When the bucket cannot be read or written.

@@ -1,0 +1,267 @@
+//! Delivers one message: asks [`step`](super::step) what is next, and does it.
+
+use std::time::Duration;
+
+use alloy_primitives::{hex, keccak256};
+use anyhow::Context as _;
+use crypto_intel_nats::{Term, Work};
+use crypto_intel_schemas::Severity;
+use crypto_intel_service::{RecordingRetry, now_us};
+use tokio::time::Instant;
+
+use super::{
+    Setup,
+    destination::DestinationState,
+    digest::fold,
+    in_flight::{InFlight, decode},
+    outbox::Outbox,
+    results::Results,
+    step::{Action, Input, next},
+};
+use crate::{
+    channel::{Body, MessageContent, Outcome},
+    closed::Closed,
+    delivery::{STREAM, publish_dead_letter},
+    record::{Records, Step, Stored, UnreadableRecord},
+};
+
+/// How often a closed destination is checked for new messages and for a test message.
+const CLOSED_INTERVAL: Duration = Duration::from_millis(500);
+/// A day of them, in case the clock was set and the time of the next attempt is wrong.
+const MAX_CLOSED_LOOKS: usize = 2 * 3_600 * 24;
+
+/// Delivers the messages of one destination while this instance holds its lease.
+#[derive(Debug)]
+pub(super) struct DeliveryTask<'a> {
+    pub(super) setup: &'a Setup,
+    /// Name of this instance.
+    pub(super) owner: String,
+    pub(super) term: Term,
+    pub(super) retry: RecordingRetry,
+    pub(super) records: Records,
+    pub(super) outbox: Outbox,
+    pub(super) results: Results<'a>,
+    pub(super) destination: DestinationState<'a>,
+}
+
+/// The end of an attempt.
+enum Attempted {
+    Ended(Outcome),
+    /// Not made: the destination has closed meanwhile, or another one tries for it.
+    NotNow,
+}
+
+impl DeliveryTask<'_> {
+    /// Waits for `future`, but not beyond the term.
+    pub(super) async fn until_over<T>(&self, future: impl Future<Output = T>) -> anyhow::Result<T> {
+        self.term.until_over(async { Ok(future.await) }).await
+    }
+
+    /// Brings one message to its end.
+    pub(super) async fn handle(&mut self, work: &Work) -> anyhow::Result<()> {
+        let own = match decode(&work.message) {
+            Ok(notification) => notification,
+            Err(why) => return self.reject(work, &why).await,
+        };
+        let loaded = match self.records.load(&self.setup.name, &own.id).await {
+            Err(error) if error.is::<UnreadableRecord>() => {
+                return self.reject(work, &error.to_string()).await;
+            }
+            other => other?,
+        };
+        let stored = loaded.unwrap_or_else(|| Stored::new(&own.id, &self.owner));
+        let folded = self.outbox.members(&stored.record.folded).await?;
+        let folded = folded.into_iter().map(|member| member.notification).collect();
+        let in_flight = InFlight { work, own, folded, stored };
+        if in_flight.stored.record.ending().is_some() {
+            return self.results.publish(&in_flight, &self.outbox, self.destination.copied).await;
+        }
+        self.deliver(in_flight).await
+    }
+
+    /// Does the next step until the message has ended or the term is over.
+    async fn deliver(&mut self, mut in_flight: InFlight<'_>) -> anyhow::Result<()> {
+        let setup = self.setup;
+        let policy = setup.destination.policy();
+        let mut outcome = None;
+        let mut cut = false;
+        loop {
+            let closed = setup.gate.closed();
+            let input = match &outcome {
+                Some(outcome) => Input::Outcome(outcome),
+                None if cut => Input::Cut,
+                None => Input::Look(closed.as_ref()),
+            };
+            let facts = in_flight.facts();
+            let action = next(&mut in_flight.stored.record, &facts, &input, policy, now_us());
+            (outcome, cut) = (None, false);
+            match action {
+                Action::AwaitResult(left) => {
+                    self.until_over(tokio::time::sleep(left)).await?;
+                    tracing::warn!(
+                        destination = setup.name,
+                        delivery = in_flight.stored.record.delivery,
+                        owner = in_flight.stored.record.owner,
+                        "attempt without a result: unknown whether the message arrived"
+                    );
+                    cut = true;
+                }
+                Action::Wait { until_us } => {
+                    self.until_over(tokio::time::sleep(time_until(until_us))).await?;
+                }
+                Action::WaitClosed { until_us } => {
+                    self.wait_while_closed(&in_flight, until_us).await?;
+                }
+                Action::Attempt => {
+                    let Self { destination, records, outbox, .. } = self;
+                    fold(&mut in_flight, setup, &destination.channel, records, outbox).await?;
+                    match self.attempt(&mut in_flight).await? {
+                        Attempted::Ended(ended) => outcome = Some(ended),
+                        Attempted::NotNow => {}
+                    }
+                }
+                Action::Save => self.save_waiting(&mut in_flight).await?,
+                Action::End => return self.end(in_flight).await,
+            }
+        }
+    }
+
+    /// One attempt: recorded before the socket opens.
+    async fn attempt(&mut self, in_flight: &mut InFlight<'_>) -> anyhow::Result<Attempted> {
+        let setup = self.setup;
+        let name = &setup.name;
+        let critical = in_flight.all().any(|one| one.alert.severity == Severity::Critical);
+        let slots = self.until_over(setup.gate.pass(critical)).await?;
+        // Another destination of the same chat or bot may have closed it meanwhile.
+        let timeout = setup.destination.policy().timeout();
+        if !setup.gate.may_send(now_us(), timeout) {
+            return Ok(Attempted::NotNow);
+        }
+        let alerts: Vec<_> = in_flight.all().map(|one| one.alert.clone()).collect();
+        let record = &mut in_flight.stored.record;
+        let content =
+            MessageContent { alerts: &alerts, repeat: record.uncertain, plain: record.plain };
+        let body = self.destination.channel.body(&content);
+        let timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(0);
+        record.begin(now_us().saturating_add(timeout_us), body_hash(&body));
+        record.stamp(&self.owner);
+        self.records.save(name, &mut in_flight.stored).await?;
+        let started = Instant::now();
+        let reply = self.destination.channel.send(body).await;
+        drop(slots);
+        if let Some(pause) = reply.pause {
+            setup.gate.pause(pause);
+        }
+        setup
+            .metrics
+            .attempt_seconds
+            .with_label_values(&[name])
+            .observe(started.elapsed().as_secs_f64());
+        setup.metrics.attempts.with_label_values(&[name.as_str(), reply.outcome.label()]).inc();
+        let code = &in_flight.own.alert.code;
+        Ok(Attempted::Ended(self.destination.apply(reply.outcome, code)))
+    }
+
+    /// Records that it waits, so that a restart waits as well.
+    async fn save_waiting(&mut self, in_flight: &mut InFlight<'_>) -> anyhow::Result<()> {
+        if let Step::Wait { not_before_us, why } = &in_flight.stored.record.step {
+            let delay = time_until(*not_before_us);
+            self.retry.last_error().set(why.clone());
+            tracing::warn!(
+                destination = self.setup.name,
+                code = in_flight.own.alert.code,
+                attempts = in_flight.stored.record.attempts,
+                delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                why,
+                "message not sent yet, trying again"
+            );
+        }
+        in_flight.stored.record.stamp(&self.owner);
+        self.records.save(&self.setup.name, &mut in_flight.stored).await?;
+        self.destination.save().await
+    }
+
+    /// Records how it ended, then publishes that.
+    async fn end(&mut self, mut in_flight: InFlight<'_>) -> anyhow::Result<()> {
+        let Some(ending) = in_flight.stored.record.ending() else { return Ok(()) };
+        in_flight.stored.record.stamp(&self.owner);
+        self.records.save(&self.setup.name, &mut in_flight.stored).await?;
+        self.results.report(&in_flight, &ending);
+        self.destination.save().await?;
+        self.results.publish(&in_flight, &self.outbox, self.destination.copied).await
+    }
+
+    /// Waits until the next attempt, or until the destination is open again. Meanwhile its fallback
+    /// gets the messages.
+    async fn wait_while_closed(
+        &mut self,
+        in_flight: &InFlight<'_>,
+        until_us: i64,
+    ) -> anyhow::Result<()> {
+        for _ in 0..MAX_CLOSED_LOOKS {
+            self.copy_to_fallback(in_flight).await?;
+            self.destination.reopen_if_tested().await?;
+            let left = time_until(until_us);
+            if left.is_zero() || self.setup.gate.closed().is_none() {
+                break;
+            }
+            self.until_over(tokio::time::sleep(left.min(CLOSED_INTERVAL))).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands over the waiting messages that the fallback has not got yet.
+    async fn copy_to_fallback(&mut self, in_flight: &InFlight<'_>) -> anyhow::Result<()> {
+        let setup = self.setup;
+        if setup.destination.policy().fallback.is_none() {
+            return Ok(());
+        }
+        let Some(closed) = setup.gate.closed() else { return Ok(()) };
+        let why = format!("takes nothing now, and is told later: {}", closed.why);
+        let first = in_flight.work.message.sequence;
+        let before = self.destination.copied;
+        loop {
+            let from = first.max(self.destination.copied + 1);
+            let Some(message) = self.outbox.next_message(from).await? else { break };
+            self.destination.copied = message.sequence;
+            // An unreadable message is handled when its turn comes; the fallback has got ended ones.
+            if let Ok(notification) = decode(&message)
+                && self.is_waiting(&notification.id).await?
+            {
+                self.results.hand_over(&message, &notification, &why).await?;
+            }
+            self.until_over(std::future::ready(())).await?;
+        }
+        if self.destination.copied != before && self.destination.is_recorded_closed {
+            let closed = Closed { copied: self.destination.copied, ..closed };
+            self.records.set_closed(&setup.name, &closed).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_waiting(&self, delivery: &str) -> anyhow::Result<bool> {
+        let record = self.records.load(&self.setup.name, delivery).await?;
+        Ok(record.is_none_or(|stored| stored.record.ending().is_none()))
+    }
+
+    /// A message that cannot be processed: kept as a dead letter.
+    async fn reject(&self, work: &Work, why: &str) -> anyhow::Result<()> {
+        tracing::error!(
+            destination = self.setup.name,
+            sequence = work.message.sequence,
+            why,
+            "message in OUTBOX cannot be processed, kept as a dead letter"
+        );
+        publish_dead_letter(&self.setup.nats, STREAM, &work.message, why, &self.retry).await?;
+        work.ack().await.context("acknowledge a message")
+    }
+}
+
+fn time_until(at_us: i64) -> Duration {
+    Duration::from_micros(u64::try_from(at_us.saturating_sub(now_us())).unwrap_or(0))
+}
+
+/// Proof of what was sent, without its text.
+fn body_hash(body: &Body) -> String {
+    hex::encode(&keccak256(&body.0)[..8])
+}

@@ -1,0 +1,50 @@
+//! A message between its queue and its end.
+
+use crypto_intel_nats::{StreamMessage, Work};
+use crypto_intel_schemas::{Event, Notification};
+
+use super::step::Message;
+use crate::{delivery::waits_since_us, record::Stored};
+
+/// A message that is being delivered, and its record.
+#[derive(Debug)]
+pub(super) struct InFlight<'w> {
+    pub(super) work: &'w Work,
+    /// The message itself.
+    pub(super) own: Notification,
+    /// Those folded into it.
+    pub(super) folded: Vec<Notification>,
+    pub(super) stored: Stored,
+}
+
+/// A message that another one carries.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) message: StreamMessage,
+    pub(super) notification: Notification,
+}
+
+impl InFlight<'_> {
+    /// The message and those folded into it.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Notification> {
+        std::iter::once(&self.own).chain(&self.folded)
+    }
+
+    /// What the next step depends on.
+    pub(super) fn facts(&self) -> Message {
+        Message {
+            severity: self.all().map(|one| one.alert.severity).max().unwrap_or_default(),
+            since_us: waits_since_us(&self.own),
+            youngest_us: self.all().map(waits_since_us).max().unwrap_or_default(),
+        }
+    }
+}
+
+/// The notification in a message, or why there is none.
+pub(crate) fn decode(message: &StreamMessage) -> Result<Notification, String> {
+    match Event::decode(&message.payload) {
+        Ok(Event::Notification(notification)) => Ok(notification),
+        Ok(other) => Err(format!("{} is no notification", other.kind())),
+        Err(error) => Err(format!("{:#}", anyhow::Error::new(error))),
+    }
+}

@@ -1,0 +1,156 @@
+//! How a message ended: recorded once, then published. Everything after the record may be repeated.
+
+use anyhow::Context as _;
+use crypto_intel_nats::StreamMessage;
+use crypto_intel_schemas::{DeliveryState, Event, Notification};
+use crypto_intel_service::RecordingRetry;
+
+use super::{
+    Setup,
+    in_flight::{InFlight, Member},
+    outbox::Outbox,
+};
+use crate::{
+    delivery::{Ending, STREAM, delivery, handed_over, publish, publish_dead_letter, trace_of},
+    record::{Record, Records, Stored},
+};
+
+/// Records and publishes the ends of one destination's messages.
+#[derive(Debug)]
+pub(super) struct Results<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) records: Records,
+    pub(super) retry: RecordingRetry,
+}
+
+impl Results<'_> {
+    /// Publishes how a message ended, and how those folded into it did, and acknowledges it last.
+    /// The fallback has got messages up to the stream sequence `copied` already.
+    pub(super) async fn publish(
+        &self,
+        in_flight: &InFlight<'_>,
+        outbox: &Outbox,
+        copied: u64,
+    ) -> anyhow::Result<()> {
+        let record = &in_flight.stored.record;
+        let Some(ending) = record.ending() else { return Ok(()) };
+        for member in outbox.members(&record.folded).await? {
+            self.end_member(&member, &record.owner, &ending).await?;
+            let Member { message, notification } = &member;
+            self.publish_one(message, notification, record, &ending, copied).await?;
+        }
+        let message = &in_flight.work.message;
+        self.publish_one(message, &in_flight.own, record, &ending, copied).await?;
+        if let Err(error) = in_flight.work.ack().await {
+            tracing::warn!(destination = self.setup.name, error = %format!("{error:#}"), "message not acknowledged; its redelivery is recognised by its record");
+        }
+        Ok(())
+    }
+
+    /// A folded message ends as the one that carried it.
+    async fn end_member(
+        &self,
+        member: &Member,
+        owner: &str,
+        ending: &Ending,
+    ) -> anyhow::Result<()> {
+        let name = &self.setup.name;
+        if self.records.load(name, &member.notification.id).await?.is_some() {
+            return Ok(());
+        }
+        let mut stored = Stored::new(&member.notification.id, owner);
+        stored.record.done(ending.clone());
+        self.records.save(name, &mut stored).await?;
+        self.count(&member.notification, ending);
+        self.setup.metrics.digested.with_label_values(&[name]).inc();
+        Ok(())
+    }
+
+    /// Publishes one result. Messages that did not certainly arrive go to the fallback; those that a
+    /// person may want to send again are kept as dead letters.
+    async fn publish_one(
+        &self,
+        message: &StreamMessage,
+        notification: &Notification,
+        record: &Record,
+        ending: &Ending,
+        copied: u64,
+    ) -> anyhow::Result<()> {
+        let Setup { nats, destination, .. } = self.setup;
+        let why = ending.error.as_deref().unwrap_or_default();
+        let (is_kept, handed) = match ending.state {
+            DeliveryState::Sent | DeliveryState::Repeated => (false, None),
+            DeliveryState::Dead => (true, Some(format!("was not told: {why}"))),
+            DeliveryState::Expired => (false, Some(format!("was not told in time: {why}"))),
+            DeliveryState::Uncertain => {
+                (record.is_given_up(), Some(format!("was perhaps not told: {why}")))
+            }
+        };
+        if is_kept {
+            publish_dead_letter(nats, STREAM, message, why, &self.retry).await?;
+        }
+        if let Some(why) = handed.filter(|_| message.sequence > copied) {
+            self.hand_over(message, notification, &why).await?;
+        }
+        let event = Event::from(delivery(notification, destination.channel(), ending.clone()));
+        publish(nats, event, trace_of(message), &self.retry)
+            .await?
+            .context("publish a delivery")?;
+        Ok(())
+    }
+
+    /// Makes the message for the fallback, if there is one that does not get the alert anyway.
+    pub(super) async fn hand_over(
+        &self,
+        message: &StreamMessage,
+        notification: &Notification,
+        why: &str,
+    ) -> anyhow::Result<()> {
+        let Setup { nats, destination, metrics, .. } = self.setup;
+        let Some(fallback) = &destination.policy().fallback else { return Ok(()) };
+        if notification.alert.routes.contains(fallback) {
+            return Ok(());
+        }
+        let copy = handed_over(notification, fallback, why);
+        let known = self.records.load(fallback, &copy.id).await?.is_some();
+        if known {
+            return Ok(());
+        }
+        let published = publish(nats, Event::from(copy), trace_of(message), &self.retry).await?;
+        if published.with_context(|| format!("route to fallback {fallback}"))? {
+            metrics.routed.with_label_values(&[fallback]).inc();
+        }
+        Ok(())
+    }
+
+    /// Counts and logs the end of a message, once it is recorded.
+    pub(super) fn report(&self, in_flight: &InFlight<'_>, ending: &Ending) {
+        self.count(&in_flight.own, ending);
+        let alerts = 1 + in_flight.stored.record.folded.len();
+        let (destination, code) = (&self.setup.name, &in_flight.own.alert.code);
+        let (state, attempts) = (ending.state.as_str(), ending.attempts);
+        let (message_id, why) = (ending.message_id.as_deref(), ending.error.as_deref());
+        macro_rules! log {
+            ($level:ident, $text:literal) => {
+                tracing::$level!(destination, code, state, attempts, alerts, message_id, why, $text)
+            };
+        }
+        match ending.state {
+            DeliveryState::Sent | DeliveryState::Repeated => log!(info, "message sent"),
+            DeliveryState::Dead => log!(error, "message not sent, kept as a dead letter"),
+            DeliveryState::Uncertain => log!(warn, "unknown whether the message arrived"),
+            DeliveryState::Expired => log!(warn, "message not sent, it is too old"),
+        }
+    }
+
+    fn count(&self, notification: &Notification, ending: &Ending) {
+        let Setup { name, metrics, .. } = self.setup;
+        metrics.deliveries.with_label_values(&[name.as_str(), ending.state.as_str()]).inc();
+        let seen_at_us = notification.alert.seen_at_us;
+        let sent = matches!(ending.state, DeliveryState::Sent | DeliveryState::Repeated);
+        if sent && seen_at_us > 0 {
+            let seconds = (ending.done_at_us - seen_at_us).max(0) as f64 / 1e6;
+            metrics.seen_to_sent.with_label_values(&[name]).observe(seconds);
+        }
+    }
+}
