@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_full_digest_fits_with_every_code() {
-        let alerts = samples::many(crate::channel::discord::DIGEST_ALERTS);
+        let alerts = samples::many(crate::channel::discord::MAX_DIGEST_ALERTS);
         let layout = digest_layout(&alerts, crate::channel::discord::DIGEST_TITLE_UNITS, true);
         let markdown = markdown(&layout, true);
         assert!(utf16_len(&markdown) <= BUDGET_UNITS);

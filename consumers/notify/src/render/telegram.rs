@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_full_digest_fits_with_every_code() {
-        let alerts = samples::many(crate::channel::telegram::DIGEST_ALERTS);
+        let alerts = samples::many(crate::channel::telegram::MAX_DIGEST_ALERTS);
         let layout = digest_layout(&alerts, crate::channel::telegram::DIGEST_TITLE_UNITS, true);
         let (text, _) = parse(&html(&layout)).unwrap();
         assert!(utf16_len(&text) <= BUDGET_UNITS);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A proxy may accept messages but no other requests: each one delays the next message.
-pub(super) const MAX_CHANNEL_REQUESTS: u32 = 3;
+const MAX_CHANNEL_REQUESTS: u32 = 3;
 
 /// A change of what is kept of a destination. It is written after the record of the message that
 /// brought it: the outcome of an attempt comes first.
@@ -35,7 +35,7 @@ pub(super) struct DestinationState<'a> {
     /// The fallback has got the waiting messages up to this stream sequence.
     pub(super) copied: u64,
     /// Requests for the channel of a Discord webhook so far.
-    pub(super) channel_requests: u32,
+    channel_requests: u32,
     unsaved: Option<Change>,
 }
 
@@ -205,17 +205,18 @@ impl<'a> DestinationState<'a> {
 
     /// Requests the channel of a Discord webhook, if it is not known yet. Done after a message was
     /// accepted, because a webhook that is gone must not get more requests than needed.
-    pub(super) async fn find_channel(&mut self) {
-        let Channel::Discord(discord) = &self.channel else { return };
+    pub(super) async fn find_channel(&mut self) -> anyhow::Result<()> {
+        let Channel::Discord(discord) = &self.channel else { return Ok(()) };
         let gate = &self.setup.gate;
         let is_done = gate.knows_channel() || self.channel_requests >= MAX_CHANNEL_REQUESTS;
         if is_done || gate.closed().is_some() {
-            return;
+            return Ok(());
         }
         self.channel_requests += 1;
         if let Some(channel) = discord.channel_id().await {
             gate.join_channel(&channel, &self.setup.destination);
         }
+        Ok(())
     }
 
     fn drop_topic(&mut self) -> bool {

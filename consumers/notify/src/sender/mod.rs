@@ -86,7 +86,7 @@ async fn send_while_leading(
             let _ = work.retry_after(Duration::ZERO).await;
             return Err(error);
         }
-        term.until_over(async { Ok(task.destination.find_channel().await) }).await?;
+        term.until_over(task.destination.find_channel()).await?;
         watch.waiting(work.pending);
         watch.idle();
     }

@@ -5,6 +5,6 @@ mod retry_after;
 
 pub use error::FetchError;
 
-pub(crate) use client::{Answer, Fetcher};
+pub(crate) use client::Fetcher;
 pub(crate) use error::REFUSED_PAUSE;
 pub(crate) use interpret::{Interpreted, interpret};
