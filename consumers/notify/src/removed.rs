@@ -110,7 +110,7 @@ impl RemovedDestinations {
     }
 
     async fn end(&self, name: &str, work: &Work, retry: &RecordingRetry) -> anyhow::Result<()> {
-        let why = format!("destination {name:?} is no longer configured");
+        let why = format!("destination {name:?} is not configured any more");
         publish_dead_letter(&self.nats, STREAM, &work.message, &why, retry).await?;
         if let Ok(notification) = decode(&work.message) {
             let event =
