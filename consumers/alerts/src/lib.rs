@@ -21,4 +21,4 @@ pub use metrics::Metrics;
 pub use role::ROLE;
 pub use rules::{DEFAULT_RULES, RuleProblem, RuleSet, load_rules};
 pub use run::run;
-pub use streams::SourceStream;
+pub use streams::RuleStream;

@@ -25,7 +25,7 @@ pub struct Metrics {
     pub(crate) snapshots: IntCounterVec,
     pub(crate) snapshot_bytes: IntGaugeVec,
     pub(crate) ticks: IntCounter,
-    pub(crate) crowded_out: IntCounter,
+    pub(crate) evicted: IntCounter,
 }
 
 /// Metrics of one rule.
@@ -81,25 +81,22 @@ impl Metrics {
             )?,
             received: per_stream("received_total", "Messages read")?,
             published: total("published_total", "Alerts acknowledged by the stream ALERT")?,
-            duplicates: total("duplicates_total", "Alerts that the stream had already")?,
+            duplicates: total("duplicates_total", "Alerts that the stream already had")?,
             contradicted: total(
                 "contradicted_total",
-                "Alerts that the stream refused although people were told that they are void",
+                "Alerts that the stream refused although they were withdrawn",
             )?,
-            dead_lettered: per_stream(
-                "dead_lettered_total",
-                "Messages that are no events of ours",
-            )?,
-            lost: per_stream("lost_messages_total", "Messages gone before they were read")?,
-            resets: per_stream("stream_resets_total", "Streams made anew or restored")?,
+            dead_lettered: per_stream("dead_lettered_total", "Messages that are not our events")?,
+            lost: per_stream("lost_messages_total", "Messages dropped before they were read")?,
+            resets: per_stream("stream_resets_total", "Streams recreated or restored")?,
             lag_seconds: stream_gauge("lag_seconds", "Age of the newest tick that was applied")?,
             lag_messages: stream_gauge("lag_messages", "Messages still to be read")?,
             snapshots: per_stream("snapshots_total", "Snapshots of rule state written")?,
             snapshot_bytes: stream_gauge("snapshot_bytes", "Size of the newest snapshot")?,
             ticks: total("ticks_total", "Ticks published")?,
-            crowded_out: total(
+            evicted: total(
                 "crowded_out_total",
-                "Alerts that can no longer be corrected, since too many are open",
+                "Alerts that can no longer be corrected because too many are open",
             )?,
         })
     }

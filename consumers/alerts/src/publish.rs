@@ -1,5 +1,5 @@
-//! Alerts onto the stream ALERT, each exactly once: a subject holds one message, and a second one
-//! is refused.
+//! Publishes alerts on the stream ALERT, each exactly once: a subject holds one message, and a second
+//! one is refused.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,8 +11,8 @@ use futures::future::try_join_all;
 
 use crate::metrics::Metrics;
 
-/// Alerts under way at once.
-const AT_ONCE: usize = 64;
+/// Maximum number of alerts published concurrently.
+const MAX_CONCURRENT: usize = 64;
 
 /// Name of the stream of alerts.
 const ALERT_STREAM: &str = "ALERT";
@@ -47,19 +47,19 @@ impl Retryable for AlertError {
     }
 }
 
-/// What became of an alert.
+/// Result of publishing an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stored {
     /// It is new.
     New,
-    /// The stream had it, or people believe already what it says.
+    /// The stream has it, or one with the same meaning.
     Duplicate,
-    /// The stream has an older alert under its key, and people were told that that one is void.
+    /// The stream has an older alert under its key, which was withdrawn.
     Contradicted,
 }
 
-/// Publishes alerts in order and waits until all are on disk. Returns the keys of those that the
-/// stream refuses although people were told otherwise.
+/// Publishes alerts in order and waits until all are stored. Returns the keys of those that the
+/// stream refuses although they were withdrawn.
 pub(crate) async fn publish_alerts(
     nats: &Nats,
     alerts: &mut Vec<Alert>,
@@ -79,11 +79,10 @@ pub(crate) async fn publish_alerts(
     Ok(contradicted)
 }
 
-/// How many alerts from the first on may be under way at once: two messages of one alert never
-/// overtake each other.
+/// How many of the first alerts may be published concurrently: messages of one alert keep their order.
 fn independent(alerts: &[Alert]) -> usize {
     let mut keys = BTreeSet::new();
-    alerts.iter().take(AT_ONCE).take_while(|alert| keys.insert(&alert.alert)).count()
+    alerts.iter().take(MAX_CONCURRENT).take_while(|alert| keys.insert(&alert.alert)).count()
 }
 
 async fn publish_one(nats: &Nats, alert: &Alert, metrics: &Metrics) -> anyhow::Result<Stored> {
@@ -108,7 +107,7 @@ async fn publish_one(nats: &Nats, alert: &Alert, metrics: &Metrics) -> anyhow::R
                 rule = alert.rule,
                 alert = alert.code,
                 title = alert.title,
-                "alert is void for people and cannot be told again under its key: tell them by hand"
+                "alert was withdrawn and cannot be sent again under its key: inform people by hand"
             );
         }
     }
@@ -122,7 +121,7 @@ async fn store(nats: &Nats, alert: Alert) -> Result<Stored, AlertError> {
     match nats.publish(message).await {
         Ok(ack) if ack.duplicate => Ok(Stored::Duplicate),
         Ok(_) => Ok(Stored::New),
-        // The same code says that the stream is full: only what is there makes it a duplicate.
+        // A full stream has the same code: it is a duplicate only if the stream holds it.
         Err(PublishError::Full { code: SUBJECT_IS_TAKEN, .. }) => {
             let held = nats.last_on_subject(ALERT_STREAM, &subject).await;
             let Some(held) = held.map_err(AlertError::Look)? else {
@@ -134,8 +133,8 @@ async fn store(nats: &Nats, alert: Alert) -> Result<Stored, AlertError> {
     }
 }
 
-/// Whether the stream's alert of the same key says the same to people: it was made of the same
-/// message, or nothing was taken back since.
+/// Whether the stream's alert of the same key has the same meaning: it was made of the same message, or
+/// was not withdrawn since.
 async fn compare(nats: &Nats, alert: &Alert, held: &StreamMessage) -> Result<Stored, AlertError> {
     let is_same = matches!(
         Event::decode(&held.payload),

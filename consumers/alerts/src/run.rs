@@ -10,11 +10,10 @@ use crate::{
     metrics::Metrics,
     rules::{self, RuleSet},
     ticks::publish_ticks,
-    worker::{ROLE, TICK_LIMIT, Worker},
+    worker::{MAX_TICK_AGE, ROLE, Worker},
 };
 
-/// Evaluates rules until the process is told to stop. Of several instances one is active, the
-/// others stand by.
+/// Evaluates rules until the process stops. Of several instances one is active, the others stand by.
 ///
 /// # Errors
 /// When a rule file is wrong (the error lists everything), when a stream or bucket does not exist,
@@ -35,11 +34,11 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
     let scanned = rules.unindexed();
     if !scanned.is_empty() {
-        tracing::info!(rules = ?scanned, "tried with every event on their subjects: their conditions name no text that they need");
+        tracing::info!(rules = ?scanned, "evaluated for every event on their subjects: their conditions have no text to index by");
     }
-    let silent = rules.telling_nobody();
+    let silent = rules.without_routes();
     if !silent.is_empty() {
-        tracing::info!(rules = ?silent, "have no routes: their alerts are in the stream ALERT only");
+        tracing::info!(rules = ?silent, "have no routes: their alerts are only in stream ALERT");
     }
     let leadership = Leadership::new(ROLE, &nats, &context, probe).context("register metrics")?;
     leadership
@@ -50,7 +49,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         .await
 }
 
-/// One worker per stream and the ticks, until the first of them ends.
+/// One worker per stream and the ticks, until one of them ends.
 async fn evaluate(
     config: &Config,
     nats: &Nats,
@@ -64,7 +63,7 @@ async fn evaluate(
     let _guard = stop.clone().drop_guard();
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     for stream in rules.streams() {
-        let probe = context.health.probe(format!("{ROLE}.{}", stream.slug()), Some(TICK_LIMIT));
+        let probe = context.health.probe(format!("{ROLE}.{}", stream.slug()), Some(MAX_TICK_AGE));
         let worker = Worker {
             nats: nats.clone(),
             stream,

@@ -1,5 +1,5 @@
-//! The engine's state in the bucket `rule_state`: written by compare-and-set, so that of two
-//! instances that both believe to be the active one only one goes on.
+//! The engine's state in the bucket `rule_state`, written by compare-and-set: of two instances that
+//! both assume to be active only one can continue.
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats, Position, TermEnd};
@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use crate::engine::state::{STATE_VERSION, State};
 
-/// Room for headers within a message.
-const HEADER_ROOM: usize = 1_024;
+/// Part of a message that its headers may take.
+const HEADER_BYTES: usize = 1_024;
 
 /// State of one stream's rules in KV.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(crate) struct SnapshotStore {
     limit_bytes: usize,
 }
 
-/// What came of writing the state.
+/// Result of writing the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Saved {
     /// It is stored, with this revision.
@@ -40,7 +40,7 @@ impl SnapshotStore {
     /// Opens the store and reads what is in it.
     pub(crate) async fn load(nats: &Nats, slug: &str) -> Result<(Self, Option<State>), KvError> {
         let kv = nats.kv(Bucket::RuleState).await?;
-        let limit_bytes = nats.client().max_payload().saturating_sub(HEADER_ROOM);
+        let limit_bytes = nats.client().max_payload().saturating_sub(HEADER_BYTES);
         let mut store = Self { kv, key: slug.to_owned(), revision: None, limit_bytes };
         let Some(entry) = store.kv.get(&store.key).await? else { return Ok((store, None)) };
         store.revision = Some(entry.revision);
@@ -55,7 +55,7 @@ impl SnapshotStore {
         {
             return Some(state);
         }
-        // Cooldowns and corrections of the past are lost; the position is not.
+        // Earlier cooldowns and corrections are lost; the position is not.
         tracing::warn!(
             key = self.key,
             "rule state is of another version, rules start from empty state"
@@ -64,23 +64,23 @@ impl SnapshotStore {
         Some(State { position, stream_time_us: position.stored_at_us, ..State::empty() })
     }
 
-    /// Bytes of a state, made smaller until it can be stored; and how much went for it.
+    /// Bytes of a state, made smaller until it can be stored, and how many alerts were evicted for it.
     pub(crate) fn encode(&self, state: &State) -> (Vec<u8>, u64) {
         let mut bytes = encode(state);
         if bytes.len() <= self.limit_bytes {
             return (bytes, 0);
         }
         let mut smaller = state.clone();
-        let mut gone = 0;
+        let mut evicted = 0;
         while bytes.len() > self.limit_bytes {
-            let shed = smaller.shed();
-            gone += shed;
+            let shrunk = smaller.shrink();
+            evicted += shrunk;
             bytes = encode(&smaller);
-            if shed == 0 {
+            if shrunk == 0 {
                 break;
             }
         }
-        (bytes, gone)
+        (bytes, evicted)
     }
 
     /// Stores encoded state in place of what was read or stored last, trying until it is stored.

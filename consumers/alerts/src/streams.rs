@@ -9,7 +9,7 @@ use crypto_intel_schemas::{
 
 /// A stream that rules may read. A rule reads exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SourceStream {
+pub enum RuleStream {
     /// Live events of all EVM chains.
     Evm,
     /// Prices and other polled market data.
@@ -20,7 +20,7 @@ pub enum SourceStream {
     Status,
 }
 
-impl SourceStream {
+impl RuleStream {
     /// Name of the JetStream stream.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -43,7 +43,7 @@ impl SourceStream {
         }
     }
 
-    /// Where the time of this stream is published.
+    /// Subject of this stream's ticks.
     #[must_use]
     pub fn tick_subject(self) -> String {
         subjects::tick(self.slug())
@@ -65,7 +65,7 @@ impl SourceStream {
 pub(crate) const READABLE_PREFIXES: &[&str] =
     &["evm", "market", "gas", "defi", "network", "news", "sentiment", "whale", "status", "check"];
 
-/// Pattern of all subjects on which events of a kind appear; `None` for what rules do not read.
+/// Pattern of all subjects of a kind; `None` for kinds that rules do not read.
 fn pattern_of_kind(kind: Kind) -> Option<String> {
     match kind {
         Kind::Price => Some("market.price.*".to_owned()),
@@ -98,26 +98,26 @@ pub(crate) fn kinds_of_pattern(pattern: &str) -> Vec<Kind> {
         .collect()
 }
 
-/// Every pattern that a rule may use for exactly one kind: what "did you mean" chooses from.
+/// Patterns of a single kind each, for suggestions.
 pub(crate) fn example_patterns() -> Vec<String> {
     Kind::ALL.iter().copied().filter_map(pattern_of_kind).collect()
 }
 
-/// More filters than this cost the server more than reading everything.
-const MOST_FILTERS: usize = 6;
+/// More filters than this are more expensive for the server than reading everything.
+const MAX_FILTERS: usize = 6;
 
-/// The filters of a stream's reader: what rules ask for, block markers and ticks, without overlap
-/// (which JetStream refuses).
+/// The filters of a stream's reader: patterns of rules, block markers and ticks, without overlap,
+/// which JetStream refuses.
 pub(crate) fn reader_filters<'a>(
-    stream: SourceStream,
+    stream: RuleStream,
     patterns: impl IntoIterator<Item = &'a str>,
 ) -> Vec<String> {
     let tick = stream.tick_subject();
     let mut wanted: Vec<String> = patterns.into_iter().map(str::to_owned).collect();
-    if stream == SourceStream::Evm {
+    if stream == RuleStream::Evm {
         wanted.push(subjects::chain(subjects::Lane::Live, "*", Kind::Block));
     }
-    let few = without_overlap(wanted.clone()).filter(|few| few.len() <= MOST_FILTERS);
+    let few = without_overlap(wanted.clone()).filter(|few| few.len() <= MAX_FILTERS);
     let mut filters = few.unwrap_or_else(|| {
         let mut prefixes: Vec<String> = wanted
             .iter()
@@ -148,15 +148,15 @@ mod tests {
     #[test]
     fn filters_never_overlap() {
         assert_eq!(
-            reader_filters(SourceStream::Evm, ["evm.*.transfer.erc20", "evm.base.transfer.erc20"]),
+            reader_filters(RuleStream::Evm, ["evm.*.transfer.erc20", "evm.base.transfer.erc20"]),
             ["evm.*.block", "evm.*.transfer.erc20", "tick.evm"]
         );
         assert_eq!(
-            reader_filters(SourceStream::Evm, ["evm.*.transfer.erc20", "evm.base.>"]),
+            reader_filters(RuleStream::Evm, ["evm.*.transfer.erc20", "evm.base.>"]),
             ["evm.>", "tick.evm"]
         );
         assert_eq!(
-            reader_filters(SourceStream::Market, ["market.price.bitcoin"]),
+            reader_filters(RuleStream::Market, ["market.price.bitcoin"]),
             ["market.price.bitcoin", "tick.market"]
         );
     }

@@ -1,4 +1,4 @@
-//! The passing of time, published into the streams that rules read: time itself is replayed.
+//! Ticks, published into the streams that rules read, so that a replay has the same time.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id};
 use crypto_intel_service::now_us;
 use futures::future::join_all;
 
-use crate::{metrics::Metrics, streams::SourceStream};
+use crate::{metrics::Metrics, streams::RuleStream};
 
 const SECOND_US: i64 = 1_000_000;
 
-/// Publishes a tick into each stream at every full second; never ends. A tick that fails is not
-/// made up for: the next one says all that it said.
-pub(crate) async fn publish_ticks(nats: Nats, streams: Vec<SourceStream>, metrics: Metrics) {
+/// Publishes a tick into each stream at every full second; never ends. A failed tick is not repeated:
+/// the next one replaces it.
+pub(crate) async fn publish_ticks(nats: Nats, streams: Vec<RuleStream>, metrics: Metrics) {
     let mut failing = vec![false; streams.len()];
     loop {
         let now = now_us();
@@ -38,11 +38,7 @@ pub(crate) async fn publish_ticks(nats: Nats, streams: Vec<SourceStream>, metric
     }
 }
 
-async fn publish_tick(
-    nats: &Nats,
-    stream: SourceStream,
-    second_us: i64,
-) -> Result<(), PublishError> {
+async fn publish_tick(nats: &Nats, stream: RuleStream, second_us: i64) -> Result<(), PublishError> {
     let id = polled_event_id("alerts", Kind::Tick, stream.slug(), second_us);
     let tick = Tick {
         id: id.clone(),

@@ -21,20 +21,20 @@ use crate::{
     publish::publish_alerts,
     rules::RuleSet,
     snapshot::SnapshotStore,
-    streams::SourceStream,
+    streams::RuleStream,
 };
 
-/// Messages applied between two looks at the outside.
-const READ_AT_ONCE: usize = 2_000;
+/// Messages applied at once.
+const MAX_BATCH_MESSAGES: usize = 2_000;
 
-/// A stream without a tick for this long is not evaluated in time: `/ready` fails.
-pub(crate) const TICK_LIMIT: Duration = Duration::from_secs(5);
+/// Age of the newest tick above which `/ready` fails.
+pub(crate) const MAX_TICK_AGE: Duration = Duration::from_secs(5);
 
 /// A snapshot waits for the end of a block so many snapshot intervals at most.
 const MAX_LATE_INTERVALS: u32 = 10;
 
-/// How long the last snapshot of an orderly end may take.
-const LAST_SNAPSHOT: Duration = Duration::from_secs(2);
+/// How long the last snapshot of an orderly stop may take.
+const LAST_SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Name of this role in consumers and dead letters.
 pub(crate) const ROLE: &str = "alerts";
@@ -42,7 +42,7 @@ pub(crate) const ROLE: &str = "alerts";
 /// Everything that evaluates one stream's rules.
 pub(crate) struct Worker {
     pub(crate) nats: Nats,
-    pub(crate) stream: SourceStream,
+    pub(crate) stream: RuleStream,
     pub(crate) rules: Arc<RuleSet>,
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
@@ -75,7 +75,8 @@ impl Worker {
         // Where nothing is under way, a snapshot saves the next start some messages.
         if !running.is_applying {
             let (bytes, _) = running.store.encode(running.engine.state());
-            let saved = tokio::time::timeout(LAST_SNAPSHOT, running.store.save(&bytes)).await;
+            let saved =
+                tokio::time::timeout(LAST_SNAPSHOT_TIMEOUT, running.store.save(&bytes)).await;
             if let Ok(Err(error)) = saved {
                 tracing::warn!(stream = self.stream.name(), error = %format!("{error:#}"), "last snapshot failed, some messages are evaluated again");
             }
@@ -86,10 +87,10 @@ impl Worker {
     /// Reads and applies. Cancel-safe: what was applied without a snapshot is applied again.
     async fn evaluate(&self, running: &mut Running) -> anyhow::Result<Infallible> {
         loop {
-            let batch = running.reader.next(READ_AT_ONCE).await.context("read stream")?;
+            let batch = running.reader.next(MAX_BATCH_MESSAGES).await.context("read stream")?;
             running.is_applying = true;
             for notice in &batch.notices {
-                self.take_notice(running, *notice);
+                self.handle_notice(running, *notice);
             }
             self.count(running, batch.messages.len());
             self.apply_all(running, &batch.messages).await?;
@@ -143,7 +144,7 @@ impl Worker {
             let between_blocks = match running.engine.apply(message, &mut running.alerts) {
                 Ok(applied) => {
                     if applied.tick {
-                        self.take_tick(running);
+                        self.handle_tick(running);
                     }
                     applied.between_blocks
                 }
@@ -165,7 +166,7 @@ impl Worker {
 
     async fn publish(&self, running: &mut Running) -> anyhow::Result<()> {
         let contradicted = publish_alerts(&self.nats, &mut running.alerts, &self.metrics).await?;
-        contradicted.iter().for_each(|alert| running.engine.disown(alert));
+        contradicted.iter().for_each(|alert| running.engine.discard_alert(alert));
         Ok(())
     }
 
@@ -178,13 +179,13 @@ impl Worker {
     async fn publish_and_save(&self, running: &mut Running) -> anyhow::Result<()> {
         self.publish(running).await?;
         let slug = self.stream.slug();
-        let (bytes, gone) = running.store.encode(running.engine.state());
-        if gone > 0 {
-            self.metrics.crowded_out.inc_by(gone);
+        let (bytes, evicted) = running.store.encode(running.engine.state());
+        if evicted > 0 {
+            self.metrics.evicted.inc_by(evicted);
             tracing::warn!(
                 stream = self.stream.name(),
-                gone,
-                "rule state is too large, the oldest of it was left out"
+                evicted,
+                "rule state is too large, its oldest alerts can no longer be corrected"
             );
         }
         running.store.save(&bytes).await.context("store rule state")?;
@@ -219,7 +220,7 @@ impl Worker {
         Ok(())
     }
 
-    fn take_notice(&self, running: &mut Running, notice: Notice) {
+    fn handle_notice(&self, running: &mut Running, notice: Notice) {
         let (name, slug) = (self.stream.name(), self.stream.slug());
         match notice {
             Notice::LostRange { from, to } => {
@@ -228,7 +229,7 @@ impl Worker {
                     stream = name,
                     from,
                     to,
-                    "messages were gone before rules saw them, and were not evaluated: give the stream more room in [streams.streams.NAME]"
+                    "messages were dropped before rules read them, and were not evaluated: enlarge the stream in [streams.streams.NAME]"
                 );
             }
             Notice::StreamReset { was, first_sequence } => {
@@ -237,20 +238,20 @@ impl Worker {
                     stream = name,
                     was = was.sequence,
                     first_sequence,
-                    "stream was made anew, rules start from empty state"
+                    "stream was recreated, rules start from empty state"
                 );
                 running.engine.reset();
             }
         }
     }
 
-    fn take_tick(&self, running: &Running) {
+    fn handle_tick(&self, running: &Running) {
         let age_us = now_us().saturating_sub(running.engine.tick_us()).max(0);
         let age = Duration::from_micros(age_us.unsigned_abs());
         let slug = self.stream.slug();
         let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         self.metrics.lag_seconds.with_label_values(&[slug]).set(seconds);
-        if age <= TICK_LIMIT {
+        if age <= MAX_TICK_AGE {
             self.probe.healthy(format!("at {}", running.engine.position().sequence));
         } else {
             let pending = running.reader.pending();

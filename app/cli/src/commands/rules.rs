@@ -36,7 +36,7 @@ pub(crate) struct RulesReport {
     files: usize,
     rules: usize,
     /// Rules without routes: their alerts are in the stream only.
-    telling_nobody: Vec<String>,
+    without_routes: Vec<String>,
 }
 
 impl RulesReport {
@@ -55,8 +55,8 @@ impl RulesReport {
         let sound = if self.rules == 1 { "is" } else { "are" };
         let mut text =
             format!("{} in {} {sound} sound", count(self.rules, "rule"), count(self.files, "file"));
-        if !self.telling_nobody.is_empty() {
-            let (number, names) = (self.telling_nobody.len(), self.telling_nobody.join(", "));
+        if !self.without_routes.is_empty() {
+            let (number, names) = (self.without_routes.len(), self.without_routes.join(", "));
             let (tells, them) = if number == 1 { ("tells", "it") } else { ("tell", "them") };
             text.push_str(&format!("; {number} {tells} nobody, give {them} routes: {names}"));
         }
@@ -78,7 +78,7 @@ pub(crate) fn report(config: &AppConfig) -> RulesReport {
         problems: if config.names_rules() { unmatched(&rules) } else { Vec::new() },
         files: rules.files(),
         rules: rules.ids().len(),
-        telling_nobody: rules.telling_nobody().into_iter().map(str::to_owned).collect(),
+        without_routes: rules.without_routes().into_iter().map(str::to_owned).collect(),
     }
 }
 

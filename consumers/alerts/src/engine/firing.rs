@@ -9,31 +9,32 @@ use crate::{
     condition::fields::{FieldValue, field_of, hex_text},
     engine::{
         Engine, alert_id,
-        cooldowns::{Opener, Standing},
-        corrections::View,
-        keys::{Occurrence, SightingKey, short_hash},
+        cooldown_group::RunningCooldown,
+        cooldowns::CooldownDecision,
+        keys::{MatchKey, Occurrence, short_hash},
+        reorgs::Rendering,
+        sent_alert::{ReportedState, RuleMatch, SentAlert},
         state::NO_CHAIN,
-        told::{Belief, Sighting, Told},
         totals::{Measure, Text},
     },
     rules::Rule,
     template::{self, Message},
 };
 
-/// A message's event, and where it is.
-pub(super) struct Seen<'e> {
+/// An event with its message and its position on the chain.
+pub(super) struct LocatedEvent<'e> {
     pub(super) event: &'e Event,
     pub(super) message: &'e StreamMessage,
     occurrence: Occurrence,
-    /// Chain of what can leave it again, else [`NO_CHAIN`].
+    /// Chain of an event that can leave it, else [`NO_CHAIN`].
     chain: &'e str,
-    /// Block of what can leave it again.
-    home: Option<BlockRef>,
+    /// Block of an event that can leave the chain.
+    canonical_block: Option<BlockRef>,
     /// Hash and incarnation of that block.
     block: Option<(B256, u32)>,
 }
 
-impl<'e> Seen<'e> {
+impl<'e> LocatedEvent<'e> {
     pub(super) fn new(event: &'e Event, rank: u32, message: &'e StreamMessage) -> Self {
         let block = event.block_fields().filter(|_| !event.kind().is_lasting());
         Self {
@@ -41,15 +42,15 @@ impl<'e> Seen<'e> {
             message,
             occurrence: Occurrence::of(event, rank),
             chain: block.map_or(NO_CHAIN, |block| block.chain),
-            home: block
+            canonical_block: block
                 .map(|block| BlockRef { number: block.block_number, hash: block.block_hash }),
             block: block.map(|block| (block.block_hash, block.incarnation)),
         }
     }
 }
 
-fn alert_of(rule: &Rule, seen: &Seen<'_>, key: String, text: Text) -> Alert {
-    let Seen { event, message, .. } = seen;
+fn alert_of(rule: &Rule, located: &LocatedEvent<'_>, key: String, text: Text) -> Alert {
+    let LocatedEvent { event, message, .. } = located;
     let block = event.block_fields();
     let mut alert = Alert {
         event_at_us: event.event_at_us(),
@@ -77,98 +78,114 @@ fn alert_of(rule: &Rule, seen: &Seen<'_>, key: String, text: Text) -> Alert {
 }
 
 impl Engine {
-    /// What people were told of, and what lost its block, is in this one now.
-    pub(super) fn place(&mut self, seen: &Seen<'_>, matched: &[usize]) {
-        let Some(home) = seen.home else { return };
-        let Some(chain) = self.state.chains.get(seen.chain).filter(|chain| chain.homeless) else {
+    /// Matches that lost their block may be in this one now.
+    pub(super) fn relocate(&mut self, located: &LocatedEvent<'_>, matched: &[usize]) {
+        let Some(block) = located.canonical_block else { return };
+        let Some(chain) = self.state.chains.get(located.chain).filter(|chain| chain.has_orphans)
+        else {
             return;
         };
-        for key in chain.homeless_of(&seen.occurrence.id()) {
+        for key in chain.orphans_of(&located.occurrence.id()) {
             let index = self.rules.rules.iter().position(|rule| rule.id == key.rule);
-            let view = index.map(|index| (self.view(index, seen.event), matched.contains(&index)));
-            if let Some(chain) = self.state.chains.get_mut(seen.chain) {
-                chain.place(&key, home, view);
+            let rendering =
+                index.map(|index| (self.render(index, located.event), matched.contains(&index)));
+            if let Some(chain) = self.state.chains.get_mut(located.chain) {
+                chain.relocate(&key, block, rendering);
             }
         }
     }
 
-    pub(super) fn fire(&mut self, index: usize, seen: &Seen<'_>, alerts: &mut Vec<Alert>) {
+    pub(super) fn fire(
+        &mut self,
+        index: usize,
+        located: &LocatedEvent<'_>,
+        alerts: &mut Vec<Alert>,
+    ) {
         let rules = Arc::clone(&self.rules);
         let rule = &rules.rules[index];
-        let key = SightingKey::new(&seen.occurrence.id(), &rule.id);
-        let chain = self.state.chains.get(seen.chain);
-        if chain.is_some_and(|chain| chain.sightings.contains_key(&key)) {
+        let key = MatchKey::new(&located.occurrence.id(), &rule.id);
+        let chain = self.state.chains.get(located.chain);
+        if chain.is_some_and(|chain| chain.matches.contains_key(&key)) {
             return;
         }
-        // By the stream's clock: a replay, and a reader that is behind, decide alike.
-        let age_us = seen.message.stored_at_us.saturating_sub(seen.event.event_at_us());
+        // By the clock of the stream, so that a replay and a reader that is behind decide alike.
+        let age_us = located.message.stored_at_us.saturating_sub(located.event.event_at_us());
         if age_us > rule.max_event_age_us {
             self.metrics[index].suppressed_age.inc();
             return;
         }
-        let view = self.view(index, seen.event);
-        let mut sighting = Sighting {
+        let rendering = self.render(index, located.event);
+        let mut rule_match = RuleMatch {
             alert: None,
-            home: seen.home,
-            homeless_since_us: 0,
+            canonical_block: located.canonical_block,
+            orphaned_since_us: 0,
             holds: true,
-            gist: view.gist,
+            content_hash: rendering.content_hash,
             text: None,
         };
-        let measure = view.text.measure.clone();
+        let measure = rendering.text.measure.clone();
         if rule.cooldown_us > 0 {
-            let group = group_of(rule, seen.event);
-            let standing = self.standing(index, &group, measure.as_ref(), alerts);
-            if standing == Standing::HeldBack {
-                sighting.text = Some(Text { lines: Vec::new(), ..view.text });
-                self.collect(index, &group, seen.chain, key, sighting);
+            let group = group_of(rule, located.event);
+            let decision = self.decide_cooldown(index, &group, measure.as_ref(), alerts);
+            if decision == CooldownDecision::HoldBack {
+                rule_match.text = Some(Text { lines: Vec::new(), ..rendering.text });
+                self.hold_back(index, &group, located.chain, key, rule_match);
                 return;
             }
-            let alert_key = key.alert_key(seen.block);
-            let opener = Opener {
-                chain: seen.chain.to_owned(),
+            let alert_key = key.alert_key(located.block);
+            let cooldown = RunningCooldown {
+                chain: located.chain.to_owned(),
                 key: key.clone(),
                 at_us: self.state.stream_time_us,
                 code: short_code(&alert_key),
-                title: view.text.title.clone(),
+                title: rendering.text.title.clone(),
                 measure,
             };
-            self.state.group_mut(&rule.id, &group).openers.push(opener);
+            self.state.group_mut(&rule.id, &group).running.push(cooldown);
         }
         self.metrics[index].fired.inc();
-        let alert = alert_of(rule, seen, key.alert_key(seen.block), view.text);
+        let alert = alert_of(rule, located, key.alert_key(located.block), rendering.text);
         alerts.push(alert.clone());
-        let Some(home) = seen.home else { return };
-        sighting.alert = Some(alert.alert.clone());
-        let number = Some(home.number);
-        let belief = Belief { gone: false, holds: true, gist: view.gist, number };
+        let Some(block) = located.canonical_block else { return };
+        rule_match.alert = Some(alert.alert.clone());
+        let number = Some(block.number);
+        let reported = ReportedState {
+            gone: false,
+            holds: true,
+            content_hash: rendering.content_hash,
+            number,
+        };
         let members = vec![key.clone()];
-        let chain = self.state.chains.entry(seen.chain.to_owned()).or_default();
-        chain.sightings.insert(key, sighting);
-        if chain.keep(Told { alert, belief, members, summary: None, unsettled: false }) {
-            self.crowded_out.inc();
+        let chain = self.state.chains.entry(located.chain.to_owned()).or_default();
+        chain.matches.insert(key, rule_match);
+        let sent = SentAlert { alert, reported, members, summary: None, is_dirty: false };
+        if chain.remember(sent) {
+            self.evicted.inc();
         }
     }
 
-    /// What a rule makes of an event.
-    fn view(&self, index: usize, event: &Event) -> View {
+    /// The message of a rule for an event.
+    fn render(&self, index: usize, event: &Event) -> Rendering {
         let rule = &self.rules.rules[index];
         let mut values = template::values_of(event, &rule.fields);
         values.insert("rule", rule.id.as_str().into());
         values.insert("severity", rule.severity.as_str().into());
         let mut message = self.write(index, &values);
         template::forget_place(&mut values);
-        let placeless = rule.message.render(&self.rules.templates, &values);
-        let gist = short_hash(&placeless.as_ref().unwrap_or(&message).words());
+        let without_position = rule.message.render(&self.rules.templates, &values);
+        let content_hash = short_hash(&without_position.as_ref().unwrap_or(&message).words());
         if rule.message.default_link {
             message.links.extend(template::transaction_link(&self.rules.explorers, event));
         }
         let Message { title, lines, links } = message;
         let event_id = event.id().to_owned();
-        View { gist, text: Text { title, lines, links, event_id, measure: Measure::of(event) } }
+        Rendering {
+            content_hash,
+            text: Text { title, lines, links, event_id, measure: Measure::of(event) },
+        }
     }
 
-    /// The message; where a template fails, one that says so: an alert is never lost for its text.
+    /// The message. Where a template fails it says so: an alert is never lost for its text.
     fn write(&self, index: usize, values: &template::Values) -> Message {
         let rule = &self.rules.rules[index];
         rule.message.render(&self.rules.templates, values).unwrap_or_else(|error| {

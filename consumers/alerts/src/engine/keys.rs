@@ -7,30 +7,29 @@ use serde::{Deserialize, Serialize};
 /// What an alert is about, apart from the block it is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Occurrence {
-    /// Something that a transaction did: it keeps its identity when the transaction moves to
-    /// another block.
+    /// An effect of a transaction: it keeps its identity when the transaction moves to another block.
     InTransaction {
         chain: String,
         tx_hash: B256,
         kind: Kind,
-        /// Place among the transaction's events of this kind. The log's index in the block would
-        /// change with the block.
+        /// Index among the transaction's events of this kind. The log's index in the block would change
+        /// with the block.
         rank: u32,
     },
     /// Anything else, by its event's id.
     Event(String),
 }
 
-/// One rule's view of one occurrence.
+/// One rule's match of one occurrence.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct SightingKey {
-    /// Hash of the occurrence. First, so that the sightings of all rules are neighbours.
+pub(crate) struct MatchKey {
+    /// Hash of the occurrence. First, so that the matches of all rules are adjacent.
     pub(crate) occurrence: String,
     pub(crate) rule: String,
 }
 
 impl Occurrence {
-    /// `rank` is the event's place among its transaction's events of its kind.
+    /// `rank` is the event's index among its transaction's events of its kind.
     pub(crate) fn of(event: &Event, rank: u32) -> Self {
         match (event.block_fields(), event.transaction_fields()) {
             (Some(block), Some(transaction)) => Self::InTransaction {
@@ -54,13 +53,13 @@ impl Occurrence {
     }
 }
 
-impl SightingKey {
+impl MatchKey {
     pub(crate) fn new(occurrence: &str, rule: &str) -> Self {
         Self { occurrence: occurrence.to_owned(), rule: rule.to_owned() }
     }
 
-    /// Key of the alert that tells this in a block. The block is part of it: what comes back long
-    /// after the alert was taken back and forgotten is a new alert, not one that exists already.
+    /// Key of the alert about this in a block. The block is part of it: a match that returns after its
+    /// alert was withdrawn and forgotten is a new alert.
     pub(crate) fn alert_key(&self, block: Option<(B256, u32)>) -> String {
         let Self { occurrence, rule } = self;
         match block {
@@ -72,17 +71,17 @@ impl SightingKey {
     }
 }
 
-/// Key of the alert that tells what a cooldown held back.
+/// Key of the summary of a cooldown.
 pub(crate) fn summary_key(rule: &str, group: &str, chain: &str, at_us: i64) -> String {
     hash_text(&format!("summary\n{rule}\n{group}\n{chain}\n{at_us}"))
 }
 
 /// Key of the alert that says that others can no longer be corrected.
-pub(crate) fn crowded_key(rule: &str, chain: &str, block: &B256) -> String {
+pub(crate) fn eviction_key(rule: &str, chain: &str, block: &B256) -> String {
     hash_text(&format!("crowded\n{rule}\n{chain}\n{block:#x}"))
 }
 
-/// The first eight bytes of a text's hash: equal texts, equal numbers.
+/// The first eight bytes of a text's hash.
 pub(crate) fn short_hash(text: &str) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = keccak256(text).0;
     u64::from_be_bytes([a, b, c, d, e, f, g, h])

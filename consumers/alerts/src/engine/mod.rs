@@ -1,12 +1,14 @@
-//! The engine: events in, alerts out. No I/O and no clock: what it does depends only on the rules,
-//! its state and the messages, so that a replay gives the same alerts.
+//! The engine: events in, alerts out. Without I/O and clock: its output depends only on the rules, its
+//! state and the messages, so that a replay gives the same alerts.
 
+mod chain_state;
+mod cooldown_group;
 mod cooldowns;
-mod corrections;
 mod firing;
 pub(crate) mod keys;
+mod reorgs;
+mod sent_alert;
 pub(crate) mod state;
-mod told;
 mod totals;
 
 use std::sync::Arc;
@@ -18,33 +20,34 @@ use crypto_intel_schemas::{
     subjects::{self, Lane},
 };
 
-use self::{corrections::Settled, firing::Seen, state::State};
+use self::{firing::LocatedEvent, reorgs::Reconciled, state::State};
 use crate::{
     condition::{Variables, Verdict},
     metrics::{Metrics, RuleMetrics},
     rules::{RuleSet, SubjectIndex},
-    streams::SourceStream,
+    streams::RuleStream,
 };
 
-/// Errors of a rule in a row until it is called unhealthy.
-const ERRORS_UNTIL_UNHEALTHY: u32 = 10;
+/// Consecutive errors after which a rule is unhealthy.
+const MAX_CONSECUTIVE_ERRORS: u32 = 10;
 
 /// Applies one stream's messages to one stream's rules.
 #[derive(Debug)]
 pub struct Engine {
     rules: Arc<RuleSet>,
-    stream: SourceStream,
+    stream: RuleStream,
     index: SubjectIndex,
     state: State,
     metrics: Vec<RuleMetrics>,
-    errors_in_a_row: Vec<u32>,
-    crowded_out: prometheus::IntCounter,
+    consecutive_errors: Vec<u32>,
+    /// Alerts that can no longer be corrected.
+    evicted: prometheus::IntCounter,
 }
 
-/// What a message was to the engine.
+/// What the engine found out about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {
-    /// Whether a snapshot is cheapest now: no chain is in the middle of a block.
+    /// Whether no chain is in the middle of a block: the best moment for a snapshot.
     pub between_blocks: bool,
     /// Whether the message was a tick.
     pub tick: bool,
@@ -53,25 +56,25 @@ pub struct Applied {
 impl Engine {
     /// An engine with empty state.
     #[must_use]
-    pub fn new(rules: Arc<RuleSet>, stream: SourceStream, metrics: &Metrics) -> Self {
+    pub fn new(rules: Arc<RuleSet>, stream: RuleStream, metrics: &Metrics) -> Self {
         Self::with_state(rules, stream, metrics, State::empty())
     }
 
     pub(crate) fn with_state(
         rules: Arc<RuleSet>,
-        stream: SourceStream,
+        stream: RuleStream,
         metrics: &Metrics,
         state: State,
     ) -> Self {
         let per_rule = rules.rules.iter().map(|rule| metrics.rule(&rule.id)).collect();
         Self {
-            errors_in_a_row: vec![0; rules.rules.len()],
+            consecutive_errors: vec![0; rules.rules.len()],
             rules,
             stream,
             index: SubjectIndex::new(stream),
             state,
             metrics: per_rule,
-            crowded_out: metrics.crowded_out.clone(),
+            evicted: metrics.evicted.clone(),
         }
     }
 
@@ -91,27 +94,28 @@ impl Engine {
         self.state.tick_us
     }
 
-    /// Forgets everything: the stream was made anew.
+    /// Forgets everything: the stream was recreated.
     pub fn reset(&mut self) {
         self.state = State::empty();
     }
 
-    /// An alert could not be told: it keeps nothing quiet, and is not corrected.
-    pub(crate) fn disown(&mut self, alert: &str) {
-        let mut disowned = Vec::new();
+    /// An alert could not be sent: it suppresses nothing, and is not corrected.
+    pub(crate) fn discard_alert(&mut self, alert: &str) {
+        let mut discarded = Vec::new();
         for chain in self.state.chains.values_mut() {
-            disowned.extend(chain.told.remove(alert).into_iter().flat_map(|told| told.members));
-            disowned.iter().for_each(|key| drop(chain.sightings.remove(key)));
+            discarded
+                .extend(chain.sent_alerts.remove(alert).into_iter().flat_map(|sent| sent.members));
+            discarded.iter().for_each(|key| drop(chain.matches.remove(key)));
         }
         for group in self.state.groups.values_mut().flat_map(|groups| groups.values_mut()) {
-            group.openers.retain(|opener| !disowned.contains(&opener.key));
+            group.running.retain(|cooldown| !discarded.contains(&cooldown.key));
         }
     }
 
     /// Applies the next message of the stream; alerts are appended to `alerts` in a fixed order.
     ///
     /// # Errors
-    /// When the body is no event of ours. The message counts as applied: it belongs into the dead
+    /// When the body is not one of our events. The message counts as applied: it belongs into the dead
     /// letters.
     pub fn apply(
         &mut self,
@@ -126,7 +130,7 @@ impl Engine {
                 self.state.tick_us = self.state.tick_us.max(tick.event_at_us);
             }
             self.pass_time(alerts);
-        } else if self.concerns(&message.subject) {
+        } else if self.is_relevant(&message.subject) {
             let event = Event::decode(&message.payload)?;
             self.apply_event(&event, message, alerts);
         }
@@ -134,7 +138,7 @@ impl Engine {
     }
 
     /// Whether the body must be read: some rule reads the subject, or it is a block marker.
-    fn concerns(&mut self, subject: &str) -> bool {
+    fn is_relevant(&mut self, subject: &str) -> bool {
         let marker = matches!(subjects::parse_chain(subject), Some((Lane::Live, _, Kind::Block)));
         marker || !self.index.candidates(&self.rules, subject).is_empty()
     }
@@ -142,10 +146,10 @@ impl Engine {
     fn pass_time(&mut self, alerts: &mut Vec<Alert>) {
         let now_us = self.state.stream_time_us;
         let chains = self.state.chains.iter_mut();
-        let settled: Vec<(String, Settled)> =
+        let reconciled: Vec<(String, Reconciled)> =
             chains.map(|(name, chain)| (name.clone(), chain.pass_time(now_us))).collect();
-        for (chain, settled) in settled {
-            self.say(&chain, settled, alerts);
+        for (chain, reconciled) in reconciled {
+            self.emit(&chain, reconciled, alerts);
         }
         self.end_cooldowns(alerts);
     }
@@ -159,7 +163,7 @@ impl Engine {
                 return;
             }
             if block.removed {
-                // Whole blocks leave, and their markers say so: the events need no look.
+                // Whole blocks leave, and their markers say so: events can be ignored.
                 if let Event::Block(marker) = event {
                     chain.close_block(&block);
                     chain.drop_block(marker, now_us);
@@ -168,31 +172,31 @@ impl Engine {
             }
             rank = chain.rank(event, &block);
         }
-        let seen = Seen::new(event, rank, message);
-        let matched = self.matches(&seen);
-        self.place(&seen, &matched);
+        let located = LocatedEvent::new(event, rank, message);
+        let matched = self.matching_rules(&located);
+        self.relocate(&located, &matched);
         for index in matched {
-            self.fire(index, &seen, alerts);
+            self.fire(index, &located, alerts);
         }
         if let Event::Block(marker) = event
             && let Some(chain) = self.state.chains.get_mut(&marker.chain)
         {
             chain.close_block(&marker.block_fields());
-            let settled = chain.add_block(marker, now_us);
-            self.say(&marker.chain, settled, alerts);
+            let reconciled = chain.add_block(marker, now_us);
+            self.emit(&marker.chain, reconciled, alerts);
         }
     }
 
-    fn say(&mut self, chain: &str, settled: Settled, alerts: &mut Vec<Alert>) {
+    fn emit(&mut self, chain: &str, reconciled: Reconciled, alerts: &mut Vec<Alert>) {
         let rules = Arc::clone(&self.rules);
         let index_of = |id: &str| rules.rules.iter().position(|rule| rule.id == id);
-        for correction in settled.corrections {
+        for correction in reconciled.corrections {
             if let Some(index) = index_of(&correction.rule) {
                 self.metrics[index].corrected.inc();
             }
             alerts.push(correction);
         }
-        for notice in settled.notices {
+        for notice in reconciled.notices {
             let Some(rule) = index_of(&notice.rule).map(|index| &rules.rules[index]) else {
                 continue;
             };
@@ -206,13 +210,13 @@ impl Engine {
     }
 
     /// The enabled rules whose condition is true for an event.
-    fn matches(&mut self, seen: &Seen<'_>) -> Vec<usize> {
+    fn matching_rules(&mut self, located: &LocatedEvent<'_>) -> Vec<usize> {
         let rules = Arc::clone(&self.rules);
-        let candidates = self.index.candidates(&rules, &seen.message.subject).of(seen.event);
+        let candidates = self.index.candidates(&rules, &located.message.subject).of(located.event);
         if candidates.is_empty() {
             return Vec::new();
         }
-        let variables = Variables::new(seen.event);
+        let variables = Variables::new(located.event);
         let mut context = Context::with_env(Arc::clone(&rules.conditions));
         context.set_variable_resolver(&variables);
         let mut matched = Vec::new();
@@ -235,7 +239,7 @@ impl Engine {
     }
 
     fn note_success(&mut self, index: usize) {
-        if std::mem::take(&mut self.errors_in_a_row[index]) > 0 {
+        if std::mem::take(&mut self.consecutive_errors[index]) > 0 {
             self.metrics[index].unhealthy.set(0);
         }
     }
@@ -243,11 +247,11 @@ impl Engine {
     fn note_error(&mut self, index: usize, error: &str) {
         let metrics = &self.metrics[index];
         metrics.errors.inc();
-        self.errors_in_a_row[index] = self.errors_in_a_row[index].saturating_add(1);
-        if self.errors_in_a_row[index] == ERRORS_UNTIL_UNHEALTHY {
+        self.consecutive_errors[index] = self.consecutive_errors[index].saturating_add(1);
+        if self.consecutive_errors[index] == MAX_CONSECUTIVE_ERRORS {
             metrics.unhealthy.set(1);
             let rule = &self.rules.rules[index].id;
-            tracing::warn!(rule, error, "rule fails again and again, correct its condition");
+            tracing::warn!(rule, error, "rule fails repeatedly, correct its condition");
         }
     }
 }

@@ -15,15 +15,15 @@ pub(crate) struct Measure {
     amount: Decimal,
 }
 
-/// Only what has the same unit is compared or summed.
+/// Only amounts of the same unit are compared or summed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Unit {
     Dollars,
-    /// A token's or coin's own amount: where it lives, and its symbol if that is known.
+    /// Amount of a token or coin: its chain and address, and its symbol if known.
     Token(String, Option<String>),
 }
 
-/// What is remembered of an event until it is told.
+/// What is remembered of an event until its alert is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Text {
     pub(crate) title: String,

@@ -18,7 +18,7 @@ use crate::{
         file::{RuleText, parse_duration_us},
         problem::{RuleProblem, SourceText},
     },
-    streams::{self, SourceStream},
+    streams::{self, RuleStream},
     template::{self, MessageTemplate, RULE_NAMES},
 };
 
@@ -109,7 +109,7 @@ impl<'c> RuleCheck<'c> {
         }
     }
 
-    fn check_pattern(&mut self) -> Option<SourceStream> {
+    fn check_pattern(&mut self) -> Option<RuleStream> {
         let pattern = self.text.on.get_ref();
         if !is_pattern(pattern) {
             let message = format!("{pattern:?} is no subject pattern");
@@ -118,7 +118,7 @@ impl<'c> RuleCheck<'c> {
             return None;
         }
         let prefix = pattern.split('.').next().unwrap_or_default();
-        let Some(stream) = SourceStream::of_pattern(pattern) else {
+        let Some(stream) = RuleStream::of_pattern(pattern) else {
             let hint = match prefix {
                 "watch" => "watched events are on evm.… too: write `on = \"evm.*.transfer.erc20\"` and `size(watched) > 0`".to_owned(),
                 "*" | ">" => "a rule reads one stream: begin with evm, market or sentiment".to_owned(),

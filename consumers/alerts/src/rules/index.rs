@@ -7,7 +7,7 @@ use crypto_intel_schemas::{Event, patterns::matches};
 use crate::{
     condition::fields::{FieldValue, field_of, hex_text},
     rules::RuleSet,
-    streams::SourceStream,
+    streams::RuleStream,
 };
 
 /// Subjects that are remembered: they are few by design, and hostile ones must not fill memory.
@@ -16,7 +16,7 @@ const MOST_SUBJECTS: usize = 10_000;
 /// Rules of one stream by subject, then by a field value that their condition needs.
 #[derive(Debug)]
 pub(crate) struct SubjectIndex {
-    stream: SourceStream,
+    stream: RuleStream,
     subjects: HashMap<String, Candidates>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Candidates {
 }
 
 impl SubjectIndex {
-    pub(crate) fn new(stream: SourceStream) -> Self {
+    pub(crate) fn new(stream: RuleStream) -> Self {
         Self { stream, subjects: HashMap::new() }
     }
 
@@ -48,7 +48,7 @@ impl SubjectIndex {
 }
 
 impl Candidates {
-    fn build(rules: &RuleSet, stream: SourceStream, subject: &str) -> Self {
+    fn build(rules: &RuleSet, stream: RuleStream, subject: &str) -> Self {
         let mut candidates = Self::default();
         for (index, rule) in rules.rules.iter().enumerate() {
             if rule.stream != stream || !matches(&rule.on, subject) {

@@ -18,7 +18,7 @@ use minijinja::Environment;
 
 use crate::{
     condition::{Condition, fields::Field, u256},
-    streams::{SourceStream, reader_filters},
+    streams::{RuleStream, reader_filters},
     template::{self, MessageTemplate, filters},
 };
 
@@ -41,7 +41,7 @@ pub const DEFAULT_RULES: &[(&str, &str)] = &[
 pub(crate) struct Rule {
     pub(crate) id: String,
     pub(crate) on: String,
-    pub(crate) stream: SourceStream,
+    pub(crate) stream: RuleStream,
     /// Every field that its events may have.
     pub(crate) fields: Vec<Field>,
     pub(crate) condition: Condition,
@@ -99,20 +99,20 @@ impl RuleSet {
 
     /// Ids of enabled rules without routes: their alerts are in the stream only.
     #[must_use]
-    pub fn telling_nobody(&self) -> Vec<&str> {
+    pub fn without_routes(&self) -> Vec<&str> {
         let silent = self.rules.iter().filter(|rule| rule.routes.is_empty());
         silent.map(|rule| rule.id.as_str()).collect()
     }
 
     /// The streams that rules read.
     #[must_use]
-    pub fn streams(&self) -> BTreeSet<SourceStream> {
+    pub fn streams(&self) -> BTreeSet<RuleStream> {
         self.rules.iter().map(|rule| rule.stream).collect()
     }
 
     /// Subject filters of a stream's reader: what its rules ask for, block markers, ticks.
     #[must_use]
-    pub fn filters(&self, stream: SourceStream) -> Vec<String> {
+    pub fn filters(&self, stream: RuleStream) -> Vec<String> {
         let patterns = self.rules.iter().filter(|rule| rule.stream == stream);
         reader_filters(stream, patterns.map(|rule| rule.on.as_str()))
     }

@@ -30,7 +30,7 @@ fn rule(lines: &str) -> String {
 fn the_rules_that_come_with_the_program_are_right() {
     let rules = RuleSet::parse(DEFAULT_RULES, Some(&["ops".to_owned()])).unwrap();
     assert!(rules.ids().len() >= 5, "{:?}", rules.ids());
-    let slugs: Vec<&str> = rules.streams().into_iter().map(SourceStream::slug).collect();
+    let slugs: Vec<&str> = rules.streams().into_iter().map(RuleStream::slug).collect();
     assert_eq!(slugs, ["evm", "market", "signals"]);
 }
 
@@ -134,7 +134,7 @@ fn patterns_without_files_and_rules_that_tell_nobody_are_known() {
     let rules = load_rules(&paths, &["ops".to_owned()]).unwrap();
     assert_eq!((rules.files(), rules.ids().len()), (2, 2));
     assert_eq!(rules.unmatched(), &paths[1..]);
-    assert_eq!(rules.telling_nobody(), ["b"]);
+    assert_eq!(rules.without_routes(), ["b"]);
 }
 
 #[test]
@@ -206,7 +206,7 @@ proptest! {
         let is_match = |index: &usize| {
             rules.rules[*index].condition.evaluate(&context, &variables) == Verdict::Match
         };
-        let mut index = SubjectIndex::new(SourceStream::Evm);
+        let mut index = SubjectIndex::new(RuleStream::Evm);
         let indexed: BTreeSet<usize> = index
             .candidates(&rules, &subject)
             .of(&event)

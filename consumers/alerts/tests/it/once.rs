@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crypto_intel_alerts::{Engine, Metrics, RuleSet, SourceStream, load_rules};
+use crypto_intel_alerts::{Engine, Metrics, RuleSet, RuleStream, load_rules};
 use crypto_intel_schemas::{Alert, B256, Event, subjects};
 use crypto_intel_service::prometheus::Registry;
 use crypto_intel_testkit::{SeededRandom, eventually};
@@ -67,7 +67,7 @@ async fn each_alert_is_published_once_over_kills_at_arbitrary_points() {
 async fn replay_gives_the_same(servers: &Servers, mut published: Vec<Alert>) {
     let rules: RuleSet = load_rules(&servers.config().rules, &["ops".to_owned()]).unwrap();
     let metrics = Metrics::new(&Registry::new()).unwrap();
-    let mut engine = Engine::new(Arc::new(rules), SourceStream::Evm, &metrics);
+    let mut engine = Engine::new(Arc::new(rules), RuleStream::Evm, &metrics);
     let mut again = Vec::new();
     for message in servers.broker.messages("EVM").await {
         engine.apply(&message, &mut again).unwrap();

@@ -69,5 +69,5 @@ fn prices_within_a_cooldown_are_counted() {
     play.feed(Tick { stream: "market".into(), ..Tick::at("alerts", play.now_us, play.now_us) });
     let titles: Vec<String> = play.take().into_iter().map(|alert| alert.title).collect();
     assert_eq!(titles, ["$101", "2 more · after $101"]);
-    assert!(play.engine.state().chains[state::NO_CHAIN].sightings.is_empty());
+    assert!(play.engine.state().chains[state::NO_CHAIN].matches.is_empty());
 }

@@ -6,7 +6,7 @@ use crypto_intel_schemas::Alert;
 use proptest::prelude::*;
 
 use super::{Moved, Play, RULE, SECOND};
-use crate::{engine::Engine, snapshot, streams::SourceStream};
+use crate::{engine::Engine, snapshot, streams::RuleStream};
 
 /// One step of a made-up history: mine a block, drop some, or let time pass.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ fn play_history(steps: &[Step], restart: impl Fn(u64) -> bool) -> Vec<Alert> {
             let bytes = snapshot::encode(play.engine.state());
             let state = rmp_serde::from_slice(&bytes).unwrap();
             let rules = Arc::clone(&play.engine.rules);
-            play.engine = Engine::with_state(rules, SourceStream::Evm, &play.metrics, state);
+            play.engine = Engine::with_state(rules, RuleStream::Evm, &play.metrics, state);
         }
     };
     for step in steps {

@@ -190,10 +190,10 @@ fn a_reorg_that_brings_no_blocks_is_told_after_a_while() {
 fn alerts_of_final_blocks_and_past_cooldowns_are_forgotten() {
     let mut play = Play::new(&(RULE.to_owned() + "cooldown = '1m'\nmax_event_age = '1m'\n"));
     play.block(10, 0x10, 1, &[(1, 0xa, 100)]);
-    assert_eq!(play.engine.state().chains["base"].told.len(), 1);
+    assert_eq!(play.engine.state().chains["base"].sent_alerts.len(), 1);
     play.now_us += 121 * SECOND;
     play.block(74, 0x11, 1, &[]);
     play.tick();
-    assert_eq!(play.engine.state().chains["base"].told.len(), 0);
+    assert_eq!(play.engine.state().chains["base"].sent_alerts.len(), 0);
     assert!(play.engine.state().groups.is_empty());
 }
