@@ -11,9 +11,11 @@ use tokio::sync::watch;
 
 use crate::complaint::Complaints;
 use crate::error::ApiError;
+use crate::error::NatsError;
+use crate::kv::{Bucket, Kv};
+use crate::message::StreamState;
 use crate::message::parse_time_us;
 use crate::refusals::{Refusals, Refused};
-use crate::{Bucket, Kv, NatsError, StreamState, WindowedPublisher};
 
 /// `stream not found`
 pub(crate) const NO_SUCH_STREAM: u64 = 10_059;
@@ -135,12 +137,6 @@ impl Nats {
     #[must_use]
     pub fn request_timeout(&self) -> Duration {
         self.inner.connection.request_timeout
-    }
-
-    /// A publisher that keeps up to `size` messages unacknowledged, for streams without batches.
-    #[must_use]
-    pub fn window(&self, size: usize) -> WindowedPublisher {
-        WindowedPublisher::new(self.clone(), size)
     }
 
     /// One of our key-value buckets.

@@ -7,9 +7,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Connection;
+use crate::api::Nats;
 use crate::complaint::{Complaints, is_refusal, unauthorized};
+use crate::config::NatsConfig;
+use crate::error::ConnectError;
 use crate::refusals::Refusals;
-use crate::{ConnectError, Nats, NatsConfig};
 
 /// Delay between attempts to reconnect grows to this; the client's own 4 s make every restart an outage.
 const LONGEST_RECONNECT_DELAY: Duration = Duration::from_millis(500);

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{Nats, NatsError};
+use crate::api::Nats;
+use crate::error::NatsError;
 
 /// How far a consumer is in its stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

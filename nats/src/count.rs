@@ -3,7 +3,8 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{Nats, NatsError};
+use crate::api::Nats;
+use crate::error::NatsError;
 
 #[derive(Deserialize)]
 struct Answer {

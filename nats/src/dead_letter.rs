@@ -1,10 +1,10 @@
 use bytes::Bytes;
 use crypto_intel_schemas::subjects;
 
-use crate::{
-    Nats, NatsError, OutMessage, PublishError, ReaderError, ReaderOptions, Start, StreamMessage,
-    StreamReader,
-};
+use crate::api::Nats;
+use crate::error::{NatsError, PublishError, ReaderError};
+use crate::message::{OutMessage, StreamMessage};
+use crate::reader::{ReaderOptions, Start, StreamReader};
 
 const STREAM: &str = "DLQ";
 const STREAM_HEADER: &str = "Dlq-Stream";

@@ -20,7 +20,8 @@ use crypto_intel_service::prometheus;
 use crypto_intel_service::{Context, LeaderGauge, Probe, Stopped, unless_stopped};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Lease, Nats};
+use crate::api::Nats;
+use crate::lease::Lease;
 
 use standby::Standby;
 

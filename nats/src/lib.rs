@@ -22,8 +22,8 @@ mod replay;
 mod role;
 mod snapshot;
 mod topology;
-mod window;
-mod work;
+mod windowed_publisher;
+mod work_queue;
 
 pub use api::Nats;
 pub use async_nats;
@@ -56,5 +56,5 @@ pub use topology::{
     Change, Difference, ObjectKind, StreamOverride, StreamStatus, Topology, TopologyConfig,
     TopologyError,
 };
-pub use window::WindowedPublisher;
-pub use work::{Work, WorkQueue, WorkQueueOptions};
+pub use windowed_publisher::WindowedPublisher;
+pub use work_queue::{Work, WorkQueue, WorkQueueOptions};

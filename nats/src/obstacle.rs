@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::{Bucket, Kv, KvError, Nats, NatsError, PublishError};
+use crate::api::Nats;
+use crate::error::{KvError, NatsError, PublishError};
+use crate::kv::{Bucket, Kv};
 
 /// How long one answer may take before somebody is told.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);

@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::NO_SUCH_STREAM;
+use crate::api::Nats;
+use crate::error::NatsError;
+use crate::message::StreamMessage;
 use crate::message::{SCHEMA_HEADER, parse_time_us};
-use crate::{Nats, NatsError, StreamMessage};
 
 /// `no message found`
 const NO_SUCH_MESSAGE: u64 = 10_037;

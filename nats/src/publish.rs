@@ -4,9 +4,11 @@ use async_nats::{HeaderMap, HeaderName, HeaderValue, header};
 use bytes::Bytes;
 use serde::Deserialize;
 
+use crate::api::Nats;
 use crate::error::ApiError;
+use crate::error::{NatsError, PublishError};
+use crate::message::{Batch, BatchAck, Fence, OutMessage, PublishAck};
 use crate::message::{CONTENT_TYPE, CONTENT_TYPE_HEADER, SCHEMA_HEADER};
-use crate::{Batch, BatchAck, Fence, Nats, NatsError, OutMessage, PublishAck, PublishError};
 
 // The client has no constant of its own for this one.
 const FENCE_SUBJECT: HeaderName =

@@ -1,6 +1,9 @@
 use serde::Serialize;
 
-use crate::{Nats, NatsError, ReaderError, ReaderOptions, Start, StreamReader, StreamState};
+use crate::api::Nats;
+use crate::error::{NatsError, ReaderError};
+use crate::message::StreamState;
+use crate::reader::{ReaderOptions, Start, StreamReader};
 
 /// Which messages of a stream somebody asks for. What is `None` is no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

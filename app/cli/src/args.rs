@@ -6,7 +6,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::Role;
+use crate::roles::Role;
 
 pub use replay::{ReplayArguments, ReplayTo};
 pub(crate) use watch::{WatchAction, WatchArguments};

@@ -3,15 +3,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
 use crypto_intel_alerts::RuleSet;
-use crypto_intel_nats::{NatsConfig, TopologyConfig};
+use crypto_intel_nats::{NatsConfig, Topology, TopologyConfig};
 use crypto_intel_schemas::Explorers;
 use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed, unreadable_secrets};
 use crypto_intel_store::{StoreConfig, policies::StorageConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Arguments, Role};
+use crate::{args::Arguments, roles::Role};
 
 /// The file that is read where none is named.
 pub const DEFAULT_FILE: &str = "crypto-intel.toml";
@@ -198,7 +199,20 @@ impl AppConfig {
     /// Whether a role has something to do under this configuration.
     #[must_use]
     pub fn enables(&self, role: Role) -> bool {
-        role.is_enabled(self)
+        match role {
+            Role::Evm => !self.evm.chains.is_empty(),
+            Role::Poll => self.poll.enabled,
+            Role::Persist => !self.database.url.is_empty() && self.persist.is_enabled(),
+            Role::Alerts => self.alerts.enabled && self.has_rules(),
+            Role::Notify => self.notify.is_enabled(),
+        }
+    }
+
+    /// The streams of this version under the configured limits.
+    pub(crate) fn topology(&self) -> anyhow::Result<Topology> {
+        Topology::embedded()
+            .and_then(|topology| topology.with_config(&self.streams))
+            .context("read the stream definitions")
     }
 }
 

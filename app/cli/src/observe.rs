@@ -1,4 +1,4 @@
-//! What no role measures by itself: how full streams and buckets are, whose clock is wrong, when there was a backup.
+//! Measures what no role does: the fill of streams and buckets, clock skew, the last backup.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{AppConfig, Role, commands::streams::topology};
+use crate::{config::AppConfig, roles::Role};
 
 /// How often the servers are asked.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// Key in the bucket of cursors under which `backup` writes down how its last run ended.
+/// Key in the bucket `cursors` under which `backup` records how its last run ended.
 pub(crate) const BACKUP_KEY: &str = "backup";
 
 /// How the last backups ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BackupRecord {
-    /// When the last whole one was finished, microseconds.
+    /// When the last complete one finished, microseconds.
     pub(crate) finished_at_us: Option<i64>,
     /// When one last failed, microseconds.
     pub(crate) failed_at_us: Option<i64>,
@@ -53,7 +53,7 @@ pub(crate) fn start(
     context: &Context,
 ) -> anyhow::Result<()> {
     let specs: Vec<_> = roles.iter().map(|role| role.spec()).collect();
-    let topology = topology(config)?.of_roles(&specs);
+    let topology = config.topology()?.of_roles(&specs);
     let streams = topology.stream_names().into_iter().map(ToOwned::to_owned).collect();
     let metrics = ServerMetrics::new(&context.registry).context("register metrics")?;
     tokio::spawn(metrics.observe(nats.clone(), streams, context.shutdown.clone()));
@@ -108,7 +108,7 @@ impl ServerMetrics {
         })
     }
 
-    /// Asks the servers until told to stop.
+    /// Asks the servers until the process stops.
     async fn observe(self, nats: Nats, streams: Vec<String>, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

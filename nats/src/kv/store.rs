@@ -3,7 +3,9 @@ use bytes::Bytes;
 
 use super::key::is_valid;
 use super::{Bucket, KvWatch};
-use crate::{Fence, KvError, Nats, NatsError, OutMessage, PublishError, StreamMessage};
+use crate::api::Nats;
+use crate::error::{KvError, NatsError, PublishError};
+use crate::message::{Fence, OutMessage, StreamMessage};
 
 const OPERATION_HEADER: &str = "KV-Operation";
 /// Writes that wait for their acknowledgement at the same time.

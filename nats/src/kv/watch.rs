@@ -5,7 +5,8 @@ use futures::{FutureExt as _, Stream};
 
 use super::Kv;
 use super::store::is_deletion;
-use crate::{KvError, Notice, ReadBatch, ReaderError, ReaderOptions, Start, StreamReader};
+use crate::error::{KvError, ReaderError};
+use crate::reader::{Notice, ReadBatch, ReaderOptions, Start, StreamReader};
 
 const CHANGES_AT_ONCE: usize = 1_000;
 

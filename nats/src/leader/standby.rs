@@ -5,9 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{LOOK_INTERVAL, Leadership};
+use crate::error::KvError;
+use crate::kv::{Bucket, Entry, Kv};
 use crate::lease::Claim;
+use crate::lease::{LEASE_SECONDS, Lease, LeaseHolder};
+use crate::obstacle::Obstacle;
 use crate::obstacle::{answered, written};
-use crate::{Bucket, Entry, Kv, KvError, LEASE_SECONDS, Lease, LeaseHolder, Obstacle};
 
 /// A lease that was not renewed for so long should have expired.
 const LONGEST_SILENCE: Duration = Duration::from_secs(LEASE_SECONDS + 3);

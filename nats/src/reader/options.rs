@@ -1,4 +1,4 @@
-use crate::{Position, StreamMessage};
+use crate::message::{Position, StreamMessage};
 
 /// What a [`StreamReader`](crate::StreamReader) reads.
 #[derive(Debug, Clone)]

@@ -4,7 +4,9 @@ use crypto_intel_schemas::patterns::{matches, without_overlap};
 use tokio::time::Instant;
 
 use super::{ReadBatch, ReaderOptions, Start, StreamReader};
-use crate::{Nats, Position, ReaderError};
+use crate::api::Nats;
+use crate::error::ReaderError;
+use crate::message::Position;
 
 /// At a rate, messages come in portions of this part of a second.
 const PORTIONS_PER_SECOND: u32 = 4;

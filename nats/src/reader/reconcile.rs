@@ -1,7 +1,9 @@
 use serde_json::Value;
 
 use super::Notice;
-use crate::{Nats, NatsError, Position, StreamState};
+use crate::api::Nats;
+use crate::error::NatsError;
+use crate::message::{Position, StreamState};
 
 /// Where to go on, and what is to be told about it.
 #[derive(Debug, PartialEq, Eq)]

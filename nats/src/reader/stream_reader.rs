@@ -9,10 +9,12 @@ use super::reconcile::{self, Known};
 use super::{
     Gone, Item, Notice, PullSession, PullSettings, ReadBatch, ReaderOptions, ReaderTrouble, Start,
 };
+use crate::api::Nats;
 use crate::api::StreamInfo;
-use crate::connect::{SUBSCRIPTION_CAPACITY, subject_token};
+use crate::connect::connect::{SUBSCRIPTION_CAPACITY, subject_token};
+use crate::error::{NatsError, ReaderError};
+use crate::message::{Position, StreamMessage};
 use crate::publish::unique_id;
-use crate::{Nats, NatsError, Position, ReaderError, StreamMessage};
 
 /// The server forgets a consumer that nobody asks for this long.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);

@@ -1,7 +1,10 @@
 use crypto_intel_schemas::patterns::{is_pattern, overlaps};
 use serde_json::{Map, Value, json};
 
-use crate::{Nats, NatsError, PublishError, StreamRange, Topology, TopologyError};
+use crate::api::Nats;
+use crate::error::{NatsError, PublishError};
+use crate::range::StreamRange;
+use crate::topology::{Topology, TopologyError};
 
 /// What the server keeps for itself.
 const SERVERS_OWN: [&str; 2] = ["$SYS.>", "_INBOX.>"];

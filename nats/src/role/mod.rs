@@ -4,7 +4,7 @@ mod permissions;
 
 pub use permissions::{Grant, Permissions};
 
-use crate::Bucket;
+use crate::kv::Bucket;
 
 /// What a role needs; each role's crate has one of these. The users of `nats/server.conf`, the secrets, services and
 /// targets of a deployment, and the tables of `docs/operations.md` are made of it.

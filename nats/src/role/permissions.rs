@@ -1,5 +1,5 @@
 use super::RoleSpec;
-use crate::Topology;
+use crate::topology::Topology;
 
 /// What the NATS user of a role may do.
 #[derive(Debug, Clone, PartialEq, Eq)]

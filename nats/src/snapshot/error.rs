@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::NatsError;
+use crate::error::NatsError;
 
 /// A snapshot was not taken, does not hold, or was not restored.
 #[derive(Debug, thiserror::Error)]

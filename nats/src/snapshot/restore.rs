@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 use super::folder::{Meta, archive_file};
 use super::{ArchiveForm, SnapshotError};
+use crate::api::Nats;
 use crate::api::StreamInfo;
 use crate::error::ApiError;
-use crate::{Nats, NatsError, StreamState};
+use crate::error::NatsError;
+use crate::message::StreamState;
 
 /// The server gives up 5 s after the last chunk that it could use.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);

@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 use super::definition::{ConsumerDefinition, StreamDefinition};
 use super::diff::{IMMUTABLE, found_consumer, found_stream};
 use super::{Difference, ObjectKind, Topology, TopologyError};
-use crate::{Nats, NatsError, StreamState};
+use crate::api::Nats;
+use crate::error::NatsError;
+use crate::message::StreamState;
 
 /// `subjects overlap with an existing stream`
 const SUBJECTS_OVERLAP: u64 = 10_065;

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use super::definition::StreamDefinition;
 use super::diff::{IMMUTABLE, compare};
 use super::{Change, Difference, ObjectKind, StreamStatus, Topology, TopologyError};
+use crate::api::Nats;
 use crate::api::{OWN_API, StreamInfo};
-use crate::{Nats, NatsError};
+use crate::error::NatsError;
 
 /// The other account's API, as `server.conf` imports it into ours.
 const OUTSIDE_API: &str = "outside.API";

@@ -4,7 +4,8 @@ use crypto_intel_schemas::patterns::overlaps;
 use serde_json::{Map, Value, json};
 
 use super::TopologyConfig;
-use crate::{NatsError, RoleSpec};
+use crate::error::NatsError;
+use crate::role::RoleSpec;
 
 /// Definitions cannot be read or applied.
 #[derive(Debug, thiserror::Error)]

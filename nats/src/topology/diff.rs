@@ -2,7 +2,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Topology, TopologyError};
-use crate::{Nats, NatsError};
+use crate::api::Nats;
+use crate::error::NatsError;
 
 /// What an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,6 +39,13 @@ impl Difference {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         self.field.is_empty()
+    }
+
+    /// The objects that are missing, of several differences.
+    #[must_use]
+    pub fn missing(differences: &[Self]) -> Vec<&str> {
+        let missing = differences.iter().filter(|difference| difference.is_missing());
+        missing.map(|difference| difference.object.as_str()).collect()
     }
 }
 

@@ -326,7 +326,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::Secret;
+    use crate::secret::Secret;
 
     #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
     #[serde(default, deny_unknown_fields)]

@@ -1,7 +1,7 @@
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::Health;
+use crate::health::Health;
 
 /// What a process gives each of its roles.
 #[derive(Debug, Clone)]

@@ -148,7 +148,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::{Arguments, Command};
+    use crate::args::{Arguments, Command};
 
     fn parse(words: &str) -> Result<ReplayArguments, String> {
         let words = ["crypto-intel", "replay"].into_iter().chain(words.split_whitespace());

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::{connect_nats, prepare};
 use crate::{
-    AppConfig, Arguments,
-    args::BackfillArguments,
+    args::{Arguments, BackfillArguments},
+    config::AppConfig,
     output::{Output, thousands},
     progress,
 };

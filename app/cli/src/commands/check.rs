@@ -2,15 +2,17 @@
 
 use std::process::ExitCode;
 
+use crypto_intel_nats::Difference;
 use crypto_intel_poll::DryRun;
 use crypto_intel_service::error_chain;
 use serde::Serialize;
 
-use super::{connect_nats, connect_store, exit_code, prepare, rules, streams::topology};
+use super::{connect_nats, connect_store, exit_code, prepare, rules};
 use crate::{
-    AppConfig, Arguments, Role,
-    args::CheckArguments,
+    args::{Arguments, CheckArguments},
+    config::AppConfig,
     output::{Output, line},
+    roles::Role,
 };
 
 /// One thing that was tried.
@@ -148,7 +150,7 @@ fn tried(what: &str, run: &DryRun) -> Finding {
     Finding::new(what, outcome)
 }
 
-/// What is seen of payments inside contracts.
+/// Whether payments inside contracts are seen.
 async fn traces(name: &str, chain: &crypto_intel_evm::ChainConfig) -> anyhow::Result<String> {
     let Some(method) = chain.traces.method() else {
         return Ok(format!(
@@ -170,13 +172,9 @@ async fn traces(name: &str, chain: &crypto_intel_evm::ChainConfig) -> anyhow::Re
 
 async fn nats(config: &AppConfig) -> anyhow::Result<String> {
     let nats = connect_nats(config, "check").await?;
-    let topology = topology(config)?;
+    let topology = config.topology()?;
     let differences = topology.diff(&nats).await?;
-    let missing: Vec<&str> = differences
-        .iter()
-        .filter(|difference| difference.is_missing())
-        .map(|difference| difference.object.as_str())
-        .collect();
+    let missing = Difference::missing(&differences);
     if !missing.is_empty() {
         // A user that may not ask for it learns it from `streams apply`.
         let overlaps = topology.overlaps(&nats, &differences).await.unwrap_or_default();

@@ -13,8 +13,7 @@ use serde_json::{Value, json};
 
 use super::{connect_nats, prepare};
 use crate::{
-    Arguments,
-    args::DeadLetterAction,
+    args::{Arguments, DeadLetterAction},
     output::{Output, ago, table},
     times::time_text,
 };

@@ -41,7 +41,7 @@ pub(crate) fn run(options: &InitArguments) -> anyhow::Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::AppConfig;
+    use crate::config::AppConfig;
 
     fn load(text: &str) -> Result<AppConfig, crate::ConfigError> {
         let folder = tempfile::tempdir().unwrap();

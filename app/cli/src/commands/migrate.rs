@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use crypto_intel_store::policies;
 
 use super::{connect_store, prepare};
-use crate::{Arguments, args::MigrateArguments, output::Output};
+use crate::{
+    args::{Arguments, MigrateArguments},
+    output::Output,
+};
 
 pub(crate) async fn run(
     arguments: &Arguments,

@@ -25,7 +25,10 @@ use crypto_intel_service::{ConfigError, init_telemetry};
 use crypto_intel_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::{AppConfig, Arguments, Command};
+use crate::{
+    args::{Arguments, Command},
+    config::AppConfig,
+};
 
 /// How long a person waits for a server that does not answer.
 const PATIENCE_SECONDS: u64 = 5;

@@ -7,7 +7,10 @@ use crypto_intel_notify::{reopen_destination, send_test};
 use serde_json::json;
 
 use super::{connect_nats, prepare};
-use crate::{Arguments, args::NotifyAction, output::Output};
+use crate::{
+    args::{Arguments, NotifyAction},
+    output::Output,
+};
 
 pub(crate) async fn run(
     arguments: &Arguments,

@@ -6,7 +6,11 @@ use crypto_intel_alerts::RuleSet;
 use serde::Serialize;
 
 use super::exit_code;
-use crate::{AppConfig, Arguments, args::RulesAction, output::Output};
+use crate::{
+    args::{Arguments, RulesAction},
+    config::AppConfig,
+    output::Output,
+};
 
 pub(crate) fn run(
     arguments: &Arguments,

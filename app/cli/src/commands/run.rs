@@ -3,17 +3,21 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use crypto_intel_nats::Nats;
+use crypto_intel_nats::{Difference, Nats};
 use crypto_intel_service::{
     ConfigError, Context, Restart, Supervisor, init_telemetry, serve_admin, wait_for_signal,
 };
 use crypto_intel_store::Store;
 
-use super::streams::topology;
-use crate::{AppConfig, Arguments, Role, RunArguments, observe};
+use crate::{
+    args::{Arguments, RunArguments},
+    config::AppConfig,
+    observe,
+    roles::Role,
+};
 
-/// How long roles may take to finish what is under way.
-const GRACE: Duration = Duration::from_secs(20);
+/// How long roles may take to finish work under way.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow::Result<ExitCode> {
     let mut config = AppConfig::load(arguments)?;
@@ -25,7 +29,7 @@ pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow
     config.require_secrets(&sections(&roles))?;
     let problems: Vec<String> = roles.iter().flat_map(|role| config.problems_of(*role)).collect();
     if !problems.is_empty() {
-        // Waiting mends no configuration: better to end than to fail in a loop.
+        // Retrying does not correct a configuration.
         return Err(ConfigError { problems }.into());
     }
     init_telemetry(&config.telemetry)?;
@@ -46,7 +50,7 @@ pub(crate) async fn run(arguments: &Arguments, options: &RunArguments) -> anyhow
     observe::start(&config, &roles, &nats, &context)?;
     let mut supervisor = Supervisor::new(context.clone());
     spawn_roles(&mut supervisor, &roles, Arc::new(config), &nats, None);
-    let outcome = supervisor.wait(GRACE).await;
+    let outcome = supervisor.wait(STOP_TIMEOUT).await;
     context.shutdown.cancel();
     admin.await.context("join the admin server")??;
     outcome.map(|()| ExitCode::SUCCESS)
@@ -63,20 +67,43 @@ pub(crate) fn spawn_roles(
     for role in roles.iter().copied() {
         let (config, nats, store) = (Arc::clone(&config), nats.clone(), store.clone());
         supervisor.spawn(role.name(), Restart::WithBackoff, move |context| {
-            role.run(Arc::clone(&config), nats.clone(), store.clone(), context)
+            run_role(role, Arc::clone(&config), nats.clone(), store.clone(), context)
         });
     }
 }
 
-/// The sections whose secrets roles need; those of others are none of their business.
+/// Runs a role to its end; one with a user of the database connects itself where no `store` is given.
+async fn run_role(
+    role: Role,
+    config: Arc<AppConfig>,
+    nats: Nats,
+    store: Option<Store>,
+    context: Context,
+) -> anyhow::Result<()> {
+    match role {
+        Role::Evm => crypto_intel_evm::run(config.evm.clone(), nats, context).await,
+        Role::Poll => crypto_intel_poll::run(config.poll.clone(), nats, context).await,
+        Role::Persist => {
+            let store = match store {
+                Some(store) => store,
+                None => database(&config, &context).await?,
+            };
+            crypto_intel_persist::run(config.persist.clone(), nats, store, context).await
+        }
+        Role::Alerts => crypto_intel_alerts::run(config.alerts.clone(), nats, context).await,
+        Role::Notify => crypto_intel_notify::run(config.notify.clone(), nats, context).await,
+    }
+}
+
+/// The sections whose secrets the roles need.
 fn sections(roles: &[Role]) -> Vec<&'static str> {
     let own = roles.iter().map(|role| role.spec().section);
     let has_database = roles.iter().any(|role| role.spec().database_user.is_some());
     own.chain(["nats"]).chain(has_database.then_some("database")).collect()
 }
 
-/// The database of persist, which alone waits for it and fails without it.
-pub(crate) async fn database(config: &AppConfig, context: &Context) -> anyhow::Result<Store> {
+/// The database of persist, the only role that waits for it and fails without it.
+async fn database(config: &AppConfig, context: &Context) -> anyhow::Result<Store> {
     let probe = context.health.probe("persist.database", None);
     probe.unhealthy("connecting to the database");
     Store::connect(&config.database, &context.shutdown).await.context("connect to the database")
@@ -105,17 +132,13 @@ fn chosen_roles(config: &AppConfig, named: &[Role]) -> Result<Vec<Role>, ConfigE
     Ok(roles)
 }
 
-/// Roles never make or change streams: a wrong server or a forgotten step is said at start.
-/// Only their own are looked at, which their users may.
+/// Roles never create or change streams: a wrong server or a forgotten step is reported at the start.
+/// Only their own streams are compared, as their users may.
 async fn require_streams(config: &AppConfig, roles: &[Role], nats: &Nats) -> anyhow::Result<()> {
     let specs: Vec<_> = roles.iter().map(|role| role.spec()).collect();
-    let topology = topology(config)?.of_roles(&specs);
+    let topology = config.topology()?.of_roles(&specs);
     let differences = topology.diff(nats).await.context("compare the streams")?;
-    let missing: Vec<&str> = differences
-        .iter()
-        .filter(|difference| difference.is_missing())
-        .map(|difference| difference.object.as_str())
-        .collect();
+    let missing = Difference::missing(&differences);
     if !missing.is_empty() {
         bail!("the NATS server lacks {}: run `crypto-intel streams apply`", missing.join(", "));
     }

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{connect_nats, exit_code, prepare};
 use crate::{
-    AppConfig, Arguments,
-    args::StreamsAction,
+    args::{Arguments, StreamsAction},
+    config::AppConfig,
     output::{Output, bytes, table, thousands},
 };
 
@@ -19,7 +19,7 @@ pub(crate) async fn run(
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let config = prepare(arguments)?;
-    let topology = topology(&config)?;
+    let topology = config.topology()?;
     let nats = connect_nats(&config, "streams").await?;
     match action {
         StreamsAction::Diff => {
@@ -99,13 +99,6 @@ fn show_removed(streams: &[Removed], yes: bool) -> String {
         lines.push("nothing was done; repeat with --yes if that is meant".to_owned());
     }
     lines.join("\n")
-}
-
-/// The streams of this version under the configured limits.
-pub(crate) fn topology(config: &AppConfig) -> anyhow::Result<Topology> {
-    Topology::embedded()
-        .and_then(|topology| topology.with_config(&config.streams))
-        .context("read the stream definitions")
 }
 
 fn show_differences(differences: &[Difference]) -> String {

@@ -11,8 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{connect_nats, prepare};
 use crate::{
-    Arguments,
-    args::TailArguments,
+    args::{Arguments, TailArguments},
     output::line,
     times::{parse_moment, time_text},
 };

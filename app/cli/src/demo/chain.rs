@@ -11,7 +11,7 @@ use crypto_intel_sandbox::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::live::LiveChain;
-use crate::DemoArguments;
+use crate::args::DemoArguments;
 
 /// Time from block to block.
 const BLOCK_TIME: Duration = Duration::from_secs(1);

@@ -18,8 +18,10 @@ use crypto_intel_service::{Context, Supervisor, init_telemetry, serve_admin, wai
 use crypto_intel_store::{Store, policies};
 
 use crate::{
-    AppConfig, Arguments, DemoArguments,
-    commands::{exit_code, run::instance_name, run::spawn_roles, streams::topology},
+    args::{Arguments, DemoArguments},
+    commands::exit_code,
+    commands::run::{instance_name, spawn_roles},
+    config::AppConfig,
     observe, output,
 };
 use screen::Screen;
@@ -50,7 +52,7 @@ pub(crate) async fn run(arguments: &Arguments, options: DemoArguments) -> anyhow
     let nats = crypto_intel_nats::connect(&config.nats, "demo", &context.shutdown)
         .await
         .context("connect to NATS")?;
-    topology(&config)?.apply(&nats, false).await.context("apply the streams")?;
+    config.topology()?.apply(&nats, false).await.context("apply the streams")?;
     let store = Store::connect(&config.database, &context.shutdown)
         .await
         .context("connect to the database")?;

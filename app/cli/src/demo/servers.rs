@@ -12,7 +12,7 @@ use crypto_intel_sandbox::{
 };
 
 use super::chain::LocalChain;
-use crate::DemoArguments;
+use crate::args::DemoArguments;
 
 /// Says that a folder is ours to empty.
 const MARKER: &str = ".crypto-intel-demo";

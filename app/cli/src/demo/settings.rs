@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use crypto_intel_nats::Topology;
 
 use super::servers::Servers;
-use crate::DemoArguments;
+use crate::args::DemoArguments;
 
 /// What the chat stand-in takes for a bot; not a real one.
 const BOT_TOKEN: &str = "100:demo";

@@ -18,8 +18,7 @@ use super::{
     connect_nats, exit_code, prepare,
 };
 use crate::{
-    Arguments,
-    args::AuditArguments,
+    args::{Arguments, AuditArguments},
     output::{Output, thousands},
     progress,
 };

@@ -15,7 +15,7 @@ use super::{
     super::connect_store,
     compare::{Findings, Wrong},
 };
-use crate::AppConfig;
+use crate::config::AppConfig;
 
 const READ_AT_ONCE: usize = 5_000;
 

@@ -18,9 +18,13 @@ use manifest::{DATABASE_FILE, Manifest, sum_all};
 use report::Report;
 pub(crate) use report::contents;
 
-use super::{connect_nats, connect_store, prepare, streams::topology};
+use super::{connect_nats, connect_store, prepare};
 use crate::{
-    AppConfig, Arguments, args::BackupArguments, observe::record_backup, output::Output, progress,
+    args::{Arguments, BackupArguments},
+    config::AppConfig,
+    observe::record_backup,
+    output::Output,
+    progress,
 };
 
 pub(crate) async fn run(
@@ -86,7 +90,7 @@ async fn back_up(
 
 /// Names of the streams behind buckets, without the leases (who leads now says nothing later), and of the others.
 fn names(config: &AppConfig) -> anyhow::Result<(Vec<String>, Vec<String>)> {
-    let topology = topology(config)?;
+    let topology = config.topology()?;
     let names = topology.stream_names().into_iter().map(ToOwned::to_owned);
     let mut names: Vec<String> = names.filter(|name| *name != Bucket::Leases.stream()).collect();
     names.sort_by_key(|name| rank(name));

@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{connect_nats, prepare};
 use crate::{
-    AppConfig, Arguments, ReplayArguments, ReplayTo,
+    args::{Arguments, ReplayArguments, ReplayTo},
+    config::AppConfig,
     output::{Output, thousands},
     progress,
     times::parse_moment,

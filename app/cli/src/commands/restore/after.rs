@@ -4,9 +4,9 @@ use crypto_intel_nats::{Nats, StreamState};
 use crypto_intel_store::PositionRow;
 
 use super::Targets;
-use crate::AppConfig;
 use crate::args::{RestoreArguments, RestorePart};
 use crate::commands::{backup::manifest::Manifest, status};
+use crate::config::AppConfig;
 use crate::output::thousands;
 
 pub(super) async fn next(

@@ -26,8 +26,8 @@ use super::backup::{
 };
 use super::{backup, connect_nats, connect_store, prepare};
 use crate::{
-    AppConfig, Arguments,
-    args::{RestoreArguments, RestorePart},
+    args::{Arguments, RestoreArguments, RestorePart},
+    config::AppConfig,
     output::{Output, line},
     progress,
 };

@@ -6,7 +6,7 @@ use crypto_intel_service::now_us;
 use crypto_intel_store::PositionRow;
 
 use super::{Chain, Endpoint, Head, Lag, LastAlert, Leader, Reader, Status};
-use crate::AppConfig;
+use crate::config::AppConfig;
 
 /// Alerts on the screen.
 const LAST_ALERTS: u64 = 5;

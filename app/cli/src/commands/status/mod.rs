@@ -10,9 +10,10 @@ use serde::Serialize;
 
 pub(crate) use gather::chains;
 
-use super::{connect_nats, connect_store, prepare, streams::topology};
+use super::{connect_nats, connect_store, prepare};
 use crate::{
-    AppConfig, Arguments,
+    args::Arguments,
+    config::AppConfig,
     observe::{BackupRecord, backup_record},
     output::Output,
 };
@@ -119,7 +120,7 @@ struct LastAlert {
 pub(crate) async fn run(arguments: &Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let config = prepare(arguments)?;
     let nats = connect_nats(&config, "status").await?;
-    let status = look(&config, &nats, &topology(&config)?).await;
+    let status = look(&config, &nats, &config.topology()?).await;
     output.show(&status, screen::show)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,8 +16,8 @@ use super::{
     connect_nats, prepare,
 };
 use crate::{
-    AppConfig, Arguments,
-    args::WatchAction,
+    args::{Arguments, WatchAction},
+    config::AppConfig,
     output::{Output, table},
     times::time_text,
 };

@@ -5,8 +5,10 @@ use bytes::Bytes;
 use crypto_intel_service::Backoff;
 use serde_json::{Map, Value, json};
 
+use crate::api::Nats;
+use crate::error::{NatsError, ReaderError};
+use crate::message::StreamMessage;
 use crate::reader::{Gone, Item, PullSession, PullSettings};
-use crate::{Nats, NatsError, ReaderError, StreamMessage};
 
 const NO_SUCH_CONSUMER: u64 = 10_014;
 

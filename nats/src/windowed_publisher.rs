@@ -3,9 +3,11 @@ use std::collections::VecDeque;
 use async_nats::Subscriber;
 use futures::StreamExt as _;
 
+use crate::api::Nats;
+use crate::error::PublishError;
+use crate::message::OutMessage;
 use crate::publish::{check_size, parse_ack, split, unique_id};
 use crate::refusals::Refused;
-use crate::{Nats, OutMessage, PublishError};
 
 /// Publishes single messages without awaiting each acknowledgement, for streams whose messages are no batch.
 ///
@@ -32,8 +34,16 @@ struct Waiting {
     done: bool,
 }
 
+impl Nats {
+    /// A publisher that keeps up to `size` messages unacknowledged, for streams without batches.
+    #[must_use]
+    pub fn window(&self, size: usize) -> WindowedPublisher {
+        WindowedPublisher::new(self.clone(), size)
+    }
+}
+
 impl WindowedPublisher {
-    pub(crate) fn new(nats: Nats, size: usize) -> Self {
+    fn new(nats: Nats, size: usize) -> Self {
         let inbox = nats.client().new_inbox();
         let refused = nats.refused(None);
         Self {
