@@ -150,7 +150,7 @@ impl Nats {
     /// One request and its answer, for what this crate does not offer.
     ///
     /// # Errors
-    /// Fails when nobody answers, or the server refuses this user the subject.
+    /// Fails when there is no answer, or the server refuses this user the subject.
     pub async fn ask(&self, subject: &str, body: impl Into<Bytes>) -> Result<Bytes, NatsError> {
         Ok(self.request(subject, None, body.into()).await?.payload)
     }

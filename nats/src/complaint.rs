@@ -1,4 +1,4 @@
-//! What the server or the client last said against this connection, for whoever has to tell people why nothing moves.
+//! The newest errors of a connection, for probes and logs that explain why nothing progresses.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_nats::{ClientError, Event, ServerError};
 use parking_lot::{Mutex, MutexGuard};
 
-/// The same complaint is logged again after this: a client that is refused tries twice a second.
+/// The same text is logged again after this: a rejected client retries twice a second.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Shared by the connection's event callback and its users.
@@ -19,13 +19,13 @@ pub(crate) struct Complaints {
 struct State {
     /// Why there is no connection.
     disconnected: Option<String>,
-    /// What the server refused to this user while connected.
+    /// The newest refusal by the server while connected.
     refusal: Option<(Instant, String)>,
     logged: Option<(Instant, String)>,
 }
 
 impl Complaints {
-    /// Takes note of an event.
+    /// Records an event.
     pub(crate) fn note(&self, event: &Event) {
         let mut state = self.lock();
         match event {
@@ -58,7 +58,7 @@ impl Complaints {
         }
     }
 
-    /// Why there is no connection, as far as that was said.
+    /// Why there is no connection, as far as known.
     pub(crate) fn disconnected(&self) -> String {
         self.lock().disconnected.clone().unwrap_or_else(|| "connecting".to_owned())
     }
@@ -69,7 +69,7 @@ impl Complaints {
         state.refusal.as_ref().filter(|(at, _)| *at >= instant).map(|(_, text)| text.clone())
     }
 
-    /// Whether a text is to be logged: not again and again.
+    /// Whether a text should be logged: not repeatedly.
     pub(crate) fn is_news(&self, text: &str) -> bool {
         let mut state = self.lock();
         let known = state
@@ -87,12 +87,12 @@ impl Complaints {
     }
 }
 
-/// Whether the server refuses one subject to a user whom it knows.
+/// Whether the server refuses a subject to a known user.
 pub(crate) fn is_refusal(text: &str) -> bool {
     text.to_lowercase().contains("permissions violation")
 }
 
-/// Why there is no connection where user or password are wrong, and what helps.
+/// Reason and hint when user or password are wrong.
 pub(crate) fn unauthorized() -> String {
     "nats refuses user and password: correct nats.user and nats.password (or their file), or server.conf"
         .to_owned()
@@ -103,14 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_user_is_told_once_and_with_what_helps() {
+    fn a_rejected_user_is_logged_once_and_with_a_hint() {
         let complaints = Complaints::default();
         let refused = Event::ClientError(ClientError::Other("authorization violation".to_owned()));
         complaints.note(&Event::Disconnected);
         complaints.note(&refused);
         assert!(complaints.disconnected().contains("nats.password"));
         assert!(complaints.is_news("refused"));
-        assert!(!complaints.is_news("refused"), "twice a second is no news");
+        assert!(!complaints.is_news("refused"), "not twice a second");
         complaints.note(&Event::Connected);
         assert!(complaints.is_news("refused"), "another outage is");
     }

@@ -21,7 +21,7 @@ pub struct NatsConfig {
     pub credentials_file: Option<PathBuf>,
     /// PEM file with the certificate authority that signed the server's certificate, if it is not a public one.
     pub tls_ca_file: Option<PathBuf>,
-    /// How long to try to connect at start before giving up, in seconds. Later losses are retried for ever.
+    /// How long to try to connect at start before giving up, in seconds. Later losses are retried without limit.
     pub start_timeout_seconds: u64,
     /// How long to wait for one answer (an acknowledgement, a point read), in milliseconds.
     pub request_timeout_ms: u64,

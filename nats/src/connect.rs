@@ -13,29 +13,29 @@ use crate::config::NatsConfig;
 use crate::error::ConnectError;
 use crate::refusals::Refusals;
 
-/// Delay between attempts to reconnect grows to this; the client's own 4 s make every restart an outage.
-const LONGEST_RECONNECT_DELAY: Duration = Duration::from_millis(500);
+/// Upper bound of the delay between reconnects; the client's default of 4 s makes every restart an outage.
+const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
 const ONE_ATTEMPT: Duration = Duration::from_secs(5);
-/// Commands that wait in the client while it is busy or away. Two full batches of the usual size.
+/// Commands that wait in the client while it is busy or disconnected. Two full batches of the usual size.
 const CLIENT_CAPACITY: usize = 4_096;
 /// Messages that wait in one subscription before the client drops some; readers keep well below it.
 pub(crate) const SUBSCRIPTION_CAPACITY: usize = 65_536;
 
-/// Connects, checks the server, and logs from then on what happens to the connection.
+/// Connects, checks the server, and from then on logs the events of the connection.
 ///
 /// `name` is the role: it names the connection in the server's monitoring and, for configurations without a user,
 /// the inbox prefix. Failures are warnings until `start_timeout_seconds` have passed; a connection lost later is
-/// restored for ever.
+/// restored without a limit.
 ///
 /// # Errors
-/// At once for what waiting does not mend (address, files, credentials, version, no JetStream), else after the timeout.
+/// At once for errors that waiting does not resolve (address, files, credentials, version, no JetStream), else after the timeout.
 pub async fn connect(
     config: &NatsConfig,
     name: &str,
     shutdown: &CancellationToken,
 ) -> Result<Nats, ConnectError> {
     let started = Instant::now();
-    let patience = Duration::from_secs(config.start_timeout_seconds);
+    let start_timeout = Duration::from_secs(config.start_timeout_seconds);
     let mut delays =
         Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(2) }.delays();
     let (epoch_sender, epoch) = watch::channel(0_u64);
@@ -65,7 +65,7 @@ pub async fn connect(
             }
             Err(error) => error,
         };
-        if started.elapsed() >= patience {
+        if started.elapsed() >= start_timeout {
             return Err(ConnectError::TimedOut {
                 url: config.url.clone(),
                 seconds: config.start_timeout_seconds,
@@ -102,7 +102,7 @@ async fn attempt(
     }
 }
 
-/// How the address and the configuration say who we are.
+/// User and password of address and configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Credentials {
     user: String,
@@ -110,7 +110,7 @@ struct Credentials {
     token: String,
 }
 
-/// Where the servers are, and who we are there.
+/// Addresses of the servers, with user and password.
 fn servers(
     config: &NatsConfig,
 ) -> Result<(Vec<async_nats::ServerAddr>, Credentials), ConnectError> {
@@ -189,7 +189,7 @@ async fn options(
     Ok(options)
 }
 
-/// Who hears of what happens to the connection.
+/// Receivers of the connection's events.
 struct Events {
     epoch: watch::Sender<u64>,
     complaints: Complaints,
@@ -199,7 +199,7 @@ struct Events {
 impl Events {
     fn take(&self, connection: &str, event: &Event) {
         self.complaints.note(event);
-        // Whoever waits for the answer tells it.
+        // The waiting request reports it.
         let is_told = matches!(event, Event::ServerError(ServerError::Other(text)) if self.refusals.tell(text));
         if !is_told {
             log_event(connection, event, &self.complaints);
@@ -213,7 +213,7 @@ impl Events {
 
 fn reconnect_delay(attempt: usize) -> Duration {
     let factor = u32::try_from(attempt.min(8)).unwrap_or(8);
-    (Duration::from_millis(10) * 2_u32.pow(factor)).min(LONGEST_RECONNECT_DELAY)
+    (Duration::from_millis(10) * 2_u32.pow(factor)).min(MAX_RECONNECT_DELAY)
 }
 
 pub(crate) fn subject_token(name: &str) -> String {
@@ -253,7 +253,7 @@ fn log_event(connection: &str, event: &Event, complaints: &Complaints) {
                 "nats client dropped messages, readers will read them again"
             );
         }
-        // Nobody waits for an answer to what was refused.
+        // No request waits for this refusal.
         Event::ServerError(ServerError::Other(text)) if is_refusal(text) => {
             tracing::error!(connection, error = %text, "nats refuses what this role needs, correct its permissions in server.conf");
         }
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn reconnect_delay_stays_below_half_a_second() {
         assert_eq!(reconnect_delay(1), Duration::from_millis(20));
-        assert_eq!(reconnect_delay(1_000), LONGEST_RECONNECT_DELAY);
+        assert_eq!(reconnect_delay(1_000), MAX_RECONNECT_DELAY);
     }
 
     #[test]

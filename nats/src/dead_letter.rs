@@ -13,7 +13,7 @@ const ERROR_HEADER: &str = "Dlq-Error";
 const SCHEMA_HEADER: &str = "Dlq-Schema";
 const CUT_HEADER: &str = "Dlq-Cut-From-Bytes";
 /// Headers must leave room for a payload of the largest size.
-const LONGEST_ERROR: usize = 1_000;
+const MAX_ERROR_CHARACTERS: usize = 1_000;
 
 /// A message that a consumer could not handle, with its error and origin.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub struct DeadLetter {
     pub at_us: i64,
 }
 
-/// Keeps a message that can never be handled: whole, with its error and origin. Twice is once.
+/// Keeps a message that can never be processed: complete, with its error and origin. Idempotent.
 ///
 /// # Errors
 /// As [`Nats::publish`]. Only after `Ok` may the consumer go on.
@@ -80,7 +80,7 @@ fn letter(subject: &str, message: &StreamMessage, error: &str, limit: usize) -> 
     let error: String = error
         .chars()
         .map(|character| if character.is_control() { ' ' } else { character })
-        .take(LONGEST_ERROR)
+        .take(MAX_ERROR_CHARACTERS)
         .collect();
     let mut letter = OutMessage::new(subject, message.payload.clone())
         .header(SUBJECT_HEADER, &message.subject)
@@ -89,7 +89,7 @@ fn letter(subject: &str, message: &StreamMessage, error: &str, limit: usize) -> 
         letter = letter.schema(schema.clone()).header(SCHEMA_HEADER, schema);
     }
     // The error may have four bytes per character.
-    let room = limit.saturating_sub(2_000 + 4 * LONGEST_ERROR);
+    let room = limit.saturating_sub(2_000 + 4 * MAX_ERROR_CHARACTERS);
     if letter.payload.len() > room {
         letter = letter.header(CUT_HEADER, message.payload.len().to_string());
         letter.payload.truncate(room);

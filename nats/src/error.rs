@@ -119,8 +119,8 @@ pub enum NatsError {
         /// How long it was waited for.
         timeout_ms: u64,
     },
-    /// Nobody answers on this subject: JetStream is starting, or the object is gone.
-    #[error("nobody answers {what}")]
+    /// There is no responder on this subject: JetStream is starting, or the object is gone.
+    #[error("no responder for {what}")]
     NoResponders {
         /// The request's subject.
         what: String,
@@ -165,7 +165,7 @@ impl Retryable for NatsError {
 /// A publish failed. Except where noted, nothing was stored.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PublishError {
-    /// The fence does not hold: somebody else published, or an own earlier attempt was stored. Read the last
+    /// The fence does not hold: another publisher wrote, or an own earlier attempt was stored. Read the last
     /// message under the fence and plan again from there.
     #[error("fence does not hold, last sequence is {}", actual.map_or("unknown".to_owned(), |sequence| sequence.to_string()))]
     WrongLastSequence {
@@ -252,7 +252,7 @@ impl Retryable for PublishError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::UnknownOutcome { .. }
-            // Mended in the server's configuration, while everything waits.
+            // Corrected in the server's configuration, while everything waits.
             | Self::Forbidden { .. }
             | Self::Disconnected
             | Self::Incomplete { .. }
@@ -268,7 +268,7 @@ impl Retryable for PublishError {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        // Somebody has to make room or a stream first: no use in hurrying.
+        // An operator must act first: retrying sooner does not help.
         match self {
             Self::Full { .. } | Self::NoStream { .. } | Self::Forbidden { .. } => {
                 Some(Duration::from_secs(2))

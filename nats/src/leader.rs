@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Standing by is healthy only while another instance is seen to renew the lease and this one may write it. Anything
-//! else means that perhaps nobody leads, and the probe says why.
+//! else means that perhaps no instance leads, and the probe says why.
 
 mod standby;
 
@@ -25,7 +25,7 @@ use crate::lease::Lease;
 
 use standby::Standby;
 
-/// How often who stands by looks at the lease.
+/// How often a standby looks at the lease.
 const LOOK_INTERVAL: Duration = Duration::from_millis(400);
 
 /// Why a term is over. Also an error, so that work that finds it out deep inside passes it up with `?`.
@@ -134,13 +134,13 @@ impl Leadership {
         &self.context
     }
 
-    /// How the task does.
+    /// The task's probe.
     #[must_use]
     pub fn probe(&self) -> &Arc<Probe> {
         &self.probe
     }
 
-    /// Does `work` whenever this instance leads, until shutdown. What hinders it from leading is told and waited for.
+    /// Does `work` whenever this instance leads, until shutdown. What prevents it is reported and waited for.
     /// The work returns when its term is over: `Ok`, or a [`TermEnd`] or [`Stopped`] as its error.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl Leadership {
                 None => return ended,
                 _ if shutdown.is_cancelled() => return Ok(()),
                 Some(TermEnd::Stopped) if !is_lost => {
-                    anyhow::bail!("ended although nobody asked it to");
+                    anyhow::bail!("ended without being stopped");
                 }
                 Some(_) => {
                     let error = ended.err().unwrap_or_else(|| TermEnd::Replaced.into());

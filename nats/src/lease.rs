@@ -16,12 +16,12 @@ use crate::publish::unique_id;
 pub const LEASE_SECONDS: u64 = 5;
 
 const LEASE: Duration = Duration::from_secs(LEASE_SECONDS);
-/// The holder stops this long before the server would let go.
+/// The holder stops this long before the lease expires on the server.
 const MARGIN: Duration = Duration::from_secs(1);
-const RENEW_EVERY: Duration = Duration::from_millis(LEASE_SECONDS * 1_000 / 3);
-const ONE_RENEWAL: Duration = Duration::from_secs(1);
+const RENEWAL_INTERVAL: Duration = Duration::from_millis(LEASE_SECONDS * 1_000 / 3);
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The right to be the active instance of something, for as long as it is renewed.
+/// The right to be the active instance of a task, as long as it is renewed.
 ///
 /// It makes races rare, it does not exclude them: what the holder writes needs a fence of its own.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Lease {
             }
             Ok::<(), KvError>(())
         };
-        match tokio::time::timeout(ONE_RENEWAL, attempt).await {
+        match tokio::time::timeout(RENEWAL_TIMEOUT, attempt).await {
             Ok(Ok(())) => tracing::info!(key = %self.key, "lease released"),
             Ok(Err(error)) => {
                 tracing::debug!(key = %self.key, error = %format!("{error:#}"), "lease not released, it expires");
@@ -120,7 +120,7 @@ impl Claim {
         Self { key: key.to_owned(), kv: kv.clone(), owner: owner.to_owned(), token, value }
     }
 
-    /// Takes a lease that nobody has; `None` if somebody was faster.
+    /// Takes a free lease; `None` if another instance was faster.
     pub(crate) async fn create(self) -> Result<Option<Lease>, KvError> {
         let sent = Instant::now();
         match self.kv.create(&self.key, self.value.clone()).await {
@@ -160,7 +160,7 @@ impl Claim {
     }
 }
 
-/// Who holds a lease, as its value says.
+/// The holder of a lease, as in its value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct LeaseHolder {
     /// The instance.
@@ -186,7 +186,7 @@ fn is_ours(value: &[u8], token: &str) -> bool {
         .unwrap_or(false)
 }
 
-/// Renews a lease until told to stop or until it is lost.
+/// Renews a lease until stopped or until it is lost.
 struct Keeper {
     key: String,
     kv: Kv,
@@ -199,7 +199,7 @@ struct Keeper {
 impl Keeper {
     async fn run(self, taken_at: Instant, stop: CancellationToken) {
         let mut deadline = taken_at + LEASE - MARGIN;
-        let mut next = taken_at + RENEW_EVERY;
+        let mut next = taken_at + RENEWAL_INTERVAL;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -211,15 +211,15 @@ impl Keeper {
                 self.lost.cancel();
                 return;
             }
-            let patience = ONE_RENEWAL.min(deadline - sent);
+            let timeout = RENEWAL_TIMEOUT.min(deadline - sent);
             let renewed = tokio::select! {
                 () = stop.cancelled() => return,
-                renewed = tokio::time::timeout(patience, self.renew()) => renewed,
+                renewed = tokio::time::timeout(timeout, self.renew()) => renewed,
             };
             match renewed {
                 Ok(Ok(true)) => {
                     deadline = sent + LEASE - MARGIN;
-                    next = sent + RENEW_EVERY;
+                    next = sent + RENEWAL_INTERVAL;
                 }
                 Ok(Ok(false)) => {
                     tracing::warn!(key = %self.key, "lease was lost");
@@ -235,7 +235,7 @@ impl Keeper {
         }
     }
 
-    /// `false` = somebody else has it, or nobody.
+    /// `false` = another instance has it, or none.
     async fn renew(&self) -> Result<bool, KvError> {
         let revision = *self.revision.borrow();
         match self.kv.update(&self.key, self.value.clone(), revision).await {

@@ -63,7 +63,7 @@ pub struct Batch {
     pub fence: Option<Fence>,
 }
 
-/// "Nobody published under `filter` since `last_sequence`."
+/// Condition: no message under `filter` since `last_sequence`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
     /// Subject filter that holds the published subjects, e.g. `evm.anvil.>`.
@@ -125,7 +125,7 @@ impl StreamMessage {
     }
 }
 
-/// How far a reader has applied a stream. The store time tells a stream that was made anew from the old one.
+/// How far a reader has applied a stream. The store time distinguishes a recreated stream from the old one.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

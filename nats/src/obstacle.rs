@@ -1,4 +1,4 @@
-//! Why NATS does not take what is written: a full disk and a missing permission both look like silence.
+//! Why NATS does not store a write: a full disk and a missing permission both look like a missing answer.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use crate::api::Nats;
 use crate::error::{KvError, NatsError, PublishError};
 use crate::kv::{Bucket, Kv};
 
-/// How long one answer may take before somebody is told.
+/// How long an answer may take before it counts as missing.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is in the way of a write.
+/// What prevents a write.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    /// The server is away, or refuses the connection.
+    /// The server is down, or rejects the connection.
     #[error("not connected to nats: {0}")]
     Away(String),
-    /// The user lacks a permission, in the server's words.
+    /// The user lacks a permission; with the server's text.
     #[error("NATS refuses this user: {0}")]
     Forbidden(String),
     /// Another refusal.
@@ -46,7 +46,7 @@ impl Nats {
     /// Writes a key of the bucket `leases` and deletes it: whether the server stores what this user writes.
     ///
     /// # Errors
-    /// What is in the way.
+    /// What prevents it.
     pub async fn check_writes(&self, key: &str) -> Result<(), Obstacle> {
         let kv = answered(self, self.kv(Bucket::Leases)).await?;
         written(&kv, key, kv.put(key, "check")).await?;
@@ -54,7 +54,7 @@ impl Nats {
     }
 }
 
-/// What a read says, or why it says nothing.
+/// The result of a read, or why there is none.
 pub(crate) async fn answered<T, E: Into<KvError>>(
     nats: &Nats,
     read: impl Future<Output = Result<T, E>>,
@@ -69,7 +69,7 @@ pub(crate) async fn answered<T, E: Into<KvError>>(
     }
 }
 
-/// What became of a write of `key`, or why nothing did.
+/// The result of a write of `key`, or why there is none.
 pub(crate) async fn written<T>(
     kv: &Kv,
     key: &str,
@@ -85,7 +85,7 @@ pub(crate) async fn written<T>(
     if let Some(obstacle) = silence(kv.nats(), sent) {
         return Err(obstacle);
     }
-    // The other side of the same server: does it answer at all?
+    // Whether the server answers reads.
     answered(kv.nats(), kv.get(key)).await?;
     Err(Obstacle::NotStored(reason))
 }

@@ -5,7 +5,7 @@ use crate::error::{NatsError, ReaderError};
 use crate::message::StreamState;
 use crate::reader::{ReaderOptions, Start, StreamReader};
 
-/// Which messages of a stream somebody asks for. What is `None` is no bound.
+/// Which messages of a stream are requested. `None` is no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RangeRequest {
     /// Stored at this time or later, microseconds since the Unix epoch.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 
-/// Who waits for an answer on which subject. The server tells a refused publish to the connection alone; whoever waits
-/// would hear nothing and take it for silence.
+/// Requests that wait for an answer, by subject. The server reports a refused publish only to the connection: without
+/// this the request would time out.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     waiting: Mutex<Waiting>,
@@ -21,12 +21,12 @@ struct Waiting {
 
 #[derive(Debug)]
 struct Waiter {
-    /// `None` = to be told of all.
+    /// `None` = all refusals.
     subject: Option<String>,
     tell: mpsc::UnboundedSender<String>,
 }
 
-/// Waits for one's own refusal; dropped it waits no longer.
+/// Waits for a refusal until dropped.
 #[derive(Debug)]
 pub(crate) struct Refused {
     id: u64,
@@ -50,7 +50,7 @@ impl Refusals {
         Refused { id, refusals: Arc::clone(self), told }
     }
 
-    /// Hands what the server says to those whom it concerns; `false` when it is no refusal, or nobody waits for it.
+    /// Passes a refusal to the requests that it concerns; `false` when it is none, or no request waits for it.
     pub(crate) fn tell(&self, text: &str) -> bool {
         let Some(refusal) = Refusal::read(text) else { return false };
         let mut waiting = self.lock();
@@ -75,7 +75,6 @@ impl Refusals {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing panics while it is held.
         self.waiting.lock()
     }
 }
@@ -129,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_reaches_those_who_wait_for_it_and_nobody_else() {
         let refusals = Arc::new(Refusals::default());
-        assert!(!refusals.tell(REFUSED), "nobody waits");
+        assert!(!refusals.tell(REFUSED), "no request waits");
         let mut own = refusals.wait(Some("$JS.API.INFO"));
         let mut other = refusals.wait(Some("$JS.API.STREAM.NAMES"));
         let mut all = refusals.wait(None);
@@ -138,7 +137,7 @@ mod tests {
         assert_eq!(all.so_far(), ["$JS.API.INFO"]);
         assert!(other.so_far().is_empty());
         drop(own);
-        assert!(!refusals.tell(REFUSED), "who waits for everything does not answer for it");
+        assert!(!refusals.tell(REFUSED), "a listener for all refusals does not count as a request");
         assert!(!refusals.tell("Maximum Payload Violation"));
     }
 

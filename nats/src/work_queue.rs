@@ -12,16 +12,16 @@ use crate::reader::{Gone, Item, PullSession, PullSettings};
 
 const NO_SUCH_CONSUMER: u64 = 10_014;
 
-/// How a [`WorkQueue`] hands out its messages. The consumer is made or changed to this at opening.
+/// How a [`WorkQueue`] hands out its messages. The consumer is created or changed to this when it is opened.
 #[derive(Debug, Clone)]
 pub struct WorkQueueOptions {
     /// Subject filter; empty = everything in the stream.
     pub filter: String,
-    /// A message that was neither acknowledged nor reported in progress for this long comes again.
+    /// A message that was neither acknowledged nor reported in progress for this long is redelivered.
     pub ack_wait: Duration,
     /// How many messages may be unacknowledged at once, over all instances.
     pub max_ack_pending: u32,
-    /// How many messages to fetch ahead; they count as delivered. Small where messages take long.
+    /// How many messages to fetch ahead; they count as delivered. Small where processing is slow.
     pub prefetch: usize,
 }
 
@@ -36,7 +36,7 @@ impl Default for WorkQueueOptions {
     }
 }
 
-/// A durable consumer with explicit acknowledgements: every message comes until it is acknowledged.
+/// A durable consumer with explicit acknowledgements: every message is redelivered until it is acknowledged.
 #[derive(Debug)]
 pub struct WorkQueue {
     nats: Nats,
@@ -48,21 +48,21 @@ pub struct WorkQueue {
     closed: bool,
 }
 
-/// A message to be handled. Dropped without a word it comes again after `ack_wait`.
+/// A message to be processed. Dropped without an answer it is redelivered after `ack_wait`.
 #[derive(Debug)]
 pub struct Work {
     /// The message.
     pub message: StreamMessage,
-    /// How often it was delivered, this time included.
+    /// How often it was delivered, including this time.
     pub delivered: u64,
-    /// How many messages waited behind it when it was handed out.
+    /// How many messages waited behind it when it was delivered.
     pub pending: u64,
     nats: Nats,
     reply: String,
 }
 
 impl WorkQueue {
-    /// Makes or updates the durable consumer and begins to read.
+    /// Creates or updates the durable consumer and starts reading.
     ///
     /// # Errors
     /// Fails when the stream does not exist, does not answer, or has a consumer of this name and another kind.
@@ -88,7 +88,7 @@ impl WorkQueue {
         Ok(queue)
     }
 
-    /// The next message. Cancel-safe. Never ends on trouble: the consumer is made anew.
+    /// The next message. Cancel-safe. It does not end on failures: the consumer is recreated.
     ///
     /// # Errors
     /// Only when the client was closed.
@@ -125,7 +125,7 @@ impl WorkQueue {
         }
     }
 
-    /// How many messages wait, those that are handed out included.
+    /// How many messages wait, including delivered ones.
     ///
     /// # Errors
     /// Fails when the server does not answer.
@@ -225,7 +225,7 @@ impl Work {
         self.answer(format!("-NAK {}", json!({ "delay": delay }))).await
     }
 
-    /// Still at it: the time until redelivery begins anew.
+    /// Still in progress: the time until redelivery restarts.
     ///
     /// # Errors
     /// Fails when the server does not answer.

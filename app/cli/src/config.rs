@@ -67,7 +67,7 @@ impl AppConfig {
     /// Reads defaults, file, environment and flags, and validates the whole.
     ///
     /// # Errors
-    /// Every problem with its key, its place and its mend.
+    /// Every problem with its key, its place and its remedy.
     pub fn load(arguments: &Arguments) -> Result<Self, ConfigError> {
         let file = config_file(arguments.config.as_deref());
         let overrides = match &arguments.log {
@@ -166,7 +166,7 @@ impl AppConfig {
     /// Checks what a single field cannot say.
     ///
     /// # Errors
-    /// Every problem, each with its mend.
+    /// Every problem, each with its remedy.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut problems = self.evm.validate().err().unwrap_or_default();
         problems.extend(self.storage.validate().err().unwrap_or_default());

@@ -38,7 +38,7 @@ pub(crate) async fn record_backup(
     nats: &Nats,
     change: impl FnOnce(&mut BackupRecord),
 ) -> anyhow::Result<()> {
-    // One that cannot be read is of another version: it begins anew.
+    // One that cannot be read is of another version: it is replaced.
     let mut record = backup_record(nats).await.ok().flatten().unwrap_or_default();
     change(&mut record);
     nats.kv(Bucket::Cursors).await?.put(BACKUP_KEY, serde_json::to_vec(&record)?).await?;

@@ -6,7 +6,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::output::Output;
 
-/// A sign of life beside a message, where nobody knows how long it takes.
+/// A spinner beside a message, for an unknown duration.
 pub(crate) fn spinner(output: Output) -> ProgressBar {
     if output == Output::Json || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -16,12 +16,12 @@ pub(crate) fn spinner(output: Output) -> ProgressBar {
     spinner
 }
 
-/// A bar over blocks; invisible where nobody looks at it.
+/// A bar over blocks; invisible without a terminal.
 pub(crate) fn blocks(output: Output, total: u64, what: &str) -> ProgressBar {
     counted(output, total, what, "blocks")
 }
 
-/// A bar over so many of a unit; invisible where nobody looks at it.
+/// A bar over a number of units; invisible without a terminal.
 pub(crate) fn counted(output: Output, total: u64, what: &str, unit: &str) -> ProgressBar {
     let template = format!(
         "{{prefix}} {{bar:32}} {{human_pos}}/{{human_len}} {unit}  {{rate}}  {{eta}} left  {{msg}}"
@@ -29,18 +29,18 @@ pub(crate) fn counted(output: Output, total: u64, what: &str, unit: &str) -> Pro
     bar(output, Some(total), what, &template)
 }
 
-/// Bytes that come, nobody knows how many; invisible where nobody looks.
+/// A counter of bytes without a known total; invisible without a terminal.
 pub(crate) fn transfer(output: Output, what: &str) -> ProgressBar {
     bar(output, None, what, "{prefix:<14} {spinner} {binary_bytes}  {binary_bytes_per_sec}  {msg}")
 }
 
-/// Bytes with their end in sight; invisible where nobody looks.
+/// A bar over bytes with a known total; invisible without a terminal.
 pub(crate) fn bytes(output: Output, total: u64, what: &str) -> ProgressBar {
     let template = "{prefix:<14} {bar:32} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left";
     bar(output, Some(total), what, template)
 }
 
-/// One step after the other, in words; invisible where nobody looks.
+/// One step after the other, as text; invisible without a terminal.
 pub(crate) fn steps(output: Output, what: &str) -> ProgressBar {
     bar(output, None, what, "{prefix:<14} {spinner} {msg}  {elapsed}")
 }

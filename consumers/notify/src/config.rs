@@ -5,12 +5,12 @@ use crypto_intel_service::{Address, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where alerts are told.
+/// Where alerts are sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Destination of alerts that name none, or none that is configured. Without it the former are
-    /// told to nobody, and the latter become dead letters.
+    /// Destination of alerts that name none, or none that is configured. Without it the former are not
+    /// sent, and the latter become dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unrouted: Option<String>,
     /// Chats and webhooks by the names that rules route to, such as `ops`.
@@ -45,7 +45,7 @@ pub struct TelegramConfig {
     /// The Bot API server.
     #[serde(default = "default_api_url")]
     pub api_url: Address,
-    /// Most messages per second of this bot over all its chats.
+    /// Maximum number of messages per second of this bot over all its chats.
     #[serde(default = "default_bot_rate")]
     pub bot_messages_per_second: u32,
     /// Pacing, age and what to do in doubt.
@@ -81,15 +81,14 @@ pub enum ChatKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// What to do when an attempt was cut in the middle, so that nobody knows whether it arrived.
+    /// What to do when an attempt was cut off, so that it is unknown whether it arrived.
     pub after_uncertain: AfterUncertain,
-    /// A message whose event was seen longer ago than this is not sent any more, in seconds; 0 =
-    /// never too old.
+    /// A message whose event was seen longer ago than this is not sent, in seconds; 0 = never too old.
     pub max_age_seconds: u64,
     /// How long one attempt may take, in milliseconds, 100 to 60,000.
     pub timeout_ms: u64,
-    /// Pacing: all of these hold at once, each as `{ messages = 18, per_ms = 60000 }`. Empty = what
-    /// the service is known to take (Telegram private chat 1 per 1.05 s, group 18 per 60 s; Discord
+    /// Pacing: all of these apply at once, each as `{ messages = 18, per_ms = 60000 }`. Empty = the
+    /// known limits of the service (Telegram private chat 1 per 1.05 s, group 18 per 60 s; Discord
     /// webhook 4 per 2 s and 25 per 60 s).
     pub limits: Vec<Limit>,
     /// Above this many waiting messages, and if pacing needs more than 20 s for them, those below
@@ -97,11 +96,11 @@ pub struct Policy {
     pub digest_above: u32,
     /// `/ready` fails when the oldest message has waited this long, in seconds.
     pub unhealthy_after_seconds: u64,
-    /// When a destination that refuses everything ("chat not found", a webhook that is gone) is tried
+    /// When a destination that rejects everything ("chat not found", a webhook that is gone) is tried
     /// again, in seconds after each refusal; the last one repeats. Its messages wait meanwhile.
     pub probe_after_seconds: Vec<u64>,
-    /// Destination that is told what this one is not: at once what waits because it refuses
-    /// everything, and in the end what is dead, uncertain or expired.
+    /// Destination that gets the messages that this one does not: waiting ones at once while this one
+    /// rejects everything, and those that end as dead, uncertain or expired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
 }
@@ -118,7 +117,7 @@ pub struct AfterUncertain {
     pub critical: InDoubt,
 }
 
-/// What to do when nobody knows whether a message arrived.
+/// What to do when it is unknown whether a message arrived.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum InDoubt {
@@ -129,13 +128,13 @@ pub enum InDoubt {
     Skip,
 }
 
-/// At most so many messages in any such time.
+/// A maximum number of messages in any window of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// How many messages.
     pub messages: u32,
-    /// In how many milliseconds.
+    /// Length of the window, milliseconds.
     pub per_ms: u64,
     /// How many of them only critical messages may use.
     #[serde(default)]
@@ -210,7 +209,7 @@ impl Destination {
         }
     }
 
-    /// The limits in force: the configured ones, else what the service is known to take.
+    /// The limits in force: the configured ones, else the known limits of the service.
     #[must_use]
     pub fn limits(&self) -> Vec<Limit> {
         if !self.policy().limits.is_empty() {
@@ -227,8 +226,8 @@ impl Destination {
 }
 
 impl Destination {
-    /// The limits of all webhooks of one Discord channel together: the configured ones, else what
-    /// Discord is known to take and does not tell.
+    /// The limits of all webhooks of one Discord channel together: the configured ones, else the known,
+    /// undocumented limits of Discord.
     pub(crate) fn channel_limits(&self) -> Vec<Limit> {
         let configured = &self.policy().limits;
         if configured.is_empty() { vec![DISCORD_CHANNEL] } else { configured.clone() }
@@ -253,7 +252,7 @@ const fn default_bot_rate() -> u32 {
 }
 
 impl Config {
-    /// Whether there is anything to do.
+    /// Whether a destination is configured.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         !self.destinations.is_empty()
@@ -279,7 +278,7 @@ mod tests {
     "#;
 
     #[test]
-    fn defaults_are_what_the_services_take() {
+    fn defaults_are_the_limits_of_the_services() {
         let config: Config = toml::from_str(GOOD).unwrap();
         assert_eq!(config.validate(), Ok(()));
         let ops = &config.destinations["ops"];

@@ -33,7 +33,7 @@ pub async fn retry_dead_letter(
     let alert = match Event::decode(&letter.payload) {
         Ok(Event::Notification(message)) => Wanted::One(message.destination, message.alert),
         Ok(Event::Alert(alert)) => Wanted::Routes(alert),
-        Ok(other) => bail!("it holds {}, which nobody can be told", other.kind()),
+        Ok(other) => bail!("it holds {}, which cannot be sent", other.kind()),
         Err(error) => return Err(error).context("it cannot be read, and stays as it is"),
     };
     let (wanted, alert) = match (to, alert) {

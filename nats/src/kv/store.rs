@@ -197,7 +197,7 @@ impl Kv {
         Ok(entries.into_iter().collect())
     }
 
-    /// First every present value, then every change, for ever.
+    /// First every present value, then every change, without an end.
     ///
     /// # Errors
     /// Fails when the bucket cannot be read.

@@ -32,7 +32,7 @@ pub struct KvWatch {
     reader: StreamReader,
     prefix: String,
     live: HashSet<String>,
-    /// Keys of the bucket before it was made anew that were not seen since.
+    /// Keys of the bucket before it was recreated that were not seen since.
     unconfirmed: Option<HashSet<String>>,
     queue: VecDeque<KvChange>,
 }

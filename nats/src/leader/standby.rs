@@ -1,4 +1,4 @@
-//! Waiting for a lease, and knowing meanwhile whether anybody leads.
+//! Waiting for a lease, and knowing meanwhile whether an instance leads.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::lease::{LEASE_SECONDS, Lease, LeaseHolder};
 use crate::obstacle::Obstacle;
 use crate::obstacle::{answered, written};
 
-/// A lease that was not renewed for so long should have expired.
-const LONGEST_SILENCE: Duration = Duration::from_secs(LEASE_SECONDS + 3);
-/// How often it is tried whether this user may write the lease of another.
+/// A lease that was not renewed for this long should have expired.
+const MAX_RENEWAL_AGE: Duration = Duration::from_secs(LEASE_SECONDS + 3);
+/// How often a standby checks that it may write the lease.
 const WRITE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// A single write that is not acknowledged may be a slow disk.
+/// A single unacknowledged write may be a slow disk.
 const UNSTORED_WRITES: u32 = 2;
 
 /// One wait for the lead.
@@ -30,7 +30,7 @@ pub(super) struct Standby<'l> {
     told: Option<String>,
 }
 
-/// Another instance's lease, as it was seen.
+/// Another instance's lease, as observed.
 struct Holder {
     owner: String,
     revision: u64,
@@ -49,7 +49,7 @@ impl<'l> Standby<'l> {
             match self.look().await {
                 Ok(Some(lease)) => return lease,
                 Ok(None) => self.judge(),
-                Err(obstacle) => self.tell(&obstacle),
+                Err(obstacle) => self.report(&obstacle),
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
@@ -70,13 +70,13 @@ impl<'l> Standby<'l> {
         };
         let owner = LeaseHolder::read(&entry.value).unwrap_or_default().owner;
         if owner == self.leadership.context.instance {
-            // Of an earlier term, whose keeper is gone: nobody else may have it before it expires.
+            // Of an earlier term of this instance: no other can hold it before it expires.
             self.holder = None;
             return self.write(&kv, |claim| claim.replace(entry.revision)).await;
         }
         self.see(owner, &entry);
         if self.write_checked.is_none_or(|at| at.elapsed() >= WRITE_CHECK_INTERVAL) {
-            // Refused as long as the lease is there: what counts is that the server answers this user.
+            // Refused while the lease exists: it shows whether the server answers this user.
             let lease = self.write(&kv, |claim| claim.replace(0)).await?;
             self.write_checked = Some(Instant::now());
             return Ok(lease);
@@ -123,17 +123,17 @@ impl<'l> Standby<'l> {
         }
     }
 
-    /// Nothing is in the way but, perhaps, another instance.
+    /// Nothing prevents leading, except perhaps another instance.
     fn judge(&mut self) {
         let Some(holder) = &self.holder else { return };
         let silence = holder.changed.elapsed();
-        if silence > LONGEST_SILENCE {
+        if silence > MAX_RENEWAL_AGE {
             let text = format!(
                 "the lease of {} was not renewed for {} s and does not expire",
                 holder.owner,
                 silence.as_secs()
             );
-            self.tell(&Obstacle::NotStored(text));
+            self.report(&Obstacle::NotStored(text));
         } else if holder.renewed {
             self.leadership.probe.healthy(format!("standing by, {} leads", holder.owner));
             if self.told.as_ref() != Some(&holder.owner) {
@@ -143,8 +143,8 @@ impl<'l> Standby<'l> {
         }
     }
 
-    /// Says what is in the way: in the probe always, in the log when it changes.
-    fn tell(&mut self, obstacle: &Obstacle) {
+    /// Reports what prevents leading: in the probe always, in the log when it changes.
+    fn report(&mut self, obstacle: &Obstacle) {
         let task = &self.leadership.task;
         let text = obstacle.to_string();
         self.leadership.probe.unhealthy(format!("cannot lead: {text}"));

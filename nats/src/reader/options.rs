@@ -73,7 +73,7 @@ pub enum Notice {
         /// Last lost sequence.
         to: u64,
     },
-    /// The stream was made anew or restored: reading goes on with its first message.
+    /// The stream was recreated or restored: reading continues with its first message.
     StreamReset {
         /// The position that no longer holds.
         was: Position,

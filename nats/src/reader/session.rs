@@ -24,7 +24,7 @@ pub(crate) struct PullSettings {
     pub(crate) max_bytes: usize,
 }
 
-/// Pull requests on one consumer and what they bring. Dropped and made anew after any trouble.
+/// Pull requests on one consumer and their messages. Dropped and recreated after any failure.
 ///
 /// It is ours rather than the client's because the client's own stream stands still for 15 s after a server restart
 /// and cannot say without waiting what has arrived.
@@ -60,7 +60,7 @@ pub(crate) enum Item {
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Gone {
-    /// The connection was made anew.
+    /// The connection was re-established.
     Reconnected,
     /// No message and no heartbeat for too long.
     Silent,
@@ -174,7 +174,7 @@ impl PullSession {
                 Item::Idle { delivered, passed }
             }
             StatusCode::NO_RESPONDERS => {
-                Item::Gone(Gone::ConsumerDeleted("nobody answers".to_owned()))
+                Item::Gone(Gone::ConsumerDeleted("no responder".to_owned()))
             }
             _ => self.take_status(status, &message),
         }

@@ -16,7 +16,7 @@ use crate::error::{NatsError, ReaderError};
 use crate::message::{Position, StreamMessage};
 use crate::publish::unique_id;
 
-/// The server forgets a consumer that nobody asks for this long.
+/// The server deletes a consumer without requests after this.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);
 /// Gaps in the sequences are looked at this often at most: filters make them ordinary.
 const GAP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const GAP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Reads a stream in order and trusts only its own position.
 ///
 /// Its consumer is ephemeral, unacknowledged and its own; whatever happens to it, to the connection or to the server,
-/// it is made anew after the last message that was handed out. What happens to the stream is told as a [`Notice`].
+/// it is recreated after the last message that was returned. Events of the stream are reported as a [`Notice`].
 #[derive(Debug)]
 pub struct StreamReader {
     nats: Nats,

@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Why a reader cannot read at present. A reader waits for what is wrong to pass and says nothing to who asks it for
-/// messages: this is for who shows how it is.
+/// Why a reader cannot read at present, for probes: the reader itself waits until it can.
 #[derive(Debug, Clone, Default)]
 pub struct ReaderTrouble(Arc<Mutex<Option<String>>>);
 

@@ -159,7 +159,7 @@ impl ReplayStream {
                 Err(PublishError::WrongLastSequence { .. }) => {
                     let before = self.last_sequence;
                     self.look().await?;
-                    // An attempt of ours whose answer was lost.
+                    // An own attempt whose answer was lost.
                     if self.last_original == end {
                         return Ok(());
                     }

@@ -36,7 +36,7 @@ pub enum ReplayError {
         /// What was given.
         prefix: String,
     },
-    /// Subjects under the prefix belong to somebody.
+    /// Subjects under the prefix are in use.
     #[error("prefix {prefix}: subjects under it belong to {owner}: choose another one")]
     Taken {
         /// The prefix.
@@ -56,13 +56,13 @@ pub enum ReplayError {
     },
     /// The stream lost the message that says how far the replay came.
     #[error(
-        "stream {stream} no longer has its last message, so nobody knows how far the replay came: begin again with --anew"
+        "stream {stream} no longer has its last message, so the position of the replay is unknown: begin again with --anew"
     )]
     Emptied {
         /// The stream.
         stream: String,
     },
-    /// Somebody else publishes under the prefix.
+    /// Another program publishes under the prefix.
     #[error("another process publishes to stream {stream}: let it end, then run this again")]
     Raced {
         /// The stream.
@@ -116,7 +116,7 @@ impl ReplayTarget {
         format!("{}.>", self.prefix)
     }
 
-    /// Whether messages may go under this prefix: it is well formed, none of ours, and no other stream has it.
+    /// Whether messages may go under this prefix: it is well formed, not one of our own, and no other stream has it.
     ///
     /// # Errors
     /// Says what is in the way.

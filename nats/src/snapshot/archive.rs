@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 8] = b"NATSARC1";
 /// Longer names than subjects can be are damage, and would be read into memory.
-const LONGEST_NAME: u64 = 1 << 20;
+const MAX_NAME_BYTES: u64 = 1 << 20;
 const TAR_BLOCK: usize = 512;
 
 /// How the server wrote a snapshot.
@@ -95,7 +95,7 @@ fn inspect_messages(mut archive: impl Read) -> io::Result<Contents> {
         if head.is_end() {
             break;
         }
-        if head.name_length > LONGEST_NAME {
+        if head.name_length > MAX_NAME_BYTES {
             return Err(damaged("an entry's name is too long"));
         }
         let mut name = vec![0; usize::try_from(head.name_length).unwrap_or_default()];

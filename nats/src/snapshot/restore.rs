@@ -84,7 +84,7 @@ impl Nats {
     }
 }
 
-/// Nobody listens any more where the chunks go: the server has ended the restore, and its log says why.
+/// No responder for the chunks: the server has ended the restore, and its log says why.
 fn given_up(stream: &str, error: NatsError) -> SnapshotError {
     match error {
         NatsError::NoResponders { .. } => SnapshotError::Refused {

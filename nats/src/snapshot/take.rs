@@ -17,7 +17,7 @@ use crate::error::NatsError;
 /// What the server sends at once; it waits for acknowledgements of 8 MiB at most.
 const CHUNK_BYTES: u64 = 128 * 1024;
 /// The server gives up after 5 s without an acknowledgement.
-const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(60);
 /// Before 2.15 the server reads the whole stream before it answers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -77,13 +77,12 @@ impl Nats {
         let mut file = tokio::fs::File::create(path).await.map_err(write_error())?;
         let mut received = 0;
         loop {
-            let chunk =
-                tokio::time::timeout(LONGEST_SILENCE, chunks.next()).await.map_err(|_| {
-                    SnapshotError::Silent {
-                        stream: stream.to_owned(),
-                        seconds: LONGEST_SILENCE.as_secs(),
-                    }
-                })?;
+            let chunk = tokio::time::timeout(CHUNK_TIMEOUT, chunks.next()).await.map_err(|_| {
+                SnapshotError::Silent {
+                    stream: stream.to_owned(),
+                    seconds: CHUNK_TIMEOUT.as_secs(),
+                }
+            })?;
             let Some(chunk) = chunk else {
                 return Err(ended(stream, "the connection was closed"));
             };

@@ -26,7 +26,7 @@ pub enum Change {
         /// The fields.
         fields: Vec<String>,
     },
-    /// It was deleted with all it held and made anew, because these fields cannot be changed.
+    /// It was deleted with its content and recreated, because these fields cannot be changed.
     Recreated {
         /// Its name.
         object: String,
@@ -42,7 +42,7 @@ pub enum Change {
     },
 }
 
-/// A stream of ours, or a copy of one, and what it holds.
+/// One of our streams, or a copy of one, and its content.
 #[derive(Debug, Clone, Serialize)]
 pub struct StreamStatus {
     /// Its name.
@@ -90,7 +90,7 @@ impl Topology {
         for consumer in &self.consumers {
             let object = format!("{}/{}", consumer.stream, consumer.name);
             let own = of(&differences, ObjectKind::Consumer, &object);
-            // Gone with its stream, if that was made anew.
+            // Deleted with its stream, if that was recreated.
             let missing = found_consumer(nats, &consumer.stream, &consumer.name).await?.is_none();
             if own.is_empty() && !missing {
                 continue;

@@ -12,7 +12,7 @@ use crate::error::NatsError;
 
 /// The other account's API, as `server.conf` imports it into ours.
 const OUTSIDE_API: &str = "outside.API";
-/// Not a field of a definition: the original was made anew, so that the copy would wait for sequences that it has
+/// Not a field of a definition: the original was recreated, so that the copy would wait for sequences that it has
 /// passed.
 const ORIGIN: &str = "(made before its origin)";
 
@@ -62,7 +62,7 @@ impl Topology {
         Ok(())
     }
 
-    /// Makes a copy or changes it. It holds nothing of its own: where a change needs that, it is made anew unasked.
+    /// Creates or changes a copy. It has no content of its own, so it is recreated where a change requires it.
     pub(super) async fn apply_copy(
         nats: &Nats,
         copy: &StreamDefinition,

@@ -27,14 +27,14 @@ pub enum TopologyError {
         reason: String,
     },
     /// The configuration names a stream that is not defined.
-    #[error("streams.streams.{name} is no stream of ours, known are: {known}")]
+    #[error("streams.streams.{name} is not one of our streams, known are: {known}")]
     UnknownStream {
         /// The configured name.
         name: String,
         /// The defined names.
         known: String,
     },
-    /// Another stream has subjects that one of ours needs.
+    /// Another stream has subjects that one of our streams needs.
     #[error(
         "{object} needs subject {subject}, which stream {other} takes: remove that stream, or change its subjects"
     )]

@@ -49,7 +49,7 @@ impl Difference {
     }
 }
 
-/// Changes of these need the stream to be deleted and made anew.
+/// Changes of these require the stream to be deleted and recreated.
 pub(super) const IMMUTABLE: [&str; 3] = ["storage", "retention", "allow_msg_ttl"];
 /// A smaller value of these deletes messages. 0 and below mean unlimited.
 const LIMITS: [&str; 4] = ["max_bytes", "max_age", "max_msgs", "max_msgs_per_subject"];

@@ -51,7 +51,7 @@ async fn metrics(State(context): State<Context>) -> Result<String, (StatusCode, 
 }
 
 /// The health report as a gauge: a probe that is gone must not stay behind as its last value, so
-/// it is made anew for each answer.
+/// it is created for each answer.
 fn probe_metrics(context: &Context) -> Vec<MetricFamily> {
     let options = Opts::new("crypto_intel_health_probe", "1 while what must progress does, else 0");
     let Ok(gauges) = IntGaugeVec::new(options, &["name"]) else { return Vec::new() };

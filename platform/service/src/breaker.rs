@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often others ask again while the trial requests are under way.
+/// How long other requests wait while trial requests are under way.
 const TRIAL_RECHECK: Duration = Duration::from_millis(500);
 
-/// Leaves a server alone that fails or that asked for it. One per server, because limits and outages
-/// are of the host and not of one path.
+/// Pauses requests to a server that fails or asked for a pause. One per server, because limits and
+/// outages concern the host rather than one path.
 #[derive(Debug)]
 pub struct Breaker {
     settings: BreakerSettings,
@@ -19,9 +19,9 @@ pub struct Breaker {
 /// When a [`Breaker`] opens and closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerSettings {
-    /// Failures in a row after which the server is left alone.
+    /// Consecutive failures after which requests pause.
     pub failures: u32,
-    /// How long, the first time; doubled each time a trial request fails as well.
+    /// How long requests pause at first; doubled each time a trial request fails as well.
     pub open_for: Duration,
     /// Upper bound of that.
     pub longest_open: Duration,
@@ -42,7 +42,7 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
-    /// The word for it: `closed`, `open` or `half-open`.
+    /// `closed`, `open` or `half-open`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -62,8 +62,8 @@ enum State {
         /// The server asked for it.
         asked: bool,
     },
-    /// Some requests are under way to see whether it works again. One that never reports back, because
-    /// its task was ended, is forgotten after a while.
+    /// Some requests are under way to test whether it works again. One that never reports, because its
+    /// task was cancelled, is forgotten after a while.
     Trial {
         under_way: u32,
         succeeded: u32,
@@ -93,7 +93,7 @@ impl Breaker {
         }
     }
 
-    /// Who is told to go must report success, failure or hold.
+    /// An admitted request must report success, failure or hold.
     pub fn admit(&mut self, now: Instant) -> Admission {
         if let State::Open { until, .. } = self.state {
             if until > now {
@@ -130,7 +130,7 @@ impl Breaker {
         }
     }
 
-    /// The server answered, well or not: it is there.
+    /// The server answered, with success or not.
     pub fn success(&mut self) {
         match &mut self.state {
             State::Closed => self.failures = 0,
@@ -146,7 +146,7 @@ impl Breaker {
         }
     }
 
-    /// The server is not there. `true` when this opened the breaker.
+    /// The server did not answer. `true` when this opened the breaker.
     pub fn failure(&mut self, now: Instant) -> bool {
         self.failures = self.failures.saturating_add(1);
         match self.state {
@@ -161,7 +161,7 @@ impl Breaker {
         }
     }
 
-    /// The server asked to be left alone.
+    /// The server asked for a pause.
     pub fn hold(&mut self, now: Instant, wait: Duration) {
         let until = match self.state {
             State::Open { until, .. } => until.max(now + wait),
@@ -171,7 +171,7 @@ impl Breaker {
     }
 
     /// Lets trial requests through before the time, `after` it opened, where nothing else can serve;
-    /// never against the server's own wish. `true` when that changed something.
+    /// never during a pause that the server asked for. `true` when that changed something.
     pub fn try_early(&mut self, now: Instant, after: Duration) -> bool {
         let waited = self.opened.is_some_and(|opened| now.duration_since(opened) >= after);
         match self.state {
@@ -219,7 +219,7 @@ mod tests {
         }
         breaker.success();
         for _ in 0..4 {
-            assert!(!breaker.failure(Instant::now()), "a success starts the count anew");
+            assert!(!breaker.failure(Instant::now()), "a success resets the count");
         }
         assert_eq!(breaker.admit(Instant::now()), Admission::Go);
         assert!(breaker.failure(Instant::now()));
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn is_tried_early_but_never_against_the_servers_wish() {
+    async fn is_tried_early_but_not_during_a_requested_pause() {
         let second = Duration::from_secs(1);
         let mut failing = breaker(3);
         for _ in 0..5 {
@@ -280,6 +280,6 @@ mod tests {
         breaker.hold(Instant::now(), Duration::from_secs(30));
         breaker.success();
         let expected = Admission::Wait(Duration::from_secs(90));
-        assert_eq!(breaker.admit(Instant::now()), expected, "the longer wish counts");
+        assert_eq!(breaker.admit(Instant::now()), expected, "the longer pause counts");
     }
 }

@@ -20,7 +20,7 @@ const ENVIRONMENT_PREFIX: &str = "CRYPTO_INTEL__";
 /// Suffix of a key whose value is the path of a file that holds the secret.
 const FILE_SUFFIX: &str = "_file";
 
-/// Everything that is wrong with the configuration; each line names key, place and mend.
+/// Everything that is wrong with the configuration; each line names key, place and remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// One sentence per problem.
@@ -433,7 +433,7 @@ mod tests {
         assert!(problem.contains("password_file") && problem.contains("nowhere"), "{problem}");
         assert!(config.endpoints[0].password.problem().unwrap().contains("gone"));
         assert!(!config.nats.password.is_empty());
-        // Somebody else gives it.
+        // Set elsewhere.
         let config = load_text(text, &[("CRYPTO_INTEL__NATS__PASSWORD", "x")]).unwrap();
         assert_eq!(config.nats.password.problem(), None);
         let given = serde_json::json!({ "a": [{ "b": { UNREADABLE: "why" } }], "c": "d" });

@@ -3,10 +3,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
 
-/// What a process gives each of its roles.
+/// What a process provides to each of its roles.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Fires once, when the process is told to stop: finish what is under way and return `Ok`.
+    /// Fires once, when the process must stop: finish work under way and return `Ok` or [`Stopped`](crate::Stopped).
     pub shutdown: CancellationToken,
     /// Where every role registers its metrics (`crypto_intel_<component>_<name>_<unit>`).
     pub registry: Registry,
@@ -28,7 +28,7 @@ impl Context {
         }
     }
 
-    /// The same process, with a shutdown of its own below the process's one.
+    /// The same process, with a shutdown token below the process's own.
     #[must_use]
     pub fn child(&self) -> Self {
         Self { shutdown: self.shutdown.child_token(), ..self.clone() }

@@ -7,8 +7,8 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
-/// Progress of everything in the process that must progress. `/ready` is 200 only while every
-/// probe is healthy; a probe starts unhealthy ("starting").
+/// Progress of everything in the process that must progress. `/ready` is 200 only while every probe
+/// is healthy; a probe starts unhealthy ("starting").
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     probes: Arc<Mutex<BTreeMap<String, State>>>,
@@ -38,16 +38,16 @@ pub struct ProbeReport {
     pub name: String,
     /// Whether it progresses.
     pub healthy: bool,
-    /// What it last said about itself, or why it is unhealthy.
+    /// Its last report, or why it is unhealthy.
     pub detail: String,
-    /// Seconds since it was last heard.
+    /// Seconds since its last report.
     pub seconds_since_beat: u64,
     /// Whether it only informs: `/ready` does not depend on it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub advisory: bool,
 }
 
-/// What `/ready` answers.
+/// The answer of `/ready`.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct HealthReport {
     /// Whether there are probes and every one is healthy.
@@ -57,14 +57,14 @@ pub struct HealthReport {
 }
 
 impl Health {
-    /// Registers a probe. With a `deadline` it turns unhealthy by itself when it is not heard for
-    /// that long. A name taken twice is the same probe.
+    /// Registers a probe. With a `deadline` it turns unhealthy when it has not reported for that long.
+    /// The same name is the same probe.
     #[must_use]
     pub fn probe(&self, name: impl Into<String>, deadline: Option<Duration>) -> Probe {
         self.register(name.into(), deadline, false)
     }
 
-    /// A probe that is shown, and that readiness does not depend on: one of several that stand in for each other.
+    /// A probe that is shown but does not affect readiness: one of several that replace each other.
     #[must_use]
     pub fn advisory_probe(&self, name: impl Into<String>, deadline: Option<Duration>) -> Probe {
         self.register(name.into(), deadline, true)
@@ -90,7 +90,7 @@ impl Health {
         let probes: Vec<ProbeReport> =
             self.lock().iter().map(|(name, state)| state.report(name)).collect();
         let mut counted = probes.iter().filter(|probe| !probe.advisory).peekable();
-        // A process in which nothing speaks yet is still starting.
+        // A process without reports is still starting.
         let ready = counted.peek().is_some() && counted.all(|probe| probe.healthy);
         HealthReport { ready, probes }
     }
@@ -170,7 +170,7 @@ mod tests {
         let head = health.probe("head", None);
         let lag = health.probe("lag", None);
         head.healthy("at 5");
-        assert!(!health.report().ready, "a probe that has not spoken is not healthy");
+        assert!(!health.report().ready, "a probe without a report is not healthy");
         lag.healthy("0");
         assert!(health.report().ready);
         lag.unhealthy("1,000 behind");
@@ -183,7 +183,7 @@ mod tests {
     fn an_advisory_probe_is_shown_and_does_not_count() {
         let health = Health::default();
         let one_of_many = health.advisory_probe("source", None);
-        assert!(!health.report().ready, "nothing that counts has spoken");
+        assert!(!health.report().ready, "no counting probe has reported");
         let head = health.probe("head", None);
         head.healthy("at 5");
         one_of_many.unhealthy("503");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_unhealthy_by_itself_when_it_is_not_heard() {
+    fn turns_unhealthy_when_it_does_not_report() {
         let health = Health::default();
         let head = health.probe("head", Some(Duration::ZERO));
         head.healthy("at 5");

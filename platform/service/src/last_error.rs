@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// The newest failure of something that is tried again, for whoever reports on it; empty after a success.
-/// Clones share it.
+/// The newest failure of a retried operation, for probes; empty after a success. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct LastError(Arc<Mutex<Option<String>>>);
 

@@ -8,8 +8,8 @@ pub(crate) const UNREADABLE: &str = "unreadable secret";
 
 /// A configuration value that is never shown: `Debug`, `Display` and serialization print `***`.
 ///
-/// A secret whose file cannot be read is a value, too: it belongs to one role, and must not stop the others. Whoever
-/// needs it asks for [`problem`](Self::problem) first.
+/// A secret whose file cannot be read is a value, too: it belongs to one role, and must not stop the others. Users of it
+/// call [`problem`](Self::problem) first.
 ///
 /// Reference documentation recognises it by the JSON Schema format `secret`.
 #[derive(Clone)]

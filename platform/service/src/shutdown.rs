@@ -14,12 +14,12 @@ pub async fn wait_for_signal(shutdown: CancellationToken) -> std::io::Result<()>
             _ = interrupt.recv() => "SIGINT",
         };
         if round == 0 {
-            tracing::info!(signal = name, "stopping; a second signal ends at once");
+            tracing::info!(signal = name, "stopping; a second signal stops at once");
             shutdown.cancel();
         } else {
             tracing::warn!(
                 signal = name,
-                "ended at once; what was under way is done again at the next start"
+                "stopped at once; work under way is repeated at the next start"
             );
             std::process::exit(1);
         }

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use tokio_util::sync::CancellationToken;
 
-/// The process, or this part of it, was told to stop. Passed up with `?` by work that cannot be cut off where it stands.
+/// The process, or this part of it, must stop. Returned with `?` by work that notices the signal itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("stopped")]
 pub struct Stopped;

@@ -13,25 +13,25 @@ use crate::{
     stop::{Stopped, unless_stopped},
 };
 
-/// What happens when a role ends although nobody asked it to.
+/// What happens when a role ends without being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restart {
-    /// It is started again after a growing delay, and `/ready` fails meanwhile.
+    /// It is restarted after a growing delay, and `/ready` fails meanwhile.
     WithBackoff,
     /// The whole process stops with its error.
     Never,
 }
 
-/// Runs the roles of a process so that none dies in silence: a role that returns early, fails or
-/// panics is an error in the log and an unhealthy probe until it runs again.
+/// Runs the roles of a process: one that returns early, fails or panics is an error in the log and an
+/// unhealthy probe until it runs again.
 #[derive(Debug)]
 pub struct Supervisor {
     context: Context,
     tasks: JoinSet<anyhow::Result<()>>,
 }
 
-/// A role that ran this long before it failed starts its delays from the beginning.
-const CALM: Duration = Duration::from_secs(60);
+/// A role that ran this long before it failed restarts with the first delay.
+const RESET_DELAYS_AFTER: Duration = Duration::from_secs(60);
 
 impl Supervisor {
     /// A supervisor without roles.
@@ -53,7 +53,7 @@ impl Supervisor {
         self.tasks.spawn(supervise(name.into(), restart, context, start));
     }
 
-    /// Waits until every role has ended, at most `grace` after shutdown was asked for.
+    /// Waits until every role has ended, at most `grace` after the shutdown started.
     ///
     /// # Errors
     /// The first error of a role that must not be restarted, or that the grace ran out.
@@ -78,7 +78,7 @@ impl Supervisor {
             () = overtime => {
                 self.tasks.abort_all();
                 return Err(first_error.unwrap_or_else(|| anyhow::anyhow!(
-                    "not every role stopped within {} s; what was not finished is done again at the next start",
+                    "not every role stopped within {} s; unfinished work is repeated at the next start",
                     grace.as_secs()
                 )));
             }
@@ -113,7 +113,7 @@ where
             return Ok(());
         }
         let error = match outcome {
-            Ok(Ok(())) => anyhow::anyhow!("ended although nobody asked it to"),
+            Ok(Ok(())) => anyhow::anyhow!("ended without being stopped"),
             Ok(Err(error)) => error,
             Err(panic) => anyhow::anyhow!("panicked: {}", panic_text(panic.as_ref())),
         };
@@ -121,7 +121,7 @@ where
         if context.shutdown.is_cancelled() || restart == Restart::Never {
             return Err(error.context(format!("run {name}")));
         }
-        if started.elapsed() > CALM {
+        if started.elapsed() > RESET_DELAYS_AFTER {
             delays = backoff.delays();
         }
         let delay = delays.next().unwrap_or(backoff.longest);

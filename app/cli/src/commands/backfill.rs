@@ -18,9 +18,9 @@ use crate::{
     progress,
 };
 
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
-/// Nothing moved for this long: somebody may be missing.
+/// Without progress for this long a role may be missing.
 const HINT_AFTER: Duration = Duration::from_secs(20);
 
 /// What became of a range that was asked for.
@@ -73,7 +73,7 @@ pub(crate) async fn fetch(
         wanted.from
     );
     let to = wanted.to.min(finalized);
-    // Who asks for everything means what is final.
+    // Everything means everything final.
     let is_cut = to < wanted.to && wanted.to < u64::MAX;
     let mut report = Report {
         chain: chain.to_owned(),
@@ -142,7 +142,7 @@ async fn wait(gaps: &Gaps, nats: &Nats, report: &Report, output: Output) -> anyh
         }
         bar.set_position(gap.next - report.from);
         bar.set_message(message(&gap, nats, &report.chain, moved.0).await);
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
     bar.finish_and_clear();
     Ok(())

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a person waits for a server that does not answer.
-const PATIENCE_SECONDS: u64 = 5;
+const COMMAND_TIMEOUT_SECONDS: u64 = 5;
 
 /// Configuration and logger of a command that speaks to servers.
 pub(crate) fn prepare(arguments: &Arguments) -> anyhow::Result<AppConfig> {
@@ -42,10 +42,10 @@ pub(crate) fn prepare(arguments: &Arguments) -> anyhow::Result<AppConfig> {
     }
     // The others prepare servers that may still be starting.
     if !matches!(arguments.command, Command::Streams(_) | Command::Migrate(_)) {
-        let patience = &mut config.nats.start_timeout_seconds;
-        *patience = PATIENCE_SECONDS.min(*patience);
-        let patience = &mut config.database.start_timeout_seconds;
-        *patience = PATIENCE_SECONDS.min(*patience);
+        let timeout = &mut config.nats.start_timeout_seconds;
+        *timeout = COMMAND_TIMEOUT_SECONDS.min(*timeout);
+        let timeout = &mut config.database.start_timeout_seconds;
+        *timeout = COMMAND_TIMEOUT_SECONDS.min(*timeout);
     }
     init_telemetry(&config.telemetry)?;
     Ok(config)

@@ -19,14 +19,14 @@ const BLOCK_TIME: Duration = Duration::from_secs(1);
 const CHAIN_ID: u64 = 31_337;
 /// One transfer in so many is worth a message: about as many as a chat takes. Every fifth is native, so
 /// this is no multiple of five.
-const WHALE_EVERY: u64 = 97;
+const WHALE_INTERVAL: u64 = 97;
 /// Blocks that may still be replaced.
 const FINALITY_DEPTH: u64 = 8;
 
 /// What plays the blocks.
 #[derive(Debug)]
 pub(super) enum LocalChain {
-    /// Nothing of ours: a real chain.
+    /// A real chain.
     Live(LiveChain),
     /// A real EVM node.
     Anvil { node: Anvil, rate: u32, traffic: Option<Traffic> },
@@ -107,7 +107,7 @@ native = {{ symbol = "ETH", decimals = 18, asset = "ethereum" }}
             Self::Anvil { node, rate, traffic } => {
                 let options = TrafficOptions {
                     per_second: f64::from((*rate).max(1)),
-                    whale_every: WHALE_EVERY,
+                    whale_every: WHALE_INTERVAL,
                     ..TrafficOptions::default()
                 };
                 *traffic = Some(Traffic::start(&node.http_url(), options).await?);
@@ -155,7 +155,7 @@ fn synthetic(rate: u32) -> Synthetic {
         chain_id: CHAIN_ID,
         transfers_per_block: rate.max(1) as usize,
         native_per_block: (rate / 5).max(1) as usize,
-        whale_every: WHALE_EVERY,
+        whale_every: WHALE_INTERVAL,
         first_timestamp: now_seconds(),
         seconds_per_block: BLOCK_TIME.as_secs(),
         ..SyntheticOptions::default()

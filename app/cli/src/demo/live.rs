@@ -7,7 +7,7 @@ use crypto_intel_evm::{ChainConfig, EndpointConfig, check_endpoint, preset_names
 use futures::{StreamExt as _, stream::FuturesUnordered};
 
 /// How long any endpoint may take to say its head.
-const PATIENCE: Duration = Duration::from_secs(15);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A chain that others play.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl LiveChain {
             config.endpoints.iter().map(|endpoint| check_endpoint(chain, &config, endpoint));
         let mut checks: FuturesUnordered<_> = checks.collect();
         let mut last_error = "none answered in time".to_owned();
-        let first = tokio::time::timeout(PATIENCE, async {
+        let first = tokio::time::timeout(ANSWER_TIMEOUT, async {
             while let Some(outcome) = checks.next().await {
                 match outcome {
                     Ok(report) => return Some(report.endpoint),
@@ -75,8 +75,8 @@ mod tests {
     async fn an_unknown_chain_and_dead_endpoints_are_told_in_a_sentence() {
         let unknown = LiveChain::find("ethereumm", &[]).await.unwrap_err().to_string();
         assert!(unknown.contains("known are arbitrum"), "{unknown}");
-        let nobody = ["ws://127.0.0.1:1".to_owned()];
-        let dead = LiveChain::find("ethereum", &nobody).await.unwrap_err().to_string();
+        let closed = ["ws://127.0.0.1:1".to_owned()];
+        let dead = LiveChain::find("ethereum", &closed).await.unwrap_err().to_string();
         assert!(dead.contains("none of 1 endpoints") && dead.contains("local chain"), "{dead}");
     }
 }

@@ -56,7 +56,7 @@ impl Servers {
     }
 }
 
-/// An empty folder of ours, held against a second demo.
+/// An empty folder, locked against a second demo.
 fn fresh_folder(folder: &Path) -> anyhow::Result<(PathBuf, File)> {
     let place = folder.display();
     fs::create_dir_all(folder).with_context(|| format!("make {place}"))?;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A list literal is rebuilt at each evaluation: beyond this it costs more than the rest.
-const LONGEST_LIST: usize = 100;
+const MAX_LIST_ELEMENTS: usize = 100;
 
 /// What is wrong with a condition, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,9 +159,9 @@ impl<'c> Checker<'c> {
     }
 
     fn list(&mut self, node: u64, list: &mut ListExpr) -> Type {
-        if list.elements.len() > LONGEST_LIST {
+        if list.elements.len() > MAX_LIST_ELEMENTS {
             let message = format!(
-                "a list of {} is too long (limit {LONGEST_LIST}): it is built again for every event",
+                "a list of {} is too long (limit {MAX_LIST_ELEMENTS}): it is built again for every event",
                 list.elements.len()
             );
             self.report(node, message, None);

@@ -125,7 +125,7 @@ fn is_required(key: &str) -> bool {
     matches!(key, "id" | "on" | "title")
 }
 
-/// Notes the keys that nobody knows, and takes them out.
+/// Records the unknown keys, and removes them.
 fn take_unknown(
     table: &mut DeTable<'_>,
     known: &[&str],

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Subjects that are remembered: they are few by design, and hostile ones must not fill memory.
-const MOST_SUBJECTS: usize = 10_000;
+const MAX_SUBJECTS: usize = 10_000;
 
 /// Rules of one stream by subject, then by a field value that their condition needs.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl SubjectIndex {
     /// The candidates of a subject, found once and remembered.
     pub(crate) fn candidates(&mut self, rules: &RuleSet, subject: &str) -> &Candidates {
         if !self.subjects.contains_key(subject) {
-            if self.subjects.len() >= MOST_SUBJECTS {
+            if self.subjects.len() >= MAX_SUBJECTS {
                 self.subjects.clear();
             }
             let candidates = Candidates::build(rules, self.stream, subject);

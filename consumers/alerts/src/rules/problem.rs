@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What is wrong with a rule file, where, and how to mend it.
+/// What is wrong with a rule file, where, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RuleProblem {
     /// The file.
@@ -17,7 +17,7 @@ pub struct RuleProblem {
     pub column: Option<usize>,
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to correct it.
     pub hint: Option<String>,
     /// The line, and carets under what is meant.
     pub excerpt: Option<String>,

@@ -1,7 +1,7 @@
 //! Names on chains are hostile text: what people read is cleaned and bounded.
 
 /// Combining marks in a row that are kept: writing systems need a few, "zalgo" text has dozens.
-const MOST_COMBINING_MARKS: usize = 3;
+const MAX_COMBINING_MARKS: usize = 3;
 
 /// One line of at most `limit` characters, without control, bidirectional and invisible
 /// characters. White space of any kind becomes one space; what is cut off is shown as `…`.
@@ -19,7 +19,7 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
             continue;
         } else {
             combining = if is_combining(character) { combining + 1 } else { 0 };
-            if combining > MOST_COMBINING_MARKS {
+            if combining > MAX_COMBINING_MARKS {
                 continue;
             }
             cleaned.push(character);
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(clean(&"x".repeat(300), 10), format!("{}…", "x".repeat(9)));
         assert_eq!(clean("日本語テキスト", 4), "日本語…");
         let zalgo = format!("a{}b", "\u{301}".repeat(40));
-        assert_eq!(clean(&zalgo, 100).chars().count(), 2 + MOST_COMBINING_MARKS);
+        assert_eq!(clean(&zalgo, 100).chars().count(), 2 + MAX_COMBINING_MARKS);
         assert_eq!(clean(" \t ", 5), "");
     }
 

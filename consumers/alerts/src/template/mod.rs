@@ -16,11 +16,11 @@ use crate::condition::fields::{Field, FieldType, FieldValue, field_of, fields_of
 use self::clean::{clean, clean_url};
 
 /// Characters of a title, of a line, and of a link's label.
-const LONGEST_TITLE: usize = 200;
-const LONGEST_LINE: usize = 400;
-const LONGEST_LABEL: usize = 40;
+const MAX_TITLE: usize = 200;
+const MAX_LINE: usize = 400;
+const MAX_LABEL: usize = 40;
 /// Characters of one field's text within a message.
-const LONGEST_VALUE: usize = 120;
+const MAX_VALUE: usize = 120;
 /// Steps that one template may take: an endless loop ends here.
 const FUEL: u64 = 20_000;
 
@@ -114,10 +114,10 @@ fn value_of(value: FieldValue<'_>) -> Value {
         FieldValue::Bool(value) => Value::from(value),
         FieldValue::Int(value) => Value::from(value),
         FieldValue::Decimal(value) => Value::from(value.as_str()),
-        FieldValue::Text(value) => Value::from(clean(value, LONGEST_VALUE)),
+        FieldValue::Text(value) => Value::from(clean(value, MAX_VALUE)),
         FieldValue::Hex(value) => Value::from(hex_text(value)),
         FieldValue::Texts(values) => {
-            values.iter().map(|value| Value::from(clean(value, LONGEST_VALUE))).collect()
+            values.iter().map(|value| Value::from(clean(value, MAX_VALUE))).collect()
         }
         FieldValue::U256(value) => Value::from(value.to_string()),
         FieldValue::I256(value) => Value::from(value.to_string()),
@@ -130,7 +130,7 @@ fn value_of(value: FieldValue<'_>) -> Value {
 fn event_value(value: &EventValue) -> Value {
     match value {
         EventValue::Bool(value) => Value::from(*value),
-        EventValue::Text(value) => Value::from(clean(value, LONGEST_VALUE)),
+        EventValue::Text(value) => Value::from(clean(value, MAX_VALUE)),
         EventValue::List(values) => values.iter().map(event_value).collect(),
     }
 }
@@ -178,10 +178,10 @@ impl MessageTemplate {
         values: &Values,
     ) -> Result<Message, minijinja::Error> {
         let write = |name: &str| environment.get_template(name)?.render(values);
-        let title = clean(&write(&self.title)?, LONGEST_TITLE);
+        let title = clean(&write(&self.title)?, MAX_TITLE);
         let mut lines = Vec::with_capacity(self.lines.len());
         for name in &self.lines {
-            let line = clean(&write(name)?, LONGEST_LINE);
+            let line = clean(&write(name)?, MAX_LINE);
             if !line.is_empty() {
                 lines.push(line);
             }
@@ -189,7 +189,7 @@ impl MessageTemplate {
         let mut links = Vec::new();
         for (label, address) in &self.links {
             if let Some(url) = clean_url(&write(address)?) {
-                links.push(Link { label: clean(&write(label)?, LONGEST_LABEL), url });
+                links.push(Link { label: clean(&write(label)?, MAX_LABEL), url });
             }
         }
         Ok(Message { title, lines, links })
@@ -198,12 +198,12 @@ impl MessageTemplate {
 
 /// A title within its bounds.
 pub(crate) fn title(text: &str) -> String {
-    clean(text, LONGEST_TITLE)
+    clean(text, MAX_TITLE)
 }
 
 /// A line within its bounds.
 pub(crate) fn line(text: &str) -> String {
-    clean(text, LONGEST_LINE)
+    clean(text, MAX_LINE)
 }
 
 /// Link to an event's transaction in its chain's explorer, where one is known.

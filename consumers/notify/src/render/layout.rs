@@ -38,8 +38,8 @@ const LINE_UNITS: usize = 512;
 const RULE_UNITS: usize = 64;
 const CODE_UNITS: usize = 16;
 const LABEL_UNITS: usize = 40;
-const MOST_LINKS: usize = 8;
-const LONGEST_URL: usize = 1_024;
+const MAX_LINKS: usize = 8;
+const MAX_URL_BYTES: usize = 1_024;
 /// What happened to an alert, in a digest's line.
 const HAPPENED_UNITS: usize = 160;
 /// Rules that a digest's first line counts one by one.
@@ -71,7 +71,7 @@ pub(crate) fn alert_layout(alert: &Alert, repeat: bool) -> Layout {
 }
 
 /// How a digest of alerts reads: counts per rule, then one line with its code per alert. Of an
-/// alert whose news and correction are both in it, the last word counts.
+/// alert whose first message and correction are both in it, only the latter is shown.
 pub(crate) fn digest_layout(alerts: &[Alert], title_units: usize, repeat: bool) -> Layout {
     let shown = last_words(alerts);
     let mut per_rule = BTreeMap::<&str, usize>::new();
@@ -159,7 +159,7 @@ fn title(alert: &Alert, units: usize) -> String {
 }
 
 fn links(alert: &Alert) -> Line {
-    alert.links.iter().take(MOST_LINKS).filter_map(link).collect()
+    alert.links.iter().take(MAX_LINKS).filter_map(link).collect()
 }
 
 /// `None` for what has nothing to show. An address that is not of the web stays as its label:
@@ -170,7 +170,7 @@ fn link(link: &crypto_intel_schemas::Link) -> Option<Span> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.username().is_empty())
         .map(String::from)
-        .filter(|url| url.len() <= LONGEST_URL);
+        .filter(|url| url.len() <= MAX_URL_BYTES);
     match url {
         Some(url) if label.is_empty() => Some(Span::Link { label: "link".to_owned(), url }),
         Some(url) => Some(Span::Link { label, url }),

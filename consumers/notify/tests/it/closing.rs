@@ -1,5 +1,5 @@
 //! A destination that refuses everything: its messages wait, its fallback hears, and all is sent
-//! once somebody mended it.
+//! once it is corrected.
 
 use crypto_intel_nats::list_dead_letters;
 use crypto_intel_sandbox::{ChatLimits, chat::ChatService};

@@ -1,4 +1,4 @@
-//! Sources that cannot be used are named at start, with place and mend.
+//! Invalid provider files are reported at start, with place and correction.
 
 use crypto_intel_poll::{Config, ProviderSettings, providers};
 use crypto_intel_service::Secret;

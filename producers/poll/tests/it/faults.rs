@@ -118,7 +118,7 @@ async fn an_answer_of_another_shape_says_what_came() {
 
 #[tokio::test]
 async fn an_absent_provider_is_unreachable() {
-    // Bound, so that nobody else takes the port, but not listening.
+    // Bound, so that no other program takes the port, but not listening.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = socket.local_addr().unwrap();

@@ -24,7 +24,7 @@ pub(super) enum Stored {
     Database {
         store: Store,
         chain: String,
-        /// How long all rows of blocks are kept; `None` = for ever.
+        /// How long all rows of blocks are kept; `None` = without a limit.
         kept_days: Option<u32>,
     },
     /// The canonical block of each height and how many events its marker counts.

@@ -199,7 +199,7 @@ mod tests {
         std::fs::write(place.path().join("notes.txt"), "").unwrap();
         let folder = Folder::open(place.path()).unwrap();
         assert_eq!(names(place.path()).unwrap(), [LOCK_FILE, "20261124T003015Z", "notes.txt"]);
-        // Without a manifest it is no backup of ours: not counted, not removed.
+        // Without a manifest it is not one of our backups: not counted, not removed.
         assert_eq!(folder.keep(1).unwrap(), Vec::<String>::new());
     }
 

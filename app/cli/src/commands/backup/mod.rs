@@ -202,7 +202,7 @@ async fn finish(
     unfinished.finish()
 }
 
-/// To the second: nobody needs more of it.
+/// To the second.
 fn text(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -26,7 +26,7 @@ use crate::{
 
 /// Exit code of a command line that cannot be understood, as clap's own.
 const USAGE: u8 = 2;
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What every target needs.
 pub(crate) struct Session<'a> {
@@ -125,7 +125,7 @@ impl Session<'_> {
     }
 }
 
-/// What is cut off a range, and what mends it.
+/// What is missing from a range, and how to get it.
 fn cut_note(stream: &str, range: StreamRange) -> Option<String> {
     range.is_cut.then(|| {
         format!(

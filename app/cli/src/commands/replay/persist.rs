@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{LOOK_EVERY, Session, cut_note, ended};
+use super::{LOOK_INTERVAL, Session, cut_note, ended};
 use crate::{commands::connect_store, output::thousands};
 
 #[derive(Debug, Serialize)]
@@ -83,7 +83,7 @@ pub(super) async fn run(session: &Session<'_>, stream: &str) -> anyhow::Result<E
 
 /// Keeps the bar where the reading is.
 pub(super) async fn show(bar: &ProgressBar, progress: &Progress, from: u64) -> Infallible {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
     loop {
         ticks.tick().await;
         bar.set_position((progress.sequence() + 1).saturating_sub(from));

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{LOOK_EVERY, Session, ended};
+use super::{LOOK_INTERVAL, Session, ended};
 use crate::{
     commands::connect_store,
     output::{bytes, table, thousands},
@@ -153,7 +153,7 @@ impl Screen<'_> {
     }
 
     async fn keep_up(&self) -> Infallible {
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let mut ticks = tokio::time::interval(LOOK_INTERVAL);
         loop {
             ticks.tick().await;
             if let Some(Shown::Stream(bar, progress, from)) = &*self.lock() {

@@ -112,7 +112,7 @@ async fn connect(
     let store = if wants_database { Some(connect_store(config).await?) } else { None };
     let nats = match connect_nats(config, "restore").await {
         Ok(nats) => Some(nats),
-        // Then nobody can say what its readers will do; the tables do not need it.
+        // Then the effect on its readers is unknown; the tables do not need it.
         Err(_) if options.only == Some(RestorePart::Database) => None,
         Err(error) => return Err(error),
     };

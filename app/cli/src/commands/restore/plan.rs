@@ -11,7 +11,7 @@ use crate::output::thousands;
 
 /// What will be restored, and what that meets.
 pub(super) struct Plan {
-    /// Why it cannot be, each with its mend.
+    /// Why it is impossible, each with a remedy.
     pub(super) obstacles: Vec<String>,
     /// What will be otherwise than it was.
     pub(super) warnings: Vec<String>,

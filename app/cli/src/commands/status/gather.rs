@@ -71,7 +71,7 @@ pub(super) async fn endpoints(config: &AppConfig, nats: &Nats) -> anyhow::Result
     Ok(endpoints)
 }
 
-/// Everybody who reads for a role, by the names that roles give their consumers.
+/// All readers of a role, by the names of their consumers.
 pub(super) async fn readers(nats: &Nats) -> anyhow::Result<Vec<Reader>> {
     let mut readers = Vec::new();
     for stream in ["EVM", "HISTORY", "MARKET", "SIGNALS", "STATUS", "ALERT", "OUTBOX"] {

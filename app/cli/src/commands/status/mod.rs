@@ -29,7 +29,7 @@ pub(crate) struct Status {
     endpoints: Vec<Endpoint>,
     /// How far persist is, by its tables.
     positions: Vec<Lag>,
-    /// Who reads a stream now, and what is before it.
+    /// The readers of a stream, and how far they are behind.
     readers: Vec<Reader>,
     streams: Vec<StreamStatus>,
     alerts: Vec<LastAlert>,

@@ -152,7 +152,7 @@ fn chains_of<'a>(
     Ok(chains)
 }
 
-/// A name that nobody has would be watched nowhere, silently. The configuration at hand need not be the producer's: with
+/// An unknown name would be watched nowhere, silently. The configuration at hand need not be the producer's: with
 /// no chain at all it says nothing.
 fn refuse_unknown(config: &AppConfig, chain: &WatchChain, force: bool) -> Result<(), ConfigError> {
     let WatchChain::One(slug) = chain else { return Ok(()) };

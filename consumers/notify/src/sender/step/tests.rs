@@ -233,7 +233,7 @@ impl World {
             DeliveryState::Repeated => assert!(!copies.is_empty()),
             DeliveryState::Uncertain => assert!(self.saved.doubts > 0),
             DeliveryState::Expired => assert_eq!(copies.len(), 0),
-            // What may have arrived before and is refused now says so to nobody: see the mark.
+            // An earlier copy may have arrived before the rejection.
             DeliveryState::Dead => assert!(copies.is_empty() || self.saved.uncertain),
         }
         let past = self.saved.folded.is_empty() || !matches!(state, DeliveryState::Expired);
