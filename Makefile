@@ -10,7 +10,7 @@ TEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run 
 SLOWEST := $(if $(findstring nextest,$(TEST)),scripts/slowest.py target/nextest/default/junit.xml,true)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools timescale demo build test test-faults test-timescale-community check fix fmt clippy doc deny typos bench fuzz compose-check compose-test generate
+.PHONY: help tools timescale demo build test test-faults test-timescale-community check fix fmt clippy doc deny typos prose bench fuzz compose-check compose-test generate
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,9 +40,9 @@ test-timescale-community: tools ## storage on the server of DATABASE_URL, which 
 	@[ -n "$(DATABASE_URL)" ] || echo "DATABASE_URL is not set: these tests skip, and say so"
 	$(CARGO) $(TEST) --locked -p crypto-intel-store -p crypto-intel-persist --test community --test timescale $(ARGS)
 
-check: fmt typos clippy doc deny compose-check ## what CI asks beside the tests; changes nothing
+check: fmt typos prose clippy doc deny compose-check ## what CI asks beside the tests; changes nothing
 
-fix: ## what a program can mend: formatting, clippy's suggestions, generated files
+fix: ## what a program can correct: formatting, clippy's suggestions, generated files
 	$(CARGO) clippy --fix --allow-dirty --allow-staged --workspace --all-targets --locked
 	$(CARGO) fmt --all
 	@$(MAKE) --no-print-directory generate
@@ -63,6 +63,9 @@ deny: ## licences, sources and bans of the dependency tree
 typos: ## misspelled words; `scripts/tools.sh typos` gets the program
 	@if [ -x .tools/typos/bin/typos ]; then .tools/typos/bin/typos; \
 	else echo "typos is missing: scripts/tools.sh typos"; [ -z "$(CI)" ]; fi
+
+prose: ## phrases and names that CONTRIBUTING.md asks to avoid
+	@scripts/prose.py
 
 compose-check: ## compose.yaml as Docker Compose v2 reads it
 	@scripts/compose-check.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Users of the database beside its owner: persist, who writes events, and grafana, who reads them, each with no more than
+# Users of the database beside its owner: persist, which writes events, and grafana, which reads them, each with no more than
 # its role allows (ADR 5). No query of grafana's runs for long. The TimescaleDB image runs this once, for a new database;
 # for one that exists:
 #   docker compose exec timescaledb sh /docker-entrypoint-initdb.d/900_users.sh

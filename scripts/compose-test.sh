@@ -4,7 +4,7 @@
 #
 #   scripts/compose-test.sh [--profile release|dev]
 #
-# Needs root and Debian: the engine is Debian's, and where no image registry is to be had, neither is the test. The images
+# Needs root and Debian: the engine is Debian's, and the test needs no image registry. The images
 # that compose.yaml names are therefore made of Debian's packages under the same names (scripts/compose/images.sh); what
 # only the real images can show (their entrypoints, Grafana) is not shown here. Everything is in .tools/docker.
 set -euo pipefail

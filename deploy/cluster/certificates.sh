@@ -1,7 +1,7 @@
 #!/bin/sh
 # certificates.sh FOLDER SERVER...: a certificate authority, and a certificate for each server, named by it.
 # FOLDER/ca.pem is for servers and clients; FOLDER/SERVER/ is what one server gets. FOLDER/ca-key.pem stays
-# where nobody but you reads it. What exists is kept, so that a server can be added later.
+# where only you can read it. What exists is kept, so that a server can be added later.
 set -eu
 [ $# -ge 2 ] || { echo "usage: $0 FOLDER SERVER..." >&2; exit 64; }
 folder=$1; shift

@@ -17,7 +17,7 @@ async def main(url="nats://127.0.0.1:4222", how_many="0"):
         print("undone" if event["removed"] else "done", event["chain"], event["block_number"], amount, token,
               "from 0x" + event["from"].hex(), "to 0x" + event["to"].hex(), flush=True)
         seen += 1
-        if seen == int(how_many):  # 0: for ever
+        if seen == int(how_many):  # 0: without a limit
             break
     await client.close()
 

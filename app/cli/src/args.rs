@@ -50,7 +50,7 @@ pub enum Command {
     Migrate(MigrateArguments),
     /// Print events as JSON lines while they arrive.
     Tail(TailArguments),
-    /// Read a stream again: into the tables, onto subjects, as JSON lines; or build all tables anew and exchange them.
+    /// Read a stream again: into the tables, onto subjects, as JSON lines; or rebuild all tables and exchange them.
     Replay(Box<ReplayArguments>),
     /// Publish a past range of blocks on the history lane.
     Backfill(BackfillArguments),

@@ -78,7 +78,7 @@ pub enum WatchAction {
 /// What a watched address is, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WatchedThing {
-    /// Somebody's account.
+    /// An account of a person.
     Wallet,
     /// A token's contract.
     Token,

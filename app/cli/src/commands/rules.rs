@@ -44,7 +44,7 @@ pub(crate) struct RulesReport {
 }
 
 impl RulesReport {
-    /// `3 rules in 2 files are sound; 1 tells nobody, give it routes: watched-address`.
+    /// One line for people, with the rules that have no routes.
     pub(crate) fn summary(&self) -> String {
         let count = |number: usize, one: &str| match number {
             1 => format!("1 {one}"),

@@ -126,7 +126,7 @@ fn is_confirmed(
     plan: &Plan,
 ) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        bail!("nobody to ask: add --yes{}", plan.warnings_text());
+        bail!("cannot ask without a terminal: add --yes{}", plan.warnings_text());
     }
     line(&format!(
         "backup of {}\n{}{}",
