@@ -1,5 +1,5 @@
-use crypto_intel_service::register;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use crypto_intel_service::RoleRegistry;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 /// Metrics of the role. Rules are bounded by configuration, so they may be labels.
 #[derive(Debug, Clone)]
@@ -47,34 +47,30 @@ impl Metrics {
     /// Registers the metrics; those of an earlier run of the role in this process are replaced.
     ///
     /// # Errors
-    /// When another component took one of the names.
+    /// When another component has one of the names.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let per_rule = |name: &str, help: &str| counters(registry, name, help, &["rule"]);
-        let per_stream = |name: &str, help: &str| counters(registry, name, help, &["stream"]);
-        let stream_gauge = |name: &str, help: &str| gauges(registry, name, help, &["stream"]);
-        let total = |name: &str, help: &str| {
-            let counter = IntCounter::with_opts(options(name, help))?;
-            register(registry, counter)
-        };
+        let metrics = RoleRegistry::new(registry, "crypto_intel_alerts_");
+        let per_rule = |name: &str, help: &str| metrics.counters(name, help, &["rule"]);
+        let per_stream = |name: &str, help: &str| metrics.counters(name, help, &["stream"]);
+        let stream_gauge = |name: &str, help: &str| metrics.gauges(name, help, &["stream"]);
+        let total = |name: &str, help: &str| metrics.counter(name, help);
         Ok(Self {
             evaluated: per_rule(
                 "evaluated_total",
-                "Events that a rule's condition was tried with",
+                "Events for which a rule's condition was evaluated",
             )?,
             matched: per_rule("matched_total", "Events for which a rule's condition was true")?,
             fired: per_rule("fired_total", "Alerts that a rule fired")?,
             corrected: per_rule("corrected_total", "Alerts corrected after a reorg")?,
             summaries: per_rule("summaries_total", "Alerts about what a cooldown held back")?,
-            suppressed: counters(
-                registry,
+            suppressed: metrics.counters(
                 "suppressed_total",
-                "Matches without an alert of their own: held back by a cooldown and told in its summary, or too old",
+                "Matches without an alert of their own: held back by a cooldown and in its summary, or too old",
                 &["rule", "reason"],
             )?,
             absent: per_rule("absent_total", "Events that lack a field the condition depends on")?,
             errors: per_rule("rule_errors_total", "Conditions or templates that failed")?,
-            unhealthy: gauges(
-                registry,
+            unhealthy: metrics.gauges(
                 "rule_unhealthy",
                 "1 while a rule failed ten times in a row",
                 &["rule"],
@@ -115,26 +111,4 @@ impl Metrics {
             unhealthy: self.unhealthy.with_label_values(&[id]),
         }
     }
-}
-
-fn options(name: &str, help: &str) -> Opts {
-    Opts::new(format!("crypto_intel_alerts_{name}"), help)
-}
-
-fn counters(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> Result<IntCounterVec, prometheus::Error> {
-    register(registry, IntCounterVec::new(options(name, help), labels)?)
-}
-
-fn gauges(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> Result<IntGaugeVec, prometheus::Error> {
-    register(registry, IntGaugeVec::new(options(name, help), labels)?)
 }

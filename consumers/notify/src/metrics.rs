@@ -1,6 +1,6 @@
 use crypto_intel_schemas::DeliveryState;
-use crypto_intel_service::register;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use crypto_intel_service::RoleRegistry;
+use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Registry};
 
 /// From the moment the pipeline saw an event to the service's answer, seconds.
 const LATENCY_SECONDS: &[f64] =
@@ -34,68 +34,51 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-        };
-        let histogram = |name: &str, help: &str, buckets: &[f64]| {
-            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-            register(registry, HistogramVec::new(options, &["destination"])?)
-        };
+        let metrics = RoleRegistry::new(registry, "crypto_intel_notify_");
+        let by_destination = &["destination"];
         Ok(Self {
-            received: counter(
-                "crypto_intel_notify_received_total",
-                "Alerts taken, by what was done with them",
-                &["result"],
-            )?,
-            routed: counter(
-                "crypto_intel_notify_routed_total",
+            received: metrics.counters("received_total", "Alerts read, by result", &["result"])?,
+            routed: metrics.counters(
+                "routed_total",
                 "Messages made for a destination",
-                &["destination"],
+                by_destination,
             )?,
-            deliveries: counter(
-                "crypto_intel_notify_deliveries_total",
+            deliveries: metrics.counters(
+                "deliveries_total",
                 "Messages that ended, by state: sent, repeated, uncertain, dead, expired",
                 &["destination", "state"],
             )?,
-            attempts: counter(
-                "crypto_intel_notify_attempts_total",
+            attempts: metrics.counters(
+                "attempts_total",
                 "Attempts, by outcome",
                 &["destination", "outcome"],
             )?,
-            digested: counter(
-                "crypto_intel_notify_digested_total",
+            digested: metrics.counters(
+                "digested_total",
                 "Messages sent within a digest; they also count as deliveries",
-                &["destination"],
+                by_destination,
             )?,
-            waiting: register(
-                registry,
-                IntGaugeVec::new(
-                    Opts::new(
-                        "crypto_intel_notify_waiting_messages",
-                        "Messages not yet sent, including the current one",
-                    ),
-                    &["destination"],
-                )?,
+            waiting: metrics.gauges(
+                "waiting_messages",
+                "Messages not yet sent, including the current one",
+                by_destination,
             )?,
-            closed: register(
-                registry,
-                IntGaugeVec::new(
-                    Opts::new(
-                        "crypto_intel_notify_closed",
-                        "1 while a destination rejects everything",
-                    ),
-                    &["destination"],
-                )?,
+            closed: metrics.gauges(
+                "closed",
+                "1 while a destination rejects everything",
+                by_destination,
             )?,
-            seen_to_sent: histogram(
-                "crypto_intel_notify_seen_to_sent_seconds",
-                "From the pipeline's first sight of an event to the service's answer",
+            seen_to_sent: metrics.histograms(
+                "seen_to_sent_seconds",
+                "From the first sight of an event by the pipeline to the answer of the service",
                 LATENCY_SECONDS,
+                by_destination,
             )?,
-            attempt_seconds: histogram(
-                "crypto_intel_notify_attempt_seconds",
-                "How long one attempt took",
+            attempt_seconds: metrics.histograms(
+                "attempt_seconds",
+                "Duration of an attempt",
                 LATENCY_SECONDS,
+                by_destination,
             )?,
         })
     }

@@ -27,7 +27,7 @@ pub use context::Context;
 pub use error_chain::error_chain;
 pub use health::{Health, HealthReport, Probe, ProbeReport};
 pub use last_error::LastError;
-pub use metrics::{LeaderGauge, register};
+pub use metrics::{LeaderGauge, RoleRegistry, register};
 pub use prometheus;
 pub use reference::markdown_reference;
 pub use retry::{Backoff, RecordingRetry, Retryable, retry};

@@ -1,7 +1,10 @@
-use prometheus::{Error, IntGauge, Opts, Registry, core::Collector};
+use prometheus::{
+    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
+};
 
-/// Registers a collector in place of its predecessor: a role that is started again in the same
-/// process begins with fresh metrics instead of failing over those of its last run.
+/// Registers a collector in place of its predecessor: a role that is restarted in the same process
+/// starts with new metrics instead of failing on those of its last run.
 ///
 /// # Errors
 /// When a collector of other labels or help text has the name.
@@ -16,7 +19,70 @@ pub fn register<C: Collector + Clone + 'static>(
     Ok(collector)
 }
 
-/// `crypto_intel_leader{task}`: 1 while this instance is the one that does the task.
+/// Registers the metrics of one role, all with its prefix.
+#[derive(Debug, Clone, Copy)]
+pub struct RoleRegistry<'r> {
+    registry: &'r Registry,
+    prefix: &'static str,
+}
+
+impl<'r> RoleRegistry<'r> {
+    /// `prefix` is `crypto_intel_<role>_`.
+    #[must_use]
+    pub const fn new(registry: &'r Registry, prefix: &'static str) -> Self {
+        Self { registry, prefix }
+    }
+
+    /// A counter without labels.
+    ///
+    /// # Errors
+    /// When something else has its name.
+    pub fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
+        register(self.registry, IntCounter::with_opts(self.options(name, help))?)
+    }
+
+    /// A counter by labels.
+    ///
+    /// # Errors
+    /// When something else has its name.
+    pub fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, Error> {
+        register(self.registry, IntCounterVec::new(self.options(name, help), labels)?)
+    }
+
+    /// A gauge by labels.
+    ///
+    /// # Errors
+    /// When something else has its name.
+    pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+        register(self.registry, IntGaugeVec::new(self.options(name, help), labels)?)
+    }
+
+    /// A histogram by labels.
+    ///
+    /// # Errors
+    /// When something else has its name.
+    pub fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+        labels: &[&str],
+    ) -> Result<HistogramVec, Error> {
+        let options = HistogramOpts::from(self.options(name, help)).buckets(buckets.to_vec());
+        register(self.registry, HistogramVec::new(options, labels)?)
+    }
+
+    fn options(&self, name: &str, help: &str) -> Opts {
+        Opts::new(format!("{}{name}", self.prefix), help)
+    }
+}
+
+/// `crypto_intel_leader{task}`: 1 while this instance leads the task.
 #[derive(Debug, Clone)]
 pub struct LeaderGauge(IntGauge);
 

@@ -1,6 +1,6 @@
 use crypto_intel_service::{
-    prometheus::{self, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry},
-    register,
+    RoleRegistry,
+    prometheus::{self, HistogramVec, IntCounterVec, IntGaugeVec, Registry},
 };
 
 /// Buckets of the time that one request takes, seconds.
@@ -40,19 +40,10 @@ const BY_RESULT: &[&str] = &["provider", "result"];
 impl Metrics {
     /// Registers everything; what an earlier start of the role registered is replaced.
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counter = |name, help, labels| {
-            let options = Opts::new(full_name(name), help);
-            register(registry, IntCounterVec::new(options, labels)?)
-        };
-        let gauge = |name, help, labels| {
-            let options = Opts::new(full_name(name), help);
-            register(registry, IntGaugeVec::new(options, labels)?)
-        };
-        let request_duration = HistogramOpts::new(
-            full_name("request_duration_seconds"),
-            "From sending a request to the last byte of its answer",
-        );
-        let request_duration = request_duration.buckets(REQUEST_BUCKETS.to_vec());
+        let metrics = RoleRegistry::new(registry, "crypto_intel_poll_");
+        let counter = |name, help, labels| metrics.counters(name, help, labels);
+        let gauge = |name, help, labels| metrics.gauges(name, help, labels);
+        let duration = "From sending a request to the last byte of its answer";
         let ours = "Events that the stream acknowledged";
         let known = "Events skipped because the last answer had them";
         let before = "Answers that another instance or attempt had published";
@@ -64,9 +55,11 @@ impl Metrics {
         let prices = "Prices offered to the bucket, by result";
         Ok(Self {
             requests: counter("requests_total", "Requests by outcome", BY_OUTCOME)?,
-            request_duration: register(
-                registry,
-                HistogramVec::new(request_duration, BY_ENDPOINT)?,
+            request_duration: metrics.histograms(
+                "request_duration_seconds",
+                duration,
+                REQUEST_BUCKETS,
+                BY_ENDPOINT,
             )?,
             published: counter("events_published_total", ours, BY_ENDPOINT)?,
             unchanged: counter("events_unchanged_total", known, BY_ENDPOINT)?,
@@ -79,10 +72,6 @@ impl Metrics {
             prices: counter("prices_total", prices, BY_RESULT)?,
         })
     }
-}
-
-fn full_name(name: &str) -> String {
-    format!("crypto_intel_poll_{name}")
 }
 
 #[cfg(test)]

@@ -147,7 +147,8 @@ fn every_metric_that_dashboards_and_alerts_name_is_declared_by_a_role() {
             let prefix = format!("crypto_intel_{role}_");
             let Some(rest) = name.strip_prefix(&prefix) else { return false };
             source.contains(&format!("\"{name}\""))
-                || (source.contains(&format!("{prefix}{{name}}"))
+                || ((source.contains(&format!("{prefix}{{name}}"))
+                    || source.contains(&format!("\"{prefix}\"")))
                     && source.contains(&format!("\"{rest}\"")))
         })
     };
