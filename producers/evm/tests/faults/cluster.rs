@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crypto_intel_alerts::{Engine, SourceStream, load_rules};
+use crypto_intel_alerts::{Engine, RuleStream, load_rules};
 use crypto_intel_evm::ChainConfig;
 use crypto_intel_nats::{Nats, TopologyConfig};
 use crypto_intel_sandbox::{Chain, NatsCluster, NatsOptions, ScriptedNode};
@@ -91,7 +91,7 @@ impl Scenario {
         let rules = [rules.path().join("*.toml")];
         let rules = Arc::new(load_rules(&rules, &["ops".to_owned()]).unwrap());
         let metrics = crypto_intel_alerts::Metrics::new(&Registry::new()).unwrap();
-        let mut engine = Engine::new(rules, SourceStream::Evm, &metrics);
+        let mut engine = Engine::new(rules, RuleStream::Evm, &metrics);
         let mut wanted = Vec::new();
         for message in messages(&self.nats, "EVM").await {
             engine.apply(&message, &mut wanted).unwrap();
