@@ -11,7 +11,7 @@ use super::{
 };
 use crate::api::Nats;
 use crate::api::StreamInfo;
-use crate::connect::connect::{SUBSCRIPTION_CAPACITY, subject_token};
+use crate::connect::{SUBSCRIPTION_CAPACITY, subject_token};
 use crate::error::{NatsError, ReaderError};
 use crate::message::{Position, StreamMessage};
 use crate::publish::unique_id;

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     context::Context,
-    retry::retry::Backoff,
+    retry::Backoff,
     stop::{Stopped, unless_stopped},
 };
 

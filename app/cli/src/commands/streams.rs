@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::{connect_nats, exit_code, prepare};
 use crate::{
     args::{Arguments, StreamsAction},
-    config::AppConfig,
     output::{Output, bytes, table, thousands},
 };
 

@@ -76,6 +76,11 @@ impl ChainState {
         })
     }
 
+    /// Whether no block is open.
+    pub(super) fn is_between_blocks(&self) -> bool {
+        self.open_block.is_none()
+    }
+
     /// A marker arrived: the block is complete in this state.
     pub(crate) fn close_block(&mut self, block: &BlockFields<'_>) {
         self.open_block = None;

@@ -13,7 +13,7 @@ use crate::{
         keys::{MatchKey, short_hash, summary_key},
         sent_alert::{MAX_SENT_ALERTS, MessageText, ReportedState, RuleMatch, SentAlert, Summary},
         state::NO_CHAIN,
-        totals::{Measure, Text, Totals},
+        totals::{Measure, Text},
     },
     rules::Rule,
 };

@@ -38,7 +38,7 @@ impl State {
 
     /// Whether no chain is in the middle of a block: the best moment for a snapshot.
     pub(crate) fn is_between_blocks(&self) -> bool {
-        self.chains.values().all(|chain| chain.open_block.is_none())
+        self.chains.values().all(ChainState::is_between_blocks)
     }
 
     /// Makes the state smaller when it is too large to be stored: evicts the older half of each chain's
