@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 14] = [
     "app/bench",
     "app/cli",
     "consumers/alerts",
@@ -14,6 +14,7 @@ const CRATES: [&str; 13] = [
     "nats",
     "platform/service",
     "platform/store",
+    "producers/chain",
     "producers/evm",
     "producers/poll",
     "schemas",
