@@ -6,11 +6,7 @@ use super::{build::build, error::CatalogueError, file::ProviderFile, provider::P
 use crate::config::{Config, ProviderSettings};
 
 /// The providers that come with the program.
-const EMBEDDED: &[(&str, &str)] = &[
-    ("providers/alternative_me.toml", include_str!("../../providers/alternative_me.toml")),
-    ("providers/binance.toml", include_str!("../../providers/binance.toml")),
-    ("providers/coingecko.toml", include_str!("../../providers/coingecko.toml")),
-];
+const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 
 /// A provider, for display.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
