@@ -1,12 +1,12 @@
 use bytes::Bytes;
-use crypto_intel_schemas::subjects;
+use crypto_intel_schemas::{Stream, subjects};
 
 use crate::api::Nats;
 use crate::error::{NatsError, PublishError, ReaderError};
 use crate::message::{OutMessage, StreamMessage};
 use crate::reader::{ReaderOptions, Start, StreamReader};
 
-const STREAM: &str = "DLQ";
+const STREAM: &str = Stream::Dlq.name();
 const STREAM_HEADER: &str = "Dlq-Stream";
 const SUBJECT_HEADER: &str = "Dlq-Subject";
 const ERROR_HEADER: &str = "Dlq-Error";

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::subjects;
+
 /// A stream of JetStream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
@@ -88,6 +90,12 @@ impl Stream {
             Self::Notify => &["notify.done.>"],
             Self::Dlq => &["dlq.>"],
         }
+    }
+
+    /// Where the time of a stream that rules read is published.
+    #[must_use]
+    pub fn tick_subject(self) -> String {
+        subjects::tick(self.slug())
     }
 
     /// The stream with this name.

@@ -26,6 +26,9 @@ pub const NOTIFY_OUT_ALL: &str = "notify.out.>";
 /// All messages that were dealt with.
 pub const NOTIFY_DONE_ALL: &str = "notify.done.>";
 
+/// Everything that could not be handled.
+pub const DEAD_LETTER_ALL: &str = "dlq.>";
+
 /// Which lane of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {

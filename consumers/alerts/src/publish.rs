@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, NatsError, OutMessage, PublishError, StreamMessage};
-use crypto_intel_schemas::{Alert, AlertState, Event, Kind, subjects};
+use crypto_intel_schemas::{Alert, AlertState, Event, Kind, Stream, subjects};
 use crypto_intel_service::{Retryable, retry};
 use futures::future::try_join_all;
 
@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 const MAX_CONCURRENT: usize = 64;
 
 /// Name of the stream of alerts.
-const ALERT_STREAM: &str = "ALERT";
+const ALERT_STREAM: &str = Stream::Alert.name();
 
 /// `maximum messages per subject exceeded`
 const SUBJECT_IS_TAKEN: u64 = 10_077;

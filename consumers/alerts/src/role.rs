@@ -1,4 +1,5 @@
 use crypto_intel_nats::{Bucket, BucketSpec, RoleSpec};
+use crypto_intel_schemas::Stream;
 
 /// What this role needs.
 pub const ROLE: RoleSpec = RoleSpec {
@@ -8,9 +9,9 @@ pub const ROLE: RoleSpec = RoleSpec {
     enable: "name rule files in alerts.rules",
     // Ticks go into every stream that rules read.
     publishes: &["alert.>", "tick.>", "dlq.alerts.>"],
-    reads: &["EVM", "MARKET", "SIGNALS", "STATUS"],
+    reads: &Stream::OF_RULES,
     // Whether an alert is there already.
-    looks_up: &["ALERT", "DLQ"],
+    looks_up: &[Stream::Alert, Stream::Dlq],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["alerts"]),
         BucketSpec::write(Bucket::RuleState, &[">"]),

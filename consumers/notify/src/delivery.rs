@@ -1,13 +1,13 @@
 use anyhow::Context as _;
 use bytes::Bytes;
 use crypto_intel_nats::{Nats, OutMessage, PublishError, StreamMessage, dead_letter};
-use crypto_intel_schemas::{Alert, Delivery, DeliveryState, Event, Notification, subjects};
+use crypto_intel_schemas::{Alert, Delivery, DeliveryState, Event, Notification, Stream, subjects};
 use crypto_intel_service::{RecordingRetry, Stopped, now_us};
 
 /// Name of this role's consumers, also in dead letters.
 pub(crate) const CONSUMER: &str = "notify";
 /// Stream of messages that are not sent yet.
-pub(crate) const STREAM: &str = "OUTBOX";
+pub(crate) const STREAM: &str = Stream::Outbox.name();
 const TRACE_HEADER: &str = "traceparent";
 
 /// Id of the message about one state of an alert for one destination: the same over every redelivery,

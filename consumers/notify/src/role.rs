@@ -1,4 +1,5 @@
 use crypto_intel_nats::{Bucket, BucketSpec, QueueSpec, RoleSpec};
+use crypto_intel_schemas::Stream;
 
 /// What this role needs.
 pub const ROLE: RoleSpec = RoleSpec {
@@ -9,11 +10,11 @@ pub const ROLE: RoleSpec = RoleSpec {
     own_secrets: "tokens and webhooks of chats",
     publishes: &["notify.out.>", "notify.done.>", "dlq.notify.>"],
     // Members of a digest.
-    looks_up: &["OUTBOX", "DLQ"],
+    looks_up: &[Stream::Outbox, Stream::Dlq],
     queues: &[
-        QueueSpec { stream: "ALERT", consumer: "notify" },
+        QueueSpec { stream: Stream::Alert, consumer: "notify" },
         // One for each destination.
-        QueueSpec { stream: "OUTBOX", consumer: "*" },
+        QueueSpec { stream: Stream::Outbox, consumer: "*" },
     ],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["notify.>"]),

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, Work, WorkQueue, WorkQueueOptions};
-use crypto_intel_schemas::{Alert, Event, subjects};
+use crypto_intel_schemas::{Alert, Event, Stream, subjects};
 use crypto_intel_service::{Context, RecordingRetry, now_us};
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     sender::report_progress,
 };
 
-const ALERTS: &str = "ALERT";
+const ALERTS: &str = Stream::Alert.name();
 const ACK_WAIT: Duration = Duration::from_secs(5);
 /// An alert that takes longer than this to be routed makes the probe unhealthy.
 const MAX_ROUTING_TIME: Duration = Duration::from_secs(15);

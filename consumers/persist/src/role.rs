@@ -1,4 +1,5 @@
 use crypto_intel_nats::{Bucket, BucketSpec, RoleSpec, SecretSpec};
+use crypto_intel_schemas::Stream;
 
 /// What this role needs.
 pub const ROLE: RoleSpec = RoleSpec {
@@ -8,8 +9,16 @@ pub const ROLE: RoleSpec = RoleSpec {
     enable: "set database.url",
     secrets: &[SecretSpec { key: "database.url", file: "persist_database_url" }],
     publishes: &["dlq.persist.>"],
-    reads: &["EVM", "HISTORY", "MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY"],
-    looks_up: &["DLQ"],
+    reads: &[
+        Stream::Evm,
+        Stream::History,
+        Stream::Market,
+        Stream::Signals,
+        Stream::Status,
+        Stream::Alert,
+        Stream::Notify,
+    ],
+    looks_up: &[Stream::Dlq],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["persist.>"]),
         BucketSpec::write(Bucket::Cursors, &["persist.>"]),

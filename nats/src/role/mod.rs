@@ -4,7 +4,7 @@ mod permissions;
 
 pub use permissions::{Grant, Permissions};
 
-use crate::kv::Bucket;
+use crypto_intel_schemas::{Bucket, Stream};
 
 /// What a role needs; each role's crate has one of these. The users of `nats/server.conf`, the secrets, services and
 /// targets of a deployment, and the tables of `docs/operations.md` are made of it.
@@ -25,11 +25,11 @@ pub struct RoleSpec {
     /// Subjects that it publishes.
     pub publishes: &'static [&'static str],
     /// Streams that it reads, with consumers that live as long as it reads.
-    pub reads: &'static [&'static str],
+    pub reads: &'static [Stream],
     /// Streams that it looks single messages up in and makes no consumer on.
-    pub looks_up: &'static [&'static str],
+    pub looks_up: &'static [Stream],
     /// Streams whose leader it asks, too: where an absence decides something.
-    pub asks_leader: &'static [&'static str],
+    pub asks_leader: &'static [Stream],
     /// Durable consumers that are its own.
     pub queues: &'static [QueueSpec],
     /// Buckets that it reads.
@@ -79,7 +79,7 @@ pub struct SecretSpec {
 #[derive(Debug, Clone, Copy)]
 pub struct QueueSpec {
     /// The stream.
-    pub stream: &'static str,
+    pub stream: Stream,
     /// The consumer; `*` where the configuration names them.
     pub consumer: &'static str,
 }

@@ -1,3 +1,5 @@
+use crypto_intel_schemas::Stream;
+
 use super::RoleSpec;
 use crate::topology::Topology;
 
@@ -34,7 +36,7 @@ impl RoleSpec {
             reason: "are the streams there, and as this version needs them?".to_owned(),
             subjects: known.iter().map(|stream| info(stream)).collect(),
         });
-        for stream in self.reads {
+        for stream in self.reads.iter().map(|stream| stream.name()) {
             let mut subjects = reading(stream);
             if !known.iter().any(|known| known == stream) {
                 subjects.insert(0, info(stream));
@@ -89,20 +91,25 @@ impl RoleSpec {
     }
 
     fn looked_up(&self, known: &[String]) -> Option<Grant> {
-        let subjects = self.looks_up.iter().flat_map(|stream| {
+        let names = || self.looks_up.iter().map(|stream| stream.name());
+        let subjects = names().flat_map(|stream| {
             let unknown = !known.iter().any(|known| known == stream);
             unknown.then(|| info(stream)).into_iter().chain([point_read(stream)])
         });
         let subjects: Vec<String> = subjects.collect();
         (!subjects.is_empty()).then(|| Grant {
-            reason: format!("looks single messages up in {}", self.looks_up.join(", ")),
+            reason: format!(
+                "looks single messages up in {}",
+                names().collect::<Vec<_>>().join(", ")
+            ),
             subjects,
         })
     }
 
-    fn work(&self, stream: &str, consumer: &str, known: &[String]) -> Grant {
+    fn work(&self, of: Stream, consumer: &str, known: &[String]) -> Grant {
+        let stream = of.name();
         let mut subjects = Vec::new();
-        if !known.iter().any(|known| known == stream) && !self.reads.contains(&stream) {
+        if !known.iter().any(|known| known == stream) && !self.reads.contains(&of) {
             subjects.push(info(stream));
         }
         subjects.extend([

@@ -272,12 +272,14 @@ impl Topology {
         for role in roles {
             let queues = role.queues.iter().map(|queue| queue.stream);
             let streams = role.reads.iter().chain(role.looks_up).copied().chain(queues);
-            needed.extend(streams.map(ToOwned::to_owned));
+            needed.extend(streams.map(|stream| stream.name().to_owned()));
             needed.extend(role.buckets.iter().map(|bucket| bucket.bucket.stream()));
         }
         let is_own = |consumer: &ConsumerDefinition| {
             let mut queues = roles.iter().flat_map(|role| role.queues);
-            queues.any(|queue| queue.stream == consumer.stream && queue.consumer == consumer.name)
+            queues.any(|queue| {
+                queue.stream.name() == consumer.stream && queue.consumer == consumer.name
+            })
         };
         self.streams.retain(|stream| needed.contains(&stream.name));
         self.consumers.retain(is_own);

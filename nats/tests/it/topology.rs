@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use crypto_intel_nats::{Change, StreamOverride, Topology, TopologyConfig, TopologyError};
+use crypto_intel_nats::{Bucket, Change, StreamOverride, Topology, TopologyConfig, TopologyError};
 use crypto_intel_sandbox::{NatsOptions, NatsServer};
+use crypto_intel_schemas::Stream;
 use crypto_intel_testkit::{Broker, connect_to, small_topology};
 
 use crate::messages::message;
@@ -139,6 +140,27 @@ async fn server_with_too_little_room_is_named_with_the_mend() {
     let nats = connect_to(server.url(), "test").await;
     let error = Topology::embedded().unwrap().apply(&nats, false).await.unwrap_err();
     assert!(error.to_string().contains("max_bytes"), "{error}");
+}
+
+/// Names, and the subjects that each takes, are said by the enums that code uses and by the files that operators use.
+#[test]
+fn streams_and_buckets_of_the_code_are_those_of_the_files() {
+    let topology = Topology::embedded().unwrap();
+    let mut known: Vec<String> = Stream::ALL.map(|stream| stream.name().to_owned()).to_vec();
+    known.extend(Bucket::ALL.map(Bucket::stream));
+    known.sort();
+    let mut names = topology.stream_names();
+    names.sort_unstable();
+    assert_eq!(names, known);
+    for stream in Stream::ALL {
+        for subject in stream.subjects() {
+            assert_eq!(topology.streams_with(subject), [stream.name()], "{subject}");
+        }
+        let file = format!("{}/streams/{stream}.json", env!("CARGO_MANIFEST_DIR"));
+        let json: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!(json["subjects"], serde_json::json!(stream.subjects()), "{stream}");
+    }
 }
 
 #[test]

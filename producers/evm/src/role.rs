@@ -1,4 +1,5 @@
 use crypto_intel_nats::{Bucket, BucketSpec, RoleSpec};
+use crypto_intel_schemas::Stream;
 
 /// What this role needs.
 pub const ROLE: RoleSpec = RoleSpec {
@@ -9,9 +10,9 @@ pub const ROLE: RoleSpec = RoleSpec {
     own_secrets: "keys of endpoints",
     publishes: &["evm.>", "watch.>", "history.>", "status.node.>", "dlq.evm.>"],
     // Its own markers and bodies, from which it goes on.
-    reads: &["EVM"],
-    looks_up: &["DLQ"],
-    asks_leader: &["EVM"],
+    reads: &[Stream::Evm],
+    looks_up: &[Stream::Dlq],
+    asks_leader: &[Stream::Evm],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["evm.>"]),
         // How far persist is says when history has to wait.

@@ -1,4 +1,5 @@
 use crypto_intel_nats::{Bucket, BucketSpec, RoleSpec};
+use crypto_intel_schemas::Stream;
 
 /// What this role needs.
 pub const ROLE: RoleSpec = RoleSpec {
@@ -9,7 +10,7 @@ pub const ROLE: RoleSpec = RoleSpec {
     own_secrets: "keys of providers",
     publishes: &["market.>", "sentiment.>"],
     // After an unknown outcome: whether the answer is in the stream.
-    looks_up: &["MARKET", "SIGNALS"],
+    looks_up: &[Stream::Market, Stream::Signals],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["poll.>"]),
         BucketSpec::write(Bucket::Cursors, &["poll.>"]),
@@ -17,3 +18,20 @@ pub const ROLE: RoleSpec = RoleSpec {
     ],
     ..RoleSpec::NONE
 };
+
+#[cfg(test)]
+mod tests {
+    use crypto_intel_schemas::Kind;
+
+    use super::*;
+
+    #[test]
+    fn every_polled_kind_may_be_published_and_looked_up() {
+        for kind in Kind::ALL.iter().filter(|kind| kind.is_polled()) {
+            for (stream, filter) in kind.streams() {
+                assert!(ROLE.publishes.contains(filter), "{kind}: add {filter}");
+                assert!(ROLE.looks_up.contains(stream), "{kind}: add {stream}");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Context as _;
 use crypto_intel_evm::{ChainConfig, Config, EndpointConfig, Start};
-use crypto_intel_schemas::subjects;
+use crypto_intel_schemas::{Stream, subjects};
 use crypto_intel_service::Context;
 use serde::{Deserialize, Serialize};
 
@@ -46,8 +46,8 @@ impl Lane {
     /// The stream that it fills.
     pub(crate) const fn stream(self) -> &'static str {
         match self {
-            Self::Live => "EVM",
-            Self::History => "HISTORY",
+            Self::Live => Stream::Evm.name(),
+            Self::History => Stream::History.name(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use crypto_intel_persist::{Config, StreamSource};
+use crypto_intel_schemas::{Stream, subjects};
 use crypto_intel_service::{Context, Secret};
 use crypto_intel_store::{Store, StoreConfig};
 use serde::{Deserialize, Serialize};
@@ -47,7 +48,7 @@ pub(super) async fn run(task: PersistTask) -> anyhow::Result<()> {
     let store = store(&task.database_url).await?;
     let context = Context::new("bench-persist");
     let config = Config {
-        streams: vec![StreamSource::new("EVM", &["evm.>"])],
+        streams: vec![StreamSource::new(Stream::Evm.name(), &[subjects::EVM_ALL])],
         // The stream was filled a while ago: being behind is no news here.
         max_lag_seconds: 86_400,
         ..Config::default()

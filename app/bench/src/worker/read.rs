@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamReader};
-use crypto_intel_schemas::Event;
+use crypto_intel_schemas::{Event, Stream, subjects};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,8 @@ pub(super) async fn run(task: ReadTask) -> anyhow::Result<()> {
 }
 
 async fn read(nats: &Nats, messages: u64, decode: bool) -> anyhow::Result<()> {
-    let options = ReaderOptions::new("EVM", "bench", Start::First).filters(["evm.>"]);
+    let options =
+        ReaderOptions::new(Stream::Evm.name(), "bench", Start::First).filters([subjects::EVM_ALL]);
     let mut reader = StreamReader::open(nats, options).await.context("open the reader")?;
     let mut count = 0;
     while count < messages {
@@ -89,7 +90,7 @@ async fn read_bare(nats: &Nats, messages: u64) -> anyhow::Result<()> {
     };
     let consumer = nats
         .jetstream()
-        .create_consumer_on_stream(config, "EVM")
+        .create_consumer_on_stream(config, Stream::Evm.name())
         .await
         .context("make a consumer")?;
     let stream = consumer.stream().max_messages_per_batch(BARE_BATCH);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use crypto_intel_nats::Nats;
+use crypto_intel_schemas::{Stream, subjects};
 use crypto_intel_service::prometheus::Registry;
 use crypto_intel_store::{Percentiles, Store};
 use serde::Serialize;
@@ -66,13 +67,13 @@ impl Observer {
             seconds: (elapsed.as_secs_f64() * 10.0).round() / 10.0,
             node: servers.chain.name(),
             heads: self.counter("crypto_intel_evm_heads_received_total"),
-            published: self.messages("EVM", "evm.>").await?,
-            polled: self.messages("MARKET", "market.>").await?
-                + self.messages("SIGNALS", "sentiment.>").await?,
+            published: self.messages(Stream::Evm, subjects::EVM_ALL).await?,
+            polled: self.messages(Stream::Market, subjects::MARKET_ALL).await?
+                + self.messages(Stream::Signals, subjects::SENTIMENT_ALL).await?,
             persisted: counts.iter().map(|(_, rows)| rows).sum(),
-            alerts: self.messages("ALERT", "alert.>").await?,
+            alerts: self.messages(Stream::Alert, subjects::ALERT_ALL).await?,
             messages: messages.len() as u64,
-            dead_letters: self.messages("DLQ", "dlq.>").await?,
+            dead_letters: self.messages(Stream::Dlq, subjects::DEAD_LETTER_ALL).await?,
             refused_by_chat: servers.chat.violations().len() as u64,
             head_to_row_ms: self.store.head_to_row_ms().await.context("measure head to row")?,
             head_to_chat_ms: self.store.head_to_chat_ms().await.context("measure head to chat")?,
@@ -92,8 +93,8 @@ impl Observer {
     }
 
     /// Messages on subjects that match a filter.
-    async fn messages(&self, stream: &str, filter: &str) -> anyhow::Result<u64> {
-        self.nats.count(stream, filter).await.context("count messages")
+    async fn messages(&self, stream: Stream, filter: &str) -> anyhow::Result<u64> {
+        self.nats.count(stream.name(), filter).await.context("count messages")
     }
 }
 

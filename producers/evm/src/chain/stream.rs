@@ -1,2 +1,4 @@
+use crypto_intel_schemas::Stream;
+
 /// The stream that takes `evm.>`.
-pub(crate) const STREAM: &str = "EVM";
+pub(crate) const STREAM: &str = Stream::Evm.name();

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use crypto_intel_evm::ChainBlock;
 use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamReader};
 use crypto_intel_schemas::{
-    B256, Event, Kind,
+    B256, Event, Kind, Stream,
     subjects::{self, Lane},
 };
 use crypto_intel_store::{BlockTime, RowKey, RowSet, Store};
@@ -46,9 +46,9 @@ impl Stored {
             return Ok(Self::Database { store, chain: chain.to_owned(), kept_days });
         }
         let mut blocks = BTreeMap::new();
-        for (stream, lane) in [("EVM", Lane::Live), ("HISTORY", Lane::History)] {
+        for (stream, lane) in [(Stream::Evm, Lane::Live), (Stream::History, Lane::History)] {
             let filter = subjects::chain(lane, chain, Kind::Block);
-            read_markers(nats, stream, &filter, &mut blocks)
+            read_markers(nats, stream.name(), &filter, &mut blocks)
                 .await
                 .with_context(|| format!("read the markers of stream {stream}"))?;
         }

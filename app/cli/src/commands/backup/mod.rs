@@ -8,6 +8,7 @@ use std::{path::Path, process::ExitCode, time::Instant};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Nats, NatsError};
+use crypto_intel_schemas::Stream;
 use crypto_intel_service::{now_us, wait_for_signal};
 use crypto_intel_store::backup::{PgProgram, dump};
 use jiff::Timestamp;
@@ -100,10 +101,10 @@ fn names(config: &AppConfig) -> anyhow::Result<(Vec<String>, Vec<String>)> {
 /// What is made of others comes after them: an alert whose event is in the backup should be there, too, and not be told
 /// a second time.
 fn rank(stream: &str) -> u8 {
-    match stream {
-        "ALERT" => 1,
-        "OUTBOX" | "NOTIFY" => 2,
-        "DLQ" => 3,
+    match Stream::named(stream) {
+        Some(Stream::Alert) => 1,
+        Some(Stream::Outbox | Stream::Notify) => 2,
+        Some(Stream::Dlq) => 3,
         _ => 0,
     }
 }

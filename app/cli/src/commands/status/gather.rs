@@ -1,7 +1,7 @@
 //! The parts of the status, each on its own.
 
 use crypto_intel_nats::{Bucket, LeaseHolder, Nats, NatsError, StreamStatus, Topology};
-use crypto_intel_schemas::{Alert, Block, Event, Kind, subjects};
+use crypto_intel_schemas::{Alert, Block, Event, Kind, Stream, leases, subjects};
 use crypto_intel_service::now_us;
 use crypto_intel_store::PositionRow;
 
@@ -20,7 +20,7 @@ pub(crate) async fn chains(config: &AppConfig, nats: &Nats) -> anyhow::Result<Ve
     let mut chains = Vec::new();
     for name in config.evm.chains.keys() {
         let subject = subjects::chain(subjects::Lane::Live, name, Kind::Block);
-        let message = nats.last_on_subject("EVM", &subject).await?;
+        let message = nats.last_on_subject(Stream::Evm.name(), &subject).await?;
         let head = message.and_then(|message| match Event::decode(&message.payload) {
             Ok(Event::Block(block)) => Some(head(&block)),
             _ => None,
@@ -56,7 +56,9 @@ pub(super) async fn endpoints(config: &AppConfig, nats: &Nats) -> anyhow::Result
     for (name, chain) in &config.evm.chains {
         for endpoint in &chain.endpoints {
             let subject = subjects::node_status(name, &endpoint.label());
-            let Some(message) = nats.last_on_subject("STATUS", &subject).await? else { continue };
+            let Some(message) = nats.last_on_subject(Stream::Status.name(), &subject).await? else {
+                continue;
+            };
             let Ok(Event::NodeStatus(status)) = Event::decode(&message.payload) else { continue };
             endpoints.push(Endpoint {
                 chain: status.chain,
@@ -71,10 +73,21 @@ pub(super) async fn endpoints(config: &AppConfig, nats: &Nats) -> anyhow::Result
     Ok(endpoints)
 }
 
+/// The streams that roles read by consumers that `status` shows.
+const READ_BY_ROLES: [Stream; 7] = [
+    Stream::Evm,
+    Stream::History,
+    Stream::Market,
+    Stream::Signals,
+    Stream::Status,
+    Stream::Alert,
+    Stream::Outbox,
+];
+
 /// All readers of a role, by the names of their consumers.
 pub(super) async fn readers(nats: &Nats) -> anyhow::Result<Vec<Reader>> {
     let mut readers = Vec::new();
-    for stream in ["EVM", "HISTORY", "MARKET", "SIGNALS", "STATUS", "ALERT", "OUTBOX"] {
+    for stream in READ_BY_ROLES.map(Stream::name) {
         let consumers = match nats.consumers_of(stream).await {
             Ok(consumers) => consumers,
             // Told with the streams.
@@ -106,11 +119,11 @@ fn role_of(consumer: &str) -> Option<(&'static str, Option<&str>)> {
 }
 
 pub(super) async fn last_alerts(nats: &Nats) -> anyhow::Result<Vec<LastAlert>> {
-    let state = nats.stream_state("ALERT").await?;
+    let state = nats.stream_state(Stream::Alert.name()).await?;
     let mut alerts = Vec::new();
     let mut sequence = state.last_sequence;
     while sequence >= state.first_sequence && sequence > 0 && (alerts.len() as u64) < LAST_ALERTS {
-        if let Some(message) = nats.get("ALERT", sequence).await?
+        if let Some(message) = nats.get(Stream::Alert.name(), sequence).await?
             && let Ok(Event::Alert(alert)) = Event::decode(&message.payload)
         {
             alerts.push(last_alert(alert, message.stored_at_us));
@@ -151,7 +164,7 @@ pub(super) fn lags(positions: Vec<PositionRow>, streams: &[StreamStatus]) -> Vec
 /// Says of each chain that never published why, as far as that is known.
 pub(super) fn explain(status: &mut Status) {
     for chain in status.chains.iter_mut().filter(|chain| chain.head.is_none()) {
-        let led = status.leases.iter().any(|lease| lease.task == format!("evm.{}", chain.chain));
+        let led = status.leases.iter().any(|lease| lease.task == leases::chain(&chain.chain));
         let endpoints = status.endpoints.iter().filter(|endpoint| endpoint.chain == chain.chain);
         let errors: Vec<String> = endpoints
             .filter_map(|endpoint| {
