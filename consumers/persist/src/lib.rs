@@ -16,7 +16,8 @@ mod tasks;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Leadership, Nats, escape_key};
+use crypto_intel_nats::{Leadership, Nats};
+use crypto_intel_schemas::leases;
 use crypto_intel_service::Context;
 use crypto_intel_store::Store;
 use tokio::task::JoinSet;
@@ -47,8 +48,7 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
     let leadership = |name: &str| {
         let probe = Arc::new(context.health.probe(format!("persist.{name}"), None));
-        Leadership::new(format!("persist.{}", escape_key(name)), &nats, &context, probe)
-            .context("register metrics")
+        Leadership::new(leases::persist(name), &nats, &context, probe).context("register metrics")
     };
     let mut tasks = JoinSet::new();
     for source in &config.streams {

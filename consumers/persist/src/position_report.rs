@@ -3,10 +3,9 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, Nats, escape_key};
-use crypto_intel_schemas::subjects;
+use crypto_intel_nats::{Bucket, Nats};
+use crypto_intel_schemas::{PersistedPosition, subjects};
 use crypto_intel_service::now_us;
-use serde_json::json;
 
 use crate::{config::StreamSource, status::Status};
 
@@ -18,7 +17,7 @@ pub(crate) async fn keep(nats: &Nats, source: &StreamSource, status: &Arc<Status
     if !is_history {
         return std::future::pending().await;
     }
-    let key = format!("persist.{}", escape_key(&source.stream));
+    let key = PersistedPosition::key(&source.stream);
     let mut written = None;
     let mut ticks = tokio::time::interval(WRITE_INTERVAL);
     loop {
@@ -38,7 +37,8 @@ pub(crate) async fn keep(nats: &Nats, source: &StreamSource, status: &Arc<Status
 }
 
 async fn write(nats: &Nats, key: &str, sequence: u64) -> anyhow::Result<()> {
-    let value = json!({ "sequence": sequence, "at_us": now_us() }).to_string();
+    let position = PersistedPosition { sequence, at_us: now_us() };
+    let value = serde_json::to_vec(&position).context("encode position")?;
     let bucket = nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
     bucket.put(key, value).await.context("write position")?;
     Ok(())

@@ -21,6 +21,5 @@ pub use catalogue::{CatalogueError, EndpointSummary, ProviderSummary, providers}
 pub use config::{Config, PriceSettings, ProviderSettings};
 pub use dry_run::{DryRun, DryRunAnswer, dry_run};
 pub use fetch::FetchError;
-pub use prices::AssetPrice;
 pub use role::ROLE;
 pub use run::run;

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 
-use crypto_intel_nats::{Bucket, Kv, KvError, Nats, escape_key};
-use crypto_intel_schemas::{Decimal, Event, Price};
+use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
+use crypto_intel_schemas::{AssetPrice, Decimal, Event, Price};
 use crypto_intel_service::now_us;
-use serde::{Deserialize, Serialize};
 
 use crate::{config::PriceSettings, metrics::Metrics};
 
@@ -13,18 +12,6 @@ const DOLLAR: &str = "usd";
 const PROOF_AGE_US: i64 = 3_600_000_000;
 /// Attempts to write a price while other instances write it too.
 const WRITE_ATTEMPTS: usize = 4;
-
-/// The newest dollar price of an asset: a value of the bucket `prices`, as JSON; the key is the
-/// asset id, escaped by [`escape_key`](crypto_intel_nats::escape_key).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AssetPrice {
-    /// Dollars for one unit.
-    pub price: Decimal,
-    /// Time of the price by the provider, microseconds UTC.
-    pub at_us: i64,
-    /// The provider.
-    pub source: String,
-}
 
 /// Writes prices into the bucket after their events were acknowledged.
 #[derive(Debug)]
@@ -113,7 +100,7 @@ impl PriceWriter {
             at_us: price.event_at_us,
             source: price.source.clone(),
         };
-        let key = escape_key(&price.asset);
+        let key = AssetPrice::key(&price.asset);
         let value = serde_json::to_vec(&offered).unwrap_or_default();
         for _ in 0..WRITE_ATTEMPTS {
             let current = self.read(&price.asset).await?;
@@ -140,14 +127,10 @@ impl PriceWriter {
 
     /// The price of an asset in the bucket with its revision. An unreadable one counts as very old.
     async fn read(&mut self, asset: &str) -> Result<Option<(AssetPrice, u64)>, KvError> {
-        let Some(entry) = self.bucket().await?.get(&escape_key(asset)).await? else {
+        let Some(entry) = self.bucket().await?.get(&AssetPrice::key(asset)).await? else {
             return Ok(None);
         };
-        let price = serde_json::from_slice(&entry.value).unwrap_or_else(|_| AssetPrice {
-            price: Decimal::zero(),
-            at_us: 0,
-            source: String::new(),
-        });
+        let price = serde_json::from_slice(&entry.value).unwrap_or_default();
         Ok(Some((price, entry.revision)))
     }
 

@@ -7,9 +7,8 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange, Nats};
-use crypto_intel_schemas::{Decimal, U256};
+use crypto_intel_schemas::{AssetPrice, Decimal, U256};
 use crypto_intel_service::Backoff;
-use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 /// A price in US dollars.
@@ -67,12 +66,6 @@ pub(crate) struct PriceCache {
     max_age_us: u64,
 }
 
-#[derive(Deserialize)]
-struct PriceEntry {
-    price: Decimal,
-    at_us: i64,
-}
-
 impl PriceCache {
     pub(crate) fn new(max_age_seconds: u64) -> Self {
         Self { newest: Arc::default(), max_age_us: max_age_seconds.saturating_mul(1_000_000) }
@@ -104,9 +97,9 @@ impl PriceCache {
     }
 
     fn apply(&self, change: KvChange) {
-        let asset = crypto_intel_nats::unescape_key(&change.key).unwrap_or(change.key);
+        let asset = AssetPrice::asset_of_key(&change.key);
         let Some(value) = change.value else { return self.set(asset, None) };
-        match serde_json::from_slice::<PriceEntry>(&value) {
+        match serde_json::from_slice::<AssetPrice>(&value) {
             Ok(entry) => self.set(asset, Some(Price::new(entry.price, entry.at_us))),
             Err(error) => {
                 tracing::warn!(asset, %error, "price in bucket `prices` is unreadable, ignored");

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Nats, NatsError, StreamSnapshot};
+use crypto_intel_schemas::leases;
 use crypto_intel_store::backup::{PgProgram, RestorePlan, plan_restore};
 
 use super::Targets;
@@ -74,13 +75,13 @@ pub(super) async fn make(
 
 /// Who is the active instance of something; of persist only where no stream is touched.
 async fn leases(nats: &Nats, only_persist: bool) -> anyhow::Result<Vec<String>> {
-    let leases = match nats.kv(Bucket::Leases).await {
-        Ok(leases) => leases,
+    let bucket = match nats.kv(Bucket::Leases).await {
+        Ok(bucket) => bucket,
         Err(NatsError::NoStream { .. }) => return Ok(Vec::new()),
         Err(error) => return Err(error).context("open bucket leases"),
     };
-    let prefix = if only_persist { "persist." } else { "" };
-    leases.keys(prefix).await.context("read who is running")
+    let prefix = if only_persist { leases::PERSIST } else { "" };
+    bucket.keys(prefix).await.context("read who is running")
 }
 
 async fn compare_streams(
