@@ -18,7 +18,7 @@ pub use event::{
     body::{BlockFields, LogFields, TransactionFields},
     codec::DecodeError,
     event_kind::{EventBody, EventKind},
-    fields::{Field, FieldType, FieldValue},
+    fields::{COMMON_FIELDS, Field, FieldType, FieldValue},
     ids::{chain_event_id, log_event_id, polled_event_id, short_code, transaction_event_id},
     kind::{Kind, UnknownKind},
 };

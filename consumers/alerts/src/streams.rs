@@ -7,86 +7,29 @@ use crypto_intel_schemas::{
     subjects,
 };
 
-/// A stream that rules may read. A rule reads exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RuleStream {
-    /// Live events of all EVM chains.
-    Evm,
-    /// Prices and other polled market data.
-    Market,
-    /// News, indices, provider-reported transfers.
-    Signals,
-    /// Health of providers and nodes.
-    Status,
-}
+pub use crypto_intel_schemas::Stream as RuleStream;
 
-impl RuleStream {
-    /// Name of the JetStream stream.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Evm => "EVM",
-            Self::Market => "MARKET",
-            Self::Signals => "SIGNALS",
-            Self::Status => "STATUS",
-        }
-    }
-
-    /// The name in lower case: in tick subjects, probes, metrics and state keys.
-    #[must_use]
-    pub const fn slug(self) -> &'static str {
-        match self {
-            Self::Evm => "evm",
-            Self::Market => "market",
-            Self::Signals => "signals",
-            Self::Status => "status",
-        }
-    }
-
-    /// Subject of this stream's ticks.
-    #[must_use]
-    pub fn tick_subject(self) -> String {
-        subjects::tick(self.slug())
-    }
-
-    /// The stream that holds a subject, by its first token.
-    pub(crate) fn of_pattern(pattern: &str) -> Option<Self> {
-        match pattern.split('.').next()? {
-            "evm" => Some(Self::Evm),
-            "market" | "gas" | "defi" | "network" => Some(Self::Market),
-            "news" | "sentiment" | "whale" => Some(Self::Signals),
-            "status" | "check" => Some(Self::Status),
-            _ => None,
-        }
-    }
+/// The stream that holds a subject, by its first token; `None` where rules read none.
+pub(crate) fn stream_of_pattern(pattern: &str) -> Option<RuleStream> {
+    let prefix = pattern.split('.').next()?;
+    let mut streams = RuleStream::OF_RULES.into_iter();
+    streams.find(|stream| readable_of(*stream).any(|readable| readable == prefix))
 }
 
 /// First tokens of subjects that rules may name.
-pub(crate) const READABLE_PREFIXES: &[&str] =
-    &["evm", "market", "gas", "defi", "network", "news", "sentiment", "whale", "status", "check"];
+pub(crate) fn readable_prefixes() -> Vec<&'static str> {
+    RuleStream::OF_RULES.into_iter().flat_map(readable_of).collect()
+}
+
+/// First tokens of a stream's subjects, without ticks and copies for watched addresses.
+fn readable_of(stream: RuleStream) -> impl Iterator<Item = &'static str> {
+    let prefixes = stream.subjects().iter().filter_map(|subject| subject.split('.').next());
+    prefixes.filter(|prefix| !["tick", "watch"].contains(prefix))
+}
 
 /// Pattern of all subjects of a kind; `None` for kinds that rules do not read.
 fn pattern_of_kind(kind: Kind) -> Option<String> {
-    match kind {
-        Kind::Price => Some("market.price.*".to_owned()),
-        Kind::Index => Some("sentiment.*".to_owned()),
-        Kind::NodeStatus | Kind::Tick | Kind::Alert | Kind::Notification | Kind::Delivery => None,
-        Kind::Block
-        | Kind::Reorg
-        | Kind::Finalized
-        | Kind::Jump
-        | Kind::NativeTransfer
-        | Kind::Erc20Transfer
-        | Kind::Erc721Transfer
-        | Kind::Erc1155Transfer
-        | Kind::Approval
-        | Kind::InternalTransfer
-        | Kind::Swap
-        | Kind::Liquidity
-        | Kind::ContractEvent
-        | Kind::ContractCreation
-        | Kind::Log => Some(subjects::chain_filter(subjects::Lane::Live, "*", kind)),
-    }
+    kind.is_in_rules().then(|| kind.pattern())
 }
 
 /// The kinds of event that a pattern can match, in the order of the documentation.

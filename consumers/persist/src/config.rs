@@ -1,4 +1,5 @@
-use crypto_intel_schemas::subjects;
+use crypto_intel_schemas::{Kind, Stream};
+use crypto_intel_store::Table;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,18 +39,21 @@ impl StreamSource {
     }
 }
 
+/// A stream with the filters that take every kind with a table; `None` where it has no such kind.
+fn stored_of(stream: Stream) -> Option<StreamSource> {
+    let stored = Kind::ALL.iter().filter(|kind| Table::of_kind(**kind).is_some());
+    let streams = stored.flat_map(|kind| kind.streams());
+    let mut filters: Vec<&str> =
+        streams.filter(|(of, _)| *of == stream).map(|(_, filter)| *filter).collect();
+    filters.sort_unstable();
+    filters.dedup();
+    (!filters.is_empty()).then(|| StreamSource::new(stream.name(), &filters))
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
-            streams: vec![
-                StreamSource::new("EVM", &[subjects::EVM_ALL]),
-                StreamSource::new("HISTORY", &[subjects::HISTORY_ALL]),
-                StreamSource::new("MARKET", &[subjects::MARKET_ALL]),
-                StreamSource::new("SIGNALS", &[subjects::SENTIMENT_ALL]),
-                StreamSource::new("STATUS", &[subjects::NODE_STATUS_ALL]),
-                StreamSource::new("ALERT", &[subjects::ALERT_ALL]),
-                StreamSource::new("NOTIFY", &[subjects::NOTIFY_DONE_ALL]),
-            ],
+            streams: Stream::ALL.into_iter().filter_map(stored_of).collect(),
             max_batch_events: 5_000,
             patience_ms: 1_000,
             max_lag_seconds: 60,

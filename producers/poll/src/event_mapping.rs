@@ -1,18 +1,15 @@
-use crypto_intel_schemas::{Decimal, Event, Index, Kind, Price, polled_event_id};
+use crypto_intel_schemas::{
+    COMMON_FIELDS, Decimal, Event, Field, FieldType, Kind, polled_event_id,
+};
 use jaq_json::{Map, Num, Val};
+use serde_json::{Value, json};
 
 use crate::filter::shorten;
 
 /// The years from 2009 to tomorrow: times outside are in another unit than the field's name says.
 const EARLIEST_US: i64 = 1_230_768_000_000_000;
 const FUTURE_US: i64 = 86_400_000_000;
-/// Longest asset id, quote or index name, bytes.
-const MAX_NAME: usize = 128;
-
-const PRICE_FIELDS: &[&str] =
-    &["asset", "quote", "price", "volume_24h", "market_cap", "change_24h_percent"];
-const INDEX_FIELDS: &[&str] = &["index", "value", "classification"];
-const TIME_FIELDS: &[&str] = &["at_s", "at_ms", "at_us", "at"];
+const TIME_FIELDS: [&str; 4] = ["at_s", "at_ms", "at_us", "at"];
 
 /// Origin of an object.
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +24,6 @@ pub(crate) struct Origin<'a> {
     pub(crate) observed_at_us: i64,
 }
 
-/// Kinds that a provider can give.
-pub(crate) const POLLED_KINDS: &[Kind] = &[Kind::Price, Kind::Index];
-
 /// Turns the output of a filter into an event.
 ///
 /// # Errors
@@ -42,51 +36,37 @@ pub(crate) fn event_of(value: &Val, origin: Origin<'_>) -> Result<Event, String>
     built.map_err(|problem| format!("{problem}; produced: {}", shorten(&value.to_string(), 300)))
 }
 
-/// What an event is about, as `expects` of an endpoint lists it.
-pub(crate) fn key_of(event: &Event) -> String {
-    match event {
-        Event::Price(price) => format!("{}/{}", price.asset, price.quote),
-        Event::Index(index) => index.index.clone(),
-        other => other.id().to_owned(),
-    }
-}
-
 fn build(fields: &Fields<'_>, origin: Origin<'_>) -> Result<Event, String> {
-    let time_us = fields.time(origin.observed_at_us)?.unwrap_or(origin.slot_us);
-    let mut event = match origin.kind {
-        Kind::Price => {
-            fields.refuse_others(PRICE_FIELDS)?;
-            let price = fields.decimal("price")?.ok_or("lacks price")?;
-            if price.as_str().starts_with('-') || price == Decimal::zero() {
-                return Err(format!("price {price} is not above 0"));
-            }
-            Event::Price(Price {
-                asset: fields.name("asset")?,
-                quote: fields.name("quote")?,
-                price,
-                volume_24h: fields.decimal("volume_24h")?,
-                market_cap: fields.decimal("market_cap")?,
-                change_24h_percent: fields.decimal("change_24h_percent")?,
-                ..Price::at(origin.provider, time_us, origin.observed_at_us)
-            })
-        }
-        Kind::Index => {
-            fields.refuse_others(INDEX_FIELDS)?;
-            Event::Index(Index {
-                index: fields.name("index")?,
-                value: fields.decimal("value")?.ok_or("lacks value")?,
-                classification: fields.text("classification")?.map(str::to_owned),
-                ..Index::at(origin.provider, time_us, origin.observed_at_us)
-            })
-        }
-        other => return Err(format!("kind {other} cannot be polled")),
-    };
-    let id = polled_event_id(origin.provider, origin.kind, &key_of(&event), time_us);
-    match &mut event {
-        Event::Price(price) => price.id = id,
-        Event::Index(index) => index.id = id,
-        _ => {}
+    let kind = origin.kind;
+    if !kind.is_polled() {
+        return Err(format!("kind {kind} cannot be polled"));
     }
+    let time_us = fields.time(origin.observed_at_us)?.unwrap_or(origin.slot_us);
+    let own: Vec<Field> = kind
+        .fields()
+        .iter()
+        .filter(|field| !COMMON_FIELDS.contains(&field.name))
+        .copied()
+        .collect();
+    fields.refuse_others(&own)?;
+    let mut body = json!({
+        "kind": kind,
+        "version": kind.version(),
+        "id": "",
+        "source": origin.provider,
+        "event_at_us": time_us,
+        "observed_at_us": origin.observed_at_us,
+    });
+    for field in own {
+        match fields.value(field)? {
+            Some(value) => body[field.name] = value,
+            None if field.optional => {}
+            None => return Err(format!("lacks {}", field.name)),
+        }
+    }
+    let mut event = Event::from_json(&body).map_err(|error| error.to_string())?;
+    event.check()?;
+    event.set_id(polled_event_id(origin.provider, kind, &event.key(), time_us));
     Ok(event)
 }
 
@@ -98,41 +78,43 @@ impl<'a> Fields<'a> {
         self.0.get(&Val::utf8_str(name)).filter(|value| !matches!(value, Val::Null))
     }
 
-    fn refuse_others(&self, known: &[&str]) -> Result<(), String> {
+    fn refuse_others(&self, own: &[Field]) -> Result<(), String> {
+        let known: Vec<&str> = own.iter().map(|field| field.name).chain(TIME_FIELDS).collect();
         for key in self.0.keys() {
             let name = text_of(key).unwrap_or("?");
-            if !known.contains(&name) && !TIME_FIELDS.contains(&name) {
-                let fields = [known, TIME_FIELDS].concat().join(", ");
-                return Err(format!("has the unknown field {name:?}; known are {fields}"));
+            if !known.contains(&name) {
+                return Err(format!(
+                    "has the unknown field {name:?}; known are {}",
+                    known.join(", ")
+                ));
             }
         }
         Ok(())
     }
 
-    fn text(&self, name: &'static str) -> Result<Option<&'a str>, String> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(value) => text_of(value).map(Some).ok_or_else(|| format!("{name} is not a text")),
-        }
-    }
-
-    /// A lower-case name of an asset, quote or index.
-    fn name(&self, name: &'static str) -> Result<String, String> {
-        let text = self.text(name)?.ok_or_else(|| format!("lacks {name}"))?;
-        let plain = |c: char| !c.is_control() && !c.is_whitespace() && !c.is_uppercase();
-        if text.is_empty() || text.len() > MAX_NAME || !text.chars().all(plain) {
-            return Err(format!(
-                "{name} {:?} is not a lower-case name without spaces",
-                shorten(text, 40)
-            ));
-        }
-        Ok(text.to_owned())
-    }
-
-    fn decimal(&self, name: &'static str) -> Result<Option<Decimal>, String> {
+    /// A field's value in the JSON form of events; numbers are as exact as the provider wrote them.
+    fn value(&self, field: Field) -> Result<Option<Value>, String> {
+        let name = field.name;
         let Some(value) = self.get(name) else { return Ok(None) };
-        let text = number_text(name, value)?;
-        Decimal::parse(&text).map(Some).map_err(|error| format!("{name}: {error}"))
+        let json = match field.field_type {
+            FieldType::Text => {
+                json!(text_of(value).ok_or_else(|| format!("{name} is not a text"))?)
+            }
+            FieldType::Decimal => {
+                let number = Decimal::parse(&number_text(name, value)?);
+                json!(number.map_err(|error| format!("{name}: {error}"))?)
+            }
+            FieldType::U256 | FieldType::I256 => json!(number_text(name, value)?),
+            FieldType::Int => json!(whole(name, value)?),
+            FieldType::Bool => match value {
+                Val::Bool(truth) => json!(truth),
+                _ => return Err(format!("{name} is neither true nor false")),
+            },
+            FieldType::Hex(_) | FieldType::Texts | FieldType::Fields | FieldType::Structure => {
+                return Err(format!("{name} cannot be polled"));
+            }
+        };
+        Ok(Some(json))
     }
 
     /// The one time field, in microseconds.
@@ -190,6 +172,8 @@ fn whole(name: &str, value: &Val) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use crypto_intel_schemas::Price;
 
     use super::*;
     use crate::filter::{Filter, read_json};

@@ -1,5 +1,5 @@
 use crypto_intel_nats::{Batch, Nats, OutMessage, PublishError};
-use crypto_intel_schemas::{Event, Kind, subjects};
+use crypto_intel_schemas::{Event, Kind, Stream, subjects};
 use crypto_intel_service::retry;
 
 /// Header under which JetStream keeps a message's id.
@@ -16,10 +16,7 @@ pub(crate) enum Published {
 
 /// The stream that takes events of a kind that can be polled.
 fn stream_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Index => "SIGNALS",
-        _ => "MARKET",
-    }
+    kind.streams().first().map_or(Stream::Market, |(stream, _)| *stream).name()
 }
 
 /// Publishes the events of one answer as one atomic batch, retrying without limit.

@@ -44,6 +44,10 @@ pub enum FieldType {
     Structure,
 }
 
+/// The fields that every body begins with.
+pub const COMMON_FIELDS: [&str; 6] =
+    ["kind", "version", "id", "source", "event_at_us", "observed_at_us"];
+
 /// A field of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field {

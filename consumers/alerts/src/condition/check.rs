@@ -249,7 +249,7 @@ impl Type {
             FieldType::Hex(bytes) => Self::Hex(bytes),
             FieldType::Texts => Self::List(Box::new(Self::Text)),
             FieldType::U256 => Self::U256,
-            FieldType::Fields => Self::Map,
+            FieldType::Fields | FieldType::Structure => Self::Map,
         }
     }
 }

@@ -118,13 +118,13 @@ impl<'c> RuleCheck<'c> {
             return None;
         }
         let prefix = pattern.split('.').next().unwrap_or_default();
-        let Some(stream) = RuleStream::of_pattern(pattern) else {
+        let Some(stream) = streams::stream_of_pattern(pattern) else {
             let hint = match prefix {
                 "watch" => "watched events are on evm.… too: write `on = \"evm.*.transfer.erc20\"` and `size(watched) > 0`".to_owned(),
                 "*" | ">" => "a rule reads one stream: begin with evm, market or sentiment".to_owned(),
-                _ => match nearest(prefix, streams::READABLE_PREFIXES.iter().copied()) {
+                _ => match nearest(prefix, streams::readable_prefixes()) {
                     Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("subjects begin with one of: {}", streams::READABLE_PREFIXES.join(", ")),
+                    None => format!("subjects begin with one of: {}", streams::readable_prefixes().join(", ")),
                 },
             };
             self.report(&self.text.on, format!("rules cannot read {pattern:?}"), Some(hint));

@@ -160,7 +160,7 @@ pub(crate) fn sample_values(fields: &[Field], with_optional: bool) -> Values {
                 FieldType::Texts => Value::from(vec!["sample"]),
                 FieldType::U256 => Value::from("1000000"),
                 FieldType::I256 => Value::from("-1000000"),
-                FieldType::Fields => Value::from_object(AnyField),
+                FieldType::Fields | FieldType::Structure => Value::from_object(AnyField),
             };
             (field.name, value)
         })

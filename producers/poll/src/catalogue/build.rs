@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::ProviderSettings,
-    event_mapping::{Origin, POLLED_KINDS, event_of},
+    event_mapping::{Origin, event_of},
     filter::{Filter, read_json},
 };
 
@@ -116,8 +116,9 @@ impl Builder<'_> {
 
     fn check_numbers(&self) -> Result<(), CatalogueError> {
         let file = self.endpoint;
-        if !POLLED_KINDS.contains(&file.kind) {
-            let known: Vec<&str> = POLLED_KINDS.iter().map(|kind| kind.as_str()).collect();
+        if !file.kind.is_polled() {
+            let polled = Kind::ALL.iter().filter(|kind| kind.is_polled());
+            let known: Vec<&str> = polled.map(|kind| kind.as_str()).collect();
             return Err(self.refuse(format!(
                 "kind {} cannot be polled; it can be {}",
                 file.kind,

@@ -49,7 +49,7 @@ pub(crate) struct Endpoint {
     pub(crate) max_data_age: Option<Duration>,
     /// Whether an answer without events is valid.
     pub(crate) may_be_empty: bool,
-    /// What should come back, by [`key_of`](crate::event_mapping::key_of).
+    /// What should come back, by [`Event::key`](crypto_intel_schemas::Event::key).
     pub(crate) expected: Vec<String>,
     pub(crate) events: Filter,
     pub(crate) fault: Option<Filter>,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     catalogue::{Endpoint, Provider},
-    event_mapping::{Origin, event_of, key_of},
+    event_mapping::{Origin, event_of},
     filter::{read_json, shorten},
 };
 
@@ -80,7 +80,7 @@ pub(crate) fn interpret(
             None => FetchError::Empty { excerpt: excerpt(provider, &answer.body) },
         });
     }
-    let came: HashSet<String> = events.iter().map(key_of).collect();
+    let came: HashSet<String> = events.iter().map(Event::key).collect();
     let missing = endpoint.expected.iter().filter(|key| !came.contains(*key)).cloned().collect();
     Ok(Interpreted { events, problems, missing })
 }

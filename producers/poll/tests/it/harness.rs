@@ -1,6 +1,6 @@
 use crypto_intel_nats::{Bucket, StreamMessage};
-use crypto_intel_poll::{AssetPrice, Config, ProviderSettings, run};
-use crypto_intel_schemas::Event;
+use crypto_intel_poll::{Config, ProviderSettings, run};
+use crypto_intel_schemas::{AssetPrice, Event};
 use crypto_intel_testkit::{Broker, RunningRole};
 
 use crate::stand_in::StandIn;
