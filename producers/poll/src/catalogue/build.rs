@@ -1,5 +1,6 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use crypto_intel_schemas::Kind;
 use crypto_intel_service::now_us;
 use jaq_json::Val;
 use reqwest::Url;
