@@ -58,7 +58,7 @@ macro_rules! event {
         $crate::event::body::event!(@emit [$(#[$meta])*] $name [] [] $body);
 
         impl $name {
-            /// A body with its common fields set and its own fields empty; `id` is to be set.
+            /// A body with its common fields set and its own fields empty; the caller sets `id`.
             #[must_use]
             pub fn at(source: impl Into<String>, event_at_us: i64, observed_at_us: i64) -> Self {
                 Self { source: source.into(), event_at_us, observed_at_us, ..Self::empty() }

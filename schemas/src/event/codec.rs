@@ -17,7 +17,7 @@ pub enum DecodeError {
     /// Not a MessagePack map with a `kind` and a `version`.
     #[error("not an event body: a MessagePack map with `kind` and `version` is expected")]
     NotAnEvent(#[source] rmp_serde::decode::Error),
-    /// A kind of a newer version, or of somebody else.
+    /// A kind of a newer version, or of another program.
     #[error(transparent)]
     UnknownKind(#[from] UnknownKind),
     /// A version of a known kind that this build does not know: its fields may mean something else.

@@ -61,7 +61,7 @@ impl WatchEntry {
     /// Checks what people wrote.
     ///
     /// # Errors
-    /// One sentence that names what is wrong and how to mend it.
+    /// One sentence that names what is wrong and how to correct it.
     pub fn validate(&self) -> Result<(), String> {
         for text in self.label.iter().chain(&self.tags) {
             let length = text.chars().count();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Wide enough for a uint256 amount times a price of 80 digits.
 type Wide = Uint<1024, 16>;
 
-/// Most digits that are taken: more is no amount of anything, and all that this type can make
+/// Maximum number of digits: more is no amount of anything, and all that this type can make
 /// itself (a uint256 of a token with 255 decimals, times a price) has fewer.
 const MAX_DIGITS: usize = 400;
 

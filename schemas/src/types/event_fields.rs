@@ -15,12 +15,12 @@ pub enum EventValue {
     List(Vec<EventValue>),
 }
 
-/// Bytes before a text or list that say its length.
-const LONGEST_HEAD: usize = 5;
+/// Maximum length of the bytes that say how long a text or list is.
+const MAX_HEAD_BYTES: usize = 5;
 
 impl EventValue {
     fn size(&self) -> usize {
-        LONGEST_HEAD
+        MAX_HEAD_BYTES
             + match self {
                 Self::Bool(_) => 0,
                 Self::Text(text) => text.len(),
@@ -50,7 +50,7 @@ impl EventFields {
     /// About how many bytes they take in a message.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.size() + LONGEST_HEAD).sum()
+        self.0.iter().map(|(name, value)| name.len() + value.size() + MAX_HEAD_BYTES).sum()
     }
 
     /// As JSON text.
