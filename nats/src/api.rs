@@ -170,7 +170,7 @@ impl Nats {
     /// Fails when the server does not answer, or not this user.
     pub async fn streams_with(&self, pattern: &str) -> Result<Vec<String>, NatsError> {
         let names = self.all_streams_with(pattern).await?;
-        Ok(names.into_iter().filter(|name| !name.starts_with("KV_")).collect())
+        Ok(names.into_iter().filter(|name| !Bucket::is_stream(name)).collect())
     }
 
     /// The same with those behind key-value buckets; `>` means all.

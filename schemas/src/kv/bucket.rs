@@ -1,3 +1,6 @@
+/// How JetStream names the stream behind a bucket.
+const STREAM_PREFIX: &str = "KV_";
+
 /// Our key-value buckets. Their settings are in `nats/kv/*.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bucket {
@@ -58,6 +61,12 @@ impl Bucket {
     /// The stream behind the bucket, e.g. `KV_rule_state`.
     #[must_use]
     pub fn stream(self) -> String {
-        format!("KV_{}", self.name())
+        format!("{STREAM_PREFIX}{}", self.name())
+    }
+
+    /// Whether a stream is one behind a bucket, whoever made it.
+    #[must_use]
+    pub fn is_stream(name: &str) -> bool {
+        name.starts_with(STREAM_PREFIX)
     }
 }

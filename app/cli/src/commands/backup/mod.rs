@@ -95,7 +95,7 @@ fn names(config: &AppConfig) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let names = topology.stream_names().into_iter().map(ToOwned::to_owned);
     let mut names: Vec<String> = names.filter(|name| *name != Bucket::Leases.stream()).collect();
     names.sort_by_key(|name| rank(name));
-    Ok(names.into_iter().partition(|name| name.starts_with("KV_")))
+    Ok(names.into_iter().partition(|name| Bucket::is_stream(name)))
 }
 
 /// What is made of others comes after them: an alert whose event is in the backup should be there, too, and not be told

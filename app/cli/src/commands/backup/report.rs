@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use crypto_intel_schemas::Bucket;
 use serde::Serialize;
 
 use super::manifest::{DATABASE_FILE, Manifest};
@@ -62,8 +63,7 @@ pub(crate) fn contents(manifest: &Manifest) -> String {
             bytes(files),
         ]
     };
-    let is_bucket = |stream: &str| stream.starts_with("KV_");
-    rows.push(row("buckets", &is_bucket));
-    rows.push(row("streams", &|stream| !is_bucket(stream)));
+    rows.push(row("buckets", &Bucket::is_stream));
+    rows.push(row("streams", &|stream| !Bucket::is_stream(stream)));
     table(&["what", "", "on the server", "here"], rows)
 }

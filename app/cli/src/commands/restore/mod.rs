@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use crypto_intel_nats::{ArchiveForm, Nats, StreamSnapshot, StreamState};
+use crypto_intel_schemas::Bucket;
 use crypto_intel_service::wait_for_signal;
 use crypto_intel_store::{
     Store,
@@ -173,7 +174,7 @@ async fn restore(
     if let Some(nats) = &targets.nats {
         // Buckets last: what they count on is there then.
         let (buckets, streams): (Vec<_>, Vec<_>) =
-            plan.streams(manifest).partition(|stream| stream.stream.starts_with("KV_"));
+            plan.streams(manifest).partition(|stream| Bucket::is_stream(&stream.stream));
         for stream in streams.into_iter().chain(buckets) {
             let state = restore_stream(nats, options, stream, manifest, output).await?;
             report.streams.push((stream.stream.clone(), state));

@@ -1,5 +1,6 @@
 //! The status for people.
 
+use crypto_intel_schemas::Bucket;
 use crypto_intel_service::now_us;
 
 use super::Status;
@@ -89,7 +90,7 @@ fn endpoints(status: &Status, now: i64) -> Option<String> {
 
 /// Streams, without the key-value buckets, and how far persist is behind them.
 fn streams(status: &Status) -> String {
-    let streams = status.streams.iter().filter(|stream| !stream.name.starts_with("KV_"));
+    let streams = status.streams.iter().filter(|stream| !Bucket::is_stream(&stream.name));
     table(
         &["stream", "messages", "size", "full", "not stored yet"],
         streams.map(|stream| {
