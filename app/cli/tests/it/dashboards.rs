@@ -27,7 +27,7 @@ const DECLARATIONS: [(&str, &str); 5] = [
 ];
 
 /// Metrics without a series as long as nothing goes wrong.
-const ONLY_IN_TROUBLE: [&str; 15] = [
+const ONLY_IN_TROUBLE: [&str; 16] = [
     // Written down by `backup`.
     "crypto_intel_backup_timestamp_seconds",
     "crypto_intel_alerts_dead_lettered_total",
@@ -35,6 +35,7 @@ const ONLY_IN_TROUBLE: [&str; 15] = [
     "crypto_intel_alerts_stream_resets_total",
     "crypto_intel_evm_batches_refused_total",
     "crypto_intel_evm_blocks_retracted_total",
+    "crypto_intel_evm_blocks_without_traces_total",
     "crypto_intel_evm_reconnects_total",
     "crypto_intel_evm_reorgs_total",
     "crypto_intel_evm_request_failures_total",
