@@ -178,25 +178,7 @@ impl Scope<'_> {
         body!(log self, log, None, Liquidity {
             protocol,
             action,
-            pool: None,
-            pool_id: None,
-            token0: None,
-            token1: None,
-            sender: None,
-            owner: None,
-            recipient: None,
-            amount0: None,
-            amount1: None,
-            liquidity_delta: None,
-            reserve0: None,
-            reserve1: None,
-            fee: None,
-            tick_spacing: None,
-            tick_lower: None,
-            tick_upper: None,
-            tick: None,
-            sqrt_price_x96: None,
-            hooks: None,
+            ..Liquidity::empty()
         })
     }
 }

@@ -107,17 +107,8 @@ impl Scope<'_> {
     ) -> Swap {
         body!(log self, log, None, Swap {
             protocol,
-            pool_id: None,
             sender,
-            recipient: None,
-            amount0: Int256::default(),
-            amount1: Int256::default(),
-            sqrt_price_x96: None,
-            liquidity: None,
-            tick: None,
-            fee: None,
-            protocol_fee0: None,
-            protocol_fee1: None,
+            ..Swap::empty()
         })
     }
 }
