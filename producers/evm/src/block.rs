@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crypto_intel_schemas::{Address, B256, CallType, FixedBytes, TransactionStatus, U256};
+use crypto_intel_schemas::{
+    Address, B256, BlockRef, CallType, FixedBytes, TransactionStatus, U256,
+};
 
 /// A block, its transactions and its logs.
 #[derive(Debug, Clone)]
@@ -49,7 +51,7 @@ pub(crate) struct Transaction {
     pub(crate) status: TransactionStatus,
     /// What its receipt says that it made.
     pub(crate) contract: Option<Address>,
-    /// Without a receipt nobody knows whether it took effect.
+    /// Without a receipt it is unknown whether it took effect.
     pub(crate) has_receipt: bool,
 }
 
@@ -100,6 +102,12 @@ impl LogRecord {
 }
 
 impl Header {
+    /// What links it to its parent.
+    pub(crate) fn link(&self) -> crypto_intel_chain::header::Header {
+        let parent = BlockRef { number: self.number.saturating_sub(1), hash: self.parent_hash };
+        crypto_intel_chain::header::Header { number: self.number, hash: self.hash, parent }
+    }
+
     /// The block's own time, microseconds; a hostile timestamp is held at the end of time.
     pub(crate) fn time_us(&self) -> i64 {
         i64::try_from(self.timestamp).unwrap_or(i64::MAX).saturating_mul(1_000_000)

@@ -12,7 +12,7 @@ use crate::{
     endpoint::EndpointError,
     enrich::{assets::AssetList, prices::PriceCache},
     metrics::Metrics,
-    publish::encode::Bodies,
+    source::encode::Bodies,
     verify::{Checks, Demand, LogsAnswer, assemble, level::LogProof, read_header},
 };
 

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod abis;
-mod backfill;
 mod block;
 mod chain;
 mod config;
@@ -15,25 +14,25 @@ mod hex;
 #[doc(hidden)]
 pub mod measure;
 mod metrics;
-mod publish;
 mod reader;
 mod role;
 mod run;
+mod source;
 mod verify;
 
 pub use abis::{
     LARGEST_EVENT_BYTES,
     config::{AbiConfig, FactoryConfig},
 };
-pub use backfill::{
-    audit_watermark::Verified,
-    queue::{Gap, GapReason, Gaps},
-};
 pub use config::{
     ChainConfig, Config, LogsMode, NativeConfig,
     presets::{complete as complete_config, names as preset_names},
     start_block::Start,
     traces_mode::TracesMode,
+};
+pub use crypto_intel_chain::backfill::{
+    audit_watermark::Verified,
+    queue::{Gap, GapReason, Gaps},
 };
 pub use endpoint::{
     EndpointError, EndpointReport, check_endpoint, check_traces,

@@ -10,7 +10,7 @@ use crate::{
     decode::{BlockContext, Decoder},
     enrich::{assets::AssetList, prices::PriceCache, tokens::Tokens, watch::WatchlistCache},
     metrics::Metrics,
-    publish::encode::Bodies,
+    source::encode::Bodies,
     verify::{Checks, Demand, LogsAnswer, assemble, level::LogProof, read_header},
 };
 

@@ -84,9 +84,9 @@ impl ChainReader {
     /// When no endpoint answers.
     pub async fn finalized(&self) -> anyhow::Result<u64> {
         if self.finality_tags {
-            let tags = self.fetcher.tags().await.context("ask for the final block")?;
-            if let Some((number, _)) = tags.finalized {
-                return Ok(number);
+            let finality = self.fetcher.finality().await.context("ask for the final block")?;
+            if let Some(block) = finality.finalized {
+                return Ok(block.number);
             }
         }
         let head = self.fetcher.pool().agreed_head().context("no endpoint is connected")?;

@@ -1,15 +1,15 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use crypto_intel_chain::{history_lane::HistoryLane, metrics::Metrics as FollowMetrics};
 use crypto_intel_nats::Nats;
 use crypto_intel_service::{Context, Restart, Supervisor};
 
 use crate::{
-    chain::{self, ChainParts},
+    chain::{self, EvmChain, FAMILY},
     config::{Config, presets},
     enrich::{assets::AssetList, prices::PriceCache, watch::WatchlistCache},
     metrics::Metrics,
-    publish::batches::HistoryLane,
 };
 
 /// What is under way at shutdown is in the stream as a whole or not at all: nothing to wait for.
@@ -26,6 +26,8 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         .map_err(|problems| anyhow::anyhow!(problems.join("\n")))
         .context("validate configuration")?;
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
+    let follow_metrics = FollowMetrics::new(&context.registry, FAMILY.name, FAMILY.stream)
+        .context("register metrics")?;
     let assets = AssetList::load(config.assets.as_deref())?;
     let prices = PriceCache::new(config.price_max_age_seconds);
     let watched = tokio::spawn(prices.clone().watch(nats.clone(), context.shutdown.clone()));
@@ -37,9 +39,10 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         if !chain_config.enabled {
             continue;
         }
-        let parts = ChainParts {
+        let parts = EvmChain {
             assets: assets.of_chain(presets::name_of(&slug, chain_config.preset.as_deref())),
             metrics: metrics.of_chain(&slug),
+            follow_metrics: follow_metrics.of_chain(&slug),
             chain: slug.clone(),
             config: chain_config,
             nats: nats.clone(),

@@ -5,7 +5,6 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use crypto_intel_evm::{ChainConfig, ChainReader, Gap, GapReason, Gaps};
 use crypto_intel_nats::{Bucket, Nats};
-use crypto_intel_schemas::Address;
 use crypto_intel_service::ConfigError;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -29,7 +28,7 @@ pub(crate) struct Report {
     chain: String,
     /// Only what touches this address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<Address>,
+    address: Option<String>,
     from: u64,
     to: u64,
     blocks: u64,
@@ -77,7 +76,7 @@ pub(crate) async fn fetch(
     let is_cut = to < wanted.to && wanted.to < u64::MAX;
     let mut report = Report {
         chain: chain.to_owned(),
-        address: wanted.address,
+        address: wanted.address.clone(),
         from: wanted.from,
         to,
         blocks: to + 1 - wanted.from,
@@ -133,7 +132,7 @@ async fn wait(gaps: &Gaps, nats: &Nats, report: &Report, output: Output) -> anyh
     let bar = progress::blocks(output, report.blocks, &report.chain);
     let mut moved = (Instant::now(), report.from);
     loop {
-        let Some(gap) = gaps.get(report.from, report.address.as_ref()).await? else { break };
+        let Some(gap) = gaps.get(report.from, report.address.as_deref()).await? else { break };
         if gap.next > report.to {
             break;
         }
@@ -169,7 +168,8 @@ async fn leader(nats: &Nats, chain: &str) -> anyhow::Result<bool> {
 
 /// For people.
 pub(crate) fn describe(report: &Report) -> String {
-    let of = report.address.map(|address| format!(" past of {address:#x}")).unwrap_or_default();
+    let of = report.address.as_ref();
+    let of = of.map(|address| format!(" past of {address}")).unwrap_or_default();
     let mut text = format!(
         "{}{of} {}: {} blocks, {} to {}",
         report.chain,

@@ -18,8 +18,9 @@ use serde_json::Value;
 use crate::servers::binary;
 
 /// Where each role declares its metrics.
-const DECLARATIONS: [(&str, &str); 5] = [
+const DECLARATIONS: [(&str, &str); 6] = [
     ("evm", "producers/evm/src/metrics.rs"),
+    ("evm", "producers/chain/src/metrics.rs"),
     ("poll", "producers/poll/src/metrics.rs"),
     ("persist", "consumers/persist/src/metrics.rs"),
     ("alerts", "consumers/alerts/src/metrics.rs"),
@@ -149,7 +150,8 @@ fn every_metric_that_dashboards_and_alerts_name_is_declared_by_a_role() {
             let Some(rest) = name.strip_prefix(&prefix) else { return false };
             source.contains(&format!("\"{name}\""))
                 || ((source.contains(&format!("{prefix}{{name}}"))
-                    || source.contains(&format!("\"{prefix}\"")))
+                    || source.contains(&format!("\"{prefix}\""))
+                    || source.contains("crypto_intel_{}_{name}"))
                     && source.contains(&format!("\"{rest}\"")))
         })
     };

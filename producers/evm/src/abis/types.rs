@@ -5,12 +5,12 @@ use alloy_primitives::hex;
 use crypto_intel_schemas::{Address, EventValue, I256, U256};
 
 /// Values in one event beyond which it stays a raw log.
-const MOST_VALUES: usize = 4_096;
+const MAX_VALUES: usize = 4_096;
 /// Bytes of all its texts together: more is published raw.
-const MOST_TEXT: usize = 256 * 1024;
+const MAX_TEXT: usize = 256 * 1024;
 /// What one event of a configured ABI may take in a message: its texts, what stands before each, names and the fields
 /// that every event has.
-pub const LARGEST_EVENT_BYTES: usize = MOST_TEXT + 8 * MOST_VALUES + 16 * 1024;
+pub const LARGEST_EVENT_BYTES: usize = MAX_TEXT + 8 * MAX_VALUES + 16 * 1024;
 /// Levels of arrays and tuples that a parameter may have.
 const DEEPEST: usize = 8;
 
@@ -51,7 +51,7 @@ impl AbiType {
             DynSolType::Bytes => Self::Bytes,
             DynSolType::String => Self::Text,
             DynSolType::Array(item) => Self::Array(Box::new(Self::at_level(item, level + 1)?)),
-            DynSolType::FixedArray(item, count) if (1..=MOST_VALUES).contains(count) => {
+            DynSolType::FixedArray(item, count) if (1..=MAX_VALUES).contains(count) => {
                 Self::FixedArray(Box::new(Self::at_level(item, level + 1)?), *count)
             }
             DynSolType::Tuple(items) if !items.is_empty() => Self::Tuple(
@@ -109,7 +109,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(data: &'a [u8]) -> Self {
-        Self { data, values_left: MOST_VALUES, text_left: MOST_TEXT }
+        Self { data, values_left: MAX_VALUES, text_left: MAX_TEXT }
     }
 
     /// The values of consecutive parameters whose heads begin at `base`.

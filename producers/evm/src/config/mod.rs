@@ -16,8 +16,8 @@ use crate::{
     verify::level::LogProof,
 };
 
-/// Most contracts whose logs are subscribed to; providers bound a filter's length.
-const MOST_HINT_CONTRACTS: usize = 20;
+/// Maximum number of contracts whose logs are subscribed to; providers bound a filter's length.
+const MAX_HINT_CONTRACTS: usize = 20;
 
 /// What the EVM producer does.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -356,7 +356,7 @@ impl ChainConfig {
         let mut contracts: Vec<Address> = wrapped.chain(self.contract_addresses()).collect();
         contracts.sort_unstable();
         contracts.dedup();
-        contracts.truncate(MOST_HINT_CONTRACTS);
+        contracts.truncate(MAX_HINT_CONTRACTS);
         contracts
     }
 

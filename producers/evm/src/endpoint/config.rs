@@ -184,7 +184,7 @@ impl EndpointConfig {
         if !proxy.is_empty() && (!proxy.starts_with("http://") || host_of(proxy).is_none()) {
             problems.push(format!("{key}.proxy: write it as http://[user:password@]host:port"));
         }
-        // Who runs without this role need not be able to read its key.
+        // A process without this role need not be able to read its key.
         if self.key.problem().is_none()
             && let Err(problem) = self.full_headers()
         {

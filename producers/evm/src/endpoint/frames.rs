@@ -1,5 +1,5 @@
-//! What goes over a websocket, frame by frame. What cannot be read, or fits no question, is kept for the error that
-//! follows from it: otherwise a connection would be lost in a circle and nobody could say why.
+//! What goes over a websocket, frame by frame. What cannot be read, or fits no request, is kept for the error that
+//! follows from it: otherwise a connection would be lost again and again for no visible reason.
 
 use std::{
     collections::HashSet,
@@ -41,7 +41,7 @@ impl Oddities {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What came since then that fits no question.
+    /// What came since then that fits no request.
     pub(super) fn stray_since(&self, then: Instant) -> Option<String> {
         let stray = self.stray.lock().unwrap_or_else(PoisonError::into_inner);
         stray.as_ref().filter(|(at, _)| *at >= then).map(|(_, text)| text.clone())
@@ -52,7 +52,7 @@ impl Oddities {
     }
 
     fn strayed(&self, text: &str) {
-        let told = format!("an answer came whose id fits no question: {}", quoted(text));
+        let told = format!("an answer came whose id fits no request: {}", quoted(text));
         tracing::debug!(told, "stray answer");
         *self.stray.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), told));
     }
@@ -70,7 +70,7 @@ pub(super) async fn carry(
     let reason = loop {
         tokio::select! {
             request = interface.recv_from_frontend() => {
-                // Nobody asks any more.
+                // No request waits for it any more.
                 let Some(request) = request else { return };
                 open.extend(id_of_request(request.get()));
                 keepalive = Instant::now() + KEEPALIVE;

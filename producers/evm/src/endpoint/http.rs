@@ -44,7 +44,7 @@ impl HttpClient {
         let unusable =
             |reason: String| EndpointError::Connect { endpoint: label.to_owned(), reason };
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Somebody else may be quicker: either provider will do.
+            // Another task may have been quicker: either provider will do.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let mut builder = reqwest::Client::builder()

@@ -24,7 +24,7 @@ pub(crate) enum Class {
 impl Class {
     pub(super) const COUNT: usize = 4;
 
-    /// The class of a method; logs of a range are told apart by who asks.
+    /// The class of a method; logs of a range are classed by their caller.
     pub(super) fn of(method: &str) -> Self {
         match method {
             "eth_call" => Self::Calls,
@@ -91,7 +91,7 @@ impl Judgement {
         self.sent
     }
 
-    /// It was answered, or nobody waits for it any more.
+    /// It was answered, or given up.
     pub(super) fn ended(&mut self, number: u64) {
         self.waiting.remove(&number);
     }

@@ -1,7 +1,7 @@
 //! One JSON-RPC endpoint: its connection, its head, and how it answers.
 //!
 //! The websocket is a hint: a head only says that there is something to fetch. The connection is
-//! made anew by a loop of our own; alloy's own reconnect is switched off, for it resends requests
+//! made again by a loop of our own; alloy's own reconnect is switched off, because it resends requests
 //! and loses what came in between.
 
 mod budget;
@@ -54,7 +54,7 @@ use crate::{
 /// A rate limit without a time.
 const USUAL_HOLD: Duration = Duration::from_secs(5);
 /// Upper bound of the pauses between trials.
-const LONGEST_OPEN: Duration = Duration::from_secs(600);
+const MAX_OPEN: Duration = Duration::from_secs(600);
 /// The newest block that an endpoint spoke of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -122,7 +122,7 @@ impl Endpoint {
         let settings = BreakerSettings {
             failures: chain.breaker.failures,
             open_for: Duration::from_secs(chain.breaker.open_seconds),
-            longest_open: LONGEST_OPEN.max(Duration::from_secs(chain.breaker.open_seconds)),
+            longest_open: MAX_OPEN.max(Duration::from_secs(chain.breaker.open_seconds)),
             successes: chain.breaker.successes,
         };
         let state = State {
@@ -151,7 +151,7 @@ impl Endpoint {
         &self.label
     }
 
-    /// Who runs it: the word of one operator counts once, however many endpoints say it.
+    /// Who runs it: answers of one operator count once, however many of its endpoints give them.
     pub(crate) fn operator(&self) -> &str {
         &self.operator
     }
@@ -209,12 +209,12 @@ impl Endpoint {
         self.lock().judgements.iter_mut().for_each(|judgement| judgement.hold(now, wait));
     }
 
-    /// Whether an answer of it was true, which is known only after it came.
+    /// Whether an answer was valid, which is known only after it was verified.
     pub(crate) fn record_validity(&self, class: Class, is_true: bool) {
         self.lock().of(class).was_true(is_true, Instant::now());
     }
 
-    /// It did not answer in the time that there was.
+    /// It did not answer in time.
     pub(crate) fn note_late(&self, class: Class) {
         self.lock().of(class).failed(Instant::now());
     }
@@ -253,7 +253,7 @@ impl Endpoint {
                     tracing::warn!(endpoint = self.label, ?class, %error, "endpoint fails, leaving it alone");
                 }
             }
-            // It is there; whether a refusal is a fault is known to who asked: a node that does not
+            // It is there; whether a refusal is a fault is known to the caller: a node that does not
             // know `finalized` says so in an error.
             _ => self.lock().of(class).is_there(),
         }

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Class, Pool};
 use crate::metrics::nodes::NodeMetrics;
 
-/// How often the endpoints are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often the endpoints are compared.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Watches the endpoints of one chain.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl NodeWatch {
             known = now;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
             }
         }
     }
@@ -100,7 +100,7 @@ impl NodeWatch {
         if serving(before) == serving(now) {
             return;
         }
-        // Nothing else tells those who wait for a head: the passing of time made the difference.
+        // Only time has passed: nothing else wakes the tasks that wait for a head.
         self.pool.wake();
         let (Some(old), Some(new)) = (serving(before), serving(now)) else { return };
         let (old, new) = (&now[old], &now[new]);

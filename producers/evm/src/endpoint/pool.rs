@@ -45,7 +45,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// Whether its word counts.
+    /// Whether it neither rests, fails nor lags.
     const fn is_sound(&self) -> bool {
         !(self.rests || self.failed_just_now || self.failing || self.behind)
     }
@@ -125,7 +125,7 @@ impl Pool {
         ranked
     }
 
-    /// Those beside the one that serves whose word counts about a branch: neither resting, failing nor
+    /// Endpoints beside the serving one that may confirm a branch: neither resting, failing nor
     /// behind, because a lagging endpoint cannot know a new block. Where other operators are among them,
     /// only theirs.
     pub(crate) fn witnesses(&self) -> Vec<Arc<Endpoint>> {
@@ -138,7 +138,7 @@ impl Pool {
         if others.is_empty() { own } else { others }
     }
 
-    /// Connected endpoints whose word counts.
+    /// Connected endpoints that neither rest, fail nor lag.
     pub(crate) fn sound(&self) -> Vec<Arc<Endpoint>> {
         let standings = self.standings(Class::Blocks).into_iter();
         standings
@@ -148,7 +148,7 @@ impl Pool {
     }
 
     /// How long an answer is waited for before another endpoint is asked as well.
-    pub(crate) fn patience(&self, class: Class) -> Duration {
+    pub(crate) fn late_after(&self, class: Class) -> Duration {
         let now = Instant::now();
         let latencies = self.endpoints.iter().filter_map(|one| one.latency_ms(class, now));
         let usual = latencies.fold(f64::INFINITY, f64::min);
@@ -161,7 +161,7 @@ impl Pool {
         let now = Instant::now();
         let connected: Vec<_> =
             self.endpoints.iter().filter(|endpoint| endpoint.is_connected()).collect();
-        // Who fails may have announced what it does not have: nobody is behind that.
+        // A failing endpoint may have announced a block that it does not have: none is behind that.
         let works = |endpoint: &Endpoint| {
             endpoint.admits(Class::Blocks, now)
                 && !endpoint.failed_just_now(Class::Blocks, now)
@@ -175,7 +175,7 @@ impl Pool {
                 .filter_map(|endpoint| endpoint.latency_ms(class, now))
                 .fold(f64::INFINITY, f64::min)
         };
-        let patience = self.patience(class);
+        let late_after = self.late_after(class);
         let standing = |endpoint: &Endpoint| {
             let slow_from = |fastest: f64| (fastest * SLOW_TIMES).max(fastest + SLOW_MS);
             let latency = endpoint.latency_ms(class, now);
@@ -184,7 +184,7 @@ impl Pool {
                 failed_just_now: endpoint.failed_just_now(class, now),
                 failing: endpoint.error_rate(class, now) > FAILING,
                 behind: best.is_some_and(|best| self.is_behind(endpoint, best)),
-                late: endpoint.waits_for(class, now) > patience,
+                late: endpoint.waits_for(class, now) > late_after,
                 role: endpoint.role(),
                 slow: latency.is_some_and(|latency| latency > slow_from(fastest(endpoint.role()))),
             }
@@ -228,7 +228,7 @@ impl Pool {
         self.changed.clone()
     }
 
-    /// Makes those who wait for a change look again.
+    /// Wakes the tasks that wait for a change.
     pub(crate) fn wake(&self) {
         if let Some(endpoint) = self.endpoints.first() {
             endpoint.wake();

@@ -18,9 +18,9 @@ use crate::{config::ChainConfig, hex::Hex, metrics::ChainMetrics, verify::read_h
 const CALM: Duration = Duration::from_secs(2);
 /// What a rate limit without a time means while polling.
 const LIMITED_DELAY: Duration = Duration::from_secs(2);
-/// Nobody mends a wrong URL within seconds.
+/// A wrong URL is not corrected within seconds.
 const WRONG_CHAIN_DELAY: Duration = Duration::from_secs(30);
-/// A chain may be quiet, but a connection this long without a head is made anew all the same.
+/// A chain may be quiet, but a connection this long without a head is replaced all the same.
 const QUIET_ROUNDS: u32 = 10;
 
 /// What an endpoint says about itself.
@@ -122,7 +122,7 @@ impl Session {
             } else {
                 let delay = delays.next().unwrap_or(backoff.longest);
                 let delay = error.retry_after().map_or(delay, |asked| asked.max(delay));
-                tracing::warn!(chain = self.chain, endpoint = self.label, %error, delay_ms = delay.as_millis() as u64, "endpoint lost, connecting anew");
+                tracing::warn!(chain = self.chain, endpoint = self.label, %error, delay_ms = delay.as_millis() as u64, "endpoint lost, reconnecting");
                 delay
             };
             tokio::select! {

@@ -69,7 +69,7 @@ pub(super) async fn connect(
 ) -> Result<WebSocketClient, EndpointError> {
     let unusable = |reason: String| EndpointError::Connect { endpoint: label.to_owned(), reason };
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Somebody else may be quicker: either provider will do.
+        // Another task may have been quicker: either provider will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
     let url = config.full_url().map_err(unusable)?;

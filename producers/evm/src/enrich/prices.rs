@@ -107,7 +107,7 @@ impl PriceCache {
         }
     }
 
-    /// Keeps the board up to date until `shutdown`. Transfers go out without USD meanwhile if the
+    /// Keeps the cache up to date until `shutdown`. Transfers go out without USD meanwhile if the
     /// bucket is not there.
     pub(crate) async fn watch(self, nats: Nats, shutdown: CancellationToken) {
         let backoff = Backoff::default();

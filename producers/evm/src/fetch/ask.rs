@@ -9,7 +9,7 @@ use super::{
     Fetcher,
     cross_check::CrossCheck,
     error::{BlockId, FetchError},
-    rotation::Rotation,
+    rotation::EndpointRotation,
 };
 use crate::{
     endpoint::{Class, Endpoint, EndpointError},
@@ -19,13 +19,13 @@ use crate::{
 /// An endpoint's answer, on its way.
 pub(super) type Attempt<T> = BoxFuture<'static, Result<T, FetchError>>;
 
-/// Whether a late answer is waited for alone.
+/// Whether another endpoint is asked as well when the first is late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Haste {
-    /// Yes: nobody waits for this block.
-    None,
-    /// Another endpoint is asked as well, and the first good answer is taken.
-    Hedged,
+pub(super) enum Hedging {
+    /// No: nothing waits for this block.
+    Off,
+    /// Yes, and the first good answer is taken.
+    On,
 }
 
 impl Fetcher {
@@ -36,10 +36,10 @@ impl Fetcher {
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         id: BlockId,
-        haste: Haste,
+        hedging: Hedging,
         attempt: impl Fn(Arc<Endpoint>, Checks) -> Attempt<T> + Send + Sync,
     ) -> Result<T, FetchError> {
-        let mut rotation = Rotation::of(Class::Blocks);
+        let mut rotation = EndpointRotation::of(Class::Blocks);
         let mut cross_check = CrossCheck::new(self.checks);
         let mut rounds = 0;
         let mut running = FuturesUnordered::new();
@@ -59,8 +59,8 @@ impl Fetcher {
                     rounds = rotation.rounds();
                     cross_check.relax(&self.pool);
                 }
-                late = Instant::now() + self.pool.patience(rotation.class());
-                may_hedge = haste == Haste::Hedged;
+                late = Instant::now() + self.pool.late_after(rotation.class());
+                may_hedge = hedging == Hedging::On;
                 endpoint.operator().clone_into(&mut first);
                 running.push(start(endpoint, cross_check.checks()));
             }
@@ -134,8 +134,9 @@ impl Fetcher {
             {
                 endpoint.record_validity(class, false);
             }
-            FetchError::NotFound { .. } | FetchError::OfBlock { .. } | FetchError::Fault { .. } => {
-            }
+            FetchError::NotFound { .. }
+            | FetchError::OfBlock { .. }
+            | FetchError::FinalityDisputed { .. } => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Blocks of the past, several at a time: where an endpoint offers no receipts of a block, one range of
 //! logs serves many blocks.
 
+use crypto_intel_chain::header::Span;
 use std::collections::BTreeSet;
 
 use crypto_intel_schemas::Address;
@@ -10,7 +11,6 @@ use super::{
     Fetcher, ask_block,
     error::{BlockId, FetchError},
     known_header,
-    log_range::Span,
     logs::{LogQuery, LogsByBlock, collect, logs_of, number_of},
     outcomes::with_outcomes,
 };

@@ -55,7 +55,7 @@ impl CrossCheck {
             FetchError::NoEndpoint
             | FetchError::Endpoint(_)
             | FetchError::OfBlock { .. }
-            | FetchError::Fault { .. } => {}
+            | FetchError::FinalityDisputed { .. } => {}
         }
     }
 

@@ -1,3 +1,4 @@
+use crypto_intel_chain::header;
 use crypto_intel_schemas::B256;
 
 use crate::{endpoint::EndpointError, verify::InvalidResponse};
@@ -7,6 +8,15 @@ use crate::{endpoint::EndpointError, verify::InvalidResponse};
 pub(crate) enum BlockId {
     Hash(B256),
     Number(u64),
+}
+
+impl From<header::BlockId> for BlockId {
+    fn from(id: header::BlockId) -> Self {
+        match id {
+            header::BlockId::Ref(block) => Self::Hash(block.hash),
+            header::BlockId::Number(number) => Self::Number(number),
+        }
+    }
 }
 
 impl std::fmt::Display for BlockId {
@@ -31,13 +41,22 @@ pub(crate) enum FetchError {
     Endpoint(#[from] EndpointError),
     #[error("block {block}: {source}")]
     OfBlock { block: BlockId, source: Box<Self> },
-    #[error("reading or decoding block {block} failed, report it: {reason}")]
-    Fault { block: BlockId, reason: String },
+    #[error("endpoint {endpoint} and another one call different blocks of height {number} final")]
+    FinalityDisputed { endpoint: String, number: u64 },
 }
 
 impl FetchError {
     /// Names the block.
     pub(crate) fn of(self, block: BlockId) -> Self {
         Self::OfBlock { block, source: Box::new(self) }
+    }
+
+    /// Whether no endpoint knows the block.
+    pub(crate) fn is_not_found(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::OfBlock { source, .. } => source.is_not_found(),
+            _ => false,
+        }
     }
 }

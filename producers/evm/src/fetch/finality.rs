@@ -1,4 +1,5 @@
-use crypto_intel_schemas::B256;
+use crypto_intel_chain::{header::Header as Link, heads::Finality};
+use crypto_intel_schemas::{B256, BlockRef};
 use serde::Serialize;
 
 use super::{
@@ -12,20 +13,13 @@ use crate::{
     verify::read_header,
 };
 
-/// How far a chain says that it is safe and final.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tags {
-    pub(crate) finalized: Option<(u64, B256)>,
-    pub(crate) safe: Option<u64>,
-}
-
 impl Fetcher {
     /// Asks for the `finalized` and `safe` blocks; what the endpoint does not know is absent. Of two endpoints that
-    /// keep up the lower word counts: what one of them calls final too early could never be retracted.
+    /// keep up the lower answer counts: what one of them calls final too early could never be retracted.
     ///
     /// # Errors
-    /// When no endpoint answers at all.
-    pub(crate) async fn tags(&self) -> Result<Tags, FetchError> {
+    /// When no endpoint answers at all, or two of them call different blocks of one height final.
+    pub(crate) async fn finality(&self) -> Result<Finality, FetchError> {
         let ranked = self.pool().ranked(Class::Blocks);
         let endpoint = ranked.first().ok_or(FetchError::NoEndpoint)?;
         let (finalized, safe, elsewhere) = tokio::join!(
@@ -33,16 +27,29 @@ impl Fetcher {
             ask_tag(endpoint, ("safe", false)),
             self.finalized_elsewhere()
         );
-        let finalized = finalized?.map(|header| (header.number, header.hash));
-        let lower = |known: (u64, B256)| elsewhere.map_or(known, |other| known.min(other));
-        Ok(Tags { finalized: finalized.map(lower), safe: safe?.map(|header| header.number) })
+        let finalized = match (finalized?, elsewhere) {
+            (Some(known), Some(other)) => {
+                let agreed = agreed(&known.link(), &other.link());
+                let Some(agreed) = agreed else {
+                    let (number, endpoint) = (known.number, endpoint.label().to_owned());
+                    tracing::warn!(
+                        endpoint,
+                        number,
+                        "two endpoints call different blocks final: finality stays where it is until they agree"
+                    );
+                    return Err(FetchError::FinalityDisputed { endpoint, number });
+                };
+                Some(agreed)
+            }
+            (known, _) => known.map(|header| header.link().block()),
+        };
+        Ok(Finality { finalized, safe: safe?.map(|header| header.number) })
     }
 
     /// The `finalized` block of another endpoint that keeps up.
-    async fn finalized_elsewhere(&self) -> Option<(u64, B256)> {
+    async fn finalized_elsewhere(&self) -> Option<Header> {
         let witness = self.pool().witnesses().into_iter().next()?;
-        let header = ask_tag(&witness, ("finalized", false)).await.ok()??;
-        Some((header.number, header.hash))
+        ask_tag(&witness, ("finalized", false)).await.ok()?
     }
 
     /// Whether another endpoint than the one that serves knows a block; `None` when there is no
@@ -67,5 +74,39 @@ async fn ask_tag(
         // An unknown tag is refused in many words.
         Err(EndpointError::Refused { .. } | EndpointError::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The newest block that both call final: the lower one, or their parent where they are two blocks of one height.
+fn agreed(one: &Link, other: &Link) -> Option<BlockRef> {
+    if one.number != other.number || one.hash == other.hash {
+        return Some(if one.number <= other.number { one.block() } else { other.block() });
+    }
+    (one.parent == other.parent).then_some(one.parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(number: u64, hash: u8, parent: u8) -> Link {
+        let parent = BlockRef { number: number - 1, hash: B256::repeat_byte(parent) };
+        Link { number, hash: B256::repeat_byte(hash), parent }
+    }
+
+    #[test]
+    fn of_two_final_blocks_of_one_height_neither_counts() {
+        let final_block = header(9, 9, 8);
+        for (other, expected) in [
+            (header(9, 9, 8), Some(final_block.block())),
+            (header(12, 12, 11), Some(final_block.block())),
+            (header(7, 7, 6), Some(header(7, 7, 6).block())),
+            (header(9, 1, 8), Some(final_block.parent)),
+            (header(9, 10, 8), Some(final_block.parent)),
+            (header(9, 1, 2), None),
+        ] {
+            assert_eq!(agreed(&final_block, &other), expected, "{other:?}");
+            assert_eq!(agreed(&other, &final_block), expected, "{other:?}");
+        }
     }
 }

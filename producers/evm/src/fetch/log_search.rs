@@ -1,6 +1,7 @@
 //! Logs of long ranges, which no header proves: by two operators where there are two, compared, and sampled against
 //! blocks. A node that has pruned them, or limits what it tells, says that there are none.
 
+use crypto_intel_chain::header::Span;
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -12,10 +13,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Fetcher, Rotation, ask_block,
+    EndpointRotation, Fetcher, ask_block,
     error::{BlockId, FetchError},
     known_header,
-    log_range::Span,
     logs::{LogQuery, list, logs_of},
 };
 use crate::{
@@ -83,7 +83,7 @@ impl Fetcher {
         read: &ReadLog<'_, T>,
     ) -> Result<Vec<T>, FetchError> {
         let id = BlockId::Number(span.from);
-        let mut rotation = Rotation::of(Class::Ranges);
+        let mut rotation = EndpointRotation::of(Class::Ranges);
         let mut words: Vec<Word<T>> = Vec::new();
         let mut refuted: Vec<Word<T>> = Vec::new();
         while words.len() < 2 {

@@ -1,3 +1,4 @@
+use crypto_intel_chain::header::Span;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -7,7 +8,7 @@ use crypto_intel_schemas::{Address, B256};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::log_range::{Advice, LogScope, Span, read_refusal};
+use super::log_range::{Advice, LogScope, read_refusal};
 use crate::{
     block::LogRecord,
     endpoint::{Class, Endpoint, EndpointError},

@@ -19,7 +19,7 @@ use crypto_intel_schemas::B256;
 use serde_json::json;
 
 use self::{
-    ask::{Attempt, Haste},
+    ask::{Attempt, Hedging},
     error::{BlockId, FetchError},
     logs::KnownLogs,
     outcomes::with_outcomes,
@@ -32,7 +32,7 @@ use crate::{
     verify::{Checks, InvalidResponse, LogsAnswer, assemble, read_header},
 };
 
-pub(crate) use self::rotation::Rotation;
+pub(crate) use self::rotation::EndpointRotation;
 
 /// Fetches blocks of one chain.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Fetcher {
     /// # Errors
     /// The last failure: look at the heads again, the block may have left the chain.
     pub(crate) async fn block(&self, id: BlockId) -> Result<BlockData, FetchError> {
-        self.block_in(id, Haste::None).await
+        self.block_in(id, Hedging::Off).await
     }
 
     /// The same for a block that the chain waits for: where the answer is late, another endpoint is asked as well.
@@ -76,14 +76,14 @@ impl Fetcher {
     /// # Errors
     /// As [`block`](Self::block).
     pub(crate) async fn live_block(&self, id: BlockId) -> Result<BlockData, FetchError> {
-        self.block_in(id, Haste::Hedged).await
+        self.block_in(id, Hedging::On).await
     }
 
-    async fn block_in(&self, id: BlockId, haste: Haste) -> Result<BlockData, FetchError> {
+    async fn block_in(&self, id: BlockId, hedging: Hedging) -> Result<BlockData, FetchError> {
         let attempt = move |endpoint: Arc<Endpoint>, checks| -> Attempt<BlockData> {
             Box::pin(async move { fetch_block(&endpoint, id, checks).await })
         };
-        let block = self.ask(id, haste, attempt).await?;
+        let block = self.ask(id, hedging, attempt).await?;
         Ok(self.with_payments(block).await)
     }
 
@@ -102,7 +102,7 @@ impl Fetcher {
                 Ok(header)
             })
         };
-        self.ask(id, Haste::Hedged, attempt).await
+        self.ask(id, Hedging::On, attempt).await
     }
 }
 

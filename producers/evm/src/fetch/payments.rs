@@ -3,7 +3,7 @@
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Fetcher, Rotation,
+    EndpointRotation, Fetcher,
     error::{BlockId, FetchError},
     traces::{BlockPayments, TraceError, UNTRACED},
 };
@@ -31,7 +31,7 @@ impl Fetcher {
         block
     }
 
-    /// Whether traces of a block that went without may still be had.
+    /// Whether traces of a block that went without may still be available.
     pub(crate) fn may_trace(&self) -> bool {
         self.tracer.is_on() && self.pool.all().iter().any(|one| self.tracer.may_offer(one))
     }
@@ -41,7 +41,7 @@ impl Fetcher {
         let mut most = BlockPayments { found: Vec::new(), is_whole: false };
         let (class, id) = (Class::Traces, BlockId::Hash(block.header.hash));
         let deadline = Instant::now() + self.tracer.budget();
-        let mut rotation = Rotation::of(class);
+        let mut rotation = EndpointRotation::of(class);
         let mut tries = 0;
         while tries < TRIES && self.pool.ranked(class).iter().any(|one| self.is_open(one)) {
             let next = timeout_at(deadline, rotation.next(&self.pool)).await;

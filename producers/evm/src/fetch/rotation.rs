@@ -5,15 +5,15 @@ use crate::endpoint::{Class, Endpoint, EndpointError, Pool};
 
 /// Pauses before the caller looks at the heads again: about six seconds.
 const PAUSES: u32 = 11;
-/// The same for a hash that nobody knows: it may have left the chain before it was fetched.
+/// The same for a hash that no endpoint knows: it may have left the chain before it was fetched.
 const PAUSES_UNKNOWN: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whom one request asks next: the best-ranked endpoint that it has not asked yet. Once all were asked it pauses, longer
 /// each time, and begins again.
 #[derive(Debug)]
-pub(crate) struct Rotation {
+pub(crate) struct EndpointRotation {
     class: Class,
     /// Labels of the endpoints that were asked in this round.
     asked: Vec<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Rotation {
     pub(crate) last: FetchError,
 }
 
-impl Rotation {
+impl EndpointRotation {
     pub(crate) fn of(class: Class) -> Self {
         Self {
             class,
@@ -69,14 +69,14 @@ impl Rotation {
                     return None;
                 }
                 tokio::time::sleep(self.pause).await;
-                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                self.pause = (self.pause * 2).min(MAX_PAUSE);
                 self.pauses += 1;
             }
             if let Some(endpoint) = self.take(pool, |_| true) {
                 self.pause_is_due = false;
                 return Some(endpoint);
             }
-            // Nobody is left, or nobody is connected.
+            // No endpoint is left, or none is connected.
             self.pause_is_due = !self.pause_is_due || self.asked.is_empty();
             self.rounds += u32::from(!self.asked.is_empty());
             self.asked.clear();

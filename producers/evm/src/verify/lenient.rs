@@ -1,4 +1,4 @@
-//! Optional fields of answers: what nobody needs refuses no block, however odd it is.
+//! Optional fields of answers: a field that is not needed refuses no block, however odd it is.
 
 use std::{fmt, marker::PhantomData};
 

@@ -76,7 +76,7 @@ impl Demand {
     }
 }
 
-/// Why an answer cannot be the block. Tried again, on another endpoint where there is one.
+/// Why an answer cannot be the block. It is asked for again, from another endpoint where there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidResponse {
     #[error("malformed {what}: {reason}")]

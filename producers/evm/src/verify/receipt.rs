@@ -5,7 +5,7 @@ use crate::block::Outcome;
 use super::{InvalidResponse, parse, raw::RawReceipt};
 
 /// What a receipt says became of its transaction.
-/// `is_old`: of before Byzantium, when receipts had a state root; what some nodes add as status there is not true.
+/// `is_old`: from before Byzantium, when receipts had a state root; some nodes add an invented status there.
 pub(super) fn outcome_of(receipt: &RawReceipt<'_>, is_old: bool) -> Outcome {
     let status = match receipt.status.0 {
         _ if is_old => TransactionStatus::Unknown,

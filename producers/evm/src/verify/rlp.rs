@@ -4,7 +4,7 @@ use alloy_primitives::hex;
 use alloy_rlp::{Encodable as _, Header};
 
 /// Bytes of the longest quantity: 256 bits.
-const LONGEST_QUANTITY: usize = 32;
+const MAX_QUANTITY: usize = 32;
 
 fn digits(text: &str) -> Option<&str> {
     text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
@@ -18,13 +18,13 @@ pub(super) fn put_quantity(text: &str, out: &mut Vec<u8>) -> Option<()> {
     }
     let digits = digits.trim_start_matches('0');
     let length = digits.len().div_ceil(2);
-    if length > LONGEST_QUANTITY {
+    if length > MAX_QUANTITY {
         return None;
     }
     // An odd number of digits is filled up on the left.
-    let mut padded = [b'0'; 2 * LONGEST_QUANTITY];
+    let mut padded = [b'0'; 2 * MAX_QUANTITY];
     padded[2 * length - digits.len()..2 * length].copy_from_slice(digits.as_bytes());
-    let mut bytes = [0; LONGEST_QUANTITY];
+    let mut bytes = [0; MAX_QUANTITY];
     hex::decode_to_slice(&padded[..2 * length], &mut bytes[..length]).ok()?;
     bytes[..length].encode(out);
     Some(())

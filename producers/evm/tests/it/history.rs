@@ -283,7 +283,7 @@ async fn the_past_of_one_address_comes_alone_and_labelled() {
     let list = Watchlist::open(&broker.nats).await.unwrap();
     list.add(&WatchChain::All, &address, entry).await.unwrap();
     let gaps = gaps(&broker).await;
-    let wanted = Gap { address: Some(address), ..Gap::new(1, 396, GapReason::Watch) };
+    let wanted = Gap { address: Some(account.clone()), ..Gap::new(1, 396, GapReason::Watch) };
     gaps.queue_gap(wanted.clone()).await.unwrap();
     until_filled(&broker).await;
     let found = past(&broker).await;
@@ -319,7 +319,7 @@ async fn the_past_of_an_address_is_not_believed_of_an_endpoint_that_has_pruned_i
         (config.start, config.check_logs) = (Start::Latest, check_logs);
         let producer = start_evm(&broker.nats, config);
         eventually(async || (whole.head_subscriptions() > 0).then_some(())).await;
-        let address = Some(account.parse().unwrap());
+        let address = Some(account.clone());
         let wanted = Gap { address, ..Gap::new(1, 20, GapReason::Watch) };
         gaps(&broker).await.queue_gap(wanted).await.unwrap();
         until_filled(&broker).await;

@@ -70,7 +70,7 @@ async fn what_cannot_be_read_or_fits_no_question_is_quoted() {
     }
     let stray = |_: &Value| json!({ "id": "abc", "result": "0x7a69" }).to_string();
     let stray = check(&socket(stray).await).await.unwrap_err();
-    for part in ["eth_chainId", "nothing within 1000 ms", "fits no question", "abc"] {
+    for part in ["eth_chainId", "nothing within 1000 ms", "fits no request", "abc"] {
         assert!(stray.contains(part), "{part} in {stray}");
     }
 }

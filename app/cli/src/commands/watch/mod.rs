@@ -113,7 +113,7 @@ async fn add(
     for name in chains {
         let chain_config = chain_config(config, name)?;
         let wanted = Gap {
-            address: Some(address),
+            address: Some(format!("{address:#x}")),
             every_block: *every_block,
             ..Gap::new(backfill.unwrap_or(0), u64::MAX, GapReason::Watch)
         };

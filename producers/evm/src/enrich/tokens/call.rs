@@ -19,7 +19,7 @@ const AGGREGATE: [u8; 4] = [0x82, 0xad, 0x56, 0xcb];
 /// `symbol()`, `name()`, `decimals()`
 const ASKED: [[u8; 4]; 3] =
     [[0x95, 0xd8, 0x9b, 0x41], [0x06, 0xfd, 0xde, 0x03], [0x31, 0x3c, 0xe5, 0x67]];
-/// A longer answer is somebody's bad joke, hex digits.
+/// Maximum length of an answer, hex digits: a longer one is hostile.
 const MAX_ANSWER_DIGITS: usize = 8 << 20;
 
 /// What calling gave.

@@ -1,5 +1,5 @@
 //! What tokens say of themselves: symbol, name and decimals, asked for once and kept in memory and in the
-//! bucket `tokens`. A block never waits longer for them than it is told to.
+//! bucket `tokens`. A block never waits longer for them than configured.
 
 mod call;
 mod clean;
@@ -29,7 +29,7 @@ const HALF: usize = 50_000;
 /// Tokens that wait to be looked up; beyond it they are asked for when they are seen again.
 const QUEUE: usize = 4_096;
 
-/// What a contract says of itself, cleaned and bounded; nobody has verified it.
+/// What a contract says of itself, cleaned and bounded, but not verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TokenInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 
 /// Changes that come in a row are taken together: each makes a new copy of the list.
 const COLLECT: Duration = Duration::from_millis(50);
-const MOST_AT_ONCE: usize = 10_000;
+const MAX_AT_ONCE: usize = 10_000;
 
 /// The watch-list as it is now, kept up to date from the bucket `watchlist`.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl WatchlistCache {
         let _ = self.loaded.subscribe().wait_for(|loaded| *loaded).await;
     }
 
-    /// Keeps the board up to date until `shutdown`.
+    /// Keeps the cache up to date until `shutdown`.
     pub(crate) async fn watch(self, nats: Nats, shutdown: CancellationToken) {
         let backoff = Backoff::default();
         let mut delays = backoff.delays();
@@ -119,7 +119,7 @@ impl WatchlistCache {
         self.loaded.send_replace(true);
         while let Some(change) = watch.next().await {
             let mut changes = vec![change];
-            while changes.len() < MOST_AT_ONCE
+            while changes.len() < MAX_AT_ONCE
                 && let Some(Some(change)) = watch.next().now_or_never()
             {
                 changes.push(change);

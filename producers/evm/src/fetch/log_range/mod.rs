@@ -7,13 +7,6 @@ mod width;
 pub(crate) use refusal::{Advice, read_refusal};
 pub(crate) use width::Width;
 
-/// Blocks from one number to another, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-}
-
 /// How many logs a range of blocks is likely to have: endpoints take other widths for all logs than for few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogScope {
@@ -21,11 +14,4 @@ pub(crate) enum LogScope {
     All,
     /// Those of one contract, or that name one address.
     Few,
-}
-
-impl Span {
-    /// How many blocks.
-    pub(crate) fn width(self) -> u64 {
-        self.to.saturating_sub(self.from) + 1
-    }
 }

@@ -1,6 +1,6 @@
 //! What a refusal of `eth_getLogs` says, by its text: the same code means many things.
 
-use super::Span;
+use crypto_intel_chain::header::Span;
 
 /// What to do about a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(crate) enum Advice {
     Halve,
     /// Fewer blocks would be refused, too: wait, or ask another endpoint.
     NeverSplit,
-    /// Nobody knows this text.
+    /// An unknown text.
     Unknown,
 }
 

@@ -1,4 +1,5 @@
-use super::{Advice, Span};
+use super::Advice;
+use crypto_intel_chain::header::Span;
 
 /// The first request to an endpoint that nothing is known of: for all logs, and for those of one address.
 const FIRST: u64 = 100;

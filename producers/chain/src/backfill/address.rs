@@ -1,0 +1,133 @@
+//! The past of one address: blocks that may name it, and of them only the events that touch it. Their markers are
+//! `partial`: the rest of such a block may be stored nowhere.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use crypto_intel_nats::OutMessage;
+use futures::{StreamExt as _, stream::FuturesOrdered};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    batch::{BATCH_MESSAGES, past_messages},
+    fill::{Backfill, is_done},
+    queue::{Gaps, QueuedGap},
+};
+use crate::{
+    bodies::Prepared, header::Span, history_lane::publish_unfenced, source::ChainSource,
+    unavailable::Unavailable,
+};
+
+/// Blocks that are asked about before progress is written, by what names the address or one by one.
+const SPAN_BY_NAME: u64 = 10_000;
+const SPAN_OF_BLOCKS: u64 = 200;
+/// The past of an address is queued right after it is watched: its label is on the way.
+const LABEL_TIMEOUT: Duration = Duration::from_secs(2);
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+impl<S: ChainSource> Backfill<S> {
+    /// Publishes what touched an address, from where the gap stands to its end, as far as it is final.
+    pub(super) async fn fill_address(
+        &self,
+        gaps: &Gaps,
+        queued: &mut QueuedGap,
+        address: &str,
+    ) -> anyhow::Result<()> {
+        self.until_labelled(address).await;
+        let finalized = self.parts.final_block.number().await.map_err(anyhow::Error::new)?;
+        let last = queued.gap.to.min(finalized);
+        let (begun, first) = (Instant::now(), queued.gap.next);
+        let mut blocks = 0;
+        while queued.gap.next <= last {
+            self.parts.throttle.wait().await;
+            let from = queued.gap.next;
+            let width = if queued.gap.every_block { SPAN_OF_BLOCKS } else { SPAN_BY_NAME };
+            let span = Span { from, to: last.min(from.saturating_add(width - 1)) };
+            let numbers = if queued.gap.every_block {
+                (span.from..=span.to).collect()
+            } else {
+                self.parts.source.numbers_naming(address, span).await?
+            };
+            blocks += self.publish_touching(&numbers, address, finalized).await?;
+            queued.gap.next = span.to + 1;
+            queued.gap.trouble = None;
+            self.write(gaps, queued).await?;
+        }
+        if is_done(&queued.gap, finalized)? {
+            tracing::info!(
+                chain = self.parts.chain,
+                address,
+                from = first,
+                to = queued.gap.to,
+                blocks,
+                elapsed_ms = begun.elapsed().as_millis() as u64,
+                "past of an address published"
+            );
+        }
+        Ok(())
+    }
+
+    /// Fetches blocks whole and verified, and publishes what touches the address; how many blocks have any.
+    async fn publish_touching(
+        &self,
+        numbers: &[u64],
+        address: &str,
+        finalized: u64,
+    ) -> anyhow::Result<u64> {
+        let mut wanted = numbers.iter();
+        let mut fetching = FuturesOrdered::new();
+        let mut messages = Vec::new();
+        let (mut blocks, mut under_way) = (0, 0);
+        loop {
+            while fetching.len() < self.parts.concurrency
+                && let Some(number) = wanted.next()
+            {
+                fetching.push_back(self.fetch_touching(*number, address.to_owned()));
+            }
+            let Some(fetched) = fetching.next().await else { break };
+            let fetched = fetched.context("fetch history")??;
+            if let Some(prepared) = fetched.filter(|prepared| !prepared.bodies.is_empty()) {
+                messages.append(&mut past_messages(&self.subjects, &prepared, finalized, true));
+                under_way += 1;
+            }
+            if messages.len() >= BATCH_MESSAGES.min(self.parts.lane.limit().get()) {
+                self.publish_past(std::mem::take(&mut messages), under_way).await?;
+                blocks += std::mem::take(&mut under_way);
+            }
+        }
+        self.publish_past(messages, under_way).await?;
+        Ok(blocks + under_way)
+    }
+
+    async fn publish_past(&self, messages: Vec<OutMessage>, blocks: u64) -> anyhow::Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let count = messages.len() as u64;
+        publish_unfenced(&self.parts.nats, &self.parts.lane, &self.parts.metrics, &messages)
+            .await
+            .context("publish history")?;
+        self.parts.metrics.history_acked(blocks, count);
+        Ok(())
+    }
+
+    fn fetch_touching(
+        &self,
+        number: u64,
+        address: String,
+    ) -> AbortOnDropHandle<Result<Option<Prepared<S::Detail>>, Unavailable>> {
+        let source = Arc::clone(&self.parts.source);
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            source.block_touching(number, &address).await
+        }))
+    }
+
+    /// Waits a little until the address is on the list. It may have been taken off again.
+    async fn until_labelled(&self, address: &str) {
+        let deadline = Instant::now() + LABEL_TIMEOUT;
+        while !self.parts.source.is_watched(address) && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+}

@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+
+mod ahead;
+mod assemble;
+pub mod backfill;
+mod batch_limit;
+mod block_events;
+pub mod bodies;
+mod confirm;
+mod cursor;
+pub mod family;
+mod finality;
+mod follow;
+pub mod header;
+pub mod heads;
+pub mod history_lane;
+pub mod interrupt;
+mod jump;
+mod lane;
+pub mod marker_stack;
+pub mod metrics;
+mod position;
+mod progress;
+mod publish;
+mod publisher;
+mod resume;
+mod retract;
+mod retraction_margin;
+pub mod run;
+pub mod source;
+mod status;
+mod step;
+mod stream;
+mod subjects;
+pub mod unavailable;

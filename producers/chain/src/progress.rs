@@ -1,0 +1,31 @@
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::{
+    cursor::Cursor, lane::Lane, marker_stack::MarkerStack, source::ChainSource, status::Status,
+};
+
+/// Tells cursor, metrics and health where the live lane stands.
+#[derive(Debug)]
+pub(crate) struct Progress<S> {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) source: Arc<S>,
+    pub(crate) status: Status,
+    pub(crate) cursor: watch::Sender<Option<Cursor>>,
+    /// Where the oldest block that may still leave begins in the stream.
+    pub(crate) oldest_open: watch::Sender<Option<u64>>,
+}
+
+impl<S: ChainSource> Progress<S> {
+    pub(crate) fn moved(&self, stack: &MarkerStack, blocks: u64, events: u64) {
+        if let Some(cursor) = Cursor::of(stack) {
+            self.cursor.send_replace(Some(cursor));
+        }
+        self.oldest_open.send_replace(stack.oldest_open());
+        let Some(top) = stack.top() else { return };
+        let head = self.source.heads().highest.unwrap_or(top.number);
+        self.lane.metrics.published(top.number, stack.finalized(), head);
+        self.status.published(top.number, blocks, events);
+    }
+}

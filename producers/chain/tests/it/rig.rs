@@ -1,0 +1,164 @@
+//! A nats-server with our streams, and an instance that follows the chain.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crypto_intel_chain::{
+    family::Family,
+    history_lane::HistoryLane,
+    metrics::Metrics,
+    run::{ChainOptions, ChainParts},
+};
+use crypto_intel_nats::{
+    Nats, NatsConfig, ReaderOptions, Start, StreamMessage, StreamReader, Topology, connect,
+};
+use crypto_intel_sandbox::{NatsOptions, NatsServer};
+use crypto_intel_schemas::{B256, Block, Event};
+use crypto_intel_service::Context;
+use crypto_intel_testkit::{eventually, within};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::slots::{CHAIN, SlotChain, SlotSource};
+
+pub(crate) struct Rig {
+    _server: NatsServer,
+    pub(crate) nats: Nats,
+    pub(crate) chain: Arc<SlotChain>,
+}
+
+/// A running instance.
+pub(crate) struct Instance {
+    context: Context,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Rig {
+    pub(crate) async fn start() -> Self {
+        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into());
+        let logger = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer();
+        let _ = logger.try_init();
+        let server = NatsServer::start(NatsOptions::default()).await.unwrap();
+        let config = NatsConfig { url: server.url().into(), ..NatsConfig::default() };
+        let nats = connect(&config, "slots", &CancellationToken::new()).await.unwrap();
+        Topology::embedded().unwrap().apply(&nats, false).await.unwrap();
+        Self { _server: server, nats, chain: SlotChain::new() }
+    }
+
+    /// Follows the chain from slot 100 on.
+    pub(crate) fn follow(&self) -> Instance {
+        let context = Context::new("one");
+        let family = Family { name: "slots", stream: "EVM" };
+        let metrics = Metrics::new(&context.registry, family.name, family.stream).unwrap();
+        let parts = ChainParts {
+            family,
+            chain: CHAIN.to_owned(),
+            options: ChainOptions {
+                start: Some(100),
+                finality_poll: Duration::from_millis(20),
+                finality_depth: 1_000,
+                max_reorg_depth: 32,
+                reorg_confirm: Duration::from_secs(5),
+                catch_up_blocks: 50,
+                fetch_concurrency: 4,
+                history_concurrency: 2,
+                history_max_pending: 0,
+                stale: Duration::from_secs(60),
+            },
+            nats: self.nats.clone(),
+            source: Arc::new(SlotSource(Arc::clone(&self.chain))),
+            metrics: metrics.of_chain(CHAIN),
+            history: HistoryLane::default(),
+        };
+        let task = tokio::spawn(crypto_intel_chain::run::run(parts, context.clone()));
+        Instance { context, task }
+    }
+
+    /// Waits until the stream's newest marker is the chain's head, and folds the stream then.
+    pub(crate) async fn at_head(&self) -> Folded {
+        eventually(async || {
+            let folded = self.fold().await;
+            let head = self.chain.blocks().last_key_value().map(|(slot, hash)| (*slot, *hash));
+            let top = folded.stack.last().map(|top| (top.block_number, top.block_hash));
+            (head.is_some() && top == head).then_some(folded)
+        })
+        .await
+    }
+
+    async fn fold(&self) -> Folded {
+        let mut folded = Folded::default();
+        for message in self.messages("EVM", &format!("evm.{CHAIN}.block")).await {
+            folded.take(marker_of(&message));
+        }
+        folded
+    }
+
+    /// Markers of the history lane.
+    pub(crate) async fn history(&self) -> Vec<Block> {
+        let messages = self.messages("HISTORY", &format!("history.{CHAIN}.block")).await;
+        messages.iter().map(marker_of).collect()
+    }
+
+    /// All messages of a filter.
+    pub(crate) async fn messages(&self, stream: &str, filter: &str) -> Vec<StreamMessage> {
+        let last = self.nats.last_from_leader(stream, filter).await.unwrap();
+        let Some(last) = last.map(|last| last.sequence) else { return Vec::new() };
+        let options = ReaderOptions::new(stream, "test", Start::First).filters([filter]);
+        let mut reader = StreamReader::open(&self.nats, options).await.unwrap();
+        let mut found = Vec::new();
+        loop {
+            for message in reader.next(1_000).await.unwrap().messages {
+                let sequence = message.sequence;
+                found.push(message);
+                if sequence >= last {
+                    return found;
+                }
+            }
+        }
+    }
+}
+
+impl Instance {
+    pub(crate) async fn stop(self) {
+        self.context.shutdown.cancel();
+        within(self.task).await.unwrap().expect("ends without an error");
+    }
+}
+
+fn marker_of(message: &StreamMessage) -> Block {
+    match Event::decode(&message.payload).unwrap() {
+        Event::Block(marker) => marker,
+        other => panic!("no marker: {other:?}"),
+    }
+}
+
+/// The live lane, folded as a consumer would.
+#[derive(Debug, Default)]
+pub(crate) struct Folded {
+    /// What is canonical since the last jump.
+    pub(crate) stack: Vec<Block>,
+    /// Every block that was published and not retracted.
+    pub(crate) published: BTreeMap<u64, B256>,
+    pub(crate) retracted: Vec<u64>,
+    /// Markers that are not built on the one before them.
+    pub(crate) jumps: usize,
+}
+
+impl Folded {
+    fn take(&mut self, marker: Block) {
+        if marker.removed {
+            let top = self.stack.pop().expect("a removed marker pops");
+            assert_eq!(top.block_hash, marker.block_hash, "newest first");
+            self.published.remove(&marker.block_number);
+            self.retracted.push(marker.block_number);
+            return;
+        }
+        if let Some(top) = self.stack.last()
+            && top.block_hash != marker.parent_hash
+        {
+            self.jumps += 1;
+            self.stack.clear();
+        }
+        self.published.insert(marker.block_number, marker.block_hash);
+        self.stack.push(marker);
+    }
+}

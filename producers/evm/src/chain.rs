@@ -1,0 +1,125 @@
+//! One EVM chain: connects its endpoints and hands them to the chain-neutral half.
+
+use std::{sync::Arc, time::Duration};
+
+use crypto_intel_chain::{
+    family::Family,
+    history_lane::HistoryLane,
+    metrics::ChainMetrics as FollowMetrics,
+    run::{ChainOptions, ChainParts},
+};
+use crypto_intel_nats::Nats;
+use crypto_intel_service::Context;
+use tokio::task::JoinSet;
+
+use crate::{
+    config::{ChainConfig, start_block::Start},
+    decode::Decoder,
+    endpoint::{NodeWatch, Pool},
+    enrich::{
+        assets::AssetRegistry, prices::PriceCache, tokens::TokenMetadataCache,
+        watch::WatchlistCache,
+    },
+    fetch::{Fetcher, traces::Tracer},
+    metrics::ChainMetrics,
+    source::{EvmSource, SourceParts},
+    verify::Checks,
+};
+
+/// The words for EVM chains in names of keys, probes and streams.
+pub(crate) const FAMILY: Family = Family { name: "evm", stream: "EVM" };
+
+/// Room that is left for subject, headers and the other fields of a log.
+const MESSAGE_OVERHEAD: usize = 8 * 1024;
+
+/// What a chain needs from outside.
+#[derive(Debug, Clone)]
+pub(crate) struct EvmChain {
+    pub(crate) chain: String,
+    pub(crate) config: ChainConfig,
+    pub(crate) nats: Nats,
+    pub(crate) assets: AssetRegistry,
+    pub(crate) prices: PriceCache,
+    pub(crate) watched: WatchlistCache,
+    pub(crate) metrics: ChainMetrics,
+    pub(crate) follow_metrics: FollowMetrics,
+    pub(crate) history: HistoryLane,
+}
+
+/// Runs one chain until shutdown.
+///
+/// # Errors
+/// What stops this chain and needs an operator.
+pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()> {
+    // Everything of this run ends with it, also when it fails.
+    let stop = context.shutdown.child_token();
+    let _guard = stop.clone().drop_guard();
+    let mut tasks = JoinSet::new();
+    let EvmChain { chain, mut config, nats, assets, prices, watched, metrics, .. } = parts;
+    let payload = nats.client().max_payload();
+    if payload > 2 * MESSAGE_OVERHEAD {
+        config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
+    }
+    let decoder = Decoder::new(&chain, &config, assets, metrics.clone())
+        .with_max_fields(payload.saturating_sub(MESSAGE_OVERHEAD));
+    let pool = Pool::start(&chain, &config, &metrics, &stop, &mut tasks);
+    let watch = NodeWatch {
+        chain: chain.clone(),
+        instance: context.instance.clone(),
+        pool: pool.clone(),
+        metrics: metrics.nodes(),
+        nats: nats.clone(),
+        every: Duration::from_secs(config.status_seconds),
+    };
+    tasks.spawn(watch.run(stop.clone()));
+    let fetcher =
+        Fetcher::new(pool, Checks::of(&config), metrics.clone()).with_tracer(Tracer::of(&config));
+    let tokens = TokenMetadataCache::start(
+        &chain,
+        &config,
+        &nats,
+        fetcher.pool(),
+        &metrics,
+        (&stop, &mut tasks),
+    );
+    let source = EvmSource::new(SourceParts {
+        chain: chain.clone(),
+        nats: nats.clone(),
+        fetcher,
+        decoder,
+        prices,
+        tokens,
+        watched,
+        metrics,
+        finality_tags: config.finality_tags,
+        fetch_concurrency: config.fetch_concurrency,
+    });
+    let chain_parts = ChainParts {
+        family: FAMILY,
+        chain,
+        options: options(&config),
+        nats,
+        source: Arc::new(source),
+        metrics: parts.follow_metrics,
+        history: parts.history,
+    };
+    crypto_intel_chain::run::run(chain_parts, context).await
+}
+
+fn options(config: &ChainConfig) -> ChainOptions {
+    ChainOptions {
+        start: match config.start {
+            Start::Latest => None,
+            Start::Number(number) => Some(number),
+        },
+        finality_poll: Duration::from_millis(config.finality_poll_ms),
+        finality_depth: config.finality_depth,
+        max_reorg_depth: config.max_reorg_depth,
+        reorg_confirm: Duration::from_secs(config.reorg_confirm_seconds),
+        catch_up_blocks: config.catch_up_blocks,
+        fetch_concurrency: config.fetch_concurrency,
+        history_concurrency: config.history_concurrency,
+        history_max_pending: config.history_max_pending,
+        stale: Duration::from_secs(config.stale_seconds),
+    }
+}

@@ -1,2 +1,0 @@
-/// The stream that takes `evm.>`.
-pub(crate) const STREAM: &str = "EVM";

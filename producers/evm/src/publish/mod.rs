@@ -1,4 +1,0 @@
-//! Events to messages, and messages to the stream.
-
-pub(crate) mod batches;
-pub(crate) mod encode;

@@ -1,0 +1,153 @@
+//! From a block to its events' bodies and its marker.
+
+use crypto_intel_chain::bodies::{Bodies as EncodedBodies, BodiesWriter, Prepared};
+use crypto_intel_schemas::{Address, Block, Event, Kind, Uint256, chain_event_id, subjects};
+
+use crate::{
+    block::BlockData,
+    decode::{BlockContext, Decoder},
+    enrich::watch::WatchView,
+};
+
+/// What is kept of a block to encode it once more.
+#[derive(Debug)]
+pub(crate) struct Detail {
+    pub(crate) block: BlockData,
+    pub(crate) context: BlockContext,
+    /// Version of what factories had made when the block was decoded.
+    pub(crate) known_contracts: u64,
+}
+
+/// A block's events as bodies.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    encoded: EncodedBodies,
+    known_contracts: u64,
+}
+
+impl Bodies {
+    /// Decodes and encodes a block.
+    pub(crate) fn of(decoder: &Decoder, block: &BlockData, context: &BlockContext) -> Self {
+        Self::chosen(decoder, block, context, |_| true)
+    }
+
+    /// The same, but only the events that touch an address.
+    pub(crate) fn touching(
+        decoder: &Decoder,
+        block: &BlockData,
+        context: &BlockContext,
+        address: &Address,
+    ) -> Self {
+        Self::chosen(decoder, block, context, |event| {
+            event.touched().iter().any(|found| found == address)
+        })
+    }
+
+    fn chosen(
+        decoder: &Decoder,
+        block: &BlockData,
+        context: &BlockContext,
+        is_wanted: impl Fn(&Event) -> bool,
+    ) -> Self {
+        let mut writer = BodiesWriter::with_capacity(block.logs.len() + block.transactions.len());
+        let known_contracts = decoder.discover(block);
+        let chain = decoder.chain();
+        decoder.decode(block, context, &mut |mut event: Event| {
+            if is_wanted(&event) {
+                let copies = label(&mut event, &context.watched, chain);
+                writer.push(&event, copies);
+            }
+        });
+        Self { encoded: writer.finish(), known_contracts }
+    }
+
+    /// How many events there are.
+    pub(crate) fn len(&self) -> usize {
+        self.encoded.len()
+    }
+}
+
+/// Puts the labels of watched addresses on an event that touches them; the subjects of its copies.
+fn label(event: &mut Event, watched: &WatchView, chain: &str) -> Vec<String> {
+    let mut copies = Vec::new();
+    if watched.is_empty() {
+        return copies;
+    }
+    let kind: Kind = event.kind();
+    for address in event.touched().iter() {
+        let Some(found) = watched.labels_of(address) else { continue };
+        copies.push(subjects::watch(chain, address, kind));
+        let Some(labels) = event.watched_mut() else { continue };
+        for text in found {
+            if !labels.contains(text) {
+                labels.push(text.clone());
+            }
+        }
+    }
+    copies
+}
+
+/// A block with its events encoded.
+pub(crate) fn prepare(
+    decoder: &Decoder,
+    block: BlockData,
+    context: BlockContext,
+) -> Prepared<Detail> {
+    let bodies = Bodies::of(decoder, &block, &context);
+    prepared(decoder, block, context, bodies)
+}
+
+/// A block with these bodies.
+pub(crate) fn prepared(
+    decoder: &Decoder,
+    block: BlockData,
+    context: BlockContext,
+    bodies: Bodies,
+) -> Prepared<Detail> {
+    Prepared {
+        header: block.header.link(),
+        marker: marker(decoder, &block, &context),
+        bodies: bodies.encoded,
+        detail: Detail { block, context, known_contracts: bodies.known_contracts },
+    }
+}
+
+/// The same block under another incarnation, another watch-list, or with contracts that were found since.
+pub(crate) fn encode_again(
+    decoder: &Decoder,
+    prepared: &mut Prepared<Detail>,
+    incarnation: u32,
+    watched: WatchView,
+) {
+    let Detail { block, context, known_contracts } = &mut prepared.detail;
+    context.incarnation = incarnation;
+    context.watched = watched;
+    let bodies = Bodies::of(decoder, block, context);
+    *known_contracts = bodies.known_contracts;
+    prepared.bodies = bodies.encoded;
+    prepared.marker = marker(decoder, block, context);
+}
+
+/// What the marker says of the block itself.
+fn marker(decoder: &Decoder, block: &BlockData, context: &BlockContext) -> Block {
+    let header = &block.header;
+    Block {
+        id: chain_event_id(decoder.chain(), &header.hash, Kind::Block),
+        event_at_us: header.time_us(),
+        observed_at_us: context.observed_at_us,
+        chain: decoder.chain().to_owned(),
+        chain_id: decoder.chain_id(),
+        block_number: header.number,
+        block_hash: header.hash,
+        block_time_us: header.time_us(),
+        incarnation: context.incarnation,
+        parent_hash: header.parent_hash,
+        transactions: u32::try_from(block.transactions.len()).unwrap_or(u32::MAX),
+        gas_used: header.gas_used,
+        gas_limit: header.gas_limit,
+        base_fee_per_gas: header.base_fee_per_gas.map(Uint256),
+        miner: header.miner,
+        unverified: block.unverified.clone(),
+        ..Block::empty()
+    }
+}

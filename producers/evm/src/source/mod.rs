@@ -1,0 +1,280 @@
+//! An EVM chain as the chain-neutral half sees it.
+
+mod contracts;
+pub(crate) mod encode;
+mod factories;
+mod untraced;
+mod untraced_gap;
+
+use std::{convert::Infallible, sync::Arc};
+
+use anyhow::Context as _;
+use crypto_intel_chain::{
+    backfill::queue::{Gap, GapReason},
+    bodies::Prepared,
+    header::{BlockId, Header, Span},
+    heads::{Finality, Head, Heads},
+    interrupt::ChainInterrupt,
+    source::{ChainSource, LiveLane},
+    unavailable::Unavailable,
+};
+use crypto_intel_nats::Nats;
+use crypto_intel_schemas::{Address, Block, BlockRef};
+use crypto_intel_service::now_us;
+use tokio::sync::{Semaphore, watch};
+
+use self::{
+    contracts::ContractStore,
+    encode::{Bodies, Detail},
+    factories::FactorySearch,
+    untraced::UntracedQueue,
+};
+use crate::{
+    decode::{BlockContext, Decoder},
+    enrich::{
+        prices::{PriceCache, Prices},
+        tokens::TokenMetadataCache,
+        watch::WatchlistCache,
+    },
+    fetch::{Fetcher, error::FetchError},
+    metrics::ChainMetrics,
+};
+
+/// Blocks of the past that are fetched together where their logs come by ranges.
+const SPAN_WIDTH: u64 = 10;
+
+/// What a source is made of.
+#[derive(Debug)]
+pub(crate) struct SourceParts {
+    pub(crate) chain: String,
+    pub(crate) nats: Nats,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) decoder: Decoder,
+    pub(crate) prices: PriceCache,
+    pub(crate) tokens: TokenMetadataCache,
+    pub(crate) watched: WatchlistCache,
+    pub(crate) metrics: ChainMetrics,
+    /// Whether the chain is asked for its `finalized` and `safe` blocks.
+    pub(crate) finality_tags: bool,
+    /// Blocks of the live lane that are fetched at once.
+    pub(crate) fetch_concurrency: usize,
+}
+
+/// One EVM chain: endpoints, checks, decoder and what is known beside the chain.
+#[derive(Debug)]
+pub(crate) struct EvmSource {
+    chain: String,
+    fetcher: Fetcher,
+    decoder: Arc<Decoder>,
+    prices: PriceCache,
+    tokens: TokenMetadataCache,
+    watched: WatchlistCache,
+    finality_tags: bool,
+    /// One permit per block of the live lane that is being fetched.
+    fetching: Semaphore,
+    contracts: Arc<ContractStore>,
+    factories: FactorySearch,
+    untraced: UntracedQueue,
+}
+
+impl EvmSource {
+    pub(crate) fn new(parts: SourceParts) -> Self {
+        let SourceParts { chain, nats, fetcher, decoder, prices, tokens, watched, metrics, .. } =
+            parts;
+        let decoder = Arc::new(decoder);
+        let contracts =
+            Arc::new(ContractStore::new(chain.clone(), nats.clone(), Arc::clone(&decoder)));
+        let factories = FactorySearch::new(
+            chain.clone(),
+            nats.clone(),
+            fetcher.clone(),
+            Arc::clone(&decoder),
+            Arc::clone(&contracts),
+        );
+        let untraced = UntracedQueue::new(chain.clone(), nats, fetcher.clone(), metrics);
+        let fetching = Semaphore::new(parts.fetch_concurrency);
+        let finality_tags = parts.finality_tags;
+        Self {
+            chain,
+            fetcher,
+            decoder,
+            prices,
+            tokens,
+            watched,
+            finality_tags,
+            fetching,
+            contracts,
+            factories,
+            untraced,
+        }
+    }
+
+    /// What is known beside a block of the past: prices of today say nothing about it.
+    fn context_of_past(&self) -> BlockContext {
+        let watched = self.watched.view(&self.chain);
+        BlockContext { watched, ..BlockContext::new(now_us(), Prices::default()) }
+    }
+}
+
+impl ChainSource for EvmSource {
+    type Detail = Detail;
+
+    fn heads(&self) -> Heads {
+        let pool = self.fetcher.pool();
+        let head = |head: crate::endpoint::Head| Head {
+            block: BlockRef { number: head.number, hash: head.hash },
+            seen_at_us: head.seen_at_us,
+        };
+        Heads {
+            serving: pool.head().map(head),
+            highest: pool.highest(),
+            agreed: pool.agreed_head(),
+        }
+    }
+
+    fn head_changes(&self) -> watch::Receiver<u64> {
+        self.fetcher.pool().changes()
+    }
+
+    async fn header(&self, id: BlockId) -> Result<Option<Header>, Unavailable> {
+        let header = self.fetcher.header(id.into()).await.map_err(unavailable)?;
+        Ok(Some(header.link()))
+    }
+
+    async fn block(
+        &self,
+        id: BlockId,
+        observed_at_us: i64,
+    ) -> Result<Option<Prepared<Detail>>, Unavailable> {
+        let permit = self.fetching.acquire().await;
+        let block = self.fetcher.live_block(id.into()).await;
+        drop(permit);
+        let block = block.map_err(|error| unavailable(error.of(id.into())))?;
+        let context = BlockContext {
+            observed_at_us,
+            incarnation: 1,
+            tokens: self.tokens.of_block(&self.decoder.unlisted_tokens(&block)).await,
+            prices: self.prices.now(),
+            watched: self.watched.view(&self.chain),
+        };
+        Ok(Some(encode::prepare(&self.decoder, block, context)))
+    }
+
+    async fn finality(&self) -> Result<Finality, Unavailable> {
+        if !self.finality_tags {
+            return Ok(Finality::default());
+        }
+        self.fetcher.finality().await.map_err(unavailable)
+    }
+
+    fn refresh(&self, prepared: &mut Prepared<Detail>, incarnation: u32) {
+        // A change of the watch-list counts from here on, not from when a block happened to be fetched.
+        let watched = self.watched.view(&self.chain);
+        let Detail { context, known_contracts, .. } = &prepared.detail;
+        if incarnation == context.incarnation
+            && *known_contracts == self.decoder.abis().version()
+            && context.watched.is_same(&watched)
+        {
+            return;
+        }
+        encode::encode_again(&self.decoder, prepared, incarnation, watched);
+    }
+
+    async fn blocks(&self, span: Span) -> Result<Vec<Prepared<Detail>>, Unavailable> {
+        let blocks = self.fetcher.blocks(span).await.map_err(unavailable)?;
+        let context = self.context_of_past();
+        let prepare = |block| {
+            let mut prepared = encode::prepare(&self.decoder, block, context.clone());
+            // What waits to be sent bounds the memory: the logs are in the bodies now.
+            prepared.detail.block.logs = Vec::new();
+            prepared.detail.block.data = Vec::new();
+            prepared
+        };
+        Ok(blocks.into_iter().map(prepare).collect())
+    }
+
+    fn span_width(&self) -> u64 {
+        if self.fetcher.prefers_ranges() { SPAN_WIDTH } else { 1 }
+    }
+
+    async fn confirmed_elsewhere(&self, block: BlockRef) -> Option<bool> {
+        self.fetcher.confirmed_elsewhere(block.hash).await
+    }
+
+    fn trouble(&self) -> String {
+        self.fetcher.pool().trouble()
+    }
+
+    async fn until_ready(&self) {
+        // No block goes out without its labels.
+        self.watched.loaded().await;
+    }
+
+    fn term_begins(&self) {
+        self.contracts.forget_loaded();
+    }
+
+    async fn before_resume(&self) -> Result<(), ChainInterrupt> {
+        self.contracts.load().await
+    }
+
+    async fn before_publish(&self, markers: &[&Block]) -> Result<(), ChainInterrupt> {
+        self.contracts.keep_discovered().await?;
+        let blocks =
+            markers.iter().map(|marker| (marker.block_number, marker.unverified.as_slice()));
+        self.untraced.queue(blocks).await;
+        Ok(())
+    }
+
+    async fn while_leading(self: Arc<Self>, lane: impl LiveLane) -> Infallible {
+        self.factories.search_all(&lane).await
+    }
+
+    async fn until_history_may_begin(&self) {
+        self.factories.until_known().await;
+    }
+
+    async fn before_gap(&self, gap: &Gap) -> anyhow::Result<()> {
+        self.factories.note_early(gap.next).await
+    }
+
+    async fn check_past(&self, gap: &Gap, prepared: &Prepared<Detail>) -> anyhow::Result<()> {
+        let number = prepared.header.number;
+        let unverified = prepared.marker.unverified.as_slice();
+        if gap.reason == GapReason::Traces {
+            return UntracedQueue::check(&self.chain, gap, number, unverified);
+        }
+        self.untraced.queue(std::iter::once((number, unverified))).await;
+        Ok(())
+    }
+
+    async fn numbers_naming(&self, address: &str, span: Span) -> anyhow::Result<Vec<u64>> {
+        let address: Address = address.parse().context("read the address")?;
+        let named = self.fetcher.blocks_naming(&address, span).await;
+        let named = named.context("ask for logs that name the address")?;
+        Ok(named.into_iter().collect())
+    }
+
+    async fn block_touching(
+        &self,
+        number: u64,
+        address: &str,
+    ) -> Result<Option<Prepared<Detail>>, Unavailable> {
+        let address: Address = address.parse().map_err(Unavailable::failed)?;
+        let id = BlockId::Number(number);
+        let block = self.fetcher.block(id.into()).await.map_err(unavailable)?;
+        let context = self.context_of_past();
+        let bodies = Bodies::touching(&self.decoder, &block, &context, &address);
+        Ok(Some(encode::prepared(&self.decoder, block, context, bodies)))
+    }
+
+    fn is_watched(&self, address: &str) -> bool {
+        let address = address.parse::<Address>();
+        address.is_ok_and(|address| self.watched.view(&self.chain).labels_of(&address).is_some())
+    }
+}
+
+/// The error that the chain-neutral half knows.
+fn unavailable(error: FetchError) -> Unavailable {
+    if error.is_not_found() { Unavailable::unknown(error) } else { Unavailable::failed(error) }
+}

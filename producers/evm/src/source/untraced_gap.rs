@@ -1,0 +1,43 @@
+use std::sync::{Mutex, PoisonError};
+
+/// Blocks that are so near to each other share a gap,
+const NEAR: u64 = 16;
+/// of at most so many blocks: those between are published again as well.
+const WIDEST: u64 = 256;
+/// The newest gap of blocks that were published without their traces.
+#[derive(Debug, Default)]
+pub(crate) struct UntracedGap(Mutex<Option<(u64, u64)>>);
+
+impl UntracedGap {
+    /// Where the gap of a block begins.
+    pub(crate) fn begin(&self, number: u64) -> u64 {
+        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = match *newest {
+            Some((from, to)) if (from..=to + NEAR).contains(&number) && number < from + WIDEST => {
+                from
+            }
+            _ => number,
+        };
+        let to = newest.map_or(number, |(_, to)| to.max(number));
+        *newest = Some((from, if from == number { number } else { to }));
+        from
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_blocks_share_a_gap_and_no_gap_grows_without_end() {
+        let untraced = UntracedGap::default();
+        assert_eq!(untraced.begin(100), 100);
+        assert_eq!(untraced.begin(101), 100);
+        assert_eq!(untraced.begin(110), 100);
+        assert_eq!(untraced.begin(127), 127, "too far");
+        assert_eq!(untraced.begin(90), 90, "of the history lane");
+        let begins: std::collections::BTreeSet<u64> =
+            (1_000..1_600).map(|number| untraced.begin(number)).collect();
+        assert_eq!(begins.into_iter().collect::<Vec<_>>(), [1_000, 1_256, 1_512]);
+    }
+}
