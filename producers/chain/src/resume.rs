@@ -42,7 +42,7 @@ pub(crate) struct Resumer<S> {
 }
 
 impl<S: ChainSource> Resumer<S> {
-    /// Reads what the stream holds of this chain, mends what was left half-done, and stands ready
+    /// Reads what the stream holds of this chain, retracts what was left half-done, and stands ready
     /// to publish.
     pub(crate) async fn resume(&self) -> Result<Position, ChainInterrupt> {
         self.source.before_resume().await?;

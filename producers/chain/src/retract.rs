@@ -174,7 +174,7 @@ impl<S: ChainSource> Retractor<S> {
     }
 
     /// Messages after the last marker are of a block or a retraction that was cut off between its
-    /// batches: a block is retracted, a retraction is done again. What is none of ours is set aside.
+    /// batches: a block is retracted, a retraction is done again. What is not one of our messages is set aside.
     pub(crate) async fn retract_unfinished(
         &self,
         position: &mut Position,

@@ -136,7 +136,7 @@ impl<S: ChainSource> Backfill<S> {
             "gap cannot be filled now, trying again"
         );
         self.parts.metrics.history_failed();
-        // Shown to whoever waits for the gap; if it cannot be written, the log says it.
+        // Shown to the command that waits for the gap; if it cannot be written, the log says it.
         queued.gap.trouble = Some(text);
         let _ = gaps.advance(&mut queued).await;
         schedule.knows(&queued);
