@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
+use crypto_intel_schemas::ChainCursor;
 use tokio::sync::watch;
 
-use crate::{
-    cursor::Cursor, lane::Lane, marker_stack::MarkerStack, source::ChainSource, status::Status,
-};
+use crate::{cursor, lane::Lane, marker_stack::MarkerStack, source::ChainSource, status::Status};
 
 /// Tells cursor, metrics and health where the live lane stands.
 #[derive(Debug)]
@@ -12,14 +11,14 @@ pub(crate) struct Progress<S> {
     pub(crate) lane: Arc<Lane>,
     pub(crate) source: Arc<S>,
     pub(crate) status: Status,
-    pub(crate) cursor: watch::Sender<Option<Cursor>>,
+    pub(crate) cursor: watch::Sender<Option<ChainCursor>>,
     /// Where the oldest block that may still leave begins in the stream.
     pub(crate) oldest_open: watch::Sender<Option<u64>>,
 }
 
 impl<S: ChainSource> Progress<S> {
     pub(crate) fn moved(&self, stack: &MarkerStack, blocks: u64, events: u64) {
-        if let Some(cursor) = Cursor::of(stack) {
+        if let Some(cursor) = cursor::of(stack) {
             self.cursor.send_replace(Some(cursor));
         }
         self.oldest_open.send_replace(stack.oldest_open());

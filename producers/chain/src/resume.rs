@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crypto_intel_nats::Start as ReadFrom;
-use crypto_intel_schemas::{B256, Block, Event};
+use crypto_intel_schemas::{B256, Block, ChainCursor, Event};
 
 use crate::{
     backfill::{
-        audit_watermark::Verified,
+        audit_watermark::read_verified,
         queue::{GapReason, Gaps},
     },
     batch_limit::BatchLimit,
-    cursor::Cursor,
+    cursor,
     finality::FinalBlock,
     header::{BlockId, Header},
     interrupt::ChainInterrupt,
@@ -47,7 +47,7 @@ impl<S: ChainSource> Resumer<S> {
     pub(crate) async fn resume(&self) -> Result<Position, ChainInterrupt> {
         self.source.before_resume().await?;
         let Lane { family, chain, nats, subjects, metrics, .. } = self.lane.as_ref();
-        let cursor = Cursor::read(nats, *family, chain).await?;
+        let cursor = cursor::read(nats, *family, chain).await?;
         // Before the marker: a batch that the last leader left on its way may land at any moment, and
         // a whole block must not be taken for a half one. What lands later is refused by the fence.
         let fence = self.stream.last_sequence(subjects.all()).await?;
@@ -87,7 +87,7 @@ impl<S: ChainSource> Resumer<S> {
     /// Folds the markers from the newest known final one to the last.
     async fn fold(
         &self,
-        cursor: Option<&Cursor>,
+        cursor: Option<&ChainCursor>,
         last: u64,
     ) -> Result<MarkerStack, ChainInterrupt> {
         let from = match cursor {
@@ -116,7 +116,7 @@ impl<S: ChainSource> Resumer<S> {
     }
 
     /// Whether the stream still has the cursor's final marker at its place.
-    async fn holds(&self, cursor: &Cursor) -> Result<bool, ChainInterrupt> {
+    async fn holds(&self, cursor: &ChainCursor) -> Result<bool, ChainInterrupt> {
         let message = self.stream.message(cursor.final_sequence).await?;
         let Some(message) = message else { return Ok(false) };
         let is_marker = message.subject == self.lane.subjects.marker();
@@ -128,7 +128,7 @@ impl<S: ChainSource> Resumer<S> {
     }
 
     /// A chain without markers: new, or its stream was lost.
-    async fn begin(&self, cursor: Option<&Cursor>) -> Result<MarkerStack, ChainInterrupt> {
+    async fn begin(&self, cursor: Option<&ChainCursor>) -> Result<MarkerStack, ChainInterrupt> {
         let chain = &self.lane.chain;
         if let Some(cursor) = cursor {
             tracing::error!(
@@ -161,10 +161,10 @@ impl<S: ChainSource> Resumer<S> {
 
     /// Events of a lost stream may not have been stored by any consumer: if an audit knows where
     /// that begins, the history lane publishes them again.
-    async fn queue_unverified(&self, cursor: &Cursor) {
+    async fn queue_unverified(&self, cursor: &ChainCursor) {
         let Lane { chain, nats, .. } = self.lane.as_ref();
         let queued = async {
-            let verified = Verified::read(nats, chain).await?;
+            let verified = read_verified(nats, chain).await?;
             let from = verified.map(|verified| verified.number + 1);
             if let Some(from) = from.filter(|from| *from <= cursor.final_number) {
                 let gaps = Gaps::open(nats, chain).await?;

@@ -4,6 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Leadership, Nats, Term};
+use crypto_intel_schemas::leases;
 use crypto_intel_service::{Backoff, Context};
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -94,7 +95,7 @@ pub async fn run<S: ChainSource>(parts: ChainParts<S>, context: Context) -> anyh
     let Family { name, .. } = parts.family;
     let probe = Arc::new(context.health.probe(format!("{name}.{}.lead", parts.chain), None));
     let leadership =
-        Leadership::new(format!("{name}.{}", parts.chain), &parts.nats, &context, probe)
+        Leadership::new(leases::chain(name, &parts.chain), &parts.nats, &context, probe)
             .context("register metrics")?;
     let leader = Leader::new(Shared::start(parts, &context, &stop, &mut tasks));
     tokio::select! {

@@ -9,6 +9,7 @@ use crypto_intel_chain::{
     run::{ChainOptions, ChainParts},
 };
 use crypto_intel_nats::Nats;
+use crypto_intel_schemas::Stream;
 use crypto_intel_service::Context;
 use tokio::task::JoinSet;
 
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// The words for EVM chains in names of keys, probes and streams.
-pub(crate) const FAMILY: Family = Family { name: "evm", stream: "EVM" };
+pub(crate) const FAMILY: Family = Family { name: "evm", stream: Stream::Evm.name() };
 
 /// Room that is left for subject, headers and the other fields of a log.
 const MESSAGE_OVERHEAD: usize = 8 * 1024;

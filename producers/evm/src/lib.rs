@@ -31,7 +31,7 @@ pub use config::{
     traces_mode::TracesMode,
 };
 pub use crypto_intel_chain::backfill::{
-    audit_watermark::Verified,
+    audit_watermark::{read_verified, write_verified},
     queue::{Gap, GapReason, Gaps},
 };
 pub use endpoint::{

@@ -21,9 +21,9 @@ pub struct ChainCursor {
 }
 
 impl ChainCursor {
-    /// The key of a chain.
+    /// The key of a chain, by the name of its family.
     #[must_use]
-    pub fn key(chain: &str) -> String {
-        format!("evm.{chain}")
+    pub fn key(family: &str, chain: &str) -> String {
+        format!("{family}.{chain}")
     }
 }

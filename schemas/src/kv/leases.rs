@@ -7,10 +7,10 @@ pub const ALERTS: &str = "alerts";
 /// What keys of persist begin with.
 pub const PERSIST: &str = "persist.";
 
-/// The producer of a chain.
+/// The producer of a chain, by the name of its family.
 #[must_use]
-pub fn chain(chain: &str) -> String {
-    format!("evm.{chain}")
+pub fn chain(family: &str, chain: &str) -> String {
+    format!("{family}.{chain}")
 }
 
 /// The part of persist that stores a stream, or does another task of that name.

@@ -56,14 +56,14 @@ fn vectors() -> Vec<(&'static str, String)> {
         ),
         (
             "cursors",
-            entry(&ChainCursor::key("base"), &cursor)
+            entry(&ChainCursor::key("evm", "base"), &cursor)
                 + &entry(&PersistedPosition::key("HISTORY"), &position)
                 + &entry(&Verified::key("base"), &verified),
         ),
         ("watchlist", entry(&watch_key, &watched) + &entry(&watch_key, &WatchEntry::default())),
         (
             "leases",
-            [leases::chain("base"), leases::persist("HISTORY"), leases::ALERTS.to_owned()]
+            [leases::chain("evm", "base"), leases::persist("HISTORY"), leases::ALERTS.to_owned()]
                 .join("\n")
                 + "\n",
         ),

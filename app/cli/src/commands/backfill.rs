@@ -5,6 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use crypto_intel_evm::{ChainConfig, ChainReader, Gap, GapReason, Gaps};
 use crypto_intel_nats::{Bucket, Nats};
+use crypto_intel_schemas::leases;
 use crypto_intel_service::ConfigError;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -162,8 +163,8 @@ async fn message(gap: &Gap, nats: &Nats, chain: &str, moved: Instant) -> String 
 }
 
 async fn leader(nats: &Nats, chain: &str) -> anyhow::Result<bool> {
-    let leases = nats.kv(Bucket::Leases).await.context("open bucket leases")?;
-    Ok(leases.get(&format!("evm.{chain}")).await.context("read lease")?.is_some())
+    let bucket = nats.kv(Bucket::Leases).await.context("open bucket leases")?;
+    Ok(bucket.get(&leases::chain("evm", chain)).await.context("read lease")?.is_some())
 }
 
 /// For people.

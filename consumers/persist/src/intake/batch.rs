@@ -126,7 +126,7 @@ impl Builder {
             return self.put(&event, u32::MAX, message);
         };
         let removed = fields.removed;
-        if matches!(*event, Event::Reorg(_) | Event::Jump(_)) {
+        if event.kind().is_lasting() {
             // Never retracted: it does not belong to the block that it names.
             return self.put(&event, u32::MAX, message);
         }

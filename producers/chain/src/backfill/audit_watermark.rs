@@ -4,66 +4,48 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Nats};
-use crypto_intel_schemas::B256;
-use serde::{Deserialize, Serialize};
+use crypto_intel_schemas::Verified;
 
 use crate::metrics::ChainMetrics;
 
 const READ_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The verified range of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
-    /// First verified block.
-    pub from: u64,
-    /// Last verified block: everything from `from` up to here is stored.
-    pub number: u64,
-    /// Its hash.
-    pub hash: B256,
-    /// What the chain was compared with: `database` or `streams`.
-    pub against: String,
-    /// When it was verified, microseconds UTC.
-    pub at_us: i64,
+/// What is kept of a chain; `None` where no audit ended yet, or what is kept is unreadable, which is logged.
+///
+/// # Errors
+/// When the bucket cannot be read.
+pub async fn read_verified(nats: &Nats, chain: &str) -> anyhow::Result<Option<Verified>> {
+    match stored(nats, chain).await? {
+        Some(Ok(verified)) => Ok(Some(verified)),
+        Some(Err(error)) => {
+            tracing::warn!(chain, %error, "the verified block is unreadable: the next audit begins where its range does");
+            Ok(None)
+        }
+        None => Ok(None),
+    }
 }
 
-impl Verified {
-    /// What is kept of a chain; `None` where no audit ended yet, or what is kept is unreadable, which is said.
-    ///
-    /// # Errors
-    /// When the bucket cannot be read.
-    pub async fn read(nats: &Nats, chain: &str) -> anyhow::Result<Option<Self>> {
-        match Self::stored(nats, chain).await? {
-            Some(Ok(verified)) => Ok(Some(verified)),
-            Some(Err(error)) => {
-                tracing::warn!(chain, %error, "the verified block is unreadable: the next audit begins where its range does");
-                Ok(None)
-            }
-            None => Ok(None),
-        }
-    }
+async fn stored(nats: &Nats, chain: &str) -> anyhow::Result<Option<serde_json::Result<Verified>>> {
+    let bucket = nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
+    let entry = bucket.get(&Verified::key(chain)).await.context("read the verified block")?;
+    Ok(entry.map(|entry| serde_json::from_slice(&entry.value)))
+}
 
-    async fn stored(nats: &Nats, chain: &str) -> anyhow::Result<Option<serde_json::Result<Self>>> {
-        let bucket = nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
-        let entry = bucket.get(&key(chain)).await.context("read the verified block")?;
-        Ok(entry.map(|entry| serde_json::from_slice(&entry.value)))
-    }
-
-    /// Keeps it.
-    ///
-    /// # Errors
-    /// When the bucket cannot be written.
-    pub async fn write(&self, nats: &Nats, chain: &str) -> anyhow::Result<()> {
-        let value = serde_json::to_vec(self).context("encode the verified block")?;
-        let bucket = nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
-        bucket.put(&key(chain), value).await.context("write the verified block")?;
-        Ok(())
-    }
+/// Keeps the verified range of a chain.
+///
+/// # Errors
+/// When the bucket cannot be written.
+pub async fn write_verified(nats: &Nats, chain: &str, verified: &Verified) -> anyhow::Result<()> {
+    let value = serde_json::to_vec(verified).context("encode the verified block")?;
+    let bucket = nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
+    bucket.put(&Verified::key(chain), value).await.context("write the verified block")?;
+    Ok(())
 }
 
 /// Shows the kept block as a metric.
 pub(crate) async fn show(nats: Nats, chain: String, metrics: ChainMetrics) {
     loop {
-        match Verified::stored(&nats, &chain).await {
+        match stored(&nats, &chain).await {
             Ok(Some(Ok(verified))) => metrics.verified(verified.number),
             Ok(Some(Err(_)) | None) => {}
             Err(error) => {
@@ -72,8 +54,4 @@ pub(crate) async fn show(nats: Nats, chain: String, metrics: ChainMetrics) {
         }
         tokio::time::sleep(READ_INTERVAL).await;
     }
-}
-
-fn key(chain: &str) -> String {
-    format!("verified.{chain}")
 }

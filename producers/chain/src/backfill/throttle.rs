@@ -9,6 +9,7 @@ use std::{
 };
 
 use crypto_intel_nats::{Bucket, Nats};
+use crypto_intel_schemas::{PersistedPosition, Stream};
 use crypto_intel_service::now_us;
 use tokio::time::Instant;
 
@@ -22,15 +23,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
 const TELL_INTERVAL_US: i64 = 60_000_000;
 /// The stream that takes `history.>`.
-const STREAM: &str = "HISTORY";
-/// Where persist says how far it stored that stream; see its README.
-const PERSISTED: &str = "persist.HISTORY";
-
-/// What is read of persist's position.
-#[derive(serde::Deserialize)]
-struct Persisted {
-    sequence: u64,
-}
+const STREAM: &str = Stream::History.name();
 
 /// Holds the history lane back.
 #[derive(Debug)]
@@ -105,8 +98,8 @@ impl<S: ChainSource> Throttle<S> {
     /// be asked now shows in publishing: it is no reason to wait.
     async fn pending_history(&self) -> Option<u64> {
         let bucket = self.nats.kv(Bucket::Cursors).await.ok()?;
-        let entry = bucket.get(PERSISTED).await.ok()??;
-        let persisted: Persisted = serde_json::from_slice(&entry.value).ok()?;
+        let entry = bucket.get(&PersistedPosition::key(STREAM)).await.ok()??;
+        let persisted: PersistedPosition = serde_json::from_slice(&entry.value).ok()?;
         let last = self.nats.stream_state(STREAM).await.ok()?.last_sequence;
         Some(last.saturating_sub(persisted.sequence))
     }

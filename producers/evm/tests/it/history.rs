@@ -5,10 +5,12 @@ use std::{
     time::Duration,
 };
 
-use crypto_intel_evm::{ChainConfig, Gap, GapReason, Gaps, LogProof, Start, Verified, Watchlist};
+use crypto_intel_evm::{
+    ChainConfig, Gap, GapReason, Gaps, LogProof, Start, Watchlist, read_verified, write_verified,
+};
 use crypto_intel_nats::Bucket;
 use crypto_intel_sandbox::ScriptedNode;
-use crypto_intel_schemas::{B256, Event, WatchChain, WatchEntry};
+use crypto_intel_schemas::{B256, Event, Verified, WatchChain, WatchEntry};
 use crypto_intel_testkit::{Broker, assert_same_set, eventually};
 use serde_json::{Value, json};
 
@@ -234,10 +236,10 @@ async fn the_verified_block_is_a_metric() {
     push_new(&node, &mut blocks, 3);
     let verified =
         Verified { from: 1, number: 2, hash: B256::ZERO, against: "database".to_owned(), at_us: 0 };
-    verified.write(&broker.nats, CHAIN).await.unwrap();
+    write_verified(&broker.nats, CHAIN, &verified).await.unwrap();
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     eventually(async || producer.metric("crypto_intel_evm_verified_block", &[CHAIN]) == 2.0).await;
-    assert_eq!(Verified::read(&broker.nats, CHAIN).await.unwrap(), Some(verified));
+    assert_eq!(read_verified(&broker.nats, CHAIN).await.unwrap(), Some(verified));
     producer.stop().await;
 }
 

@@ -7,8 +7,9 @@ mod stored;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use crypto_intel_evm::{ChainBlock, ChainReader, GapReason, Gaps, Verified};
+use crypto_intel_evm::{ChainBlock, ChainReader, GapReason, Gaps, read_verified, write_verified};
 use crypto_intel_nats::Nats;
+use crypto_intel_schemas::Verified;
 use crypto_intel_service::{ConfigError, now_us};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
@@ -63,7 +64,7 @@ pub(crate) async fn run(
     let stored = Stored::open(&config, &nats, chain).await?;
     let reader = reader(&config, chain, chain_settings).await?;
     let finalized = reader.finalized().await?;
-    let previous = Verified::read(&nats, chain).await?;
+    let previous = read_verified(&nats, chain).await?;
     let mut report =
         Report { chain: chain.to_owned(), against: stored.name(), ..Report::default() };
     let Some(range) = choose(options, &stored, previous.as_ref(), finalized, &mut report).await?
@@ -187,7 +188,7 @@ impl Audit<'_> {
             against: self.stored.name().to_owned(),
             at_us: now_us(),
         };
-        verified.write(self.nats, self.chain).await?;
+        write_verified(self.nats, self.chain, &verified).await?;
         self.previous = Some(verified.clone());
         Ok(Some(verified))
     }

@@ -164,7 +164,8 @@ pub(super) fn lags(positions: Vec<PositionRow>, streams: &[StreamStatus]) -> Vec
 /// Says of each chain that never published why, as far as that is known.
 pub(super) fn explain(status: &mut Status) {
     for chain in status.chains.iter_mut().filter(|chain| chain.head.is_none()) {
-        let led = status.leases.iter().any(|lease| lease.task == leases::chain(&chain.chain));
+        let led =
+            status.leases.iter().any(|lease| lease.task == leases::chain("evm", &chain.chain));
         let endpoints = status.endpoints.iter().filter(|endpoint| endpoint.chain == chain.chain);
         let errors: Vec<String> = endpoints
             .filter_map(|endpoint| {
