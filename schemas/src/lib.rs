@@ -3,7 +3,9 @@
 mod event;
 mod events;
 mod explorers;
+mod kinds;
 mod kv;
+mod sample_values;
 mod streams;
 mod types;
 
@@ -20,14 +22,10 @@ pub use event::{
     event_kind::{EventBody, EventKind},
     fields::{COMMON_FIELDS, Field, FieldType, FieldValue},
     ids::{chain_event_id, log_event_id, polled_event_id, short_code, transaction_event_id},
-    kind::{Kind, UnknownKind},
 };
-pub use events::{
-    alert::{AlertState, Link, Severity},
-    bodies::*,
-    delivery::DeliveryState,
-};
+pub use events::bodies::*;
 pub use explorers::{Explorers, known_explorer};
+pub use kinds::{Kind, UnknownKind};
 pub use kv::{
     asset_price::AssetPrice,
     bucket::Bucket,
@@ -40,6 +38,7 @@ pub use kv::{
 };
 pub use streams::Stream;
 pub use types::{
+    alert_types::{AlertState, DeliveryState, Link, Severity},
     chain_types::{
         BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard, TransactionStatus,
     },

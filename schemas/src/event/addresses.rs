@@ -63,7 +63,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{event::kind::Kind, samples};
+    use crate::{kinds::Kind, samples};
 
     fn addresses_in(value: &Value, found: &mut Vec<Address>) {
         match value {

@@ -1,14 +1,13 @@
 use std::fmt;
 
-use rmp_serde::decode::ReadRefReader;
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
-use crate::event::{
-    Event,
-    kind::{Kind, UnknownKind},
+use crate::{
+    event::{Event, read_whole::deserializer},
+    kinds::{Kind, UnknownKind},
 };
 
 /// Why a body is not an event of ours. What does not decode is dead-lettered, never retried.
@@ -70,29 +69,6 @@ impl Event {
             return Err(DecodeError::UnknownVersion { kind, found: version, known });
         }
         Self::decode_kind(kind, body).map_err(|source| DecodeError::Malformed { kind, source })
-    }
-}
-
-/// Deepest nesting that is read. Ours is 4; what newer bodies add may be deeper, but a hostile one
-/// of thousands of levels must not overflow the stack, as it would at the library's own limit.
-const MAX_DEPTH: usize = 64;
-
-fn deserializer(body: &[u8]) -> rmp_serde::Deserializer<ReadRefReader<'_, [u8]>> {
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(body);
-    deserializer.set_max_depth(MAX_DEPTH);
-    deserializer
-}
-
-/// Reads one value that fills `body` to its end: two bodies in one message are not one event.
-pub(crate) fn read_whole<'de, T: Deserialize<'de>>(
-    body: &'de [u8],
-) -> Result<T, rmp_serde::decode::Error> {
-    let mut deserializer = deserializer(body);
-    let value = T::deserialize(&mut deserializer)?;
-    // The reader does not show its rest, but at the end there is no marker to read.
-    match <()>::deserialize(&mut deserializer) {
-        Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
-        _ => Err(serde::de::Error::custom("bytes follow the end of the body")),
     }
 }
 

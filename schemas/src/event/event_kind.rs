@@ -7,19 +7,18 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     event::{
-        Event,
         addresses::Addresses,
         body::{BlockFields, LogFields, TransactionFields},
         fields::{Field, FieldValue},
-        kind::Kind,
     },
+    kinds::Kind,
     streams::Stream,
-    subjects::{self, Lane},
+    subjects::forms::{self as subjects, Lane},
 };
 
 /// The fields of a body, common ones and its own. Implemented by the macro that defines bodies.
 pub trait EventBody:
-    Serialize + DeserializeOwned + JsonSchema + Clone + PartialEq + Debug + Default + Into<Event>
+    Serialize + DeserializeOwned + JsonSchema + Clone + PartialEq + Debug + Default
 {
     /// The kind of this body.
     const KIND: Kind;

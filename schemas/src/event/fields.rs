@@ -3,12 +3,9 @@
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, I256, U256};
 
 use crate::{
-    event::kind::Kind,
-    events::{
-        alert::{Alert, AlertState, Link, Severity},
-        delivery::DeliveryState,
-    },
+    kinds::Kind,
     types::{
+        alert_types::{AlertState, DeliveryState, Link, Severity},
         chain_types::{
             BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard, TransactionStatus,
         },
@@ -148,7 +145,7 @@ macro_rules! structures {
     };
 }
 
-structures! { Alert, BlockRef, Bytes, Vec<B256>, Vec<BlockRef>, Vec<Link>, Vec<u32>, }
+structures! { BlockRef, Bytes, Vec<B256>, Vec<BlockRef>, Vec<Link>, Vec<u32>, }
 
 impl<T: AsField> AsField for Option<T> {
     const TYPE: FieldType = T::TYPE;

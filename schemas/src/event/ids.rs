@@ -1,6 +1,6 @@
 use alloy_primitives::{B256, hex, keccak256};
 
-use crate::event::kind::Kind;
+use crate::kinds::Kind;
 
 /// Id of an event that belongs to a block itself: `<chain>:<block hash>:<kind>`.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::event::kind::Kind;
+use crate::kinds::Kind;
 
 /// The schema of one kind: `kind` and `version` can only have that kind's values.
 pub(crate) fn of_kind(kind: Kind, mut derived: schemars::Schema) -> schemars::Schema {

@@ -7,16 +7,16 @@ pub(crate) mod event_kind;
 pub(crate) mod fields;
 pub(crate) mod ids;
 pub(crate) mod json_schema;
-pub(crate) mod kind;
+pub(crate) mod kind_facts;
+pub(crate) mod read_whole;
 
 use serde::Deserialize as _;
 
-use crate::events::for_each_kind;
+use crate::kinds::{Kind, for_each_kind};
 use addresses::Addresses;
 use body::{BlockFields, LogFields, TransactionFields};
 use event_kind::{EventBody, EventKind};
 use fields::FieldValue;
-use kind::Kind;
 
 macro_rules! event_enum {
     ($( $module:ident::$Body:ident, )*) => {
@@ -179,7 +179,7 @@ impl Event {
     }
 
     pub(crate) fn decode_kind(kind: Kind, body: &[u8]) -> Result<Self, rmp_serde::decode::Error> {
-        of_kind!(kind, Body, variant => codec::read_whole::<Body>(body).map(variant))
+        of_kind!(kind, Body, variant => read_whole::read_whole::<Body>(body).map(variant))
     }
 
     /// The event as JSON for people: hex for bytes, decimal text for big numbers.

@@ -1,87 +1,18 @@
 use alloy_primitives::B256;
-use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::{body::event, event_kind::EventKind, ids::short_code},
+    event::{
+        body::event,
+        event_kind::EventKind,
+        fields::{AsField, FieldType, FieldValue},
+        ids::short_code,
+    },
     events::erc20_transfer::Erc20Transfer,
-    samples::{BLOCK_HASH, BLOCK_NUMBER, BLOCK_TIME_US, CHAIN, OBSERVED_AT_US, TX_HASH},
+    sample_values::{BLOCK_HASH, BLOCK_NUMBER, BLOCK_TIME_US, CHAIN, OBSERVED_AT_US, TX_HASH},
     streams::Stream,
-    subjects,
+    subjects::forms as subjects,
+    types::alert_types::{AlertState, Link, Severity},
 };
-
-/// How urgent an alert is.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Default,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know.
-    #[default]
-    Info,
-    /// Look at it today.
-    Warning,
-    /// Wakes somebody up.
-    Critical,
-}
-
-impl Severity {
-    /// The text on the wire and in subjects.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-/// What an alert says about itself.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum AlertState {
-    /// The condition became true.
-    #[default]
-    Fired,
-    /// The event it was about left the canonical chain, or moved to another block.
-    Corrected,
-    /// The condition is no longer true.
-    Resolved,
-}
-
-impl AlertState {
-    /// The text on the wire and in subjects.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fired => "fired",
-            Self::Corrected => "corrected",
-            Self::Resolved => "resolved",
-        }
-    }
-}
-
-/// A link that a message offers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Link {
-    /// What people see, such as `tx`.
-    pub label: String,
-    /// `https` address.
-    pub url: String,
-}
 
 event! {
     /// A rule fired, or its alert was corrected or resolved. Text carries no markup: each channel
@@ -169,5 +100,14 @@ impl EventKind for Alert {
             seen_at_us: OBSERVED_AT_US,
             ..Alert::at("alerts", BLOCK_TIME_US, OBSERVED_AT_US)
         }
+    }
+}
+
+/// Within a notification.
+impl AsField for Alert {
+    const TYPE: FieldType = FieldType::Structure;
+
+    fn as_field(&self) -> FieldValue<'_> {
+        FieldValue::Absent
     }
 }

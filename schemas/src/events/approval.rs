@@ -2,7 +2,7 @@ use alloy_primitives::{Address, U256};
 
 use crate::{
     event::{addresses::Addresses, body::event, event_kind::EventKind},
-    samples::{ROUTER, USDC, WALLET, in_log},
+    sample_values::{ROUTER, USDC, WALLET, in_log},
     types::{chain_types::TokenStandard, uint256::Uint256},
 };
 

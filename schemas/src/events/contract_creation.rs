@@ -1,11 +1,9 @@
 use alloy_primitives::Address;
 
 use crate::{
-    event::{
-        addresses::Addresses, body::event, event_kind::EventKind, ids::transaction_event_id,
-        kind::Kind,
-    },
-    samples::{BLOCK_HASH, CHAIN, COLLECTION, TX_INDEX, WALLET, in_transaction},
+    event::{addresses::Addresses, body::event, event_kind::EventKind, ids::transaction_event_id},
+    kinds::Kind,
+    sample_values::{BLOCK_HASH, CHAIN, COLLECTION, TX_INDEX, WALLET, in_transaction},
     types::chain_types::TransactionStatus,
 };
 

@@ -2,8 +2,8 @@ use alloy_primitives::{Address, address};
 
 use crate::{
     event::{addresses::Addresses, body::event, event_kind::EventKind},
-    samples::{WALLET, in_log},
-    subjects::{self, Lane},
+    sample_values::{WALLET, in_log},
+    subjects::forms::{self as subjects, Lane},
     types::event_fields::{EventFields, EventValue},
 };
 

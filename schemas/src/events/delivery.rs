@@ -1,46 +1,11 @@
-use serde::{Deserialize, Serialize};
-
 use crate::{
     event::{body::event, event_kind::EventKind},
-    events::{alert::Severity, notification::Notification},
-    samples::{BLOCK_TIME_US, OBSERVED_AT_US},
+    events::notification::Notification,
+    sample_values::{BLOCK_TIME_US, OBSERVED_AT_US},
     streams::Stream,
-    subjects,
+    subjects::forms as subjects,
+    types::alert_types::{DeliveryState, Severity},
 };
-
-/// The one state that every message ends in.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum DeliveryState {
-    /// The service took it.
-    #[default]
-    Sent,
-    /// The service took it; an earlier attempt was cut in the middle, so it may be a repeat, and
-    /// the message says so.
-    Repeated,
-    /// An attempt was cut in the middle, and by policy it was not repeated.
-    Uncertain,
-    /// It can never be sent.
-    Dead,
-    /// It was too old to be worth sending.
-    Expired,
-}
-
-impl DeliveryState {
-    /// The text on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Repeated => "repeated",
-            Self::Uncertain => "uncertain",
-            Self::Dead => "dead",
-            Self::Expired => "expired",
-        }
-    }
-}
 
 event! {
     /// What became of a message to one destination.

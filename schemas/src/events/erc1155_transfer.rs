@@ -2,7 +2,7 @@ use alloy_primitives::{Address, U256};
 
 use crate::{
     event::{addresses::Addresses, body::event, event_kind::EventKind},
-    samples::{COLLECTION, EXCHANGE, ROUTER, WALLET, in_log},
+    sample_values::{COLLECTION, EXCHANGE, ROUTER, WALLET, in_log},
     types::uint256::Uint256,
 };
 

@@ -2,7 +2,7 @@ use alloy_primitives::{Address, U256};
 
 use crate::{
     event::{addresses::Addresses, body::event, event_kind::EventKind},
-    samples::{EXCHANGE, USDC, WALLET, decimal, in_log},
+    sample_values::{EXCHANGE, USDC, WALLET, decimal, in_log},
     types::{decimal::Decimal, uint256::Uint256},
 };
 

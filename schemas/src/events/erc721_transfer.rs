@@ -2,7 +2,7 @@ use alloy_primitives::Address;
 
 use crate::{
     event::{addresses::Addresses, body::event, event_kind::EventKind},
-    samples::{COLLECTION, EXCHANGE, WALLET, in_log},
+    sample_values::{COLLECTION, EXCHANGE, WALLET, in_log},
     types::uint256::Uint256,
 };
 

@@ -1,8 +1,9 @@
 use alloy_primitives::B256;
 
 use crate::{
-    event::{body::event, event_kind::EventKind, ids::chain_event_id, kind::Kind},
-    samples::{BLOCK_HASH, BLOCK_NUMBER, CHAIN, DROPPED_HASH, in_block},
+    event::{body::event, event_kind::EventKind, ids::chain_event_id},
+    kinds::Kind,
+    sample_values::{BLOCK_HASH, BLOCK_NUMBER, CHAIN, DROPPED_HASH, in_block},
 };
 
 event! {

@@ -3,11 +3,11 @@ use crate::{
         body::event,
         event_kind::{EventKind, check_name},
         ids::polled_event_id,
-        kind::Kind,
     },
-    samples::{BLOCK_TIME_US, OBSERVED_AT_US, decimal},
+    kinds::Kind,
+    sample_values::{BLOCK_TIME_US, OBSERVED_AT_US, decimal},
     streams::Stream,
-    subjects,
+    subjects::forms as subjects,
     types::decimal::Decimal,
 };
 

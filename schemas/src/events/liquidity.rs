@@ -2,7 +2,7 @@ use alloy_primitives::{Address, B256, U256};
 
 use crate::{
     event::{addresses::Addresses, body::event, event_kind::EventKind},
-    samples::{
+    sample_values::{
         COLLECTION, DROPPED_HASH, EXCHANGE, POOL, ROUTER, USDC, WALLET, WETH, in_log, sqrt_price,
     },
     types::{

@@ -2,7 +2,7 @@ use alloy_primitives::{B256, Bytes, b256, bytes};
 
 use crate::{
     event::{body::event, event_kind::EventKind},
-    samples::{DROPPED_HASH, TX_HASH, USDC, in_log},
+    sample_values::{DROPPED_HASH, TX_HASH, USDC, in_log},
 };
 
 event! {

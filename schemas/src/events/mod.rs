@@ -1,5 +1,7 @@
 //! The kinds of event, each in a file of its own. `docs/adding-a-kind.md` says how to add one.
 
+use crate::kinds::for_each_kind;
+
 pub(crate) mod alert;
 pub(crate) mod approval;
 pub(crate) mod block;
@@ -22,37 +24,6 @@ pub(crate) mod price;
 pub(crate) mod reorg;
 pub(crate) mod swap;
 pub(crate) mod tick;
-
-/// The registry: every kind by its file and its body, in the order of the documentation. Calls a macro with the list.
-macro_rules! for_each_kind {
-    ($callback:ident) => {
-        $callback! {
-            block::Block,
-            reorg::Reorg,
-            finalized::Finalized,
-            jump::Jump,
-            native_transfer::NativeTransfer,
-            internal_transfer::InternalTransfer,
-            erc20_transfer::Erc20Transfer,
-            erc721_transfer::Erc721Transfer,
-            erc1155_transfer::Erc1155Transfer,
-            approval::Approval,
-            swap::Swap,
-            liquidity::Liquidity,
-            contract_event::ContractEvent,
-            contract_creation::ContractCreation,
-            log::Log,
-            price::Price,
-            index::Index,
-            node_status::NodeStatus,
-            tick::Tick,
-            alert::Alert,
-            notification::Notification,
-            delivery::Delivery,
-        }
-    };
-}
-pub(crate) use for_each_kind;
 
 macro_rules! bodies {
     ($( $module:ident::$Body:ident, )*) => {

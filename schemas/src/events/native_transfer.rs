@@ -1,11 +1,9 @@
 use alloy_primitives::{Address, U256};
 
 use crate::{
-    event::{
-        addresses::Addresses, body::event, event_kind::EventKind, ids::transaction_event_id,
-        kind::Kind,
-    },
-    samples::{BLOCK_HASH, CHAIN, EXCHANGE, TX_INDEX, WALLET, decimal, in_transaction},
+    event::{addresses::Addresses, body::event, event_kind::EventKind, ids::transaction_event_id},
+    kinds::Kind,
+    sample_values::{BLOCK_HASH, CHAIN, EXCHANGE, TX_INDEX, WALLET, decimal, in_transaction},
     types::{chain_types::TransactionStatus, decimal::Decimal, uint256::Uint256},
 };
 

@@ -1,8 +1,9 @@
 use crate::{
-    event::{body::event, event_kind::EventKind, ids::polled_event_id, kind::Kind},
-    samples::{BLOCK_NUMBER, CHAIN, OBSERVED_AT_US},
+    event::{body::event, event_kind::EventKind, ids::polled_event_id},
+    kinds::Kind,
+    sample_values::{BLOCK_NUMBER, CHAIN, OBSERVED_AT_US},
     streams::Stream,
-    subjects,
+    subjects::forms as subjects,
 };
 
 event! {

@@ -1,9 +1,9 @@
 use crate::{
     event::{body::event, event_kind::EventKind},
     events::alert::Alert,
-    samples::{BLOCK_TIME_US, OBSERVED_AT_US},
+    sample_values::{BLOCK_TIME_US, OBSERVED_AT_US},
     streams::Stream,
-    subjects,
+    subjects::forms as subjects,
 };
 
 event! {

@@ -1,6 +1,7 @@
 use crate::{
-    event::{body::event, event_kind::EventKind, ids::chain_event_id, kind::Kind},
-    samples::{BLOCK_HASH, BLOCK_NUMBER, CHAIN, DROPPED_HASH, PARENT_HASH, in_block},
+    event::{body::event, event_kind::EventKind, ids::chain_event_id},
+    kinds::Kind,
+    sample_values::{BLOCK_HASH, BLOCK_NUMBER, CHAIN, DROPPED_HASH, PARENT_HASH, in_block},
     types::chain_types::BlockRef,
 };
 

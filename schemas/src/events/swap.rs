@@ -2,7 +2,7 @@ use alloy_primitives::{Address, B256};
 
 use crate::{
     event::{addresses::Addresses, body::event, event_kind::EventKind},
-    samples::{DROPPED_HASH, POOL, ROUTER, WALLET, in_log, sqrt_price},
+    sample_values::{DROPPED_HASH, POOL, ROUTER, WALLET, in_log, sqrt_price},
     types::{chain_types::DexProtocol, int256::Int256, uint256::Uint256},
 };
 

@@ -1,8 +1,9 @@
 use crate::{
-    event::{body::event, event_kind::EventKind, ids::polled_event_id, kind::Kind},
-    samples::{BLOCK_TIME_US, OBSERVED_AT_US},
+    event::{body::event, event_kind::EventKind, ids::polled_event_id},
+    kinds::Kind,
+    sample_values::{BLOCK_TIME_US, OBSERVED_AT_US},
     streams::Stream,
-    subjects,
+    subjects::forms as subjects,
 };
 
 event! {

@@ -5,7 +5,7 @@
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::subjects;
+use crate::subjects::forms as subjects;
 
 /// The first part of the key of an entry that counts on every chain; no chain slug has an underscore.
 const EVERY_CHAIN: &str = "_all";

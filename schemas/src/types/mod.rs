@@ -1,5 +1,6 @@
 //! What fields are made of.
 
+pub(crate) mod alert_types;
 pub(crate) mod chain_types;
 pub(crate) mod decimal;
 pub(crate) mod event_fields;

@@ -1,3 +1,5 @@
+//! What is asked of a kind, looked up in its file.
+
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -5,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     event::{event_kind::EventKind, fields::Field},
-    events::for_each_kind,
+    kinds::{Kind, UnknownKind, for_each_kind},
     streams::Stream,
 };
 
@@ -40,18 +42,9 @@ impl Spec {
     }
 }
 
-macro_rules! kinds {
+macro_rules! look_ups {
     ($( $module:ident::$Body:ident, )*) => {
-        /// What an event is: the `kind` of its body.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[allow(missing_docs)] // the bodies are documented
-        pub enum Kind {
-            $( $Body, )*
-        }
-
         impl Kind {
-            /// Every kind, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$Body),*];
             const NAMES: &'static [&'static str] =
                 &[$(<$crate::events::$module::$Body as EventKind>::NAME),*];
 
@@ -74,7 +67,7 @@ macro_rules! kinds {
         }
     };
 }
-for_each_kind!(kinds);
+for_each_kind!(look_ups);
 
 impl Kind {
     /// The text on the wire, such as `transfer.erc20`.
@@ -194,8 +187,3 @@ impl JsonSchema for Kind {
         json_schema!({ "type": "string" })
     }
 }
-
-/// A `kind` that this version does not know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown kind {0:?}")]
-pub struct UnknownKind(pub String);

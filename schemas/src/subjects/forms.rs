@@ -1,12 +1,12 @@
-//! Every subject of the pipeline is built and parsed here, and nowhere else.
+//! The form of each subject.
 
 use std::fmt::Write as _;
 
 use alloy_primitives::Address;
 
 use crate::{
-    event::{Event, kind::Kind},
-    events::alert::{AlertState, Severity},
+    kinds::Kind,
+    types::alert_types::{AlertState, Severity},
 };
 
 /// Everything of the live lane of all chains.
@@ -132,12 +132,6 @@ pub fn notify_done(destination: &str) -> String {
 #[must_use]
 pub fn dead_letter(consumer: &str, stream: &str, sequence: u64, stored_at_us: i64) -> String {
     format!("dlq.{}.{}.{sequence}.{stored_at_us}", token(consumer), token(stream))
-}
-
-/// The subject of an event in the live lane.
-#[must_use]
-pub fn of(event: &Event) -> String {
-    event.subject()
 }
 
 /// Lane, chain and kind of a chain event's subject; `None` for any other subject.

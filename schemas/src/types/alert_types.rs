@@ -1,0 +1,109 @@
+use serde::{Deserialize, Serialize};
+
+/// How urgent an alert is.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    #[default]
+    Info,
+    /// Look at it today.
+    Warning,
+    /// Wakes somebody up.
+    Critical,
+}
+
+impl Severity {
+    /// The text on the wire and in subjects.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What an alert says about itself.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// The condition became true.
+    #[default]
+    Fired,
+    /// The event it was about left the canonical chain, or moved to another block.
+    Corrected,
+    /// The condition is no longer true.
+    Resolved,
+}
+
+impl AlertState {
+    /// The text on the wire and in subjects.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Corrected => "corrected",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// A link that a message offers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Link {
+    /// What people see, such as `tx`.
+    pub label: String,
+    /// `https` address.
+    pub url: String,
+}
+
+/// The one state that every message ends in.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// The service took it.
+    #[default]
+    Sent,
+    /// The service took it; an earlier attempt was cut in the middle, so it may be a repeat, and
+    /// the message says so.
+    Repeated,
+    /// An attempt was cut in the middle, and by policy it was not repeated.
+    Uncertain,
+    /// It can never be sent.
+    Dead,
+    /// It was too old to be worth sending.
+    Expired,
+}
+
+impl DeliveryState {
+    /// The text on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Repeated => "repeated",
+            Self::Uncertain => "uncertain",
+            Self::Dead => "dead",
+            Self::Expired => "expired",
+        }
+    }
+}
