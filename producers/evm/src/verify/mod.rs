@@ -1,7 +1,9 @@
 //! JSON-RPC answers to a [`BlockData`]: our own lenient types, with only the fields that we need,
 //! so that new transaction types and missing fields of other chains do not matter.
 
+mod checks;
 mod header;
+mod invalid_response;
 mod lenient;
 pub(crate) mod level;
 mod proof;
@@ -16,7 +18,11 @@ mod tests;
 use crypto_intel_schemas::{Address, B256, FixedBytes, TransactionStatus};
 use serde::Deserialize;
 
-pub(crate) use self::receipt::read_outcome;
+pub(crate) use self::{
+    checks::{Checks, Demand},
+    invalid_response::{HEADER_HASH, InvalidResponse, TRANSACTIONS_ROOT},
+    receipt::read_outcome,
+};
 use self::{
     header::RawHeader,
     lenient::Lenient,
@@ -26,132 +32,11 @@ use self::{
 };
 use crate::{
     block::{BlockData, Header, LogRecord, Transaction},
-    config::ChainConfig,
     hex,
 };
 
 /// No chain gets there, and nothing that is computed with a number up to here overflows.
 const MAX_NUMBER: u64 = 1 << 53;
-
-/// The words for checks in metrics and in `unverified`.
-pub(crate) const HEADER_HASH: &str = "header_hash";
-pub(crate) const TRANSACTIONS_ROOT: &str = "transactions_root";
-
-/// What is verified beyond hashes and counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Checks {
-    /// How the logs are proven to be all logs of the block.
-    pub(crate) logs: LogProof,
-    /// How they should be, by configuration.
-    pub(crate) wanted: LogProof,
-    /// Log indexes must be 0, 1, 2, …
-    pub(crate) log_indexes: bool,
-    /// The header must have its hash.
-    pub(crate) header: Demand,
-    /// The transactions must be those of the header; only where that has its hash.
-    pub(crate) transactions: Demand,
-    /// Below this block the chain's receipts have a state root and no status.
-    pub(crate) byzantium: u64,
-}
-
-/// What follows from a check that does not hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Demand {
-    /// It is not made.
-    #[default]
-    Off,
-    /// The block says that it is unverified.
-    Noted,
-    /// The answer is refused.
-    Strict,
-}
-
-impl Demand {
-    /// After several endpoints failed it alike.
-    pub(crate) fn relaxed(self) -> Self {
-        match self {
-            Self::Strict => Self::Noted,
-            other => other,
-        }
-    }
-}
-
-/// Why an answer cannot be the block. It is asked for again, from another endpoint where there is one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum InvalidResponse {
-    #[error("malformed {what}: {reason}")]
-    Malformed { what: &'static str, reason: String },
-    #[error("{what} of block {number} belong to another block")]
-    OtherBlock { what: &'static str, number: u64 },
-    #[error("block {number} has {transactions} transactions but {receipts} receipts")]
-    Count { number: u64, transactions: usize, receipts: usize },
-    #[error("receipt {index} of block {number} is not of its transaction")]
-    Place { number: u64, index: usize },
-    #[error("empty answer for block {number}, which has logs by its bloom filter")]
-    Empty { number: u64 },
-    #[error("{logs} logs of block {number} do not make its bloom filter: some are missing")]
-    Bloom { number: u64, logs: usize },
-    #[error(
-        "receipts of block {number} do not make its receipts root: logs or receipts are missing"
-    )]
-    ReceiptsRoot { number: u64 },
-    #[error(
-        "header of block {number} does not have the hash that it says: it is forged, or has fields that are not known \
-         here (then set check_header = false for this chain)"
-    )]
-    HeaderHash { number: u64 },
-    #[error("transactions of block {number} are not those of its header")]
-    Transactions { number: u64 },
-    #[error(
-        "log indexes of block {number} are not a row from 0: {found} where {expected} should be"
-    )]
-    LogIndex { number: u64, expected: u32, found: u32 },
-}
-
-impl Checks {
-    pub(crate) fn of(config: &ChainConfig) -> Self {
-        let demand = if config.check_header { Demand::Strict } else { Demand::Off };
-        Self {
-            log_indexes: config.check_log_indexes,
-            header: demand,
-            transactions: demand,
-            byzantium: receipt::byzantium(config.chain_id),
-            ..Self::strict(config.check_logs)
-        }
-    }
-
-    /// Log indexes and all logs; of the header nothing.
-    pub(crate) const fn strict(logs: LogProof) -> Self {
-        let (header, transactions) = (Demand::Off, Demand::Off);
-        Self { logs, wanted: logs, log_indexes: true, header, transactions, byzantium: 0 }
-    }
-
-    /// Refuses a header that does not have its hash.
-    pub(crate) fn check(self, header: &Header) -> Result<(), InvalidResponse> {
-        if self.header == Demand::Strict && !header.hash_holds {
-            return Err(InvalidResponse::HeaderHash { number: header.number });
-        }
-        Ok(())
-    }
-}
-
-impl InvalidResponse {
-    /// The label in metrics.
-    pub(crate) const fn reason(&self) -> &'static str {
-        match self {
-            Self::Malformed { .. } => "malformed",
-            Self::OtherBlock { .. } => "other_block",
-            Self::Count { .. } => "receipt_count",
-            Self::Place { .. } => "receipt_place",
-            Self::Empty { .. } => LogProof::Presence.name(),
-            Self::Bloom { .. } => LogProof::Bloom.name(),
-            Self::ReceiptsRoot { .. } => LogProof::ReceiptsRoot.name(),
-            Self::HeaderHash { .. } => HEADER_HASH,
-            Self::Transactions { .. } => TRANSACTIONS_ROOT,
-            Self::LogIndex { .. } => "log_index",
-        }
-    }
-}
 
 /// Where the logs of a block come from.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::block::Outcome;
+use crate::config::ChainConfig;
 
 fn read(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap();
