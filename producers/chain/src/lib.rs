@@ -1,35 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-mod ahead;
-mod assemble;
 pub mod backfill;
-mod batch_limit;
-mod block_events;
-pub mod bodies;
-mod confirm;
-mod cursor;
-pub mod family;
-mod finality;
-mod follow;
-pub mod header;
-pub mod heads;
-pub mod history_lane;
 pub mod interrupt;
-mod jump;
-mod lane;
-pub mod marker_stack;
+mod live;
 pub mod metrics;
-mod position;
 mod progress;
-mod publish;
-mod publisher;
-mod resume;
-mod retract;
-mod retraction_margin;
 pub mod run;
 pub mod source;
+pub mod stack;
 mod status;
-mod step;
-mod stream;
-mod subjects;
-pub mod unavailable;
+pub mod stream;
+
+pub use source::{bodies, family, header, heads, unavailable};

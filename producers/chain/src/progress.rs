@@ -3,7 +3,10 @@ use std::sync::Arc;
 use crypto_intel_schemas::ChainCursor;
 use tokio::sync::watch;
 
-use crate::{cursor, lane::Lane, marker_stack::MarkerStack, source::ChainSource, status::Status};
+use crate::{
+    source::ChainSource, stack::cursor, stack::marker_stack::MarkerStack, status::Status,
+    stream::lane::Lane,
+};
 
 /// Tells cursor, metrics and health where the live lane stands.
 #[derive(Debug)]

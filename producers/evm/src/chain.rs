@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crypto_intel_chain::{
     family::Family,
-    history_lane::HistoryLane,
     metrics::ChainMetrics as FollowMetrics,
     run::{ChainOptions, ChainParts},
+    stream::history_lane::HistoryLane,
 };
 use crypto_intel_nats::Nats;
 use crypto_intel_schemas::Stream;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crypto_intel_chain::{history_lane::HistoryLane, metrics::Metrics as FollowMetrics};
+use crypto_intel_chain::{metrics::Metrics as FollowMetrics, stream::history_lane::HistoryLane};
 use crypto_intel_nats::Nats;
 use crypto_intel_service::{Context, Restart, Supervisor};
 

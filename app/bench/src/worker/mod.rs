@@ -71,7 +71,7 @@ pub(crate) async fn run(task: Task) -> anyhow::Result<()> {
         other => {
             let config = TelemetryConfig {
                 // That history is left to its lane is what is measured.
-                log: "warn,crypto_intel_chain::jump=error".to_owned(),
+                log: "warn,crypto_intel_chain::live::jump=error".to_owned(),
                 format: LogFormat::Text,
                 ..TelemetryConfig::default()
             };

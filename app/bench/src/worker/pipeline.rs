@@ -25,7 +25,7 @@ use super::{GRACE, answer, connect, evm, persist};
 use crate::usage::Usage;
 
 /// Where the producer says, once a batch was acknowledged, which blocks were in it.
-const ACK_TARGET: &str = "crypto_intel_chain::publish";
+const ACK_TARGET: &str = "crypto_intel_chain::stream::publish";
 /// Names of the destinations in the rule that is evaluated.
 pub(crate) const DESTINATIONS: [&str; 2] = ["telegram", "discord"];
 

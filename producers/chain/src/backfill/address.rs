@@ -15,8 +15,8 @@ use super::{
     queue::{Gaps, QueuedGap},
 };
 use crate::{
-    bodies::Prepared, header::Span, history_lane::publish_unfenced, source::ChainSource,
-    unavailable::Unavailable,
+    source::ChainSource, source::bodies::Prepared, source::header::Span,
+    source::unavailable::Unavailable, stream::history_lane::publish_unfenced,
 };
 
 /// Blocks that are asked about before progress is written, by what names the address or one by one.

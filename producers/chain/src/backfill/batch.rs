@@ -7,11 +7,11 @@ use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    block_events::{self, MarkerFinality},
-    bodies::Prepared,
-    header::{Header, Span},
-    subjects::Subjects,
-    unavailable::Unavailable,
+    live::block_events::{self, MarkerFinality},
+    source::bodies::Prepared,
+    source::header::{Header, Span},
+    source::unavailable::Unavailable,
+    stream::subjects::Subjects,
 };
 
 /// A batch is closed at about this many messages: beyond it the rate grows no more.

@@ -17,13 +17,13 @@ use super::{
     throttle::Throttle,
 };
 use crate::{
-    bodies::Prepared,
-    finality::FinalBlock,
-    header::Span,
-    history_lane::{HistoryLane, publish_unfenced},
     metrics::ChainMetrics,
     source::ChainSource,
-    subjects::Subjects,
+    source::bodies::Prepared,
+    source::header::Span,
+    stack::finality::FinalBlock,
+    stream::history_lane::{HistoryLane, publish_unfenced},
+    stream::subjects::Subjects,
 };
 
 /// Batches that wait for their acknowledgement.

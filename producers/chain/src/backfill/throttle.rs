@@ -13,7 +13,7 @@ use crypto_intel_schemas::{PersistedPosition, Stream};
 use crypto_intel_service::now_us;
 use tokio::time::Instant;
 
-use crate::{lane::Lane, metrics::ChainMetrics, source::ChainSource, status::Status};
+use crate::{metrics::ChainMetrics, source::ChainSource, status::Status, stream::lane::Lane};
 
 /// Live is behind when more blocks than this are between its top and its head.
 const LIVE_LAG: u64 = 1;

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crypto_intel_chain::{
     family::Family,
-    history_lane::HistoryLane,
     metrics::Metrics,
     run::{ChainOptions, ChainParts},
+    stream::history_lane::HistoryLane,
 };
 use crypto_intel_nats::{
     Nats, NatsConfig, ReaderOptions, Start, StreamMessage, StreamReader, Topology, connect,

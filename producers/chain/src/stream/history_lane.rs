@@ -7,8 +7,8 @@ use crypto_intel_service::Backoff;
 use tokio::sync::Semaphore;
 
 use crate::{
-    batch_limit::{BatchLimit, reason},
     metrics::ChainMetrics,
+    stream::batch_limit::{BatchLimit, reason},
 };
 
 /// Batches on the history lane that a process has under way, all chains together: well below the 50 that a
@@ -90,7 +90,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::{metrics::Metrics, publisher::Publisher};
+    use crate::{metrics::Metrics, stream::publisher::Publisher};
 
     /// What a server with its own defaults has open for one stream.
     const OPEN_BATCHES: usize = 50;

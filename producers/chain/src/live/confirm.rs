@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{header::Header, lane::Lane, position::Position, source::ChainSource};
+use crate::{
+    source::ChainSource, source::header::Header, stack::position::Position, stream::lane::Lane,
+};
 
 const CONFIRM_INTERVAL: Duration = Duration::from_millis(250);
 

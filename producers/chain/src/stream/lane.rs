@@ -1,6 +1,6 @@
 use crypto_intel_nats::Nats;
 
-use crate::{family::Family, metrics::ChainMetrics, subjects::Subjects};
+use crate::{metrics::ChainMetrics, source::family::Family, stream::subjects::Subjects};
 
 /// What every part of a chain's live lane knows of it.
 #[derive(Debug)]

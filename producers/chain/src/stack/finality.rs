@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{heads::Finality, interrupt::ChainInterrupt, source::ChainSource};
+use crate::{interrupt::ChainInterrupt, source::ChainSource, source::heads::Finality};
 
 /// The final block of a chain, as of now.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crypto_intel_schemas::ChainCursor;
 use crypto_intel_service::now_us;
 use tokio::sync::watch;
 
-use crate::{family::Family, marker_stack::MarkerStack};
+use crate::{source::family::Family, stack::marker_stack::MarkerStack};
 
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 

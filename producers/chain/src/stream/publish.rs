@@ -6,8 +6,8 @@ use crypto_intel_schemas::Block;
 use crypto_intel_service::now_us;
 
 use crate::{
-    assemble::Group, interrupt::ChainInterrupt, lane::Lane, position::Position, progress::Progress,
-    source::ChainSource,
+    interrupt::ChainInterrupt, live::assemble::Group, progress::Progress, source::ChainSource,
+    stack::position::Position, stream::lane::Lane,
 };
 
 /// Publishes groups of blocks on the live lane.

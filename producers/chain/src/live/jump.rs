@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::{
     backfill::queue::{GapReason, Gaps},
-    header::BlockId,
     interrupt::ChainInterrupt,
-    lane::Lane,
-    marker_stack::{Entry, Limits, MarkerStack},
-    position::Position,
-    resume::last_at_or_below,
-    retract::Retractor,
+    live::resume::last_at_or_below,
+    live::retract::Retractor,
     source::ChainSource,
+    source::header::BlockId,
+    stack::marker_stack::{Entry, Limits, MarkerStack},
+    stack::position::Position,
+    stream::lane::Lane,
 };
 
 /// Jumps over what is missing.

@@ -1,6 +1,6 @@
 use tokio::time::Instant;
 
-use crate::{marker_stack::MarkerStack, publisher::Publisher};
+use crate::{stack::marker_stack::MarkerStack, stream::publisher::Publisher};
 
 /// What the leader knows of its chain's stream.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use crypto_intel_schemas::{Block, Event, Kind};
 
-use crate::header::Header;
+use crate::source::header::Header;
 
 /// A fetched block with its events encoded.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    bodies::Prepared, finality::FinalBlock, header::BlockId, heads::Head, source::ChainSource,
-    unavailable::Unavailable,
+    source::ChainSource, source::bodies::Prepared, source::header::BlockId, source::heads::Head,
+    source::unavailable::Unavailable, stack::finality::FinalBlock,
 };
 
 /// Waiting blocks share a batch up to about this many messages: one fsync serves them all.

@@ -8,7 +8,7 @@ use crypto_intel_schemas::{B256, Block};
 use proptest::prelude::*;
 
 use super::*;
-use crate::family::Family;
+use crate::source::family::Family;
 
 /// A tree of blocks of which one branch is the chain. Numbers have holes.
 struct World {
@@ -126,7 +126,7 @@ impl Stream {
         self.published.push(header);
     }
 
-    fn retract(&mut self, entries: &[crate::marker_stack::Entry], world: &World) {
+    fn retract(&mut self, entries: &[crate::stack::marker_stack::Entry], world: &World) {
         assert!(entries.len() as u64 <= self.limits.max_reorg_depth);
         for entry in entries {
             let newest = self.published.pop().unwrap();
@@ -245,7 +245,7 @@ proptest! {
                     match stream.follow(&world) {
                         Ok(()) => {
                             let head = world.head();
-                            let top = stream.stack.top().map(crate::marker_stack::Entry::block);
+                            let top = stream.stack.top().map(crate::stack::marker_stack::Entry::block);
                             // A shorter branch is behind, not followed, until it grows.
                             if top.is_none() || top == head {
                                 prop_assert!(dropped as u64 <= max_depth && !below_final);

@@ -8,12 +8,12 @@ use crypto_intel_service::now_us;
 
 use crate::{
     interrupt::ChainInterrupt,
-    lane::Lane,
-    marker_stack::Entry,
-    position::Position,
     progress::Progress,
     source::ChainSource,
-    stream::{ChainStream, Foreign},
+    stack::marker_stack::Entry,
+    stack::position::Position,
+    stream::lane::Lane,
+    stream::messages::{ChainStream, Foreign},
 };
 
 /// How much further back is looked each time, where it is not known where a block begins.

@@ -9,13 +9,13 @@ use crypto_intel_nats::OutMessage;
 use crypto_intel_schemas::{B256, Block, Event, Kind};
 
 use crate::{
-    ahead::Fetched,
-    block_events::{self, MarkerFinality},
-    finality::FinalBlock,
-    lane::Lane,
-    marker_stack::MarkerStack,
+    live::ahead::Fetched,
+    live::block_events::{self, MarkerFinality},
     source::ChainSource,
+    stack::finality::FinalBlock,
+    stack::marker_stack::MarkerStack,
     status::Status,
+    stream::lane::Lane,
 };
 
 /// What a block has beside its events: a marker, and what it says of finality, a reorganisation or a jump.

@@ -11,7 +11,7 @@ use std::{
 
 use crypto_intel_schemas::{B256, Block, BlockRef};
 
-use crate::{family::Family, header::Header};
+use crate::{source::family::Family, source::header::Header};
 
 /// A published block.
 #[derive(Debug, Clone, PartialEq, Eq)]

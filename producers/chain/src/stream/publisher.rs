@@ -3,10 +3,10 @@
 use crypto_intel_nats::{Fence, Nats, OutMessage, PublishError};
 
 use crate::{
-    batch_limit::{BatchLimit, reason},
     interrupt::ChainInterrupt,
     metrics::ChainMetrics,
-    subjects::is_under,
+    stream::batch_limit::{BatchLimit, reason},
+    stream::subjects::is_under,
 };
 
 /// Where messages were stored.

@@ -14,8 +14,8 @@
 use crypto_intel_schemas::BlockRef;
 
 use crate::{
-    header::Header,
-    marker_stack::{Limits, MarkerStack, Refused, Relation, Retraction},
+    source::header::Header,
+    stack::marker_stack::{Limits, MarkerStack, Refused, Relation, Retraction},
 };
 
 /// What is known beside the stack.

@@ -1,5 +1,11 @@
 //! What a family of chains implements, so that its chains are followed.
 
+pub mod bodies;
+pub mod family;
+pub mod header;
+pub mod heads;
+pub mod unavailable;
+
 use std::{convert::Infallible, fmt, sync::Arc};
 
 use crypto_intel_schemas::{Block, BlockRef};
@@ -7,11 +13,11 @@ use tokio::sync::watch;
 
 use crate::{
     backfill::queue::Gap,
-    bodies::Prepared,
-    header::{BlockId, Header, Span},
-    heads::{Finality, Heads},
     interrupt::ChainInterrupt,
-    unavailable::Unavailable,
+    source::bodies::Prepared,
+    source::header::{BlockId, Header, Span},
+    source::heads::{Finality, Heads},
+    source::unavailable::Unavailable,
 };
 
 /// Where the live lane stands, for the work of a family beside it.

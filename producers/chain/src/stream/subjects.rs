@@ -9,7 +9,7 @@ use crypto_intel_schemas::{
     subjects::{self, Lane},
 };
 
-use crate::bodies::Bodies;
+use crate::source::bodies::Bodies;
 
 /// Subjects of one lane of one chain.
 #[derive(Debug, Clone)]

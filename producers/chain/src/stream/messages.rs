@@ -12,7 +12,7 @@ use crypto_intel_nats::{
 use crypto_intel_schemas::{Event, subjects};
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::{interrupt::ChainInterrupt, lane::Lane};
+use crate::{interrupt::ChainInterrupt, stream::lane::Lane};
 
 const READ_BATCH: usize = 5_000;
 /// What is known to be in the stream comes within this time, or the server has trouble.
