@@ -11,6 +11,7 @@
 //! Standing by is healthy only while another instance is seen to renew the lease and this one may write it. Anything
 //! else means that perhaps no instance leads, and the probe says why.
 
+pub(crate) mod lease;
 mod standby;
 
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use crypto_intel_service::prometheus;
 use crypto_intel_service::{Context, LeaderGauge, Probe, Stopped, unless_stopped};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Nats;
-use crate::lease::Lease;
+use crate::client::api::Nats;
+use crate::leader::lease::Lease;
 
 use standby::Standby;
 

@@ -3,7 +3,7 @@ use bytes::Bytes;
 
 use super::key::is_valid;
 use super::{Bucket, KvWatch};
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::{KvError, NatsError, PublishError};
 use crate::message::{Fence, OutMessage, StreamMessage};
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{LOOK_INTERVAL, Leadership};
+use crate::client::obstacle::Obstacle;
+use crate::client::obstacle::{answered, written};
 use crate::error::KvError;
 use crate::kv::{Bucket, Entry, Kv};
-use crate::lease::Claim;
-use crate::lease::{LEASE_SECONDS, Lease, LeaseHolder};
-use crate::obstacle::Obstacle;
-use crate::obstacle::{answered, written};
+use crate::leader::lease::Claim;
+use crate::leader::lease::{LEASE_SECONDS, Lease, LeaseHolder};
 
 /// A lease that was not renewed for this long should have expired.
 const MAX_RENEWAL_AGE: Duration = Duration::from_secs(LEASE_SECONDS + 3);

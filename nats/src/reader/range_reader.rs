@@ -4,7 +4,7 @@ use crypto_intel_schemas::patterns::{matches, without_overlap};
 use tokio::time::Instant;
 
 use super::{ReadBatch, ReaderOptions, Start, StreamReader};
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::ReaderError;
 use crate::message::Position;
 

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::Notice;
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::NatsError;
 use crate::message::{Position, StreamState};
 

@@ -6,11 +6,11 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::api::Nats;
+use crate::client::api::Nats;
+use crate::client::refusals::Refused;
 use crate::error::NatsError;
 use crate::message::StreamMessage;
 use crate::message::{Delivery, SCHEMA_HEADER};
-use crate::refusals::Refused;
 
 const NEXT: &str = "$JS.API.CONSUMER.MSG.NEXT";
 const PULL_EXPIRES: Duration = Duration::from_secs(30);

@@ -9,12 +9,12 @@ use super::reconcile::{self, Known};
 use super::{
     Gone, Item, Notice, PullSession, PullSettings, ReadBatch, ReaderOptions, ReaderTrouble, Start,
 };
-use crate::api::Nats;
-use crate::api::StreamInfo;
-use crate::connect::{SUBSCRIPTION_CAPACITY, subject_token};
+use crate::client::api::Nats;
+use crate::client::api::StreamInfo;
+use crate::client::connect::{SUBSCRIPTION_CAPACITY, subject_token};
 use crate::error::{NatsError, ReaderError};
 use crate::message::{Position, StreamMessage};
-use crate::publish::unique_id;
+use crate::publish::messages::unique_id;
 
 /// The server deletes a consumer without requests after this.
 const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);

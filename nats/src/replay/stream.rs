@@ -7,13 +7,13 @@ use super::{
     ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER, ORIGINAL_TIME_HEADER, ReplayError,
     ReplayTarget, target::Found,
 };
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::{NatsError, PublishError};
 use crate::message::{
     Batch, CONTENT_TYPE_HEADER, Fence, OutMessage, Position, SCHEMA_HEADER, StreamMessage,
     parse_time_us,
 };
-use crate::range::{StreamRange, time_text};
+use crate::reader::range::{StreamRange, time_text};
 
 /// A batch is one sync of the server's disk: large enough for that, below the default limit of 1,000.
 const BATCH_MESSAGES: usize = 500;

@@ -1,9 +1,9 @@
 use crypto_intel_schemas::patterns::{is_pattern, overlaps};
 use serde_json::{Map, Value, json};
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::{NatsError, PublishError};
-use crate::range::StreamRange;
+use crate::reader::range::StreamRange;
 use crate::topology::{Topology, TopologyError};
 
 /// What the server keeps for itself.

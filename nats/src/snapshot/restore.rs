@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::folder::{Meta, archive_file};
 use super::{ArchiveForm, SnapshotError};
-use crate::api::Nats;
-use crate::api::StreamInfo;
+use crate::client::api::Nats;
+use crate::client::api::StreamInfo;
 use crate::error::ApiError;
 use crate::error::NatsError;
 use crate::message::StreamState;

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::folder::{META_FILE, Meta, StreamSnapshot, contents};
 use super::{ArchiveForm, SnapshotError};
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::NatsError;
 
 /// What the server sends at once; it waits for acknowledgements of 8 MiB at most.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use super::definition::{ConsumerDefinition, StreamDefinition};
 use super::diff::{IMMUTABLE, found_consumer, found_stream};
 use super::{Difference, ObjectKind, Topology, TopologyError};
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::NatsError;
 use crate::message::StreamState;
 

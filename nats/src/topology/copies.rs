@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use super::definition::StreamDefinition;
 use super::diff::{IMMUTABLE, compare};
 use super::{Change, Difference, ObjectKind, StreamStatus, Topology, TopologyError};
-use crate::api::Nats;
-use crate::api::{OWN_API, StreamInfo};
+use crate::client::api::Nats;
+use crate::client::api::{OWN_API, StreamInfo};
 use crate::error::NatsError;
 
 /// The other account's API, as `server.conf` imports it into ours.

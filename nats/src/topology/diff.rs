@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Topology, TopologyError};
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::NatsError;
 
 /// What an object is.

@@ -202,5 +202,8 @@ fn limits_of_streams_are_found_whatever_the_case_of_their_names() {
     let topology = Topology::embedded().unwrap().with_config(&streams("kv_prices")).unwrap();
     assert!(format!("{topology:?}").contains("Number(5)"), "the environment has no lower case");
     let error = Topology::embedded().unwrap().with_config(&streams("evmm")).unwrap_err();
-    assert!(error.to_string().starts_with("streams.streams.evmm is not one of our streams"), "{error}");
+    assert!(
+        error.to_string().starts_with("streams.streams.evmm is not one of our streams"),
+        "{error}"
+    );
 }

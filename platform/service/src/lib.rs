@@ -2,40 +2,28 @@
 //! supervision, shutdown, retry. Every producer and consumer is a library with
 //! `run(config, …, context)`; the [`Context`] is what the process gives it.
 
-mod address;
-mod admin;
-mod breaker;
 mod config;
-mod context;
-mod error_chain;
-mod health;
-mod last_error;
-mod metrics;
-mod reference;
-mod retry;
-mod secret;
-mod shutdown;
-mod stop;
-mod supervise;
-mod telemetry;
+mod failure;
+mod observe;
+mod process;
 
-pub use address::{Address, percent_decoded};
-pub use admin::serve_admin;
-pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState};
-pub use config::{ConfigError, load, load_completed, unreadable_secrets};
-pub use context::Context;
-pub use error_chain::error_chain;
-pub use health::{Health, HealthReport, Probe, ProbeReport};
-pub use last_error::LastError;
-pub use metrics::{LeaderGauge, RoleRegistry, register};
+pub use config::address::{Address, percent_decoded};
+pub use config::load::{ConfigError, load, load_completed, unreadable_secrets};
+pub use config::reference::markdown_reference;
+pub use config::secret::Secret;
+pub use failure::breaker::{Admission, Breaker, BreakerSettings, BreakerState};
+pub use failure::error_chain::error_chain;
+pub use failure::last_error::LastError;
+pub use failure::retry::{Backoff, RecordingRetry, Retryable, retry};
+pub use observe::admin::serve_admin;
+pub use observe::health::{Health, HealthReport, Probe, ProbeReport};
+pub use observe::metrics::{LeaderGauge, RoleRegistry, register};
+pub use observe::telemetry::{LogFormat, TelemetryConfig, init_telemetry};
+pub use process::context::Context;
+pub use process::shutdown::wait_for_signal;
+pub use process::stop::{Stopped, unless_stopped};
+pub use process::supervise::{Restart, Supervisor};
 pub use prometheus;
-pub use reference::markdown_reference;
-pub use retry::{Backoff, RecordingRetry, Retryable, retry};
-pub use secret::Secret;
-pub use shutdown::wait_for_signal;
-pub use stop::{Stopped, unless_stopped};
-pub use supervise::{Restart, Supervisor};
-pub use telemetry::{LogFormat, TelemetryConfig, init_telemetry};
 
 /// Microseconds since the Unix epoch, UTC, by the system clock.
 ///

@@ -4,8 +4,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    last_error::LastError,
-    stop::{Stopped, unless_stopped},
+    failure::last_error::LastError,
+    process::stop::{Stopped, unless_stopped},
 };
 
 /// What an error says about trying again. Every error that crosses a retry boundary implements it.

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::NatsError;
 
 /// How far a consumer is in its stream.

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use crypto_intel_schemas::{Stream, subjects};
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::{NatsError, PublishError, ReaderError};
 use crate::message::{OutMessage, StreamMessage};
 use crate::reader::{ReaderOptions, Start, StreamReader};
@@ -188,7 +188,7 @@ mod tests {
             stored_at_us: 2,
         };
         let letter = letter("dlq.a.EVM.1.2", &message, &"ü\n".repeat(9_000), 1 << 20);
-        assert!(crate::publish::check_size(&letter, 1 << 20).is_ok());
+        assert!(crate::publish::messages::check_size(&letter, 1 << 20).is_ok());
         assert!(letter.headers.iter().all(|(_, value)| !value.contains('\n')));
         assert!(letter.headers.contains(&(CUT_HEADER.to_owned(), (1 << 20).to_string())));
     }

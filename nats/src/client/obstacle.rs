@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::{KvError, NatsError, PublishError};
 use crate::kv::{Bucket, Kv};
 

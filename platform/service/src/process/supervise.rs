@@ -8,9 +8,9 @@ use futures::FutureExt;
 use tokio::task::JoinSet;
 
 use crate::{
-    context::Context,
-    retry::Backoff,
-    stop::{Stopped, unless_stopped},
+    failure::retry::Backoff,
+    process::context::Context,
+    process::stop::{Stopped, unless_stopped},
 };
 
 /// What happens when a role ends without being stopped.

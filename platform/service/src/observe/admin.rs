@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use prometheus::{IntGaugeVec, Opts, TextEncoder, core::Collector as _, proto::MetricFamily};
 
-use crate::context::Context;
+use crate::process::context::Context;
 
 /// Serves `/live`, `/ready` and `/metrics` on `listen` (port 0 takes a free one) until shutdown.
 /// Returns the bound address and the server's future.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::{reference::SchemaNode, secret::UNREADABLE};
+use crate::{config::reference::SchemaNode, config::secret::UNREADABLE};
 
 /// Prefix of environment variables that set configuration: `CRYPTO_INTEL__NATS__URL`.
 const ENVIRONMENT_PREFIX: &str = "CRYPTO_INTEL__";
@@ -326,7 +326,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::secret::Secret;
+    use crate::config::secret::Secret;
 
     #[derive(Debug, Default, PartialEq, Deserialize, JsonSchema)]
     #[serde(default, deny_unknown_fields)]

@@ -3,11 +3,11 @@ use std::collections::VecDeque;
 use async_nats::Subscriber;
 use futures::StreamExt as _;
 
-use crate::api::Nats;
+use crate::client::api::Nats;
+use crate::client::refusals::Refused;
 use crate::error::PublishError;
 use crate::message::OutMessage;
-use crate::publish::{check_size, parse_ack, split, unique_id};
-use crate::refusals::Refused;
+use crate::publish::messages::{check_size, parse_ack, split, unique_id};
 
 /// Publishes single messages without awaiting each acknowledgement, for streams whose messages are no batch.
 ///

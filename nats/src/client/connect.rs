@@ -6,12 +6,12 @@ use crypto_intel_service::{Backoff, percent_decoded};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Connection;
-use crate::api::Nats;
-use crate::complaint::{Complaints, is_refusal, unauthorized};
-use crate::config::NatsConfig;
+use crate::client::api::Connection;
+use crate::client::api::Nats;
+use crate::client::complaint::{Complaints, is_refusal, unauthorized};
+use crate::client::config::NatsConfig;
+use crate::client::refusals::Refusals;
 use crate::error::ConnectError;
-use crate::refusals::Refusals;
 
 /// Upper bound of the delay between reconnects; the client's default of 4 s makes every restart an outage.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);

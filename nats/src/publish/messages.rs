@@ -4,7 +4,7 @@ use async_nats::{HeaderMap, HeaderName, HeaderValue, header};
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::ApiError;
 use crate::error::{NatsError, PublishError};
 use crate::message::{Batch, BatchAck, Fence, OutMessage, PublishAck};

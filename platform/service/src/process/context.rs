@@ -1,7 +1,7 @@
 use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::health::Health;
+use crate::observe::health::Health;
 
 /// What a process provides to each of its roles.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::NatsError;
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crypto_intel_service::Backoff;
 use serde_json::{Map, Value, json};
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::{NatsError, ReaderError};
 use crate::message::StreamMessage;
 use crate::reader::{Gone, Item, PullSession, PullSettings};

@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::complaint::Complaints;
+use crate::client::complaint::Complaints;
+use crate::client::refusals::{Refusals, Refused};
 use crate::error::ApiError;
 use crate::error::NatsError;
 use crate::kv::{Bucket, Kv};
 use crate::message::StreamState;
 use crate::message::parse_time_us;
-use crate::refusals::{Refusals, Refused};
 
 /// `stream not found`
 pub(crate) const NO_SUCH_STREAM: u64 = 10_059;

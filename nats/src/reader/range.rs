@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::{NatsError, ReaderError};
 use crate::message::StreamState;
 use crate::reader::{ReaderOptions, Start, StreamReader};

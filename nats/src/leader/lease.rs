@@ -7,10 +7,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Nats;
+use crate::client::api::Nats;
 use crate::error::KvError;
 use crate::kv::{Bucket, Kv};
-use crate::publish::unique_id;
+use crate::publish::messages::unique_id;
 
 /// How long a lease lasts without renewal, in seconds: `max_age` of the bucket `leases`.
 pub const LEASE_SECONDS: u64 = 5;

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::NO_SUCH_STREAM;
-use crate::api::Nats;
+use crate::client::api::NO_SUCH_STREAM;
+use crate::client::api::Nats;
 use crate::error::NatsError;
 use crate::message::StreamMessage;
 use crate::message::{SCHEMA_HEADER, parse_time_us};

@@ -1,0 +1,5 @@
+//! Messages to streams.
+
+pub(crate) mod dead_letter;
+pub(crate) mod messages;
+pub(crate) mod windowed_publisher;
