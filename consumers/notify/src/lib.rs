@@ -2,15 +2,10 @@
 
 mod channel;
 mod check;
-mod closed;
 mod config;
-mod dead_letters;
-mod delivery;
-mod gate;
-mod limiter;
 mod metrics;
-mod record;
-mod removed;
+mod pacing;
+mod records;
 mod render;
 mod role;
 mod router;
@@ -23,7 +18,7 @@ pub use config::{
     AfterUncertain, ChatKind, Config, Destination, DiscordConfig, InDoubt, Limit, Policy,
     TelegramConfig,
 };
-pub use dead_letters::{reopen_destination, retry_dead_letter};
-pub use delivery::delivery_id;
+pub use records::dead_letters::{reopen_destination, retry_dead_letter};
+pub use records::delivery::delivery_id;
 pub use role::ROLE;
 pub use run::run;

@@ -12,8 +12,10 @@ use crypto_intel_schemas::{Alert, Event, Stream, subjects};
 use crypto_intel_service::{Context, RecordingRetry, now_us};
 
 use crate::{
-    delivery::{CONSUMER, Ending, delivery, notification, publish, publish_dead_letter, trace_of},
     metrics::{Metrics, UNKNOWN_DESTINATION},
+    records::delivery::{
+        CONSUMER, Ending, delivery, notification, publish, publish_dead_letter, trace_of,
+    },
     sender::report_progress,
 };
 

@@ -7,9 +7,10 @@ use crypto_intel_service::{Context, Restart, Supervisor};
 use crate::{
     channel::{client, needs_tls},
     config::Config,
-    gate::SendGate,
     metrics::Metrics,
-    removed, router, sender,
+    pacing::gate::SendGate,
+    records::removed,
+    router, sender,
 };
 
 /// Time to record the result of an attempt.

@@ -8,7 +8,7 @@ use crate::{
     catalogue::find_provider,
     config::Config,
     fetch::{FetchError, Fetcher, interpret},
-    schedule::Schedule,
+    polling::schedule::Schedule,
 };
 
 /// One request that was made without publishing its events.

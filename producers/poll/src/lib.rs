@@ -3,19 +3,14 @@
 mod catalogue;
 mod config;
 mod dry_run;
-mod event_mapping;
+mod facts;
 mod fetch;
-mod filter;
-mod freshness;
+mod mapping;
 mod metrics;
-mod poller;
-mod prices;
-mod progress;
+mod polling;
 mod publish;
 mod role;
 mod run;
-mod schedule;
-mod throttle;
 
 pub use catalogue::{CatalogueError, EndpointSummary, ProviderSummary, providers};
 pub use config::{Config, PriceSettings, ProviderSettings};

@@ -8,12 +8,12 @@ use tokio::task::JoinSet;
 use crate::{
     catalogue::{Provider, enabled_providers},
     config::{Config, PriceSettings},
+    facts::freshness::Freshness,
+    facts::prices::PriceWriter,
     fetch::Fetcher,
-    freshness::Freshness,
     metrics::Metrics,
-    poller::EndpointPoller,
-    prices::PriceWriter,
-    throttle::ProviderThrottle,
+    polling::poller::EndpointPoller,
+    polling::throttle::ProviderThrottle,
 };
 
 /// How long providers may take to stop; they only cancel their requests.

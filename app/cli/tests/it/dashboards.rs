@@ -140,7 +140,8 @@ fn family(name: &str) -> &str {
 fn every_metric_that_dashboards_and_alerts_name_is_declared_by_a_role() {
     let declarations: Vec<(&str, String)> =
         DECLARATIONS.iter().map(|(role, path)| (*role, read(path))).collect();
-    let of_all_roles = read("platform/service/src/observe/metrics.rs") + &read("app/cli/src/observe.rs");
+    let of_all_roles =
+        read("platform/service/src/observe/metrics.rs") + &read("app/cli/src/observe.rs");
     let is_declared = |name: &str| {
         if of_all_roles.contains(&format!("\"{name}\"")) {
             return true;

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::{
     channel::{Body, MessageContent, Outcome},
-    closed::Closed,
-    delivery::{STREAM, publish_dead_letter},
-    record::{Records, Step, Stored, UnreadableRecord},
+    records::closed::Closed,
+    records::delivery::{STREAM, publish_dead_letter},
+    records::record::{Records, Step, Stored, UnreadableRecord},
 };
 
 /// How often a closed destination is checked for new messages and for a test message.

@@ -7,8 +7,8 @@ use crypto_intel_service::{LastError, now_us};
 use super::Setup;
 use crate::{
     channel::{Channel, Outcome, Scope},
-    closed::{Closed, Refusal, fingerprint},
-    record::{Moved, Records},
+    records::closed::{Closed, Refusal, fingerprint},
+    records::record::{Moved, Records},
 };
 
 /// A proxy may accept messages but no other requests: each one delays the next message.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crypto_intel_schemas::Severity;
 
 use super::{Setup, in_flight::InFlight, in_flight::decode, outbox::Outbox};
-use crate::{channel::Channel, record::Records};
+use crate::{channel::Channel, records::record::Records};
 
 /// Messages that need no longer than this one by one are not folded.
 const MAX_UNFOLDED_TIME: Duration = Duration::from_secs(20);

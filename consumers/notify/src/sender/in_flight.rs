@@ -4,7 +4,7 @@ use crypto_intel_nats::{StreamMessage, Work};
 use crypto_intel_schemas::{Event, Notification};
 
 use super::step::Message;
-use crate::{delivery::waits_since_us, record::Stored};
+use crate::{records::delivery::waits_since_us, records::record::Stored};
 
 /// A message that is being delivered, and its record.
 #[derive(Debug)]

@@ -22,7 +22,8 @@ use self::{
 };
 pub(crate) use self::{in_flight::decode, watch::report_progress};
 use crate::{
-    config::Destination, delivery::STREAM, gate::SendGate, metrics::Metrics, record::Records,
+    config::Destination, metrics::Metrics, pacing::gate::SendGate, records::delivery::STREAM,
+    records::record::Records,
 };
 
 /// A message whose sender died is redelivered after this.

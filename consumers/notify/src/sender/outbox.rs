@@ -6,7 +6,7 @@ use crypto_intel_schemas::subjects;
 use crypto_intel_service::RecordingRetry;
 
 use super::in_flight::{Member, decode};
-use crate::delivery::STREAM;
+use crate::records::delivery::STREAM;
 
 /// The messages of one destination.
 #[derive(Debug)]

@@ -11,8 +11,10 @@ use super::{
     outbox::Outbox,
 };
 use crate::{
-    delivery::{Ending, STREAM, delivery, handed_over, publish, publish_dead_letter, trace_of},
-    record::{Record, Records, Stored},
+    records::delivery::{
+        Ending, STREAM, delivery, handed_over, publish, publish_dead_letter, trace_of,
+    },
+    records::record::{Record, Records, Stored},
 };
 
 /// Records and publishes the ends of one destination's messages.

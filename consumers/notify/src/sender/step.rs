@@ -7,10 +7,10 @@ use crypto_intel_schemas::{DeliveryState, Severity};
 
 use crate::{
     channel::Outcome,
-    closed::Closed,
     config::{InDoubt, Policy},
-    delivery::Ending,
-    record::{Record, Step},
+    records::closed::Closed,
+    records::delivery::Ending,
+    records::record::{Record, Step},
 };
 
 /// Assumed difference between the clocks of two machines.

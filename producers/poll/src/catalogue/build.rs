@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     config::ProviderSettings,
-    event_mapping::{Origin, event_of},
-    filter::{Filter, read_json},
+    mapping::event_mapping::{Origin, event_of},
+    mapping::filter::{Filter, read_json},
 };
 
 /// Largest answer that a provider file may allow.
@@ -235,7 +235,7 @@ impl Builder<'_> {
             endpoint: self.endpoint.name.clone(),
             field: field.to_owned(),
             problem,
-            filter: crate::filter::shorten(source, 200),
+            filter: crate::mapping::filter::shorten(source, 200),
         })
     }
 

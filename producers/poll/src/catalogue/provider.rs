@@ -10,7 +10,7 @@ use reqwest::{
     header::{HeaderMap, HeaderName},
 };
 
-use crate::filter::Filter;
+use crate::mapping::filter::Filter;
 
 /// A provider, checked and ready.
 #[derive(Debug)]

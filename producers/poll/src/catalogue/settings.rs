@@ -13,7 +13,7 @@ use super::{
     file::{KeyFile, ProviderFile},
     provider::KeyPlace,
 };
-use crate::{config::ProviderSettings, filter::read_json};
+use crate::{config::ProviderSettings, mapping::filter::read_json};
 
 pub(super) fn check_name(field: &str, text: &str) -> Result<(), String> {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');

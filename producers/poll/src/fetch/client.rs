@@ -13,7 +13,7 @@ use rustls::crypto::CryptoProvider;
 use super::{error::FetchError, retry_after::retry_after};
 use crate::{
     catalogue::{Endpoint, KeyPlace, Provider},
-    filter::shorten,
+    mapping::filter::shorten,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

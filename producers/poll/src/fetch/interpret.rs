@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     catalogue::{Endpoint, Provider},
-    event_mapping::{Origin, event_of},
-    filter::{read_json, shorten},
+    mapping::event_mapping::{Origin, event_of},
+    mapping::filter::{read_json, shorten},
 };
 
 /// Most events that one answer may yield: they are one atomic batch.

@@ -5,7 +5,8 @@ use rand::RngExt as _;
 
 use super::*;
 use crate::{
-    channel::Scope, closed::Refusal, config::AfterUncertain, record::MAX_UNCERTAIN_ATTEMPTS,
+    channel::Scope, config::AfterUncertain, records::closed::Refusal,
+    records::record::MAX_UNCERTAIN_ATTEMPTS,
 };
 
 const SECOND: i64 = 1_000_000;

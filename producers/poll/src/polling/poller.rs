@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use crate::{
     catalogue::{Endpoint, Provider},
+    facts::freshness::EndpointFreshness,
+    facts::prices::PriceWriter,
     fetch::{FetchError, Fetcher, Interpreted, REFUSED_PAUSE, interpret},
-    freshness::EndpointFreshness,
     metrics::Metrics,
-    prices::PriceWriter,
-    progress::{Progress, ProgressStore},
+    polling::progress::{Progress, ProgressStore},
+    polling::schedule::Schedule,
+    polling::throttle::ProviderThrottle,
     publish::{Published, publish},
-    schedule::Schedule,
-    throttle::ProviderThrottle,
 };
 
 /// Delays between attempts within one slot.

@@ -9,8 +9,8 @@ use crypto_intel_schemas::{Event, subjects};
 use crypto_intel_service::{Context, RecordingRetry, unless_stopped};
 
 use crate::{
-    delivery::{Ending, STREAM, delivery, publish, publish_dead_letter},
     metrics::{Metrics, UNKNOWN_DESTINATION},
+    records::delivery::{Ending, STREAM, delivery, publish, publish_dead_letter},
     sender::{decode, lease_key, queue_name, queue_options},
 };
 

@@ -9,8 +9,8 @@ use crypto_intel_service::{RecordingRetry, now_us};
 
 use crate::{
     config::Config,
-    delivery::{CONSUMER, delivery_id, publish, sent_again},
-    record::{closed_key, record_key},
+    records::delivery::{CONSUMER, delivery_id, publish, sent_again},
+    records::record::{closed_key, record_key},
 };
 
 /// Hands a dead letter of notify to the senders of its destinations, or of `to`, as a new message.

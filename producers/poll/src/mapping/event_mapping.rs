@@ -4,7 +4,7 @@ use crypto_intel_schemas::{
 use jaq_json::{Map, Num, Val};
 use serde_json::{Value, json};
 
-use crate::filter::shorten;
+use crate::mapping::filter::shorten;
 
 /// The years from 2009 to tomorrow: times outside are in another unit than the field's name says.
 const EARLIEST_US: i64 = 1_230_768_000_000_000;
@@ -176,7 +176,7 @@ mod tests {
     use crypto_intel_schemas::Price;
 
     use super::*;
-    use crate::filter::{Filter, read_json};
+    use crate::mapping::filter::{Filter, read_json};
 
     const SLOT: i64 = 1_700_000_000_000_000;
 

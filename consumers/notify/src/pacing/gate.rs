@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use crate::{
     channel::Scope,
-    closed::Closed,
     config::{Config, Destination, Limit},
-    limiter::{Limiter, Slot},
+    pacing::limiter::{Limiter, Slot},
+    records::closed::Closed,
 };
 
 /// This many chats of a bot that must wait at once are taken for a limit of the bot.
@@ -211,7 +211,7 @@ mod tests {
     }
 
     fn closed(whole_bot: bool) -> Closed {
-        let refusal = crate::closed::Refusal { why: "refused", hint: "hint", whole_bot };
+        let refusal = crate::records::closed::Refusal { why: "refused", hint: "hint", whole_bot };
         Closed::after(None, refusal, "", &[60], 0)
     }
 

@@ -6,7 +6,7 @@ use crypto_intel_schemas::{DeliveryState, subjects};
 use crypto_intel_service::{RecordingRetry, now_us};
 use serde::{Deserialize, Serialize};
 
-use crate::{closed::Closed, delivery::Ending};
+use crate::{records::closed::Closed, records::delivery::Ending};
 
 /// After this many attempts that may each have arrived, another copy is of no use.
 pub(crate) const MAX_UNCERTAIN_ATTEMPTS: u32 = 3;

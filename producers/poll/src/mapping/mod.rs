@@ -1,0 +1,4 @@
+//! From an answer to events.
+
+pub(crate) mod event_mapping;
+pub(crate) mod filter;
