@@ -10,7 +10,7 @@ TEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run 
 SLOWEST := $(if $(findstring nextest,$(TEST)),scripts/slowest.py target/nextest/default/junit.xml,true)
 
 .DEFAULT_GOAL := help
-.PHONY: help tools timescale demo build test test-faults test-timescale-community check fix fmt clippy doc deny typos prose bench fuzz compose-check compose-test generate
+.PHONY: release-check help tools timescale demo build test test-faults test-timescale-community check fix fmt clippy doc deny typos prose bench fuzz compose-check compose-test generate
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,7 +40,7 @@ test-timescale-community: tools ## storage on the server of DATABASE_URL, which 
 	@[ -n "$(DATABASE_URL)" ] || echo "DATABASE_URL is not set: these tests skip, and say so"
 	$(CARGO) $(TEST) --locked -p crypto-intel-store -p crypto-intel-persist --test community --test timescale $(ARGS)
 
-check: fmt typos prose clippy doc deny compose-check ## what CI asks beside the tests; changes nothing
+check: fmt typos prose clippy release-check doc deny compose-check ## what CI asks beside the tests; changes nothing
 
 fix: ## what a program can correct: formatting, clippy's suggestions, generated files
 	$(CARGO) clippy --fix --allow-dirty --allow-staged --workspace --all-targets --locked
@@ -52,6 +52,9 @@ fmt:
 
 clippy:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+release-check: ## that it compiles without what only debug builds have
+	$(CARGO) check --release --workspace --locked
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked

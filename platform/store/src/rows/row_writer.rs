@@ -11,33 +11,22 @@ pub(crate) struct RowWriter<'a> {
     start: usize,
     key_end: usize,
     written: usize,
-    #[cfg(debug_assertions)]
     table: Table,
 }
 
 impl<'a> RowWriter<'a> {
-    pub(crate) fn new(out: &'a mut Vec<u8>, #[allow(unused_variables)] table: Table) -> Self {
+    pub(crate) fn new(out: &'a mut Vec<u8>, table: Table) -> Self {
         let start = out.len();
         // Place for the number of columns, which is known in the end.
         out.extend_from_slice(&[0; 2]);
-        Self {
-            out,
-            start,
-            key_end: start,
-            written: 0,
-            #[cfg(debug_assertions)]
-            table,
-        }
+        Self { out, start, key_end: start, written: 0, table }
     }
 
     /// Ends the row; returns the offset where its key ends.
     pub(crate) fn finish(self) -> usize {
-        #[cfg(debug_assertions)]
-        {
-            let columns = self.table.columns();
-            assert_eq!(self.written, columns.len(), "{}: a row has all columns", self.table);
-            assert!(self.key_end > self.start, "{}: a row says where its key ends", self.table);
-        }
+        let table = self.table;
+        debug_assert_eq!(self.written, table.columns().len(), "{table}: a row has all columns");
+        debug_assert!(self.key_end > self.start, "{table}: a row says where its key ends");
         // Tables have some twenty columns.
         let columns = (self.written as i16).to_be_bytes();
         self.out[self.start..self.start + 2].copy_from_slice(&columns);
@@ -49,15 +38,16 @@ impl RowSink for RowWriter<'_> {
     #[inline]
     fn column(
         &mut self,
-        #[allow(unused_variables)] name: &'static str,
+        name: &'static str,
         _column_type: ColumnType,
         put: impl FnOnce(&mut Vec<u8>),
     ) {
-        #[cfg(debug_assertions)]
-        {
-            let expected = self.table.columns().get(self.written).map(|column| column.name);
-            assert_eq!(Some(name), expected, "{}: columns are in their order", self.table);
-        }
+        debug_assert_eq!(
+            Some(name),
+            self.table.columns().get(self.written).map(|column| column.name),
+            "{}: columns are in their order",
+            self.table
+        );
         self.written += 1;
         put(self.out);
     }
