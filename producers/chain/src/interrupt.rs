@@ -5,7 +5,7 @@ use std::time::Duration;
 use crypto_intel_nats::{KvError, NatsError, PublishError, ReaderError};
 use crypto_intel_service::Retryable;
 
-use crate::{source::unavailable::Unavailable, stack::marker_stack::Refused};
+use crate::{source::unavailable::Unavailable, stack::limits::Refused};
 
 /// Why following a chain was interrupted.
 #[derive(Debug, thiserror::Error)]

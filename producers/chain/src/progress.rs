@@ -26,7 +26,7 @@ impl<S: ChainSource> Progress<S> {
         }
         self.oldest_open.send_replace(stack.oldest_open());
         let Some(top) = stack.top() else { return };
-        let head = self.source.heads().highest.unwrap_or(top.number);
+        let head = self.source.highest_number().unwrap_or(top.number);
         self.lane.metrics.published(top.number, stack.finalized(), head);
         self.status.published(top.number, blocks, events);
     }

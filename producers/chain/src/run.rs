@@ -30,7 +30,7 @@ use crate::{
     source::{ChainSource, LiveLane},
     stack::cursor,
     stack::finality::{self, FinalBlock},
-    stack::marker_stack::Limits,
+    stack::limits::Limits,
     status::Status,
     stream::history_lane::HistoryLane,
     stream::lane::Lane,
@@ -130,7 +130,13 @@ impl<S: ChainSource> Shared<S> {
     ) -> Self {
         let ChainParts { family, chain, options, nats, source, metrics, history } = parts;
         let (sender, finality) = watch::channel(None);
-        let poll = finality::poll(Arc::clone(&source), sender, options.finality_poll, stop.clone());
+        let poll = finality::poll(
+            Arc::clone(&source),
+            chain.clone(),
+            sender,
+            options.finality_poll,
+            stop.clone(),
+        );
         tasks.spawn(poll);
         let status = Status::new(&chain, options.stale);
         let probe = context.health.probe(format!("{}.{chain}.head", family.name), None);

@@ -137,7 +137,7 @@ impl Status {
     }
 
     fn judge<S: ChainSource>(&self, source: &S) -> Result<String, String> {
-        let head = source.heads().serving.map(|head| head.block.number);
+        let head = source.head().map(|head| head.block.number);
         let mut state = self.lock();
         if head.is_some() && head != state.head {
             state.head = head;

@@ -81,10 +81,13 @@ impl ChainReader {
     /// Highest final block: as the chain says, else by the configured depth.
     ///
     /// # Errors
-    /// When no endpoint answers.
+    /// When no endpoint answers, or two of them call different blocks of one height final.
     pub async fn finalized(&self) -> anyhow::Result<u64> {
         if self.finality_tags {
             let finality = self.fetcher.finality().await.context("ask for the final block")?;
+            let finality = finality.context(
+                "two endpoints call different blocks of one height final: try again when they agree",
+            )?;
             if let Some(block) = finality.finalized {
                 return Ok(block.number);
             }

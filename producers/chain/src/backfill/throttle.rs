@@ -67,7 +67,7 @@ impl<S: ChainSource> Throttle<S> {
 
     /// Blocks between live's top and its head; the whole chain while nothing is published.
     fn live_lag(&self) -> u64 {
-        let head = self.source.heads().serving.map_or(0, |head| head.block.number);
+        let head = self.source.head().map_or(0, |head| head.block.number);
         head.saturating_sub(self.status.published_number().unwrap_or(0))
     }
 

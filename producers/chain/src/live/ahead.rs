@@ -46,7 +46,7 @@ impl<S: ChainSource> BlockFetcher<S> {
         observed_at_us: i64,
         is_head: bool,
     ) -> impl Future<Output = Outcome<S::Detail>> + Send + 'static + use<S> {
-        let finalized = self.final_block.said().finalized;
+        let finalized = self.final_block.said().and_then(|said| said.finalized);
         let final_at_fetch = finalized.map_or(0, |block| block.number);
         let source = Arc::clone(&self.source);
         let task = AbortOnDropHandle::new(tokio::spawn(async move {

@@ -141,7 +141,9 @@ impl<S: ChainSource> Assembler<S> {
         fetched: &Fetched<S::Detail>,
     ) -> MarkerFinality {
         let header = &fetched.prepared.header;
-        let said = self.final_block.said();
+        let Some(said) = self.final_block.said() else {
+            return MarkerFinality { finalized: before, finalized_hash: None, safe: None };
+        };
         let safe = said.safe.map(|safe| safe.min(header.number));
         let ours = |number| match number == header.number {
             true => Some(header.hash),

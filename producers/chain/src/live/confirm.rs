@@ -42,7 +42,7 @@ impl<S: ChainSource> BranchConfirmer<S> {
                 );
                 return true;
             }
-            if self.source.heads().serving.is_some_and(|head| head.block.hash != tip.hash) {
+            if self.source.head().is_some_and(|head| head.block.hash != tip.hash) {
                 return false;
             }
             tokio::time::sleep(CONFIRM_INTERVAL).await;

@@ -17,7 +17,8 @@ use crate::{
     source::heads::Head,
     source::unavailable::Unavailable,
     stack::finality::FinalBlock,
-    stack::marker_stack::{Limits, Retraction},
+    stack::limits::Limits,
+    stack::marker_stack::Retraction,
     stack::position::Position,
     stack::step::{Step, Target, View},
     status::Status,
@@ -55,7 +56,10 @@ impl<S: ChainSource> Follower<S> {
         let mut changes = self.source.head_changes();
         let mut branch = Vec::new();
         loop {
-            changes.borrow_and_update();
+            // What comes while a branch is handled is news, so that a branch whose head moved on is left at once.
+            if branch.is_empty() {
+                changes.borrow_and_update();
+            }
             match self.advance(position, &mut branch).await {
                 // More may have come meanwhile.
                 Ok(true) => continue,
@@ -82,7 +86,7 @@ impl<S: ChainSource> Follower<S> {
         position: &mut Position,
         branch: &mut Vec<Header>,
     ) -> Result<bool, ChainInterrupt> {
-        let head = self.source.heads().serving;
+        let head = self.source.head();
         let is_far = |head: Head| position.stack.is_far(head.block.number, &self.limits);
         let finalized = match head.filter(|head| branch.is_empty() && is_far(*head)) {
             Some(_) => Some(self.final_block.number().await?),
@@ -105,8 +109,8 @@ impl<S: ChainSource> Follower<S> {
                 self.extend_by(position, &blocks).await
             }
             Step::Retract(retraction) => self.retract(position, &retraction, branch).await,
-            Step::Jump { from, finalized } => {
-                self.jumper.jump(position, from, finalized).await?;
+            Step::Jump { finalized } => {
+                self.jumper.jump(position, finalized).await?;
                 Ok(true)
             }
         }
@@ -202,7 +206,7 @@ impl<S: ChainSource> Follower<S> {
 
     /// The head, if it is above the target.
     fn newer_head(&self, target: Head) -> Head {
-        let head = self.source.heads().serving;
+        let head = self.source.head();
         head.filter(|head| head.block.number > target.block.number).unwrap_or(target)
     }
 

@@ -9,7 +9,8 @@ use crate::{
     live::retract::Retractor,
     source::ChainSource,
     source::header::BlockId,
-    stack::marker_stack::{Entry, Limits, MarkerStack},
+    stack::limits::Limits,
+    stack::marker_stack::{Entry, MarkerStack},
     stack::position::Position,
     stream::lane::Lane,
 };
@@ -28,7 +29,6 @@ impl<S: ChainSource> Jumper<S> {
     pub(crate) async fn jump(
         &self,
         position: &mut Position,
-        from: u64,
         finalized: u64,
     ) -> Result<(), ChainInterrupt> {
         // Everything published that far below the final block must be on the chain.
@@ -37,7 +37,9 @@ impl<S: ChainSource> Jumper<S> {
             position.stack.check_retraction(&self.limits, oldest.number, &strangers)?;
             self.retractor.retract(position, &strangers).await?;
         }
-        let from = position.stack.first_missing().unwrap_or(from);
+        let Some(from) = position.stack.first_missing() else {
+            return Err(ChainInterrupt::replan("nothing is known to build on"));
+        };
         let to = last_at_or_below(self.source.as_ref(), finalized).await?;
         if to.number < from {
             return Err(ChainInterrupt::replan("no final block is above the published ones"));

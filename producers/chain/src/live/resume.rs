@@ -17,7 +17,8 @@ use crate::{
     source::unavailable::Unavailable,
     stack::cursor,
     stack::finality::FinalBlock,
-    stack::marker_stack::{Limits, MarkerStack, Refused},
+    stack::limits::{Limits, Refused},
+    stack::marker_stack::MarkerStack,
     stack::position::Position,
     status::Status,
     stream::batch_limit::BatchLimit,
@@ -196,7 +197,7 @@ impl<S: ChainSource> Resumer<S> {
     /// The bottom is final: if the endpoint has another block there, it is not the same chain.
     async fn check_bottom(&self, stack: &MarkerStack) -> Result<(), ChainInterrupt> {
         let Some(bottom) = stack.newest_final() else { return Ok(()) };
-        match self.source.heads().serving {
+        match self.source.head() {
             Some(head) if head.block.number >= bottom.number => {}
             // Behind or not connected: following finds out.
             _ => return Ok(()),

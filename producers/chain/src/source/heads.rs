@@ -11,17 +11,6 @@ pub struct Head {
     pub seen_at_us: i64,
 }
 
-/// The heads as they are now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Heads {
-    /// That of the endpoint that serves; none while nothing is connected.
-    pub serving: Option<Head>,
-    /// The highest number of all endpoints.
-    pub highest: Option<u64>,
-    /// The highest number that no single operator can invent.
-    pub agreed: Option<u64>,
-}
-
 /// How far a chain says that it is safe and final; what it does not say is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Finality {

@@ -16,7 +16,7 @@ use crate::{
     interrupt::ChainInterrupt,
     source::bodies::Prepared,
     source::header::{BlockId, Header, Span},
-    source::heads::{Finality, Heads},
+    source::heads::{Finality, Head},
     source::unavailable::Unavailable,
 };
 
@@ -40,8 +40,15 @@ pub trait ChainSource: fmt::Debug + Send + Sync + Sized + 'static {
     /// What is kept of a block to encode it once more.
     type Detail: fmt::Debug + Send + 'static;
 
-    /// The heads now. A hint that there is something to fetch, never proof of anything.
-    fn heads(&self) -> Heads;
+    /// The head of the endpoint that serves; none while nothing is connected. A hint that there is something to fetch,
+    /// never proof of anything.
+    fn head(&self) -> Option<Head>;
+
+    /// The highest head's number of all endpoints.
+    fn highest_number(&self) -> Option<u64>;
+
+    /// The highest number that no single operator can invent.
+    fn agreed_number(&self) -> Option<u64>;
 
     /// Changes whenever a head or a connection does.
     fn head_changes(&self) -> watch::Receiver<u64>;
@@ -60,8 +67,8 @@ pub trait ChainSource: fmt::Debug + Send + Sync + Sized + 'static {
         observed_at_us: i64,
     ) -> impl Future<Output = Result<Option<Prepared<Self::Detail>>, Unavailable>> + Send;
 
-    /// How far the chain is safe and final.
-    fn finality(&self) -> impl Future<Output = Result<Finality, Unavailable>> + Send;
+    /// How far the chain is safe and final; `None` while endpoints call different blocks of one height final.
+    fn finality(&self) -> impl Future<Output = Result<Option<Finality>, Unavailable>> + Send;
 
     /// Called right before a block is published: encodes it once more where its incarnation, or what its events depend
     /// on, has changed since it was fetched.

@@ -33,9 +33,9 @@ impl<S: ChainSource> FinalBlock<S> {
         Self { source, finality, depth }
     }
 
-    /// What the chain said last.
-    pub(crate) fn said(&self) -> Finality {
-        self.finality.borrow().unwrap_or_default()
+    /// What the chain said last; `None` while it has said nothing yet.
+    pub(crate) fn said(&self) -> Option<Finality> {
+        *self.finality.borrow()
     }
 
     /// Number of the final block as of a block, where the chain does not say it.
@@ -52,7 +52,7 @@ impl<S: ChainSource> FinalBlock<S> {
         let known = finality.wait_for(Option::is_some).await.map(|finality| *finality);
         let said = known.ok().flatten().unwrap_or_default();
         let highest = self.head_at_least(0).await?;
-        let head = self.source.heads().agreed.unwrap_or(highest);
+        let head = self.source.agreed_number().unwrap_or(highest);
         Ok(said.finalized.map_or_else(|| self.by_depth(head), |block| block.number))
     }
 
@@ -61,7 +61,7 @@ impl<S: ChainSource> FinalBlock<S> {
         let mut changes = self.source.head_changes();
         loop {
             changes.borrow_and_update();
-            if let Some(head) = self.source.heads().highest.filter(|head| *head >= number) {
+            if let Some(head) = self.source.highest_number().filter(|head| *head >= number) {
                 return Ok(head);
             }
             changes.changed().await.context("wait for a head")?;
@@ -69,18 +69,30 @@ impl<S: ChainSource> FinalBlock<S> {
     }
 }
 
-/// Asks the chain regularly how far it is safe and final.
+/// Asks the chain regularly how far it is safe and final. While its endpoints contradict each other, what was said last
+/// stays.
 pub(crate) async fn poll<S: ChainSource>(
     source: Arc<S>,
+    chain: String,
     sender: watch::Sender<Option<Finality>>,
     interval: Duration,
     stop: CancellationToken,
 ) {
     let mut changes = source.head_changes();
+    let mut is_disputed = false;
     loop {
         match source.finality().await {
             Ok(finality) => {
-                sender.send_replace(Some(finality));
+                let was_disputed = std::mem::replace(&mut is_disputed, finality.is_none());
+                if is_disputed && !was_disputed {
+                    tracing::warn!(
+                        chain,
+                        "endpoints call different blocks of one height final: finality stays where it is until they agree"
+                    );
+                }
+                if finality.is_some() {
+                    sender.send_replace(finality);
+                }
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(interval) => {}

@@ -6,6 +6,7 @@ use alloy_primitives::keccak256;
 use proptest::prelude::*;
 
 use super::*;
+use crate::source::family::Family;
 
 /// A stream of markers as a producer writes it, over a tree of blocks.
 #[derive(Default)]

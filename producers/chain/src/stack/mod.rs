@@ -2,6 +2,7 @@
 
 pub(crate) mod cursor;
 pub(crate) mod finality;
-pub mod marker_stack;
+pub mod limits;
+pub(crate) mod marker_stack;
 pub(crate) mod position;
 pub(crate) mod step;

@@ -15,7 +15,8 @@ use crypto_intel_schemas::BlockRef;
 
 use crate::{
     source::header::Header,
-    stack::marker_stack::{Limits, MarkerStack, Refused, Relation, Retraction},
+    stack::limits::{Limits, Refused},
+    stack::marker_stack::{MarkerStack, Relation, Retraction},
 };
 
 /// What is known beside the stack.
@@ -42,8 +43,6 @@ pub(crate) enum Step {
     Retract(Retraction),
     /// Leave the numbers between to the history lane, and go on behind the final block.
     Jump {
-        /// First number that is left out.
-        from: u64,
         /// The final number as of now.
         finalized: u64,
     },
@@ -76,10 +75,8 @@ impl MarkerStack {
             Relation::Above if self.next_number().is_some_and(|next| next > head.number) => {
                 Step::Wait
             }
-            Relation::Above => match (view.finalized, self.next_number()) {
-                (Some(finalized), Some(from)) if self.is_far(finalized, limits) => {
-                    Step::Jump { from, finalized }
-                }
+            Relation::Above => match view.finalized {
+                Some(finalized) if self.is_far(finalized, limits) => Step::Jump { finalized },
                 _ => Step::Extend(Target::Head),
             },
         })

@@ -268,3 +268,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_branch_below_the_beginning_is_linked_to_what_is_final_and_replaces_everything() {
+    let (hash, limits) = (B256::repeat_byte, Stream::new(32, 0).limits);
+    let block = |number: u64, byte: u8| BlockRef { number, hash: hash(byte) };
+    let mut stack = MarkerStack::begin(100, hash(1));
+    let marker = |removed| Block {
+        block_number: 100,
+        block_hash: hash(2),
+        parent_hash: hash(1),
+        finalized_number: 97,
+        incarnation: 1 + u32::from(removed),
+        removed,
+        ..Block::empty()
+    };
+    stack.fold(&marker(false), 5);
+    let mut branch = Vec::new();
+    let mut next = stack.step(&View { head: Some(block(100, 30)), ..View::default() }, &limits);
+    for (number, byte) in [(100, 30), (99, 31), (98, 32)] {
+        assert_eq!(next, Ok(Step::Link(block(number, byte))));
+        branch.push(Header { number, hash: hash(byte), parent: block(number - 1, byte + 1) });
+        next = stack.step(&View { branch: &branch, ..View::default() }, &limits);
+    }
+    let Ok(Step::Retract(retraction)) = next else { panic!("{next:?}") };
+    assert_eq!(retraction.entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [100]);
+    stack.fold(&marker(true), 6);
+    let next = stack.step(&View { branch: &branch, ..View::default() }, &limits);
+    assert_eq!(next, Ok(Step::Extend(Target::Branch)));
+    assert_eq!(stack.first_of_branch(&branch), 100, "what is below was never published");
+    let (_, ancestor) = stack.owed_reorg().unwrap_or_default();
+    assert_eq!(ancestor.number, 99);
+}

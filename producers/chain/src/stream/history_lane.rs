@@ -84,23 +84,15 @@ pub(crate) async fn publish_unfenced(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use crypto_intel_nats::{NatsConfig, Topology, connect};
-    use crypto_intel_sandbox::{NatsOptions, NatsServer};
+    use crypto_intel_sandbox::NatsOptions;
     use crypto_intel_service::prometheus::Registry;
-    use tokio_util::sync::CancellationToken;
+    use crypto_intel_testkit::Broker;
 
     use super::*;
     use crate::{metrics::Metrics, stream::publisher::Publisher};
 
     /// What a server with its own defaults has open for one stream.
     const OPEN_BATCHES: usize = 50;
-
-    async fn nats(server: &NatsServer) -> Nats {
-        let config = NatsConfig { url: server.url().into(), ..NatsConfig::default() };
-        let nats = connect(&config, "evm", &CancellationToken::new()).await.unwrap();
-        Topology::embedded().unwrap().apply(&nats, false).await.unwrap();
-        nats
-    }
 
     fn messages(count: usize) -> Vec<OutMessage> {
         let message = |number| OutMessage::new("history.x.log", format!("body {number}"));
@@ -113,8 +105,8 @@ mod tests {
 
     #[tokio::test]
     async fn history_of_thirty_chains_is_never_refused() {
-        let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-        let nats = nats(&server).await;
+        let broker = Broker::start().await;
+        let nats = &broker.nats;
         let registry = Registry::new();
         let metrics = Metrics::new(&registry, "evm", "EVM").unwrap().of_chain("x");
         let lane = HistoryLane::default();
@@ -132,8 +124,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_that_finds_no_room_is_sent_again_until_there_is() {
-        let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-        let nats = nats(&server).await;
+        let broker = Broker::start().await;
+        let nats = &broker.nats;
         // Others left batches open, which the server forgets after ten seconds.
         for number in 0..OPEN_BATCHES {
             let mut headers = crypto_intel_nats::async_nats::HeaderMap::new();
@@ -143,17 +135,17 @@ mod tests {
             client.publish_with_headers("history.x.log", headers, "left".into()).await.unwrap();
         }
         let lane = HistoryLane::default();
-        publish_unfenced(&nats, &lane, &metrics(), &messages(20)).await.unwrap();
+        publish_unfenced(nats, &lane, &metrics(), &messages(20)).await.unwrap();
         assert_eq!(nats.stream_state("HISTORY").await.unwrap().messages, 20);
     }
 
     #[tokio::test]
     async fn a_smaller_limit_of_the_server_is_learnt_on_the_way() {
         let options = NatsOptions { batch_max_messages: 100, ..NatsOptions::default() };
-        let server = NatsServer::start(options).await.unwrap();
-        let nats = nats(&server).await;
+        let broker = Broker::start_with(options).await;
+        let nats = &broker.nats;
         let lane = HistoryLane::default();
-        publish_unfenced(&nats, &lane, &metrics(), &messages(250)).await.unwrap();
+        publish_unfenced(nats, &lane, &metrics(), &messages(250)).await.unwrap();
         let mut publisher =
             Publisher::new(nats.clone(), "evm.x.>".to_owned(), BatchLimit::default(), metrics());
         let live = |number: usize| OutMessage::new("evm.x.log", format!("body {number}"));

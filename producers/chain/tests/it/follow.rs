@@ -1,3 +1,5 @@
+use crypto_intel_testkit::eventually;
+
 use crate::{
     rig::Rig,
     slots::{CHAIN, WATCHED},
@@ -37,6 +39,29 @@ async fn a_reorganisation_over_holes_is_retracted_newest_first() {
     assert_eq!(folded.retracted, before);
     let reorgs = rig.messages("EVM", &format!("evm.{CHAIN}.reorg")).await;
     assert_eq!(reorgs.len(), 1);
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finality_stays_where_it_is_while_the_nodes_dispute_it() {
+    let rig = Rig::start().await;
+    rig.chain.grow([1; 6]);
+    let instance = rig.follow();
+    rig.at_head().await;
+    instance.stop().await;
+    rig.chain.dispute_finality(true);
+    // Neither by their word nor by depth, also where nothing else was heard since the start.
+    let instance = rig.follow_with_depth(0);
+    rig.chain.grow([1, 2, 1]);
+    let folded = rig.at_head().await;
+    assert_eq!(folded.stack.last().map(|top| top.finalized_number), Some(0));
+    rig.chain.finalize(4);
+    rig.chain.dispute_finality(false);
+    eventually(async || {
+        rig.chain.grow([1]);
+        rig.at_head().await.stack.last().is_some_and(|top| top.finalized_number > 0)
+    })
+    .await;
     instance.stop().await;
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// Waits until no gap is left.
 async fn filled(rig: &Rig) -> BTreeMap<u64, B256> {
-    let gaps = Gaps::open(&rig.nats, CHAIN).await.unwrap();
+    let gaps = Gaps::open(&rig.broker.nats, CHAIN).await.unwrap();
     eventually(async || gaps.list().await.unwrap().is_empty().then_some(())).await;
     let markers = rig.history().await;
     markers.into_iter().map(|marker| (marker.block_number, marker.block_hash)).collect()
@@ -44,7 +44,7 @@ async fn a_queued_range_is_filled_to_its_empty_end() {
     rig.chain.finalize(1);
     let instance = rig.follow();
     rig.at_head().await;
-    let gaps = Gaps::open(&rig.nats, CHAIN).await.unwrap();
+    let gaps = Gaps::open(&rig.broker.nats, CHAIN).await.unwrap();
     // 104 is the last block for a while: nothing is between it and the end of the range.
     gaps.queue(101, 125, GapReason::Backfill).await.unwrap();
     let history = filled(&rig).await;
@@ -61,7 +61,7 @@ async fn the_past_of_a_base58_address_comes_in_partial_blocks() {
     rig.chain.finalize(1);
     let instance = rig.follow();
     rig.at_head().await;
-    let gaps = Gaps::open(&rig.nats, CHAIN).await.unwrap();
+    let gaps = Gaps::open(&rig.broker.nats, CHAIN).await.unwrap();
     let wanted = Gap { address: Some(WATCHED.to_owned()), ..Gap::new(100, 109, GapReason::Watch) };
     gaps.queue_gap(wanted).await.unwrap();
     filled(&rig).await;

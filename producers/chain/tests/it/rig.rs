@@ -8,69 +8,55 @@ use crypto_intel_chain::{
     run::{ChainOptions, ChainParts},
     stream::history_lane::HistoryLane,
 };
-use crypto_intel_nats::{
-    Nats, NatsConfig, ReaderOptions, Start, StreamMessage, StreamReader, Topology, connect,
-};
-use crypto_intel_sandbox::{NatsOptions, NatsServer};
+use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::{B256, Block, Event};
-use crypto_intel_service::Context;
-use crypto_intel_testkit::{eventually, within};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use crypto_intel_testkit::{Broker, RunningRole, eventually};
 
 use crate::slots::{CHAIN, SlotChain, SlotSource};
 
 pub(crate) struct Rig {
-    _server: NatsServer,
-    pub(crate) nats: Nats,
+    pub(crate) broker: Broker,
     pub(crate) chain: Arc<SlotChain>,
-}
-
-/// A running instance.
-pub(crate) struct Instance {
-    context: Context,
-    task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Rig {
     pub(crate) async fn start() -> Self {
-        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into());
-        let logger = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer();
-        let _ = logger.try_init();
-        let server = NatsServer::start(NatsOptions::default()).await.unwrap();
-        let config = NatsConfig { url: server.url().into(), ..NatsConfig::default() };
-        let nats = connect(&config, "slots", &CancellationToken::new()).await.unwrap();
-        Topology::embedded().unwrap().apply(&nats, false).await.unwrap();
-        Self { _server: server, nats, chain: SlotChain::new() }
+        Self { broker: Broker::start().await, chain: SlotChain::new() }
     }
 
     /// Follows the chain from slot 100 on.
-    pub(crate) fn follow(&self) -> Instance {
-        let context = Context::new("one");
-        let family = Family { name: "slots", stream: "EVM" };
-        let metrics = Metrics::new(&context.registry, family.name, family.stream).unwrap();
-        let parts = ChainParts {
-            family,
-            chain: CHAIN.to_owned(),
-            options: ChainOptions {
-                start: Some(100),
-                finality_poll: Duration::from_millis(20),
-                finality_depth: 1_000,
-                max_reorg_depth: 32,
-                reorg_confirm: Duration::from_secs(5),
-                catch_up_blocks: 50,
-                fetch_concurrency: 4,
-                history_concurrency: 2,
-                history_max_pending: 0,
-                stale: Duration::from_secs(60),
-            },
-            nats: self.nats.clone(),
-            source: Arc::new(SlotSource(Arc::clone(&self.chain))),
-            metrics: metrics.of_chain(CHAIN),
-            history: HistoryLane::default(),
-        };
-        let task = tokio::spawn(crypto_intel_chain::run::run(parts, context.clone()));
-        Instance { context, task }
+    pub(crate) fn follow(&self) -> RunningRole {
+        self.follow_with_depth(1_000)
+    }
+
+    /// The same; where the chain does not say what is final, a block is by this depth.
+    pub(crate) fn follow_with_depth(&self, finality_depth: u64) -> RunningRole {
+        let (nats, chain) = (self.broker.nats.clone(), Arc::clone(&self.chain));
+        RunningRole::start("one", move |context| {
+            let family = Family { name: "slots", stream: "EVM" };
+            let metrics = Metrics::new(&context.registry, family.name, family.stream).unwrap();
+            let parts = ChainParts {
+                family,
+                chain: CHAIN.to_owned(),
+                options: ChainOptions {
+                    start: Some(100),
+                    finality_poll: Duration::from_millis(20),
+                    finality_depth,
+                    max_reorg_depth: 32,
+                    reorg_confirm: Duration::from_secs(5),
+                    catch_up_blocks: 50,
+                    fetch_concurrency: 4,
+                    history_concurrency: 2,
+                    history_max_pending: 0,
+                    stale: Duration::from_secs(60),
+                },
+                nats,
+                source: Arc::new(SlotSource(chain)),
+                metrics: metrics.of_chain(CHAIN),
+                history: HistoryLane::default(),
+            };
+            crypto_intel_chain::run::run(parts, context)
+        })
     }
 
     /// Waits until the stream's newest marker is the chain's head, and folds the stream then.
@@ -98,29 +84,11 @@ impl Rig {
         messages.iter().map(marker_of).collect()
     }
 
-    /// All messages of a filter.
-    pub(crate) async fn messages(&self, stream: &str, filter: &str) -> Vec<StreamMessage> {
-        let last = self.nats.last_from_leader(stream, filter).await.unwrap();
-        let Some(last) = last.map(|last| last.sequence) else { return Vec::new() };
-        let options = ReaderOptions::new(stream, "test", Start::First).filters([filter]);
-        let mut reader = StreamReader::open(&self.nats, options).await.unwrap();
-        let mut found = Vec::new();
-        loop {
-            for message in reader.next(1_000).await.unwrap().messages {
-                let sequence = message.sequence;
-                found.push(message);
-                if sequence >= last {
-                    return found;
-                }
-            }
-        }
-    }
-}
-
-impl Instance {
-    pub(crate) async fn stop(self) {
-        self.context.shutdown.cancel();
-        within(self.task).await.unwrap().expect("ends without an error");
+    /// All messages on a subject.
+    pub(crate) async fn messages(&self, stream: &str, subject: &str) -> Vec<StreamMessage> {
+        let mut messages = self.broker.messages(stream).await;
+        messages.retain(|message| message.subject == subject);
+        messages
     }
 }
 

@@ -9,7 +9,7 @@ use alloy_primitives::keccak256;
 use crypto_intel_chain::{
     bodies::{BodiesWriter, Prepared},
     header::{BlockId, Header, Span},
-    heads::{Finality, Head, Heads},
+    heads::{Finality, Head},
     source::ChainSource,
     unavailable::Unavailable,
 };
@@ -28,6 +28,8 @@ const GENESIS_SLOT: u64 = 99;
 struct World {
     blocks: BTreeMap<u64, Header>,
     finalized: Option<BlockRef>,
+    /// Its nodes call different blocks of one height final.
+    is_disputed: bool,
     made: u64,
     /// Slots whose block a node denies once.
     denied: BTreeSet<u64>,
@@ -76,6 +78,11 @@ impl SlotChain {
         let mut world = self.lock();
         let newest = world.blocks.values().rev().nth(open).map(Header::block);
         world.finalized = newest;
+    }
+
+    /// From now on, or no longer, the nodes call different blocks of one height final.
+    pub(crate) fn dispute_finality(&self, is_disputed: bool) {
+        self.lock().is_disputed = is_disputed;
     }
 
     /// A node says once that there is no block in a slot, although there is.
@@ -168,11 +175,18 @@ pub(crate) struct SlotSource(pub(crate) Arc<SlotChain>);
 impl ChainSource for SlotSource {
     type Detail = ();
 
-    fn heads(&self) -> Heads {
-        let newest = self.0.lock().blocks.last_key_value().map(|(_, header)| header.block());
-        let number = newest.map(|block| block.number);
-        let serving = newest.map(|block| Head { block, seen_at_us: now_us() });
-        Heads { serving, highest: number, agreed: number }
+    fn head(&self) -> Option<Head> {
+        let world = self.0.lock();
+        let (_, newest) = world.blocks.last_key_value()?;
+        Some(Head { block: newest.block(), seen_at_us: now_us() })
+    }
+
+    fn highest_number(&self) -> Option<u64> {
+        self.0.lock().blocks.last_key_value().map(|(number, _)| *number)
+    }
+
+    fn agreed_number(&self) -> Option<u64> {
+        self.highest_number()
     }
 
     fn head_changes(&self) -> watch::Receiver<u64> {
@@ -191,9 +205,10 @@ impl ChainSource for SlotSource {
         Ok(self.0.find(id)?.map(|header| prepare(header, observed_at_us, 1)))
     }
 
-    async fn finality(&self) -> Result<Finality, Unavailable> {
-        let finalized = self.0.lock().finalized;
-        Ok(Finality { finalized, safe: finalized.map(|block| block.number) })
+    async fn finality(&self) -> Result<Option<Finality>, Unavailable> {
+        let World { finalized, is_disputed, .. } = *self.0.lock();
+        let safe = finalized.map(|block| block.number);
+        Ok((!is_disputed).then_some(Finality { finalized, safe }))
     }
 
     fn refresh(&self, prepared: &mut Prepared<()>, incarnation: u32) {

@@ -134,9 +134,7 @@ impl Fetcher {
             {
                 endpoint.record_validity(class, false);
             }
-            FetchError::NotFound { .. }
-            | FetchError::OfBlock { .. }
-            | FetchError::FinalityDisputed { .. } => {}
+            FetchError::NotFound { .. } | FetchError::OfBlock { .. } => {}
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Blocks of the past, several at a time: where an endpoint offers no receipts of a block, one range of
 //! logs serves many blocks.
 
-use crypto_intel_chain::header::Span;
 use std::collections::BTreeSet;
 
+use crypto_intel_chain::header::Span;
 use crypto_intel_schemas::Address;
 use futures::{StreamExt as _, TryStreamExt as _};
 

@@ -52,10 +52,7 @@ impl CrossCheck {
             FetchError::NotFound { .. } => {
                 *self.absent.entry(endpoint.label().to_owned()).or_default() += 1;
             }
-            FetchError::NoEndpoint
-            | FetchError::Endpoint(_)
-            | FetchError::OfBlock { .. }
-            | FetchError::FinalityDisputed { .. } => {}
+            FetchError::NoEndpoint | FetchError::Endpoint(_) | FetchError::OfBlock { .. } => {}
         }
     }
 

@@ -41,8 +41,6 @@ pub(crate) enum FetchError {
     Endpoint(#[from] EndpointError),
     #[error("block {block}: {source}")]
     OfBlock { block: BlockId, source: Box<Self> },
-    #[error("endpoint {endpoint} and another one call different blocks of height {number} final")]
-    FinalityDisputed { endpoint: String, number: u64 },
 }
 
 impl FetchError {

@@ -15,11 +15,12 @@ use crate::{
 
 impl Fetcher {
     /// Asks for the `finalized` and `safe` blocks; what the endpoint does not know is absent. Of two endpoints that
-    /// keep up the lower answer counts: what one of them calls final too early could never be retracted.
+    /// keep up the lower answer counts: what one of them calls final too early could never be retracted. `None` where
+    /// they call different blocks of one height final.
     ///
     /// # Errors
-    /// When no endpoint answers at all, or two of them call different blocks of one height final.
-    pub(crate) async fn finality(&self) -> Result<Finality, FetchError> {
+    /// When no endpoint answers at all.
+    pub(crate) async fn finality(&self) -> Result<Option<Finality>, FetchError> {
         let ranked = self.pool().ranked(Class::Blocks);
         let endpoint = ranked.first().ok_or(FetchError::NoEndpoint)?;
         let (finalized, safe, elsewhere) = tokio::join!(
@@ -29,21 +30,21 @@ impl Fetcher {
         );
         let finalized = match (finalized?, elsewhere) {
             (Some(known), Some(other)) => {
-                let agreed = agreed(&known.link(), &other.link());
-                let Some(agreed) = agreed else {
-                    let (number, endpoint) = (known.number, endpoint.label().to_owned());
-                    tracing::warn!(
-                        endpoint,
-                        number,
-                        "two endpoints call different blocks final: finality stays where it is until they agree"
+                let Some(agreed) = agreed(&known.link(), &other.link()) else {
+                    tracing::debug!(
+                        endpoint = endpoint.label(),
+                        block = known.number,
+                        final_hash = %known.hash,
+                        other_hash = %other.hash,
+                        "two endpoints call different blocks final"
                     );
-                    return Err(FetchError::FinalityDisputed { endpoint, number });
+                    return Ok(None);
                 };
                 Some(agreed)
             }
             (known, _) => known.map(|header| header.link().block()),
         };
-        Ok(Finality { finalized, safe: safe?.map(|header| header.number) })
+        Ok(Some(Finality { finalized, safe: safe?.map(|header| header.number) }))
     }
 
     /// The `finalized` block of another endpoint that keeps up.

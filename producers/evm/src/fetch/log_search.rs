@@ -1,13 +1,13 @@
 //! Logs of long ranges, which no header proves: by two operators where there are two, compared, and sampled against
 //! blocks. A node that has pruned them, or limits what it tells, says that there are none.
 
-use crypto_intel_chain::header::Span;
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, PoisonError},
 };
 
+use crypto_intel_chain::header::Span;
 use crypto_intel_schemas::B256;
 use serde::Deserialize;
 use serde_json::json;

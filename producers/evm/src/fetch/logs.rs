@@ -1,9 +1,9 @@
-use crypto_intel_chain::header::Span;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
 
+use crypto_intel_chain::header::Span;
 use crypto_intel_schemas::{Address, B256};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};

@@ -13,7 +13,7 @@ use crypto_intel_chain::{
     backfill::queue::{Gap, GapReason},
     bodies::Prepared,
     header::{BlockId, Header, Span},
-    heads::{Finality, Head, Heads},
+    heads::{Finality, Head},
     interrupt::ChainInterrupt,
     source::{ChainSource, LiveLane},
     unavailable::Unavailable,
@@ -119,17 +119,18 @@ impl EvmSource {
 impl ChainSource for EvmSource {
     type Detail = Detail;
 
-    fn heads(&self) -> Heads {
-        let pool = self.fetcher.pool();
-        let head = |head: crate::endpoint::Head| Head {
-            block: BlockRef { number: head.number, hash: head.hash },
-            seen_at_us: head.seen_at_us,
-        };
-        Heads {
-            serving: pool.head().map(head),
-            highest: pool.highest(),
-            agreed: pool.agreed_head(),
-        }
+    fn head(&self) -> Option<Head> {
+        let head = self.fetcher.pool().head()?;
+        let block = BlockRef { number: head.number, hash: head.hash };
+        Some(Head { block, seen_at_us: head.seen_at_us })
+    }
+
+    fn highest_number(&self) -> Option<u64> {
+        self.fetcher.pool().highest()
+    }
+
+    fn agreed_number(&self) -> Option<u64> {
+        self.fetcher.pool().agreed_head()
     }
 
     fn head_changes(&self) -> watch::Receiver<u64> {
@@ -160,9 +161,9 @@ impl ChainSource for EvmSource {
         Ok(Some(encode::prepare(&self.decoder, block, context)))
     }
 
-    async fn finality(&self) -> Result<Finality, Unavailable> {
+    async fn finality(&self) -> Result<Option<Finality>, Unavailable> {
         if !self.finality_tags {
-            return Ok(Finality::default());
+            return Ok(Some(Finality::default()));
         }
         self.fetcher.finality().await.map_err(unavailable)
     }

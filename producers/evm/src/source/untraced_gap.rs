@@ -1,9 +1,10 @@
 use std::sync::{Mutex, PoisonError};
 
-/// Blocks that are so near to each other share a gap,
+/// Blocks that are so near to each other share a gap: those between are published again as well.
 const NEAR: u64 = 16;
-/// of at most so many blocks: those between are published again as well.
+/// Blocks of a gap at most.
 const WIDEST: u64 = 256;
+
 /// The newest gap of blocks that were published without their traces.
 #[derive(Debug, Default)]
 pub(crate) struct UntracedGap(Mutex<Option<(u64, u64)>>);

@@ -1,5 +1,6 @@
-use super::Advice;
 use crypto_intel_chain::header::Span;
+
+use super::Advice;
 
 /// The first request to an endpoint that nothing is known of: for all logs, and for those of one address.
 const FIRST: u64 = 100;
