@@ -49,7 +49,7 @@ pub struct Rebuild {
     pub(super) store: Store,
     pub(super) location: LiveSchema,
     pub(super) schema: SchemaName,
-    rate: Option<u32>,
+    pub(super) rate: Option<u32>,
     pub(super) streams: Vec<(StreamSource, Progress)>,
     is_resumed: bool,
 }
@@ -240,7 +240,7 @@ impl Rebuild {
 /// Turns [`Stopped`] into `None`.
 pub(super) fn none_if_stopped<T>(outcome: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
     match outcome {
-        Err(error) if error.is::<Stopped>() => Ok(None),
+        Err(error) if Stopped::caused(&error) => Ok(None),
         other => other.map(Some),
     }
 }

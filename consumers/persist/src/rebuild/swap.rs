@@ -189,7 +189,8 @@ impl SwapRun<'_> {
     async fn read_close_to_the_ends(&self) -> anyhow::Result<()> {
         loop {
             let started = Instant::now();
-            let messages = self.rebuild.catch_up_at(None, self.watcher, self.shutdown).await?;
+            let rate = self.rebuild.rate;
+            let messages = self.rebuild.catch_up_at(rate, self.watcher, self.shutdown).await?;
             if messages < CLOSE_MESSAGES || started.elapsed() < CLOSE_TIME {
                 return Ok(());
             }

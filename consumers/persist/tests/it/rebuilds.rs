@@ -242,7 +242,7 @@ async fn a_killed_rebuild_goes_on_where_it_was() {
     assert!(rebuild.is_resumed());
     let done = swap(rebuild).await.unwrap().unwrap().unwrap();
     assert_eq!(done.copied.blocks, 0, "the stream had everything: {done:?}");
-    assert!(came_to > 500);
+    assert!((501..2_000).contains(&came_to), "read at the given rate: {came_to} messages");
     servers.settled("EVM").await;
     servers.assert_stored(&[&chain]).await;
     persist.stop().await;
