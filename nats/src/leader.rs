@@ -44,7 +44,7 @@ impl TermEnd {
     /// What an error says about the term; `None` for one that is a failure.
     #[must_use]
     pub fn of(error: &anyhow::Error) -> Option<Self> {
-        if error.is::<Stopped>() {
+        if Stopped::caused(error) {
             return Some(Self::Stopped);
         }
         error.downcast_ref::<Self>().copied()

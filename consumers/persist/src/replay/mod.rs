@@ -174,7 +174,7 @@ impl ReplayTask {
         };
         let is_complete = match run.run(self.position, self.range.to, shutdown).await {
             Ok(()) => true,
-            Err(error) if error.is::<Stopped>() => false,
+            Err(error) if Stopped::caused(&error) => false,
             Err(error) => return Err(error),
         };
         if is_complete {

@@ -7,6 +7,14 @@ use tokio_util::sync::CancellationToken;
 #[error("stopped")]
 pub struct Stopped;
 
+impl Stopped {
+    /// Whether an error is this one, or was caused by it.
+    #[must_use]
+    pub fn caused(error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| cause.is::<Self>())
+    }
+}
+
 /// Does `work` unless `stop` fires first. The work is then dropped: it must be cancel-safe.
 ///
 /// # Errors

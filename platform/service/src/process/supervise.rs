@@ -105,7 +105,7 @@ where
         let outcome = AssertUnwindSafe(start(context.clone())).catch_unwind().await;
         let is_orderly = match &outcome {
             Ok(Ok(())) => true,
-            Ok(Err(error)) => error.is::<Stopped>(),
+            Ok(Err(error)) => Stopped::caused(error),
             Err(_) => false,
         };
         if context.shutdown.is_cancelled() && is_orderly {
