@@ -68,3 +68,17 @@ impl Config {
         !self.streams.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ROLE;
+
+    #[test]
+    fn the_role_may_read_the_streams_that_are_stored_by_default() {
+        let stored: Vec<String> =
+            Config::default().streams.into_iter().map(|source| source.stream).collect();
+        let readable: Vec<&str> = ROLE.reads.iter().map(|stream| stream.name()).collect();
+        assert_eq!(stored, readable);
+    }
+}

@@ -19,7 +19,7 @@ pub enum ErrorClass {
 
 /// Classifies an error by its SQLSTATE; one without is a broken connection.
 #[must_use]
-pub fn classify(error: &tokio_postgres::Error) -> ErrorClass {
+pub(crate) fn classify(error: &tokio_postgres::Error) -> ErrorClass {
     let Some(code) = error.code() else { return ErrorClass::Transient };
     if *code == SqlState::UNIQUE_VIOLATION {
         return ErrorClass::Conflict;
@@ -84,7 +84,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The stop signal fired while connecting.
-    #[error("{0} while connecting to PostgreSQL")]
+    #[error("connecting to PostgreSQL was cut off")]
     Stopped(#[from] Stopped),
     /// Every connection of the pool was in use for too long.
     #[error("no free database connection within the time limit: raise database.pool_size")]

@@ -17,7 +17,7 @@ mod tables;
 mod write;
 
 pub use copy_format::row_sink::{ColumnType, Unstorable};
-pub use error::{ErrorClass, StoreError, classify};
+pub use error::{ErrorClass, StoreError};
 pub use migrate::report::MigrationReport;
 pub use pool::{
     config::StoreConfig,
@@ -26,9 +26,8 @@ pub use pool::{
     store::Store,
 };
 pub use read::{
-    alerts::{AlertCount, AlertLine},
+    alerts::AlertLine,
     audit::{BlockTime, RowKey, StoredBlock},
-    chain_heads::ChainHead,
     latency::{Latency, Percentiles},
 };
 pub use rows::row_set::{Row, RowSet, TableRows};

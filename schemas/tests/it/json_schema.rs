@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use crypto_intel_schemas::{Event, Kind, samples};
+use crypto_intel_schemas::{COMMON_FIELDS, Event, Kind, samples};
 use serde_json::Value;
 
 use crate::drift::{folder, is_update, names, pretty};
@@ -43,6 +43,19 @@ fn every_field_is_described() {
         for (name, property) in schema.as_value()["properties"].as_object().unwrap() {
             let described = property["description"].as_str().is_some_and(|text| text.len() > 2);
             assert!(described, "{kind}.{name}: {property}");
+        }
+    }
+}
+
+#[test]
+fn every_body_begins_with_the_common_fields() {
+    let readme = fs::read_to_string(folder("README.md")).unwrap();
+    for &kind in Kind::ALL {
+        let common = kind.fields()[..COMMON_FIELDS.len()].iter().map(|field| field.name);
+        assert_eq!(common.collect::<Vec<_>>(), COMMON_FIELDS, "{kind}");
+        for field in &kind.fields()[..common_fields(kind)] {
+            let name = field.name;
+            assert!(readme.contains(&format!("`{name}`")), "the README lacks {name} of {kind}");
         }
     }
 }

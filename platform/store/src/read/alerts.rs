@@ -1,18 +1,5 @@
 use crate::{error::StoreError, pool::store::Store};
 
-/// How many alerts there were of one rule.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct AlertCount {
-    /// The rule.
-    pub rule: String,
-    /// Its severity.
-    pub severity: String,
-    /// Fired, corrected or resolved.
-    pub state: String,
-    /// How many.
-    pub alerts: u64,
-}
-
 /// An alert as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct AlertLine {
@@ -33,33 +20,6 @@ pub struct AlertLine {
 }
 
 impl Store {
-    /// How many alerts there were since a time (microseconds since 1970), by rule and state.
-    ///
-    /// # Errors
-    /// When the database does not answer or is not migrated.
-    pub async fn alert_summary(&self, since_us: i64) -> Result<Vec<AlertCount>, StoreError> {
-        let rows = self
-            .client()
-            .await?
-            .query(
-                "SELECT rule, severity, state, count(*) FROM alerts \
-                 WHERE observed_at >= to_timestamp($1::bigint / 1e6) \
-                 GROUP BY rule, severity, state ORDER BY count(*) DESC, rule, state",
-                &[&since_us],
-            )
-            .await
-            .map_err(StoreError::sql("count alerts"))?;
-        Ok(rows
-            .iter()
-            .map(|row| AlertCount {
-                rule: row.get(0),
-                severity: row.get(1),
-                state: row.get(2),
-                alerts: row.get::<_, i64>(3).unsigned_abs(),
-            })
-            .collect())
-    }
-
     /// The last alerts, newest first.
     ///
     /// # Errors

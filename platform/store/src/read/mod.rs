@@ -2,7 +2,6 @@
 
 pub(crate) mod alerts;
 pub(crate) mod audit;
-pub(crate) mod chain_heads;
 pub(crate) mod latency;
 pub(crate) mod positions;
 mod row_counts;

@@ -67,6 +67,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policies::RetentionDays;
 
     #[test]
     fn rows_begin_with_their_key_and_have_the_column_of_their_age() {
@@ -74,6 +75,31 @@ mod tests {
             let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
             assert_eq!(names[..table.spec().key.len()], *table.spec().key, "{table}");
             assert!(names.contains(&table.time_column()), "{table}");
+        }
+    }
+
+    #[test]
+    fn rows_go_with_their_block_where_their_kinds_do() {
+        for table in Table::ALL {
+            let spec = table.spec();
+            for kind in spec.kinds {
+                let has_block = kind.fields().iter().any(|field| field.name == "block_hash");
+                assert_eq!(spec.of_block, has_block && !kind.is_lasting(), "{kind} in {table}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_setting_that_keeps_a_table_names_it() {
+        let schema = serde_json::to_value(schemars::schema_for!(RetentionDays)).unwrap();
+        for table in Table::ALL {
+            let group = table.spec().retention.name();
+            let description = schema["properties"][group]["description"].as_str().unwrap();
+            let named = format!("`{table}`");
+            assert!(
+                description.contains(&named),
+                "retention_days.{group}: {description:?} lacks {named}"
+            );
         }
     }
 }

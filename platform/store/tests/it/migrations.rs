@@ -84,22 +84,29 @@ async fn tables_are_partitioned_where_the_server_can() {
     let (_database, store, client) = database().await;
     if store.edition().await.unwrap() == Edition::Plain {
         let indexes = client
-            .query("SELECT tablename::text FROM pg_indexes WHERE indexdef LIKE '%brin%'", &[])
+            .query("SELECT indexdef FROM pg_indexes WHERE indexdef LIKE '%brin%'", &[])
             .await
             .unwrap();
-        let names: Vec<&str> = indexes.iter().map(|row| row.get(0)).collect();
+        let definitions: Vec<&str> = indexes.iter().map(|row| row.get(0)).collect();
         for table in Table::ALL.into_iter().filter(|table| table.is_partitioned()) {
-            assert!(names.contains(&table.name()), "{table} in {names:?}");
+            let by_time = format!(".{table} USING brin ({})", table.time_column());
+            let is_there = definitions.iter().any(|definition| definition.ends_with(&by_time));
+            assert!(is_there, "{by_time} in {definitions:?}");
         }
         return;
     }
     let hypertables = client
-        .query("SELECT hypertable_name::text FROM timescaledb_information.hypertables", &[])
+        .query(
+            "SELECT hypertable_name::text, column_name::text FROM timescaledb_information.dimensions",
+            &[],
+        )
         .await
         .unwrap();
-    let names: Vec<&str> = hypertables.iter().map(|row| row.get(0)).collect();
+    let by_time: Vec<(&str, &str)> =
+        hypertables.iter().map(|row| (row.get(0), row.get(1))).collect();
     for table in Table::ALL {
-        assert_eq!(names.contains(&table.name()), table.is_partitioned(), "{table} in {names:?}");
+        let is_hypertable = by_time.contains(&(table.name(), table.time_column()));
+        assert_eq!(is_hypertable, table.is_partitioned(), "{table} in {by_time:?}");
     }
 }
 
