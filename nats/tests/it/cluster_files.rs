@@ -42,16 +42,61 @@ fn environment(index: usize, ports: &[u16]) -> Vec<(String, String)> {
     environment
 }
 
-#[tokio::test]
-async fn the_shipped_cluster_starts_and_holds_streams_together() {
-    let folder = tempfile::tempdir().unwrap();
-    let tls = folder.path().join("tls");
+fn certificates(folder: &Path) -> PathBuf {
+    let tls = folder.join("tls");
     let made = Command::new(shipped("deploy/cluster/certificates.sh"))
         .arg(&tls)
         .arg("127.0.0.1")
         .status()
         .expect("run certificates.sh");
     assert!(made.success());
+    tls
+}
+
+/// What compose.yaml starts a server with: its container's paths are in `folder`, and it only checks the configuration.
+fn entrypoint(folder: &Path) -> String {
+    let compose = std::fs::read_to_string(shipped("compose.yaml")).unwrap();
+    let (_, rest) = compose.split_once("        umask 077\n").expect("the script of nats");
+    let (script, _) = rest.split_once("    tmpfs:").unwrap();
+    let place = |path: &str| folder.join(path).display().to_string();
+    let check = format!("exec {} -t --config", tools::nats_server().unwrap().display());
+    script
+        .replace("$$", "$")
+        .replace("/run/", &place("run/"))
+        .replace("/etc/nats/", &place("etc/nats/"))
+        .replace("exec nats-server --config", &check)
+}
+
+#[test]
+fn compose_starts_a_server_of_the_cluster_in_the_folder_of_its_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = certificates(folder.path());
+    for part in ["run/nats", "run/secrets", "etc/nats"] {
+        std::fs::create_dir_all(folder.path().join(part)).unwrap();
+    }
+    let etc = folder.path().join("etc/nats");
+    std::fs::copy(shipped("nats/server.conf"), etc.join("server.conf")).unwrap();
+    std::fs::copy(shipped("deploy/cluster/nats.conf"), etc.join("nats.conf")).unwrap();
+    let (secrets, own): (Vec<_>, Vec<_>) =
+        environment(0, &[1, 2, 3]).into_iter().partition(|(name, _)| name.ends_with("_PASSWORD"));
+    assert!(secrets.len() > 5, "{secrets:?}");
+    for (name, value) in secrets {
+        std::fs::write(folder.path().join("run/secrets").join(name.to_lowercase()), value).unwrap();
+    }
+    let output = Command::new("sh")
+        .args(["-c", &entrypoint(folder.path())])
+        .current_dir(tls.join("127.0.0.1"))
+        .envs(own)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+}
+
+#[tokio::test]
+async fn the_shipped_cluster_starts_and_holds_streams_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let tls = certificates(folder.path());
     let ports: Vec<u16> = (0..3).map(|_| free_port().unwrap()).collect();
     let mut starting = Vec::new();
     for index in 0..3 {
