@@ -103,6 +103,16 @@ impl Report {
         self.text.push('\n');
     }
 
+    /// A table of what one thing costs: (end of its key, what it is, value).
+    pub(crate) fn costs(&mut self, key: &str, costs: &[(&str, &str, f64)]) {
+        let mut lines = Vec::new();
+        for (suffix, what, value) in costs {
+            self.put(format!("{key}_{suffix}"), *value);
+            lines.push(Line::new(*what).number(*value));
+        }
+        self.table(&["its cost", ""], &lines);
+    }
+
     /// Says what was measured against a goal.
     pub(crate) fn judge(&mut self, key: &str, verdict: Verdict, goal: &str) {
         let verdict = match verdict {

@@ -148,12 +148,7 @@ fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
         ("node_json_mb", "JSON from the node, MB", rounds.fetched_bytes as f64 / 1e6),
         ("messages", "events in all, markers included", messages),
     ];
-    let mut lines = Vec::new();
-    for (suffix, what, value) in costs {
-        report.put(format!("history_{suffix}"), value);
-        lines.push(Line::new(what).number(value));
-    }
-    report.table(&["its cost", ""], &lines);
+    report.costs("history", &costs);
     let share = middle.raw / middle.without_node();
     report.judge(
         "history_rate",

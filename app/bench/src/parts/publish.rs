@@ -179,10 +179,5 @@ fn show(report: &mut Report, key: &str, title: &str, blocks: u64, rounds: &Round
         ("node_json_mb", "JSON from the node, MB", rounds.fetched_bytes as f64 / 1e6),
         ("messages", "events in all, markers included", messages),
     ];
-    let mut lines = Vec::new();
-    for (suffix, what, value) in costs {
-        report.put(format!("{key}_{suffix}"), value);
-        lines.push(Line::new(what).number(value));
-    }
-    report.table(&["its cost", ""], &lines);
+    report.costs(key, &costs);
 }

@@ -131,12 +131,7 @@ fn costs(report: &mut Report, place: &Place<'_>, rounds: &Rounds) {
         ("messages", "events, markers included", messages),
         ("bytes_per_event", "bytes per event in tables and indexes", stored_bytes / messages),
     ];
-    let mut lines = Vec::new();
-    for (suffix, what, value) in costs {
-        report.put(format!("persist_{suffix}"), value);
-        lines.push(Line::new(what).number(value));
-    }
-    report.table(&["its cost", ""], &lines);
+    report.costs("persist", &costs);
 }
 
 fn mix(report: &mut Report, place: &Place<'_>) {
