@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, Nats};
+use crypto_intel_nats::{Bucket, Nats, NatsError};
 use crypto_intel_service::{Context, now_us, register};
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use serde::{Deserialize, Serialize};
@@ -124,13 +124,28 @@ impl ServerMetrics {
         }
     }
 
+    fn forget<const N: usize>(&self, stream: &str, when_full: [&str; N]) {
+        for when_full in when_full {
+            for gauge in [&self.fill, &self.messages, &self.oldest] {
+                // There may be none.
+                let _ = gauge.remove_label_values(&[stream, when_full]);
+            }
+        }
+    }
+
     async fn look(&self, nats: &Nats, streams: &[String]) {
         let mut states = Vec::with_capacity(streams.len());
+        let mut gone = Vec::new();
         for stream in streams {
             let asked_at_us = now_us();
-            // A server that is away is told by every role's own probe.
-            let Ok(state) = nats.stream_state(stream).await else {
-                continue;
+            let state = match nats.stream_state(stream).await {
+                Ok(state) => state,
+                Err(NatsError::NoStream { .. }) => {
+                    gone.push(stream.as_str());
+                    continue;
+                }
+                // A server that is away is told by every role's own probe; the last numbers stay meanwhile.
+                Err(_) => continue,
             };
             // The server read its clock between our question and its answer.
             let middle_us = asked_at_us + (now_us() - asked_at_us) / 2;
@@ -138,9 +153,13 @@ impl ServerMetrics {
             states.push((stream.as_str(), state));
         }
         // A stream that is gone keeps no numbers. Nothing is waited for from here on: a scrape must not meet a gap.
-        [&self.fill, &self.messages, &self.oldest].into_iter().for_each(GaugeVec::reset);
+        for stream in gone {
+            self.forget(stream, ["refuses", "drops"]);
+        }
         for (stream, state) in states {
-            let when_full = if state.refuses_when_full { "refuses" } else { "drops" };
+            let (when_full, otherwise) =
+                if state.refuses_when_full { ("refuses", "drops") } else { ("drops", "refuses") };
+            self.forget(stream, [otherwise]);
             let labels = [stream, when_full];
             if let Some(limit) = state.max_bytes {
                 self.fill.with_label_values(&labels).set(state.bytes as f64 / limit as f64);
@@ -151,7 +170,10 @@ impl ServerMetrics {
             self.oldest.with_label_values(&labels).set(age_us as f64 / 1e6);
         }
         let may_ask = streams.contains(&Bucket::Cursors.stream());
-        if may_ask && let Ok(Some(record)) = backup_record(nats).await {
+        if may_ask && let Ok(record) = backup_record(nats).await {
+            let record = record.unwrap_or_default();
+            // A record that was deleted says nothing any more.
+            self.backup.reset();
             for (outcome, at_us) in
                 [("finished", record.finished_at_us), ("failed", record.failed_at_us)]
             {

@@ -88,7 +88,8 @@ impl SnapshotStore {
     /// # Errors
     /// [`TermEnd::Replaced`] when another instance has stored its own, else what NATS refuses for good.
     pub(crate) async fn save(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let saved = retry("store rule state", || self.write(bytes)).await?;
+        let saved =
+            retry(&format!("store the state of {}", self.key), || self.write(bytes)).await?;
         let Saved::At(revision) = saved else {
             let what = format!("another instance stored the state of {}", self.key);
             return Err(TermEnd::Replaced).context(what);

@@ -40,6 +40,7 @@ pub(crate) struct RulesReport {
     files: usize,
     rules: usize,
     /// Rules without routes: their alerts are in the stream only.
+    #[serde(rename = "telling_nobody")]
     without_routes: Vec<String>,
 }
 

@@ -79,7 +79,10 @@ impl State {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use crypto_intel_schemas::Alert;
+
     use super::*;
+    use crate::engine::sent_alert::{ReportedState, RuleMatch, SentAlert};
 
     #[test]
     fn the_stored_form_keeps_its_field_names() {
@@ -97,5 +100,26 @@ mod tests {
             "seen open_block sightings told crowded reorg unsettled homeless"
         );
         assert_eq!(names(&json["groups"]["rule"]["group"]), "openers collected");
+        let reported = ReportedState { gone: false, holds: true, content_hash: 1, number: None };
+        let rule_match = RuleMatch {
+            alert: None,
+            canonical_block: None,
+            orphaned_since_us: 0,
+            holds: true,
+            content_hash: 1,
+            text: None,
+        };
+        let json = serde_json::to_value(&rule_match).unwrap();
+        assert_eq!(names(&json), "alert home homeless_since_us holds gist text");
+        let sent_alert = SentAlert {
+            alert: Alert::empty(),
+            reported,
+            members: Vec::new(),
+            summary: None,
+            is_dirty: false,
+        };
+        let json = serde_json::to_value(&sent_alert).unwrap();
+        assert_eq!(names(&json), "alert belief members summary unsettled");
+        assert_eq!(names(&json["belief"]), "gone holds gist number");
     }
 }

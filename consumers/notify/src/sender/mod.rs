@@ -69,7 +69,12 @@ async fn send_while_leading(
         term: term.clone(),
         retry: retry.clone(),
         outbox: Outbox::new(&setup.nats, &retry, &setup.name),
-        results: Results { setup, records: records.clone(), retry: retry.clone() },
+        results: Results {
+            setup,
+            records: records.clone(),
+            retry: retry.clone(),
+            owner: context.instance.clone(),
+        },
         destination: DestinationState::load(setup, &records, retry.last_error()).await?,
         records,
     };

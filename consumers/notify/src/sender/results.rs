@@ -23,6 +23,8 @@ pub(super) struct Results<'a> {
     pub(super) setup: &'a Setup,
     pub(super) records: Records,
     pub(super) retry: RecordingRetry,
+    /// This instance.
+    pub(super) owner: String,
 }
 
 impl Results<'_> {
@@ -37,7 +39,7 @@ impl Results<'_> {
         let record = &in_flight.stored.record;
         let Some(ending) = record.ending() else { return Ok(()) };
         for member in outbox.members(&record.folded).await? {
-            self.end_member(&member, &record.owner, &ending).await?;
+            self.end_member(&member, &ending).await?;
             let Member { message, notification } = &member;
             self.publish_one(message, notification, record, &ending, copied).await?;
         }
@@ -50,17 +52,12 @@ impl Results<'_> {
     }
 
     /// A folded message ends as the one that carried it.
-    async fn end_member(
-        &self,
-        member: &Member,
-        owner: &str,
-        ending: &Ending,
-    ) -> anyhow::Result<()> {
+    async fn end_member(&self, member: &Member, ending: &Ending) -> anyhow::Result<()> {
         let name = &self.setup.name;
         if self.records.load(name, &member.notification.id).await?.is_some() {
             return Ok(());
         }
-        let mut stored = Stored::new(&member.notification.id, owner);
+        let mut stored = Stored::new(&member.notification.id, &self.owner);
         stored.record.done(ending.clone());
         self.records.save(name, &mut stored).await?;
         self.count(&member.notification, ending);
