@@ -44,7 +44,7 @@ async fn a_batch_that_a_link_cannot_carry_in_time_fails_and_can_be_sent_again() 
     // Some of it has arrived, the commit has not: nothing is stored, and that is certain.
     let error = within(nats.publish_batch(large_batch())).await.unwrap_err();
     assert!(matches!(error, PublishError::Disconnected), "{error:?}");
-    assert_eq!(broker.count("EVM").await, 0);
+    assert_eq!(broker.nats.stream_state("EVM").await.unwrap().messages, 0);
     link.set_bytes_per_second(None);
     // What is left of the first attempt is still in front of the next one.
     let ack = eventually(async || nats.publish_batch(large_batch()).await).await;

@@ -62,7 +62,9 @@ async fn a_stream_is_restored_as_it_was_while_others_published() {
     assert_eq!(state.messages, state.last_sequence - 700);
     let mut original = messages(&broker.nats, "EVM").await;
     original.truncate(state.messages as usize);
-    for (was, is) in original.iter().zip(messages(&restored, "EVM").await) {
+    let restored_messages = messages(&restored, "EVM").await;
+    assert_eq!(restored_messages.len(), original.len());
+    for (was, is) in original.iter().zip(restored_messages) {
         assert_eq!((&was.subject, &was.payload), (&is.subject, &is.payload));
         assert_eq!((was.sequence, was.stored_at_us), (is.sequence, is.stored_at_us));
         assert_eq!(was.schema, is.schema);

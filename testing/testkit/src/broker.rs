@@ -117,8 +117,7 @@ pub fn nats_config(url: impl AsRef<str>) -> NatsConfig {
 }
 
 /// How tests reach a server as one of the users that we ship.
-#[must_use]
-pub fn nats_config_as(server: &NatsServer, user: &str) -> NatsConfig {
+fn nats_config_as(server: &NatsServer, user: &str) -> NatsConfig {
     NatsConfig {
         user: user.to_owned(),
         password: Secret::new(nats_password(user)),
@@ -163,8 +162,7 @@ pub fn small_topology() -> Topology {
 }
 
 /// An event as its producer publishes it.
-#[must_use]
-pub fn message_of(event: &Event) -> OutMessage {
+fn message_of(event: &Event) -> OutMessage {
     OutMessage::new(subjects::of(event), event.encode()).schema(event.kind().schema())
 }
 
@@ -182,6 +180,7 @@ pub async fn messages(nats: &Nats, stream: &str) -> Vec<StreamMessage> {
     let mut reader = StreamReader::open(nats, options).await.expect("open the stream");
     while messages.last().is_none_or(|message| message.sequence < state.last_sequence) {
         let batch = within(reader.next(READ_MESSAGES)).await.expect("read the stream");
+        assert_eq!(batch.notices, [], "nothing is missing on the way");
         messages.extend(batch.messages);
     }
     messages

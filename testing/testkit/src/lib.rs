@@ -12,10 +12,7 @@ mod random;
 mod role;
 mod sets;
 
-pub use broker::{
-    Broker, connect_as, connect_to, message_of, messages, nats_config, nats_config_as,
-    small_topology,
-};
+pub use broker::{Broker, connect_as, connect_to, messages, nats_config, small_topology};
 pub use database::{sql_client, try_sql_client};
 pub use deadline::{Settled, TEST_TIMEOUT, eventually, within};
 pub use needs::{
@@ -25,4 +22,4 @@ pub use process::{TestProcess, end_with_parent};
 pub use python::{Python, python};
 pub use random::SeededRandom;
 pub use role::RunningRole;
-pub use sets::{SetDifference, assert_same_set, compare_sets};
+pub use sets::assert_same_set;

@@ -48,8 +48,6 @@ impl RunningRole {
             ended.as_ref().is_err_and(tokio::task::JoinError::is_cancelled),
             "it ended before it was killed: {ended:?}"
         );
-        // What else it started would end with its process.
-        self.context.shutdown.cancel();
     }
 
     /// A counter's or gauge's value, a histogram's samples: summed over those whose labels have all these values.
@@ -128,6 +126,8 @@ impl RunningRole {
 impl Drop for RunningRole {
     fn drop(&mut self) {
         self.task.abort();
+        // What else it started would end with its process.
+        self.context.shutdown.cancel();
     }
 }
 

@@ -7,23 +7,22 @@ const NAMED: usize = 10;
 
 /// How two collections differ as sets, and what the actual one holds more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetDifference<T> {
+pub(crate) struct SetDifference<T> {
     /// Expected, but not there.
-    pub missing: Vec<T>,
+    missing: Vec<T>,
     /// There, but not expected.
-    pub extra: Vec<T>,
+    extra: Vec<T>,
     /// There, and there again, with how often.
-    pub repeated: Vec<(T, usize)>,
+    repeated: Vec<(T, usize)>,
     /// How many different ones were expected.
-    pub expected: usize,
+    expected: usize,
     /// How many there are, repetitions counted.
-    pub actual: usize,
+    actual: usize,
 }
 
 impl<T> SetDifference<T> {
     /// Nothing missing, nothing extra, nothing twice.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.extra.is_empty() && self.repeated.is_empty()
     }
 }
@@ -56,7 +55,7 @@ fn list(formatter: &mut Formatter<'_>, name: &str, items: &[impl Debug]) -> fmt:
 }
 
 /// Compares; the lists of the result are sorted.
-pub fn compare_sets<T: Ord>(
+pub(crate) fn compare_sets<T: Ord>(
     expected: impl IntoIterator<Item = T>,
     actual: impl IntoIterator<Item = T>,
 ) -> SetDifference<T> {

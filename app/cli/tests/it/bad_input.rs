@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use crypto_intel_sandbox::{ChatOptions, ChatServer, NodeOptions, ScriptedNode, free_port};
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{eventually, sql_client};
 
 use crate::servers::{Servers, binary};
 
@@ -95,14 +95,10 @@ async fn unreachable_servers_are_tried_visibly_until_the_start_timeout() {
 async fn a_database_that_takes_no_rows_is_told_by_check() {
     let servers = Servers::start("").await;
     says(&servers.command(&["check"]), 0, &["rows can be written"]);
-    let (client, connection) =
-        tokio_postgres::connect(&servers.database_url, tokio_postgres::NoTls).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let client = sql_client(&servers.database_url).await;
     let set = "ALTER DATABASE pipeline SET default_transaction_read_only = on";
     client.batch_execute(set).await.unwrap();
     says(&servers.command(&["check"]), 1, &["FAILED  database", "the database is read-only"]);
-    drop(client);
-    let _ = connection.await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

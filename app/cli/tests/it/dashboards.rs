@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_sandbox::{Postgres, PostgresOptions, free_port};
-use crypto_intel_testkit::{Need, available};
+use crypto_intel_testkit::{Need, available, sql_client};
 use serde_json::Value;
 
 use crate::servers::binary;
@@ -356,15 +356,12 @@ async fn every_query_of_dashboards_and_runbooks_fits_the_tables() {
     std::fs::write(&config, format!("[database]\nurl = \"{url}\"\n")).unwrap();
     let migrated = binary(&config).arg("migrate").output().unwrap();
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    let connection = tokio::spawn(connection);
+    let client = sql_client(&url).await;
     client.batch_execute("SET default_transaction_read_only = on").await.unwrap();
     for (place, query) in queries() {
         let outcome = client.batch_execute(&query).await;
         assert!(outcome.is_ok(), "{place}: {outcome:?}\n{query}");
     }
-    drop(client);
-    let _ = connection.await;
 }
 
 #[test]

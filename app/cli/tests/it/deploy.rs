@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use crypto_intel_sandbox::{Postgres, PostgresOptions, tools};
-use tokio_postgres::NoTls;
+use crypto_intel_testkit::sql_client;
 
 use crate::servers::binary;
 
@@ -14,12 +14,7 @@ fn as_user(url: &str, user: &str) -> String {
 
 /// Runs a statement; the SQLSTATE where it is refused.
 async fn execute(url: &str, sql: &str) -> Result<(), String> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let outcome = client.batch_execute(sql).await;
-    drop(client);
-    let _ = connection.await;
-    outcome.map_err(|error| {
+    sql_client(url).await.batch_execute(sql).await.map_err(|error| {
         error.code().map_or_else(|| error.to_string(), |code| code.code().to_owned())
     })
 }

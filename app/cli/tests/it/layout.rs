@@ -5,25 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const CRATES: [&str; 14] = [
-    "app/bench",
-    "app/cli",
-    "consumers/alerts",
-    "consumers/notify",
-    "consumers/persist",
-    "nats",
-    "platform/service",
-    "platform/store",
-    "producers/chain",
-    "producers/evm",
-    "producers/poll",
-    "schemas",
-    "testing/sandbox",
-    "testing/testkit",
-];
-
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Folders of the workspace's crates.
+fn crates() -> Vec<String> {
+    let workspace = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let (_, rest) = workspace.split_once("members = [").unwrap();
+    let (members, _) = rest.split_once(']').unwrap();
+    members.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 fn layout() -> String {
@@ -63,8 +54,8 @@ fn every_folder_of_sources_is_in_the_map() {
     let map = text.split("\n## Walks").next().unwrap();
     let named = paths(map);
     let mut lacking = Vec::new();
-    for package in CRATES {
-        let sources = repository().join(package).join("src");
+    for package in crates() {
+        let sources = repository().join(&package).join("src");
         let mut folders = vec![format!("{package}/src")];
         for entry in sources.read_dir().unwrap() {
             let entry = entry.unwrap();

@@ -1,4 +1,4 @@
-//! The whole servers, as people run it: the real binary against real servers.
+//! The whole pipeline, as people run it: the real binary against real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod anvil;

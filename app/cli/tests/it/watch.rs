@@ -7,7 +7,7 @@ use crypto_intel_sandbox::{
     NatsOptions, NatsServer, NodeOptions, ScriptedNode,
     node::{Synthetic, SyntheticOptions},
 };
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{connect_as, eventually};
 use serde_json::Value;
 
 use crate::servers::{binary, small_streams};
@@ -68,7 +68,7 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
     let copy = eventually(async || {
         node.push_block(blocks.next_block()).unwrap();
         let last =
-            connected(&nats.url()).await.last_sequence_matching("EVM", &filter).await.unwrap();
+            connect_as(&nats, "admin").await.last_sequence_matching("EVM", &filter).await.unwrap();
         (last > 0).then(|| run(&["tail", &filter, "--since", "start", "--limit", "1"]).1)
     })
     .await;
@@ -106,18 +106,6 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
     assert_eq!(code, Some(64));
     assert!(error.contains("nowhere") && error.contains("there is local"), "{error}");
     assert_eq!(run(&["watch", "add", TOKEN, "--every-block"]).0, Some(2));
-}
-
-async fn connected(url: &str) -> crypto_intel_nats::Nats {
-    let config = crypto_intel_nats::NatsConfig {
-        url: url.into(),
-        user: "admin".to_owned(),
-        password: crypto_intel_service::Secret::new("of-admin"),
-        ..crypto_intel_nats::NatsConfig::default()
-    };
-    crypto_intel_nats::connect(&config, "test", &tokio_util::sync::CancellationToken::new())
-        .await
-        .unwrap()
 }
 
 /// The lines of a file of addresses.
@@ -163,7 +151,7 @@ async fn many_addresses_come_from_a_file_and_go_by_their_tag() {
     let (code, told, error) = run(&add, &lines(3_000));
     assert_eq!(code, Some(0), "{error}");
     assert_eq!(told, serde_json::json!({ "new": 3000, "changed": 0, "unchanged": 0 }));
-    let bucket = connected(&nats.url()).await.kv(Bucket::Watchlist).await.unwrap();
+    let bucket = connect_as(&nats, "admin").await.kv(Bucket::Watchlist).await.unwrap();
     let entry = bucket.get(&format!("local.{:#042x}", 8)).await.unwrap().unwrap();
     let entry: Value = serde_json::from_slice(&entry.value).unwrap();
     assert_eq!(entry["label"], "desk 7");
