@@ -83,7 +83,7 @@ mod tests {
         for table in Table::ALL {
             let spec = table.spec();
             for kind in spec.kinds {
-                let has_block = kind.fields().iter().any(|field| field.name == "block_hash");
+                let has_block = samples::sample(*kind).block_fields().is_some();
                 assert_eq!(spec.of_block, has_block && !kind.is_lasting(), "{kind} in {table}");
             }
         }

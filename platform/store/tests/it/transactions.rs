@@ -74,12 +74,13 @@ async fn decimals_are_exact_with_sign_and_scale() {
 #[tokio::test]
 async fn every_kind_fits_its_table() {
     let (_database, store, _client) = database().await;
-    for (sequence, kind) in Kind::ALL.iter().copied().enumerate() {
+    let stored = Kind::ALL.iter().copied().filter(|kind| Table::of_kind(*kind).is_some());
+    for (sequence, kind) in stored.enumerate() {
         // Each table holds what came so far, and this kind's event as one row more.
         let before = store.table_counts().await.unwrap();
         let sequence = sequence as u64;
         write(&store, step(sequence, sequence + 1), &[samples::sample(kind)]).await.unwrap();
-        let table = Table::ALL.into_iter().find(|table| table.spec().kinds.contains(&kind));
+        let table = Table::of_kind(kind);
         for ((name, rows), (_, rows_before)) in
             store.table_counts().await.unwrap().into_iter().zip(before)
         {
