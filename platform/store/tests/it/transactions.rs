@@ -73,20 +73,14 @@ async fn decimals_are_exact_with_sign_and_scale() {
 
 #[tokio::test]
 async fn every_kind_fits_its_table() {
-    let (_database, store, _client) = database().await;
-    let stored = Kind::ALL.iter().copied().filter(|kind| Table::of_kind(*kind).is_some());
-    for (sequence, kind) in stored.enumerate() {
-        // Each table holds what came so far, and this kind's event as one row more.
-        let before = store.table_counts().await.unwrap();
+    let (_database, store, client) = database().await;
+    let stored = Kind::ALL.iter().filter_map(|kind| Some((*kind, Table::of_kind(*kind)?)));
+    for (sequence, (kind, table)) in stored.enumerate() {
         let sequence = sequence as u64;
         write(&store, step(sequence, sequence + 1), &[samples::sample(kind)]).await.unwrap();
-        let table = Table::of_kind(kind);
-        for ((name, rows), (_, rows_before)) in
-            store.table_counts().await.unwrap().into_iter().zip(before)
-        {
-            let is_of_kind = table.is_some_and(|table| table.name() == name);
-            assert_eq!(rows - rows_before, u64::from(is_of_kind), "{kind} in {name}");
-        }
+        // Samples of several kinds have the same key.
+        let deleted = client.execute(&format!("DELETE FROM {table}"), &[]).await.unwrap();
+        assert_eq!(deleted, 1, "{kind} in {table}");
     }
 }
 
