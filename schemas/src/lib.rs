@@ -38,6 +38,7 @@ pub use kv::{
 };
 pub use streams::Stream;
 pub use types::{
+    account_address::AccountAddress,
     alert_types::{AlertState, DeliveryState, Link, Severity},
     chain_types::{
         BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard, TransactionStatus,

@@ -1,7 +1,7 @@
 //! For benchmarks and tests: the pure part of the pipeline, from JSON to bodies, without network and broker.
 
 use anyhow::Context as _;
-use crypto_intel_schemas::{Address, Event, WatchChain};
+use crypto_intel_schemas::{AccountAddress, Address, Event, WatchChain};
 use crypto_intel_service::prometheus::Registry;
 
 use crate::{
@@ -92,7 +92,7 @@ impl Pipeline {
     pub fn addresses(&self, block: &MeasuredBlock) -> Vec<Vec<Address>> {
         let mut found = Vec::new();
         self.decoder.decode(&block.0, &self.context(), &mut |event| {
-            found.push(event.touched().iter().copied().collect());
+            found.push(event.touched().iter().filter_map(AccountAddress::evm).collect());
         });
         found
     }

@@ -1,6 +1,4 @@
-use alloy_primitives::Address;
-
-use crate::types::event_fields::EventValue;
+use crate::types::{account_address::AccountAddress, event_fields::EventValue};
 
 /// Room for every address field that a kind has.
 const MAX_ADDRESSES: usize = 12;
@@ -8,19 +6,20 @@ const MAX_ADDRESSES: usize = 12;
 /// The addresses that an event names, each once.
 #[derive(Debug)]
 pub struct Addresses {
-    addresses: [Address; MAX_ADDRESSES],
+    addresses: [AccountAddress; MAX_ADDRESSES],
     count: usize,
 }
 
 impl Default for Addresses {
     fn default() -> Self {
-        Self { addresses: [Address::ZERO; MAX_ADDRESSES], count: 0 }
+        Self { addresses: [AccountAddress::ZERO; MAX_ADDRESSES], count: 0 }
     }
 }
 
 impl Addresses {
     /// Adds an address, unless it is there.
-    pub fn add(&mut self, address: Address) {
+    pub fn add(&mut self, address: impl Into<AccountAddress>) {
+        let address = address.into();
         if self.addresses[..self.count].contains(&address) {
             return;
         }
@@ -31,7 +30,7 @@ impl Addresses {
     }
 
     /// Adds an address that may be absent.
-    pub fn add_known(&mut self, address: Option<Address>) {
+    pub fn add_known(&mut self, address: Option<impl Into<AccountAddress>>) {
         if let Some(address) = address {
             self.add(address);
         }
@@ -40,7 +39,9 @@ impl Addresses {
     /// Adds what looks like an address in the text of a decoded value.
     pub fn add_named(&mut self, value: &EventValue) {
         match value {
-            EventValue::Text(text) if text.len() == 42 => self.add_known(text.parse().ok()),
+            EventValue::Text(text) if text.len() == 42 => {
+                self.add_known(text.parse::<AccountAddress>().ok());
+            }
             EventValue::List(values) => {
                 for value in values {
                     self.add_named(value);
@@ -51,7 +52,7 @@ impl Addresses {
     }
 
     /// The addresses, in the order in which they were added.
-    pub fn iter(&self) -> impl Iterator<Item = &Address> {
+    pub fn iter(&self) -> impl Iterator<Item = &AccountAddress> {
         self.addresses[..self.count].iter()
     }
 }
@@ -65,9 +66,9 @@ mod tests {
     use super::*;
     use crate::{kinds::Kind, samples};
 
-    fn addresses_in(value: &Value, found: &mut Vec<Address>) {
+    fn addresses_in(value: &Value, found: &mut Vec<AccountAddress>) {
         match value {
-            Value::String(text) if text.len() == 42 => found.extend(text.parse::<Address>()),
+            Value::String(text) if text.len() == 42 => found.extend(text.parse::<AccountAddress>()),
             Value::Array(items) => items.iter().for_each(|item| addresses_in(item, found)),
             Value::Object(fields) => fields.values().for_each(|item| addresses_in(item, found)),
             _ => {}
@@ -85,7 +86,7 @@ mod tests {
             kinds += 1;
             let mut expected = Vec::new();
             addresses_in(&event.to_json(), &mut expected);
-            let found: Vec<Address> = event.touched().iter().copied().collect();
+            let found: Vec<AccountAddress> = event.touched().iter().copied().collect();
             for address in expected {
                 assert!(found.contains(&address), "{address} of {}", event.kind());
             }

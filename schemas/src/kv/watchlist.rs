@@ -1,11 +1,10 @@
 //! What the bucket `watchlist` holds: addresses that people want to hear of. Keys are `<chain>.<address>`: the
-//! chain's slug, or `_all` for every chain, and the address as `0x` and 40 lower-case hex digits. Values are
-//! [`WatchEntry`] as JSON.
+//! chain's slug, or `_all` for every chain, and the address as [`AccountAddress`] writes it. Values are [`WatchEntry`] as
+//! JSON.
 
-use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use crate::subjects::forms as subjects;
+use crate::{subjects::forms as subjects, types::account_address::AccountAddress};
 
 /// The first part of the key of an entry that counts on every chain; no chain slug has an underscore.
 const EVERY_CHAIN: &str = "_all";
@@ -16,7 +15,7 @@ const MAX_TAGS: usize = 8;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WatchKind {
-    /// Somebody's account.
+    /// An account of a person or an organisation.
     #[default]
     Wallet,
     /// A token's contract.
@@ -79,8 +78,8 @@ impl WatchEntry {
 
     /// What `watched` of an event says of it: its label, else its address; then its tags.
     #[must_use]
-    pub fn labels(&self, address: &Address) -> Vec<String> {
-        let label = self.label.clone().unwrap_or_else(|| format!("{address:#x}"));
+    pub fn labels(&self, address: &AccountAddress) -> Vec<String> {
+        let label = self.label.clone().unwrap_or_else(|| address.to_string());
         let tags = self.tags.iter().map(|tag| format!("#{tag}"));
         std::iter::once(label).chain(tags).collect()
     }
@@ -133,7 +132,7 @@ pub struct Watched {
     /// Where.
     pub chain: WatchChain,
     /// What.
-    pub address: Address,
+    pub address: AccountAddress,
     /// How people call it.
     pub entry: WatchEntry,
 }
@@ -141,13 +140,13 @@ pub struct Watched {
 impl Watched {
     /// The key of an address in the bucket.
     #[must_use]
-    pub fn key(chain: &WatchChain, address: &Address) -> String {
-        format!("{}.{address:#x}", chain.key())
+    pub fn key(chain: &WatchChain, address: &AccountAddress) -> String {
+        format!("{}.{address}", chain.key())
     }
 
     /// Chain and address of a key; `None` for what [`key`](Self::key) never makes.
     #[must_use]
-    pub fn read_key(key: &str) -> Option<(WatchChain, Address)> {
+    pub fn read_key(key: &str) -> Option<(WatchChain, AccountAddress)> {
         let (chain, address) = key.split_once('.')?;
         let chain = match chain {
             EVERY_CHAIN => WatchChain::All,
@@ -179,9 +178,12 @@ mod tests {
 
     #[test]
     fn keys_are_read_back() {
-        let address = Address::repeat_byte(0xAB);
-        for chain in [WatchChain::All, WatchChain::One("base".to_owned())] {
-            assert_eq!(Watched::read_key(&Watched::key(&chain, &address)), Some((chain, address)));
+        for bytes in [&[0xab; 20][..], &[0xab; 32]] {
+            let address = AccountAddress::from_slice(bytes).unwrap();
+            for chain in [WatchChain::All, WatchChain::One("base".to_owned())] {
+                let key = Watched::key(&chain, &address);
+                assert_eq!(Watched::read_key(&key), Some((chain, address)));
+            }
         }
         for bad in ["base", "base.0x12", "_some.0xabababababababababababababababababababab", "."] {
             assert_eq!(Watched::read_key(bad), None, "{bad}");
@@ -190,12 +192,12 @@ mod tests {
 
     #[test]
     fn labels_of_strangers_are_not_taken() {
-        let key = Watched::key(&WatchChain::All, &Address::ZERO);
+        let key = Watched::key(&WatchChain::All, &AccountAddress::ZERO);
         for value in ["", "5", r#"{"label":""}"#, r#"{"label":"a\u0007b"}"#, r#"{"kind":"cat"}"#] {
             assert!(Watched::read(&key, value.as_bytes()).is_err(), "{value}");
         }
         let entry = Watched::read(&key, br#"{"tags":["cold"],"later":1}"#).unwrap().entry;
-        let labels = entry.labels(&Address::ZERO);
+        let labels = entry.labels(&AccountAddress::ZERO);
         assert_eq!(labels, ["0x0000000000000000000000000000000000000000", "#cold"]);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use alloy_primitives::Address;
-
 use crate::{
     kinds::Kind,
-    types::alert_types::{AlertState, Severity},
+    types::{
+        account_address::AccountAddress,
+        alert_types::{AlertState, Severity},
+    },
 };
 
 /// Everything of the live lane of all chains.
@@ -21,12 +22,12 @@ pub const SENTIMENT_ALL: &str = "sentiment.>";
 pub const NODE_STATUS_ALL: &str = "status.node.>";
 /// All alerts.
 pub const ALERT_ALL: &str = "alert.>";
-/// All messages that are to be sent.
+/// All messages to send.
 pub const NOTIFY_OUT_ALL: &str = "notify.out.>";
-/// All messages that were dealt with.
+/// Outcomes of all messages.
 pub const NOTIFY_DONE_ALL: &str = "notify.done.>";
 
-/// Everything that could not be handled.
+/// All messages that could not be processed.
 pub const DEAD_LETTER_ALL: &str = "dlq.>";
 
 /// Which lane of a chain.
@@ -76,8 +77,8 @@ pub fn chain_all(lane: Lane, chain: &str) -> String {
 
 /// `watch.<chain>.<address>.<kind>`.
 #[must_use]
-pub fn watch(chain: &str, address: &Address, kind: Kind) -> String {
-    format!("watch.{chain}.{address:#x}.{kind}")
+pub fn watch(chain: &str, address: &AccountAddress, kind: Kind) -> String {
+    format!("watch.{chain}.{address}.{kind}")
 }
 
 /// `watch.<chain>.>`: all copies of a chain's events that touch a watched address.
@@ -200,7 +201,7 @@ pub fn token(text: &str) -> String {
     escaped
 }
 
-/// Undoes [`token`]; `None` for what it never makes.
+/// Undoes [`token`]; `None` for text that it never produces.
 #[must_use]
 pub fn untoken(escaped: &str) -> Option<String> {
     if escaped == "=" {
@@ -218,7 +219,7 @@ pub fn untoken(escaped: &str) -> Option<String> {
             rest = tail;
         }
     }
-    // Upper-case digits, a sign before a digit, or an escape of what needs none.
+    // Refuses upper-case digits, a sign before a digit, and an escape of a byte that needs none.
     String::from_utf8(bytes).ok().filter(|text| token(text) == escaped)
 }
 
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_contracts_are_told_apart_by_name() {
+    fn contract_events_carry_their_name_in_the_subject() {
         for (name, expected) in [
             ("AnswerUpdated", "answer_updated"),
             ("Deposit", "deposit"),
@@ -275,7 +276,7 @@ mod tests {
 
     #[test]
     fn watch_subjects_carry_lower_case_hex() {
-        let address = Address::repeat_byte(0xAB);
+        let address = AccountAddress::from(alloy_primitives::Address::repeat_byte(0xAB));
         assert_eq!(
             watch("base", &address, Kind::Erc20Transfer),
             format!("watch.base.0x{}.transfer.erc20", "ab".repeat(20))

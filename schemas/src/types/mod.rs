@@ -1,5 +1,6 @@
-//! What fields are made of.
+//! Types of fields.
 
+pub(crate) mod account_address;
 pub(crate) mod alert_types;
 pub(crate) mod chain_types;
 pub(crate) mod decimal;

@@ -47,7 +47,7 @@ fn vectors() -> Vec<(&'static str, String)> {
         kind: WatchKind::Contract,
         added_at_us: 1_729_290_480_250_000,
     };
-    let watch_key = Watched::key(&WatchChain::All, &Address::repeat_byte(0xab));
+    let watch_key = Watched::key(&WatchChain::All, &Address::repeat_byte(0xab).into());
     vec![
         (
             "prices",

@@ -51,7 +51,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let mut all = Side::new("all", &many, addresses);
     let node = Node::start(task).await?;
     for round in 0..options.repeat {
-        // Who comes first changes, so that a machine that gets slower favours nobody.
+        // The order alternates, so that a machine that gets slower favours neither side.
         if round.is_multiple_of(2) {
             none.round(&node).await?;
             all.round(&node).await?;
@@ -99,7 +99,7 @@ impl Side {
     }
 }
 
-/// Addresses of which one in a hundred events touches one, the rarest first, and others that nobody uses.
+/// Addresses of which one in a hundred events touches one, the rarest first, and others that no event names.
 fn choose(task: &NodeTask, count: u64) -> anyhow::Result<Vec<Address>> {
     let pipeline = Pipeline::new("ethereum")?;
     let mut events = 0;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange, Leadership};
-use crypto_intel_schemas::{Address, WatchChain, Watched};
+use crypto_intel_schemas::{AccountAddress, WatchChain, Watched};
 use crypto_intel_service::now_us;
 use crypto_intel_store::Store;
 
@@ -76,7 +76,7 @@ impl WalletTask {
         let last: BTreeMap<&str, &KvChange> =
             changes.iter().map(|change| (change.key.as_str(), change)).collect();
         let kept: Vec<Watched> = last.values().filter_map(|change| read(change)).collect();
-        let removed: Vec<(WatchChain, Address, i64)> =
+        let removed: Vec<(WatchChain, AccountAddress, i64)> =
             last.values().filter_map(|change| removed(change)).collect();
         self.store.keep_wallets(&kept).await.map_err(with_hint)?;
         self.store.remove_wallets(&removed).await.map_err(with_hint)
@@ -84,7 +84,7 @@ impl WalletTask {
 }
 
 /// The wallet that left the list, and when. Producers do not watch an unreadable entry either.
-fn removed(change: &KvChange) -> Option<(WatchChain, Address, i64)> {
+fn removed(change: &KvChange) -> Option<(WatchChain, AccountAddress, i64)> {
     if change.value.as_ref().is_some_and(|value| Watched::read(&change.key, value).is_ok()) {
         return None;
     }

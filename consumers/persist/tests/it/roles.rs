@@ -7,11 +7,11 @@ use crypto_intel_testkit::eventually;
 
 use crate::{chain::Chain, harness::Servers};
 
-/// Everything that persist does to the database, as a user who may do nothing but what the writer's role allows.
+/// Everything that persist does to the database, as a user with only the privileges of the writer's role.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_of_the_writers_role_has_all_that_persist_needs() {
     let servers = Servers::start().await;
-    // Something for it to drop: of plain tables on every server, and long gone.
+    // Rows for it to drop: in a plain table on every server, and old enough.
     let mut config = StorageConfig::default();
     config.retention_days.blocks = 3_650;
     policies::apply(&servers.store().await, &config, false).await.unwrap();
@@ -24,12 +24,12 @@ async fn a_member_of_the_writers_role_has_all_that_persist_needs() {
     let persist = servers.persist_as("writer", user.url()).await;
 
     let bucket = servers.nats.kv(Bucket::Watchlist).await.unwrap();
-    let key = Watched::key(&WatchChain::All, &Address::repeat_byte(2));
+    let key = Watched::key(&WatchChain::All, &Address::repeat_byte(2).into());
     bucket.put(&key, serde_json::to_vec(&WatchEntry::default()).unwrap()).await.unwrap();
     let mut chain = Chain::new("base");
     chain.watched = vec!["treasury".into()];
     chain.play(&servers.nats, 5, 6).await;
-    // Rows go, blocks change.
+    // Deletes rows and updates blocks.
     for batch in chain.reorganise(2, 4) {
         chain.publish(&servers.nats, &batch).await;
     }

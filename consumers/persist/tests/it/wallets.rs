@@ -10,7 +10,7 @@ const SENDER: Address = Address::repeat_byte(2);
 async fn watch(bucket: &Kv, chain: &WatchChain, address: Address) {
     let entry = WatchEntry { label: Some("treasury".into()), ..WatchEntry::default() };
     let value = serde_json::to_vec(&entry).unwrap();
-    bucket.put(&Watched::key(chain, &address), value).await.unwrap();
+    bucket.put(&Watched::key(chain, &address.into()), value).await.unwrap();
 }
 
 /// Names on the list, as the table has them.
@@ -44,7 +44,7 @@ async fn wallets_follow_the_watch_list_and_are_seen_by_their_rows() {
     servers.settled("EVM").await;
     assert_eq!(servers.number(seen).await, 0);
 
-    bucket.delete(&Watched::key(&base, &SENDER)).await.unwrap();
+    bucket.delete(&Watched::key(&base, &SENDER.into())).await.unwrap();
     bucket.put("base.nonsense", "{}").await.unwrap();
     let removed = "SELECT chain FROM wallets WHERE removed_at IS NOT NULL";
     eventually(async || {
@@ -64,7 +64,7 @@ async fn what_left_the_watch_list_while_nobody_looked_is_found_at_start() {
     let persist = servers.persist("one").await;
     eventually(async || listed(&servers).await == ["all treasury"]).await;
     persist.stop().await;
-    bucket.delete(&Watched::key(&WatchChain::All, &SENDER)).await.unwrap();
+    bucket.delete(&Watched::key(&WatchChain::All, &SENDER.into())).await.unwrap();
     let persist = servers.persist("two").await;
     let removed = "SELECT count(*) FROM wallets WHERE removed_at IS NOT NULL";
     eventually(async || servers.number(removed).await == 1).await;
@@ -79,7 +79,7 @@ async fn many_addresses_are_stored_as_fast_as_they_come_and_stopping_does_not_wa
     let bucket = servers.nats.kv(Bucket::Watchlist).await.unwrap();
     let persist = servers.persist("one").await;
     eventually(async || persist.is_ready()).await;
-    // Nobody can write the table: what comes meanwhile waits, and is told.
+    // The table is locked: changes wait, and the probe says so.
     let blocker = servers.sql().await;
     blocker.batch_execute("BEGIN; LOCK TABLE wallets IN SHARE MODE").await.unwrap();
     let value = serde_json::to_vec(&WatchEntry::default()).unwrap();
@@ -87,7 +87,7 @@ async fn many_addresses_are_stored_as_fast_as_they_come_and_stopping_does_not_wa
     for number in 0..3_000_u16 {
         let mut address = Address::ZERO;
         address[..2].copy_from_slice(&number.to_be_bytes());
-        let subject = format!("$KV.watchlist.{}", Watched::key(&WatchChain::All, &address));
+        let subject = format!("$KV.watchlist.{}", Watched::key(&WatchChain::All, &address.into()));
         window.push(OutMessage::new(subject, value.clone())).await.unwrap();
     }
     window.flush().await.unwrap();

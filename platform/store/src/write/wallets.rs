@@ -1,14 +1,14 @@
 //! The table `wallets`: the watch-list as rows.
 
-use crypto_intel_schemas::{Address, WatchChain, Watched};
+use crypto_intel_schemas::{AccountAddress, WatchChain, Watched};
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
 
 use crate::{error::StoreError, pool::store::Store, sql_values::Timestamp};
 
-/// Entries in one statement: a million of them in one parameter would be more than the server takes.
+/// Entries in one statement: a million of them in one parameter would be more than the server accepts.
 const ENTRIES_PER_STATEMENT: usize = 5_000;
-/// Entries of the watch-list as the database takes them, under the name `entry`.
+/// The watch-list entries of parameter `$1` as rows, under the name `entry`.
 const ENTRIES: &str = "WITH entry AS MATERIALIZED ( \
      SELECT DISTINCT ON (address, chain) decode(address, 'hex') AS address, chain, kind, label, tags, \
      timestamptz 'epoch' + added_at_us * interval '1 microsecond' AS added_at \
@@ -48,7 +48,7 @@ impl Store {
     /// As [`keep_wallets`](Self::keep_wallets).
     pub async fn remove_wallets(
         &self,
-        removed: &[(WatchChain, Address, i64)],
+        removed: &[(WatchChain, AccountAddress, i64)],
     ) -> Result<(), StoreError> {
         let client = self.client().await?;
         for slice in removed.chunks(ENTRIES_PER_STATEMENT) {
@@ -92,12 +92,12 @@ impl Store {
             let Some(last) = rows.last() else { return Ok(()) };
             after = (last.get(0), last.get(1));
             let now = now_us();
-            let gone: Vec<(WatchChain, Address, i64)> = rows
+            let gone: Vec<(WatchChain, AccountAddress, i64)> = rows
                 .iter()
                 .map(|row| (row.get::<_, &[u8]>(0), row.get::<_, &str>(1)))
                 .filter(|known| listed.binary_search(known).is_err())
                 .filter_map(|(address, chain)| {
-                    Some((chain.parse().ok()?, Address::try_from(address).ok()?, now))
+                    Some((chain.parse().ok()?, AccountAddress::from_slice(address)?, now))
                 })
                 .collect();
             self.remove_wallets(&gone).await?;

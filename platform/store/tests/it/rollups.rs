@@ -76,7 +76,7 @@ async fn candles_open_with_the_first_price_and_close_with_the_last() {
             ..Price::at(source, START_US + minutes * 60_000_000, 0)
         })
     };
-    // Not in the order of time, as after a backlog.
+    // Out of order, as after a backlog.
     let events = [
         tick(3, "p", "0.30000000000000000001"),
         tick(0, "p", "2"),
@@ -111,7 +111,7 @@ async fn wallets_see_what_came_in_and_went_out() {
     let (_database, store, client) = database().await;
     let watched = |chain: &str, byte: u8, label: &str| Watched {
         chain: chain.parse().unwrap(),
-        address: address(byte),
+        address: address(byte).into(),
         entry: WatchEntry { label: Some(label.into()), ..WatchEntry::default() },
     };
     let native = |to: u8, from: u8, value: u64| {
@@ -140,7 +140,7 @@ async fn wallets_see_what_came_in_and_went_out() {
         native(6, 1, 30),
         internal,
         transfer(0, 9, U256::from(40), true),
-        // Touches nobody watched.
+        // Touches no watched wallet.
         transfer(0, 10, U256::from(4_000), false),
     ];
     write(&store, step(0, 1), &events).await.unwrap();
@@ -221,10 +221,10 @@ async fn pools_and_fees_are_summed_by_hour_and_day() {
     }
 }
 
-/// What only the community edition can do is written for it alone. Another edition answers that it cannot, and not that
-/// it does not understand.
+/// Statements that only the community edition can execute: the Apache edition must answer that a feature is not supported,
+/// not with a syntax error.
 #[tokio::test]
-async fn statements_of_the_community_edition_are_statements() {
+async fn statements_of_the_community_edition_are_valid() {
     use crypto_intel_store::{
         Edition,
         policies::{StorageConfig, community_statements},
@@ -239,7 +239,7 @@ async fn statements_of_the_community_edition_are_statements() {
     (days.transfers, days.market, days.rollups) = (90, 90, 400);
     let statements = community_statements(&config);
     assert!(statements.len() > 80, "{}", statements.len());
-    // As if the server could do more than it can: the functions of the migrations then go the community's way.
+    // Pretend to be the community edition: the functions of the migrations then use its statements.
     client
         .batch_execute(
             "CREATE OR REPLACE FUNCTION server_edition() RETURNS text LANGUAGE sql STABLE \

@@ -16,7 +16,7 @@ fn decimal(text: &str) -> Option<Decimal> {
     Some(Decimal::parse(text).unwrap())
 }
 
-/// An ERC-20 transfer so many minutes ago.
+/// An ERC-20 transfer that many minutes ago.
 fn token(minutes: i64, index: u32, parties: (u8, u8), value: u64, usd: Option<&str>) -> Event {
     Event::from(Erc20Transfer {
         chain: "test".into(),
@@ -70,14 +70,14 @@ async fn a_wallets_flow_and_its_counterparties_are_those_of_its_transfers() {
         token(7, 0, (3, 1), 1, None),
         native(8, (1, 2), 7, "20"),
         internal(9, (4, 1), 50),
-        // To itself, too old, and of others.
+        // To itself, too old, and between others.
         token(10, 0, (1, 1), 2, None),
         token(90, 0, (1, 2), 1_000, None),
         token(5, 1, (2, 3), 500, None),
     ];
     write(&store, step(0, 1), &events).await.unwrap();
     let entry = WatchEntry { label: Some("desk".into()), ..WatchEntry::default() };
-    let desk = Watched { chain: "all".parse().unwrap(), address: address(2), entry };
+    let desk = Watched { chain: "all".parse().unwrap(), address: address(2).into(), entry };
     store.keep_wallets(&[desk]).await.unwrap();
 
     let one = format!("hex_bytes('{:#x}'), now() - interval '1 hour'", address(1));

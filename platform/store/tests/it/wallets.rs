@@ -15,7 +15,7 @@ fn watched(chain: &str, address: Address) -> Watched {
         kind: WatchKind::Contract,
         added_at_us: 1_700_000_000_000_001,
     };
-    Watched { chain: chain.parse().unwrap(), address, entry }
+    Watched { chain: chain.parse().unwrap(), address: address.into(), entry }
 }
 
 #[tokio::test]
@@ -62,12 +62,12 @@ fn numbered(number: u64) -> Address {
 }
 
 #[tokio::test]
-async fn what_is_as_it_should_be_is_not_even_locked() {
+async fn unchanged_rows_are_not_even_locked() {
     let (_database, store, client) = database().await;
     let entries: Vec<Watched> =
         (0..12_000_u64).map(|number| watched("all", numbered(number))).collect();
     assert_eq!(store.keep_wallets(&entries).await.unwrap(), 12_000, "more than one statement");
-    // Somebody holds every row: only one that changes waits for that.
+    // Another session locks every row: only a changed row would wait for it.
     client.batch_execute("BEGIN; SELECT FROM wallets FOR UPDATE").await.unwrap();
     assert_eq!(store.keep_wallets(&entries).await.unwrap(), 0);
     store.remove_other_wallets(&entries).await.unwrap();
@@ -79,7 +79,7 @@ async fn what_is_as_it_should_be_is_not_even_locked() {
     assert_eq!(rows(&client, removed).await, ["0 12000"]);
 }
 
-/// An event on a chain, in a block of its own so many hours after the beginning of some day; labelled or not.
+/// An event on a chain, in a block of its own that many hours after the beginning of a fixed day; watched or not.
 fn placed(mut event: Event, chain: &str, hour: i64, is_watched: bool) -> Event {
     macro_rules! place {
         ($($kind:ident)*) => {
@@ -98,7 +98,7 @@ fn placed(mut event: Event, chain: &str, hour: i64, is_watched: bool) -> Event {
     event
 }
 
-/// Who was seen when within some hours of that day: `chain byte first last`, hours of the day.
+/// Which wallets were seen when, within a range of hours of that day: `chain byte first last`, in hours of the day.
 async fn seen(client: &Client, since: &str, until: &str) -> Vec<String> {
     let sql = format!(
         "SELECT chain, get_byte(address, 0), extract(hour FROM first_seen)::int, \
@@ -123,7 +123,7 @@ async fn wallets_are_seen_in_the_hours_of_their_labelled_transfers() {
         placed(token(address(1), address(2)), "base", 1, true),
         placed(native(address(3), address(1)), "base", 5, true),
         placed(internal(address(1), address(3)), "other", 7, true),
-        // Nobody was watched yet.
+        // No wallet was watched yet.
         placed(token(address(1), address(2)), "base", 0, false),
     ];
     write(&store, step(0, 1), &events).await.unwrap();
@@ -149,7 +149,7 @@ async fn wallets_are_seen_in_the_hours_of_their_labelled_transfers() {
 }
 
 #[tokio::test]
-async fn a_block_that_leaves_takes_its_sight_along() {
+async fn a_block_that_leaves_no_longer_counts_as_seen() {
     let (_database, store, client) = database().await;
     let wallet = Address::repeat_byte(1);
     let transfer = |hour| {

@@ -19,7 +19,7 @@ use crypto_intel_chain::{
     unavailable::Unavailable,
 };
 use crypto_intel_nats::Nats;
-use crypto_intel_schemas::{Address, Block, BlockRef};
+use crypto_intel_schemas::{AccountAddress, Address, Block, BlockRef};
 use crypto_intel_service::now_us;
 use tokio::sync::{Semaphore, watch};
 
@@ -40,10 +40,10 @@ use crate::{
     metrics::ChainMetrics,
 };
 
-/// Blocks of the past that are fetched together where their logs come by ranges.
+/// Past blocks fetched together where logs are requested by range.
 const SPAN_WIDTH: u64 = 10;
 
-/// What a source is made of.
+/// Dependencies of [`EvmSource`].
 #[derive(Debug)]
 pub(crate) struct SourceParts {
     pub(crate) chain: String,
@@ -56,11 +56,11 @@ pub(crate) struct SourceParts {
     pub(crate) metrics: ChainMetrics,
     /// Whether the chain is asked for its `finalized` and `safe` blocks.
     pub(crate) finality_tags: bool,
-    /// Blocks of the live lane that are fetched at once.
+    /// Blocks of the live lane that are fetched concurrently.
     pub(crate) fetch_concurrency: usize,
 }
 
-/// One EVM chain: endpoints, checks, decoder and what is known beside the chain.
+/// One EVM chain: endpoints, checks, decoder and data from outside the chain.
 #[derive(Debug)]
 pub(crate) struct EvmSource {
     chain: String,
@@ -109,7 +109,7 @@ impl EvmSource {
         }
     }
 
-    /// What is known beside a block of the past: prices of today say nothing about it.
+    /// Context of a past block: without prices, because today's do not apply to it.
     fn context_of_past(&self) -> BlockContext {
         let watched = self.watched.view(&self.chain);
         BlockContext { watched, ..BlockContext::new(now_us(), Prices::default()) }
@@ -169,7 +169,7 @@ impl ChainSource for EvmSource {
     }
 
     fn refresh(&self, prepared: &mut Prepared<Detail>, incarnation: u32) {
-        // A change of the watch-list counts from here on, not from when a block happened to be fetched.
+        // A change of the watch-list applies from publication on, not from when a block happened to be fetched.
         let watched = self.watched.view(&self.chain);
         let Detail { context, known_contracts, .. } = &prepared.detail;
         if incarnation == context.incarnation
@@ -186,7 +186,7 @@ impl ChainSource for EvmSource {
         let context = self.context_of_past();
         let prepare = |block| {
             let mut prepared = encode::prepare(&self.decoder, block, context.clone());
-            // What waits to be sent bounds the memory: the logs are in the bodies now.
+            // Saves memory while blocks wait to be published: the logs are in the bodies now.
             prepared.detail.block.logs = Vec::new();
             prepared.detail.block.data = Vec::new();
             prepared
@@ -207,7 +207,7 @@ impl ChainSource for EvmSource {
     }
 
     async fn until_ready(&self) {
-        // No block goes out without its labels.
+        // No block is published without its labels.
         self.watched.loaded().await;
     }
 
@@ -270,12 +270,12 @@ impl ChainSource for EvmSource {
     }
 
     fn is_watched(&self, address: &str) -> bool {
-        let address = address.parse::<Address>();
+        let address = address.parse::<AccountAddress>();
         address.is_ok_and(|address| self.watched.view(&self.chain).labels_of(&address).is_some())
     }
 }
 
-/// The error that the chain-neutral half knows.
+/// Converts to the error of the chain-neutral half.
 fn unavailable(error: FetchError) -> Unavailable {
     if error.is_not_found() { Unavailable::unknown(error) } else { Unavailable::failed(error) }
 }

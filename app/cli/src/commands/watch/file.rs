@@ -3,7 +3,7 @@
 use std::{io::Read as _, path::Path};
 
 use anyhow::{Context as _, bail};
-use crypto_intel_schemas::{WatchChain, WatchEntry, Watched};
+use crypto_intel_schemas::{Address, WatchChain, WatchEntry, Watched};
 
 /// Problems that are shown at once.
 const SHOWN: usize = 10;
@@ -59,7 +59,7 @@ fn parse_line(line: &str, chain: &WatchChain, common: &WatchEntry) -> Result<Wat
     let address = fields.next().unwrap_or_default();
     let is_address = address.len() == 42 && address.starts_with("0x");
     let address = address
-        .parse()
+        .parse::<Address>()
         .ok()
         .filter(|_| is_address)
         .ok_or_else(|| format!("{address:?} is no address: write 0x and 40 hex digits"))?;
@@ -73,7 +73,7 @@ fn parse_line(line: &str, chain: &WatchChain, common: &WatchEntry) -> Result<Wat
         }
     }
     entry.validate()?;
-    Ok(Watched { chain: chain.clone(), address, entry })
+    Ok(Watched { chain: chain.clone(), address: address.into(), entry })
 }
 
 #[cfg(test)]

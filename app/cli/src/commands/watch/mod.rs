@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use crypto_intel_evm::{Added, Gap, GapReason, Watchlist};
 use crypto_intel_nats::Nats;
-use crypto_intel_schemas::{WatchChain, WatchEntry, Watched};
+use crypto_intel_schemas::{AccountAddress, WatchChain, WatchEntry, Watched};
 use crypto_intel_service::ConfigError;
 use serde_json::{Value, json};
 
@@ -41,7 +41,8 @@ pub(crate) async fn run(
             };
             match (address, file) {
                 (Some(address), _) => {
-                    let watched = Watched { chain: chain.clone(), address: *address, entry };
+                    let watched =
+                        Watched { chain: chain.clone(), address: (*address).into(), entry };
                     add(&config, &nats, &list, watched, action, output).await?;
                 }
                 (None, Some(file)) => {
@@ -60,16 +61,16 @@ pub(crate) async fn run(
         }
         WatchAction::Remove { address: Some(address), chain, .. } => {
             let chain = chain.as_ref().unwrap_or(&WatchChain::All);
-            if !list.remove(chain, address).await? {
+            let address = AccountAddress::from(*address);
+            if !list.remove(chain, &address).await? {
                 bail!(
-                    "{address:#x} is not watched on {}; `crypto-intel watch list` shows what is",
+                    "{address} is not watched on {}; `crypto-intel watch list` shows what is",
                     chain.name()
                 );
             }
             let value = json!({ "chain": chain.name(), "address": address, "removed": true });
-            output.show(&value, |_| {
-                format!("{address:#x} on {} is watched no longer", chain.name())
-            })?;
+            output
+                .show(&value, |_| format!("{address} on {} is watched no longer", chain.name()))?;
         }
         WatchAction::Remove { tag, chain, .. } => {
             let tag = tag.as_deref().unwrap_or_default();
@@ -113,7 +114,7 @@ async fn add(
     for name in chains {
         let chain_config = chain_config(config, name)?;
         let wanted = Gap {
-            address: Some(format!("{address:#x}")),
+            address: Some(address.to_string()),
             every_block: *every_block,
             ..Gap::new(backfill.unwrap_or(0), u64::MAX, GapReason::Watch)
         };
@@ -127,7 +128,7 @@ async fn add(
     output.show(&value, |_| {
         let what = if is_new { "is watched" } else { "was watched already, changed" };
         let first =
-            format!("{address:#x} on {} {what}; it counts from the next block on", chain.name());
+            format!("{address} on {} {what}; it counts from the next block on", chain.name());
         let past = past.iter().map(backfill::describe);
         std::iter::once(first).chain(past).collect::<Vec<_>>().join("\n")
     })
@@ -175,7 +176,7 @@ fn show_list(watched: &[Watched]) -> String {
     let rows = watched.iter().map(|watched| {
         [
             watched.chain.name().to_owned(),
-            format!("{:#x}", watched.address),
+            watched.address.to_string(),
             watched.entry.label.clone().unwrap_or_default(),
             watched.entry.tags.join(", "),
             watched.entry.kind.as_str().to_owned(),

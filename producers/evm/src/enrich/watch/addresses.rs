@@ -6,12 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use crypto_intel_schemas::Address;
+use crypto_intel_schemas::AccountAddress;
 
 /// Bits of the filter for each address: of sixteen addresses that are not in the list, one gets past it.
 const BITS_EACH: usize = 16;
 
-type Labels = HashMap<Address, Arc<[String]>, BuildHasherDefault<TailHasher>>;
+type Labels = HashMap<AccountAddress, Arc<[String]>, BuildHasherDefault<TailHasher>>;
 
 /// Watched addresses of one chain, or of all, with what events say of them.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    pub(super) fn get(&self, address: &Address) -> Option<&Arc<[String]>> {
+    pub(super) fn get(&self, address: &AccountAddress) -> Option<&Arc<[String]>> {
         self.may_have(address).then(|| self.labels.get(address)).flatten()
     }
 
@@ -38,7 +38,7 @@ impl Addresses {
     /// Takes in what changed: labels, or `None` for an address that left.
     pub(super) fn change(
         &mut self,
-        changes: impl IntoIterator<Item = (Address, Option<Arc<[String]>>)>,
+        changes: impl IntoIterator<Item = (AccountAddress, Option<Arc<[String]>>)>,
     ) {
         for (address, labels) in changes {
             match labels {
@@ -56,21 +56,21 @@ impl Addresses {
         }
     }
 
-    fn may_have(&self, address: &Address) -> bool {
+    fn may_have(&self, address: &AccountAddress) -> bool {
         let (word, bit) = place(address, self.filter.len());
         self.filter.get(word).is_some_and(|word| word & bit != 0)
     }
 }
 
 /// Where an address is in a filter of so many words, a power of two.
-fn place(address: &Address, words: usize) -> (usize, u64) {
+fn place(address: &AccountAddress, words: usize) -> (usize, u64) {
     let tail = tail(address.as_slice());
     // The remainder is below the number of words.
     ((tail >> 6) as usize & words.wrapping_sub(1), 1 << (tail & 63))
 }
 
-/// The last bytes of an address, which are as good as random. Only operators choose what is in the list, so nobody can
-/// make its entries collide.
+/// The last bytes of an address, which are as good as random. Only operators choose what is in the list, so an attacker
+/// cannot make its entries collide.
 fn tail(bytes: &[u8]) -> u64 {
     bytes
         .last_chunk()
@@ -87,8 +87,6 @@ impl Hasher for TailHasher {
         self.0 = tail(bytes).rotate_left(32);
     }
 
-    fn write_usize(&mut self, _length: usize) {}
-
     fn finish(&self) -> u64 {
         self.0
     }
@@ -98,11 +96,13 @@ impl Hasher for TailHasher {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use crypto_intel_schemas::Address;
+
     use super::*;
 
     #[test]
     fn exactly_what_is_in_the_list_is_found_whatever_its_size() {
-        let address = |number: u64| Address::left_padding_from(&number.to_be_bytes());
+        let address = |number: u64| Address::left_padding_from(&number.to_be_bytes()).into();
         let labels = || Some(Arc::from(vec!["one".to_owned()]));
         for size in [0, 1, 2, 5, 1_000] {
             let mut list = Addresses::default();
@@ -118,8 +118,9 @@ mod tests {
 
     #[test]
     fn most_of_what_is_not_in_it_is_found_out_by_the_filter() {
-        let address =
-            |number: u64| Address::from_word(alloy_primitives::keccak256(number.to_be_bytes()));
+        let address = |number: u64| -> AccountAddress {
+            Address::from_word(alloy_primitives::keccak256(number.to_be_bytes())).into()
+        };
         let mut list = Addresses::default();
         list.change((0..10_000).map(|number| (address(number), Some(Arc::from(Vec::new())))));
         let past = (10_000..110_000).filter(|number| list.may_have(&address(*number))).count();

@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange, KvError, Nats, NatsError};
-use crypto_intel_schemas::{Address, WatchChain, Watched};
+use crypto_intel_schemas::{AccountAddress, Address, WatchChain, Watched};
 use crypto_intel_service::Backoff;
 use futures::FutureExt as _;
 use tokio::sync::watch;
@@ -36,7 +36,10 @@ pub(crate) struct WatchView {
 
 impl WatchView {
     /// Labels and tags of an address that is watched.
-    pub(crate) fn labels_of(&self, address: &Address) -> Option<impl Iterator<Item = &String>> {
+    pub(crate) fn labels_of(
+        &self,
+        address: &AccountAddress,
+    ) -> Option<impl Iterator<Item = &String>> {
         let own = self.own.as_ref().and_then(|list| list.get(address));
         let every = self.every.as_ref().and_then(|list| list.get(address));
         if own.is_none() && every.is_none() {
@@ -153,9 +156,10 @@ impl WatchlistCache {
 
     /// Replaces a list by addresses without labels: for benchmarks.
     pub(crate) fn set(&self, chain: WatchChain, addresses: impl IntoIterator<Item = Address>) {
-        let labels = |address: &Address| Some(Arc::from(vec![format!("{address:#x}")]));
+        let labels = |address: &AccountAddress| Some(Arc::from(vec![address.to_string()]));
         let mut list = Addresses::default();
-        list.change(addresses.into_iter().map(|address| (address, labels(&address))));
+        let addresses = addresses.into_iter().map(AccountAddress::from);
+        list.change(addresses.map(|address| (address, labels(&address))));
         self.lists.write().unwrap_or_else(PoisonError::into_inner).insert(chain, Arc::new(list));
     }
 }
@@ -188,14 +192,14 @@ mod tests {
 
     #[test]
     fn a_view_stays_as_it_was_and_both_lists_count() {
-        let (board, address) = (board(), Address::repeat_byte(7));
+        let (board, address) = (board(), AccountAddress::from(Address::repeat_byte(7)));
         let labels = |view: &WatchView| -> Vec<String> {
             view.labels_of(&address).into_iter().flatten().cloned().collect()
         };
         let before = board.view("base");
         assert!(before.is_empty());
-        let own = format!("base.{address:#x}");
-        let every = format!("_all.{address:#x}");
+        let own = format!("base.{address}");
+        let every = format!("_all.{address}");
         let apply = |changes: Vec<KvChange>| {
             let before = board.lists.read().unwrap().clone();
             board.apply(before, changes);

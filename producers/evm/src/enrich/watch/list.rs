@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
-use crypto_intel_schemas::{Address, WatchChain, WatchEntry, Watched};
+use crypto_intel_schemas::{AccountAddress, WatchChain, WatchEntry, Watched};
 use crypto_intel_service::now_us;
 
 /// What became of entries that were added together.
@@ -40,7 +40,7 @@ impl Watchlist {
     pub async fn add(
         &self,
         chain: &WatchChain,
-        address: &Address,
+        address: &AccountAddress,
         mut entry: WatchEntry,
     ) -> anyhow::Result<bool> {
         entry.validate().map_err(anyhow::Error::msg)?;
@@ -126,7 +126,11 @@ impl Watchlist {
     ///
     /// # Errors
     /// When the bucket cannot be read or written.
-    pub async fn remove(&self, chain: &WatchChain, address: &Address) -> anyhow::Result<bool> {
+    pub async fn remove(
+        &self,
+        chain: &WatchChain,
+        address: &AccountAddress,
+    ) -> anyhow::Result<bool> {
         let key = Watched::key(chain, address);
         if self.kv.get(&key).await.context("read watchlist")?.is_none() {
             return Ok(false);
