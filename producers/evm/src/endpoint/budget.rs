@@ -4,7 +4,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::config::EndpointConfig;
 
-/// How fast an endpoint may be asked: requests, and compute units as its provider bills them.
+/// Rate limits of an endpoint: requests, and compute units as its provider bills them.
 #[derive(Debug)]
 pub(crate) struct Budget {
     requests: Option<DefaultDirectRateLimiter>,
@@ -30,14 +30,13 @@ impl Budget {
             requests.until_ready().await;
         }
         if let Some((units, burst)) = &self.units {
-            // Fails only for more than the burst, which the minimum excludes.
+            // Fails only above the burst, which `min` excludes.
             let _ = units.until_n_ready(self.config.weight_of(method).min(*burst)).await;
         }
     }
 }
 
-/// A fifth of the rate at once and the rest evenly: above one a second, no second sees more than the
-/// rate.
+/// Allows a burst of a fifth of the rate and spreads the rest evenly: above one a second, no second exceeds the rate.
 fn by_rate(per_second: f64) -> Option<DefaultDirectRateLimiter> {
     let burst = (per_second * 0.2).floor().max(1.0);
     let refill = (per_second - burst).max(per_second * 0.5);

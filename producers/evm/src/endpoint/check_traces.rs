@@ -8,8 +8,7 @@ use crate::{
     verify::read_header,
 };
 
-/// Whether an endpoint offers the traces that the chain is configured to take; nothing is asked
-/// where it takes none.
+/// Checks that an endpoint offers the traces that the chain is configured for; does nothing when traces are off.
 ///
 /// # Errors
 /// When it cannot be reached, or refuses.

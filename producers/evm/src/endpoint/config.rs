@@ -13,14 +13,13 @@ const KEY_PLACE: &str = "{key}";
 pub struct EndpointConfig {
     /// Name in logs, metrics and `status.node` events. Default: the host of the URL.
     pub name: Option<String>,
-    /// Who runs it. Endpoints of one operator count as one voice wherever two must agree. Default: the
-    /// registrable domain of the URL's host, or its address.
+    /// Who runs it. Endpoints of one operator count once wherever two must agree. Default: the registrable domain of
+    /// the URL's host, or its address.
     pub operator: Option<String>,
     /// `ws://`, `wss://`, `http://` or `https://`; a key in it is never shown. `{key}` in it is replaced
     /// by `key`. No default.
     pub url: Secret,
-    /// `"primary"` serves wherever it can; `"fallback"` only while no primary can. Default:
-    /// `"primary"`.
+    /// `"primary"` serves whenever it can; `"fallback"` only while no primary can. Default: `"primary"`.
     pub role: Role,
     /// Headers of every request (of the handshake, for a websocket); `{key}` in them is replaced by
     /// `key`. Default: none.
@@ -30,13 +29,12 @@ pub struct EndpointConfig {
     /// An HTTP proxy for this endpoint, `http://[user:password@]host:port`; a websocket goes through it
     /// by `CONNECT`. Default: none.
     pub proxy: Secret,
-    /// At most so many requests a second are sent, those for heads included; more wait. Default: no
-    /// limit.
+    /// Maximum requests per second, including those for heads; further ones wait. Default: no limit.
     pub requests_per_second: Option<f64>,
-    /// At most so many compute units a second are spent. Default: no limit.
+    /// Maximum compute units per second; further requests wait. Default: no limit.
     pub compute_units_per_second: Option<u32>,
-    /// Compute units of a request by method, as the provider bills them. `default` is for methods that
-    /// are not named, 20 where it is not given. Default: none.
+    /// Compute units of a request by method, as the provider bills them. `default` is for methods that are not listed,
+    /// 20 if it is not set. Default: none.
     pub compute_units: BTreeMap<String, u32>,
 }
 
@@ -46,7 +44,7 @@ pub struct EndpointConfig {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Wherever it can.
+    /// Whenever it can.
     #[default]
     Primary,
     /// Only while no primary can.
@@ -54,7 +52,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The word for it: `primary` or `fallback`.
+    /// Its name: `primary` or `fallback`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -64,7 +62,7 @@ impl Role {
     }
 }
 
-/// When an endpoint that fails is left alone.
+/// Circuit breaker: when a failing endpoint is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerConfig {
@@ -99,7 +97,7 @@ impl EndpointConfig {
         }
     }
 
-    /// Whose word it is: the configured operator, else the registrable domain of the host.
+    /// Who runs it: the configured operator, else the registrable domain of the host.
     #[must_use]
     pub fn operator(&self) -> String {
         match &self.operator {
@@ -108,7 +106,7 @@ impl EndpointConfig {
         }
     }
 
-    /// The URL without the blanks that came along with it.
+    /// The URL without surrounding whitespace.
     fn trimmed(&self) -> &str {
         self.url.expose().trim()
     }
@@ -128,7 +126,7 @@ impl EndpointConfig {
     /// The headers with the key.
     ///
     /// # Errors
-    /// When the key's file cannot be read, or one is no header.
+    /// When the key's file cannot be read, or a header is malformed.
     pub(crate) fn full_headers(&self) -> Result<reqwest::header::HeaderMap, String> {
         let key = self.read_key()?;
         let mut headers = reqwest::header::HeaderMap::new();
@@ -208,11 +206,11 @@ pub(crate) fn host_of(url: &str) -> Option<&str> {
     (!host.is_empty() && !host.starts_with(':')).then_some(host)
 }
 
-/// Domains of countries under which people register a third label.
+/// Labels under a country's domain below which names are registered, as in `example.co.uk`.
 const SECOND_LEVEL: &[&str] = &["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
 
-/// The registrable domain of a host; an address is its own. One that is too short joins operators that are two, which
-/// makes checks stricter and never weaker.
+/// The registrable domain of a host, or its IP address. A domain that is too short merges two operators, which makes
+/// checks stricter and never weaker.
 fn operator_of(host: &str) -> String {
     let name = match host.strip_prefix('[') {
         Some(address) => address.split(']').next().unwrap_or(address),
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_is_who_registered_the_domain() {
+    fn the_operator_is_the_registrable_domain() {
         for (url, operator) in [
             ("wss://eth.provider.example/key", "provider.example"),
             ("https://rpc.eth.Provider.example:443", "provider.example"),
@@ -265,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_goes_where_its_place_is() {
+    fn the_key_replaces_its_placeholder() {
         let config: EndpointConfig = toml::from_str(
             "url = \"wss://node.example/{key}/ws\"\nkey = \"hush\"\nheaders = { authorization = \"Bearer {key}\" }",
         )

@@ -4,20 +4,30 @@ use std::{
     time::Duration,
 };
 
+use crypto_intel_schemas::B256;
 use tokio::time::Instant;
 
 /// Heights that are remembered.
 const KEPT: usize = 512;
 
-/// When the endpoints of a chain first spoke of each height.
+/// The newest block that an endpoint announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+    /// When it was first seen, microseconds UTC.
+    pub(crate) seen_at_us: i64,
+}
+
+/// When an endpoint of a chain first announced each height.
 #[derive(Debug, Default)]
 pub(super) struct Heights {
-    /// Rising numbers, in the order in which they were seen.
+    /// Increasing numbers, in the order in which they were seen.
     seen: Mutex<VecDeque<(u64, Instant)>>,
 }
 
 impl Heights {
-    /// An endpoint spoke of this height.
+    /// An endpoint announced this height.
     pub(super) fn saw(&self, number: u64, now: Instant) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.back().is_none_or(|(highest, _)| *highest < number) {

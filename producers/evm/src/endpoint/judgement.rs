@@ -5,26 +5,26 @@ use tokio::time::Instant;
 
 use super::score::Score;
 
-/// Where nothing else can serve, an endpoint that failed is tried this soon.
+/// If no other endpoint can serve, one that failed is tried after this long.
 const EARLY: Duration = Duration::from_secs(1);
 
-/// What endpoints are asked for. Each class is judged apart: what one of them runs into says nothing about the others.
+/// Classes of requests. Each is judged separately: failures in one say nothing about the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     /// Blocks with their receipts and logs. This one decides which endpoint serves.
     Blocks,
     /// Logs of many blocks at once.
     Ranges,
-    /// Calls of contracts, which may do whatever their authors like.
+    /// Calls of contracts, whose cost and outcome are up to their authors.
     Calls,
-    /// Traces, which one transaction can make as large as it likes.
+    /// Traces, which one transaction can make arbitrarily large.
     Traces,
 }
 
 impl Class {
     pub(super) const COUNT: usize = 4;
 
-    /// The class of a method; logs of a range are classed by their caller.
+    /// The class of a method; logs of a range are classified by their caller.
     pub(super) fn of(method: &str) -> Self {
         match method {
             "eth_call" => Self::Calls,
@@ -34,16 +34,16 @@ impl Class {
     }
 }
 
-/// How an endpoint does with one class of requests.
+/// Health of an endpoint for one class of requests.
 #[derive(Debug)]
 pub(super) struct Judgement {
     breaker: Breaker,
     score: Score,
-    /// InvalidResponse answers in a row,
+    /// Invalid answers in a row,
     untrue: u32,
     /// and how many of them open the breaker.
-    most_untrue: u32,
-    /// When each request was sent that is not answered yet, by a running number.
+    max_untrue: u32,
+    /// When each unanswered request was sent, by sequence number.
     waiting: BTreeMap<u64, Instant>,
     sent: u64,
 }
@@ -54,7 +54,7 @@ impl Judgement {
             breaker: Breaker::new(settings),
             score: Score::default(),
             untrue: 0,
-            most_untrue: settings.failures,
+            max_untrue: settings.failures,
             waiting: BTreeMap::new(),
             sent: 0,
         }
@@ -84,14 +84,14 @@ impl Judgement {
         self.breaker.hold(now, wait);
     }
 
-    /// A request is on its way; the number is for [`ended`](Self::ended).
+    /// A request is sent; the number is for [`ended`](Self::ended).
     pub(super) fn began(&mut self, now: Instant) -> u64 {
         self.sent += 1;
         self.waiting.insert(self.sent, now);
         self.sent
     }
 
-    /// It was answered, or given up.
+    /// The request was answered, or given up.
     pub(super) fn ended(&mut self, number: u64) {
         self.waiting.remove(&number);
     }
@@ -107,23 +107,23 @@ impl Judgement {
         self.breaker.success();
     }
 
-    /// It is there, whatever it said.
-    pub(super) fn is_there(&mut self) {
+    /// The endpoint responded, whatever the answer was.
+    pub(super) fn responded(&mut self) {
         self.breaker.success();
     }
 
-    /// It is not there; `true` when it is left alone from now on.
+    /// The endpoint did not respond; `true` when it is left alone from now on.
     pub(super) fn failed(&mut self, now: Instant) -> bool {
         self.score.failure(now);
         self.breaker.failure(now)
     }
 
-    /// It refused what it should have.
+    /// The endpoint refused a request that it should have served.
     pub(super) fn refused(&mut self, now: Instant) {
         self.score.failure(now);
     }
 
-    /// Whether an answer was true, which is known only after it came.
+    /// Whether an answer was valid, which is known only after it was verified.
     pub(super) fn was_true(&mut self, is_true: bool, now: Instant) {
         if is_true {
             self.untrue = 0;
@@ -131,9 +131,9 @@ impl Judgement {
         }
         self.untrue = self.untrue.saturating_add(1);
         self.score.failure(now);
-        if self.untrue >= self.most_untrue {
+        if self.untrue >= self.max_untrue {
             // The requests themselves went well and reset the count of the breaker.
-            for _ in 0..self.most_untrue {
+            for _ in 0..self.max_untrue {
                 self.breaker.failure(now);
             }
         }

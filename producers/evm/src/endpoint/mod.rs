@@ -1,25 +1,18 @@
 //! One JSON-RPC endpoint: its connection, its head, and how it answers.
 //!
-//! The websocket is a hint: a head only says that there is something to fetch. The connection is
-//! made again by a loop of our own; alloy's own reconnect is switched off, because it resends requests
-//! and loses what came in between.
+//! The websocket is a hint: a head only says that there is something to fetch. Our own loop reconnects; alloy's
+//! reconnect is switched off, because it resends requests and loses what was pushed in between.
 
 mod budget;
 mod check_traces;
-mod client;
 pub(crate) mod config;
-mod error;
-mod frames;
 mod heights;
-mod hints;
-mod http;
 mod judgement;
 mod nodes;
 mod pool;
-mod proxy;
 mod score;
 mod session;
-mod websocket;
+mod transport;
 
 use std::{
     sync::{
@@ -29,21 +22,21 @@ use std::{
     time::Duration,
 };
 
-use crypto_intel_schemas::B256;
 use crypto_intel_service::{Admission, BreakerSettings, BreakerState, Retryable as _};
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
 use budget::Budget;
 pub use check_traces::check_traces;
-pub(crate) use client::{Answer, Client};
-pub use error::EndpointError;
+pub(crate) use heights::Head;
 use heights::Heights;
 pub(crate) use judgement::Class;
 use judgement::Judgement;
 pub(crate) use nodes::NodeWatch;
 pub(crate) use pool::Pool;
 pub use session::{EndpointReport, check_endpoint};
+pub(crate) use transport::client::{Answer, Client};
+pub use transport::error::EndpointError;
 
 use self::config::{EndpointConfig, Role};
 use crate::{
@@ -51,18 +44,10 @@ use crate::{
     fetch::log_range::{LogScope, Width},
 };
 
-/// A rate limit without a time.
+/// Pause after a rate limit that names no time.
 const USUAL_HOLD: Duration = Duration::from_secs(5);
 /// Upper bound of the pauses between trials.
 const MAX_OPEN: Duration = Duration::from_secs(600);
-/// The newest block that an endpoint spoke of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) number: u64,
-    pub(crate) hash: B256,
-    /// When it was first seen, microseconds UTC.
-    pub(crate) seen_at_us: i64,
-}
 
 /// One endpoint of a chain.
 #[derive(Debug)]
@@ -74,7 +59,7 @@ pub(crate) struct Endpoint {
     budget: Arc<Budget>,
     heights: Arc<Heights>,
     state: Mutex<State>,
-    /// For how many blocks' logs it is asked at once.
+    /// How many blocks a request for all logs covers.
     width_of_all: Mutex<Width>,
     /// The same for the logs of one address.
     width_of_few: Mutex<Width>,
@@ -183,7 +168,7 @@ impl Endpoint {
         self.lock().of(class).score().failed_just_now(now)
     }
 
-    /// Mean time to an answer, where it was asked of late.
+    /// Mean time to an answer; `None` without recent requests.
     pub(crate) fn latency_ms(&self, class: Class, now: Instant) -> Option<f64> {
         self.lock().of(class).score().latency_ms(now)
     }
@@ -193,7 +178,7 @@ impl Endpoint {
         self.lock().of(class).waits_for(now)
     }
 
-    /// How long ago an endpoint first spoke of a block above this.
+    /// How long ago an endpoint first announced a block above this.
     fn behind_for(&self, number: u64) -> Duration {
         self.heights.behind_for(number, Instant::now())
     }
@@ -203,7 +188,7 @@ impl Endpoint {
         self.lock().of(class).try_early(Instant::now());
     }
 
-    /// Leaves it alone for as long as it asked: limits are of the provider and not of a method.
+    /// Leaves it alone for as long as it asked: limits apply to the provider and not to a method.
     pub(crate) fn hold(&self, asked: Option<Duration>) {
         let (now, wait) = (Instant::now(), asked.unwrap_or(USUAL_HOLD));
         self.lock().judgements.iter_mut().for_each(|judgement| judgement.hold(now, wait));
@@ -219,7 +204,7 @@ impl Endpoint {
         self.lock().of(class).failed(Instant::now());
     }
 
-    /// It refused what it should have.
+    /// It refused a request that it should have served.
     pub(crate) fn note_refusal(&self, class: Class) {
         self.lock().of(class).refused(Instant::now());
     }
@@ -253,9 +238,9 @@ impl Endpoint {
                     tracing::warn!(endpoint = self.label, ?class, %error, "endpoint fails, leaving it alone");
                 }
             }
-            // It is there; whether a refusal is a fault is known to the caller: a node that does not
-            // know `finalized` says so in an error.
-            _ => self.lock().of(class).is_there(),
+            // It responded; only the caller knows whether a refusal is a fault: a node that does not know `finalized`
+            // answers with an error.
+            _ => self.lock().of(class).responded(),
         }
     }
 
@@ -263,7 +248,7 @@ impl Endpoint {
         self.lock().client.is_some()
     }
 
-    /// The newest block it spoke of on its present connection.
+    /// The newest block that it announced on its current connection.
     pub(crate) fn head(&self) -> Option<Head> {
         let state = self.lock();
         state.client.as_ref().and(state.head)
@@ -282,7 +267,7 @@ impl Endpoint {
         }
     }
 
-    /// Reads or changes what is known of ranges of logs here.
+    /// Reads or changes what was learnt about ranges of logs.
     pub(crate) fn log_width<T>(&self, scope: LogScope, with: impl FnOnce(&mut Width) -> T) -> T {
         let width = match scope {
             LogScope::All => &self.width_of_all,
@@ -307,7 +292,7 @@ impl Endpoint {
         self.call_as(Class::of(method), method, params).await
     }
 
-    /// The same, judged as one of this class.
+    /// The same, judged in this class.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -354,7 +339,7 @@ impl Endpoint {
     fn set_head(&self, head: Head) {
         {
             let mut state = self.lock();
-            // The first sight counts: it is what latency is measured from.
+            // The first time it was seen counts: latency is measured from it.
             if state.head.is_some_and(|known| known.hash == head.hash) {
                 return;
             }

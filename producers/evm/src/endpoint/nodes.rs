@@ -22,12 +22,12 @@ pub(crate) struct NodeWatch {
     pub(crate) pool: Pool,
     pub(crate) metrics: NodeMetrics,
     pub(crate) nats: Nats,
-    /// How often everything is published while nothing changes.
+    /// How often all statuses are published while nothing changes.
     pub(crate) every: Duration,
 }
 
 impl NodeWatch {
-    /// Looks until `stop`.
+    /// Runs until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut known: Vec<NodeStatus> = Vec::new();
         let mut published = Instant::now();
@@ -100,7 +100,7 @@ impl NodeWatch {
         if serving(before) == serving(now) {
             return;
         }
-        // Only time has passed: nothing else wakes the tasks that wait for a head.
+        // Elapsed time alone can cause a switch: nothing else wakes the tasks that wait for a head.
         self.pool.wake();
         let (Some(old), Some(new)) = (serving(before), serving(now)) else { return };
         let (old, new) = (&now[old], &now[new]);
@@ -123,7 +123,7 @@ impl NodeWatch {
             .schema(Kind::NodeStatus.schema());
         match self.nats.publish(message).await {
             Ok(_) => *failing = false,
-            // The next look tries again; the chain's own batches say what is wrong with the server.
+            // The next look tries again; the chain's own batches report what is wrong with the server.
             Err(error) if !*failing => {
                 *failing = true;
                 tracing::warn!(chain = self.chain, error = %format!("{error:#}"), "status of endpoints not published, trying again");
@@ -133,7 +133,7 @@ impl NodeWatch {
     }
 }
 
-/// Whether people want to hear of it now.
+/// Whether a change is published immediately.
 fn differs(before: &NodeStatus, now: &NodeStatus) -> bool {
     let told = |status: &NodeStatus| {
         (status.connected, status.serving, status.reason.clone(), status.breaker.clone())

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{config::ChainConfig, metrics::ChainMetrics};
 
-/// More recent failures than this, as a share of all requests, and another endpoint serves.
+/// Share of failed recent requests above which another endpoint serves.
 const FAILING: f64 = 0.5;
 /// An endpoint this many times slower than the fastest of its role is slow,
 const SLOW_TIMES: f64 = 4.0;
@@ -31,14 +31,14 @@ pub(crate) struct Pool {
     lag: Duration,
 }
 
-/// Why an endpoint does not serve, the gravest first; endpoints are asked in the order of this.
+/// Why an endpoint does not serve, the most severe reason first; endpoints are asked in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Standing {
     rests: bool,
     failed_just_now: bool,
     failing: bool,
     behind: bool,
-    /// A request is waiting for its answer for longer than is usual.
+    /// A request has been waiting for its answer longer than usual.
     late: bool,
     role: Role,
     slow: bool,
@@ -55,7 +55,7 @@ impl Standing {
         self.rests
     }
 
-    /// The word for it in metrics and events.
+    /// Its name in metrics and events.
     pub(crate) const fn reason(&self) -> &'static str {
         match self {
             Self { rests: true, .. } => "resting",
@@ -106,8 +106,8 @@ impl Pool {
         &self.endpoints
     }
 
-    /// Connected endpoints, the one that should be asked first: primaries in configured order, but those
-    /// that rest, fail, lag or are slow later.
+    /// Connected endpoints in the order in which they should be asked: primaries in configured order, but those that
+    /// rest, fail, lag or are slow later.
     pub(crate) fn ranked(&self, class: Class) -> Vec<Arc<Endpoint>> {
         let ranked = self.sorted(class);
         if ranked.first().is_some_and(|(standing, _)| standing.rests) {
@@ -125,9 +125,8 @@ impl Pool {
         ranked
     }
 
-    /// Endpoints beside the serving one that may confirm a branch: neither resting, failing nor
-    /// behind, because a lagging endpoint cannot know a new block. Where other operators are among them,
-    /// only theirs.
+    /// Endpoints other than the serving one that may confirm a branch: neither resting, failing nor behind, because a
+    /// lagging endpoint cannot know a new block. If some are of other operators, only those.
     pub(crate) fn witnesses(&self) -> Vec<Arc<Endpoint>> {
         let mut ranked = self.sorted(Class::Blocks).into_iter();
         let Some((_, serving)) = ranked.next() else { return Vec::new() };
@@ -147,7 +146,7 @@ impl Pool {
             .collect()
     }
 
-    /// How long an answer is waited for before another endpoint is asked as well.
+    /// How long to wait for an answer before another endpoint is asked as well.
     pub(crate) fn late_after(&self, class: Class) -> Duration {
         let now = Instant::now();
         let latencies = self.endpoints.iter().filter_map(|one| one.latency_ms(class, now));
@@ -161,7 +160,8 @@ impl Pool {
         let now = Instant::now();
         let connected: Vec<_> =
             self.endpoints.iter().filter(|endpoint| endpoint.is_connected()).collect();
-        // A failing endpoint may have announced a block that it does not have: none is behind that.
+        // A failing endpoint may have announced a block that it does not have: its head makes no other endpoint count
+        // as behind.
         let works = |endpoint: &Endpoint| {
             endpoint.admits(Class::Blocks, now)
                 && !endpoint.failed_just_now(Class::Blocks, now)
@@ -199,18 +199,18 @@ impl Pool {
         lag > 0 && (lag >= self.lag_blocks || endpoint.behind_for(number) >= self.lag)
     }
 
-    /// The head to follow: of the endpoint that serves.
+    /// The head to follow: that of the serving endpoint.
     pub(crate) fn head(&self) -> Option<Head> {
         self.ranked(Class::Blocks).iter().find_map(|endpoint| endpoint.head())
     }
 
-    /// Highest number that any endpoint spoke of.
+    /// Highest number that any endpoint announced.
     pub(crate) fn highest(&self) -> Option<u64> {
         self.endpoints.iter().filter_map(|endpoint| endpoint.head()).map(|head| head.number).max()
     }
 
-    /// Highest number that two operators spoke of, where there are two: one that claims a head far ahead is not
-    /// believed alone.
+    /// Highest number that two operators announced, where there are two: a single one that claims a head far ahead is
+    /// not believed.
     pub(crate) fn agreed_head(&self) -> Option<u64> {
         let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
         for endpoint in self.endpoints.iter() {

@@ -8,12 +8,12 @@ const HALF_LIFE: Duration = Duration::from_secs(30);
 const ENOUGH: f64 = 3.0;
 /// Others are asked first for this long after a failure.
 const JUST_NOW: Duration = Duration::from_secs(2);
-/// A latency measured before this says nothing any more: the endpoint is asked again.
+/// Age at which a latency is dropped, so that the endpoint is tried again.
 const LATENCY_AGE: Duration = Duration::from_secs(60);
 /// Share of the newest latency in the mean.
 const NEWEST: f64 = 0.2;
 
-/// How well an endpoint answered of late.
+/// How well an endpoint answered recently.
 #[derive(Debug, Default)]
 pub(super) struct Score {
     errors: f64,
@@ -49,7 +49,7 @@ impl Score {
         if recent < ENOUGH { 0.0 } else { self.errors / self.total }
     }
 
-    /// Mean time to an answer, milliseconds; `None` where none was measured of late.
+    /// Mean time to an answer, milliseconds; `None` without a recent one.
     pub(super) fn latency_ms(&self, now: Instant) -> Option<f64> {
         self.latency_ms
             .filter(|(_, at)| now.saturating_duration_since(*at) < LATENCY_AGE)
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn latencies_are_means_of_late() {
+    async fn latencies_are_means_of_recent_answers() {
         let mut score = Score::default();
         assert!(score.latency_ms(Instant::now()).is_none());
         score.success(Instant::now(), Duration::from_millis(100));

@@ -8,22 +8,24 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Budget, Client, Endpoint, EndpointError, Head,
     config::EndpointConfig,
-    hints::{Hint, Hints},
-    http::HttpClient,
-    websocket,
+    transport::{
+        hints::{Hint, Hints},
+        http::HttpClient,
+        websocket,
+    },
 };
 use crate::{config::ChainConfig, hex::Hex, metrics::ChainMetrics, verify::read_header};
 
-/// A connection that held this long before it was lost starts the delays from the beginning.
+/// A connection that lasted this long resets the delays between reconnects.
 const CALM: Duration = Duration::from_secs(2);
-/// What a rate limit without a time means while polling.
+/// Pause of polling after a rate limit that names no time.
 const LIMITED_DELAY: Duration = Duration::from_secs(2);
-/// A wrong URL is not corrected within seconds.
+/// Delay after a wrong chain id: a wrong URL is not corrected within seconds.
 const WRONG_CHAIN_DELAY: Duration = Duration::from_secs(30);
-/// A chain may be quiet, but a connection this long without a head is replaced all the same.
+/// Silent rounds after which a connection is replaced, even though the chain may just be quiet.
 const QUIET_ROUNDS: u32 = 10;
 
-/// What an endpoint says about itself.
+/// What an endpoint reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointReport {
     /// Configured name, or host and port.
@@ -59,7 +61,7 @@ pub async fn check_endpoint(
     })
 }
 
-/// How one endpoint is kept connected.
+/// Keeps one endpoint connected.
 #[derive(Debug)]
 pub(super) struct Session {
     chain: String,

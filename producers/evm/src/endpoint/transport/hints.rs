@@ -4,30 +4,30 @@ use crypto_intel_service::now_us;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{EndpointError, Head, client::WebSocketClient};
-use crate::{hex::Hex, verify::read_header};
+use super::{client::WebSocketClient, error::EndpointError};
+use crate::{endpoint::heights::Head, hex::Hex, verify::read_header};
 
-/// What an endpoint pushes over its websocket. All of it is a hint that there is something to fetch: heads, and
-/// logs of a few contracts, which speak of a block even where its head is not announced, and are the only word of
-/// a block that left the chain before another one came.
+/// The subscriptions of an endpoint's websocket. Everything that it pushes is a hint that there is something to fetch:
+/// heads, and logs of a few contracts. Logs reveal a block even if its head is not announced, and removed logs are the
+/// only sign of a block that left the chain before another one came.
 #[derive(Debug)]
-pub(super) struct Hints {
+pub(crate) struct Hints {
     heads: RawSubscription,
     logs: Option<RawSubscription>,
-    /// The block whose removed log was heeded last: each of its logs says the same.
+    /// The block of the last removed log that was reported: its other logs say the same.
     removed: Option<B256>,
 }
 
-/// What was pushed.
+/// A pushed hint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hint {
+pub(crate) enum Hint {
     /// A block that is newer than those before.
     Head(Head),
-    /// Something happened that only its head tells.
+    /// Something changed: ask the endpoint for its head.
     Ask(&'static str),
 }
 
-/// What is read of a log.
+/// The fields of a log that are read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LogPlace {
@@ -38,11 +38,11 @@ struct LogPlace {
 }
 
 impl Hints {
-    /// Subscribes. An endpoint that refuses logs serves all the same.
+    /// Subscribes. An endpoint that refuses logs is used without them.
     ///
     /// # Errors
     /// When it does not push heads.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         client: &WebSocketClient,
         label: &str,
         contracts: &[Address],
@@ -65,7 +65,7 @@ impl Hints {
     }
 
     /// The next hint; `None` when the connection is gone.
-    pub(super) async fn next(&mut self, newest: u64) -> Option<Hint> {
+    pub(crate) async fn next(&mut self, newest: u64) -> Option<Hint> {
         loop {
             let logs = async {
                 match &mut self.logs {
@@ -95,7 +95,7 @@ fn of_head(text: &str) -> Hint {
         Ok(Some(header)) => {
             Hint::Head(Head { number: header.number, hash: header.hash, seen_at_us: now_us() })
         }
-        // Whatever it is, something happened.
+        // It cannot be read, but something happened.
         _ => Hint::Ask("head"),
     }
 }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logs_speak_once_of_a_removed_block_and_of_a_newer_one() {
+    fn logs_hint_once_at_a_removed_block_and_at_newer_ones() {
         let log = |number: u64, byte: u8, removed: bool| {
             let hash = B256::repeat_byte(byte);
             format!(r#"{{"blockNumber":"{number:#x}","blockHash":"{hash}","removed":{removed}}}"#)

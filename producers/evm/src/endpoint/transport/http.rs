@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
 use super::{
-    Answer, EndpointError,
-    config::{EndpointConfig, host_of},
-    error::tls_hint,
+    client::Answer,
+    error::{EndpointError, tls_hint},
 };
+use crate::endpoint::config::{EndpointConfig, host_of};
 
-/// More is no answer to anything that we ask.
+/// Maximum size of an answer; nothing that we ask for is larger.
 const MAX_BODY_BYTES: usize = 128 << 20;
 
 /// JSON-RPC over HTTP.
@@ -40,7 +40,7 @@ struct RpcFailure {
 }
 
 impl HttpClient {
-    pub(super) fn new(label: &str, config: &EndpointConfig) -> Result<Self, EndpointError> {
+    pub(crate) fn new(label: &str, config: &EndpointConfig) -> Result<Self, EndpointError> {
         let unusable =
             |reason: String| EndpointError::Connect { endpoint: label.to_owned(), reason };
         if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -49,19 +49,19 @@ impl HttpClient {
         }
         let mut builder = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
-            // Where it leads to would get the headers, with whatever key is in them.
+            // The target of a redirect would receive the headers, which may hold a key.
             .redirect(reqwest::redirect::Policy::none())
             .default_headers(config.full_headers().map_err(unusable)?);
         if !config.proxy.is_empty() {
             let proxy = reqwest::Proxy::all(config.proxy.expose())
-                .map_err(|_| unusable("proxy is no URL of a proxy".to_owned()))?;
+                .map_err(|_| unusable("proxy is not the URL of a proxy".to_owned()))?;
             builder = builder.proxy(proxy);
         }
         let client = builder.build().map_err(|error| unusable(error.without_url().to_string()))?;
         Ok(Self { client, url: config.full_url().map_err(unusable)? })
     }
 
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         label: &str,
         method: &'static str,
@@ -104,7 +104,7 @@ impl HttpClient {
                 Err(EndpointError::from_rpc(label, method, (error.code, &error.message, data)))
             }
             Ok(Envelope { result, .. }) if status.is_success() => {
-                // A `null` result reads as an absent one.
+                // A `null` result is read as an absent one.
                 let null = || serde_json::value::to_raw_value(&()).ok();
                 result.or_else(null).map(Answer::new).ok_or_else(|| invalid("no result".to_owned()))
             }
@@ -119,10 +119,10 @@ impl HttpClient {
     }
 }
 
-/// It is somewhere else, and only people may say so: no request follows.
+/// A redirect is never followed: only the configuration may name another target.
 fn redirected(label: &str, response: &reqwest::Response) -> EndpointError {
     let target = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    // The rest of it may hold a key.
+    // The rest of the URL may hold a key.
     let host = target.and_then(host_of).unwrap_or("another path");
     EndpointError::Connect {
         endpoint: label.to_owned(),
@@ -139,7 +139,7 @@ fn seconds(response: &reqwest::Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(600)))
 }
 
-/// reqwest says what happened only in its sources.
+/// reqwest reports the cause only in its sources.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -11,7 +11,7 @@ pub enum EndpointError {
     Connect {
         /// The endpoint.
         endpoint: String,
-        /// What the network said.
+        /// What the network reported.
         reason: String,
     },
     /// The endpoint serves another chain.
@@ -25,7 +25,7 @@ pub enum EndpointError {
         chain: String,
         /// The configured chain id.
         wanted: u64,
-        /// The chain id that the endpoint says.
+        /// The chain id that the endpoint reports.
         found: u64,
     },
     /// The connection was lost.
@@ -34,7 +34,7 @@ pub enum EndpointError {
         /// The endpoint.
         endpoint: String,
     },
-    /// The connection was lost, for a reason that is known.
+    /// The connection was lost for a known reason.
     #[error("endpoint {endpoint} lost its connection: {reason}")]
     Lost {
         /// The endpoint.
@@ -49,7 +49,7 @@ pub enum EndpointError {
         endpoint: String,
         /// How long no head came.
         seconds: u64,
-        /// What asking for the head gave.
+        /// The result of asking for the head.
         reason: String,
     },
     /// No answer in time.
@@ -59,7 +59,7 @@ pub enum EndpointError {
         endpoint: String,
         /// The method.
         method: &'static str,
-        /// How long it was waited for.
+        /// How long the answer was waited for.
         timeout_ms: u64,
     },
     /// Too many requests.
@@ -115,21 +115,21 @@ pub enum EndpointError {
 }
 
 impl EndpointError {
-    /// An error object of JSON-RPC, by what it means for us.
+    /// Classifies an error object of JSON-RPC.
     pub(crate) fn from_rpc(
         endpoint: &str,
         method: &'static str,
         (code, text, data): (i64, &str, Option<&str>),
     ) -> Self {
         let endpoint = endpoint.to_owned();
-        // Providers put anything here: bounded, for logs.
+        // Providers put anything here: cut, for logs.
         let reason: String = text.chars().take(300).collect();
         let lower = reason.to_ascii_lowercase();
         let says = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
         // Some refuse a wide range of blocks with the code of a rate limit.
         let too_wide = says(&["results", "block range", "blocks range", "range of blocks"]);
         let too_slow = says(&["timeout", "timed out"]);
-        // So a node of BNB Smart Chain says that it serves no logs at all.
+        // This is how a node of BNB Smart Chain says that it serves no logs at all.
         let no_logs = method == "eth_getLogs" && lower.trim() == "limit exceeded";
         let limited = (matches!(code, 429 | -32005 | -32017 | -32029 | -32097)
             && !(too_wide || too_slow || no_logs))
@@ -163,11 +163,11 @@ impl EndpointError {
         Self::Refused { endpoint, method, code, reason }
     }
 
-    /// Whether it says that the endpoint as a whole does not work, rather than this one request.
+    /// Whether the endpoint as a whole does not work, rather than this one request.
     pub(crate) const fn is_outage(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Timeout { .. } | Self::Answer { .. } => true,
-            // No key, no money, no service; and what JSON-RPC calls an internal error.
+            // Missing key, unpaid plan, no service; and JSON-RPC's internal error.
             Self::Refused { code, .. } => matches!(*code, 401..=403 | 500..=599) || *code == -32603,
             _ => false,
         }
@@ -204,8 +204,8 @@ impl Retryable for EndpointError {
     }
 }
 
-/// What to write in place of a URL that asks for TLS where none is spoken.
-pub(super) fn tls_hint(url: &str, text: &str) -> &'static str {
+/// Correction of a URL that asks for TLS on a port without it.
+pub(crate) fn tls_hint(url: &str, text: &str) -> &'static str {
     if !text.contains("InvalidContentType") {
         ""
     } else if url.starts_with("wss") {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart_by_what_they_mean() {
+    fn refusals_are_classified_by_their_meaning() {
         for (code, text, expected) in [
             (
                 -32601,

@@ -5,14 +5,14 @@ use tokio::{
 };
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use super::config::host_of;
+use crate::endpoint::config::host_of;
 
-/// More is no answer to `CONNECT`.
+/// Maximum size of an answer to `CONNECT`.
 const MAX_ANSWER_BYTES: usize = 8 * 1024;
 
-/// Why a proxy is of no use; never with its password.
+/// Why a proxy cannot be used; never with its password.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ProxyError {
+pub(crate) enum ProxyError {
     #[error("proxy cannot be reached")]
     Io(#[from] std::io::Error),
     #[error("the URL has no host to reach through the proxy")]
@@ -22,7 +22,7 @@ pub(super) enum ProxyError {
 }
 
 /// A connection through an HTTP proxy to the host of `target`.
-pub(super) async fn connect(proxy: &str, target: &Uri) -> Result<TcpStream, ProxyError> {
+pub(crate) async fn connect(proxy: &str, target: &Uri) -> Result<TcpStream, ProxyError> {
     let host = target.host().ok_or(ProxyError::NoHost)?;
     let usual_port = if target.scheme_str() == Some("wss") { 443 } else { 80 };
     let authority = format!("{host}:{}", target.port_u16().unwrap_or(usual_port));
@@ -55,7 +55,7 @@ pub(super) async fn connect(proxy: &str, target: &Uri) -> Result<TcpStream, Prox
 }
 
 /// `Basic …` from the user and password of a URL, where it has them.
-pub(super) fn basic_authorization(url: &str) -> Option<String> {
+pub(crate) fn basic_authorization(url: &str) -> Option<String> {
     let authority = url.split_once("://")?.1.split(['/', '?', '#']).next()?;
     let (user_info, _) = authority.rsplit_once('@')?;
     let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn asks_for_host_and_port_and_leaves_what_follows() {
+    async fn asks_for_host_and_port_and_leaves_the_rest_unread() {
         let (connected, asked) = asked("HTTP/1.1 200 OK\r\n\r\nhello").await;
         assert!(asked.starts_with("CONNECT node.example:443 HTTP/1.1\r\n"), "{asked}");
         assert!(asked.contains("Proxy-Authorization: Basic bWU6aHVzaA==\r\n"), "{asked}");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told_without_the_password() {
+    async fn a_refusal_is_reported_without_the_password() {
         let (refused, _) = asked("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
         let text = refused.unwrap_err().to_string();
         assert!(text.contains("407") && !text.contains("hush"), "{text}");

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use tokio::time::Instant;
 
-use super::{EndpointError, frames::Oddities, http::HttpClient};
+use super::{error::EndpointError, frames::Oddities, http::HttpClient};
 
 /// A result as JSON text; `null` when the endpoint has nothing.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Client {
     }
 
     /// Why it is not connected any more.
-    pub(super) fn lost(&self, label: &str) -> EndpointError {
+    pub(crate) fn lost(&self, label: &str) -> EndpointError {
         match self {
             Self::WebSocket(client) => client.lost(label),
             Self::Http(_) => EndpointError::Disconnected { endpoint: label.to_owned() },
@@ -93,7 +93,7 @@ impl Client {
 }
 
 impl WebSocketClient {
-    pub(super) fn new(frontend: PubSubFrontend, oddities: Arc<Oddities>) -> Self {
+    pub(crate) fn new(frontend: PubSubFrontend, oddities: Arc<Oddities>) -> Self {
         // Heads are hints: of a longer backlog only the newest matters.
         frontend.set_channel_size(64);
         // alloy numbers its own `eth_unsubscribe` with 1.
@@ -144,7 +144,7 @@ impl WebSocketClient {
         self.subscribe(label, ["newHeads"]).await
     }
 
-    /// Subscribes to the logs of some contracts, those of blocks that leave the chain among them.
+    /// Subscribes to the logs of some contracts, including those of blocks that leave the chain.
     pub(crate) async fn subscribe_logs(
         &self,
         label: &str,

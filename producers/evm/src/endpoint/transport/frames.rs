@@ -1,5 +1,5 @@
-//! What goes over a websocket, frame by frame. What cannot be read, or fits no request, is kept for the error that
-//! follows from it: otherwise a connection would be lost again and again for no visible reason.
+//! The traffic of a websocket, frame by frame. A frame that cannot be read, or fits no request, is kept for the error
+//! that follows from it: otherwise a connection would be lost again and again for no visible reason.
 
 use std::{
     collections::HashSet,
@@ -23,26 +23,26 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, Utf8Bytes},
 };
 
-/// A ping is sent when nothing else was for this long.
+/// A ping is sent after this long without a request.
 const KEEPALIVE: Duration = Duration::from_secs(10);
-/// So much of a frame is quoted.
+/// Maximum characters of a frame that are quoted.
 const QUOTED_CHARS: usize = 200;
 
-/// Why a connection ended, and the newest answer that fitted no question.
+/// Why a connection ended, and the newest answer that fits no request.
 #[derive(Debug, Default)]
-pub(super) struct Oddities {
+pub(crate) struct Oddities {
     end: Mutex<Option<String>>,
     stray: Mutex<Option<(Instant, String)>>,
 }
 
 impl Oddities {
     /// Why the connection ended, once it did.
-    pub(super) fn end(&self) -> Option<String> {
+    pub(crate) fn end(&self) -> Option<String> {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What came since then that fits no request.
-    pub(super) fn stray_since(&self, then: Instant) -> Option<String> {
+    /// The newest answer since then that fits no request.
+    pub(crate) fn stray_since(&self, then: Instant) -> Option<String> {
         let stray = self.stray.lock().unwrap_or_else(PoisonError::into_inner);
         stray.as_ref().filter(|(at, _)| *at >= then).map(|(_, text)| text.clone())
     }
@@ -58,8 +58,8 @@ impl Oddities {
     }
 }
 
-/// Carries requests and answers until either side is gone.
-pub(super) async fn carry(
+/// Carries requests and answers until either side closes.
+pub(crate) async fn carry(
     mut socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     mut interface: ConnectionInterface,
     oddities: &Oddities,
@@ -70,7 +70,7 @@ pub(super) async fn carry(
     let reason = loop {
         tokio::select! {
             request = interface.recv_from_frontend() => {
-                // No request waits for it any more.
+                // The frontend is gone: no request is waiting.
                 let Some(request) = request else { return };
                 open.extend(id_of_request(request.get()));
                 keepalive = Instant::now() + KEEPALIVE;
@@ -114,7 +114,7 @@ pub(super) async fn carry(
     interface.close_with_error();
 }
 
-/// The text of a message; `None` for signs of life.
+/// The text of a message; `None` for pings and pongs.
 ///
 /// # Errors
 /// Why the connection ends.
@@ -173,8 +173,8 @@ struct Failure {
     data: Option<Box<RawValue>>,
 }
 
-/// Reads a frame; `None` when it answers nothing that is open. As over HTTP, `null` as an error is none, and a missing
-/// result is `null`.
+/// Reads a frame; `None` when it answers no open request. As over HTTP, an error of `null` counts as absent, and a
+/// missing result as `null`.
 fn read(text: &str, open: &mut HashSet<u64>) -> Result<Option<PubSubItem>, serde_json::Error> {
     let frame: Frame<'_> = serde_json::from_str(text)?;
     if frame.method.is_some() {
@@ -185,7 +185,7 @@ fn read(text: &str, open: &mut HashSet<u64>) -> Result<Option<PubSubItem>, serde
         let nothing = "neither an answer nor a notification";
         return Err(serde::de::Error::custom(nothing));
     }
-    // Some give a number back as text.
+    // Some nodes return a numeric id as text.
     let number = frame.id.and_then(|id| id.get().trim_matches('"').parse().ok());
     let Some(number) = number.filter(|number| open.remove(number)) else { return Ok(None) };
     let payload = match frame.error {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_no_question_is_no_end_and_what_cannot_be_read_is() {
+    fn stray_answers_are_ignored_and_unreadable_frames_are_errors() {
         for stray in
             [r#"{"id":8,"result":1}"#, r#"{"id":"a","result":1}"#, r#"{"id":null,"error":{}}"#]
         {
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_is_quoted_on_one_line_and_not_whole() {
+    fn a_frame_is_quoted_on_one_line_and_cut() {
         let text = quoted(&format!("a\nb{}", "ü".repeat(300)));
         assert!(text.starts_with("\"a\\nbü") && text.ends_with("ü\"…"), "{text}");
         assert_eq!(text.chars().filter(|letter| *letter == 'ü').count(), 197);

@@ -12,18 +12,17 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use super::{
-    EndpointError,
     client::WebSocketClient,
-    config::EndpointConfig,
-    error::tls_hint,
+    error::{EndpointError, tls_hint},
     frames::{self, Oddities},
     proxy,
 };
+use crate::endpoint::config::EndpointConfig;
 
 /// Receipts of one heavy block are tens of megabytes; the library's own limit is 16 for a frame.
 const MAX_MESSAGE_BYTES: usize = 128 << 20;
 
-/// A websocket that connects once: a lost connection stays lost, and our own loop makes a new one.
+/// A websocket that connects once: a lost connection stays lost, and our own loop opens a new one.
 #[derive(Debug, Clone)]
 struct ConnectOnce {
     request: Request,
@@ -63,7 +62,7 @@ impl PubSubConnect for ConnectOnce {
 }
 
 /// Opens a websocket.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     label: &str,
     config: &EndpointConfig,
 ) -> Result<WebSocketClient, EndpointError> {
@@ -93,7 +92,7 @@ pub(super) async fn connect(
 }
 
 /// The text of an error, without the URL that it may repeat.
-pub(super) fn without_url(text: &str, url: &str) -> String {
+pub(crate) fn without_url(text: &str, url: &str) -> String {
     let mut shown = text.replace(url, "(url)");
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
     if path.len() >= 8 {
