@@ -65,7 +65,7 @@ fn decode(criterion: &mut Criterion) {
             ("read, bloom filter exact", LogProof::Bloom),
             ("read, receipts root", LogProof::ReceiptsRoot),
         ] {
-            // The header of a generated block says nothing of its receipts.
+            // The header of a generated block has no root of its receipts.
             if name == "generated" && proof == LogProof::ReceiptsRoot {
                 continue;
             }

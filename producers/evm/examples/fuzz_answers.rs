@@ -1,8 +1,8 @@
-//! Feeds damaged answers of nodes to the reader until time is up: each is refused or read, what is
-//! read becomes proper events, and none makes it panic. Runs on stable Rust.
+//! Feeds damaged answers of nodes to the parser until time is up: each is refused or becomes valid events, and none
+//! causes a panic. Runs on stable Rust.
 //!
-//! `cargo run --release -p crypto-intel-evm --example fuzz_answers -- [--seconds 60] [--seed N]`
-//! `CRYPTO_INTEL_DATA` names recorded blocks to damage beside the generated ones.
+//! `cargo run --release -p crypto-intel-evm --example fuzz_answers -- [--seconds 60] [--seed N]` `CRYPTO_INTEL_DATA`
+//! names recorded blocks to damage in addition to the generated ones.
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
@@ -15,7 +15,7 @@ use rand::{RngExt, rngs::StdRng};
 
 mod support;
 
-/// Texts that mean something where JSON or hex is expected.
+/// Fragments with a meaning in JSON or hex.
 const PIECES: [&str; 18] = [
     "null",
     "\"0x\"",
@@ -37,7 +37,7 @@ const PIECES: [&str; 18] = [
     "0xffffffffffffffffffffffff",
 ];
 
-/// Heavy blocks would only make the rounds few.
+/// Larger blocks would only reduce the number of rounds.
 const MAX_LENGTH: usize = 200_000;
 
 struct Corpus(Vec<(String, String)>);
@@ -94,7 +94,7 @@ fn damage(text: &mut Vec<u8>, random: &mut StdRng) {
             let repeated = text[at..end].repeat(random.random_range(1..8));
             text.splice(at..at, repeated);
         }
-        // A whole value, so that it stays JSON.
+        // Replaces a whole value, so that the text stays JSON.
         _ => {
             let Some(start) = text[at..].iter().position(|byte| *byte == b':') else { return };
             let start = at + start + 1;

@@ -1,5 +1,5 @@
-//! Feeds hostile logs to the decoder until time is up: each becomes events that are read as they were
-//! written, each with an id of its own, and none makes it panic. Runs on stable Rust.
+//! Feeds hostile logs to the decoder until time is up: each becomes events that survive encoding and have unique ids,
+//! and none causes a panic. Runs on stable Rust.
 //!
 //! `cargo run --release -p crypto-intel-evm --example fuzz_logs -- [--seconds 60] [--seed N]`
 
@@ -11,7 +11,7 @@ use rand::{RngExt, rngs::StdRng};
 
 mod support;
 
-/// Events that mean something to us or to others, so that their first topic is known.
+/// Events that are decoded here or common elsewhere, for plausible first topics.
 const SIGNATURES: [&str; 28] = [
     "Transfer(address,address,uint256)",
     "TransferSingle(address,address,address,uint256,uint256)",
@@ -48,7 +48,7 @@ struct Generator {
 }
 
 impl Generator {
-    /// A word that is often a length, an offset, an address or an edge of its type.
+    /// A word that is often a length, an offset, an address or a boundary value of its type.
     fn word(&self, random: &mut StdRng) -> U256 {
         match random.random_range(0..9) {
             0 => U256::ZERO,

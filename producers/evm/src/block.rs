@@ -1,4 +1,4 @@
-//! A block as the pipeline needs it: verified against itself, in fixed bytes, without JSON.
+//! A block as the pipeline needs it: internally consistent, in fixed-size fields, without JSON.
 
 use std::ops::Range;
 
@@ -49,7 +49,7 @@ pub(crate) struct Transaction {
     pub(crate) method: Option<FixedBytes<4>>,
     pub(crate) input_length: usize,
     pub(crate) status: TransactionStatus,
-    /// What its receipt says that it made.
+    /// The contract that it created, by its receipt.
     pub(crate) contract: Option<Address>,
     /// Without a receipt it is unknown whether it took effect.
     pub(crate) has_receipt: bool,
@@ -81,11 +81,11 @@ pub(crate) struct InternalPayment {
     pub(crate) trace_address: Vec<u32>,
 }
 
-/// What became of a transaction, as its receipt says.
+/// Result of a transaction, by its receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) status: TransactionStatus,
-    /// What it made.
+    /// The contract that it created.
     pub(crate) contract: Option<Address>,
 }
 
@@ -102,20 +102,20 @@ impl LogRecord {
 }
 
 impl Header {
-    /// What links it to its parent.
+    /// The fields that link it to its parent.
     pub(crate) fn link(&self) -> crypto_intel_chain::header::Header {
         let parent = BlockRef { number: self.number.saturating_sub(1), hash: self.parent_hash };
         crypto_intel_chain::header::Header { number: self.number, hash: self.hash, parent }
     }
 
-    /// The block's own time, microseconds; a hostile timestamp is held at the end of time.
+    /// The block's own time, microseconds; saturates on a hostile timestamp.
     pub(crate) fn time_us(&self) -> i64 {
         i64::try_from(self.timestamp).unwrap_or(i64::MAX).saturating_mul(1_000_000)
     }
 }
 
 impl Transaction {
-    /// One of which only the hash is known.
+    /// A transaction of which only the hash is known.
     pub(crate) fn of_hash(hash: B256) -> Self {
         Self {
             hash,
@@ -130,14 +130,14 @@ impl Transaction {
         }
     }
 
-    /// Notes what its receipt says.
+    /// Applies its receipt.
     pub(crate) fn take(&mut self, outcome: &Outcome) {
         self.status = outcome.status;
         self.contract = outcome.contract;
         self.has_receipt = true;
     }
 
-    /// Whether events of its own depend on whether it took effect.
+    /// Whether it is an event itself if it succeeded: a contract creation or a native transfer.
     pub(crate) fn may_be_event(&self) -> bool {
         self.to.is_none() || !self.value.is_zero()
     }

@@ -27,13 +27,13 @@ use crate::{
     verify::Checks,
 };
 
-/// The words for EVM chains in names of keys, probes and streams.
+/// Names of the EVM family in keys, probes and streams.
 pub(crate) const FAMILY: Family = Family { name: "evm", stream: Stream::Evm.name() };
 
-/// Room that is left for subject, headers and the other fields of a log.
+/// Bytes of a message reserved for subject, headers and the other fields of a log.
 const MESSAGE_OVERHEAD: usize = 8 * 1024;
 
-/// What a chain needs from outside.
+/// Dependencies of a chain.
 #[derive(Debug, Clone)]
 pub(crate) struct EvmChain {
     pub(crate) chain: String,
@@ -50,9 +50,9 @@ pub(crate) struct EvmChain {
 /// Runs one chain until shutdown.
 ///
 /// # Errors
-/// What stops this chain and needs an operator.
+/// Errors that stop this chain and need an operator.
 pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()> {
-    // Everything of this run ends with it, also when it fails.
+    // All tasks of this run end with it, also on failure.
     let stop = context.shutdown.child_token();
     let _guard = stop.clone().drop_guard();
     let mut tasks = JoinSet::new();

@@ -1,4 +1,4 @@
-//! For fuzzing: what strangers write, read as the producer reads it. No part of the API.
+//! Entry points for fuzzing: parses untrusted input as the producer does. Not part of the API.
 
 use std::{collections::HashSet, fmt::Write as _};
 
@@ -23,11 +23,11 @@ pub struct HostileLog {
     pub address: Address,
     /// At most four are read.
     pub topics: Vec<B256>,
-    /// Anything.
+    /// Arbitrary bytes.
     pub data: Vec<u8>,
 }
 
-/// Reads and decodes what it is given.
+/// Parses and decodes untrusted input.
 #[derive(Debug)]
 pub struct Target {
     decoders: Vec<Decoder>,
@@ -49,18 +49,18 @@ impl Target {
         Ok(Self { decoders: decoders.into(), prices: PriceCache::new(300) })
     }
 
-    /// Takes a text as a block and another as its receipts or logs. How many events they gave;
-    /// `None` when they were refused.
+    /// Parses one text as a block and another as its receipts or logs. Returns the number of events; `None` when they
+    /// are refused.
     ///
     /// # Errors
-    /// With the promise that was broken.
+    /// When an invariant is violated; says which.
     pub fn answers(&self, block: &[u8], logs: &[u8]) -> Result<Option<usize>, String> {
         let (Ok(block), Ok(logs)) = (str::from_utf8(block), str::from_utf8(logs)) else {
             return Ok(None);
         };
         let refusal = EndpointError::from_rpc("node", "eth_getLogs", (-32000, logs, None));
         if refusal.to_string().len() > 4_096 {
-            return Err("a refusal is quoted without bound".to_owned());
+            return Err("a quoted refusal is too long".to_owned());
         }
         let Ok(Some(header)) = read_header(block) else { return Ok(None) };
         let mut events = None;
@@ -82,10 +82,10 @@ impl Target {
         Ok(events)
     }
 
-    /// Decodes logs of one block. How many events they gave.
+    /// Decodes logs of one block. Returns the number of events.
     ///
     /// # Errors
-    /// With the promise that was broken.
+    /// When an invariant is violated; says which.
     pub fn logs(&self, logs: &[HostileLog]) -> Result<usize, String> {
         let hash = B256::repeat_byte(7);
         let block = format!(
@@ -110,11 +110,11 @@ impl Target {
         let header = header.ok_or("no header")?;
         let checks = Checks::strict(LogProof::Presence);
         let read = assemble(header, &block, LogsAnswer::Logs(&texts), checks)
-            .map_err(|error| format!("a proper answer is refused: {error}"))?;
+            .map_err(|error| format!("a valid answer is refused: {error}"))?;
         self.events(&read)
     }
 
-    /// Every event is read as it was written, and none has the id of another.
+    /// Checks that every event survives encoding and that ids are unique.
     fn events(&self, block: &BlockData) -> Result<usize, String> {
         let context = BlockContext::new(1, self.prices.now());
         let mut count = 0;
@@ -124,7 +124,7 @@ impl Target {
             decoder.decode(block, &context, &mut |event| {
                 count += 1;
                 if !Event::decode(&event.encode()).is_ok_and(|read| read == event) {
-                    broken = Some(format!("not read as it was written: {event:?}"));
+                    broken = Some(format!("changed by encoding: {event:?}"));
                 }
                 if !ids.insert((event.kind(), event.id().to_owned())) {
                     broken = Some(format!("two events have the id {}", event.id()));

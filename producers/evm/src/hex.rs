@@ -6,7 +6,7 @@ use alloy_primitives::hex;
 use crypto_intel_schemas::{Address, B256, U256};
 use serde::{Deserialize, Deserializer, de};
 
-/// What can be read from one hex text.
+/// A type that is parsed from hex text.
 pub(crate) trait FromHex: Sized {
     const EXPECTED: &'static str;
     fn from_hex(text: &str) -> Option<Self>;
@@ -122,7 +122,7 @@ pub(crate) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Appends the bytes of a hex text to `buffer`; `None` when it is none.
+/// Appends the bytes of a hex text to `buffer`; `None` when it is not hex.
 pub(crate) fn append(text: &str, buffer: &mut Vec<u8>) -> Option<usize> {
     let text = digits(text)?;
     if text.len() % 2 != 0 {
@@ -135,7 +135,7 @@ pub(crate) fn append(text: &str, buffer: &mut Vec<u8>) -> Option<usize> {
     Some(length)
 }
 
-/// The first bytes of a hex text and its length in bytes; `None` when it is no even hex text.
+/// The first bytes of a hex text and its length in bytes; `None` when it is not hex of even length.
 pub(crate) fn prefix<const N: usize>(text: &str) -> Option<(Option<[u8; N]>, usize)> {
     let text = digits(text)?;
     if text.len() % 2 != 0 {

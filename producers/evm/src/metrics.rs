@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Makes and registers them.
+    /// Creates and registers the metrics.
     ///
     /// # Errors
     /// When a name is taken.
@@ -72,7 +72,7 @@ impl Metrics {
             )?,
             untraced: counter(
                 "blocks_without_traces_total",
-                "Blocks published without the payments inside their contracts, which were to be had from no endpoint in time",
+                "Blocks published without the payments inside their contracts, because no endpoint traced them in time",
                 &["chain"],
             )?,
             oddities: counter(

@@ -1,4 +1,4 @@
-//! A chain as an audit sees it: over connections of its own, with the producer's own decoder.
+//! A chain as an audit reads it: over its own connections, with the producer's decoder.
 
 use std::{path::Path, time::Duration};
 
@@ -45,10 +45,10 @@ pub struct ChainReader {
 }
 
 impl ChainReader {
-    /// Connects to the chain's endpoints and waits until one of them says its head.
+    /// Connects to the chain's endpoints and waits until one of them reports its head.
     ///
     /// # Errors
-    /// When none does within `patience`, with what each of them said.
+    /// When none does within `patience`, with the last error of each.
     pub async fn connect(
         chain: &str,
         config: &ChainConfig,
@@ -78,7 +78,7 @@ impl ChainReader {
         })
     }
 
-    /// Highest final block: as the chain says, else by the configured depth.
+    /// Highest final block: by the chain's `finalized` tag, else by the configured depth.
     ///
     /// # Errors
     /// When no endpoint answers, or two of them call different blocks of one height final.
@@ -99,7 +99,7 @@ impl ChainReader {
     /// A block and its events.
     ///
     /// # Errors
-    /// When no endpoint has it, or none gives a true answer.
+    /// When no endpoint has it, or none gives a valid answer.
     pub async fn block(&self, number: u64) -> anyhow::Result<ChainBlock> {
         let block = self
             .fetcher

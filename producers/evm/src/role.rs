@@ -9,13 +9,13 @@ pub const ROLE: RoleSpec = RoleSpec {
     enable: "configure a chain under [evm.chains.NAME]",
     own_secrets: "keys of endpoints",
     publishes: &["evm.>", "watch.>", "history.>", "status.node.>", "dlq.evm.>"],
-    // Its own markers and bodies, from which it goes on.
+    // Its own markers and bodies, to resume from.
     reads: &[Stream::Evm],
     looks_up: &[Stream::Dlq],
     asks_leader: &[Stream::Evm],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["evm.>"]),
-        // How far persist is says when history has to wait.
+        // The history lane pauses while persist's position is too far behind.
         BucketSpec::write(Bucket::Cursors, &["evm.>", "factory_early.>", "factory_search.>"])
             .watched(),
         BucketSpec::write(Bucket::Contracts, &[">"]).watched(),

@@ -12,14 +12,14 @@ use crate::{
     metrics::Metrics,
 };
 
-/// What is under way at shutdown is in the stream as a whole or not at all: nothing to wait for.
+/// Batches are atomic: at shutdown there is nothing to wait for but the tasks' end.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs all configured chains, each supervised on its own, until shutdown.
 ///
 /// # Errors
-/// When the configuration is not valid or the list of tokens cannot be read. A failing chain is
-/// started again, visibly, and touches no other.
+/// When the configuration is not valid or the list of tokens cannot be read. A failing chain is reported and restarted,
+/// and does not affect the others.
 pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
     config
         .validate()

@@ -1,4 +1,4 @@
-"""Counts of what a block's events should be, from its block and receipts JSON alone.
+"""Counts the events that a block should have, from its block and receipts JSON alone.
 
 usage: recorded_counts.py DATA_FOLDER CHAIN
        recorded_counts.py DATA_FOLDER logs FOLDER…
@@ -134,7 +134,7 @@ def kind_of(log):
 
 
 def status_of(receipt):
-    """False for a failed transaction; before Byzantium nobody knows."""
+    """False for a failed transaction; None before Byzantium, when it is unknown."""
     if len(receipt.get("root") or "") == 66:
         return None
     status = receipt.get("status")
@@ -172,7 +172,7 @@ def count(block, receipts):
 
 
 def logs_in(value):
-    """Every log in a JSON value, whatever is around it."""
+    """Every log in a JSON value, at any depth."""
     if isinstance(value, list):
         for item in value:
             yield from logs_in(item)

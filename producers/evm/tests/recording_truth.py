@@ -1,4 +1,4 @@
-"""What a follower's recording says of its chain at the end, from the JSON alone.
+"""The state of a recorded chain at the end, from the JSON alone.
 
 usage: recording_truth.py RECORDING.jsonl.gz
 Prints one JSON object: hashes of the canonical blocks, [hash, index] of every log in them, and of

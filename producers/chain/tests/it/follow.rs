@@ -16,7 +16,7 @@ async fn skipped_slots_are_no_gap_and_their_blocks_come_in_order() {
     let folded = rig.at_head().await;
     assert_eq!((folded.published, folded.jumps), (rig.chain.blocks(), 0));
     instance.stop().await;
-    // Another instance goes on behind the top.
+    // Another instance resumes after the top of the marker stack.
     rig.chain.grow([5, 2]);
     let instance = rig.follow();
     let folded = rig.at_head().await;
@@ -32,7 +32,7 @@ async fn a_reorganisation_over_holes_is_retracted_newest_first() {
     let instance = rig.follow();
     rig.at_head().await;
     let before: Vec<u64> = rig.chain.blocks().into_keys().rev().take(3).collect();
-    // Another block in the place of a hole, and none where one was.
+    // The new branch has a block in a slot that was empty, and none in a slot that had one.
     rig.chain.reorganise(3, [1, 1, 6, 1]);
     let folded = rig.at_head().await;
     assert_eq!(folded.published, rig.chain.blocks());
@@ -43,14 +43,14 @@ async fn a_reorganisation_over_holes_is_retracted_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn finality_stays_where_it_is_while_the_nodes_dispute_it() {
+async fn finality_does_not_advance_while_the_nodes_disagree() {
     let rig = Rig::start().await;
     rig.chain.grow([1; 6]);
     let instance = rig.follow();
     rig.at_head().await;
     instance.stop().await;
     rig.chain.dispute_finality(true);
-    // Neither by their word nor by depth, also where nothing else was heard since the start.
+    // Neither by the nodes' answers nor by depth, even if there was no other answer since the start.
     let instance = rig.follow_with_depth(0);
     rig.chain.grow([1, 2, 1]);
     let folded = rig.at_head().await;

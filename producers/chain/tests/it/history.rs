@@ -45,7 +45,7 @@ async fn a_queued_range_is_filled_to_its_empty_end() {
     let instance = rig.follow();
     rig.at_head().await;
     let gaps = Gaps::open(&rig.broker.nats, CHAIN).await.unwrap();
-    // 104 is the last block for a while: nothing is between it and the end of the range.
+    // The last slots of the range are empty.
     gaps.queue(101, 125, GapReason::Backfill).await.unwrap();
     let history = filled(&rig).await;
     let expected: BTreeMap<u64, B256> =
@@ -55,7 +55,7 @@ async fn a_queued_range_is_filled_to_its_empty_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_past_of_a_base58_address_comes_in_partial_blocks() {
+async fn the_history_of_a_base58_address_comes_in_partial_blocks() {
     let rig = Rig::start().await;
     rig.chain.grow([1; 12]);
     rig.chain.finalize(1);

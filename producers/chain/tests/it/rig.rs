@@ -29,7 +29,7 @@ impl Rig {
         self.follow_with_depth(1_000)
     }
 
-    /// The same; where the chain does not say what is final, a block is by this depth.
+    /// The same; if the chain does not say what is final, a block is final at this depth.
     pub(crate) fn follow_with_depth(&self, finality_depth: u64) -> RunningRole {
         let (nats, chain) = (self.broker.nats.clone(), Arc::clone(&self.chain));
         RunningRole::start("one", move |context| {

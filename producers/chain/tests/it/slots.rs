@@ -28,14 +28,14 @@ const GENESIS_SLOT: u64 = 99;
 struct World {
     blocks: BTreeMap<u64, Header>,
     finalized: Option<BlockRef>,
-    /// Its nodes call different blocks of one height final.
+    /// Its nodes report different blocks of one height as final.
     is_disputed: bool,
     made: u64,
     /// Slots whose block a node denies once.
     denied: BTreeSet<u64>,
 }
 
-/// The chain, and what tells of its heads.
+/// The chain, and the notification of new heads.
 #[derive(Debug)]
 pub(crate) struct SlotChain {
     world: Mutex<World>,
@@ -51,7 +51,7 @@ impl SlotChain {
         self.world.lock().unwrap()
     }
 
-    /// Adds blocks, each so many slots above its parent.
+    /// Adds blocks, each its stride of slots above its parent.
     pub(crate) fn grow(&self, strides: impl IntoIterator<Item = u64>) {
         for stride in strides {
             self.lock().push(stride);
@@ -80,7 +80,7 @@ impl SlotChain {
         world.finalized = newest;
     }
 
-    /// From now on, or no longer, the nodes call different blocks of one height final.
+    /// Sets whether the nodes report different blocks of one height as final.
     pub(crate) fn dispute_finality(&self, is_disputed: bool) {
         self.lock().is_disputed = is_disputed;
     }

@@ -1,4 +1,4 @@
-//! The loop of the fuzz targets: rounds with a seed of their own until time is up.
+//! The loop of the fuzz targets: rounds, each with its own seed, until time is up.
 
 use std::{
     error::Error,
@@ -9,7 +9,7 @@ use std::{
 
 use rand::{SeedableRng, rngs::StdRng};
 
-/// What came of one input.
+/// The result of one input.
 pub(crate) type Outcome = Result<Option<usize>, String>;
 
 #[derive(Default)]
@@ -20,8 +20,8 @@ struct Counts {
     slowest: Duration,
 }
 
-/// Plays inputs of `one` until `--seconds` (60) are over, beginning with `--seed`. `one` makes an
-/// input and returns it as text, to be shown should it fail, with a way to run it.
+/// Runs inputs until `--seconds` (60) are over, beginning with `--seed`: `make` creates an input, `play` runs it, and
+/// `show` is its text if it fails.
 pub(crate) fn run<Input>(
     make: impl Fn(&mut StdRng) -> Input,
     play: impl Fn(&Input) -> Outcome,

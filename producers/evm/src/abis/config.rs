@@ -12,8 +12,8 @@ use super::Abis;
 pub struct AbiConfig {
     /// Its name in events, tables and rules, 1 to 64 characters. No default.
     pub name: String,
-    /// Contracts whose logs are decoded. Default: none, which with a `factory` means only what that
-    /// made, and without one every contract that emits these events.
+    /// Contracts whose logs are decoded. Default: none, which means only the contracts that the `factory` created, or,
+    /// without a `factory`, every contract that emits these events.
     pub contracts: Vec<String>,
     /// A JSON ABI: path to a file with the ABI or with an object that has it under `abi`; its events
     /// are decoded. Default: none.
@@ -24,8 +24,8 @@ pub struct AbiConfig {
     pub factory: Option<FactoryConfig>,
 }
 
-/// A contract whose event names further contracts. What it makes is known from the log on that names it, and kept over
-/// restarts; what it made before the chain was followed is searched for.
+/// A contract whose event names further contracts. These are decoded from the log on that names them, and remembered
+/// across restarts; those created before the chain was followed are searched for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FactoryConfig {
@@ -35,11 +35,11 @@ pub struct FactoryConfig {
     pub event: String,
     /// The event's parameter that is the new contract's address, such as `pool`. No default.
     pub field: String,
-    /// Where the search for what it made begins: the block of the factory itself. Default: 0.
+    /// First block of the search for the contracts that it created: the block of the factory itself. Default: 0.
     pub since: u64,
 }
 
-/// Checks what the types cannot say, and reads the files.
+/// Checks what the types cannot express, and reads the files.
 pub(crate) fn validate(abis: &[AbiConfig], key: &str, problems: &mut Vec<String>) {
     let mut names = std::collections::BTreeSet::new();
     for (index, abi) in abis.iter().enumerate() {

@@ -44,7 +44,7 @@ fn plain(text: &str, has_name: bool) -> Option<String> {
     Some(format!("({}){arrays}{name}", inner.join(",")))
 }
 
-/// What is between a text's first parenthesis and the one that closes it, and what follows.
+/// The text between the first parenthesis and its closing one, and the rest.
 fn parenthesised(text: &str) -> Option<(&str, &str)> {
     let mut depth = 0_usize;
     for (place, character) in text.char_indices() {
@@ -62,7 +62,7 @@ fn parenthesised(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The parts of a list between its own commas; of an empty text none.
+/// Splits a list at its top-level commas; an empty text has no parts.
 fn members(text: &str) -> Option<Vec<&str>> {
     let mut parts = Vec::new();
     let (mut depth, mut start) = (0_usize, 0);
@@ -111,7 +111,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<AbiItem>, String> {
     Ok(events)
 }
 
-/// An entry of a JSON ABI. What older compilers and people leave out is not there: no name, not anonymous.
+/// An entry of a JSON ABI. Fields that older compilers and people leave out get defaults: no name, not anonymous.
 fn event_of(mut entry: Value) -> Result<Option<AbiItem>, serde_json::Error> {
     if let Some(fields) = entry.as_object_mut() {
         fields.entry("anonymous").or_insert(json!(false));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn json_abis_may_leave_out_what_is_usual_and_errors_name_file_and_event() {
+    fn json_abis_may_omit_defaults_and_errors_name_file_and_event() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("abi.json");
         let read_text = |text: &str| {

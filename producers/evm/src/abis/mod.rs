@@ -1,4 +1,4 @@
-//! ABIs by configuration: which logs they know, and what those say.
+//! Configured ABIs: which logs they match, and the values of these.
 
 pub(crate) mod config;
 mod declaration;
@@ -51,7 +51,7 @@ struct Parameter {
     abi_type: AbiType,
 }
 
-/// Whose logs are decoded.
+/// The contracts whose logs are decoded.
 #[derive(Debug, Clone)]
 struct Contracts {
     any: bool,
@@ -67,25 +67,25 @@ pub(crate) struct Factory {
     pub(crate) contract: Address,
     /// First topic of its event.
     pub(crate) topic: B256,
-    /// Where the search for what it made begins.
+    /// First block of the search for the contracts that it created.
     pub(crate) since: u64,
     event: AbiEvent,
     field: String,
 }
 
-/// What factories made.
+/// Contracts created by factories.
 #[derive(Debug, Default)]
 struct Discovered {
-    /// By factory, each with the block that made it: the same block gives the same events whether
-    /// or not later ones were fetched already.
+    /// By factory, each with the block that created it, so that a block gives the same events whether or not later
+    /// blocks were already fetched.
     contracts: HashMap<usize, HashMap<Address, u64>>,
-    /// Rises whenever there are more.
+    /// Incremented with every change.
     version: u64,
-    /// Not kept yet.
+    /// Not saved yet.
     unsaved: Vec<Made>,
 }
 
-/// A contract that a factory made.
+/// A contract created by a factory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Made {
     /// Name of the ABI.
@@ -97,7 +97,7 @@ pub(crate) struct Made {
 }
 
 impl Discovered {
-    /// Adds a contract; whether that is news.
+    /// Adds a contract; returns whether it, or its earlier block, is new.
     fn add(&mut self, factory: usize, address: Address, since: u64) -> bool {
         let made = self.contracts.entry(factory).or_default();
         let known = made.entry(address).or_insert(u64::MAX);
@@ -209,8 +209,8 @@ impl Abis {
             })
     }
 
-    /// Notes what factories made in these logs (contract, topics, data) of a block, before the logs
-    /// of what they made are decoded; the version is then that of all that is known.
+    /// Records the contracts that factories created in these logs (contract, topics, data) of a block, before the logs
+    /// of these contracts are decoded. Returns the resulting version.
     pub(crate) fn discover<'a>(
         &self,
         block: u64,
@@ -242,8 +242,7 @@ impl Abis {
         discovered.version
     }
 
-    /// The version of what factories made: a block that was decoded with an older one is to be
-    /// decoded again.
+    /// Version of the contracts created by factories: a block that was decoded with an older one must be decoded again.
     pub(crate) fn version(&self) -> u64 {
         if self.factories.is_empty() { 0 } else { self.read().version }
     }
@@ -257,7 +256,7 @@ impl Abis {
         &self.factories
     }
 
-    /// What is to be kept. Forgets it; [`Self::keep_again`] if that failed.
+    /// Takes the contracts that are not saved yet; [`Self::keep_again`] if saving failed.
     pub(crate) fn take_unsaved(&self) -> Vec<Made> {
         if self.factories.is_empty() || self.read().unsaved.is_empty() {
             return Vec::new();
@@ -265,12 +264,12 @@ impl Abis {
         std::mem::take(&mut self.write().unsaved)
     }
 
-    /// Puts back what could not be kept.
+    /// Puts back contracts that could not be saved.
     pub(crate) fn keep_again(&self, unsaved: Vec<Made>) {
         self.write().unsaved.extend(unsaved);
     }
 
-    /// Adds what was kept before; of an ABI that is not configured any more nothing.
+    /// Adds saved contracts; those of an ABI that is no longer configured are ignored.
     pub(crate) fn restore(&self, kept: impl Iterator<Item = Made>) {
         let mut discovered = self.write();
         for Made { abi, address, since } in kept {

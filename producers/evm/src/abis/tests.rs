@@ -74,7 +74,7 @@ fn numbers_beyond_their_type_are_refused() {
 
 #[test]
 fn arrays_that_point_to_each_other_are_bounded() {
-    // Every offset points to the same long array: a small log that would be a million values.
+    // Every offset points to the same long array: a small log would become a million values.
     let event = event("event E(uint256[][] rows)");
     let topics = [topic(&event.signature)];
     let mut data = words(&[32, 1_000]);
@@ -138,7 +138,7 @@ fn contracts_are_listed_any_or_made_by_the_factory() {
 }
 
 #[test]
-fn problems_name_their_key_and_mend() {
+fn problems_name_their_key_and_remedy() {
     let of = |abi: AbiConfig| {
         let mut problems = Vec::new();
         config::validate(&[abi], "evm.chains.x", &mut problems);

@@ -1,18 +1,18 @@
-//! Types of parameters, and reading values of them without trusting a single length.
+//! Types of parameters, and a reader of their values that trusts no length in the data.
 
 use alloy::dyn_abi::DynSolType;
 use alloy_primitives::hex;
 use crypto_intel_schemas::{Address, EventValue, I256, U256};
 
-/// Values in one event beyond which it stays a raw log.
+/// Maximum number of values in one event; one with more stays a raw log.
 const MAX_VALUES: usize = 4_096;
-/// Bytes of all its texts together: more is published raw.
+/// Maximum bytes of all its texts together; an event with more stays a raw log.
 const MAX_TEXT: usize = 256 * 1024;
-/// What one event of a configured ABI may take in a message: its texts, what stands before each, names and the fields
-/// that every event has.
+/// Maximum size of one event of a configured ABI in a message: its texts and their prefixes, names and the fields that
+/// every event has.
 pub const LARGEST_EVENT_BYTES: usize = MAX_TEXT + 8 * MAX_VALUES + 16 * 1024;
-/// Levels of arrays and tuples that a parameter may have.
-const DEEPEST: usize = 8;
+/// Maximum nesting of arrays and tuples in a parameter.
+const MAX_DEPTH: usize = 8;
 
 /// The type of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,17 +30,17 @@ pub(super) enum AbiType {
 }
 
 impl AbiType {
-    /// The same type in our form.
+    /// Converts from alloy's type.
     ///
     /// # Errors
-    /// When it is one that events do not have.
+    /// When it is not supported in events.
     pub(super) fn of(found: &DynSolType) -> Result<Self, String> {
         Self::at_level(found, 0)
     }
 
     fn at_level(found: &DynSolType, level: usize) -> Result<Self, String> {
-        if level > DEEPEST {
-            return Err(format!("type {found} is nested deeper than {DEEPEST} levels"));
+        if level > MAX_DEPTH {
+            return Err(format!("type {found} is nested deeper than {MAX_DEPTH} levels"));
         }
         Ok(match found {
             DynSolType::Bool => Self::Bool,
@@ -64,7 +64,7 @@ impl AbiType {
         })
     }
 
-    /// Whether a value stands where an offset points to.
+    /// Whether the head has an offset to the value instead of the value.
     fn is_dynamic(&self) -> bool {
         match self {
             Self::Bytes | Self::Text | Self::Array(_) => true,
@@ -74,7 +74,7 @@ impl AbiType {
         }
     }
 
-    /// Whether a value of it fits into a topic; of others a topic has the hash.
+    /// Whether a value fits into a topic; otherwise the topic has its hash.
     pub(super) fn is_word(&self) -> bool {
         !matches!(
             self,
@@ -95,7 +95,7 @@ impl AbiType {
     }
 }
 
-/// What was read is not of the type, or not all there.
+/// The data does not match the type, or is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
             }
             AbiType::Text => {
                 let bytes = self.bytes(start)?;
-                // Databases take no zero character in text.
+                // PostgreSQL does not accept NUL in text.
                 self.text(String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}"))
             }
             AbiType::Array(item) => {
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
         let length = self.length(start)?;
         let from = start.checked_add(32).ok_or(Malformed)?;
         let bytes = self.data.get(from..from.checked_add(length).ok_or(Malformed)?);
-        // Before it is made to text: many offsets may point to the same long bytes.
+        // Checked before the conversion to text: many offsets may point to the same long bytes.
         bytes.filter(|bytes| bytes.len() <= self.text_left).ok_or(Malformed)
     }
 

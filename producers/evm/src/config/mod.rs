@@ -19,16 +19,17 @@ use crate::{
 /// Maximum number of contracts whose logs are subscribed to; providers bound a filter's length.
 const MAX_HINT_CONTRACTS: usize = 20;
 
-/// What the EVM producer does.
+/// Configuration of the EVM producer.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Chains by slug (`[a-z0-9-]`, at most 32 characters), the name in subjects and tables. Default: none.
     pub chains: BTreeMap<String, ChainConfig>,
-    /// A list of tokens in place of the built-in one: path to a file in the form of `assets.toml`.
-    /// Default: the built-in list.
+    /// A list of tokens in place of the built-in one: path to a file in the format of `assets.toml`. Default: the
+    /// built-in list.
     pub assets: Option<PathBuf>,
-    /// A price that is further than this from the block's time puts no USD value on a transfer, seconds. Default: 300.
+    /// Maximum distance of a price from the block's time, seconds; without a price in range a transfer has no USD
+    /// value. Default: 300.
     pub price_max_age_seconds: u64,
 }
 
@@ -38,29 +39,29 @@ impl Default for Config {
     }
 }
 
-/// One chain. It runs and fails alone.
+/// One chain. It runs and fails independently of the others.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChainConfig {
     /// Whether this chain runs. Default: true.
     pub enabled: bool,
-    /// The built-in preset that gives every option that is not given here, such as `ethereum`; `none`
-    /// for no preset. Default: the one of the chain's own name, where there is one.
+    /// The built-in preset for every option that is not set here, such as `ethereum`; `none` for no preset. Default:
+    /// the one of the chain's own name, where there is one.
     pub preset: Option<String>,
     /// EIP-155 chain id; verified on every endpoint at every connect. No default.
     pub chain_id: u64,
     /// JSON-RPC endpoints, the preferred one first. Default: the public ones of the preset, else none.
     pub endpoints: Vec<EndpointConfig>,
-    /// Usual time from block to block, milliseconds; what counts as silence, staleness and lag follows
-    /// from it. Default: 12000.
+    /// Usual time from block to block, milliseconds; the defaults for silence, staleness and lag follow from it.
+    /// Default: 12000.
     pub block_time_ms: u64,
     /// An endpoint this many blocks below the highest is behind, and another one serves. Default: the
     /// blocks of 2 seconds, at least 3.
     pub lag_blocks: u64,
-    /// An endpoint that does not know a block this long after another one spoke of it is behind,
-    /// milliseconds. Default: half a block time, at least 2000 and at most 6000.
+    /// An endpoint that does not know a block this long after another one announced it is behind, milliseconds.
+    /// Default: half a block time, at least 2000 and at most 6000.
     pub lag_ms: u64,
-    /// When an endpoint that fails is left alone.
+    /// Circuit breaker: when a failing endpoint is left alone.
     pub breaker: BreakerConfig,
     /// How often `status.node` events are published while nothing changes, seconds. Default: 30.
     pub status_seconds: u64,
@@ -72,11 +73,10 @@ pub struct ChainConfig {
     /// Where a chain that was never followed begins: `"latest"` (the block after the final one) or a
     /// block number. Default: `"latest"`.
     pub start: Start,
-    /// Whether the endpoints are asked for the `finalized` and `safe` blocks; where they do not know
-    /// them, `finality_depth` counts. Default: true.
+    /// Whether the endpoints are asked for the `finalized` and `safe` blocks; where they do not know these tags,
+    /// `finality_depth` applies. Default: true.
     pub finality_tags: bool,
-    /// Blocks below the head from which on a block counts as final, where the chain does not say it
-    /// itself. Default: 64.
+    /// Depth below the head at which a block counts as final, where the chain has no `finalized` tag. Default: 64.
     pub finality_depth: u64,
     /// How often the `finalized` and `safe` blocks are asked for, milliseconds. Default: 4000.
     pub finality_poll_ms: u64,
@@ -87,68 +87,67 @@ pub struct ChainConfig {
     pub reorg_confirm_seconds: u64,
     /// The chain's own currency.
     pub native: NativeConfig,
-    /// Which raw logs are published beside the decoded events: `"known"` (of `contracts`, and known
-    /// events in an unknown form) or `"all"`. Default: `"known"`.
+    /// Which raw logs are published in addition to the decoded events: `"known"` (of `contracts`, and known events in
+    /// an unknown form) or `"all"`. Default: `"known"`.
     pub logs: LogsMode,
-    /// Contracts whose every log is also published raw. Default: none.
+    /// Contracts all of whose logs are also published raw. Default: none.
     pub contracts: Vec<String>,
-    /// Contracts' events that are decoded by their ABI, beside the built-in ones: tables of `name`,
+    /// Contracts' events that are decoded by their ABI, in addition to the built-in ones: tables of `name`,
     /// `contracts`, `abi` (a file), `events` and `factory`; see decoding.md. Default: none.
     pub abis: Vec<AbiConfig>,
     /// Where payments inside contracts (`transfer.internal`) come from: `"off"` (they are not seen),
     /// `"trace_block"` (Erigon, Nethermind, Reth, anvil) or `"debug"` (`debug_traceBlockByHash`,
     /// Geth); costly on most providers. Default: `"off"`.
     pub traces: TracesMode,
-    /// How long a block may wait for its traces, milliseconds; without them it is published as
-    /// `unverified`, and its payments inside contracts come later on the history lane. Default: 3 block
-    /// times, at least 3000.
+    /// How long a block may wait for its traces, milliseconds; without them it is published as `unverified`, and its
+    /// payments inside contracts are published later on the history lane. Default: 3 block times, at least 3000.
     pub traces_budget_ms: u64,
-    /// Whether websockets are asked, beside new heads, for the logs of `wrapped_native` and `contracts`, as a hint that
-    /// a block came or left the chain. Default: true.
+    /// Whether websockets are asked, in addition to new heads, for the logs of `wrapped_native` and `contracts`, as a
+    /// hint that a block came or left the chain. Default: true.
     pub log_hints: bool,
-    /// Without a new head for this long an endpoint is asked for its head, and connected anew when
-    /// that moved on or does not come, seconds. Default: 2.5 block times, at least 5.
+    /// After this long without a new head an endpoint is asked for its head, and reconnected when that has moved on or
+    /// no answer comes, seconds. Default: 2.5 block times, at least 5.
     pub silence_seconds: u64,
     /// Without a new block for this long the chain is unhealthy, seconds. Default: 10 block times, at
     /// least 60.
     pub stale_seconds: u64,
-    /// How long one answer of an endpoint is waited for, milliseconds. Default: 20000.
+    /// Timeout of a request to an endpoint, milliseconds. Default: 20000.
     pub request_timeout_ms: u64,
     /// How often an HTTP endpoint is asked for its head, milliseconds. Default: half a block time, at
     /// least 500 and at most 4000; without a block time 1000.
     pub http_poll_ms: u64,
     /// How many blocks are fetched at once while catching up. Default: 8.
     pub fetch_concurrency: usize,
-    /// More final blocks than this are not caught up in order: live goes on after the final block and
-    /// the history lane fills the gap. 0 = always in order. Default: 1000.
+    /// More final blocks than this are not caught up in order: the live lane continues after the final block and the
+    /// history lane fills the gap. 0 = always in order. Default: 1000.
     pub catch_up_blocks: u64,
     /// How many blocks the history lane fetches at once. Default: 4.
     pub history_concurrency: usize,
-    /// The history lane waits while persist, where it runs, has more messages of it before it than
-    /// this. 0 = never. Default: 200000.
+    /// The history lane pauses while persist, if it runs, has a backlog of more of its messages than this. 0 = never.
+    /// Default: 200000.
     pub history_max_pending: u64,
-    /// How it is proven that an endpoint gave all logs of a block: `"receipts_root"` (by the root of its receipts, the
-    /// bloom filter where no receipts are offered), `"bloom"` (by exactly its bloom filter), `"presence"` (there are
-    /// some where the filter is not empty) or `"off"`. Default: that of the preset, else `"presence"`.
+    /// How to prove that an endpoint returned all logs of a block: `"receipts_root"` (by the root of its receipts, or
+    /// the bloom filter where no receipts are offered), `"bloom"` (by exactly its bloom filter), `"presence"` (there
+    /// are some if the filter is not empty) or `"off"`. Default: that of the preset, else `"presence"`.
     pub check_logs: LogProof,
-    /// Whether each header must have its hash, and the transactions the header's root: then an endpoint cannot forge what
-    /// is under a block's hash. Not for chains whose headers have fields of their own. Default: that of the preset, else
+    /// Whether each header must match its hash, and the transactions the header's root: then an endpoint cannot forge
+    /// anything under a block's hash. Not for chains whose headers have extra fields. Default: that of the preset, else
     /// false.
     pub check_header: bool,
-    /// Whether log indexes must be 0, 1, 2, … over the block; with `false` they are numbered anew
-    /// where they are not. Default: true.
+    /// Whether log indexes must be 0, 1, 2, … over the block; with `false` they are renumbered if they are not.
+    /// Default: true.
     pub check_log_indexes: bool,
-    /// Most data of a raw log in one message, bytes; more is cut, with its length and hash kept.
+    /// Maximum data of a raw log in one message, bytes; the rest is cut, and the length and hash of the whole are kept.
     /// Default: 524288.
     pub max_log_data_bytes: usize,
-    /// Whether tokens that are not on the list are asked for their symbol, name and decimals. What they
-    /// answer is kept in the bucket `tokens`. Default: true.
+    /// Whether tokens that are not on the list are asked for their symbol, name and decimals. The answers are kept in
+    /// the bucket `tokens`. Default: true.
     pub enrich_tokens: bool,
-    /// How long a block may wait for tokens that it shows for the first time, milliseconds; after that it
-    /// goes out with what is known. 0 = it never waits. Default: 50.
+    /// How long a block may wait for the metadata of tokens seen for the first time, milliseconds; after that it is
+    /// published with what is known. 0 = it never waits. Default: 50.
     pub enrich_wait_ms: u64,
-    /// Where the chain has the contract Multicall3, which answers for many tokens at once; empty = each
-    /// token is asked alone. Default: `0xcA11bde05977b3631167028862bE2a173976CA11`.
+    /// Address of the contract Multicall3, which answers for many tokens at once; empty = each token is asked
+    /// separately. Default: `0xcA11bde05977b3631167028862bE2a173976CA11`.
     pub multicall: String,
 }
 
@@ -223,22 +222,22 @@ pub enum LogsMode {
     /// Of configured contracts, and known events in an unknown form.
     #[default]
     Known,
-    /// Every log, beside what is decoded from it.
+    /// Every log, in addition to the events decoded from it.
     All,
 }
 
 impl Config {
-    /// Checks what the types cannot say.
+    /// Checks what the types cannot express.
     ///
     /// # Errors
-    /// One sentence per problem, with the key, the problem and how to mend it.
+    /// One sentence per problem, with the key, the problem and how to correct it.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut problems = Vec::new();
         for (slug, chain) in &self.chains {
             let key = format!("evm.chains.{slug}");
             if !subjects::is_chain_slug(slug) {
                 problems.push(format!(
-                    "{key}: {slug:?} is no chain slug; use 1 to 32 of the characters a-z, 0-9 and -"
+                    "{key}: {slug:?} is not a chain slug; use 1 to 32 of the characters a-z, 0-9 and -"
                 ));
             }
             chain.validate(&key, &mut problems);
@@ -249,7 +248,7 @@ impl Config {
     /// Reads the list of tokens, which [`run`](crate::run) needs.
     ///
     /// # Errors
-    /// When it cannot be read, or is none; the error names place and entry.
+    /// When it cannot be read or is not such a list; the error names position and entry.
     pub fn check_assets(&self) -> anyhow::Result<()> {
         AssetList::load(self.assets.as_deref()).map(drop)
     }
@@ -281,7 +280,7 @@ impl ChainConfig {
         }
         if let Some(name) = self.preset.as_deref().filter(|name| !presets::is_known(name)) {
             problems.push(format!(
-                "{key}.preset: {name:?} is none; known are {}, and \"none\" for no preset",
+                "{key}.preset: {name:?} is not a preset; use one of {}, or \"none\"",
                 presets::names().join(", ")
             ));
         }
@@ -360,8 +359,7 @@ impl ChainConfig {
         contracts
     }
 
-    /// The configured contracts as addresses; those that are none are left out ([`Config::validate`]
-    /// names them).
+    /// The configured contracts as addresses; invalid ones are left out ([`Config::validate`] reports them).
     pub(crate) fn contract_addresses(&self) -> std::collections::HashSet<Address> {
         self.contracts.iter().filter_map(|text| text.parse().ok()).collect()
     }
@@ -374,7 +372,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn problems_name_key_and_mend_and_never_the_url() {
+    fn problems_name_key_and_remedy_and_never_the_url() {
         let config: Config = toml::from_str(
             r#"
             [chains.Bad_Slug]

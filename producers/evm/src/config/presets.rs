@@ -1,4 +1,4 @@
-//! Chains that need no more than their name, and what follows from a chain's block time.
+//! Presets of known chains, and defaults that follow from a chain's block time.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -11,7 +11,7 @@ use crate::ChainConfig;
 const NONE: &str = "none";
 
 static PRESETS: LazyLock<BTreeMap<String, Map<String, Value>>> = LazyLock::new(|| {
-    // Embedded and tested: it always reads.
+    // Embedded and tested: it always parses.
     toml::from_str(include_str!("../../presets.toml")).unwrap_or_default()
 });
 
@@ -21,7 +21,7 @@ pub fn names() -> Vec<&'static str> {
     PRESETS.keys().map(String::as_str).collect()
 }
 
-/// Whether `preset` may be this.
+/// Whether `preset` may have this value.
 pub(crate) fn is_known(name: &str) -> bool {
     name == NONE || PRESETS.contains_key(name)
 }
@@ -31,8 +31,9 @@ pub(crate) fn name_of<'a>(slug: &'a str, named: Option<&'a str>) -> &'a str {
     named.unwrap_or(slug)
 }
 
-/// What is not given of `[evm]`: of each chain the options of its preset, those that follow from its
-/// block time, and the explorer that is known for its chain id. Given and returned are JSON objects in the form of [`Config`](crate::Config).
+/// Defaults for what is not set in `[evm]`: for each chain the options of its preset, those that follow from its block
+/// time, and the known explorer of its chain id. Argument and result are JSON objects in the form of
+/// [`Config`](crate::Config).
 #[must_use]
 pub fn complete(given: &Value) -> Value {
     let mut chains = Map::new();
@@ -52,7 +53,7 @@ pub fn complete(given: &Value) -> Value {
     json!({ "chains": chains })
 }
 
-/// Deadlines by the pace of the chain.
+/// Timeouts and limits that follow from the block time.
 fn from_block_time(block_time_ms: u64) -> [(String, Value); 6] {
     let block_time_ms = block_time_ms.max(1);
     [
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_left_out_of_the_way_and_block_times_set_deadlines() {
+    fn presets_fill_what_is_not_set_and_block_times_set_timeouts() {
         let given = json!({ "chains": {
             "ethereum": { "block_time_ms": 1_000 },
             "mine": { "preset": "arbitrum" },

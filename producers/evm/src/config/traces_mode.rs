@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TracesMode {
-    /// They are not seen.
+    /// Nowhere: they are not published.
     #[default]
     Off,
     /// `trace_block`: Erigon, Nethermind, Reth, anvil.
     TraceBlock,
-    /// `debug_traceBlockByHash` with `callTracer`: Geth and what is made of it.
+    /// `debug_traceBlockByHash` with `callTracer`: Geth and its forks.
     Debug,
 }
 
 impl TracesMode {
-    /// The method that is asked; `None` when nothing is.
+    /// The method that is called; `None` when traces are off.
     #[must_use]
     pub const fn method(self) -> Option<&'static str> {
         match self {

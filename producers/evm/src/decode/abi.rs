@@ -1,8 +1,8 @@
-//! The little of the ABI that is needed, read without trusting a single length.
+//! The parts of the ABI that are needed, read without trusting any length in the data.
 
 use crypto_intel_schemas::{Address, B256, I256, U256};
 
-/// More items than this in one log is no transfer of anybody: it stays a raw log.
+/// Maximum items of a batch transfer: a log with more stays raw.
 pub(super) const MAX_ARRAY_ITEMS: usize = 10_000;
 
 /// The address in a topic. Its upper twelve bytes should be zero and are ignored, as by contracts.
@@ -29,7 +29,7 @@ pub(super) fn unsigned_of(word: U256, bits: usize) -> Option<U256> {
 /// A word as a signed number of so many bits; `None` when it has more.
 pub(super) fn signed_of(word: U256, bits: usize) -> Option<I256> {
     let number = signed(word);
-    // What is left of the sign bit are copies of it.
+    // All bits left of the sign bit must be copies of it.
     let beyond = number.asr(bits.saturating_sub(1));
     (beyond.is_zero() || beyond == I256::MINUS_ONE).then_some(number)
 }
@@ -49,7 +49,7 @@ pub(super) fn number(topic: &B256) -> U256 {
     U256::from_be_bytes(topic.0)
 }
 
-/// All words of data that has exactly so many.
+/// All words of data that has exactly `COUNT` of them.
 pub(super) fn exactly<const COUNT: usize>(data: &[u8]) -> Option<[U256; COUNT]> {
     let (words, []) = data.as_chunks::<32>() else { return None };
     let words: &[[u8; 32]; COUNT] = words.try_into().ok()?;

@@ -1,5 +1,4 @@
-//! Events that everybody wants decoded without configuring an ABI: wrapped native tokens and
-//! Chainlink's price feeds.
+//! Events that are decoded without a configured ABI: wrapped native tokens and Chainlink's price feeds.
 
 use crypto_intel_schemas::{Event, EventFields, EventValue};
 

@@ -6,8 +6,8 @@ use super::{Scope, body, known, logs::Odd};
 use crate::block::LogRecord;
 
 impl Scope<'_> {
-    /// Decodes a log by the configured ABIs that know it. `built_in` is what the built-in decoders
-    /// said: a log that somebody understood is no oddity, one that nobody did is.
+    /// Decodes a log by the configured ABIs that match it. `built_in` is the result of the built-in decoders: a log is
+    /// odd only if no decoder understood it.
     pub(super) fn configured(
         &self,
         log: &LogRecord,
@@ -19,7 +19,7 @@ impl Scope<'_> {
             return built_in;
         };
         let data = self.block.log_data(log);
-        // Of a log that is already an event of a built-in ABI, the next one needs another id.
+        // If the log is already an event of a built-in ABI, the next event needs another id.
         let mut count = u32::from(built_in.is_ok() && known::is_contract_event(topic));
         let mut decoded = false;
         let mut malformed = false;

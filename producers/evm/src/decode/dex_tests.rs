@@ -39,7 +39,7 @@ fn liquidity(topics: &[B256], data: &[i128]) -> Liquidity {
 }
 
 #[test]
-fn amounts_of_swaps_are_the_pools() {
+fn amounts_of_swaps_are_from_the_pools_side() {
     let v2 = swap(&[known::SWAP_V2, person(1), person(2)], &[100, 0, 0, 7]);
     assert_eq!(
         (v2.protocol, v2.recipient),
@@ -57,7 +57,7 @@ fn amounts_of_swaps_are_the_pools() {
     assert_eq!(pancake.protocol, DexProtocol::PancakeV3);
     assert_eq!(pancake.protocol_fee1, Some(Uint256::from(12)));
 
-    // In V4 the event has the swapper's side.
+    // In V4 the event has the swapper's side of the amounts.
     let v4 = swap(&[known::SWAP_V4, B256::repeat_byte(9), person(1)], &[-5, 9, 1, 77, 3, 3_000]);
     assert_eq!((v4.amount0, v4.amount1), (Int256::from(5), Int256::from(-9)));
     assert_eq!((v4.pool_id, v4.fee), (Some(B256::repeat_byte(9)), Some(3_000)));
@@ -65,7 +65,7 @@ fn amounts_of_swaps_are_the_pools() {
 }
 
 #[test]
-fn liquidity_events_say_what_they_can() {
+fn liquidity_events_have_the_fields_of_their_form() {
     let pair = liquidity(&[known::PAIR_CREATED, person(1), person(2)], &[0xcc, 5]);
     assert_eq!(pair.pool, Some(Address::with_last_byte(0xcc)));
     assert_eq!(
@@ -125,7 +125,7 @@ fn configured(events: &[&str]) -> ChainConfig {
 }
 
 #[test]
-fn configured_abis_come_beside_the_built_in_events_under_ids_of_their_own() {
+fn configured_abis_add_events_with_their_own_ids() {
     let config = configured(&["event Deposit(address indexed dst, uint256 wad)"]);
     let events = decode(&config, &with_log(&[known::DEPOSIT, person(1)], &signed(&[5])));
     let abis: Vec<&str> = events
@@ -137,14 +137,14 @@ fn configured_abis_come_beside_the_built_in_events_under_ids_of_their_own() {
         .collect();
     assert_eq!(abis, ["weth", "mine"]);
     assert!(events[0].id().ends_with(":event:0") && events[1].id().ends_with(":event:0.1"));
-    // A form that only the configured one knows is no oddity.
+    // A form that only the configured ABI knows is not odd.
     let config = configured(&["event Deposit(address dst, uint256 wad)"]);
     let events = decode(&config, &with_log(&[known::DEPOSIT], &signed(&[1, 5])));
     assert_eq!(only(events).kind(), Kind::ContractEvent);
 }
 
 #[test]
-fn an_event_that_the_server_would_not_take_is_published_raw_and_cut() {
+fn an_event_larger_than_a_message_is_published_raw_and_cut() {
     let payload = 64 * 1024;
     let note = alloy_primitives::keccak256("Note(string)");
     let config =
@@ -167,7 +167,7 @@ fn an_event_that_the_server_would_not_take_is_published_raw_and_cut() {
 }
 
 #[test]
-fn a_log_that_its_configured_abi_does_not_fit_is_a_raw_log() {
+fn a_log_that_does_not_match_its_configured_abi_is_a_raw_log() {
     let config = configured(&["event Paid(address indexed who, uint256 amount)"]);
     let paid = alloy_primitives::keccak256("Paid(address,uint256)");
     let good = decode(&config, &with_log(&[paid, person(1)], &signed(&[5])));

@@ -1,4 +1,4 @@
-//! What happens to DEX pools beside trades.
+//! Events of DEX pools other than trades.
 
 use crypto_intel_schemas::{
     DexProtocol, Event, I256, Int256, Liquidity, LiquidityAction, U256, Uint256,
@@ -154,7 +154,7 @@ impl Scope<'_> {
         }))
     }
 
-    /// With amounts that moved.
+    /// With the amounts that moved.
     fn moved(
         &self,
         log: &LogRecord,

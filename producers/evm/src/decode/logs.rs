@@ -4,7 +4,7 @@ use crypto_intel_schemas::{B256, Bytes, Event};
 use super::{Scope, body, known};
 use crate::block::LogRecord;
 
-/// A known topic in a form that is not the standard's; the reason is on the raw log.
+/// A known topic in a non-standard form; the reason goes into the raw log.
 pub(super) struct Odd(pub(super) &'static str);
 
 impl Scope<'_> {
@@ -33,7 +33,7 @@ impl Scope<'_> {
         }
     }
 
-    /// Known events that are always exactly one of ours; `None` for an unknown topic.
+    /// Logs that become exactly one event; `None` for an unknown topic.
     fn single(&self, topic: &B256, log: &LogRecord) -> Option<Result<Event, Odd>> {
         Some(match *topic {
             known::SYNC => self.sync(log),

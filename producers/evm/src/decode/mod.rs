@@ -1,5 +1,5 @@
-//! From a block's transactions and logs to events. The hot path: no JSON, no strings but those of
-//! the events themselves. Hostile data never panics: what is not exactly a known form is a raw log.
+//! Decodes a block's transactions and logs into events. The hot path: no JSON, no strings except those of the events.
+//! Hostile data never panics: a log that does not match a known form exactly is published raw.
 
 mod abi;
 mod approvals;
@@ -33,7 +33,7 @@ use crate::{
     metrics::ChainMetrics,
 };
 
-/// Reason on the raw log of one that a decoder failed at.
+/// Reason in the raw log of a log whose decoder panicked.
 const FAILED: &str = "decoder failed";
 
 /// Decodes blocks of one chain.
@@ -45,14 +45,14 @@ pub(crate) struct Decoder {
     every_log: bool,
     raw_contracts: HashSet<Address>,
     max_log_data_bytes: usize,
-    /// Most bytes of the fields of a contract's event.
+    /// Maximum bytes of the fields of a contract's event.
     max_fields_bytes: usize,
     assets: AssetRegistry,
     abis: Abis,
     metrics: ChainMetrics,
 }
 
-/// What a block does not say about its events.
+/// What decoding a block needs beyond the block itself.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockContext {
     /// When the head was first seen, microseconds UTC.
@@ -61,13 +61,13 @@ pub(crate) struct BlockContext {
     pub(crate) incarnation: u32,
     /// The newest prices; those near the block's time are used.
     pub(crate) prices: Prices,
-    /// What tokens that are not on the list say of themselves.
+    /// Self-reported metadata of tokens that are not on the list.
     pub(crate) tokens: Tokens,
     /// Addresses that are watched as of this block.
     pub(crate) watched: WatchView,
 }
 
-/// All that decoding one event needs to know.
+/// Everything needed to decode one event.
 struct Scope<'a> {
     decoder: &'a Decoder,
     block: &'a BlockData,
@@ -75,7 +75,7 @@ struct Scope<'a> {
 }
 
 impl BlockContext {
-    /// The first sight of a block of which nothing else is known.
+    /// Context of a block that is seen for the first time, without tokens and watched addresses.
     pub(crate) fn new(observed_at_us: i64, prices: Prices) -> Self {
         let (tokens, watched) = (Tokens::default(), WatchView::default());
         Self { observed_at_us, incarnation: 1, prices, tokens, watched }
@@ -98,7 +98,7 @@ impl Decoder {
             max_log_data_bytes: config.max_log_data_bytes,
             max_fields_bytes: usize::MAX,
             assets,
-            // Validation has named what cannot be read; a file that changed since is left out, loudly.
+            // Validation reports unreadable ABIs; if a file became unreadable since then, an error is logged instead.
             abis: Abis::load(&config.abis).unwrap_or_else(|problems| {
                 tracing::error!(
                     chain,
@@ -111,7 +111,7 @@ impl Decoder {
         }
     }
 
-    /// Publishes contracts' events whose fields have more bytes raw.
+    /// Sets the maximum bytes of the fields of a contract's event; a larger one is published raw.
     pub(crate) fn with_max_fields(mut self, bytes: usize) -> Self {
         self.max_fields_bytes = bytes;
         self
@@ -122,7 +122,7 @@ impl Decoder {
         &self.abis
     }
 
-    /// Notes what factories made in a block, before it is decoded.
+    /// Records the contracts that factories created in a block, before it is decoded.
     pub(crate) fn discover(&self, block: &BlockData) -> u64 {
         let logs = block.logs.iter();
         let logs = logs.map(|log| (log.address, log.topics(), block.log_data(log)));
@@ -181,14 +181,14 @@ impl Decoder {
     }
 }
 
-/// What `decode` returns; `None` where it panicked, which is a fault of ours and must not hold up the chain.
+/// Runs `decode`; `None` if it panicked: a bug of ours, which must not stop the chain.
 fn caught(decode: impl FnOnce()) -> Option<()> {
-    // What a panic may leave half done is a buffer's end that no event names, and metrics.
+    // A panic leaves at most an unreferenced end of a buffer and incomplete metrics behind.
     catch_unwind(AssertUnwindSafe(decode)).ok()
 }
 
 impl Scope<'_> {
-    /// Decodes a log; one that the decoders fail at is published raw, so that it is not lost and nothing waits for it.
+    /// Decodes a log; if its decoder panics it is published raw, so that it is not lost and does not block the chain.
     fn log_or_raw(&self, log: &LogRecord, sink: &mut impl FnMut(Event)) {
         if caught(|| self.log(log, sink)).is_none() {
             self.note_failure(&log.tx_hash, Some(log.log_index));
@@ -203,16 +203,16 @@ impl Scope<'_> {
             block = self.block.header.number,
             transaction = %tx_hash,
             log_index,
-            "a decoder failed, report it with this place; a log is published raw, other events of the transaction's own are missing"
+            "a decoder panicked, please report it with block and transaction; a log is published raw, other events of the transaction are missing"
         );
     }
 
-    /// The price of an asset when the block was made.
+    /// The price of an asset at the block's time.
     fn price_of(&self, asset: &str) -> Option<&Price> {
         self.context.prices.of(asset, self.block.header.time_us())
     }
 
-    /// The transaction of a log, where the endpoint gave it.
+    /// The transaction of a log, if the endpoint returned it.
     fn transaction_of(&self, log: &LogRecord) -> Option<&Transaction> {
         self.block
             .transactions

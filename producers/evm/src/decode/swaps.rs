@@ -66,8 +66,8 @@ impl Scope<'_> {
         let [_, pool_id, sender] = log.topics() else { return Err(FORM) };
         let [amount0, amount1, price, liquidity, tick, fee] =
             abi::exactly(self.block.log_data(log)).ok_or(FORM)?;
-        // V4 says what the swapper's balance changed by: the other side of the pool's. 128 bits
-        // can always be negated in 256.
+        // V4 reports the change of the swapper's balance: the opposite of the pool's. 128 bits can always be negated in
+        // 256.
         let change = |word| abi::signed_of(word, 128).map(|amount| Int256(-amount)).ok_or(RANGE);
         Ok(Event::Swap(Swap {
             pool_id: Some(*pool_id),

@@ -214,7 +214,7 @@ fn unknown_forms_of_known_events_are_raw_logs_with_a_reason() {
 
 #[test]
 fn a_hostile_batch_is_bounded() {
-    // Both arrays are the same words, so that a small log would be many events.
+    // Both arrays are the same words: a small log would become many events.
     let count = abi::MAX_ARRAY_ITEMS as u64 + 1;
     let mut data = words(&[64, 64, count]);
     data.resize(data.len() + 32 * count as usize, 0);
@@ -271,7 +271,7 @@ fn native_value_moves_only_where_a_transaction_took_effect() {
         tx.value = value;
         tx.status = TransactionStatus::Unknown;
     };
-    assert_eq!(with(&old).len(), 1, "before Byzantium nobody knows");
+    assert_eq!(with(&old).len(), 1, "before Byzantium the status is unknown");
     let creation = only(with(&|tx| {
         tx.to = None;
         tx.value = value;
@@ -289,7 +289,7 @@ fn native_value_moves_only_where_a_transaction_took_effect() {
 }
 
 #[test]
-fn a_log_that_a_decoder_fails_at_is_published_raw_and_holds_up_nothing() {
+fn a_log_whose_decoder_panics_is_published_raw_and_blocks_nothing() {
     let mut block = with_log(&[known::TRANSFER, person(1), person(2)], &word(1));
     let mut second = block.logs[0].clone();
     second.log_index = 1;
@@ -312,9 +312,9 @@ fn a_contract_is_what_the_receipt_names() {
         change(&mut block.transactions[0]);
         decode(&ChainConfig::default(), &block)
     };
-    // Several calls in one transaction have no receiver, and make nothing.
+    // A transaction with several calls has no receiver, and creates nothing.
     assert!(with(&|tx| tx.to = None).is_empty());
-    // A system contract that makes others is called.
+    // A call to a system contract that creates others.
     let made = Address::repeat_byte(0xcc);
     let created = |event: &Event| match event {
         Event::ContractCreation(creation) => Some(creation.contract),
@@ -339,7 +339,7 @@ proptest! {
     ) {
         let unknown = B256::repeat_byte(1);
         let topics = [*known::ALL.get(topic).unwrap_or(&unknown), person(1), person(2), person(3)];
-        // Whole words are the forms that come near to the known ones.
+        // Data of whole words is closest to the known forms.
         let mut data = data;
         if words < 9 {
             data.resize(32 * words, 0);

@@ -10,7 +10,7 @@ impl Scope<'_> {
         transaction: &Transaction,
         sink: &mut impl FnMut(Event),
     ) {
-        // Whether it took effect is not guessed.
+        // Without a receipt the outcome is unknown.
         if transaction.status == TransactionStatus::Failed || !transaction.has_receipt {
             return;
         }
@@ -19,8 +19,8 @@ impl Scope<'_> {
         {
             sink(self.native_transfer(index, transaction, to));
         }
-        // Not by the receiver: chains with system contracts make contracts by calling one, and what has no receiver may
-        // have calls in its place.
+        // By the receipt and not by a missing receiver: on some chains contracts are created by a call to a system
+        // contract, and a transaction without receiver may have calls instead.
         if let Some(contract) = transaction.contract {
             sink(self.contract_creation(index, transaction, contract));
         }

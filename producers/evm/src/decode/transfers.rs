@@ -39,7 +39,7 @@ impl Scope<'_> {
     ) -> Event {
         let asset = self.decoder.assets.of(&log.address);
         let price = asset.and_then(|asset| self.price_of(&asset.asset));
-        // What a contract says of itself: anybody can call his token USDC.
+        // Self-reported metadata: anyone can call their token USDC.
         let said = match asset {
             None => self.context.tokens.of(&log.address),
             Some(_) => None,
@@ -101,7 +101,7 @@ impl Scope<'_> {
         if token_ids.len() > abi::MAX_ARRAY_ITEMS {
             return Err(Odd("transfer batch with too many items"));
         }
-        // Else a log whose arrays are the same words would make many events out of little data.
+        // Otherwise a small log whose arrays are the same words would become many events.
         if data.len() < 32 * (4 + 2 * token_ids.len()) {
             return Err(Odd("transfer batch with arrays that overlap"));
         }

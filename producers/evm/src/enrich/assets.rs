@@ -59,7 +59,7 @@ impl AssetList {
     /// Reads the list at `path`, or the built-in one.
     ///
     /// # Errors
-    /// When the file cannot be read or is no such list; the error names place and entry.
+    /// When the file cannot be read or is not such a list; the error names position and entry.
     pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = path else {
             return Self::parse(BUILT_IN).context("read built-in list of tokens");

@@ -1,4 +1,4 @@
-//! What is added to decoded events: listed assets, prices, token metadata, and labels of watched addresses.
+//! Data added to decoded events: listed assets, prices, token metadata, and labels of watched addresses.
 
 pub(crate) mod assets;
 pub(crate) mod prices;

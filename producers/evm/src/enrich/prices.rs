@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Price {
     text: Decimal,
-    /// The price is `units` / 10^`scale`, where it fits.
+    /// The price as `units` / 10^`scale`, if it fits.
     quick: Option<(u64, u32)>,
     at_us: i64,
 }
@@ -51,8 +51,7 @@ pub(crate) struct Prices {
 }
 
 impl Prices {
-    /// The price of an asset at a block's time, unless it is of another time: a block that is caught up is not worth
-    /// what it would be now.
+    /// The price of an asset, if it is close enough to the block's time: today's price does not apply to an old block.
     pub(crate) fn of(&self, asset: &str, block_time_us: i64) -> Option<&Price> {
         let price = self.by_asset.get(asset)?;
         (price.at_us.abs_diff(block_time_us) <= self.max_age_us).then_some(price)
@@ -107,8 +106,7 @@ impl PriceCache {
         }
     }
 
-    /// Keeps the cache up to date until `shutdown`. Transfers go out without USD meanwhile if the
-    /// bucket is not there.
+    /// Keeps the cache up to date until `shutdown`. Without the bucket, transfers are published without USD values.
     pub(crate) async fn watch(self, nats: Nats, shutdown: CancellationToken) {
         let backoff = Backoff::default();
         let mut delays = backoff.delays();

@@ -1,4 +1,4 @@
-//! One request to several endpoints: one after the other, and two at once where the first is late.
+//! One request to several endpoints: one after the other, and two at once when the first is late.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub(super) enum Hedging {
 }
 
 impl Fetcher {
-    /// The first answer that passes, of whichever endpoint.
+    /// The first answer that passes the checks, from any endpoint.
     ///
     /// # Errors
     /// The last failure, after every endpoint was asked several times.
@@ -47,7 +47,7 @@ impl Fetcher {
             answered_by(Arc::clone(&endpoint), attempt(endpoint, checks))
         };
         let mut late = Instant::now();
-        // Once for each: whoever is asked as well is not overtaken in its turn.
+        // At most one hedged request per endpoint: the hedged one is not hedged itself.
         let mut may_hedge = false;
         let mut first = String::new();
         loop {
@@ -79,7 +79,7 @@ impl Fetcher {
             let error = match outcome {
                 Ok(answer) => {
                     self.note_good(&endpoint, &cross_check);
-                    // The slower one is not at fault: it may end, and is judged by what comes of it.
+                    // The slower request has not failed: it may finish, and is judged by its outcome.
                     if !running.is_empty() {
                         tokio::spawn(async move { while running.next().await.is_some() {} });
                     }
@@ -112,10 +112,10 @@ impl Fetcher {
         }
     }
 
-    /// What a failure says about an endpoint.
+    /// Updates the judgement of an endpoint after a failure.
     pub(crate) fn note_failure(&self, endpoint: &Endpoint, class: Class, error: &FetchError) {
         match error {
-            // Nothing was asked.
+            // No request was sent.
             FetchError::Endpoint(EndpointError::Resting { .. }) | FetchError::NoEndpoint => {}
             FetchError::Endpoint(error) => {
                 self.metrics.request_failures(endpoint.label(), error.reason());
@@ -128,7 +128,7 @@ impl Fetcher {
                 }
             }
             FetchError::InvalidResponse { .. } => endpoint.record_validity(class, false),
-            // It says that it has this block, and has not.
+            // Its head is at or above this block, but it does not have it.
             FetchError::NotFound { block: BlockId::Number(number), .. }
                 if endpoint.head().is_some_and(|head| head.number >= *number) =>
             {

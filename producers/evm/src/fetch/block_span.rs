@@ -1,5 +1,5 @@
-//! Blocks of the past, several at a time: where an endpoint offers no receipts of a block, one range of
-//! logs serves many blocks.
+//! Past blocks, several at a time: where an endpoint does not offer the receipts of a block, one range of logs serves
+//! many blocks.
 
 use std::collections::BTreeSet;
 
@@ -20,11 +20,11 @@ use crate::{
     verify::{LogsAnswer, assemble},
 };
 
-/// Blocks of one range of logs that are asked for at once.
+/// Blocks of one range of logs that are fetched concurrently.
 const BLOCKS_AT_ONCE: usize = 4;
 
 impl Fetcher {
-    /// Whether the endpoint that serves is asked for logs by ranges.
+    /// Whether the serving endpoint is asked for logs by range.
     pub(crate) fn prefers_ranges(&self) -> bool {
         self.pool()
             .ranked(Class::Blocks)
@@ -32,7 +32,7 @@ impl Fetcher {
             .is_some_and(|endpoint| !endpoint.offers_block_receipts())
     }
 
-    /// Whole, verified blocks, in order. What a range cannot give is fetched block by block.
+    /// Whole, verified blocks, in order. Falls back to fetching block by block.
     ///
     /// # Errors
     /// As [`block`](Fetcher::block).
@@ -95,7 +95,7 @@ impl Fetcher {
     /// parameter.
     ///
     /// # Errors
-    /// When no endpoint tells.
+    /// When no endpoint answers.
     pub(crate) async fn blocks_naming(
         &self,
         address: &Address,

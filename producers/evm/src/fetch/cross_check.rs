@@ -6,11 +6,12 @@ use crate::{
     verify::{Checks, Demand, HEADER_HASH, TRANSACTIONS_ROOT, level::LogProof},
 };
 
-/// An endpoint that keeps up but does not know the block is waited for this many rounds before checks are relaxed without
-/// its word: it may be on another branch.
+/// Rounds after which checks are relaxed without the answer of an endpoint that keeps up but does not know the block:
+/// it may be on another branch.
 const WAITS: u32 = 3;
 
-/// What several operators say alike about one block is its nature, not their fault. Everybody was asked strictly before.
+/// Decides whether a failed check is the block's nature: if endpoints of two operators fail the same check, it is
+/// relaxed. Before that, every endpoint is asked strictly.
 #[derive(Debug)]
 pub(super) struct CrossCheck {
     checks: Checks,
@@ -56,23 +57,23 @@ impl CrossCheck {
         }
     }
 
-    /// After everybody was asked: gives up the checks that answers of several operators fail alike.
+    /// After a complete round: relaxes the checks that answers of several operators fail alike.
     pub(super) fn relax(&mut self, pool: &Pool) {
-        let has_spoken = |label: &str| self.claims.iter().any(|claim| claim.endpoint == label);
+        let has_answered = |label: &str| self.claims.iter().any(|claim| claim.endpoint == label);
         let is_awaited = |endpoint: &Endpoint| {
             let absent = self.absent.get(endpoint.label()).copied().unwrap_or_default();
-            (1..WAITS).contains(&absent) && !has_spoken(endpoint.label())
+            (1..WAITS).contains(&absent) && !has_answered(endpoint.label())
         };
         if self.claims.is_empty() || pool.sound().iter().any(|endpoint| is_awaited(endpoint)) {
             return;
         }
         let mut logs = self.checks.logs;
-        while logs != LogProof::Off && self.is_said_alike(logs.name()) {
+        while logs != LogProof::Off && self.is_common_failure(logs.name()) {
             logs = logs.weaker();
         }
-        let log_indexes = self.checks.log_indexes && !self.is_said_alike("log_index");
+        let log_indexes = self.checks.log_indexes && !self.is_common_failure("log_index");
         let relaxed = |demand: Demand, reason| {
-            if self.is_said_alike(reason) { demand.relaxed() } else { demand }
+            if self.is_common_failure(reason) { demand.relaxed() } else { demand }
         };
         self.checks = Checks {
             logs,
@@ -83,14 +84,14 @@ impl CrossCheck {
         };
     }
 
-    fn is_said_alike(&self, reason: &str) -> bool {
+    fn is_common_failure(&self, reason: &str) -> bool {
         let claims = self.claims.iter().filter(|claim| claim.reason == reason);
         claims.map(|claim| claim.operator.as_str()).collect::<BTreeSet<_>>().len() >= 2
     }
 
-    /// Whether an endpoint said what at least one other operator said as well: then it is not at fault.
+    /// Whether another operator failed the same check as this endpoint: then it is not at fault.
     pub(super) fn is_shared_by(&self, endpoint: &str) -> bool {
         let mut own = self.claims.iter().filter(|claim| claim.endpoint == endpoint);
-        own.any(|claim| self.is_said_alike(claim.reason))
+        own.any(|claim| self.is_common_failure(claim.reason))
     }
 }

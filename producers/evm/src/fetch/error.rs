@@ -3,7 +3,7 @@ use crypto_intel_schemas::B256;
 
 use crate::{endpoint::EndpointError, verify::InvalidResponse};
 
-/// Which block.
+/// Identifies a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockId {
     Hash(B256),
@@ -44,7 +44,7 @@ pub(crate) enum FetchError {
 }
 
 impl FetchError {
-    /// Names the block.
+    /// Adds the block to the error.
     pub(crate) fn of(self, block: BlockId) -> Self {
         Self::OfBlock { block, source: Box::new(self) }
     }

@@ -14,9 +14,9 @@ use crate::{
 };
 
 impl Fetcher {
-    /// Asks for the `finalized` and `safe` blocks; what the endpoint does not know is absent. Of two endpoints that
-    /// keep up the lower answer counts: what one of them calls final too early could never be retracted. `None` where
-    /// they call different blocks of one height final.
+    /// Asks for the `finalized` and `safe` blocks; tags that the endpoint does not know are absent. If a second
+    /// endpoint keeps up, the lower answer is used: a block that is called final too early could never be retracted.
+    /// `None` if the two call different blocks of one height final.
     ///
     /// # Errors
     /// When no endpoint answers at all.
@@ -72,7 +72,7 @@ async fn ask_tag(
 ) -> Result<Option<Header>, EndpointError> {
     match endpoint.call("eth_getBlockByNumber", params).await {
         Ok(answer) => Ok(read_header(answer.text()).unwrap_or_default()),
-        // An unknown tag is refused in many words.
+        // Refusals of an unknown tag have many texts.
         Err(EndpointError::Refused { .. } | EndpointError::Unsupported { .. }) => Ok(None),
         Err(error) => Err(error),
     }

@@ -1,5 +1,5 @@
-//! Logs of long ranges, which no header proves: by two operators where there are two, compared, and sampled against
-//! blocks. A node that has pruned them, or limits what it tells, says that there are none.
+//! Logs of long ranges, which no header proves: two operators are asked where there are two, their answers are compared
+//! and sampled against blocks. A node that has pruned its logs, or limits its answers, reports that there are none.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,10 +25,10 @@ use crate::{
     verify::{Checks, LogsAnswer, assemble, level::LogProof},
 };
 
-/// Blocks in which two answers differ and that are looked into.
-const SETTLED: usize = 2;
+/// Maximum number of differing blocks that are fetched to decide between two answers.
+const CHECKED_BLOCKS: usize = 2;
 
-/// What is read of a log.
+/// Reads one log.
 pub(crate) type ReadLog<'a, T> = dyn Fn(&str) -> Result<T, serde_json::Error> + Send + Sync + 'a;
 
 #[derive(Deserialize)]
@@ -39,43 +39,43 @@ struct Place {
     log_index: Hex<u32>,
 }
 
-/// The logs of one block, by one endpoint's word.
+/// The logs of one block, as one endpoint reports them.
 #[derive(Debug)]
-struct Told<T> {
-    /// The same for the same logs, in whatever order.
-    print: u64,
+struct BlockLogs<T> {
+    /// Equal for equal logs, independent of their order.
+    digest: u64,
     items: Vec<T>,
 }
 
-/// One endpoint's word about a span.
+/// One endpoint's answer for a span.
 #[derive(Debug)]
-struct Word<T> {
+struct RangeAnswer<T> {
     endpoint: Arc<Endpoint>,
-    blocks: BTreeMap<u64, Told<T>>,
+    blocks: BTreeMap<u64, BlockLogs<T>>,
 }
 
-impl<T> Word<T> {
-    fn print(&self, number: u64) -> u64 {
-        self.blocks.get(&number).map_or(0, |told| told.print)
+impl<T> RangeAnswer<T> {
+    fn digest(&self, number: u64) -> u64 {
+        self.blocks.get(&number).map_or(0, |logs| logs.digest)
     }
 
-    /// Blocks about which another one says something else.
+    /// Blocks for which another answer differs.
     fn differing(&self, other: &Self) -> Vec<u64> {
         let mut numbers: Vec<u64> =
             self.blocks.keys().chain(other.blocks.keys()).copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
-        numbers.retain(|number| self.print(*number) != other.print(*number));
+        numbers.retain(|number| self.digest(*number) != other.digest(*number));
         numbers
     }
 }
 
 impl Fetcher {
-    /// What is read of each log of a span, by block. Two operators are asked where there are two; where they differ, whole
-    /// blocks say who is right, and what only one of them says is taken as well. Some may come twice.
+    /// Reads each log of a span, by block. Two operators are asked where there are two; where they differ, whole blocks
+    /// decide which one is right, and logs that only one of them reports are included. A log may occur twice.
     ///
     /// # Errors
-    /// When no endpoint tells what can be true, or a log cannot be read.
+    /// When no endpoint gives a plausible answer, or a log cannot be read.
     pub(crate) async fn logs<T: Send>(
         &self,
         span: Span,
@@ -84,102 +84,102 @@ impl Fetcher {
     ) -> Result<Vec<T>, FetchError> {
         let id = BlockId::Number(span.from);
         let mut rotation = EndpointRotation::of(Class::Ranges);
-        let mut words: Vec<Word<T>> = Vec::new();
-        let mut refuted: Vec<Word<T>> = Vec::new();
-        while words.len() < 2 {
+        let mut answers: Vec<RangeAnswer<T>> = Vec::new();
+        let mut refuted: Vec<RangeAnswer<T>> = Vec::new();
+        while answers.len() < 2 {
             let Some(endpoint) = rotation.next(self.pool()).await else { break };
-            if rotation.rounds() > 0 && !(words.is_empty() && refuted.is_empty()) {
+            if rotation.rounds() > 0 && !(answers.is_empty() && refuted.is_empty()) {
                 break;
             }
-            if words.iter().any(|word| word.endpoint.operator() == endpoint.operator()) {
+            if answers.iter().any(|answer| answer.endpoint.operator() == endpoint.operator()) {
                 continue;
             }
-            match self.word_of(&endpoint, span, queries, read).await {
-                Ok(word) => {
-                    words.push(word);
-                    self.settle(&mut words, &mut refuted, queries).await;
+            match self.answer_of(&endpoint, span, queries, read).await {
+                Ok(answer) => {
+                    answers.push(answer);
+                    self.move_refuted(&mut answers, &mut refuted, queries).await;
                 }
                 Err(error) => {
                     if let FetchError::InvalidResponse { endpoint: label, source } = &error {
                         self.metrics.untrue_answers(label, source.reason());
-                        tracing::warn!(endpoint = label, from = span.from, to = span.to, error = %source, "its logs of ranges cannot be true, asking another endpoint");
+                        tracing::warn!(endpoint = label, from = span.from, to = span.to, error = %source, "logs of a range cannot be true, asking another endpoint");
                     }
                     self.note_failure(&endpoint, Class::Ranges, &error);
                     rotation.note(error, id);
                 }
             }
         }
-        if words.is_empty() {
-            // Each of them lacks something: together they have the most.
-            words = refuted;
+        if answers.is_empty() {
+            // Each of them is incomplete: their union has the most.
+            answers = refuted;
         }
-        if words.is_empty() {
+        if answers.is_empty() {
             return Err(rotation.last);
         }
-        self.learn(queries, &words);
-        Ok(union(words))
+        self.learn(queries, &answers);
+        Ok(union(answers))
     }
 
-    async fn word_of<T: Send>(
+    async fn answer_of<T: Send>(
         &self,
         endpoint: &Arc<Endpoint>,
         span: Span,
         queries: &[LogQuery],
         read: &ReadLog<'_, T>,
-    ) -> Result<Word<T>, FetchError> {
+    ) -> Result<RangeAnswer<T>, FetchError> {
         self.sample(endpoint, span, queries).await?;
-        let mut blocks: BTreeMap<u64, Told<T>> = BTreeMap::new();
+        let mut blocks: BTreeMap<u64, BlockLogs<T>> = BTreeMap::new();
         for query in queries {
             logs_of(endpoint, span, query, &mut |answer| {
                 for log in list(answer)? {
                     let place: Place = serde_json::from_str(log)?;
-                    let told = blocks
+                    let logs = blocks
                         .entry(place.block_number.0)
-                        .or_insert_with(|| Told { print: 0, items: Vec::new() });
-                    told.print =
-                        told.print.wrapping_add(print(&place.block_hash.0, place.log_index.0));
-                    told.items.push(read(log)?);
+                        .or_insert_with(|| BlockLogs { digest: 0, items: Vec::new() });
+                    logs.digest =
+                        logs.digest.wrapping_add(digest(&place.block_hash.0, place.log_index.0));
+                    logs.items.push(read(log)?);
                 }
                 Ok(())
             })
             .await?;
         }
         endpoint.record_validity(Class::Ranges, true);
-        Ok(Word { endpoint: Arc::clone(endpoint), blocks })
+        Ok(RangeAnswer { endpoint: Arc::clone(endpoint), blocks })
     }
 
-    /// Compares two words; those that a whole block refutes are put aside.
-    async fn settle<T>(
+    /// Compares two answers; moves those that a whole block refutes to `refuted`.
+    async fn move_refuted<T>(
         &self,
-        words: &mut Vec<Word<T>>,
-        refuted: &mut Vec<Word<T>>,
+        answers: &mut Vec<RangeAnswer<T>>,
+        refuted: &mut Vec<RangeAnswer<T>>,
         queries: &[LogQuery],
     ) {
-        let [first, second] = words.as_slice() else { return };
+        let [first, second] = answers.as_slice() else { return };
         let differing = first.differing(second);
-        for number in differing.iter().take(SETTLED.div_ceil(2)).chain(differing.last()) {
+        for number in differing.iter().take(CHECKED_BLOCKS.div_ceil(2)).chain(differing.last()) {
             let Ok(block) = self.block(BlockId::Number(*number)).await else { continue };
-            let truth = print_of(&block, queries);
-            let (held, wrong) = std::mem::take(words)
+            let truth = digest_of(&block, queries);
+            let (held, wrong) = std::mem::take(answers)
                 .into_iter()
-                .partition::<Vec<_>, _>(|word| word.print(*number) == truth);
-            *words = held;
-            for word in wrong {
-                let label = word.endpoint.label();
+                .partition::<Vec<_>, _>(|answer| answer.digest(*number) == truth);
+            *answers = held;
+            for answer in wrong {
+                let label = answer.endpoint.label();
                 tracing::warn!(
                     endpoint = label,
                     block = number,
-                    "its logs of ranges are not those of the block, asking another endpoint"
+                    "logs of a range are not those of the block, asking another endpoint"
                 );
                 self.metrics.untrue_answers(label, "range_logs");
-                word.endpoint.record_validity(Class::Ranges, false);
-                refuted.push(word);
+                answer.endpoint.record_validity(Class::Ranges, false);
+                refuted.push(answer);
             }
         }
     }
 
-    /// Asks for what is known by other means: a block whose bloom filter says which logs there are, and one that is known
-    /// to have one.
+    /// Asks for logs that are known by other means: those of sampled blocks, which must match the bloom filter, and
+    /// those of a block that is known to have one.
     async fn sample(
         &self,
         endpoint: &Endpoint,
@@ -218,7 +218,7 @@ impl Fetcher {
         let filter = json!({ "fromBlock": at, "toBlock": at });
         let logs = match endpoint.call_as(Class::Ranges, "eth_getLogs", [filter]).await {
             Ok(logs) => logs,
-            // It takes no question for all logs.
+            // It refuses queries for all logs.
             Err(EndpointError::Refused { .. } | EndpointError::Unsupported { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
@@ -231,9 +231,9 @@ impl Fetcher {
     }
 
     /// Remembers the first block with a log of a contract.
-    fn learn<T>(&self, queries: &[LogQuery], words: &[Word<T>]) {
+    fn learn<T>(&self, queries: &[LogQuery], answers: &[RangeAnswer<T>]) {
         let [query] = queries else { return };
-        let first = words.iter().filter_map(|word| word.blocks.keys().next()).min();
+        let first = answers.iter().filter_map(|answer| answer.blocks.keys().next()).min();
         if let Some(first) = first.filter(|_| query.is_of_contract()) {
             self.lock_known().entry(query.clone()).or_insert(*first);
         }
@@ -244,30 +244,30 @@ impl Fetcher {
     }
 }
 
-fn print(block_hash: &B256, log_index: u32) -> u64 {
+fn digest(block_hash: &B256, log_index: u32) -> u64 {
     let mut hasher = DefaultHasher::new();
     (block_hash, log_index).hash(&mut hasher);
     hasher.finish()
 }
 
-/// What a true answer to all queries says of a block.
-fn print_of(block: &BlockData, queries: &[LogQuery]) -> u64 {
+/// The digest of a correct answer to all queries for a block.
+fn digest_of(block: &BlockData, queries: &[LogQuery]) -> u64 {
     let of_query = |query: &LogQuery| {
         let logs = block.logs.iter().filter(|log| query.matches(log));
-        logs.fold(0_u64, |sum, log| sum.wrapping_add(print(&block.header.hash, log.log_index)))
+        logs.fold(0_u64, |sum, log| sum.wrapping_add(digest(&block.header.hash, log.log_index)))
     };
     queries.iter().fold(0, |sum, query| sum.wrapping_add(of_query(query)))
 }
 
-fn union<T>(words: Vec<Word<T>>) -> Vec<T> {
-    let mut blocks: BTreeMap<u64, Vec<Told<T>>> = BTreeMap::new();
-    for word in words {
-        for (number, told) in word.blocks {
+fn union<T>(answers: Vec<RangeAnswer<T>>) -> Vec<T> {
+    let mut blocks: BTreeMap<u64, Vec<BlockLogs<T>>> = BTreeMap::new();
+    for answer in answers {
+        for (number, logs) in answer.blocks {
             let known = blocks.entry(number).or_default();
-            if known.iter().all(|other| other.print != told.print) {
-                known.push(told);
+            if known.iter().all(|other| other.digest != logs.digest) {
+                known.push(logs);
             }
         }
     }
-    blocks.into_values().flatten().flat_map(|told| told.items).collect()
+    blocks.into_values().flatten().flat_map(|logs| logs.items).collect()
 }

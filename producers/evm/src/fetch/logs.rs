@@ -18,14 +18,14 @@ use crate::{
 /// Logs as JSON lists, by block number; a block that is absent has none.
 pub(super) type LogsByBlock = HashMap<u64, String>;
 
-/// Which logs are asked for: by who emitted them, and by their topics.
+/// Which logs are asked for: by emitter and topics.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct LogQuery {
     contract: Option<Address>,
     topics: Vec<Option<B256>>,
 }
 
-/// For each contract a block that is known to have a log: an answer without it is not true.
+/// For each contract a block that is known to have a log: an answer without it is invalid.
 pub(crate) type KnownLogs = Arc<Mutex<HashMap<LogQuery, u64>>>;
 
 #[derive(Deserialize)]
@@ -40,8 +40,8 @@ impl LogQuery {
         Self { contract: Some(contract), topics: vec![Some(topic)] }
     }
 
-    /// Together all logs that name an address: those that it emitted, and those with it as one of three indexed
-    /// parameters.
+    /// Together these match all logs that name an address: those that it emitted, and those with it as one of three
+    /// indexed parameters.
     pub(crate) fn naming(address: &Address) -> [Self; 4] {
         let word = Some(address.into_word());
         let at = |place: usize| {
@@ -57,7 +57,7 @@ impl LogQuery {
         self.contract.is_some() && matches!(self.topics.as_slice(), [Some(_)])
     }
 
-    /// Whether an answer has to hold this log.
+    /// Whether an answer must contain this log.
     pub(super) fn matches(&self, log: &LogRecord) -> bool {
         let topics = log.topics();
         self.contract.is_none_or(|contract| contract == log.address)
@@ -88,10 +88,10 @@ impl LogQuery {
     }
 }
 
-/// What is done with each answer of `eth_getLogs`, a JSON list.
+/// Handles each answer of `eth_getLogs`, a JSON list.
 pub(super) type TakeLogs<'a> = dyn FnMut(&str) -> Result<(), serde_json::Error> + Send + 'a;
 
-/// Hands all logs of a span to `take`, answer by answer, asked for in ranges as wide as the endpoint takes.
+/// Hands all logs of a span to `take`, answer by answer, in ranges as wide as the endpoint accepts.
 pub(super) async fn logs_of(
     endpoint: &Endpoint,
     span: Span,
@@ -135,7 +135,7 @@ pub(super) fn list(answer: &str) -> Result<Vec<&str>, serde_json::Error> {
     Ok(logs.into_iter().map(RawValue::get).collect())
 }
 
-/// What the text says, whatever its code was taken for.
+/// Reads the text of a refusal, however its code was classified.
 fn refusal(error: &EndpointError, asked: Span) -> Advice {
     match error {
         EndpointError::RateLimited { reason, .. }
@@ -150,7 +150,7 @@ pub(super) fn number_of(log: &str) -> Result<u64, serde_json::Error> {
     serde_json::from_str::<Place>(log).map(|place| place.block_number.0)
 }
 
-/// Tells logs apart by their block.
+/// Groups logs by block.
 pub(super) fn collect(found: &mut LogsByBlock, answer: &str) -> Result<(), serde_json::Error> {
     let mut lists: HashMap<u64, Vec<&str>> = HashMap::new();
     for log in list(answer)? {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logs_of_a_range_are_told_apart_by_block() {
+    fn logs_of_a_range_are_grouped_by_block() {
         let mut found = LogsByBlock::new();
         let text = r#"[{"blockNumber":"0x1","a":1},{"blockNumber":"0x3","a":2},{"blockNumber":"0x1","a":3}]"#;
         collect(&mut found, text).unwrap();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_an_address_is_found_by_emitter_and_by_each_indexed_parameter() {
+    fn logs_naming_an_address_are_found_by_emitter_and_by_each_indexed_parameter() {
         let address = Address::repeat_byte(7);
         let span = Span { from: 16, to: 31 };
         let filters = LogQuery::naming(&address).map(|query| query.filter(span).to_string());

@@ -66,12 +66,12 @@ impl Fetcher {
     /// A whole, verified block. Tries every endpoint, several times.
     ///
     /// # Errors
-    /// The last failure: look at the heads again, the block may have left the chain.
+    /// The last failure. Retry from the current head: the block may have left the chain.
     pub(crate) async fn block(&self, id: BlockId) -> Result<BlockData, FetchError> {
         self.block_in(id, Hedging::Off).await
     }
 
-    /// The same for a block that the chain waits for: where the answer is late, another endpoint is asked as well.
+    /// The same for a block that the chain waits for: if the answer is late, another endpoint is asked as well.
     ///
     /// # Errors
     /// As [`block`](Self::block).

@@ -9,16 +9,16 @@ use crate::{
     verify::read_outcome,
 };
 
-/// The word for it in `unverified`.
+/// Name of missing outcomes in `unverified`.
 const OUTCOMES: &str = "outcomes";
-/// Receipts of one block that are asked for at once.
+/// Receipts of one block that are fetched concurrently.
 const AT_ONCE: usize = 8;
 
-/// Asks for the receipts of those transactions that may be events themselves: with value, or without a receiver. Of
-/// those that the endpoint has no receipt of nothing is published, and the block says so.
+/// Asks for the receipts of those transactions that may be events themselves: with value, or without a receiver. If the
+/// endpoint does not have a receipt, no event is published for the transaction, and the block is marked.
 ///
 /// # Errors
-/// When the endpoint does not answer, or answers the receipt of another transaction.
+/// When the endpoint does not answer, or returns the receipt of another transaction.
 pub(crate) async fn with_outcomes(
     endpoint: &Endpoint,
     mut block: BlockData,

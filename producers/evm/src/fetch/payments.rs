@@ -1,4 +1,4 @@
-//! Payments inside contracts, within bounds: what makes a block's traces large or slow must not hold up the block.
+//! Payments inside contracts, within limits: large or slow traces must not delay the block.
 
 use tokio::time::{Instant, timeout_at};
 
@@ -12,12 +12,12 @@ use crate::{
     endpoint::{Class, Endpoint, EndpointError},
 };
 
-/// An endpoint that fails, or answers what cannot be true, is followed by another so often.
+/// Maximum number of failed, invalid or incomplete answers for a block.
 const TRIES: u32 = 3;
 
 impl Fetcher {
-    /// Adds the payments inside a block's contracts. Where no endpoint gives them within the budget, the block goes
-    /// without and its marker says so.
+    /// Adds the payments inside a block's contracts. If no endpoint returns them within the budget, the block is
+    /// published without them and its marker says so.
     pub(crate) async fn with_payments(&self, mut block: BlockData) -> BlockData {
         if !self.tracer.is_on() {
             return block;
@@ -31,12 +31,12 @@ impl Fetcher {
         block
     }
 
-    /// Whether traces of a block that went without may still be available.
+    /// Whether traces of a block that was published without them may still become available.
     pub(crate) fn may_trace(&self) -> bool {
         self.tracer.is_on() && self.pool.all().iter().any(|one| self.tracer.may_offer(one))
     }
 
-    /// All payments of a block, else as many as any endpoint gives within the budget.
+    /// All payments of a block, else as many as any endpoint returns within the budget.
     async fn payments(&self, block: &BlockData) -> BlockPayments {
         let mut most = BlockPayments { found: Vec::new(), is_whole: false };
         let (class, id) = (Class::Traces, BlockId::Hash(block.header.hash));

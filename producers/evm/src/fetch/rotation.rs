@@ -3,15 +3,15 @@ use std::{sync::Arc, time::Duration};
 use super::error::{BlockId, FetchError};
 use crate::endpoint::{Class, Endpoint, EndpointError, Pool};
 
-/// Pauses before the caller looks at the heads again: about six seconds.
+/// Number of pauses before giving up, about six seconds in all; the caller then retries from the current head.
 const PAUSES: u32 = 11;
 /// The same for a hash that no endpoint knows: it may have left the chain before it was fetched.
 const PAUSES_UNKNOWN: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whom one request asks next: the best-ranked endpoint that it has not asked yet. Once all were asked it pauses, longer
-/// each time, and begins again.
+/// The order in which one request asks the endpoints: the best-ranked one that it has not asked yet. After each round
+/// it pauses, longer each time, and starts over.
 #[derive(Debug)]
 pub(crate) struct EndpointRotation {
     class: Class,
@@ -42,14 +42,14 @@ impl EndpointRotation {
         self.class
     }
 
-    /// How often everybody was asked.
+    /// Number of complete rounds.
     pub(crate) fn rounds(&self) -> u32 {
         self.rounds
     }
 
     pub(crate) fn note(&mut self, error: FetchError, id: BlockId) {
         if let FetchError::NotFound { .. } = &error {
-            // The others have most likely not got it either.
+            // The others most likely do not have it either.
             self.pause_is_due = true;
             if matches!(id, BlockId::Hash(_)) && self.pauses >= PAUSES_UNKNOWN {
                 self.pauses = PAUSES;
@@ -83,7 +83,7 @@ impl EndpointRotation {
         }
     }
 
-    /// One to ask beside those that have not answered yet, without a pause; of another operator where there is one.
+    /// An additional endpoint to ask, without a pause, while others have not answered; of another operator if possible.
     pub(crate) fn beside(&mut self, pool: &Pool, operator: &str) -> Option<Arc<Endpoint>> {
         self.take(pool, |endpoint| endpoint.operator() != operator)
             .or_else(|| self.take(pool, |_| true))

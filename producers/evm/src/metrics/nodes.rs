@@ -17,7 +17,7 @@ pub(crate) struct NodeMetrics {
 }
 
 impl NodeMetrics {
-    /// Makes and registers them.
+    /// Creates and registers the metrics.
     ///
     /// # Errors
     /// When a name is taken.
@@ -43,7 +43,7 @@ impl NodeMetrics {
             error_ratio: number("endpoint_error_ratio", "Share of recent requests that failed")?,
             latency: number(
                 "endpoint_latency_seconds",
-                "Mean time to an answer; 0 where not asked of late",
+                "Mean time to an answer; 0 without recent requests",
             )?,
             switches: register(registry, switches)?,
         })
@@ -67,7 +67,7 @@ impl NodeMetrics {
         self.latency.with_label_values(&labels).set(latency);
     }
 
-    /// Another endpoint serves: chain, the new one, and why the old one stopped.
+    /// Counts a change of the serving endpoint; labels: chain, the new endpoint, why the old one stopped.
     pub(crate) fn switched(&self, labels: &[&str; 3]) {
         self.switches.with_label_values(labels).inc();
     }

@@ -1,7 +1,8 @@
-//! What factories made is kept in the bucket `contracts`, before the block that made it is published: under
-//! `<chain>.<abi>.made.<address>` what live saw, one key for the blocks that go out together, and under
-//! `<chain>.<abi>.found.<block>` what a search found in a span. Each is a list of contracts, each of them with the number of its
-//! block. What a block made that later left the chain stays: nothing is decoded for a contract that does not exist.
+//! Contracts created by factories are saved in the bucket `contracts`, before the block that created them is published:
+//! under `<chain>.<abi>.made.<address>` those that the live lane saw, one key for the blocks that are published
+//! together, and under `<chain>.<abi>.found.<block>` those that a search found in a span. Each value is a list of
+//! contracts, each with the number of its block. Contracts of a block that later left the chain stay: a contract that
+//! does not exist emits no logs.
 
 use std::{
     collections::BTreeMap,
@@ -26,20 +27,20 @@ use crate::{
 const CONTRACT_BYTES: usize = 28;
 /// Maximum number of contracts of one key: well below the largest message.
 const MAX_LIST: usize = 20_000;
-/// How often it is said that the bucket is full.
+/// Minimum interval between reports that the bucket is full.
 const TELL_INTERVAL_US: i64 = 60_000_000;
 
-/// The contracts that factories of one chain made.
+/// The contracts created by the factories of one chain.
 #[derive(Debug)]
 pub(crate) struct ContractStore {
     chain: String,
     nats: Nats,
     decoder: Arc<Decoder>,
-    /// The bucket, once it was opened.
+    /// The bucket, once it is open.
     bucket: OnceCell<Kv>,
-    /// Whether it was read while this instance leads.
+    /// Whether it was read in this term as leader.
     is_loaded: AtomicBool,
-    /// When it was last said that the bucket is full.
+    /// When a full bucket was last reported.
     told_full_at_us: AtomicI64,
 }
 
@@ -55,12 +56,12 @@ impl ContractStore {
         }
     }
 
-    /// Another instance may have kept more: the bucket is read again.
+    /// Makes [`Self::load`] read the bucket again: another instance may have saved more.
     pub(crate) fn forget_loaded(&self) {
         self.is_loaded.store(false, Ordering::Relaxed);
     }
 
-    /// Reads what factories made before, once in each time of leading.
+    /// Reads the saved contracts, once in each term as leader.
     pub(crate) async fn load(&self) -> Result<(), ChainInterrupt> {
         let abis = self.decoder.abis();
         if !abis.has_factories() || self.is_loaded.load(Ordering::Relaxed) {
@@ -81,7 +82,7 @@ impl ContractStore {
         Ok(())
     }
 
-    /// What versions before this bucket kept in `cursors`.
+    /// Reads what versions before this bucket saved in `cursors`.
     async fn load_of_older_versions(&self) -> Result<(), ChainInterrupt> {
         let abis = self.decoder.abis();
         let bucket = self.nats.kv(Bucket::Cursors).await?;
@@ -107,13 +108,13 @@ impl ContractStore {
         Ok(())
     }
 
-    /// What is unreadable is searched for again.
+    /// Starts the search again for an ABI with an unreadable entry.
     async fn search_again(&self, key: &str, abi: &str) -> Result<(), ChainInterrupt> {
         tracing::error!(
             chain = self.chain,
             key,
             abi,
-            "contracts that a factory made are kept under this key, but cannot be read: its search begins again"
+            "saved contracts of a factory cannot be read, starting its search again"
         );
         let bucket = self.nats.kv(Bucket::Cursors).await?;
         for factory in self.decoder.abis().factories().iter().filter(|known| known.abi == abi) {
@@ -122,7 +123,7 @@ impl ContractStore {
         Ok(())
     }
 
-    /// Keeps what factories made in blocks that are about to be published.
+    /// Saves the contracts that factories created in blocks that are about to be published.
     pub(crate) async fn keep_discovered(&self) -> Result<(), ChainInterrupt> {
         let unsaved = self.decoder.abis().take_unsaved();
         if unsaved.is_empty() {
@@ -131,7 +132,7 @@ impl ContractStore {
         match self.keep_made(&unsaved).await {
             Ok(()) => Ok(()),
             Err(KvError::Write(PublishError::Full { text, .. })) => {
-                // They are known as long as this process runs, and it is tried again with the next ones.
+                // This process still knows them, and saving is retried with the next ones.
                 self.decoder.abis().keep_again(unsaved);
                 self.tell_full(&text);
                 Ok(())
@@ -160,7 +161,7 @@ impl ContractStore {
         Ok(())
     }
 
-    /// Keeps what a search found in the span that begins at a block.
+    /// Saves the contracts that a search found in the span from a block on.
     pub(crate) async fn keep_found(
         &self,
         abi: &str,
@@ -190,12 +191,12 @@ impl ContractStore {
             chain = self.chain,
             error = text,
             hint = "raise max_bytes in [streams.streams.KV_contracts] and run `crypto-intel streams apply`",
-            "bucket contracts is full: what factories make is decoded, but will be forgotten with this process"
+            "bucket contracts is full: new contracts of factories are decoded, but forgotten when this process ends"
         );
     }
 }
 
-/// Where it is kept how far the search of a factory is.
+/// Key of the progress of a factory's search.
 pub(crate) fn search_key(chain: &str, factory: &Factory) -> String {
     format!("factory_search.{chain}.{}.{:#x}", escape_key(&factory.abi), factory.contract)
 }
@@ -209,7 +210,7 @@ fn encode<'a>(made: impl Iterator<Item = &'a Made>) -> Vec<u8> {
     bytes
 }
 
-/// The contracts of a list; `None` when it is none.
+/// The contracts of a list; `None` when the bytes are not such a list.
 fn decode(abi: &str, bytes: &[u8]) -> Option<Vec<Made>> {
     if bytes.is_empty() || !bytes.len().is_multiple_of(CONTRACT_BYTES) {
         return None;
@@ -230,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_contracts_come_back_and_other_bytes_are_none() {
+    fn lists_of_contracts_round_trip_and_other_bytes_are_refused() {
         let made =
             |byte, since| Made { abi: "v1".into(), address: Address::repeat_byte(byte), since };
         let list = [made(1, 7), made(2, u64::MAX)];

@@ -1,4 +1,4 @@
-//! What factories made before their chain was followed: found by their own logs, while live goes on.
+//! Searches the factories' logs for contracts created before the chain was followed, while the live lane continues.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -22,25 +22,25 @@ use crate::{
     hex::{self, Hex},
 };
 
-/// Blocks that are searched before progress is written.
+/// Blocks searched between two writes of the progress.
 const SPAN_WIDTH: u64 = 10_000;
 
 /// How long the history lane waits for the searches.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How often it is checked whether live resumed.
+/// How often to check whether the live lane has resumed.
 const RESUME_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How far the search of one factory is, in the bucket `cursors`.
+/// Progress of the search of one factory, in the bucket `cursors`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Search {
     /// Where it began.
     from: u64,
-    /// First block that is not searched.
+    /// First block that is not searched yet.
     next: u64,
-    /// Last block to be searched: what came later, live saw.
+    /// Last block to search: the live lane has seen the later ones.
     to: u64,
-    /// First block that was published while not everything was found.
+    /// First block that was published before the search was complete.
     live_from: u64,
     /// How many contracts were found.
     found: u64,
@@ -55,7 +55,7 @@ struct FactoryLog<'a> {
     block_number: Hex<u64>,
 }
 
-/// Searches for what the factories of one chain made.
+/// Searches for the contracts that the factories of one chain created.
 #[derive(Debug)]
 pub(crate) struct FactorySearch {
     chain: String,
@@ -63,7 +63,7 @@ pub(crate) struct FactorySearch {
     fetcher: Fetcher,
     decoder: Arc<Decoder>,
     contracts: Arc<ContractStore>,
-    /// Set once what factories made is known.
+    /// Set once all searches are complete.
     known: SetOnce<()>,
 }
 
@@ -78,52 +78,53 @@ impl FactorySearch {
         Self { chain, nats, fetcher, decoder, contracts, known: SetOnce::new() }
     }
 
-    /// Searches for what every factory made, for as long as this instance leads. The history lane begins after it, so
-    /// that it knows every contract.
+    /// Runs the search of every factory, while this instance leads. The history lane begins afterwards, so that it
+    /// knows every contract.
     pub(crate) async fn search_all<L: LiveLane>(&self, lane: &L) -> Infallible {
-        // What is kept is known then, and what of it is unreadable is to be searched for again.
+        // Once the live lane has resumed, the saved contracts are loaded, and the searches of unreadable ones are
+        // reset.
         while self.decoder.abis().has_factories() && lane.first_number().is_none() {
             tokio::time::sleep(RESUME_INTERVAL).await;
         }
         let searches = self.decoder.abis().factories().iter();
         futures::future::join_all(searches.map(|factory| self.search_until_known(factory, lane)))
             .await;
-        // Set in an earlier term, or now.
+        // It fails if it was set in an earlier term.
         let _ = self.known.set(());
         if self.decoder.abis().has_factories()
             && let Ok(bucket) = self.nats.kv(Bucket::Cursors).await
             && matches!(self.early(&bucket).await, Ok(Some(_)))
         {
-            // One that stays only makes a later search publish more again.
+            // If the key stays, a later search only publishes more blocks again than needed.
             let _ = bucket.delete(&self.early_key()).await;
         }
         std::future::pending().await
     }
 
-    /// One that cannot be searched holds up no other.
+    /// Retries the search of one factory; a failing one does not delay the others.
     async fn search_until_known<L: LiveLane>(&self, factory: &Factory, lane: &L) {
         let backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
         let mut delays = backoff.delays();
         while let Err(error) = self.search(factory, lane).await {
             let delay = delays.next().unwrap_or(backoff.longest);
-            tracing::warn!(chain = self.chain, abi = factory.abi, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "search for what a factory made is interrupted, going on where it was");
+            tracing::warn!(chain = self.chain, abi = factory.abi, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "search for a factory's contracts interrupted, resuming from its progress");
             tokio::time::sleep(delay).await;
         }
     }
 
-    /// Waits until it is known what every factory made, up to a limit.
+    /// Waits until all searches are complete, up to a limit.
     pub(crate) async fn until_known(&self) {
         let known = self.known.wait();
         if tokio::time::timeout(SEARCH_TIMEOUT, known).await.is_err() {
             tracing::warn!(
                 chain = self.chain,
                 minutes = SEARCH_TIMEOUT.as_secs() / 60,
-                "what factories made is not known yet: history goes on, and its blocks are published again when it is"
+                "searches for contracts of factories are not complete: history continues, and its blocks are published again afterwards"
             );
         }
     }
 
-    /// Notes that blocks from here on are published on the history lane before it is known what every factory made.
+    /// Records that the history lane publishes blocks from this one on before all searches are complete.
     pub(crate) async fn note_early(&self, from: u64) -> anyhow::Result<()> {
         if self.known.get().is_some() {
             return Ok(());
@@ -131,15 +132,15 @@ impl FactorySearch {
         let bucket = self.nats.kv(Bucket::Cursors).await.context("open bucket cursors")?;
         if self.early(&bucket).await?.is_none_or(|early| from < early) {
             let value = from.to_string();
-            bucket.put(&self.early_key(), value).await.context("write where history is early")?;
+            bucket.put(&self.early_key(), value).await.context("write key factory_early")?;
         }
         Ok(())
     }
 
-    /// The first block that the history lane published before it was known what every factory made.
+    /// The first block that the history lane published before all searches were complete.
     async fn early(&self, bucket: &Kv) -> anyhow::Result<Option<u64>> {
-        let entry = bucket.get(&self.early_key()).await.context("read where history is early")?;
-        // What is unreadable counts as everything.
+        let entry = bucket.get(&self.early_key()).await.context("read key factory_early")?;
+        // An unreadable value counts as block 0.
         let number = |entry: Entry| {
             std::str::from_utf8(&entry.value).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
         };
@@ -165,7 +166,7 @@ impl FactorySearch {
             abi = factory.abi,
             from = search.next,
             to = search.to,
-            "searching for what the factory made"
+            "searching for the factory's contracts"
         );
         while search.next <= search.to {
             let to = search.to.min(search.next.saturating_add(SPAN_WIDTH - 1));
@@ -187,7 +188,7 @@ impl FactorySearch {
             chain = self.chain,
             abi = factory.abi,
             found = search.found,
-            "what the factory made is known"
+            "search for the factory's contracts is complete"
         );
         Ok(())
     }
@@ -205,7 +206,7 @@ impl FactorySearch {
             }
         };
         let head = self.fetcher.pool().agreed_head().unwrap_or(finalized);
-        // What live has not seen; where it has, both find the same.
+        // Up to the blocks that the live lane sees; where both overlap, they find the same.
         let to = head.max(live_from.saturating_sub(1));
         Ok(Search { from: factory.since, next: factory.since, to, live_from, found: 0 })
     }
@@ -229,8 +230,8 @@ impl FactorySearch {
         Ok(made)
     }
 
-    /// Blocks that live published meanwhile lack the events of contracts that were not known: they come again on the
-    /// history lane, once they are final.
+    /// Blocks published meanwhile lack the events of contracts that were not known yet: queues them, so that the
+    /// history lane publishes them again once they are final.
     async fn publish_again<L: LiveLane>(
         &self,
         bucket: &Kv,
@@ -251,13 +252,13 @@ impl FactorySearch {
     }
 }
 
-/// How far a search is; one that is unreadable begins again.
+/// Reads the progress of a search; with unreadable progress it starts again.
 async fn read_search(bucket: &Kv, key: &str) -> anyhow::Result<Option<Search>> {
     let Some(entry) = bucket.get(key).await.context("read search")? else { return Ok(None) };
     match serde_json::from_slice(&entry.value) {
         Ok(search) => Ok(Some(search)),
         Err(error) => {
-            tracing::warn!(key, %error, "how far a search is cannot be read, it begins again");
+            tracing::warn!(key, %error, "progress of a factory's search cannot be read, starting it again");
             Ok(None)
         }
     }

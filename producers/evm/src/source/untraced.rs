@@ -1,5 +1,5 @@
-//! Blocks that were published without the payments inside their contracts: they come again on the history lane, with
-//! their payments.
+//! Blocks that were published without the payments inside their contracts: queued to be published again, with these
+//! payments, on the history lane.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::{
     metrics::ChainMetrics,
 };
 
-/// Traces that were unavailable for this long are given up: every attempt may cost as much as the attacker likes.
+/// Traces that were unavailable for this long are given up: a hostile block can make every attempt arbitrarily
+/// expensive.
 const TRACES_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 
 /// Queues blocks without traces.
@@ -32,8 +33,8 @@ impl UntracedQueue {
         Self { chain, nats, fetcher, metrics, newest: UntracedGap::default() }
     }
 
-    /// Queues those of some blocks that go without their traces. Called before they are published: after a crash some
-    /// may be published a second time, but none is forgotten.
+    /// Queues those of some blocks that lack their traces. Called before they are published: after a crash some may be
+    /// published a second time, but none is forgotten.
     pub(crate) async fn queue<'a>(&self, blocks: impl Iterator<Item = (u64, &'a [String])>) {
         for (number, unverified) in blocks {
             if !is_untraced(unverified) {
@@ -48,18 +49,18 @@ impl UntracedQueue {
                 gaps.queue(self.newest.begin(number), number, GapReason::Traces).await
             };
             if let Err(error) = queued.await {
-                // The block itself must not wait for it.
+                // The block itself must not be delayed by this.
                 tracing::error!(
                     chain = self.chain,
                     block = number,
                     error = %format!("{error:#}"),
-                    "payments inside the block's contracts will not come by themselves: queue it with crypto-intel backfill"
+                    "payments inside the block's contracts are not queued: queue the block with crypto-intel backfill"
                 );
             }
         }
     }
 
-    /// Whether a block of a gap that is filled for its traces may be published.
+    /// Checks that a block of a gap that is filled for its traces may be published.
     ///
     /// # Errors
     /// When they are still missing.

@@ -1,8 +1,8 @@
 use std::sync::{Mutex, PoisonError};
 
-/// Blocks that are so near to each other share a gap: those between are published again as well.
+/// Blocks at most this far apart share a gap: those between them are published again as well.
 const NEAR: u64 = 16;
-/// Blocks of a gap at most.
+/// Maximum number of blocks in a gap.
 const WIDEST: u64 = 256;
 
 /// The newest gap of blocks that were published without their traces.
@@ -10,7 +10,7 @@ const WIDEST: u64 = 256;
 pub(crate) struct UntracedGap(Mutex<Option<(u64, u64)>>);
 
 impl UntracedGap {
-    /// Where the gap of a block begins.
+    /// First block of the gap that a block belongs to: the newest gap if it is near, else one of its own.
     pub(crate) fn begin(&self, number: u64) -> u64 {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from = match *newest {

@@ -8,32 +8,32 @@ use crate::{block::Header, config::ChainConfig};
 pub(crate) struct Checks {
     /// How the logs are proven to be all logs of the block.
     pub(crate) logs: LogProof,
-    /// How they should be, by configuration.
+    /// The configured proof.
     pub(crate) wanted: LogProof,
     /// Log indexes must be 0, 1, 2, …
     pub(crate) log_indexes: bool,
-    /// The header must have its hash.
+    /// The header must match its hash.
     pub(crate) header: Demand,
-    /// The transactions must be those of the header; only where that has its hash.
+    /// The transactions must match the header; checked only if that matches its hash.
     pub(crate) transactions: Demand,
     /// Below this block the chain's receipts have a state root and no status.
     pub(crate) byzantium: u64,
 }
 
-/// What follows from a check that does not hold.
+/// Consequence of a failed check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Demand {
-    /// It is not made.
+    /// The check is not made.
     #[default]
     Off,
-    /// The block says that it is unverified.
+    /// The block is marked as unverified.
     Noted,
     /// The answer is refused.
     Strict,
 }
 
 impl Demand {
-    /// After several endpoints failed it alike.
+    /// The demand after several endpoints failed the check alike.
     pub(crate) fn relaxed(self) -> Self {
         match self {
             Self::Strict => Self::Noted,
@@ -54,13 +54,13 @@ impl Checks {
         }
     }
 
-    /// Log indexes and all logs; of the header nothing.
+    /// Strict checks of log indexes and logs; none of the header.
     pub(crate) const fn strict(logs: LogProof) -> Self {
         let (header, transactions) = (Demand::Off, Demand::Off);
         Self { logs, wanted: logs, log_indexes: true, header, transactions, byzantium: 0 }
     }
 
-    /// Refuses a header that does not have its hash.
+    /// Refuses a header that does not match its hash.
     pub(crate) fn check(self, header: &Header) -> Result<(), InvalidResponse> {
         if self.header == Demand::Strict && !header.hash_holds {
             return Err(InvalidResponse::HeaderHash { number: header.number });

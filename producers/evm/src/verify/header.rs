@@ -1,5 +1,5 @@
-//! The hash of a header: keccak of the RLP of its fields. With it every other field of the header is proven, the roots
-//! of transactions and receipts among them.
+//! The hash of a header: keccak of the RLP of its fields. It proves every other field of the header, including the
+//! roots of transactions and receipts.
 
 use alloy_primitives::keccak256;
 use alloy_rlp::Encodable as _;
@@ -15,7 +15,7 @@ use crate::{
     hex::{FromHex, Hex},
 };
 
-/// Bytes of most headers: the bloom filter and some hashes.
+/// Size of most headers, bytes: the bloom filter and some hashes.
 const USUAL_LENGTH: usize = 800;
 
 /// A header, as in `newHeads` and in blocks.
@@ -128,7 +128,7 @@ impl RawHeader<'_> {
         }
     }
 
-    /// `None` where a field that every header has is not there.
+    /// `None` if a field that every header has is missing.
     fn computed_hash(&self) -> Option<B256> {
         let mut rlp = Vec::with_capacity(USUAL_LENGTH);
         put_list(&mut rlp, |out| {
@@ -152,7 +152,7 @@ impl RawHeader<'_> {
         Some(keccak256(rlp))
     }
 
-    /// What later rules of consensus added, in their order: where one is absent, those after it are too.
+    /// Fields that later forks added, in their order: if one is absent, so are those after it.
     fn put_later_fields(&self, out: &mut Vec<u8>) -> Option<()> {
         let Some(base_fee) = self.base_fee_per_gas.get() else { return Some(()) };
         base_fee.put(out)?;

@@ -1,6 +1,6 @@
 use super::level::LogProof;
 
-/// The words for checks in metrics and in `unverified`.
+/// Names of checks in metrics and in `unverified`.
 pub(crate) const HEADER_HASH: &str = "header_hash";
 pub(crate) const TRANSACTIONS_ROOT: &str = "transactions_root";
 
@@ -13,25 +13,25 @@ pub(crate) enum InvalidResponse {
     OtherBlock { what: &'static str, number: u64 },
     #[error("block {number} has {transactions} transactions but {receipts} receipts")]
     Count { number: u64, transactions: usize, receipts: usize },
-    #[error("receipt {index} of block {number} is not of its transaction")]
+    #[error("receipt {index} of block {number} belongs to another transaction")]
     Place { number: u64, index: usize },
     #[error("empty answer for block {number}, which has logs by its bloom filter")]
     Empty { number: u64 },
-    #[error("{logs} logs of block {number} do not make its bloom filter: some are missing")]
+    #[error("{logs} logs of block {number} do not match its bloom filter: some are missing")]
     Bloom { number: u64, logs: usize },
     #[error(
-        "receipts of block {number} do not make its receipts root: logs or receipts are missing"
+        "receipts of block {number} do not match its receipts root: logs or receipts are missing"
     )]
     ReceiptsRoot { number: u64 },
     #[error(
-        "header of block {number} does not have the hash that it says: it is forged, or has fields that are not known \
-         here (then set check_header = false for this chain)"
+        "header of block {number} does not match its hash: it is forged, or has fields that are not known here (then \
+         set check_header = false for this chain)"
     )]
     HeaderHash { number: u64 },
     #[error("transactions of block {number} are not those of its header")]
     Transactions { number: u64 },
     #[error(
-        "log indexes of block {number} are not a row from 0: {found} where {expected} should be"
+        "log indexes of block {number} are not consecutive from 0: {found} where {expected} should be"
     )]
     LogIndex { number: u64, expected: u32, found: u32 },
 }

@@ -1,4 +1,4 @@
-//! Optional fields of answers: a field that is not needed refuses no block, however odd it is.
+//! Optional fields of answers: a field that is not needed never makes a block invalid, however malformed it is.
 
 use std::{fmt, marker::PhantomData};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::hex::{FromHex, Hex};
 
-/// A field that is absent where it cannot be read as a `T`.
+/// A field that counts as absent if it cannot be read as a `T`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lenient<T>(pub(crate) Option<T>);
 
@@ -45,7 +45,7 @@ impl<T: FromHex> Field<'_> for T {
 
 impl<'de: 'a, 'a> Field<'de> for &'a str {
     fn from_text(_text: &str) -> Option<Self> {
-        // With escapes in it: no hex text has any.
+        // The text has escapes: no hex text has any.
         None
     }
 
@@ -108,8 +108,8 @@ impl<'de, T: Field<'de>> de::Visitor<'de> for LenientVisitor<T> {
     }
 }
 
-/// A field that says what happened: absent where it is null, `""` or `"0x"`, as some nodes write nothing; anything else
-/// that cannot be read refuses the answer, because an event would be missing or wrong.
+/// A field that events depend on: absent if it is null, `""` or `"0x"`, which some nodes write for nothing; any other
+/// unreadable value makes the answer invalid, because an event would be missing or wrong.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decisive<T>(pub(crate) Option<T>);
 
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_read_is_absent_and_never_an_error() {
+    fn an_unreadable_lenient_field_is_absent_and_never_an_error() {
         let odd = ["null", "true", "-1", "1.5", "[1,[2]]", "{\"a\":{}}", "\"\"", "\"0x\"", "\"x\""];
         for text in odd {
             let address: Lenient<Address> = serde_json::from_str(text).unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_is_absent_only_where_it_is_empty() {
+    fn a_decisive_field_is_absent_only_if_it_is_empty() {
         for empty in [json!(null), json!(""), json!("0x")] {
             let value: Decisive<U256> = serde_json::from_value(empty).unwrap();
             assert_eq!(value.0, None);

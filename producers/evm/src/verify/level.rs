@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How it is proven that an endpoint gave all logs of a block, the weakest first.
+/// How to prove that an endpoint returned all logs of a block, the weakest proof first.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 pub enum LogProof {
     /// Not at all.
     Off,
-    /// There must be logs where the header's bloom filter is not empty.
+    /// There must be logs if the header's bloom filter is not empty.
     #[default]
     Presence,
-    /// The logs must make exactly the header's bloom filter.
+    /// The logs must match exactly the header's bloom filter.
     Bloom,
-    /// Receipts and logs must have the header's receipts root: nothing can be missing. Where an endpoint offers no
-    /// receipts, the bloom filter counts.
+    /// Receipts and logs must have the header's receipts root: nothing can be missing. If an endpoint does not offer
+    /// receipts, the bloom filter is used.
     ReceiptsRoot,
 }
 
@@ -29,7 +29,7 @@ impl LogProof {
         }
     }
 
-    /// The word for it in metrics, and in `unverified` of a block where it could not be made.
+    /// Its name in metrics, and in `unverified` of a block for which it was not possible.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::ReceiptsRoot => "receipts_root",

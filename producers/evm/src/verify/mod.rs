@@ -1,5 +1,5 @@
-//! JSON-RPC answers to a [`BlockData`]: our own lenient types, with only the fields that we need,
-//! so that new transaction types and missing fields of other chains do not matter.
+//! Turns JSON-RPC answers into a [`BlockData`], by our own lenient types with only the fields that we need, so that new
+//! transaction types and missing fields of other chains do not matter.
 
 mod checks;
 mod header;
@@ -35,7 +35,7 @@ use crate::{
     hex,
 };
 
-/// No chain gets there, and nothing that is computed with a number up to here overflows.
+/// Maximum block number: no chain reaches it, and nothing that is computed with a number up to it overflows.
 const MAX_NUMBER: u64 = 1 << 53;
 
 /// Where the logs of a block come from.
@@ -65,7 +65,7 @@ fn parse<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T,
         .map_err(|error| InvalidResponse::Malformed { what, reason: error.to_string() })
 }
 
-/// Puts a block together and checks it against itself.
+/// Assembles a block and checks that its parts are consistent.
 ///
 /// # Errors
 /// When the answers cannot be the block of that header.
@@ -123,7 +123,7 @@ impl Assembly {
         Self { block: BlockData { header, transactions, logs, data, payments, unverified } }
     }
 
-    /// Whether header and transactions are what the block's hash is of.
+    /// Checks that header and transactions match the block's hash.
     fn prove_transactions(
         &mut self,
         raw: &RawBlock<'_>,
@@ -183,8 +183,8 @@ impl Assembly {
         Ok(proven)
     }
 
-    /// Whether these are all logs, as strictly as asked. A check that cannot be made, because the node leaves out what
-    /// it needs, gives way to the next weaker one; that is named in `unverified`.
+    /// Checks that no log is missing, as strictly as demanded. A check that cannot be made, because the node omits a
+    /// field, is replaced by the next weaker one; the missing check is named in `unverified`.
     fn prove(
         &mut self,
         raw: &RawBlock<'_>,
@@ -210,7 +210,7 @@ impl Assembly {
                 None => made = made.weaker(),
             }
         }
-        // That logs came without receipts is said already.
+        // Logs without receipts are marked already.
         let is_next_best = receipts.is_none() && made == LogProof::Bloom;
         if made < checks.wanted && !is_next_best {
             self.block.unverified.push(checks.wanted.name().to_owned());
@@ -224,7 +224,7 @@ impl Assembly {
         match proof::receipts_root(&self.block, receipts, root) {
             ReceiptsRoot::OfStatus => Some(true),
             ReceiptsRoot::OfStateRoot => {
-                // What some nodes add as status is not what happened.
+                // Some nodes invent a status for these receipts.
                 let transactions = self.block.transactions.iter_mut();
                 for (transaction, proven) in transactions.zip(receipts) {
                     if proof::state_root(proven.receipt).is_some() {
@@ -306,7 +306,7 @@ impl Assembly {
         if checks.log_indexes {
             return Err(InvalidResponse::LogIndex { number, expected, found });
         }
-        // Ids are made of log indexes: they must be unique within the block.
+        // Event ids contain the log index, which must be unique within the block.
         for (index, log) in self.block.logs.iter_mut().enumerate() {
             log.log_index = index as u32;
         }

@@ -1,4 +1,4 @@
-//! Whether the logs of an answer are all the logs of the block: by the header's own commitments to them.
+//! Checks that an answer has all logs of the block, by the header's commitments to them.
 
 use std::ops::Range;
 
@@ -13,26 +13,26 @@ use crate::{
     hex,
 };
 
-/// Receipts of deposits on chains of the OP stack; the type of their transactions.
+/// Transaction type of deposits on chains of the OP stack.
 const DEPOSIT: u64 = 0x7e;
 
-/// A receipt and its logs' places in the block.
+/// A receipt and the positions of its logs in the block.
 #[derive(Debug)]
 pub(super) struct Proven<'a> {
     pub(super) receipt: &'a RawReceipt<'a>,
     pub(super) logs: Range<usize>,
 }
 
-/// What a block's receipts root was made of.
+/// What a block's receipts root is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReceiptsRoot {
     /// These receipts, with their status.
     OfStatus,
-    /// These receipts, with the state root that was there before Byzantium.
+    /// These receipts, with the state root that they had before Byzantium.
     OfStateRoot,
-    /// Others.
+    /// Other receipts.
     Other,
-    /// A receipt lacks a field that the root is made of.
+    /// A receipt lacks a field that the root is computed from.
     Unknown,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn receipts_root(
         return ReceiptsRoot::Unknown;
     }
     let items: Vec<_> = receipts.iter().zip(&blooms).collect();
-    // Nodes of some chains write a root beside the status that counts.
+    // Nodes of some chains add a root although the chain's root has the status.
     let has_state_roots = !every(&|receipt| state_root(receipt).is_none());
     if has_state_roots && is_root_of(block, &items, root, true) {
         return ReceiptsRoot::OfStateRoot;
@@ -80,7 +80,8 @@ fn is_root_of(
     if of(items) == root {
         return true;
     }
-    // Polygon's record of state sync is answered as a receipt, but was outside the root for most of its time.
+    // Polygon's record of state sync is returned as a receipt, but was outside the root for most of the chain's
+    // history.
     let Some((last, others)) = items.split_last() else { return false };
     let is_outside = last.0.receipt.transaction_hash.0 == state_sync_hash(&block.header);
     is_outside && of(others) == root
@@ -91,7 +92,7 @@ pub(super) fn state_root(receipt: &RawReceipt<'_>) -> Option<[u8; 32]> {
     receipt.root.get().and_then(hex::fixed::<32>).filter(|root| *root != [0; 32])
 }
 
-/// Whether the bloom filter is exactly that of the logs. `None` when it is no filter.
+/// Whether the bloom filter is exactly that of the logs. `None` when the text is not a filter.
 pub(super) fn has_bloom(block: &BlockData, text: &str) -> Option<bool> {
     let wanted = Bloom::from(read_bloom(text)?);
     if filter(block.logs.iter()) == wanted {
@@ -111,8 +112,8 @@ pub(super) fn state_sync_hash(header: &Header) -> B256 {
 
 fn filter<'a>(logs: impl Iterator<Item = &'a LogRecord>) -> Bloom {
     let mut bloom = Bloom::ZERO;
-    // Most logs repeat what the ones before said: the token, the event, an account. An address counts
-    // otherwise than as a topic, so the length is part of what was seen.
+    // Most logs repeat values of the ones before: the token, the event, an account. An address hashes differently as a
+    // topic, so the length is part of the key.
     let mut seen = [(0, B256::ZERO); 64];
     let mut add = |bytes: &[u8]| {
         let input = (bytes.len(), B256::left_padding_from(bytes));
@@ -129,7 +130,7 @@ fn filter<'a>(logs: impl Iterator<Item = &'a LogRecord>) -> Bloom {
     bloom
 }
 
-/// The receipt's own filter, computed where the node leaves it out.
+/// The receipt's own filter, computed if the node omits it.
 fn bloom_of(block: &BlockData, proven: &Proven<'_>) -> Option<[u8; 256]> {
     match proven.receipt.logs_bloom.get() {
         Some(text) => read_bloom(text),

@@ -1,7 +1,7 @@
-//! The JSON of answers: only the fields that we need, and every one that some chain leaves out optional.
+//! The JSON of answers: only the fields that we need; those that some chain leaves out are optional.
 //!
-//! What is needed refuses the answer where it cannot be read; so do receiver, value and status of a transaction, without
-//! which an event would be missing or wrong. Every other field is then absent.
+//! An answer is invalid if a needed field cannot be read, or a transaction's receiver, value or status, without which
+//! an event would be missing or wrong. Every other unreadable field counts as absent.
 
 use crypto_intel_schemas::{Address, B256, U256};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::lenient::{Decisive, Lenient};
 use crate::hex::Hex;
 
-/// What is needed of a block with its transactions, beside the header.
+/// The needed fields of a block with its transactions, besides the header.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RawBlock<'a> {
@@ -36,7 +36,7 @@ pub(super) struct RawTransaction<'a> {
     pub(super) value: Decisive<U256>,
     #[serde(default, borrow)]
     pub(super) input: Lenient<&'a str>,
-    // What follows is only in the bytes that its hash is of.
+    // The fields below are needed only for the bytes that are hashed.
     #[serde(default, rename = "type")]
     pub(super) kind: Lenient<u64>,
     #[serde(default, borrow)]
@@ -67,7 +67,7 @@ pub(super) struct RawTransaction<'a> {
     pub(super) r: Lenient<&'a str>,
     #[serde(default, borrow)]
     pub(super) s: Lenient<&'a str>,
-    /// Of deposits on chains of the OP stack, as what follows.
+    /// This field and the next ones: of deposits on chains of the OP stack.
     #[serde(default, borrow)]
     pub(super) source_hash: Lenient<&'a str>,
     #[serde(default, borrow)]

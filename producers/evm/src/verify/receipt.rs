@@ -4,8 +4,8 @@ use crate::block::Outcome;
 
 use super::{InvalidResponse, parse, raw::RawReceipt};
 
-/// What a receipt says became of its transaction.
-/// `is_old`: from before Byzantium, when receipts had a state root; some nodes add an invented status there.
+/// The result of a transaction, by its receipt. `is_old`: from before Byzantium, when receipts had a state root; some
+/// nodes add an invented status there.
 pub(super) fn outcome_of(receipt: &RawReceipt<'_>, is_old: bool) -> Outcome {
     let status = match receipt.status.0 {
         _ if is_old => TransactionStatus::Unknown,
@@ -13,7 +13,7 @@ pub(super) fn outcome_of(receipt: &RawReceipt<'_>, is_old: bool) -> Outcome {
         Some(_) => TransactionStatus::Success,
         None => TransactionStatus::Unknown,
     };
-    // Some nodes write the zero address where nothing was made.
+    // Some nodes write the zero address if nothing was created.
     let contract = receipt.contract_address.get().filter(|contract| !contract.is_zero());
     Outcome { status, contract }
 }
@@ -37,7 +37,7 @@ pub(crate) fn read_outcome(
     Ok(Some(outcome_of(&receipt, number < byzantium)))
 }
 
-/// The first block of a chain whose receipts have a status; all others had it from their beginning.
+/// The first block of a chain whose receipts have a status; on chains that are not listed, all have one.
 pub(super) const fn byzantium(chain_id: u64) -> u64 {
     match chain_id {
         1 => 4_370_000,

@@ -1,4 +1,4 @@
-//! RLP of what JSON-RPC writes as hex text, without numbers or addresses in between.
+//! Encodes hex text of JSON-RPC as RLP, without intermediate numbers or addresses.
 
 use alloy_primitives::hex;
 use alloy_rlp::{Encodable as _, Header};
@@ -10,7 +10,7 @@ fn digits(text: &str) -> Option<&str> {
     text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
 }
 
-/// Appends a quantity: without leading zeros, as RLP has numbers. `None` when the text is none.
+/// Appends a quantity: without leading zeros, as RLP encodes numbers. `None` when the text is not a quantity.
 pub(super) fn put_quantity(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let digits = digits(text)?;
     if digits.is_empty() {
@@ -21,7 +21,7 @@ pub(super) fn put_quantity(text: &str, out: &mut Vec<u8>) -> Option<()> {
     if length > MAX_QUANTITY {
         return None;
     }
-    // An odd number of digits is filled up on the left.
+    // An odd number of digits is padded on the left.
     let mut padded = [b'0'; 2 * MAX_QUANTITY];
     padded[2 * length - digits.len()..2 * length].copy_from_slice(digits.as_bytes());
     let mut bytes = [0; MAX_QUANTITY];
@@ -30,7 +30,7 @@ pub(super) fn put_quantity(text: &str, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// Appends bytes as they are. `None` when the text is no even hex text.
+/// Appends bytes as they are. `None` when the text is not hex of even length.
 pub(super) fn put_bytes(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let digits = digits(text)?;
     if !digits.len().is_multiple_of(2) {
@@ -54,7 +54,7 @@ pub(super) fn put_fixed<const N: usize>(text: &str, out: &mut Vec<u8>) -> Option
     (digits(text)?.len() == 2 * N).then(|| put_bytes(text, out)).flatten()
 }
 
-/// Appends a list of what `fill` appends.
+/// Appends a list of the items that `fill` appends.
 pub(super) fn put_list(
     out: &mut Vec<u8>,
     fill: impl FnOnce(&mut Vec<u8>) -> Option<()>,

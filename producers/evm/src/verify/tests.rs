@@ -49,7 +49,7 @@ fn proof_of(text: &str) -> (Header, transactions::Proof) {
 }
 
 #[test]
-fn headers_and_transactions_of_recorded_blocks_are_what_their_hashes_say() {
+fn headers_and_transactions_of_recorded_blocks_match_their_hashes() {
     let Some(data) = recorded_data() else { return };
     let mut held: BTreeMap<String, u32> = BTreeMap::new();
     for folder in ["evm", "blocks_only"] {
@@ -64,14 +64,14 @@ fn headers_and_transactions_of_recorded_blocks_are_what_their_hashes_say() {
         .into_iter()
         .map(|name| (name, ChainConfig::from_preset(name).unwrap()))
     {
-        // A preset demands it exactly where real blocks show that it can be had.
+        // A preset demands it exactly where recorded blocks show that it holds.
         assert_eq!(config.check_header, held.contains_key(preset), "{preset}: {held:?}");
     }
     assert!(held.values().sum::<u32>() > 140, "{held:?}");
 }
 
 #[test]
-fn headers_with_fields_of_their_own_do_not_hold_and_are_said_to_be_unverified() {
+fn headers_with_extra_fields_fail_and_are_marked_unverified() {
     let Some(data) = recorded_data() else { return };
     let mut odd = 0;
     for (chain, text) in blocks(&data.join("evm_failed_checks")) {
@@ -109,7 +109,7 @@ fn assembled(
 }
 
 #[test]
-fn what_is_forged_under_a_real_hash_is_refused() {
+fn forged_content_under_a_real_hash_is_refused() {
     let Some((block, receipts)) = first_transaction() else { return };
     let config = ChainConfig::from_preset("ethereum").unwrap();
     let checks = Checks::of(&config);
@@ -135,9 +135,9 @@ fn what_is_forged_under_a_real_hash_is_refused() {
     assert_eq!(of_transaction("value", json!("0x7a6a")), TRANSACTIONS_ROOT);
     assert_eq!(of_transaction("to", json!(Address::ZERO)), TRANSACTIONS_ROOT);
     assert_eq!(of_transaction("input", json!("0x00")), TRANSACTIONS_ROOT);
-    assert_eq!(of_transaction("v", Value::Null), TRANSACTIONS_ROOT, "left out is no way around");
+    assert_eq!(of_transaction("v", Value::Null), TRANSACTIONS_ROOT, "omitting it is no way around");
     assert_eq!(forged(&|block| block["transactions"] = json!([])), TRANSACTIONS_ROOT);
-    // A type that nobody knows here cannot be proven, which is said.
+    // A transaction of an unknown type cannot be proven, and is marked.
     let mut odd = block.clone();
     odd["transactions"][0]["type"] = json!("0x76");
     let read = assembled(&odd, &receipts, checks).unwrap();
@@ -185,7 +185,7 @@ fn optional_fields_that_cannot_be_read_are_absent_and_refuse_nothing() {
         assert_eq!(transaction.status, TransactionStatus::Success);
         assert_eq!((transaction.value, transaction.input_length), (U256::from(7), 0));
     }
-    // Nothing is what an empty text says; what decides whether there is an event is never guessed.
+    // An empty text means absent; fields that decide whether there is an event are never guessed.
     let mut block = small_block();
     block["transactions"][0]["to"] = json!("0x");
     block["transactions"][0]["value"] = json!("");
@@ -225,7 +225,7 @@ fn old_receipts_with_a_status_in_place_of_the_root_are_published_unverified() {
     let read = assembled(&block, &receipts, checks).unwrap();
     assert_eq!(read.unverified, [LogProof::ReceiptsRoot.name()]);
     assert_eq!(read.transactions[0].status, TransactionStatus::Unknown);
-    // On chains that never had such receipts it is a receipt that is not true.
+    // On chains that never had such receipts, the receipt is invalid.
     let other = Checks { byzantium: 0, ..checks };
     assert_eq!(
         assembled(&block, &receipts, other).unwrap_err(),
@@ -234,7 +234,7 @@ fn old_receipts_with_a_status_in_place_of_the_root_are_published_unverified() {
 }
 
 #[test]
-fn receipts_of_single_transactions_are_of_that_transaction_and_block() {
+fn single_receipts_must_be_of_their_transaction_and_block() {
     let (transaction, place) = (B256::repeat_byte(1), (5, B256::repeat_byte(5)));
     let answer = |change: &dyn Fn(&mut Value)| {
         let mut receipt = small_receipts()[0].clone();

@@ -1,5 +1,5 @@
-//! Whether the transactions of an answer are those of the header: each one's hash is that of its bytes, and all have
-//! the header's root.
+//! Checks that the transactions of an answer are those of the header: each hash matches the transaction's bytes, and
+//! together they have the header's root.
 
 use alloy_primitives::keccak256;
 use alloy_rlp::{BufMut as _, EMPTY_STRING_CODE, Encodable as _};
@@ -16,15 +16,16 @@ use super::{
 /// What is proven of a block's transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// They are those of the header, as they are.
+    /// All of them match the header.
     Holds,
-    /// One is not what its hash says, or together they are not those of the header.
+    /// One does not match its hash, or together they do not match the header.
     Fails,
-    /// Some are of a type whose bytes are not known here; the others are what their hashes say.
+    /// Some are of a type whose encoding is not known here; the others match their hashes.
     Incomplete,
 }
 
-/// Proves them. `outside` is the hash of a record that nodes answer as a last transaction and the chain has not as one.
+/// Checks them. `outside` is the hash of a record that nodes return as the last transaction, but the chain does not
+/// count as one.
 pub(super) fn prove(
     transactions: &[RawTransaction<'_>],
     root: Option<B256>,
@@ -41,7 +42,7 @@ pub(super) fn prove(
             is_whole = false;
             continue;
         }
-        // A field that is left out would be a way around the proof.
+        // A transaction without a field fails: omitting one must not be a way around the proof.
         let is_put = put_transaction(transaction, &mut bytes).is_some();
         if !is_put || keccak256(&bytes[start..]) != transaction.hash.0 {
             return Proof::Fails;
@@ -58,7 +59,7 @@ pub(super) fn prove(
     if found == root { Proof::Holds } else { Proof::Fails }
 }
 
-/// Whether the bytes of transactions of its type are known here. Scroll's messages share the number of OP deposits.
+/// Whether the encoding of its type is known here. Scroll's messages share the number of OP deposits.
 fn is_known(transaction: &RawTransaction<'_>) -> bool {
     match transaction.kind.get().unwrap_or(0) {
         0..=4 | ARBITRUM_INTERNAL => true,
@@ -67,7 +68,7 @@ fn is_known(transaction: &RawTransaction<'_>) -> bool {
     }
 }
 
-/// The bytes that a transaction's hash is of. `None` where a field is not there.
+/// Appends the bytes that a transaction's hash is computed from. `None` if a field is missing.
 fn put_transaction(transaction: &RawTransaction<'_>, out: &mut Vec<u8>) -> Option<()> {
     let kind = transaction.kind.get().unwrap_or(0);
     if kind != 0 {
@@ -85,9 +86,9 @@ fn put_transaction(transaction: &RawTransaction<'_>, out: &mut Vec<u8>) -> Optio
     })
 }
 
-/// What an OP chain takes over from Ethereum.
+/// Deposits from Ethereum on an OP chain.
 const DEPOSIT: u64 = 0x7e;
-/// What begins each block of Arbitrum.
+/// The first transaction of each block of Arbitrum.
 const ARBITRUM_INTERNAL: u64 = 0x6a;
 
 impl RawTransaction<'_> {
@@ -157,7 +158,7 @@ fn put_address(address: Option<Address>, out: &mut Vec<u8>) {
     }
 }
 
-/// A list that is read only here, so that an odd one refuses no block elsewhere.
+/// Parses a list only here, so that a malformed one does not make a block invalid elsewhere.
 fn read_list<'a, T: Deserialize<'a>>(text: Option<&'a RawValue>) -> Option<Vec<T>> {
     text.map_or(Some(Vec::new()), |text| serde_json::from_str(text.get()).ok())
 }
@@ -170,7 +171,7 @@ struct AccessListItem<'a> {
     storage_keys: Vec<&'a str>,
 }
 
-/// Of a transaction that sets code.
+/// An authorization of a transaction that sets code.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Authorization<'a> {

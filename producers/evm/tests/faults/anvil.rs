@@ -122,7 +122,7 @@ async fn anvil_reorg_while_the_producer_is_killed_again_and_again() {
     scenario.trade(12).await;
     for round in 0..6_u64 {
         let mut process = start(&nats_url, &urls, &format!("killed-{round}"));
-        // The lease of the one before has to run out first.
+        // The lease of the previous process has to expire first.
         pass(Duration::from_secs(4)).await;
         scenario.trade(3).await;
         scenario.reorg(1 + round % 5).await;

@@ -26,7 +26,7 @@ async fn nats_server_restarted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats_server_down_for_a_minute() {
-    // Slow enough that what is above the final block when it comes back is not deeper than allowed.
+    // Slow enough that, when it comes back, the blocks above the final one are within `max_reorg_depth`.
     let mut scenario = Scenario::start(302, 1, Pace::RESTLESS).await;
     let producer = scenario.producer();
     scenario.goes_on().await;
@@ -39,7 +39,7 @@ async fn nats_server_down_for_a_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stream_deleted_and_made_anew() {
+async fn stream_deleted_and_recreated() {
     let mut scenario = Scenario::start(303, 1, Pace::STEADY).await;
     let producer = scenario.producer();
     scenario.goes_on().await;
@@ -58,8 +58,8 @@ async fn stream_deleted_and_made_anew() {
     let after = scenario.caught_up().await;
     let first = *after.numbers().first().unwrap();
     let chain = scenario.chain.blocks();
-    // The new stream is exact from where it begins, which is above what was final, and together
-    // with what was read from the old one nothing is missing.
+    // The new stream is exact from its first block, which is above the final one, and together with the old one nothing
+    // is missing.
     assert_exact(chain.iter().filter(|block| block.number >= first), &after);
     let everything: std::collections::BTreeSet<_> =
         before.transfers().union(&after.transfers()).copied().collect();

@@ -1,5 +1,5 @@
-//! A cluster of three servers, each of which fails in its turn, while producers publish a chain that grows and
-//! reorganises, and a rule tells of each of its blocks.
+//! A cluster of three servers, each of which fails in turn, while producers publish a chain that grows and reorganises,
+//! and a rule alerts on each of its blocks.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,10 +20,10 @@ use crate::{
     scenario::{pass, until_exact, until_goes_on},
 };
 
-/// Longer than servers take to see that one of them is gone, and to elect another.
+/// Longer than servers take to notice that one of them is gone, and to elect another leader.
 const ELECTION: Duration = Duration::from_secs(11);
 
-/// Two of each block.
+/// Two alerts for each block.
 const RULES: &str = r#"
 [[rule]]
 id = "paid"
@@ -50,7 +50,7 @@ impl Scenario {
         let nats = connect_to(cluster.url(), "evm").await;
         let replicas = TopologyConfig { replicas: Some(3), ..TopologyConfig::default() };
         let topology = small_topology().with_config(&replicas).unwrap();
-        // Servers that have just found each other may count as away for a moment.
+        // Servers that have just found each other may count as offline for a moment.
         eventually(async || topology.apply(&nats, false).await.ok()).await;
         let chain = Chain::new();
         chain.follow_finality(15, 30);
@@ -59,10 +59,10 @@ impl Scenario {
         Self { cluster, nats, chain, node, growth }
     }
 
-    /// A producer whose connection begins at one of the servers; it may go to any other.
+    /// A producer that first connects to one of the servers; it may move to any other.
     async fn producer(&self, server: usize, instance: &str) -> RunningRole {
         let nats = connect_to(self.cluster.server(server).url(), "evm").await;
-        // However slow the machine is, all of it is published in order.
+        // No jumps: however slow the machine is, everything is published in order.
         let config = ChainConfig { catch_up_blocks: 0, ..chain_config(&[self.node.ws_url()]) };
         start_evm_as(instance, &nats, config)
     }
@@ -71,7 +71,7 @@ impl Scenario {
         until_goes_on(&self.nats, &self.chain).await;
     }
 
-    /// Two instances of the rules' evaluator, each beginning at a server of its own.
+    /// Two instances of alerts, each of which first connects to its own server.
     async fn alerts(&self, rules: &TempDir) -> Vec<RunningRole> {
         let mut roles = Vec::new();
         for (server, instance) in [(2, "alerts-one"), (1, "alerts-two")] {
@@ -86,7 +86,7 @@ impl Scenario {
         roles
     }
 
-    /// What was alerted is what the stream, read once from its beginning, gives: nothing else, and nothing twice.
+    /// Asserts that the alerts are exactly those that one pass over the stream gives: nothing else, and nothing twice.
     async fn alerted_once(&self, rules: &TempDir) {
         let rules = [rules.path().join("*.toml")];
         let rules = Arc::new(load_rules(&rules, &["ops".to_owned()]).unwrap());
@@ -133,7 +133,7 @@ async fn each_server_of_a_cluster_fails_in_its_turn() {
     scenario.cluster.server_mut(leader).start_again().await.unwrap();
     scenario.cluster.until_whole().await.unwrap();
 
-    // A follower stands still, is passed by, and wakes with what it knew then.
+    // A follower is paused, falls behind, and resumes with stale state.
     let follower = (scenario.cluster.leader_of("EVM").await.unwrap() + 1) % scenario.cluster.len();
     scenario.cluster.server_mut(follower).pause().unwrap();
     scenario.goes_on().await;
@@ -141,10 +141,10 @@ async fn each_server_of_a_cluster_fails_in_its_turn() {
     scenario.cluster.server_mut(follower).resume().unwrap();
     scenario.goes_on().await;
 
-    // The leader is cut off from the other two: they go on without it, it cannot.
+    // The leader is cut off from the other two: they continue without it, it cannot continue alone.
     let leader = scenario.cluster.leader_of("EVM").await.unwrap();
     let other = (leader + 1) % scenario.cluster.len();
-    // Whoever is connected to it stays there, and learns nothing.
+    // Clients that are connected to it stay connected, and receive nothing.
     scenario.nats = connect_to(scenario.cluster.server(other).url(), "evm").await;
     producers.push(scenario.producer(other, "third").await);
     scenario.cluster.cut_off(leader);
@@ -154,7 +154,7 @@ async fn each_server_of_a_cluster_fails_in_its_turn() {
     scenario.cluster.until_whole().await.unwrap();
     scenario.goes_on().await;
 
-    // A new version is brought up, one server after the other.
+    // A rolling restart, one server after the other.
     for index in 0..scenario.cluster.len() {
         scenario.cluster.server_mut(index).stop().await.unwrap();
         scenario.cluster.server_mut(index).start_again().await.unwrap();
@@ -171,7 +171,7 @@ async fn each_server_of_a_cluster_fails_in_its_turn() {
     }
 }
 
-/// What the one before left on its way lands while the next one reads the stream, from whatever replica.
+/// Batches that the previous instance left in flight are stored while the next one reads the stream, from any replica.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handed_over_again_and_again_between_the_servers_of_a_cluster() {
     let pace = Pace { interval: Duration::from_millis(40), reorg_every: 40 };

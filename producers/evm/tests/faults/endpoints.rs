@@ -16,16 +16,16 @@ use crate::{
     scenario::{Scenario, lasting, pass},
 };
 
-/// What takes longer is held up by the faulty endpoint; on a loaded machine.
+/// Anything slower is delayed by the faulty endpoint; generous, for a loaded machine.
 const PROMPT: Duration = Duration::from_secs(10);
-const CUT_EVERY: Duration = Duration::from_secs(3);
+const CUT_INTERVAL: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn websocket_cut_every_three_seconds() {
     let mut scenario = Scenario::start(101, 1, Pace::RESTLESS).await;
     let producer = scenario.producer();
     for _ in 0..5 {
-        pass(CUT_EVERY).await;
+        pass(CUT_INTERVAL).await;
         scenario.nodes[0].cut_connections();
     }
     scenario.ends_exact().await;
@@ -55,7 +55,7 @@ async fn silent_socket() {
 async fn lagging_primary() {
     let mut scenario = Scenario::start(103, 2, Pace::RESTLESS).await;
     let mut config = scenario.config();
-    // Nobody waits for the word of one that lags.
+    // A lagging endpoint is not waited for.
     config.reorg_confirm_seconds = 120;
     let producer = start_evm(&scenario.broker.nats, config);
     scenario.goes_on().await;
@@ -111,7 +111,7 @@ async fn endpoint_that_leaves_out_one_log_of_each_block() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn endpoint_that_announces_blocks_far_ahead_that_nobody_has() {
+async fn endpoint_that_announces_blocks_far_ahead_that_do_not_exist() {
     let mut scenario = Scenario::start(115, 2, Pace::RESTLESS).await;
     let config = ChainConfig { finality_tags: false, finality_depth: 12, ..scenario.config() };
     let producer = start_evm(&scenario.broker.nats, config);
@@ -126,7 +126,7 @@ async fn endpoint_that_announces_blocks_far_ahead_that_nobody_has() {
         scenario.goes_on().await;
     }
     let replayed = scenario.ends_exact().await;
-    assert!(replayed.jumps.is_empty(), "nothing is left out for a head that nobody has");
+    assert!(replayed.jumps.is_empty(), "nothing is skipped for a head that does not exist");
     for (_, marker) in &replayed.markers {
         let depth = marker.block_number.saturating_sub(marker.finalized_number);
         assert!(depth >= 12 || marker.finalized_number == 0, "{marker:?}");
@@ -192,7 +192,7 @@ async fn malformed_frames() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoint_on_the_wrong_chain() {
     let mut scenario = Scenario::start(108, 2, Pace::RESTLESS).await;
-    // It has blocks of its own at the same heights.
+    // It has other blocks at the same heights.
     let foreign = Chain::new();
     let growth = Growth::start(&foreign, generator(999), Pace::STEADY);
     let stranger = node_of(foreign).await;
@@ -219,7 +219,7 @@ async fn endpoint_on_the_wrong_chain() {
 async fn endpoints_that_disagree_about_the_head_for_a_minute() {
     let pace = Pace { interval: Duration::from_millis(700), reorg_every: 0 };
     let mut scenario = Scenario::start(109, 1, pace).await;
-    // The other endpoint has the first blocks and goes on with others.
+    // The other endpoint has the same first blocks, and different ones after them.
     let other_chain = Chain::new();
     let mut other_blocks = generator(109);
     for _ in 0..5 {
@@ -235,7 +235,7 @@ async fn endpoints_that_disagree_about_the_head_for_a_minute() {
     scenario.goes_on().await;
     for _ in 0..3 {
         pass(lasting() / 6).await;
-        // Now the other branch is all there is, and then the first is there again.
+        // First only the other branch is available, then the first one again.
         scenario.nodes[0].go_unavailable(true);
         pass(lasting() / 6).await;
         scenario.nodes[0].go_unavailable(false);

@@ -51,7 +51,7 @@ impl Growth {
         Self { stop, task }
     }
 
-    /// Stops it; the generator goes on where the chain ends.
+    /// Stops it; the generator continues where the chain ends.
     pub(crate) async fn stop(self) -> Synthetic {
         self.stop.cancel();
         self.task.await.expect("chain grew to its end")

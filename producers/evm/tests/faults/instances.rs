@@ -11,7 +11,7 @@ use crate::{
     scenario::{Scenario, pass},
 };
 
-/// The lease runs out, the other one sees it, resumes and publishes; on a loaded machine.
+/// Time for the lease to expire and the other instance to notice, resume and publish, on a loaded machine.
 const TAKEOVER: Duration = Duration::from_secs(LEASE_SECONDS + 15);
 
 async fn taken_over(scenario: &Scenario) {
@@ -47,7 +47,7 @@ async fn two_producers_and_the_leader_stopped_and_woken() {
         scenario.goes_on().await;
         leader.pause();
         taken_over(&scenario).await;
-        // It wakes in the middle of what it was doing, sure that it leads.
+        // It resumes in the middle of its work, still believing that it leads.
         leader.wake();
         scenario.goes_on().await;
         pass(Duration::from_secs(2)).await;
@@ -57,7 +57,7 @@ async fn two_producers_and_the_leader_stopped_and_woken() {
     assert!(!leader.has_ended() && !follower.has_ended());
 }
 
-/// What the one before left on its way lands while the next one reads the stream.
+/// Batches that the previous instance left in flight are stored while the next one reads the stream.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handed_over_again_and_again_in_the_middle_of_batches() {
     let pace = Pace { interval: Duration::from_millis(10), reorg_every: 40 };

@@ -1,5 +1,5 @@
-//! The fault suite: whatever endpoints, chain, broker or machine do, at the end the stream, folded as
-//! a consumer would, holds exactly what the chain holds, and nothing was in it twice.
+//! The fault suite: whatever endpoints, chain, broker or machine do, at the end the stream, folded as a consumer would
+//! fold it, holds exactly what the chain holds, and nothing was published twice.
 //!
 //! `make test-faults`. `CRYPTO_INTEL_FAULT_SECONDS` is how long a lasting fault lasts: 6 by default,
 //! 60 there. `CRYPTO_INTEL_SEED` repeats the random moments of a run.

@@ -1,5 +1,4 @@
-//! The producer as a process of its own, to be killed and stopped: this test binary again, running
-//! nothing but [`producer`].
+//! The producer as a separate process that can be killed and stopped: this test binary, running only [`producer`].
 
 use crypto_intel_testkit::{SeededRandom, TestProcess, connect_to, end_with_parent};
 
@@ -43,7 +42,7 @@ async fn sigkill_at_random_moments() {
     let nats_url = scenario.broker.server.url();
     for round in 0..KILLS {
         let mut process = start(&nats_url, &scenario.urls(), &format!("killed-{round}"));
-        // A killed one's lease has to run out first, so some die while they wait for it.
+        // The lease of a killed process has to expire first, so some are killed while they wait for it.
         random.pause_ms(300..9_000).await;
         assert!(!process.has_ended(), "it ended by itself in round {round}");
         process.kill();

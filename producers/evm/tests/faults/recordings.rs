@@ -18,7 +18,7 @@ use crate::{
     stream::Replayed,
 };
 
-/// What another program says of a recording; logs by block hash and index.
+/// The expected state of a recording, by another program; logs by block hash and index.
 #[derive(Debug, Deserialize)]
 struct Truth {
     blocks: Vec<B256>,
@@ -69,7 +69,7 @@ async fn recorded_reorganisations_of_polygon_end_on_the_canonical_logs() {
     for name in ["polygon-2021-04-20-1", "polygon-2021-04-20-2", "polygon-2021-04-20-4"] {
         let recording = data.join("recordings").join(format!("{name}.jsonl.gz"));
         let Some(truth) = truth(&recording).await else { return };
-        // Step by step: whatever was there for a while is published, and retracted.
+        // Step by step, so that every temporary block is published, and retracted.
         let (broker, node) = (Broker::start().await, node().await);
         node.without_block_receipts(true);
         let steps = load_recording(&recording).unwrap();

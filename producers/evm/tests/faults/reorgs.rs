@@ -26,7 +26,7 @@ async fn reorgs_of_depth_1_3_and_10() {
     scenario.goes_on().await;
     let mut blocks = scenario.stop_growth().await;
     for depth in [1_usize, 3, 10] {
-        // Longer, as long, and shorter until the next block comes.
+        // A branch that is longer, as long, and shorter until the next block comes.
         for new in [depth + 1, depth, depth.saturating_sub(1).max(1)] {
             scenario.chain.push_block(blocks.next_block()).unwrap();
             scenario.caught_up().await;
@@ -51,7 +51,7 @@ async fn reorg_during_a_restart() {
         scenario.chain.reorg(depth, blocks.fork(depth, depth + 2)).unwrap();
         let producer = scenario.producer();
         if round == 1 {
-            // Cut off while it retracts, or before, or after.
+            // Killed while it retracts, or before, or after.
             pass(Duration::from_millis(60)).await;
             producer.kill().await;
             scenario.chain.reorg(2, blocks.fork(2, 3)).unwrap();
@@ -81,7 +81,7 @@ async fn back_to_the_first_branch() {
         let replayed = scenario.is_exact().await;
         let incarnations: Vec<u32> =
             replayed.stack.iter().rev().take(4).map(|marker| marker.incarnation).collect();
-        // After the first round the branch that is left was added twice before.
+        // After the first round, this branch had been added twice before.
         assert_eq!(incarnations, [if round == 0 { 3 } else { 5 }; 4]);
         scenario.chain.reorg(4, second).unwrap();
         scenario.is_exact().await;

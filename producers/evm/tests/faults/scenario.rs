@@ -21,7 +21,7 @@ pub(crate) fn lasting() -> Duration {
     Duration::from_secs(text.parse().expect("CRYPTO_INTEL_FAULT_SECONDS is a number"))
 }
 
-/// Lets the scenario go on for a while: what happens meanwhile is what is tried.
+/// Lets the scenario run for a while: the test is about what happens meanwhile.
 pub(crate) async fn pass(time: Duration) {
     let mut clock = tokio::time::interval(time);
     clock.tick().await;
@@ -36,7 +36,7 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// A chain that grows at this pace behind so many endpoints, each with faults of its own.
+    /// A chain that grows at this pace behind that many endpoints, each with its own faults.
     pub(crate) async fn start(seed: u64, endpoints: usize, pace: Pace) -> Self {
         let broker = Broker::start().await;
         let chain = Chain::new();
@@ -58,7 +58,7 @@ impl Scenario {
     }
 
     pub(crate) fn config(&self) -> ChainConfig {
-        // However slow the machine is, all of it is published in order.
+        // No jumps: however slow the machine is, everything is published in order.
         ChainConfig { catch_up_blocks: 0, ..chain_config(&self.urls()) }
     }
 
@@ -71,24 +71,24 @@ impl Scenario {
         self.chain.head().map_or(0, |head| head.number)
     }
 
-    /// Waits until the stream goes on: some block above all that the chain has now.
+    /// Waits for progress: a published block above all that the chain has now.
     pub(crate) async fn goes_on(&self) {
         until_goes_on(&self.broker.nats, &self.chain).await;
     }
 
-    /// Ends the growth; what was built goes on by hand.
+    /// Ends the growth; the returned generator continues by hand.
     pub(crate) async fn stop_growth(&mut self) -> Synthetic {
         self.growth.take().expect("chain grows").stop().await
     }
 
-    /// Ends the growth, waits until the head is published, and compares all.
+    /// Ends the growth, waits until the head is published, and compares everything.
     pub(crate) async fn ends_exact(&mut self) -> Replayed {
         let mut blocks = self.stop_growth().await;
         self.chain.push_block(blocks.next_block()).unwrap();
         self.is_exact().await
     }
 
-    /// Waits until the head is published, and compares all.
+    /// Waits until the head is published, and compares everything.
     pub(crate) async fn is_exact(&self) -> Replayed {
         until_exact(&self.broker.nats, &self.chain).await
     }
@@ -99,7 +99,7 @@ impl Scenario {
     }
 }
 
-/// Waits until the stream goes on: some block above all that the chain has now.
+/// Waits for progress: a published block above all that the chain has now.
 pub(crate) async fn until_goes_on(nats: &Nats, chain: &Chain) {
     let height = chain.head().map_or(0, |head| head.number);
     eventually(async || {
@@ -115,7 +115,7 @@ pub(crate) async fn until_published(nats: &Nats, chain: &Chain) {
     eventually(async || published(nats).await == wanted).await;
 }
 
-/// The same; all of the chain is published from its first block on.
+/// The same, and asserts that all of the chain is published from its first block on.
 pub(crate) async fn until_exact(nats: &Nats, chain: &Chain) -> Replayed {
     until_published(nats, chain).await;
     let replayed = Replayed::of(nats, CHAIN).await;
@@ -134,8 +134,8 @@ pub(crate) async fn published(nats: &Nats) -> Option<(u64, B256, bool)> {
     }
 }
 
-/// The folded stream is these blocks with all their events, nothing else and nothing twice. (The
-/// fold itself asserts that markers are a stack, retractions exact and incarnations without gap.)
+/// Asserts that the folded stream is these blocks with all their events, nothing else and nothing twice. (The fold
+/// itself asserts that markers are a stack, retractions exact and incarnations without gap.)
 pub(crate) fn assert_exact<'a, B>(blocks: impl IntoIterator<Item = &'a B>, replayed: &Replayed)
 where
     B: AsRef<NodeBlock> + 'a,
@@ -147,7 +147,7 @@ where
     assert_same_set(natives_of(&blocks), natives(replayed));
 }
 
-/// Block hash and place of every native transfer, by the blocks' JSON alone.
+/// Block hash and transaction index of every native transfer, by the blocks' JSON alone.
 fn natives_of(blocks: &[&NodeBlock]) -> BTreeSet<(B256, u32)> {
     let mut natives = BTreeSet::new();
     for block in blocks {

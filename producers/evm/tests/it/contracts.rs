@@ -56,7 +56,7 @@ async fn payments_inside_contracts_come_from_traces() {
         let broker = Broker::start().await;
         let alice = account(&node).await;
         let forwarder = deploy(&node, alice, FORWARDER).await;
-        // It takes no value: what is forwarded to it is reverted, inside a transaction that succeeds.
+        // It accepts no value: a payment to it is reverted, inside a transaction that succeeds.
         let refusing = deploy(&node, alice, "60006000fd0000000000000000000f").await;
         let friend = Address::repeat_byte(0xfe);
         for (to, value) in [(friend, 7), (refusing, 100), (friend, 35)] {
@@ -79,7 +79,7 @@ async fn payments_inside_contracts_come_from_traces() {
         let expected = [7, 35].map(|value| (forwarder, friend, U256::from(value)));
         assert_eq!(paid, expected, "{mode:?}");
         let balance = node.rpc().call("eth_getBalance", json!([friend, "latest"])).await.unwrap();
-        assert_eq!(balance, "0x2a", "what the node says that it has");
+        assert_eq!(balance, "0x2a", "the node's own balance");
         let ids: BTreeSet<&str> = replayed.live().map(Event::id).collect();
         assert_eq!(ids.len(), replayed.live().count());
         producer.stop().await;
@@ -158,7 +158,7 @@ async fn contracts_that_a_factory_made_are_known_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_factory_made_before_the_chain_was_followed_is_searched_for() {
+async fn contracts_created_before_the_chain_was_followed_are_searched_for() {
     let Some(node) = anvil(AnvilOptions::default()).await else { return };
     let broker = Broker::start().await;
     let alice = account(&node).await;
@@ -188,7 +188,7 @@ async fn what_a_factory_made_before_the_chain_was_followed_is_searched_for() {
         }),
         ..AbiConfig::default()
     }];
-    // The first ones may go out before the contract is found: the history lane then has them.
+    // The first blocks may be published before the contract is found: then the history lane has its events.
     let producer = start_evm(&broker.nats, config.clone());
     for amount in 1..=4 {
         emit(child, "PaidOut(uint256)", U256::from(amount)).await;
@@ -212,14 +212,14 @@ async fn what_a_factory_made_before_the_chain_was_followed_is_searched_for() {
     };
     eventually(async || paid_out().await.len() == 4).await;
     producer.stop().await;
-    // Found once, it is kept.
+    // Once found, the contract is remembered.
     let producer = start_evm(&broker.nats, config);
     emit(child, "PaidOut(uint256)", U256::from(5)).await;
     eventually(async || paid_out().await.len() == 5).await;
     producer.stop().await;
 }
 
-/// `shop.v1`: payments out of whatever the factory made.
+/// `shop.v1`: payments out of any contract that the factory created.
 fn shop(factory: Address, since: u64) -> Vec<AbiConfig> {
     vec![AbiConfig {
         name: "shop.v1".into(),
@@ -291,7 +291,7 @@ async fn a_full_bucket_of_contracts_stops_no_chain() {
     emit(&node, alice, factory, "Made(address)", made).await;
     emit(&node, alice, child, "PaidOut(uint256)", U256::from(1)).await;
     assert_eq!(paid_out(&caught_up(&broker, &node).await).len(), 1);
-    // Once there is room, it is kept with what comes next.
+    // Once there is room, it is saved together with the next contract.
     small_topology().apply(&broker.nats, false).await.unwrap();
     emit(&node, alice, factory, "Made(address)", U256::from_be_bytes(alice.into_word().0)).await;
     caught_up(&broker, &node).await;

@@ -85,7 +85,7 @@ async fn a_wrong_chain_is_refused_by_name_and_both_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn check_says_the_head_of_an_endpoint() {
+async fn check_reports_the_head_of_an_endpoint() {
     let node = node().await;
     let mut blocks = generator(35);
     push_new(&node, &mut blocks, 3);
@@ -94,8 +94,8 @@ async fn check_says_the_head_of_an_endpoint() {
         let report = check_endpoint("testchain", &config, &EndpointConfig::at(url)).await.unwrap();
         assert_eq!((report.chain_id, report.head, report.websocket), (CHAIN_ID, 3, websocket));
     }
-    let nobody = EndpointConfig::at("ws://127.0.0.1:1/secret-path");
-    let error = check_endpoint("x", &ChainConfig::default(), &nobody).await.unwrap_err();
+    let unreachable = EndpointConfig::at("ws://127.0.0.1:1/secret-path");
+    let error = check_endpoint("x", &ChainConfig::default(), &unreachable).await.unwrap_err();
     assert!(matches!(error, EndpointError::Connect { .. }), "{error}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     assert!(!error.to_string().contains("secret-path"), "{error}");
@@ -133,7 +133,7 @@ async fn an_empty_answer_for_a_block_with_logs_is_asked_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_endpoint_serves_when_one_lies_or_limits() {
+async fn another_endpoint_serves_when_one_is_wrong_or_limits_the_rate() {
     let (broker, node) = (Broker::start().await, node().await);
     let other = node_of(node.chain().clone()).await;
     let mut blocks = generator(37);
@@ -183,7 +183,7 @@ async fn logs_alone_tell_of_new_blocks_and_of_those_that_left() {
     node.push_no_heads(true);
     push_new(&node, &mut blocks, 2);
     broker.at_head(node.chain()).await;
-    // As high as before: a log of the new block is none of a newer one.
+    // As high as before: logs of the new blocks are not of a newer one, only removed logs reveal them.
     node.reorg(2, blocks.fork(2, 2)).unwrap();
     let replayed = broker.at_head(node.chain()).await;
     assert_eq!(replayed.reorgs.len(), 1);

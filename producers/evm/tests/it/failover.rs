@@ -20,7 +20,7 @@ use crate::{
     stream::transfers_of,
 };
 
-/// A change of the serving endpoint takes no longer than this here, on a loaded machine.
+/// Maximum time for a change of the serving endpoint, on a loaded machine.
 const SOON: Duration = Duration::from_secs(15);
 
 /// Two endpoints of one chain, the second one a fallback.
@@ -50,7 +50,7 @@ async fn assert_complete(broker: &Broker, node: &ScriptedNode) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lagging_primary_is_left_within_its_bound_and_taken_back() {
+async fn a_lagging_primary_is_replaced_within_its_bound_and_comes_back() {
     let (broker, primary, _fallback, config) = two().await;
     let mut blocks = generator(61);
     push_new(&primary, &mut blocks, 3);
@@ -58,7 +58,7 @@ async fn a_lagging_primary_is_left_within_its_bound_and_taken_back() {
     broker.at_head(primary.chain()).await;
     until_serves(&producer, "node0").await;
     primary.freeze_head(true);
-    // One block only: it is the time that tells.
+    // One block only: `lag_ms` decides, not `lag_blocks`.
     push_new(&primary, &mut blocks, 1);
     let started = Instant::now();
     broker.at_head(primary.chain()).await;
@@ -97,7 +97,7 @@ async fn a_rate_limited_primary_is_left_alone_for_as_long_as_it_asked() {
         if form == RateLimitForm::Http {
             config.endpoints[0].url = Secret::new(primary.http_url());
         }
-        // The finality questions go to whoever serves; they are not what is counted here.
+        // Requests for finality go to the serving endpoint; they are not counted here.
         config.finality_poll_ms = 600_000;
         config.silence_seconds = 600;
         config.http_poll_ms = 100;
@@ -116,7 +116,7 @@ async fn a_rate_limited_primary_is_left_alone_for_as_long_as_it_asked() {
         assert!(primary.total_calls() <= asked + 2, "{form:?}: it is left alone");
         assert!(fallback.calls("eth_getBlockReceipts") >= 7);
         primary.rate_limit(RateLimit { requests: 0, form, retry_after_seconds: 0 });
-        // Its trial needs something to ask.
+        // The breaker's trial needs requests.
         eventually(async || {
             push_new(&primary, &mut blocks, 1);
             (producer.metric("crypto_intel_evm_endpoint_serving", &["node0"]) >= 1.0).then_some(())
@@ -128,7 +128,7 @@ async fn a_rate_limited_primary_is_left_alone_for_as_long_as_it_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_breaker_opens_on_untrue_answers_and_closes_after_true_ones() {
+async fn the_breaker_opens_on_invalid_answers_and_closes_after_valid_ones() {
     let (broker, primary, _fallback, config) = two().await;
     let mut blocks = generator(64);
     push_new(&primary, &mut blocks, 3);
@@ -202,7 +202,7 @@ async fn events_say_which_endpoint_serves_and_why() {
     producer.stop().await;
 }
 
-/// What a client says first to whoever listens.
+/// The first bytes that a client sends.
 async fn first_words(scheme: &str, change: impl FnOnce(&mut EndpointConfig)) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

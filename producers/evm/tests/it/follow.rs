@@ -1,4 +1,4 @@
-//! The plain way: blocks come, events go out, in order and whole.
+//! The normal case: blocks come, events are published, in order and complete.
 
 use crypto_intel_evm::Start;
 use crypto_intel_schemas::Kind;
@@ -99,7 +99,8 @@ async fn finality_travels_in_the_next_batch() {
     producer.stop().await;
 }
 
-/// Of two endpoints on different branches one calls its own block final: ours may still leave.
+/// Two endpoints are on different branches, and one calls its own block final: the followed branch may still leave the
+/// chain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_branch_calls_final_is_not_final_here() {
     let (broker, ours, other) = (Broker::start().await, node().await, node().await);
@@ -122,7 +123,7 @@ async fn what_another_branch_calls_final_is_not_final_here() {
             replayed.stack.iter().map(|marker| marker.finalized_number).collect();
         assert!(finalized.iter().all(|finalized| *finalized < 7), "{finalized:?}");
     }
-    // Of a block that both have it is believed.
+    // If both have the block, it is believed.
     other.set_finalized(4);
     crypto_intel_testkit::eventually(async || {
         push_new(&ours, &mut blocks, 1);

@@ -1,4 +1,4 @@
-//! What others write on the chain's subjects: it is set aside, and the chain goes on.
+//! Messages of other programs on the chain's subjects: they are set aside, and the chain continues.
 
 use crypto_intel_nats::{OutMessage, list_dead_letters};
 use crypto_intel_sandbox::ScriptedNode;
@@ -14,7 +14,7 @@ async fn publish(broker: &Broker, subject: &str, body: Vec<u8>) {
     broker.nats.publish(OutMessage::new(subject, body)).await.unwrap();
 }
 
-/// A map with the kind and version that every body has, and nothing that this version knows.
+/// A map with the kind and version that every body has, and no other field that this version knows.
 fn of_kind(kind: &str, version: u8) -> Vec<u8> {
     let mut body = vec![0x82, 0xa4];
     body.extend_from_slice(b"kind");
@@ -51,8 +51,7 @@ async fn reaches_head(broker: &Broker, node: &ScriptedNode) {
     .await;
 }
 
-/// Block hash and log index of the transfers that are there at the end, as a reader that passes over what it cannot
-/// read finds them.
+/// Block hash and log index of the transfers that are live at the end, for a reader that skips what it cannot read.
 async fn transfers(broker: &Broker) -> std::collections::BTreeSet<(B256, u32)> {
     let mut there = std::collections::BTreeSet::new();
     let mut sequence = 1;
@@ -93,7 +92,7 @@ async fn foreign_messages_are_set_aside_and_the_chain_goes_on() {
     }
     push_new(&node, &mut blocks, 3);
     reaches_head(&broker, &node).await;
-    // Also one that restarts behind them, and the blocks around them leave the chain.
+    // The same after a restart behind them, and when the blocks around them leave the chain.
     producer.stop().await;
     publish(&broker, "evm.testchain.block", b"again".to_vec()).await;
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
@@ -114,7 +113,7 @@ async fn foreign_messages_are_set_aside_and_the_chain_goes_on() {
     producer.stop().await;
 }
 
-/// A chain whose subjects hold nothing but what others wrote begins as any other.
+/// A chain whose subjects hold only foreign messages begins like any other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_begins_behind_foreign_messages() {
     let (broker, node) = (Broker::start().await, node().await);
@@ -130,8 +129,8 @@ async fn a_chain_begins_behind_foreign_messages() {
     producer.stop().await;
 }
 
-/// After a step back to an older version: blocks whose markers it cannot read were published behind those that it can.
-/// What it can read of them is retracted, block by block, and they come again.
+/// After a downgrade: blocks whose markers it cannot read were published after those that it can. Their readable events
+/// are retracted, block by block, and the blocks are published again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocks_behind_the_last_readable_marker_are_retracted_one_by_one() {
     let (broker, node) = (Broker::start().await, node().await);

@@ -15,11 +15,11 @@ use crate::stream::Replayed;
 pub(crate) const CHAIN: &str = "testchain";
 pub(crate) const CHAIN_ID: u64 = 31_337;
 
-/// What the stream says of the chain.
+/// Folds the stream of the chain.
 pub(crate) trait Replay {
     async fn replay(&self) -> Replayed;
 
-    /// Waits until the node's head is the published top, and returns what the stream says then.
+    /// Waits until the node's head is the published top, and folds the stream.
     async fn at_head(&self, chain: &Chain) -> Replayed;
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn start_chains(
 pub(crate) fn chain_config(urls: &[String]) -> ChainConfig {
     let endpoints = urls.iter().enumerate().map(|(index, url)| EndpointConfig {
         name: Some(format!("node{index}")),
-        // All are on one address, and stand for as many.
+        // All are on one address, but stand for different operators.
         operator: Some(format!("operator{index}")),
         ..EndpointConfig::at(url)
     });

@@ -30,7 +30,7 @@ async fn a_late_answer_at_the_head_is_overtaken_and_is_no_failure() {
         push_new(&primary, &mut blocks, 1);
         broker.at_head(primary.chain()).await;
     }
-    assert!(begun.elapsed() < LATE, "nobody waits for the late one: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < LATE, "the late answer is not waited for: {:?}", begun.elapsed());
     assert!(primary.calls(BY_HASH) <= asked + 1, "and it is not asked while it is late");
     assert!(producer.metric("crypto_intel_evm_hedged_requests_total", &["node1"]) >= 1.0);
     assert_eq!(producer.metric("crypto_intel_evm_request_failures_total", &["node0"]), 0.0);
@@ -101,7 +101,7 @@ async fn two_endpoints_of_one_operator_are_one_voice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_is_relaxed_only_after_everybody_was_asked_strictly() {
+async fn a_check_is_relaxed_only_after_every_endpoint_was_asked_strictly() {
     let (broker, first) = (Broker::start().await, node().await);
     let second = node_of(first.chain().clone()).await;
     let third = node_of(first.chain().clone()).await;
@@ -118,7 +118,7 @@ async fn a_check_is_relaxed_only_after_everybody_was_asked_strictly() {
     push_new(&first, &mut blocks, 3);
     let replayed = broker.at_head(first.chain()).await;
     assert!(replayed.stack.iter().all(|marker| marker.unverified.is_empty()), "the third is true");
-    // What all say alike is the chain's nature.
+    // If all fail a check alike, it is the chain's nature.
     third.omit_last_logs(true);
     push_new(&first, &mut blocks, 1);
     let replayed = broker.at_head(first.chain()).await;

@@ -19,7 +19,7 @@ use crate::{
     stream::{transfer_of, transfers_of},
 };
 
-/// What the history lane holds: markers by number, ERC-20 transfers, with copies absorbed.
+/// The content of the history lane: markers by number and transfers, without duplicates.
 #[derive(Debug, Default)]
 struct Past {
     blocks: BTreeMap<u64, B256>,
@@ -128,7 +128,7 @@ async fn a_gap_survives_crashes_in_the_middle() {
     let mut seen = 0;
     for _ in 0..3 {
         let producer = start_evm(&broker.nats, far_config(&node));
-        // Each holder of the lease gets on before it dies.
+        // Each leader makes progress before it is killed.
         eventually(async || {
             let last = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
             (last > seen).then(|| seen = last)
@@ -145,7 +145,7 @@ async fn a_gap_survives_crashes_in_the_middle() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_left_the_chain_is_retracted_before_a_jump() {
+async fn blocks_that_left_the_chain_are_retracted_before_a_jump() {
     let (broker, node) = (Broker::start().await, node().await);
     node.chain().follow_finality(2, 4);
     let mut blocks = generator(83);
@@ -164,7 +164,7 @@ async fn what_left_the_chain_is_retracted_before_a_jump() {
     until_filled(&broker).await;
     assert_whole(&broker, &node).await;
     producer.stop().await;
-    // The jump is in the markers: a restart goes on where live stands.
+    // The jump is in the markers: a restart continues at the top of the live lane.
     push_new(&node, &mut blocks, 2);
     let producer = start_evm(&broker.nats, far_config(&node));
     let live = broker.at_head(node.chain()).await;
@@ -193,7 +193,7 @@ async fn a_range_below_the_start_is_filled_on_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn history_waits_for_who_stores_it() {
+async fn history_waits_for_persist() {
     let (broker, node) = (Broker::start().await, node().await);
     node.chain().follow_finality(2, 4);
     let mut blocks = generator(85);
@@ -206,7 +206,7 @@ async fn history_waits_for_who_stores_it() {
     let live = broker.at_head(node.chain()).await;
     assert_eq!(live.numbers().first(), Some(&2_997), "live does not wait");
     let held = broker.nats.stream_state("HISTORY").await.unwrap().last_sequence;
-    assert!(held < 16_000, "{held} messages were sent although nobody stores them");
+    assert!(held < 16_000, "{held} messages were sent although persist is behind");
     cursors.put("persist.HISTORY", r#"{"sequence":1000000}"#).await.unwrap();
     until_filled(&broker).await;
     assert_whole(&broker, &node).await;
@@ -243,7 +243,7 @@ async fn the_verified_block_is_a_metric() {
     producer.stop().await;
 }
 
-/// What a node's own JSON says of an account up to a block: ERC-20 transfers by block hash and log index,
+/// The events of an account up to a block, by the node's own JSON: ERC-20 transfers by block hash and log index,
 /// payments by transaction.
 fn of_account(
     node: &ScriptedNode,
@@ -294,7 +294,7 @@ async fn the_past_of_one_address_comes_alone_and_labelled() {
     assert_eq!(found.partial, found.blocks.len() as u64, "the rest of these blocks is elsewhere");
     assert!(found.blocks.len() < 396, "blocks without it are not published");
     assert_eq!(found.labels, BTreeSet::from([vec!["ours".to_owned()]]));
-    // Payments have no logs: who wants all of them has every block looked into.
+    // Payments have no logs: all of them are found only by looking into every block.
     gaps.queue_gap(Gap { every_block: true, ..wanted }).await.unwrap();
     until_filled(&broker).await;
     let found = past(&broker).await;
@@ -305,7 +305,7 @@ async fn the_past_of_one_address_comes_alone_and_labelled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_past_of_an_address_is_not_believed_of_an_endpoint_that_has_pruned_it() {
-    // By the filters of sampled blocks, and by what another operator says.
+    // Detected by the filters of sampled blocks, and by another operator's answer.
     for check_logs in [LogProof::Presence, LogProof::Off] {
         let (broker, pruned) = (Broker::start().await, node().await);
         let whole = node_of(pruned.chain().clone()).await;

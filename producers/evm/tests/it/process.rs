@@ -51,7 +51,7 @@ async fn a_fresh_price_puts_usd_on_transfers() {
         ..SyntheticOptions::default()
     });
     let seconds = || u64::try_from(now_us() / 1_000_000).unwrap();
-    // Caught up after an outage: it is not worth what it would be now.
+    // Caught up after an outage: today's price does not apply.
     push(&node, [blocks.next_block_at(seconds() - 3_600)]);
     let list = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(
@@ -83,7 +83,7 @@ async fn a_fresh_price_puts_usd_on_transfers() {
     assert_eq!(transfer.symbol.as_deref(), Some("USDC"));
     let amount = transfer.amount.unwrap().to_f64();
     assert!((transfer.usd.unwrap().to_f64() - amount / 2.0).abs() <= 0.01);
-    // An old price is no price.
+    // An outdated price is not used.
     prices.put("usd-coin", price(now_us() - 301_000_000)).await.unwrap();
     eventually(async || {
         push(&node, [blocks.next_block_at(seconds())]);
@@ -134,7 +134,7 @@ async fn chains_fail_alone() {
         replayed.transfers(),
     );
     eventually(async || {
-        // What stands still is not healthy.
+        // The chain that stopped is not healthy.
         producer.is_healthy("evm.good.head") && !producer.is_ready()
     })
     .await;
@@ -159,7 +159,7 @@ async fn a_bad_configuration_is_refused_before_anything_starts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_role_that_is_started_again_names_its_cause_again_and_comes_back() {
+async fn a_restarted_role_reports_its_error_again_and_recovers() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(46);
     push_new(&node, &mut blocks, 3);

@@ -1,4 +1,4 @@
-//! Recorded real blocks of every chain, against the counts of a program that shares nothing with us.
+//! Recorded real blocks of every chain, against the counts of an independent program.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -62,7 +62,7 @@ fn sum<'a>(counts: impl Iterator<Item = &'a BTreeMap<String, usize>>) -> BTreeMa
     sums
 }
 
-/// Runs of neighbours: what lies between has no recorded parent and cannot be linked.
+/// Runs of consecutive blocks: a block after a gap has no recorded parent and cannot be linked.
 fn runs(numbers: &[u64]) -> Vec<Vec<u64>> {
     let mut runs: Vec<Vec<u64>> = Vec::new();
     for number in numbers {
@@ -136,7 +136,7 @@ async fn recorded_blocks_give_the_events_that_another_program_counts() {
     assert!(trades > 2_000, "{trades} events of pools, wrapped tokens and feeds");
 }
 
-/// Every log in a JSON value, whatever is around it.
+/// Every log in a JSON value, at any depth.
 fn logs_in(value: &Value, logs: &mut Vec<Value>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| logs_in(item, logs)),
@@ -150,7 +150,7 @@ fn logs_in(value: &Value, logs: &mut Vec<Value>) {
     }
 }
 
-/// Every JSON file below a folder that is no block.
+/// Every JSON file below a folder that is not a block.
 fn json_files(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -245,7 +245,7 @@ async fn answers_that_fail_checks_never_panic_and_are_not_believed_silently() {
     }
 }
 
-/// Hashes of transactions that moved value or made a contract, as the node's own JSON says.
+/// Hashes of transactions that moved value or created a contract, by the node's own JSON.
 fn effective(block: &NodeBlock) -> BTreeSet<B256> {
     let whole: Value = serde_json::from_str(block.full_json()).unwrap();
     let receipts: Vec<Value> = serde_json::from_str(block.receipts_json()).unwrap();

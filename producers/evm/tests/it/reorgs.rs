@@ -1,4 +1,4 @@
-//! Blocks leave the chain: exactly their events are retracted, newest first, and the new ones come.
+//! Blocks leave the chain: exactly their events are retracted, newest first, and the new ones are published.
 
 use crypto_intel_sandbox::{NodeBlock, ScriptedNode, node::Synthetic};
 use crypto_intel_schemas::{B256, BlockRef};
@@ -97,7 +97,7 @@ async fn a_reorg_while_the_producer_is_down_is_found_at_the_next_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reorg_beyond_the_limit_stops_the_chain_with_the_mend() {
+async fn a_reorg_beyond_the_limit_stops_the_chain_with_a_hint() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(14);
     push_new(&node, &mut blocks, 20);
@@ -109,7 +109,7 @@ async fn a_reorg_beyond_the_limit_stops_the_chain_with_the_mend() {
     producer.until_reported(&["max_reorg_depth is 4", "raise evm.chains.testchain"]).await;
     assert_eq!(broker.replay().await.markers.len(), before.markers.len(), "nothing is retracted");
     producer.stop().await;
-    // The mend that it names.
+    // As the hint says.
     config.max_reorg_depth = 5;
     let producer = start_evm(&broker.nats, config);
     assert_canonical(&broker.at_head(node.chain()).await, &node);
@@ -155,7 +155,7 @@ async fn an_endpoint_on_a_branch_of_its_own_is_not_believed_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_branch_that_advances_is_taken_though_nobody_confirms_it() {
+async fn the_branch_that_advances_is_taken_without_confirmation() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(19);
     push_new(&node, &mut blocks, 12);
@@ -167,7 +167,7 @@ async fn the_branch_that_advances_is_taken_though_nobody_confirms_it() {
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url(), other.ws_url()]));
     broker.at_head(node.chain()).await;
     reorg(&node, &mut blocks, 1, 1);
-    // Heads come all the time, so that no tip stays the head for as long as it is waited.
+    // New heads keep coming, so that no block stays the head for the whole confirmation time.
     eventually(async || {
         push_new(&node, &mut blocks, 1);
         !broker.replay().await.reorgs.is_empty()

@@ -1,4 +1,4 @@
-//! What the stream says of a chain, folded as a consumer would, with every rule of the wire checked.
+//! The stream of a chain, folded as a consumer would fold it, with every rule of the wire checked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,13 +17,13 @@ pub(crate) struct Replayed {
     pub(crate) reorgs: Vec<Reorg>,
     /// Ranges that were left to the history lane, both ends included.
     pub(crate) jumps: Vec<(u64, u64)>,
-    /// The same as the stream says it in events.
+    /// The same ranges, by the jump events.
     pub(crate) told_jumps: Vec<(u64, u64)>,
     pub(crate) finalized: Vec<Finalized>,
     pub(crate) events: Vec<(String, Event)>,
     /// Blocks that are canonical now.
     pub(crate) stack: Vec<Block>,
-    /// Bodies that are there now, by id.
+    /// Bodies that are live now, by id.
     live: BTreeMap<String, Event>,
     incarnations: HashMap<B256, u32>,
     pending: Vec<Event>,
@@ -33,7 +33,7 @@ impl Replayed {
     pub(crate) async fn of(nats: &Nats, chain: &str) -> Self {
         let filter = format!("evm.{chain}.>");
         let mut replayed = Self::default();
-        // All that is acknowledged, whichever server of a cluster is asked.
+        // The last acknowledged message, whichever server of a cluster is asked.
         let last = nats.last_from_leader("EVM", &filter).await.unwrap();
         let Some(last) = last.map(|last| last.sequence) else { return replayed };
         let options = ReaderOptions::new("EVM", "test", Start::First).filters([filter]);
@@ -137,7 +137,7 @@ impl Replayed {
         })
     }
 
-    /// Block hash and log index of every ERC-20 transfer that is there now.
+    /// Block hash and log index of every ERC-20 transfer that is live now.
     pub(crate) fn transfers(&self) -> BTreeSet<(B256, u32)> {
         self.erc20().map(|transfer| (transfer.block_hash, transfer.log_index)).collect()
     }

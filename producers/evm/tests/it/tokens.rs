@@ -1,4 +1,4 @@
-//! What tokens say of themselves is on their transfers, and never delays a block beyond its bound.
+//! Token metadata is on transfers, and never delays a block beyond its bound.
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ async fn tokens_are_asked_once_cleaned_and_kept_over_restarts() {
     assert_eq!(transfer.symbol.as_deref(), Some("DEMO"));
     assert_eq!(transfer.decimals, Some(6));
     assert!(transfer.amount.is_some() && transfer.usd.is_none());
-    assert!(!transfer.token_verified, "what a contract says of itself verifies nothing");
+    assert!(!transfer.token_verified, "self-reported metadata verifies nothing");
     let calls = node.calls("eth_call");
     push_new(&node, &mut blocks, 5);
     broker.at_head(node.chain()).await;
@@ -99,7 +99,7 @@ async fn a_node_that_does_not_answer_calls_delays_no_block_beyond_the_bound() {
     let (broker, node) = (Broker::start().await, node().await);
     node.never_answer("eth_call", true);
     let mut config = chain_config(&[node.ws_url()]);
-    // So long that waiting for it could not be missed.
+    // Long enough that waiting for it would be noticed.
     config.request_timeout_ms = 120_000;
     config.enrich_wait_ms = 200;
     let mut blocks = generator(53);

@@ -1,4 +1,4 @@
-//! Payments inside contracts: what they may cost a block, and how they come later.
+//! Payments inside contracts: how long a block may wait for them, and how they are published later.
 
 use std::time::{Duration, Instant};
 

@@ -40,7 +40,7 @@ fn watched(event: &Event) -> Vec<String> {
     labels.iter().map(|label| label.as_str().unwrap().to_owned()).collect()
 }
 
-/// Copies that are there after folding: by subject and id.
+/// Copies that are live after folding, by subject and id.
 fn folded(copies: &[(u64, String, Event)]) -> BTreeMap<(String, String), Event> {
     let mut live = BTreeMap::new();
     for (_, subject, event) in copies {
@@ -54,7 +54,7 @@ fn folded(copies: &[(u64, String, Event)]) -> BTreeMap<(String, String), Event> 
     live
 }
 
-/// What the copies must be, by the labels of the events alone.
+/// The expected copies, by the labels of the events alone.
 fn expected(replayed: &Replayed, address: Address) -> BTreeMap<(String, String), Event> {
     let labelled = replayed.live().filter(|event| !watched(event).is_empty());
     labelled
@@ -76,7 +76,7 @@ async fn a_change_counts_for_whole_blocks_while_blocks_flow() {
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
     assert!(list.add(&one, &token, entry("token")).await.unwrap());
-    // Blocks come all the time; the change falls between two of them.
+    // Blocks keep coming; the change takes effect between two of them.
     let labelled = eventually(async || {
         push_new(&node, &mut blocks, 3);
         let found = copies(&broker.nats).await;
@@ -95,7 +95,7 @@ async fn a_change_counts_for_whole_blocks_while_blocks_flow() {
     })
     .await;
 
-    // Each block wholly or not at all, and the labelled ones in a row.
+    // Each block is labelled wholly or not at all, and the labelled ones are consecutive.
     let mut by_block: BTreeMap<u64, Vec<bool>> = BTreeMap::new();
     for transfer in replayed.erc20() {
         by_block.entry(transfer.block_number).or_default().push(!transfer.watched.is_empty());
@@ -140,7 +140,7 @@ async fn a_restart_begins_with_the_whole_list_and_reorgs_retract_copies() {
     assert_eq!(folded(&copies(&broker.nats).await), expected(&replayed, token));
     producer.stop().await;
 
-    // Almost to the bottom, by another process, with another list.
+    // A reorg of almost all blocks, by another process, with another list.
     list.remove(&WatchChain::All, &token).await.unwrap();
     node.reorg(13, blocks.fork(13, 15)).unwrap();
     let producer = start_evm_as("two", &broker.nats, chain_config(&[node.ws_url()]));

@@ -1,4 +1,4 @@
-//! What comes over a connection that is not as it should be, and what is said of it.
+//! Malformed data on a connection, and how it is reported.
 
 use crypto_intel_evm::{ChainConfig, EndpointConfig, check_endpoint};
 use crypto_intel_service::Secret;
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::{CHAIN_ID, Replay as _, chain_config, generator, node, push_new, start_evm};
 
-/// A websocket that answers each request as told.
+/// A websocket server that answers each request by `answer`.
 async fn socket(answer: impl Fn(&Value) -> String + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
@@ -112,7 +112,7 @@ async fn no_redirect_is_followed() {
     endpoint.headers.insert("x-api-key".to_owned(), Secret::new("secret"));
     let config = ChainConfig { chain_id: CHAIN_ID, ..ChainConfig::default() };
     let error = check_endpoint("x", &config, &endpoint).await.unwrap_err().to_string();
-    assert_eq!(target.total_calls(), 0, "nothing is told to the other host");
+    assert_eq!(target.total_calls(), 0, "nothing is sent to the other host");
     let host = target.http_url().replace("http://", "");
     assert!(error.contains("307") && error.contains(&host) && !error.contains("hush"), "{error}");
 }

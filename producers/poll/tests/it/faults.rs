@@ -128,7 +128,7 @@ async fn an_absent_provider_is_unreachable() {
 }
 
 #[tokio::test]
-async fn a_slow_provider_is_given_up_in_time() {
+async fn a_slow_provider_times_out() {
     let folder = tempfile::tempdir().unwrap();
     let file = include_str!("../../providers/coingecko.toml")
         .replace("timeout_ms = 10000", "timeout_ms = 200");
@@ -147,7 +147,7 @@ async fn a_slow_provider_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn a_key_is_sent_and_shown_to_nobody_else() {
+async fn a_key_is_neither_shown_nor_sent_to_another_host() {
     let echo = format!("{{\"error\": \"bad key {KEY}\"}}");
     let error = failure(Reply::json(echo.clone())).await;
     assert!(error.to_string().contains("bad key ***"), "{error}");

@@ -14,7 +14,6 @@ use crate::{
 
 const PROBE: &str = "poll.coingecko.simple-price";
 
-/// Polls these assets once an hour, unless told otherwise.
 fn coingecko(assets: &[&str], every_seconds: u32) -> ProviderSettings {
     ProviderSettings {
         every_seconds: Some(every_seconds),
@@ -45,7 +44,7 @@ async fn an_answer_becomes_one_batch_of_events_and_dollar_prices() {
     assert_eq!(bitcoin.price.as_str(), "64000.12");
     assert_eq!(bitcoin.event_at_us, now_s * 1_000_000);
     assert!(bitcoin.observed_at_us >= bitcoin.event_at_us);
-    let slot = stand_in_slot(bitcoin.observed_at_us, 3_600);
+    let slot = slot_start_seconds(bitcoin.observed_at_us, 3_600);
     let ids: Vec<_> = messages.iter().map(|message| message.header("Nats-Msg-Id")).collect();
     assert_eq!(ids, [None, Some(format!("coingecko:simple-price:{slot}").as_str())]);
 
@@ -66,8 +65,8 @@ async fn an_answer_becomes_one_batch_of_events_and_dollar_prices() {
     role.stop().await;
 }
 
-/// Begin of the slot, seconds.
-fn stand_in_slot(time_us: i64, every_seconds: i64) -> i64 {
+/// Start of the slot.
+fn slot_start_seconds(time_us: i64, every_seconds: i64) -> i64 {
     time_us / 1_000_000 / every_seconds * every_seconds
 }
 
@@ -106,7 +105,7 @@ async fn a_restart_in_the_same_slot_asks_and_publishes_nothing_again() {
     second.stop().await;
     assert_eq!((stand_in.requests().len(), broker.count("MARKET").await), (1, 1));
 
-    // As if the first had died between the acknowledgement and its note of it.
+    // As if the first had crashed after the acknowledgement and before it wrote its cursor.
     let cursors = broker.nats.kv(Bucket::Cursors).await.unwrap();
     cursors.delete("poll.coingecko.simple-price").await.unwrap();
     let third = start(&broker, config, "third").await;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::stand_in::{Asked, Reply, StandIn};
 
-/// A recorded answer, or `None` (said on stderr) where there are none and none are required.
+/// A recorded answer. `None`, with a note on stderr, if there are no recordings and none are required.
 fn recorded(name: &str) -> Option<Vec<u8>> {
     let path = recorded_data()?.join("api").join(name);
     Some(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
@@ -73,7 +73,7 @@ async fn coingecko_without_a_time_takes_the_slot() {
     let price = only_price(&answer);
     assert_eq!((price.asset.as_str(), price.quote.as_str()), ("raiden-network", "eur"));
     assert_eq!(price.price.as_str(), "0.00068765");
-    assert_eq!(price.event_at_us % 120_000_000, 0, "begin of a slot of 120 s");
+    assert_eq!(price.event_at_us % 120_000_000, 0, "start of a slot of 120 s");
     assert!(price.observed_at_us - price.event_at_us < 120_000_000 + 10_000_000);
 }
 

@@ -13,7 +13,7 @@ use axum::{
 };
 use tokio::task::JoinHandle;
 
-/// An HTTP server that gives prepared answers in order, the last one from then on.
+/// An HTTP server that gives prepared answers in order and then repeats the last one.
 pub(crate) struct StandIn {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
@@ -26,7 +26,7 @@ struct Shared {
     requests: Vec<Asked>,
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) path: String,
@@ -93,7 +93,7 @@ impl StandIn {
         self.shared.lock().unwrap().requests.clone()
     }
 
-    /// What is answered from now on.
+    /// Replaces the prepared answers.
     pub(crate) fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
         self.shared.lock().unwrap().replies = replies.into_iter().collect();
     }

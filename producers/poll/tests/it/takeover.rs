@@ -47,7 +47,7 @@ async fn one_of_two_instances_polls_and_the_other_takes_over() {
     let published = assert_each_event_once(&broker).await;
     assert!(requests.abs_diff(published) <= 2, "{requests} requests, {published} events");
 
-    // The active one dies without giving its lease back.
+    // The leader dies without releasing its lease.
     let (active, standby): (Vec<RunningRole>, Vec<RunningRole>) =
         roles.into_iter().partition(leader);
     for role in active {
@@ -63,7 +63,7 @@ async fn one_of_two_instances_polls_and_the_other_takes_over() {
 }
 
 #[tokio::test]
-async fn polling_goes_on_after_the_broker_was_away() {
+async fn polling_resumes_after_the_broker_was_away() {
     let mut broker = Broker::start_with_users().await;
     let stand_in = ticking().await;
     let role = start(&broker, only(&[("coingecko", &stand_in, each_second())]), "a").await;

@@ -22,14 +22,14 @@ const ASKED: [[u8; 4]; 3] =
 /// Maximum length of an answer, hex digits: a longer one is hostile.
 const MAX_ANSWER_DIGITS: usize = 8 << 20;
 
-/// What calling gave.
+/// Result of a call.
 #[derive(Debug)]
 pub(super) enum Called {
     /// One for each token that was asked.
     Tokens(Vec<TokenInfo>),
     /// There is no Multicall3 at the address.
     NoMulticall,
-    /// The call as a whole failed by what a token did, or was too large: ask fewer at once.
+    /// The whole call failed because of a token, or its answer was too large: ask for fewer tokens at once.
     Hostile,
 }
 
@@ -181,7 +181,7 @@ mod tests {
         }
     }
 
-    /// As Multicall3 answers: success and data of each call.
+    /// An answer of Multicall3: success and data of each call.
     fn answer(results: &[(bool, Vec<u8>)]) -> Vec<u8> {
         let mut bodies = Vec::new();
         let mut places = Vec::new();

@@ -1,12 +1,12 @@
-//! What strangers' contracts answer, as text that can be shown and numbers that can be used.
+//! Sanitizes the answers of untrusted contracts to displayable text and usable numbers.
 
 use crypto_intel_schemas::U256;
 
-/// What a uint256 has digits for.
+/// The largest power of ten that fits into a uint256.
 const MAX_DECIMALS: u8 = 77;
 pub(super) const MAX_SYMBOL_CHARS: usize = 32;
 pub(super) const MAX_NAME_CHARS: usize = 64;
-/// No more of a text is looked at.
+/// Maximum bytes of a text that are read.
 const MAX_BYTES: usize = 1_024;
 
 /// Decimals of `decimals()`.
@@ -19,7 +19,7 @@ pub(super) fn decimals(answer: &[u8]) -> Option<u8> {
 pub(super) fn text(answer: &[u8], max_chars: usize) -> Option<String> {
     let bytes = string(answer).or_else(|| (answer.len() == 32).then_some(answer))?;
     let bytes = &bytes[..bytes.len().min(MAX_BYTES)];
-    // Old tokens fill up with zeros.
+    // Old tokens pad with zeros.
     let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let cleaned = clean(&String::from_utf8_lossy(&bytes[..end]), max_chars);
     (!cleaned.is_empty()).then_some(cleaned)
@@ -33,13 +33,13 @@ fn string(answer: &[u8]) -> Option<&[u8]> {
     answer.get(content..content.checked_add(length)?)
 }
 
-/// A word as a place or length.
+/// A word as an offset or length.
 pub(super) fn number_at(bytes: &[u8], start: usize) -> Option<usize> {
     let word: [u8; 32] = bytes.get(start..start.checked_add(32)?)?.try_into().ok()?;
     usize::try_from(U256::from_be_bytes(word)).ok()
 }
 
-/// Without what is not seen or reorders what is: spaces collapsed, at most so many characters.
+/// Removes invisible and reordering characters, collapses spaces, and keeps at most `max_chars` characters.
 fn clean(text: &str, max_chars: usize) -> String {
     let mut cleaned = String::new();
     let mut count = 0;
@@ -65,8 +65,8 @@ fn clean(text: &str, max_chars: usize) -> String {
     cleaned
 }
 
-/// Control and format characters, direction marks, variation selectors, tags, private use, and what
-/// stands for bytes that are no text.
+/// Control and format characters, direction marks, variation selectors, tags, private use, and the replacement for
+/// invalid bytes.
 fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(symbol("\u{200b}\u{3164} \u{e0041}".as_bytes()), None);
         let long = symbol(&vec![b'A'; 10 << 20]).unwrap_or_default();
         assert_eq!(long.len(), MAX_SYMBOL_CHARS);
-        // Lengths and places beyond the answer.
+        // Lengths and offsets beyond the answer.
         let mut lie = encoded(b"USDC");
         lie[32..64].fill(0xff);
         assert_eq!(text(&lie, MAX_SYMBOL_CHARS), None);

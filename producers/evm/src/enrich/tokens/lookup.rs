@@ -20,7 +20,7 @@ use crate::{
 
 /// Tokens in one call: three questions to each.
 const AT_ONCE: usize = 40;
-/// Reads of the bucket at once.
+/// Concurrent reads of the bucket.
 const READS: usize = 16;
 /// A contract that did not answer like a token is asked again after this long: it may be a proxy that
 /// is not set up yet.
@@ -114,7 +114,7 @@ impl Lookups {
                     groups.extend(again);
                     self.keep(known).await;
                 }
-                // One of them may be what it runs into.
+                // A single token may be the cause: split the group.
                 Err(error) if error.is_outage() && group.len() > 1 => {
                     let (first, second) = group.split_at(group.len() / 2);
                     groups.extend([first.to_vec(), second.to_vec()]);
@@ -124,7 +124,7 @@ impl Lookups {
         }
     }
 
-    /// Takes what the bucket knows; what it does not is returned.
+    /// Resolves the tokens that the bucket has; returns the others.
     async fn read_stored(&self, tokens: Vec<Address>) -> Vec<Address> {
         let Some(bucket) = &self.bucket else { return tokens };
         let reads = stream::iter(tokens).map(|token| async move {
@@ -150,7 +150,8 @@ impl Lookups {
         unknown
     }
 
-    /// Asks a group in one call; what that leaves open is to be asked again in smaller groups.
+    /// Asks for a group in one call; tokens without a complete answer are returned, to be asked for again in smaller
+    /// groups.
     async fn ask(
         &mut self,
         endpoint: &Endpoint,
@@ -163,7 +164,7 @@ impl Lookups {
             Called::Tokens(infos) => {
                 let mut asked = Asked::default();
                 for (token, info) in group.iter().zip(infos) {
-                    // One token can use up the gas of all: what is missing is asked alone.
+                    // One token can use up the gas of the whole call: incomplete ones are asked for alone.
                     if info.is_whole() || group.len() == 1 {
                         asked.known.push((*token, info));
                     } else {
@@ -194,7 +195,7 @@ impl Lookups {
         endpoint: &Endpoint,
         group: &[Address],
     ) -> Result<Asked, EndpointError> {
-        // One at a time: what a block needs is fetched by the same endpoint.
+        // One at a time: the same endpoint also serves blocks.
         let mut asked = Asked::default();
         for token in group {
             asked.known.push((*token, single(endpoint, token).await?));
@@ -202,7 +203,7 @@ impl Lookups {
         Ok(asked)
     }
 
-    /// Tells the blocks that wait, then writes it down.
+    /// Notifies the waiting blocks, then writes to the bucket.
     async fn keep(&self, known: Vec<(Address, TokenInfo)>) {
         for (token, info) in &known {
             let outcome = if info.is_empty() { "nothing" } else { "found" };
@@ -229,7 +230,7 @@ impl Lookups {
             chain = self.chain,
             tokens = tokens.len(),
             reason,
-            "tokens cannot be asked now"
+            "token metadata is unavailable right now"
         );
         self.metrics.token_lookups("failed", tokens.len());
         for token in tokens {
@@ -242,7 +243,7 @@ impl Lookups {
     }
 }
 
-/// What a call gave, and what is to be asked again.
+/// Results of a call, and the groups to ask for again.
 #[derive(Debug, Default)]
 struct Asked {
     known: Vec<(Address, TokenInfo)>,

@@ -1,5 +1,5 @@
-//! What tokens say of themselves: symbol, name and decimals, asked for once and kept in memory and in the
-//! bucket `tokens`. A block never waits longer for them than configured.
+//! Token metadata as contracts report it: symbol, name and decimals, requested once and kept in memory and in the
+//! bucket `tokens`. A block never waits longer for it than configured.
 
 mod call;
 mod clean;
@@ -26,10 +26,10 @@ use lookup::Lookups;
 
 /// Each of the two halves of the cache holds this many tokens.
 const HALF: usize = 50_000;
-/// Tokens that wait to be looked up; beyond it they are asked for when they are seen again.
+/// Maximum number of queued look-ups; when the queue is full, a token is queued when it is seen again.
 const QUEUE: usize = 4_096;
 
-/// What a contract says of itself, cleaned and bounded, but not verified.
+/// Self-reported metadata of a token, sanitized and bounded, but not verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TokenInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ impl TokenInfo {
     }
 }
 
-/// What was known of a block's tokens when it was decoded.
+/// Metadata of a block's tokens that is known when it is decoded.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tokens(Arc<HashMap<Address, Arc<TokenInfo>>>);
 
@@ -68,24 +68,24 @@ pub(crate) struct TokenMetadataCache {
     wait: Duration,
 }
 
-/// What is known, shared with the task that looks tokens up.
+/// Known metadata, shared with the task that looks tokens up.
 #[derive(Debug, Clone)]
 struct Cache {
     state: Arc<Mutex<State>>,
-    /// Counts what was resolved.
+    /// Number of look-ups resolved so far.
     resolved: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Clone)]
 enum Known {
     Found(Arc<TokenInfo>),
-    /// It did not answer like a token, or could not be asked: not to be tried before then.
+    /// It did not answer like a token, or the endpoint failed: not asked again before `until`.
     Nothing {
         until: Instant,
     },
 }
 
-/// When the younger half is full it becomes the older one, whose tokens are forgotten.
+/// When the young half is full it replaces the old one, and the old one's tokens are forgotten.
 #[derive(Debug, Default)]
 struct State {
     young: HashMap<Address, Known>,
@@ -115,8 +115,8 @@ impl TokenMetadataCache {
         Self { cache, requests: Some(requests), wait }
     }
 
-    /// What is known of these tokens; those that are new are looked up, and waited for within bounds:
-    /// each only once, so that a slow endpoint does not delay one block after the other.
+    /// Known metadata of these tokens. New ones are looked up and waited for up to the configured time, each only once,
+    /// so that a slow endpoint does not delay block after block.
     pub(crate) async fn of_block(&self, wanted: &[Address]) -> Tokens {
         let Some(requests) = self.requests.as_ref().filter(|_| !wanted.is_empty()) else {
             return Tokens::default();
@@ -130,13 +130,13 @@ impl TokenMetadataCache {
                     }
                 }
             };
-            // What is not there by then comes with a later block.
+            // Later answers are used from a later block on.
             let _ = tokio::time::timeout_at(asked + self.wait, all).await;
         }
         self.cache.lock().found(wanted)
     }
 
-    /// Queues what is not known; the time when the last of those still pending was asked for.
+    /// Queues unknown tokens; returns when the newest of those still pending was queued.
     fn ask(&self, requests: &mpsc::Sender<Address>, wanted: &[Address]) -> Option<Instant> {
         let now = Instant::now();
         let mut state = self.cache.lock();
@@ -199,7 +199,7 @@ impl State {
         wanted.iter().any(|token| self.pending.contains_key(token))
     }
 
-    /// Those of these tokens that are known; what is in use stays young.
+    /// The known ones of these tokens, which move to the young half.
     fn found(&mut self, wanted: &[Address]) -> Tokens {
         let mut found = HashMap::new();
         let mut aging = HashSet::new();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_block_waits_for_a_new_token_once_and_not_longer_than_told() {
+    async fn a_block_waits_for_a_new_token_once_and_not_longer_than_configured() {
         let (book, mut queue) = book(8);
         let token = Address::repeat_byte(1);
         let started = Instant::now();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_token_is_asked_again_later() {
+    async fn a_contract_that_is_no_token_is_asked_again_later() {
         let (book, mut queue) = book(8);
         let token = Address::repeat_byte(1);
         let until = Instant::now() + Duration::from_secs(60);

@@ -1,5 +1,5 @@
-//! How many blocks one `eth_getLogs` may ask for: what providers say when it is too many, and what was
-//! learnt of each endpoint. Pure: no clock, no network.
+//! How many blocks one `eth_getLogs` may cover: how providers refuse more, and what was learnt about each endpoint.
+//! Pure: no clock, no network.
 
 mod refusal;
 mod width;
@@ -7,7 +7,7 @@ mod width;
 pub(crate) use refusal::{Advice, read_refusal};
 pub(crate) use width::Width;
 
-/// How many logs a range of blocks is likely to have: endpoints take other widths for all logs than for few.
+/// How many logs a range of blocks is likely to have: endpoints accept different widths for all logs and for few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogScope {
     /// All logs of the blocks.

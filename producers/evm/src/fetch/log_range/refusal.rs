@@ -1,4 +1,4 @@
-//! What a refusal of `eth_getLogs` says, by its text: the same code means many things.
+//! Reads the text of an `eth_getLogs` refusal: the same code means many things.
 
 use crypto_intel_chain::header::Span;
 
@@ -17,7 +17,7 @@ pub(crate) enum Advice {
     Unknown,
 }
 
-/// Texts that speak of width although they hold a word of [`NEVER`].
+/// Texts about the width although they contain a word of [`NEVER`].
 const WIDTH_FIRST: &[&str] = &["ranges over", "block range limit exceeded"];
 
 /// Rates, keys, pruning, missing methods and missing state: splitting helps none of them.
@@ -52,7 +52,7 @@ const NEVER: &[&str] = &[
     "unknown state",
 ];
 
-/// What stands before the number of blocks that would be taken.
+/// Texts before the number of blocks that would be accepted.
 const BEFORE_WIDTH: &[&str] = &[
     "limited to 0 - ",
     "limited to a ",
@@ -70,7 +70,7 @@ const BEFORE_WIDTH: &[&str] = &[
     "up to a ",
 ];
 
-/// Texts without a number, and the width that is known to be taken where there is one.
+/// Texts without a number, with the width that is known to be accepted if there is one.
 const WITHOUT_NUMBER: &[(&str, Advice)] = &[
     ("block range is too wide", Advice::Width(3_000)),
     ("block range too large", Advice::Width(2_000)),
@@ -102,7 +102,7 @@ pub(crate) fn read_refusal(text: &str, asked: Span) -> Advice {
     if let Some(advice) = suggested(&lower, asked) {
         return advice;
     }
-    // dRPC's number is not what it takes.
+    // dRPC's number is not the width that it accepts.
     if !says(WIDTH_FIRST)
         && let Some(width) = stated_width(&lower)
     {
@@ -112,7 +112,7 @@ pub(crate) fn read_refusal(text: &str, asked: Span) -> Advice {
     known.map_or(Advice::Unknown, |(_, advice)| *advice)
 }
 
-/// `[0xA, 0xB]` or `range A-B`. What begins elsewhere still tells how wide a range may be.
+/// `[0xA, 0xB]` or `range A-B`. A range that begins elsewhere still says how wide one may be.
 fn suggested(lower: &str, asked: Span) -> Option<Advice> {
     let span = bracketed(lower).or_else(|| dashed(lower))?;
     if span.to < span.from || span.width() >= asked.width() {
@@ -150,7 +150,7 @@ fn stated_width(lower: &str) -> Option<u64> {
     BEFORE_WIDTH.iter().find_map(|before| number_after(lower, before)).filter(|width| *width > 0)
 }
 
-/// The number right behind a text: `10,000`, `1000`, `2k`.
+/// The number right after a text: `10,000`, `1000`, `2k`.
 fn number_after(lower: &str, before: &str) -> Option<u64> {
     let (_, rest) = lower.split_once(before)?;
     let length =

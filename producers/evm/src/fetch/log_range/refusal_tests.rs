@@ -122,7 +122,7 @@ fn rates_keys_pruning_and_missing_methods_are_never_split() {
 }
 
 #[test]
-fn an_unknown_text_is_told_and_not_guessed_at() {
+fn an_unknown_text_is_reported_and_not_guessed_at() {
     for text in ["", "internal error", "execution aborted (code 7)"] {
         assert_eq!(read_refusal(text, ASKED), Advice::Unknown, "{text}");
     }

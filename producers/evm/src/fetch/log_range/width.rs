@@ -2,7 +2,7 @@ use crypto_intel_chain::header::Span;
 
 use super::Advice;
 
-/// The first request to an endpoint that nothing is known of: for all logs, and for those of one address.
+/// Width of the first request to an unknown endpoint: for all logs, and for those of one address.
 const FIRST: u64 = 100;
 const FIRST_OF_FEW: u64 = 2_000;
 /// Answers in a row after which a wider range is tried.
@@ -27,7 +27,7 @@ impl Default for Width {
 }
 
 impl Width {
-    /// Where few logs of each block are asked for.
+    /// The initial width where few logs of each block are asked for.
     pub(crate) fn of_few() -> Self {
         Self { current: FIRST_OF_FEW, ..Self::default() }
     }
@@ -40,7 +40,7 @@ impl Width {
 
     /// A range was answered.
     pub(crate) fn answered(&mut self, asked: Span) {
-        // A short rest of a range says nothing about the full width.
+        // The short end of a range says nothing about the full width.
         if asked.width() < self.current {
             return;
         }
@@ -55,7 +55,7 @@ impl Width {
         }
     }
 
-    /// A range was refused. `false` when asking for fewer blocks is no way out.
+    /// A range was refused. Returns `false` when asking for fewer blocks would not help.
     pub(crate) fn refused(&mut self, asked: Span, advice: Advice) -> bool {
         let width = asked.width();
         let fewer = match advice {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_cannot_be_true_is_halved() {
+    fn an_implausible_number_halves_the_width() {
         let mut width = Width::default();
         for (refused, left) in [(100, 50), (50, 25), (25, 12), (12, 6), (6, 3), (3, 1)] {
             assert!(width.refused(span(refused), Advice::Width(10_000)));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_matter_of_width_changes_nothing() {
+    fn refusals_that_are_not_about_width_change_nothing() {
         let mut width = Width::default();
         for advice in [Advice::NeverSplit, Advice::Unknown] {
             assert!(!width.refused(span(100), advice));

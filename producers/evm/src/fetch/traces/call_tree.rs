@@ -1,15 +1,15 @@
 //! The trees of `debug_traceBlockByHash`, read in one pass and without recursion: a contract decides how deep its calls
-//! are nested, and must not be able to hide what the block's other calls paid.
+//! are nested, and must not be able to hide payments of the block's other calls.
 
-/// Deepest tree of calls that is read: the machine itself allows 1,024.
-const DEEPEST: usize = 1_100;
+/// Maximum depth of calls that is read; the EVM allows 1,024.
+const MAX_DEPTH: usize = 1_100;
 
-/// What is said of one transaction.
+/// The trace of one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Traced<'a> {
-    /// A JSON string, as are the others.
+    /// A JSON string with its quotes, like the texts below.
     pub(super) tx_hash: Option<&'a str>,
-    /// Its calls, each before those that it made; empty where it could not be traced.
+    /// Its calls, each before its inner calls; empty if it could not be traced.
     pub(super) frames: Vec<Frame<'a>>,
 }
 
@@ -18,13 +18,13 @@ pub(super) struct Traced<'a> {
 pub(super) struct Frame<'a> {
     /// 0 for the transaction itself.
     pub(super) depth: usize,
-    /// Its place among the calls of the same caller.
+    /// Its index among the calls of the same caller.
     pub(super) place: u32,
     pub(super) kind: Option<&'a str>,
     pub(super) from: Option<&'a str>,
     pub(super) to: Option<&'a str>,
     pub(super) value: Option<&'a str>,
-    /// It was reverted, and everything inside it.
+    /// It was reverted, with everything inside it.
     pub(super) failed: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Traced<'_>>, String> {
     }
 }
 
-/// A place in JSON text.
+/// A position in JSON text.
 struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -120,8 +120,8 @@ impl<'a> Cursor<'a> {
     fn begin(&mut self, frames: &mut Vec<Frame<'a>>, open: &mut Vec<Open>) -> Result<(), String> {
         self.expect(b'{')?;
         let depth = open.len();
-        if depth > DEEPEST {
-            return Err(format!("calls are nested deeper than {DEEPEST}"));
+        if depth > MAX_DEPTH {
+            return Err(format!("calls are nested deeper than {MAX_DEPTH}"));
         }
         let place = open.last_mut().map_or(0, |caller| {
             caller.calls += 1;
@@ -132,7 +132,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let blank = rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
@@ -164,7 +164,7 @@ impl<'a> Cursor<'a> {
         Ok(key)
     }
 
-    /// A string with its quotation marks; what is no string is passed over.
+    /// A string with its quotes; any other value is skipped.
     fn text_or_other(&mut self) -> Result<Option<&'a str>, String> {
         if self.peek() == Some(b'"') {
             return self.string().map(Some);
@@ -192,7 +192,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over one value, however deep.
+    /// Skips one value of any depth.
     fn skip(&mut self) -> Result<(), String> {
         let mut depth = 0_usize;
         loop {

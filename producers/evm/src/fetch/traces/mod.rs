@@ -23,7 +23,7 @@ use crate::{
     verify::InvalidResponse,
 };
 
-/// The word for missing traces in `unverified` of a block.
+/// Name of missing traces in `unverified` of a block.
 pub(crate) const UNTRACED: &str = "traces";
 
 /// Asks endpoints for traces, and remembers which do not offer them.
@@ -75,8 +75,7 @@ impl Tracer {
     /// The payments inside a block's transactions.
     ///
     /// # Errors
-    /// When the endpoint does not offer traces (which is remembered), fails, or answers what cannot
-    /// be of this block.
+    /// When the endpoint does not offer traces (which is remembered), fails, or its answer cannot be of this block.
     pub(crate) async fn payments(
         &self,
         endpoint: &Endpoint,
@@ -86,7 +85,7 @@ impl Tracer {
         let none = BlockPayments { found: Vec::new(), is_whole: true };
         let answer = match self.mode {
             TracesMode::Off => return Ok(none),
-            // Nothing moves in a block without transactions; what consensus pays out is no transaction.
+            // Nothing moves in a block without transactions; payouts by consensus are not transactions.
             _ if block.transactions.is_empty() => return Ok(none),
             TracesMode::TraceBlock => {
                 endpoint.call("trace_block", [format!("{:#x}", header.number)]).await
@@ -169,19 +168,19 @@ fn other_block(header: &Header) -> InvalidResponse {
     InvalidResponse::OtherBlock { what: "traces", number: header.number }
 }
 
-/// Reads the flat list of `trace_block`. It is asked by number: the block is checked by its hash.
+/// Reads the flat list of `trace_block`. The request is by number, so the block is checked by its hash.
 fn from_trace_block(text: &str, header: &Header) -> Result<Vec<InternalPayment>, InvalidResponse> {
     let traces: Option<Vec<FlatTrace<'_>>> = serde_json::from_str(text).map_err(malformed)?;
     let traces = traces.ok_or_else(|| malformed("no traces"))?;
     let mut payments = Payments::default();
-    // Place of the reverted call whose calls follow now.
+    // Position of the reverted call whose inner calls follow.
     let mut reverted: Option<(u32, Vec<u32>)> = None;
     let mut transactions = HashSet::new();
     for trace in &traces {
         if trace.block_hash.is_none_or(|hash| hash.0 != header.hash) {
             return Err(other_block(header));
         }
-        // A reward is of no transaction.
+        // A reward belongs to no transaction.
         let Some(tx_index) = trace.transaction_position else { continue };
         transactions.insert(tx_index);
         let is_inside = reverted.as_ref().is_some_and(|(transaction, place)| {
@@ -197,7 +196,7 @@ fn from_trace_block(text: &str, header: &Header) -> Result<Vec<InternalPayment>,
         payments.add(tx_index, &trace.trace_address, trace.payment());
     }
     if transactions.is_empty() {
-        // A node that has pruned its state says nothing rather than that it cannot.
+        // A node that has pruned its state returns an empty list instead of an error.
         return Err(InvalidResponse::Empty { number: header.number });
     }
     Ok(payments.found)
@@ -238,8 +237,8 @@ impl Payments {
         place: &[u32],
         payment: Option<(CallType, Address, Address, U256)>,
     ) {
-        // The outermost call is the transaction itself, whose payment is a native transfer. A
-        // contract that pays itself when it ends moves nothing.
+        // The outermost call is the transaction itself, whose payment is a native transfer. A contract that
+        // self-destructs in its own favour moves nothing.
         let Some((call_type, from, to, value)) = payment.filter(|_| !place.is_empty()) else {
             return;
         };
@@ -260,7 +259,7 @@ impl Payments {
 /// Reads the trees of `debug_traceBlockByHash`.
 fn from_call_tracer(text: &str, block: &BlockData) -> Result<BlockPayments, InvalidResponse> {
     let traced = call_tree::read(text).map_err(malformed)?;
-    // A record that only the chain's consensus wrote is not traced.
+    // Records that only the chain's consensus wrote are not traced.
     if traced.is_empty() || traced.len() > block.transactions.len() {
         return Err(other_block(&block.header));
     }
@@ -269,7 +268,7 @@ fn from_call_tracer(text: &str, block: &BlockData) -> Result<BlockPayments, Inva
     let mut is_whole = true;
     let mut index = 0;
     for transaction in &traced {
-        // What is left out must not move the others' payments.
+        // A missing trace must not shift the payments of the others.
         index = match parsed::<B256>(transaction.tx_hash)? {
             Some(hash) => {
                 let rest = block.transactions.iter().skip(index);
@@ -295,13 +294,13 @@ fn add_frames(
     payments: &mut Payments,
 ) -> Result<(), InvalidResponse> {
     let mut place = Vec::new();
-    // Depth of the reverted call whose calls follow now.
+    // Depth of the reverted call whose inner calls follow.
     let mut reverted: Option<usize> = None;
     for frame in frames {
         if reverted.is_some_and(|depth| frame.depth > depth) {
             continue;
         }
-        // What was reverted moved nothing, nor did anything inside it.
+        // A reverted call moved nothing, nor did anything inside it.
         reverted = frame.failed.then_some(frame.depth);
         place.truncate(frame.depth.saturating_sub(1));
         if frame.depth > 0 {
@@ -314,7 +313,7 @@ fn add_frames(
     Ok(())
 }
 
-/// A field of a call, where it is there.
+/// A field of a call, if present.
 fn parsed<T>(text: Option<&str>) -> Result<Option<T>, InvalidResponse>
 where
     Hex<T>: for<'de> Deserialize<'de>,
