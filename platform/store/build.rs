@@ -1,4 +1,4 @@
-//! Lists the files of `migrations/`, so that a migration needs no line of code.
+//! Embeds the files of `migrations/`, so that a new migration needs no code.
 
 use std::{env, error::Error, fmt::Write as _, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! How fast a stream becomes rows, beside a bare COPY loop of the same rows into the same tables on the same server.
+//! How fast a stream becomes rows, compared with a bare COPY loop of the same rows into the same tables on the same server.
 //!
 //! `cargo run --release -p crypto-intel-persist --example rate -- [BLOCKS] [EVENTS PER BLOCK]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
@@ -108,7 +108,7 @@ async fn publish(nats: &Nats, events: &[Event]) {
     nats.publish_batch(Batch { messages, fence: None }).await.unwrap();
 }
 
-/// What persist writes, in batches of the size that it uses, encoded in advance.
+/// What persist writes, in batches of its size, encoded in advance.
 fn copy_bodies(chain: &[Vec<Event>]) -> Vec<Vec<(Table, bytes::Bytes)>> {
     let per_batch = (5_000 / chain[0].len()).max(1);
     chain
@@ -176,7 +176,7 @@ async fn clear(url: &str) {
         .unwrap();
 }
 
-/// User and system time of this process, which counts 100 ticks a second.
+/// User and system time of this process; 100 ticks are a second.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();

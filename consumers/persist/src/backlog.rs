@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-/// Messages that were read and are not applied yet, with their store times, and how many the stream held behind them.
+/// Messages that were read and are not applied yet, with their store times, and how many the stream held after them.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     /// Store times, microseconds, oldest first.
@@ -31,7 +31,7 @@ impl Backlog {
         self.pending + self.read.len() as u64
     }
 
-    /// Store time of the oldest message that waits, microseconds; `None` when none does. Unread messages are no older than the
+    /// Store time of the oldest waiting message, microseconds; `None` when none waits. Unread messages are no older than the
     /// last one read.
     pub(crate) fn since_us(&self) -> Option<i64> {
         let unread = (self.pending > 0 && self.last_read_us > 0).then_some(self.last_read_us);

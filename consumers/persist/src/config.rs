@@ -11,14 +11,14 @@ pub struct Config {
     pub streams: Vec<StreamSource>,
     /// Maximum number of events in one transaction; a larger block is still stored as a whole.
     pub max_batch_events: usize,
-    /// How long a block or a reorg whose rest has not arrived may hold back later messages, in milliseconds. Then it is stored
-    /// as far as it came.
+    /// How long an incomplete block or reorg may hold back later messages, in milliseconds. Then the part that has arrived is
+    /// stored.
     pub patience_ms: u64,
     /// Lag above which `/ready` fails, in seconds.
     pub max_lag_seconds: u64,
 }
 
-/// A stream and the subjects of it that are stored.
+/// A stream and which of its subjects are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamSource {
@@ -39,7 +39,7 @@ impl StreamSource {
     }
 }
 
-/// A stream with the filters that take every kind with a table; `None` where it has no such kind.
+/// A stream with filters for every kind that has a table; `None` where it carries no such kind.
 fn stored_of(stream: Stream) -> Option<StreamSource> {
     let stored = Kind::ALL.iter().filter(|kind| Table::of_kind(**kind).is_some());
     let streams = stored.flat_map(|kind| kind.streams());

@@ -6,11 +6,11 @@ use prometheus::{
 /// From a commit of a few rows to one on a slow disk.
 const COMMIT_BUCKETS_SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// From a local chain to a catch-up.
+/// From a local chain to catching up.
 const HEAD_TO_ROW_BUCKETS_SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
 
-/// What persist measures, per stream; rows are per table, the head's latency is of all chains.
+/// What persist measures, per stream; rows are per table, head latency covers all chains.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     pub(crate) received: IntCounterVec,

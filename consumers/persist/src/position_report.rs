@@ -1,4 +1,4 @@
-//! Writes to the bucket `cursors` how far a stream of history is stored: its producers wait for it.
+//! Writes to the bucket `cursors` how far a stream of history is stored; its producers use it to limit their lead.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ pub(crate) async fn keep(nats: &Nats, source: &StreamSource, status: &Arc<Status
         }
         match write(nats, &key, sequence).await {
             Ok(()) => written = Some(sequence),
-            // Meanwhile producers see an older position and only wait longer.
+            // Until then producers see an older position and only wait longer.
             Err(error) => {
                 tracing::debug!(key, error = %format!("{error:#}"), "position not written, trying again");
             }

@@ -61,7 +61,7 @@ impl Status {
         self.applied_sequence.load(Ordering::Relaxed)
     }
 
-    /// Why the newest attempt failed, while none has succeeded since.
+    /// Why the last attempt failed, until one succeeds.
     pub(crate) fn last_error(&self) -> Option<String> {
         self.last_error.get()
     }

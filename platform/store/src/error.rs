@@ -37,9 +37,9 @@ pub(crate) fn classify(error: &tokio_postgres::Error) -> ErrorClass {
 /// An operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The address is not one.
+    /// The address is malformed.
     #[error(
-        "database.url is no PostgreSQL address ({reason}): write postgres://user:password@host:5432/database"
+        "database.url is not a PostgreSQL address ({reason}): write postgres://user:password@host:5432/database"
     )]
     Url {
         /// What is wrong with it.
@@ -58,7 +58,7 @@ pub enum StoreError {
     Unreachable {
         /// Host and port.
         place: String,
-        /// For how long it was tried.
+        /// How long it was tried.
         seconds: u64,
         /// The last failure.
         last: String,
@@ -84,7 +84,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The stop signal fired while connecting.
-    #[error("connecting to PostgreSQL was cut off")]
+    #[error("connecting to PostgreSQL was interrupted")]
     Stopped(#[from] Stopped),
     /// Every connection of the pool was in use for too long.
     #[error("no free database connection within the time limit: raise database.pool_size")]
@@ -92,7 +92,7 @@ pub enum StoreError {
     /// A transaction did not end; its connection was dropped.
     #[error("transaction did not end within {seconds} s")]
     Hung {
-        /// How long it was waited for.
+        /// How long the caller waited.
         seconds: u64,
     },
     /// A statement failed.
@@ -192,7 +192,7 @@ impl From<PoolError> for StoreError {
     }
 }
 
-/// The error with its causes. Of an error of the server tokio-postgres says only "db error"; this is the server's text.
+/// The error with its causes. tokio-postgres prints an error of the server as just "db error"; this gives the server's text.
 pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
         let mut text = format!("{} ({})", db.message(), db.code().code());

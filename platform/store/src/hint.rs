@@ -1,6 +1,6 @@
 //! What to do about an error of the server, where its own text does not say.
 
-/// A pooler that gives each transaction another connection loses the state of a session.
+/// A pooler that may run each transaction on another connection loses session state.
 const POOLER: &str = "a pooler in transaction mode is between us and PostgreSQL, where our prepared statements and \
                       settings are lost: let it pool sessions, or connect to PostgreSQL itself";
 const READ_ONLY: &str = "the server takes no writes: it is a standby, or default_transaction_read_only is on; connect to \
@@ -27,7 +27,7 @@ fn by_text(text: &str) -> Option<&'static str> {
     let has = |part: &str| text.contains(part);
     if has("CaUsedAsEndEntity") {
         return Some(
-            "the server shows the certificate of an authority as its own: make it one that this authority signs",
+            "the server presents the certificate of an authority as its own: give it one that this authority signs",
         );
     }
     if has("invalid peer certificate: UnknownIssuer") {

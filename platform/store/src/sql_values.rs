@@ -1,12 +1,12 @@
-//! Values of ours as PostgreSQL's types.
+//! Our values as PostgreSQL's types.
 
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 
-/// Microseconds from 1970 to 2000, where PostgreSQL counts from.
+/// Microseconds from 1970 to 2000, the epoch of PostgreSQL.
 pub(crate) const EPOCH_2000_US: i64 = 946_684_800_000_000;
 
-/// A `timestamptz`, in microseconds since 1970 and of any size.
+/// A `timestamptz`, in microseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timestamp(pub(crate) i64);
 

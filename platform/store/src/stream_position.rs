@@ -1,4 +1,4 @@
-//! How far a stream has been applied, as the table `positions` says it.
+//! How far a stream has been applied, as recorded in the table `positions`.
 
 use tokio_postgres::Row;
 

@@ -15,7 +15,7 @@ use crate::{
     status::Status,
 };
 
-/// A transaction that takes longer hangs on a dead network: its connection is dropped.
+/// A transaction that takes longer is stuck on a dead network: its connection is dropped.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(180);
 /// Delay of retries while the database or its configuration has to be corrected.
 const PROCESS_ERROR_DELAY: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const PROCESS_ERROR_DELAY: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FenceLost;
 
-/// Stores the batches of one stream one after the other. Whatever fails is retried in place, without end.
+/// Stores the batches of one stream one after the other. Failures are retried in place, without limit.
 #[derive(Debug)]
 pub(crate) struct Applier {
     pub(crate) stream: String,
@@ -41,7 +41,7 @@ pub(crate) struct Applier {
 }
 
 impl Applier {
-    /// Stores what a reader reads, until reading ends. Cancel-safe: a transaction is committed or rolled back as a whole.
+    /// Stores the batches of a reader until reading ends. Cancel-safe: a transaction is committed or rolled back as a whole.
     pub(crate) async fn run(&mut self, reader: &mut ReaderTask) -> Result<(), FenceLost> {
         while let Some(batch) = reader.next_batch().await {
             self.apply(batch).await?;
@@ -68,7 +68,7 @@ impl Applier {
             };
             timer.stop_and_discard();
             if let StoreError::FenceLost { current, .. } = &error.error {
-                // Our own commit succeeded, but its answer was lost.
+                // Our own commit succeeded, but the response was lost.
                 if is_at(*current, batch.end) {
                     self.applied(&batch, &Written::default());
                     return Ok(());
@@ -169,7 +169,7 @@ fn is_at(current: StreamPosition, end: StreamPosition) -> bool {
     current.sequence == end.sequence && current.stored_at_us == end.stored_at_us
 }
 
-/// Freeing a batch takes a millisecond in which the database would wait.
+/// Freeing a batch takes a millisecond, for which the database would wait.
 fn drop_in_background(batch: Batch) {
     tokio::spawn(async move { drop(batch) });
 }

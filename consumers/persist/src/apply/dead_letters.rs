@@ -9,7 +9,7 @@ use crate::{intake::batch::Poison, metrics::Metrics, status::Status};
 const CONSUMER: &str = "persist";
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
-/// Writes messages of one stream that can never be stored to the dead-letter stream.
+/// Writes those messages of a stream that can never be stored to the dead-letter stream.
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
     pub(crate) stream: String,

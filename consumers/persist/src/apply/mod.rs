@@ -1,4 +1,4 @@
-//! From batches to rows: one transaction for each, and what cannot be stored to the dead letters.
+//! From batches to rows: one transaction per batch; messages that cannot be stored become dead letters.
 
 pub(crate) mod applier;
 pub(crate) mod dead_letters;

@@ -1,4 +1,4 @@
-//! Which blocks are canonical after a batch. Pure: the batch and the known blocks go in, the changes come out.
+//! Which blocks are canonical after a batch. Pure: batch and known blocks in, changes out.
 
 use std::collections::HashMap;
 
@@ -14,17 +14,17 @@ pub(crate) struct Plan<'a> {
     pub(crate) insert: Vec<(usize, bool)>,
     /// Blocks of the batch (by index) that are known and have a newer marker, and whether they are canonical.
     pub(crate) update: Vec<(usize, bool)>,
-    /// Known blocks that lose their height to one of the batch.
+    /// Known blocks that lose their height to a block of the batch.
     pub(crate) demote: Vec<(&'a str, u64, B256)>,
     /// Blocks whose rows are deleted.
     pub(crate) delete: Vec<(&'a str, B256, i64)>,
-    /// Blocks of the batch (by index) whose rows are left out.
+    /// By index of the batch's blocks: whether their rows are left out.
     pub(crate) rejected: Vec<bool>,
     /// Whether rows of this batch may exist already.
     pub(crate) may_conflict: bool,
 }
 
-/// One hash at a height, as the batch's marker or else the database says.
+/// One hash at a height, according to the batch's marker or else to the database.
 struct Candidate {
     hash: B256,
     revision: i64,
@@ -89,7 +89,7 @@ fn winners<'a>(
     for block in blocks {
         let Some(marker) = &block.marker else { continue };
         let old = by_hash.get(&(block.chain.as_str(), block.hash));
-        // Applied before, or older than the marker of another stream: the known state wins.
+        // Applied before, or older than another stream's marker: the known state wins.
         if old.is_some_and(|old| old.revision >= marker.revision) {
             continue;
         }

@@ -57,7 +57,7 @@ pub(super) async fn write(
     transaction.demote_blocks(&plan.demote).await?;
     transaction.delete_rows(&plan.delete).await?;
     let mut written = Written { merged: merge || plan.may_conflict, ..Written::default() };
-    // The block number of rows of no block is beyond all blocks.
+    // Rows of no block have an index beyond all blocks.
     let keep = |row: &Row| !plan.rejected.get(row.block as usize).copied().unwrap_or(false);
     let tables = || Table::ALL.map(|table| (table, batch.rows.table(table))).into_iter();
     let fresh = new_blocks(batch, &plan);
@@ -119,7 +119,7 @@ pub(super) fn new_blocks(batch: &Batch, plan: &Plan<'_>) -> RowSet {
     let mut rows = RowSet::default();
     for (index, canonical) in &plan.insert {
         if let Some(marker) = &batch.blocks[*index].marker {
-            // Checked when the batch was made.
+            // Checked when the batch was built.
             let fits = rows.add_block(&marker.block, marker.revision, *canonical, marker.message);
             debug_assert!(fits.is_ok(), "{fits:?}");
         }

@@ -10,26 +10,26 @@ use crypto_intel_schemas::Event;
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) message: StreamMessage,
-    /// Boxed: an event is some hundred bytes and is moved several times.
+    /// Boxed: an event is several hundred bytes and is moved several times.
     pub(crate) event: Result<Box<Event>, String>,
 }
 
-/// A block larger than a batch is cut after this many times the batch's limit,
+/// A block larger than a batch is cut after this many times the batch limit,
 const MAX_HELD_BATCHES: usize = 6;
-/// or after this many events, if those are more: small batches are no reason to cut blocks,
+/// or after this many events, if that is more: small batches are no reason to cut blocks,
 const MIN_OVERFULL_EVENTS: usize = 30_000;
 /// or after this many bytes of bodies.
 const MAX_HELD_BYTES: usize = 64 << 20;
 
-/// Holds messages and knows where they may be cut: where no chain is in the middle of a block, or of a reorg before its first
-/// new block.
+/// Holds messages and knows where they may be cut into batches: where no chain is in the middle of a block, or of a reorg
+/// before its first new block.
 #[derive(Debug)]
 pub(crate) struct Assembler {
     max_events: usize,
     patience: Duration,
     held: VecDeque<Item>,
     bytes: usize,
-    /// How many items were taken so far. Cuts count from the very first item.
+    /// How many items were taken so far. Cuts are counted from the very first item.
     taken: usize,
     /// Ends of the prefixes that may be taken, ascending.
     cuts: VecDeque<usize>,
@@ -99,15 +99,15 @@ impl Assembler {
         (!self.can_be_cut()).then(|| since + self.patience)
     }
 
-    /// Whether [`take`](Self::take) would give something.
+    /// Whether [`take`](Self::take) would return anything.
     pub(crate) fn is_ready(&self) -> bool {
         self.can_be_cut()
             || self.is_overfull()
             || self.deadline().is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// The next batch: as many whole blocks as the limit allows, at least one. Overdue or too many messages that cannot be cut
-    /// are all taken.
+    /// The next batch: as many whole blocks as the limit allows, at least one. Messages that cannot be cut are all taken when
+    /// they are overdue or too many.
     pub(crate) fn take(&mut self) -> Vec<Item> {
         let limit = self.taken + self.max_events;
         let within = self.cuts.partition_point(|cut| *cut <= limit);
@@ -124,7 +124,7 @@ impl Assembler {
 
     /// Everything, wherever it ends.
     pub(crate) fn take_all(&mut self) -> Vec<Item> {
-        // A chain that falls silent in the middle of a block must not hold back the others again and again.
+        // A chain that goes silent in the middle of a block must not hold back the others again and again.
         self.open.clear();
         self.take_until(self.taken + self.held.len())
     }
@@ -204,14 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn one_chain_in_the_middle_holds_back_the_others_only_for_a_while() {
+    fn a_chain_in_mid_block_holds_back_the_others_only_for_a_while() {
         let mut assembler = Assembler::new(100, Duration::ZERO);
         assembler.push(transfer("a"));
         assembler.push(marker("b", false));
         assert!(assembler.is_ready());
         assert_eq!(assembler.take().len(), 2);
         assembler.push(marker("b", false));
-        assert_eq!(assembler.deadline(), None, "a is silent, b goes on by itself");
+        assert_eq!(assembler.deadline(), None, "a is silent, b continues by itself");
     }
 
     #[test]

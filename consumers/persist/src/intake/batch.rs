@@ -10,7 +10,7 @@ use super::assembler::Item;
 #[derive(Debug, Clone)]
 pub(crate) struct Marker {
     pub(crate) block: Block,
-    /// 0 for a partial block, which loses against every other.
+    /// 0 for a partial block, which loses to every other.
     pub(crate) revision: i64,
     /// Index of its message in the batch.
     pub(crate) message: u32,
@@ -49,12 +49,12 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Encodes the rows of what was read; `revision` is the highest block revision given out so far.
+    /// Encodes the rows of these items; `revision` is the highest block revision assigned so far.
     pub(crate) fn new(items: Vec<Item>, revision: i64) -> Self {
         let mut builder = Builder { revision, ..Builder::default() };
         let mut messages = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
-            // A batch has some thousand messages.
+            // A batch has a few thousand messages.
             let index = index as u32;
             let stored = match item.event {
                 Ok(event) => builder.add(event, index, item.message.stored_at_us),
@@ -63,8 +63,8 @@ impl Batch {
             if let Err(error) = stored {
                 builder.poison.push(Poison { message: index, error });
             }
-            // A dead letter needs subject, schema and payload. Freeing thousands of header maps takes milliseconds, so do it
-            // here, while the batch before is being committed.
+            // A dead letter needs only subject, schema and payload. Freeing thousands of header maps takes milliseconds, so
+            // it is done here, while the previous batch is being committed.
             messages.push(StreamMessage { headers: None, ..item.message });
         }
         builder.rows.sort_and_reduce();
@@ -127,7 +127,7 @@ impl Builder {
         };
         let removed = fields.removed;
         if event.kind().is_lasting() {
-            // Never retracted: it does not belong to the block that it names.
+            // Never retracted, so it does not belong to the block that it names.
             return self.put(&event, u32::MAX, message);
         }
         let block = self.block_of(&event);
@@ -145,7 +145,7 @@ impl Builder {
         self.rows.add(event, block, message).map(|_| ()).map_err(|error| error.to_string())
     }
 
-    /// The batch's number of the event's block.
+    /// Index of the event's block in the batch.
     fn block_of(&mut self, event: &Event) -> u32 {
         let Some(fields) = event.block_fields() else { return u32::MAX };
         if let Some(last) = self.blocks.get(self.last as usize)

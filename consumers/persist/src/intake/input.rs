@@ -1,6 +1,6 @@
 use crypto_intel_nats::{RangeReader, ReadBatch, ReaderError, StreamReader};
 
-/// Messages decoded at a stretch: few enough that other tasks of the runtime get their turn.
+/// Messages decoded at once: few enough that other tasks of the runtime get their turn.
 const MAX_READ_MESSAGES: usize = 500;
 
 /// Where messages come from.
@@ -12,10 +12,10 @@ pub(crate) enum Input {
     Range(RangeReader, TailPolicy),
 }
 
-/// What happens at the end of a range to half a block, or to a reorg without its first new block.
+/// What happens to half a block, or to a reorg without its first new block, at the end of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TailPolicy {
-    /// It is stored as far as it came, with everything behind it.
+    /// Its part within the range is stored, with everything after it.
     Flush,
     /// It is left for the next reader.
     Leave,

@@ -19,7 +19,7 @@ use crate::{
 
 /// Reads, decodes and assembles one stream while its last batch is being committed.
 ///
-/// There is no timer: the writer requests a batch and gets what has arrived by then. Only a full batch is made before it is
+/// There is no timer: the writer requests a batch and gets what has arrived by then. Only a full batch is built before it is
 /// requested.
 #[derive(Debug)]
 pub(super) struct ReadLoop {
@@ -27,7 +27,7 @@ pub(super) struct ReadLoop {
     input: Input,
     metrics: Metrics,
     status: Arc<Status>,
-    /// Highest block revision given out so far.
+    /// Highest block revision assigned so far.
     revision: i64,
     batches: mpsc::Sender<Batch>,
     requests: mpsc::Receiver<()>,
@@ -99,7 +99,7 @@ impl ReadLoop {
         }
     }
 
-    /// Whether anything is held that has to be stored.
+    /// Whether held messages still have to be stored.
     fn has_more(&self) -> bool {
         if self.input.leaves_tail() {
             self.assembler.can_be_cut()
@@ -108,7 +108,7 @@ impl ReadLoop {
         }
     }
 
-    /// As many whole blocks as fit; at the end of a range also a tail that the range cuts off.
+    /// As many whole blocks as fit; at the end of a range also a block that the range cuts off.
     fn next_batch(&mut self) -> Batch {
         let mut items = self.assembler.take();
         if items.is_empty() {
@@ -168,7 +168,7 @@ impl ReadLoop {
                     hint = self.hint(),
                     "stream was recreated or restored: rereading from its first message, existing rows are skipped"
                 );
-                // Held messages are of the old stream: they go into a batch of their own.
+                // Held messages belong to the old stream: they go into a batch of their own.
                 if !self.assembler.is_empty() {
                     let items = self.assembler.take_all();
                     let batch = self.batch(items);
@@ -176,14 +176,14 @@ impl ReadLoop {
                         return Ok(false);
                     }
                 }
-                // The new stream has its blocks' markers from the beginning.
+                // The new stream has the markers of its blocks from the beginning.
                 self.revision = 0;
                 Ok(true)
             }
         }
     }
 
-    /// What brings back messages that a stream lost.
+    /// How to get back messages that a stream lost.
     fn hint(&self) -> &'static str {
         let of_chains = self
             .source
@@ -198,8 +198,8 @@ impl ReadLoop {
     }
 }
 
-/// A task that this one has just woken runs next on the same thread, and no other thread takes it over. While this one
-/// decodes or encodes thousands of events it would wait, and the database with it.
+/// A task that this one has just woken runs next on the same thread, and no other thread steals it. Without yielding, it and
+/// the database would wait while this task decodes or encodes thousands of events.
 async fn yield_to_woken_task() {
     tokio::task::yield_now().await;
 }

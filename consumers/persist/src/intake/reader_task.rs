@@ -19,7 +19,7 @@ pub(crate) struct ReaderTask {
 }
 
 impl ReaderTask {
-    /// Starts to read; `revision` is the highest block revision given out so far.
+    /// Starts reading; `revision` is the highest block revision assigned so far.
     pub(crate) fn start(
         source: &StreamSource,
         input: Input,
@@ -50,7 +50,7 @@ impl ReaderTask {
     /// How reading ended.
     ///
     /// # Errors
-    /// When something cut it off.
+    /// When reading failed or panicked.
     pub(crate) async fn ended(mut self) -> anyhow::Result<()> {
         match self.task.join_next().await {
             Some(Ok(outcome)) => outcome.context("read the stream"),

@@ -12,10 +12,10 @@ use crate::{
     intake::batch::{BatchBlock, Marker},
 };
 
-/// Blocks in one transaction: a hundred thousand rows of a busy chain.
+/// Blocks in one transaction: about a hundred thousand rows of a busy chain.
 const SLICE_BLOCKS: u32 = 500;
 
-/// Copies blocks that the new tables do not know, or whose newer marker has left the streams, with their rows. Cancel-safe.
+/// Copies blocks, with their rows, that are unknown in the new tables or whose newer marker has left the streams. Cancel-safe.
 pub(super) async fn blocks(
     copy: &LiveCopy,
     span: Span,
@@ -33,7 +33,7 @@ pub(super) async fn blocks(
     }
 }
 
-/// By persist's own rules: the block with the newest marker is canonical at its height, and no other has rows.
+/// Follows persist's own rules: the block with the newest marker is canonical at its height, and no other has rows.
 async fn copy_slice(copy: &LiveCopy, slice: &[KnownBlock]) -> Result<CopyCounts, StoreError> {
     let blocks: Vec<BatchBlock> = slice.iter().map(as_marked).collect();
     let mut heights: Vec<(&str, u64)> =
@@ -65,7 +65,7 @@ async fn copy_slice(copy: &LiveCopy, slice: &[KnownBlock]) -> Result<CopyCounts,
     Ok(CopyCounts { blocks, rows })
 }
 
-/// Completes blocks of which the streams held only a part.
+/// Completes blocks that the streams held only in part.
 pub(super) async fn incomplete_blocks(
     copy: &LiveCopy,
     watcher: Watcher<'_>,

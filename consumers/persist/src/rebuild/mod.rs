@@ -1,4 +1,4 @@
-//! All tables again, in a schema beside the live ones, from every stream that persist stores.
+//! Rebuilds all tables in a schema beside the live ones, from every stream that persist stores.
 
 mod copy_blocks;
 pub(crate) mod new_tables;

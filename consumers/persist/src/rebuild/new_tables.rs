@@ -39,7 +39,7 @@ pub(super) struct Bounds {
     pub(super) rate: Option<u32>,
 }
 
-/// New tables beside the live ones, which are being filled.
+/// New tables that are being filled, beside the live ones.
 #[derive(Debug)]
 pub struct Rebuild {
     config: Config,
@@ -73,7 +73,7 @@ impl Rebuild {
     /// Creates the new tables where they are missing. The live ones stay as they are.
     ///
     /// # Errors
-    /// When the schema holds something else, or tables that another version began.
+    /// When the schema holds something else, or tables that another version created.
     pub async fn prepare(
         options: RebuildOptions,
         nats: &Nats,
@@ -124,7 +124,7 @@ impl Rebuild {
         Ok(Self { config, nats, live, store, location, schema, rate, streams, is_resumed })
     }
 
-    /// Whether an earlier run began it.
+    /// Whether an earlier run started it.
     #[must_use]
     pub fn is_resumed(&self) -> bool {
         self.is_resumed
@@ -136,7 +136,7 @@ impl Rebuild {
         &self.location
     }
 
-    /// What stands in the way of a swap, as far as it shows now: one sentence each, which says what to do.
+    /// What would prevent a swap, as far as it is known now: one sentence each, which says what to do.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -155,11 +155,11 @@ impl Rebuild {
         self.streams.iter().map(report).collect()
     }
 
-    /// Applies every stream from the position of the new tables to its present end; returns how many messages, or `None` when
-    /// `shutdown` fired first.
+    /// Applies every stream from the position of the new tables to its current end; returns the number of messages, or `None`
+    /// when `shutdown` fired first.
     ///
     /// # Errors
-    /// When a stream was recreated since the rebuild began, or another process does the same.
+    /// When a stream was recreated since the rebuild began, or another process runs the same rebuild.
     pub async fn catch_up(
         &self,
         watcher: Watcher<'_>,
@@ -223,7 +223,7 @@ impl Rebuild {
         Ok(progress.counts().messages - before)
     }
 
-    /// How many ranges left a stream before they were read.
+    /// How many ranges of messages left a stream before they were read.
     pub(super) fn lost_ranges(&self) -> u64 {
         self.streams.iter().map(|(_, progress)| progress.counts().lost_ranges).sum()
     }

@@ -16,24 +16,24 @@ use super::{
 };
 use crate::intake::input::TailPolicy;
 
-/// A round of reading that applied fewer messages has brought the new tables close to the streams' ends.
+/// The new tables are close to the streams' ends after a round of reading that applied fewer messages than this,
 const CLOSE_MESSAGES: u64 = 20_000;
-/// A round that took less time has done so, too.
+/// or that took less time than this.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
-/// Attempts keep the writers waiting for so long; then these have their turn.
+/// How long attempts keep the writers waiting before the writers have their turn.
 const ATTEMPTS_TIME: Duration = Duration::from_secs(10);
-/// How long the writers wait at most until the new tables reach their positions.
+/// How long the writers wait at most for the new tables to reach their positions.
 const MAX_WRITERS_WAIT: Duration = Duration::from_secs(60);
 /// Attempts of a round: the divisors of the longest wait for the first lock and for each of the others, and the number of
-/// tries. Most give up at once where waiting is in vain, so that many short transactions are no obstacle; some are long enough
-/// for long queries.
+/// tries. Most attempts give up quickly and retry, so that many short transactions are no obstacle; some wait long enough for
+/// long queries.
 const WAITS: [(u32, u32, u32); 4] = [(8, 300, 40), (2, 15, 1), (8, 300, 40), (1, 1, 1)];
-/// For transactions that take even longer: so many times the longest wait for the first lock, which keeps nobody from anything
-/// that the attempt holds, and the whole of it for the others.
+/// For transactions that take even longer: this many times the longest wait for the first lock, while the attempt holds no
+/// lock that others need, and once the longest wait for each of the others.
 const PATIENT_WAIT: u32 = 6;
 const ROUND_BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
-/// Rows that were stored in this time before a round may still be on their way to the new tables.
+/// Rows that were stored less than this before a round may still be on their way to the new tables.
 const SLACK_US: i64 = 60_000_000;
 
 /// How long others waited, in milliseconds.
@@ -70,8 +70,8 @@ pub struct Swapped {
 /// Swaps the new tables with the live ones; `None` when `shutdown` fired first, and then nothing has changed.
 ///
 /// # Errors
-/// When something would be lost, when others held the tables for all of `patience`, or when a statement fails; nothing has
-/// changed then.
+/// When something would be lost, when other sessions held the tables for all of `patience`, or when a statement fails; then
+/// nothing has changed.
 pub async fn swap(
     rebuild: &Rebuild,
     patience: Duration,
@@ -85,18 +85,18 @@ pub async fn swap(
     none_if_stopped(SwapRun { rebuild, watcher, shutdown }.run(patience).await)
 }
 
-/// Up to where the live tables were copied while the writers went on.
+/// How far the live tables were copied while the writers continued.
 #[derive(Debug, Clone, Copy)]
 struct Checkpoint {
     until_us: i64,
-    /// How many ranges had been lost by then.
+    /// How many ranges of messages had been lost by then.
     lost_ranges: u64,
 }
 
 /// How one round of attempts ended.
 enum Round {
     Done(Paused),
-    /// These sessions were in the way.
+    /// These sessions held the tables.
     Busy(Vec<String>),
 }
 
@@ -141,26 +141,26 @@ impl SwapRun<'_> {
         Ok(swapped)
     }
 
-    /// Everything that takes long, while the writers go on. Cancel-safe: every transaction rolls back.
+    /// Everything that takes long, while the writers continue. Cancel-safe: every transaction rolls back.
     async fn prepare(&self) -> anyhow::Result<(Swapped, Checkpoint)> {
         let live_copy = self.live_copy().await?;
         let (began_us, lost_ranges) = (now_us(), self.rebuild.lost_ranges());
         self.read_close_to_the_ends().await?;
         let mut copied = copy_blocks::incomplete_blocks(&live_copy, self.watcher)
             .await
-            .context("fill up blocks from the live tables")?;
+            .context("complete blocks from the live tables")?;
         // Newer rows may still be on their way through a stream.
         let checkpoint = Checkpoint { until_us: began_us - SLACK_US, lost_ranges };
         let span = Span::until(checkpoint.until_us);
         copied += copy_blocks::blocks(&live_copy, span, self.watcher)
             .await
-            .context("take over blocks from the live tables")?;
+            .context("copy blocks from the live tables")?;
         let what = "rows of no block".to_owned();
         (self.watcher)(Stage::Copying { what, blocks: copied.blocks });
         copied.rows += live_copy
             .copy_rows_of_no_block(span)
             .await
-            .context("take over rows from the live tables")?;
+            .context("copy rows from the live tables")?;
         copy_block_columns(&live_copy, span).await?;
         refuse_missing_heights(&live_copy, span).await?;
         let Rebuild { store, location, schema, .. } = self.rebuild;
@@ -220,7 +220,7 @@ impl SwapRun<'_> {
         self.attempts(swap, locked_out, swapped).await
     }
 
-    /// Attempts until one succeeds or the writers have their turn. Not cut off: a commit may be on its way.
+    /// Attempts until one succeeds or the writers have their turn. Never cancelled, because a commit may be in flight.
     async fn attempts(
         &self,
         swap: Swap,
@@ -251,13 +251,13 @@ impl SwapRun<'_> {
             if locked_out.elapsed() > ATTEMPTS_TIME || self.shutdown.is_cancelled() {
                 break;
             }
-            // Readers get a moment for what had to wait.
+            // Readers that had to wait get a moment to proceed.
             tokio::time::sleep(max_wait / 4).await;
         }
         Ok(Round::Busy(holders))
     }
 
-    /// A job of the extension holds tables for as long as it runs; the server runs it again later.
+    /// A job of the extension holds tables for as long as it runs; the server reruns it later.
     async fn cancel_jobs(&self) {
         match rebuild::cancel_jobs(&self.rebuild.live).await {
             Ok(0) => {}
@@ -276,7 +276,7 @@ impl SwapRun<'_> {
         ))
     }
 
-    /// Brings the new tables at least to the live positions, which do not move now, and copies the last live rows.
+    /// Brings the new tables at least to the live positions, which cannot move now, and copies the last live rows.
     async fn reach_live_positions(
         &self,
         swap: &Swap,
@@ -289,7 +289,7 @@ impl SwapRun<'_> {
         for (source, progress) in &rebuild.streams {
             let there = live.iter().find(|(stream, _)| *stream == source.stream);
             let Some((_, there)) = there else { continue };
-            // The live tables may have stored half a block that was left for later here.
+            // The live tables may have half a block that was left for later here.
             let bounds = Bounds { to: there.sequence, tail: TailPolicy::Flush, rate: None };
             rebuild.read(source, progress, bounds, *watcher, shutdown).await?;
             self.advance_position(&source.stream, *there).await?;
@@ -300,15 +300,15 @@ impl SwapRun<'_> {
         let span = Span::after(if is_known { checkpoint.until_us } else { i64::MIN });
         swapped.copied += copy_blocks::blocks(&live_copy, span, *watcher)
             .await
-            .context("take over the last blocks")?;
+            .context("copy the last blocks")?;
         swapped.copied.rows +=
-            live_copy.copy_rows_of_no_block(span).await.context("take over the last rows")?;
+            live_copy.copy_rows_of_no_block(span).await.context("copy the last rows")?;
         let streams: Vec<&str> =
             rebuild.streams.iter().map(|(source, _)| source.stream.as_str()).collect();
         swapped.unstreamed_tables = live_copy
             .copy_unstreamed_tables(&streams)
             .await
-            .context("take over tables that no stream fills")?;
+            .context("copy tables that no stream fills")?;
         copy_block_columns(&live_copy, span).await?;
         refuse_missing_heights(&live_copy, span).await
     }
@@ -337,10 +337,10 @@ impl SwapRun<'_> {
     }
 }
 
-/// A rebuild does not change when a block was first stored.
+/// Keeps the time at which each block was first stored.
 async fn copy_block_columns(live_copy: &LiveCopy, span: Span) -> anyhow::Result<()> {
     let copied = live_copy.copy_unstreamed_columns(span).await;
-    copied.context("take over when blocks were stored")?;
+    copied.context("copy when blocks were stored")?;
     Ok(())
 }
 

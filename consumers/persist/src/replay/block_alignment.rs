@@ -5,7 +5,7 @@ use crypto_intel_schemas::Event;
 
 use super::filters::markers_of;
 
-/// How often a bound moves: each time for a block that the last move cut.
+/// How often a bound may move: each time because the last move cut another block.
 const MAX_MOVES: usize = 16;
 
 /// Sequences of a block's messages.
@@ -15,8 +15,8 @@ struct Extent {
     marker: u64,
 }
 
-/// The range from the first message of the block that it begins in to the marker of the block that it ends in, as far as the
-/// stream still holds them.
+/// Extends the range to the first message of the block in which it begins and to the marker of the block in which it ends, as
+/// far as the stream still holds them.
 pub(super) async fn widen(
     nats: &Nats,
     stream: &str,
@@ -57,7 +57,7 @@ pub(super) async fn widen(
     Ok(wide)
 }
 
-/// For each chain the block whose marker is the first from a sequence on.
+/// For each chain, the block with the first marker at or after a sequence.
 async fn blocks_at(
     nats: &Nats,
     stream: &str,

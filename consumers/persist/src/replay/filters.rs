@@ -1,4 +1,4 @@
-//! Which subjects a replay reads for those that its user asks for.
+//! Which subjects a replay reads for the requested ones.
 
 use anyhow::bail;
 use crypto_intel_schemas::{
@@ -9,7 +9,7 @@ use crypto_intel_schemas::{
 
 use crate::config::StreamSource;
 
-/// The requested filters, with markers of blocks where they leave them out: markers decide which rows are canonical. Without
+/// The requested filters, plus those for block markers where they are missing: markers decide which rows are canonical. Without
 /// any filter, everything that persist stores of the stream.
 pub(super) fn with_markers(asked: &[String], source: &StreamSource) -> anyhow::Result<Vec<String>> {
     if asked.is_empty() {

@@ -1,4 +1,4 @@
-//! Stores a range of a stream again by persist's own code, beside a running persist.
+//! Stores a range of a stream again with persist's own code, beside a running persist.
 
 mod block_alignment;
 mod filters;
@@ -20,7 +20,7 @@ use crate::{
     intake::input::TailPolicy,
 };
 
-/// A transaction locks its heights, which may be at the head: the live stream waits for no more than so many events.
+/// A transaction locks its heights, which may be at the head: the live stream waits for at most this many events.
 const MAX_BATCH_EVENTS: usize = 1_000;
 
 /// What to store again.
@@ -30,13 +30,13 @@ pub struct Replay {
     pub stream: String,
     /// Subjects; empty = everything that persist stores of the stream.
     pub filters: Vec<String>,
-    /// The range in the words of its user, which also find the position of an earlier run.
+    /// The range as the user wrote it; it is part of the name by which an earlier run is found.
     pub words: String,
     /// The range.
     pub request: RangeRequest,
     /// Maximum number of events per second; `None` = no limit.
     pub rate: Option<u32>,
-    /// Start from the beginning although an earlier run has a position.
+    /// Start over although an earlier run has a position.
     pub anew: bool,
 }
 
@@ -59,7 +59,7 @@ pub struct ReplayTask {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ReplayOutcome {
-    /// Whether the range is stored to its end; else the same replay resumes after `position`.
+    /// Whether the range is stored to its end; if not, the same replay resumes after `position`.
     pub is_complete: bool,
     /// Sequence of the last message applied.
     pub position: u64,
@@ -104,7 +104,7 @@ impl ReplayTask {
                     .await
                     .context("find the blocks at the range's ends")?;
                 let name = format!("{key} [{}..{}]", range.from, range.to);
-                // Without a store time, which is unknown, it is not compared.
+                // The store time is unknown: without one it is not compared.
                 let before = StreamPosition { sequence: range.from - 1, ..Default::default() };
                 store
                     .start_position(&name, before)
@@ -145,7 +145,7 @@ impl ReplayTask {
         &self.source.filters
     }
 
-    /// Whether an earlier run began it.
+    /// Whether an earlier run started it.
     #[must_use]
     pub fn is_resumed(&self) -> bool {
         self.is_resumed

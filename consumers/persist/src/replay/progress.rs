@@ -7,7 +7,7 @@ use prometheus::IntCounterVec;
 
 use crate::{metrics::Metrics, status::Status};
 
-/// How far a replay has come. Clones share it.
+/// How far a replay has come. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Progress {
     stream: String,
@@ -31,7 +31,7 @@ pub struct Counts {
 }
 
 impl Progress {
-    /// Has metrics of its own: a replay does not count in those of persist.
+    /// With metrics of its own: a replay is not counted in those of persist.
     pub(crate) fn new(stream: &str, nats: &Nats) -> anyhow::Result<Self> {
         let context = Context::new("replay");
         let metrics = Metrics::new(&context.registry)?;
@@ -54,7 +54,7 @@ impl Progress {
         self.status.applied_sequence()
     }
 
-    /// Why the newest attempt to store failed, while none has succeeded since.
+    /// Why the last attempt to store failed, until one succeeds.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.status.last_error()

@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Without limit: the range holds the rest of every block, however slowly it is read.
-const PATIENCE_MS: u64 = 365 * 86_400_000;
+/// Practically without limit: the range contains the rest of every block, however slowly it is read.
+const INCOMPLETE_BLOCK_TIMEOUT_MS: u64 = 365 * 86_400_000;
 
 /// Stores one range of a stream.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl RangeRun<'_> {
         let reader = RangeReader::open(self.nats, options).await.context("open the reader")?;
         let input = Input::Range(reader, self.tail);
         let (metrics, status) = (self.progress.metrics(), self.progress.status());
-        let config = Config { patience_ms: PATIENCE_MS, ..self.config.clone() };
+        let config = Config { patience_ms: INCOMPLETE_BLOCK_TIMEOUT_MS, ..self.config.clone() };
         let mut reader =
             ReaderTask::start(self.source, input, &config, metrics, status, after.revision);
         let mut applier = Applier {
@@ -76,7 +76,7 @@ impl RangeRun<'_> {
             position: after,
             merging: false,
         };
-        // Boxed: a replay is awaited from deep within a swap, whose stack would grow with it.
+        // Boxed: a replay is awaited deep within a swap, whose future would grow with it.
         let applying = Box::pin(applier.run(&mut reader));
         let applied = unless_stopped(shutdown, applying).await?;
         if let Err(FenceLost) = applied {

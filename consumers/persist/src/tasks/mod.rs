@@ -1,5 +1,5 @@
-//! What persist does beside each other: one task for each stream, one for the watch-list, one for old rows. One instance at a
-//! time does each.
+//! The concurrent tasks of persist: one for each stream, one for the watch-list, one for old rows. Each runs on one instance at
+//! a time.
 
 pub(crate) mod retention;
 pub(crate) mod stream;
@@ -13,7 +13,7 @@ use crypto_intel_service::Backoff;
 const RETRY: Backoff =
     Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(10) };
 
-/// What one instance at a time does, for as long as the process runs.
+/// Work that one instance at a time does, for as long as the process runs.
 pub(crate) trait LeaderTask: Send + Sync {
     fn leadership(&self) -> &Leadership;
 

@@ -31,7 +31,7 @@ impl LeaderTask for RetentionTask {
 
     async fn run_term(&self) -> anyhow::Result<()> {
         loop {
-            // A slice that is cut off is rolled back and dropped again.
+            // A slice that is interrupted rolls back and is dropped by the next run.
             self.drop_expired().await?;
             tokio::time::sleep(INTERVAL).await;
         }

@@ -44,7 +44,7 @@ impl LeaderTask for StreamTask {
         self.status.failed(reason);
     }
 
-    /// Reads from the position on and stores, until something fails. Cancel-safe.
+    /// Reads and stores from the position on, until something fails. Cancel-safe.
     async fn run_term(&self) -> anyhow::Result<()> {
         let stream = &self.source.stream;
         let position = self.store.position(stream).await.map_err(with_hint)?;
@@ -87,7 +87,7 @@ impl LeaderTask for StreamTask {
             return Err(TermEnd::Replaced.into());
         }
         reader.ended().await?;
-        anyhow::bail!("reading ended although nobody asked it to")
+        anyhow::bail!("reading ended unexpectedly")
     }
 }
 

@@ -1,6 +1,6 @@
 use crate::{chain::Chain, harness::Servers};
 
-/// Keeps every chunk that is there by column.
+/// Compresses every chunk.
 async fn compress(servers: &Servers) {
     for table in ["token_transfers", "native_transfers", "approvals", "logs", "block_gas"] {
         let chunks =

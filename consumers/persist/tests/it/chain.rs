@@ -7,7 +7,7 @@ use crypto_intel_schemas::{
 };
 use crypto_intel_service::now_us;
 
-/// Block hash and log index of an ERC-20 transfer: what the tables are compared by.
+/// Block hash and log index of an ERC-20 transfer, by which the tables are compared.
 pub(crate) type Key = (B256, i32);
 
 /// A chain as its leader publishes it, and what the tables must hold after it.
@@ -37,7 +37,7 @@ impl Chain {
         }
     }
 
-    /// The same so far, but it goes on with other blocks.
+    /// The same chain up to here, which continues with other blocks.
     pub(crate) fn fork(&self) -> Self {
         let mut fork = self.clone();
         fork.grow(1);
@@ -46,7 +46,7 @@ impl Chain {
         fork
     }
 
-    /// The same in the history lane.
+    /// The same chain in the history lane.
     pub(crate) fn in_history(&self) -> Self {
         Self { lane: subjects::Lane::History, ..self.clone() }
     }
@@ -55,7 +55,7 @@ impl Chain {
         self.blocks.len() as u64
     }
 
-    /// Adds a block of so many ERC-20 transfers and one event of each other kind; returns its messages.
+    /// Adds a block with this many ERC-20 transfers and one event of each other kind; returns its messages.
     pub(crate) fn grow(&mut self, transfers: u32) -> Vec<Event> {
         let number = self.height() + 1;
         self.hashes += 1;
@@ -85,7 +85,7 @@ impl Chain {
         events
     }
 
-    /// Takes the newest block off; returns its messages again, with `removed`.
+    /// Removes the newest block; returns its messages again, with `removed`.
     pub(crate) fn shrink(&mut self) -> Vec<Event> {
         let mut events = self.blocks.pop().expect("a block");
         let hash = events[0].block_fields().unwrap().block_hash;
@@ -96,7 +96,7 @@ impl Chain {
         events
     }
 
-    /// A reorg of a depth: retractions newest first, then as many new blocks and one more.
+    /// A reorg of this depth: retractions newest first, then that many new blocks and one more.
     pub(crate) fn reorganise(&mut self, depth: usize, transfers: u32) -> Vec<Vec<Event>> {
         let mut batches: Vec<Vec<Event>> = (0..depth).map(|_| self.shrink()).collect();
         batches.extend((0..=depth).map(|_| self.grow(transfers)));
@@ -114,7 +114,7 @@ impl Chain {
         self.blocks.iter().map(|events| events[0].block_fields().unwrap().block_hash).collect()
     }
 
-    /// The transfers that the tables must hold, and no other.
+    /// The transfers that the tables must hold, and no others.
     pub(crate) fn transfers(&self) -> Vec<Key> {
         self.blocks
             .iter()
@@ -138,7 +138,7 @@ impl Chain {
         OutMessage::new(subject, event.encode()).schema(event.kind().schema())
     }
 
-    /// Grows by so many blocks and publishes each.
+    /// Grows by this many blocks and publishes each.
     pub(crate) async fn play(&mut self, nats: &Nats, blocks: usize, transfers: u32) {
         for _ in 0..blocks {
             let events = self.grow(transfers);

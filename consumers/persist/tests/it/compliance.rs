@@ -9,7 +9,7 @@ async fn shows_its_progress_by_metrics_and_probes() {
     Chain::new("base").play(&servers.nats, 2, 3).await;
     servers.settled("EVM").await;
     eventually(async || persist.is_ready()).await;
-    // Counted after the commit that the position tells of.
+    // Counted only after the commit that moved the position.
     eventually(async || persist.metric("crypto_intel_persist_rows_total", &[]) > 0.0).await;
     let names: Vec<String> = persist
         .context

@@ -1,4 +1,4 @@
-//! A database that dies, fills up, refuses and is cut off while events flow; each case ends in a comparison of sets.
+//! A database that dies, fills up, rejects writes or loses connections while events flow; each case ends by comparing sets.
 
 use std::{cell::Cell, path::Path, process::Command, time::Duration};
 
@@ -9,7 +9,7 @@ use rand::RngExt as _;
 
 use crate::{chain::Chain, faults::play_on, harness::Servers, process};
 
-/// Plays until the other future is done. What is being published then is published whole.
+/// Plays until the other future is done, and then finishes the batch that is being published.
 async fn play_during(
     servers: &Servers,
     chain: &mut Chain,
@@ -39,7 +39,7 @@ async fn cut_connections(servers: &Servers) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_cut_again_and_again_cost_nothing() {
+async fn connections_cut_again_and_again_lose_nothing() {
     let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
     let persist = servers.persist("one").await;
@@ -99,7 +99,7 @@ async fn of_two_processes_one_is_killed_and_one_is_stopped_and_woken() {
     play_on(&servers, &mut chain, &mut random, 20).await;
     servers.settled("EVM").await;
     servers.assert_stored(&[&chain]).await;
-    // Each is stopped in the middle of what it does, and wakes sure that it is the active one.
+    // Each is paused in the middle of its work, and still believes to be the leader when it wakes.
     active = process::start(&servers, "third");
     for _ in 0..3 {
         let moment = Duration::from_millis(random.random_range(1..300));
@@ -210,11 +210,11 @@ async fn the_same_stream_three_times_gives_the_same_rows() {
     }
 }
 
-/// A file system of some megabytes for one tablespace.
+/// A file system of a few megabytes for one tablespace.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// `None`, aloud, where this user may not mount.
+    /// `None`, reported as skipped, where this user may not mount.
     fn mount(megabytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         let options = format!("size={megabytes}m,mode=0777");
@@ -275,7 +275,7 @@ async fn a_disk_that_fills_is_waited_for() {
         report.probes.iter().any(|probe| probe.detail.contains("53100"))
     })
     .await;
-    assert!(!persist.is_ready(), "who looks must see it");
+    assert!(!persist.is_ready(), "/ready shows it");
     chain.play(&servers.nats, 4, 50).await;
     disk.grow(256);
     servers.settled("EVM").await;

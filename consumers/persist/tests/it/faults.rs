@@ -3,7 +3,7 @@ use rand::RngExt as _;
 
 use crate::{chain::Chain, harness::Servers};
 
-/// Grows, and now and then reorganises, with a pause of its own.
+/// Grows the chain, and now and then reorganises it.
 pub(crate) async fn play_on(
     servers: &Servers,
     chain: &mut Chain,
@@ -33,7 +33,7 @@ async fn nothing_is_lost_or_doubled_when_postgresql_dies() {
         play_on(&servers, &mut chain, &mut random, 30).await;
         match servers.database.server() {
             Some(server) => server.kill().unwrap(),
-            // A server that others use too loses our connections only.
+            // On a shared server only our connections are cut.
             None => {
                 servers
                     .query(
@@ -134,13 +134,13 @@ async fn two_writers_without_a_lease_between_them_store_every_event_once() {
         first.metric("crypto_intel_persist_fence_lost_total", &[])
             + second.metric("crypto_intel_persist_fence_lost_total", &[])
     };
-    // At least so long that one of them met what the other had done.
+    // Until one of them has met what the other had written.
     for round in 0..60 {
         play_on(&servers, &mut chain, &mut random, 10).await;
         if round >= 6 && lost() > 0.0 {
             break;
         }
-        // Whoever stands by takes it before its holder knows.
+        // The standby takes it before its holder knows.
         leases.delete("persist.EVM").await.unwrap();
     }
     assert!(lost() > 0.0, "no two writers met");
@@ -151,7 +151,7 @@ async fn two_writers_without_a_lease_between_them_store_every_event_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_made_anew_brings_no_row_twice() {
+async fn a_recreated_stream_brings_no_row_twice() {
     let servers = Servers::start().await;
     let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
@@ -175,7 +175,7 @@ async fn a_stream_made_anew_brings_no_row_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_range_that_the_stream_dropped_is_told() {
+async fn a_range_that_the_stream_dropped_is_reported() {
     let servers = Servers::start().await;
     let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
@@ -214,7 +214,7 @@ async fn idle_streams_are_ready_again_once_nats_is_back() {
     let persist = servers.persist("one").await;
     eventually(async || persist.is_ready()).await;
     servers.broker.kill().unwrap();
-    // Nobody can lead meanwhile: no longer merely "not connected" at the reader.
+    // No instance can lead meanwhile: the reason is no longer just the reader's "not connected".
     eventually(async || persist.is_unhealthy_for("cannot lead")).await;
     servers.broker.start_again().await.unwrap();
     // Nothing is published: no stream has a message to store.
@@ -223,7 +223,7 @@ async fn idle_streams_are_ready_again_once_nats_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_that_is_gone_is_told_until_it_is_there_again() {
+async fn a_missing_stream_is_reported_until_it_exists_again() {
     let servers = Servers::start().await;
     let persist = servers.persist("one").await;
     eventually(async || persist.is_ready()).await;

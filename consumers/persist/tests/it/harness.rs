@@ -40,7 +40,7 @@ impl Servers {
         self.start_persist(instance, config, self.store().await).await
     }
 
-    /// Persist as another user of the database.
+    /// Starts persist as another user of the database.
     pub(crate) async fn persist_as(&self, instance: &str, url: &str) -> RunningRole {
         self.start_persist(instance, Config::default(), store(url).await).await
     }
@@ -81,8 +81,8 @@ impl Servers {
             .collect()
     }
 
-    /// Live has one block 3; history, later, a repaired one, which takes its place, and block 2 once more, known as it is.
-    /// What is stored then; persist has to run.
+    /// The live lane has a block 3, and history later a repaired one, which replaces it. Returns the chain that must be stored
+    /// then; persist has to be running.
     pub(crate) async fn repaired_by_history(&self) -> Chain {
         let mut chain = Chain::new("base");
         chain.play(&self.nats, 2, 3).await;
@@ -96,7 +96,7 @@ impl Servers {
         fork
     }
 
-    /// Tables and chains agree: no row missing, none twice, none of a block that left, one canonical block per height.
+    /// Tables and chains agree: no row missing, duplicated or of a block that left, and one canonical block per height.
     pub(crate) async fn assert_stored(&self, chains: &[&Chain]) {
         let expected = chains.iter().flat_map(|chain| chain.transfers());
         assert_same_set(expected, self.stored_transfers().await);

@@ -104,6 +104,6 @@ async fn producers_of_history_hear_how_far_it_is_stored() {
         (told["sequence"] == last).then_some(())
     })
     .await;
-    assert!(cursors.get("persist.EVM").await.unwrap().is_none(), "nobody waits for live");
+    assert!(cursors.get("persist.EVM").await.unwrap().is_none(), "no producer waits for live");
     persist.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Real nats-server and real PostgreSQL; events are published as the producers publish them.
+//! Tests on a real nats-server and PostgreSQL; events are published as the producers publish them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chain;

@@ -14,7 +14,7 @@ async fn one_bad_row_is_dead_lettered_alone() {
     }
     chain.publish(&servers.nats, &events).await;
     chain.play(&servers.nats, 3, 100).await;
-    // A rule of the table that nobody who encodes rows knows of.
+    // A constraint that the row encoder does not know.
     let sql = servers.sql().await;
     sql.batch_execute("ALTER TABLE token_transfers ADD CHECK (symbol <> 'EVIL')").await.unwrap();
     let persist = servers.persist("one").await;
@@ -55,7 +55,7 @@ async fn a_bad_marker_is_dead_lettered_and_its_rows_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_ours_is_dead_lettered_once_and_reading_goes_on() {
+async fn undecodable_messages_are_dead_lettered_once_and_reading_continues() {
     let servers = Servers::start().await;
     let mut chain = Chain::new("base");
     chain.play(&servers.nats, 1, 3).await;
@@ -91,14 +91,14 @@ fn serde_free_map() -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_other_streams_are_separated_too() {
+async fn bad_rows_of_other_streams_are_dead_lettered_alone_too() {
     let servers = Servers::start().await;
     let persist = servers.persist("one").await;
     for number in 0..20 {
         let mut price = Price::at("p", 1_700_000_000_000_000, 1);
         price.asset = format!("asset{number}");
         if number == 7 {
-            // Larger than an index entry may be, and not to be compressed.
+            // Larger than an index entry may be, and incompressible.
             price.asset = (0_u64..150)
                 .map(|part| alloy_primitives::keccak256(part.to_be_bytes()).to_string())
                 .collect();

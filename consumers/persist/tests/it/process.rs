@@ -1,4 +1,4 @@
-//! persist as a process of its own, to be killed and stopped: this test binary again, running nothing but [`instance`].
+//! persist as a separate process that can be killed and paused: this test binary again, running only [`instance`].
 
 use crypto_intel_persist::{Config, run};
 use crypto_intel_service::{Context, TelemetryConfig, init_telemetry};

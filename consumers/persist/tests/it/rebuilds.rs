@@ -37,7 +37,7 @@ async fn prepare(servers: &Servers) -> Rebuild {
     prepare_with(servers, None).await.unwrap()
 }
 
-/// Rebuilds and exchanges, beside the test.
+/// Rebuilds and swaps in the background.
 fn swap(rebuild: Rebuild) -> JoinHandle<anyhow::Result<Option<Swapped>>> {
     tokio::spawn(async move {
         crypto_intel_persist::swap(
@@ -51,10 +51,10 @@ fn swap(rebuild: Rebuild) -> JoinHandle<anyhow::Result<Option<Swapped>>> {
 }
 
 async fn swapped(servers: &Servers) -> anyhow::Result<Swapped> {
-    swap(prepare(servers).await).await.unwrap().map(|done| done.expect("nobody stopped it"))
+    swap(prepare(servers).await).await.unwrap().map(|done| done.expect("it was not stopped"))
 }
 
-/// Somebody who reads several tables and views in transactions, all the time, and notes what fails.
+/// A client that keeps reading several tables and views in transactions, and records what fails.
 struct Reader {
     stop: CancellationToken,
     errors: Arc<Mutex<Vec<String>>>,
@@ -98,7 +98,7 @@ impl Reader {
     }
 }
 
-/// One transaction over all relations; says so when it saw two sets of tables.
+/// One transaction over all relations; reports when it saw two sets of tables.
 async fn read(
     client: &mut tokio_postgres::Client,
     relations: &[&str],
@@ -106,7 +106,7 @@ async fn read(
 ) -> Result<Option<String>, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
     for (relation, prepared) in relations.iter().zip(prepared) {
-        // As clients do: prepared once for all, prepared each time, and by the simple protocol.
+        // As clients do: prepared once, prepared each time, and by the simple protocol.
         transaction.query(prepared, &[]).await?;
         transaction.query_one(&format!("SELECT count(*) FROM {relation}"), &[]).await?;
         transaction.batch_execute(&format!("SELECT * FROM {relation} LIMIT 3")).await?;
@@ -137,14 +137,14 @@ fn alert(id: &str) -> Event {
     Event::from(Alert { id: id.into(), alert: id.into(), rule: "r".into(), ..Alert::empty() })
 }
 
-/// Takes the beginning of a stream away, up to before a sequence.
+/// Purges the messages of a stream before a sequence.
 async fn forget(servers: &Servers, stream: &str, before: u64) {
     let stream = servers.nats.jetstream().get_stream(stream).await.unwrap();
     stream.purge().sequence(before).await.unwrap();
 }
 
-/// Rows that no stream holds any more: of whole blocks, of half a block, of no block.
-async fn play_the_past(servers: &Servers, chain: &mut Chain) {
+/// Stores rows that no stream holds any more: of whole blocks, of half a block, of no block.
+async fn play_and_purge(servers: &Servers, chain: &mut Chain) {
     chain.play(&servers.nats, 12, 8).await;
     for batch in chain.reorganise(2, 4) {
         chain.publish(&servers.nats, &batch).await;
@@ -173,12 +173,12 @@ async fn names(servers: &Servers, schema: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_are_exchanged_under_load_and_nobody_notices() {
+async fn tables_are_swapped_under_load_unnoticed() {
     let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
     let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    play_the_past(&servers, &mut chain).await;
+    play_and_purge(&servers, &mut chain).await;
     let before = names(&servers, "public").await;
     let url = servers.database.url();
     let readers = [
@@ -204,7 +204,7 @@ async fn tables_are_exchanged_under_load_and_nobody_notices() {
         let stored_again = "SELECT count(*) FROM blocks JOIN rebuilt_before.blocks AS old \
                             USING (chain, block_number, block_hash) WHERE blocks.stored_at <> old.stored_at";
         assert_eq!(servers.number(stored_again).await, 0, "when a block was stored is kept");
-        // The next exchange needs the place of this one's old tables.
+        // The next swap needs the schema that holds this one's old tables.
         let error = swapped(&servers).await.unwrap_err().to_string();
         assert!(error.contains("DROP SCHEMA rebuilt_before CASCADE"), "{error}");
         servers.query("SELECT 1").await;
@@ -221,7 +221,7 @@ async fn tables_are_exchanged_under_load_and_nobody_notices() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_rebuild_goes_on_where_it_was() {
+async fn a_killed_rebuild_resumes_where_it_was() {
     let servers = Servers::start().await;
     let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
@@ -249,11 +249,11 @@ async fn a_killed_rebuild_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exchange_without_a_running_persist_loses_nothing_either() {
+async fn a_swap_without_a_running_persist_loses_nothing_either() {
     let servers = Servers::start().await;
     let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    play_the_past(&servers, &mut chain).await;
+    play_and_purge(&servers, &mut chain).await;
     persist.stop().await;
     chain.play(&servers.nats, 3, 5).await;
     let done = swapped(&servers).await.unwrap();
@@ -267,7 +267,7 @@ async fn an_exchange_without_a_running_persist_loses_nothing_either() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_people_attached_is_named_before_anything_is_done() {
+async fn objects_that_users_attached_are_named_before_anything_is_done() {
     let servers = Servers::start().await;
     let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
@@ -304,14 +304,14 @@ async fn what_people_attached_is_named_before_anything_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_that_cannot_be_taken_over_are_a_reason_to_refuse() {
+async fn rows_that_cannot_be_copied_prevent_the_swap() {
     let servers = Servers::start().await;
     let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
-    play_the_past(&servers, &mut chain).await;
+    play_and_purge(&servers, &mut chain).await;
     let rebuild = prepare(&servers).await;
     rebuild.catch_up(&silent, &CancellationToken::new()).await.unwrap();
-    // As a new version's column, whose value only its decoder knows.
+    // Like a column of a new version, whose value only its decoder knows.
     let column = "ALTER TABLE rebuilt.logs ADD COLUMN depth int NOT NULL DEFAULT 0; \
                   ALTER TABLE rebuilt.logs ALTER COLUMN depth DROP DEFAULT";
     servers.sql().await.batch_execute(column).await.unwrap();
@@ -328,7 +328,7 @@ async fn rows_that_cannot_be_taken_over_are_a_reason_to_refuse() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_holds_the_tables_for_long_is_named_and_waited_for() {
+async fn a_session_that_holds_the_tables_is_named_and_waited_for() {
     let servers = Servers::start().await;
     let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
@@ -343,7 +343,7 @@ async fn who_holds_the_tables_for_long_is_named_and_waited_for() {
     let impatient = crypto_intel_persist::swap(&rebuild, Duration::from_millis(1), &silent, &never);
     let error = format!("{:#}", impatient.await.unwrap_err());
     assert!(error.contains("a long report of"), "{error}");
-    // Writers had their turn, readers were never stopped for good.
+    // Writers had their turn, and no reader was blocked for good.
     chain.play(&servers.nats, 2, 5).await;
     servers.settled("EVM").await;
     servers.assert_stored(&[&chain]).await;
@@ -357,7 +357,7 @@ async fn who_holds_the_tables_for_long_is_named_and_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rights_and_tables_that_no_stream_fills_come_along() {
+async fn grants_and_tables_that_no_stream_fills_are_copied() {
     let servers = Servers::start().await;
     let role = format!("reader_{}", std::process::id());
     let given = format!(
@@ -379,7 +379,7 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
                 SET search_path FROM CURRENT AS 'SELECT count(*) FROM labels'";
     let twin = format!("SET search_path = rebuilt; {twin}; RESET search_path");
     client.batch_execute(&twin).await.unwrap();
-    // A right that cannot be given, as TimescaleDB refuses some: the exchange goes on without it, and says so.
+    // A grant that is refused, as TimescaleDB refuses some: the swap continues without it and reports it.
     let refuse = "CREATE SCHEMA guard; CREATE FUNCTION guard.refuse() RETURNS event_trigger LANGUAGE plpgsql AS \
                   $$ BEGIN IF current_query() LIKE '%GRANT INSERT%' THEN RAISE EXCEPTION 'not that'; END IF; END $$";
     let refuse = format!(
@@ -403,7 +403,7 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
         servers.number("SELECT sequence FROM positions WHERE stream = 'ELSEWHERE'").await,
         7
     );
-    // Each finds the tables of its own set, wherever these are now.
+    // Each function finds the tables of its own set in their new schema.
     assert_eq!(servers.number("SELECT labelled()").await, 3);
     assert_eq!(servers.number("SELECT rebuilt_before.labelled()").await, 2);
     let may = format!(
@@ -421,7 +421,7 @@ async fn rights_and_tables_that_no_stream_fills_come_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_lane_said_last_is_taken_over_although_it_left_its_stream() {
+async fn a_block_of_another_lane_is_copied_although_it_left_its_stream() {
     let servers = Servers::start().await;
     let persist = servers.persist("live").await;
     let fork = servers.repaired_by_history().await;

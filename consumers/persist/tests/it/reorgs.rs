@@ -29,17 +29,17 @@ async fn reorganised(depth: usize, in_one_go: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_one_dropped_block_go() {
+async fn rows_of_one_dropped_block_are_deleted() {
     reorganised(1, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_three_dropped_blocks_go() {
+async fn rows_of_three_dropped_blocks_are_deleted() {
     reorganised(3, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_blocks_dropped_within_a_batch_never_come_in() {
+async fn rows_of_blocks_dropped_within_a_batch_are_never_written() {
     reorganised(3, true).await;
 }
 
@@ -54,7 +54,7 @@ async fn a_block_that_comes_back_brings_its_rows_back() {
     let mut block = returning.shrink();
     chain.publish(&servers.nats, &block).await;
     chain.dropped.clear();
-    // Another one takes its place for a while, of which the tables must hold nothing in the end.
+    // Another block takes its place for a while; the tables must hold nothing of it in the end.
     let mut other = returning.clone();
     let interlude = other.grow(9);
     chain.publish(&servers.nats, &interlude).await;
@@ -77,7 +77,7 @@ async fn a_block_cut_off_half_way_is_retracted_by_its_marker() {
     let persist = servers.persist("one").await;
     let mut chain = Chain::new("base");
     chain.play(&servers.nats, 2, 4).await;
-    // The first part of a block above the batch limit, whose rest never comes.
+    // The first part of a block above the batch limit; the rest never comes.
     let mut abandoned = chain.clone();
     let events = abandoned.grow(10);
     chain.publish(&servers.nats, &events[..6]).await;
@@ -92,7 +92,7 @@ async fn a_block_cut_off_half_way_is_retracted_by_its_marker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_sees_a_height_without_block_while_a_reorg_is_under_way() {
+async fn no_height_is_without_a_block_during_a_reorg() {
     let servers = Servers::start().await;
     let persist = servers
         .persist_with(
@@ -105,7 +105,7 @@ async fn nobody_sees_a_height_without_block_while_a_reorg_is_under_way() {
     servers.settled("EVM").await;
     let retraction = chain.shrink();
     chain.publish(&servers.nats, &retraction).await;
-    // A price in another stream shows that time has passed and persist goes on.
+    // A price in another stream shows that time has passed and persist continues.
     let price = crypto_intel_schemas::Event::from(crypto_intel_schemas::Price::at("p", 1, 1));
     servers.nats.publish(OutMessage::new("market.price.x", price.encode())).await.unwrap();
     servers.settled("MARKET").await;
@@ -143,7 +143,7 @@ async fn a_reorg_stays_on_record_when_its_first_block_leaves_again() {
     });
     events.insert(events.len() - 1, reorg);
     chain.publish(&servers.nats, &events).await;
-    // The whole in one go: the block that the reorg names never comes in.
+    // All in one batch: the block that the reorg names is never stored.
     let retraction = chain.shrink();
     chain.publish(&servers.nats, &retraction).await;
     chain.play(&servers.nats, 1, 3).await;

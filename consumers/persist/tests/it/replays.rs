@@ -27,7 +27,7 @@ async fn run(servers: &Servers, replay: Replay) -> ReplayOutcome {
     outcome
 }
 
-/// Names of positions that are no stream's own.
+/// Names of the positions of replays.
 async fn own_positions(servers: &Servers) -> Vec<String> {
     let rows = servers.query("SELECT stream FROM positions WHERE stream LIKE 'replay%'").await;
     rows.iter().map(|row| row.get(0)).collect()
@@ -38,7 +38,7 @@ async fn evm_position(servers: &Servers) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deleted_rows_come_back_beside_live_and_live_does_not_notice() {
+async fn a_replay_restores_deleted_rows_without_disturbing_live() {
     let servers = Servers::start().await;
     let mut random = SeededRandom::from_environment();
     let persist = servers.persist("live").await;
@@ -66,7 +66,7 @@ async fn deleted_rows_come_back_beside_live_and_live_does_not_notice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_replay_goes_on_where_it_was() {
+async fn a_killed_replay_resumes_where_it_was() {
     let servers = Servers::start().await;
     let persist = servers.persist("live").await;
     let mut chain = Chain::new("base");
@@ -81,7 +81,7 @@ async fn a_killed_replay_goes_on_where_it_was() {
     eventually(async || progress.counts().messages >= 500).await;
     running.abort();
     let _ended = running.await;
-    // Whatever the stream gets meanwhile is not what was asked for.
+    // Messages that arrive meanwhile are not part of the range.
     chain.play(&servers.nats, 5, 10).await;
     let second = prepare(&servers, everything("EVM")).await.unwrap();
     assert!(second.is_resumed() && second.range().to == before.cast_unsigned());
@@ -121,7 +121,7 @@ async fn a_filter_gets_markers_and_leaves_other_rows_alone() {
     assert_eq!(servers.number("SELECT count(*) FROM logs WHERE chain = 'base'").await, 0);
     let polygons = servers.number("SELECT count(*) FROM logs WHERE chain = 'polygon'").await;
     assert_eq!(polygons, 6, "what the filter leaves out is untouched");
-    // Filters that cross are read, too.
+    // Overlapping filters work as well.
     let filters = vec!["evm.base.>".to_owned(), "evm.*.transfer.*".to_owned()];
     run(&servers, Replay { filters, ..everything("EVM") }).await;
     servers.assert_stored(&[&base, &polygon]).await;

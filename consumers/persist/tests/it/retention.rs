@@ -7,7 +7,7 @@ use crypto_intel_testkit::eventually;
 use crate::{chain::Chain, harness::Servers};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_older_than_configured_goes_and_nothing_else() {
+async fn only_rows_older_than_configured_are_dropped() {
     let servers = Servers::start().await;
     let mut chain = Chain::new("base");
     chain.play(&servers.nats, 3, 5).await;
@@ -20,13 +20,13 @@ async fn what_is_older_than_configured_goes_and_nothing_else() {
     config.retention_days.events = 30;
     policies::apply(&servers.store().await, &config, false).await.unwrap();
     let second = servers.persist("two").await;
-    // The community edition drops by jobs of its own: now, not when their time comes.
+    // The community edition drops rows by its own jobs: run them now.
     if matches!(servers.store().await.edition().await.unwrap(), Edition::TimescaleCommunity(_)) {
         let jobs =
             "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = 'policy_retention'";
         for job in servers.query(jobs).await {
             let run = format!("CALL run_job({})", job.get::<_, i32>(0));
-            // The scheduler may be at the same job.
+            // The scheduler may be running the same job.
             eventually(async || servers.sql().await.batch_execute(&run).await).await;
         }
     }

@@ -85,7 +85,7 @@ async fn stores_what_other_streams_carry() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn goes_on_from_its_position_after_a_stop() {
+async fn resumes_from_its_position_after_a_stop() {
     let servers = Servers::start().await;
     let mut chain = Chain::new("base");
     for round in 0..3 {
@@ -113,7 +113,7 @@ async fn reading_the_whole_stream_again_changes_nothing() {
     }
     servers.settled("EVM").await;
     servers.assert_stored(&[&chain]).await;
-    // While it runs: its next compare-and-set fails, and it restarts from there.
+    // While persist runs: its next compare-and-set fails, and it restarts from there.
     servers
         .query("UPDATE positions SET sequence = 0, stored_at_us = 0, revision = 0 RETURNING 1")
         .await;

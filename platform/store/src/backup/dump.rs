@@ -17,8 +17,8 @@ use crate::{
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Writes the whole database into `file` as one consistent snapshot while others go on writing, and checks that the file has
-/// every table. `progress` gets the size of the file. `config` is that of the store.
+/// Writes the whole database into `file` as one consistent snapshot while other sessions keep writing, and checks that the
+/// file has every table. `progress` gets the size of the file. `config` is that of the store.
 ///
 /// # Errors
 /// When `pg_dump` is missing, older than the server or fails, or when the file lacks a table.

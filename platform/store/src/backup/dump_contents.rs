@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{error::BackupError, programs::PgProgram};
 
-/// Kinds of entries that matter here; the longer one first where one is the beginning of another.
+/// Kinds of entries that matter here; the longer one first where one is a prefix of another.
 const KINDS: [&str; 10] = [
     "TABLE DATA",
     "TABLE",
@@ -18,7 +18,7 @@ const KINDS: [&str; 10] = [
     "DEFAULT ACL",
     "ACL",
 ];
-/// Restored last: no program takes a database without them for a complete one.
+/// Restored last: without them no program mistakes the database for a complete one.
 const LAST_TABLES: [&str; 2] = ["positions", "refinery_schema_history"];
 
 /// The entries of a dump.
@@ -67,7 +67,7 @@ impl DumpContents {
     }
 
     /// The list for the main part: without TimescaleDB's extension, which is created before, without comments on extensions,
-    /// which bring them along, and without grants, which need their roles.
+    /// which come with the extensions, and without grants, which need their roles.
     pub(super) fn main_list(&self) -> String {
         self.list(|entry| {
             !entry.is_timescaledb()

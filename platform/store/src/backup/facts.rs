@@ -1,11 +1,11 @@
-//! What a database is, read in the snapshot that is dumped.
+//! Facts about a database, read in the snapshot that is dumped.
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, Row};
 
 use crate::{error::StoreError, read::positions::all_positions, stream_position::PositionRow};
 
-/// What a database is: what its dump must hold, and what a server needs to restore it.
+/// Facts about a database: what its dump must contain, and what a server needs to restore it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseFacts {
     /// Its name.
@@ -20,7 +20,7 @@ pub struct DatabaseFacts {
     pub migrations: Vec<String>,
     /// How far each stream was applied.
     pub positions: Vec<PositionRow>,
-    /// Every table with rows of its own, `schema.name`; of hypertables also their chunks.
+    /// Every table with rows of its own, `schema.name`; for hypertables also their chunks.
     pub tables: Vec<String>,
     /// Roles that own something.
     pub owners: Vec<String>,
@@ -42,7 +42,7 @@ pub struct TimescaleFacts {
 }
 
 impl TimescaleFacts {
-    /// For people.
+    /// Name of the edition for people.
     #[must_use]
     pub fn edition(&self) -> &'static str {
         if self.license == "timescale" { "community" } else { "Apache" }
@@ -83,7 +83,7 @@ const TIMESCALE: &str = "SELECT extversion, current_setting('timescaledb.license
 impl DatabaseFacts {
     /// Reads the facts in the client's transaction.
     pub(super) async fn read(client: &Client) -> Result<Self, StoreError> {
-        let fail = || StoreError::sql("ask what the database is");
+        let fail = || StoreError::sql("read facts about the database");
         let row = client
             .query_one(
                 "SELECT current_database()::text, current_setting('server_version_num')::int, \

@@ -1,4 +1,4 @@
-//! Grants one by one: `pg_restore` sends all grants on a table at once, so a missing role would lose them all.
+//! Grants one by one: `pg_restore` sends all grants on a table at once, so one missing role would lose them all.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use super::{error::BackupError, programs::PgProgram};
 use crate::error::StoreError;
 
-/// Grants what the list names; returns how many statements succeeded, and how many named roles that do not exist here.
+/// Applies the grants of the list; returns how many statements succeeded, and how many named roles that do not exist here.
 pub(super) async fn grant(
     client: &Client,
     program: &PgProgram,
@@ -29,7 +29,7 @@ pub(super) async fn grant(
     Ok((granted, left_out))
 }
 
-/// The statements that change rights. `pg_restore` writes each on a line.
+/// The statements that change privileges. `pg_restore` writes each on a line of its own.
 fn statements(script: &str) -> Vec<String> {
     const BEGINNINGS: [&str; 5] =
         ["GRANT ", "REVOKE ", "ALTER DEFAULT PRIVILEGES ", "SET SESSION AUTHORIZATION ", "RESET "];

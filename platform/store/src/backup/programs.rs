@@ -12,9 +12,9 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use super::error::BackupError;
 use crate::pool::{address, config::StoreConfig};
 
-/// Lines of a failed program's error output that are quoted.
+/// How many lines of a failed program's error output are quoted.
 const MAX_QUOTED_LINES: usize = 6;
-/// Variables that would lead the programs to another database, or add settings.
+/// Variables that would make the programs connect to another database, or add settings.
 const REMOVED_VARIABLES: [&str; 15] = [
     "PGSERVICE",
     "PGSERVICEFILE",
@@ -32,7 +32,7 @@ const REMOVED_VARIABLES: [&str; 15] = [
     "PGREQUIREAUTH",
     "PGSSLNEGOTIATION",
 ];
-/// Where systems keep the authorities that they trust, in one file. libpq takes the word `system` only since PostgreSQL 16.
+/// Where systems keep their trusted authorities in one file. libpq accepts the word `system` only since PostgreSQL 16.
 const SYSTEM_AUTHORITIES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -53,7 +53,7 @@ pub struct PgProgram {
 pub struct PgVersion {
     /// Major version, e.g. 17.
     pub major: u32,
-    /// All of it, e.g. `17.12`.
+    /// Full version, e.g. `17.12`.
     pub full: String,
 }
 
@@ -70,7 +70,7 @@ impl PgProgram {
         Self { path: named.unwrap_or(Path::new("pg_restore")).to_owned(), option: "pg-restore" }
     }
 
-    /// The `pg_restore` of the same installation: beside a program with a folder, else in `PATH`.
+    /// The `pg_restore` of the same installation: in the program's folder if it names one, else in `PATH`.
     #[must_use]
     pub fn restore_beside(&self) -> Self {
         Self { path: self.path.with_file_name("pg_restore"), option: self.option }
@@ -86,7 +86,7 @@ impl PgProgram {
         parse_version(&text).ok_or_else(|| self.failed("no version", &text))
     }
 
-    /// Refuses a program that is older than the server or the dump that it has to read.
+    /// Rejects a program that is older than the server or the dump that it has to read.
     pub(super) async fn at_least(
         &self,
         wanted: u32,
@@ -104,7 +104,7 @@ impl PgProgram {
     /// A command that is killed when it is dropped.
     pub(super) fn command(&self) -> Command {
         let mut command = match parent_death_wrapper() {
-            // A missing program must fail as its own error, not as one of the wrapper.
+            // A missing program must be reported as such, not as a failure of the wrapper.
             Some(wrapper) if exists(&self.path) => {
                 let mut command = Command::new(wrapper);
                 command.args(["--pdeathsig", "KILL", "--"]).arg(&self.path);
@@ -142,7 +142,7 @@ impl PgProgram {
         if output.status.success() { Ok(output) } else { Err(self.failure(&output)) }
     }
 
-    /// As [`run_with`](Self::run_with); a failure of the program is no error.
+    /// As [`run_with`](Self::run_with), but a failure of the program is not an error.
     pub(super) async fn output(
         &self,
         command: &mut Command,
@@ -158,7 +158,7 @@ impl PgProgram {
         let stdin = child.stdin.take();
         let write = async {
             if let Some(mut stdin) = stdin {
-                // A program that ends before it has read everything says why itself.
+                // A program that ends before it has read everything reports the reason itself.
                 let _closed = stdin.write_all(input.as_bytes()).await;
             }
         };
@@ -192,7 +192,7 @@ fn exists(program: &Path) -> bool {
 }
 
 /// util-linux's `setpriv`, which ends a program when its parent is killed; `None` where it is missing. Without it a
-/// `pg_restore` goes on writing after its restore was killed.
+/// `pg_restore` keeps writing after its parent was killed.
 fn parent_death_wrapper() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let look = || {
@@ -241,7 +241,7 @@ fn environment(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, Back
     set("PGOPTIONS", address.get_options().unwrap_or_default().to_owned());
     match address.get_ssl_mode() {
         SslMode::Disable => set("PGSSLMODE", "disable".to_owned()),
-        // As our own connections do: they verify certificate and name.
+        // As our own connections do: verify certificate and name.
         SslMode::Require => {
             set("PGSSLMODE", "verify-full".to_owned());
             set("PGSSLROOTCERT", authorities(config));

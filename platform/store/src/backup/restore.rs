@@ -26,12 +26,12 @@ pub struct DatabaseRestored {
     pub grants_left_out: u64,
 }
 
-/// Fills an empty database from a dump, after [`plan_restore`](super::plan_restore) found nothing in the way. Positions and
-/// the list of migrations come last: no program uses the tables before, so an interrupted restore is never taken for a
-/// complete one. `step` gets the name of each step.
+/// Fills an empty database from a dump, after [`plan_restore`](super::plan_restore) found no obstacle. Positions and the list
+/// of migrations come last: no program uses the tables before, so an interrupted restore is never mistaken for a complete
+/// one. `step` gets the name of each step.
 ///
 /// # Errors
-/// When the database or `pg_restore` fails. Whatever was restored until then stays.
+/// When the database or `pg_restore` fails. What was restored by then stays.
 pub async fn restore(
     store: &Store,
     config: &StoreConfig,
@@ -94,8 +94,8 @@ async fn restore_part(
     Err(program.failure(&output))
 }
 
-/// Whether all errors are about settings that an older server does not know: a newer `pg_restore` sets them for itself, such
-/// as `transaction_timeout` of PostgreSQL 17.
+/// Whether all errors are about settings that an older server does not know: a newer `pg_restore` sets some for its own
+/// session, such as `transaction_timeout` of PostgreSQL 17.
 fn are_harmless(output: &str) -> bool {
     let mut errors = output.lines().filter(|line| line.contains("error:"));
     errors.all(|line| line.contains("unrecognized configuration parameter"))

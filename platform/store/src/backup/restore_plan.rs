@@ -17,20 +17,20 @@ use crate::{
     tables::Table,
 };
 
-/// Names that a message lists.
+/// How many names a message lists.
 const MAX_LISTED_NAMES: usize = 6;
 
 /// Roles that `migrate` creates and grants again.
 const OWN_GROUPS: [&str; 2] = ["crypto_intel_writer", "crypto_intel_reader"];
 
-/// What stands in the way of a restore, and what it will change.
+/// What prevents a restore, and what it will change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RestorePlan {
     /// Why it cannot be restored, and what to do about each reason.
     pub obstacles: Vec<String>,
     /// What will differ from the dumped database.
     pub warnings: Vec<String>,
-    /// Whether this user may set the original owners; else this user will own everything.
+    /// Whether this user may set the original owners; otherwise this user will own everything.
     pub keeps_owners: bool,
     /// Whether `pg_restore` is newer than the server: then it uses settings that the server does not know.
     pub program_is_newer: bool,
@@ -76,7 +76,7 @@ const RUNNING: &str = "SELECT format('%s since %s UTC', pid, \
     to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')) FROM pg_stat_activity \
     WHERE datname = current_database() AND application_name = 'crypto-intel-backup' ORDER BY 1";
 
-/// Compares a dump with a database: what is in the way, which versions do not fit, which roles are missing.
+/// Compares a dump with a database: which objects are in the way, which versions do not match, which roles are missing.
 /// Changes nothing.
 ///
 /// # Errors
@@ -97,7 +97,7 @@ pub async fn plan_restore(
     };
     if !target.running.is_empty() {
         plan.obstacles.push(format!(
-            "another backup or restore is at work in database {} (process {}): wait for it, or end it with SELECT pg_terminate_backend(PROCESS)",
+            "another backup or restore is running in database {} (process {}): wait for it, or end it with SELECT pg_terminate_backend(PROCESS)",
             target.database,
             target.running.join(", ")
         ));
@@ -110,7 +110,7 @@ pub async fn plan_restore(
     }
     if target.major < facts.postgresql_major {
         plan.obstacles.push(format!(
-            "the dump is of PostgreSQL {}, the server is {}: dumps cannot be taken by an older one, use {} or newer",
+            "the dump is of PostgreSQL {}, the server is {}: an older server cannot restore it, use {} or newer",
             facts.postgresql_major, target.major, facts.postgresql_major
         ));
     }
@@ -121,7 +121,7 @@ pub async fn plan_restore(
 
 async fn target(store: &Store, wanted: Option<&TimescaleFacts>) -> Result<Target, StoreError> {
     let client = Object::take(store.client().await?);
-    let fail = || StoreError::sql("ask what the server is");
+    let fail = || StoreError::sql("read facts about the server");
     let row = client
         .query_one(
             "SELECT current_setting('server_version_num')::int, current_user::text, \
@@ -172,7 +172,7 @@ async fn timescale(
         let reason = "it is not in shared_preload_libraries there".to_owned();
         return Ok(Timescale::Missing { reason });
     }
-    // The edition shows only once the extension is created: try it and roll back.
+    // The edition is known only once the extension is created: try it and roll back.
     let attempt = format!("BEGIN; CREATE EXTENSION timescaledb VERSION '{}'", wanted.version);
     let created = client.batch_execute(&attempt).await;
     let found = match created {
@@ -188,7 +188,7 @@ async fn timescale(
 
 impl Target {
     fn in_the_way(&self, objects: &[&String]) -> String {
-        // In the order in which people know them: our tables, other objects, internals of the extension.
+        // The familiar ones first: our tables, other objects, internals of the extension.
         let ours = Table::ALL.map(Table::name);
         let mut objects = objects.to_vec();
         objects.sort_by_key(|name| {
@@ -236,7 +236,7 @@ impl Target {
             Timescale::Missing { reason } => {
                 plan.obstacles.push(format!(
                     "the dump is of TimescaleDB {}, which this server does not offer ({reason}): \
-                     its hypertables cannot be made; use a server with the same version",
+                     its hypertables cannot be created; use a server with the same version",
                     wanted.version
                 ));
                 return;
@@ -257,7 +257,7 @@ impl Target {
         }
         if !self.is_superuser {
             plan.warnings.push(format!(
-                "user {} is no superuser: TimescaleDB's own tables may refuse what the dump has for them",
+                "user {} is not a superuser: TimescaleDB's own tables may reject the rows that the dump has for them",
                 self.user
             ));
         }

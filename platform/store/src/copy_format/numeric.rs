@@ -83,7 +83,7 @@ pub(crate) fn put_decimal(out: &mut Vec<u8>, value: &Decimal) {
     }
     groups.extend(whole.as_bytes()[head..].chunks(4).map(group));
     groups.extend(fraction.as_bytes().chunks(4).map(|digits| {
-        // A short last group stands for the digits that follow the point.
+        // A short last group is padded with zeros on the right.
         group(digits) * 10_u16.pow(4 - digits.len() as u32)
     }));
     let leading = groups.iter().take_while(|group| **group == 0).count();

@@ -1,4 +1,4 @@
-//! How a table's file says what its rows are: column by column, each by its name.
+//! The interface by which a table's file describes its rows: column by column, by name.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crypto_intel_schemas::{Decimal, Int256, Uint256};
 use super::numeric;
 use crate::sql_values::EPOCH_2000_US;
 
-/// A value has no place in its column: the event can never be stored.
+/// A value does not fit its column: the event can never be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{column} {value} is out of range")]
 pub struct Unstorable {
@@ -55,10 +55,10 @@ const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 const TEXT_OID: i32 = 25;
 const BYTEA_OID: i32 = 17;
 
-/// Takes the columns of one row, in their order. Everything is inlined into its two implementations: one writes the
-/// row, the other notes the columns.
+/// Receives the columns of one row, in order. Everything is inlined into its two implementations: one writes the row, the
+/// other lists the columns.
 pub(crate) trait RowSink {
-    /// Takes one column; `put` appends its length and value in PostgreSQL's binary format.
+    /// Receives one column; `put` appends its length and value in PostgreSQL's binary format.
     fn column(
         &mut self,
         name: &'static str,
@@ -200,7 +200,7 @@ pub(crate) trait RowSink {
         }
     }
 
-    /// NULL when there is nothing in it.
+    /// NULL when empty.
     fn texts_or_null(&mut self, name: &'static str, values: &[String]) {
         if values.is_empty() {
             return self.null(name, ColumnType::Texts);
@@ -235,7 +235,7 @@ pub(crate) trait RowSink {
 }
 
 fn field(out: &mut Vec<u8>, value: &[u8]) {
-    // A message is at most some megabytes.
+    // A message is at most a few megabytes.
     out.extend_from_slice(&(value.len() as i32).to_be_bytes());
     out.extend_from_slice(value);
 }
@@ -249,7 +249,7 @@ fn array(out: &mut Vec<u8>, element: i32, values: &[impl AsRef<[u8]>]) {
         return;
     }
     let length: usize = 20 + values.iter().map(|value| 4 + value.as_ref().len()).sum::<usize>();
-    // One dimension, no NULLs, elements of this type, so many of them, counted from 1.
+    // One dimension, no NULLs, type of the elements, their number, lower bound 1.
     for word in [length as i32, 1, 0, element, values.len() as i32, 1] {
         out.extend_from_slice(&word.to_be_bytes());
     }
@@ -258,7 +258,7 @@ fn array(out: &mut Vec<u8>, element: i32, values: &[impl AsRef<[u8]>]) {
     }
 }
 
-/// PostgreSQL's text has every character but zero. Whoever wrote it meant something else: no row is refused for it.
+/// PostgreSQL's text has every character but zero. A zero is replaced, because it is no reason to reject a row.
 fn storable(text: &str) -> Cow<'_, str> {
     if text.as_bytes().contains(&0) {
         Cow::Owned(text.replace('\0', "\u{fffd}"))
@@ -267,7 +267,7 @@ fn storable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same of a zero that is written as `\u0000` in JSON. A backslash that stands for itself is `\\` there.
+/// The same for a zero that is written as `\u0000` in JSON, where a backslash itself is written as `\\`.
 fn storable_json(text: &str) -> Cow<'_, str> {
     if !text.contains("\\u0000") {
         return Cow::Borrowed(text);

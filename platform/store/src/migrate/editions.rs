@@ -5,7 +5,7 @@ use crate::{policies::rollups::rollup_names, pool::edition::Edition, tables::Tab
 /// The migration that creates the rollups.
 const ROLLUPS: &str = "V11__rollups";
 
-/// Names of tables when they were created, and today.
+/// Tables that were renamed: name at creation, and today's.
 const FIRST_NAMES: [(&str, &str); 1] = [("prices", "market_ticks")];
 
 /// What a migration creates on a server of this edition, one sentence per form; empty for a migration that creates neither tables
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_said_with_their_form() {
+    fn tables_are_reported_with_their_form() {
         let said = |wanted: &str| {
             let found = MIGRATIONS.iter().find(|(name, _)| *name == wanted);
             found.map(|(name, sql)| made_by(name, sql, &community())).unwrap_or_default()
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn rollups_are_what_the_server_takes() {
+    fn rollups_take_the_form_that_the_server_supports() {
         let said = |edition: &Edition| made_by(ROLLUPS, "", edition).join("");
         assert!(said(&Edition::Plain).contains("candles_1m"));
         assert!(said(&Edition::Plain).ends_with("(views, computed when they are asked)"));

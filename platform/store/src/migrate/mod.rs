@@ -84,7 +84,7 @@ impl Store {
     }
 }
 
-/// Chains and providers send text in any script: in another encoding a later migration would fail, or rows.
+/// Chains and providers send text in any script: with another encoding than UTF-8, a later migration or rows would fail.
 async fn refuse_encoding(client: &tokio_postgres::Client) -> Result<(), StoreError> {
     let sql = "SELECT current_setting('server_encoding'), current_database()::text";
     let row = client.query_one(sql, &[]).await.map_err(StoreError::sql("ask for the encoding"))?;
@@ -98,7 +98,7 @@ async fn refuse_encoding(client: &tokio_postgres::Client) -> Result<(), StoreErr
     Err(StoreError::Migration { reason })
 }
 
-/// Adds to a refusal for lack of rights which user was refused and which one may.
+/// Adds to a permission error which user was refused and which user may migrate.
 async fn name_user(client: &tokio_postgres::Client, error: StoreError) -> StoreError {
     if !error.to_string().contains("(42501)") {
         return error;
@@ -112,7 +112,7 @@ async fn name_user(client: &tokio_postgres::Client, error: StoreError) -> StoreE
         other => other.to_string(),
     };
     let reason = format!(
-        "{reason}. This was as user {user}; migrate as the owner of the tables, mostly that of database {database}: {owner}"
+        "{reason}. This was as user {user}; migrate as the owner of the tables, usually that of database {database}: {owner}"
     );
     StoreError::Migration { reason }
 }
@@ -140,7 +140,7 @@ async fn run(
     Ok(Outcome { already, applied, notes, to_come })
 }
 
-/// Creates and grants the roles of writers and readers; returns what this user may not do.
+/// Creates and grants the roles of writers and readers; returns notes on what this user may not do.
 async fn grant_roles(client: &tokio_postgres::Client) -> Result<Vec<String>, StoreError> {
     let of_blocks = Table::OF_BLOCKS.map(Table::name);
     let rows = client

@@ -1,4 +1,4 @@
-//! refinery, which applies the migrations, and its errors in our words.
+//! Applies the migrations with refinery and translates its errors.
 
 use refinery::{Migration, Runner, error::Kind};
 use tokio_postgres::error::SqlState;
@@ -9,7 +9,7 @@ use crate::{
     pool::extension,
 };
 
-/// Applies what is missing, or nothing in a dry run; returns the names of what was there and of what was missing.
+/// Applies what is missing, or nothing in a dry run; returns the names of migrations applied before and of missing ones.
 pub(super) async fn apply_missing(
     runner: &Runner,
     client: &mut tokio_postgres::Client,
@@ -60,7 +60,7 @@ fn code(error: &refinery::Error) -> Option<SqlState> {
     cause(error)?.code().cloned()
 }
 
-// refinery's own pattern: its error is taken by value where it is mapped.
+// By value, so that it fits `map_err`.
 #[allow(clippy::needless_pass_by_value)]
 fn explain(error: refinery::Error) -> StoreError {
     let reason = match (error.kind(), cause(&error)) {

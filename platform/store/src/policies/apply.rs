@@ -116,8 +116,8 @@ async fn execute(transaction: &Transaction<'_>, change: &PolicyChange) -> Result
     Ok(())
 }
 
-/// The statements of a change. Names are those of our own tables and rollups. Adding a policy that exists would not change
-/// its arguments, so it is removed first.
+/// The statements of a change. Names are those of our own tables and rollups and need no quoting. Adding a policy that exists
+/// would not change its arguments, so it is removed first.
 fn statements(change: &PolicyChange) -> Vec<String> {
     let object = &change.object;
     let (remove, add) = match change.kind {

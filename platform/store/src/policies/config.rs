@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::tables::retention_group::RetentionGroup;
 
-/// A refresh covers two buckets at least and ends one before now.
+/// A refresh covers at least two buckets and ends one bucket before now.
 const MIN_REFRESH_DAYS: u32 = 3;
 
 /// How long rows are kept and when they are compressed. `crypto-intel migrate` applies it.
@@ -34,7 +34,7 @@ pub struct RetentionDays {
     pub events: u32,
     /// `block_gas`, `reorgs` and `jumps`.
     pub gas: u32,
-    /// `blocks`: no shorter than the rows of the blocks.
+    /// `blocks`; at least as long as any group whose rows belong to blocks.
     pub blocks: u32,
     /// `market_ticks` and `indices`.
     pub market: u32,
@@ -133,7 +133,8 @@ impl StorageConfig {
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 
-    /// A refresh over a time whose rows were dropped would delete the rollup's rows there, so it must stay younger.
+    /// A refresh of a period whose rows were dropped would delete the rollup's rows of that period, so refreshes must not reach
+    /// back that far.
     fn check_rows_of_rollups(&self, group: RetentionGroup, problems: &mut Vec<String>) {
         let (days, name) = (self.retention_days.of(group), group.name());
         if days == 0 {

@@ -2,7 +2,7 @@
 
 use crate::{error::StoreError, pool::store::Store};
 
-/// Tables whose old rows persist drops.
+/// Tables from which persist drops old rows.
 ///
 /// # Errors
 /// When the database does not answer or is not migrated.
@@ -16,7 +16,7 @@ pub async fn expiring_tables(store: &Store) -> Result<Vec<String>, StoreError> {
 }
 
 /// Drops rows of a table that are too old, at most `limit` of a plain table; returns how many rows or, of a hypertable,
-/// chunks were dropped. Fewer than `limit`: none is left.
+/// chunks were dropped. Fewer than `limit` means that none is left.
 ///
 /// # Errors
 /// As [`expiring_tables`].

@@ -1,4 +1,4 @@
-//! Retention, compression and refreshes: compares what `[storage]` wants with what is in force, and applies the difference.
+//! Retention, compression and refreshes: compares `[storage]` with the policies in force, and applies the difference.
 
 mod apply;
 mod config;

@@ -149,7 +149,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Seconds, written as PostgreSQL's intervals and people do.
+/// Seconds, written as an interval that both PostgreSQL and people read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Interval(pub(super) i64);
 

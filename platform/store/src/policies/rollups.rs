@@ -12,7 +12,7 @@ pub(super) struct Rollup {
     pub(super) name: &'static str,
     /// Width of a bucket, seconds.
     pub(super) width: i64,
-    /// What it is made of.
+    /// Group of the rows that it is computed from.
     pub(super) group: RetentionGroup,
 }
 
@@ -20,7 +20,7 @@ const fn rollup(name: &'static str, width: i64, group: RetentionGroup) -> Rollup
     Rollup { name, width, group }
 }
 
-/// Every rollup that can be a continuous aggregate; those by day are made of those by hour, except candles and fees.
+/// Every rollup that can be a continuous aggregate; daily ones are computed from hourly ones, except candles and fees.
 pub(super) const ROLLUPS: [Rollup; 16] = [
     rollup("candles_1m", MINUTE, RetentionGroup::Market),
     rollup("candles_5m", 5 * MINUTE, RetentionGroup::Market),

@@ -10,8 +10,8 @@ use crate::error::{StoreError, describe};
 /// libpq's names for a verified server. They mean `require` here, which verifies certificate and name, too.
 const VERIFIED: [&str; 2] = ["sslmode=verify-full", "sslmode=verify-ca"];
 
-/// Reads an address. An error never quotes the part where user and password are: once the address is malformed they cannot
-/// be told from the rest.
+/// Reads an address. An error never quotes the part with user and password: in a malformed address they cannot be told from
+/// the rest.
 ///
 /// # Errors
 /// When it is malformed; the error says how to write it.
@@ -30,7 +30,7 @@ pub(crate) fn parse(url: &Secret) -> Result<Config, StoreError> {
 /// The address with `sslmode=require` in place of libpq's names for verification.
 fn with_require(url: &str) -> String {
     let options = match url.split_once("://") {
-        // Behind the password, which may hold a question mark.
+        // After the password, which may contain a question mark.
         Some(_) => url.rfind('?').unwrap_or(url.len()),
         None => 0,
     };
@@ -46,11 +46,11 @@ fn reason(described: &str, is_url: bool) -> String {
         return format!("{described}; sslmode is disable, prefer, require or verify-full");
     }
     if described.contains("`sslrootcert`") {
-        return "sslrootcert is no option here: set database.tls_ca_file".to_owned();
+        return "sslrootcert is not supported here: set database.tls_ca_file".to_owned();
     }
-    // In `password=my secret` the second word is taken for an option.
+    // In `password=my secret` the second word is read as an option.
     if !is_url && !described.contains("invalid value for option") {
-        return "it cannot be read; a value with blanks wants single quotes".to_owned();
+        return "it cannot be read; a value with spaces needs single quotes".to_owned();
     }
     described.to_owned()
 }
@@ -79,7 +79,7 @@ mod tests {
             "host=localhost password='Hunter2",
             "app:Hunter2@localhost/ci",
         ] {
-            // One of them is an address: of a host by that name.
+            // One of them is a valid address: the rest is read as a host name.
             let told = parse(&Secret::new(url)).map_or_else(|e| e.to_string(), |_| String::new());
             assert!(!told.contains("Hunter2") && !told.contains("Tr0ub4dor"), "{told}");
         }

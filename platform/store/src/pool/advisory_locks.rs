@@ -1,4 +1,4 @@
-//! Numbers of the advisory locks that this crate takes. Any number will do, as long as no two mean the same.
+//! Numbers of the advisory locks that this crate takes. Any numbers will do, as long as they differ.
 
 /// Held while migrating, changing policies and swapping tables: refinery takes no lock, and two processes that start at
 /// once would race.

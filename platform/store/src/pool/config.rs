@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// Address with user, password and database: `postgres://user:password@host:5432/crypto_intel`. Empty: no
-    /// database, and persist does not run. Several hosts separated by commas with `target_session_attrs=read-write` follow a failover.
-    /// With `sslmode=require` the connection is encrypted and the server's certificate and name are verified, as
-    /// with `verify-full`, which means the same here; without it the connection is not encrypted. In user and
-    /// password `@` is written as `%40`.
+    /// database, and persist does not run. Several hosts separated by commas with `target_session_attrs=read-write`
+    /// follow a failover. With `sslmode=require` the connection is encrypted and the server's certificate and name are
+    /// verified, as with `verify-full`, which means the same here; without it the connection is not encrypted. In user
+    /// and password `@` is written as `%40`.
     pub url: Secret,
     /// PEM file of the certificate authority that signed the server's certificate. Default: the system's.
     pub tls_ca_file: Option<PathBuf>,

@@ -6,7 +6,7 @@ use std::fmt;
 pub enum Edition {
     /// PostgreSQL without TimescaleDB: plain tables.
     Plain,
-    /// The first migration will create TimescaleDB's extension in this version; which edition it is shows only then.
+    /// The first migration will create TimescaleDB's extension in this version; its edition is known only after that.
     TimescaleToCome(String),
     /// TimescaleDB under the Apache licence, of this version: hypertables.
     TimescaleApache(String),
@@ -15,7 +15,7 @@ pub enum Edition {
 }
 
 impl Edition {
-    /// From the license that is in force and the version of the extension in this database.
+    /// From the license in force and the version of the extension in this database.
     pub(super) fn new(license: Option<&str>, version: Option<String>) -> Self {
         match (license, version) {
             (_, None) => Self::Plain,

@@ -3,18 +3,18 @@ use std::{fmt, str::FromStr};
 /// Leaves room for the suffix below PostgreSQL's limit of 63.
 const MAX_LENGTH: usize = 48;
 const BEFORE_SUFFIX: &str = "_before";
-/// Beginnings of names that the server and its extensions use.
+/// Prefixes of names that the server and its extensions use.
 const RESERVED: [&str; 3] = ["pg_", "information_schema", "timescaledb"];
 
-/// Name of a schema that holds a second set of our tables: small letters, digits and `_`, so that it needs no quotes.
+/// Name of a schema that holds a second set of our tables: lowercase letters, digits and `_`, so that it needs no quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaName(String);
 
-/// A text is no name for a schema of ours.
+/// A text is not a valid name for such a schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{name:?} is no name for a schema of new tables: write a letter, then letters, digits and _, all small, at most \
-     {MAX_LENGTH}, not ending in {BEFORE_SUFFIX}"
+    "{name:?} is not a valid name for a schema of new tables: write a lowercase letter, then lowercase letters, digits \
+     and _, at most {MAX_LENGTH} characters, not ending in {BEFORE_SUFFIX}"
 )]
 pub struct InvalidSchemaName {
     name: String,

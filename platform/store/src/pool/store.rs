@@ -20,7 +20,7 @@ const CONNECT_BACKOFF: Backoff =
 
 /// A pool of connections to one database; cheap to clone.
 ///
-/// Here are only its connections. What persist writes is in the folder `write`, what people ask in `read`.
+/// This file has only its connections; the folder `write` has what persist writes, `read` the queries.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
@@ -30,7 +30,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Connects; while no server answers it tries again and logs every attempt, until `start_timeout_seconds` have passed.
+    /// Connects; while no server answers, it retries and logs every attempt, until `start_timeout_seconds` have passed.
     ///
     /// # Errors
     /// At once when the address is malformed, the user is refused or the database does not exist; after `start_timeout_seconds`
@@ -43,8 +43,8 @@ impl Store {
     }
 
     /// Connects to tables in a schema of their own, which need not exist yet. Nothing else is in the search path: a table
-    /// that is missing there is an error instead of the live one. Commits do not wait for the disk: whatever a crash of
-    /// the server loses, position included, is applied again.
+    /// that is missing there is an error, never the live one. Commits do not wait for the disk: whatever a crash of the
+    /// server loses, position included, is applied again.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -108,7 +108,7 @@ impl Store {
         }
         let place = place(&postgres);
         let database = postgres.get_dbname().unwrap_or_default().to_owned();
-        // Fast: a connection keeps its staging tables and prepared statements; a broken one is dropped by its user.
+        // Fast: a connection keeps its staging tables and prepared statements; a broken one is dropped by the caller.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match postgres.get_ssl_mode() {
             SslMode::Require => {
@@ -119,7 +119,7 @@ impl Store {
         };
         let pool = Pool::builder(manager)
             .max_size(config.pool_size.max(1))
-            // The connection used last: its server process has everything cached.
+            // Last in, first out: the server process of the connection used last has the warmest caches.
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(Duration::from_secs(10)))
@@ -194,7 +194,7 @@ impl Store {
         }
     }
 
-    /// Why an attempt to connect failed and what to do about it, or an error that no further attempt can cure.
+    /// Why an attempt to connect failed and what to do about it, or an error that retrying cannot fix.
     fn refusal(&self, error: StoreError) -> Result<(String, &'static str), StoreError> {
         const UNREACHABLE: &str = "start it or correct database.url";
         let StoreError::Sql { cause, .. } = &error else {

@@ -1,6 +1,6 @@
 use crate::{error::StoreError, pool::store::Store};
 
-/// An alert as a list shows it.
+/// An alert as a line of a list.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct AlertLine {
     /// When it was raised, microseconds since 1970.

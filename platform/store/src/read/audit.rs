@@ -1,4 +1,4 @@
-//! What an audit asks: which blocks, and which rows of them, are stored.
+//! Queries of an audit: which blocks are stored, and which rows of them.
 
 use std::collections::HashSet;
 
@@ -19,11 +19,11 @@ pub struct StoredBlock {
     pub number: u64,
     /// Its hash.
     pub hash: B256,
-    /// Whether only some addresses' events of it were stored.
+    /// Whether only the events of some addresses were stored.
     pub partial: bool,
 }
 
-/// The identity of a row of a block: what its event's id says, as columns.
+/// The identity of a row of a block: its event's id as columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowKey {
     /// The table.
@@ -36,7 +36,7 @@ pub struct RowKey {
     pub sub_index: i32,
 }
 
-/// A block whose rows are asked for.
+/// A block whose rows are queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockTime {
     /// Its hash.
@@ -125,7 +125,7 @@ impl Store {
         Ok(rows.iter().map(block).collect())
     }
 
-    /// Keys of the rows of all events that are stored of these blocks.
+    /// Keys of all event rows that are stored for these blocks.
     ///
     /// # Errors
     /// As [`canonical_blocks`](Self::canonical_blocks).
@@ -163,8 +163,8 @@ impl Store {
         Ok(keys)
     }
 
-    /// Number of the oldest canonical block of a chain; with `kept_days`, of the oldest whose rows retention of so many days
-    /// is not about to drop.
+    /// Number of the oldest canonical block of a chain; with `kept_days`, of the oldest whose rows are not about to be dropped
+    /// by a retention of that many days.
     ///
     /// # Errors
     /// As [`canonical_blocks`](Self::canonical_blocks).

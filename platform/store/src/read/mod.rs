@@ -1,4 +1,4 @@
-//! Questions to the database. Nothing here changes anything.
+//! Queries. Nothing here writes.
 
 pub(crate) mod alerts;
 pub(crate) mod audit;

@@ -6,7 +6,7 @@ use crate::{
     tables::Table,
 };
 
-/// Tables that the planner takes for larger than this are not counted.
+/// Tables that the planner estimates to be larger than this are not counted.
 const MAX_COUNTED_ROWS: i64 = 1_000_000;
 
 impl Store {

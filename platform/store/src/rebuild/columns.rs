@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{error::StoreError, pool::store::Store, tables::Table};
 
-/// Tables that each set has for itself: they are not copied, but for positions of other streams.
+/// Tables that each set has for itself: they are not copied, except positions of other streams.
 const BOOKKEEPING: [&str; 3] = ["positions", "refinery_schema_history", "storage_retention"];
 
 /// How rows of a live table become rows of the new one of the same name.
@@ -95,7 +95,7 @@ impl Matches {
         let mut matches = Self::default();
         for row in &rows {
             let (name, column): (String, String) = (row.get(0), row.get(1));
-            let (in_live, is_wanted, is_made): (bool, bool, bool) =
+            let (in_live, is_required, is_generated): (bool, bool, bool) =
                 (row.get(2), row.get(3), row.get(4));
             let (in_key, fits, type_name): (bool, bool, String) =
                 (row.get(5), row.get(6), row.get(7));
@@ -107,11 +107,11 @@ impl Matches {
             });
             let obstacle = match (in_live, in_key) {
                 (false, true) => Some(format!("its new key has {column}, which old rows lack")),
-                (false, false) if is_wanted => Some(format!(
+                (false, false) if is_required => Some(format!(
                     "its new column {column} has no default, and old rows have no value for it"
                 )),
-                (true, _) if !is_made && !fits => Some(format!(
-                    "its column {column} is {type_name} now, which old values cannot become"
+                (true, _) if !is_generated && !fits => Some(format!(
+                    "its column {column} is {type_name} now, to which old values cannot be converted"
                 )),
                 _ => None,
             };
@@ -119,7 +119,7 @@ impl Matches {
             if in_key {
                 table.key.push(column.clone());
             }
-            if in_live && !is_made {
+            if in_live && !is_generated {
                 table.columns.push(column);
             }
         }

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Where the list of blocks continues.
+/// After which block the list of blocks continues.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BlockCursor {
     /// Chain of the last block; empty = from the beginning.
@@ -57,13 +57,13 @@ impl LiveCopy {
         self.blocks(&sql, &parameters, "compare the blocks").await
     }
 
-    /// Blocks that are canonical in both sets and here have fewer rows than their marker says, or only those of some
-    /// addresses: a stream that begins in the middle of a block holds only its rest.
+    /// Blocks that are canonical in both sets and have fewer rows here than their marker says, or only those of some
+    /// addresses: a stream that begins in the middle of a block holds only the rest of it.
     ///
     /// # Errors
     /// When a statement fails.
     pub async fn incomplete_blocks(&self) -> Result<Vec<KnownBlock>, StoreError> {
-        // Only rows of events are what a marker counts.
+        // A marker counts only the rows of events.
         let events = Table::OF_BLOCKS.into_iter().filter(|table| table.has_column("tx_index"));
         let rows: Vec<String> =
             events.map(|table| format!("SELECT chain, block_hash FROM {table}")).collect();
@@ -131,7 +131,7 @@ impl LiveCopy {
         Ok(copied)
     }
 
-    /// Inserts live blocks that are unknown here, each canonical or not as given.
+    /// Inserts live blocks that are unknown here, each with the given `canonical`.
     ///
     /// # Errors
     /// As [`copy_rows`](Self::copy_rows).
@@ -197,8 +197,8 @@ impl LiveCopy {
         )
     }
 
-    /// Number of heights at which the live tables have a canonical block and the new ones neither one nor a newer marker of
-    /// it.
+    /// Number of heights at which the live tables have a canonical block, and the new ones neither a canonical block nor a
+    /// newer marker of it.
     ///
     /// # Errors
     /// When a statement fails.

@@ -112,7 +112,7 @@ impl LiveCopy {
             names.push(matched.name.clone());
         }
         if let Some(positions) = self.matches.tables.get("positions") {
-            // A position that is gone in the live tables would look like a replay to resume.
+            // A position that no longer exists in the live tables would look like a replay to resume.
             let gone = "DELETE FROM positions WHERE stream <> ALL ($1)";
             let gone = client.execute(gone, &[&streams]).await;
             gone.map_err(StoreError::sql("copy positions"))?;
@@ -126,7 +126,7 @@ impl LiveCopy {
     }
 }
 
-/// The statement that overwrites the rows here with the live ones, which people or migrations may have changed since.
+/// The statement that overwrites the rows here with the live ones, which users or migrations may have changed since.
 fn upsert(matched: &TableMatch, live: &str) -> String {
     let (name, columns) = (&matched.name, matched.list());
     let select = format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {live}.{name}");

@@ -1,4 +1,4 @@
-//! Objects of other people that depend on the live tables: a swap would leave them behind or break them.
+//! Objects of users that depend on the live tables: a swap would leave them behind or break them.
 
 use tokio_postgres::types::ToSql;
 
@@ -17,42 +17,42 @@ const DEPENDENTS: &str = "
 WITH live AS (SELECT oid, relname, reltype FROM pg_class WHERE oid = ANY ($1::oid[])),
 ours AS (SELECT unnest($1::oid[]) AS oid UNION ALL SELECT unnest($2::oid[])),
 new AS (SELECT oid, relname FROM pg_class WHERE relnamespace = to_regnamespace($4::text))
-SELECT format('view %s reads %s: drop it, and make it again after the exchange', view.oid::regclass, live.relname)
+SELECT format('view %s reads %s: drop it, and create it again after the exchange', view.oid::regclass, live.relname)
 FROM pg_depend JOIN pg_rewrite ON pg_rewrite.oid = objid JOIN pg_class AS view ON view.oid = ev_class
 JOIN live ON live.oid = refobjid
 WHERE classid = 'pg_rewrite'::regclass AND refclassid = 'pg_class'::regclass
   AND view.oid NOT IN (SELECT oid FROM ours) AND view.relnamespace::regnamespace::text NOT LIKE '\\_timescaledb%'
 UNION
-SELECT format('function %s is made of %s: drop it, and make it again after the exchange', objid::regprocedure, live.relname)
+SELECT format('function %s is made of %s: drop it, and create it again after the exchange', objid::regprocedure, live.relname)
 FROM pg_depend JOIN live ON refclassid = 'pg_class'::regclass AND refobjid = live.oid
   OR refclassid = 'pg_type'::regclass AND refobjid IN (live.reltype, (SELECT typarray FROM pg_type WHERE oid = live.reltype))
 WHERE classid = 'pg_proc'::regclass AND objid NOT IN (SELECT oid FROM ours)
 UNION
-SELECT format('foreign key %s of %s points to %s: drop it, and make it again after the exchange',
+SELECT format('foreign key %s of %s points to %s: drop it, and create it again after the exchange',
               conname, conrelid::regclass, live.relname)
 FROM pg_constraint JOIN live ON live.oid = confrelid
 WHERE contype = 'f' AND conrelid NOT IN (SELECT oid FROM ours)
 UNION
-SELECT format('index %s of %s is none of ours: drop it, or make it on the new table: %s', index.relname, live.relname,
+SELECT format('index %s of %s is not one of ours: drop it, or create it on the new table: %s', index.relname, live.relname,
               replace(pg_get_indexdef(index.oid), ' ON ' || $3::text || '.', ' ON ' || $4::text || '.'))
 FROM pg_index JOIN live ON live.oid = indrelid JOIN pg_class AS index ON index.oid = indexrelid
 WHERE index.relname NOT IN (SELECT relname FROM new) AND index.relname <> ALL ($5::text[])
 UNION
-SELECT format('trigger %s of %s is none of ours: drop it, or make it on the new table', tgname, live.relname)
+SELECT format('trigger %s of %s is not one of ours: drop it, or create it on the new table', tgname, live.relname)
 FROM pg_trigger JOIN live ON live.oid = tgrelid
 WHERE NOT tgisinternal AND tgname NOT LIKE 'ts\\_%' AND tgname <> ALL ($5::text[]) AND NOT EXISTS (
   SELECT FROM pg_trigger AS twin JOIN new ON new.oid = twin.tgrelid
   WHERE new.relname = live.relname AND twin.tgname = pg_trigger.tgname)
 UNION
-SELECT format('policy %s of %s is none of ours: drop it, or make it on the new table', polname, live.relname)
+SELECT format('policy %s of %s is not one of ours: drop it, or create it on the new table', polname, live.relname)
 FROM pg_policy JOIN live ON live.oid = polrelid
 WHERE NOT EXISTS (SELECT FROM pg_policy AS twin JOIN new ON new.oid = twin.polrelid
   WHERE new.relname = live.relname AND twin.polname = pg_policy.polname)
 UNION
-SELECT format('publication %s names %s: take it out, and add it again after the exchange', pubname, live.relname)
+SELECT format('publication %s names %s: remove it there, and add it again after the exchange', pubname, live.relname)
 FROM pg_publication_rel JOIN pg_publication ON pg_publication.oid = prpubid JOIN live ON live.oid = prrelid
 UNION
-SELECT format('column %s.%s is none of ours and the new table has none like it: drop it, or add it there', live.relname, attname)
+SELECT format('column %s.%s is not one of ours, and the new table lacks it: drop it, or add it there', live.relname, attname)
 FROM pg_attribute JOIN live ON live.oid = attrelid JOIN new ON new.relname = live.relname
 WHERE attnum > 0 AND NOT attisdropped AND live.relname || '.' || attname <> ALL ($6::text[]) AND NOT EXISTS (
   SELECT FROM pg_attribute AS twin
@@ -62,15 +62,15 @@ SELECT format('table %s is of an older version: run `crypto-intel migrate` first
 FROM live JOIN pg_class USING (oid, relname)
 WHERE relkind IN ('r', 'p') AND relname NOT IN (SELECT relname FROM new)
 UNION
-SELECT format('type %s: nobody knows how to exchange it', pg_type.oid::regtype)
+SELECT format('type %s cannot be exchanged', pg_type.oid::regtype)
 FROM pg_type LEFT JOIN pg_class ON pg_class.oid = typrelid
 WHERE typnamespace = to_regnamespace($4::text) AND (typtype IN ('e', 'd', 'r') OR typtype = 'c' AND relkind = 'c')
 ORDER BY 1";
 
-/// TimescaleDB's own objects that people made for our tables: `$1` live schema, as SQL writes it, `$2` names of the live
+/// TimescaleDB's own objects that users created for our tables: `$1` live schema, as SQL writes it, `$2` names of the live
 /// set's relations, `$3` new schema.
 const TIMESCALE_DEPENDENTS: &str = "
-SELECT format('continuous aggregate %I.%I is made of %s: drop it, and make it again after the exchange',
+SELECT format('continuous aggregate %I.%I is made of %s: drop it, and create it again after the exchange',
               view_schema, view_name, hypertable_name)
 FROM timescaledb_information.continuous_aggregates
 WHERE quote_ident(hypertable_schema) = $1 AND hypertable_name = ANY ($2)
@@ -84,7 +84,7 @@ WHERE quote_ident(hypertable_schema) = $1 AND hypertable_name = ANY ($2) AND NOT
     AND twin.proc_name = job.proc_name)
 ORDER BY 1";
 
-/// What stands in the way of swapping the live tables with those of a schema: one sentence each, which says what to do.
+/// What prevents a swap of the live tables with those of a schema: one sentence each, which says what to do.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -94,7 +94,7 @@ pub async fn swap_obstacles(store: &Store, new: &SchemaName) -> Result<Vec<Strin
     let mut reasons = Vec::new();
     if schema_exists(store, &before).await? {
         reasons.push(format!(
-            "schema {before} holds the tables of an earlier exchange: when nobody needs them any more, \
+            "schema {before} holds the tables of an earlier exchange: when they are no longer needed, \
              DROP SCHEMA {before} CASCADE"
         ));
     }

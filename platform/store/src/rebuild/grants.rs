@@ -1,4 +1,4 @@
-//! Grants and storage options of the live tables, for the new ones.
+//! Copies grants and storage options of the live tables to the new ones.
 
 use deadpool_postgres::Object;
 
@@ -6,7 +6,7 @@ use super::inventory::Inventory;
 use crate::error::{StoreError, describe};
 
 /// Statements that grant on the new set (schema `$3`) what was granted on the live one: `$1` its relations, `$2` its routines.
-/// Grants of the migrations are there already.
+/// The migrations' own grants exist already.
 const GRANTS: &str = "
 WITH given AS (
   SELECT old.oid, acl.*, CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END AS whom

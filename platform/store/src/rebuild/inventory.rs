@@ -7,11 +7,11 @@ use crate::{
     pool::{edition::Edition, store::Store},
 };
 
-/// Names that earlier migrations created and later ones removed or changed. Where a live set still has one, it moves along.
-/// A test applies the migrations one by one and says which name is missing here.
+/// Names that earlier migrations created and later ones removed or changed. Where a live set still has one, it moves with the
+/// set. A test applies the migrations one by one and reports names that are missing here.
 pub(crate) const RETIRED: &[&str] =
     &["prices", "prices_pkey", "prices_time_brin", "wallets_unsure", "blocks_time_brin"];
-/// Columns of the same sort, as `table.column`.
+/// The same for columns, as `table.column`.
 pub(crate) const RETIRED_COLUMNS: &[&str] =
     &["wallets.first_seen", "wallets.last_seen", "wallets.unsure_since"];
 
@@ -91,7 +91,7 @@ impl Inventory {
         self.objects.iter().any(|object| object.name == name && object.kind.is_view())
     }
 
-    /// The objects of another schema whose name is one of this set, or was one in an earlier version.
+    /// The objects of another schema that have the name of an object of this set, now or in an earlier version.
     fn same_names(&self, other: Self) -> Self {
         let is_ours = |object: &DatabaseObject| {
             RETIRED.contains(&&*object.name)
@@ -171,7 +171,7 @@ async fn everything(
     Ok(Inventory { schema: schema.to_owned(), objects })
 }
 
-/// Names of the continuous aggregates of a schema, oldest first: those that are made of others come after them.
+/// Names of the continuous aggregates of a schema, oldest first: those that are computed from others come after them.
 pub(crate) async fn continuous_aggregates(
     client: &Object,
     edition: &Edition,
@@ -236,7 +236,7 @@ mod tests {
                 .filter(|name| !last.contains(name) && !retired.contains(&&**name))
                 .collect::<Vec<_>>()
         };
-        // A column of a table that is gone goes with it.
+        // Columns of a removed table are gone with it.
         columns
             .retain(|column| column.split_once('.').is_none_or(|(table, _)| last.contains(table)));
         assert_eq!(gone(objects, &last, RETIRED), [] as [&str; 0], "add them to RETIRED");

@@ -26,7 +26,7 @@ impl std::ops::AddAssign for CopyCounts {
     }
 }
 
-/// A range of time: blocks whose newest marker was stored in it, and rows that were observed in it. Microseconds since 1970.
+/// A time range: blocks whose newest marker was stored in it, and rows that were observed in it. Microseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// After this time.
@@ -71,7 +71,7 @@ impl LiveCopy {
         Ok(Self { store: store.clone(), live: live.to_owned(), matches })
     }
 
-    /// Begins a transaction that copies blocks at these heights, and reads all hashes that are known there.
+    /// Begins a transaction that copies blocks at these heights, and reads all hashes that are known at them.
     ///
     /// # Errors
     /// When a statement fails.
@@ -84,7 +84,7 @@ impl LiveCopy {
         Ok((transaction, known))
     }
 
-    /// Fails when the new table cannot take old rows and there are some to copy.
+    /// Fails when the new table cannot take old rows and there are rows to copy.
     pub(super) async fn refuse_obstacle(
         &self,
         client: &deadpool_postgres::Object,

@@ -109,7 +109,7 @@ pub async fn schema_bytes(store: &Store, schema: &str) -> Result<u64, StoreError
 /// Creates the schema of this connection where it is missing, with a comment that says what it is.
 ///
 /// # Errors
-/// When the user may not, or when the server would put an extension into it.
+/// When the user lacks the privilege, or when the server would put an extension into it.
 pub async fn create_schema(store: &Store, comment: &str) -> Result<(), StoreError> {
     let Some(schema) = store.schema() else { return Ok(()) };
     let client = store.client().await?;

@@ -1,4 +1,4 @@
-//! What loaded tables need before anyone reads them: statistics and aggregates.
+//! What loaded tables need before they are read: statistics and aggregates.
 
 use super::inventory::{Kind, continuous_aggregates, inventories};
 use crate::{error::StoreError, policies::rollups::rollup_width_seconds, pool::store::Store};
@@ -18,7 +18,7 @@ pub async fn analyze(store: &Store) -> Result<(), StoreError> {
     let (set, _) = inventories(store, schema.as_str(), schema.as_str()).await?;
     let client = store.client().await?;
     for table in set.of_kind(Kind::Table) {
-        // All in one message would be one transaction, which would hold its locks.
+        // Sent together they would be one transaction, which would hold all locks to its end.
         let analyze = format!("ANALYZE {}", set.qualified(table));
         for sql in ["SET statement_timeout = 0", &analyze, "RESET statement_timeout"] {
             client.batch_execute(sql).await.map_err(StoreError::sql("analyze the tables"))?;
@@ -28,12 +28,12 @@ pub async fn analyze(store: &Store) -> Result<(), StoreError> {
 }
 
 /// Computes the continuous aggregates of this connection's schema from their first row up to the current bucket: their
-/// policies refresh the last days only, so everything older would be missing. The current bucket stays out, because a stored
-/// one would not change until its policy passes its end. Returns their names.
+/// policies refresh the last days only, so everything older would be missing. The current bucket is left out, because once
+/// stored it would not change until its policy passes its end. Returns their names.
 ///
 /// # Errors
-/// When a statement fails, or when a live aggregate reaches back beyond the rows that it was made of: that part cannot be
-/// computed again.
+/// When a statement fails, or when a live aggregate reaches back beyond the rows that it was computed from: that part cannot
+/// be computed again.
 pub async fn refresh_aggregates(store: &Store, live: &str) -> Result<Vec<String>, StoreError> {
     let Some(schema) = store.schema() else { return Ok(Vec::new()) };
     let edition = store.edition().await?;
@@ -41,7 +41,7 @@ pub async fn refresh_aggregates(store: &Store, live: &str) -> Result<Vec<String>
     let names = continuous_aggregates(&client, &edition, schema.as_str()).await?;
     let of_live = continuous_aggregates(&client, &edition, live).await?;
     for name in &names {
-        // Of an unknown one the last two days stay out.
+        // For an unknown one the last two days are left out.
         let width = rollup_width_seconds(name).unwrap_or(2 * 86_400);
         let row = client.query_one(REFRESH, &[&schema.as_str(), name, &width]).await;
         let refresh: String = row.map_err(StoreError::sql("prepare a refresh"))?.get(0);

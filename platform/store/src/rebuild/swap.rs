@@ -1,7 +1,7 @@
-//! Swaps two sets of tables in one transaction while others read and write.
+//! Swaps two sets of tables in one transaction while other sessions read and write.
 //!
 //! A reader waits for one attempt at a time and is never the victim of a deadlock: an attempt gives up well before the
-//! server's deadlock detector runs, whichever lock it lacks.
+//! server's deadlock detector runs, whichever lock it waits for.
 
 use std::time::Duration;
 
@@ -22,15 +22,15 @@ use crate::{
 
 /// How long the swap waits for vacuums and writers, which queue up behind it meanwhile.
 const WRITERS_TIMEOUT_MS: u64 = 10_000;
-/// The swap itself is some hundred changes of the catalogue.
+/// The swap itself is a few hundred changes of the catalogue.
 const MOVE_TIMEOUT_MS: u64 = 60_000;
-/// An attempt may take this part of the server's deadlock timeout.
+/// An attempt may take the server's deadlock timeout divided by this.
 const PART_OF_DEADLOCK_TIMEOUT: u64 = 3;
 const MIN_WAIT_MS: u64 = 50;
-/// A connection that is left open must not keep the writers out.
+/// An abandoned connection must not keep the writers out.
 const IDLE_TIMEOUT_MS: u64 = 300_000;
 
-/// A transaction in which nobody writes to the live tables, and which can swap them. Dropping it without
+/// A transaction that keeps writers out of the live tables and can swap them. Dropping it without
 /// [`commit`](Self::commit) rolls everything back.
 pub struct Swap {
     client: Option<Object>,
@@ -51,14 +51,14 @@ impl Swap {
     /// readers do not.
     ///
     /// # Errors
-    /// When others hold the tables for long, which is transient, or when a statement fails.
+    /// When other sessions hold the tables for long, which is transient, or when a statement fails.
     pub async fn begin(store: &Store, new: &SchemaName) -> Result<Self, StoreError> {
         let location = LiveSchema::find(store).await?;
         let max_wait_ms = deadlock_timeout_ms(store).await? / PART_OF_DEADLOCK_TIMEOUT;
         let (new_set, live) = inventories(store, new.as_str(), &location.schema).await?;
         if !new_set.of_kind(Kind::Table).any(|table| table.name == "positions") {
             return Err(StoreError::Refusal {
-                reason: format!("schema {new} holds no tables of ours"),
+                reason: format!("schema {new} holds no tables of crypto-intel"),
             });
         }
         let mut swap = Self {
@@ -71,7 +71,7 @@ impl Swap {
         Ok(swap)
     }
 
-    /// Statements that would give grants or options of the live tables to the new ones and that the server refuses.
+    /// Statements for grants or options of the live tables that the server refuses for the new ones.
     #[must_use]
     pub fn grants_left_out(&self) -> &[String] {
         &self.grants_left_out
@@ -89,9 +89,9 @@ impl Swap {
             WRITERS_TIMEOUT_MS * 3
         );
         client.batch_execute(&begin).await.map_err(StoreError::sql("begin the exchange"))?;
-        // A vacuum would delay the swap for as long as it takes; an automatic one gives way to this lock.
+        // A running vacuum would delay the swap; an automatic one gives way to this lock.
         self.lock(&self.statements.tables(), "SHARE UPDATE EXCLUSIVE").await?;
-        // A writer moves a position before it writes rows: behind this lock none is in the middle of a batch.
+        // A writer moves a position before it writes rows: once this lock is held, no writer is in the middle of a batch.
         self.lock(&self.statements.unstreamed_tables(), "EXCLUSIVE").await?;
         let create = format!("CREATE SCHEMA {}", self.statements.before);
         client
@@ -121,7 +121,7 @@ impl Swap {
         Ok(rows.iter().map(|row| (row.get(3), StreamPosition::from_row(row))).collect())
     }
 
-    /// Tries to get all locks at once and to swap everything. `false` when others were in the way: then nothing has
+    /// Tries to get all locks at once and to swap everything. `false` when other sessions held locks: then nothing has
     /// changed, and only writers still wait.
     ///
     /// # Errors
@@ -161,7 +161,7 @@ impl Swap {
         Ok(row.map_err(StoreError::sql("measure the attempt"))?.get::<_, i64>(0).unsigned_abs())
     }
 
-    /// Commits the swap. After an error it is unknown whether that succeeded: look which schemas exist.
+    /// Commits the swap. After an error it is unknown whether that succeeded: the existing schemas show it.
     ///
     /// # Errors
     /// When the connection is lost meanwhile.
@@ -182,7 +182,7 @@ impl Swap {
             .client()?
             .query(
                 "SELECT DISTINCT ON (xact_start, activity.pid) format('%s of %s (process %s), for %s s: %s', \
-                 coalesce(nullif(application_name, ''), 'somebody'), coalesce(usename, 'the server'), activity.pid, \
+                 coalesce(nullif(application_name, ''), 'a session'), coalesce(usename, 'the server'), activity.pid, \
                  extract(epoch FROM clock_timestamp() - xact_start)::int, left(query, 60)) \
                  FROM pg_locks JOIN pg_stat_activity AS activity USING (pid) \
                  WHERE locktype = 'relation' AND relation = ANY ($1) AND granted AND pid <> pg_backend_pid() \
@@ -190,7 +190,7 @@ impl Swap {
                 &[&relations],
             )
             .await
-            .map_err(StoreError::sql("ask who holds the tables"))?;
+            .map_err(StoreError::sql("list the sessions that hold the tables"))?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
@@ -201,7 +201,7 @@ impl Swap {
     }
 
     fn client(&self) -> Result<&Object, StoreError> {
-        // Committing takes the swap by value: it is not used afterwards.
+        // Committing takes the swap by value, so it cannot be used afterwards.
         self.client.as_ref().ok_or(StoreError::PoolExhausted)
     }
 }
@@ -214,7 +214,7 @@ impl Drop for Swap {
     }
 }
 
-/// Cancels jobs of TimescaleDB that hold tables or views, as far as this user may; the server runs them again by itself.
+/// Cancels jobs of TimescaleDB that hold tables or views, as far as this user may; the server reruns them by itself.
 /// Returns how many.
 ///
 /// # Errors

@@ -1,11 +1,11 @@
-//! The statements of a swap. Pure: the objects of both sets go in, SQL comes out.
+//! The statements of a swap. Pure: objects of both sets in, SQL out.
 
 use std::time::Duration;
 
 use super::inventory::{Inventory, Kind};
 use crate::tables::Table;
 
-/// How long an attempt may wait for its first lock, while later requests queue up behind it.
+/// How long an attempt may wait for its first lock; later requests queue up behind it meanwhile.
 const MAX_FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// Each try is a subtransaction, which releases its locks when it fails.
@@ -39,20 +39,20 @@ END $exchange$";
 
 /// How long an attempt waits for its locks, all of which it needs at once.
 ///
-/// While it waits for the first lock it holds none that a reader needs, so it may wait beyond the server's deadlock timeout:
-/// later transactions queue up behind it, earlier ones end. While it waits for any other lock, a reader may need a lock that
-/// it holds and hold one that it needs: then both would wait in vain.
+/// While it waits for the first lock, it holds none that a reader needs, so it may wait beyond the server's deadlock timeout:
+/// later transactions queue up behind it, earlier ones end. While it waits for any other lock, it may deadlock with a reader
+/// that needs a lock that it holds and holds one that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
     /// How long it waits for the first lock.
     pub first: Duration,
-    /// How long it waits for each of the others. More than a moment only where there is a single try.
+    /// How long it waits for each of the others; longer than a moment only with a single try.
     pub others: Duration,
     /// How often it tries before it gives up; between two tries it releases everything.
     pub tries: u32,
 }
 
-/// Both sets of tables, and where they go.
+/// Both sets of tables, and the schemas they move to.
 #[derive(Debug)]
 pub(super) struct SwapStatements {
     pub(super) live: Inventory,
@@ -92,8 +92,8 @@ impl SwapStatements {
 
     /// One statement that takes all locks or fails.
     ///
-    /// What most transactions hold comes first: a transaction that begins meanwhile waits there and holds nothing that is
-    /// still missing. The rest comes in random order, so that no habit of readers can be in the way in every attempt.
+    /// Locks that most transactions hold come first: a transaction that begins meanwhile waits there and holds none of the
+    /// locks that are still missing. The rest is in random order, so that no access pattern of readers blocks every attempt.
     pub(super) fn take_locks(&self, waits: Waits, max_wait: Duration) -> String {
         let steps: Vec<String> = self
             .relations()
@@ -110,7 +110,8 @@ impl SwapStatements {
             .replace("{others}", &milliseconds(waits.others.min(max_wait)).to_string())
     }
 
-    /// What locks a relation. Moving a view locks it; `LOCK` would go on to every partition of the tables that it reads.
+    /// The statement that locks a relation. Moving a view locks it; `LOCK` would also lock every partition of the tables that
+    /// it reads.
     fn take_lock(&self, relation: u32) -> Option<String> {
         let find = |set: &Inventory| set.objects.iter().find(|one| one.oid == relation).cloned();
         let lock =
@@ -150,7 +151,7 @@ impl SwapStatements {
         moves.collect()
     }
 
-    /// A function with a search path of its own has to find the tables of its set where they are now.
+    /// A function with a search path of its own must find the tables of its set in their new schema.
     fn search_paths(&self) -> Vec<String> {
         let steps = [(&self.live, &self.before), (&self.new, &self.live.schema)];
         let mut statements = Vec::new();

@@ -16,9 +16,9 @@ pub struct Row {
     start: usize,
     key_end: usize,
     end: usize,
-    /// The caller's number of the block it belongs to; `u32::MAX` for a row of no block.
+    /// The caller's index of the block it belongs to; `u32::MAX` for a row of no block.
     pub block: u32,
-    /// The caller's number of the message it was made from.
+    /// The caller's index of the message it was made from.
     pub message: u32,
 }
 
@@ -47,19 +47,19 @@ impl TableRows {
         self.rows.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Leaves out the rows that `keep` refuses.
+    /// Drops the rows that `keep` rejects.
     pub fn retain(&mut self, keep: impl FnMut(&Row) -> bool) {
         self.rows.retain(keep);
     }
 
-    /// Sorts by key and leaves one row per key, the first. Two writers that insert in the same order cannot deadlock,
-    /// and neither COPY nor ON CONFLICT DO UPDATE takes a key twice.
+    /// Sorts by key and keeps the first row of each key. Two writers that insert in the same order cannot deadlock,
+    /// and neither COPY nor ON CONFLICT DO UPDATE accepts a key twice.
     pub fn sort_and_reduce(&mut self) {
         let buffer = &self.buffer;
         let key = |row: &Row| &buffer[row.start + 2..row.key_end];
@@ -68,7 +68,7 @@ impl TableRows {
         self.rows.dedup_by(|later, first| key(later) == key(first));
     }
 
-    /// The body of a binary COPY with the rows that `keep` takes, and how many they are.
+    /// The body of a binary COPY with the rows that `keep` accepts, and their number.
     pub fn copy_body(&self, mut keep: impl FnMut(&Row) -> bool) -> (Bytes, u64) {
         let mut body =
             BytesMut::with_capacity(COPY_HEADER.len() + self.buffer.len() + COPY_TRAILER.len());
@@ -84,7 +84,7 @@ impl TableRows {
         (body.freeze(), count)
     }
 
-    /// The same body in pieces of about this size, each made when it is asked for.
+    /// The same body in chunks of about this size, built lazily.
     pub(crate) fn copy_chunks<'a>(
         &'a self,
         size: usize,
@@ -125,7 +125,7 @@ impl TableRows {
         let start = self.buffer.len();
         let mut row = RowWriter::new(&mut self.buffer, table);
         if let Err(error) = put(&mut row) {
-            // It ended in the middle of a row.
+            // The row is incomplete.
             self.buffer.truncate(start);
             return Err(error);
         }
@@ -142,10 +142,10 @@ pub struct RowSet {
 }
 
 impl RowSet {
-    /// Adds the row of an event; `Ok(None)` for an event that is no row of itself (markers, ticks).
+    /// Adds the row of an event; `Ok(None)` for an event without a row of its own (markers, ticks).
     ///
     /// # Errors
-    /// When a value has no place in its column: the event can never be stored.
+    /// When a value does not fit its column: the event can never be stored.
     pub fn add(
         &mut self,
         event: &Event,
@@ -174,7 +174,7 @@ impl RowSet {
         })
     }
 
-    /// Adds the row of `block_gas` that a block's marker is.
+    /// Adds the row of `block_gas` for a block's marker.
     ///
     /// # Errors
     /// As [`add`](Self::add).
@@ -199,7 +199,7 @@ impl RowSet {
         &mut self.tables[table as usize]
     }
 
-    /// Sorts every table by key and leaves one row per key.
+    /// Sorts every table by key and keeps one row per key.
     pub fn sort_and_reduce(&mut self) {
         self.tables.iter_mut().for_each(TableRows::sort_and_reduce);
     }
@@ -210,7 +210,7 @@ impl RowSet {
         self.tables.iter().map(TableRows::len).sum()
     }
 
-    /// Whether there is none.
+    /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

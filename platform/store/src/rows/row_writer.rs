@@ -17,7 +17,7 @@ pub(crate) struct RowWriter<'a> {
 impl<'a> RowWriter<'a> {
     pub(crate) fn new(out: &'a mut Vec<u8>, table: Table) -> Self {
         let start = out.len();
-        // Place for the number of columns, which is known in the end.
+        // Placeholder for the number of columns, which is known at the end.
         out.extend_from_slice(&[0; 2]);
         Self { out, start, key_end: start, written: 0, table }
     }

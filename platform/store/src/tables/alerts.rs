@@ -33,7 +33,7 @@ pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorabl
     row.text("state", body.state.as_str());
     row.text("title", &body.title);
     row.texts_or_null("lines", &body.lines);
-    // Two strings each: always JSON.
+    // Pairs of strings always serialize.
     let links =
         (!body.links.is_empty()).then(|| serde_json::to_string(&body.links).unwrap_or_default());
     row.json_or_null("links", links.as_deref());

@@ -1,4 +1,4 @@
-//! Who may move whose tokens.
+//! Approvals: which spender may move an owner's tokens.
 
 use crypto_intel_schemas::{Event, Kind};
 

@@ -19,7 +19,7 @@ pub(super) const SPEC: TableSpec = TableSpec {
 
 pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorable> {
     match event {
-        // A row says more than its marker: see `put_block`.
+        // Only for the list of columns: revision and state of a real row come from `add_block`.
         Event::Block(marker) => put_block(row, marker, 0, true),
         other => Err(refuse("kind", other.kind())),
     }

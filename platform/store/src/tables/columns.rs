@@ -1,4 +1,4 @@
-//! The columns of each table, taken from what writes its rows.
+//! The columns of each table, derived from its row writer.
 
 use std::sync::LazyLock;
 
@@ -18,7 +18,7 @@ pub struct Column {
     pub column_type: ColumnType,
 }
 
-/// Notes the columns of a row and writes nothing.
+/// Records the columns of a row and writes nothing.
 #[derive(Default)]
 struct ColumnList(Vec<Column>);
 
@@ -70,7 +70,7 @@ mod tests {
     use crate::policies::RetentionDays;
 
     #[test]
-    fn rows_begin_with_their_key_and_have_the_column_of_their_age() {
+    fn rows_begin_with_their_key_and_have_their_time_column() {
         for table in Table::ALL {
             let names: Vec<&str> = table.columns().iter().map(|column| column.name).collect();
             assert_eq!(names[..table.spec().key.len()], *table.spec().key, "{table}");
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_go_with_their_block_where_their_kinds_do() {
+    fn a_table_belongs_to_blocks_if_its_kinds_do() {
         for table in Table::ALL {
             let spec = table.spec();
             for kind in spec.kinds {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_setting_that_keeps_a_table_names_it() {
+    fn each_retention_setting_names_its_tables() {
         let schema = serde_json::to_value(schemars::schema_for!(RetentionDays)).unwrap();
         for table in Table::ALL {
             let group = table.spec().retention.name();

@@ -1,4 +1,4 @@
-//! Columns that many tables have.
+//! Columns that many tables share.
 
 use crypto_intel_schemas::{BlockFields, TransactionFields};
 

@@ -1,4 +1,4 @@
-//! Contracts made by transactions.
+//! Contracts created by transactions.
 
 use crypto_intel_schemas::{Event, Kind};
 

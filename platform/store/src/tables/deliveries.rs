@@ -1,4 +1,4 @@
-//! What became of messages to people.
+//! Outcomes of messages to destinations.
 
 use crypto_intel_schemas::{Event, Kind};
 

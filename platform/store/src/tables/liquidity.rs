@@ -1,4 +1,4 @@
-//! Pools made, and changes of their liquidity.
+//! Pools created, and changes of their liquidity.
 
 use crypto_intel_schemas::{Event, Kind};
 

@@ -1,4 +1,4 @@
-//! The tables that events become rows of, each in a file of its own: what it is, and how a row is written.
+//! The tables that store events, one file each: its specification, and how a row is written.
 //! `docs/adding-a-kind.md` says how to add one.
 
 mod alerts;
@@ -36,7 +36,7 @@ use crate::copy_format::row_sink::{RowSink, Unstorable};
 
 macro_rules! registry {
     ($( $module:ident::$Table:ident, )*) => {
-        /// A table that events become rows of.
+        /// A table that stores events.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[allow(missing_docs)] // the migrations describe the tables
         pub enum Table {
@@ -48,7 +48,7 @@ macro_rules! registry {
             /// close to the commit.
             pub const ALL: [Self; [$( stringify!($Table) ),*].len()] = [$( Self::$Table ),*];
 
-            /// What its file says of it.
+            /// Its specification.
             #[must_use]
             pub const fn spec(self) -> &'static TableSpec {
                 match self {
@@ -56,7 +56,7 @@ macro_rules! registry {
                 }
             }
 
-            /// Puts the row of an event of one of its kinds; on an error in the middle of it.
+            /// Writes the row of an event of one of its kinds; on an error the row is left incomplete.
             pub(crate) fn put(
                 self,
                 row: &mut impl RowSink,
@@ -100,7 +100,7 @@ const OF_KIND: [Option<Table>; Kind::ALL.len()] = {
         let mut of_table = 0;
         while of_table < kinds.len() {
             let place = kinds[of_table] as usize;
-            assert!(of_kind[place].is_none(), "a kind is rows of one table");
+            assert!(of_kind[place].is_none(), "a kind belongs to one table");
             of_kind[place] = Some(Table::ALL[at]);
             of_table += 1;
         }
@@ -119,8 +119,8 @@ const BLOCK_TABLES: usize = {
 };
 
 impl Table {
-    /// The tables whose rows belong to a block and go with it. All but `block_gas`, which comes from the marker, hold
-    /// events.
+    /// The tables whose rows belong to a block and are deleted with it. All but `block_gas`, which comes from the marker,
+    /// hold events.
     pub const OF_BLOCKS: [Self; BLOCK_TABLES] = {
         let mut tables = [Self::Blocks; BLOCK_TABLES];
         let (mut count, mut at) = (0, 0);
@@ -134,7 +134,7 @@ impl Table {
         tables
     };
 
-    /// The table that events of a kind are rows of; `None` for markers, ticks and the like.
+    /// The table that stores events of a kind; `None` for markers, ticks and the like.
     #[must_use]
     pub const fn of_kind(kind: Kind) -> Option<Self> {
         OF_KIND[kind as usize]
@@ -146,7 +146,7 @@ impl Table {
         self.spec().name
     }
 
-    /// Whether it is a hypertable where TimescaleDB is.
+    /// Whether it is a hypertable on TimescaleDB.
     #[must_use]
     pub const fn is_partitioned(self) -> bool {
         self.spec().partitioned

@@ -1,4 +1,4 @@
-/// Tables that are kept equally long.
+/// Tables that are kept for the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // the configuration describes them
 pub enum RetentionGroup {
@@ -18,7 +18,7 @@ impl RetentionGroup {
     /// Groups whose rows belong to blocks.
     pub(crate) const OF_BLOCKS: [Self; 5] =
         [Self::Transfers, Self::Dex, Self::Contracts, Self::Events, Self::Gas];
-    /// Groups that rollups are made of.
+    /// Groups that rollups are computed from.
     pub(crate) const WITH_ROLLUPS: [Self; 5] =
         [Self::Transfers, Self::Dex, Self::Gas, Self::Market, Self::Rollups];
 

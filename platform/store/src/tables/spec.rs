@@ -1,4 +1,4 @@
-//! What is said of a table once, in its own file.
+//! What the file of a table declares.
 
 use crypto_intel_schemas::Kind;
 
@@ -13,12 +13,12 @@ pub struct TableSpec {
     pub key: &'static [&'static str],
     /// The column that says how old a row is.
     pub time_column: &'static str,
-    /// Whether it is a hypertable where TimescaleDB is.
+    /// Whether it is a hypertable on TimescaleDB.
     pub partitioned: bool,
-    /// Whether its rows belong to a block and go with it.
+    /// Whether its rows belong to a block and are deleted with it.
     pub of_block: bool,
     /// The setting that says how long rows are kept.
     pub retention: RetentionGroup,
-    /// Kinds whose events are its rows; none where rows are made from markers.
+    /// Kinds of the events that it stores; none where rows are made from markers.
     pub kinds: &'static [Kind],
 }

@@ -1,4 +1,4 @@
-//! The statements by which rows come into their table.
+//! The statements that write rows into their table.
 
 use crate::tables::Table;
 
@@ -10,7 +10,7 @@ impl Table {
     }
 
     pub(crate) fn stage_sql(self) -> String {
-        // Defaults are not copied: what a stage does not hold is not inserted from it either.
+        // Defaults are not copied: columns that a stage lacks are not inserted from it either.
         format!(
             "CREATE TEMP TABLE IF NOT EXISTS stage_{name} ON COMMIT DELETE ROWS AS SELECT {columns} FROM {name} WITH NO DATA",
             name = self.name(),

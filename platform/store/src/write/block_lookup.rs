@@ -43,7 +43,7 @@ pub(crate) async fn known_blocks(
     }
     let chains: Vec<&str> = heights.iter().map(|(chain, _)| *chain).collect();
     let numbers: Vec<i64> = heights.iter().map(|(_, number)| height(*number)).collect();
-    // Tables in a schema of their own have locks of their own. A slug has no dot.
+    // Tables in a schema of their own have locks of their own. A slug has no dot, so the names differ.
     let lock_name = |(chain, number): &(&str, u64)| {
         let range = (number / HEIGHTS_PER_LOCK) % LOCKS_PER_CHAIN;
         match schema {
@@ -86,7 +86,7 @@ pub(crate) fn read_block(row: &Row) -> KnownBlock {
     KnownBlock {
         chain: row.get(0),
         number: row.get::<_, i64>(1).unsigned_abs(),
-        // Nothing but hashes of 32 bytes is written.
+        // Only hashes of 32 bytes are ever written.
         hash: B256::try_from(row.get::<_, &[u8]>(2)).unwrap_or_default(),
         time_us: row.get(3),
         canonical: row.get(4),

@@ -1,4 +1,4 @@
-//! Rows on their way into tables, by binary COPY.
+//! Writes rows into tables by binary COPY.
 
 use std::pin::Pin;
 
@@ -19,11 +19,11 @@ const CHUNK_BYTES: usize = 128 * 1024;
 type Sink = Pin<Box<CopyInSink<Bytes>>>;
 
 impl BatchTransaction {
-    /// Copies the rows that `keep` takes straight into their tables, one after the other; returns how many went into
-    /// each. The next table is announced while the server finishes the one before, so it is never idle between them.
+    /// Copies the rows that `keep` accepts straight into their tables, one after the other; returns how many went into each.
+    /// The COPY of the next table is sent while the server finishes the previous one, so it is never idle in between.
     ///
     /// # Errors
-    /// With the table in which it happened; as [`copy`](Self::copy).
+    /// As [`copy`](Self::copy), with the table at which it failed.
     pub async fn copy_all(
         &self,
         parts: &[(Table, &TableRows)],
@@ -47,7 +47,7 @@ impl BatchTransaction {
             };
             let mut sink = began.map_err(|error| (*table, error))?;
             for chunk in rows.copy_chunks(CHUNK_BYTES, &keep) {
-                // Ending the copy says what is wrong with the rows.
+                // Finishing the copy returns the server's error.
                 if sink.feed(chunk).await.is_err() {
                     break;
                 }

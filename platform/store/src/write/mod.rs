@@ -1,4 +1,4 @@
-//! What persist writes: batches of rows behind a position, the watch-list, and the rights that it takes.
+//! What persist writes: batches of rows behind a position, the watch-list, and the privileges that it needs.
 
 pub(crate) mod block_lookup;
 mod copy;

@@ -21,7 +21,7 @@ impl Store {
         Ok(StreamPosition::from_row(&row))
     }
 
-    /// Creates a position unless there is one of that name, which stays as it is.
+    /// Creates a position unless one of that name exists.
     ///
     /// # Errors
     /// When the database does not answer or is not migrated.
@@ -43,7 +43,7 @@ impl Store {
     /// Moves a position without rows, by compare-and-set.
     ///
     /// # Errors
-    /// [`StoreError::FenceLost`] when it is elsewhere; else when a statement fails.
+    /// [`StoreError::FenceLost`] when it is not at `from`; else when a statement fails.
     pub async fn move_position(
         &self,
         stream: &str,

@@ -2,11 +2,11 @@
 
 use crate::{error::StoreError, hint::hint, pool::store::Store, tables::Table};
 
-/// Tables whose rows persist updates.
+/// Tables in which persist updates rows.
 const UPDATED: [&str; 3] = ["positions", "blocks", "wallets"];
 
 impl Store {
-    /// What keeps this connection's user from storing: a read-only server, or rights that the user lacks. Changes nothing.
+    /// What keeps this connection's user from writing: a read-only server, or missing privileges. Changes nothing.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -5,11 +5,11 @@ use std::{future::Future, time::Duration};
 
 use crate::{error::StoreError, pool::store::Store};
 
-/// How long a statement waits for locks before their holders are looked at.
+/// How long a statement waits for locks before their holders are checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Terminates sessions of this program and user that block others of it while their server process has waited for the
-/// client, and for nothing else, for longer than sending any batch takes.
+/// Terminates sessions of this program and user that block other sessions of it, while their own server process has only
+/// waited for its client, and for longer than sending any batch takes.
 const TERMINATE_IDLE_BLOCKERS: &str = "SELECT count(pg_terminate_backend(blocker.pid)) \
     FROM pg_stat_activity waiter \
     CROSS JOIN LATERAL unnest(pg_blocking_pids(waiter.pid)) AS blocking (pid) \

@@ -16,7 +16,7 @@ use crate::{
     tables::Table,
 };
 
-/// A step of a stream's position.
+/// A move of a stream's position.
 #[derive(Debug, Clone, Copy)]
 pub struct Advance<'a> {
     /// The stream.
@@ -45,7 +45,7 @@ impl Store {
     /// Streams that write the same heights of a chain wait for each other here.
     ///
     /// # Errors
-    /// [`StoreError::FenceLost`] when the position is elsewhere; else when a statement fails.
+    /// [`StoreError::FenceLost`] when the position is not at `from`; else when a statement fails.
     pub async fn begin(
         &self,
         advance: Advance<'_>,
@@ -220,7 +220,7 @@ impl BatchTransaction {
 
     async fn end(&mut self, sql: &str) -> Result<(), StoreError> {
         self.client()?.batch_execute(sql).await.map_err(StoreError::sql(sql.to_lowercase()))?;
-        // Back to the pool: nothing is open on it.
+        // Back to the pool, without an open transaction.
         drop(self.client.take());
         Ok(())
     }
@@ -238,7 +238,7 @@ impl BatchTransaction {
     }
 
     pub(crate) fn client(&self) -> Result<&Object, StoreError> {
-        // Ending a transaction takes it by value: none is used afterwards.
+        // Ending a transaction takes it by value, so it cannot be used afterwards.
         self.client.as_ref().ok_or(StoreError::PoolExhausted)
     }
 }

@@ -25,7 +25,7 @@ fn transfer(block: u8, log_index: u32) -> Event {
     })
 }
 
-/// Rows of a day, and that day's chunk kept by column.
+/// Writes rows of one day and compresses that day's chunk.
 async fn compressed(store: &Store, client: &Client) {
     let events: Vec<Event> =
         (0..BLOCKS).flat_map(|block| (0..20).map(move |index| transfer(block, index))).collect();
@@ -68,15 +68,15 @@ async fn every_partitioned_table_can_be_kept_by_column() {
 }
 
 #[tokio::test]
-async fn late_rows_come_into_a_compressed_chunk_once() {
+async fn late_rows_enter_a_compressed_chunk_once() {
     let (_database, store, client) = database().await;
     compressed(&store, &client).await;
-    // Straight in, as persist tries first.
+    // By direct COPY, which persist tries first.
     write(&store, step(1, 2), &[transfer(7, 100)]).await.unwrap();
     assert_eq!(count(&client).await, 1_001);
     let error = write(&store, step(2, 3), &[transfer(7, 3)]).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Conflict, "{error}");
-    // Then by staging, where rows are known.
+    // Then through a staging table, because some rows exist.
     let some: Vec<Event> = (10..110).map(|index| transfer(9, index)).collect();
     assert_eq!(merge(&store, 2, &some).await.unwrap(), 90);
     assert_eq!(merge(&store, 3, &some).await.unwrap(), 0);
@@ -84,7 +84,7 @@ async fn late_rows_come_into_a_compressed_chunk_once() {
 }
 
 #[tokio::test]
-async fn a_block_leaves_a_compressed_chunk_without_its_neighbours() {
+async fn deleting_a_block_from_a_compressed_chunk_keeps_its_neighbours() {
     let (_database, store, client) = database().await;
     compressed(&store, &client).await;
     let (transaction, _) = store.begin(step(1, 2), &[]).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_block_leaves_a_compressed_chunk_without_its_neighbours() {
     assert_eq!(count(&client).await, 960);
     let left = "SELECT count(DISTINCT block_hash) FROM token_transfers";
     assert_eq!(rows(&client, left).await, ["48"]);
-    // And comes back.
+    // And the block comes back.
     let again: Vec<Event> = (0..20).map(|index| transfer(20, index)).collect();
     write(&store, step(2, 3), &again).await.unwrap();
     assert_eq!(count(&client).await, 980);

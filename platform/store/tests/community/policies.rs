@@ -27,7 +27,7 @@ fn transfer(days: i64) -> Event {
     })
 }
 
-/// Keeps the server's own scheduler from running jobs while a test does.
+/// Keeps the server's scheduler from running jobs while a test does.
 async fn pause_jobs(client: &Client) {
     rows(client, "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE job_id >= 1000").await;
 }
@@ -46,7 +46,7 @@ async fn run_job(client: &Client, procedure: &str, object: &str) {
 }
 
 #[tokio::test]
-async fn every_policy_is_a_job_and_a_changed_one_is_made_anew() {
+async fn every_policy_is_a_job_and_a_changed_one_is_recreated() {
     let (_database, store, client) = database().await;
     let applied = policies::apply(&store, &config(), false).await.unwrap();
     pause_jobs(&client).await;
@@ -79,7 +79,7 @@ async fn old_rows_go_and_their_rollups_stay() {
     let (_database, store, client) = database().await;
     let events: Vec<Event> = [1, 30, 60, 100, 150].map(transfer).into();
     write(&store, step(0, 1), &events).await.unwrap();
-    // All there is goes into the rollups before anything is dropped.
+    // Everything goes into the rollups before anything is dropped.
     for name in ["token_volume_hourly", "token_volume_daily"] {
         let sql = format!("CALL refresh_continuous_aggregate('{name}', NULL, NULL)");
         client.batch_execute(&sql).await.unwrap();

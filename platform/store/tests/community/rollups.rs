@@ -47,7 +47,7 @@ async fn every_rollup_is_a_continuous_aggregate_that_knows_the_newest_rows() {
 }
 
 #[tokio::test]
-async fn a_refresh_changes_nothing_that_is_read_and_a_dropped_block_leaves() {
+async fn a_refresh_changes_no_result_and_a_dropped_block_leaves() {
     let (_database, store, client) = database().await;
     let events: Vec<Event> = (0..30).map(|hours| transfer(hours, 10)).collect();
     write(&store, step(0, 1), &events).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_refresh_changes_nothing_that_is_read_and_a_dropped_block_leaves() {
     let gone = [("test", B256::repeat_byte(5), START_US + 5 * HOUR_US)];
     assert_eq!(transaction.delete_rows(&gone).await.unwrap(), 1);
     transaction.commit().await.unwrap();
-    // A late row, too, and one after the newest.
+    // Also a late row, and one after the newest.
     write(&store, step(2, 3), &[transfer(-1, 7), transfer(80, 1)]).await.unwrap();
     refresh().await;
     let expected = ["05 3 27", "06 23 230", "07 4 40", "09 1 1"];
@@ -110,7 +110,7 @@ async fn candles_are_the_same_before_and_after_a_refresh() {
 }
 
 #[tokio::test]
-async fn rollups_of_new_tables_go_on_with_the_rows_that_come_after_them() {
+async fn rollups_of_new_tables_include_rows_written_afterwards() {
     let (database, live, client) = database().await;
     let schema: SchemaName = "second".parse().unwrap();
     let config = crate::support::config(database.url());
@@ -133,13 +133,13 @@ async fn rollups_of_new_tables_go_on_with_the_rows_that_come_after_them() {
     let before = [at(1, 0), at(2, 2 * HOUR_US), at(3, 30 * HOUR_US)];
     write(&second, step(0, 1), &before).await.unwrap();
     rebuild::refresh_aggregates(&second, "public").await.unwrap();
-    // The hour and the day are not over: what comes now belongs to the same buckets.
+    // The hour and the day are not over: new rows belong to the same buckets.
     write(&second, step(1, 2), &[at(4, 0), at(5, 1_000)]).await.unwrap();
     for name in ["token_volume_hourly", "token_volume_daily"] {
         let sql = format!("SELECT sum(transfers) FROM second.{name}");
         assert_eq!(rows(&client, &sql).await, ["5"], "{name}");
     }
-    // What was over is kept.
+    // Finished buckets are stored.
     let kept =
         "SELECT count(*) FROM second.token_volume_hourly WHERE bucket < now() - interval '1 day'";
     assert_eq!(rows(&client, kept).await, ["1"]);

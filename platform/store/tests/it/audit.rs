@@ -11,7 +11,7 @@ async fn keys_of_stored_rows_are_those_of_their_events() {
         rows.add(&transfer(1, index, U256::from(index)), 0, index).unwrap();
     }
     rows.add_block(&block(1, 1), 1, true, 9).unwrap();
-    // What comes from the marker is no event.
+    // A row that comes from the marker is not an event.
     rows.add_block_gas(&block(1, 1), 0, 9).unwrap();
     let expected = rows.block_keys();
     assert_eq!(expected.len(), 5);

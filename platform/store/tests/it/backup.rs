@@ -70,7 +70,7 @@ async fn text(client: &Client, sql: &str) -> String {
     client.query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// Whether all databases are on one server, with one set of roles, of which we have no programs.
+/// Whether all databases are on one shared server, with one set of roles, whose client programs we do not have.
 fn is_shared() -> bool {
     let shared = std::env::var_os("DATABASE_URL").is_some_and(|url| !url.is_empty());
     if shared {
@@ -136,7 +136,7 @@ async fn rows_positions_and_grants_come_back_on_another_server() {
             assert_eq!(text(&client, &sql).await, text(&restored, &sql).await, "{what}");
         }
     }
-    // It goes on as if nothing had happened.
+    // Writing continues as if nothing had happened.
     write(&other, 501, &[transfer(8, 1, U256::from(1))]).await;
 }
 
@@ -182,7 +182,7 @@ async fn a_database_with_our_tables_is_in_the_way() {
 }
 
 #[tokio::test]
-async fn what_a_server_cannot_take_is_told_before_anything_is_written() {
+async fn obstacles_are_found_before_anything_is_written() {
     if is_shared() {
         return;
     }
@@ -221,9 +221,9 @@ async fn a_missing_or_old_program_is_named_with_what_to_do() {
     assert!(matches!(error, Err(BackupError::ProgramTooOld { found: 9, .. })), "{error:?}");
 }
 
-// A dump that pg_dump calls good and that is not.
+// pg_dump reports success, but the dump is incomplete.
 #[tokio::test]
-async fn a_dump_that_lacks_a_table_does_not_hold() {
+async fn a_dump_that_lacks_a_table_is_incomplete() {
     if is_shared() {
         return;
     }
@@ -254,7 +254,7 @@ fn script(folder: &Path, name: &str, body: &str) -> PathBuf {
 const PROGRAM: &str = "CRYPTO_INTEL_TEST_PROGRAM";
 
 #[test]
-#[ignore = "who starts a program of PostgreSQL, and is killed"]
+#[ignore = "the process that starts a program of PostgreSQL and is killed"]
 fn starts_a_program() {
     let Ok(program) = std::env::var(PROGRAM) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -262,7 +262,7 @@ fn starts_a_program() {
 }
 
 #[test]
-fn a_program_ends_with_who_started_it() {
+fn a_program_ends_with_the_process_that_started_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let (program, told) = (folder.path().join("pg_restore"), folder.path().join("pid"));
@@ -278,7 +278,7 @@ fn a_program_ends_with_who_started_it() {
         let status = PathBuf::from(format!("/proc/{}/status", pid.trim()));
         assert!(status.exists());
         starter.kill();
-        // Nobody waits for it any more: what is left is a zombie at most.
+        // No process reaps it any more: at most a zombie is left.
         eventually(async || {
             std::fs::read_to_string(&status).map_or(true, |text| text.contains("State:\tZ"))
         })
@@ -287,7 +287,7 @@ fn a_program_ends_with_who_started_it() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_named_as_people_know_it() {
+async fn obstacles_are_named_in_familiar_terms() {
     let (database, store, client) = database().await;
     let dump = Dump::of(&database, &store).await;
     let name = database.url().rsplit('/').next().unwrap().to_owned();
@@ -295,11 +295,11 @@ async fn what_is_in_the_way_is_named_as_people_know_it() {
     assert!(told.contains(&format!("database {name} has ")), "{told}");
     assert!(told.contains("token_transfers, ") && !told.contains("_timescaledb"), "{told}");
     assert!(told.contains("WITH (FORCE)"), "{told}");
-    // What an earlier restore left running.
+    // An earlier restore that is still running.
     client.batch_execute("SET application_name = 'crypto-intel-backup'").await.unwrap();
     let told = dump.plan(&store).await.obstacles.join("\n");
     assert!(
-        told.contains("another backup or restore is at work") && told.contains("since 20"),
+        told.contains("another backup or restore is running") && told.contains("since 20"),
         "{told}"
     );
 }

@@ -24,7 +24,7 @@ async fn gives_up_on_a_silent_address_after_the_timeout_and_names_the_place() {
 }
 
 #[tokio::test]
-async fn a_missing_database_is_told_at_once() {
+async fn a_missing_database_is_reported_at_once() {
     let database = Postgres::test_database().await.unwrap();
     let error = refused(&format!("{}_not_there", database.url())).await;
     assert!(matches!(error, StoreError::NoDatabase { .. }), "{error}");

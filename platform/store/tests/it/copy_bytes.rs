@@ -1,4 +1,4 @@
-//! What is copied, byte for byte: per table the statement, per kind of its events the hash of the body.
+//! The copied bytes: per table its statement, per kind of its events the hash of the body.
 
 use std::{fmt::Write as _, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! TLS to the database: only to the server that the authority vouches for.
+//! TLS to the database: only to a server with a certificate of the authority.
 
 use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::config;
 
-/// A certificate for this machine, into a folder: `cert.pem` and `key.pem`.
+/// Writes a certificate for this machine into a folder: `cert.pem` and `key.pem`.
 fn certify(folder: &Path) {
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     std::fs::write(folder.join("cert.pem"), certified.cert.pem()).unwrap();
@@ -32,7 +32,7 @@ async fn connect(server: &Postgres, ca_file: PathBuf) -> Result<Store, StoreErro
 }
 
 #[tokio::test]
-async fn only_the_server_that_the_authority_vouches_for_is_spoken_to() {
+async fn only_a_server_with_a_trusted_certificate_is_used() {
     let server = Postgres::start(PostgresOptions::default()).await.unwrap();
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     certify(folder.path());
@@ -61,7 +61,7 @@ async fn only_the_server_that_the_authority_vouches_for_is_spoken_to() {
                WHERE application_name = 'crypto-intel'";
     assert!(client.query_one(sql, &[]).await.unwrap().get::<_, bool>(0), "{store:?}");
 
-    // So do the programs, whichever word asked for it.
+    // So do the programs, for each name of the mode.
     let tools = tempfile::tempdir().unwrap();
     crate::postgres_tools().write_clients(tools.path()).unwrap();
     let program = PgProgram::dump(Some(&tools.path().join("pg_dump")));

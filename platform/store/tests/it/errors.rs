@@ -1,4 +1,4 @@
-//! Every way in which the database fails a writer, provoked on a real server: what the error is taken for, and that the
+//! Every way in which the database fails a writer, provoked on a real server: how the error is classified, and that the
 //! store's only connection works again afterwards.
 
 use crypto_intel_sandbox::TestDatabase;
@@ -46,7 +46,7 @@ async fn write(store: &Store, log_index: u32) -> Result<(), StoreError> {
     transaction.commit().await
 }
 
-/// Waits until a session of the store waits for something of this sort.
+/// Waits until a session of the store waits for this event.
 async fn until_waiting(client: &Client, wait_event_type: &str, wait_event: &str) -> i32 {
     eventually(async || {
         let found = client
@@ -62,7 +62,7 @@ async fn until_waiting(client: &Client, wait_event_type: &str, wait_event: &str)
 }
 
 #[tokio::test]
-async fn a_read_only_database_is_for_later() {
+async fn a_read_only_database_is_transient() {
     let (database, _, _) = database().await;
     let store = store_with(&database, "-c default_transaction_read_only=on").await;
     let error = write(&store, 1).await.unwrap_err();
@@ -74,7 +74,7 @@ async fn a_read_only_database_is_for_later() {
 }
 
 #[tokio::test]
-async fn only_a_standby_is_waited_for() {
+async fn a_standby_is_retried_until_the_timeout() {
     let (database, _, client) = database().await;
     let name: String =
         client.query_one("SELECT current_database()::text", &[]).await.unwrap().get(0);
@@ -88,7 +88,7 @@ async fn only_a_standby_is_waited_for() {
 }
 
 #[tokio::test]
-async fn missing_rights_and_tables_are_for_a_human() {
+async fn missing_rights_and_tables_are_process_errors() {
     let (database, _, client) = database().await;
     let role = format!("writer_{}", crypto_intel_sandbox::free_port().unwrap());
     client
@@ -99,7 +99,7 @@ async fn missing_rights_and_tables_are_for_a_human() {
         .await
         .unwrap();
     let store = store_at(&database.url().replacen("postgres@", &format!("{role}@"), 1)).await;
-    // Refused before the server is in COPY mode: such a connection is broken although it seems well.
+    // Refused before the server is in COPY mode: such a connection is broken although it looks healthy.
     let error = write(&store, 1).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Process, "{error}");
     assert!(error.to_string().contains("42501"), "{error}");
@@ -116,7 +116,7 @@ async fn missing_rights_and_tables_are_for_a_human() {
 }
 
 #[tokio::test]
-async fn locks_and_timeouts_are_for_later() {
+async fn locks_and_timeouts_are_transient() {
     let (database, _, mut client) = database().await;
     for (options, code) in [("-c lock_timeout=200ms", "55P03"), ("-c lock_timeout=0", "57014")] {
         let url = format!("{}?options={}", database.url(), options.replace(' ', "%20"));
@@ -134,7 +134,7 @@ async fn locks_and_timeouts_are_for_later() {
 }
 
 #[tokio::test]
-async fn a_deadlock_is_for_later() {
+async fn a_deadlock_is_transient() {
     let (database, _, mut client) = database().await;
     let store = store_with(&database, "-c deadlock_timeout=100ms").await;
     let known = block(1, 7);
@@ -143,7 +143,7 @@ async fn a_deadlock_is_for_later() {
     let transaction = begin(&store).await.unwrap();
     transaction.copy(Table::Blocks, rows.table(Table::Blocks).copy_body(|_| true).0).await.unwrap();
     transaction.commit().await.unwrap();
-    // The other one has the block and wants the position, we have the position and want the block.
+    // The other session holds the block and wants the position, ours holds the position and wants the block.
     let other = client.transaction().await.unwrap();
     other.batch_execute("UPDATE blocks SET canonical = canonical").await.unwrap();
     let transaction = begin(&store).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_deadlock_is_for_later() {
 }
 
 #[tokio::test]
-async fn too_many_connections_are_for_later() {
+async fn too_many_connections_are_transient() {
     let (database, _, client) = database().await;
     let role = format!("limited_{}", crypto_intel_sandbox::free_port().unwrap());
     client.batch_execute(&format!("CREATE ROLE {role} LOGIN")).await.unwrap();
@@ -193,13 +193,13 @@ async fn too_many_connections_are_for_later() {
     client.batch_execute(&format!("REASSIGN OWNED BY {role} TO postgres")).await.unwrap();
 }
 
-/// Rows wait in the middle of their COPY.
+/// A trigger that makes rows wait in the middle of their COPY.
 const SLOW: &str = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS \
     $$ BEGIN PERFORM pg_sleep(3600); RETURN NEW; END $$; \
     CREATE TRIGGER wait BEFORE INSERT ON token_transfers FOR EACH ROW EXECUTE FUNCTION wait()";
 
 #[tokio::test]
-async fn a_session_that_is_ended_is_for_later() {
+async fn a_terminated_session_is_transient() {
     let (database, _, client) = database().await;
     let store = store_with(&database, "-c search_path=public").await;
     client.batch_execute(SLOW).await.unwrap();
@@ -225,12 +225,12 @@ async fn a_session_that_is_ended_is_for_later() {
     let error = beginning.await.unwrap().unwrap_err();
     assert_eq!(error.class(), ErrorClass::Transient, "{error}");
     client.batch_execute("ROLLBACK").await.unwrap();
-    // The pool may not have heard yet that its connection is gone.
+    // The pool may not know yet that its connection is gone.
     eventually(async || write(&store, 5).await).await;
 }
 
 #[tokio::test]
-async fn a_server_that_crashes_and_recovers_is_for_later() {
+async fn a_server_crash_is_transient() {
     let (mut database, _, client) = database().await;
     let store = store_with(&database, "-c search_path=public").await;
     client.batch_execute(SLOW).await.unwrap();
@@ -256,7 +256,7 @@ async fn a_server_that_crashes_and_recovers_is_for_later() {
 }
 
 #[tokio::test]
-async fn an_idle_transaction_that_the_server_ended_is_for_later() {
+async fn an_idle_transaction_that_the_server_ended_is_transient() {
     let (database, _, client) = database().await;
     let store = store_with(&database, "-c idle_in_transaction_session_timeout=100").await;
     let transaction = begin(&store).await.unwrap();
@@ -273,7 +273,7 @@ async fn an_idle_transaction_that_the_server_ended_is_for_later() {
 }
 
 #[tokio::test]
-async fn what_a_trigger_or_a_constraint_refuses_is_the_rows_fault() {
+async fn a_refusal_by_a_trigger_or_constraint_is_a_row_error() {
     let (database, _, client) = database().await;
     let store = store_with(&database, "-c search_path=public").await;
     client

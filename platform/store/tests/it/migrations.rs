@@ -4,7 +4,7 @@ use crypto_intel_testkit::sql_client;
 use crate::support::{database, store};
 
 #[tokio::test]
-async fn apply_once_and_are_harmless_twice() {
+async fn are_applied_once_and_are_idempotent() {
     let database = crate::server().await;
     let store = store(database.url()).await;
     let planned = store.migrate(true).await.unwrap();
@@ -44,9 +44,9 @@ async fn a_newer_database_is_refused_with_its_reason() {
 }
 
 #[tokio::test]
-async fn everything_explains_itself() {
+async fn every_database_object_has_a_comment() {
     let (_database, _store, client) = database().await;
-    // What belongs to an extension or to the migrations runner is not ours to explain.
+    // Objects of an extension or of the migrations runner are not ours to document.
     let own = "relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm') \
          AND relname <> 'refinery_schema_history' \
          AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')";
@@ -126,7 +126,7 @@ async fn a_dry_run_says_what_is_made_and_in_which_form() {
             assert_eq!(planned.forms, made.forms);
         }
         _ => {
-            // Its edition shows only when the extension is there.
+            // Its edition is known only once the extension exists.
             assert!(matches!(planned.edition, Edition::TimescaleToCome(_)), "{said}");
             assert!(planned_for("(hypertable, "), "{said}");
         }
@@ -159,7 +159,7 @@ async fn the_page_about_storage_names_everything() {
     assert!(unnamed.is_empty(), "docs/storage.md does not name {unnamed:?}");
 }
 
-/// What a file of `src/tables` says of its table is what the migrations made.
+/// The files of `src/tables` match the tables that the migrations create.
 #[tokio::test]
 async fn tables_have_the_columns_and_keys_that_rows_are_written_for() {
     let (_database, _store, client) = database().await;
@@ -209,7 +209,7 @@ async fn migration_refused(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_ours_is_refused_in_words() {
+async fn an_unusable_database_is_refused_with_its_reason() {
     let database = crate::server().await;
     let client = sql_client(database.url()).await;
     client.batch_execute("CREATE TABLE blocks (of_somebody_else int)").await.unwrap();
@@ -237,7 +237,7 @@ async fn a_setting_of_the_database_does_not_change_what_migrations_mean() {
 }
 
 #[tokio::test]
-async fn who_may_not_migrate_hears_who_may() {
+async fn a_user_without_rights_is_told_who_may_migrate() {
     let (database, _store, client) = database().await;
     let user = database.user_in("crypto_intel_writer").await.unwrap();
     client.batch_execute("DELETE FROM refinery_schema_history WHERE version = (SELECT max(version) FROM refinery_schema_history)").await.unwrap();

@@ -70,7 +70,7 @@ async fn fill(client: &tokio_postgres::Client, ages: &[i32]) {
 }
 
 #[tokio::test]
-async fn what_is_too_old_goes_in_slices_and_nothing_else() {
+async fn only_expired_rows_are_dropped_in_slices() {
     let (_database, store, client) = database().await;
     fill(&client, &[0, 5, 20, 40, 60]).await;
     let mut config = StorageConfig::default();
@@ -96,7 +96,7 @@ async fn what_is_too_old_goes_in_slices_and_nothing_else() {
     let count = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
     assert_eq!(count("SELECT count(*) FROM blocks").await, 4 * 25);
     if matches!(store.edition().await.unwrap(), Edition::TimescaleCommunity(_)) {
-        // The server's own job does it there, at its time.
+        // There the server's own job does it, on its schedule.
         return;
     }
     let old =
@@ -112,7 +112,7 @@ async fn what_is_too_old_goes_in_slices_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn only_what_the_owner_wrote_down_can_be_dropped() {
+async fn only_what_the_owner_configured_can_be_dropped() {
     let (database, store, client) = database().await;
     fill(&client, &[5]).await;
     let user = database.user_in("crypto_intel_writer").await.unwrap();

@@ -15,7 +15,7 @@ async fn refusal(client: &Client, sql: &str) -> String {
     }
 }
 
-/// Tables and views of ours.
+/// Our tables and views.
 async fn relations(client: &Client) -> Vec<String> {
     let rows = client
         .query(
@@ -46,7 +46,7 @@ async fn the_reader_reads_everything_and_writes_nothing() {
             format!("DROP TABLE {name}"),
         ] {
             let code = refusal(&reader, &sql).await;
-            // A view refuses by what it is, before anybody asks for rights.
+            // Some views refuse the statement as such, before privileges are checked.
             assert!(["42501", "55000", "42809", "0A000"].contains(&code.as_str()), "{sql}: {code}");
         }
     }
@@ -105,10 +105,10 @@ async fn the_writer_cannot_change_what_it_wrote_but_for_blocks_that_leave() {
 }
 
 #[tokio::test]
-async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
+async fn a_user_who_may_not_create_roles_can_migrate_and_is_told() {
     let database = crate::server().await;
     let admin = sql_client(database.url()).await;
-    // On TimescaleDB the extension is an administrator's to make.
+    // On TimescaleDB only an administrator may create the extension.
     let has_timescale = admin
         .query_one("SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'", &[])
         .await
@@ -121,7 +121,7 @@ async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
     for role in ["crypto_intel_writer", "crypto_intel_reader"] {
         let sql = format!("SELECT count(*) FROM pg_roles WHERE rolname = '{role}'");
         if admin.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            // A server that others use has them, and they are not ours to drop.
+            // A shared server has these roles, and the test must not drop them.
             return;
         }
     }
@@ -129,7 +129,7 @@ async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
         .batch_execute("CREATE ROLE nobodies; GRANT CREATE, USAGE ON SCHEMA public TO nobodies")
         .await
         .unwrap();
-    // The first migration asks what the server preloads.
+    // The first migration reads which libraries the server preloads.
     admin.batch_execute("GRANT pg_read_all_settings TO nobodies").await.unwrap();
     let user = database.user_in("nobodies").await.unwrap();
     let owner = store(user.url()).await;
@@ -138,7 +138,7 @@ async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
     assert!(report.to_string().contains("CREATE ROLE crypto_intel_writer"), "{report}");
     assert!(policies::apply(&owner, &StorageConfig::default(), false).await.is_ok());
 
-    // Somebody makes them: the next migration grants what is theirs.
+    // An administrator creates the roles: the next migration grants their privileges.
     admin
         .batch_execute("CREATE ROLE crypto_intel_writer; CREATE ROLE crypto_intel_reader")
         .await
@@ -149,7 +149,7 @@ async fn who_may_not_make_roles_migrates_nevertheless_and_is_told() {
 }
 
 #[tokio::test]
-async fn what_keeps_a_user_from_storing_is_found_before_it_does() {
+async fn obstacles_to_writing_are_found_in_advance() {
     let (database, owner, client) = database().await;
     assert_eq!(owner.write_obstacles().await.unwrap(), [] as [&str; 0]);
     let writer = database.user_in("crypto_intel_writer").await.unwrap();

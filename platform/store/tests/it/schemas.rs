@@ -70,7 +70,7 @@ async fn a_swap_that_is_given_up_changes_nothing() {
     let error = client.execute(write, &[]).await.unwrap_err();
     assert_eq!(error.code().unwrap().code(), "55P03", "writers wait");
     client.query("SELECT count(*) FROM positions", &[]).await.expect("readers do not");
-    // Another swap or migration waits, too.
+    // Another swap or migration waits as well.
     let second = Swap::begin(&live, &schema);
     let waits = tokio::time::timeout(std::time::Duration::from_millis(300), second).await;
     assert!(waits.is_err());
@@ -87,7 +87,7 @@ async fn a_swap_that_is_given_up_changes_nothing() {
     assert!(matches!(error, StoreError::Refusal { .. }), "{error}");
 }
 
-/// A second set of tables beside the live ones, as a rebuild makes it.
+/// A second set of tables beside the live ones, as a rebuild creates it.
 #[tokio::test]
 async fn a_second_set_of_tables_stands_on_its_own() {
     let (database, live, client) = database().await;

@@ -306,14 +306,14 @@ async fn knows_every_hash_of_a_height_and_lets_one_be_canonical() {
         seen,
         [(B256::repeat_byte(0xa), false, 100, time), (B256::repeat_byte(0xb), true, 200, time)]
     );
-    // The other one becomes canonical without demoting this one: the database itself refuses.
+    // Making the other hash canonical without demoting this one is refused by the database itself.
     let error = transaction.update_block(&block(1, 0xa), 400, true).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Conflict);
     drop(transaction);
 }
 
 #[tokio::test]
-async fn a_value_that_the_database_refuses_is_the_rows_fault() {
+async fn a_value_that_the_database_refuses_is_a_row_error() {
     let (_database, store, _client) = database().await;
     let beyond = Event::from(Index { value: Decimal::zero(), ..Index::at("p", i64::MIN / 2, 1) });
     let error = write(&store, step(0, 1), &[beyond]).await.unwrap_err();
@@ -321,7 +321,7 @@ async fn a_value_that_the_database_refuses_is_the_rows_fault() {
 }
 
 #[tokio::test]
-async fn no_text_refuses_a_row() {
+async fn no_text_makes_a_row_unstorable() {
     let (_database, store, client) = database().await;
     let events = [
         Event::from(Index {
@@ -356,7 +356,7 @@ async fn a_live_block_is_stored_while_history_is_being_written() {
     store.position("EVM").await.unwrap();
     store.position("HISTORY").await.unwrap();
     let history = Advance { stream: "HISTORY", from: StreamPosition::default(), to: at(1) };
-    // The block before the head's range: as near as history can be without sharing its lock.
+    // The last height before the lock range of the head: as close as history can get without sharing its lock.
     let (writing, _) = store.begin(history, &[("test", 4_095)]).await.unwrap();
     let live = store.begin(step(0, 1), &[("test", 4_096), ("other", 1)]);
     let (transaction, _) = tokio::time::timeout(Duration::from_secs(20), live)
@@ -364,7 +364,7 @@ async fn a_live_block_is_stored_while_history_is_being_written() {
         .expect("live does not wait for history")
         .unwrap();
     transaction.commit().await.unwrap();
-    // At the same heights it does: who comes second sees what the first one made.
+    // At the same heights it does: the second writer sees what the first one wrote.
     let second = store.clone();
     let waits = tokio::spawn(async move {
         let (transaction, known) = second.begin(step(1, 2), &[("test", 4_095)]).await.unwrap();
