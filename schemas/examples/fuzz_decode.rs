@@ -16,7 +16,7 @@ use rand::{SeedableRng, rngs::StdRng};
 #[path = "../tests/it/mutate.rs"]
 mod mutate;
 
-/// Bodies between two looks at the clock; each such round has a seed of its own.
+/// Bodies between two checks of the clock; each such round has its own seed.
 const ROUND: u64 = 10_000;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -91,7 +91,7 @@ fn play(corpus: &[Vec<u8>], seed: u64, counts: &mut Counts) -> Result<(), String
         };
         counts.read += 1;
         if !Event::decode(&event.encode()).is_ok_and(|again| again == event) {
-            return Err(fail("read, but not as it writes it"));
+            return Err(fail("does not survive a round trip"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Where people look blocks, transactions and addresses up.
+//! Block explorers, for links to blocks, transactions and addresses.
 
 use std::collections::BTreeMap;
 
@@ -30,14 +30,14 @@ pub struct Explorers {
 }
 
 impl Explorers {
-    /// With explorers of one's own, each by its chain id. A slash at the end is left out.
+    /// With configured explorers by chain id. A trailing slash is dropped.
     #[must_use]
     pub fn new(own: impl IntoIterator<Item = (u64, String)>) -> Self {
         let own = own.into_iter();
         Self { own: own.map(|(id, url)| (id, url.trim_end_matches('/').to_owned())).collect() }
     }
 
-    /// Address of a chain's explorer, without a slash at its end.
+    /// Address of a chain's explorer, without a trailing slash.
     #[must_use]
     pub fn of(&self, chain_id: u64) -> Option<&str> {
         let own = self.own.get(&chain_id).map(String::as_str);
@@ -45,7 +45,7 @@ impl Explorers {
     }
 }
 
-/// The well-known explorer of a chain, without a slash at its end.
+/// The well-known explorer of a chain, without a trailing slash.
 #[must_use]
 pub fn known_explorer(chain_id: u64) -> Option<&'static str> {
     KNOWN.iter().find(|(id, _)| *id == chain_id).map(|(_, url)| *url)

@@ -1,4 +1,4 @@
-//! The names of all kinds of event; what each kind says of itself is in its own file.
+//! The names of all kinds of event; what each kind declares is in its own file.
 
 /// The registry: every kind by its file and its body, in the order of the documentation. Calls a macro with the list.
 macro_rules! for_each_kind {
@@ -33,7 +33,7 @@ pub(crate) use for_each_kind;
 
 macro_rules! kind_enum {
     ($( $module:ident::$Body:ident, )*) => {
-        /// What an event is: the `kind` of its body.
+        /// Kind of an event: the `kind` of its body.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[allow(missing_docs)] // the bodies are documented
         pub enum Kind {

@@ -53,8 +53,8 @@ pub fn overlaps(left: &str, right: &str) -> bool {
     }
 }
 
-/// The same subjects by as few patterns, sorted; `None` where two of them cross, so that neither covers the other:
-/// a consumer of JetStream takes no such filters.
+/// The same subjects by as few patterns as possible, sorted; `None` when two of them overlap and neither covers the other:
+/// JetStream rejects such filters of a consumer.
 #[must_use]
 pub fn without_overlap(mut patterns: Vec<String>) -> Option<Vec<String>> {
     patterns.sort();
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_covers_is_left_out_and_what_crosses_is_refused() {
+    fn covered_patterns_are_dropped_and_crossing_ones_refused() {
         let few = |patterns: [&str; 3]| without_overlap(patterns.map(str::to_owned).to_vec());
         assert_eq!(few(["evm.b.>", "evm.a.x", "evm.a.>"]).unwrap(), ["evm.a.>", "evm.b.>"]);
         assert_eq!(few(["a.*.x", "a.b.>", "c"]), None);

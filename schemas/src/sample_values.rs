@@ -1,4 +1,4 @@
-//! What the samples of all kinds share.
+//! Values that the samples of all kinds share.
 
 use alloy_primitives::{Address, B256, U256, address, b256};
 
@@ -89,7 +89,7 @@ pub(crate) fn sqrt_price() -> Uint256 {
     Uint256(U256::from(1_543_999_u64) << 90)
 }
 
-/// A number written out in a sample: 0 never shows, which the tests check.
+/// A number of a sample: the tests check that none falls back to 0.
 pub(crate) fn decimal(text: &str) -> Decimal {
     Decimal::parse(text).unwrap_or_default()
 }

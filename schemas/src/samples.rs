@@ -1,12 +1,12 @@
-//! One example event of every kind, for golden vectors, and for whoever checks a rule, a template or a table against
-//! what an event can carry. Each kind's file has its own.
+//! One example event of every kind, for golden vectors and for checking rules, templates and tables against what an event
+//! can carry. Each kind's file has its own.
 
 use serde_json::Value;
 
 use crate::{event::Event, kinds::Kind};
 
-/// An event of `kind` with every optional field set, always the same one. Where fields exclude each other in life (the
-/// forms of an approval), the sample still has them all.
+/// An event of `kind` with every optional field set, always the same one. Fields that exclude each other in practice
+/// (the forms of an approval) are all set.
 #[must_use]
 pub fn sample(kind: Kind) -> Event {
     Event::sample(kind)
@@ -19,11 +19,11 @@ pub fn sample_minimal(kind: Kind) -> Event {
     let mut json = full.to_json();
     let schema = Event::json_schema(kind);
     keep_required(&mut json, schema.as_value(), &schema.as_value()["$defs"]);
-    // The fields that a schema requires are a body: the tests read every kind.
+    // The required fields alone are a valid body: the tests check this for every kind.
     Event::from_json(&json).unwrap_or(full)
 }
 
-/// Leaves out what the schema does not require, here and in bodies within.
+/// Drops fields that the schema does not require, also in nested bodies.
 fn keep_required(json: &mut Value, schema: &Value, definitions: &Value) {
     let (Value::Object(fields), Some(required)) = (json, schema["required"].as_array()) else {
         return;

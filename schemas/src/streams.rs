@@ -19,11 +19,11 @@ pub enum Stream {
     Status,
     /// Alerts that rules fired.
     Alert,
-    /// Messages that are to be sent.
+    /// Messages to send.
     Outbox,
-    /// What became of messages.
+    /// Outcomes of messages.
     Notify,
-    /// What could not be handled.
+    /// Messages that could not be processed.
     Dlq,
 }
 
@@ -41,7 +41,7 @@ impl Stream {
         Self::Dlq,
     ];
 
-    /// The streams that rules read, and that carry a tick each.
+    /// The streams that rules read; each carries a tick.
     pub const OF_RULES: [Self; 4] = [Self::Evm, Self::Market, Self::Signals, Self::Status];
 
     /// The name in JetStream.
@@ -92,7 +92,7 @@ impl Stream {
         }
     }
 
-    /// Where the time of a stream that rules read is published.
+    /// The subject of the ticks in a stream that rules read.
     #[must_use]
     pub fn tick_subject(self) -> String {
         subjects::tick(self.slug())

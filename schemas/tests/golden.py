@@ -2,7 +2,7 @@
 
 Usage: golden.py GOLDEN_FOLDER SCHEMA_FOLDER
 
-Nothing of the project is used but the files: what a field is comes from the kind's JSON Schema.
+It uses only files of the project, none of its code: the types of fields come from the kind's JSON Schema.
 """
 
 import json

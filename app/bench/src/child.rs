@@ -1,4 +1,4 @@
-//! Processes of this same program: each measured side has one of its own, so that CPU time and memory are its own.
+//! Worker processes of this program: each measured side runs in one of its own, so that its CPU time and memory are its own.
 
 use std::process::Stdio;
 
@@ -50,11 +50,11 @@ impl Child {
     pub(crate) async fn answer<T: DeserializeOwned>(&mut self) -> anyhow::Result<T> {
         match self.output.next_line().await.context("read from a worker")? {
             Some(line) => serde_json::from_str(&line).context("read a worker's answer"),
-            None => bail!("a worker ended without an answer; what it said is above"),
+            None => bail!("a worker ended without an answer; its output is above"),
         }
     }
 
-    /// Tells it something.
+    /// Sends it an order.
     pub(crate) async fn tell(&mut self, order: &impl Serialize) -> anyhow::Result<()> {
         let input = self.input.as_mut().context("tell a worker that was told to end")?;
         let line = serde_json::to_string(order)? + "\n";
@@ -66,7 +66,7 @@ impl Child {
         self.pid
     }
 
-    /// Tells it to end what it does; an answer may follow.
+    /// Tells it to finish; an answer may follow.
     pub(crate) fn finish(&mut self) {
         self.input = None;
     }
@@ -76,7 +76,7 @@ impl Child {
         self.finish();
         let status = self.process.wait().await.context("wait for a worker")?;
         if !status.success() {
-            bail!("a worker failed ({status}); what it said is above");
+            bail!("a worker failed ({status}); its output is above");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A direct connection to the database: the bare loop, and what it is to copy.
+//! A direct connection to the database: the bare loop, and the rows that it copies.
 
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
@@ -37,7 +37,7 @@ pub(crate) struct Index {
 /// The rows of one transaction, by table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CopyBatch {
-    /// Events that they were made of, markers included.
+    /// Events that they come from, markers included.
     pub(crate) events: u64,
     pub(crate) bodies: Vec<(Table, Bytes)>,
 }
@@ -55,12 +55,12 @@ impl Connection {
         Ok(Self { client, _driver: AbortOnDropHandle::new(driver) })
     }
 
-    /// Runs statements without answers.
+    /// Runs statements that return nothing.
     pub(crate) async fn run(&self, sql: &str) -> anyhow::Result<()> {
         self.client.batch_execute(sql).await.with_context(|| format!("run {sql}"))
     }
 
-    /// The one number that a query answers.
+    /// The one number that a query returns.
     pub(crate) async fn number(&self, sql: &str) -> anyhow::Result<u64> {
         let row = self.client.query_one(sql, &[]).await.with_context(|| format!("run {sql}"))?;
         Ok(row.get::<_, i64>(0).unsigned_abs())
@@ -121,7 +121,7 @@ impl Connection {
         Ok((body.len() > EMPTY_COPY_BYTES).then(|| body.freeze()))
     }
 
-    /// The limit: a transaction for each batch, a COPY for each table in it, and nothing else.
+    /// The raw limit: a transaction for each batch, a COPY for each table in it, and nothing else.
     pub(crate) async fn copy(&self, batches: &[CopyBatch]) -> anyhow::Result<()> {
         let mut statements: Vec<(Table, Statement)> = Vec::new();
         for table in tables() {
@@ -197,7 +197,7 @@ fn columns(table: Table) -> anyhow::Result<String> {
     Ok(columns.to_owned())
 }
 
-/// First and last block of each batch, and its events: blocks are added while they fit, a larger one stands alone.
+/// First and last block of each batch, and its events: blocks are added while they fit; a larger one is a batch of its own.
 fn cut(blocks: impl Iterator<Item = (i64, i64)>, max_events: u64) -> Vec<(i64, i64, u64)> {
     let mut batches: Vec<(i64, i64, u64)> = Vec::new();
     for (number, events) in blocks {

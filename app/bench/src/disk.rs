@@ -18,7 +18,7 @@ use crate::{
 
 const BLOCK: [u8; 4096] = [0x5a; 4096];
 
-/// From now on everything that is kept is kept below this folder.
+/// From now on, all data is kept below this folder.
 pub(crate) fn choose(folder: Option<&Path>) -> anyhow::Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
@@ -49,7 +49,7 @@ fn file_system(mounts: &str, folder: &Path) -> String {
     longest.map_or("unknown", |(_, kind)| kind).to_owned()
 }
 
-/// Appends 4 KiB and syncs, over and over, where the servers keep their data.
+/// Repeatedly appends 4 KiB and syncs, where the servers keep their data.
 pub(crate) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let rounds = if options.quick { 100 } else { 1_000 };
     let milliseconds = fsyncs(rounds)?;
@@ -62,7 +62,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     Ok(())
 }
 
-/// How long each of so many fsyncs takes, milliseconds.
+/// Duration of each of this many fsyncs, milliseconds.
 pub(crate) fn fsyncs(rounds: usize) -> anyhow::Result<Vec<f64>> {
     let folder = tempfile::tempdir().context("make a folder for the fsync test")?;
     let path = folder.path().join("fsync");

@@ -16,7 +16,7 @@ use crate::{
 
 /// Transfers in each generated block.
 pub(crate) const TRANSFERS: usize = 200;
-/// Header that tells which batch a message came in.
+/// Header that says which batch a message came in.
 const BATCH_ID: &str = "Nats-Batch-Id";
 
 /// A stream that the producer filled.
@@ -39,7 +39,7 @@ pub(crate) struct Node {
     pub(crate) task: NodeTask,
 }
 
-/// How the producer did, and the servers with it.
+/// Result of the producer, with the CPU time of its servers.
 #[derive(Debug)]
 pub(crate) struct Produced {
     pub(crate) outcome: EvmOutcome,
@@ -52,7 +52,7 @@ pub(crate) const fn generated(blocks: u64) -> NodeTask {
     NodeTask { blocks, transfers: TRANSFERS, data: None, first_takes: None }
 }
 
-/// Real bodies where there is recorded data, else generated ones.
+/// Real bodies if there is recorded data, else generated ones.
 pub(crate) fn real(options: &Options, blocks: u64) -> NodeTask {
     NodeTask { data: options.data.clone(), ..generated(blocks) }
 }
@@ -73,7 +73,7 @@ impl Node {
         Ok(Self { child, url: ready.url, task })
     }
 
-    /// Has the producer catch up with it on a server.
+    /// Lets the producer catch up with it on a server.
     pub(crate) async fn produce(
         &self,
         broker: Broker,
@@ -92,7 +92,7 @@ impl Node {
         Ok((source, Produced { outcome, node_cpu, broker_cpu }))
     }
 
-    /// Has the producer catch up with it on a fresh server.
+    /// Lets the producer catch up with it on a fresh server.
     pub(crate) async fn fill(&self, lane: Lane) -> anyhow::Result<(Source, Produced)> {
         self.produce(setup::broker().await?, lane).await
     }
@@ -126,7 +126,7 @@ pub(crate) async fn read_back(nats: &Nats, lane: Lane) -> anyhow::Result<Vec<Vec
     Ok(batches)
 }
 
-/// Without the headers that belong to its first publishing.
+/// Without the headers that its first publication added.
 fn without_own_headers(message: StreamMessage) -> RawMessage {
     let headers = message.headers.iter().flat_map(|headers| headers.iter());
     let headers = headers
@@ -135,7 +135,7 @@ fn without_own_headers(message: StreamMessage) -> RawMessage {
             values.iter().map(move |value| (name.to_string(), value.to_string()))
         })
         .collect();
-    // What was read is a piece of a larger buffer, which would stay for as long as the piece does.
+    // What was read is a slice of a larger buffer, which it would keep in memory.
     let payload = Bytes::copy_from_slice(&message.payload);
     RawMessage { subject: message.subject, headers, payload }
 }

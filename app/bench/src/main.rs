@@ -1,5 +1,5 @@
-//! `crypto-intel-bench`: rates and latencies of the pipeline on private servers, each beside the raw limit of what it
-//! stands on, measured in the same run. `docs/benchmarks.md` describes the method.
+//! `crypto-intel-bench`: rates and latencies of the pipeline on private servers, each beside the raw limit of the servers
+//! that it uses, measured in the same run. `docs/benchmarks.md` describes the method.
 
 mod child;
 mod connection;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// That of the `crypto-intel` binary.
+/// The allocator of the `crypto-intel` binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

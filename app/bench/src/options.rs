@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// Default: the system's folder for temporary files.
     #[arg(long)]
     pub(crate) data_dir: Option<PathBuf>,
-    /// A process of this program's own making; JSON.
+    /// The task of a worker process, as JSON.
     #[arg(long, hide = true)]
     pub(crate) worker: Option<String>,
 }
@@ -93,7 +93,7 @@ impl Options {
 
     /// Whether a part is to be measured.
     pub(crate) fn wants(&self, part: Part) -> bool {
-        // Minutes of loading rows are for those who ask for it.
+        // Loading the rows takes minutes, so this runs only on request.
         self.only.map_or(part != Part::Queries, |only| only == part)
     }
 }

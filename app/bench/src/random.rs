@@ -1,4 +1,4 @@
-//! Numbers that look like chance and are the same in every run.
+//! Pseudorandom numbers, the same in every run.
 
 use crypto_intel_schemas::Address;
 
@@ -26,13 +26,13 @@ impl Random {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// One of so many, 0 most often: the n-th is about as frequent as one in n.
+    /// A number below `count`, 0 most often: the n-th has a frequency of about 1/n.
     pub(crate) fn rank(&mut self, count: u64) -> u64 {
         let rank = (count as f64 + 1.0).powf(self.share()) - 1.0;
         (rank as u64).min(count.saturating_sub(1))
     }
 
-    /// As many bytes as are wanted.
+    /// `N` random bytes.
     pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         for part in bytes.chunks_mut(8) {
@@ -42,7 +42,7 @@ impl Random {
     }
 }
 
-/// The n-th of the addresses of a seed; nobody has its key.
+/// The n-th address of a seed; its key is unknown.
 pub(crate) fn address(seed: u64, number: u64) -> Address {
     let mut mixer = Random::new(seed);
     let mixed = mixer.next();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_has_its_own_addresses_and_always_the_same() {
+    fn addresses_depend_on_seed_and_number_alone() {
         assert_eq!(address(1, 7), address(1, 7));
         assert_ne!(address(1, 7), address(2, 7));
         assert_ne!(address(1, 7), address(1, 8));

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::{setup::Broker, usage::Usage};
 
-/// An acknowledgement that takes longer never comes.
+/// An acknowledgement that takes longer counts as lost.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A message as the stream holds it, without what the batch added.
@@ -38,12 +38,12 @@ struct Ack {
     seq: u64,
 }
 
-/// How a server did under prepared bytes.
+/// Result of publishing prepared bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RawOutcome {
     /// From the first byte to the last acknowledgement.
     pub(crate) seconds: f64,
-    /// Of the server.
+    /// CPU time of the server, seconds.
     pub(crate) broker_cpu: f64,
 }
 
@@ -53,7 +53,7 @@ struct Connection {
 }
 
 impl Prepared {
-    /// Writes everything down beforehand: on an empty stream even the fence's sequences are known.
+    /// Prepares everything beforehand: on an empty stream even the fence's sequences are known.
     pub(crate) fn new(batches: &[Vec<RawMessage>], fence: Option<&str>) -> Self {
         let mut last_sequence = 0;
         let batches = batches.iter().enumerate().map(|(number, messages)| {
@@ -115,8 +115,8 @@ impl Prepared {
         Ok(started.elapsed().as_secs_f64())
     }
 
-    /// Publishes one batch after the other, one begun in each `interval`; returns each one's milliseconds from its first
-    /// byte to its acknowledgement. Blocks.
+    /// Publishes one batch after the other, one per `interval`; returns each one's milliseconds from its first byte to its
+    /// acknowledgement. Blocks.
     pub(crate) fn pace(&self, url: &str, interval: Duration) -> anyhow::Result<Vec<f64>> {
         let mut connection = Connection::open(url)?;
         let mut elapsed = Vec::with_capacity(self.batches.len());
@@ -125,7 +125,7 @@ impl Prepared {
             connection.socket.write_all(batch).context("send a batch")?;
             connection.acknowledgement()?;
             elapsed.push(started.elapsed().as_secs_f64() * 1_000.0);
-            // A pause of the same length for all: nothing is waited for here.
+            // Keeps the pace; this does not wait for a condition.
             #[allow(clippy::disallowed_methods)]
             std::thread::sleep(interval.saturating_sub(started.elapsed()));
         }
@@ -170,7 +170,7 @@ impl Connection {
 
     fn line(&mut self) -> anyhow::Result<String> {
         let mut line = String::new();
-        let read = self.input.read_line(&mut line).context("hear from nats-server")?;
+        let read = self.input.read_line(&mut line).context("read from nats-server")?;
         ensure!(read > 0, "nats-server closed the connection");
         if line.starts_with("-ERR") {
             bail!("nats-server says {}", line.trim_end());
@@ -185,7 +185,7 @@ impl Connection {
                 self.socket.write_all(b"PONG\r\n").context("answer nats-server")?;
             }
             if !line.starts_with("MSG ") {
-                ensure!(!line.starts_with("HMSG "), "nobody takes these messages: {line}");
+                ensure!(!line.starts_with("HMSG "), "no stream takes these messages: {line}");
                 continue;
             }
             let length = line.rsplit(' ').next().and_then(|length| length.parse::<usize>().ok());

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::usage::Others;
 
-/// Where others take more of the machine than this, a goal that is missed is no proof.
+/// If other processes use more of the machine than this, a missed goal proves nothing.
 const BUSY_SHARE: f64 = 0.1;
 
 /// Everything measured so far.
@@ -32,14 +32,14 @@ pub(crate) enum Verdict {
     Met,
     /// It is not.
     Missed,
-    /// It is not, but much of the machine was taken by others.
+    /// It is not, but other processes used much of the machine.
     MissedOnBusyMachine,
-    /// What the goal takes for granted is not there.
+    /// The conditions of the goal are not met.
     NotJudged,
 }
 
 impl Verdict {
-    /// Of a goal that is reached or not.
+    /// Verdict on a goal that is reached or not.
     pub(crate) const fn of(is_met: bool) -> Self {
         if is_met { Self::Met } else { Self::Missed }
     }
@@ -66,12 +66,12 @@ impl Line {
         self
     }
 
-    /// With a number of things, thousands set apart.
+    /// With a count, with thousands separators.
     pub(crate) fn count(self, value: u64) -> Self {
         self.text(thousands(value as f64))
     }
 
-    /// With a number: thousands set apart, small ones with two digits after the point.
+    /// With a number: large ones with thousands separators, small ones with two digits after the point.
     pub(crate) fn number(self, value: f64) -> Self {
         let text = if value >= 1_000.0 { thousands(value) } else { format!("{value:.2}") };
         self.text(text)
@@ -79,7 +79,7 @@ impl Line {
 }
 
 impl Report {
-    /// Nothing yet.
+    /// An empty report.
     pub(crate) fn new() -> Self {
         Self { summary: Map::new(), text: String::new(), others: Others::new() }
     }
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_set_apart_by_thousands() {
+    fn numbers_have_thousands_separators() {
         assert_eq!(thousands(1_234_567.4), "1,234,567");
         assert_eq!(thousands(123.0), "123");
         assert_eq!(Line::new("a").number(0.8123).count(12).cells, ["0.81", "12"]);

@@ -1,4 +1,4 @@
-//! Everything that was asked for, in its order.
+//! Runs the requested parts in order.
 
 use anyhow::Context as _;
 
@@ -13,7 +13,7 @@ use crate::{
 /// Where `summary.json` goes.
 const FOLDER: &str = "target/bench";
 
-/// Measures, or works for another process that does.
+/// Measures, or runs as a worker of a process that measures.
 pub(crate) fn start(options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(options))

@@ -1,4 +1,4 @@
-//! The servers that everything is measured on, and what the machine is.
+//! The servers that everything is measured on, and a description of the machine.
 
 use std::{fs, process::Command};
 
@@ -35,7 +35,7 @@ pub(crate) async fn broker() -> anyhow::Result<Broker> {
     Ok(Broker { server, nats })
 }
 
-/// A PostgreSQL that syncs, and a database with our tables.
+/// A PostgreSQL with `fsync` on, and a database with our tables.
 #[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) server: Postgres,
@@ -48,11 +48,11 @@ impl Drop for Database {
     }
 }
 
-/// A fresh PostgreSQL with `fsync` on and our tables; TimescaleDB's where it is installed.
+/// A fresh PostgreSQL with `fsync` on and our tables; with TimescaleDB if it is installed.
 pub(crate) async fn database() -> anyhow::Result<Database> {
     let options = PostgresOptions {
         durable: true,
-        // A checkpoint, or the making of log files, on one side and not on the other would decide the comparison.
+        // A checkpoint or the creation of WAL files on only one side would decide the comparison.
         extra_conf: ["max_wal_size=8GB", "min_wal_size=2GB", "checkpoint_timeout=1h"]
             .map(str::to_owned)
             .to_vec(),
@@ -64,7 +64,7 @@ pub(crate) async fn database() -> anyhow::Result<Database> {
     Ok(Database { server, url })
 }
 
-/// Makes our tables, and says on what.
+/// Creates our tables and returns the database's edition.
 async fn migrate(url: &str) -> anyhow::Result<Edition> {
     let config = StoreConfig { url: Secret::new(url), ..StoreConfig::default() };
     let store = Store::connect(&config, &CancellationToken::new())
@@ -91,13 +91,13 @@ impl Drop for QueryDatabase {
     }
 }
 
-/// A fresh database with our tables: on the server of `DATABASE_URL`, else on one of its own.
+/// A fresh database with our tables: on the server of `DATABASE_URL`, else on a private one.
 pub(crate) async fn query_database() -> anyhow::Result<QueryDatabase> {
     let mut database = Postgres::test_database().await?;
     let edition = migrate(database.url()).await?;
     let connection = Connection::open(database.url()).await?;
     if database.server().is_some() {
-        // Loading need not wait for checkpoints.
+        // So that loading does not wait for checkpoints.
         for setting in ["max_wal_size = '4GB'", "maintenance_work_mem = '256MB'"] {
             connection.run(&format!("ALTER SYSTEM SET {setting}")).await?;
         }
@@ -127,7 +127,7 @@ pub(crate) fn describe(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Processes that wanted a core in the last minute: far above what is running here, the figures are others' too.
+/// Load of the last minute: if it is far above what runs here, other processes distort the figures.
 pub(crate) fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split_whitespace().next().unwrap_or("?").to_owned()

@@ -1,11 +1,11 @@
 //! Medians and percentiles.
 
-/// The middle value; 0 of nothing.
+/// The middle value; 0 without values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     percentile(values, 0.5)
 }
 
-/// Nearest rank: the smallest value that at least this share of all do not exceed; 0 of nothing.
+/// Nearest rank: the smallest value that at least this share of all do not exceed; 0 without values.
 pub(crate) fn percentile(values: impl IntoIterator<Item = f64>, share: f64) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);

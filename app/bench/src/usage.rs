@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-/// Linux counts in hundredths of a second wherever Rust runs (`USER_HZ`).
+/// Linux counts in hundredths of a second on all platforms that Rust supports (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// CPU time and memory of a process so far; zeros where there is no `/proc`.
@@ -33,7 +33,7 @@ impl Usage {
     }
 }
 
-/// How many cores there are to work on.
+/// Number of available cores.
 pub(crate) fn cores() -> f64 {
     std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
 }
@@ -46,7 +46,7 @@ pub(crate) fn run_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok(nanoseconds.with_context(|| format!("read {path}"))? / 1e9)
 }
 
-/// CPU time of a process and all below it, those that ended included.
+/// CPU time of a process and all its descendants, including those that ended.
 pub(crate) fn cpu_seconds_of_tree(pid: u32) -> f64 {
     let processes: Vec<(u32, Vec<String>)> = fs::read_dir("/proc")
         .into_iter()
@@ -72,7 +72,7 @@ fn with_ended_children(fields: &[String]) -> f64 {
     ticks.sum::<f64>() / TICKS_PER_SECOND
 }
 
-/// Milliseconds of our own processes that nobody waited for: the system counts them for nobody.
+/// CPU milliseconds of our processes that were not waited for: the system adds them to no parent.
 static ORPHANED_MS: AtomicU64 = AtomicU64::new(0);
 
 /// To be called before a process is killed together with its children.
@@ -82,7 +82,7 @@ pub(crate) fn note_orphans(pid: u32) {
     ORPHANED_MS.fetch_add((orphaned * 1_000.0) as u64, Ordering::Relaxed);
 }
 
-/// What else the machine did since this was made.
+/// CPU time of other processes since this was created.
 #[derive(Debug)]
 pub(crate) struct Others {
     since: Instant,
@@ -90,7 +90,7 @@ pub(crate) struct Others {
 }
 
 impl Others {
-    /// From now on.
+    /// Counts from now on.
     pub(crate) fn new() -> Self {
         Self { since: Instant::now(), before: Self::cpu_seconds() }
     }
@@ -106,7 +106,7 @@ impl Others {
         let line = text.lines().next().unwrap_or_default();
         let ticks: Vec<f64> =
             line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
-        // All but idle and waiting for the disk; guests are in user time already.
+        // All except idle and I/O wait; guest time is already in user time.
         let busy = ticks.iter().take(8).sum::<f64>() - ticks.iter().skip(3).take(2).sum::<f64>();
         let orphaned = ORPHANED_MS.load(Ordering::Relaxed) as f64 / 1_000.0;
         busy / TICKS_PER_SECOND - cpu_seconds_of_tree(std::process::id()) - orphaned
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_of_children_is_our_own() {
+    fn cpu_time_of_children_is_counted() {
         let before = cpu_seconds_of_tree(std::process::id());
         let mut busy = std::process::Command::new("sh")
             .args(["-c", "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done"])

@@ -26,9 +26,9 @@ pub struct BlockFields<'a> {
 pub struct TransactionFields {
     /// Hash of the transaction.
     pub tx_hash: B256,
-    /// Place in the block.
+    /// Index in the block.
     pub tx_index: u32,
-    /// Sender; absent where the endpoint gave no transaction.
+    /// Sender; absent when the endpoint did not return the transaction.
     pub tx_from: Option<Address>,
     /// Recipient; absent for a contract creation.
     pub tx_to: Option<Address>,
@@ -39,19 +39,19 @@ pub struct TransactionFields {
 /// The log an event was decoded from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogFields {
-    /// Place in the block.
+    /// Index in the block.
     pub log_index: u32,
     /// The contract that emitted it: the token of a transfer.
     pub address: Address,
-    /// Place within the log, where one log is several events.
+    /// Index within the log, when one log is several events.
     pub sub_index: Option<u32>,
 }
 
 /// Defines a body: the common fields of its level, then its own. A field is its type's default in `empty()`, unless
 /// `= value` follows the type.
 ///
-/// Levels: `base`; `chain` (of a block); `tx` (of a transaction); `log` (of a log). Each adds its fields and what
-/// `EventBody` says of them to the lists of the one above it.
+/// Levels: `base`; `chain` (of a block); `tx` (of a transaction); `log` (of a log). Each adds its fields, and the
+/// methods of `EventBody` for them, to those of the one above it.
 macro_rules! event {
     // -- entry points, one per level ------------------------------------------------------------
     ($(#[$meta:meta])* pub struct $name:ident: base $body:tt) => {
@@ -77,12 +77,12 @@ macro_rules! event {
                 Some(self.log_fields())
             }
         ] [
-            /// Place of the log in its block.
+            /// Index of the log in its block.
             pub log_index: u32,
             /// The contract that emitted the log: the token of a transfer.
             #[schemars(with = "crate::types::json_hex::AddressText")]
             pub address: $crate::Address,
-            /// Place within the log, where one log is several events.
+            /// Index within the log, when one log is several events.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub sub_index: Option<u32>,
         ] $body);
@@ -111,9 +111,9 @@ macro_rules! event {
             /// Hash of the transaction.
             #[schemars(with = "crate::types::json_hex::HashText")]
             pub tx_hash: $crate::B256,
-            /// Place of the transaction in its block.
+            /// Index of the transaction in its block.
             pub tx_index: u32,
-            /// Sender of the transaction; absent where the endpoint gave no transaction.
+            /// Sender of the transaction; absent when the endpoint did not return the transaction.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
             pub tx_from: Option<$crate::Address>,
@@ -121,7 +121,7 @@ macro_rules! event {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
             pub tx_to: Option<$crate::Address>,
-            /// First four bytes of the transaction's input; absent where it has fewer.
+            /// First four bytes of the transaction's input; absent when it has fewer.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             #[schemars(with = "Option<crate::types::json_hex::SelectorText>")]
             pub method: Option<$crate::FixedBytes<4>>,
@@ -198,7 +198,7 @@ macro_rules! event {
                 }
             }
 
-            /// The same event under another block state: how it is retracted and added again.
+            /// Moves the event to another state of its block: this is how it is retracted and added again.
             pub fn set_incarnation(&mut self, incarnation: u32, observed_at_us: i64) {
                 self.incarnation = incarnation;
                 self.removed = incarnation % 2 == 0;
@@ -208,13 +208,13 @@ macro_rules! event {
     };
     (@emit [$($meta:tt)*] $name:ident [$($methods:tt)*] [$($fields:tt)*] { $($own:tt)* }) => {
         $crate::event::body::event!(@define [$($meta)*] $name [$($methods)*] {
-            /// What the event is.
+            /// Kind of the event.
             pub kind: $crate::Kind = $crate::Kind::$name,
             /// Version of this kind's body.
             pub version: u16 = <$name as $crate::event::event_kind::EventKind>::VERSION,
             /// Deterministic id, the same each time the event is seen.
             pub id: String,
-            /// Who said it: `evm` or the provider's name.
+            /// Where it comes from: `evm` or the provider's name.
             pub source: String = <$name as $crate::event::event_kind::EventKind>::SOURCE.to_owned(),
             /// When it happened, by its source's clock, microseconds UTC.
             pub event_at_us: i64,

@@ -10,7 +10,7 @@ use crate::{
     kinds::{Kind, UnknownKind},
 };
 
-/// Why a body is not an event of ours. What does not decode is dead-lettered, never retried.
+/// Why a body cannot be decoded. Such messages are dead-lettered, never retried.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Not a MessagePack map with a `kind` and a `version`.
@@ -29,12 +29,12 @@ pub enum DecodeError {
         /// The newest version that this build knows.
         known: u16,
     },
-    /// A field is missing or has another type, or something follows the body.
+    /// A field is missing or has another type, or other bytes follow the body.
     #[error("malformed body of kind {kind}")]
     Malformed {
         /// The kind.
         kind: Kind,
-        /// What MessagePack says.
+        /// The error of the MessagePack decoder.
         #[source]
         source: rmp_serde::decode::Error,
     },
@@ -52,7 +52,7 @@ impl Event {
     /// Appends the MessagePack body to `buffer`.
     pub fn encode_to(&self, buffer: &mut Vec<u8>) {
         let encoded = self.encode_into(buffer);
-        // Writing to memory cannot fail, and bodies hold nothing that MessagePack cannot say.
+        // Writing to memory cannot fail, and bodies hold nothing that MessagePack cannot represent.
         debug_assert!(encoded.is_ok(), "{encoded:?}");
     }
 
@@ -60,7 +60,7 @@ impl Event {
     ///
     /// # Errors
     /// When the body is not MessagePack, not an event, of an unknown kind or version, lacks a
-    /// field, or is followed by anything.
+    /// field, or is followed by other bytes.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         let (kind, version) = Head::peek(body).map_err(DecodeError::NotAnEvent)?;
         let kind: Kind = kind.parse()?;
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_for_people() {
+    fn json_is_human_readable() {
         let json = transfer().to_json();
         assert_eq!(json["block_hash"], format!("0x{}", "ab".repeat(32)));
         assert_eq!(json["value"], crate::U256::MAX.to_string());
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_ours_with_a_reason() {
+    fn refuses_foreign_bodies_with_a_reason() {
         assert!(matches!(Event::decode(b"hello"), Err(DecodeError::NotAnEvent(_))));
         assert!(matches!(Event::decode(&[]), Err(DecodeError::NotAnEvent(_))));
         let unknown =

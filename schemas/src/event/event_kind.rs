@@ -1,4 +1,4 @@
-//! What each kind of event says about itself; `docs/adding-a-kind.md` walks through it.
+//! What each kind of event declares; `docs/adding-a-kind.md` walks through it.
 
 use std::fmt::Debug;
 
@@ -29,7 +29,7 @@ pub trait EventBody:
     fn id(&self) -> &str;
     /// Sets the id.
     fn set_id(&mut self, id: String);
-    /// Who said it.
+    /// Where it comes from: `evm` or the provider's name.
     fn source(&self) -> &str;
     /// When it happened, microseconds UTC.
     fn event_at_us(&self) -> i64;
@@ -42,11 +42,11 @@ pub trait EventBody:
     fn block(&self) -> Option<BlockFields<'_>> {
         None
     }
-    /// The transaction it belongs to, if it belongs to one.
+    /// The transaction it belongs to, if any.
     fn transaction(&self) -> Option<TransactionFields> {
         None
     }
-    /// The log it was decoded from, if it was.
+    /// The log it was decoded from, if any.
     fn log(&self) -> Option<LogFields> {
         None
     }
@@ -54,11 +54,11 @@ pub trait EventBody:
     fn watched(&self) -> &[String] {
         &[]
     }
-    /// The same, to be changed; `None` for other events.
+    /// The same, mutable; `None` for other events.
     fn watched_mut(&mut self) -> Option<&mut Vec<String>> {
         None
     }
-    /// Puts a chain event under another state of its block.
+    /// Moves a chain event to another state of its block.
     fn put_under(&mut self, _incarnation: u32, _observed_at_us: i64) {}
 }
 
@@ -73,22 +73,22 @@ pub trait EventKind: EventBody {
     const VERSION: u16 = version_of(Self::SCHEMA);
     /// The form of its subjects, such as `evm.<chain>.transfer.erc20`.
     const SUBJECT: &'static str;
-    /// The streams that hold its events, each with the filter that takes them and their like.
+    /// The streams that hold its events, each with the filter that selects them and similar ones.
     const STREAMS: &'static [(Stream, &'static str)] = CHAIN_STREAMS;
-    /// The `source` of a body, unless its producer says another.
+    /// The `source` of a body, unless its producer sets another.
     const SOURCE: &'static str = "evm";
-    /// Whether it says what happened to the chain as we followed it: that is never retracted, although it has the
-    /// fields of a block.
+    /// Whether it is never retracted, although it has the fields of a block: it records what happened while the chain was
+    /// followed, such as a reorg.
     const LASTING: bool = false;
     /// Whether rules may read it.
     const IN_RULES: bool = true;
-    /// Fields that rules cannot name, beside those that no rule can.
+    /// Fields that rules cannot use, in addition to those that are excluded for all kinds.
     const NOT_IN_RULES: &'static [&'static str] = &[];
     /// Whether pollers may produce it.
     const POLLED: bool = false;
 
-    /// An event with every optional field set, always the same one. Where fields exclude each other in life (the forms
-    /// of an approval), the sample still has them all.
+    /// An event with every optional field set, always the same one. Fields that exclude each other in practice (the
+    /// forms of an approval) are all set.
     fn sample() -> Self;
 
     /// Its subject in the live lane.
@@ -104,16 +104,16 @@ pub trait EventKind: EventBody {
         self.id().to_owned()
     }
 
-    /// Checks what a provider said beyond the types of its fields.
+    /// Checks the values from a provider beyond the types of its fields.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// A message that says what is wrong.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// Where the events of chains are.
+/// The streams of chain events.
 pub(crate) const CHAIN_STREAMS: &[(Stream, &str)] =
     &[(Stream::Evm, subjects::EVM_ALL), (Stream::History, subjects::HISTORY_ALL)];
 
@@ -135,13 +135,13 @@ const fn version_of(schema: &str) -> u16 {
 
 /// Longest name of an asset, quote or index, bytes.
 const MAX_NAME: usize = 128;
-/// Characters of a bad name that are shown.
+/// Maximum number of characters of a bad name in an error.
 const SHOWN_CHARS: usize = 40;
 
 /// Checks a name that is part of a subject or a key: lower case, without spaces.
 ///
 /// # Errors
-/// Which field is not, for people.
+/// A message that names the field.
 pub(crate) fn check_name(field: &str, name: &str) -> Result<(), String> {
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !c.is_uppercase();
     if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain) {

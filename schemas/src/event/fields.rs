@@ -1,4 +1,4 @@
-//! The fields of events, flat, by their wire names: what rules, templates and filters name.
+//! The fields of events, flat, by their wire names: what rules, templates and filters use.
 
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, I256, U256};
 
@@ -57,7 +57,7 @@ pub struct Field {
 }
 
 impl Field {
-    /// A field by the type that its body gives it.
+    /// A field with the properties of its Rust type.
     pub(crate) const fn of<T: AsField>(name: &'static str) -> Self {
         Self { name, field_type: T::TYPE, optional: T::OPTIONAL }
     }
@@ -67,7 +67,7 @@ impl Field {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs)] // as `FieldType`
 pub enum FieldValue<'a> {
-    /// The event does not have it; also said of a structure.
+    /// The event does not have it, or it is a structure.
     Absent,
     Bool(bool),
     Int(i64),
@@ -80,7 +80,7 @@ pub enum FieldValue<'a> {
     Fields(&'a EventFields),
 }
 
-/// How a type of a body is seen as a field.
+/// How a Rust type of a body appears as a field.
 pub(crate) trait AsField {
     const TYPE: FieldType;
     const OPTIONAL: bool = false;

@@ -1,4 +1,4 @@
-//! JSON Schemas: what the derive cannot know, added to what it says.
+//! JSON Schemas: adds what the derive cannot know.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! What is asked of a kind, looked up in its file.
+//! The properties of a kind, looked up in its file.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -11,7 +11,7 @@ use crate::{
     streams::Stream,
 };
 
-/// What a kind says about itself, as [`EventKind`] has it.
+/// What a kind declares, as in [`EventKind`].
 struct Spec {
     name: &'static str,
     schema: &'static str,
@@ -42,7 +42,7 @@ impl Spec {
     }
 }
 
-macro_rules! look_ups {
+macro_rules! lookups {
     ($( $module:ident::$Body:ident, )*) => {
         impl Kind {
             const NAMES: &'static [&'static str] =
@@ -67,7 +67,7 @@ macro_rules! look_ups {
         }
     };
 }
-for_each_kind!(look_ups);
+for_each_kind!(lookups);
 
 impl Kind {
     /// The text on the wire, such as `transfer.erc20`.
@@ -103,7 +103,7 @@ impl Kind {
         tokens.join(".")
     }
 
-    /// The streams that hold its events, each with the filter that takes them and their like.
+    /// The streams that hold its events, each with the filter that selects them and similar ones.
     #[must_use]
     pub const fn streams(self) -> &'static [(Stream, &'static str)] {
         self.spec().streams
@@ -115,8 +115,8 @@ impl Kind {
         self.spec().fields
     }
 
-    /// Whether it says what happened to the chain as we followed it: that is never retracted, although it has the
-    /// fields of a block.
+    /// Whether it is never retracted, although it has the fields of a block: it records what happened while the chain was
+    /// followed, such as a reorg.
     #[must_use]
     pub const fn is_lasting(self) -> bool {
         self.spec().lasting
@@ -128,7 +128,7 @@ impl Kind {
         self.spec().in_rules
     }
 
-    /// Fields that rules cannot name, beside those that no rule can.
+    /// Fields that rules cannot use, in addition to those that are excluded for all kinds.
     #[must_use]
     pub const fn not_in_rules(self) -> &'static [&'static str] {
         self.spec().not_in_rules

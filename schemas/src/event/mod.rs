@@ -1,4 +1,4 @@
-//! Any event, and what is asked of every event.
+//! An event of any kind, and what all events have in common.
 
 pub(crate) mod addresses;
 pub(crate) mod body;
@@ -59,7 +59,7 @@ macro_rules! event_enum {
 for_each_kind!(event_enum);
 
 impl Event {
-    /// What the event is.
+    /// Kind of the event.
     #[must_use]
     pub fn kind(&self) -> Kind {
         fn kind_of<B: EventBody>(_body: &B) -> Kind {
@@ -79,7 +79,7 @@ impl Event {
         of_body!(self, body => body.set_id(id));
     }
 
-    /// Who said it.
+    /// Where it comes from: `evm` or the provider's name.
     #[must_use]
     pub fn source(&self) -> &str {
         of_body!(self, body => body.source())
@@ -103,13 +103,13 @@ impl Event {
         of_body!(self, body => body.block())
     }
 
-    /// The transaction it belongs to, if it belongs to one.
+    /// The transaction it belongs to, if any.
     #[must_use]
     pub fn transaction_fields(&self) -> Option<TransactionFields> {
         of_body!(self, body => body.transaction())
     }
 
-    /// The log it was decoded from, if it was.
+    /// The log it was decoded from, if any.
     #[must_use]
     pub fn log_fields(&self) -> Option<LogFields> {
         of_body!(self, body => EventBody::log(body))
@@ -121,7 +121,7 @@ impl Event {
         of_body!(self, body => body.field(name))
     }
 
-    /// Puts a chain event under another state of its block; nothing for other events.
+    /// Moves a chain event to another state of its block; does nothing to other events.
     pub fn set_incarnation(&mut self, incarnation: u32, observed_at_us: i64) {
         of_body!(self, body => body.put_under(incarnation, observed_at_us));
     }
@@ -131,7 +131,7 @@ impl Event {
         of_body!(self, body => body.watched_mut())
     }
 
-    /// Labels of the watched addresses that a chain event touches; none of other events.
+    /// Labels of the watched addresses that a chain event touches; none for other events.
     #[must_use]
     pub fn watched(&self) -> &[String] {
         of_body!(self, body => body.watched())
@@ -158,10 +158,10 @@ impl Event {
         of_body!(self, body => body.key())
     }
 
-    /// Checks what a provider said beyond the types of its fields.
+    /// Checks the values from a provider beyond the types of its fields.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// A message that says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         of_body!(self, body => body.check())
     }

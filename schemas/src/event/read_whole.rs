@@ -1,7 +1,7 @@
 use rmp_serde::decode::ReadRefReader;
 use serde::Deserialize;
 
-/// Deepest nesting that is read. Ours is 4; what newer bodies add may be deeper, but a hostile one
+/// Maximum nesting that is read. Our bodies have 4 levels; newer ones may have more, but a hostile one
 /// of thousands of levels must not overflow the stack, as it would at the library's own limit.
 const MAX_DEPTH: usize = 64;
 
@@ -17,7 +17,7 @@ pub(crate) fn read_whole<'de, T: Deserialize<'de>>(
 ) -> Result<T, rmp_serde::decode::Error> {
     let mut deserializer = deserializer(body);
     let value = T::deserialize(&mut deserializer)?;
-    // The reader does not show its rest, but at the end there is no marker to read.
+    // The reader does not expose its remaining bytes, but at the end there is no marker to read.
     match <()>::deserialize(&mut deserializer) {
         Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
         _ => Err(serde::de::Error::custom("bytes follow the end of the body")),

@@ -18,10 +18,10 @@ event! {
     /// A rule fired, or its alert was corrected or resolved. Text carries no markup: each channel
     /// escapes and lays it out.
     pub struct Alert: base {
-        /// Key of the alert: the same for fired, corrected and resolved, and over replays. For a
+        /// Key of the alert: the same for fired, corrected and resolved, and across replays. For a
         /// chain event it is a hash over rule, transaction, kind, index in the transaction and block.
         pub alert: String,
-        /// Five characters people can read out, of the key.
+        /// Five characters derived from the key, which people can read out.
         pub code: String,
         /// Id of the rule.
         pub rule: String,
@@ -29,7 +29,7 @@ event! {
         pub severity: Severity,
         /// Fired, corrected or resolved.
         pub state: AlertState,
-        /// 1 for the first message of this alert, then one more each.
+        /// 1 for the first message of this alert, then one more for each further one.
         pub n: u32 = 1,
         /// First line: what a lock screen shows.
         pub title: String,

@@ -10,12 +10,12 @@ event! {
     /// ERC-20 `Approval` (with `value`), ERC-721 `Approval` (with `token_id`) or `ApprovalForAll`
     /// (with `approved`). `address` is the token.
     pub struct Approval: log {
-        /// Which form it is.
+        /// Token standard of the event.
         pub standard: TokenStandard,
-        /// Whose tokens.
+        /// Owner of the tokens.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub owner: Address,
-        /// Who may move them.
+        /// Account that may move them.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub spender: Address,
         /// ERC-20: how many, in the smallest unit.

@@ -8,13 +8,13 @@ use crate::{
 };
 
 event! {
-    /// Marker: a block is canonical and all its events were before it; with `removed` it left the
-    /// canonical chain. Markers are a stack: one pushes, a removed one pops.
+    /// Marker: the block is canonical and all its events precede this one; with `removed`, it has left the
+    /// canonical chain. Markers form a stack: a marker pushes its block, a removed one pops it.
     pub struct Block: chain {
         /// Hash of the parent.
         #[schemars(with = "crate::types::json_hex::HashText")]
         pub parent_hash: B256,
-        /// Highest block that the chain calls safe, where it says so.
+        /// Highest block that the chain reports as safe, if it reports one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub safe_number: Option<u64>,
         /// Highest block that cannot leave the chain, by its tag or by the configured depth.
@@ -36,11 +36,11 @@ event! {
         /// Base fee per gas in wei, since London.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub base_fee_per_gas: Option<Uint256>,
-        /// Who received the fees.
+        /// Recipient of the fees.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
         pub miner: Option<Address>,
-        /// Checks of the answer that could not be made or failed alike on two endpoints.
+        /// Checks of the response that could not be made, or that failed alike on two endpoints.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub unverified: Vec<String>,
     }

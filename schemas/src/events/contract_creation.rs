@@ -8,12 +8,12 @@ use crate::{
 };
 
 event! {
-    /// A contract made by a transaction without recipient.
+    /// A contract created by a transaction without a recipient.
     pub struct ContractCreation: tx {
-        /// Where the contract lives.
+        /// Address of the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub contract: Address,
-        /// Who made it.
+        /// Account that created it.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub creator: Address,
         /// Length of the creation code, bytes.

@@ -16,7 +16,7 @@ event! {
         pub name: String,
         /// Its signature, such as `AnswerUpdated(int256,uint256,uint256)`.
         pub signature: String,
-        /// Its parameters by name; one without name by its place, from 0.
+        /// Its parameters by name; an unnamed one by its position, from 0.
         pub fields: EventFields,
     }
 }
@@ -33,7 +33,7 @@ impl EventKind for ContractEvent {
     }
 
     fn add_addresses(&self, addresses: &mut Addresses) {
-        // What is an address in it, only its ABI knows: what looks like one counts.
+        // Only the ABI knows which values are addresses: what looks like one counts.
         for value in self.fields.0.values() {
             addresses.add_named(value);
         }

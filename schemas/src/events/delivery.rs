@@ -8,7 +8,7 @@ use crate::{
 };
 
 event! {
-    /// What became of a message to one destination.
+    /// Outcome of a message to one destination.
     pub struct Delivery: base {
         /// Id of the delivery: alert, its state and number, destination.
         pub delivery: String,

@@ -9,18 +9,18 @@ use crate::{
 event! {
     /// One item of an ERC-1155 `TransferSingle`, or of a `TransferBatch` (then with `sub_index`).
     pub struct Erc1155Transfer: log {
-        /// Who moved it.
+        /// Account that moved it.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub operator: Address,
-        /// Sender as the contract says.
+        /// Sender, according to the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub from: Address,
-        /// Recipient as the contract says.
+        /// Recipient, according to the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub to: Address,
         /// Which token.
         pub token_id: Uint256,
-        /// How many of it.
+        /// Amount of it.
         pub value: Uint256,
     }
 }

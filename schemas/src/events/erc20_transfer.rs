@@ -8,12 +8,12 @@ use crate::{
 
 event! {
     /// ERC-20 `Transfer`: three topics and exactly 32 bytes of data. `address` is the token.
-    /// Anyone may emit one from any address: `tx_from` and `token_verified` tell a forged one.
+    /// Anyone can emit one that names any address: check `tx_from` and `token_verified` to detect a forged one.
     pub struct Erc20Transfer: log {
-        /// Sender as the contract says.
+        /// Sender, according to the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub from: Address,
-        /// Recipient as the contract says.
+        /// Recipient, according to the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub to: Address,
         /// Amount in the token's smallest unit.

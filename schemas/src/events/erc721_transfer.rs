@@ -9,10 +9,10 @@ use crate::{
 event! {
     /// ERC-721 `Transfer`: four topics and no data. `address` is the collection.
     pub struct Erc721Transfer: log {
-        /// Sender as the contract says.
+        /// Sender, according to the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub from: Address,
-        /// Recipient as the contract says.
+        /// Recipient, according to the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub to: Address,
         /// Which token.

@@ -7,15 +7,15 @@ use crate::{
 };
 
 event! {
-    /// The finalized block moved; in the next block's batch, never retracted.
+    /// The finalized block advanced. Published in the batch of the next block, never retracted.
     pub struct Finalized: chain {
         /// Highest finalized block.
         pub finalized_number: u64,
-        /// Its hash, where the endpoint said it.
+        /// Its hash, if the endpoint reported it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::HashText>")]
         pub finalized_hash: Option<B256>,
-        /// Highest safe block, where the chain says so.
+        /// Highest safe block, if the chain reports one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub safe_number: Option<u64>,
     }

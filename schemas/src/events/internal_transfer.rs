@@ -11,7 +11,7 @@ event! {
     /// Native value moved inside contracts, where an endpoint offers traces: value above 0, not in
     /// a call that was reverted. The transaction's own payment is `transfer.native`.
     pub struct InternalTransfer: tx {
-        /// Which of the transaction's internal payments, in the order of its calls, from 0.
+        /// Index among the transaction's internal payments, in the order of its calls, from 0.
         pub sub_index: u32,
         /// Payer.
         #[schemars(with = "crate::types::json_hex::AddressText")]
@@ -23,7 +23,7 @@ event! {
         pub value: Uint256,
         /// How it moved.
         pub call_type: CallType,
-        /// Place of the call in the transaction's tree of calls: of each level the number of the call.
+        /// Position of the call in the transaction's call tree: the index of the call at each level.
         pub trace_address: Vec<u32>,
         /// Symbol of the native token, such as `ETH`.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,13 +5,13 @@ use crate::{
 };
 
 event! {
-    /// The live lane left a range of final blocks to the history lane, for it was too far behind: their
-    /// events come on `history.<chain>.>`, and rules do not see them. In the batch of the first block
-    /// after the range, never retracted; its own block fields are those of that block.
+    /// The live lane was too far behind and left a range of final blocks to the history lane: their events
+    /// are published on `history.<chain>.>`, and rules do not see them. Published in the batch of the first
+    /// block after the range and with its block fields, never retracted.
     pub struct Jump: chain {
-        /// First block that was left out.
+        /// First skipped block.
         pub from_number: u64,
-        /// Last block that was left out.
+        /// Last skipped block.
         pub to_number: u64,
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 event! {
-    /// A DEX pool was made, or its liquidity changed. `address` is the pool; of `pool_created` the
+    /// A DEX pool was created, or its liquidity changed. `address` is the pool; for `pool_created` the
     /// factory; in V4 the contract of all pools (see `pool_id`).
     pub struct Liquidity: log {
         /// Which form the event has.
@@ -28,23 +28,23 @@ event! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::HashText>")]
         pub pool_id: Option<B256>,
-        /// The pool's first token, where the event says it.
+        /// The pool's first token, if the event names it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
         pub token0: Option<Address>,
-        /// The pool's second token, where the event says it.
+        /// The pool's second token, if the event names it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
         pub token1: Option<Address>,
-        /// Who called the pool.
+        /// Caller of the pool.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
         pub sender: Option<Address>,
-        /// Whose position it is (V3).
+        /// Owner of the position (V3).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
         pub owner: Option<Address>,
-        /// Who got the tokens.
+        /// Recipient of the tokens.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
         pub recipient: Option<Address>,
@@ -54,7 +54,7 @@ event! {
         /// Amount of the second token, smallest unit (mint, burn, collect).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub amount1: Option<Uint256>,
-        /// Change of the liquidity (V3 mint and burn, V4 modify): below 0 taken away.
+        /// Change of the liquidity (V3 mint and burn, V4 modify): below 0 when removed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub liquidity_delta: Option<Int256>,
         /// Reserve of the first token (sync).
@@ -66,7 +66,7 @@ event! {
         /// The pool's fee in millionths.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub fee: Option<u32>,
-        /// The pool's distance between ticks.
+        /// The pool's tick spacing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub tick_spacing: Option<i32>,
         /// Lower end of the position.
@@ -75,10 +75,10 @@ event! {
         /// Upper end of the position.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub tick_upper: Option<i32>,
-        /// First tick (initialize).
+        /// Initial tick (initialize).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub tick: Option<i32>,
-        /// Square root of the first price, times 2^96 (initialize).
+        /// Square root of the initial price, times 2^96 (initialize).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub sqrt_price_x96: Option<Uint256>,
         /// The pool's hooks (V4 initialize).

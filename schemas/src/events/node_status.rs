@@ -15,11 +15,11 @@ event! {
         pub endpoint: String,
         /// `primary` or `fallback`.
         pub role: String,
-        /// Who says so: the instance of the producer.
+        /// Instance of the producer that reports it.
         pub instance: String,
         /// Whether it is connected.
         pub connected: bool,
-        /// Whether it is the one that is asked first now.
+        /// Whether requests currently go to it first.
         pub serving: bool,
         /// Why it serves, or why it does not: `serving`, `standby`, `fallback`, `slow`, `behind`,
         /// `errors`, `failed`, `resting` or `disconnected`.
@@ -32,12 +32,12 @@ event! {
         pub lag_blocks: Option<u64>,
         /// Recent requests that failed, percent.
         pub error_percent: u32,
-        /// Mean time to an answer, milliseconds; absent where it was not asked of late.
+        /// Mean response time, milliseconds; absent without recent requests.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub latency_ms: Option<u64>,
         /// State of its circuit breaker: `closed`, `open` or `half-open`.
         pub breaker: String,
-        /// Why its connection was lost or refused last; absent while it is connected.
+        /// Why its connection was last lost or refused; absent while it is connected.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
     }

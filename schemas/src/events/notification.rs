@@ -7,11 +7,11 @@ use crate::{
 };
 
 event! {
-    /// A message that is to be sent to one destination. Its id is the delivery's id.
+    /// A message to send to one destination. Its id is the delivery's id.
     pub struct Notification: base {
         /// Destination by its configured name.
         pub destination: String,
-        /// What is to be said.
+        /// The alert to send.
         pub alert: Alert,
     }
 }

@@ -16,7 +16,7 @@ event! {
     pub struct Price: base {
         /// Asset id of the catalogue, lower case, such as `bitcoin`.
         pub asset: String,
-        /// What the price is in, lower case, such as `usd`.
+        /// Unit of the price, lower case, such as `usd`.
         pub quote: String = "usd".to_owned(),
         /// Units of `quote` for one unit of the asset.
         pub price: Decimal,

@@ -6,14 +6,14 @@ use crate::{
 };
 
 event! {
-    /// The canonical chain changed; in the batch of the first new block, never retracted. Its own
-    /// block fields are those of that block.
+    /// The canonical chain changed. Published in the batch of the first new block and with its block
+    /// fields, never retracted.
     pub struct Reorg: chain {
-        /// Number of blocks that left.
+        /// Number of blocks that left the chain.
         pub depth: u32,
         /// Last block that both branches share.
         pub ancestor: BlockRef,
-        /// Blocks that left, newest first.
+        /// Blocks that left the chain, newest first.
         pub dropped: Vec<BlockRef>,
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 
 event! {
     /// A trade in a DEX pool. `address` is the pool (V4: the contract of all pools, see `pool_id`).
-    /// Anyone may emit one: know your pools.
+    /// Anyone can emit one: identify your pools by their address.
     pub struct Swap: log {
         /// Which form the event has.
         pub protocol: DexProtocol,
@@ -16,10 +16,10 @@ event! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::HashText>")]
         pub pool_id: Option<B256>,
-        /// Who called the pool, mostly a router.
+        /// Caller of the pool, usually a router.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub sender: Address,
-        /// Who got the output; V4 does not say it.
+        /// Recipient of the output; not in V4.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<crate::types::json_hex::AddressText>")]
         pub recipient: Option<Address>,

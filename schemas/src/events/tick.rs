@@ -7,7 +7,7 @@ use crate::{
 };
 
 event! {
-    /// The passing of time, published into each stream that rules read, once a second.
+    /// A clock tick, published once a second into each stream that rules read.
     pub struct Tick: base {
         /// Name of the stream it is published into, lower case, such as `evm`.
         pub stream: String,

@@ -10,9 +10,9 @@ use crate::{
 pub struct AssetPrice {
     /// Dollars for one unit.
     pub price: Decimal,
-    /// When it was so, microseconds UTC, by the provider.
+    /// Time of the price according to the provider, microseconds UTC.
     pub at_us: i64,
-    /// Which provider said it.
+    /// Provider of the price.
     #[serde(default)]
     pub source: String,
 }

@@ -4,11 +4,11 @@ const STREAM_PREFIX: &str = "KV_";
 /// Our key-value buckets. Their settings are in `nats/kv/*.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bucket {
-    /// Who is the active instance of what; their keys are those of [`leases`](crate::leases).
+    /// The active instance of each task; [`leases`](crate::leases) has the keys.
     Leases,
     /// Resume points of producers.
     Cursors,
-    /// Contracts that factories made.
+    /// Contracts that factories created.
     Contracts,
     /// Ranges still to be fetched.
     Gaps,
@@ -64,7 +64,7 @@ impl Bucket {
         format!("{STREAM_PREFIX}{}", self.name())
     }
 
-    /// Whether a stream is one behind a bucket, whoever made it.
+    /// Whether a stream is the one behind a bucket, also one that another program created.
     #[must_use]
     pub fn is_stream(name: &str) -> bool {
         name.starts_with(STREAM_PREFIX)

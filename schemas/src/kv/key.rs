@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-/// Makes a key of any text. What NATS does not take in a key becomes `=` and two hex digits; dots stay, so that a
+/// Turns any text into a key. Bytes that NATS does not allow in a key become `=` and two hex digits; dots stay, so that a
 /// key's parts can be watched by wildcard, except where a dot would make an empty part.
 #[must_use]
 pub fn escape_key(text: &str) -> String {

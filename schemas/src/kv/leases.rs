@@ -1,10 +1,10 @@
-//! Keys of the bucket `leases`: what has one active instance each.
+//! Keys of the bucket `leases`: the tasks that have one active instance each.
 
 use crate::kv::key::escape_key;
 
-/// Alerts, all rules of it.
+/// The role `alerts`, with all its rules.
 pub const ALERTS: &str = "alerts";
-/// What keys of persist begin with.
+/// Prefix of the keys of persist.
 pub const PERSIST: &str = "persist.";
 
 /// The producer of a chain, by the name of its family.
@@ -13,7 +13,7 @@ pub fn chain(family: &str, chain: &str) -> String {
     format!("{family}.{chain}")
 }
 
-/// The part of persist that stores a stream, or does another task of that name.
+/// The task of persist that stores a stream, or another task of that name.
 #[must_use]
 pub fn persist(task: &str) -> String {
     format!("{PERSIST}{}", escape_key(task))

@@ -1,4 +1,4 @@
-//! What key-value buckets hold for readers beyond the crate that writes it: keys, and values as JSON.
+//! Keys and JSON values of key-value buckets that are read outside the crate that writes them.
 
 pub(crate) mod asset_price;
 pub(crate) mod bucket;

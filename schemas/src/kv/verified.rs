@@ -1,7 +1,7 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-/// The range of a chain that an audit found wholly stored: a value of the bucket `cursors`, as JSON.
+/// The range of a chain that an audit found completely stored: a value of the bucket `cursors`, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     /// First verified block.

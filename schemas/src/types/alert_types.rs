@@ -22,7 +22,7 @@ pub enum Severity {
     Info,
     /// Look at it today.
     Warning,
-    /// Wakes somebody up.
+    /// Look at it now, also at night.
     Critical,
 }
 
@@ -38,7 +38,7 @@ impl Severity {
     }
 }
 
-/// What an alert says about itself.
+/// State of an alert.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -65,16 +65,16 @@ impl AlertState {
     }
 }
 
-/// A link that a message offers.
+/// A link in a message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Link {
-    /// What people see, such as `tx`.
+    /// Text of the link, such as `tx`.
     pub label: String,
     /// `https` address.
     pub url: String,
 }
 
-/// The one state that every message ends in.
+/// Final state of a message: every message reaches exactly one.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -83,10 +83,10 @@ pub enum DeliveryState {
     /// The service took it.
     #[default]
     Sent,
-    /// The service took it; an earlier attempt was cut in the middle, so it may be a repeat, and
-    /// the message says so.
+    /// The service took it; an earlier attempt was interrupted, so it may be a repeat, and the
+    /// message says so.
     Repeated,
-    /// An attempt was cut in the middle, and by policy it was not repeated.
+    /// An attempt was interrupted and, by policy, not repeated.
     Uncertain,
     /// It can never be sent.
     Dead,

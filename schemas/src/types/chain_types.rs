@@ -1,4 +1,4 @@
-//! What the fields of chain events are made of.
+//! Types of the fields of chain events.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct BlockRef {
     pub hash: B256,
 }
 
-/// Which token standard an event speaks.
+/// Token standard of an event.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -73,7 +73,7 @@ impl TransactionStatus {
     }
 }
 
-/// Which form a DEX event has. Forks share the form of what they copied.
+/// Form of a DEX event. Forks share the form of the protocol that they copied.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
 )]
@@ -85,7 +85,7 @@ pub enum DexProtocol {
     /// Uniswap V3 and its forks.
     #[serde(rename = "uniswap-v3")]
     UniswapV3,
-    /// Pancake V3, whose swaps have two fields more.
+    /// Pancake V3: its swaps have two more fields.
     #[serde(rename = "pancake-v3")]
     PancakeV3,
     /// Uniswap V4: all pools live in one contract.
@@ -106,22 +106,22 @@ impl DexProtocol {
     }
 }
 
-/// What happened to a DEX pool beside swaps.
+/// What happened to a DEX pool, apart from swaps.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
 )]
 pub enum LiquidityAction {
-    /// A factory made the pool.
+    /// A factory created the pool.
     #[default]
     #[serde(rename = "pool_created")]
     PoolCreated,
-    /// The pool got its first price; in V4 it also came into being.
+    /// The pool got its first price; in V4 this also creates the pool.
     #[serde(rename = "initialize")]
     Initialize,
     /// Liquidity was added.
     #[serde(rename = "mint")]
     Mint,
-    /// Liquidity was taken away.
+    /// Liquidity was removed.
     #[serde(rename = "burn")]
     Burn,
     /// Owed tokens were paid out.
@@ -130,7 +130,7 @@ pub enum LiquidityAction {
     /// Reserves after any change (V2).
     #[serde(rename = "sync")]
     Sync,
-    /// Liquidity was added or taken away (V4).
+    /// Liquidity was added or removed (V4).
     #[serde(rename = "modify")]
     Modify,
 }
@@ -160,10 +160,10 @@ pub enum CallType {
     #[default]
     #[serde(rename = "call")]
     Call,
-    /// A contract was made with value.
+    /// A contract was created with value.
     #[serde(rename = "create")]
     Create,
-    /// A contract gave up its balance.
+    /// A contract sent its balance away with `selfdestruct`.
     #[serde(rename = "selfdestruct")]
     SelfDestruct,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Wide enough for a uint256 amount times a price of 80 digits.
 type Wide = Uint<1024, 16>;
 
-/// Maximum number of digits: more is no amount of anything, and all that this type can make
+/// Maximum number of digits: no real amount has more, and everything that this type computes
 /// itself (a uint256 of a token with 255 decimals, times a price) has fewer.
 const MAX_DIGITS: usize = 400;
 
@@ -72,7 +72,7 @@ impl Decimal {
         Self::from_digits(false, &value.to_string(), i64::from(decimals))
     }
 
-    /// `value` / 10^`decimals` × `price`, cut to `places` fraction digits, never rounded up.
+    /// `value` / 10^`decimals` × `price`, truncated to `places` fraction digits, never rounded up.
     /// `None` when the price is negative.
     #[must_use]
     pub fn value_of(value: U256, decimals: u8, price: &Self, places: u8) -> Option<Self> {
@@ -102,7 +102,7 @@ impl Decimal {
         self.aligned(other).map(|(one, two, _)| one > two)
     }
 
-    /// Both as units of the smaller of their last places, and how many fraction digits that is.
+    /// Both as integers with the same number of fraction digits, and that number.
     fn aligned(&self, other: &Self) -> Option<(Wide, Wide, u32)> {
         let (one_negative, one, one_scale) = self.parts();
         let (two_negative, two, two_scale) = other.parts();
@@ -112,7 +112,7 @@ impl Decimal {
         let scale = one_scale.max(two_scale);
         let units = |digits: String, own: u32| {
             let padded = digits + &"0".repeat((scale - own) as usize);
-            // Within what the type holds whatever the digits are.
+            // 300 digits always fit the type.
             (padded.len() <= 300).then(|| Wide::from_str_radix(&padded, 10).ok()).flatten()
         };
         Some((units(one, one_scale)?, units(two, two_scale)?, scale))
@@ -194,7 +194,7 @@ impl de::Visitor<'_> for DecimalVisitor {
     }
 }
 
-/// Whether a text is what [`Decimal`] itself would write: then it is taken as it is.
+/// Whether a text is in the form that [`Decimal`] writes, so that it can be used unchanged.
 fn is_canonical(text: &str) -> bool {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = match unsigned.split_once('.') {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_can_be_read_back() {
+    fn results_can_be_parsed_again() {
         let price = Decimal::parse(&"9".repeat(200)).unwrap();
         for made in [
             Decimal::from_units(U256::from(1), u8::MAX),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_cut_and_never_rounded_up() {
+    fn values_are_truncated_and_never_rounded_up() {
         let price = Decimal::parse("1.999").unwrap();
         let one = U256::from(1_000_000);
         assert_eq!(Decimal::value_of(one, 6, &price, 2).unwrap().as_str(), "1.99");

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// One decoded value of a contract's event, the same in MessagePack and in JSON: what it is, only
-/// its ABI knows.
+/// One decoded value of a contract's event, the same in MessagePack and in JSON: only its ABI
+/// knows its type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum EventValue {
@@ -15,7 +15,7 @@ pub enum EventValue {
     List(Vec<EventValue>),
 }
 
-/// Maximum length of the bytes that say how long a text or list is.
+/// Maximum size of the header that gives the length of a text or list.
 const MAX_HEAD_BYTES: usize = 5;
 
 impl EventValue {
@@ -56,7 +56,7 @@ impl EventFields {
     /// As JSON text.
     #[must_use]
     pub fn to_json_text(&self) -> String {
-        // Text, truth and lists under text keys: there is nothing that JSON cannot say.
+        // Text, booleans and lists under text keys are always valid JSON.
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 }

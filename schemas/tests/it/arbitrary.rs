@@ -1,4 +1,4 @@
-//! Arbitrary events: every field anything that its JSON Schema allows.
+//! Arbitrary events: each field takes any value that its JSON Schema allows.
 
 use crypto_intel_schemas::{Decimal, Event, I256, Int256, Kind, U256, Uint256};
 use proptest::{collection, option, prelude::*};
@@ -58,7 +58,7 @@ fn value(schema: &Value, definitions: &Value) -> BoxedStrategy<Value> {
         let constants: Vec<Value> = choices.iter().map(|one| one["const"].clone()).collect();
         return prop::sample::select(constants).boxed();
     }
-    // An optional field may be null in JSON, but absent is what the codec writes.
+    // An optional field may be null in JSON, but the codec leaves it out.
     let types = &schema["type"];
     let type_name = types.as_str().or_else(|| types[0].as_str()).unwrap();
     match type_name {

@@ -1,4 +1,4 @@
-//! Files that are made from the types and kept in the repository.
+//! Files that are generated from the types and kept in the repository.
 
 use std::{
     collections::BTreeSet,

@@ -39,7 +39,7 @@ fn golden_vectors_are_what_the_codec_writes_and_reads() {
 }
 
 #[test]
-fn golden_vectors_of_every_age_decode_to_their_json() {
+fn current_and_retired_vectors_decode_to_their_json() {
     if is_update("UPDATE_GOLDEN") {
         return eprintln!("skipped: the vectors are being written");
     }

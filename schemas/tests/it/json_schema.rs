@@ -1,4 +1,4 @@
-//! JSON Schemas in `json/`, made from the types. `UPDATE_SCHEMAS=1` rewrites them.
+//! JSON Schemas in `json/`, generated from the types. `UPDATE_SCHEMAS=1` rewrites them.
 
 use std::{collections::BTreeSet, fs};
 
@@ -96,7 +96,7 @@ fn level(kind: Kind) -> &'static str {
     }
 }
 
-/// How many fields a kind begins with that all kinds of its level begin with.
+/// Number of leading fields that a kind shares with all kinds of its level.
 fn common_fields(kind: Kind) -> usize {
     let others = || Kind::ALL.iter().filter(|other| level(**other) == level(kind));
     let shared = |place: usize| {
@@ -125,7 +125,7 @@ fn readme_row(kind: Kind) -> String {
     format!("| `{kind}` | `{}` | {} | {} |", kind.subject_form(), level(kind), fields.join(", "))
 }
 
-/// What is within a field that is a structure.
+/// The members of a field that is a structure.
 fn form(property: &Value, definitions: &Value) -> String {
     if property.get("additionalProperties").is_some() {
         return " {name: value}".to_owned();

@@ -1,4 +1,4 @@
-//! What each kind says about itself is true.
+//! What each kind declares is true.
 
 use crypto_intel_schemas::{Kind, Stream, patterns, samples, subjects};
 

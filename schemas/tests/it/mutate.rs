@@ -2,12 +2,12 @@
 
 use rand::{RngExt, rngs::StdRng};
 
-/// Bytes that mean much in MessagePack: nil, the never used one, bin, ext, str, array and map of
+/// Bytes with a meaning of their own in MessagePack: nil, the never used one, bin, ext, str, array and map of
 /// 32-bit lengths, the largest fixed array and map, 64-bit integers, floats.
 const MARKERS: [u8; 14] =
     [0xc0, 0xc1, 0xc4, 0xc6, 0xc9, 0xcb, 0xcf, 0xd3, 0xd9, 0xdb, 0xdd, 0xdf, 0x8f, 0x9f];
 
-/// Longest body that damage makes, bytes.
+/// Maximum length of a damaged body, bytes.
 const MAX_LENGTH: usize = 8192;
 
 /// One of `corpus`, damaged 1 to 8 times.

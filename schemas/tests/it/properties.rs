@@ -6,7 +6,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use crate::{arbitrary, mutate::mutated};
 
-/// Whether `read` is what it would write itself: nothing was understood by halves.
+/// Whether `read` survives encoding and decoding: nothing was read only in part.
 fn is_stable(read: &Event) -> bool {
     Event::decode(&read.encode()).is_ok_and(|again| again == *read)
 }
@@ -59,8 +59,8 @@ proptest! {
     #[test]
     fn decimal_texts_have_one_form(text in "-?[0-9]{0,6}(\\.[0-9]{0,6})?([eE][+-]?[0-9]{1,2})?") {
         if let Ok(read) = Decimal::parse(&text) {
-            let form = has_the_one_form(read.as_str());
-            prop_assert!(form, "{} became {}", text, read);
+            let canonical = is_canonical(read.as_str());
+            prop_assert!(canonical, "{} became {}", text, read);
             prop_assert_eq!(Decimal::parse(read.as_str()).unwrap(), read.clone());
             let expected: f64 = text.parse().unwrap();
             let difference = (read.to_f64() - expected).abs();
@@ -69,8 +69,8 @@ proptest! {
     }
 }
 
-/// No leading zeros but one before the point, no trailing ones behind it, no exponent.
-fn has_the_one_form(text: &str) -> bool {
+/// No leading zeros except one before the point, no trailing ones after it, no exponent.
+fn is_canonical(text: &str) -> bool {
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "1"));
     (whole == "0" || !whole.starts_with('0'))
@@ -92,7 +92,7 @@ fn deep_nesting_is_refused_and_does_not_overflow_the_stack() {
 }
 
 #[test]
-fn a_promised_length_is_not_believed() {
+fn a_declared_length_reserves_no_memory() {
     // An array of 4 billion topics in a body of a few bytes must not reserve room for them.
     let body = b"\x83\xa4kind\xa3log\xa7version\x01\xa6topics\xdd\xff\xff\xff\xff";
     assert!(Event::decode(body).is_err());

@@ -1,4 +1,4 @@
-//! The contract is for other languages: Python decodes the golden vectors with nothing of ours.
+//! The contract holds in other languages: Python decodes the golden vectors without our code.
 
 use std::{
     ffi::OsString,

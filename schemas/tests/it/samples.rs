@@ -1,4 +1,4 @@
-//! The samples are what they say: everything set, and only what must be set.
+//! Samples set every field, minimal ones only the required fields.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The world outside a deployment, as processes: what the compose test starts beside compose.yaml.
+//! The services outside a deployment, as processes that the compose test starts beside compose.yaml.
 //!
 //! `outside services` answers as chat services (port 8081) and as polled providers (port 8082), and prints each message
 //! that a chat accepted, and each rule that a client broke, as a line of JSON.
@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 const CHAT_PORT: u16 = 8081;
 const PROVIDER_PORT: u16 = 8082;
-/// How often new messages are looked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// One transfer in so many is worth a message; about as many as a chat takes.
-const WHALE_EVERY: u64 = 97;
+/// How often new messages are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// One transfer in so many is large enough for a message: about as many as a chat takes.
+const WHALE_INTERVAL: u64 = 97;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -36,7 +36,7 @@ async fn services() -> Result<(), Box<dyn Error>> {
     forward(CHAT_PORT, &chat.url()).await?;
     forward(PROVIDER_PORT, &provider.url()).await?;
     let (mut messages, mut violations) = (0, 0);
-    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    let mut ticks = tokio::time::interval(POLL_INTERVAL);
     loop {
         ticks.tick().await;
         for message in chat.messages().iter().skip(messages) {
@@ -54,7 +54,7 @@ async fn services() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The stand-ins listen on loopback; in a container others reach it by this port.
+/// The stand-ins listen on loopback; other containers reach them through this port.
 async fn forward(port: u16, url: &str) -> Result<(), Box<dyn Error>> {
     let target = url.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
@@ -63,7 +63,7 @@ async fn forward(port: u16, url: &str) -> Result<(), Box<dyn Error>> {
             let target = target.clone();
             tokio::spawn(async move {
                 if let Ok(mut to) = TcpStream::connect(target).await {
-                    // A connection that is cut is the end of both.
+                    // When one connection is cut, both end.
                     let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
                 }
             });
@@ -73,7 +73,7 @@ async fn forward(port: u16, url: &str) -> Result<(), Box<dyn Error>> {
 }
 
 async fn traffic(url: &str, per_second: f64) -> Result<(), Box<dyn Error>> {
-    let options = TrafficOptions { per_second, whale_every: WHALE_EVERY, ..Default::default() };
+    let options = TrafficOptions { per_second, whale_every: WHALE_INTERVAL, ..Default::default() };
     let traffic = Traffic::start(url, options).await?;
     let mut stop = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     stop.recv().await;

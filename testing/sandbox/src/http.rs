@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// A client for plain HTTP on this machine: no proxy, no root certificates.
 pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
-    // reqwest wants a provider even where nothing is encrypted; an error says that there is one already.
+    // reqwest needs a crypto provider even without encryption; an error means that one is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
@@ -38,7 +38,7 @@ impl RpcClient {
     /// Calls a method and returns its `result`.
     ///
     /// # Errors
-    /// Fails when the node cannot be reached, answers no JSON, or answers an error (which is in the text).
+    /// Fails when the node cannot be reached, does not answer JSON, or answers an error (which is in the text).
     pub async fn call(&self, method: &str, params: Value) -> anyhow::Result<Value> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});

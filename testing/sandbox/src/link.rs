@@ -1,4 +1,4 @@
-//! A TCP connection through which a server is reached, to be cut or slowed down.
+//! A TCP proxy in front of a server, which can be cut or slowed down.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Carried at once; a slow link waits after each.
+/// Bytes forwarded at once; a slow link waits after each chunk.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Listens on a port of its own and hands everything on to another one, while it is open.
+/// Listens on a port of its own and forwards everything to another one while it is open.
 #[derive(Debug)]
 pub struct Link {
     port: u16,
@@ -21,7 +21,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link to a port of 127.0.0.1, open and as fast as the machine.
+    /// A link to a port of 127.0.0.1, open and without a rate limit.
     ///
     /// # Errors
     /// Fails when no port can be listened on.
@@ -40,12 +40,12 @@ impl Link {
         self.port
     }
 
-    /// Cutting it ends what goes through it, and refuses what comes.
+    /// Closing it cuts its connections and refuses new ones.
     pub fn set_open(&self, open: bool) {
         self.open.send_replace(open);
     }
 
-    /// How much each direction of each connection carries; `None`: as much as the machine.
+    /// Rate of each direction of each connection; `None`: unlimited.
     pub fn set_bytes_per_second(&self, rate: Option<u32>) {
         self.bytes_per_second.send_replace(rate);
     }
@@ -69,21 +69,21 @@ async fn accept(
             let (from_server, to_server) = outgoing.into_split();
             let both = async {
                 tokio::try_join!(
-                    carry(from_client, to_server, rate.clone()),
-                    carry(from_server, to_client, rate.clone())
+                    forward(from_client, to_server, rate.clone()),
+                    forward(from_server, to_client, rate.clone())
                 )
             };
             tokio::select! {
                 _ = both => {}
-                // Also when the link is gone.
+                // Also ends when the link is dropped.
                 _ = is_open.wait_for(|open| !*open) => {}
             }
         });
     }
 }
 
-/// One direction, until its sender has said all.
-async fn carry(
+/// Forwards one direction until its sender closes it.
+async fn forward(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     rate: watch::Receiver<Option<u32>>,

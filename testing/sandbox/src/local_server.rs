@@ -159,7 +159,7 @@ impl AsyncWrite for CuttableStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // Only a read waits for the cut, so that its waker is the one that is kept.
+        // Only a read polls `cut`, which keeps one waker: a write must not replace it.
         if self.token.is_cancelled() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }

@@ -9,7 +9,7 @@ use crate::link::Link;
 use crate::nats_server::{NatsOptions, NatsServer};
 use crate::port::free_port;
 
-/// So many that one may be away.
+/// Enough that one may be down.
 const SERVERS: usize = 3;
 const START_ATTEMPTS: usize = 3;
 /// Electing leaders takes up to nine seconds, on a busy machine more.
@@ -64,7 +64,7 @@ impl NatsCluster {
                 .collect();
             let mut options = options.clone();
             options.extra_conf.push(format!("server_name: {}", name_of(index)));
-            // Servers tell each other where they listen. What cannot be reached there goes by the links alone.
+            // Servers advertise their addresses to each other. This one is unreachable, so that routes only use the links.
             options.extra_conf.push(format!(
                 r#"cluster {{ name: sandbox, listen: "127.0.0.1:{port}", advertise: "127.0.0.1:1", routes: [{}] }}"#,
                 routes.join(", ")
@@ -90,7 +90,7 @@ impl NatsCluster {
         self.servers.len()
     }
 
-    /// Never: a cluster has servers.
+    /// Always false: a cluster has servers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty()
@@ -102,7 +102,7 @@ impl NatsCluster {
         &self.servers[index]
     }
 
-    /// One of the servers, to be killed, paused or started again.
+    /// One of the servers, to kill, pause or restart it.
     pub fn server_mut(&mut self, index: usize) -> &mut NatsServer {
         &mut self.servers[index]
     }
@@ -125,7 +125,7 @@ impl NatsCluster {
         }
     }
 
-    /// The server that leads a stream, as the others say; waits while there is none.
+    /// The server that says that it leads a stream; waits while there is none.
     ///
     /// # Errors
     /// Fails when none is elected within a minute.
@@ -136,7 +136,7 @@ impl NatsCluster {
                 let info = self.stream_at(index, stream).await;
                 let leader = info.as_ref().and_then(|info| info.pointer("/cluster/leader"));
                 let leader = leader.and_then(Value::as_str).and_then(index_of);
-                // Who leads says so itself: what others remember may be old.
+                // Only the leader's own word counts: what others remember may be outdated.
                 if leader == Some(index) {
                     return Ok(index);
                 }
@@ -151,7 +151,7 @@ impl NatsCluster {
     /// Waits until all servers see each other, a leader is elected, and every stream has its replicas up to date.
     ///
     /// # Errors
-    /// Fails when that is not so within a minute.
+    /// Fails when that takes longer than a minute.
     pub async fn until_whole(&self) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
@@ -176,7 +176,7 @@ impl NatsCluster {
         let size = meta.and_then(|meta| meta.get("cluster_size")).and_then(Value::as_u64);
         let leader = meta.and_then(|meta| meta.get("leader")).and_then(Value::as_str);
         let name = name_of(index);
-        // Who leads a stream knows how far the others are; those do not know it of each other.
+        // Only the leader of a stream knows how far its replicas are.
         let current = |stream: &Value| {
             let leader = stream.pointer("/cluster/leader").and_then(Value::as_str);
             if leader.is_some_and(|leader| !leader.is_empty() && leader != name) {
@@ -202,7 +202,7 @@ impl NatsCluster {
             .cloned()
     }
 
-    /// What a server says of its streams; `None` when it does not answer.
+    /// What a server reports about its streams; `None` when it does not answer.
     async fn monitoring(&self, index: usize) -> anyhow::Result<Option<Value>> {
         let url =
             format!("{}/jsz?accounts=true&streams=true", self.servers[index].monitoring_url());

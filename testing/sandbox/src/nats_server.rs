@@ -67,7 +67,7 @@ impl NatsOptions {
 /// The password of a user of [`NatsOptions::with_users_of`].
 #[must_use]
 pub fn nats_password(user: &str) -> String {
-    // The server reads it as configuration: a letter first.
+    // The server parses it as configuration: it must begin with a letter.
     format!("of-{user}")
 }
 
@@ -114,7 +114,7 @@ impl NatsServer {
                 Ok(process) => {
                     return Ok(Self { process, program, options, ports, store_dir, run_dir });
                 }
-                // Somebody was faster on one of the ports.
+                // Another process took one of the ports first.
                 Err(error)
                     if attempt < START_ATTEMPTS
                         && error.to_string().contains("address already in use") =>
@@ -168,7 +168,7 @@ impl NatsServer {
         self.process.log()
     }
 
-    /// The last lines of that.
+    /// The last lines of the log.
     pub(crate) fn log_tail(&self) -> String {
         self.process.log_tail()
     }
@@ -257,7 +257,7 @@ fn write_config(
         ));
     }
     let sync = if options.sync_always { r#"sync_interval: "always","# } else { "" };
-    // Streams reserve their whole `max_bytes`; by default the server has three quarters of the free disk to give, which
+    // Streams reserve their whole `max_bytes`; by default the server offers three quarters of the free disk, which
     // is not enough for ours where /tmp is in memory or the disk is small, and a private server never fills them.
     lines.extend([
         format!("port: {}", ports.client),

@@ -11,7 +11,7 @@ const USUAL_EPHEMERAL_START: u16 = 32_768;
 /// Picks a port of 127.0.0.1 that is free at this moment and lies below the range from which the system takes
 /// the local ports of outgoing connections.
 ///
-/// Another process may take it before the caller does: start, and on "address in use" pick again.
+/// Another process may take it before the caller does: on "address in use", pick another one.
 ///
 /// # Errors
 /// Fails when some hundred random ports in a row are taken.

@@ -79,7 +79,7 @@ impl ServerProcess {
 
     /// Sends a signal; a process that is gone is not an error.
     pub(crate) fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
-        // A child that was not yet waited for keeps its pid, so the signal cannot reach a stranger.
+        // A child that was not yet waited for keeps its pid, so the signal cannot reach another process.
         if self.is_running() {
             kill_process(pid_of(self.child.id())?, signal)
                 .with_context(|| format!("signal {}", self.name))?;
@@ -87,14 +87,14 @@ impl ServerProcess {
         Ok(())
     }
 
-    /// SIGSTOP, and waits until every thread stands still: the signal alone returns before that.
+    /// SIGSTOP, and waits until every thread is stopped: the signal alone returns before that.
     pub(crate) fn pause(&mut self) -> anyhow::Result<()> {
         self.signal(Signal::STOP)?;
         let pid = self.child.id();
         let started = Instant::now();
         // Polls with a deadline, in a function that need not be async.
         #[allow(clippy::disallowed_methods)]
-        while self.is_running() && !stands_still(pid) {
+        while self.is_running() && !is_stopped(pid) {
             if started.elapsed() > DEADLINE {
                 bail!("{} did not stop running within {DEADLINE:?}", self.name);
             }
@@ -126,7 +126,7 @@ impl ServerProcess {
         Ok(())
     }
 
-    /// Polls `ready` until it holds. The error tells the last lines of the log.
+    /// Polls `ready` until it holds. The error shows the last lines of the log.
     pub(crate) async fn wait_until_ready(
         &mut self,
         mut ready: impl AsyncFnMut(&Self) -> bool,
@@ -153,7 +153,7 @@ impl ServerProcess {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    // First the watcher goes, then its server's pid may be used by others.
+    // The watcher must end before another process can get its server's pid.
     fn release_watcher(&mut self) {
         let _ = self.watcher.kill();
         let _ = self.watcher.wait();
@@ -184,8 +184,8 @@ fn parent_of(pid: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Sends SIGKILL to a process that is no child of ours; one that is gone is fine.
-pub(crate) fn kill_stranger(pid: u32) {
+/// Sends SIGKILL to a process that is not our child; it may be gone already.
+pub(crate) fn kill_pid(pid: u32) {
     if let Ok(pid) = pid_of(pid) {
         let _ = kill_process(pid, Signal::KILL);
     }
@@ -195,7 +195,7 @@ fn pid_of(pid: u32) -> anyhow::Result<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw).with_context(|| format!("bad pid {pid}"))
 }
 
-// The pipe to the watcher's standard input closes when we end, however we end.
+// The pipe to the watcher's standard input closes when this process ends, for any reason.
 fn spawn_watcher(pid: u32, temporary: Option<&Path>) -> anyhow::Result<Child> {
     Command::new("sh")
         .arg("-c")
@@ -211,13 +211,13 @@ fn spawn_watcher(pid: u32, temporary: Option<&Path>) -> anyhow::Result<Child> {
         .context("start watcher (sh)")
 }
 
-/// Whether a process has ended (a zombie that nobody waits for has).
+/// Whether a process has ended; a zombie has.
 pub(crate) fn is_gone(pid: u32) -> bool {
     state_of(Path::new(&format!("/proc/{pid}"))).is_none_or(|state| state == 'Z')
 }
 
 /// Whether every thread of a process is stopped.
-fn stands_still(pid: u32) -> bool {
+fn is_stopped(pid: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
     threads.flatten().all(|thread| state_of(&thread.path()).is_none_or(|state| state == 'T'))
 }

@@ -1,4 +1,4 @@
-//! A disk that can be full.
+//! A disk that can be filled.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Makes one; `None` where this user or this container may not mount.
+    /// Mounts one; `None` where this user or this container may not mount.
     #[must_use]
     pub fn mount(megabytes: u32) -> Option<Self> {
         let folder = TempDir::with_prefix("crypto-intel-disk-").ok()?;
@@ -34,10 +34,10 @@ impl SmallDisk {
         self.folder.path()
     }
 
-    /// Takes all the room that is left.
+    /// Uses up the free space.
     ///
     /// # Errors
-    /// When something else than the full disk is in the way.
+    /// When writing fails for another reason than a full disk.
     pub fn fill(&self) -> anyhow::Result<()> {
         let mut file = std::fs::OpenOptions::new()
             .create(true)
@@ -54,7 +54,7 @@ impl SmallDisk {
         }
     }
 
-    /// Gives the room back.
+    /// Frees the space again.
     ///
     /// # Errors
     /// When the filler cannot be removed.

@@ -21,7 +21,7 @@ pub struct PostgresTools {
     pub bin_dir: PathBuf,
     /// Major version, 15 to 18.
     pub version: u32,
-    /// The folder with everything that it needs and the system may lack.
+    /// The folder of the whole installation, with all that the system may lack.
     pub installation: PathBuf,
 }
 
@@ -32,7 +32,7 @@ impl PostgresTools {
         postgres_command(&self.bin_dir, program)
     }
 
-    /// Writes `pg_dump` and `pg_restore` of this installation into a folder, as scripts that anything can start.
+    /// Writes `pg_dump` and `pg_restore` of this installation into a folder, as scripts that need no environment.
     ///
     /// # Errors
     /// When the folder cannot be written to.
@@ -56,8 +56,8 @@ impl PostgresTools {
     }
 }
 
-// An installation that was unpacked somewhere brings libraries which need each other, and only its programs know
-// where they are; one of the system needs nothing.
+// The libraries of an unpacked installation need each other, but only its programs know where they are; an installation
+// of the system needs nothing.
 fn postgres_command(bin_dir: &Path, program: &str) -> Command {
     let mut command = Command::new(bin_dir.join(program));
     if !bin_dir.starts_with("/usr") {
@@ -69,7 +69,7 @@ fn postgres_command(bin_dir: &Path, program: &str) -> Command {
 /// Finds nats-server 2.12 or newer.
 ///
 /// # Errors
-/// Fails with what to do when there is none.
+/// Fails when there is none; the error says what to do.
 pub fn nats_server() -> anyhow::Result<PathBuf> {
     let mut too_old = Vec::new();
     for path in candidates("nats-server") {
@@ -87,7 +87,7 @@ pub fn nats_server() -> anyhow::Result<PathBuf> {
 /// Finds anvil.
 ///
 /// # Errors
-/// Fails with what to do when there is none.
+/// Fails when there is none; the error says what to do.
 pub fn anvil() -> anyhow::Result<PathBuf> {
     candidates("anvil").into_iter().next().context(
         "anvil not found in CRYPTO_INTEL_TOOLS, .tools/bin or PATH: run `make tools` (needs npm)",
@@ -97,7 +97,7 @@ pub fn anvil() -> anyhow::Result<PathBuf> {
 /// Finds Python 3: `.tools/python/bin/python`, which has the packages that the tests need, else `python3` in `PATH`.
 ///
 /// # Errors
-/// Fails with what to do when there is none.
+/// Fails when there is none; the error says what to do.
 pub fn python() -> anyhow::Result<PathBuf> {
     let ours = tool_folders()
         .into_iter()
@@ -110,7 +110,7 @@ pub fn python() -> anyhow::Result<PathBuf> {
 /// Finds PostgreSQL 15 to 18: in `.tools/postgresql/bin`, Debian's folders (newest first), or `PATH`.
 ///
 /// # Errors
-/// Fails with what to do when there is none.
+/// Fails when there is none; the error says what to do.
 pub fn postgres() -> anyhow::Result<PostgresTools> {
     let mut folders = Vec::new();
     for tools in tool_folders() {
@@ -126,7 +126,7 @@ pub fn postgres() -> anyhow::Result<PostgresTools> {
         if !folder.join("initdb").is_file() || !folder.join("postgres").is_file() {
             continue;
         }
-        // A wrapper or link in PATH need not have its companions beside it.
+        // A wrapper or link in PATH may not have the other programs beside it.
         let initdb = folder.join("initdb").canonicalize().context("resolve initdb")?;
         let bin_dir = match initdb.parent() {
             Some(real) if real.join("postgres").is_file() => real.to_path_buf(),
@@ -153,7 +153,7 @@ pub fn postgres() -> anyhow::Result<PostgresTools> {
 /// Finds the PostgreSQL with TimescaleDB that `make timescale` puts into `.tools/timescale`.
 ///
 /// # Errors
-/// Fails with what to do when there is none.
+/// Fails when there is none; the error says what to do.
 pub fn timescale() -> anyhow::Result<PostgresTools> {
     for tools in tool_folders() {
         let Some(installation) = tools.parent().map(|parent| parent.join("timescale")) else {
@@ -169,7 +169,7 @@ pub fn timescale() -> anyhow::Result<PostgresTools> {
     )
 }
 
-/// Where `program` is, in the order of this module, all places.
+/// All places where `program` is, in the order of this module.
 fn candidates(program: &str) -> Vec<PathBuf> {
     let mut folders = tool_folders();
     folders.extend(path_folders());
@@ -199,7 +199,7 @@ fn tool_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Major and minor version as `--version` tells them: the first word that begins with two numbers.
+/// Major and minor version as `--version` prints them: the first word that begins with two numbers.
 fn version_of(program: &Path) -> Option<[u32; 2]> {
     version_from(Command::new(program))
 }

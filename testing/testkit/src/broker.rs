@@ -13,16 +13,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deadline::within;
 
-/// Streams reserve their limit on the disk; ours are larger than the disks of many machines.
+/// Streams reserve their limit on the disk; the real limits exceed the disks of many machines.
 const STREAM_BYTES: u64 = 64 << 20;
-/// A server that was killed or paused answers no more: what waits for it goes on after this.
+/// A killed or paused server does not answer: requests to it fail after this.
 const REQUEST_TIMEOUT_MS: u64 = 3_000;
 const READ_MESSAGES: usize = 5_000;
 
 /// A private server with all streams, and a connection that may do everything.
 #[derive(Debug)]
 pub struct Broker {
-    /// The server, to be killed, stopped and paused.
+    /// The server, which tests can kill, stop and pause.
     pub server: NatsServer,
     /// The connection.
     pub nats: Nats,
@@ -63,7 +63,7 @@ impl Broker {
         Self { server, nats }
     }
 
-    /// Another connection, by this name.
+    /// Another connection, under this name.
     ///
     /// # Panics
     /// When it cannot be made.
@@ -96,7 +96,7 @@ impl Broker {
         messages(&self.nats, stream).await
     }
 
-    /// How many messages a stream holds; none while it cannot be asked.
+    /// How many messages a stream holds; 0 while the server does not answer.
     pub async fn count(&self, stream: &str) -> u64 {
         self.nats.stream_state(stream).await.map_or(0, |state| state.messages)
     }
@@ -106,7 +106,7 @@ async fn started(options: NatsOptions) -> NatsServer {
     NatsServer::start(options).await.expect("start nats-server")
 }
 
-/// How tests reach a server without users.
+/// Configuration of a connection to a server without users.
 #[must_use]
 pub fn nats_config(url: impl AsRef<str>) -> NatsConfig {
     NatsConfig {
@@ -116,7 +116,7 @@ pub fn nats_config(url: impl AsRef<str>) -> NatsConfig {
     }
 }
 
-/// How tests reach a server as one of the users that we ship.
+/// Configuration of a connection as one of the users that we ship.
 fn nats_config_as(server: &NatsServer, user: &str) -> NatsConfig {
     NatsConfig {
         user: user.to_owned(),
@@ -125,7 +125,7 @@ fn nats_config_as(server: &NatsServer, user: &str) -> NatsConfig {
     }
 }
 
-/// Connects to the server at `url` by this name.
+/// Connects to the server at `url` under this name.
 ///
 /// # Panics
 /// When that fails.

@@ -1,8 +1,8 @@
-//! Plain connections to PostgreSQL, beside what is under test.
+//! Plain connections to PostgreSQL, independent of the code under test.
 
 use tokio_postgres::{Client, Error, NoTls};
 
-/// A connection; it ends with the client.
+/// A connection; it is closed when the client is dropped.
 ///
 /// # Panics
 /// When it cannot be made.
@@ -10,7 +10,7 @@ pub async fn sql_client(url: &str) -> Client {
     try_sql_client(url).await.expect("connect to database")
 }
 
-/// As [`sql_client`], while the database may be down.
+/// As [`sql_client`], for a database that may be down.
 ///
 /// # Errors
 /// Fails when it cannot be made.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long anything may take that a test waits for. It comes much earlier; a machine under load is slow.
+/// Maximum time that a test waits for anything: much longer than usual, because a machine under load is slow.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 const MIN_PAUSE: Duration = Duration::from_millis(2);
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a probe may answer: not yet, or the value that was waited for.
+/// Answer of a probe: not yet, or the awaited value.
 pub trait Settled {
     /// The value.
     type Value;
@@ -45,7 +45,7 @@ impl<T, E> Settled for Result<T, E> {
     }
 }
 
-/// Calls `probe` again and again, in growing intervals up to 0.1 s, until it answers `true`, `Some` or `Ok`.
+/// Calls `probe` repeatedly, at growing intervals up to 0.1 s, until it answers `true`, `Some` or `Ok`.
 ///
 /// # Panics
 /// After [`TEST_TIMEOUT`], naming the place of the call. A probe that hangs counts as "not yet".
@@ -112,7 +112,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     #[should_panic(expected = "deadline.rs")]
-    async fn names_the_place_that_waited() {
+    async fn the_panic_names_the_caller() {
         within(std::future::pending::<()>()).await;
     }
 }

@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-// Here, as in tests, what must not fail ends the test.
+// As in tests, a failure here ends the test.
 #![allow(clippy::expect_used)]
 
 mod broker;

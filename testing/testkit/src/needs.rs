@@ -1,4 +1,4 @@
-//! What not every machine has.
+//! Requirements of tests that not every machine meets.
 
 use std::path::PathBuf;
 
@@ -48,10 +48,10 @@ fn is_named(list: &str, name: &str) -> bool {
     list.split([',', ' ']).any(|named| named == name || named == "all")
 }
 
-/// Passes on what was found. What was not is `None` with a message (the test returns), or, when required, a failure.
+/// Returns what was found. Otherwise prints a message and returns `None`, so that the test can return.
 ///
 /// # Panics
-/// When it is missing and `CRYPTO_INTEL_REQUIRE` names it.
+/// When it is missing and `CRYPTO_INTEL_REQUIRE` names it: the test fails.
 #[track_caller]
 pub fn available<T>(need: Need, found: anyhow::Result<T>) -> Option<T> {
     match found {
@@ -97,7 +97,7 @@ pub async fn anvil(options: AnvilOptions) -> Option<Anvil> {
     available(Need::Anvil, Anvil::start(options).await)
 }
 
-/// A fresh database on a server that has TimescaleDB: that of `DATABASE_URL`, else one of our own with the Apache
+/// A fresh database on a server that has TimescaleDB: that of `DATABASE_URL`, else a private one with the Apache
 /// edition. The extension is not yet created in it.
 ///
 /// # Panics
@@ -106,7 +106,7 @@ pub async fn timescale() -> Option<TestDatabase> {
     available(Need::Timescale, database_with_timescale().await)
 }
 
-/// As [`timescale`], for a test target in which every test needs it: without one the process ends here, and says so.
+/// As [`timescale`], for a test target in which every test needs it: without one, the process says why and exits.
 ///
 /// # Panics
 /// As [`available`].
@@ -115,7 +115,7 @@ pub async fn timescale_or_end() -> TestDatabase {
 }
 
 /// A fresh database on the server of `DATABASE_URL`, if that has TimescaleDB's community edition. The extension is created
-/// in it. For a test target in which every test needs it: without one the process ends here, and says so.
+/// in it. For a test target in which every test needs it: without one, the process says why and exits.
 ///
 /// # Panics
 /// As [`available`].
@@ -123,7 +123,7 @@ pub async fn community_or_end() -> TestDatabase {
     or_end(available(Need::Community, database_with_community().await))
 }
 
-// A test cannot skip itself through all the functions that it called; its process can.
+// A test cannot skip itself from within nested calls, but its process can exit.
 #[allow(clippy::exit)]
 fn or_end(found: Option<TestDatabase>) -> TestDatabase {
     found.unwrap_or_else(|| std::process::exit(0))
@@ -150,7 +150,7 @@ async fn database_with_community() -> anyhow::Result<TestDatabase> {
     }
 }
 
-/// First column of the answer's first row.
+/// First column of the first row of the result.
 async fn ask(database: &TestDatabase, sql: &str) -> anyhow::Result<Option<String>> {
     let client = try_sql_client(database.url()).await.context("connect to database")?;
     let rows = client.query(sql, &[]).await.with_context(|| sql.to_owned())?;
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_list_of_what_is_required() {
+    fn reads_the_list_of_requirements() {
         assert!(is_named("data,anvil", "anvil"));
         assert!(is_named("data anvil", "data"));
         assert!(is_named("all", "python"));

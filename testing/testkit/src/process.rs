@@ -1,4 +1,4 @@
-//! Programs of ours as processes, to be killed and stopped as no task can be.
+//! Our programs as processes, which can be killed and paused as a task cannot.
 
 use std::{
     io::Read as _,
@@ -18,9 +18,9 @@ impl TestProcess {
         Self { child }
     }
 
-    /// The running test binary once more, as a process that runs one `#[ignore]`d test and nothing else: the test of
-    /// this path, such as `process::producer`, with these environment variables. The test is to call
-    /// [`end_with_parent`] first and never to return.
+    /// Starts the running test binary again, as a process that only runs the `#[ignore]`d test of this path, such as
+    /// `process::producer`, with these environment variables. That test must call [`end_with_parent`] first and never
+    /// return.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -39,7 +39,7 @@ impl TestProcess {
     /// SIGKILL; returns when it is gone.
     ///
     /// # Panics
-    /// When it was gone already and waited for.
+    /// When it has already ended and was waited for.
     pub fn kill(&mut self) {
         let killed = self.child.kill().and_then(|()| self.child.wait());
         killed.unwrap_or_else(|error| panic!("kill process: {error}"));
@@ -48,12 +48,12 @@ impl TestProcess {
     /// Whether it ended by itself.
     ///
     /// # Panics
-    /// When the system does not tell.
+    /// When the system does not report it.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap_or_else(|error| panic!("look at process: {error}")).is_some()
     }
 
-    /// SIGSTOP: it stands still where it is.
+    /// SIGSTOP: suspends it.
     ///
     /// # Panics
     /// When it has ended.
@@ -85,7 +85,7 @@ impl Drop for TestProcess {
     }
 }
 
-/// In a process started by [`TestProcess`]: aborts it when its parent is gone, however that ended.
+/// In a process started by [`TestProcess`]: aborts it when its parent has ended for any reason.
 pub fn end_with_parent() {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());

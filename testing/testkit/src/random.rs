@@ -1,4 +1,4 @@
-//! Randomness that can be repeated.
+//! Reproducible randomness.
 
 use std::{
     ops::{Deref, DerefMut, Range},
@@ -46,8 +46,8 @@ impl SeededRandom {
         self.seed
     }
 
-    /// Lets a random time pass, until a crash or within an outage. Nothing may depend on how much happens meanwhile:
-    /// what a test waits for belongs into [`eventually`](crate::eventually).
+    /// Sleeps for a random time, before a crash or during an outage. No test may depend on how much happens meanwhile:
+    /// use [`eventually`](crate::eventually) to wait for something.
     pub async fn pause_ms(&mut self, range: Range<u64>) {
         tokio::time::sleep(Duration::from_millis(self.random.random_range(range))).await;
     }

@@ -1,4 +1,4 @@
-//! A role of ours, started and stopped as a process does it.
+//! A role, started and stopped as in a process.
 
 use std::future::Future;
 
@@ -7,10 +7,10 @@ use tokio::task::JoinHandle;
 
 use crate::deadline::{eventually, within};
 
-/// A role that runs as a task of the test. Dropped, it is gone as after a crash.
+/// A role that runs as a task of the test. When dropped, it ends as in a crash.
 #[derive(Debug)]
 pub struct RunningRole {
-    /// What the process gives it: instance, shutdown, metrics, health.
+    /// What a process would give it: instance, shutdown, metrics, health.
     pub context: Context,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -50,8 +50,8 @@ impl RunningRole {
         );
     }
 
-    /// A counter's or gauge's value, a histogram's samples: summed over those whose labels have all these values.
-    /// Zero if there is none.
+    /// Value of a counter or gauge, or number of samples of a histogram, summed over the series that have all these label
+    /// values. Zero if there is none.
     #[must_use]
     pub fn metric(&self, name: &str, label_values: &[&str]) -> f64 {
         let families = self.context.registry.gather();
@@ -77,13 +77,13 @@ impl RunningRole {
         report.probes.into_iter().find(|probe| probe.name == name)
     }
 
-    /// Whether a probe is there and healthy.
+    /// Whether a probe exists and is healthy.
     #[must_use]
     pub fn is_healthy(&self, probe: &str) -> bool {
         self.probe(probe).is_some_and(|probe| probe.healthy)
     }
 
-    /// What a probe says of itself; nothing if it is not there.
+    /// Detail of a probe; empty if there is no such probe.
     #[must_use]
     pub fn detail(&self, probe: &str) -> String {
         self.probe(probe).map(|probe| probe.detail).unwrap_or_default()
@@ -92,15 +92,15 @@ impl RunningRole {
     /// Waits until a probe is healthy.
     ///
     /// # Panics
-    /// When it does not become so in time.
+    /// When it does not become healthy in time.
     pub async fn until_healthy(&self, probe: &str) {
         eventually(async || self.is_healthy(probe)).await;
     }
 
-    /// Waits until the health report, as text, has all these parts; gives it.
+    /// Waits until the health report, as text, contains all these parts; returns it.
     ///
     /// # Panics
-    /// When it does not come to have them in time.
+    /// When it does not contain them in time.
     pub async fn until_reported(&self, parts: &[&str]) -> String {
         eventually(async || {
             let text = format!("{:?}", self.context.health.report());
@@ -126,15 +126,15 @@ impl RunningRole {
 impl Drop for RunningRole {
     fn drop(&mut self) {
         self.task.abort();
-        // What else it started would end with its process.
+        // Its other tasks would end with its process.
         self.context.shutdown.cancel();
     }
 }
 
-/// What the role logs is in the output of a test that fails; `RUST_LOG` says how much.
+/// Shows the role's logs in the output of a test that fails; `RUST_LOG` sets the level.
 fn show_logs() {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info,alloy_pubsub=off".into());
-    // In a process of several tests another one was first.
+    // Another test of the same process may have installed it.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
 }
 
@@ -167,14 +167,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_killed_role_ends_where_it_stands() {
+    async fn a_killed_role_ends_at_once() {
         let role = RunningRole::start("one", |_| std::future::pending());
         role.kill().await;
     }
 
     #[tokio::test]
     #[should_panic(expected = "the role failed: no disk")]
-    async fn the_error_of_a_role_is_the_tests() {
+    async fn an_error_of_a_role_fails_the_test() {
         let role = RunningRole::start("one", async |_| Err(anyhow::anyhow!("no disk")));
         role.stop().await;
     }

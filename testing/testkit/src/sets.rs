@@ -1,9 +1,9 @@
-//! Comparing what came with what should have come.
+//! Comparing actual with expected sets.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Display, Formatter};
 
-const NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 /// How two collections differ as sets, and what the actual one holds more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,11 +12,11 @@ pub(crate) struct SetDifference<T> {
     missing: Vec<T>,
     /// There, but not expected.
     extra: Vec<T>,
-    /// There, and there again, with how often.
+    /// There more than once, with the count.
     repeated: Vec<(T, usize)>,
     /// How many different ones were expected.
     expected: usize,
-    /// How many there are, repetitions counted.
+    /// How many there are, including repetitions.
     actual: usize,
 }
 
@@ -45,11 +45,11 @@ impl<T: Debug> Display for SetDifference<T> {
 }
 
 fn list(formatter: &mut Formatter<'_>, name: &str, items: &[impl Debug]) -> fmt::Result {
-    for item in items.iter().take(NAMED) {
+    for item in items.iter().take(MAX_NAMED) {
         write!(formatter, "\n  {name}: {item:?}")?;
     }
-    if items.len() > NAMED {
-        write!(formatter, "\n  {name}: and {} more", items.len() - NAMED)?;
+    if items.len() > MAX_NAMED {
+        write!(formatter, "\n  {name}: and {} more", items.len() - MAX_NAMED)?;
     }
     Ok(())
 }
@@ -59,7 +59,7 @@ pub(crate) fn compare_sets<T: Ord>(
     expected: impl IntoIterator<Item = T>,
     actual: impl IntoIterator<Item = T>,
 ) -> SetDifference<T> {
-    // For each item whether it is expected, and how often it came.
+    // For each item: whether it is expected, and how often it is there.
     let mut seen: BTreeMap<T, (bool, usize)> = BTreeMap::new();
     for item in expected {
         seen.entry(item).or_default().0 = true;
@@ -88,7 +88,7 @@ pub(crate) fn compare_sets<T: Ord>(
     difference
 }
 
-/// Asserts that both hold the same, and `actual` nothing twice.
+/// Asserts that both hold the same items, and `actual` none twice.
 ///
 /// # Panics
 /// When they differ: the message counts all and names the first ten of each kind.

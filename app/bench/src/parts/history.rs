@@ -13,11 +13,11 @@ use crate::{
     worker::{FetchOutcome, FetchTask, Lane, Task},
 };
 
-/// Batches that the raw loop has under way, as many as the history lane.
+/// Batches that the raw loop has in flight, as many as the history lane.
 const IN_FLIGHT: usize = 3;
-/// Of the raw limit, the node's own work left out.
+/// Minimum share of the raw limit, without the node's own work.
 const RATE_GOAL: f64 = 0.7;
-/// Most memory of a producer that is far behind.
+/// Maximum memory of a producer that is far behind.
 const MEMORY_GOAL_MB: f64 = 100.0;
 
 /// What each round measured.
@@ -31,9 +31,9 @@ struct Rounds {
     batches: usize,
 }
 
-/// What the rounds come to, seconds.
+/// Medians of the rounds, seconds.
 #[derive(Debug, Clone, Copy)]
-struct Middle {
+struct Medians {
     producer: f64,
     producer_cpu: f64,
     node_cpu: f64,
@@ -67,7 +67,7 @@ async fn compare(options: &Options, node: &Node) -> anyhow::Result<Rounds> {
                 prepared.insert(Prepared::new(&published, None))
             }
         };
-        // Its server ends before the next one begins.
+        // Its server stops before the next one starts.
         drop(source);
         rounds.raw.push(prepared.publish_on(&setup::broker().await?, IN_FLIGHT).await?);
         let blocks = node.task.blocks;
@@ -80,9 +80,9 @@ async fn compare(options: &Options, node: &Node) -> anyhow::Result<Rounds> {
 }
 
 impl Rounds {
-    fn middle(&self) -> Middle {
+    fn medians(&self) -> Medians {
         let producer = |value: fn(&Produced) -> f64| median(self.producer.iter().map(value));
-        Middle {
+        Medians {
             producer: producer(|round| round.outcome.seconds),
             producer_cpu: producer(|round| round.outcome.usage.cpu_seconds),
             node_cpu: producer(|round| round.node_cpu),
@@ -93,9 +93,9 @@ impl Rounds {
     }
 }
 
-impl Middle {
-    /// What the producer would have taken with its node on another machine: where all cores are busy, the node's CPU
-    /// time spread over them is what would be free; where they are not, it is less than that.
+impl Medians {
+    /// Estimated time of the producer with its node on another machine: if all cores are busy, this saves the node's CPU
+    /// time spread over them; otherwise less.
     fn without_node(&self) -> f64 {
         (self.producer - self.node_cpu / cores()).max(1e-9)
     }
@@ -107,12 +107,12 @@ impl Middle {
 }
 
 fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
-    let middle = rounds.middle();
+    let medians = rounds.medians();
     let messages = rounds.messages as f64;
     let sides = [
-        ("", "producer, from the node's websocket", middle.producer),
-        ("_node_subtracted", "the same without the node's own work", middle.without_node()),
-        ("_raw", "raw limit: the same batches, no fence, 3 under way", middle.raw),
+        ("", "producer, from the node's websocket", medians.producer),
+        ("_node_subtracted", "the same without the node's own work", medians.without_node()),
+        ("_raw", "raw limit: the same batches, no fence, 3 under way", medians.raw),
     ];
     let mut lines = Vec::new();
     for (suffix, what, seconds) in sides {
@@ -120,9 +120,9 @@ fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
         report.put(format!("history{suffix}_events_per_second"), events);
         report.put(format!("history{suffix}_blocks_per_second"), per_second);
         if suffix != "_raw" {
-            report.put(format!("history{suffix}_ratio"), middle.raw / seconds);
+            report.put(format!("history{suffix}_ratio"), medians.raw / seconds);
         }
-        lines.push(Line::new(what).number(events).number(per_second).number(middle.raw / seconds));
+        lines.push(Line::new(what).number(events).number(per_second).number(medians.raw / seconds));
     }
     report.table(&[title, "events/s", "blocks/s", "of raw"], &lines);
     let per_event = |seconds: f64| seconds * 1e6 / messages;
@@ -133,15 +133,15 @@ fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
         .max()
         .unwrap_or(0);
     let costs = [
-        ("cpu_us_per_event", "producer's CPU, µs per event", per_event(middle.producer_cpu)),
-        ("node_cpu_us_per_event", "node's CPU, µs per event", per_event(middle.node_cpu)),
-        ("nats_cpu_us_per_event", "nats-server's CPU, µs per event", per_event(middle.broker_cpu)),
+        ("cpu_us_per_event", "producer's CPU, µs per event", per_event(medians.producer_cpu)),
+        ("node_cpu_us_per_event", "node's CPU, µs per event", per_event(medians.node_cpu)),
+        ("nats_cpu_us_per_event", "nats-server's CPU, µs per event", per_event(medians.broker_cpu)),
         (
             "raw_nats_cpu_us_per_event",
             "nats-server's CPU under the raw loop, µs per event",
-            per_event(middle.raw_broker_cpu),
+            per_event(medians.raw_broker_cpu),
         ),
-        ("busy_ratio", "share of all cores' time that the three used", middle.busy()),
+        ("busy_ratio", "share of all cores' time that the three used", medians.busy()),
         ("peak_memory_mb", "producer's peak memory, MB", peak as f64 / 1e6),
         ("messages_per_batch", "messages in a batch", messages / rounds.batches.max(1) as f64),
         ("node_seconds", "fetching alone, s", median(rounds.fetch.iter().copied())),
@@ -149,7 +149,7 @@ fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
         ("messages", "events in all, markers included", messages),
     ];
     report.costs("history", &costs);
-    let share = middle.raw / middle.without_node();
+    let share = medians.raw / medians.without_node();
     report.judge(
         "history_rate",
         Verdict::of(share >= RATE_GOAL),
@@ -157,7 +157,7 @@ fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
     );
 }
 
-/// One long way to catch up.
+/// Catches up once, from far behind.
 async fn far(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let node = Node::start(fixtures::real(options, options.far_blocks)).await?;
     let (source, produced) = node.fill(Lane::History).await?;

@@ -28,19 +28,19 @@ use crate::{
     },
 };
 
-/// Between looks at the tables: a row is seen up to this much too late.
-const LOOK: Duration = Duration::from_millis(2);
-/// What did not arrive by then after the last block is missing.
-const DRAIN: Duration = Duration::from_secs(20);
-/// Blocks before the first that counts: the producer begins below the head.
-const PAST: u64 = 24;
+/// How often the tables are polled: a row is seen up to this much late.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// What has not arrived this long after the last block is missing.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Blocks before the first measured one: the producer begins below the head.
+const WARM_UP_BLOCKS: u64 = 24;
 /// How many blocks are fetched and published alone, for comparison.
-const ALONE: u64 = 100;
-/// So many fsyncs are timed before and after each shape: a disk is not the same all day.
+const BLOCKS_ALONE: u64 = 100;
+/// How many fsyncs are timed before and after each shape, because a disk's speed varies.
 const FSYNCS: usize = 200;
-/// From head to acknowledgement, beyond the node's own time, in 99 of 100 blocks.
+/// Goal from head to acknowledgement, without the node's own time, for 99 of 100 blocks.
 const GOAL_MS: f64 = 20.0;
-/// On a disk that takes no longer for an fsync.
+/// The goal is for disks with an fsync faster than this.
 const GOAL_FSYNC_MS: f64 = 2.0;
 /// First words of each message; the block's number follows.
 const TITLE: &str = "whale in block ";
@@ -48,18 +48,18 @@ const TITLE: &str = "whale in block ";
 /// How the chain grows, and what its first endpoint does.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
-    /// What its figures' names begin with.
+    /// Prefix of the names of its figures.
     key: &'static str,
     blocks_per_second: f64,
     /// In each block.
     transfers: usize,
-    /// There are two endpoints, and each answer of the first takes this long.
+    /// If set, there are two endpoints, and each answer of the first takes this long.
     first_takes: Option<Duration>,
 }
 
 const SHAPES: [Shape; 3] = [
     Shape { key: "", blocks_per_second: 10.0, transfers: 200, first_takes: None },
-    // Each block is a message to Discord, and ours are held to 45 a second from one address.
+    // Each block is a message to Discord, where notify sends at most 45 a second from one address.
     Shape { key: "small_", blocks_per_second: 40.0, transfers: 20, first_takes: None },
     Shape {
         key: "slow_first_",
@@ -81,7 +81,7 @@ struct Run {
     _rules: TempDir,
 }
 
-/// When each block was where, microseconds since 1970; numbers repeat where a block is in several messages.
+/// When each block reached each stage, microseconds since 1970; numbers repeat if a block is in several messages.
 #[derive(Debug, Default)]
 struct Times {
     /// Milliseconds of each fsync just before and after.
@@ -118,7 +118,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
 impl Run {
     async fn start(shape: Shape) -> anyhow::Result<Self> {
         let Shape { transfers, first_takes, .. } = shape;
-        let node = NodeTask { blocks: PAST, transfers, data: None, first_takes };
+        let node = NodeTask { blocks: WARM_UP_BLOCKS, transfers, data: None, first_takes };
         let mut node = Child::start(&Task::Node(node))?;
         let chat = ChatOptions { limits: ChatLimits::Relaxed, ..ChatOptions::default() };
         let (broker, database, chat) =
@@ -138,26 +138,27 @@ impl Run {
             webhook_url: chat.discord_webhook_url("1", "bench"),
             rules: path,
         }))?;
-        // Alone, the one that is not slow.
+        // The endpoint that is measured alone: the one that is not slow.
         let node_url = ready.second.unwrap_or(ready.url);
         Ok(Self { pipeline, node, node_url, chat, database, broker, _rules: rules })
     }
 
     async fn measure(mut self, play: Play) -> anyhow::Result<Times> {
         let table = Table::open(&self.database.url).await?;
-        table.wait_for(PAST).await?;
-        wait_for_message(&self.chat, PAST).await?;
+        table.wait_for(WARM_UP_BLOCKS).await?;
+        wait_for_message(&self.chat, WARM_UP_BLOCKS).await?;
         let mut times = Times::default();
-        let last = PAST + play.blocks;
+        let last = WARM_UP_BLOCKS + play.blocks;
         self.node.tell(&play).await?;
-        let mut seen = PAST;
-        let patience = Duration::from_secs_f64(play.blocks as f64 / play.per_second) + DRAIN;
+        let mut seen = WARM_UP_BLOCKS;
+        let playing = Duration::from_secs_f64(play.blocks as f64 / play.per_second);
         let (played, rows) = tokio::join!(
             self.node.answer::<Played>(),
-            tokio::time::timeout(patience, table.watch(&mut seen, last)),
+            tokio::time::timeout(playing + DRAIN_TIMEOUT, table.watch(&mut seen, last)),
         );
         times.pushed = played?.pushed.into_iter().collect();
-        let rows = rows.with_context(|| format!("row of block {last} never came, {seen} did"))?;
+        let rows = rows
+            .with_context(|| format!("row of block {last} did not arrive, the newest is {seen}"))?;
         times.rows = rows?;
         wait_for_message(&self.chat, last).await?;
         self.pipeline.finish();
@@ -174,7 +175,7 @@ impl Run {
         self.pipeline.end().await?;
         times.raw_batches = raw_batches(&self.broker, &play).await?;
         // The node's own part, measured with nothing else running.
-        let blocks = play.blocks.min(ALONE);
+        let blocks = play.blocks.min(BLOCKS_ALONE);
         let fetch = FetchTask { node_url: self.node_url.clone(), blocks, heads: true };
         let mut fetcher = Child::start(&Task::Fetch(fetch))?;
         fetcher.answer::<bool>().await?;
@@ -192,7 +193,7 @@ impl Run {
 /// The newest blocks' batches again, on a plain socket to a fresh server, at the same pace.
 async fn raw_batches(broker: &Broker, play: &Play) -> anyhow::Result<Vec<f64>> {
     let mut batches = read_back(&broker.nats, Lane::Live).await?;
-    batches.drain(..batches.len().saturating_sub(ALONE as usize));
+    batches.drain(..batches.len().saturating_sub(BLOCKS_ALONE as usize));
     let fence = Lane::Live.filter();
     let prepared = Prepared::new(&batches, Some(&fence));
     let fresh = setup::broker().await?;
@@ -220,7 +221,7 @@ routes = [{routes}]
     )
 }
 
-/// Looks at the tables.
+/// Polls the tables.
 #[derive(Debug)]
 struct Table {
     connection: Connection,
@@ -233,27 +234,27 @@ impl Table {
         let sql =
             "SELECT coalesce(max(block_number), 0) FROM blocks WHERE chain = $1 AND canonical";
         let highest =
-            connection.client.prepare(sql).await.context("prepare a look at the tables")?;
+            connection.client.prepare(sql).await.context("prepare the query of the tables")?;
         Ok(Self { connection, highest })
     }
 
     async fn highest(&self) -> anyhow::Result<u64> {
         let row = self.connection.client.query_one(&self.highest, &[&CHAIN]).await;
-        let row = row.context("look at the tables")?;
+        let row = row.context("query the tables")?;
         Ok(row.get::<_, i64>(0).unsigned_abs())
     }
 
     async fn wait_for(&self, number: u64) -> anyhow::Result<()> {
-        let looking = async {
+        let polling = async {
             while self.highest().await? < number {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             Ok::<_, anyhow::Error>(())
         };
-        tokio::time::timeout(DRAIN, looking).await.context("the pipeline stored nothing")?
+        tokio::time::timeout(DRAIN_TIMEOUT, polling).await.context("the pipeline stored nothing")?
     }
 
-    /// Notes when each block's row can be read, until the last one's can.
+    /// Records when each block's row can be read, up to the last one.
     async fn watch(&self, seen: &mut u64, last: u64) -> anyhow::Result<Vec<(u64, i64)>> {
         let mut rows = Vec::new();
         while *seen < last {
@@ -261,7 +262,7 @@ impl Table {
             let at_us = now_us();
             rows.extend((*seen + 1..=number).map(|number| (number, at_us)));
             *seen = number.max(*seen);
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(rows)
     }
@@ -272,12 +273,12 @@ async fn wait_for_message(chat: &ChatServer, number: u64) -> anyhow::Result<()> 
         while messages(chat).iter().filter(|(block, _)| *block == number).count()
             < DESTINATIONS.len()
         {
-            tokio::time::sleep(LOOK * 50).await;
+            tokio::time::sleep(POLL_INTERVAL * 50).await;
         }
     };
-    tokio::time::timeout(DRAIN, arrived)
+    tokio::time::timeout(DRAIN_TIMEOUT, arrived)
         .await
-        .with_context(|| format!("the messages of block {number} never came"))
+        .with_context(|| format!("the messages of block {number} did not arrive"))
 }
 
 fn messages(chat: &ChatServer) -> Vec<(u64, i64)> {
@@ -292,7 +293,7 @@ fn messages(chat: &ChatServer) -> Vec<(u64, i64)> {
 }
 
 impl Times {
-    /// A pipeline that loses something has no latency.
+    /// Fails if anything is missing: a pipeline that loses something has no latency.
     fn complete(&self, blocks: u64) -> anyhow::Result<()> {
         let wanted = [
             ("acknowledgements", &self.acknowledged, blocks),
@@ -318,7 +319,7 @@ fn milliseconds(times: &[(u64, i64)], since: &HashMap<u64, i64>) -> [f64; 2] {
     [0.5, 0.99].map(|share| percentile(elapsed.iter().copied(), share))
 }
 
-/// A slow disk is no excuse for what is fast enough on it, and no proof against what is not.
+/// A goal can be met on a slow disk, but missing it there proves nothing.
 fn verdict(beyond_p99_ms: f64, fsync_p50_ms: f64) -> Verdict {
     if beyond_p99_ms < GOAL_MS {
         Verdict::Met
@@ -335,7 +336,7 @@ fn show(report: &mut Report, shape: Shape, title: &str, times: &Times) {
     let acknowledged = milliseconds(&times.acknowledged, &times.pushed);
     let raw = [0.5, 0.99].map(|share| percentile(times.raw_batches.iter().copied(), share));
     let fsync = [0.5, 0.99].map(|share| percentile(times.fsyncs.iter().copied(), share));
-    // The node's slowest answers are not those of the slowest blocks: only its usual time is taken off.
+    // The node's slowest answers are not those of the slowest blocks, so only its median is subtracted.
     let beyond = acknowledged.map(|elapsed| elapsed - node[0]);
     let figures = [
         ("fsync", "append 4 KiB and fsync, in the same minute", fsync),
@@ -388,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_disk_excuses_only_what_is_too_slow() {
+    fn a_missed_goal_is_not_judged_on_a_slow_disk() {
         assert_eq!(verdict(19.9, 0.3), Verdict::Met);
         assert_eq!(verdict(19.9, 9.0), Verdict::Met);
         assert_eq!(verdict(20.0, 1.9), Verdict::Missed);

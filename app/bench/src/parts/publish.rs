@@ -15,7 +15,7 @@ use crate::{
     worker::{FetchOutcome, FetchTask, Lane, NodeTask, Task},
 };
 
-/// Unfenced batches under way at once; more is no faster.
+/// Unfenced batches in flight; more is no faster.
 const WINDOW: usize = 4;
 
 /// What each round measured, seconds.
@@ -30,7 +30,7 @@ struct Rounds {
     messages: u64,
 }
 
-/// Measures publishing where it is wanted; leaves a filled stream where readers are.
+/// Measures publishing if requested; returns a filled stream if the readers are measured, too.
 pub(crate) async fn measure(
     options: &Options,
     report: &mut Report,
@@ -66,7 +66,7 @@ async fn compare(options: &Options, task: &NodeTask) -> anyhow::Result<(Source, 
     let mut published = Vec::new();
     let mut last = None;
     for _ in 0..options.repeat {
-        // The server of the round before ends here: at most two run, and one of them is idle.
+        // The server of the previous round stops here: at most two run, and one of them is idle.
         let (source, produced) = node.fill(Lane::Live).await?;
         rounds.producer.push(produced);
         rounds.messages = source.messages;
@@ -94,7 +94,7 @@ async fn raw(batches: &[Vec<RawMessage>], fenced: bool, window: usize) -> anyhow
     Ok(prepared.publish_on(&broker, window).await?.seconds)
 }
 
-/// Our own publisher with messages that are ready: all that the producer does but fetching, decoding and encoding.
+/// Our own publisher with messages that are ready: all that the producer does except fetching, decoding and encoding.
 async fn own_batches(batches: &[Vec<RawMessage>]) -> anyhow::Result<f64> {
     let broker = setup::broker().await?;
     let ready: Vec<Vec<OutMessage>> =

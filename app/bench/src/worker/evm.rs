@@ -13,9 +13,9 @@ use crate::usage::Usage;
 
 /// Blocks below the head that count as final.
 const FINALITY_DEPTH: u64 = 8;
-/// With more final blocks than this ahead of it, a producer of the history lane leaves them to it.
+/// With more final blocks than this ahead of it, a producer jumps and leaves them to the history lane.
 const JUMP_BLOCKS: u64 = 16;
-/// Blocks that are on disk, of either lane.
+/// Metrics of acknowledged blocks, of either lane.
 const BLOCKS_ACKED: [&str; 2] =
     ["crypto_intel_evm_blocks_acked_total", "crypto_intel_evm_history_blocks_acked_total"];
 
@@ -70,11 +70,11 @@ pub(crate) struct EvmOutcome {
     pub(crate) first: FirstAck,
     /// Acknowledged batches of the live lane.
     pub(crate) batches: u64,
-    /// Of the producer's process.
+    /// Usage of the producer's process.
     pub(crate) usage: Usage,
 }
 
-/// Where the producer was when its first acknowledgement was seen.
+/// State of the producer when its first acknowledgement was seen.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct FirstAck {
     /// Since its start.
@@ -96,7 +96,7 @@ pub(super) fn chain(node_url: &str, start: Start) -> ChainConfig {
     }
 }
 
-/// That chain and no other.
+/// A configuration with that chain alone.
 pub(super) fn config(chain: ChainConfig) -> Config {
     Config { chains: BTreeMap::from([(CHAIN.to_owned(), chain)]), ..Config::default() }
 }

@@ -1,4 +1,4 @@
-//! A client of the node that drops what it gets: the node's own time, to be seen apart from the producer's.
+//! A client of the node that drops what it receives: this measures the node's own time, apart from the producer's.
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -18,7 +18,7 @@ use crate::usage::Usage;
 
 /// As many blocks as the producer fetches at once by default.
 const CONCURRENCY: usize = 8;
-/// How much of an answer is looked at to find whose it is.
+/// How much of an answer is searched for its id.
 const HEAD_BYTES: usize = 200;
 
 /// What to fetch.
@@ -32,16 +32,16 @@ pub(crate) struct FetchTask {
     pub(crate) heads: bool,
 }
 
-/// What came.
+/// What was fetched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct FetchOutcome {
     /// From the first request to the last answer.
     pub(crate) seconds: f64,
     /// Bytes of JSON.
     pub(crate) bytes: u64,
-    /// With heads: number of each block and when both its answers were here, microseconds since 1970.
+    /// With heads: number of each block and when both its answers had arrived, microseconds since 1970.
     pub(crate) fetched: Vec<(u64, i64)>,
-    /// Of this process.
+    /// Usage of this process.
     pub(crate) usage: Usage,
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn run(task: FetchTask) -> anyhow::Result<()> {
     answer(&outcome)
 }
 
-/// Every block and, once its hash is known, its receipts, some at once.
+/// Every block and, once its hash is known, its receipts, several at once.
 async fn fetch_all(socket: &mut Socket, blocks: u64) -> anyhow::Result<FetchOutcome> {
     let mut outcome = empty();
     let mut next = 1;
@@ -97,7 +97,7 @@ async fn follow(socket: &mut Socket, blocks: u64) -> anyhow::Result<FetchOutcome
     if subscribed.contains("\"error\"") {
         bail!("the node refused a subscription: {subscribed}");
     }
-    // Whoever started this lets the chain grow from now on.
+    // The parent process lets the chain grow from now on.
     answer(&true)?;
     let mut halves: Vec<u64> = Vec::new();
     while (outcome.fetched.len() as u64) < blocks {
@@ -138,7 +138,7 @@ async fn next_text(socket: &mut Socket) -> anyhow::Result<String> {
         match socket.next().await.context("the node closed the connection")? {
             Ok(Message::Text(text)) => return Ok(text.to_string()),
             Ok(_) => {}
-            Err(error) => return Err(error).context("hear from the node"),
+            Err(error) => return Err(error).context("read from the node"),
         }
     }
 }

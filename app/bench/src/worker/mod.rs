@@ -1,5 +1,5 @@
-//! What a process of its own does: one side of a comparison, or a stand-in. Tasks come as an argument, answers go out as
-//! lines of JSON, and the end of standard input means: stop.
+//! What a worker process does: one side of a comparison, or a stand-in. Its task is an argument, its answers are lines of
+//! JSON on standard output, and the end of standard input means that it should stop.
 
 mod evm;
 mod fetch;
@@ -36,12 +36,12 @@ pub(crate) const CHAIN: &str = "bench";
 /// Its id.
 pub(crate) const CHAIN_ID: u64 = 31_337;
 
-/// How often progress is looked at, at its beginning and towards its end.
-const LOOK: Duration = Duration::from_millis(2);
-/// Between: looking takes CPU time, which is measured.
-const LOOK_SELDOM: Duration = Duration::from_millis(50);
-/// Work that does not go on for this long never ends.
-const STALL: Duration = Duration::from_secs(60);
+/// How often progress is polled, at the beginning and towards the end.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// In between: polling takes CPU time, which is measured.
+const SLOW_POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Work without progress for this long has failed.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a role may take to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -53,7 +53,7 @@ pub(crate) enum Task {
     Node(NodeTask),
     /// The EVM producer, catching up.
     Evm(EvmTask),
-    /// A client of the node that drops what it gets.
+    /// A client of the node that drops what it receives.
     Fetch(FetchTask),
     /// A reader of the stream.
     Read(ReadTask),
@@ -63,14 +63,14 @@ pub(crate) enum Task {
     Pipeline(PipelineTask),
 }
 
-/// Does a task to its end.
+/// Runs a task to its end.
 pub(crate) async fn run(task: Task) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match task {
         Task::Pipeline(task) => pipeline::run(task).await,
         other => {
             let config = TelemetryConfig {
-                // That history is left to its lane is what is measured.
+                // A jump to the history lane is what is measured, so its warning is left out.
                 log: "warn,crypto_intel_chain::live::jump=error".to_owned(),
                 format: LogFormat::Text,
                 ..TelemetryConfig::default()
@@ -88,7 +88,7 @@ pub(crate) async fn run(task: Task) -> anyhow::Result<()> {
     }
 }
 
-/// Answers whoever started this process.
+/// Sends an answer to the parent process.
 fn answer(answer: &impl Serialize) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{}", serde_json::to_string(answer)?).context("answer")?;
@@ -102,7 +102,7 @@ async fn connect(url: &str) -> anyhow::Result<Nats> {
         .context("connect to NATS")
 }
 
-/// Runs a role until `progress` has come to `wanted`, and on.
+/// Starts a role and waits until `progress` reaches `wanted`; the role keeps running.
 async fn run_until(
     role: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     wanted: u64,
@@ -122,15 +122,15 @@ async fn run_until(
         if done > last {
             (last, since) = (done, Instant::now());
         }
-        if since.elapsed() > STALL {
-            bail!("the role stands still at {done} of {wanted}");
+        if since.elapsed() > STALL_TIMEOUT {
+            bail!("the role makes no progress at {done} of {wanted}");
         }
         let is_between = done > 0 && done < wanted - wanted / 20;
-        tokio::time::sleep(if is_between { LOOK_SELDOM } else { LOOK }).await;
+        tokio::time::sleep(if is_between { SLOW_POLL_INTERVAL } else { POLL_INTERVAL }).await;
     }
 }
 
-/// Stops a role in order, so that its lease is free for the next.
+/// Stops a role gracefully, so that its lease is free for the next.
 async fn stop(
     context: &Context,
     role: AbortOnDropHandle<anyhow::Result<()>>,

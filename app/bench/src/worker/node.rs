@@ -22,7 +22,7 @@ use super::{CHAIN_ID, answer};
 /// Recorded Ethereum blocks of ordinary size: full ones of 2023 and 2024.
 const REAL_CHAIN: &str = "ethereum";
 const REAL_NUMBERS: std::ops::RangeInclusive<u64> = 16_900_000..=20_000_000;
-/// So many generated blocks show all accounts.
+/// This many generated blocks name all accounts.
 const GENERATED_SAMPLE: u64 = 100;
 
 /// A chain to serve.
@@ -39,7 +39,7 @@ pub(crate) struct NodeTask {
     pub(crate) first_takes: Option<Duration>,
 }
 
-/// The node serves.
+/// Answer: the node serves.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NodeReady {
     /// Its websocket.
@@ -57,7 +57,7 @@ pub(crate) struct Play {
     pub(crate) per_second: f64,
 }
 
-/// The chain has grown.
+/// Answer: the chain has grown.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Played {
     /// Number of each block and when the node pushed it, microseconds since 1970.
@@ -92,7 +92,7 @@ impl Blocks {
         }
     }
 
-    /// Real bodies take most of a megabyte each: they are put together when they are asked for.
+    /// Real bodies take most of a megabyte each, so they are built on request.
     fn push(&mut self, node: &ScriptedNode, timestamp: u64) -> anyhow::Result<()> {
         match self {
             Self::Generated(blocks) => node.push_block(blocks.next_block_at(timestamp)),
@@ -101,7 +101,7 @@ impl Blocks {
     }
 }
 
-/// Blocks with the same bodies as those of a node, enough to know them.
+/// Blocks with the same bodies as those of a node, enough to know the addresses in them.
 pub(crate) fn sample(task: &NodeTask) -> anyhow::Result<Vec<NodeBlock>> {
     if let Some(data) = &task.data {
         return recorded(data);
@@ -154,7 +154,7 @@ async fn play(node: &ScriptedNode, blocks: &mut Blocks, order: &Play) -> anyhow:
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / order.per_second));
     ticks.tick().await;
     for _ in 0..order.blocks {
-        // Made before its time comes, so that making it delays nobody.
+        // Built before it is due, so that building it delays nothing.
         let block = blocks.next_at(seconds());
         let number = block.number;
         ticks.tick().await;

@@ -19,7 +19,7 @@ pub(crate) struct PersistTask {
     pub(crate) nats_url: String,
     /// The database, with its tables.
     pub(crate) database_url: String,
-    /// How many messages the stream EVM holds behind the position.
+    /// How many messages the stream EVM holds after the position.
     pub(crate) messages: u64,
 }
 
@@ -30,9 +30,9 @@ pub(crate) struct PersistOutcome {
     pub(crate) seconds: f64,
     /// Transactions.
     pub(crate) batches: u64,
-    /// Spent inside them, from begin to commit.
+    /// Seconds inside transactions, from begin to commit.
     pub(crate) transaction_seconds: f64,
-    /// Of persist's process.
+    /// Usage of persist's process.
     pub(crate) usage: Usage,
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn run(task: PersistTask) -> anyhow::Result<()> {
     let context = Context::new("bench-persist");
     let config = Config {
         streams: vec![StreamSource::new(Stream::Evm.name(), &[subjects::EVM_ALL])],
-        // The stream was filled a while ago: being behind is no news here.
+        // The stream was filled a while ago, so persist is expected to be behind.
         max_lag_seconds: 86_400,
         ..Config::default()
     };

@@ -24,7 +24,7 @@ use tracing_subscriber::{
 use super::{GRACE, answer, connect, evm, persist};
 use crate::usage::Usage;
 
-/// Where the producer says, once a batch was acknowledged, which blocks were in it.
+/// Log target of the producer's line for each acknowledged batch, which names its blocks.
 const ACK_TARGET: &str = "crypto_intel_chain::stream::publish";
 /// Names of the destinations in the rule that is evaluated.
 pub(crate) const DESTINATIONS: [&str; 2] = ["telegram", "discord"];
@@ -40,20 +40,20 @@ pub(crate) struct PipelineTask {
     pub(crate) node_url: String,
     /// That of a second endpoint of another operator.
     pub(crate) second_url: Option<String>,
-    /// What stands in for Telegram's Bot API.
+    /// Address of the stand-in for Telegram's Bot API.
     pub(crate) chat_url: String,
-    /// What stands in for a Discord webhook.
+    /// Address of the stand-in for a Discord webhook.
     pub(crate) webhook_url: String,
     /// The rules.
     pub(crate) rules: PathBuf,
 }
 
-/// What was seen inside.
+/// What was measured inside the process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PipelineOutcome {
-    /// Number of each block and when its acknowledgement was here, microseconds since 1970.
+    /// Number of each block and when its acknowledgement arrived, microseconds since 1970.
     pub(crate) acknowledged: Vec<(u64, i64)>,
-    /// Of the pipeline's process.
+    /// Usage of the pipeline's process.
     pub(crate) usage: Usage,
 }
 
@@ -71,11 +71,11 @@ pub(super) async fn run(task: PipelineTask) -> anyhow::Result<()> {
     let context = Context::new("bench");
     let mut supervisor = Supervisor::new(context.clone());
     spawn(&mut supervisor, &task, &nats).await?;
-    let told_to_end = async {
+    let end_of_input = async {
         let mut rest = Vec::new();
         tokio::io::stdin().read_to_end(&mut rest).await
     };
-    told_to_end.await.context("wait for the end")?;
+    end_of_input.await.context("wait for the end")?;
     answer(&PipelineOutcome { acknowledged: acknowledged.take(), usage: Usage::own() })?;
     context.shutdown.cancel();
     supervisor.wait(GRACE).await
@@ -118,7 +118,7 @@ async fn spawn(
     Ok(())
 }
 
-/// Both chats with limits that the rule does not reach: what is measured is the way, not the services' pace.
+/// Both chats with limits that the rule does not reach: the pipeline is measured, not the pace of the services.
 fn notify(task: &PipelineTask) -> NotifyConfig {
     let policy = Policy {
         limits: vec![Limit { messages: 1_000, per_ms: 1_000, reserved_for_critical: 0 }],
@@ -149,7 +149,7 @@ fn notify(task: &PipelineTask) -> NotifyConfig {
     }
 }
 
-/// Hears from the producer's own log which blocks were acknowledged, and when: nobody else knows it that early.
+/// Learns from the producer's own log which blocks were acknowledged and when: nothing else shows it that early.
 #[derive(Debug, Clone, Default)]
 struct Acknowledged(Arc<Mutex<Vec<(u64, i64)>>>);
 

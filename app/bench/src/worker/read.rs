@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{answer, connect};
 use crate::usage::Usage;
 
-/// Messages asked for at once by the bare loop; more is no faster.
+/// Messages that the bare loop requests at once; more is no faster.
 const BARE_BATCH: usize = 10_000;
 /// Messages taken from our reader at a time, as consumers do.
 const CHUNK: usize = 1_000;
@@ -24,11 +24,11 @@ pub(crate) struct ReadTask {
     pub(crate) nats_url: String,
     /// How many messages the stream EVM holds.
     pub(crate) messages: u64,
-    /// By what.
+    /// Which reader.
     pub(crate) how: ReadHow,
 }
 
-/// By what a stream is read.
+/// What reads the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReadHow {
@@ -45,7 +45,7 @@ pub(crate) enum ReadHow {
 pub(crate) struct ReadOutcome {
     /// From making the consumer to the last message.
     pub(crate) seconds: f64,
-    /// Of the reader's process.
+    /// Usage of the reader's process.
     pub(crate) usage: Usage,
 }
 

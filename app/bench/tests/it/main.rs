@@ -32,7 +32,7 @@ fn assert_positive(summary: &Map<String, Value>, keys: &[&str]) {
 }
 
 #[test]
-fn storage_stands_beside_its_raw_limits() {
+fn storage_is_reported_beside_its_raw_limits() {
     let summary = summary("persist", &["--real-blocks", "20"]);
     let rates = [
         "fsync_p50_ms",
@@ -49,7 +49,7 @@ fn storage_stands_beside_its_raw_limits() {
 }
 
 #[test]
-fn history_stands_beside_its_raw_limit_and_says_whether_memory_is_flat() {
+fn history_is_reported_beside_its_raw_limit_and_with_its_memory_goal() {
     let summary = summary("history", &["--history-blocks", "60", "--far-blocks", "60"]);
     let figures = [
         "history_events_per_second",

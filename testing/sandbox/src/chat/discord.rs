@@ -11,7 +11,7 @@ use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
 use super::{Outcome, server_error};
 
 const SERVICE: ChatService = ChatService::Discord;
-/// The key of all that comes from one address.
+/// Key of the limit for everything from one address.
 const ADDRESS: &str = "discord address";
 
 /// A request to a webhook.
@@ -39,7 +39,7 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
         return Outcome::Answer(error(status, code, &description));
     }
     if let (&Method::GET, [id, token]) = (request.method, request.path) {
-        // What anyone with the token may ask: which webhook it is.
+        // Anyone with the token may ask which webhook it is.
         let channel = state.channel_of(id);
         let webhook =
             json!({"id": id, "token": token, "type": 1, "name": "stand-in", "channel_id": channel});
@@ -48,7 +48,7 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
     let body: Value = match serde_json::from_slice(request.body) {
         Ok(body) => body,
         Err(_) => {
-            state.violation(SERVICE, "form", "the body is no JSON");
+            state.violation(SERVICE, "form", "the body is not JSON");
             return Outcome::Answer(error(400, 50_109, "The request body contains invalid JSON."));
         }
     };
@@ -61,7 +61,7 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
         (&Method::POST, [_, _]) => send(state, webhook, request, &body),
         (&Method::PATCH, [_, _, "messages", message]) => edit(state, webhook, message, &body),
         _ => {
-            state.violation(SERVICE, "method", format!("{} is not there", request.method));
+            state.violation(SERVICE, "method", format!("{} is not supported", request.method));
             Outcome::Answer(error(405, 0, "405: Method Not Allowed"))
         }
     }
@@ -78,7 +78,11 @@ fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Valu
     }
     let waits = request.query.split('&').any(|pair| pair == "wait=true");
     if !waits {
-        state.violation(SERVICE, "wait", "without wait=true an unsaved message is no error");
+        state.violation(
+            SERVICE,
+            "wait",
+            "without wait=true a message that is not saved goes unnoticed",
+        );
     }
     if let Some(refusal) = pace(state, webhook) {
         return Outcome::Answer(refusal);
@@ -180,7 +184,7 @@ fn too_many(state: &mut ChatState, key: &str, seconds: f64) -> Response {
 
 fn with_limits(state: &ChatState, webhook: &str, body: Value) -> Response {
     let mut response = axum::Json(body).into_response();
-    // Only the short window is told; the one per minute is hidden, as in reality.
+    // Only the short window is reported; the one per minute is hidden, as in reality.
     if let Some(window) = state.limits.discord_webhook().first() {
         let remaining = state.pace.remaining(&webhook_key(webhook), *window, Instant::now());
         set_header(&mut response, "x-ratelimit-limit", &window.count.to_string());

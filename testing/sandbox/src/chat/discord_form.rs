@@ -65,7 +65,7 @@ pub(super) fn check(body: &Value) -> Result<(), Value> {
     if errors.0.as_object().is_some_and(Map::is_empty) { Ok(()) } else { Err(errors.0) }
 }
 
-/// All that people would read, a line for each part.
+/// The text that people would see, one line per part.
 pub(super) fn text(body: &Value) -> String {
     let mut lines: Vec<&str> = Vec::new();
     lines.extend(body["content"].as_str());
@@ -80,7 +80,7 @@ pub(super) fn text(body: &Value) -> String {
         lines.extend(embed["footer"]["text"].as_str());
     }
     lines.retain(|line| !line.is_empty());
-    discord_markdown::seen(&lines.join("\n"))
+    discord_markdown::visible_text(&lines.join("\n"))
 }
 
 struct Errors(Value);

@@ -1,7 +1,7 @@
 //! What people see of Discord's markdown.
 
 /// Undoes backslash escapes and drops emphasis, code marks and the addresses of masked links.
-pub(super) fn seen(source: &str) -> String {
+pub(super) fn visible_text(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
     while let Some(character) = rest.chars().next() {
@@ -42,8 +42,8 @@ mod tests {
 
     #[test]
     fn escapes_and_marks_are_not_seen() {
-        assert_eq!(seen(r"🚨 **1\*2 \(x\)** at 07\:11"), "🚨 1*2 (x) at 07:11");
-        assert_eq!(seen("[tx](<https://a/b>) `0xab`"), "tx 0xab");
-        assert_eq!(seen(r"a\b \"), r"a\b \");
+        assert_eq!(visible_text(r"🚨 **1\*2 \(x\)** at 07\:11"), "🚨 1*2 (x) at 07:11");
+        assert_eq!(visible_text("[tx](<https://a/b>) `0xab`"), "tx 0xab");
+        assert_eq!(visible_text(r"a\b \"), r"a\b \");
     }
 }

@@ -1,4 +1,4 @@
-//! How fast a destination takes messages.
+//! How fast a destination accepts messages.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ pub(super) struct Window {
 impl ChatLimits {
     /// For a Telegram chat; group ids are negative.
     pub(super) fn telegram_chat(self, chat_id: i64) -> Vec<Window> {
-        // A burst of 3 at 1 per second is never more than 3 in 1 s, 4 in 2 s and so on; two windows say it closely.
+        // A burst of 3 at 1 per second is never more than 3 in 1 s, 4 in 2 s and so on; two windows approximate it.
         let mut windows = vec![self.window(3, 1), self.window(7, 5)];
         if chat_id < 0 {
             windows.push(self.window(20, 60));
@@ -40,12 +40,12 @@ impl ChatLimits {
         vec![self.window(5, 2)]
     }
 
-    /// Over all webhooks of a channel; not told in any header.
+    /// Over all webhooks of a channel; not reported in any header.
     pub(super) fn discord_channel(self) -> Vec<Window> {
         vec![self.window(30, 60)]
     }
 
-    /// Over all that comes from one address.
+    /// For everything from one address.
     pub(super) fn discord_address(self) -> Vec<Window> {
         vec![self.window(50, 1)]
     }

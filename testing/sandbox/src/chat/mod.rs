@@ -27,9 +27,9 @@ use crate::local_server::{Connection, LocalServer};
 /// How to start a [`ChatServer`].
 #[derive(Debug, Clone, Default)]
 pub struct ChatOptions {
-    /// How fast it takes messages.
+    /// How fast it accepts messages.
     pub limits: ChatLimits,
-    /// The only bot token that is known; any when none.
+    /// The only bot token that is accepted; `None`: any.
     pub telegram_token: Option<String>,
 }
 
@@ -40,7 +40,7 @@ pub struct ChatServer {
     state: Arc<Mutex<ChatState>>,
 }
 
-/// What becomes of a request.
+/// Outcome of a request.
 enum Outcome {
     Answer(Response),
     /// The connection is cut without an answer.
@@ -51,7 +51,7 @@ impl ChatServer {
     /// Starts the stand-in.
     ///
     /// # Errors
-    /// Fails when no port can be had.
+    /// Fails when no port is free.
     pub async fn start(options: ChatOptions) -> anyhow::Result<Self> {
         let state = ChatState {
             limits: options.limits,
@@ -63,7 +63,7 @@ impl ChatServer {
         Ok(Self { server: LocalServer::start(router).await?, state })
     }
 
-    /// `http://127.0.0.1:PORT`: what stands for `https://api.telegram.org` and `https://discord.com`.
+    /// `http://127.0.0.1:PORT`: to be used instead of `https://api.telegram.org` and `https://discord.com`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port())
@@ -87,7 +87,7 @@ impl ChatServer {
         self.state().messages.len()
     }
 
-    /// All that the client should not have done.
+    /// All rules that the client broke.
     #[must_use]
     pub fn violations(&self) -> Vec<ChatViolation> {
         self.state().violations.clone()
@@ -99,7 +99,7 @@ impl ChatServer {
         self.state().requests
     }
 
-    /// The next `count` messages that would have been accepted meet this fault; of one service, or of any.
+    /// The next `count` messages to one service, or to any, that would have been accepted meet this fault.
     pub fn inject(&self, service: Option<ChatService>, fault: ChatFault, count: usize) {
         let mut state = self.state();
         state.faults.extend(std::iter::repeat_n((service, fault), count));
@@ -139,16 +139,17 @@ impl ChatServer {
         status: u16,
         description: &str,
     ) {
-        let dead = DeadDestination { status, description: description.to_owned(), told: None };
+        let dead =
+            DeadDestination { status, description: description.to_owned(), answered_at: None };
         self.state().dead.insert((service, id.to_owned()), dead);
     }
 
-    /// From now on this is the only bot token that is known.
+    /// From now on this is the only bot token that is accepted.
     pub fn refuse_other_tokens(&self, token: &str) {
         self.state().telegram_token = Some(token.to_owned());
     }
 
-    /// It takes messages again.
+    /// The destination accepts messages again.
     pub fn reopen_destination(&self, service: ChatService, id: &str) {
         self.state().dead.remove(&(service, id.to_owned()));
     }

@@ -27,7 +27,7 @@ pub struct ChatMessage {
     pub text: String,
     /// As it was sent: Telegram's text with markup, Discord's whole body.
     pub source: String,
-    /// The id that the sender was told.
+    /// The id that was returned to the sender.
     pub message_id: String,
     /// When it was accepted (not changed by edits).
     pub accepted_at: SystemTime,
@@ -45,14 +45,14 @@ pub struct ChatViolation {
     /// Which rule: `rate`, `early_retry`, `html`, `length`, `form`, `wait`, `user_agent`, `allowed_mentions`, `chat_id`,
     /// `dead_destination`, `bad_token`, `method`.
     pub rule: &'static str,
-    /// In words.
+    /// What happened, for people.
     pub detail: String,
 }
 
 /// What happens to a message that would have been accepted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ChatFault {
-    /// Refused with 429 and this many seconds; coming back earlier is a violation.
+    /// Refused with 429 and this many seconds; retrying earlier is a violation.
     TooManyRequests {
         /// Seconds to wait.
         retry_after: u32,
@@ -72,13 +72,13 @@ pub enum ChatFault {
     ServerErrorAfterAccept,
 }
 
-/// A destination that answers nothing but this any more.
+/// A closed destination: it only gives this answer.
 #[derive(Debug, Clone)]
 pub(super) struct DeadDestination {
     pub(super) status: u16,
     pub(super) description: String,
-    /// When the client was told last.
-    pub(super) told: Option<Instant>,
+    /// When the client last got the answer.
+    pub(super) answered_at: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +99,7 @@ pub(super) struct ChatState {
     pub(super) invalid_requests: u32,
 }
 
-/// So many in one test would be far too many in ten minutes (Discord: 10,000).
+/// Maximum in one test: at this rate, far too many in ten minutes (Discord: 10,000).
 const MAX_INVALID_REQUESTS: u32 = 100;
 
 /// A message that passed all checks.
@@ -128,13 +128,13 @@ impl ChatState {
         let key = (service, id.to_owned());
         let dead = self.dead.get_mut(&key)?;
         let answer = (dead.status, dead.description.clone());
-        let told = dead.told.replace(Instant::now());
+        let answered_at = dead.answered_at.replace(Instant::now());
         let pause = self.limits.pause_after_refusal();
-        if told.is_some_and(|told| told.elapsed() < pause) {
+        if answered_at.is_some_and(|at| at.elapsed() < pause) {
             self.violation(
                 service,
                 "dead_destination",
-                format!("a request to {id} within {pause:?} after its end"),
+                format!("a request to {id} within {pause:?} after its refusal"),
             );
         }
         if matches!(answer.0, 401 | 403) {
@@ -198,7 +198,7 @@ impl ChatState {
         })
     }
 
-    /// Whether the destination is closed by an earlier 429, and for how many seconds; coming too early is a violation.
+    /// Whether the destination is closed by an earlier 429, and for how many seconds; retrying too early is a violation.
     pub(super) fn still_closed(&mut self, service: ChatService, key: &str) -> Option<f64> {
         let rest = self.pace.closed_for(key, Instant::now())?;
         self.violation(

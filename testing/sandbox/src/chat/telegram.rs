@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
 use super::{Outcome, server_error, telegram_html};
 
-const MAXIMUM_UNITS: usize = 4_096;
+const MAX_UNITS: usize = 4_096;
 const SERVICE: ChatService = ChatService::Telegram;
-const FROZEN_CHATS_MEAN_THE_BOT: usize = 3;
+const FROZEN_CHATS_OF_FROZEN_BOT: usize = 3;
 
 /// Answers `/bot<token>/<method>`.
 pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u8]) -> Outcome {
@@ -26,7 +26,7 @@ pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u
         false => match serde_json::from_slice(body) {
             Ok(parameters) => parameters,
             Err(_) => {
-                state.violation(SERVICE, "form", "the body is no JSON");
+                state.violation(SERVICE, "form", "the body is not JSON");
                 return Outcome::Answer(error(400, "Bad Request: can't parse request JSON object"));
             }
         },
@@ -36,7 +36,7 @@ pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u
         "sendmessage" => with_chat(state, &parameters, send),
         "editmessagetext" => with_chat(state, &parameters, edit),
         _ => {
-            state.violation(SERVICE, "method", format!("method {method} is not there"));
+            state.violation(SERVICE, "method", format!("method {method} is not supported"));
             Outcome::Answer(error(404, "Not Found"))
         }
     }
@@ -53,7 +53,7 @@ fn with_chat(
         _ => None,
     };
     let Some(chat_id) = chat_id else {
-        // The real server takes names of public channels; a rate limiter cannot match them with the id.
+        // The real server accepts names of public channels; a rate limiter cannot match them with the id.
         let given = &parameters["chat_id"];
         state.violation(SERVICE, "chat_id", format!("chat_id is {given}, not a number"));
         return Outcome::Answer(error(400, "Bad Request: chat not found"));
@@ -153,7 +153,7 @@ fn readable_text(state: &mut ChatState, parameters: &Value) -> Result<String, Bo
         return Err(Box::new(error(400, "Bad Request: message text is empty")));
     }
     let units = text.encode_utf16().count();
-    if units > MAXIMUM_UNITS {
+    if units > MAX_UNITS {
         state.violation(SERVICE, "length", format!("{units} UTF-16 units"));
         return Err(Box::new(error(400, "Bad Request: message is too long")));
     }
@@ -167,8 +167,8 @@ fn pace(state: &mut ChatState, chat_id: i64) -> Option<Response> {
     if let Some(rest) = state.still_closed(SERVICE, &chat) {
         return Some(too_many(state, chat_id, rest));
     }
-    // Three chats that were asked to wait at once mean the bot: whoever goes on is asking for more.
-    if state.pace.closed_count("telegram ", now) >= FROZEN_CHATS_MEAN_THE_BOT {
+    // When three chats were asked to wait at once, the whole bot is limited: a client must not send to others.
+    if state.pace.closed_count("telegram ", now) >= FROZEN_CHATS_OF_FROZEN_BOT {
         state.violation(SERVICE, "early_retry", "three chats of the bot were asked to wait");
         return Some(too_many(state, chat_id, 1.0));
     }

@@ -23,7 +23,7 @@ const TAGS: [&str; 17] = [
 /// Returns the text without markup.
 ///
 /// # Errors
-/// The words of the Bot API after "can't parse entities: ".
+/// The Bot API's text after "can't parse entities: ".
 pub(super) fn parse(markup: &str) -> Result<String, String> {
     let mut plain = String::with_capacity(markup.len());
     let mut open: Vec<String> = Vec::new();

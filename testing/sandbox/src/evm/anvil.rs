@@ -21,9 +21,9 @@ const START_ATTEMPTS: usize = 5;
 pub struct AnvilOptions {
     /// The chain's id.
     pub chain_id: u64,
-    /// A block at this interval; none: a block for each transaction.
+    /// A block at this interval; `None`: a block for each transaction.
     pub block_time: Option<Duration>,
-    /// Only [`Anvil::mine`] makes blocks. `block_time` must then be none.
+    /// Only [`Anvil::mine`] makes blocks. `block_time` must then be `None`.
     pub manual_mining: bool,
     /// Gas limit of a block.
     pub gas_limit: u64,
@@ -79,7 +79,7 @@ impl Anvil {
                 .await;
             match ready {
                 Ok(()) => return Ok(Self { process, port, rpc, _run_dir: run_dir }),
-                // Somebody was faster on the port.
+                // Another process took the port first.
                 Err(error)
                     if attempt < START_ATTEMPTS
                         && error.to_string().to_lowercase().contains("address already in use") =>
@@ -133,7 +133,7 @@ impl Anvil {
     }
 
     /// Sends a transaction from an unlocked account, waits until it is in a block, and returns its receipt. Anvil mines
-    /// behind the answer to `eth_sendTransaction`, so without waiting the transaction may be in no block yet.
+    /// after it has answered `eth_sendTransaction`, so without waiting the transaction may be in no block yet.
     ///
     /// # Errors
     /// As [`RpcClient::call`], and when it is in no block after 60 s.

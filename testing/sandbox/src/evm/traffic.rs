@@ -18,7 +18,7 @@ use crate::http::RpcClient;
 
 const UNITS_PER_TOKEN: u128 = 1_000_000;
 const WEI_PER_ETHER: u128 = 1_000_000_000_000_000_000;
-/// What each account gets at the start; nobody runs out of it.
+/// What each account gets at the start: more than it can spend.
 const INITIAL_TOKENS: u128 = 1_000_000_000_000;
 
 /// What [`Traffic`] sends.
@@ -30,7 +30,7 @@ pub struct TrafficOptions {
     pub whale_every: u64,
     /// Every n-th transaction moves native currency (0.01 to 100 ether); 0: never.
     pub native_every: u64,
-    /// Makes the same transfers again.
+    /// The same seed gives the same transfers.
     pub seed: u64,
 }
 
@@ -71,7 +71,7 @@ impl Traffic {
     /// Deploys the contracts, mints to all accounts, and begins to send.
     ///
     /// # Errors
-    /// Fails when the node cannot be reached, has fewer than two unlocked accounts, or takes no deployment.
+    /// Fails when the node cannot be reached, has fewer than two unlocked accounts, or refuses the deployment.
     pub async fn start(http_url: &str, options: TrafficOptions) -> anyhow::Result<Self> {
         ensure!(
             options.per_second > 0.0 && options.per_second.is_finite(),
@@ -145,7 +145,7 @@ impl Sender {
     async fn run(mut self, stop: CancellationToken) {
         let period = Duration::from_secs_f64(1.0 / self.options.per_second);
         let mut ticks = tokio::time::interval(period);
-        // After a pause of the node, go on at the same rate instead of catching up.
+        // After a pause of the node, continue at the same rate instead of catching up.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut number = 0_u64;
         loop {

@@ -86,7 +86,7 @@ impl NodeBlock {
     /// Takes the answers of `eth_getBlockByNumber(n, true)` and `eth_getBlockReceipts(n)`.
     ///
     /// # Errors
-    /// Fails when `block` is no block with number, hash, parentHash and timestamp. `receipts` is not looked into.
+    /// Fails when `block` is no block with number, hash, parentHash and timestamp. `receipts` is not parsed.
     pub fn from_json(
         block: impl Into<Arc<str>>,
         receipts: impl Into<Arc<str>>,
@@ -112,7 +112,7 @@ impl NodeBlock {
         })
     }
 
-    /// Takes texts that are known to be right, without reading them.
+    /// Takes texts that are known to be valid, without parsing them.
     pub(super) fn from_texts(identity: Identity, texts: Texts) -> Self {
         Self {
             number: identity.number,
@@ -162,7 +162,7 @@ impl NodeBlock {
         self.index().logs.len()
     }
 
-    /// The receipts as a node answers them that has lost the block's last log.
+    /// The receipts of a faulty node that has lost the block's last log.
     pub(super) fn receipts_without_last_log(&self) -> String {
         let mut text = self.receipts.to_string();
         if let Some(last) = self.index().logs.last() {
@@ -182,7 +182,7 @@ impl NodeBlock {
         Some(&self.receipts[text.clone()])
     }
 
-    // Made when first asked for: most blocks are only ever served whole.
+    // Built on first use: most blocks are only ever served whole.
     pub(super) fn index(&self) -> &Index {
         self.index.get_or_init(|| {
             read_index(&self.full, &self.receipts).unwrap_or_else(|error| {

@@ -10,8 +10,8 @@ use tokio::sync::broadcast;
 use super::block::NodeBlock;
 use super::lazy_block::LazyBlock;
 
-/// Blocks made from lazy ones that are kept: who asks for a block asks for its receipts next.
-const MADE_KEPT: usize = 32;
+/// How many blocks built from lazy ones are kept: a request for a block is followed by one for its receipts.
+const BUILT_KEPT: usize = 32;
 /// Changes that a slow websocket client may fall behind before it is cut off.
 const CHANGES_KEPT: usize = 4_096;
 
@@ -25,7 +25,7 @@ pub struct Chain {
 struct Shared {
     state: RwLock<State>,
     changes: broadcast::Sender<Change>,
-    made: Mutex<VecDeque<Arc<NodeBlock>>>,
+    built: Mutex<VecDeque<Arc<NodeBlock>>>,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ impl Chain {
     #[must_use]
     pub fn new() -> Self {
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        let shared = Shared { state: RwLock::default(), changes, made: Mutex::default() };
+        let shared = Shared { state: RwLock::default(), changes, built: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -79,13 +79,13 @@ impl Chain {
     pub fn push_block(&self, block: NodeBlock) -> anyhow::Result<()> {
         let block = Arc::new(block);
         self.write().append(Kept::Whole(Arc::clone(&block)))?;
-        // Without a subscriber there is nobody to tell.
+        // Sending fails only when there is no subscriber.
         let _ = self.shared.changes.send(Change::Added(block));
         Ok(())
     }
 
-    /// Appends a block that is made whenever it is asked for. All that looks at many blocks at once makes them
-    /// all: [`blocks`](Self::blocks), `eth_getLogs` of a range, `eth_getTransactionReceipt`.
+    /// Appends a block that is built whenever it is requested. Whatever reads many blocks at once builds all of
+    /// them: [`blocks`](Self::blocks), `eth_getLogs` of a range, `eth_getTransactionReceipt`.
     ///
     /// # Errors
     /// As [`push_block`](Self::push_block).
@@ -98,7 +98,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Replaces the newest `depth` blocks. The old ones can still be had by hash, as on a real node.
+    /// Replaces the newest `depth` blocks. The old ones are still available by hash, as on a real node.
     ///
     /// # Errors
     /// Fails when there are fewer blocks, or when the new blocks do not link; then nothing changes.
@@ -228,22 +228,22 @@ impl Chain {
 }
 
 impl Shared {
-    /// The block itself; made where it is lazy. Nothing is locked meanwhile: making takes a while.
+    /// The block itself, built if it is lazy. Nothing is locked meanwhile: building takes a while.
     fn block(&self, kept: &Kept) -> Arc<NodeBlock> {
         let lazy = match kept {
             Kept::Whole(block) => return Arc::clone(block),
             Kept::Lazy(lazy) => lazy,
         };
-        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(block) = made().iter().rev().find(|block| block.hash == lazy.hash()) {
+        let built = || self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(block) = built().iter().rev().find(|block| block.hash == lazy.hash()) {
             return Arc::clone(block);
         }
         let block = Arc::new(lazy.make());
-        let mut made = made();
-        if made.len() >= MADE_KEPT {
-            made.pop_front();
+        let mut built = built();
+        if built.len() >= BUILT_KEPT {
+            built.pop_front();
         }
-        made.push_back(Arc::clone(&block));
+        built.push_back(Arc::clone(&block));
         block
     }
 }
@@ -298,7 +298,7 @@ impl State {
         while self.canonical.len() > kept.max(1) {
             self.canonical.pop_first();
         }
-        // Orphans below the oldest block go too; a pass over all is only worth it now and then.
+        // Orphans below the oldest block go too, in an occasional pass over all blocks.
         if self.by_hash.len() > 2 * kept.max(16)
             && let Some(oldest) = self.canonical.keys().next().copied()
         {

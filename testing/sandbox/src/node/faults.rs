@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-/// In which form a rate limit is told.
+/// In which form a rate limit is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateLimitForm {
     /// Status 429 with `Retry-After` (over a websocket: as `JsonRpc`).
@@ -19,7 +19,7 @@ pub struct RateLimit {
     pub requests: u64,
     /// In which form.
     pub form: RateLimitForm,
-    /// What the client is told to wait.
+    /// How long the client is told to wait.
     pub retry_after_seconds: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A block that takes no memory until it is asked for.
+//! A block that takes no memory until it is requested.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 
 use super::block::{Identity, NodeBlock};
 
-/// A block that is made when it is asked for, the same each time: a chain of ten thousand real blocks would
+/// A block that is built on each request, always the same: a chain of ten thousand real blocks would
 /// take gigabytes otherwise.
 pub struct LazyBlock {
     identity: Identity,

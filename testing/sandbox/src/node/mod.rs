@@ -84,7 +84,7 @@ impl ScriptedNode {
     /// Starts an endpoint.
     ///
     /// # Errors
-    /// Fails when no port can be had.
+    /// Fails when no port is free.
     pub async fn start(options: NodeOptions) -> anyhow::Result<Self> {
         let (control, _) = broadcast::channel(CONTROLS_KEPT);
         let state = Arc::new(NodeState {
@@ -150,7 +150,7 @@ impl ScriptedNode {
         self.state.chain.set_finalized(number);
     }
 
-    /// Sockets stay open and answer requests, but no head and no log is sent any more.
+    /// Sockets stay open and answer requests, but heads and logs are no longer sent.
     pub fn go_silent(&self, on: bool) {
         self.state.faults().silent = on;
     }
@@ -168,7 +168,7 @@ impl ScriptedNode {
         }
     }
 
-    /// Cuts all connections, HTTP and websocket, without a word.
+    /// Cuts all connections, HTTP and websocket, without a close frame or an answer.
     pub fn cut_connections(&self) {
         self.server.cut_connections();
     }
@@ -183,17 +183,17 @@ impl ScriptedNode {
         self.state.faults().empty_receipts = on;
     }
 
-    /// New heads are not pushed any more, subscribed logs are.
+    /// New heads are no longer pushed, subscribed logs are.
     pub fn push_no_heads(&self, on: bool) {
         self.state.faults().headless = on;
     }
 
-    /// The last log of every block is left out, of receipts as of logs.
+    /// The last log of every block is left out, in receipts and in logs.
     pub fn omit_last_logs(&self, on: bool) {
         self.state.faults().omitting = on;
     }
 
-    /// Announces a block to all subscribers of heads that the node does not have.
+    /// Announces a block that the node does not have to all subscribers of heads.
     pub fn announce(&self, block: NodeBlock) {
         let _ = self.state.control.send(Control::Heads(vec![Arc::new(block)]));
     }
@@ -214,7 +214,7 @@ impl ScriptedNode {
         let _ = self.state.control.send(Control::Frame(text.unwrap_or(broken).to_owned()));
     }
 
-    /// The node knows nothing above its present head until this is turned off; then it sends the heads it held back.
+    /// The node knows nothing above its current head until this is turned off; then it sends the heads it held back.
     pub fn freeze_head(&self, on: bool) {
         let head = self.state.chain.head().map(|block| block.number);
         let mut faults = self.state.faults();
@@ -257,7 +257,7 @@ impl ScriptedNode {
         self.state.faults().call_answers.insert(key, result.to_owned());
     }
 
-    /// How often a method was called, also when the call was refused.
+    /// How often a method was called, including refused calls.
     #[must_use]
     pub fn calls(&self, method: &str) -> u64 {
         self.state.calls().by_method.get(method).copied().unwrap_or(0)
@@ -297,7 +297,7 @@ impl NodeState {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The highest block that this node admits to know.
+    /// The highest block that this node shows.
     fn visible_head(&self) -> Option<Arc<NodeBlock>> {
         let frozen_at = self.faults().frozen_at;
         let head = self.chain.head()?;

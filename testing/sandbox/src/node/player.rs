@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Chain, Synthetic};
 
-/// Appends generated blocks, timed at the clock, to a chain at a fixed interval until dropped.
+/// Appends generated blocks with the current time to a chain, at a fixed interval, until dropped.
 #[derive(Debug)]
 pub struct Player {
     blocks: Arc<AtomicU64>,

@@ -123,7 +123,7 @@ fn block_at(state: &NodeState, tag: &Value) -> Result<Option<Arc<NodeBlock>>, Rp
     let number = match tag {
         "latest" | "pending" => return Ok(state.visible_head()),
         "earliest" => return Ok(state.chain.earliest()),
-        // As geth does when its consensus client has not told it.
+        // As geth answers when its consensus client has not reported one.
         "safe" => state
             .chain
             .safe_number()

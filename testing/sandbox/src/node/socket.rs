@@ -24,7 +24,7 @@ use super::rpc::{self, Answer, RpcError};
 use super::{Control, NodeState};
 use crate::local_server::Connection;
 
-const MAXIMUM_FRAME_BYTES: usize = 64 << 20;
+const MAX_FRAME_BYTES: usize = 64 << 20;
 
 #[derive(Deserialize)]
 struct Request<'a> {
@@ -36,7 +36,7 @@ struct Request<'a> {
 }
 
 pub(super) fn router(state: Arc<NodeState>) -> Router {
-    // Providers put keys into the path; any path is this node.
+    // Providers put keys into the path, so any path reaches this node.
     Router::new().fallback(any(handle)).with_state(state)
 }
 
@@ -51,7 +51,7 @@ async fn handle(
     }
     if let Ok(upgrade) = upgrade {
         return upgrade
-            .max_message_size(MAXIMUM_FRAME_BYTES)
+            .max_message_size(MAX_FRAME_BYTES)
             .on_upgrade(move |socket| Session::run(state, connection, socket));
     }
     if state.faults().unresponsive {

@@ -1,4 +1,4 @@
-//! Making the data folder: `initdb`, or a copy of a folder that was initialised before.
+//! Creating the data folder: `initdb`, or a copy of a folder that was initialised before.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -42,7 +42,7 @@ pub(super) fn prepare(
         Some(template) => {
             ensure_template(tools, account, &template, run_dir)?;
             if data_dir.is_dir() {
-                // Only an empty folder goes away; anything else there is not ours to overwrite.
+                // Removes only an empty folder; anything else is not ours to overwrite.
                 std::fs::remove_dir(&data_dir)
                     .with_context(|| format!("use {} as data folder", data_dir.display()))?;
             }
@@ -73,7 +73,7 @@ pub(super) fn reachable_tools(
             if unfinished.is_dir() {
                 std::fs::remove_dir_all(&unfinished).context("remove unfinished copy")?;
             }
-            // The copy is root's, whoever unpacked the original.
+            // The copy belongs to root, no matter which user unpacked the original.
             run(Command::new("cp")
                 .args(["-r", "--preserve=mode,timestamps,links", "-T"])
                 .arg(installation)
@@ -97,11 +97,11 @@ pub(super) fn reachable_tools(
     Ok(PostgresTools { bin_dir, installation: copy_dir, ..tools })
 }
 
-// Anybody can make anything in /var/tmp; only what root or the server's user made there is used.
+// Any user can create files in /var/tmp; only folders of root or of the server's user are used.
 fn ensure_ours(folder: &Path, account: &Account) -> anyhow::Result<()> {
     let metadata = std::fs::symlink_metadata(folder).context("look at folder in /var/tmp")?;
     if !metadata.is_dir() || ![0, account.user_id].contains(&metadata.uid()) {
-        bail!("{} belongs to somebody else: remove it", folder.display());
+        bail!("{} belongs to another user: remove it", folder.display());
     }
     Ok(())
 }
@@ -118,8 +118,8 @@ pub(super) fn has_timescale(tools: &PostgresTools) -> bool {
     lib.join("timescaledb.so").is_file() || lib.join("postgresql/timescaledb.so").is_file()
 }
 
-// A data folder below, say, /root cannot be entered by the server's user. It then lives in /var/tmp, and what was
-// asked for is a link to it.
+// A data folder below, say, /root cannot be entered by the server's user. It then lives in /var/tmp, and the
+// requested folder is a link to it.
 fn reachable(folder: &Path, account: &Account) -> anyhow::Result<PathBuf> {
     if !folder.exists() && !folder.is_symlink() {
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;

@@ -57,7 +57,7 @@ impl TestDatabase {
 pub struct TestUser {
     url: String,
     name: String,
-    /// Where it is dropped; a server of our own goes as a whole.
+    /// The shared server to drop it on; a private server is removed as a whole.
     shared: Option<String>,
 }
 
@@ -108,7 +108,7 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Executes a statement from a drop, which cannot wait inside the test's runtime: it has one of its own.
+/// Executes a statement from `drop`, which cannot wait inside the test's runtime: this uses a runtime of its own.
 fn execute_now(url: String, sql: String) {
     let executed = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

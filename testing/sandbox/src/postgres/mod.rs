@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use self::account::Account;
 pub use self::database::{TestDatabase, TestUser};
 use crate::port::free_port;
-use crate::process::{ServerProcess, children_of, is_gone, kill_stranger};
+use crate::process::{ServerProcess, children_of, is_gone, kill_pid};
 use crate::tools::{self, PostgresTools};
 
 const START_ATTEMPTS: usize = 5;
@@ -23,9 +23,9 @@ const START_ATTEMPTS: usize = 5;
 /// How to start a [`Postgres`].
 #[derive(Debug, Clone, Default)]
 pub struct PostgresOptions {
-    /// Where the data is kept, made when it is missing; a temporary folder that goes with the server when `None`.
+    /// Where the data is kept, created when missing; a temporary folder that goes with the server when `None`.
     pub data_dir: Option<PathBuf>,
-    /// Whether a commit is on disk (`fsync`). Off, data survives the death of the server but not of the machine.
+    /// Whether a commit is on disk (`fsync`). Without it, data survives a crash of the server but not of the machine.
     pub durable: bool,
     /// Further settings, each `name=value`; they win over ours.
     pub extra_conf: Vec<String>,
@@ -35,7 +35,7 @@ pub struct PostgresOptions {
 
 /// A private PostgreSQL on 127.0.0.1 with the superuser `postgres` and no password; killed when dropped.
 ///
-/// Started by root it runs as the user `postgres` or, without one, `nobody`.
+/// Started by root, it runs as an unprivileged user: `postgres` if there is one.
 #[derive(Debug)]
 pub struct Postgres {
     process: ServerProcess,
@@ -71,7 +71,7 @@ impl Postgres {
                 Ok(process) => {
                     return Ok(Self { process, tools, account, options, data_dir, port, run_dir });
                 }
-                // Somebody was faster on the port.
+                // Another process took the port first.
                 Err(error)
                     if attempt < START_ATTEMPTS
                         && error.to_string().contains("Address already in use") =>
@@ -133,7 +133,7 @@ impl Postgres {
         database::create(&self.url(), name).await
     }
 
-    /// A fresh database for a test: on the server of `DATABASE_URL` when that is set, else on a server of its own.
+    /// A fresh database for a test: on the server of `DATABASE_URL` when that is set, else on a private server.
     ///
     /// # Errors
     /// As [`start`](Self::start) and [`create_database`](Self::create_database).
@@ -141,7 +141,7 @@ impl Postgres {
         TestDatabase::create(PostgresOptions::default()).await
     }
 
-    /// The same, where the server is our own with TimescaleDB's Apache edition.
+    /// The same, but a private server has TimescaleDB's Apache edition.
     ///
     /// # Errors
     /// As [`test_database`](Self::test_database), and when `make timescale` was not run.
@@ -163,13 +163,13 @@ impl Postgres {
     /// # Errors
     /// Fails when the system does not let us wait for the process.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        // Stopped, the postmaster makes no child that we do not see.
+        // A stopped postmaster cannot start a child that we would miss.
         self.process.pause()?;
         let children =
             if self.process.is_running() { children_of(self.process.pid()) } else { Vec::new() };
         self.process.kill()?;
         for child in &children {
-            kill_stranger(*child);
+            kill_pid(*child);
         }
         let started = Instant::now();
         // Polls with a deadline, in a function that a drop can call.
@@ -245,7 +245,7 @@ fn command(
     for setting in settings {
         command.arg("-c").arg(setting);
     }
-    // The server's time zone and messages shall not depend on who starts it.
+    // The server's time zone and messages must not depend on the caller's environment.
     command.env("LC_ALL", "C").env("TZ", "UTC");
     if let Some(account) = account {
         account.apply(&mut command);

@@ -1,6 +1,6 @@
 //! A stand-in for polled market APIs.
 //!
-//! It answers what it was given for a path and query, and else, when allowed to, plausible generated answers of
+//! It gives the answer that was set for a path and query, or else, when enabled, plausible generated answers of
 //! CoinGecko's simple price, Binance's 24 h ticker and alternative.me's Fear and Greed index. Every answer says
 //! `Server: crypto-intel-stand-in`.
 
@@ -78,7 +78,7 @@ pub struct ProviderRequest {
     pub query: BTreeMap<String, String>,
     /// Headers, lower-case names.
     pub headers: BTreeMap<String, String>,
-    /// When.
+    /// When it came in.
     pub at: SystemTime,
 }
 
@@ -108,7 +108,7 @@ impl ProviderServer {
     /// Starts the stand-in.
     ///
     /// # Errors
-    /// Fails when no port can be had.
+    /// Fails when no port is free.
     pub async fn start(options: ProviderOptions) -> anyhow::Result<Self> {
         let state = ProviderState { generate: options.generate, ..ProviderState::default() };
         let state = Arc::new(Mutex::new(state));

@@ -11,7 +11,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// Everything inside a block that must agree does.
+/// Hashes, numbers and log indexes agree within a block.
 fn assert_consistent(block: &NodeBlock) {
     let (full, receipts) = (json(block.full_json()), json(block.receipts_json()));
     let hash = block.hash.to_string();
@@ -59,7 +59,7 @@ fn transaction_hashes(blocks: &[NodeBlock]) -> Vec<String> {
 }
 
 #[test]
-fn generated_blocks_link_and_agree_with_themselves() {
+fn generated_blocks_link_and_are_consistent() {
     let options =
         SyntheticOptions { transfers_per_block: 7, native_per_block: 2, ..Default::default() };
     let mut chain = Synthetic::new(options.clone());
@@ -121,7 +121,7 @@ fn recorded_blocks_are_served_as_they_are() {
 }
 
 #[test]
-fn relinked_blocks_link_and_agree_with_themselves() {
+fn relinked_blocks_link_and_are_consistent() {
     let Some(data) = recorded_data() else { return };
     let bodies = load_recorded(&data, "ethereum", &[17_000_000, 15_537_394, 22_869_878]).unwrap();
     let options = RelinkOptions { first_number: 900, ..RelinkOptions::default() };
@@ -141,7 +141,7 @@ fn relinked_blocks_link_and_agree_with_themselves() {
 }
 
 #[test]
-fn a_chain_of_lazy_blocks_serves_the_blocks_that_would_have_been_made() {
+fn a_chain_of_lazy_blocks_serves_the_same_blocks() {
     let Some(data) = recorded_data() else { return };
     let bodies = load_recorded(&data, "ethereum", &[17_000_000, 19_807_080]).unwrap();
     let relink = || Relink::new(&bodies, &RelinkOptions::default()).unwrap();
@@ -166,7 +166,7 @@ fn a_chain_of_lazy_blocks_serves_the_blocks_that_would_have_been_made() {
 }
 
 #[test]
-fn a_block_put_back_in_its_own_place_has_its_own_hash() {
+fn a_block_relinked_at_its_own_position_keeps_its_hash() {
     let Some(data) = recorded_data() else { return };
     let numbers = recorded_numbers(&data, "ethereum").unwrap();
     for block in load_recorded(&data, "ethereum", &numbers).unwrap() {

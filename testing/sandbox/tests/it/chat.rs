@@ -99,7 +99,7 @@ async fn telegram_refuses_bad_markup_long_texts_names_and_tokens() {
 }
 
 #[tokio::test]
-async fn telegram_limits_each_chat_and_notes_who_comes_back_too_early() {
+async fn telegram_limits_each_chat_and_records_early_retries() {
     let sender = Sender::start(ChatLimits::Strict).await;
     for _ in 0..3 {
         assert_eq!(sender.html(5, "x").await.0, 200);
@@ -163,7 +163,7 @@ async fn discord_limits_each_webhook() {
 }
 
 #[tokio::test]
-async fn discord_limits_the_channel_over_all_its_webhooks_and_tells_it_nowhere() {
+async fn discord_limits_the_channel_over_all_its_webhooks_without_a_header() {
     let sender = Sender::start(ChatLimits::Strict).await;
     let webhooks = ["1", "2", "3", "4", "5", "6", "7"];
     sender.server.share_channel(&webhooks, "77");
@@ -197,7 +197,7 @@ async fn a_global_429_is_for_every_webhook() {
 }
 
 #[tokio::test]
-async fn three_frozen_chats_mean_the_whole_bot() {
+async fn three_frozen_chats_freeze_the_whole_bot() {
     let sender = Sender::start(ChatLimits::Relaxed).await;
     sender.server.reply_429(3, 30);
     for chat in 1..=3 {

@@ -96,7 +96,7 @@ async fn is_gone_with_its_folder_after_drop() {
 }
 
 #[tokio::test]
-async fn a_refused_configuration_is_an_error_with_the_servers_words() {
+async fn a_refused_configuration_is_an_error_with_the_servers_message() {
     let options =
         NatsOptions { extra_conf: vec!["max_payload: [1".into()], ..NatsOptions::default() };
     let error = NatsServer::start(options).await.unwrap_err().to_string();

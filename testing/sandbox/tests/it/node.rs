@@ -91,7 +91,7 @@ async fn answers_blocks_receipts_and_logs_over_http() {
 }
 
 #[tokio::test]
-async fn pushes_heads_and_logs_and_tells_a_reorg() {
+async fn pushes_heads_and_logs_and_reports_a_reorg() {
     let (node, mut chain) = node_with(2).await;
     let mut socket = Socket::open(&node).await;
     let heads = socket.call("eth_subscribe", json!(["newHeads"])).await;
@@ -209,7 +209,7 @@ async fn misbehaves_on_command() {
 }
 
 #[tokio::test]
-async fn plays_a_chain_at_the_clocks_time() {
+async fn plays_a_chain_with_current_timestamps() {
     let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
     let mut socket = Socket::open(&node).await;
     socket.call("eth_subscribe", json!(["newHeads"])).await;

@@ -74,7 +74,7 @@ async fn settings_of_the_caller_win() {
 }
 
 #[tokio::test]
-async fn two_test_databases_are_apart() {
+async fn test_databases_are_separate() {
     let first = Postgres::test_database().await.unwrap();
     let second = Postgres::test_database().await.unwrap();
     assert_ne!(first.url(), second.url());

@@ -40,7 +40,7 @@ async fn given_answers_go_to_the_requests_they_fit() {
 }
 
 #[tokio::test]
-async fn generated_answers_look_like_the_providers_and_say_that_they_are_not() {
+async fn generated_answers_have_the_providers_form_and_name_the_stand_in() {
     let poller = Poller::start(true).await;
     let path =
         "/api/v3/simple/price?ids=bitcoin,nonsense&vs_currencies=usd&include_last_updated_at=true";

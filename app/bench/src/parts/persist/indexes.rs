@@ -13,8 +13,8 @@ use crate::{
     usage::run_seconds,
 };
 
-/// Tables with less of the rows than this are left out: a hundred rows say nothing.
-const SMALLEST_SHARE: f64 = 0.01;
+/// Tables with a smaller share of the rows are left out: a hundred rows prove nothing.
+const MIN_SHARE: f64 = 0.01;
 
 /// One COPY of all of a table's rows.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +40,7 @@ pub(super) async fn measure(
 ) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     for share in &place.mix {
-        if (share.rows as f64) < place.rows as f64 * SMALLEST_SHARE || share.table == Table::Blocks
-        {
+        if (share.rows as f64) < place.rows as f64 * MIN_SHARE || share.table == Table::Blocks {
             continue;
         }
         let indexes = place.connection.indexes(share.table).await?;

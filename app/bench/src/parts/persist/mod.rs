@@ -23,10 +23,10 @@ use crate::{
 #[derive(Debug)]
 struct Place<'a> {
     source: &'a Source,
-    // Goes before its server does.
+    // Dropped before its server.
     connection: Connection,
     database: Database,
-    /// What persist stored, split as it splits it.
+    /// What persist stored, split into its batches.
     batches: Vec<CopyBatch>,
     rows: u64,
     mix: Vec<TableShare>,
@@ -90,7 +90,7 @@ pub(crate) async fn measure(
 }
 
 impl<'a> Place<'a> {
-    /// Stores once unmeasured: gives the rows, and files that both sides then find there.
+    /// Stores once without measuring: this gives the rows, and files that both sides then reuse.
     async fn prepare(source: &'a Source) -> anyhow::Result<Self> {
         let database = setup::database().await?;
         let connection = Connection::open(&database.url).await?;
@@ -98,8 +98,8 @@ impl<'a> Place<'a> {
         let (batches, mix) = (Vec::new(), Vec::new());
         let mut place = Self { source, database, connection, batches, rows: 0, mix };
         place.store().await?;
-        let most = crypto_intel_persist::Config::default().max_batch_events as u64;
-        place.batches = place.connection.take_rows(most).await?;
+        let max_events = crypto_intel_persist::Config::default().max_batch_events as u64;
+        place.batches = place.connection.take_rows(max_events).await?;
         place.rows = place.connection.rows().await?;
         ensure!(place.rows > 0, "persist stored nothing of {} messages", source.messages);
         place.mix = place.table_mix().await?;
@@ -163,10 +163,10 @@ impl<'a> Place<'a> {
         Child::run(&Task::Read(task)).await.context("read the stream")
     }
 
-    /// A side that stored something else is not to be compared.
+    /// A side that stored something else cannot be compared.
     async fn same_rows(&self) -> anyhow::Result<()> {
         let rows = self.connection.rows().await?;
-        ensure!(rows == self.rows, "{rows} rows where {} are to be", self.rows);
+        ensure!(rows == self.rows, "{rows} rows instead of {}", self.rows);
         Ok(())
     }
 }

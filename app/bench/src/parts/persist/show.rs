@@ -8,7 +8,7 @@ use crate::{
     worker::ReadOutcome,
 };
 
-/// Of the bare COPY loop, fresh rows.
+/// Minimum share of the bare COPY loop's rate, for fresh rows.
 const GOAL: f64 = 0.8;
 
 /// Seconds of each side.

@@ -1,4 +1,4 @@
-//! Questions to many rows: how long the summaries and what people write take, before and after compression.
+//! Queries over many rows: how long the summaries and typical queries take, before and after compression.
 
 mod questions;
 mod rows;
@@ -25,10 +25,10 @@ use crate::{
 
 /// Blocks of one COPY.
 const BLOCKS_AT_ONCE: u64 = 500;
-/// How often a question is asked; the first answer is shown apart.
+/// How often a query runs; the first time is shown separately.
 const TIMES: usize = 5;
 
-/// How long answers took, milliseconds.
+/// How long a query took, milliseconds.
 #[derive(Debug)]
 struct Answered {
     question: Question,
@@ -77,8 +77,8 @@ async fn load(
         }
     }
     let started = Instant::now();
-    let mut made = make(blocks, end_us);
-    while let Some(bodies) = made.recv().await {
+    let mut generated = generate(blocks, end_us);
+    while let Some(bodies) = generated.recv().await {
         for (table, body) in bodies? {
             connection.copy_in(&table.copy_sql(), body).await?;
         }
@@ -103,8 +103,8 @@ async fn load(
     Ok(())
 }
 
-/// Makes rows beside the COPY of those before.
-fn make(blocks: u64, end_us: i64) -> mpsc::Receiver<anyhow::Result<Vec<(Table, Bytes)>>> {
+/// Generates rows during the COPY of the previous ones.
+fn generate(blocks: u64, end_us: i64) -> mpsc::Receiver<anyhow::Result<Vec<(Table, Bytes)>>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
         let mut rows = Rows::new(blocks, end_us);
@@ -119,8 +119,8 @@ fn make(blocks: u64, end_us: i64) -> mpsc::Receiver<anyhow::Result<Vec<(Table, B
     receiver
 }
 
-/// What a continuous aggregate does not hold yet, nobody can be shown. Nothing was dropped here, so that a refresh of
-/// everything takes nothing away. In the order in which they were made: one may stand on another.
+/// Queries do not see what a continuous aggregate does not hold yet. Nothing was dropped here, so a full refresh loses
+/// nothing. In the order of their creation, because one may be built on another.
 async fn refresh_aggregates(connection: &Connection) -> anyhow::Result<()> {
     let sql = "SELECT format('%I.%I', view_schema, view_name) \
                FROM timescaledb_information.continuous_aggregates \
@@ -155,7 +155,7 @@ async fn time(connection: &Connection, sql: &str) -> anyhow::Result<Took> {
     let mut rows = 0;
     for _ in 0..TIMES {
         let started = Instant::now();
-        // With planning, as for a first question.
+        // With planning, as for a first query.
         let answer =
             connection.client.query(sql, &[]).await.with_context(|| format!("ask {sql}"))?;
         elapsed.push(started.elapsed().as_secs_f64() * 1_000.0);
@@ -165,7 +165,7 @@ async fn time(connection: &Connection, sql: &str) -> anyhow::Result<Took> {
     Ok(Took { first_ms: elapsed.first().copied().unwrap_or_default(), again_ms, rows })
 }
 
-/// Puts every chunk into the column store. Tables whose settings nobody chose get those of `docs/benchmarks.md`.
+/// Puts every chunk into the column store. Tables without compression settings get those of `docs/benchmarks.md`.
 async fn compress(connection: &Connection, report: &mut Report) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     for table in TABLES {

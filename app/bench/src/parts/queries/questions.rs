@@ -1,4 +1,4 @@
-//! What is asked: plain SQL as people write it, and the summaries that the database has.
+//! The queries: plain SQL as people write it, and the summaries that the database has.
 
 use anyhow::Context as _;
 use crypto_intel_schemas::Address;
@@ -7,23 +7,23 @@ use tokio_postgres::Client;
 use super::rows::{asset, pool, token, wallet};
 use crate::worker::CHAIN;
 
-/// Summaries that are asked where the database has them, as functions or views.
+/// Summaries that are queried if the database has them, as functions or views.
 const SUMMARIES: [&str; 5] =
     ["top_movers", "wallet_flow", "largest_transfers", "volume_against_baseline", "counterparties"];
-/// By rank: has one in about thirteen transfers, and a few in all.
+/// By rank: the busy wallet is in one of about thirteen transfers, the rare one in a few in all.
 const BUSY_WALLET: u64 = 0;
 const RARE_WALLET: u64 = 250_000;
 /// By rank: a common token, but not the most common one.
 const TOKEN: u64 = 3;
 
-/// A question and how it is put.
+/// A query with its name.
 #[derive(Debug)]
 pub(super) struct Question {
     /// Name in the summary of the report.
     pub(super) key: String,
-    /// For people.
+    /// Name in the table.
     pub(super) what: String,
-    /// How it is asked; an error where the bench does not know how.
+    /// Its SQL; an error if the bench has no value for an argument.
     pub(super) sql: Result<String, String>,
 }
 
@@ -40,7 +40,7 @@ struct Argument {
     type_name: String,
 }
 
-/// All questions that this database can be asked. `end` is the time of the newest row, as SQL.
+/// All queries that this database can answer. `end` is the time of the newest row, as SQL.
 pub(super) async fn all(client: &Client, end: &str) -> anyhow::Result<Vec<Question>> {
     let mut questions = plain(end);
     for name in SUMMARIES {
@@ -83,7 +83,7 @@ async fn summary(client: &Client, name: &str, end: &str) -> anyhow::Result<Vec<Q
     if is_view {
         questions.push(Question::new(name, name, format!("SELECT * FROM {name}")));
     }
-    // Names stand for all arguments, in and out; types only for those that go in, which come first.
+    // The names are those of all arguments, in and out; the types only those of the input, which comes first.
     let functions = "SELECT coalesce(proargnames, '{}')::text[], \
                      array(SELECT format_type(type, NULL) FROM unnest(proargtypes) AS type)::text[], \
                      (pronargs - pronargdefaults)::int4 \
@@ -153,7 +153,7 @@ mod tests {
         for question in plain("now()") {
             database.connection.client.query(question.sql.as_ref().unwrap(), &[]).await.unwrap();
         }
-        // Apart from what the migrations of this version make.
+        // Apart from what the migrations of this version create.
         run("CREATE SCHEMA apart; SET search_path = apart").await.unwrap();
         run("CREATE FUNCTION counterparties(of_wallet bytea, since timestamptz, most integer DEFAULT 9)
              RETURNS TABLE (wallet bytea, n bigint) LANGUAGE sql AS 'SELECT of_wallet, 2::bigint';

@@ -80,7 +80,7 @@ struct InBlock {
     time_us: i64,
 }
 
-/// A body with the fields that all of a block have.
+/// A body with the fields that all bodies of a block share.
 macro_rules! in_block {
     ($block:expr, $kind:ident { $($field:ident: $value:expr),* $(,)? }) => {
         $kind {
@@ -98,14 +98,14 @@ macro_rules! in_block {
 }
 
 impl Rows {
-    /// So many blocks, the last one at `end_us`, microseconds since 1970.
+    /// Rows of `blocks` blocks, the last one at `end_us`, microseconds since 1970.
     pub(super) fn new(blocks: u64, end_us: i64) -> Self {
         let mut random = Random::new(1);
         let prices = (0..ASSETS).map(|_| 0.01 * 10_f64.powf(6.0 * random.share())).collect();
         Self { random, prices, parent: B256::ZERO, number: 0, blocks, end_us }
     }
 
-    /// COPY bodies of the next so many blocks; none after the last one.
+    /// COPY bodies of the next `blocks` blocks; none after the last one.
     pub(super) fn next_bodies(&mut self, blocks: u64) -> anyhow::Result<Vec<(Table, Bytes)>> {
         let mut rows = RowSet::default();
         for _ in 0..blocks.min(self.blocks - self.number) {

@@ -10,7 +10,7 @@ pub(super) const TRANSFER_TOPIC: &str =
 pub(super) const TOKEN_GAS: u64 = 51_000;
 pub(super) const NATIVE_GAS: u64 = 21_000;
 
-/// An address with what is needed of it over and over.
+/// An address with values derived from it, computed once.
 #[derive(Debug)]
 pub(super) struct Party {
     pub(super) address: Address,
@@ -35,7 +35,7 @@ pub(super) struct Transfer<'a> {
 
 pub(super) type Bloom = [u8; 256];
 
-/// All that the text of a block is written from.
+/// Everything that the text of a block is generated from.
 pub(super) struct BlockPlan<'a> {
     pub(super) identity: Identity,
     pub(super) chain_id: u64,

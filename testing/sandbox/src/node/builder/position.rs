@@ -1,4 +1,4 @@
-//! Where a builder stands on the branch that it builds.
+//! Position of a builder on the branch that it builds.
 
 use alloy_primitives::B256;
 
@@ -8,7 +8,7 @@ pub(super) struct Position {
     first_number: u64,
     first_timestamp: u64,
     seconds_per_block: u64,
-    /// Hash and timestamp of each block of the present branch.
+    /// Hash and timestamp of each block of the current branch.
     built: Vec<(B256, u64)>,
     /// How many forks there were; makes the blocks of each branch differ.
     pub(super) branch: u64,
@@ -16,7 +16,7 @@ pub(super) struct Position {
     pub(super) transaction_branch: u64,
 }
 
-/// What the next block is to be.
+/// Number, parent and time of the next block.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) number: u64,

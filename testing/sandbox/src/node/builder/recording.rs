@@ -1,4 +1,4 @@
-//! A follower's recorded calls, as the chain that its node had over time.
+//! A follower's recorded calls, as the chain that its node served over time.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::node::block::NodeBlock;
 
-/// How a recorded chain goes on: the newest blocks leave, others come.
+/// One change of a recorded chain: its newest blocks leave, others follow.
 #[derive(Debug)]
 pub struct RecordedStep {
     /// How many of the newest blocks leave.
@@ -57,7 +57,7 @@ struct Log<'a> {
 /// [`without_block_receipts`](crate::ScriptedNode::without_block_receipts).
 ///
 /// # Errors
-/// Fails when a line cannot be read, a block's logs are missing, or a branch does not meet the chain.
+/// Fails when a line cannot be read, a block's logs are missing, or a branch does not connect to the chain.
 pub fn load_recording(path: &Path) -> anyhow::Result<Vec<RecordedStep>> {
     let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
     let mut blocks = Vec::new();
@@ -125,6 +125,6 @@ fn steps(blocks: Vec<NodeBlock>) -> anyhow::Result<Vec<RecordedStep>> {
         chain.extend(branch.iter().map(|block| block.hash));
         steps.push(RecordedStep { dropped, blocks: std::mem::take(&mut branch) });
     }
-    ensure!(branch.is_empty(), "the last branch does not meet the chain");
+    ensure!(branch.is_empty(), "the last branch does not connect to the chain");
     Ok(steps)
 }

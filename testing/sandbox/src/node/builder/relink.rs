@@ -12,7 +12,7 @@ use super::position::{Place, Position};
 use crate::node::block::{Identity, NodeBlock, Texts};
 use crate::node::lazy_block::LazyBlock;
 
-// Stands between hexadecimal texts, which cannot hold it.
+// Separates hexadecimal texts, which cannot contain it.
 const MARK: &str = "@@";
 
 /// Where the new chain begins.
@@ -39,7 +39,7 @@ impl Default for RelinkOptions {
     }
 }
 
-/// Makes a chain out of recorded blocks, over and over in their order.
+/// Makes a chain out of recorded blocks, repeated in their order.
 ///
 /// Number, parent, time, block hash and transaction hashes are new and agree everywhere; all else (addresses, topics, data,
 /// log indexes, bloom, gas) is as recorded. The block hash is the true hash of the new header. `transactionsRoot` and
@@ -61,7 +61,7 @@ struct Body {
     extra_data: String,
 }
 
-/// Text with holes.
+/// Text with placeholders.
 #[derive(Debug)]
 struct Template(Vec<Segment>);
 
@@ -110,7 +110,7 @@ impl Relink {
         self.next_lazy_at(timestamp).make()
     }
 
-    /// The next block, at this time (but not before its parent's), to be made when it is asked for.
+    /// The next block, at this time (but not before its parent's), built on request.
     pub fn next_lazy_at(&mut self, timestamp: u64) -> LazyBlock {
         let place = self.position.next(Some(timestamp));
         self.build(place)
@@ -123,12 +123,12 @@ impl Relink {
     }
 
     fn build(&mut self, place: Place) -> LazyBlock {
-        // Numbers begin anywhere; the n-th block has the n-th body.
+        // Numbers may begin anywhere: which body a block has depends on its number alone.
         let turn = usize::try_from(place.number).unwrap_or(usize::MAX) % self.bodies.len();
         let body = Arc::clone(&self.bodies[turn]);
         let mut header = body.header.clone();
         header.set_place(place.parent_hash, place.number, place.timestamp);
-        // Other transactions do not show in the header, so another branch needs a difference there.
+        // Other transactions do not change the header, so another branch needs a difference there.
         let branch = self.position.branch;
         if branch != 0 {
             header.set_extra_data(&branch.to_be_bytes());
@@ -156,7 +156,7 @@ impl Relink {
     }
 }
 
-/// What goes into the holes.
+/// Values of the placeholders.
 struct Filling {
     hash: String,
     parent_hash: String,
@@ -232,7 +232,7 @@ impl Template {
         let text = marked.to_string();
         let mut segments = Vec::new();
         for (place, part) in text.split(MARK).enumerate() {
-            // Texts and codes take turns.
+            // Texts and codes alternate.
             let segment = match part {
                 text if place % 2 == 0 => Segment::Text(text.to_owned()),
                 "H" => Segment::Hash,

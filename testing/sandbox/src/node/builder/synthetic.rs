@@ -238,7 +238,7 @@ impl SplitMix {
     }
 
     fn below(&mut self, end: usize) -> usize {
-        // Of a few thousand at most, so the bias of the remainder is nothing.
+        // Of a few thousand at most, so the bias of the remainder is negligible.
         usize::try_from(self.next() % (end.max(1) as u64)).unwrap_or(0)
     }
 }
