@@ -49,7 +49,7 @@ async fn of_racing_writers_exactly_one_is_stored() {
 }
 
 #[tokio::test]
-async fn refused_fence_tells_the_sequence_in_force() {
+async fn refused_fence_reports_the_actual_sequence() {
     let broker = Broker::start().await;
     broker.nats.publish_batch(block("evm.anvil.log", 7, Some(0))).await.unwrap();
     let error = broker.nats.publish_batch(block("evm.anvil.log", 2, Some(3))).await.unwrap_err();
@@ -121,13 +121,13 @@ async fn unknown_outcome_is_resolved_by_reading() {
     };
     let nats = connect(&config, "impatient", &CancellationToken::new()).await.unwrap();
     nats.publish_batch(block("evm.anvil.log", 10, Some(0))).await.unwrap();
-    // The server takes the bytes and answers nobody: the batch may or may not be stored afterwards.
+    // The server takes the bytes and does not answer: the batch may or may not be stored afterwards.
     broker.server.pause().unwrap();
     let error = nats.publish_batch(block("evm.anvil.log", 10, Some(10))).await.unwrap_err();
     assert!(matches!(error, PublishError::UnknownOutcome { .. }), "{error:?}");
     broker.server.resume().unwrap();
     let last = broker.nats.last_sequence_matching("EVM", "evm.anvil.>").await.unwrap();
-    // Whichever it is: the fence admits the batch once.
+    // In both cases the fence admits the batch once.
     let again = broker.nats.publish_batch(block("evm.anvil.log", 10, Some(10))).await;
     if last == 20 {
         assert!(matches!(again, Err(PublishError::WrongLastSequence { .. })), "{again:?}");

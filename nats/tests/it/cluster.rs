@@ -13,7 +13,7 @@ async fn cluster() -> (NatsCluster, Nats) {
     let nats = connect_to(cluster.url(), "test").await;
     let replicas = TopologyConfig { replicas: Some(3), ..TopologyConfig::default() };
     let topology = small_topology().with_config(&replicas).unwrap();
-    // Servers that have just found each other may count as away for a moment.
+    // Servers that have just connected to each other may count as offline for a moment.
     eventually(async || topology.apply(&nats, false).await.is_ok()).await;
     (cluster, nats)
 }
@@ -39,7 +39,7 @@ async fn the_leader_holds_all_that_was_acknowledged() {
     assert!(nats.get_from_leader("EVM", last + 1).await.unwrap().is_none());
 }
 
-/// Whoever reads on goes on where it was when another server takes the lead: nothing twice, nothing told as lost.
+/// When another server becomes leader, readers resume at their position: no duplicates, nothing reported as lost.
 #[tokio::test]
 async fn readers_and_writers_go_on_when_the_leader_is_killed() {
     let (mut cluster, nats) = cluster().await;
@@ -67,7 +67,7 @@ async fn readers_and_writers_go_on_when_the_leader_is_killed() {
     assert_eq!(read, (1..=last).collect::<Vec<_>>());
 }
 
-/// Publishes a batch until it is known to be stored, as a producer does: look, then again.
+/// Publishes a batch until it is known to be stored. As a producer does, it looks before each attempt.
 async fn publish(nats: &Nats, last: u64) -> u64 {
     let stored = std::sync::atomic::AtomicU64::new(0);
     eventually(async || {

@@ -1,4 +1,4 @@
-//! What `deploy/cluster` ships is a cluster.
+//! `deploy/cluster` gives a working cluster.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ fn shipped(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// A server's folder as its machine has it, but for where its certificates are.
+/// A server's folder as on its machine, except for the paths of its certificates.
 fn install(folder: &Path, tls: &Path) -> PathBuf {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::copy(shipped("nats/server.conf"), folder.join("server.conf")).unwrap();
@@ -53,7 +53,7 @@ fn certificates(folder: &Path) -> PathBuf {
     tls
 }
 
-/// What compose.yaml starts a server with: its container's paths are in `folder`, and it only checks the configuration.
+/// The script with which compose.yaml starts a server, with paths in `folder`; it only checks the configuration.
 fn entrypoint(folder: &Path) -> String {
     let compose = std::fs::read_to_string(shipped("compose.yaml")).unwrap();
     let (_, rest) = compose.split_once("        umask 077\n").expect("the script of nats");
@@ -123,11 +123,11 @@ async fn the_shipped_cluster_starts_and_holds_streams_together() {
     let nats = connect(&config, "test", &CancellationToken::new()).await.unwrap();
     let replicas = TopologyConfig { replicas: Some(3), ..TopologyConfig::default() };
     let topology = small_topology().with_config(&replicas).unwrap();
-    // Until a leader is elected nothing can be made.
+    // Nothing can be created until a leader is elected.
     eventually(async || topology.apply(&nats, false).await.is_ok()).await;
     let ack = nats.publish_batch(block("evm.anvil.log", 20, Some(0))).await.unwrap();
     assert_eq!(ack.last_sequence, 20);
-    // Nobody comes in without a certificate, or without TLS.
-    let strangers = NatsConfig { tls_ca_file: None, start_timeout_seconds: 0, ..config };
-    assert!(connect(&strangers, "test", &CancellationToken::new()).await.is_err());
+    // Without the CA there is no connection.
+    let without_ca = NatsConfig { tls_ca_file: None, start_timeout_seconds: 0, ..config };
+    assert!(connect(&without_ca, "test", &CancellationToken::new()).await.is_err());
 }

@@ -48,7 +48,7 @@ async fn counts_every_reconnect() {
 }
 
 #[tokio::test]
-async fn credentials_in_the_address_count_and_are_never_shown() {
+async fn credentials_in_the_address_are_used_and_never_shown() {
     let users = r#"authorization { users: [{ user: alice, password: "hunter2#" }] }"#;
     let options = NatsOptions { extra_conf: vec![users.to_owned()], ..NatsOptions::default() };
     let server = NatsServer::start(options).await.unwrap();

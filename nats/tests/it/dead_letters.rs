@@ -4,7 +4,7 @@ use crypto_intel_testkit::Broker;
 use crate::messages::message;
 
 #[tokio::test]
-async fn dead_letter_twice_is_once_and_whole() {
+async fn dead_lettering_is_idempotent_and_keeps_the_whole_message() {
     let broker = Broker::start().await;
     let nats = &broker.nats;
     nats.publish(message("evm.anvil.log", 5)).await.unwrap();
@@ -32,7 +32,7 @@ async fn dead_letter_twice_is_once_and_whole() {
 }
 
 #[tokio::test]
-async fn full_dead_letter_stream_is_no_success() {
+async fn full_dead_letter_stream_is_a_retryable_error() {
     let broker = Broker::start().await;
     let nats = &broker.nats;
     nats.publish(message("evm.anvil.log", 5)).await.unwrap();

@@ -15,7 +15,7 @@ async fn writes_compare_and_set() {
     assert!(matches!(kv.delete_revision("anvil", first).await, Err(KvError::WrongRevision { .. })));
     kv.delete("anvil").await.unwrap();
     assert_eq!(kv.get("anvil").await.unwrap(), None);
-    // A deleted key can be made again.
+    // A deleted key can be created again.
     kv.create("anvil", "4").await.unwrap();
     assert!(matches!(kv.put("a b", "x").await, Err(KvError::InvalidKey { .. })));
 }
@@ -36,7 +36,7 @@ async fn lists_living_keys_by_prefix() {
 }
 
 #[tokio::test]
-async fn watch_brings_what_is_there_and_then_every_change_across_a_restart() {
+async fn watch_yields_existing_entries_and_then_every_change_across_a_restart() {
     let mut broker = Broker::start().await;
     let kv = broker.nats.kv(Bucket::Watchlist).await.unwrap();
     kv.put("a", "1").await.unwrap();
@@ -57,7 +57,7 @@ async fn watch_brings_what_is_there_and_then_every_change_across_a_restart() {
 }
 
 #[tokio::test]
-async fn watch_tells_what_vanished_with_its_bucket() {
+async fn watch_reports_keys_that_vanished_with_their_bucket() {
     let broker = Broker::start().await;
     let kv = broker.nats.kv(Bucket::Silences).await.unwrap();
     kv.put("stays", "1").await.unwrap();

@@ -1,4 +1,4 @@
-//! One instance leads, the others stand by and know it.
+//! One instance leads, the others stand by and say so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,7 +42,7 @@ impl Instance {
         eventually(async || self.leads()).await;
     }
 
-    /// Waits until the probe is (not) healthy and says this.
+    /// Waits until the probe is (not) healthy and its detail contains `text`.
     pub(crate) async fn until(&self, healthy: bool, text: &str) {
         eventually(async || {
             let probe = self.role.probe(TASK)?;
@@ -51,7 +51,7 @@ impl Instance {
         .await;
     }
 
-    /// As a process that is killed: no lease is given back.
+    /// Ends it like a killed process: the lease is not released.
     pub(crate) async fn kill(self) {
         self.role.kill().await;
     }
@@ -105,10 +105,10 @@ async fn takes_its_own_lease_again_at_once() {
 }
 
 #[tokio::test]
-async fn a_lease_that_nobody_renews_and_that_does_not_expire_is_unhealthy() {
+async fn a_lease_that_is_neither_renewed_nor_expires_is_unhealthy() {
     let broker = Broker::start().await;
     let kv = broker.nats.kv(Bucket::Leases).await.unwrap();
-    // As a server whose disk is full keeps it: it cannot write that the lease expired.
+    // As on a server with a full disk, which cannot record that the lease expired.
     let update = serde_json::json!({ "name": "KV_leases", "max_age": 0 });
     set_stream(&broker.nats, update).await;
     kv.put(TASK, r#"{"owner":"gone","token":"x"}"#).await.unwrap();

@@ -1,4 +1,4 @@
-//! What keeps an instance from leading makes its probe fail, in NATS's words, and passes with its cause.
+//! Whatever prevents an instance from leading fails its probe, in the words of NATS, until the cause is gone.
 
 use crypto_intel_nats::{Nats, NatsConfig, connect};
 use crypto_intel_sandbox::{NatsOptions, NatsServer, SmallDisk};
@@ -40,7 +40,7 @@ async fn a_missing_bucket() {
     instance.stop().await;
 }
 
-/// One user for everything, one whose password and rights change.
+/// A user with all permissions, and one with a changing password and permissions.
 fn users(password: &str, denied: &str) -> Vec<String> {
     vec![format!(
         r#"authorization {{ users: [
@@ -86,7 +86,7 @@ async fn a_permission_that_was_taken_away() {
     let role = user(&server, "role").await;
     let instance = Instance::start(&role, "one");
     instance.until(false, "may not").await;
-    // Nor may it call itself healthy while another leads: it could not take over.
+    // It is not healthy while another leads either: it could not take over.
     let other = Instance::start(&admin, "two");
     other.until_leads().await;
     instance.until(false, "may not").await;
@@ -122,7 +122,7 @@ async fn a_disk_that_is_full() {
     let instance = Instance::start(&nats, "one");
     instance.until_leads().await;
     disk.fill().unwrap();
-    // Until the last page that the bucket's file had is written.
+    // Fills the space that the bucket's file still has.
     let big = "x".repeat(2_000);
     eventually(async || {
         let _ = nats.publish(message("$KV.leases.filler", 0).header("filler", &big)).await;

@@ -4,7 +4,7 @@ use crypto_intel_nats::{Bucket, LEASE_SECONDS, Lease};
 use crypto_intel_testkit::{Broker, eventually, within};
 
 #[tokio::test]
-async fn only_one_holds_it_and_it_outlives_its_time_by_renewal() {
+async fn only_one_instance_holds_it_and_renewal_extends_it() {
     let broker = Broker::start().await;
     let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
     let first = lease.revision();
@@ -28,7 +28,7 @@ async fn released_lease_is_free_at_once() {
 }
 
 #[tokio::test]
-async fn owner_learns_that_somebody_else_has_it() {
+async fn owner_notices_that_another_instance_took_it() {
     let broker = Broker::start().await;
     let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
     let kv = broker.nats.kv(Bucket::Leases).await.unwrap();
@@ -38,7 +38,7 @@ async fn owner_learns_that_somebody_else_has_it() {
 }
 
 #[tokio::test]
-async fn owner_gives_up_before_the_server_lets_go() {
+async fn owner_gives_up_before_the_lease_expires() {
     let mut broker = Broker::start().await;
     let lease = Lease::try_acquire(&broker.nats, "evm.anvil", "one").await.unwrap().unwrap();
     let taken = Instant::now();

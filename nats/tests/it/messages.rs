@@ -12,7 +12,7 @@ pub(crate) fn block(subject: &str, messages: usize, fence: Option<u64>) -> Batch
     }
 }
 
-/// Reads until `count` messages have come; fails when a notice comes or nothing does.
+/// Reads `count` messages; fails on a notice, or when no message comes.
 pub(crate) async fn read(reader: &mut StreamReader, count: usize) -> Vec<StreamMessage> {
     let mut all = Vec::new();
     while all.len() < count {

@@ -1,5 +1,5 @@
-//! Other teams, in an account of their own: they read everything that is theirs to read, in any way that clients
-//! offer, and whatever else they try changes nothing of ours.
+//! Other teams, in an account of their own: they read the copied streams in any way that clients offer, and cannot change
+//! anything in our account.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::permissions::{asks, can_read, cannot_publish, server, user};
 
 const COPIED: [&str; 6] = ["ALERT", "EVM", "HISTORY", "MARKET", "SIGNALS", "STATUS"];
 
-/// A copy follows within moments.
+/// Waits until the copy has this number of messages.
 async fn copied(reader: &Nats, stream: &str, messages: u64) {
     eventually(async || nats_holds(reader, stream).await == Some(messages)).await;
 }
@@ -31,7 +31,7 @@ async fn a_team_reads_in_every_way_that_clients_offer() {
     let evm = user(&server, "evm").await;
     let nats = user(&server, "reader").await;
     let mut live = nats.client().subscribe("evm.>").await.unwrap();
-    // An answer on the same connection: the subscription is in force.
+    // An answer on the same connection shows that the subscription is in force.
     nats.stream_state("EVM").await.unwrap();
     evm.publish_batch(block("evm.anvil.log", 5, None)).await.unwrap();
     assert_eq!(within(live.next()).await.unwrap().payload, "body 0");
@@ -57,7 +57,7 @@ async fn a_team_reads_in_every_way_that_clients_offer() {
 }
 
 #[tokio::test]
-async fn a_team_can_change_nothing_of_ours() {
+async fn a_team_can_change_nothing_in_our_account() {
     let server = server().await;
     let alerts = user(&server, "alerts").await;
     let notify = user(&server, "notify").await;
@@ -73,7 +73,7 @@ async fn a_team_can_change_nothing_of_ours() {
     within(queue.next()).await.unwrap().ack().await.unwrap();
     let before = asks(&admin, "$JS.API.CONSUMER.INFO.ALERT.notify", "").await.unwrap();
 
-    // Our subjects, every bucket, dead letters, what is to be sent, the way of the copies.
+    // Our subjects, every bucket, dead letters, the outbox, the subjects of copying.
     for subject in [
         "evm.anvil.log",
         "watch.anvil.0x1.log",
@@ -108,7 +108,7 @@ async fn a_team_can_change_nothing_of_ours() {
             assert!(matches!(answer, Err(NatsError::Forbidden { .. })), "{request}: {answer:?}");
         }
     }
-    // A consumer of our name is theirs, not ours: taken, acknowledged, deleted, made.
+    // A consumer with the same name as ours is their own: they can create, read, acknowledge and delete it.
     assert!(asks(&nats, "$JS.API.CONSUMER.INFO.ALERT.notify", "").await.unwrap().contains("10014"));
     let options = WorkQueueOptions { filter: "alert.>".to_owned(), ..WorkQueueOptions::default() };
     let mut theirs = WorkQueue::open(&nats, "ALERT", "notify", options).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_team_can_change_nothing_of_ours() {
     asks(&nats, "$JS.API.CONSUMER.DELETE.ALERT.notify", "").await.unwrap();
     let names = asks(&nats, "$JS.API.CONSUMER.NAMES.ALERT", "").await.unwrap();
     assert!(!names.contains("\"notify\""), "{names}");
-    // What is not copied is not there.
+    // Streams without a copy do not exist for them.
     for stream in ["DLQ", "NOTIFY", "OUTBOX", "KV_leases", "KV_cursors", "KV_watchlist"] {
         let error = nats.stream_state(stream).await.unwrap_err();
         assert!(matches!(error, NatsError::NoStream { .. }), "{stream}: {error:?}");
@@ -141,9 +141,9 @@ async fn a_team_can_change_nothing_of_ours() {
     }
 }
 
-/// The server delivers to any subject that a consumer names: none of them leads out of their account, nor to an API.
+/// A consumer can name any subject to deliver to, but none of them leads out of their account or to an API.
 #[tokio::test]
-async fn no_consumer_of_a_team_delivers_into_what_is_ours() {
+async fn no_consumer_of_a_team_delivers_into_our_account() {
     let server = server().await;
     let evm = user(&server, "evm").await;
     let admin = user(&server, "admin").await;
@@ -173,10 +173,10 @@ async fn no_consumer_of_a_team_delivers_into_what_is_ours() {
             inactive_threshold: Duration::from_secs(5),
             ..push::Config::default()
         };
-        // Refused or made: both are well.
+        // The server may refuse or create it.
         let _ = stream.create_consumer(config).await;
     }
-    // Later than whatever these deliver: an event takes the same way.
+    // An event takes the same way, so it arrives after anything that these consumers deliver.
     evm.publish(message("evm.anvil.log", 6)).await.unwrap();
     copied(&nats, "EVM", 6).await;
     assert_eq!(admin.stream_state("EVM").await.unwrap().messages, 6);
@@ -186,7 +186,7 @@ async fn no_consumer_of_a_team_delivers_into_what_is_ours() {
 }
 
 #[tokio::test]
-async fn a_copy_of_a_stream_that_was_made_anew_is_made_anew() {
+async fn a_copy_of_a_recreated_stream_is_recreated() {
     let server = server().await;
     let evm = user(&server, "evm").await;
     let admin = user(&server, "admin").await;
@@ -195,7 +195,7 @@ async fn a_copy_of_a_stream_that_was_made_anew_is_made_anew() {
     evm.publish_batch(block("evm.anvil.log", 50, None)).await.unwrap();
     copied(&nats, "EVM", 50).await;
     assert_eq!(topology.diff(&admin).await.unwrap(), []);
-    // By somebody who knows nothing of copies: theirs waits for sequence 51.
+    // Deleted by another program, which leaves the copy alone: it waits for sequence 51.
     admin.jetstream().delete_stream("EVM").await.unwrap();
     topology.apply(&admin, false).await.unwrap();
     evm.publish_batch(block("evm.anvil.log", 3, None)).await.unwrap();
@@ -205,7 +205,7 @@ async fn a_copy_of_a_stream_that_was_made_anew_is_made_anew() {
     }
     copied(&nats, "EVM", 3).await;
     assert_eq!(topology.diff(&admin).await.unwrap(), []);
-    // By us.
+    // Removed by us, with its copy.
     topology.remove(&admin, "EVM").await.unwrap();
     let error = nats.stream_state("EVM").await.unwrap_err();
     assert!(matches!(error, NatsError::NoStream { .. }), "{error:?}");
@@ -217,8 +217,8 @@ async fn a_copy_of_a_stream_that_was_made_anew_is_made_anew() {
     );
 }
 
-/// Copies without a sync for each message: a batch of thousands is there at once, and a restart of the server loses
-/// nothing for good.
+/// Copies are not synced for each message: a batch of thousands is copied at once, and what a restart of the server loses
+/// is copied again.
 #[tokio::test]
 async fn copies_keep_up_and_are_whole_again_after_the_server_was_killed() {
     let mut server = server().await;
@@ -234,7 +234,7 @@ async fn copies_keep_up_and_are_whole_again_after_the_server_was_killed() {
     copied(&nats, "EVM", 2_010).await;
 }
 
-/// Somebody's own server: everything works, without copies.
+/// A server with another configuration: everything works, without copies.
 #[tokio::test]
 async fn a_server_without_the_account_has_no_copies() {
     use crypto_intel_sandbox::{NatsOptions, NatsServer};

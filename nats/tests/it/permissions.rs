@@ -40,7 +40,7 @@ async fn can_lease(nats: &Nats, key: &str) {
     lease.release().await;
 }
 
-/// At once, with the user and the subject.
+/// Fails at once, and the error names the user and the subject.
 pub(crate) async fn cannot_publish(nats: &Nats, subject: &str) {
     let error = nats.publish(message(subject, 0)).await.unwrap_err();
     assert!(matches!(error, PublishError::Forbidden { .. }), "{subject}: {error:?}");
@@ -129,7 +129,7 @@ async fn poll_does_its_work_and_no_other() {
 }
 
 #[tokio::test]
-async fn persist_reads_and_buries_and_leaves_alone_what_is_not_its_own() {
+async fn persist_does_its_work_and_no_other() {
     let server = server().await;
     user(&server, "evm").await.publish_batch(block("evm.anvil.log", 5, None)).await.unwrap();
     let alerts = user(&server, "alerts").await;
@@ -157,7 +157,7 @@ async fn persist_reads_and_buries_and_leaves_alone_what_is_not_its_own() {
     ] {
         cannot_publish(&nats, subject).await;
     }
-    // What notify lives on.
+    // What notify depends on.
     for subject in [
         "$JS.API.CONSUMER.MSG.NEXT.ALERT.notify",
         "$JS.API.CONSUMER.DELETE.ALERT.notify",
@@ -213,9 +213,9 @@ async fn alerts_and_notify_do_their_work_and_no_other() {
     cannot_ask(&notify, "$JS.API.CONSUMER.CREATE.ALERT.mine").await;
 }
 
-/// Silence costs 20 s here and ten in a role: a refusal is an answer.
+/// A refusal is an answer: waiting for the timeout would take 20 s here, and 10 s in a role.
 #[tokio::test]
-async fn a_refusal_is_told_at_once_to_whoever_waits_for_the_answer() {
+async fn a_refusal_fails_a_pending_request_at_once() {
     let server = server().await;
     let nats = user(&server, "alerts").await;
     let started = std::time::Instant::now();
@@ -225,7 +225,7 @@ async fn a_refusal_is_told_at_once_to_whoever_waits_for_the_answer() {
         if user == "alerts" && what == "$JS.API.STREAM.INFO.NOTIFY"),
         "{error:?}"
     );
-    // In a batch of which only the first message is refused, and in a window.
+    // Also in a batch in which only the first message is refused, and in a window.
     let evm = user(&server, "evm").await;
     let mut batch = block("evm.anvil.log", 2, None);
     batch.messages.insert(0, message("market.price.btc", 0));

@@ -16,7 +16,7 @@ fn sequences(from: u64, to: u64) -> RangeRequest {
 }
 
 #[tokio::test]
-async fn a_range_is_what_the_stream_holds_of_it() {
+async fn a_range_is_limited_to_what_the_stream_holds() {
     let broker = Broker::start().await;
     ten_without_two(&broker.nats).await;
     let range = async |request| broker.nats.range("EVM", request).await.unwrap();
@@ -30,13 +30,13 @@ async fn a_range_is_what_the_stream_holds_of_it() {
     let between =
         RangeRequest { since_us: Some(fourth), until_us: Some(eighth), ..RangeRequest::default() };
     let found = range(between).await;
-    // Messages of a batch may have one time: the range begins and ends with all of that time.
+    // Messages of a batch may have the same time: a range contains all of them or none.
     assert!(found.from <= 4 && found.to < 8 && !found.is_cut, "{found:?}");
     assert!(time(found.from).await == fourth && time(found.to).await < eighth, "{found:?}");
 }
 
 #[tokio::test]
-async fn nothing_has_left_a_stream_that_is_younger_than_what_is_asked_for() {
+async fn a_range_from_before_the_stream_is_only_cut_once_messages_are_gone() {
     let broker = Broker::start().await;
     broker.nats.publish_batch(block("evm.anvil.log", 5, None)).await.unwrap();
     let long_ago = RangeRequest { since_us: Some(1), ..RangeRequest::default() };
@@ -48,7 +48,7 @@ async fn nothing_has_left_a_stream_that_is_younger_than_what_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_has_nothing_in_it_says_where_the_stream_is() {
+async fn an_empty_range_says_where_the_stream_is() {
     let broker = Broker::start().await;
     let range = async |stream: &str, request| broker.nats.range(stream, request).await.unwrap_err();
     let error = range("NOWHERE", RangeRequest::default()).await;

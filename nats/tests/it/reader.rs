@@ -9,7 +9,7 @@ async fn open(broker: &Broker, start: Start) -> StreamReader {
 }
 
 #[tokio::test]
-async fn reads_in_order_from_where_it_is_told() {
+async fn reads_in_order_from_the_given_start() {
     let broker = Broker::start().await;
     broker.nats.publish_batch(block("evm.anvil.log", 12_000, None)).await.unwrap();
     let mut reader = open(&broker, Start::First).await;
@@ -137,7 +137,7 @@ async fn dropping_next_loses_nothing() {
                 batch = reader.next(10) => {
                     sequences.extend(batch.unwrap().messages.iter().map(|message| message.sequence));
                 }
-                // Ends the wait again and again.
+                // Drops the pending `next` again and again.
                 () = tokio::task::yield_now() => {}
             }
         }
@@ -167,7 +167,7 @@ async fn leaves_no_consumer_behind() {
 }
 
 #[tokio::test]
-async fn missing_stream_is_an_error_that_names_the_mend() {
+async fn missing_stream_is_an_error_that_names_the_remedy() {
     let broker = Broker::start().await;
     let options = ReaderOptions::new("NONE", "test", Start::First);
     let error = StreamReader::open(&broker.nats, options).await.unwrap_err();

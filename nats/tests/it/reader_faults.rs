@@ -21,7 +21,7 @@ async fn notices(reader: &mut StreamReader) -> Vec<Notice> {
 }
 
 #[tokio::test]
-async fn goes_on_after_a_server_restart_without_loss_or_copy() {
+async fn resumes_after_a_server_restart_without_loss_or_duplicates() {
     let mut broker = Broker::start().await;
     let mut reader = open(&broker, Start::First).await;
     broker.nats.publish_batch(block("evm.anvil.log", 500, None)).await.unwrap();
@@ -41,7 +41,7 @@ async fn goes_on_after_a_server_restart_without_loss_or_copy() {
 }
 
 #[tokio::test]
-async fn goes_on_after_its_consumer_was_deleted() {
+async fn resumes_after_its_consumer_was_deleted() {
     let broker = Broker::start().await;
     let mut reader = open(&broker, Start::First).await;
     broker.nats.publish_batch(block("evm.anvil.log", 10, None)).await.unwrap();
@@ -59,7 +59,7 @@ async fn goes_on_after_its_consumer_was_deleted() {
 }
 
 #[tokio::test]
-async fn stream_made_anew_is_told_and_read_from_its_first_message() {
+async fn recreated_stream_is_reported_and_read_from_its_first_message() {
     let broker = Broker::start().await;
     let mut reader = open(&broker, Start::First).await;
     broker.nats.publish_batch(block("evm.anvil.log", 10, None)).await.unwrap();
@@ -79,7 +79,7 @@ async fn stream_made_anew_is_told_and_read_from_its_first_message() {
 }
 
 #[tokio::test]
-async fn position_behind_the_end_of_a_stream_is_a_reset() {
+async fn position_beyond_the_end_of_a_stream_is_a_reset() {
     let broker = Broker::start().await;
     broker.nats.publish_batch(block("evm.anvil.log", 10, None)).await.unwrap();
     let was = Position { sequence: 500, stored_at_us: 0 };
@@ -123,7 +123,7 @@ async fn what_was_gone_before_the_first_read_is_not_lost() {
     for start in [Start::First, Start::After(Position::default()), Start::Time(1)] {
         let mut reader = open(&broker, start).await;
         assert_eq!(read(&mut reader, 5).await[0].sequence, 11);
-        // A notice would come with the next look.
+        // A notice would come with the next batch.
         assert_eq!(read(&mut reader, 5).await[4].sequence, 20);
     }
 }
@@ -140,7 +140,7 @@ async fn purge_under_a_running_reader_is_a_lost_range() {
     stream.purge().sequence(901).await.unwrap();
     let lost = notices(&mut reader).await;
     let [Notice::LostRange { from, to: 900 }] = lost.as_slice() else { panic!("{lost:?}") };
-    // What was under way already was still read.
+    // Messages that were already in flight were still read.
     assert!((3..=7).contains(from), "{from}");
 }
 

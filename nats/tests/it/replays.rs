@@ -17,7 +17,7 @@ fn target(prefix: &str) -> ReplayTarget {
     }
 }
 
-/// 1,200 messages of the stream EVM, the last one with headers that must not be obeyed again.
+/// 1,200 messages of the stream EVM; the last one has a message id, which must not apply again to its copy.
 async fn originals(nats: &Nats) -> Vec<StreamMessage> {
     nats.publish_batch(block("evm.anvil.log", 1_199, None)).await.unwrap();
     let special = OutMessage::new("evm.other.log", "special")
@@ -56,7 +56,7 @@ async fn copies_have_the_body_and_say_where_they_come_from() {
 }
 
 #[tokio::test]
-async fn a_second_run_goes_on_and_stores_nothing_twice() {
+async fn a_second_run_resumes_and_stores_nothing_twice() {
     let broker = Broker::start().await;
     let originals = originals(&broker.nats).await;
     let target = target("sandbox");
@@ -65,9 +65,9 @@ async fn a_second_run_goes_on_and_stores_nothing_twice() {
 
     let mut second = ReplayStream::find(&broker.nats, &target).await.unwrap().unwrap();
     assert_eq!((second.last_original(), second.range()), (originals[699].position(), RANGE));
-    // It may read again what is there.
+    // It may be given messages that are already there.
     assert_eq!(second.publish("EVM", &originals[600..1_000]).await.unwrap(), 300);
-    // The first one is still alive and does not know: the fence holds it back.
+    // The first run is still alive and does not know of the second: the fence stops it.
     let error = first.publish("EVM", &originals[700..900]).await.unwrap_err();
     assert!(matches!(error, ReplayError::Raced { .. }), "{error}");
     assert_eq!(second.publish("EVM", &originals).await.unwrap(), 200);
@@ -77,7 +77,7 @@ async fn a_second_run_goes_on_and_stores_nothing_twice() {
 }
 
 #[tokio::test]
-async fn prefixes_of_ours_and_of_others_are_refused() {
+async fn taken_and_invalid_prefixes_are_refused() {
     let broker = Broker::start().await;
     let refusal = async |prefix: &str| target(prefix).check(&broker.nats).await.unwrap_err();
     for prefix in ["evm", "evm.base", "$KV.prices", "watch", "alert", "", "a..b", "a.*", "a b"] {
@@ -112,7 +112,7 @@ async fn a_stream_holds_one_replay_until_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_full_stream_loses_nothing_and_goes_on_with_more_room() {
+async fn a_full_stream_loses_nothing_and_resumes_with_more_room() {
     let broker = Broker::start().await;
     let originals = originals(&broker.nats).await;
     let small = ReplayTarget { max_bytes: 100_000, ..target("sandbox") };

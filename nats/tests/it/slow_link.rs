@@ -1,4 +1,4 @@
-//! A connection that carries little: a batch takes as long as it takes, and is stored once or not at all.
+//! A slow connection: a batch may take longer than the request timeout, and is stored once or not at all.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ fn large_batch() -> Batch {
 }
 
 #[tokio::test]
-async fn a_batch_that_takes_longer_than_a_request_may_is_stored_once() {
+async fn a_batch_that_takes_longer_than_the_request_timeout_is_stored_once() {
     let broker = Broker::start().await;
     let (link, nats) = linked(&broker).await;
     link.set_bytes_per_second(Some(1 << 20));

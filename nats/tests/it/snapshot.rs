@@ -11,7 +11,7 @@ use crate::messages::{block, message, read};
 
 const NO_PROGRESS: &(dyn Fn(u64) + Send + Sync) = &|_| {};
 
-/// A server of its own, without any stream.
+/// A second server, without any stream.
 async fn empty_server() -> (NatsServer, Nats) {
     let server = NatsServer::start(NatsOptions::default()).await.unwrap();
     let nats = connect_to(server.url(), "restored").await;
@@ -31,7 +31,7 @@ async fn a_stream_is_restored_as_it_was_while_others_published() {
         broker.nats.publish_batch(block("evm.anvil.log", 500, None)).await.unwrap();
         broker.nats.publish(message("tick.evm", number)).await.unwrap();
     }
-    // Gaps, as expiry leaves them at the beginning.
+    // The oldest messages are gone, as after expiry.
     let stream = broker.nats.jetstream().get_stream("EVM").await.unwrap();
     stream.purge().sequence(701).await.unwrap();
     let publisher = broker.nats.clone();
@@ -57,7 +57,7 @@ async fn a_stream_is_restored_as_it_was_while_others_published() {
     let (_server, restored) = empty_server().await;
     let state = restored.restore_snapshot(folder.path(), NO_PROGRESS).await.unwrap();
     assert_eq!(state.first_sequence, 701);
-    // Before 2.15 a little of what came meanwhile is there, too.
+    // Before 2.15, some messages that were published meanwhile are there, too.
     assert!(state.last_sequence >= snapshot.last_sequence);
     assert_eq!(state.messages, state.last_sequence - 700);
     let mut original = messages(&broker.nats, "EVM").await;
@@ -80,7 +80,7 @@ async fn a_stream_is_restored_as_it_was_while_others_published() {
 }
 
 #[tokio::test]
-async fn a_reader_goes_on_at_its_position_in_a_restored_stream() {
+async fn a_reader_resumes_at_its_position_in_a_restored_stream() {
     let broker = Broker::start().await;
     let folder = tempfile::tempdir().unwrap();
     broker.nats.publish_batch(block("evm.anvil.log", 100, None)).await.unwrap();
@@ -95,7 +95,7 @@ async fn a_reader_goes_on_at_its_position_in_a_restored_stream() {
     };
     assert_eq!(read(&mut open(position).await, 1).await[0].sequence, 61);
 
-    // What was published after the snapshot is another message under the same sequence.
+    // A message that was published after the snapshot: its sequence belongs to another message now.
     let mut other = position;
     other.stored_at_us += 1;
     let batch = within(open(other).await.next(10)).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_bucket_is_restored_while_it_is_written_to() {
             }
         }
     });
-    // Several times, since each meets other writes.
+    // Several times, because each snapshot coincides with other writes.
     for round in 0..5 {
         let folder = folder.path().join(round.to_string());
         broker.nats.snapshot("KV_prices", &folder, NO_PROGRESS).await.unwrap();
@@ -194,7 +194,7 @@ async fn many_small_messages_are_restored_where_each_is_synced() {
 }
 
 #[tokio::test]
-async fn a_snapshot_cut_off_or_changed_does_not_hold() {
+async fn a_truncated_or_changed_snapshot_is_broken() {
     let broker = Broker::start().await;
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..10 {

@@ -13,7 +13,7 @@ fn with_evm(limits: StreamOverride) -> Topology {
 }
 
 #[tokio::test]
-async fn apply_makes_everything_once() {
+async fn apply_creates_everything_once() {
     let server = NatsServer::start(NatsOptions::default()).await.unwrap();
     let nats = connect_to(server.url(), "test").await;
     let topology = small_topology();
@@ -41,7 +41,7 @@ async fn embedded_definitions_are_the_files() {
 }
 
 #[tokio::test]
-async fn definitions_are_what_other_clients_take() {
+async fn other_clients_accept_the_definitions() {
     use async_nats::jetstream::{consumer, stream};
 
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -86,7 +86,7 @@ async fn growing_is_applied_and_shrinking_is_refused() {
 }
 
 #[tokio::test]
-async fn other_storage_is_made_anew_only_when_allowed() {
+async fn a_stream_with_other_storage_is_recreated_only_when_allowed() {
     let broker = Broker::start().await;
     let nats = &broker.nats;
     nats.jetstream().delete_stream("STATUS").await.unwrap();
@@ -129,7 +129,7 @@ async fn foreign_streams_and_subjects_stay() {
 }
 
 #[tokio::test]
-async fn server_with_too_little_room_is_named_with_the_mend() {
+async fn a_server_with_too_little_room_is_an_error_that_names_the_limit() {
     let store = tempfile::tempdir().unwrap();
     let place = store.path().display();
     let options = NatsOptions {
@@ -142,7 +142,7 @@ async fn server_with_too_little_room_is_named_with_the_mend() {
     assert!(error.to_string().contains("max_bytes"), "{error}");
 }
 
-/// Names, and the subjects that each takes, are said by the enums that code uses and by the files that operators use.
+/// The enums in the code and the files for operators have the same names and subjects.
 #[test]
 fn streams_and_buckets_of_the_code_are_those_of_the_files() {
     let topology = Topology::embedded().unwrap();

@@ -14,7 +14,7 @@ fn options() -> WorkQueueOptions {
 }
 
 #[tokio::test]
-async fn work_comes_until_it_is_acknowledged() {
+async fn work_is_redelivered_until_it_is_acknowledged() {
     let broker = Broker::start().await;
     let mut queue = WorkQueue::open(&broker.nats, "OUTBOX", "notify", options()).await.unwrap();
     for number in 0..3 {
@@ -32,7 +32,7 @@ async fn work_comes_until_it_is_acknowledged() {
     assert!(asked.elapsed() >= Duration::from_millis(250), "{:?}", asked.elapsed());
     assert_eq!((again.delivered, again.message.sequence), (2, 3));
     again.in_progress().await.unwrap();
-    // Dropped: it comes again after ack_wait.
+    // Dropped: it is redelivered after ack_wait.
     drop(again);
     let third = within(queue.next()).await.unwrap();
     assert_eq!((third.delivered, third.message.sequence), (3, 3));
@@ -53,7 +53,7 @@ async fn opening_leaves_the_definition_as_it_is() {
 }
 
 #[tokio::test]
-async fn queue_goes_on_after_a_server_restart() {
+async fn queue_resumes_after_a_server_restart() {
     let mut broker = Broker::start().await;
     let mut queue = WorkQueue::open(&broker.nats, "OUTBOX", "notify", options()).await.unwrap();
     broker.nats.publish(message("notify.out.ops", 0)).await.unwrap();

@@ -33,7 +33,7 @@ async fn anvil_reorg() {
     );
     let servers = Servers::start(&settings).await;
     let _process = servers.run(&["evm", "persist"]);
-    let settle = async || {
+    let until_stored = async || {
         let expected = chain_transfers(node.rpc()).await;
         eventually(async || {
             let mut stored = servers.stored_transfers().await;
@@ -50,7 +50,7 @@ async fn anvil_reorg() {
         for units in 1..=5 {
             node.send(&contracts.transfer(from, to, units)).await.unwrap();
         }
-        settle().await;
+        until_stored().await;
         let before = chain_transfers(node.rpc()).await;
         // The last blocks are replaced by as many others, with other transfers in them.
         node.reorg(depth, &[(contracts.transfer(from, to, 1_000 + u128::from(depth)), 0)])
@@ -59,7 +59,7 @@ async fn anvil_reorg() {
         node.mine(1).await.unwrap();
         let after = chain_transfers(node.rpc()).await;
         assert_ne!(before, after, "a reorganisation of depth {depth} changes the transfers");
-        settle().await;
+        until_stored().await;
     }
 
     let reorganisations =

@@ -1,4 +1,4 @@
-//! Everything is lost and comes back from a backup that was made while it ran.
+//! Everything is lost and restored from a backup that was made while the pipeline ran.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -56,7 +56,7 @@ fn transfers(chain: &Chain) -> Vec<LogKey> {
     erc20_keys(&logs)
 }
 
-/// Makes a backup; where it is, and its report.
+/// Makes a backup: its folder, and the report.
 fn back_up(servers: &Servers, options: &[&str]) -> (PathBuf, Value) {
     let folder = servers.folder().join("backups");
     let arguments = [&["backup", folder.to_str().unwrap(), "--json"], options].concat();
@@ -74,7 +74,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What a command that must fail says.
+/// The error output of a command that must fail.
 fn refused(servers: &Servers, arguments: &[&str]) -> String {
     let output = servers.command(arguments);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");
@@ -100,7 +100,7 @@ fn pg_dump(servers: &Servers, body: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_lost_comes_back_and_goes_on() {
+async fn everything_lost_is_restored_and_resumes() {
     let (node, settings, stop) = growing_chain().await;
     let mut servers = Servers::start(&settings).await;
     let mut process = servers.run(&["evm", "persist"]);
@@ -143,14 +143,14 @@ async fn everything_lost_comes_back_and_goes_on() {
     .await;
     assert_same_set(expected, servers.stored_transfers().await);
     process.kill();
-    // Positions counted on: nothing was read from the beginning, nothing retracted or told as lost.
+    // Readers resumed at their positions: nothing was reread from the beginning, retracted or reported as lost.
     let log = std::fs::read_to_string(log).unwrap();
     let troubles: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).collect();
     assert_eq!(troubles, Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_cut_off_in_the_middle_is_none() {
+async fn an_interrupted_backup_is_no_backup_and_is_removed() {
     let servers = Servers::start("").await;
     let folder = servers.folder().join("backups");
     let hanging = "[ \"$1\" = --version ] && exec pg_dump --version\n\
@@ -162,7 +162,7 @@ async fn a_backup_cut_off_in_the_middle_is_none() {
         command.args(["backup", folder.to_str().unwrap(), "--pg-dump", &program]);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
-    // One that nobody marked.
+    // An unfinished backup that this test has not marked.
     let unfinished = || {
         let names = if folder.exists() { names(&folder) } else { Vec::new() };
         let has = |name: &String, file: &str| folder.join(name).join(file).exists();
@@ -180,7 +180,7 @@ async fn a_backup_cut_off_in_the_middle_is_none() {
     assert!(error.contains("is no backup"), "{error}");
     std::fs::write(half.join("mark"), "").unwrap();
 
-    // Asked to stop, it tidies up itself.
+    // On SIGTERM it removes its unfinished backup itself.
     let mut process = start();
     eventually(async || unfinished()).await;
     assert!(!half.join("mark").exists());
@@ -274,14 +274,14 @@ async fn what_is_in_the_way_is_named_with_the_command_that_removes_it() {
     .await;
     servers.succeed(&[&["streams", "remove"], &names[..], &["--yes"]].concat());
     let error = refused(&servers, &[&restore[..], &["--only", "streams"]].concat());
-    assert!(error.contains("add --yes"), "nobody is there to ask: {error}");
+    assert!(error.contains("add --yes"), "there is no terminal to ask: {error}");
     servers.succeed(&[&restore[..], &["--only", "streams", "--yes"]].concat());
     let error = refused(&servers, &[&restore[..], &["--only", "database", "--yes"]].concat());
     assert!(error.contains("DROP DATABASE"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_database_comes_back_alone() {
+async fn the_database_is_restored_alone_without_nats() {
     let mut servers = Servers::start("").await;
     let (backup, _) = back_up(&servers, &["--without-streams"]);
     servers.lose_everything("").await;
@@ -289,7 +289,7 @@ async fn the_database_comes_back_alone() {
         &mut servers.nats,
         crypto_intel_sandbox::NatsServer::start(Default::default()).await.unwrap(),
     );
-    // No NATS server is needed for it, and none is there.
+    // No NATS server is needed, and none is running.
     drop(nats);
     servers.succeed(&["restore", backup.to_str().unwrap(), "--only", "database", "--yes"]);
     assert!(tables(&servers.database_url).await > 10);
@@ -298,7 +298,7 @@ async fn the_database_comes_back_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_password_is_in_no_argument_and_no_output() {
     let mut servers = Servers::start("").await;
-    // The server trusts everybody; what matters is where the password goes.
+    // The server accepts any password; what matters is where the password appears.
     servers.database_url = servers.database_url.replace("postgres@", "postgres:s3cret-word@");
     servers.configure("");
     let program = pg_dump(
@@ -323,7 +323,7 @@ async fn the_password_is_in_no_argument_and_no_output() {
     }
 }
 
-// Another program than ours, by the steps of natscli: backup.json is the request, the other file is sent as it is.
+// Another client, with the requests of natscli: backup.json is the request, the other file is sent as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_restored_as_natscli_does_it() {
     let Some(python) = python(&["nats"]) else { return };

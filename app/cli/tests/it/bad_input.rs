@@ -1,4 +1,4 @@
-//! Mistakes of people and strangers: each gets an error that names the thing, the place and the mend.
+//! Invalid input of users and other programs: each error names what is wrong, where it is and how to correct it.
 
 use std::process::Output;
 
@@ -54,7 +54,7 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
-fn rules_that_are_not_there_or_tell_nobody_are_named() {
+fn missing_rule_files_and_rules_without_routes_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let rule = "[[rule]]\nid = \"quiet-one\"\non = \"evm.*.transfer.erc20\"\ntitle = \"x\"\n";
     std::fs::write(folder.path().join("rules.toml"), rule).unwrap();
@@ -92,7 +92,7 @@ async fn unreachable_servers_are_tried_visibly_until_the_start_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_takes_no_rows_is_told_by_check() {
+async fn a_read_only_database_is_reported_by_check() {
     let servers = Servers::start("").await;
     says(&servers.command(&["check"]), 0, &["rows can be written"]);
     let client = sql_client(&servers.database_url).await;
@@ -116,7 +116,7 @@ async fn an_endpoint_of_another_chain_is_refused_by_check() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_strangers_message_is_dead_lettered_and_the_rest_goes_on() {
+async fn undecodable_messages_are_dead_lettered_and_can_be_removed() {
     let servers = Servers::start("").await;
     let client = async_nats::connect(servers.nats.url()).await.unwrap();
     let jetstream = async_nats::jetstream::new(client);
@@ -153,7 +153,7 @@ async fn a_strangers_message_is_dead_lettered_and_the_rest_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_message_is_sent_and_what_the_service_says_is_shown_once() {
+async fn a_test_message_is_sent_and_the_error_of_a_service_is_shown_once() {
     let chat = ChatServer::start(ChatOptions::default()).await.unwrap();
     let servers = Servers::start(&Servers::destinations(&chat)).await;
     let said = servers.succeed(&["notify", "test", "ops"]);

@@ -1,5 +1,5 @@
-//! Dashboards, alert rules and runbooks name only what is there: metrics that the roles register,
-//! labels that they carry, tables that the migrations make, sections that somebody can read.
+//! Dashboards, alert rules and runbooks name only what exists: metrics that the roles register, labels that these have,
+//! tables that the migrations create, sections of the runbooks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,9 +27,9 @@ const DECLARATIONS: [(&str, &str); 6] = [
     ("notify", "consumers/notify/src/metrics.rs"),
 ];
 
-/// Metrics without a series as long as nothing goes wrong.
+/// Metrics without a series until something goes wrong.
 const ONLY_IN_TROUBLE: [&str; 16] = [
-    // Written down by `backup`.
+    // Written by `backup`.
     "crypto_intel_backup_timestamp_seconds",
     "crypto_intel_alerts_dead_lettered_total",
     "crypto_intel_alerts_lost_messages_total",
@@ -90,7 +90,7 @@ fn targets(dashboard: &Value) -> Vec<(String, &Value)> {
         .collect()
 }
 
-/// PromQL of dashboards and alert rules, with where it stands.
+/// PromQL of dashboards and alert rules, with its place.
 fn expressions() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (file, dashboard) in dashboards() {
@@ -120,7 +120,7 @@ fn expressions() -> Vec<(String, String)> {
     found
 }
 
-/// The names of ours in a text.
+/// Names of our metrics in a text.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .filter(|word| word.starts_with("crypto_intel_"))
@@ -164,7 +164,7 @@ fn every_metric_that_dashboards_and_alerts_name_is_declared_by_a_role() {
     assert!(!is_declared("crypto_intel_evm_made_up_total"), "this check finds nothing");
 }
 
-/// Series names with the labels that they carry.
+/// Adds the names of series with their labels.
 fn parse_metrics(text: &str, seen: &mut BTreeMap<String, BTreeSet<String>>) {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name_end = line.find(['{', ' ']).unwrap_or(line.len());
@@ -185,7 +185,7 @@ fn scrape(port: u16) -> Option<String> {
     answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
 }
 
-/// What all roles showed while a demo ran from its beginning to its end.
+/// The series, with their labels, that all roles had during a demo.
 fn metrics_of_a_run() -> BTreeMap<String, BTreeSet<String>> {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port().unwrap();
@@ -223,7 +223,7 @@ fn labels_in(expression: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_run_of_all_roles_has_the_series_and_labels_that_are_drawn() {
+fn a_run_of_all_roles_has_the_series_and_labels_in_use() {
     let seen = metrics_of_a_run();
     for (place, expression) in expressions() {
         let metrics = metrics_in(&expression);
@@ -319,7 +319,7 @@ fn fill_in(query: &str) -> String {
     text
 }
 
-/// SQL of dashboards and runbooks that any PostgreSQL can run, with where it stands.
+/// SQL of dashboards and runbooks that any PostgreSQL can run, with its place.
 fn queries() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (file, dashboard) in dashboards() {
@@ -329,7 +329,7 @@ fn queries() -> Vec<(String, String)> {
             }
         }
         for variable in dashboard["templating"]["list"].as_array().unwrap() {
-            // What a text box begins with is no question.
+            // The default of a text box is not a query.
             let is_query = variable["type"] == "query";
             if let Some(query) = variable["query"].as_str().filter(|_| is_query) {
                 found.push((format!("{file}, ${}", variable["name"]), fill_in(query)));
@@ -338,7 +338,7 @@ fn queries() -> Vec<(String, String)> {
     }
     for block in read("docs/runbooks.md").split("```sql\n").skip(1) {
         let block = block.split("```").next().unwrap();
-        // What is TimescaleDB's own is not on every PostgreSQL.
+        // Not every PostgreSQL has the views of TimescaleDB.
         if !block.contains("timescaledb_information") {
             found.push(("docs/runbooks.md".to_owned(), block.to_owned()));
         }
@@ -365,7 +365,7 @@ async fn every_query_of_dashboards_and_runbooks_fits_the_tables() {
 }
 
 #[test]
-fn prometheus_and_alertmanager_accept_what_we_ship_and_the_tests_of_rules_hold() {
+fn prometheus_and_alertmanager_accept_what_we_ship_and_the_tests_of_rules_pass() {
     let run = |program: &str, arguments: &[&str]| {
         Command::new(program).current_dir(repository()).args(arguments).output()
     };
@@ -385,7 +385,7 @@ fn prometheus_and_alertmanager_accept_what_we_ship_and_the_tests_of_rules_hold()
     }
 }
 
-/// The server that everything is tested on is the one that a deployment runs.
+/// A deployment runs the version of nats-server that the tests run.
 #[test]
 fn compose_runs_the_tested_nats_server() {
     let read = |name: &str| std::fs::read_to_string(repository().join(name)).unwrap();

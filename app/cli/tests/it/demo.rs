@@ -1,4 +1,4 @@
-//! `crypto-intel demo`, as it is without anvil.
+//! `crypto-intel demo` without anvil.
 
 use std::{process::Command, time::Duration};
 
@@ -9,7 +9,7 @@ use crypto_intel_sandbox::{
 use serde_json::Value;
 
 #[test]
-fn the_demo_sees_every_stage_and_says_so_in_one_object() {
+fn the_demo_reports_every_stage_in_one_object() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_crypto-intel"))
         .args(["--json", "demo", "--scripted", "--for", "10s", "--rate", "100", "--data"])
@@ -35,7 +35,7 @@ fn the_demo_sees_every_stage_and_says_so_in_one_object() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_live_demo_follows_a_chain_by_its_preset() {
-    // A preset that does not ask for the hash of headers, which generated blocks do not have.
+    // Its preset does not check the hash of headers, which generated blocks do not have.
     let chain_id = 43_114;
     let node = ScriptedNode::start(NodeOptions { chain_id, ..NodeOptions::default() });
     let node = node.await.unwrap();

@@ -12,7 +12,7 @@ fn as_user(url: &str, user: &str) -> String {
     url.replace("postgres://postgres@", &format!("postgres://{user}@"))
 }
 
-/// Runs a statement; the SQLSTATE where it is refused.
+/// Runs a statement; the error is its SQLSTATE.
 async fn execute(url: &str, sql: &str) -> Result<(), String> {
     sql_client(url).await.batch_execute(sql).await.map_err(|error| {
         error.code().map_or_else(|| error.to_string(), |code| code.code().to_owned())
@@ -28,7 +28,7 @@ fn make_users(postgres: &Postgres, database: &str, folder: &Path) {
     command.env("POSTGRES_USER", "postgres").env("POSTGRES_DB", database);
     let path = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{path}", programs.display()));
-    // Where the programs were unpacked, they bring their libraries.
+    // Unpacked programs bring their own libraries.
     for (name, value) in psql.get_envs() {
         command.env(name, value.unwrap());
     }
@@ -52,7 +52,7 @@ async fn the_users_of_a_deployment_have_what_they_need_and_no_more() {
     let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
     let url = postgres.create_database("crypto_intel").await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    // For a new database they come before the tables; running it again changes nothing; an older version gave away too much.
+    // In a new database the users are created before the tables; a second run revokes what an older version granted too much.
     make_users(&postgres, "crypto_intel", folder.path());
     execute(&url, "GRANT pg_read_all_data TO grafana").await.unwrap();
     make_users(&postgres, "crypto_intel", folder.path());
@@ -66,7 +66,7 @@ async fn the_users_of_a_deployment_have_what_they_need_and_no_more() {
         "INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ('EVM', 0, 0, 0)";
     assert_eq!(execute(&persist, row).await, Ok(()));
     assert_eq!(execute(&grafana, "SELECT * FROM positions, top_movers()").await, Ok(()));
-    // Its transactions are read-only, and if it says otherwise it has no right.
+    // Its transactions are read-only by default; a read-write one lacks the privilege.
     assert_eq!(execute(&grafana, row).await, Err("25006".to_owned()));
     let sly = format!("BEGIN READ WRITE; {row}");
     assert_eq!(execute(&grafana, &sly).await, Err("42501".to_owned()));

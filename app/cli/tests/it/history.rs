@@ -1,4 +1,4 @@
-//! The history lane through the real binary: far behind and killed, backfill, audit.
+//! The history lane through the real binary: a long gap with kills, backfill, audit.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ fn generator(transfers_per_block: usize) -> Synthetic {
     Synthetic::new(SyntheticOptions { transfers_per_block, ..SyntheticOptions::default() })
 }
 
-/// Every ERC-20 transfer of the node's blocks, by their JSON alone.
+/// Every ERC-20 transfer of the node's blocks, read from their JSON only.
 fn transfers(chain: &Chain, wanted: impl Fn(u64) -> bool) -> BTreeSet<LogKey> {
     let blocks = chain.blocks();
     let logs = blocks.iter().filter(|block| wanted(block.number)).flat_map(|block| {
@@ -57,7 +57,7 @@ async fn until_stored(servers: &Servers, expected: &BTreeSet<LogKey>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_day_behind_is_caught_up_beside_live_although_killed() {
+async fn a_day_of_blocks_is_filled_beside_live_ones_despite_kills() {
     let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
     node.chain().follow_finality(4, 8);
     let mut blocks = generator(1);
@@ -93,7 +93,7 @@ async fn a_day_behind_is_caught_up_beside_live_although_killed() {
     stop.notify_one();
     player.await.unwrap();
     until_stored(&servers, &transfers(node.chain(), |_| true)).await;
-    // Heads that were seen are stored while history is under way, not after it.
+    // New heads are stored while history is being filled, not after it.
     let slowest = number(
         &servers,
         &format!(
@@ -108,7 +108,7 @@ async fn a_day_behind_is_caught_up_beside_live_although_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn backfill_fetches_the_past_and_audit_finds_and_mends_what_is_missing() {
+async fn backfill_fetches_the_past_and_audit_finds_and_queues_what_is_missing() {
     let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
     node.chain().follow_finality(4, 8);
     let mut blocks = generator(3);

@@ -1,5 +1,5 @@
-//! The process is killed again and again, and every server restarted once: nothing is lost, nothing
-//! is there twice, and a message that may be a repeat says so.
+//! The process is killed repeatedly, and every server restarted once: nothing is lost or duplicated, and a message that
+//! may be a repeat is marked as one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ fn chain_transfers(chain: &Chain) -> BTreeMap<LogKey, (String, U256)> {
     amounts(&logs)
 }
 
-/// Plays blocks until told to stop.
+/// Adds blocks until stopped.
 async fn play(chain: Chain, mut blocks: Synthetic, stop: Arc<tokio::sync::Notify>) {
     let mut ticks = tokio::time::interval(BLOCK_INTERVAL);
     loop {
@@ -51,7 +51,7 @@ fn now_seconds() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Every transaction that was told, per service, with the texts that told it.
+/// Every transaction that a chat service was told of, with the texts that name it.
 fn told(chat: &ChatServer, service: ChatService) -> BTreeMap<String, Vec<String>> {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in chat.messages() {
@@ -64,7 +64,7 @@ fn told(chat: &ChatServer, service: ChatService) -> BTreeMap<String, Vec<String>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn survives_kills_and_restarts_without_loss_or_copy() {
+async fn survives_kills_and_restarts_without_loss_or_duplicates() {
     let mut random = SeededRandom::from_environment();
     let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
     node.chain().follow_finality(4, 8);
@@ -90,7 +90,7 @@ async fn survives_kills_and_restarts_without_loss_or_copy() {
 
     for round in 0..KILLS {
         let mut process = servers.run(&["evm", "persist", "alerts", "notify"]);
-        // The lease of the killed one has to run out first, so some rounds die while they wait.
+        // The lease of the killed process has to expire first, so some rounds end while still waiting for it.
         random.pause_ms(300..9_000).await;
         if round == KILLS / 3 {
             servers.nats.kill().unwrap();

@@ -1,4 +1,4 @@
-//! docs/layout.md is the tree: its paths exist, its map lacks nothing, its walks enter each file once.
+//! docs/layout.md matches the tree: its paths exist, its map is complete, its walks enter each file once.
 
 use std::{
     collections::BTreeSet,
@@ -21,7 +21,7 @@ fn layout() -> String {
     std::fs::read_to_string(repository().join("docs/layout.md")).unwrap()
 }
 
-/// Between backticks, and a path of the tree: not one with a part that is to be filled in, not an expression.
+/// Paths of the tree between backticks: without expressions and paths that have a placeholder.
 fn paths(text: &str) -> BTreeSet<&str> {
     let spans = text.split('`').skip(1).step_by(2);
     spans
@@ -60,7 +60,7 @@ fn every_folder_of_sources_is_in_the_map() {
         for entry in sources.read_dir().unwrap() {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
-            // Beside a file of that name it is this file's tests or parts.
+            // A folder beside a file of that name holds the file's tests or parts.
             let is_part = sources.join(format!("{name}.rs")).exists();
             if entry.file_type().unwrap().is_dir() && !is_part {
                 folders.push(format!("{package}/src/{name}"));

@@ -1,4 +1,4 @@
-//! Each role as a deployment runs it: its own user, its own secrets, the configuration of all.
+//! Each role as a deployment runs it: its own user, its own secrets, the shared configuration.
 
 use std::{
     io::{Read as _, Write as _},
@@ -53,7 +53,7 @@ impl Deployment {
         let chat = ChatServer::start(options).await.unwrap();
         let provider = ProviderServer::start(ProviderOptions { generate: true }).await.unwrap();
         let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
-        // Rules tell of what is new.
+        // Rules ignore old events.
         let now_seconds = u64::try_from(crypto_intel_service::now_us() / 1_000_000).unwrap();
         let options = SyntheticOptions {
             transfers_per_block: 2,
@@ -93,7 +93,7 @@ impl Deployment {
         }
     }
 
-    /// What each role's section names beside what the deployment makes.
+    /// Secrets that the role's section of the configuration names, besides those that the deployment creates.
     fn own_secrets(&self, role: &str) -> Vec<(&'static str, String)> {
         match role {
             "evm" => vec![("node_key", "key".to_owned())],
@@ -106,7 +106,7 @@ impl Deployment {
         }
     }
 
-    /// The machine of one user: the configuration of all, and secrets that are mounted for nobody else.
+    /// The machine of one user: the shared configuration, and only the secrets of this user.
     fn machine(&self, user: &str, secrets: &[(&str, String)]) -> PathBuf {
         let folder = self.folder.path().join(user);
         std::fs::create_dir_all(folder.join("secrets")).unwrap();
@@ -130,7 +130,7 @@ impl Deployment {
         command
     }
 
-    /// As `setup` and an operator do.
+    /// Runs a command as `setup` and operators do.
     fn as_admin(&self, arguments: &[&str]) -> Output {
         let secrets =
             [("nats_password", nats_password("admin")), ("url", self.database_url.clone())];
@@ -139,7 +139,7 @@ impl Deployment {
         self.command("admin", &config, &files).args(arguments).output().unwrap()
     }
 
-    /// As compose.yaml starts it.
+    /// Starts a role as compose.yaml does.
     fn run(&self, role: &RoleSpec) -> Running {
         let password = role.nats_password();
         let mut secrets = self.own_secrets(role.name);
@@ -181,7 +181,7 @@ impl Running {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// The status line of `/ready`, once the port is known.
+    /// Whether `/ready` answers 200, once the port is known.
     fn ready(&self) -> Option<bool> {
         let log = self.log();
         let address: std::net::SocketAddr = log
@@ -237,7 +237,7 @@ async fn each_role_works_as_its_own_user_and_is_refused_nothing() {
     }
 }
 
-/// What a role must not see does not stop it; what it needs and cannot read does, by name.
+/// Secrets of other roles may be unreadable. A role whose own secret is unreadable ends with an error that names it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_cannot_be_read_stops_its_role_and_no_other() {
     let deployment = Deployment::start().await;
@@ -271,9 +271,9 @@ async fn a_secret_that_cannot_be_read_stops_its_role_and_no_other() {
     assert_eq!(code, Some(0), "{text}");
 }
 
-/// Commands under a user who may not: an answer, at once, that names the user and what to do.
+/// Commands without the permission fail at once, with an error that names the user and what to do.
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_under_a_role_s_user_say_at_once_that_it_may_not() {
+async fn commands_as_a_role_s_user_fail_at_once_for_lack_of_permission() {
     let deployment = Deployment::start().await;
     let output = deployment.as_admin(&["streams", "apply"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-"""Restores a stream from a folder by the steps of `nats stream restore`: prints the state that the server tells."""
+"""Restores a stream from a folder with the requests of `nats stream restore`: prints the state that the server reports."""
 
 import asyncio
 import json

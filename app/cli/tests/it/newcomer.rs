@@ -31,7 +31,7 @@ impl Newcomer {
         self.folder.path().join("crypto-intel.toml")
     }
 
-    /// What a command says, and with which code it ends.
+    /// Runs a command: its exit code and output.
     fn run(&self, arguments: &[&str]) -> (i32, String) {
         ended(&self.config(), arguments)
     }
@@ -62,7 +62,7 @@ fn init_lists_the_steps_in_an_order_in_which_each_succeeds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_check_says_that_nothing_is_there_yet_and_the_next_one_that_nats_stores() {
+async fn check_reports_missing_streams_and_after_apply_that_nats_stores() {
     let newcomer = Newcomer::start("[poll]\nenabled = false").await;
     let (code, text) = newcomer.run(&["check"]);
     assert_eq!(code, 1, "{text}");
@@ -99,7 +99,7 @@ async fn without_a_database_the_subjects_work_and_migrate_says_what_is_missing()
     })
     .await;
     contains(&status, &["local", "led by", "database: none is configured"]);
-    assert!(!process.has_ended(), "a missing database ends nothing");
+    assert!(!process.has_ended(), "a missing database does not end the process");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +124,7 @@ async fn a_missing_database_fails_persist_and_not_the_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_shows_what_is_there_beside_what_is_missing_and_why_a_chain_never_published() {
+async fn status_shows_what_exists_what_is_missing_and_why_a_chain_never_published() {
     let newcomer = Newcomer::start(
         "[poll]\nenabled = false\n[evm.chains.local]\nchain_id = 5\nendpoints = [{ url = \"ws://127.0.0.1:9\" }]\n",
     )

@@ -1,4 +1,4 @@
-//! A team in another language, and a person at a terminal.
+//! Events outside the pipeline: a client in another language, and `tail` at a terminal.
 
 use std::path::Path;
 

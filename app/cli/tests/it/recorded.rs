@@ -11,7 +11,7 @@ use crypto_intel_testkit::{assert_same_set, eventually, python, recorded_data};
 
 use crate::servers::{LogKey, Servers};
 
-/// Runs of neighbouring blocks: only they link to each other.
+/// Runs of consecutive blocks: only these link to each other.
 fn runs(numbers: &[u64]) -> Vec<Vec<u64>> {
     let mut runs: Vec<Vec<u64>> = Vec::new();
     for number in numbers {

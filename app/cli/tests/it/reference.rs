@@ -1,4 +1,4 @@
-//! docs/configuration.md is what the types say.
+//! docs/configuration.md is generated from the configuration types.
 
 use std::path::Path;
 

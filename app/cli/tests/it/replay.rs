@@ -1,4 +1,4 @@
-//! A stream again, by the real binary: killed and started again, into tables, onto subjects, as lines.
+//! Replays by the real binary: into tables, onto subjects and as lines, killed and resumed.
 
 use std::{collections::BTreeSet, path::Path, process::Stdio};
 
@@ -14,7 +14,7 @@ use crate::servers::{LogKey, Servers, binary};
 const BLOCKS: usize = 250;
 const TRANSFERS: usize = 20;
 
-/// A chain that stands still after so many blocks, all of them stored.
+/// Runs the roles until `BLOCKS` blocks are stored; the chain grows no further.
 pub(crate) async fn stored(
     servers: &Servers,
     node: &ScriptedNode,
@@ -37,7 +37,7 @@ pub(crate) async fn stored(
     (process, servers.stored_transfers().await.into_iter().collect())
 }
 
-/// A command that goes on beside the test; killed when dropped.
+/// Starts a command in the background; it is killed on drop.
 pub(crate) fn start(servers: &Servers, arguments: &[&str]) -> TestProcess {
     let mut command = binary(&servers.config());
     TestProcess::of(
@@ -120,7 +120,7 @@ async fn a_replay_onto_subjects_is_exactly_once_although_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_are_those_of_tail_and_mistakes_name_their_mend() {
+async fn lines_are_those_of_tail_and_errors_say_what_to_correct() {
     let servers = Servers::start("").await;
     let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
     let (mut process, _) = stored(&servers, &node).await;

@@ -1,6 +1,6 @@
-"""Compares a replay with the stream it was made of, message by message. Needs: pip install nats-py
+"""Compares a replay with its original stream, message by message. Needs: pip install nats-py
 
-Usage: python replayed.py NATS_URL STREAM PREFIX: prints how many messages there are, or fails with the first that differs."""
+Usage: python replayed.py NATS_URL STREAM PREFIX: prints the number of messages, or fails at the first that differs."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-//! Private servers and the binary in front of them.
+//! Private servers, and the binary that runs against them.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use crypto_intel_testkit::{TestProcess, try_sql_client};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A log's place on its chain: what every comparison is about.
+/// Block hash and log index of a log, by which events and rows are compared.
 pub(crate) type LogKey = (B256, i32);
 
-/// The folder of PostgreSQL's programs beside the configuration: a system may have none in `PATH`.
+/// Folder of PostgreSQL's client programs beside the configuration: `PATH` may have none.
 const POSTGRES_CLIENTS: &str = "postgresql";
 
 /// The servers of one test, and a configuration that names them.
@@ -31,7 +31,7 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts servers, writes a configuration with `settings` (TOML) added, makes streams and tables.
+    /// Starts servers, writes a configuration with `settings` (TOML) added, creates streams and tables.
     pub(crate) async fn start(settings: &str) -> Self {
         let nats = NatsServer::start(NatsOptions::default()).await.unwrap();
         let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
@@ -91,7 +91,7 @@ impl Servers {
         binary(&self.config()).args(arguments).output().unwrap()
     }
 
-    /// The same, and it must succeed; its standard output.
+    /// Runs a command that must succeed: its standard output.
     pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments);
         assert!(
@@ -121,14 +121,14 @@ impl Servers {
         TestProcess::of(child)
     }
 
-    /// What the processes of this test logged, for a failure's message.
+    /// The last lines that processes of this test logged, for the message of a failure.
     pub(crate) fn log_tail(&self) -> String {
         let text = std::fs::read_to_string(self.folder.path().join("run.log")).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(25)..].join("\n")
     }
 
-    /// Every stored ERC-20 transfer, counted: a key that is there twice is a defect to be seen.
+    /// Every stored ERC-20 transfer. A key that is stored twice occurs twice, so that comparisons notice it.
     pub(crate) async fn stored_transfers(&self) -> Vec<LogKey> {
         self.try_stored_transfers().await.unwrap()
     }
@@ -146,14 +146,14 @@ impl Servers {
     }
 }
 
-/// JetStream sets the limit of each stream aside on the disk.
+/// Small limits, because JetStream reserves the limit of each stream on the disk.
 pub(crate) fn small_streams() -> String {
     let topology = Topology::embedded().unwrap();
     let line = |name: &&str| format!("{name} = {{ max_bytes = {} }}", 256 << 20);
     topology.stream_names().iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The binary with this configuration and nothing of the caller's environment that could change it.
+/// The binary with this configuration, without environment variables that would override it.
 pub(crate) fn binary(config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crypto-intel"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CRYPTO_INTEL__")) {
@@ -167,8 +167,7 @@ pub(crate) fn binary(config: &Path) -> Command {
     command
 }
 
-/// What a node itself says are the ERC-20 transfers in its logs: the topic, two indexed addresses,
-/// 32 bytes of data.
+/// The ERC-20 transfers in a node's own logs: the topic, two indexed addresses, 32 bytes of data.
 pub(crate) fn erc20_keys(logs: &[Value]) -> Vec<LogKey> {
     let topic = keccak256("Transfer(address,address,uint256)").to_string();
     logs.iter()
@@ -189,7 +188,7 @@ pub(crate) fn number(value: &Value) -> u64 {
     u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
 }
 
-/// A transfer of a log: transaction and amount.
+/// Transaction and amount of each ERC-20 transfer.
 pub(crate) fn amounts(logs: &[Value]) -> BTreeMap<LogKey, (String, U256)> {
     let keys = erc20_keys(logs);
     logs.iter()

@@ -1,5 +1,4 @@
-//! All tables built again beside the live ones and exchanged with them, by the real binary, while events flow and people
-//! read.
+//! All tables are rebuilt beside the live ones and swapped in by the real binary, while events flow and clients read.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +23,7 @@ fn transfers(chain: &Chain) -> Vec<LogKey> {
     erc20_keys(&logs.collect::<Vec<_>>())
 }
 
-/// Plays blocks until told to stop.
+/// Adds blocks until stopped.
 async fn play(chain: Chain, stop: CancellationToken) {
     let options = SyntheticOptions { transfers_per_block: 20, ..SyntheticOptions::default() };
     let mut blocks = Synthetic::new(options);
@@ -35,7 +34,7 @@ async fn play(chain: Chain, stop: CancellationToken) {
     }
 }
 
-/// Reads tables and views in transactions, all the time; how often, or what failed.
+/// Reads tables and views in transactions until stopped: the number of transactions, or the first error.
 async fn read(url: String, stop: CancellationToken) -> Result<u64, tokio_postgres::Error> {
     let mut client = try_sql_client(&url).await?;
     let mut transactions = 0;
@@ -56,7 +55,7 @@ async fn number(servers: &Servers, statement: &str) -> Option<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rebuild_is_killed_resumed_and_exchanged_while_events_flow_and_people_read() {
+async fn a_rebuild_is_killed_resumed_and_swapped_in_while_events_flow_and_clients_read() {
     let node = ScriptedNode::start(NodeOptions::default()).await.unwrap();
     let settings = format!(
         "[evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\" }}]\n",
@@ -119,7 +118,7 @@ async fn a_rebuild_is_killed_resumed_and_exchanged_while_events_flow_and_people_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_are_no_schemas_of_ours_are_refused() {
+async fn schemas_that_a_rebuild_cannot_use_are_refused() {
     let servers = Servers::start("").await;
     for (name, code, part) in [
         ("Rebuilt", 64, "--into-schema"),

@@ -1,7 +1,7 @@
-//! While a real node replaces its blocks, and amounts differ between branches, alerts and messages
-//! go on; at the end, what people last heard in each chat is what the node holds.
+//! A real node reorganises, with amounts that differ between branches, while alerts and messages are sent: in the end, the
+//! last messages in each chat match the node's chain.
 //!
-//! `CRYPTO_INTEL_FAULT_SECONDS` is how long it goes on, 6 by default; `CRYPTO_INTEL_SEED` repeats it.
+//! `CRYPTO_INTEL_FAULT_SECONDS` sets the duration, 6 by default; `CRYPTO_INTEL_SEED` repeats a run.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -39,13 +39,13 @@ routes = ["ops", "desk"]
 "#;
 
 /// A contract that logs a transfer from its caller: recipient and amount are the call's first two
-/// words; where the third is 1, the amount is 1 in odd blocks.
+/// words; if the third is 1, the amount is 1 in odd blocks.
 const CONTRACT: &str = "603a80600b6000396000f3\
     604035 4316 8015 60203502 01 600052 600035 33\
     7fddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef\
     60206000 a3 00";
 
-/// A transfer that the node holds, or that people believe in.
+/// A transfer on the node's chain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Transfer {
     by: String,
@@ -54,14 +54,14 @@ struct Transfer {
     block: u64,
 }
 
-/// A node, and a user of it who acts at random.
+/// A node, and random actions of its users.
 struct Actor {
     node: Anvil,
     contract: String,
     accounts: Vec<String>,
     /// Transactions by their sender.
     made: BTreeMap<String, Value>,
-    /// Senders whose transactions were dropped and may come again.
+    /// Senders whose transactions were dropped and may be sent again.
     dropped: Vec<String>,
     highest: u64,
     random: SeededRandom,
@@ -71,7 +71,7 @@ impl Actor {
     async fn start(mut random: SeededRandom) -> Option<Self> {
         let options = AnvilOptions {
             manual_mining: true,
-            // Final six blocks below the head, or far below.
+            // Blocks are final six blocks below the head, or far below.
             slots_in_an_epoch: if random.random() { 3 } else { 32 },
             extra_args: vec![format!("--accounts={ACCOUNTS}")],
             ..AnvilOptions::default()
@@ -88,8 +88,7 @@ impl Actor {
         Some(Self { node, contract, accounts, made, dropped, highest: 1, random })
     }
 
-    /// A transaction of somebody who made none yet. All of it is given, so that it is the same when
-    /// it comes again.
+    /// A transaction of an account that has sent none yet. Every field is set, so that it is the same when sent again.
     fn transaction(&mut self) -> Option<Value> {
         let from = self.accounts.get(self.made.len() + 1)?.clone();
         let (to, amount) = (self.random.random_range(1..4), self.random.random_range(1..12));
@@ -143,7 +142,7 @@ impl Actor {
         self.node.mine(1).await.unwrap();
     }
 
-    /// As many other blocks, with some of the same transactions in them.
+    /// Replaces the newest `depth` blocks by as many others, with some of the same transactions.
     async fn replace(&mut self, depth: u64, kept: &[String]) {
         let kept = kept.iter().map(|by| self.made[by].clone()).collect::<Vec<_>>();
         let mut placed: Vec<(Value, u64)> = Vec::new();
@@ -168,7 +167,7 @@ impl Actor {
     }
 }
 
-/// What a reader of one chat believes: by rule and code.
+/// What the messages of a chat say last about one alert.
 #[derive(Debug, Clone, Default)]
 struct Belief {
     by: Option<String>,
@@ -178,6 +177,7 @@ struct Belief {
     fails_rule: bool,
 }
 
+/// By rule and code.
 fn beliefs(chat: &ChatServer, service: ChatService) -> BTreeMap<(String, String), Belief> {
     let mut beliefs: BTreeMap<(String, String), Belief> = BTreeMap::new();
     for message in chat.messages().into_iter().filter(|message| message.service == service) {
@@ -206,7 +206,7 @@ fn beliefs(chat: &ChatServer, service: ChatService) -> BTreeMap<(String, String)
     beliefs
 }
 
-/// Where what people of a chat last heard differs from what the node holds.
+/// Differences between the last messages of a chat and the node's chain.
 fn differences(held: &[Transfer], chat: &ChatServer, service: ChatService) -> Vec<String> {
     let beliefs = beliefs(chat, service);
     let mut found = Vec::new();
@@ -252,13 +252,13 @@ fn differences(held: &[Transfer], chat: &ChatServer, service: ChatService) -> Ve
     found
 }
 
-fn lasting() -> Duration {
+fn fault_duration() -> Duration {
     let text = std::env::var("CRYPTO_INTEL_FAULT_SECONDS").unwrap_or_else(|_| "6".to_owned());
     Duration::from_secs(text.parse().expect("CRYPTO_INTEL_FAULT_SECONDS is a number"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_last_heard_what_the_chain_holds() {
+async fn the_last_messages_of_each_chat_match_the_chain() {
     let Some(mut actor) = Actor::start(SeededRandom::from_environment()).await else { return };
     let servers = Servers::start("").await;
     std::fs::write(servers.folder().join("rules.toml"), RULES).unwrap();
@@ -270,9 +270,9 @@ async fn people_last_heard_what_the_chain_holds() {
         actor.node.ws_url()
     ));
     let mut process = servers.run(&["evm", "alerts", "notify"]);
-    // Moments, not waiting: that things overlap is what is tried.
+    // Sets the pace of the steps and waits for no result: they are meant to overlap with the pipeline's work.
     let mut clock = tokio::time::interval(Duration::from_millis(250));
-    let until = tokio::time::Instant::now() + lasting();
+    let until = tokio::time::Instant::now() + fault_duration();
     while tokio::time::Instant::now() < until {
         clock.tick().await;
         actor.step().await;

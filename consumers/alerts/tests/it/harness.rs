@@ -1,4 +1,4 @@
-//! A private nats-server with our streams, a chain that is made up, and the role under test.
+//! A private nats-server with our streams, an invented chain, and the role under test.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ impl Servers {
         RunningRole::start(instance, |context| run(self.config(), nats, context))
     }
 
-    /// Ends a role as a crash would; its lease is taken to have expired.
+    /// Ends a role as a crash would, and deletes its lease as if it had expired.
     pub(crate) async fn kill(&self, role: RunningRole) {
         role.kill().await;
         self.broker.nats.kv(Bucket::Leases).await.unwrap().delete("alerts").await.unwrap();
@@ -71,7 +71,7 @@ impl Servers {
         self.broker.messages("ALERT").await.iter().map(decode).collect()
     }
 
-    /// Waits until so many alerts are there.
+    /// Waits for at least `count` alerts.
     pub(crate) async fn published_when(&self, count: usize) -> Vec<Alert> {
         eventually(async || self.broker.count("ALERT").await >= count as u64).await;
         self.published().await
@@ -136,7 +136,7 @@ pub(crate) fn hash(kind: u8, number: u64) -> B256 {
     hash
 }
 
-/// How often each transaction was alerted.
+/// Number of alerts about each transaction.
 pub(crate) fn count_by_transaction(alerts: &[Alert]) -> BTreeMap<B256, usize> {
     let mut counts = BTreeMap::new();
     for alert in alerts {

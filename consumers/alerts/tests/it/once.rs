@@ -1,4 +1,4 @@
-//! Every alert once, whatever happens to the role.
+//! Every alert is published once, whatever happens to the role.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ fn expected() -> BTreeMap<B256, usize> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_alert_is_published_once_over_kills_at_arbitrary_points() {
+async fn each_alert_is_published_once_despite_kills_at_arbitrary_points() {
     let servers = Arc::new(Servers::start().await);
     let mut random = SeededRandom::from_environment();
     let publisher = {
@@ -63,7 +63,7 @@ async fn each_alert_is_published_once_over_kills_at_arbitrary_points() {
     replay_gives_the_same(&servers, alerts).await;
 }
 
-/// The stream as it is now through an engine with empty state.
+/// Runs the stored stream through an engine with empty state.
 async fn replay_gives_the_same(servers: &Servers, mut published: Vec<Alert>) {
     let rules: RuleSet = load_rules(&servers.config().rules, &["ops".to_owned()]).unwrap();
     let metrics = Metrics::new(&Registry::new()).unwrap();

@@ -1,4 +1,4 @@
-//! Reorgs, bodies that are none of ours, a server that goes away, streams that are not there.
+//! Reorgs, undecodable messages, a server that goes away, a wrong rule, state that is lost or replaced.
 
 use crypto_intel_alerts::{Config, run};
 use crypto_intel_nats::{Bucket, OutMessage, list_dead_letters};
@@ -19,9 +19,9 @@ async fn an_alert_about_a_replaced_block_is_corrected() {
     servers.broker.publish(block(10, hash(3, 10), 1, &[])).await;
     servers.broker.publish(block(11, hash(3, 11), 1, &[moved])).await;
     servers.broker.publish(block(12, hash(3, 12), 1, &[])).await;
-    // What moved is told once, what is gone two blocks above the old height.
+    // The moved transfer is corrected once; the dropped one is corrected two blocks above the old height.
     let alerts = servers.published_when(4).await;
-    let told = |transaction| {
+    let alerts_about = |transaction| {
         alerts
             .iter()
             .filter(|alert| alert.tx_hash == Some(transaction))
@@ -31,18 +31,18 @@ async fn an_alert_about_a_replaced_block_is_corrected() {
     let moved_line = "Moved to block 11 after a reorganisation, was in block 10.".to_owned();
     let gone_line = "No longer on chain: block 10 was replaced.".to_owned();
     assert_eq!(
-        told(moved.0),
+        alerts_about(moved.0),
         [(1, AlertState::Fired, String::new()), (2, AlertState::Corrected, moved_line)]
     );
     assert_eq!(
-        told(dropped.0),
+        alerts_about(dropped.0),
         [(1, AlertState::Fired, String::new()), (2, AlertState::Corrected, gone_line)]
     );
     role.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_alert_that_people_were_told_is_void_is_never_taken_for_a_duplicate() {
+async fn a_retracted_alert_is_never_taken_for_a_duplicate() {
     let servers = Servers::start().await;
     let role = servers.alerts("one");
     let transfer = (hash(1, 1), 100);
@@ -67,7 +67,7 @@ async fn an_alert_that_people_were_told_is_void_is_never_taken_for_a_duplicate()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_event_goes_to_the_dead_letters_and_reading_goes_on() {
+async fn an_undecodable_message_is_dead_lettered_and_reading_continues() {
     let servers = Servers::start().await;
     let role = servers.alerts("one");
     let message = OutMessage::new("evm.anvil.transfer.erc20", "this is not MessagePack");
@@ -87,7 +87,7 @@ async fn what_is_no_event_goes_to_the_dead_letters_and_reading_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn goes_on_after_the_server_was_killed() {
+async fn resumes_after_the_server_was_killed() {
     let mut servers = Servers::start().await;
     let role = servers.alerts("one");
     role.until_healthy("alerts.evm").await;
@@ -104,7 +104,7 @@ async fn goes_on_after_the_server_was_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_rule_ends_the_role_with_its_place() {
+async fn a_wrong_rule_ends_the_role_with_an_error_that_names_its_place() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
@@ -121,14 +121,14 @@ async fn a_wrong_rule_ends_the_role_with_its_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn steps_back_when_another_instance_stored_the_state_and_absorbs_what_is_known() {
+async fn starts_over_when_another_instance_stored_the_state_and_skips_known_alerts() {
     let servers = Servers::start().await;
     let role = servers.alerts("one");
     servers.broker.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 100)])).await;
     servers.published_when(1).await;
     until_counted(&role, "snapshots_total").await;
     let states = servers.broker.nats.kv(Bucket::RuleState).await.unwrap();
-    // Not even readable: rules start over, some way back.
+    // It is unreadable, too: rules start over, some way back.
     states.put("evm", "somebody else's").await.unwrap();
     servers.broker.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 100)])).await;
     until_counted(&role, "duplicates_total").await;
@@ -177,7 +177,7 @@ async fn the_permissions_of_its_user_suffice_for_everything_it_does() {
     until_counted(&role, "dead_lettered_total").await;
     until_counted(&role, "snapshots_total").await;
     role.stop().await;
-    // From empty state again: what is refused as a duplicate is looked up.
+    // Again from empty state: alerts that are refused as duplicates are looked up.
     servers.broker.nats.kv(Bucket::RuleState).await.unwrap().delete("evm").await.unwrap();
     let role = servers.alerts_on(servers.broker.connect_as("alerts").await, "two");
     until_counted(&role, "duplicates_total").await;

@@ -1,5 +1,4 @@
-//! A destination that refuses everything: its messages wait, its fallback hears, and all is sent
-//! once it is corrected.
+//! A destination that refuses everything: its messages wait, its fallback gets them, and all are sent once it is corrected.
 
 use crypto_intel_nats::list_dead_letters;
 use crypto_intel_sandbox::{ChatLimits, chat::ChatService};
@@ -21,7 +20,7 @@ fn block(servers: &Servers) {
 }
 
 #[tokio::test]
-async fn a_refusal_for_good_loses_nothing_and_the_fallback_hears_at_once() {
+async fn a_permanent_refusal_loses_nothing_and_the_fallback_is_told_at_once() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     block(&servers);
     let role = servers.notify(servers.config(CLOSED, "")).await;
@@ -55,7 +54,7 @@ async fn a_refusal_for_good_loses_nothing_and_the_fallback_hears_at_once() {
 }
 
 #[tokio::test]
-async fn a_restart_neither_hurries_nor_tells_the_fallback_twice() {
+async fn a_restart_neither_probes_early_nor_tells_the_fallback_twice() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     block(&servers);
     let config = || servers.config("fallback = \"desk\", probe_after_seconds = [600]", "");
@@ -71,7 +70,7 @@ async fn a_restart_neither_hurries_nor_tells_the_fallback_twice() {
     let to_desk = servers.chat.requests() - requests;
     assert!(to_desk <= 2, "ops is left alone for ten minutes: {to_desk} requests");
     second.stop().await;
-    // Another address is not closed.
+    // A changed address is not closed.
     servers.chat.reopen_destination(ChatService::Telegram, "-1001");
     let mut moved = config();
     if let Some(crypto_intel_notify::Destination::Telegram(telegram)) =
@@ -100,7 +99,7 @@ async fn what_waits_too_long_for_a_closed_destination_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_refused_bot_is_told_of_by_one_chat_and_kept_from_all() {
+async fn a_refused_bot_is_tried_by_one_chat_and_holds_back_all() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     let mut config = servers.config("probe_after_seconds = [600]", "");
     let ops = config.destinations["ops"].clone();

@@ -36,7 +36,7 @@ async fn a_crash_between_attempt_and_result_makes_one_marked_repeat() {
 }
 
 #[tokio::test]
-async fn a_crash_after_the_result_sends_nothing_again_and_tells_it() {
+async fn a_crash_after_the_result_sends_nothing_again_and_reports_it() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     let record = serde_json::json!({
         "delivery": "key-1:fired:1:ops", "step": "done", "state": "sent", "message_id": "77",
@@ -52,7 +52,7 @@ async fn a_crash_after_the_result_sends_nothing_again_and_tells_it() {
 }
 
 #[tokio::test]
-async fn kills_at_any_moment_lose_nothing_and_mark_every_second_copy() {
+async fn kills_at_any_moment_lose_nothing_and_mark_every_repeat() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     let mut random = SeededRandom::from_environment();
     let total = 60;
@@ -121,7 +121,7 @@ async fn a_broker_restart_delays_messages_and_loses_none() {
 #[tokio::test]
 async fn a_crash_in_the_middle_of_a_digest_repeats_it_whole_and_marked() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
-    // The first message waits until all have come; the next one finds a queue.
+    // The first message waits until all have arrived; the next one finds a backlog.
     servers.chat.reply_429(1, 1);
     let policy = "{ limits = [{ messages = 1, per_ms = 1500 }], timeout_ms = 1000 }";
     let first = servers.notify(servers.strict_config(policy, "{}")).await;

@@ -81,7 +81,7 @@ async fn a_flood_is_folded_in_order_with_every_code() {
     let ended = servers.ended(100).await;
     assert!(ended.iter().all(|delivery| delivery.state == DeliveryState::Sent), "{ended:#?}");
     let texts = servers.texts("-1001");
-    // One by one a group would take more than five minutes.
+    // Sent one by one to a group, they would take more than five minutes.
     assert!(texts.len() <= 25, "{} messages", texts.len());
     let all = texts.join("\n");
     let places: Vec<usize> =

@@ -1,4 +1,4 @@
-//! Who hears what the destination of a message does not.
+//! Messages that do not reach their destination: fallbacks, unknown routes, dead letters.
 
 use crypto_intel_nats::list_dead_letters;
 use crypto_intel_notify::{reopen_destination, retry_dead_letter, send_test};
@@ -39,7 +39,7 @@ async fn what_is_expired_or_skipped_reaches_the_fallback() {
 }
 
 #[tokio::test]
-async fn a_fallback_that_is_told_anyway_gets_no_second_message_and_counts_none() {
+async fn a_fallback_that_is_also_a_route_gets_and_counts_one_message() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     servers.chat.close_destination(
         ChatService::Telegram,
@@ -115,7 +115,7 @@ async fn messages_of_a_destination_that_was_removed_become_dead_letters() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_that_is_handed_back_is_sent_and_says_what_it_is() {
+async fn a_dead_letter_that_is_handed_back_is_sent_and_marked() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     servers.chat.close_destination(
         ChatService::Telegram,
@@ -145,7 +145,7 @@ async fn a_dead_letter_that_is_handed_back_is_sent_and_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_test_message_opens_a_destination_that_was_mended() {
+async fn a_test_message_opens_a_corrected_destination() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     servers.chat.close_destination(
         ChatService::Telegram,

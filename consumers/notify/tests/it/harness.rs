@@ -21,8 +21,8 @@ impl Servers {
         Self { broker, chat: chat.await.unwrap(), instances: AtomicU64::new(0) }
     }
 
-    /// Destinations `ops` (a Telegram group) and `desk` (a Discord webhook), with these policies in
-    /// TOML; by default as fast as the relaxed stand-in takes.
+    /// Destinations `ops` (a Telegram group) and `desk` (a Discord webhook), with these policies in TOML; the default is
+    /// as fast as the relaxed stand-in accepts.
     pub(crate) fn config(&self, ops_policy: &str, desk_policy: &str) -> Config {
         let policy = |text: &str| {
             let mut parts = vec!["limits = [{ messages = 200, per_ms = 1000 }]"];
@@ -35,7 +35,7 @@ impl Servers {
         self.strict_config(&policy(ops_policy), &policy(desk_policy))
     }
 
-    /// The same with whole policies: `{}` is what ships.
+    /// The same with complete policies: `{}` is the default one.
     pub(crate) fn strict_config(&self, ops_policy: &str, desk_policy: &str) -> Config {
         let chat = self.chat.url();
         let hook = self.chat.discord_webhook_url("42", "hook-token");
@@ -58,7 +58,7 @@ impl Servers {
         toml::from_str(&text).unwrap()
     }
 
-    /// The role, as its own user.
+    /// Starts the role as its own user.
     pub(crate) async fn notify(&self, config: Config) -> RunningRole {
         let number = self.instances.fetch_add(1, Ordering::Relaxed);
         let nats = self.broker.connect_as("notify").await;
@@ -69,7 +69,7 @@ impl Servers {
         self.broker.publish([Event::from(alert)]).await;
     }
 
-    /// What became of messages so far.
+    /// The outcomes so far.
     pub(crate) async fn deliveries(&self) -> Vec<Delivery> {
         let messages = self.broker.messages("NOTIFY").await;
         let decode = |payload: &[u8]| match Event::decode(payload).unwrap() {
@@ -79,7 +79,7 @@ impl Servers {
         messages.iter().map(|message| decode(&message.payload)).collect()
     }
 
-    /// Waits for so many ended messages.
+    /// Waits until `count` messages have ended.
     pub(crate) async fn ended(&self, count: usize) -> Vec<Delivery> {
         eventually(async || self.broker.count("NOTIFY").await >= count as u64).await;
         let deliveries = self.deliveries().await;
@@ -91,7 +91,7 @@ impl Servers {
         self.broker.nats.kv(Bucket::Deliveries).await.unwrap()
     }
 
-    /// The texts that a destination has: `-1001` or `42`.
+    /// The texts that a destination got: `-1001` or `42`.
     pub(crate) fn texts(&self, destination: &str) -> Vec<String> {
         let messages = self.chat.messages();
         let own = messages.into_iter().filter(|message| message.destination == destination);

@@ -9,7 +9,7 @@ use crypto_intel_testkit::eventually;
 use crate::harness::{Servers, alert};
 
 #[tokio::test]
-async fn a_429_is_waited_for_and_nothing_is_lost() {
+async fn a_429_is_waited_out_and_nothing_is_lost() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     servers.chat.inject(
         Some(ChatService::Telegram),
@@ -55,7 +55,7 @@ async fn one_dead_destination_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn an_unknown_destination_is_told_and_kept() {
+async fn an_unknown_destination_is_reported_and_the_others_are_served() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     let _role = servers.notify(servers.config("", "")).await;
     servers.publish(Alert { routes: vec!["opps".into(), "ops".into()], ..alert(1) }).await;
@@ -67,7 +67,7 @@ async fn an_unknown_destination_is_told_and_kept() {
 }
 
 #[tokio::test]
-async fn what_is_no_alert_is_kept_as_a_dead_letter_and_nothing_stops() {
+async fn an_undecodable_message_becomes_a_dead_letter_and_nothing_stops() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     let _role = servers.notify(servers.config("", "")).await;
     let publish = async |subject: &str| {
@@ -84,7 +84,7 @@ async fn what_is_no_alert_is_kept_as_a_dead_letter_and_nothing_stops() {
 }
 
 #[tokio::test]
-async fn an_answer_of_somebody_else_is_uncertain() {
+async fn a_server_error_is_uncertain() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     servers.chat.inject(None, ChatFault::ServerErrorAfterAccept, 1);
     servers.chat.inject(None, ChatFault::ServerError, 1);
@@ -114,7 +114,7 @@ async fn in_doubt_policy_decides_by_severity() {
 }
 
 #[tokio::test]
-async fn a_wait_for_all_of_discord_holds_every_webhook() {
+async fn a_global_limit_of_discord_holds_every_webhook() {
     let servers = Servers::start(ChatLimits::Relaxed).await;
     let mut config = servers.config("", "");
     let mut other = config.destinations["desk"].clone();
@@ -159,7 +159,7 @@ async fn while_a_service_fails_the_probe_says_how_many_wait_and_why() {
 }
 
 #[tokio::test]
-async fn what_discord_says_is_left_is_kept_before_it_refuses() {
+async fn the_remaining_requests_that_discord_reports_are_not_exceeded() {
     let servers = Servers::start(ChatLimits::Strict).await;
     let faster_than_discord = "{ limits = [{ messages = 100, per_ms = 1000 }], digest_above = 0 }";
     let _role = servers.notify(servers.strict_config("{}", faster_than_discord)).await;

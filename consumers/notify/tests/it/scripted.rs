@@ -1,4 +1,4 @@
-//! A Bot API that gives prepared answers: for what the stand-in does not do.
+//! A Bot API with prepared answers, for those that the stand-in does not give.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::harness::{Servers, alert};
 
-/// Gives its answers in turn, the last one from then on, and keeps the bodies of all requests.
+/// Gives its answers in order and then repeats the last one; keeps the bodies of all requests.
 struct Scripted {
     port: u16,
     requests: Arc<Mutex<Vec<Value>>>,
@@ -49,7 +49,7 @@ impl Scripted {
         self.requests.lock().unwrap().clone()
     }
 
-    /// `ops` alone, which writes here.
+    /// A configuration with `ops` only, which sends to this server.
     fn config(&self, servers: &Servers, topic: Option<i64>) -> Config {
         let mut config = servers.config("", "");
         config.destinations.remove("desk");

@@ -21,14 +21,14 @@ fn telegram(api_url: &str) -> Destination {
 }
 
 #[tokio::test]
-async fn check_says_who_is_there_and_never_shows_the_token() {
+async fn check_names_the_bot_and_never_shows_the_token() {
     let options =
         ChatOptions { limits: ChatLimits::Strict, telegram_token: Some("123:very-secret".into()) };
     let chat = ChatServer::start(options).await.unwrap();
     let name = check_destination("ops", &telegram(&chat.url())).await.unwrap();
     assert!(name.contains("bot @"), "{name}");
-    let nobody = format!("http://127.0.0.1:{}", free_port().unwrap());
-    let error = check_destination("ops", &telegram(&nobody)).await.unwrap_err();
+    let closed_port = format!("http://127.0.0.1:{}", free_port().unwrap());
+    let error = check_destination("ops", &telegram(&closed_port)).await.unwrap_err();
     let text = format!("{error:#} {error:?}");
     assert!(text.contains("refused") && !text.contains("very-secret"), "{text}");
 }

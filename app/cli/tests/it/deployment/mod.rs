@@ -1,4 +1,4 @@
-//! What a deployment is made of is what the specifications of the roles say: users, secrets, services, targets, tables.
+//! The files of a deployment match the specifications of the roles: users, secrets, services, targets, tables.
 
 mod nats;
 mod services;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crypto_intel_cli::Role;
 use crypto_intel_nats::{RoleSpec, Topology};
 
-/// Users of NATS beside those of roles.
+/// Users of NATS besides those of the roles.
 const ADMIN: &str = "admin";
 const READER: &str = "reader";
 
@@ -22,7 +22,7 @@ fn users() -> Vec<&'static str> {
     [ADMIN].into_iter().chain(roles().iter().map(|role| role.name)).chain([READER]).collect()
 }
 
-/// Every file that has parts made of the specifications, with these parts by name.
+/// Every file with parts that are generated from the specifications, and these parts by name.
 fn files() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     let topology = Topology::embedded().unwrap();
     vec![
@@ -60,7 +60,7 @@ fn with_part(text: &str, name: &str, body: &str) -> Option<String> {
 }
 
 #[test]
-fn every_part_that_is_made_of_the_roles_is_current() {
+fn every_part_generated_from_the_roles_is_current() {
     let mut stale = Vec::new();
     for (path, parts) in files() {
         let file = repository().join(path);

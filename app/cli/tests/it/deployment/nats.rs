@@ -60,7 +60,7 @@ fn user(role: &RoleSpec, permissions: &Permissions) -> String {
     text
 }
 
-/// What our account gives to the other, and has of it.
+/// What our account exports to the other one, and imports from it.
 fn shared(topology: &Topology) -> String {
     let mut text = String::from("    exports: [\n      # What happens, to core subscribers.\n");
     for (_, subjects) in topology.copied() {
@@ -149,7 +149,7 @@ fn quoted(subjects: &[String]) -> String {
     quoted.join(", ")
 }
 
-/// Subjects in lines of one width.
+/// Subjects in lines of at most `WIDTH`.
 fn list(indent: usize, subjects: &[String]) -> String {
     let mut lines = vec![String::new()];
     for subject in subjects {

@@ -6,7 +6,7 @@ use crypto_intel_nats::RoleSpec;
 
 use super::{roles, users};
 
-/// Every secret that roles get, without passwords of NATS.
+/// Every secret of the roles, without the passwords of NATS.
 fn role_secrets() -> Vec<&'static str> {
     roles().iter().flat_map(|role| role.secrets).map(|secret| secret.file).collect()
 }
@@ -68,7 +68,7 @@ pub(super) fn compose_secrets() -> String {
     })
 }
 
-/// A label rather than a name that is read from the address: on one machine all have the same.
+/// The role is a label, because the host name in the address is the same for all roles of one machine.
 fn targets(indent: &str, address: impl Fn(usize, &str) -> String) -> String {
     roles().iter().enumerate().fold(String::new(), |text, (index, role)| {
         let address = address(index, role.name);
