@@ -35,7 +35,7 @@ async fn the_table_follows_the_watch_list() {
     assert_eq!(row.get::<_, Vec<&str>>(2), ["hot", "own \"one\""]);
     assert_eq!(row.get::<_, &str>(3), "2023-11-14 22:13:20.000001+00");
 
-    store.remove_wallets(&[(WatchChain::All, one, 1_700_000_000_000_000)]).await.unwrap();
+    store.remove_wallets(&[(WatchChain::All, one.into(), 1_700_000_000_000_000)]).await.unwrap();
     store.remove_other_wallets(&[watched("base", one)]).await.unwrap();
     let sql = "SELECT count(*), count(removed_at) FROM wallets";
     let row = client.query_one(sql, &[]).await.unwrap();
@@ -137,7 +137,7 @@ async fn wallets_are_seen_in_the_hours_of_their_labelled_transfers() {
         watched("all", address(5)),
     ];
     store.keep_wallets(&entries).await.unwrap();
-    store.remove_wallets(&[(WatchChain::All, address(5), 1)]).await.unwrap();
+    store.remove_wallets(&[(WatchChain::All, address(5).into(), 1)]).await.unwrap();
     assert_eq!(
         seen(&client, "00:00", "23:00").await,
         ["all 1 1 7", "all 2 1 1", "all 4 - -", "base 1 1 5", "base 9 1 1", "other 3 7 7"]

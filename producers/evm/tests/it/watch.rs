@@ -75,7 +75,7 @@ async fn a_change_counts_for_whole_blocks_while_blocks_flow() {
     push_new(&node, &mut blocks, 5);
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     broker.at_head(node.chain()).await;
-    assert!(list.add(&one, &token, entry("token")).await.unwrap());
+    assert!(list.add(&one, &token.into(), entry("token")).await.unwrap());
     // Blocks keep coming; the change takes effect between two of them.
     let labelled = eventually(async || {
         push_new(&node, &mut blocks, 3);
@@ -85,7 +85,7 @@ async fn a_change_counts_for_whole_blocks_while_blocks_flow() {
     .await;
     assert!(watched(&labelled[0].2) == ["token"]);
     push_new(&node, &mut blocks, 5);
-    assert!(list.remove(&one, &token).await.unwrap());
+    assert!(list.remove(&one, &token.into()).await.unwrap());
     let replayed = eventually(async || {
         push_new(&node, &mut blocks, 2);
         let replayed = broker.at_head(node.chain()).await;
@@ -126,7 +126,7 @@ async fn a_restart_begins_with_the_whole_list_and_reorgs_retract_copies() {
     let (broker, node) = (Broker::start().await, node().await);
     let list = Watchlist::open(&broker.nats).await.unwrap();
     let token: Address = TOKEN.parse().unwrap();
-    list.add(&WatchChain::All, &token, entry("anywhere")).await.unwrap();
+    list.add(&WatchChain::All, &token.into(), entry("anywhere")).await.unwrap();
     let mut blocks = generator(42);
     push_new(&node, &mut blocks, 12);
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
@@ -141,7 +141,7 @@ async fn a_restart_begins_with_the_whole_list_and_reorgs_retract_copies() {
     producer.stop().await;
 
     // A reorg of almost all blocks, by another process, with another list.
-    list.remove(&WatchChain::All, &token).await.unwrap();
+    list.remove(&WatchChain::All, &token.into()).await.unwrap();
     node.reorg(13, blocks.fork(13, 15)).unwrap();
     let producer = start_evm_as("two", &broker.nats, chain_config(&[node.ws_url()]));
     let replayed = broker.at_head(node.chain()).await;
@@ -160,7 +160,7 @@ async fn blocks_in_several_batches_keep_fence_and_copies() {
     let (broker, node) = (Broker::start_with(options).await, node().await);
     let list = Watchlist::open(&broker.nats).await.unwrap();
     let token: Address = TOKEN.parse().unwrap();
-    list.add(&WatchChain::All, &token, entry("token")).await.unwrap();
+    list.add(&WatchChain::All, &token.into(), entry("token")).await.unwrap();
     let mut blocks = generator(43);
     push_new(&node, &mut blocks, 6);
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
