@@ -36,8 +36,8 @@ pub use reader::{
     Notice, RangeOptions, RangeReader, ReadBatch, ReaderOptions, ReaderTrouble, Start, StreamReader,
 };
 pub use replay::{
-    ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER, ORIGINAL_TIME_HEADER, ReplayError,
-    ReplayStream, ReplayTarget,
+    ORIGINAL_REMAINING_HEADER, ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER,
+    ORIGINAL_TIME_HEADER, ReplayError, ReplayStream, ReplayTarget,
 };
 pub use role::{BucketSpec, Grant, Permissions, QueueSpec, RoleSpec, SecretSpec};
 pub use snapshot::{ArchiveForm, SnapshotError, StreamSnapshot, check_snapshot};

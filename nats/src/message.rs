@@ -109,6 +109,8 @@ pub struct StreamMessage {
     pub sequence: u64,
     /// When the stream stored it: microseconds since the Unix epoch.
     pub stored_at_us: i64,
+    /// How many events of the same stream message come after this one: 0 for the last, and where a message is one event.
+    pub remaining: u32,
 }
 
 impl StreamMessage {

@@ -18,6 +18,7 @@ pub use event::{
     Event,
     addresses::Addresses,
     body::{BlockFields, LogFields, TransactionFields},
+    chunk::{CHUNK_SCHEMA, Chunk, ChunkError, ChunkWriter, MAX_CHUNK_BYTES},
     codec::DecodeError,
     event_kind::{EventBody, EventKind},
     fields::{COMMON_FIELDS, Field, FieldType, FieldValue},

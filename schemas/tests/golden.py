@@ -1,4 +1,4 @@
-"""Decodes the golden vectors with PyPI's msgpack and compares them with their JSON.
+"""Decodes the golden vectors with PyPI's msgpack and zstandard and compares them with their JSON.
 
 Usage: golden.py GOLDEN_FOLDER SCHEMA_FOLDER
 
@@ -6,10 +6,12 @@ It uses only files of the project, none of its code: the types of fields come fr
 """
 
 import json
+import io
 import pathlib
 import sys
 
 import msgpack
+import zstandard
 
 
 def resolve(schema, root):
@@ -49,6 +51,18 @@ def readable(value, schema, root, place):
     return value
 
 
+def chunk(path, schemas):
+    """The events of a chunk in their JSON form, each under the end of its subject."""
+    # The frame says its size.
+    values = msgpack.Unpacker(io.BytesIO(zstandard.decompress(path.read_bytes())), raw=False)
+    events = []
+    for tail, body in zip(values, values):
+        body = msgpack.unpackb(body, raw=False, strict_map_key=True)
+        schema = json.loads((schemas / f"{body['kind']}.json").read_text("utf-8"))
+        events.append([tail, readable(body, schema, schema, f"{path.stem} {tail}")])
+    return events
+
+
 def main():
     golden, schemas = map(pathlib.Path, sys.argv[1:])
     vectors = sorted(golden.glob("*.msgpack"))
@@ -66,7 +80,11 @@ def main():
         assert list(found) == list(expected), f"{path.name}: fields in another order"
         missing = set(schema["required"]) - found.keys()
         assert not missing, f"{path.name}: lacks {sorted(missing)}"
-    print(f"{len(vectors)} vectors agree")
+    chunks = sorted(golden.glob("chunk/*.zst"))
+    for path in chunks:
+        if chunk(path, schemas) != json.loads(path.with_suffix(".json").read_text("utf-8")):
+            sys.exit(f"{path.name}: its events are not those of its JSON")
+    print(f"{len(vectors)} vectors agree, {len(chunks)} chunks")
 
 
 if __name__ == "__main__":

@@ -27,8 +27,10 @@ pub(crate) struct Source {
     pub(crate) bodies: &'static str,
     /// How many blocks.
     pub(crate) blocks: u64,
-    /// How many messages, markers included.
+    /// How many events, markers included.
     pub(crate) messages: u64,
+    /// Bytes in the stream.
+    pub(crate) bytes: u64,
 }
 
 /// A node in a process of its own.
@@ -84,11 +86,18 @@ impl Node {
         let blocks = self.task.blocks;
         let (nats_url, node_url) = (broker.server.url(), self.url.clone());
         let task = EvmTask { nats_url, node_url, blocks, lane };
-        let outcome = Child::run(&Task::Evm(task)).await.context("catch up with the node")?;
+        let outcome: EvmOutcome =
+            Child::run(&Task::Evm(task)).await.context("catch up with the node")?;
         let broker_cpu = Usage::of(broker.server.pid()).cpu_seconds - broker_before;
         let node_cpu = Usage::of(self.child.pid()).cpu_seconds - node_before;
-        let messages = broker.nats.stream_state(lane.stream()).await?.last_sequence;
-        let source = Source { broker, bodies: bodies(&self.task), blocks, messages };
+        let state = broker.nats.stream_state(lane.stream()).await?;
+        let messages = match lane {
+            Lane::Live => state.last_sequence,
+            // One message holds many events there.
+            Lane::History => outcome.history_events,
+        };
+        let bodies = bodies(&self.task);
+        let source = Source { broker, bodies, blocks, messages, bytes: state.bytes };
         Ok((source, Produced { outcome, node_cpu, broker_cpu }))
     }
 
@@ -103,7 +112,8 @@ pub(crate) async fn read_back(nats: &Nats, lane: Lane) -> anyhow::Result<Vec<Vec
     // With the copies for watched addresses: they are in the same batches.
     let filters = [lane.filter(), subjects::watch_chain_all(CHAIN)];
     let filters = filters.iter().take(if lane == Lane::Live { 2 } else { 1 });
-    let options = ReaderOptions::new(lane.stream(), "bench", Start::First).filters(filters);
+    let mut options = ReaderOptions::new(lane.stream(), "bench", Start::First).filters(filters);
+    options.unpack = false;
     let mut reader = StreamReader::open(nats, options).await?;
     let mut batches: Vec<Vec<RawMessage>> = Vec::new();
     let mut last_id = None;

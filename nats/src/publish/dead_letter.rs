@@ -54,12 +54,16 @@ pub async fn dead_letter(
     error: &str,
 ) -> Result<(), PublishError> {
     // Subjects are lower case; the stream's own name is in a header.
-    let subject = subjects::dead_letter(
+    let mut subject = subjects::dead_letter(
         consumer,
         &stream.to_ascii_lowercase(),
         message.sequence,
         message.stored_at_us,
     );
+    if message.remaining > 0 {
+        // Events of one message have one sequence.
+        subject = format!("{subject}.{}", message.remaining);
+    }
     let letter =
         letter(&subject, message, error, nats.client().max_payload()).header(STREAM_HEADER, stream);
     match nats.publish(letter).await {
@@ -186,6 +190,7 @@ mod tests {
             payload: Bytes::from(vec![0; 1 << 20]),
             sequence: 1,
             stored_at_us: 2,
+            remaining: 0,
         };
         let letter = letter("dlq.a.EVM.1.2", &message, &"ü\n".repeat(9_000), 1 << 20);
         assert!(crate::publish::messages::check_size(&letter, 1 << 20).is_ok());

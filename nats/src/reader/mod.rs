@@ -1,3 +1,4 @@
+mod chunks;
 pub(crate) mod consumers;
 mod options;
 pub(crate) mod point_read;

@@ -1,3 +1,5 @@
+use crypto_intel_schemas::Stream;
+
 use crate::message::{Position, StreamMessage};
 
 /// What a [`StreamReader`](crate::StreamReader) reads.
@@ -15,18 +17,24 @@ pub struct ReaderOptions {
     pub max_batch: usize,
     /// The same bound in bytes of payload.
     pub prefetch_bytes: usize,
+    /// Whether messages that hold many events are handed out as these events.
+    pub unpack: bool,
 }
 
 impl ReaderOptions {
-    /// Everything in the stream, 5,000 messages or 32 MiB ahead.
+    /// Everything in the stream, 5,000 messages or 32 MiB ahead; 8 MiB of the stream HISTORY.
     pub fn new(stream: impl Into<String>, name: impl Into<String>, start: Start) -> Self {
+        let stream = stream.into();
+        // Chunks become several times larger when they are read.
+        let holds_chunks = stream == Stream::History.name();
         Self {
-            stream: stream.into(),
+            stream,
             filters: Vec::new(),
             name: name.into(),
             start,
             max_batch: 5_000,
-            prefetch_bytes: 32 << 20,
+            prefetch_bytes: if holds_chunks { 8 << 20 } else { 32 << 20 },
+            unpack: true,
         }
     }
 

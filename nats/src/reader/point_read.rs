@@ -164,6 +164,7 @@ fn direct_message(answer: async_nats::Message) -> Option<StreamMessage> {
         payload: answer.payload,
         sequence,
         stored_at_us,
+        remaining: 0,
     })
 }
 
@@ -184,5 +185,6 @@ fn raw_message(raw: async_nats::jetstream::stream::RawMessage) -> Option<StreamM
         payload: message.payload,
         sequence: message.sequence,
         stored_at_us,
+        remaining: 0,
     })
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crypto_intel_schemas::patterns::{matches, without_overlap};
 use tokio::time::Instant;
 
-use super::{ReadBatch, ReaderOptions, Start, StreamReader};
+use super::{ReadBatch, ReaderOptions, Start, StreamReader, chunks::count_remaining};
 use crate::client::api::Nats;
 use crate::error::ReaderError;
 use crate::message::Position;
@@ -82,6 +82,7 @@ impl RangeReader {
                 && (self.keep.is_empty()
                     || self.keep.iter().any(|filter| matches(filter, &message.subject)))
         });
+        count_remaining(&mut batch.messages);
         if let Some(pace) = &mut self.pace {
             pace.took(batch.messages.len());
         }

@@ -220,6 +220,7 @@ impl PullSession {
             payload: message.payload,
             sequence: delivery.stream_sequence,
             stored_at_us: delivery.stored_at_us,
+            remaining: 0,
         };
         Item::Message { message, delivery, reply: reply.into_string() }
     }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::chunks::ChunkFilter;
 use super::reconcile::{self, Known};
 use super::{
     Gone, Item, Notice, PullSession, PullSettings, ReadBatch, ReaderOptions, ReaderTrouble, Start,
@@ -24,11 +25,13 @@ const GAP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Reads a stream in order and trusts only its own position.
 ///
 /// Its consumer is ephemeral, unacknowledged and its own; whatever happens to it, to the connection or to the server,
-/// it is recreated after the last message that was returned. Events of the stream are reported as a [`Notice`].
+/// it is recreated after the last message that was returned. A message that holds many events is handed out as these. Events
+/// of the stream itself are reported as a [`Notice`].
 #[derive(Debug)]
 pub struct StreamReader {
     nats: Nats,
     options: ReaderOptions,
+    filter: ChunkFilter,
     start: Start,
     position: Position,
     passed: u64,
@@ -67,6 +70,7 @@ impl StreamReader {
         let mut reader = Self {
             nats: nats.clone(),
             start: options.start,
+            filter: ChunkFilter::new(&options.stream, &options.filters),
             options,
             position,
             passed: 0,
@@ -89,7 +93,8 @@ impl StreamReader {
         Ok(reader)
     }
 
-    /// What has arrived: at least one message or notice, at most `max` messages. Waits while there is nothing.
+    /// What has arrived: at least one message or notice, at most `max` messages, or those of one chunk more. Waits while
+    /// there is nothing.
     ///
     /// Cancel-safe: nothing that was received is lost when the future is dropped.
     ///
@@ -208,7 +213,11 @@ impl StreamReader {
                 self.position = message.position();
                 self.pending = delivery.pending;
                 self.failures = 0;
-                messages.push(message);
+                if self.options.unpack {
+                    self.filter.unpack(message, messages);
+                } else {
+                    messages.push(message);
+                }
             }
             Item::Gone(Gone::Closed) => {
                 self.closed = true;
@@ -355,7 +364,7 @@ impl StreamReader {
         }
         let stream = &self.options.stream;
         let mut subject = format!("CONSUMER.CREATE.{stream}.{name}");
-        match self.options.filters.as_slice() {
+        match self.filter.server.as_slice() {
             [] => {}
             [filter] => {
                 // In the subject too, so that the server's permissions can hold a user to a filter.

@@ -10,5 +10,8 @@ pub use target::{ReplayError, ReplayTarget};
 pub const ORIGINAL_STREAM_HEADER: &str = "Original-Stream";
 /// Header of a replayed message: its sequence there.
 pub const ORIGINAL_SEQUENCE_HEADER: &str = "Original-Sequence";
+/// Header of a replayed event: how many events of the same message followed it there. Absent for the last one, and where a
+/// message was one event.
+pub const ORIGINAL_REMAINING_HEADER: &str = "Original-Remaining";
 /// Header of a replayed message: when it was stored there, RFC 3339 in UTC.
 pub const ORIGINAL_TIME_HEADER: &str = "Original-Time";

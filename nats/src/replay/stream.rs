@@ -4,8 +4,8 @@ use crypto_intel_service::{Backoff, Retryable as _};
 use serde_json::{Map, Value};
 
 use super::{
-    ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER, ORIGINAL_TIME_HEADER, ReplayError,
-    ReplayTarget, target::Found,
+    ORIGINAL_REMAINING_HEADER, ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER,
+    ORIGINAL_TIME_HEADER, ReplayError, ReplayTarget, target::Found,
 };
 use crate::client::api::Nats;
 use crate::error::{NatsError, PublishError};
@@ -29,8 +29,29 @@ pub struct ReplayStream {
     range: StreamRange,
     /// Sequence of its last message here; 0 = none yet.
     last_sequence: u64,
-    /// Its last message's place in the original stream; sequence 0 = none yet.
-    last_original: Position,
+    /// Its last message's place in the original stream.
+    last_original: Original,
+}
+
+/// The place of an event in the original stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Original {
+    /// Of its message; sequence 0 = none yet.
+    position: Position,
+    /// How many events of that message follow it.
+    remaining: u32,
+}
+
+impl Original {
+    fn of(message: &StreamMessage) -> Self {
+        Self { position: message.position(), remaining: message.remaining }
+    }
+
+    /// Whether an event is this one, or comes before it.
+    fn covers(&self, message: &StreamMessage) -> bool {
+        let own = self.position.sequence;
+        message.sequence < own || message.sequence == own && message.remaining >= self.remaining
+    }
 }
 
 impl ReplayStream {
@@ -62,7 +83,7 @@ impl ReplayStream {
             target: target.clone(),
             range: found.range,
             last_sequence: 0,
-            last_original: Position::default(),
+            last_original: Original::default(),
         };
         stream.look().await?;
         if stream.last_sequence == 0 && nats.stream_state(&name).await?.last_sequence > 0 {
@@ -83,7 +104,7 @@ impl ReplayStream {
         let subject = format!("STREAM.CREATE.{}", target.stream());
         nats.api::<Value>(&subject, &target.config(range)).await?;
         let (nats, target) = (nats.clone(), target.clone());
-        Ok(Self { nats, target, range, last_sequence: 0, last_original: Position::default() })
+        Ok(Self { nats, target, range, last_sequence: 0, last_original: Original::default() })
     }
 
     /// Deletes the stream with all it holds, whatever replay that was; harmless when there is none.
@@ -117,10 +138,14 @@ impl ReplayStream {
         self.range
     }
 
-    /// Place in the original stream of the last message that is stored here; sequence 0 = none yet.
+    /// Where reading the original stream goes on: after the last message that is stored here whole; sequence 0 = none yet.
     #[must_use]
     pub fn last_original(&self) -> Position {
-        self.last_original
+        let Original { position, remaining } = self.last_original;
+        match remaining {
+            0 => position,
+            _ => Position { sequence: position.sequence - 1, stored_at_us: 0 },
+        }
     }
 
     /// Stores messages in order, each once: what is known to be stored is left out. Returns how many were new.
@@ -132,8 +157,7 @@ impl ReplayStream {
         original: &str,
         messages: &[StreamMessage],
     ) -> Result<u64, ReplayError> {
-        let known =
-            messages.partition_point(|message| message.sequence <= self.last_original.sequence);
+        let known = messages.partition_point(|message| self.last_original.covers(message));
         let mut rest = &messages[known..];
         while !rest.is_empty() {
             let (batch, tail) = rest.split_at(batch_length(rest));
@@ -145,7 +169,7 @@ impl ReplayStream {
 
     /// One atomic batch behind a fence: however often it is tried, it is stored once.
     async fn store(&mut self, original: &str, batch: &[StreamMessage]) -> Result<(), ReplayError> {
-        let end = batch.last().map(StreamMessage::position).unwrap_or_default();
+        let end = batch.last().map(Original::of).unwrap_or_default();
         let backoff = Backoff { first: Duration::from_millis(100), ..Backoff::default() };
         let mut last_error = PublishError::Empty;
         for delay in backoff.delays().take(ATTEMPTS) {
@@ -186,7 +210,7 @@ impl ReplayStream {
         let last = self.nats.last_on_subject(&self.name(), &self.target.subjects()).await?;
         let original = last.as_ref().and_then(original_of);
         (self.last_sequence, self.last_original) = match (last, original) {
-            (None, _) => (0, Position::default()),
+            (None, _) => (0, Original::default()),
             (Some(message), Some(original)) => (message.sequence, original),
             (Some(_), None) => return Err(ReplayError::Raced { stream: self.name() }),
         };
@@ -207,6 +231,10 @@ impl ReplayStream {
             (ORIGINAL_SEQUENCE_HEADER.to_owned(), message.sequence.to_string()),
             (ORIGINAL_TIME_HEADER.to_owned(), time_text(message.stored_at_us)),
         ]);
+        if message.remaining > 0 {
+            let remaining = message.remaining.to_string();
+            headers.push((ORIGINAL_REMAINING_HEADER.to_owned(), remaining));
+        }
         OutMessage {
             subject: format!("{}.{}", self.target.prefix, message.subject),
             schema: message.schema.clone().map(Cow::Owned),
@@ -218,11 +246,14 @@ impl ReplayStream {
 }
 
 /// Where a copy was read.
-fn original_of(copy: &StreamMessage) -> Option<Position> {
-    Some(Position {
+fn original_of(copy: &StreamMessage) -> Option<Original> {
+    let position = Position {
         sequence: copy.header(ORIGINAL_SEQUENCE_HEADER)?.parse().ok()?,
         stored_at_us: parse_time_us(copy.header(ORIGINAL_TIME_HEADER)?)?,
-    })
+    };
+    let remaining =
+        copy.header(ORIGINAL_REMAINING_HEADER).map_or(Some(0), |text| text.parse().ok())?;
+    Some(Original { position, remaining })
 }
 
 /// How many messages the next batch takes: at least one.

@@ -2,6 +2,7 @@ use crypto_intel_nats::{
     Nats, OutMessage, ReaderOptions, ReplayError, ReplayStream, ReplayTarget, Start, StreamMessage,
     StreamRange, StreamReader,
 };
+use crypto_intel_schemas::{CHUNK_SCHEMA, ChunkWriter};
 use crypto_intel_testkit::Broker;
 
 use crate::messages::{block, read};
@@ -74,6 +75,31 @@ async fn a_second_run_resumes_and_stores_nothing_twice() {
     let copies = everything(&broker.nats, "REPLAY_sandbox", 1_200).await;
     assert!(copies.iter().zip(&originals).all(|(copy, original)| copy.payload == original.payload));
     assert_eq!(broker.nats.stream_state("REPLAY_sandbox").await.unwrap().messages, 1_200);
+}
+
+#[tokio::test]
+async fn a_replay_that_ended_within_a_chunk_resumes_there() {
+    let broker = Broker::start().await;
+    for chunk in 0..2 {
+        let mut writer = ChunkWriter::default();
+        (0..1_200).for_each(|event| writer.push("log", format!("{chunk} {event}").as_bytes()));
+        let body = writer.finish().unwrap();
+        let message = OutMessage::new("history.anvil.chunk", body).schema(CHUNK_SCHEMA);
+        broker.nats.publish(message).await.unwrap();
+    }
+    let originals = everything(&broker.nats, "HISTORY", 2_400).await;
+    assert_eq!((originals[1_199].sequence, originals[1_200].sequence), (1, 2));
+    let range = StreamRange { from: 1, to: 2, is_cut: false };
+    let target = ReplayTarget { what: "HISTORY".to_owned(), ..target("sandbox") };
+    let mut first = ReplayStream::create(&broker.nats, &target, range).await.unwrap();
+    first.publish("HISTORY", &originals[..1_700]).await.unwrap();
+    let mut second = ReplayStream::find(&broker.nats, &target).await.unwrap().unwrap();
+    assert_eq!(second.last_original().sequence, 1, "the second chunk is read again");
+    assert_eq!(second.publish("HISTORY", &originals[1_200..]).await.unwrap(), 700);
+    let copies = everything(&broker.nats, "REPLAY_sandbox", 2_400).await;
+    assert!(copies.iter().zip(&originals).all(|(copy, original)| copy.payload == original.payload));
+    assert!(copies.iter().all(|copy| copy.subject == "sandbox.history.anvil.log"));
+    assert_eq!(broker.nats.stream_state("REPLAY_sandbox").await.unwrap().messages, 2_400);
 }
 
 #[tokio::test]

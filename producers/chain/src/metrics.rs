@@ -126,7 +126,7 @@ impl Metrics {
             )?,
             history_messages: make.counter(
                 "history_messages_acked_total",
-                "Messages acknowledged on the history lane, markers included",
+                "Events acknowledged on the history lane, markers included",
                 &chain,
             )?,
             history_failures: make.counter(
@@ -218,9 +218,9 @@ impl ChainMetrics {
         self.all.jumps.with_label_values(&[&self.chain]).inc();
     }
 
-    pub(crate) fn history_acked(&self, blocks: u64, messages: u64) {
+    pub(crate) fn history_acked(&self, blocks: u64, events: u64) {
         self.all.history_blocks.with_label_values(&[&self.chain]).inc_by(blocks);
-        self.all.history_messages.with_label_values(&[&self.chain]).inc_by(messages);
+        self.all.history_messages.with_label_values(&[&self.chain]).inc_by(events);
     }
 
     pub(crate) fn history_failed(&self) {

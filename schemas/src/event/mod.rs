@@ -2,6 +2,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod body;
+pub(crate) mod chunk;
 pub(crate) mod codec;
 pub(crate) mod event_kind;
 pub(crate) mod fields;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
+    event::chunk::CHUNK_TOKEN,
     kinds::Kind,
     types::{
         account_address::AccountAddress,
@@ -75,6 +76,12 @@ pub fn chain_all(lane: Lane, chain: &str) -> String {
     join(&[lane.prefix(), chain, ">"])
 }
 
+/// `history.<chain>.chunk`: many events of the history lane in one message.
+#[must_use]
+pub fn history_chunk(chain: &str) -> String {
+    join(&[Lane::History.prefix(), chain, CHUNK_TOKEN])
+}
+
 /// `watch.<chain>.<address>.<kind>`.
 #[must_use]
 pub fn watch(chain: &str, address: &AccountAddress, kind: Kind) -> String {
@@ -129,7 +136,7 @@ pub fn notify_done(destination: &str) -> String {
     join(&["notify", "done", &token(destination)])
 }
 
-/// `dlq.<consumer>.<stream>.<sequence>.<store time in µs>`.
+/// `dlq.<consumer>.<stream>.<sequence>.<store time in µs>`; of one event of a chunk, how many follow it is one more token.
 #[must_use]
 pub fn dead_letter(consumer: &str, stream: &str, sequence: u64, stored_at_us: i64) -> String {
     format!("dlq.{}.{}.{sequence}.{stored_at_us}", token(consumer), token(stream))

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod arbitrary;
+mod chunk;
 mod drift;
 mod golden;
 mod json_schema;

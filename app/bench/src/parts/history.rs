@@ -28,6 +28,8 @@ struct Rounds {
     fetch: Vec<f64>,
     fetched_bytes: u64,
     messages: u64,
+    stream_bytes: u64,
+    stream_messages: usize,
     batches: usize,
 }
 
@@ -59,11 +61,13 @@ async fn compare(options: &Options, node: &Node) -> anyhow::Result<Rounds> {
         let (source, produced) = node.fill(Lane::History).await?;
         rounds.producer.push(produced);
         rounds.messages = source.messages;
+        rounds.stream_bytes = source.bytes;
         let prepared = match &prepared {
             Some(prepared) => prepared,
             None => {
                 let published = read_back(&source.broker.nats, Lane::History).await?;
                 rounds.batches = published.len();
+                rounds.stream_messages = published.iter().map(Vec::len).sum();
                 prepared.insert(Prepared::new(&published, None))
             }
         };
@@ -143,7 +147,17 @@ fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
         ),
         ("busy_ratio", "share of all cores' time that the three used", medians.busy()),
         ("peak_memory_mb", "producer's peak memory, MB", peak as f64 / 1e6),
-        ("messages_per_batch", "messages in a batch", messages / rounds.batches.max(1) as f64),
+        ("events_per_batch", "events in a batch", messages / rounds.batches.max(1) as f64),
+        (
+            "events_per_message",
+            "events in a message",
+            messages / rounds.stream_messages.max(1) as f64,
+        ),
+        (
+            "stream_bytes_per_event",
+            "bytes in the stream per event",
+            rounds.stream_bytes as f64 / messages,
+        ),
         ("node_seconds", "fetching alone, s", median(rounds.fetch.iter().copied())),
         ("node_json_mb", "JSON from the node, MB", rounds.fetched_bytes as f64 / 1e6),
         ("messages", "events in all, markers included", messages),

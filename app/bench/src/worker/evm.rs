@@ -70,6 +70,8 @@ pub(crate) struct EvmOutcome {
     pub(crate) first: FirstAck,
     /// Acknowledged batches of the live lane.
     pub(crate) batches: u64,
+    /// Acknowledged events of the history lane.
+    pub(crate) history_events: u64,
     /// Usage of the producer's process.
     pub(crate) usage: Usage,
 }
@@ -128,6 +130,8 @@ pub(super) async fn run(task: EvmTask) -> anyhow::Result<()> {
     let mut usage = Usage::own();
     usage.cpu_seconds -= before.cpu_seconds;
     let batches = counters(registry, &["crypto_intel_evm_batches_acked_total"]);
-    answer(&EvmOutcome { seconds, first: first.unwrap_or_default(), batches, usage })?;
+    let history_events = counters(registry, &["crypto_intel_evm_history_messages_acked_total"]);
+    let first = first.unwrap_or_default();
+    answer(&EvmOutcome { seconds, first, batches, history_events, usage })?;
     stop(&context, role).await
 }

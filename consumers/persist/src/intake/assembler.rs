@@ -58,8 +58,10 @@ impl Assembler {
             self.follow(event);
         }
         self.bytes += item.message.payload.len();
+        // The position moves by whole messages, and a message may hold many events.
+        let ends_message = item.message.remaining == 0;
         self.held.push_back(item);
-        if self.open.is_empty() {
+        if ends_message && self.open.is_empty() {
             self.cuts.push_back(self.taken + self.held.len());
         }
     }
@@ -156,6 +158,7 @@ mod tests {
             payload: Bytes::new(),
             sequence: 0,
             stored_at_us: 0,
+            remaining: 0,
         };
         Item { message, event: Ok(Box::new(event)) }
     }

@@ -212,6 +212,7 @@ mod tests {
             payload: Bytes::new(),
             sequence,
             stored_at_us,
+            remaining: 0,
         };
         Item { message, event: Ok(Box::new(event)) }
     }

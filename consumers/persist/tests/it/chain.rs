@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crypto_intel_nats::{Batch, Nats, OutMessage};
 use crypto_intel_schemas::{
-    Address, Approval, B256, Block, Erc20Transfer, Erc1155Transfer, Event, Kind, Log,
-    NativeTransfer, U256, Uint256, subjects,
+    Address, Approval, B256, Block, CHUNK_SCHEMA, ChunkWriter, Erc20Transfer, Erc1155Transfer,
+    Event, Kind, Log, NativeTransfer, U256, Uint256, subjects,
 };
 use crypto_intel_service::now_us;
 
@@ -131,6 +131,24 @@ impl Chain {
     pub(crate) async fn publish(&self, nats: &Nats, events: &[Event]) {
         let messages = events.iter().map(|event| self.message(event)).collect();
         nats.publish_batch(Batch { messages, fence: None }).await.unwrap();
+    }
+
+    /// Publishes events on the history lane as chunks of this many, wherever that cuts a block.
+    pub(crate) async fn publish_chunks(&self, nats: &Nats, events: &[Event], size: usize) {
+        for some in events.chunks(size) {
+            let bodies: Vec<_> =
+                some.iter().map(|event| (event.kind().as_str(), event.encode())).collect();
+            self.publish_chunk(nats, &bodies).await;
+        }
+    }
+
+    /// Publishes bodies under the ends of their subjects as one chunk of the history lane.
+    pub(crate) async fn publish_chunk(&self, nats: &Nats, bodies: &[(&str, Vec<u8>)]) {
+        let mut writer = ChunkWriter::default();
+        bodies.iter().for_each(|(tail, body)| writer.push(tail, body));
+        let subject = subjects::history_chunk(&self.slug);
+        let message = OutMessage::new(subject, writer.finish().unwrap()).schema(CHUNK_SCHEMA);
+        nats.publish(message).await.unwrap();
     }
 
     pub(crate) fn message(&self, event: &Event) -> OutMessage {

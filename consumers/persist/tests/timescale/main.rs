@@ -3,6 +3,8 @@
 
 #[path = "../it/chain.rs"]
 mod chain;
+#[path = "../it/chunks.rs"]
+mod chunks;
 #[path = "../it/compliance.rs"]
 mod compliance;
 #[path = "../it/faults.rs"]

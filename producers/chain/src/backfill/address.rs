@@ -4,14 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::OutMessage;
 use futures::{StreamExt as _, stream::FuturesOrdered};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    batch::{BATCH_MESSAGES, past_messages},
-    fill::{Backfill, is_done},
+    batch::Batch,
+    fill::{Backfill, BackfillParts, is_done},
     queue::{Gaps, QueuedGap},
 };
 use crate::{
@@ -77,8 +76,8 @@ impl<S: ChainSource> Backfill<S> {
     ) -> anyhow::Result<u64> {
         let mut wanted = numbers.iter();
         let mut fetching = FuturesOrdered::new();
-        let mut messages = Vec::new();
-        let (mut blocks, mut under_way) = (0, 0);
+        let mut batch = Batch::default();
+        let mut blocks = 0;
         loop {
             while fetching.len() < self.parts.concurrency
                 && let Some(number) = wanted.next()
@@ -88,28 +87,24 @@ impl<S: ChainSource> Backfill<S> {
             let Some(fetched) = fetching.next().await else { break };
             let fetched = fetched.context("fetch history")??;
             if let Some(prepared) = fetched.filter(|prepared| !prepared.bodies.is_empty()) {
-                messages.append(&mut past_messages(&self.subjects, &prepared, finalized, true));
-                under_way += 1;
+                batch.add(&self.subjects, &prepared, finalized, true)?;
             }
-            if messages.len() >= BATCH_MESSAGES.min(self.parts.lane.limit().get()) {
-                self.publish_past(std::mem::take(&mut messages), under_way).await?;
-                blocks += std::mem::take(&mut under_way);
+            if batch.is_full() {
+                blocks += self.publish_past(std::mem::take(&mut batch)).await?;
             }
         }
-        self.publish_past(messages, under_way).await?;
-        Ok(blocks + under_way)
+        Ok(blocks + self.publish_past(batch).await?)
     }
 
-    async fn publish_past(&self, messages: Vec<OutMessage>, blocks: u64) -> anyhow::Result<()> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let count = messages.len() as u64;
-        publish_unfenced(&self.parts.nats, &self.parts.lane, &self.parts.metrics, &messages)
-            .await
-            .context("publish history")?;
-        self.parts.metrics.history_acked(blocks, count);
-        Ok(())
+    /// Publishes a batch; how many blocks it had.
+    async fn publish_past(&self, mut batch: Batch) -> anyhow::Result<u64> {
+        batch.close_chunk(&self.subjects)?;
+        let Batch { messages, events, blocks, .. } = batch;
+        let BackfillParts { nats, lane, metrics, .. } = &self.parts;
+        publish_unfenced(nats, lane, metrics, &messages).await.context("publish history")?;
+        lane.published(events, messages.len());
+        metrics.history_acked(blocks, events as u64);
+        Ok(blocks)
     }
 
     fn fetch_touching(

@@ -1,7 +1,8 @@
-//! Blocks of the past on their way out: whole blocks in large batches.
+//! Blocks of the past on their way out: whole blocks, many events to a message, in large batches.
 
+use anyhow::Context as _;
 use crypto_intel_nats::OutMessage;
-use crypto_intel_schemas::{B256, Block, Event};
+use crypto_intel_schemas::{B256, Block, CHUNK_SCHEMA, ChunkWriter, Event, Kind};
 use futures::stream::FuturesOrdered;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
@@ -14,15 +15,23 @@ use crate::{
     stream::subjects::Subjects,
 };
 
-/// A batch is closed at about this many messages: beyond it the rate grows no more.
-pub(crate) const BATCH_MESSAGES: usize = 5_000;
+/// A batch is closed at about this many events: beyond it the rate grows no more.
+const BATCH_EVENTS: usize = 5_000;
 /// Or at this many bytes of bodies: what is under way bounds the memory.
 const BATCH_BYTES: usize = 4 << 20;
+/// A chunk is closed after the block with which it has this many bytes before compression. Larger ones are hardly smaller
+/// by event, and a reader decompresses all of it.
+const CHUNK_BYTES: usize = 512 << 10;
+/// Within a block a chunk is closed before it has more bytes than this: whatever it holds, a server with the usual maximum
+/// of 1 MiB takes it.
+const MAX_CHUNK_BYTES: usize = 896 << 10;
 
-/// Whole blocks that go out together.
+/// Whole blocks that go out together, as chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) messages: Vec<OutMessage>,
+    chunk: ChunkWriter,
+    pub(crate) events: usize,
     bytes: usize,
     pub(crate) blocks: u64,
     /// Number and hash of the last one.
@@ -30,20 +39,51 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn is_full(&self, limit: usize) -> bool {
-        self.messages.len() >= BATCH_MESSAGES.min(limit) || self.bytes >= BATCH_BYTES
+    pub(crate) fn is_full(&self) -> bool {
+        self.events >= BATCH_EVENTS || self.bytes >= BATCH_BYTES
     }
 
-    /// Whether another block makes it too large.
-    pub(crate) fn overflows(&self, more: usize, limit: usize) -> bool {
-        self.blocks > 0 && self.messages.len() + more > limit
-    }
-
-    pub(crate) fn add(&mut self, header: &Header, mut messages: Vec<OutMessage>) {
-        self.bytes += messages.iter().map(|message| message.payload.len()).sum::<usize>();
-        self.messages.append(&mut messages);
+    /// Adds a block's events, its marker last; `partial` when there may be more.
+    pub(crate) fn add<D>(
+        &mut self,
+        subjects: &Subjects,
+        prepared: &Prepared<D>,
+        finalized: u64,
+        partial: bool,
+    ) -> anyhow::Result<()> {
+        let bodies = &prepared.bodies;
+        for (tail, body) in subjects.tails(bodies).zip(bodies.each()) {
+            self.push(subjects, &tail, body)?;
+        }
+        let finality = MarkerFinality { finalized, finalized_hash: None, safe: None };
+        let marker = block_events::marker(&prepared.marker, finality, (bodies.len(), bodies.len()));
+        let marker = Event::Block(Block { partial, ..marker });
+        self.push(subjects, Kind::Block.as_str(), &marker.encode())?;
         self.blocks += 1;
-        self.last = Some((header.number, header.hash));
+        self.last = Some((prepared.header.number, prepared.header.hash));
+        if self.chunk.bytes() >= CHUNK_BYTES {
+            self.close_chunk(subjects)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, subjects: &Subjects, tail: &str, body: &[u8]) -> anyhow::Result<()> {
+        if self.chunk.bytes() + body.len() > MAX_CHUNK_BYTES {
+            self.close_chunk(subjects)?;
+        }
+        self.chunk.push(tail, body);
+        self.events += 1;
+        self.bytes += body.len();
+        Ok(())
+    }
+
+    /// Makes a message of what was added since the last one.
+    pub(crate) fn close_chunk(&mut self, subjects: &Subjects) -> anyhow::Result<()> {
+        if self.chunk.events() > 0 {
+            let body = self.chunk.finish().context("compress a chunk of history")?;
+            self.messages.push(OutMessage::new(subjects.chunk(), body).schema(CHUNK_SCHEMA));
+        }
+        Ok(())
     }
 }
 
@@ -53,7 +93,7 @@ pub(crate) struct Acked {
     pub(crate) number: u64,
     pub(crate) hash: B256,
     pub(crate) blocks: u64,
-    pub(crate) messages: u64,
+    pub(crate) events: u64,
 }
 
 /// Blocks that are fetched together.
@@ -98,20 +138,4 @@ impl<D> Filling<D> {
         self.parent = Some(header.hash);
         Ok(())
     }
-}
-
-/// The messages of a block of the past, its marker last.
-pub(crate) fn past_messages<D>(
-    subjects: &Subjects,
-    prepared: &Prepared<D>,
-    finalized: u64,
-    partial: bool,
-) -> Vec<OutMessage> {
-    let mut messages = Vec::new();
-    subjects.add_bodies(&prepared.bodies, &mut messages);
-    let finality = MarkerFinality { finalized, finalized_hash: None, safe: None };
-    let counts = (prepared.bodies.len(), messages.len());
-    let marker = block_events::marker(&prepared.marker, finality, counts);
-    messages.push(subjects.message(&Event::Block(Block { partial, ..marker })));
-    messages
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    batch::{Acked, Fetching, Filling, past_messages},
+    batch::{Acked, Batch, Fetching, Filling},
     queue::{Gap, GapReason, Gaps, QueuedGap},
     schedule::GapSchedule,
     throttle::Throttle,
@@ -176,7 +176,7 @@ impl<S: ChainSource> Backfill<S> {
                     }
                     filling.taken = Some(span.to);
                     if filling.fetching.is_empty() && filling.next_fetch > last {
-                        self.send(&mut filling);
+                        self.send(&mut filling)?;
                     }
                 }
                 else => break,
@@ -222,7 +222,7 @@ impl<S: ChainSource> Backfill<S> {
         queued.gap.next = acked.number + 1;
         queued.gap.last_hash = Some(acked.hash);
         queued.gap.trouble = None;
-        self.parts.metrics.history_acked(acked.blocks, acked.messages);
+        self.parts.metrics.history_acked(acked.blocks, acked.events);
     }
 
     pub(super) async fn write(&self, gaps: &Gaps, queued: &mut QueuedGap) -> anyhow::Result<()> {
@@ -231,7 +231,7 @@ impl<S: ChainSource> Backfill<S> {
         Ok(())
     }
 
-    /// Adds a block; sends what was there before, if both together are too large for a batch.
+    /// Adds a block; sends the batch once it is full.
     async fn take(
         &self,
         filling: &mut Filling<S::Detail>,
@@ -246,30 +246,27 @@ impl<S: ChainSource> Backfill<S> {
             queued.gap.next = queued.gap.next.saturating_sub(1).max(queued.gap.from);
             return Err(error);
         }
-        let limit = self.parts.lane.limit().get();
-        let messages = past_messages(&self.subjects, &prepared, finalized, false);
-        if filling.batch.overflows(messages.len(), limit) {
-            self.send(filling);
-        }
-        filling.batch.add(&prepared.header, messages);
-        if filling.batch.is_full(limit) {
-            self.send(filling);
+        filling.batch.add(&self.subjects, &prepared, finalized, false)?;
+        if filling.batch.is_full() {
+            self.send(filling)?;
             self.parts.throttle.wait().await;
         }
         Ok(())
     }
 
-    fn send(&self, filling: &mut Filling<S::Detail>) {
-        let batch = std::mem::take(&mut filling.batch);
-        let Some((number, hash)) = batch.last else { return };
+    fn send(&self, filling: &mut Filling<S::Detail>) -> anyhow::Result<()> {
+        let mut batch = std::mem::take(&mut filling.batch);
+        batch.close_chunk(&self.subjects)?;
+        let Some((number, hash)) = batch.last else { return Ok(()) };
         let (nats, lane) = (self.parts.nats.clone(), self.parts.lane.clone());
         let metrics = self.parts.metrics.clone();
         filling.publishing.push_back(tokio::spawn(async move {
-            let acked =
-                Acked { number, hash, blocks: batch.blocks, messages: batch.messages.len() as u64 };
-            publish_unfenced(&nats, &lane, &metrics, &batch.messages).await?;
-            Ok(acked)
+            let Batch { messages, events, blocks, .. } = batch;
+            publish_unfenced(&nats, &lane, &metrics, &messages).await?;
+            lane.published(events, messages.len());
+            Ok(Acked { number, hash, blocks, events: events as u64 })
         }));
+        Ok(())
     }
 }
 

@@ -13,7 +13,12 @@ use crypto_intel_schemas::{PersistedPosition, Stream};
 use crypto_intel_service::now_us;
 use tokio::time::Instant;
 
-use crate::{metrics::ChainMetrics, source::ChainSource, status::Status, stream::lane::Lane};
+use crate::{
+    metrics::ChainMetrics,
+    source::ChainSource,
+    status::Status,
+    stream::{history_lane::HistoryLane, lane::Lane},
+};
 
 /// Live is behind when more blocks than this are between its top and its head.
 const LIVE_LAG: u64 = 1;
@@ -33,20 +38,28 @@ pub(crate) struct Throttle<S> {
     metrics: ChainMetrics,
     source: Arc<S>,
     status: Status,
-    /// History waits while persist has more messages of it to store; 0 = never.
+    history: HistoryLane,
+    /// History waits while persist has more events of it to store; 0 = never.
     max_pending: u64,
     /// When it was last said that history waits for persist.
     told_at_us: AtomicI64,
 }
 
 impl<S: ChainSource> Throttle<S> {
-    pub(crate) fn new(lane: &Lane, source: Arc<S>, status: Status, max_pending: u64) -> Self {
+    pub(crate) fn new(
+        lane: &Lane,
+        source: Arc<S>,
+        status: Status,
+        history: HistoryLane,
+        max_pending: u64,
+    ) -> Self {
         Self {
             chain: lane.chain.clone(),
             nats: lane.nats.clone(),
             metrics: lane.metrics.clone(),
             source,
             status,
+            history,
             max_pending,
             told_at_us: AtomicI64::new(0),
         }
@@ -94,13 +107,13 @@ impl<S: ChainSource> Throttle<S> {
         self.metrics.history_paused(false);
     }
 
-    /// Messages of HISTORY that persist has not stored; `None` where there is no persist. What cannot
+    /// About how many events of HISTORY persist has not stored; `None` where there is no persist. What cannot
     /// be asked now shows in publishing: it is no reason to wait.
     async fn pending_history(&self) -> Option<u64> {
         let bucket = self.nats.kv(Bucket::Cursors).await.ok()?;
         let entry = bucket.get(&PersistedPosition::key(STREAM)).await.ok()??;
         let persisted: PersistedPosition = serde_json::from_slice(&entry.value).ok()?;
         let last = self.nats.stream_state(STREAM).await.ok()?.last_sequence;
-        Some(last.saturating_sub(persisted.sequence))
+        Some(self.history.events_of(last.saturating_sub(persisted.sequence)))
     }
 }

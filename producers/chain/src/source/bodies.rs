@@ -50,6 +50,11 @@ impl Bodies {
         self.copies.len()
     }
 
+    /// Each body, in order.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &[u8]> {
+        self.parts.iter().map(|(_, range)| &self.bytes[range.clone()])
+    }
+
     /// Kinds of the events.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         self.parts.iter().map(|(kind, _)| *kind)

@@ -1,6 +1,12 @@
 //! Batches of the history lane, which all chains of a process share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use crypto_intel_nats::{Nats, OutMessage, PublishError};
 use crypto_intel_service::Backoff;
@@ -25,12 +31,23 @@ pub struct HistoryLane {
     /// One permit per batch under way: the server has a limit of open batches for a stream.
     permits: Arc<Semaphore>,
     limit: BatchLimit,
+    published: Arc<Published>,
+}
+
+/// What went out, to know how many events a message of the stream has.
+#[derive(Debug, Default)]
+struct Published {
+    events: AtomicU64,
+    messages: AtomicU64,
 }
 
 impl Default for HistoryLane {
     fn default() -> Self {
-        let limit = BatchLimit::default();
-        Self { permits: Arc::new(Semaphore::new(HISTORY_BATCHES)), limit }
+        Self {
+            permits: Arc::new(Semaphore::new(HISTORY_BATCHES)),
+            limit: BatchLimit::default(),
+            published: Arc::default(),
+        }
     }
 }
 
@@ -38,6 +55,20 @@ impl HistoryLane {
     /// How many messages the server takes in a batch: the same for every chain and lane.
     pub(crate) fn limit(&self) -> BatchLimit {
         self.limit.clone()
+    }
+
+    /// Counts events that are on disk, and the messages that hold them.
+    pub(crate) fn published(&self, events: usize, messages: usize) {
+        self.published.events.fetch_add(events as u64, Ordering::Relaxed);
+        self.published.messages.fetch_add(messages as u64, Ordering::Relaxed);
+    }
+
+    /// How many events so many messages of the stream have, as far as this process knows: what it published itself is
+    /// taken for the rule.
+    pub(crate) fn events_of(&self, messages: u64) -> u64 {
+        let events = self.published.events.load(Ordering::Relaxed);
+        let of = self.published.messages.load(Ordering::Relaxed);
+        messages.saturating_mul(events.checked_div(of).unwrap_or(1))
     }
 }
 

@@ -111,6 +111,24 @@ impl Subjects {
         }
     }
 
+    /// The end of each event's subject, behind the lane and the chain.
+    pub(crate) fn tails<'a>(&'a self, bodies: &'a Bodies) -> impl Iterator<Item = Cow<'a, str>> {
+        let mut event_names = bodies.event_names.iter();
+        let stem = self.all.len() - 1;
+        bodies.kinds().map(move |kind| match kind {
+            Kind::ContractEvent => {
+                let name = event_names.next().map_or("", String::as_str);
+                Cow::Owned(self.of_event(name).split_off(stem))
+            }
+            _ => Cow::Borrowed(kind.as_str()),
+        })
+    }
+
+    /// Subject of messages with many events of the history lane.
+    pub(crate) fn chunk(&self) -> String {
+        subjects::history_chunk(&self.chain)
+    }
+
     /// One event as a message.
     pub(crate) fn message(&self, event: &Event) -> OutMessage {
         let kind = event.kind();
@@ -134,7 +152,10 @@ pub(crate) fn is_under(subject: &str, filter: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crypto_intel_schemas::{ContractEvent, Log};
+
     use super::*;
+    use crate::source::bodies::BodiesWriter;
 
     #[test]
     fn every_kind_finds_its_own_subject() {
@@ -143,5 +164,20 @@ mod tests {
             assert_eq!(subjects.of(*kind), format!("evm.base.{kind}"));
             assert_eq!(past.of(*kind), format!("history.base.{kind}"));
         }
+    }
+
+    #[test]
+    fn the_end_of_a_subject_is_that_of_the_whole_one() {
+        let past = Subjects::of_history("base");
+        let mut writer = BodiesWriter::with_capacity(2);
+        let named = ContractEvent { name: "AnswerUpdated".into(), ..ContractEvent::empty() };
+        writer.push(&Event::from(Log::empty()), []);
+        writer.push(&Event::from(named), []);
+        let bodies = writer.finish();
+        let mut messages = Vec::new();
+        past.add_bodies(&bodies, &mut messages);
+        let whole = messages.into_iter().map(|message| message.subject);
+        let of_tails = past.tails(&bodies).map(|tail| format!("history.base.{tail}"));
+        assert_eq!(of_tails.collect::<Vec<_>>(), whole.collect::<Vec<_>>());
     }
 }

@@ -123,7 +123,7 @@ pub struct ChainConfig {
     pub catch_up_blocks: u64,
     /// How many blocks the history lane fetches at once. Default: 4.
     pub history_concurrency: usize,
-    /// The history lane pauses while persist, if it runs, has a backlog of more of its messages than this. 0 = never.
+    /// The history lane pauses while persist, if it runs, has a backlog of more of its events than this, about. 0 = never.
     /// Default: 200000.
     pub history_max_pending: u64,
     /// How to prove that an endpoint returned all logs of a block: `"receipts_root"` (by the root of its receipts, or

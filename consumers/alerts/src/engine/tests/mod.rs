@@ -60,6 +60,7 @@ impl Play {
             payload: Bytes::from(body),
             sequence: self.sequence,
             stored_at_us: self.now_us,
+            remaining: 0,
         };
         self.engine.apply(&message, &mut self.alerts)
     }

@@ -1,0 +1,208 @@
+//! Messages that hold many events, handed out event by event.
+
+use bytes::Bytes;
+use crypto_intel_schemas::{
+    CHUNK_SCHEMA, Chunk, Kind, Stream,
+    patterns::{covers, matches},
+    subjects,
+};
+
+use crate::message::StreamMessage;
+
+/// Which messages a reader asks for, and which of the events in them it hands out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ChunkFilter {
+    /// Filters of the consumer.
+    pub(crate) server: Vec<String>,
+    /// Filters that its user gave; empty = everything.
+    wanted: Vec<String>,
+}
+
+impl ChunkFilter {
+    /// Chunks may hold what a filter of the stream with history asks for: their subjects are asked for beside it.
+    pub(crate) fn new(stream: &str, filters: &[String]) -> Self {
+        let mut server = filters.to_vec();
+        if stream == Stream::History.name() {
+            for filter in filters {
+                let mut tokens = filter.split('.');
+                let chain = match (tokens.next(), tokens.next()) {
+                    (Some("history" | "*"), Some(chain)) if chain != ">" => chain,
+                    _ => continue,
+                };
+                let chunks = subjects::history_chunk(chain);
+                if !server.iter().any(|known| covers(known, &chunks)) {
+                    server.retain(|known| !covers(&chunks, known));
+                    server.push(chunks);
+                }
+            }
+        }
+        Self { server, wanted: filters.to_vec() }
+    }
+
+    /// Adds a message, or the events of a chunk that are wanted. A chunk that cannot be read is handed out as it is: its
+    /// reader sets it aside as it does with everything that is no event.
+    pub(crate) fn unpack(&self, message: StreamMessage, messages: &mut Vec<StreamMessage>) {
+        if message.schema.as_deref() != Some(CHUNK_SCHEMA) {
+            return messages.push(message);
+        }
+        match Chunk::read(&message.payload) {
+            Ok(chunk) => self.add_events(&message, chunk, messages),
+            Err(error) => {
+                tracing::warn!(subject = message.subject, sequence = message.sequence, %error, "chunk is unreadable");
+                messages.push(message);
+            }
+        }
+    }
+
+    fn add_events(&self, message: &StreamMessage, chunk: Chunk, messages: &mut Vec<StreamMessage>) {
+        let stem = message.subject.rsplit_once('.').map_or("", |(stem, _)| stem);
+        let first = messages.len();
+        let mut last: Option<(&str, String, Option<String>)> = None;
+        let mut events = Vec::with_capacity(chunk.events.len());
+        for place in 0..chunk.events.len() {
+            let tail = chunk.tail(place);
+            let (subject, schema) = match last.take() {
+                Some((known, subject, schema)) if known == tail => (subject, schema),
+                _ => (format!("{stem}.{tail}"), schema_of(tail)),
+            };
+            last = Some((tail, subject.clone(), schema.clone()));
+            events.push((subject, schema));
+        }
+        let Chunk { bytes, events: ranges } = chunk;
+        let bytes = Bytes::from(bytes);
+        for ((subject, schema), (_, body)) in events.into_iter().zip(ranges) {
+            if self.wants(&subject) {
+                messages.push(StreamMessage {
+                    subject,
+                    schema,
+                    headers: None,
+                    payload: bytes.slice(body),
+                    ..*message
+                });
+            }
+        }
+        count_remaining(&mut messages[first..]);
+    }
+
+    fn wants(&self, subject: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|filter| matches(filter, subject))
+    }
+}
+
+/// Counts for each message how many of the same sequence follow it.
+pub(crate) fn count_remaining(messages: &mut [StreamMessage]) {
+    let (mut sequence, mut remaining) = (0, 0);
+    for message in messages.iter_mut().rev() {
+        remaining = if message.sequence == sequence { remaining + 1 } else { 0 };
+        sequence = message.sequence;
+        message.remaining = remaining;
+    }
+}
+
+/// The schema of the events whose subjects end so; `None` for kinds that are not known here.
+fn schema_of(tail: &str) -> Option<String> {
+    let kind = tail.parse().or_else(|_| tail.split('.').next().unwrap_or_default().parse());
+    kind.ok().map(|kind: Kind| kind.schema().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use crypto_intel_schemas::ChunkWriter;
+
+    use super::*;
+
+    fn filter(stream: &str, filters: &[&str]) -> ChunkFilter {
+        let filters: Vec<String> = filters.iter().map(|&filter| filter.to_owned()).collect();
+        ChunkFilter::new(stream, &filters)
+    }
+
+    fn message(payload: Vec<u8>) -> StreamMessage {
+        StreamMessage {
+            subject: "history.base.chunk".to_owned(),
+            schema: Some(CHUNK_SCHEMA.to_owned()),
+            headers: None,
+            payload: payload.into(),
+            sequence: 7,
+            stored_at_us: 9,
+            remaining: 0,
+        }
+    }
+
+    #[test]
+    fn chunks_are_asked_for_where_a_filter_may_find_events_in_them() {
+        for (filters, expected) in [
+            (&[][..], &[][..]),
+            (&[">"], &[">"]),
+            (&["history.>"], &["history.>"]),
+            (&["history.base.>"], &["history.base.>"]),
+            (&["history.base.block"], &["history.base.block", "history.base.chunk"]),
+            (
+                &["history.base.block", "history.*.log"],
+                &["history.base.block", "history.*.log", "history.*.chunk"],
+            ),
+            (&["*.base.block"], &["*.base.block", "history.base.chunk"]),
+        ] {
+            assert_eq!(filter("HISTORY", filters).server, expected, "{filters:?}");
+        }
+        assert_eq!(filter("EVM", &["*.base.block"]).server, ["*.base.block"]);
+    }
+
+    #[test]
+    fn wanted_events_are_handed_out_with_their_own_subjects() {
+        let mut writer = ChunkWriter::default();
+        for (tail, body) in
+            [("log", "a"), ("event.paid", "b"), ("log", "c"), ("block", "d"), ("new.kind", "e")]
+        {
+            writer.push(tail, body.as_bytes());
+        }
+        let payload = writer.finish().unwrap();
+        let read = |filters: &[&str]| -> Vec<(String, String, u32)> {
+            let mut messages = Vec::new();
+            filter("HISTORY", filters).unpack(message(payload.clone()), &mut messages);
+            assert!(
+                messages.iter().all(|message| (message.sequence, message.stored_at_us) == (7, 9))
+            );
+            let shown = |message: StreamMessage| {
+                let body = String::from_utf8(message.payload.to_vec()).unwrap();
+                (
+                    message.subject,
+                    message.schema.unwrap_or_default() + " " + &body,
+                    message.remaining,
+                )
+            };
+            messages.into_iter().map(shown).collect()
+        };
+        let all = read(&["history.>"]);
+        let subjects: Vec<&str> = all.iter().map(|(subject, ..)| subject.as_str()).collect();
+        assert_eq!(
+            subjects,
+            [
+                "history.base.log",
+                "history.base.event.paid",
+                "history.base.log",
+                "history.base.block",
+                "history.base.new.kind"
+            ]
+        );
+        assert_eq!(all[1].1, "evm.event/1 b");
+        assert_eq!(all[4].1, " e");
+        assert_eq!(
+            all.iter().map(|(.., remaining)| *remaining).collect::<Vec<_>>(),
+            [4, 3, 2, 1, 0]
+        );
+        let logs = read(&["history.*.log"]);
+        assert_eq!(logs.iter().map(|(.., remaining)| *remaining).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(read(&["history.base.reorg"]), []);
+    }
+
+    #[test]
+    fn an_unreadable_chunk_is_left_to_its_reader() {
+        let mut messages = Vec::new();
+        filter("HISTORY", &["history.base.block"])
+            .unpack(message(b"no frame".to_vec()), &mut messages);
+        assert_eq!(messages.len(), 1);
+        assert_eq!(messages[0].subject, "history.base.chunk");
+    }
+}
