@@ -15,8 +15,10 @@ use crate::{
 
 /// Batches that the raw loop has in flight, as many as the history lane.
 const IN_FLIGHT: usize = 3;
-/// Minimum share of the raw limit, without the node's own work.
-const RATE_GOAL: f64 = 0.7;
+/// Maximum CPU time of nats-server for an event, µs.
+const BROKER_GOAL_US: f64 = 2.0;
+/// Maximum size of the stream for an event.
+const STREAM_GOAL_BYTES: f64 = 200.0;
 /// Maximum memory of a producer that is far behind.
 const MEMORY_GOAL_MB: f64 = 100.0;
 
@@ -163,11 +165,14 @@ fn show(report: &mut Report, title: &str, blocks: u64, rounds: &Rounds) {
         ("messages", "events in all, markers included", messages),
     ];
     report.costs("history", &costs);
-    let share = medians.raw / medians.without_node();
+    let broker = per_event(medians.broker_cpu);
+    let stream = rounds.stream_bytes as f64 / messages;
     report.judge(
-        "history_rate",
-        Verdict::of(share >= RATE_GOAL),
-        &format!("history lane at {share:.2} of the raw limit without the node's own work, {RATE_GOAL} wanted"),
+        "history_broker",
+        Verdict::of(broker < BROKER_GOAL_US && stream < STREAM_GOAL_BYTES),
+        &format!(
+            "nats-server takes {broker:.2} µs and {stream:.0} bytes an event on the history lane, {BROKER_GOAL_US} and {STREAM_GOAL_BYTES} allowed"
+        ),
     );
 }
 

@@ -58,7 +58,9 @@ fn history_is_reported_beside_its_raw_limit_and_with_its_memory_goal() {
         "history_far_peak_memory_mb",
     ];
     assert_positive(&summary, &figures);
-    assert!(summary["history_memory_goal"].is_string() && summary["history_rate_goal"].is_string());
+    assert!(
+        summary["history_memory_goal"].is_string() && summary["history_broker_goal"].is_string()
+    );
 }
 
 #[test]
