@@ -76,7 +76,7 @@ impl<S: ChainSource> Backfill<S> {
     ) -> anyhow::Result<u64> {
         let mut wanted = numbers.iter();
         let mut fetching = FuturesOrdered::new();
-        let mut batch = Batch::default();
+        let mut batch = self.new_batch();
         let mut blocks = 0;
         loop {
             while fetching.len() < self.parts.concurrency
@@ -90,7 +90,8 @@ impl<S: ChainSource> Backfill<S> {
                 batch.add(&self.subjects, &prepared, finalized, true)?;
             }
             if batch.is_full() {
-                blocks += self.publish_past(std::mem::take(&mut batch)).await?;
+                blocks +=
+                    self.publish_past(std::mem::replace(&mut batch, self.new_batch())).await?;
             }
         }
         Ok(blocks + self.publish_past(batch).await?)

@@ -22,15 +22,16 @@ const BATCH_BYTES: usize = 4 << 20;
 /// A chunk is closed after the block with which it has this many bytes before compression. Larger ones are hardly smaller
 /// by event, and a reader decompresses all of it.
 const CHUNK_BYTES: usize = 512 << 10;
-/// Within a block a chunk is closed before it has more bytes than this: whatever it holds, a server with the usual maximum
-/// of 1 MiB takes it.
+/// Within a block a chunk is closed before it has more bytes than this, or than an eighth less than the server's maximum:
+/// the server takes even what cannot be compressed.
 const MAX_CHUNK_BYTES: usize = 896 << 10;
 
 /// Whole blocks that go out together, as chunks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) messages: Vec<OutMessage>,
     chunk: ChunkWriter,
+    max_chunk_bytes: usize,
     pub(crate) events: usize,
     bytes: usize,
     pub(crate) blocks: u64,
@@ -39,6 +40,19 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// An empty one, for a server that takes messages of this size.
+    pub(crate) fn new(max_payload: usize) -> Self {
+        Self {
+            messages: Vec::new(),
+            chunk: ChunkWriter::default(),
+            max_chunk_bytes: MAX_CHUNK_BYTES.min(max_payload - max_payload / 8),
+            events: 0,
+            bytes: 0,
+            blocks: 0,
+            last: None,
+        }
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.events >= BATCH_EVENTS || self.bytes >= BATCH_BYTES
     }
@@ -68,7 +82,7 @@ impl Batch {
     }
 
     fn push(&mut self, subjects: &Subjects, tail: &str, body: &[u8]) -> anyhow::Result<()> {
-        if self.chunk.bytes() + body.len() > MAX_CHUNK_BYTES {
+        if self.chunk.bytes() + body.len() > self.max_chunk_bytes {
             self.close_chunk(subjects)?;
         }
         self.chunk.push(tail, body);
@@ -115,11 +129,11 @@ pub(crate) struct Filling<D> {
 }
 
 impl<D> Filling<D> {
-    pub(crate) fn new(next: u64, parent: Option<B256>) -> Self {
+    pub(crate) fn new(next: u64, parent: Option<B256>, batch: Batch) -> Self {
         Self {
             fetching: FuturesOrdered::new(),
             publishing: FuturesOrdered::new(),
-            batch: Batch::default(),
+            batch,
             next_fetch: next,
             taken: None,
             parent,
@@ -137,5 +151,50 @@ impl<D> Filling<D> {
         }
         self.parent = Some(header.hash);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use alloy_primitives::keccak256;
+    use crypto_intel_schemas::{BlockRef, Chunk, Log};
+
+    use super::*;
+    use crate::source::bodies::BodiesWriter;
+
+    /// A block of logs that no compression makes smaller.
+    fn block(number: u64, logs: u64) -> Prepared<()> {
+        let mut bodies = BodiesWriter::with_capacity(40);
+        for log in 0..logs {
+            let hashes = (0..300_u64).map(|place| [number, log, place].map(u64::to_be_bytes));
+            let data: Vec<u8> = hashes.flat_map(|seed| keccak256(seed.concat()).0).collect();
+            bodies.push(&Event::from(Log { data: data.into(), ..Log::empty() }), []);
+        }
+        let parent = BlockRef { number: number.saturating_sub(1), hash: B256::ZERO };
+        let header = Header { number, hash: B256::ZERO, parent };
+        Prepared { header, marker: Block::empty(), bodies: bodies.finish(), detail: () }
+    }
+
+    #[test]
+    fn no_chunk_is_larger_than_the_server_takes() {
+        let subjects = Subjects::of_history("base");
+        for max_payload in [1 << 20, 64 << 10] {
+            let mut batch = Batch::new(max_payload);
+            for number in 0..5 {
+                batch.add(&subjects, &block(number, 40), 100, false).unwrap();
+            }
+            batch.close_chunk(&subjects).unwrap();
+            let sizes: Vec<usize> = batch.messages.iter().map(|one| one.payload.len()).collect();
+            assert!(sizes.iter().all(|size| *size < max_payload), "{sizes:?} of {max_payload}");
+            assert!(sizes.len() > 1_900_000 / max_payload, "{sizes:?}");
+            let events: usize = batch
+                .messages
+                .iter()
+                .map(|one| Chunk::read(&one.payload).unwrap().events.len())
+                .sum();
+            assert_eq!((events, batch.events), (5 * 41, 5 * 41));
+        }
     }
 }

@@ -154,7 +154,7 @@ impl<S: ChainSource> Backfill<S> {
         let last = queued.gap.to.min(finalized);
         let (begun, first) = (Instant::now(), queued.gap.next);
         let mut written = Instant::now();
-        let mut filling = Filling::new(first, queued.gap.last_hash);
+        let mut filling = Filling::new(first, queued.gap.last_hash, self.new_batch());
         self.parts.throttle.wait().await;
         loop {
             self.fetch_more(&mut filling, last);
@@ -218,6 +218,10 @@ impl<S: ChainSource> Backfill<S> {
         AbortOnDropHandle::new(tokio::spawn(async move { Ok((span, source.blocks(span).await?)) }))
     }
 
+    pub(super) fn new_batch(&self) -> Batch {
+        Batch::new(self.parts.nats.client().max_payload())
+    }
+
     fn acked(&self, queued: &mut QueuedGap, acked: &Acked) {
         queued.gap.next = acked.number + 1;
         queued.gap.last_hash = Some(acked.hash);
@@ -255,7 +259,7 @@ impl<S: ChainSource> Backfill<S> {
     }
 
     fn send(&self, filling: &mut Filling<S::Detail>) -> anyhow::Result<()> {
-        let mut batch = std::mem::take(&mut filling.batch);
+        let mut batch = std::mem::replace(&mut filling.batch, self.new_batch());
         batch.close_chunk(&self.subjects)?;
         let Some((number, hash)) = batch.last else { return Ok(()) };
         let (nats, lane) = (self.parts.nats.clone(), self.parts.lane.clone());
