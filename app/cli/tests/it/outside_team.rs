@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use crypto_intel_nats::OutMessage;
 use crypto_intel_sandbox::{
     NatsOptions, NatsServer, NodeOptions, ScriptedNode,
     node::{Synthetic, SyntheticOptions},
 };
-use crypto_intel_testkit::{eventually, python};
+use crypto_intel_schemas::{CHUNK_SCHEMA, ChunkWriter, Kind, samples};
+use crypto_intel_testkit::{connect_as, eventually, python, small_topology};
 use serde_json::Value;
 
 use crate::servers::{Servers, binary, small_streams};
@@ -94,4 +96,39 @@ async fn the_python_example_prints_transfers_as_the_read_only_user() {
     let _ = producer.kill();
     let _ = producer.wait();
     assert!(printed.lines().all(|line| line.contains("0x")), "{printed}");
+}
+
+/// Chunks and messages of earlier versions, as the read-only user sees them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_example_counts_the_events_of_history() {
+    let Some(python) = python(&["nats", "msgpack", "zstandard"]) else { return };
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let options = NatsOptions::with_users_of(repository.join("nats/server.conf")).unwrap();
+    let server = NatsServer::start(options).await.unwrap();
+    let admin = connect_as(&server, "admin").await;
+    small_topology().apply(&admin, false).await.unwrap();
+    let nats = connect_as(&server, "evm").await;
+    let mut chunk = ChunkWriter::default();
+    for kind in [Kind::Erc20Transfer, Kind::Erc20Transfer, Kind::Block] {
+        chunk.push(kind.as_str(), &samples::sample(kind).encode());
+    }
+    let chunk = OutMessage::new("history.local.chunk", chunk.finish().unwrap());
+    nats.publish(chunk.schema(CHUNK_SCHEMA)).await.unwrap();
+    let single = samples::sample(Kind::Erc20Transfer).encode();
+    nats.publish(OutMessage::new("history.local.transfer.erc20", single)).await.unwrap();
+    let script = repository.join("docs/clients/python_history.py");
+    eventually(async || {
+        let output = tokio::process::Command::new(python.program())
+            .args([script.to_str().unwrap(), &server.url()])
+            .env("NATS_USER", "reader")
+            .env("NATS_PASSWORD", "of-reader")
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // The account of outside teams holds copies, which come a moment later.
+        String::from_utf8(output.stdout).unwrap() == "1 block\n3 transfer.erc20\n"
+    })
+    .await;
 }
