@@ -57,6 +57,8 @@ pub(crate) enum Part {
     Publish,
     /// The same on the history lane, thousands of blocks behind.
     History,
+    /// The same to committed rows, producer and persist together.
+    HistoryToRows,
     /// With and without watched addresses.
     Watched,
     /// From a stream to messages and events.

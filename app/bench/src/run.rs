@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use crate::{
     disk,
     options::{Options, Part},
-    parts::{consume, history, latency, persist, publish, queries, watched},
+    parts::{consume, history, history_to_rows, latency, persist, publish, queries, watched},
     report::Report,
     setup, worker,
 };
@@ -48,6 +48,9 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     }
     if options.wants(Part::History) {
         history::measure(options, report).await?;
+    }
+    if options.wants(Part::HistoryToRows) {
+        history_to_rows::measure(options, report).await?;
     }
     if options.wants(Part::Watched) {
         watched::measure(options, report).await?;

@@ -51,6 +51,14 @@ impl Lane {
         }
     }
 
+    /// Filter of everything on the lane.
+    pub(crate) const fn all(self) -> &'static str {
+        match self {
+            Self::Live => subjects::EVM_ALL,
+            Self::History => subjects::HISTORY_ALL,
+        }
+    }
+
     /// Filter of all its messages of the measured chain.
     pub(crate) fn filter(self) -> String {
         let lane = match self {

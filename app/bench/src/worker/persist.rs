@@ -4,12 +4,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use crypto_intel_persist::{Config, StreamSource};
-use crypto_intel_schemas::{Stream, subjects};
 use crypto_intel_service::{Context, Secret};
 use crypto_intel_store::{Store, StoreConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{answer, connect, counters, histogram_sum, run_until, stop};
+use super::{Lane, answer, connect, counters, histogram_sum, run_until, stop};
 use crate::usage::Usage;
 
 /// What to store where.
@@ -19,7 +18,9 @@ pub(crate) struct PersistTask {
     pub(crate) nats_url: String,
     /// The database, with its tables.
     pub(crate) database_url: String,
-    /// How many messages the stream EVM holds after the position.
+    /// Which stream.
+    pub(crate) lane: Lane,
+    /// How many events it holds after the position, or will hold.
     pub(crate) messages: u64,
 }
 
@@ -48,8 +49,8 @@ pub(super) async fn run(task: PersistTask) -> anyhow::Result<()> {
     let store = store(&task.database_url).await?;
     let context = Context::new("bench-persist");
     let config = Config {
-        streams: vec![StreamSource::new(Stream::Evm.name(), &[subjects::EVM_ALL])],
-        // The stream was filled a while ago, so persist is expected to be behind.
+        streams: vec![StreamSource::new(task.lane.stream(), &[task.lane.all()])],
+        // A stream that was filled a while ago is far behind.
         max_lag_seconds: 86_400,
         ..Config::default()
     };

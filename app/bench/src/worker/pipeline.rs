@@ -1,10 +1,6 @@
 //! All roles in one process, as `crypto-intel run` starts them.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use crypto_intel_evm::{EndpointConfig, Start};
@@ -13,6 +9,7 @@ use crypto_intel_notify::{
     Config as NotifyConfig, Destination, DiscordConfig, Limit, Policy, TelegramConfig,
 };
 use crypto_intel_service::{Context, Restart, Secret, Supervisor, now_us};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tracing::{Event, Level, Subscriber, field::Field};
@@ -155,7 +152,7 @@ struct Acknowledged(Arc<Mutex<Vec<(u64, i64)>>>);
 
 impl Acknowledged {
     fn take(&self) -> Vec<(u64, i64)> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.0.lock())
     }
 }
 
@@ -166,7 +163,7 @@ impl<S: Subscriber> Layer<S> for Acknowledged {
         event.record(&mut fields);
         if let (Some(top), Some(blocks)) = (fields.block, fields.blocks) {
             let numbers = top.saturating_sub(blocks) + 1..=top;
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.0.lock();
             all.extend(numbers.map(|number| (number, at_us)));
         }
     }

@@ -64,6 +64,17 @@ fn history_is_reported_beside_its_raw_limit_and_with_its_memory_goal() {
 }
 
 #[test]
+fn history_is_taken_to_rows_by_both_roles_together() {
+    let summary = summary("history-to-rows", &["--history-blocks", "60"]);
+    let figures = [
+        "history_to_rows_events_per_second",
+        "history_to_rows_persist_cpu_us_per_event",
+        "history_to_rows_table_bytes_per_row",
+    ];
+    assert_positive(&summary, &figures);
+}
+
+#[test]
 fn one_event_in_a_hundred_touches_a_watched_address() {
     let summary = summary("watched", &["--real-blocks", "60", "--addresses", "200"]);
     // 60 blocks of 200 transfers; which addresses they name is known from a sample.

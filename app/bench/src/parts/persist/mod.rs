@@ -16,7 +16,7 @@ use crate::{
     report::Report,
     setup::{self, Database},
     usage::{Usage, cpu_seconds_of_tree},
-    worker::{PersistOutcome, PersistTask, ReadHow, ReadOutcome, ReadTask, Task},
+    worker::{Lane, PersistOutcome, PersistTask, ReadHow, ReadOutcome, ReadTask, Task},
 };
 
 /// Where everything is stored.
@@ -150,6 +150,7 @@ impl<'a> Place<'a> {
         let task = PersistTask {
             nats_url: self.source.broker.server.url(),
             database_url: self.database.url.clone(),
+            lane: Lane::Live,
             messages: self.source.messages,
         };
         let persist = Child::run(&Task::Persist(task)).await.context("store the stream")?;
