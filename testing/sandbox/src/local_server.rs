@@ -1,9 +1,11 @@
 //! An HTTP server on 127.0.0.1 whose connections can be cut without an answer.
 
 use std::io;
+
+use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use anyhow::Context as _;
@@ -67,7 +69,7 @@ impl LocalServer {
 
     /// Cuts all connections; new ones are accepted.
     pub(crate) fn cut_connections(&self) {
-        let mut generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generation = self.generation.lock();
         generation.cancel();
         *generation = self.stop.child_token();
     }
@@ -106,7 +108,7 @@ impl Listener for CuttableListener {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Small answers must not wait for the client's acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
-        let generation = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.generation.lock();
         let token = generation.child_token();
         (CuttableStream::new(stream, token), address)
     }

@@ -9,13 +9,11 @@ pub use self::types::LARGEST_EVENT_BYTES;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::collections::{HashMap, HashSet};
 
 use alloy::{dyn_abi::Specifier as _, json_abi::Event as AbiItem};
 use crypto_intel_schemas::{Address, B256, EventFields, EventValue};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::{
     config::AbiConfig,
@@ -281,12 +279,11 @@ impl Abis {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Discovered> {
-        // A panic while holding the lock leaves plain data behind: it stays usable.
-        self.discovered.read().unwrap_or_else(PoisonError::into_inner)
+        self.discovered.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Discovered> {
-        self.discovered.write().unwrap_or_else(PoisonError::into_inner)
+        self.discovered.write()
     }
 }
 

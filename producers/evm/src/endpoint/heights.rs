@@ -1,10 +1,7 @@
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use crypto_intel_schemas::B256;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Heights that are remembered.
@@ -29,7 +26,7 @@ pub(super) struct Heights {
 impl Heights {
     /// An endpoint announced this height.
     pub(super) fn saw(&self, number: u64, now: Instant) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         if seen.back().is_none_or(|(highest, _)| *highest < number) {
             seen.push_back((number, now));
             if seen.len() > KEPT {
@@ -40,7 +37,7 @@ impl Heights {
 
     /// For how long an endpoint whose head is `number` has been behind.
     pub(super) fn behind_for(&self, number: u64, now: Instant) -> Duration {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock();
         let newer = seen.partition_point(|(known, _)| *known <= number);
         seen.get(newer).map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(*at))
     }

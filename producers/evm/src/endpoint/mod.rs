@@ -16,13 +16,14 @@ mod transport;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use crypto_intel_service::{Admission, BreakerSettings, BreakerState, Retryable as _};
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
@@ -273,7 +274,7 @@ impl Endpoint {
             LogScope::All => &self.width_of_all,
             LogScope::Few => &self.width_of_few,
         };
-        with(&mut width.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut width.lock())
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {
@@ -350,7 +351,6 @@ impl Endpoint {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while holding the lock leaves plain data behind: it stays usable.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

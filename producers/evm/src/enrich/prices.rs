@@ -1,14 +1,12 @@
 //! Prices in US dollars, from the bucket `prices`, which pollers write.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange, Nats};
 use crypto_intel_schemas::{AssetPrice, Decimal, U256};
 use crypto_intel_service::Backoff;
+use parking_lot::RwLock;
 use tokio_util::sync::CancellationToken;
 
 /// A price in US dollars.
@@ -72,12 +70,12 @@ impl PriceCache {
 
     /// The prices now.
     pub(crate) fn now(&self) -> Prices {
-        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner);
+        let newest = self.newest.read();
         Prices { by_asset: Arc::clone(&newest), max_age_us: self.max_age_us }
     }
 
     fn set(&self, asset: String, price: Option<Price>) {
-        let mut newest = self.newest.write().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self.newest.write();
         let changed = Arc::make_mut(&mut newest);
         match price {
             Some(price) => {

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use crypto_intel_chain::header::Span;
@@ -239,8 +239,8 @@ impl Fetcher {
         }
     }
 
-    fn lock_known(&self) -> std::sync::MutexGuard<'_, HashMap<LogQuery, u64>> {
-        self.known_logs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_known(&self) -> parking_lot::MutexGuard<'_, HashMap<LogQuery, u64>> {
+        self.known_logs.lock()
     }
 }
 

@@ -1,4 +1,4 @@
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 /// Blocks at most this far apart share a gap: those between them are published again as well.
 const NEAR: u64 = 16;
@@ -12,7 +12,7 @@ pub(crate) struct UntracedGap(Mutex<Option<(u64, u64)>>);
 impl UntracedGap {
     /// First block of the gap that a block belongs to: the newest gap if it is near, else one of its own.
     pub(crate) fn begin(&self, number: u64) -> u64 {
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self.0.lock();
         let from = match *newest {
             Some((from, to)) if (from..=to + NEAR).contains(&number) && number < from + WIDEST => {
                 from

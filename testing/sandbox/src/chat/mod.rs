@@ -10,7 +10,7 @@ mod state;
 mod telegram;
 mod telegram_html;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,6 +18,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use parking_lot::{Mutex, MutexGuard};
 
 pub use self::limits::ChatLimits;
 pub use self::state::{ChatFault, ChatMessage, ChatService, ChatViolation};
@@ -167,7 +168,7 @@ impl ChatServer {
 }
 
 fn lock(state: &Mutex<ChatState>) -> MutexGuard<'_, ChatState> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock()
 }
 
 async fn handle(

@@ -1,10 +1,11 @@
 //! The chain that one or more scripted nodes serve.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 use anyhow::{Context as _, ensure};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::broadcast;
 
 use super::block::NodeBlock;
@@ -219,11 +220,11 @@ impl Chain {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.shared.state.read().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.shared.state.write().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.write()
     }
 }
 
@@ -234,7 +235,7 @@ impl Shared {
             Kept::Whole(block) => return Arc::clone(block),
             Kept::Lazy(lazy) => lazy,
         };
-        let built = || self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = || self.built.lock();
         if let Some(block) = built().iter().rev().find(|block| block.hash == lazy.hash()) {
             return Arc::clone(block);
         }

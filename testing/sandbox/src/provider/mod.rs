@@ -7,7 +7,9 @@
 mod generated;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -181,7 +183,7 @@ impl ProviderState {
 }
 
 fn lock(state: &Mutex<ProviderState>) -> MutexGuard<'_, ProviderState> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.lock()
 }
 
 async fn handle(

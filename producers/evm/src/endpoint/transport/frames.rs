@@ -1,17 +1,14 @@
 //! The traffic of a websocket, frame by frame. A frame that cannot be read, or fits no request, is kept for the error
 //! that follows from it: otherwise a connection would be lost again and again for no visible reason.
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use alloy::{
     pubsub::ConnectionInterface,
     rpc::json_rpc::{ErrorPayload, Id, PubSubItem, Response, ResponsePayload},
 };
 use futures::{SinkExt as _, StreamExt as _};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{
@@ -38,23 +35,23 @@ pub(crate) struct Oddities {
 impl Oddities {
     /// Why the connection ended, once it did.
     pub(crate) fn end(&self) -> Option<String> {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.end.lock().clone()
     }
 
     /// The newest answer since then that fits no request.
     pub(crate) fn stray_since(&self, then: Instant) -> Option<String> {
-        let stray = self.stray.lock().unwrap_or_else(PoisonError::into_inner);
+        let stray = self.stray.lock();
         stray.as_ref().filter(|(at, _)| *at >= then).map(|(_, text)| text.clone())
     }
 
     fn ended(&self, reason: String) {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        *self.end.lock() = Some(reason);
     }
 
     fn strayed(&self, text: &str) {
         let told = format!("an answer came whose id fits no request: {}", quoted(text));
         tracing::debug!(told, "stray answer");
-        *self.stray.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), told));
+        *self.stray.lock() = Some((Instant::now(), told));
     }
 }
 

@@ -7,12 +7,13 @@ mod lookup;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use crypto_intel_nats::Nats;
 use crypto_intel_schemas::Address;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, watch},
@@ -161,8 +162,7 @@ impl TokenMetadataCache {
 
 impl Cache {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while holding the lock leaves plain data behind: it stays usable.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn resolve(&self, token: Address, known: Known) {

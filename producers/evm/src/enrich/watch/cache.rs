@@ -1,14 +1,11 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange, KvError, Nats, NatsError};
 use crypto_intel_schemas::{AccountAddress, Address, WatchChain, Watched};
 use crypto_intel_service::Backoff;
 use futures::FutureExt as _;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +68,7 @@ impl WatchlistCache {
 
     /// What is watched on a chain now.
     pub(crate) fn view(&self, chain: &str) -> WatchView {
-        let lists = self.lists.read().unwrap_or_else(PoisonError::into_inner);
+        let lists = self.lists.read();
         if lists.is_empty() {
             return WatchView::default();
         }
@@ -127,7 +124,7 @@ impl WatchlistCache {
             {
                 changes.push(change);
             }
-            let before = self.lists.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let before = self.lists.read().clone();
             self.apply(before, changes);
             tokio::time::sleep(COLLECT).await;
         }
@@ -151,7 +148,7 @@ impl WatchlistCache {
             self.metrics.watched_addresses(chain.name(), list.len());
         }
         lists.retain(|_, list| !list.is_empty());
-        *self.lists.write().unwrap_or_else(PoisonError::into_inner) = lists;
+        *self.lists.write() = lists;
     }
 
     /// Replaces a list by addresses without labels: for benchmarks.
@@ -160,7 +157,7 @@ impl WatchlistCache {
         let mut list = Addresses::default();
         let addresses = addresses.into_iter().map(AccountAddress::from);
         list.change(addresses.map(|address| (address, labels(&address))));
-        self.lists.write().unwrap_or_else(PoisonError::into_inner).insert(chain, Arc::new(list));
+        self.lists.write().insert(chain, Arc::new(list));
     }
 }
 
@@ -201,7 +198,7 @@ mod tests {
         let own = format!("base.{address}");
         let every = format!("_all.{address}");
         let apply = |changes: Vec<KvChange>| {
-            let before = board.lists.read().unwrap().clone();
+            let before = board.lists.read().clone();
             board.apply(before, changes);
         };
         apply(vec![

@@ -3,13 +3,10 @@
 
 mod call_tree;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crypto_intel_schemas::{Address, B256, CallType, U256};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -68,7 +65,7 @@ impl Tracer {
 
     /// Whether an endpoint is not known to lack the method.
     pub(crate) fn may_offer(&self, endpoint: &Endpoint) -> bool {
-        let without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+        let without = self.without.lock();
         !without.contains(endpoint.label())
     }
 
@@ -98,7 +95,7 @@ impl Tracer {
         let answer: Answer = match answer {
             Ok(answer) => answer,
             Err(error @ EndpointError::Unsupported { .. }) => {
-                let mut without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut without = self.without.lock();
                 if without.insert(endpoint.label().to_owned()) {
                     tracing::warn!(%error, "endpoint offers no traces, payments inside contracts come from others only");
                 }
