@@ -36,8 +36,8 @@ use judgement::Judgement;
 pub(crate) use nodes::NodeWatch;
 pub(crate) use pool::Pool;
 pub use session::{EndpointReport, check_endpoint};
-pub(crate) use transport::client::{Answer, Client};
 pub use transport::error::EndpointError;
+pub(crate) use transport::{answer::Answer, client::Client};
 
 use self::config::{EndpointConfig, Role};
 use crate::{

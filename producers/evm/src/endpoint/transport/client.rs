@@ -16,25 +16,7 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use tokio::time::Instant;
 
-use super::{error::EndpointError, frames::Oddities, http::HttpClient};
-
-/// A result as JSON text; `null` when the endpoint has nothing.
-#[derive(Debug)]
-pub(crate) struct Answer(Box<RawValue>);
-
-impl Answer {
-    pub(crate) fn new(value: Box<RawValue>) -> Self {
-        Self(value)
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        self.0.get()
-    }
-
-    pub(crate) fn is_null(&self) -> bool {
-        self.text() == "null"
-    }
-}
+use super::{answer::Answer, error::EndpointError, frames::Oddities, http::HttpClient};
 
 /// An open connection.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
 use super::{
-    client::Answer,
+    answer::Answer,
     error::{EndpointError, tls_hint},
 };
 use crate::endpoint::config::{EndpointConfig, host_of};

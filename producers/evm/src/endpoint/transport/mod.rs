@@ -1,5 +1,6 @@
 //! JSON-RPC over HTTP and over a websocket, and what a websocket announces by itself.
 
+pub(crate) mod answer;
 pub(crate) mod client;
 pub(crate) mod error;
 mod frames;
