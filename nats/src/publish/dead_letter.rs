@@ -54,16 +54,13 @@ pub async fn dead_letter(
     error: &str,
 ) -> Result<(), PublishError> {
     // Subjects are lower case; the stream's own name is in a header.
-    let mut subject = subjects::dead_letter(
+    let subject = subjects::dead_letter(
         consumer,
         &stream.to_ascii_lowercase(),
         message.sequence,
         message.stored_at_us,
+        message.remaining,
     );
-    if message.remaining > 0 {
-        // Events of one message have one sequence.
-        subject = format!("{subject}.{}", message.remaining);
-    }
     let letter =
         letter(&subject, message, error, nats.client().max_payload()).header(STREAM_HEADER, stream);
     match nats.publish(letter).await {

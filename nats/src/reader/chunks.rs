@@ -7,21 +7,24 @@ use crypto_intel_schemas::{
     subjects,
 };
 
+use super::ReaderOptions;
 use crate::message::StreamMessage;
 
 /// Which messages a reader asks for, and which of the events in them it hands out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct ChunkFilter {
     /// Filters of the consumer.
     pub(crate) server: Vec<String>,
     /// Filters that its user gave; empty = everything.
     wanted: Vec<String>,
+    unpack: bool,
 }
 
 impl ChunkFilter {
     /// Chunks may hold what a filter of the stream with history asks for: their subjects are asked for beside it.
-    pub(crate) fn new(stream: &str, filters: &[String]) -> Self {
-        let mut server = filters.to_vec();
+    pub(crate) fn new(options: &ReaderOptions) -> Self {
+        let ReaderOptions { stream, filters, unpack, .. } = options;
+        let mut server = filters.clone();
         if stream == Stream::History.name() {
             for filter in filters {
                 let mut tokens = filter.split('.');
@@ -36,13 +39,13 @@ impl ChunkFilter {
                 }
             }
         }
-        Self { server, wanted: filters.to_vec() }
+        Self { server, wanted: filters.clone(), unpack: *unpack }
     }
 
     /// Adds a message, or the events of a chunk that are wanted. A chunk that cannot be read is handed out as it is: its
     /// reader sets it aside as it does with everything that is no event.
     pub(crate) fn unpack(&self, message: StreamMessage, messages: &mut Vec<StreamMessage>) {
-        if message.schema.as_deref() != Some(CHUNK_SCHEMA) {
+        if !self.unpack || message.schema.as_deref() != Some(CHUNK_SCHEMA) {
             return messages.push(message);
         }
         match Chunk::read(&message.payload) {
@@ -57,24 +60,16 @@ impl ChunkFilter {
     fn add_events(&self, message: &StreamMessage, chunk: Chunk, messages: &mut Vec<StreamMessage>) {
         let stem = message.subject.rsplit_once('.').map_or("", |(stem, _)| stem);
         let first = messages.len();
-        let mut last: Option<(&str, String, Option<String>)> = None;
-        let mut events = Vec::with_capacity(chunk.events.len());
-        for place in 0..chunk.events.len() {
-            let tail = chunk.tail(place);
-            let (subject, schema) = match last.take() {
-                Some((known, subject, schema)) if known == tail => (subject, schema),
-                _ => (format!("{stem}.{tail}"), schema_of(tail)),
-            };
-            last = Some((tail, subject.clone(), schema.clone()));
-            events.push((subject, schema));
-        }
-        let Chunk { bytes, events: ranges } = chunk;
+        let Chunk { bytes, events } = chunk;
         let bytes = Bytes::from(bytes);
-        for ((subject, schema), (_, body)) in events.into_iter().zip(ranges) {
+        for (tail, body) in events {
+            // Checked when the chunk was read.
+            let tail = std::str::from_utf8(&bytes[tail]).unwrap_or_default();
+            let subject = format!("{stem}.{tail}");
             if self.wants(&subject) {
                 messages.push(StreamMessage {
                     subject,
-                    schema,
+                    schema: schema_of(tail),
                     headers: None,
                     payload: bytes.slice(body),
                     ..*message
@@ -112,10 +107,11 @@ mod tests {
     use crypto_intel_schemas::ChunkWriter;
 
     use super::*;
+    use crate::reader::Start;
 
     fn filter(stream: &str, filters: &[&str]) -> ChunkFilter {
-        let filters: Vec<String> = filters.iter().map(|&filter| filter.to_owned()).collect();
-        ChunkFilter::new(stream, &filters)
+        let options = ReaderOptions::new(stream, "test", Start::First);
+        ChunkFilter::new(&options.filters(filters.iter().copied()))
     }
 
     fn message(payload: Vec<u8>) -> StreamMessage {

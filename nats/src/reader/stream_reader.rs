@@ -10,8 +10,7 @@ use super::reconcile::{self, Known};
 use super::{
     Gone, Item, Notice, PullSession, PullSettings, ReadBatch, ReaderOptions, ReaderTrouble, Start,
 };
-use crate::client::api::Nats;
-use crate::client::api::StreamInfo;
+use crate::client::api::{Nats, StreamInfo};
 use crate::client::connect::{SUBSCRIPTION_CAPACITY, subject_token};
 use crate::error::{NatsError, ReaderError};
 use crate::message::{Position, StreamMessage};
@@ -70,7 +69,7 @@ impl StreamReader {
         let mut reader = Self {
             nats: nats.clone(),
             start: options.start,
-            filter: ChunkFilter::new(&options.stream, &options.filters),
+            filter: ChunkFilter::new(&options),
             options,
             position,
             passed: 0,
@@ -213,11 +212,7 @@ impl StreamReader {
                 self.position = message.position();
                 self.pending = delivery.pending;
                 self.failures = 0;
-                if self.options.unpack {
-                    self.filter.unpack(message, messages);
-                } else {
-                    messages.push(message);
-                }
+                self.filter.unpack(message, messages);
             }
             Item::Gone(Gone::Closed) => {
                 self.closed = true;

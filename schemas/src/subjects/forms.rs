@@ -138,8 +138,16 @@ pub fn notify_done(destination: &str) -> String {
 
 /// `dlq.<consumer>.<stream>.<sequence>.<store time in µs>`; of one event of a chunk, how many follow it is one more token.
 #[must_use]
-pub fn dead_letter(consumer: &str, stream: &str, sequence: u64, stored_at_us: i64) -> String {
-    format!("dlq.{}.{}.{sequence}.{stored_at_us}", token(consumer), token(stream))
+pub fn dead_letter(
+    consumer: &str,
+    stream: &str,
+    sequence: u64,
+    stored_at_us: i64,
+    remaining: u32,
+) -> String {
+    let of_message = format!("dlq.{}.{}.{sequence}.{stored_at_us}", token(consumer), token(stream));
+    // Events of one message have one sequence.
+    if remaining == 0 { of_message } else { format!("{of_message}.{remaining}") }
 }
 
 /// Lane, chain and kind of a chain event's subject; `None` for any other subject.

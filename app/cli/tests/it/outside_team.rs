@@ -52,6 +52,20 @@ async fn tail_prints_readable_json() {
     }
 }
 
+/// What a Python program prints as the read-only user.
+async fn as_reader(python: &Path, arguments: &[&str]) -> String {
+    let output = tokio::process::Command::new(python)
+        .args(arguments)
+        .env("NATS_USER", "reader")
+        .env("NATS_PASSWORD", "of-reader")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// One server with `nats/server.conf`: the example connects as the read-only user of outside teams.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_example_prints_transfers_as_the_read_only_user() {
@@ -80,16 +94,7 @@ async fn the_python_example_prints_transfers_as_the_read_only_user() {
     let url = nats.url();
     let program = python.program().to_owned();
     let printed = eventually(async || {
-        let output = tokio::process::Command::new(&program)
-            .args([script, &url, "10"])
-            .env("NATS_USER", "reader")
-            .env("NATS_PASSWORD", "of-reader")
-            .kill_on_drop(true)
-            .output()
-            .await
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = as_reader(&program, &[script, &url, "10"]).await;
         (text.lines().count() >= 10).then_some(text)
     })
     .await;
@@ -117,18 +122,11 @@ async fn the_python_example_counts_the_events_of_history() {
     let single = samples::sample(Kind::Erc20Transfer).encode();
     nats.publish(OutMessage::new("history.local.transfer.erc20", single)).await.unwrap();
     let script = repository.join("docs/clients/python_history.py");
+    let program = python.program().to_owned();
     eventually(async || {
-        let output = tokio::process::Command::new(python.program())
-            .args([script.to_str().unwrap(), &server.url()])
-            .env("NATS_USER", "reader")
-            .env("NATS_PASSWORD", "of-reader")
-            .kill_on_drop(true)
-            .output()
-            .await
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         // The account of outside teams holds copies, which come a moment later.
-        String::from_utf8(output.stdout).unwrap() == "1 block\n3 transfer.erc20\n"
+        let text = as_reader(&program, &[script.to_str().unwrap(), &server.url()]).await;
+        text == "1 block\n3 transfer.erc20\n"
     })
     .await;
 }

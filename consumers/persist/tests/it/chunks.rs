@@ -2,7 +2,7 @@
 
 use crypto_intel_nats::{OutMessage, list_dead_letters};
 use crypto_intel_schemas::CHUNK_SCHEMA;
-use crypto_intel_testkit::{SeededRandom, eventually};
+use crypto_intel_testkit::SeededRandom;
 use rand::RngExt as _;
 
 use crate::{chain::Chain, harness::Servers};
@@ -25,13 +25,7 @@ async fn chunks_and_older_messages_are_stored_alike_although_persist_dies() {
                 chain.publish_chunks(&servers.nats, &events, size).await;
             }
         }
-        let applied = random.random_range(0..200);
-        eventually(async || {
-            persist.metric("crypto_intel_persist_applied_total", &[]) >= f64::from(applied)
-                || persist.metric("crypto_intel_persist_lag_messages", &[]) == 0.0
-                    && persist.is_ready()
-        })
-        .await;
+        servers.applied_or_idle(&persist, random.random_range(0..200)).await;
         persist.kill().await;
     }
     let persist = servers.persist("last").await;

@@ -82,14 +82,7 @@ async fn nothing_is_lost_or_doubled_when_persist_dies_again_and_again() {
         let persist = servers.persist(&format!("instance{round}")).await;
         let lines = random.random_range(1..20);
         play_on(&servers, &mut chain, &mut random, lines).await;
-        let applied = random.random_range(0..200);
-        // The next instance waits for the lease of the dead one.
-        eventually(async || {
-            persist.metric("crypto_intel_persist_applied_total", &[]) >= f64::from(applied)
-                || persist.metric("crypto_intel_persist_lag_messages", &[]) == 0.0
-                    && persist.is_ready()
-        })
-        .await;
+        servers.applied_or_idle(&persist, random.random_range(0..200)).await;
         persist.kill().await;
     }
     let persist = servers.persist("last").await;

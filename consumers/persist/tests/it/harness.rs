@@ -73,6 +73,16 @@ impl Servers {
         .await;
     }
 
+    /// Waits until an instance applied so many messages, or has none left; the next one waits for the lease of a dead one.
+    pub(crate) async fn applied_or_idle(&self, persist: &RunningRole, messages: u32) {
+        eventually(async || {
+            persist.metric("crypto_intel_persist_applied_total", &[]) >= f64::from(messages)
+                || persist.metric("crypto_intel_persist_lag_messages", &[]) == 0.0
+                    && persist.is_ready()
+        })
+        .await;
+    }
+
     pub(crate) async fn stored_transfers(&self) -> Vec<Key> {
         self.query("SELECT block_hash, log_index FROM token_transfers WHERE standard = 'erc20'")
             .await
