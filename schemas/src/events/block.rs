@@ -43,6 +43,17 @@ event! {
         /// Checks of the response that could not be made, or that failed alike on two endpoints.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub unverified: Vec<String>,
+        /// For which scope of the chain the block is complete: versions count its changes from 1. Absent: for everything
+        /// that is published of any chain.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub scope_version: Option<u32>,
+        /// Digest of that scope, 16 hexadecimal digits: equal for equal scopes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub scope_digest: Option<String>,
+        /// The marker also stands for the blocks from this number up to its own that have no marker: none of them has an
+        /// event in the scope.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub covers_from: Option<u64>,
     }
 }
 
@@ -50,7 +61,8 @@ impl EventKind for Block {
     const NAME: &'static str = "block";
     const SCHEMA: &'static str = "evm.block/1";
     const SUBJECT: &'static str = "evm.<chain>.block";
-    const NOT_IN_RULES: &'static [&'static str] = &["partial", "unverified"];
+    const NOT_IN_RULES: &'static [&'static str] =
+        &["partial", "unverified", "scope_version", "scope_digest", "covers_from"];
 
     fn sample() -> Self {
         in_block!(Block {
@@ -67,6 +79,9 @@ impl EventKind for Block {
             base_fee_per_gas: Some(Uint256::from(11_307_526_041)),
             miner: Some(address!("0x95222290dd7278aa3ddd389cc1e1d165cc4bafe5")),
             unverified: vec!["receipts_root".to_owned()],
+            scope_version: Some(2),
+            scope_digest: Some("8d3f1c0a57be2946".to_owned()),
+            covers_from: Some(BLOCK_NUMBER - 12),
         })
     }
 }

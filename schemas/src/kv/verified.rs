@@ -14,6 +14,9 @@ pub struct Verified {
     pub against: String,
     /// When it was verified, microseconds UTC.
     pub at_us: i64,
+    /// Digest of the scope that it is complete for; absent: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
 }
 
 impl Verified {

@@ -40,6 +40,7 @@ fn vectors() -> Vec<(&'static str, String)> {
         hash,
         against: "database".to_owned(),
         at_us: 1_729_290_480_250_000,
+        scope: Some("8d3f1c0a57be2946".to_owned()),
     };
     let watched = WatchEntry {
         label: Some("treasury".to_owned()),
