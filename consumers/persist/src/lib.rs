@@ -22,7 +22,7 @@ use crypto_intel_service::Context;
 use crypto_intel_store::Store;
 use tokio::task::JoinSet;
 
-pub use config::{Config, StreamSource};
+pub use config::{Config, NotStored, StreamSource};
 pub use rebuild::{
     new_tables::{Rebuild, RebuildOptions, StreamReport},
     stage::{Stage, Watcher},

@@ -19,6 +19,7 @@ pub(crate) struct Metrics {
     pub(crate) batches: IntCounterVec,
     pub(crate) merged: IntCounterVec,
     pub(crate) dropped_blocks: IntCounterVec,
+    pub(crate) left_out: IntCounterVec,
     pub(crate) dead_lettered: IntCounterVec,
     pub(crate) retries: IntCounterVec,
     pub(crate) fence_lost: IntCounterVec,
@@ -61,6 +62,11 @@ impl Metrics {
             dropped_blocks: counter(
                 "dropped_blocks_total",
                 "Blocks that left the canonical chain, whose rows were deleted or never written.",
+                "stream",
+            )?,
+            left_out: counter(
+                "left_out_total",
+                "Events that are not stored, by `not_stored`.",
                 "stream",
             )?,
             dead_lettered: counter(

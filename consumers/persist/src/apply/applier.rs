@@ -113,6 +113,7 @@ impl Applier {
         self.merging = written.met_existing_rows(offered);
         let labels: &[&str] = &[&self.stream];
         self.metrics.applied.with_label_values(labels).inc_by(batch.messages.len() as u64);
+        self.metrics.left_out.with_label_values(labels).inc_by(batch.left_out);
         self.metrics.batches.with_label_values(labels).inc();
         if written.merged {
             self.metrics.merged.with_label_values(labels).inc();

@@ -5,6 +5,7 @@ use crypto_intel_schemas::{B256, Block, Event};
 use crypto_intel_store::{RowSet, StreamPosition, Table, Unstorable};
 
 use super::assembler::Item;
+use crate::config::NotStored;
 
 /// The newest marker of a block within a batch.
 #[derive(Debug, Clone)]
@@ -46,17 +47,23 @@ pub(crate) struct Batch {
     pub(crate) blocks: Vec<BatchBlock>,
     /// Messages to dead-letter before the commit.
     pub(crate) poison: Vec<Poison>,
+    /// Events that are not stored, as configured.
+    pub(crate) left_out: u64,
 }
 
 impl Batch {
     /// Encodes the rows of these items; `revision` is the highest block revision assigned so far.
-    pub(crate) fn new(items: Vec<Item>, revision: i64) -> Self {
+    pub(crate) fn new(items: Vec<Item>, revision: i64, not_stored: &NotStored) -> Self {
+        let mut left_out = 0;
         let mut builder = Builder { revision, ..Builder::default() };
         let mut messages = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             // A batch has a few thousand messages.
             let index = index as u32;
+            let is_left_out = not_stored.leaves_out(&item.message.subject);
+            left_out += u64::from(is_left_out);
             let stored = match item.event {
+                Ok(_) if is_left_out => Ok(()),
                 Ok(event) => builder.add(event, index, item.message.stored_at_us),
                 Err(error) => Err(error),
             };
@@ -79,6 +86,7 @@ impl Batch {
             rows: builder.rows,
             blocks: builder.blocks,
             poison: builder.poison,
+            left_out,
         }
     }
 
@@ -248,7 +256,7 @@ mod tests {
             item(3, 95, marker(2, 1)),
             item(4, 200, Event::from(Tick::at("t", 0, 0))),
         ];
-        let batch = Batch::new(items, 0);
+        let batch = Batch::new(items, 0, &NotStored::default());
         let revisions: Vec<i64> =
             batch.blocks.iter().map(|block| block.marker.as_ref().unwrap().revision).collect();
         assert_eq!(revisions, [101, 102]);
@@ -267,7 +275,7 @@ mod tests {
             item(5, 5, transfer(1, 0, 3)),
             item(6, 6, marker(1, 3)),
         ];
-        let batch = Batch::new(items, 0);
+        let batch = Batch::new(items, 0, &NotStored::default());
         let rows = |table| batch.rows.table(table).len();
         assert_eq!((rows(Table::TokenTransfers), rows(Table::BlockGas)), (1, 1));
         assert_eq!(batch.blocks.len(), 1);
@@ -281,7 +289,7 @@ mod tests {
             Item { event: Err("no map".into()), ..item(2, 2, marker(1, 1)) },
             item(3, 3, transfer(1, 7, 1)),
         ];
-        let batch = Batch::new(items, 0);
+        let batch = Batch::new(items, 0, &NotStored::default());
         let messages: Vec<u32> = batch.poison.iter().map(|poison| poison.message).collect();
         assert_eq!((messages, batch.rows.len()), (vec![0, 1], 1));
     }

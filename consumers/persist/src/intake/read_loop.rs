@@ -12,7 +12,7 @@ use super::{
     input::Input,
 };
 use crate::{
-    config::{Config, StreamSource},
+    config::{Config, NotStored, StreamSource},
     metrics::Metrics,
     status::Status,
 };
@@ -32,6 +32,7 @@ pub(super) struct ReadLoop {
     batches: mpsc::Sender<Batch>,
     requests: mpsc::Receiver<()>,
     assembler: Assembler,
+    not_stored: NotStored,
     is_requested: bool,
     has_ended: bool,
 }
@@ -56,6 +57,7 @@ impl ReadLoop {
             batches,
             requests,
             assembler: Assembler::new(config.max_batch_events, patience),
+            not_stored: NotStored::of(config),
             is_requested: false,
             has_ended: false,
         }
@@ -118,7 +120,7 @@ impl ReadLoop {
     }
 
     fn batch(&mut self, items: Vec<Item>) -> Batch {
-        let batch = Batch::new(items, self.revision);
+        let batch = Batch::new(items, self.revision, &self.not_stored);
         self.revision = batch.end.revision;
         batch
     }

@@ -21,6 +21,10 @@ pub struct StoredBlock {
     pub hash: B256,
     /// Whether only the events of some addresses were stored.
     pub partial: bool,
+    /// Digest of the scope for which it is complete; `None` = everything.
+    pub scope: Option<String>,
+    /// The blocks from here up to its own have no event in that scope where they have no row.
+    pub covers_from: Option<u64>,
 }
 
 /// The identity of a row of a block: its event's id as columns.
@@ -96,7 +100,8 @@ fn places(table: Table) -> impl Iterator<Item = &'static str> {
 }
 
 impl Store {
-    /// The canonical blocks of a chain between two numbers, both included.
+    /// The canonical blocks of a chain between two numbers, both included, and the first one after them: it may stand for some of
+    /// them.
     ///
     /// # Errors
     /// When the database does not answer or is not migrated.
@@ -111,8 +116,10 @@ impl Store {
             .client()
             .await?
             .query(
-                "SELECT block_number, block_hash, partial FROM blocks \
-                 WHERE chain = $1 AND block_number BETWEEN $2 AND $3 AND canonical",
+                "SELECT block_number, block_hash, partial, scope_digest, covers_from FROM blocks \
+                 WHERE chain = $1 AND block_number BETWEEN $2 AND $3 AND canonical \
+                 UNION ALL (SELECT block_number, block_hash, partial, scope_digest, covers_from FROM blocks \
+                 WHERE chain = $1 AND block_number > $3 AND canonical ORDER BY block_number LIMIT 1)",
                 &[&chain, &from, &to],
             )
             .await
@@ -121,6 +128,8 @@ impl Store {
             number: row.get::<_, i64>(0).unsigned_abs(),
             hash: B256::try_from(row.get::<_, &[u8]>(1)).unwrap_or_default(),
             partial: row.get(2),
+            scope: row.get(3),
+            covers_from: row.get::<_, Option<i64>>(4).map(i64::unsigned_abs),
         };
         Ok(rows.iter().map(block).collect())
     }
@@ -163,7 +172,7 @@ impl Store {
         Ok(keys)
     }
 
-    /// Number of the oldest canonical block of a chain; with `kept_days`, of the oldest whose rows are not about to be dropped
+    /// Number of the oldest canonical block of a chain, or of the oldest that it stands for; with `kept_days`, of the oldest whose rows are not about to be dropped
     /// by a retention of that many days.
     ///
     /// # Errors
@@ -176,20 +185,21 @@ impl Store {
         let client = self.client().await?;
         let found = match kept_days {
             None => {
-                let sql = "SELECT min(block_number) FROM blocks WHERE chain = $1 AND canonical";
-                client.query_one(sql, &[&chain]).await.map(|row| row.get::<_, Option<i64>>(0))
+                let sql = "SELECT coalesce(covers_from, block_number) FROM blocks \
+                           WHERE chain = $1 AND canonical ORDER BY block_number LIMIT 1";
+                client.query_opt(sql, &[&chain]).await.map(|row| row.map(|row| row.get(0)))
             }
             Some(days) => {
                 // By time: an index finds it, however many blocks are older.
                 let sql = format!(
-                    "SELECT block_number FROM blocks WHERE chain = $1 AND canonical \
+                    "SELECT coalesce(covers_from, block_number) FROM blocks WHERE chain = $1 AND canonical \
                      AND block_time > now() - interval '{days} days' + interval '2 hours' \
                      ORDER BY block_time, block_number LIMIT 1"
                 );
                 client.query_opt(&sql, &[&chain]).await.map(|row| row.map(|row| row.get(0)))
             }
         };
-        let oldest = found.map_err(StoreError::sql("read the oldest block"))?;
+        let oldest: Option<i64> = found.map_err(StoreError::sql("read the oldest block"))?;
         Ok(oldest.map(i64::unsigned_abs))
     }
 }

@@ -179,7 +179,9 @@ impl LiveCopy {
         let sql = format!(
             "UPDATE blocks AS new SET canonical = wanted.canonical, revision = old.revision, \
              partial = old.partial, incarnation = old.incarnation, event_rows = old.event_rows, \
-             transactions = old.transactions FROM {} \
+             transactions = old.transactions, scope_version = old.scope_version, \
+             scope_digest = old.scope_digest, covers_from = old.covers_from, \
+             unverified = old.unverified FROM {} \
              WHERE new.chain = old.chain AND new.block_number = old.block_number \
              AND new.block_hash = old.block_hash",
             self.wanted()

@@ -52,5 +52,11 @@ pub(crate) fn put_block(
     row.uint256_or_null("base_fee_per_gas", body.base_fee_per_gas);
     row.address_or_null("miner", body.miner);
     row.texts_or_null("unverified", &body.unverified);
+    match body.scope_version {
+        Some(version) => row.int4_from("scope_version", version)?,
+        None => row.int4_or_null("scope_version", None),
+    }
+    row.text_or_null("scope_digest", body.scope_digest.as_deref());
+    row.int8_or_null("covers_from", body.covers_from)?;
     Ok(())
 }

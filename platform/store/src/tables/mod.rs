@@ -20,6 +20,7 @@ mod native_transfers;
 mod node_status;
 mod reorgs;
 pub(crate) mod retention_group;
+mod sizes;
 pub(crate) mod spec;
 mod sql;
 mod swaps;

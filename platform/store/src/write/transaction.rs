@@ -172,7 +172,8 @@ impl BatchTransaction {
         Ok(())
     }
 
-    /// Updates a known block from a newer marker.
+    /// Updates a known block from a newer marker. A block that is complete for everything stays so when it comes again for a
+    /// narrower scope.
     ///
     /// # Errors
     /// When a statement fails; drop the transaction then.
@@ -184,10 +185,18 @@ impl BatchTransaction {
     ) -> Result<(), StoreError> {
         let counts = [block.incarnation, block.rows, block.transactions]
             .map(|count| i32::try_from(count).unwrap_or(i32::MAX));
+        let unverified = (!block.unverified.is_empty()).then_some(&block.unverified);
+        let scope_version = block.scope_version.map(|version| version.cast_signed());
         self.client()?
             .execute(
                 "UPDATE blocks SET canonical = $4, revision = $5, partial = $6, incarnation = $7, \
-                 event_rows = $8, transactions = $9 \
+                 event_rows = CASE WHEN stays_whole THEN greatest(event_rows, $8) ELSE $8 END, transactions = $9, \
+                 scope_version = CASE WHEN stays_whole THEN NULL ELSE $10 END, \
+                 scope_digest = CASE WHEN stays_whole THEN NULL ELSE $11 END, \
+                 covers_from = CASE WHEN scope_digest IS NOT DISTINCT FROM $11 THEN least(covers_from, $12) ELSE $12 END, \
+                 unverified = CASE WHEN stays_whole THEN unverified ELSE $13 END \
+                 FROM (SELECT canonical AND NOT partial AND scope_version IS NULL AND $4 AND $10::int IS NOT NULL AS stays_whole \
+                       FROM blocks WHERE chain = $1 AND block_number = $2 AND block_hash = $3) AS before \
                  WHERE chain = $1 AND block_number = $2 AND block_hash = $3",
                 &[
                     &block.chain,
@@ -199,6 +208,10 @@ impl BatchTransaction {
                     &counts[0],
                     &counts[1],
                     &counts[2],
+                    &scope_version,
+                    &block.scope_digest,
+                    &block.covers_from.map(height),
+                    &unverified,
                 ],
             )
             .await
