@@ -21,10 +21,9 @@ use crate::{
         assets::AssetRegistry, prices::PriceCache, tokens::TokenMetadataCache,
         watch::WatchlistCache,
     },
-    fetch::{Fetcher, traces::Tracer},
+    fetch::Fetcher,
     metrics::ChainMetrics,
     source::{EvmSource, SourceParts},
-    verify::Checks,
 };
 
 /// Names of the EVM family in keys, probes and streams.
@@ -73,8 +72,7 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
         every: Duration::from_secs(config.status_seconds),
     };
     tasks.spawn(watch.run(stop.clone()));
-    let fetcher =
-        Fetcher::new(pool, Checks::of(&config), metrics.clone()).with_tracer(Tracer::of(&config));
+    let fetcher = Fetcher::of(pool, &config, &decoder, metrics.clone());
     let tokens = TokenMetadataCache::start(
         &chain,
         &config,

@@ -11,12 +11,15 @@ mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hex;
+mod log_query;
 #[doc(hidden)]
 pub mod measure;
 mod metrics;
 mod reader;
 mod role;
 mod run;
+mod sample;
+mod scope;
 mod source;
 mod verify;
 
@@ -42,4 +45,6 @@ pub use enrich::watch::{Added, Watchlist};
 pub use reader::{ChainBlock, ChainReader};
 pub use role::ROLE;
 pub use run::run;
+pub use sample::DailyEvents;
+pub use scope::config::ScopeConfig;
 pub use verify::level::LogProof;

@@ -16,8 +16,11 @@ pub const ROLE: RoleSpec = RoleSpec {
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["evm.>"]),
         // The history lane pauses while persist's position is too far behind.
-        BucketSpec::write(Bucket::Cursors, &["evm.>", "factory_early.>", "factory_search.>"])
-            .watched(),
+        BucketSpec::write(
+            Bucket::Cursors,
+            &["evm.>", "factory_early.>", "factory_search.>", "scope.>"],
+        )
+        .watched(),
         BucketSpec::write(Bucket::Contracts, &[">"]).watched(),
         BucketSpec::write(Bucket::Gaps, &[">"]).watched(),
         BucketSpec::write(Bucket::Tokens, &[">"]),

@@ -140,9 +140,12 @@ impl<D> Filling<D> {
         }
     }
 
-    /// Whether the next block is built on the one before it.
-    pub(crate) fn link(&mut self, header: &Header) -> anyhow::Result<()> {
-        if let Some(parent) = self.parent.filter(|parent| *parent != header.parent.hash) {
+    /// Whether the next block is built on the one before it. A marker that stands for blocks before its own says nothing of
+    /// their hashes.
+    pub(crate) fn link(&mut self, header: &Header, covers_from: Option<u64>) -> anyhow::Result<()> {
+        let is_next = covers_from.is_none();
+        if let Some(parent) = self.parent.filter(|parent| is_next && *parent != header.parent.hash)
+        {
             anyhow::bail!(
                 "block {} is built on {:#x}, but the block before it is {parent:#x}",
                 header.number,

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     batch::{Acked, Batch, Fetching, Filling},
-    queue::{Gap, GapReason, Gaps, QueuedGap},
+    queue::{Gap, Gaps, QueuedGap},
     schedule::GapSchedule,
     throttle::Throttle,
 };
@@ -142,9 +142,9 @@ impl<S: ChainSource> Backfill<S> {
         schedule.knows(&queued);
     }
 
-    /// Whether a gap can be worked on: blocks without traces are queued before they are final.
+    /// Whether a gap can be worked on.
     async fn is_due(&self, gap: &Gap) -> bool {
-        gap.reason != GapReason::Traces
+        !gap.reason.awaits_finality()
             || self.parts.final_block.number().await.is_ok_and(|finalized| gap.next <= finalized)
     }
 
@@ -188,7 +188,7 @@ impl<S: ChainSource> Backfill<S> {
             self.write(gaps, queued).await?;
         }
         // Queued before it was final: the rest is due later.
-        let is_awaited = queued.gap.reason == GapReason::Traces && queued.gap.next > finalized;
+        let is_awaited = queued.gap.reason.awaits_finality() && queued.gap.next > finalized;
         if is_awaited || !is_done(&queued.gap, finalized)? {
             return Ok(());
         }
@@ -244,7 +244,7 @@ impl<S: ChainSource> Backfill<S> {
         finalized: u64,
     ) -> anyhow::Result<()> {
         self.parts.source.check_past(&queued.gap, &prepared).await?;
-        if let Err(error) = filling.link(&prepared.header) {
+        if let Err(error) = filling.link(&prepared.header, prepared.marker.covers_from) {
             // What was taken for its parent is fetched again, too.
             queued.gap.last_hash = None;
             queued.gap.next = queued.gap.next.saturating_sub(1).max(queued.gap.from);

@@ -29,6 +29,15 @@ pub enum GapReason {
     Watch,
     /// A factory's contracts were found after these blocks had been published.
     Factory,
+    /// The blocks were published for a scope that lacks something of the one in force.
+    Scope,
+}
+
+impl GapReason {
+    /// Whether blocks are queued before they are final, and published once they are.
+    pub(crate) const fn awaits_finality(self) -> bool {
+        matches!(self, Self::Traces | Self::Scope)
+    }
 }
 
 /// A range of final blocks that are still to be published on the history lane.
@@ -151,6 +160,7 @@ impl Gaps {
         let key = match wanted.reason {
             // Beside what is being filled there already: of that, too, all has to come again.
             GapReason::Factory => format!("{}.factory", self.key(wanted.from, None)),
+            GapReason::Scope => format!("{}.scope", self.key(wanted.from, None)),
             // A range under way would publish the block as it is.
             GapReason::Traces => format!("{}.traces", self.key(wanted.from, None)),
             _ => self.key(wanted.from, wanted.address.as_deref()),

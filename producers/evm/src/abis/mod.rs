@@ -9,7 +9,7 @@ pub use self::types::LARGEST_EVENT_BYTES;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use alloy::{dyn_abi::Specifier as _, json_abi::Event as AbiItem};
 use crypto_intel_schemas::{Address, B256, EventFields, EventValue};
@@ -183,6 +183,37 @@ impl Abis {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.by_topic.is_empty()
+    }
+
+    /// Every event by its ABI, its first topic and where it is expected, as text that can be compared.
+    pub(crate) fn places(&self) -> BTreeSet<String> {
+        let mut places = BTreeSet::new();
+        for (topic, events) in &self.by_topic {
+            for event in events {
+                let mut put = |place: &str| {
+                    places.insert(format!("{} {topic:#x} {place}", event.abi));
+                };
+                let Contracts { any, listed, factory } = &event.contracts;
+                if *any {
+                    put("any");
+                }
+                listed.iter().for_each(|contract| put(&format!("{contract:#x}")));
+                if let Some(factory) = factory.and_then(|factory| self.factories.get(factory)) {
+                    put(&format!("made by {:#x}", factory.contract));
+                }
+            }
+        }
+        places
+    }
+
+    /// First topics of the events, each with the contracts that are known to emit it; `None` = any contract may.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = (B256, Option<&HashSet<Address>>)> {
+        self.by_topic.iter().flat_map(|(topic, events)| {
+            events.iter().map(|event| {
+                let Contracts { any, listed, factory } = &event.contracts;
+                (*topic, (!any && factory.is_none()).then_some(listed))
+            })
+        })
     }
 
     /// The events that a contract's log with this topic may be, in the block of this number.

@@ -13,6 +13,7 @@ use crate::{
     abis::{self, config::AbiConfig},
     endpoint::config::{BreakerConfig, EndpointConfig},
     enrich::assets::AssetList,
+    scope::config::ScopeConfig,
     verify::level::LogProof,
 };
 
@@ -87,6 +88,8 @@ pub struct ChainConfig {
     pub reorg_confirm_seconds: u64,
     /// The chain's own currency.
     pub native: NativeConfig,
+    /// Which events of the chain are published. Default: everything.
+    pub scope: ScopeConfig,
     /// Which raw logs are published in addition to the decoded events: `"known"` (of `contracts`, and known events in
     /// an unknown form) or `"all"`. Default: `"known"`.
     pub logs: LogsMode,
@@ -172,6 +175,7 @@ impl Default for ChainConfig {
             max_reorg_depth: 128,
             reorg_confirm_seconds: 15,
             native: NativeConfig::default(),
+            scope: ScopeConfig::default(),
             logs: LogsMode::default(),
             contracts: Vec::new(),
             abis: Vec::new(),
@@ -298,6 +302,7 @@ impl ChainConfig {
                 ));
             }
         }
+        self.scope.validate(&format!("{key}.scope"), problems);
         abis::config::validate(&self.abis, key, problems);
         if !self.multicall.is_empty() && self.multicall.parse::<Address>().is_err() {
             problems.push(format!(

@@ -1,9 +1,9 @@
 use crypto_intel_schemas::{Event, TokenStandard, U256, Uint256};
 
-use super::{Scope, abi, body, logs::Odd};
+use super::{Decoding, abi, body, logs::Odd};
 use crate::block::LogRecord;
 
-impl Scope<'_> {
+impl Decoding<'_> {
     pub(super) fn approval(
         &self,
         log: &LogRecord,

@@ -2,14 +2,14 @@
 
 use crypto_intel_schemas::{Event, EventFields, EventValue};
 
-use super::{Scope, abi, body, logs::Odd};
+use super::{Decoding, abi, body, logs::Odd};
 use crate::block::LogRecord;
 
 fn text(value: impl ToString) -> EventValue {
     EventValue::Text(value.to_string())
 }
 
-impl Scope<'_> {
+impl Decoding<'_> {
     pub(super) fn deposit(&self, log: &LogRecord) -> Result<Event, Odd> {
         const FORM: Odd = Odd("deposit with other topics or data");
         let [_, account] = log.topics() else { return Err(FORM) };

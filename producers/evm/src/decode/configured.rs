@@ -2,10 +2,10 @@
 
 use crypto_intel_schemas::Event;
 
-use super::{Scope, body, known, logs::Odd};
+use super::{Decoding, body, known, logs::Odd};
 use crate::block::LogRecord;
 
-impl Scope<'_> {
+impl Decoding<'_> {
     /// Decodes a log by the configured ABIs that match it. `built_in` is the result of the built-in decoders: a log is
     /// odd only if no decoder understood it.
     pub(super) fn configured(

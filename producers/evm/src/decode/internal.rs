@@ -1,9 +1,9 @@
 use crypto_intel_schemas::{Decimal, Event, Kind, Uint256, transaction_event_id};
 
-use super::{Scope, body};
+use super::{Decoding, body};
 use crate::block::{InternalPayment, Transaction};
 
-impl Scope<'_> {
+impl Decoding<'_> {
     /// A payment inside a transaction's contracts.
     pub(super) fn internal_transfer(
         &self,

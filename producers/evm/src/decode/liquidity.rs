@@ -4,12 +4,12 @@ use crypto_intel_schemas::{
     DexProtocol, Event, I256, Int256, Liquidity, LiquidityAction, U256, Uint256,
 };
 
-use super::{Scope, abi, body, logs::Odd};
+use super::{Decoding, abi, body, logs::Odd};
 use crate::block::LogRecord;
 
 const RANGE: Odd = Odd("liquidity event with a number beyond its type");
 
-impl Scope<'_> {
+impl Decoding<'_> {
     pub(super) fn pair_created(&self, log: &LogRecord) -> Result<Event, Odd> {
         const FORM: Odd = Odd("pair creation with other topics or data");
         let [_, token0, token1] = log.topics() else { return Err(FORM) };

@@ -1,13 +1,13 @@
 use alloy_primitives::keccak256;
 use crypto_intel_schemas::{B256, Bytes, Event};
 
-use super::{Scope, body, known};
+use super::{Decoding, body, known};
 use crate::block::LogRecord;
 
 /// A known topic in a non-standard form; the reason goes into the raw log.
 pub(super) struct Odd(pub(super) &'static str);
 
-impl Scope<'_> {
+impl Decoding<'_> {
     pub(super) fn log(&self, log: &LogRecord, sink: &mut impl FnMut(Event)) {
         let decoded = match log.topics().first() {
             Some(&known::TRANSFER) => self.transfer(log, sink),

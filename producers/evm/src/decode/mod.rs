@@ -6,7 +6,7 @@ mod approvals;
 mod built_in;
 mod configured;
 mod internal;
-mod known;
+pub(crate) mod known;
 mod liquidity;
 mod logs;
 mod swaps;
@@ -16,6 +16,7 @@ mod transfers;
 use std::{
     collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use crypto_intel_schemas::{Address, B256, Event};
@@ -31,6 +32,7 @@ use crate::{
         watch::WatchView,
     },
     metrics::ChainMetrics,
+    scope::Scope,
 };
 
 /// Reason in the raw log of a log whose decoder panicked.
@@ -49,6 +51,10 @@ pub(crate) struct Decoder {
     max_fields_bytes: usize,
     assets: AssetRegistry,
     abis: Abis,
+    scope: Scope,
+    scope_digest: String,
+    /// 0 while everything is published.
+    scope_version: AtomicU32,
     metrics: ChainMetrics,
 }
 
@@ -68,7 +74,7 @@ pub(crate) struct BlockContext {
 }
 
 /// Everything needed to decode one event.
-struct Scope<'a> {
+struct Decoding<'a> {
     decoder: &'a Decoder,
     block: &'a BlockData,
     context: &'a BlockContext,
@@ -89,6 +95,16 @@ impl Decoder {
         assets: AssetRegistry,
         metrics: ChainMetrics,
     ) -> Self {
+        // Validation reports unreadable ABIs; if a file became unreadable since then, an error is logged instead.
+        let abis = Abis::load(&config.abis).unwrap_or_else(|problems| {
+            tracing::error!(
+                chain,
+                problems = problems.join("; "),
+                "configured ABIs cannot be read, their events are not decoded"
+            );
+            Abis::default()
+        });
+        let scope = Scope::of(config, &assets, &abis);
         Self {
             chain: chain.to_owned(),
             chain_id: config.chain_id,
@@ -97,16 +113,11 @@ impl Decoder {
             raw_contracts: config.contract_addresses(),
             max_log_data_bytes: config.max_log_data_bytes,
             max_fields_bytes: usize::MAX,
+            scope_digest: scope.digest(),
+            scope_version: AtomicU32::new(0),
+            scope,
             assets,
-            // Validation reports unreadable ABIs; if a file became unreadable since then, an error is logged instead.
-            abis: Abis::load(&config.abis).unwrap_or_else(|problems| {
-                tracing::error!(
-                    chain,
-                    problems = problems.join("; "),
-                    "configured ABIs cannot be read, their events are not decoded"
-                );
-                Abis::default()
-            }),
+            abis,
             metrics,
         }
     }
@@ -115,6 +126,22 @@ impl Decoder {
     pub(crate) fn with_max_fields(mut self, bytes: usize) -> Self {
         self.max_fields_bytes = bytes;
         self
+    }
+
+    /// Which events are published.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Sets the version of the scope that blocks are published for; `None` while that is everything.
+    pub(crate) fn set_scope_version(&self, version: Option<u32>) {
+        self.scope_version.store(version.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Version and digest of the scope, as markers have them; `None` while everything is published.
+    pub(crate) fn scope_stamp(&self) -> Option<(u32, &str)> {
+        let version = self.scope_version.load(Ordering::Relaxed);
+        (version > 0 && !self.scope.is_everything()).then_some((version, &self.scope_digest))
     }
 
     /// The configured ABIs.
@@ -146,11 +173,12 @@ impl Decoder {
             .filter(|log| matches!(log.topics(), [known::TRANSFER, _, _]) && log.data.len() == 32);
         transfers
             .map(|log| log.address)
-            .filter(|token| self.assets.of(token).is_none() && seen.insert(*token))
+            .filter(|token| self.assets.of(token).is_none() && self.scope.has_contract(token))
+            .filter(|token| seen.insert(*token))
             .collect()
     }
 
-    /// All events of a block, in the order of its transactions, each transaction's own first, then
+    /// All events of a block that are in the scope, in the order of its transactions, each transaction's own first, then
     /// payments inside it, then those of its logs.
     pub(crate) fn decode(
         &self,
@@ -158,25 +186,39 @@ impl Decoder {
         context: &BlockContext,
         sink: &mut impl FnMut(Event),
     ) {
-        let scope = Scope { decoder: self, block, context };
+        self.decode_all(block, context, &mut |event: Event| {
+            if self.scope.wants(&event) {
+                sink(event);
+            }
+        });
+    }
+
+    /// All events of a block, whatever the scope.
+    pub(crate) fn decode_all(
+        &self,
+        block: &BlockData,
+        context: &BlockContext,
+        sink: &mut impl FnMut(Event),
+    ) {
+        let decoding = Decoding { decoder: self, block, context };
         let mut logs = block.logs.iter().peekable();
         let mut payments = block.payments.iter().peekable();
         for (index, transaction) in block.transactions.iter().enumerate() {
             let decoded = caught(|| {
-                scope.transaction(index as u32, transaction, sink);
+                decoding.transaction(index as u32, transaction, sink);
                 while let Some(payment) = payments.next_if(|one| one.tx_index as usize == index) {
-                    sink(scope.internal_transfer(transaction, payment));
+                    sink(decoding.internal_transfer(transaction, payment));
                 }
             });
             if decoded.is_none() {
-                scope.note_failure(&transaction.hash, None);
+                decoding.note_failure(&transaction.hash, None);
             }
             while let Some(log) = logs.next_if(|log| log.tx_index as usize <= index) {
-                scope.log_or_raw(log, sink);
+                decoding.log_or_raw(log, sink);
             }
         }
         for log in logs {
-            scope.log_or_raw(log, sink);
+            decoding.log_or_raw(log, sink);
         }
     }
 }
@@ -187,7 +229,7 @@ fn caught(decode: impl FnOnce()) -> Option<()> {
     catch_unwind(AssertUnwindSafe(decode)).ok()
 }
 
-impl Scope<'_> {
+impl Decoding<'_> {
     /// Decodes a log; if its decoder panics it is published raw, so that it is not lost and does not block the chain.
     fn log_or_raw(&self, log: &LogRecord, sink: &mut impl FnMut(Event)) {
         if caught(|| self.log(log, sink)).is_none() {

@@ -2,13 +2,13 @@
 
 use crypto_intel_schemas::{DexProtocol, Event, I256, Int256, Swap, U256, Uint256};
 
-use super::{Scope, abi, body, logs::Odd};
+use super::{Decoding, abi, body, logs::Odd};
 use crate::block::LogRecord;
 
 const FORM: Odd = Odd("swap with other topics or data");
 const RANGE: Odd = Odd("swap with a number beyond its type");
 
-impl Scope<'_> {
+impl Decoding<'_> {
     pub(super) fn swap_v2(&self, log: &LogRecord) -> Result<Event, Odd> {
         let [_, sender, to] = log.topics() else { return Err(FORM) };
         let data = abi::exactly(self.block.log_data(log)).ok_or(FORM)?;

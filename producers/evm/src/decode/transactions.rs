@@ -1,9 +1,9 @@
 use crypto_intel_schemas::{Address, Decimal, Event, TransactionStatus, Uint256};
 
-use super::{Scope, body};
+use super::{Decoding, body};
 use crate::block::Transaction;
 
-impl Scope<'_> {
+impl Decoding<'_> {
     pub(super) fn transaction(
         &self,
         index: u32,

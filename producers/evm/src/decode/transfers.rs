@@ -1,9 +1,9 @@
 use crypto_intel_schemas::{Decimal, Event, U256, Uint256};
 
-use super::{Scope, abi, body, logs::Odd};
+use super::{Decoding, abi, body, logs::Odd};
 use crate::block::LogRecord;
 
-impl Scope<'_> {
+impl Decoding<'_> {
     pub(super) fn transfer(
         &self,
         log: &LogRecord,

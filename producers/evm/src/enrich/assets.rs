@@ -106,6 +106,11 @@ impl AssetRegistry {
     pub(crate) fn of(&self, contract: &Address) -> Option<&Asset> {
         self.tokens.get(contract)
     }
+
+    /// Contracts of the verified tokens.
+    pub(crate) fn verified(&self) -> impl Iterator<Item = Address> + '_ {
+        self.tokens.iter().filter(|(_, asset)| asset.verified).map(|(contract, _)| *contract)
+    }
 }
 
 #[cfg(test)]

@@ -8,15 +8,17 @@ use crypto_intel_schemas::Address;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{
-    Fetcher, ask_block,
+    Fetcher, Wanted, ask_block,
     error::{BlockId, FetchError},
+    filtered::PastBlock,
     known_header,
-    logs::{LogQuery, LogsByBlock, collect, logs_of, number_of},
+    logs::{LogsByBlock, collect, logs_of},
     outcomes::with_outcomes,
 };
 use crate::{
     block::BlockData,
     endpoint::{Class, Endpoint, EndpointError},
+    log_query::LogQuery,
     verify::{LogsAnswer, assemble},
 };
 
@@ -26,17 +28,33 @@ const BLOCKS_AT_ONCE: usize = 4;
 impl Fetcher {
     /// Whether the serving endpoint is asked for logs by range.
     pub(crate) fn prefers_ranges(&self) -> bool {
-        self.pool()
-            .ranked(Class::Blocks)
-            .first()
-            .is_some_and(|endpoint| !endpoint.offers_block_receipts())
+        self.is_filtered()
+            || self
+                .pool()
+                .ranked(Class::Blocks)
+                .first()
+                .is_some_and(|endpoint| !endpoint.offers_block_receipts())
     }
 
-    /// Whole, verified blocks, in order. Falls back to fetching block by block.
+    /// Verified blocks with everything that the scope needs, in order.
     ///
     /// # Errors
     /// As [`block`](Fetcher::block).
-    pub(crate) async fn blocks(&self, span: Span) -> Result<Vec<BlockData>, FetchError> {
+    pub(crate) async fn blocks(&self, span: Span) -> Result<Vec<PastBlock>, FetchError> {
+        match &self.wanted {
+            Wanted::Logs { queries, every_block } => {
+                self.filtered_blocks(span, queries, *every_block).await
+            }
+            Wanted::Whole => {
+                let blocks = self.whole_blocks(span).await?;
+                let whole = |block| PastBlock { block, covers_from: None };
+                Ok(blocks.into_iter().map(whole).collect())
+            }
+        }
+    }
+
+    /// Falls back to fetching block by block.
+    async fn whole_blocks(&self, span: Span) -> Result<Vec<BlockData>, FetchError> {
         let ranked = self.pool().ranked(Class::Blocks);
         let serving = ranked.first().filter(|endpoint| !endpoint.offers_block_receipts());
         let logs = match serving {
@@ -60,7 +78,7 @@ impl Fetcher {
                         }
                     }
                 }
-                self.block(BlockId::Number(number)).await
+                self.whole_block(BlockId::Number(number)).await
             })
             .buffered(BLOCKS_AT_ONCE)
             .try_collect()
@@ -101,7 +119,7 @@ impl Fetcher {
         address: &Address,
         span: Span,
     ) -> Result<BTreeSet<u64>, FetchError> {
-        let numbers = self.logs(span, &LogQuery::naming(address), &number_of).await?;
+        let numbers = self.logs(span, &LogQuery::naming(address), &|number, _| Ok(number)).await?;
         Ok(numbers.into_iter().collect())
     }
 }

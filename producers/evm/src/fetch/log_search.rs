@@ -16,20 +16,22 @@ use super::{
     EndpointRotation, Fetcher, ask_block,
     error::{BlockId, FetchError},
     known_header,
-    logs::{LogQuery, list, logs_of},
+    logs::{list, logs_of},
 };
 use crate::{
     block::BlockData,
     endpoint::{Class, Endpoint, EndpointError},
     hex::Hex,
-    verify::{Checks, LogsAnswer, assemble, level::LogProof},
+    log_query::LogQuery,
+    verify::{Checks, InvalidResponse, LogsAnswer, RENUMBERED, assemble, level::LogProof},
 };
 
 /// Maximum number of differing blocks that are fetched to decide between two answers.
 const CHECKED_BLOCKS: usize = 2;
 
-/// Reads one log.
-pub(crate) type ReadLog<'a, T> = dyn Fn(&str) -> Result<T, serde_json::Error> + Send + Sync + 'a;
+/// Reads one log of a block.
+pub(crate) type ReadLog<'a, T> =
+    dyn Fn(u64, &str) -> Result<T, serde_json::Error> + Send + Sync + 'a;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -127,7 +129,7 @@ impl Fetcher {
         queries: &[LogQuery],
         read: &ReadLog<'_, T>,
     ) -> Result<RangeAnswer<T>, FetchError> {
-        self.sample(endpoint, span, queries).await?;
+        let sampled = self.sample(endpoint, span, queries).await?;
         let mut blocks: BTreeMap<u64, BlockLogs<T>> = BTreeMap::new();
         for query in queries {
             logs_of(endpoint, span, query, &mut |answer| {
@@ -138,11 +140,22 @@ impl Fetcher {
                         .or_insert_with(|| BlockLogs { digest: 0, items: Vec::new() });
                     logs.digest =
                         logs.digest.wrapping_add(digest(&place.block_hash.0, place.log_index.0));
-                    logs.items.push(read(log)?);
+                    logs.items.push(read(place.block_number.0, log)?);
                 }
                 Ok(())
             })
             .await?;
+        }
+        for block in &sampled {
+            let number = block.header.number;
+            let answered = blocks.get(&number).map_or(0, |logs| logs.digest);
+            if answered != digest_of(block, queries) {
+                let source = InvalidResponse::RangeLogs { number };
+                return Err(FetchError::InvalidResponse {
+                    endpoint: endpoint.label().to_owned(),
+                    source,
+                });
+            }
         }
         endpoint.record_validity(Class::Ranges, true);
         Ok(RangeAnswer { endpoint: Arc::clone(endpoint), blocks })
@@ -158,7 +171,7 @@ impl Fetcher {
         let [first, second] = answers.as_slice() else { return };
         let differing = first.differing(second);
         for number in differing.iter().take(CHECKED_BLOCKS.div_ceil(2)).chain(differing.last()) {
-            let Ok(block) = self.block(BlockId::Number(*number)).await else { continue };
+            let Ok(block) = self.whole_block(BlockId::Number(*number)).await else { continue };
             let truth = digest_of(&block, queries);
             let (held, wrong) = std::mem::take(answers)
                 .into_iter()
@@ -179,13 +192,13 @@ impl Fetcher {
     }
 
     /// Asks for logs that are known by other means: those of sampled blocks, which must match the bloom filter, and
-    /// those of a block that is known to have one.
+    /// those of a block that is known to have one. The sampled blocks, where their filter was compared.
     async fn sample(
         &self,
         endpoint: &Endpoint,
         span: Span,
         queries: &[LogQuery],
-    ) -> Result<(), FetchError> {
+    ) -> Result<Vec<BlockData>, FetchError> {
         for query in queries {
             let known = self.lock_known().get(query).copied();
             let Some(known) = known else { continue };
@@ -196,36 +209,50 @@ impl Fetcher {
             })
             .await?;
             if !found {
-                let source = crate::verify::InvalidResponse::Empty { number: known };
+                let source = InvalidResponse::Empty { number: known };
                 return Err(FetchError::InvalidResponse {
                     endpoint: endpoint.label().to_owned(),
                     source,
                 });
             }
         }
+        let mut sampled = Vec::new();
         if self.checks().logs == LogProof::Off {
-            return Ok(());
+            return Ok(sampled);
         }
-        for number in [span.from, span.from + span.width() / 2] {
-            self.sample_block(endpoint, number.min(span.to)).await?;
+        let first = span.from;
+        let middle = (first + span.width() / 2).min(span.to);
+        for number in std::iter::once(first).chain((middle != first).then_some(middle)) {
+            sampled.extend(self.sample_block(endpoint, number).await?);
         }
-        Ok(())
+        // A weaker proof than the filter lets an incomplete block pass, and logs that were numbered anew have other digests.
+        let is_proven = self.checks().logs >= LogProof::Bloom;
+        sampled.retain(|block: &BlockData| {
+            is_proven && !block.unverified.iter().any(|missing| missing == RENUMBERED)
+        });
+        Ok(sampled)
     }
 
-    async fn sample_block(&self, endpoint: &Endpoint, number: u64) -> Result<(), FetchError> {
+    async fn sample_block(
+        &self,
+        endpoint: &Endpoint,
+        number: u64,
+    ) -> Result<Option<BlockData>, FetchError> {
         let id = BlockId::Number(number);
         let at = format!("{number:#x}");
         let filter = json!({ "fromBlock": at, "toBlock": at });
         let logs = match endpoint.call_as(Class::Ranges, "eth_getLogs", [filter]).await {
             Ok(logs) => logs,
             // It refuses queries for all logs.
-            Err(EndpointError::Refused { .. } | EndpointError::Unsupported { .. }) => return Ok(()),
+            Err(EndpointError::Refused { .. } | EndpointError::Unsupported { .. }) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         let block = ask_block(endpoint, id, true).await?;
         let header = known_header(endpoint, id, &block)?;
         let checks = Checks { log_indexes: false, ..self.checks() };
-        assemble(header, block.text(), LogsAnswer::Logs(logs.text()), checks).map(|_| ()).map_err(
+        assemble(header, block.text(), LogsAnswer::Logs(logs.text()), checks).map(Some).map_err(
             |source| FetchError::InvalidResponse { endpoint: endpoint.label().to_owned(), source },
         )
     }

@@ -4,6 +4,7 @@ mod ask;
 mod block_span;
 mod cross_check;
 pub(crate) mod error;
+pub(crate) mod filtered;
 pub(crate) mod finality;
 pub(crate) mod log_range;
 mod log_search;
@@ -15,7 +16,7 @@ pub(crate) mod traces;
 
 use std::{sync::Arc, time::Instant};
 
-use crypto_intel_schemas::B256;
+use crypto_intel_schemas::{B256, Kind};
 use serde_json::json;
 
 use self::{
@@ -27,8 +28,12 @@ use self::{
 };
 use crate::{
     block::{BlockData, Header},
+    config::ChainConfig,
+    decode::Decoder,
     endpoint::{Answer, Endpoint, EndpointError, Pool},
+    log_query::LogQuery,
     metrics::ChainMetrics,
+    scope::plan::FetchPlan,
     verify::{Checks, InvalidResponse, LogsAnswer, assemble, read_header},
 };
 
@@ -42,17 +47,56 @@ pub(crate) struct Fetcher {
     pub(crate) metrics: ChainMetrics,
     tracer: Tracer,
     pub(crate) known_logs: KnownLogs,
+    wanted: Wanted,
+}
+
+/// What is fetched of each block.
+#[derive(Debug, Clone)]
+enum Wanted {
+    Whole,
+    /// Headers, and the logs that match any of these.
+    Logs {
+        queries: Arc<[LogQuery]>,
+        every_block: bool,
+    },
 }
 
 impl Fetcher {
     pub(crate) fn new(pool: Pool, checks: Checks, metrics: ChainMetrics) -> Self {
-        Self { pool, checks, metrics, tracer: Tracer::default(), known_logs: KnownLogs::default() }
+        Self {
+            pool,
+            checks,
+            metrics,
+            tracer: Tracer::default(),
+            known_logs: KnownLogs::default(),
+            wanted: Wanted::Whole,
+        }
     }
 
-    /// Also fetches payments inside contracts.
-    pub(crate) fn with_tracer(mut self, tracer: Tracer) -> Self {
-        self.tracer = tracer;
-        self
+    /// Whether only some logs of a block are fetched.
+    pub(crate) fn is_filtered(&self) -> bool {
+        matches!(self.wanted, Wanted::Logs { .. })
+    }
+
+    /// For a chain as it is configured: what its scope needs, with payments inside contracts where those are in it.
+    pub(crate) fn of(
+        pool: Pool,
+        config: &ChainConfig,
+        decoder: &Decoder,
+        metrics: ChainMetrics,
+    ) -> Self {
+        let scope = decoder.scope();
+        let tracer = match scope.has_kind(Kind::InternalTransfer) {
+            true => Tracer::of(config),
+            false => Tracer::default(),
+        };
+        let wanted = match FetchPlan::of(scope, decoder.abis(), config) {
+            FetchPlan::Whole => Wanted::Whole,
+            FetchPlan::Logs(queries) => {
+                Wanted::Logs { queries: queries.into(), every_block: config.scope.every_block }
+            }
+        };
+        Self { tracer, wanted, ..Self::new(pool, Checks::of(config), metrics) }
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -63,12 +107,20 @@ impl Fetcher {
         self.checks
     }
 
-    /// A whole, verified block. Tries every endpoint, several times.
+    /// A verified block with everything that the scope needs. Tries every endpoint, several times.
     ///
     /// # Errors
     /// The last failure. Retry from the current head: the block may have left the chain.
     pub(crate) async fn block(&self, id: BlockId) -> Result<BlockData, FetchError> {
         self.block_in(id, Hedging::Off).await
+    }
+
+    /// The same with everything that there is of it, whatever the scope.
+    ///
+    /// # Errors
+    /// As [`block`](Self::block).
+    pub(crate) async fn whole_block(&self, id: BlockId) -> Result<BlockData, FetchError> {
+        self.whole_block_in(id, Hedging::Off).await
     }
 
     /// The same for a block that the chain waits for: if the answer is late, another endpoint is asked as well.
@@ -80,6 +132,13 @@ impl Fetcher {
     }
 
     async fn block_in(&self, id: BlockId, hedging: Hedging) -> Result<BlockData, FetchError> {
+        match &self.wanted {
+            Wanted::Whole => self.whole_block_in(id, hedging).await,
+            Wanted::Logs { queries, .. } => self.filtered_block(id, queries, hedging).await,
+        }
+    }
+
+    async fn whole_block_in(&self, id: BlockId, hedging: Hedging) -> Result<BlockData, FetchError> {
         let attempt = move |endpoint: Arc<Endpoint>, checks| -> Attempt<BlockData> {
             Box::pin(async move { fetch_block(&endpoint, id, checks).await })
         };

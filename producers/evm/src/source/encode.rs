@@ -52,10 +52,13 @@ impl Bodies {
         let mut writer = BodiesWriter::with_capacity(block.logs.len() + block.transactions.len());
         let known_contracts = decoder.discover(block);
         let chain = decoder.chain();
+        let watched_only = decoder.scope().is_watched_only();
         decoder.decode(block, context, &mut |mut event: Event| {
             if is_wanted(&event) {
                 let copies = label(&mut event, &context.watched, chain);
-                writer.push(&event, copies);
+                if !(watched_only && copies.is_empty()) {
+                    writer.push(&event, copies);
+                }
             }
         });
         Self { encoded: writer.finish(), known_contracts }
@@ -131,6 +134,7 @@ pub(crate) fn encode_again(
 /// What the marker says of the block itself.
 fn marker(decoder: &Decoder, block: &BlockData, context: &BlockContext) -> Block {
     let header = &block.header;
+    let (scope_version, scope_digest) = decoder.scope_stamp().unzip();
     Block {
         id: chain_event_id(decoder.chain(), &header.hash, Kind::Block),
         event_at_us: header.time_us(),
@@ -148,6 +152,8 @@ fn marker(decoder: &Decoder, block: &BlockData, context: &BlockContext) -> Block
         base_fee_per_gas: header.base_fee_per_gas.map(Uint256),
         miner: header.miner,
         unverified: block.unverified.clone(),
+        scope_version,
+        scope_digest: scope_digest.map(ToOwned::to_owned),
         ..Block::empty()
     }
 }

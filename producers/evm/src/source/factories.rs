@@ -18,8 +18,9 @@ use super::contracts::{ContractStore, search_key};
 use crate::{
     abis::{Factory, Made},
     decode::Decoder,
-    fetch::{Fetcher, logs::LogQuery},
+    fetch::Fetcher,
     hex::{self, Hex},
+    log_query::LogQuery,
 };
 
 /// Blocks searched between two writes of the progress.
@@ -52,7 +53,6 @@ struct FactoryLog<'a> {
     topics: Vec<Hex<B256>>,
     #[serde(borrow)]
     data: &'a str,
-    block_number: Hex<u64>,
 }
 
 /// Searches for the contracts that the factories of one chain created.
@@ -213,13 +213,12 @@ impl FactorySearch {
 
     async fn made_in(&self, factory: &Factory, span: Span) -> anyhow::Result<Vec<Made>> {
         let query = LogQuery::of_contract(factory.contract, factory.topic);
-        let read = |log: &str| {
+        let read = |since: u64, log: &str| {
             let log: FactoryLog<'_> = serde_json::from_str(log)?;
             let topics: Vec<B256> = log.topics.iter().map(|topic| topic.0).collect();
             let mut data = Vec::new();
             let address =
                 hex::append(log.data, &mut data).and_then(|_| factory.made(&topics, &data));
-            let since = log.block_number.0;
             Ok(address.map(|address| Made { abi: factory.abi.clone(), address, since }))
         };
         let logs = self.fetcher.logs(span, &[query], &read).await;

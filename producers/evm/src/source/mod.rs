@@ -3,6 +3,8 @@
 mod contracts;
 pub(crate) mod encode;
 mod factories;
+pub(crate) mod scopes;
+mod span_width;
 mod untraced;
 mod untraced_gap;
 
@@ -27,6 +29,8 @@ use self::{
     contracts::ContractStore,
     encode::{Bodies, Detail},
     factories::FactorySearch,
+    scopes::Scopes,
+    span_width::SpanWidth,
     untraced::UntracedQueue,
 };
 use crate::{
@@ -36,7 +40,7 @@ use crate::{
         tokens::TokenMetadataCache,
         watch::WatchlistCache,
     },
-    fetch::{Fetcher, error::FetchError},
+    fetch::{Fetcher, error::FetchError, filtered::PastBlock},
     metrics::ChainMetrics,
 };
 
@@ -74,6 +78,9 @@ pub(crate) struct EvmSource {
     fetching: Semaphore,
     contracts: Arc<ContractStore>,
     factories: FactorySearch,
+    scopes: Scopes,
+    /// Past blocks that are fetched together where only some of their logs are.
+    width: SpanWidth,
     untraced: UntracedQueue,
 }
 
@@ -91,6 +98,7 @@ impl EvmSource {
             Arc::clone(&decoder),
             Arc::clone(&contracts),
         );
+        let scopes = Scopes::new(chain.clone(), nats.clone(), Arc::clone(&decoder));
         let untraced = UntracedQueue::new(chain.clone(), nats, fetcher.clone(), metrics);
         let fetching = Semaphore::new(parts.fetch_concurrency);
         let finality_tags = parts.finality_tags;
@@ -105,6 +113,8 @@ impl EvmSource {
             fetching,
             contracts,
             factories,
+            scopes,
+            width: SpanWidth::default(),
             untraced,
         }
     }
@@ -184,8 +194,11 @@ impl ChainSource for EvmSource {
     async fn blocks(&self, span: Span) -> Result<Vec<Prepared<Detail>>, Unavailable> {
         let blocks = self.fetcher.blocks(span).await.map_err(unavailable)?;
         let context = self.context_of_past();
-        let prepare = |block| {
-            let mut prepared = encode::prepare(&self.decoder, block, context.clone());
+        let found = blocks.iter().map(|past| past.block.logs.len()).sum();
+        self.width.found(span, found);
+        let prepare = |past: PastBlock| {
+            let mut prepared = encode::prepare(&self.decoder, past.block, context.clone());
+            prepared.marker.covers_from = past.covers_from;
             // Saves memory while blocks wait to be published: the logs are in the bodies now.
             prepared.detail.block.logs = Vec::new();
             prepared.detail.block.data = Vec::new();
@@ -195,7 +208,11 @@ impl ChainSource for EvmSource {
     }
 
     fn span_width(&self) -> u64 {
-        if self.fetcher.prefers_ranges() { SPAN_WIDTH } else { 1 }
+        match (self.fetcher.is_filtered(), self.fetcher.prefers_ranges()) {
+            (true, _) => self.width.next(),
+            (false, true) => SPAN_WIDTH,
+            (false, false) => 1,
+        }
     }
 
     async fn confirmed_elsewhere(&self, block: BlockRef) -> Option<bool> {
@@ -216,10 +233,14 @@ impl ChainSource for EvmSource {
     }
 
     async fn before_resume(&self) -> Result<(), ChainInterrupt> {
+        self.scopes.load().await?;
         self.contracts.load().await
     }
 
     async fn before_publish(&self, markers: &[&Block]) -> Result<(), ChainInterrupt> {
+        if let Some(first) = markers.first() {
+            self.scopes.begin_live(first.block_number).await?;
+        }
         self.contracts.keep_discovered().await?;
         let blocks =
             markers.iter().map(|marker| (marker.block_number, marker.unverified.as_slice()));
@@ -236,6 +257,7 @@ impl ChainSource for EvmSource {
     }
 
     async fn before_gap(&self, gap: &Gap) -> anyhow::Result<()> {
+        self.scopes.note_past(gap).await?;
         self.factories.note_early(gap.next).await
     }
 

@@ -15,6 +15,10 @@ pub(crate) enum InvalidResponse {
     Count { number: u64, transactions: usize, receipts: usize },
     #[error("receipt {index} of block {number} belongs to another transaction")]
     Place { number: u64, index: usize },
+    #[error("log {index} of block {number} belongs to a transaction that the block does not have")]
+    LogPlace { number: u64, index: u32 },
+    #[error("logs of a range are not those that block {number} has: some are missing")]
+    RangeLogs { number: u64 },
     #[error("empty answer for block {number}, which has logs by its bloom filter")]
     Empty { number: u64 },
     #[error("{logs} logs of block {number} do not match its bloom filter: some are missing")]
@@ -44,6 +48,8 @@ impl InvalidResponse {
             Self::OtherBlock { .. } => "other_block",
             Self::Count { .. } => "receipt_count",
             Self::Place { .. } => "receipt_place",
+            Self::LogPlace { .. } => "log_place",
+            Self::RangeLogs { .. } => "range_logs",
             Self::Empty { .. } => LogProof::Presence.name(),
             Self::Bloom { .. } => LogProof::Bloom.name(),
             Self::ReceiptsRoot { .. } => LogProof::ReceiptsRoot.name(),

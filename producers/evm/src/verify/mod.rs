@@ -2,6 +2,7 @@
 //! transaction types and missing fields of other chains do not matter.
 
 mod checks;
+mod filtered;
 mod header;
 mod invalid_response;
 mod lenient;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     checks::{Checks, Demand},
+    filtered::HeaderPart,
     invalid_response::{HEADER_HASH, InvalidResponse, TRANSACTIONS_ROOT},
     receipt::read_outcome,
 };
@@ -37,6 +39,9 @@ use crate::{
 
 /// Maximum block number: no chain reaches it, and nothing that is computed with a number up to it overflows.
 const MAX_NUMBER: u64 = 1 << 53;
+
+/// In `unverified` of a block whose logs were numbered anew.
+pub(crate) const RENUMBERED: &str = "log_indexes";
 
 /// Where the logs of a block come from.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +104,7 @@ pub(crate) fn assemble(
     assembly.finish(checks)
 }
 
+#[derive(Debug)]
 struct Assembly {
     block: BlockData,
 }
@@ -123,17 +129,22 @@ impl Assembly {
         Self { block: BlockData { header, transactions, logs, data, payments, unverified } }
     }
 
+    /// Notes where the header does not match its hash although that was demanded.
+    fn note_header(&mut self, checks: Checks) {
+        if checks.header != Demand::Off && !self.block.header.hash_holds {
+            self.block.unverified.push(HEADER_HASH.to_owned());
+        }
+    }
+
     /// Checks that header and transactions match the block's hash.
     fn prove_transactions(
         &mut self,
         raw: &RawBlock<'_>,
         checks: Checks,
     ) -> Result<(), InvalidResponse> {
+        self.note_header(checks);
         let unverified = &mut self.block.unverified;
         let header = &self.block.header;
-        if checks.header != Demand::Off && !header.hash_holds {
-            unverified.push(HEADER_HASH.to_owned());
-        }
         if checks.transactions == Demand::Off || !header.hash_holds {
             return Ok(());
         }
@@ -310,7 +321,7 @@ impl Assembly {
         for (index, log) in self.block.logs.iter_mut().enumerate() {
             log.log_index = index as u32;
         }
-        self.block.unverified.push("log_indexes".to_owned());
+        self.block.unverified.push(RENUMBERED.to_owned());
         Ok(self.block)
     }
 }

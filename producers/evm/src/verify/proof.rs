@@ -138,6 +138,17 @@ fn bloom_of(block: &BlockData, proven: &Proven<'_>) -> Option<[u8; 256]> {
     }
 }
 
+/// A block's bloom filter; `None` when the text is not one.
+pub(super) fn read_filter(text: &str) -> Option<Bloom> {
+    read_bloom(text).map(Bloom::from)
+}
+
+/// Whether a filter has a log's emitter and topics.
+pub(super) fn has_log(bloom: &Bloom, log: &LogRecord) -> bool {
+    let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
+    has(log.address.as_slice()) && log.topics().iter().all(|topic| has(topic.as_slice()))
+}
+
 fn read_bloom(text: &str) -> Option<[u8; 256]> {
     hex::fixed::<256>(text)
 }

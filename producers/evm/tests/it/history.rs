@@ -234,8 +234,14 @@ async fn the_verified_block_is_a_metric() {
     let (broker, node) = (Broker::start().await, node().await);
     let mut blocks = generator(87);
     push_new(&node, &mut blocks, 3);
-    let verified =
-        Verified { from: 1, number: 2, hash: B256::ZERO, against: "database".to_owned(), at_us: 0 };
+    let verified = Verified {
+        from: 1,
+        number: 2,
+        hash: B256::ZERO,
+        against: "database".to_owned(),
+        at_us: 0,
+        scope: None,
+    };
     write_verified(&broker.nats, CHAIN, &verified).await.unwrap();
     let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
     eventually(async || producer.metric("crypto_intel_evm_verified_block", &[CHAIN]) == 2.0).await;

@@ -14,6 +14,7 @@ mod process;
 mod recorded;
 mod reorgs;
 mod resume;
+mod scope;
 mod stream;
 mod tokens;
 mod traces;

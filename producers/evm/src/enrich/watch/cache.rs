@@ -2,7 +2,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, KvChange, KvError, Nats, NatsError};
-use crypto_intel_schemas::{AccountAddress, Address, WatchChain, Watched};
+use crypto_intel_schemas::{AccountAddress, Address, Event, WatchChain, Watched};
 use crypto_intel_service::Backoff;
 use futures::FutureExt as _;
 use parking_lot::RwLock;
@@ -46,6 +46,11 @@ impl WatchView {
     }
 
     /// Whether nothing is watched.
+    /// Whether an event touches an address of the list.
+    pub(crate) fn is_touched_by(&self, event: &Event) -> bool {
+        event.touched().iter().any(|address| self.labels_of(address).is_some())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.own.is_none() && self.every.is_none()
     }

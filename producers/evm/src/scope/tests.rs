@@ -1,0 +1,184 @@
+#![allow(clippy::unwrap_used)]
+
+use crypto_intel_schemas::{Address, Erc20Transfer, Event, NativeTransfer, Swap};
+
+use super::{
+    Scope,
+    plan::FetchPlan,
+    record::{Range, ScopeRecord},
+};
+use crate::{
+    abis::Abis, config::ChainConfig, decode::known, enrich::assets::AssetList, log_query::LogQuery,
+};
+
+const TOKEN: Address = Address::repeat_byte(1);
+const OTHER: Address = Address::repeat_byte(2);
+
+fn config(text: &str) -> ChainConfig {
+    toml::from_str(text).unwrap()
+}
+
+fn scope(text: &str) -> Scope {
+    let config = config(text);
+    let assets = AssetList::load(None).unwrap().of_chain("ethereum");
+    Scope::of(&config, &assets, &Abis::load(&config.abis).unwrap())
+}
+
+fn plan(text: &str) -> FetchPlan {
+    let config = config(text);
+    FetchPlan::of(&scope(text), &Abis::load(&config.abis).unwrap(), &config)
+}
+
+fn transfer(token: Address) -> Event {
+    Erc20Transfer { address: token, ..Erc20Transfer::empty() }.into()
+}
+
+#[test]
+fn events_are_chosen_by_kind_and_contract() {
+    let (payment, swap) = (Event::from(NativeTransfer::empty()), Event::from(Swap::empty()));
+    let listed = format!("[scope]\ncontracts = [\"{TOKEN}\"]");
+    let except = format!("[scope]\nexcept_contracts = [\"{TOKEN}\"]");
+    for (text, wanted) in [
+        ("", [true, true, true, true]),
+        ("[scope]\nkinds = [\"transfer\"]", [true, true, true, false]),
+        ("[scope]\nkinds = [\"transfer.erc20\"]", [true, true, false, false]),
+        ("[scope]\nkinds = [\"swap\", \"transfer.native\"]", [false, false, true, true]),
+        // With contracts, only what contracts emit, unless a kind is named.
+        (&listed, [true, false, false, false]),
+        (&format!("{listed}\nkinds = [\"transfer\"]"), [true, false, true, false]),
+        (&except, [false, true, true, true]),
+    ] {
+        let scope = scope(text);
+        let found = [transfer(TOKEN), transfer(OTHER), payment.clone(), swap.clone()]
+            .map(|event| scope.wants(&event));
+        assert_eq!(found, wanted, "{text}");
+    }
+}
+
+#[test]
+fn verified_tokens_are_those_of_the_list() {
+    let scope = scope("[scope]\nverified_tokens = true");
+    let usdc = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48".parse().unwrap();
+    assert!(scope.wants(&transfer(usdc)) && !scope.wants(&transfer(OTHER)));
+}
+
+#[test]
+fn a_scope_of_logs_asks_for_nothing_else() {
+    let one = format!("[scope]\ncontracts = [\"{TOKEN}\"]\nkinds = [\"transfer.erc20\"]");
+    let query = LogQuery::of_any(vec![TOKEN], vec![known::TRANSFER]);
+    assert_eq!(plan(&one), FetchPlan::Logs(vec![query.clone()]));
+    let feed = Address::repeat_byte(7);
+    let with_abi = format!(
+        "{one}\n[[abis]]\nname = \"x\"\ncontracts = [\"{feed}\"]\nevents = [\"event Paid(uint256 amount)\"]"
+    );
+    assert_eq!(plan(&with_abi), FetchPlan::Logs(vec![query]), "no events are in scope");
+    let with_events = with_abi.replace("\"transfer.erc20\"", "\"transfer.erc20\", \"event\"");
+    let FetchPlan::Logs(queries) = plan(&with_events) else { panic!("whole blocks") };
+    assert_eq!(queries.len(), 2, "{queries:?}");
+
+    for needs_transactions in [
+        "",
+        "[scope]\nkinds = [\"transfer\"]",
+        "[scope]\nkinds = [\"swap\"]\nwatched_only = true",
+        "[scope]\nkinds = [\"swap\"]\ntransaction_fields = true",
+        // Ids depend on log indexes, which are made of all logs there.
+        "check_log_indexes = false\n[scope]\nkinds = [\"swap\"]",
+        "logs = \"all\"\n[scope]\nkinds = [\"log\"]",
+    ] {
+        assert_eq!(plan(needs_transactions), FetchPlan::Whole, "{needs_transactions}");
+    }
+}
+
+#[test]
+fn many_contracts_are_asked_for_by_topic() {
+    let contracts: Vec<String> = (0..300)
+        .map(|number| {
+            format!("\"{}\"", Address::left_padding_from(&[1, number as u8, (number >> 8) as u8]))
+        })
+        .collect();
+    let text =
+        format!("[scope]\nkinds = [\"transfer.erc20\"]\ncontracts = [{}]", contracts.join(","));
+    let by_topic = LogQuery::of_any(Vec::new(), vec![known::TRANSFER]);
+    assert_eq!(plan(&text), FetchPlan::Logs(vec![by_topic]));
+}
+
+#[test]
+fn a_wider_scope_covers_a_narrower_one_and_not_the_other_way_round() {
+    let one = format!("[scope]\ncontracts = [\"{TOKEN}\"]");
+    let two = format!("[scope]\ncontracts = [\"{TOKEN}\", \"{OTHER}\"]");
+    for (wide, narrow) in [
+        ("", "[scope]\nkinds = [\"swap\"]"),
+        ("", one.as_str()),
+        (&two, &one),
+        ("[scope]\nkinds = [\"swap\", \"transfer\"]", "[scope]\nkinds = [\"swap\"]"),
+        ("[scope]\nkinds = [\"swap\"]", "[scope]\nkinds = [\"swap\"]\nwatched_only = true"),
+        ("[scope]\nkinds = [\"swap\"]\ntransaction_fields = true", "[scope]\nkinds = [\"swap\"]"),
+        (
+            "[scope]\nkinds = [\"event\"]\n[[abis]]\nname = \"x\"\nevents = [\"event Paid(uint256 amount)\"]",
+            "[scope]\nkinds = [\"event\"]",
+        ),
+        (
+            "[scope]\nkinds = [\"swap\"]",
+            &format!("[scope]\nkinds = [\"swap\"]\nexcept_contracts = [\"{TOKEN}\"]"),
+        ),
+    ] {
+        let (wider, narrower) = (scope(wide), scope(narrow));
+        assert!(wider.covers(&narrower), "{wide:?} covers {narrow:?}");
+        assert!(!narrower.covers(&wider), "{narrow:?} does not cover {wide:?}");
+        assert_ne!(wider.digest(), narrower.digest());
+        assert!(wider.covers(&wider) && narrower.covers(&narrower));
+    }
+    let swapped = format!("[scope]\ncontracts = [\"{OTHER}\", \"{TOKEN}\"]");
+    assert_eq!(scope(&two).digest(), scope(&swapped).digest(), "the order says nothing");
+}
+
+fn range(from: u64, to: u64) -> Range {
+    Range { from, to }
+}
+
+#[test]
+fn what_a_wider_scope_lacks_is_queued_and_what_a_narrower_one_lacks_is_not() {
+    let everything = scope("");
+    let swaps = scope("[scope]\nkinds = [\"swap\"]");
+    let more = scope("[scope]\nkinds = [\"swap\", \"liquidity\"]");
+    let mut record = ScopeRecord::default();
+    assert!(!record.put_in_force(&everything, 1), "nothing to remember");
+    assert_eq!((record.version(), record.awaits_live()), (None, false));
+
+    assert!(record.put_in_force(&swaps, 2));
+    assert_eq!((record.version(), record.awaits_live()), (Some(1), true));
+    assert!(!record.put_in_force(&swaps, 3), "the same again");
+    assert_eq!(record.begin_live(100), [], "everything before is complete");
+    assert!(record.add_past(range(10, 49)) && !record.add_past(range(20, 30)));
+
+    assert!(record.put_in_force(&more, 4));
+    assert_eq!(record.begin_live(150), [range(10, 49), range(100, 149)]);
+    assert_eq!(record.version(), Some(2));
+
+    assert!(record.put_in_force(&swaps, 5));
+    assert_eq!(record.begin_live(200), [], "narrowing changes nothing old");
+
+    assert!(record.put_in_force(&everything, 6));
+    assert_eq!(record.version(), None);
+    let all = [range(10, 49), range(100, 249)];
+    assert_eq!(record.begin_live(250), all, "also what was queued for the second one");
+    let kept = serde_json::to_string(&record).unwrap();
+    assert_eq!(serde_json::from_str::<ScopeRecord>(&kept).unwrap(), record);
+}
+
+#[test]
+fn a_block_without_a_possible_log_needs_no_question() {
+    use alloy_primitives::{Bloom, BloomInput};
+    let query = LogQuery::of_any(vec![TOKEN], vec![known::TRANSFER, known::APPROVAL]);
+    let with = |parts: &[&[u8]]| {
+        let mut bloom = Bloom::ZERO;
+        parts.iter().for_each(|part| bloom.accrue(BloomInput::Raw(part)));
+        bloom
+    };
+    let (token, other) = (TOKEN.as_slice(), OTHER.as_slice());
+    let (transfer, swap) = (known::TRANSFER.as_slice(), known::SWAP_V3.as_slice());
+    assert!(query.is_possible_in(&with(&[token, transfer])));
+    assert!(!query.is_possible_in(&with(&[token, swap])));
+    assert!(!query.is_possible_in(&with(&[other, transfer])));
+    assert!(LogQuery::default().is_possible_in(&with(&[])), "it asks for whatever there is");
+}
