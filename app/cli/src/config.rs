@@ -169,6 +169,7 @@ impl AppConfig {
     /// Every problem, each with its remedy.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut problems = self.evm.validate().err().unwrap_or_default();
+        problems.extend(self.persist.validate().err().unwrap_or_default());
         problems.extend(self.storage.validate().err().unwrap_or_default());
         let notify = self.notify.validate().err().unwrap_or_default();
         problems.extend(notify.iter().map(ToString::to_string));

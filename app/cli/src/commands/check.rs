@@ -2,16 +2,20 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+use crypto_intel_evm::ChainConfig;
 use crypto_intel_nats::Difference;
 use crypto_intel_poll::DryRun;
+use crypto_intel_schemas::Kind;
 use crypto_intel_service::error_chain;
+use crypto_intel_store::Table;
 use serde::Serialize;
 
-use super::{connect_nats, connect_store, exit_code, prepare, rules};
+use super::{backfill, connect_nats, connect_store, exit_code, prepare, rules};
 use crate::{
     args::{Arguments, CheckArguments},
     config::AppConfig,
-    output::{Output, line},
+    output::{Output, line, thousands},
     roles::Role,
 };
 
@@ -79,6 +83,7 @@ pub(crate) async fn run(
             findings.push(Finding::new(format!("chain {name}"), outcome));
         }
         findings.push(Finding::new(format!("chain {name}"), traces(name, chain).await));
+        findings.push(Finding::new(format!("chain {name}"), volume(&config, name, chain).await));
     }
     for (name, destination) in &config.notify.destinations {
         let outcome = crypto_intel_notify::check_destination(name, destination).await;
@@ -151,7 +156,7 @@ fn tried(what: &str, run: &DryRun) -> Finding {
 }
 
 /// Whether payments inside contracts are seen.
-async fn traces(name: &str, chain: &crypto_intel_evm::ChainConfig) -> anyhow::Result<String> {
+async fn traces(name: &str, chain: &ChainConfig) -> anyhow::Result<String> {
     let Some(method) = chain.traces.method() else {
         return Ok(format!(
             "payments inside contracts are not seen: evm.chains.{name}.traces is \"off\""
@@ -168,6 +173,51 @@ async fn traces(name: &str, chain: &crypto_intel_evm::ChainConfig) -> anyhow::Re
         }
     }
     anyhow::bail!("payments inside contracts stay unseen: {}", refusals.join("; "))
+}
+
+/// Blocks of the last day by which a chain's volume is estimated.
+const SAMPLED_BLOCKS: u64 = 12;
+
+/// How many events a day the chain's scope has, and how much disk they take.
+async fn volume(config: &AppConfig, name: &str, chain: &ChainConfig) -> anyhow::Result<String> {
+    let mut reader = backfill::reader(config, name, chain).await?;
+    if chain.scope.watched_only {
+        // Without a server the list is empty.
+        let nats = connect_nats(config, "check").await.context("read the watch-list")?;
+        reader.read_watchlist(&nats).await;
+    }
+    let daily = reader.daily_events(SAMPLED_BLOCKS).await.context("estimate the volume")?;
+    let bytes_of = |kind: Kind| Table::of_kind(kind).map_or(0, Table::usual_row_bytes);
+    let rows: f64 =
+        daily.in_scope.iter().map(|(kind, events)| events * f64::from(bytes_of(*kind))).sum();
+    let kinds: Vec<String> = daily
+        .in_scope
+        .iter()
+        .map(|(kind, events)| format!("{} {kind}", rounded(*events)))
+        .collect();
+    let share = match chain.scope.is_everything() {
+        true => String::new(),
+        false => format!(" of {}", rounded(daily.all)),
+    };
+    Ok(format!(
+        "about {} events a day{share}: {} in tables, {} in the stream EVM; by {} blocks of the last day{}{}",
+        rounded(daily.chosen()),
+        gigabytes(rows),
+        gigabytes(daily.stream_bytes),
+        daily.blocks,
+        if kinds.is_empty() { "" } else { ": " },
+        kinds.join(", ")
+    ))
+}
+
+/// Two digits are as much as a sample tells.
+fn rounded(events: f64) -> String {
+    let magnitude = 10_f64.powf(events.max(1.0).log10().floor() - 1.0).max(1.0);
+    thousands(((events / magnitude).round() * magnitude) as u64)
+}
+
+fn gigabytes(bytes: f64) -> String {
+    if bytes < 1e9 { format!("{:.0} MB", bytes / 1e6) } else { format!("{:.1} GB", bytes / 1e9) }
 }
 
 async fn nats(config: &AppConfig) -> anyhow::Result<String> {
@@ -248,6 +298,16 @@ async fn database(config: &AppConfig) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_estimate_has_two_digits() {
+        for (events, text) in
+            [(0.0, "0"), (7.4, "7"), (1_234.0, "1,200"), (9_960_000.0, "10,000,000")]
+        {
+            assert_eq!(rounded(events), text);
+        }
+        assert_eq!((gigabytes(4.2e6), gigabytes(1.44e9)), ("4 MB".to_owned(), "1.4 GB".to_owned()));
+    }
 
     #[test]
     fn a_server_that_takes_less_than_one_event_is_named() {

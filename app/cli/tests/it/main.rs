@@ -17,6 +17,7 @@ mod outside_team;
 mod recorded;
 mod reference;
 mod replay;
+mod scope;
 mod servers;
 mod swap;
 mod told;

@@ -24,9 +24,9 @@ use crate::{
     progress,
 };
 use compare::{Findings, Range, verified_range};
-use stored::Stored;
+use stored::{ReadBlocks, Stored};
 
-/// Blocks compared at once: one question to each table.
+/// Blocks compared at once, at least: one question to each table.
 const CHUNK: u64 = 100;
 
 #[derive(Debug, Default, Serialize)]
@@ -42,6 +42,9 @@ struct Report {
     missing_events: u64,
     /// Blocks with rows that the chain does not have.
     surplus_blocks: u64,
+    /// Digest of the scope that was audited; absent: everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     /// Ranges that were queued for the history lane.
     queued: Vec<Range>,
     /// Everything up to here is stored.
@@ -62,11 +65,28 @@ pub(crate) async fn run(
     let chain_settings = chain_config(&config, chain)?;
     let nats = connect_nats(&config, "audit").await?;
     let stored = Stored::open(&config, &nats, chain).await?;
-    let reader = reader(&config, chain, chain_settings).await?;
+    let mut reader = reader(&config, chain, chain_settings).await?;
     let finalized = reader.finalized().await?;
-    let previous = read_verified(&nats, chain).await?;
-    let mut report =
-        Report { chain: chain.to_owned(), against: stored.name(), ..Report::default() };
+    let mut previous = read_verified(&nats, chain).await?;
+    let mut report = Report {
+        chain: chain.to_owned(),
+        against: stored.name(),
+        scope: reader.scope(),
+        ..Report::default()
+    };
+    if reader.read_watchlist(&nats).await {
+        let note = "the scope is what touches watched addresses: compared with the watch-list as it is now";
+        report.notes.push(note.to_owned());
+    }
+    if let Some(verified) = &previous
+        && !reader.is_covered_by(&nats, verified.scope.as_deref()).await?
+    {
+        report.notes.push(format!(
+            "blocks {} to {} were verified for a narrower scope: the audit begins anew",
+            verified.from, verified.number
+        ));
+        previous = None;
+    }
     let Some(range) = choose(options, &stored, previous.as_ref(), finalized, &mut report).await?
     else {
         output.show(&report, describe)?;
@@ -139,9 +159,9 @@ impl Audit<'_> {
         let mut findings = Findings::new(self.range);
         let mut first = self.range.from;
         while first <= self.range.to {
-            let last = (first + CHUNK - 1).min(self.range.to);
-            let blocks = self.fetch(Range { from: first, to: last }).await?;
-            self.stored.compare(&blocks, &mut findings).await?;
+            let last = (first + CHUNK.max(self.reader.span_width()) - 1).min(self.range.to);
+            let read = self.read(Range { from: first, to: last }).await?;
+            self.stored.compare(&read, &mut findings).await?;
             // A long audit that is cut off goes on from here.
             self.keep(&findings, last, dry_run).await?;
             bar.inc(last + 1 - first);
@@ -154,12 +174,19 @@ impl Audit<'_> {
         Ok(findings)
     }
 
-    async fn fetch(&self, range: Range) -> anyhow::Result<Vec<ChainBlock>> {
-        futures::stream::iter(range.from..=range.to)
-            .map(|number| self.reader.block(number))
+    async fn read(&self, range: Range) -> anyhow::Result<ReadBlocks> {
+        let width = self.reader.span_width();
+        let parts = (range.from..=range.to).step_by(usize::try_from(width).unwrap_or(1));
+        let blocks: Vec<Vec<ChainBlock>> = futures::stream::iter(parts)
+            .map(|from| {
+                let to = (from + width - 1).min(range.to);
+                self.reader.blocks(from, to)
+            })
             .buffered(8)
             .try_collect()
-            .await
+            .await?;
+        let blocks = blocks.into_iter().flatten().collect();
+        Ok(ReadBlocks { range, blocks, scope: self.reader.scope() })
     }
 
     /// Keeps up to which block everything is stored, where that changed.
@@ -187,6 +214,7 @@ impl Audit<'_> {
             hash,
             against: self.stored.name().to_owned(),
             at_us: now_us(),
+            scope: self.reader.scope(),
         };
         write_verified(self.nats, self.chain, &verified).await?;
         self.previous = Some(verified.clone());

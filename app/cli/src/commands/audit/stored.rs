@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, HashSet};
 use anyhow::Context as _;
 use crypto_intel_evm::ChainBlock;
 use crypto_intel_nats::{Nats, ReaderOptions, Start, StreamReader};
+use crypto_intel_persist::NotStored;
 use crypto_intel_schemas::{
     B256, Event, Kind, Stream,
     subjects::{self, Lane},
 };
-use crypto_intel_store::{BlockTime, RowKey, RowSet, Store};
+use crypto_intel_store::{BlockTime, RowKey, RowSet, Store, StoredBlock};
 
 use super::{
     super::connect_store,
-    compare::{Findings, Wrong},
+    compare::{Findings, Range, Wrong},
 };
 use crate::config::AppConfig;
 
@@ -26,16 +27,19 @@ pub(super) enum Stored {
         chain: String,
         /// How long all rows of blocks are kept; `None` = without a limit.
         kept_days: Option<u32>,
+        not_stored: NotStored,
     },
     /// The canonical block of each height and how many events its marker counts.
     Streams(BTreeMap<u64, Marked>),
 }
 
 /// What a marker says of its block.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Marked {
     hash: B256,
     rows: u64,
+    scope: Option<String>,
+    covers_from: Option<u64>,
 }
 
 impl Stored {
@@ -43,7 +47,9 @@ impl Stored {
         if !config.database.url.is_empty() {
             let store = connect_store(config).await?;
             let kept_days = config.storage.horizon_days();
-            return Ok(Self::Database { store, chain: chain.to_owned(), kept_days });
+            let not_stored = NotStored::of(&config.persist);
+            let chain = chain.to_owned();
+            return Ok(Self::Database { store, chain, kept_days, not_stored });
         }
         let mut blocks = BTreeMap::new();
         for (stream, lane) in [(Stream::Evm, Lane::Live), (Stream::History, Lane::History)] {
@@ -79,77 +85,128 @@ impl Stored {
     /// The oldest block that is stored with all its rows.
     pub(super) async fn oldest(&self) -> anyhow::Result<Option<u64>> {
         match self {
-            Self::Database { store, chain, kept_days } => {
+            Self::Database { store, chain, kept_days, .. } => {
                 store.oldest_block(chain, *kept_days).await.context("read the oldest block")
             }
-            Self::Streams(blocks) => Ok(blocks.keys().next().copied()),
+            Self::Streams(blocks) => {
+                let first = blocks.iter().next();
+                Ok(first.map(|(number, marked)| marked.covers_from.unwrap_or(*number)))
+            }
         }
     }
 
     /// Compares blocks of the chain with what is stored of them.
     pub(super) async fn compare(
         &self,
-        blocks: &[ChainBlock],
+        read: &ReadBlocks,
         findings: &mut Findings,
     ) -> anyhow::Result<()> {
         match self {
-            Self::Database { store, chain, .. } => {
-                compare_rows(store, chain, blocks, findings).await
+            Self::Database { store, chain, not_stored, .. } => {
+                compare_rows((store, not_stored), chain, read, findings).await
             }
-            Self::Streams(known) => {
-                for block in blocks {
-                    let events = block.events.len() as u64;
-                    let marked = known.get(&block.number);
-                    let wrong = match marked.filter(|marked| marked.hash == block.hash) {
-                        Some(marked) => Wrong {
-                            missing: events.saturating_sub(marked.rows),
-                            surplus: marked.rows.saturating_sub(events),
-                            ..Wrong::default()
-                        },
-                        None => Wrong { missing: events, block_missing: true, surplus: 0 },
-                    };
-                    findings.add(block.number, wrong);
-                }
+            Self::Streams(marked) => {
+                compare_markers(marked, read, findings);
                 Ok(())
             }
         }
     }
 }
 
+/// Blocks as the chain has them.
+#[derive(Debug)]
+pub(super) struct ReadBlocks {
+    pub(super) range: Range,
+    /// Those of the range; what is left out has no event in the scope.
+    pub(super) blocks: Vec<ChainBlock>,
+    /// Digest of the scope that they were read for; `None` = everything.
+    pub(super) scope: Option<String>,
+}
+
+impl ReadBlocks {
+    /// Numbers of the range that were not read, as they have no event.
+    fn left_out(&self) -> impl Iterator<Item = u64> {
+        let read: HashSet<u64> = self.blocks.iter().map(|block| block.number).collect();
+        (self.range.from..=self.range.to).filter(move |number| !read.contains(number))
+    }
+
+    /// Whether rows that were not expected are wrong: a block that was stored for another scope may have more.
+    fn judges_surplus(&self, stored_for: Option<&str>) -> bool {
+        stored_for == self.scope.as_deref()
+    }
+}
+
+fn compare_markers(known: &BTreeMap<u64, Marked>, read: &ReadBlocks, findings: &mut Findings) {
+    let stands_for = |number: u64| {
+        let next = known.range(number..).next();
+        next.is_some_and(|(_, marked)| marked.covers_from.is_some_and(|from| from <= number))
+    };
+    for block in &read.blocks {
+        let events = block.events.len() as u64;
+        let marked = known.get(&block.number);
+        let wrong = match marked.filter(|marked| marked.hash == block.hash) {
+            Some(marked) => Wrong {
+                missing: events.saturating_sub(marked.rows),
+                surplus: match read.judges_surplus(marked.scope.as_deref()) {
+                    true => marked.rows.saturating_sub(events),
+                    false => 0,
+                },
+                ..Wrong::default()
+            },
+            None => {
+                let block_missing = events > 0 || !stands_for(block.number);
+                Wrong { missing: events, block_missing, surplus: 0 }
+            }
+        };
+        findings.add(block.number, wrong);
+    }
+    for number in read.left_out() {
+        let block_missing = !known.contains_key(&number) && !stands_for(number);
+        findings.add(number, Wrong { block_missing, ..Wrong::default() });
+    }
+}
+
 async fn compare_rows(
-    store: &Store,
+    (store, not_stored): (&Store, &NotStored),
     chain: &str,
-    blocks: &[ChainBlock],
+    read: &ReadBlocks,
     findings: &mut Findings,
 ) -> anyhow::Result<()> {
-    let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else { return Ok(()) };
-    let known = store
-        .canonical_blocks(chain, first.number, last.number)
-        .await
-        .context("read stored blocks")?;
-    let whole: HashSet<B256> =
-        known.iter().filter(|block| !block.partial).map(|block| block.hash).collect();
-    let times: Vec<BlockTime> =
-        blocks.iter().map(|block| BlockTime { hash: block.hash, time_us: block.time_us }).collect();
+    let Range { from, to } = read.range;
+    let known = store.canonical_blocks(chain, from, to).await.context("read stored blocks")?;
+    let whole: BTreeMap<u64, &StoredBlock> =
+        known.iter().filter(|block| !block.partial).map(|block| (block.number, block)).collect();
+    let stands_for = |number: u64| {
+        let next = whole.range(number..).next();
+        next.is_some_and(|(_, block)| block.covers_from.is_some_and(|from| from <= number))
+    };
+    let time = |block: &ChainBlock| BlockTime { hash: block.hash, time_us: block.time_us };
+    let times: Vec<BlockTime> = read.blocks.iter().map(time).collect();
     let stored = store.row_keys(chain, &times).await.context("read stored rows")?;
     let mut stored_of: BTreeMap<B256, HashSet<RowKey>> = BTreeMap::new();
     for key in stored {
         stored_of.entry(key.block_hash).or_default().insert(key);
     }
-    for block in blocks {
+    for block in &read.blocks {
         let mut rows = RowSet::default();
-        for event in &block.events {
+        for event in block.events.iter().filter(|one| !not_stored.leaves_out(&subjects::of(one))) {
             // What has no place in a table is in the dead letters, and not missing.
             let _ = rows.add(event, 0, 0);
         }
         let expected = rows.block_keys();
         let stored = stored_of.remove(&block.hash).unwrap_or_default();
+        let known = whole.get(&block.number).filter(|known| known.hash == block.hash);
+        let is_judged = known.is_none_or(|known| read.judges_surplus(known.scope.as_deref()));
         let wrong = Wrong {
             missing: expected.difference(&stored).count() as u64,
-            block_missing: !whole.contains(&block.hash),
-            surplus: stored.difference(&expected).count() as u64,
+            block_missing: known.is_none() && (!expected.is_empty() || !stands_for(block.number)),
+            surplus: if is_judged { stored.difference(&expected).count() as u64 } else { 0 },
         };
         findings.add(block.number, wrong);
+    }
+    for number in read.left_out() {
+        let block_missing = !whole.contains_key(&number) && !stands_for(number);
+        findings.add(number, Wrong { block_missing, ..Wrong::default() });
     }
     Ok(())
 }
@@ -175,7 +232,16 @@ async fn read_markers(
                 }
                 continue;
             }
-            let marked = Marked { hash: marker.block_hash, rows: u64::from(marker.rows) };
+            // A block may come again alone; what it stood for stays true for the same scope.
+            let before = blocks.get(&marker.block_number);
+            let before = before.filter(|known| known.scope == marker.scope_digest);
+            let covered = before.and_then(|known| known.covers_from);
+            let marked = Marked {
+                hash: marker.block_hash,
+                rows: u64::from(marker.rows),
+                scope: marker.scope_digest,
+                covers_from: marker.covers_from.into_iter().chain(covered).min(),
+            };
             blocks.insert(marker.block_number, marked);
         }
     }
