@@ -11,7 +11,7 @@ use crate::{
     raw::RawMessage,
     setup::{self, Broker},
     usage::Usage,
-    worker::{CHAIN, EvmOutcome, EvmTask, Lane, NodeReady, NodeTask, Task},
+    worker::{BenchScope, CHAIN, EvmOutcome, EvmTask, Lane, NodeReady, NodeTask, Task},
 };
 
 /// Transfers in each generated block.
@@ -85,7 +85,8 @@ impl Node {
         let node_before = Usage::of(self.child.pid()).cpu_seconds;
         let blocks = self.task.blocks;
         let (nats_url, node_url) = (broker.server.url(), self.url.clone());
-        let task = EvmTask { nats_url, node_url, blocks, lane };
+        let scope = BenchScope::Everything;
+        let task = EvmTask { nats_url, node_url, first: 1, blocks, lane, scope };
         let outcome: EvmOutcome =
             Child::run(&Task::Evm(task)).await.context("catch up with the node")?;
         let broker_cpu = Usage::of(broker.server.pid()).cpu_seconds - broker_before;

@@ -26,6 +26,20 @@ pub struct Pipeline {
 #[derive(Debug)]
 pub struct MeasuredBlock(BlockData);
 
+impl MeasuredBlock {
+    /// Gas that it used.
+    #[must_use]
+    pub fn gas_used(&self) -> u64 {
+        self.0.header.gas_used
+    }
+
+    /// Its time, seconds since 1970.
+    #[must_use]
+    pub fn timestamp(&self) -> u64 {
+        self.0.header.timestamp
+    }
+}
+
 impl Pipeline {
     /// With the built-in list of tokens of a chain.
     ///
@@ -95,6 +109,14 @@ impl Pipeline {
             found.push(event.touched().iter().filter_map(AccountAddress::evm).collect());
         });
         found
+    }
+
+    /// All events of a block.
+    #[must_use]
+    pub fn events(&self, block: &MeasuredBlock) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.decoder.decode(&block.0, &self.context(), &mut |event| events.push(event));
+        events
     }
 
     /// Decodes and encodes all events of a block; how many there are.

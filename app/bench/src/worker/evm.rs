@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Context as _;
-use crypto_intel_evm::{ChainConfig, Config, EndpointConfig, Start};
-use crypto_intel_schemas::{Stream, subjects};
+use crypto_intel_evm::{ChainConfig, Config, EndpointConfig, ScopeConfig, Start};
+use crypto_intel_sandbox::evm::TOKEN_ADDRESS;
+use crypto_intel_schemas::{Kind, Stream, subjects};
 use crypto_intel_service::Context;
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +27,38 @@ pub(crate) struct EvmTask {
     pub(crate) nats_url: String,
     /// The node's websocket.
     pub(crate) node_url: String,
-    /// How many blocks, from number 1 on.
+    /// First block.
+    pub(crate) first: u64,
+    /// How many blocks from there on.
     pub(crate) blocks: u64,
     /// On which lane.
     pub(crate) lane: Lane,
+    /// What of them.
+    pub(crate) scope: BenchScope,
+}
+
+/// What a producer is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BenchScope {
+    /// Everything.
+    #[default]
+    Everything,
+    /// Transfers of the sandbox's token alone.
+    OneEvent,
+}
+
+impl BenchScope {
+    fn config(self) -> ScopeConfig {
+        match self {
+            Self::Everything => ScopeConfig::default(),
+            Self::OneEvent => ScopeConfig {
+                kinds: vec![Kind::Erc20Transfer.as_str().to_owned()],
+                contracts: vec![TOKEN_ADDRESS.to_string()],
+                ..ScopeConfig::default()
+            },
+        }
+    }
 }
 
 /// How a producer catches up.
@@ -118,7 +147,11 @@ pub(super) async fn run(task: EvmTask) -> anyhow::Result<()> {
         Lane::Live => 0,
         Lane::History => JUMP_BLOCKS,
     };
-    let chain = ChainConfig { catch_up_blocks, ..chain(&task.node_url, Start::Number(1)) };
+    let chain = ChainConfig {
+        catch_up_blocks,
+        scope: task.scope.config(),
+        ..chain(&task.node_url, Start::Number(task.first))
+    };
     let before = Usage::own();
     let started = Instant::now();
     let role = crypto_intel_evm::run(config(chain), nats, context.clone());

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub(crate) use self::{
-    evm::{EvmOutcome, EvmTask, Lane},
+    evm::{BenchScope, EvmOutcome, EvmTask, Lane},
     fetch::{FetchOutcome, FetchTask},
     node::{NodeReady, NodeTask, Play, Played, sample},
     persist::{PersistOutcome, PersistTask},

@@ -6,7 +6,7 @@ use crypto_intel_chain::header::Span;
 
 const FIRST: u64 = 64;
 /// Logs of one span: some megabytes while they wait to be encoded.
-const WANTED_LOGS: u64 = 8_000;
+const WANTED_LOGS: u64 = 4_000;
 /// What is lost when a span fails.
 const MAX: u64 = 10_000;
 
@@ -49,9 +49,9 @@ mod tests {
             spans.push(next);
             width.found(Span { from: 1, to: next }, (next * logs_of_a_block) as usize);
         }
-        assert_eq!(spans, [64, 256, 1_024, 4_096, 10_000, 10_000, 40, 40, 40]);
+        assert_eq!(spans, [64, 256, 1_024, 4_096, 10_000, 10_000, 20, 20, 20]);
         // The short end of a gap says nothing about the width.
         width.found(Span { from: 1, to: 3 }, 0);
-        assert_eq!(width.next(), 160);
+        assert_eq!(width.next(), 80);
     }
 }

@@ -18,6 +18,7 @@ mod process;
 mod recordings;
 mod reorgs;
 mod scenario;
+mod scopes;
 #[allow(dead_code)]
 #[path = "../it/stream.rs"]
 mod stream;

@@ -148,7 +148,7 @@ where
 }
 
 /// Block hash and transaction index of every native transfer, by the blocks' JSON alone.
-fn natives_of(blocks: &[&NodeBlock]) -> BTreeSet<(B256, u32)> {
+pub(crate) fn natives_of(blocks: &[&NodeBlock]) -> BTreeSet<(B256, u32)> {
     let mut natives = BTreeSet::new();
     for block in blocks {
         let body: Value = serde_json::from_str(block.full_json()).unwrap();

@@ -1,19 +1,21 @@
 //! The past of a chain from a node to committed rows: producer, nats-server, persist and PostgreSQL together on one machine.
 
+mod past;
+
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 
+use self::past::PastNode;
 use crate::{
     child::Child,
     connection::{Connection, tables},
-    fixtures::{self, Node},
     options::Options,
     report::{Line, Report, Verdict},
     setup::{self, Database},
     stats::median,
     usage::{Usage, cpu_seconds_of_tree},
-    worker::{EvmOutcome, EvmTask, Lane, PersistOutcome, PersistTask, Task},
+    worker::{BenchScope, EvmOutcome, Lane, PersistOutcome, PersistTask, Task},
 };
 
 /// Maximum memory of each role.
@@ -34,29 +36,57 @@ struct Round {
     rows: f64,
 }
 
-/// Measures the same past several times, each time into a fresh stream and emptied tables.
+/// One past and what is taken of it.
+struct Case<'a> {
+    /// Begins the names of its results.
+    key: &'a str,
+    node: &'a PastNode,
+    scope: BenchScope,
+}
+
+/// Measures each past several times, each time into a fresh stream and emptied tables.
 pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
-    let node = Node::start(fixtures::real(options, options.history_blocks)).await?;
-    // How many events there are; it warms the node up, too.
-    let (source, _) = node.fill(Lane::History).await?;
-    let events = source.messages;
-    drop(source);
     let database = setup::database().await?;
     let connection = Connection::open(&database.url).await?;
+    let node = PastNode::scripted(options).await?;
+    let case = Case { key: "history_to_rows", node: &node, scope: BenchScope::Everything };
+    measure_case(&case, options, (&database, &connection), report).await?;
+    node.end().await?;
+    let node = PastNode::anvil(options.history_blocks / 2).await?;
+    for (key, scope) in [
+        ("history_to_rows_anvil", BenchScope::Everything),
+        ("history_to_rows_one_event", BenchScope::OneEvent),
+    ] {
+        let case = Case { key, node: &node, scope };
+        measure_case(&case, options, (&database, &connection), report).await?;
+    }
+    node.end().await
+}
+
+async fn measure_case(
+    case: &Case<'_>,
+    options: &Options,
+    (database, connection): (&Database, &Connection),
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let events = case.node.events(case.scope).await?;
     let mut rounds = Vec::new();
     for _ in 0..options.repeat {
         connection.empty().await?;
-        rounds.push(round(&node, &database, &connection, events).await?);
+        rounds.push(round(case, database, connection, events).await?);
     }
-    let title =
-        format!("history to rows: {} blocks, {}", node.task.blocks, fixtures::bodies(&node.task));
-    node.child.end().await?;
-    show(report, &title, events as f64, &rounds);
+    let what = match case.scope {
+        BenchScope::Everything => "everything",
+        BenchScope::OneEvent => "one event of one contract",
+    };
+    let (blocks, bodies) = (case.node.blocks(), case.node.bodies());
+    let title = format!("history to rows: {blocks} blocks, {bodies}, {what}");
+    show(report, case.key, &title, events as f64, &rounds);
     Ok(())
 }
 
 async fn round(
-    node: &Node,
+    case: &Case<'_>,
     database: &Database,
     connection: &Connection,
     events: u64,
@@ -65,7 +95,7 @@ async fn round(
     let nats_url = broker.server.url();
     let used = || {
         (
-            Usage::of(node.child.pid()).cpu_seconds,
+            Usage::of(case.node.pid()).cpu_seconds,
             Usage::of(broker.server.pid()).cpu_seconds,
             cpu_seconds_of_tree(database.server.pid()),
         )
@@ -77,8 +107,7 @@ async fn round(
         lane: Lane::History,
         messages: events,
     };
-    let blocks = node.task.blocks;
-    let producer = EvmTask { nats_url, node_url: node.url.clone(), blocks, lane: Lane::History };
+    let producer = case.node.task(nats_url, case.scope);
     let started = Instant::now();
     let stored = async {
         let outcome: PersistOutcome = Child::run(&Task::Persist(persist)).await?;
@@ -108,10 +137,10 @@ async fn round(
     })
 }
 
-fn show(report: &mut Report, title: &str, events: f64, rounds: &[Round]) {
+fn show(report: &mut Report, key: &str, title: &str, events: f64, rounds: &[Round]) {
     let of = |value: fn(&Round) -> f64| median(rounds.iter().map(value));
     let per_second = events / of(|round| round.seconds);
-    report.put("history_to_rows_events_per_second", per_second);
+    report.put(format!("{key}_events_per_second"), per_second);
     let line = Line::new("from the node's websocket to the last commit").number(per_second);
     report.table(&[title, "events/s"], &[line]);
     let per_event = |value: fn(&Round) -> f64| of(value) * 1e6 / events;
@@ -154,9 +183,9 @@ fn show(report: &mut Report, title: &str, events: f64, rounds: &[Round]) {
         ),
         ("events", "events in all, markers included", events),
     ];
-    report.costs("history_to_rows", &costs);
+    report.costs(key, &costs);
     report.judge(
-        "history_to_rows_memory",
+        &format!("{key}_memory"),
         Verdict::of(producer_peak.max(persist_peak) < MEMORY_GOAL_MB),
         &format!(
             "{producer_peak:.0} and {persist_peak:.0} MB for producer and persist, {MEMORY_GOAL_MB} allowed each"
