@@ -65,7 +65,14 @@ impl TableRows {
         let key = |row: &Row| &buffer[row.start + 2..row.key_end];
         // Rows come nearly sorted, block by block: a stable sort merges the runs.
         self.rows.sort_by(|one, other| key(one).cmp(key(other)));
-        self.rows.dedup_by(|later, first| key(later) == key(first));
+        self.rows.dedup_by(|later, first| {
+            let is_same = key(later) == key(first);
+            // A block may come for a narrow scope and again for a wider one: the row that says more is kept.
+            if is_same && later.end - later.start > first.end - first.start {
+                std::mem::swap(later, first);
+            }
+            is_same
+        });
     }
 
     /// The body of a binary COPY with the rows that `keep` accepts, and their number.
@@ -223,6 +230,24 @@ mod tests {
     use crypto_intel_schemas::{B256, Erc20Transfer};
 
     use super::*;
+
+    #[test]
+    fn of_two_rows_with_one_key_the_one_that_says_more_is_kept() {
+        let narrow = Erc20Transfer::empty();
+        let wide =
+            Erc20Transfer { tx_from: Some(B256::ZERO[..20].try_into().unwrap()), ..narrow.clone() };
+        let rows_of = |events: [&Erc20Transfer; 2]| {
+            let mut rows = RowSet::default();
+            for (message, event) in events.into_iter().enumerate() {
+                rows.add(&Event::from(event.clone()), 0, message as u32).unwrap();
+            }
+            rows.sort_and_reduce();
+            rows.table(Table::TokenTransfers).copy_body(|_| true)
+        };
+        let (body, count) = rows_of([&narrow, &wide]);
+        assert_eq!((count, &body), (1, &rows_of([&wide, &narrow]).0));
+        assert_eq!(body, rows_of([&wide, &wide]).0);
+    }
 
     fn transfer(hash: u8, log_index: u32) -> Event {
         Event::from(Erc20Transfer {

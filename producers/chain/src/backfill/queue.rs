@@ -55,6 +55,9 @@ pub struct Gap {
     /// With an address: every block is looked into, not only those whose logs name it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub every_block: bool,
+    /// The version of the chain's scope for which it is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_version: Option<u32>,
     /// When it was queued, microseconds UTC.
     pub queued_at_us: i64,
     /// First block that is not yet acknowledged: everything below it is in the stream.
@@ -77,6 +80,7 @@ impl Gap {
             reason,
             address: None,
             every_block: false,
+            scope_version: None,
             queued_at_us: now_us(),
             next: from,
             last_hash: None,
@@ -160,7 +164,11 @@ impl Gaps {
         let key = match wanted.reason {
             // Beside what is being filled there already: of that, too, all has to come again.
             GapReason::Factory => format!("{}.factory", self.key(wanted.from, None)),
-            GapReason::Scope => format!("{}.scope", self.key(wanted.from, None)),
+            // What is filled of a range that was queued for an earlier scope may be filled for that one only.
+            GapReason::Scope => {
+                let version = wanted.scope_version.unwrap_or_default();
+                format!("{}.scope{version}", self.key(wanted.from, None))
+            }
             // A range under way would publish the block as it is.
             GapReason::Traces => format!("{}.traces", self.key(wanted.from, None)),
             _ => self.key(wanted.from, wanted.address.as_deref()),

@@ -43,6 +43,11 @@ impl ScopeRecord {
         self.versions.last().filter(|last| !last.scope.is_everything()).map(|last| last.version)
     }
 
+    /// Version of the newest scope, also if that is everything; `None` without a record.
+    pub(crate) fn newest_version(&self) -> Option<u32> {
+        self.versions.last().map(|last| last.version)
+    }
+
     /// Puts a scope in force. Returns whether that changes the record.
     pub(crate) fn put_in_force(&mut self, scope: &Scope, now_us: i64) -> bool {
         let digest = scope.digest();

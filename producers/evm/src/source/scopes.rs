@@ -81,7 +81,9 @@ impl Scopes {
         if !missing.is_empty() {
             let gaps = Gaps::open(&self.nats, &self.chain).await?;
             for Range { from, to } in &missing {
-                gaps.queue(*from, *to, GapReason::Scope).await.map_err(retried)?;
+                let wanted = Gap::new(*from, *to, GapReason::Scope);
+                let wanted = Gap { scope_version: record.newest_version(), ..wanted };
+                gaps.queue_gap(wanted).await.map_err(retried)?;
                 tracing::info!(
                     chain = self.chain,
                     from,
