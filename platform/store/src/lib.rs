@@ -32,8 +32,10 @@ pub use read::{
 };
 pub use rows::row_set::{Row, RowSet, TableRows};
 pub use stream_position::{PositionRow, StreamPosition};
-pub use tables::{Column, Table, retention_group::RetentionGroup, spec::TableSpec};
+pub use tables::{
+    Column, Table, common::block_tag, retention_group::RetentionGroup, spec::TableSpec,
+};
 pub use write::{
     block_lookup::KnownBlock,
-    transaction::{Advance, BatchTransaction},
+    transaction::{Advance, BatchTransaction, DroppedBlock},
 };

@@ -14,6 +14,7 @@ use crypto_intel_sandbox::{
 use crypto_intel_testkit::{TestProcess, try_sql_client};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_postgres::Row;
 
 /// Block hash and log index of a log, by which events and rows are compared.
 pub(crate) type LogKey = (B256, i32);
@@ -138,11 +139,16 @@ impl Servers {
         let client = try_sql_client(&self.database_url).await?;
         let rows = client
             .query(
-                "SELECT block_hash, log_index FROM token_transfers WHERE standard = 'erc20'",
+                // A row of no canonical block has no hash, and so is no transfer of the chain.
+                "SELECT coalesce(block_hash, ''), log_index FROM v_token_transfers WHERE standard = 'erc20'",
                 &[],
             )
             .await?;
-        Ok(rows.iter().map(|row| (B256::from_slice(row.get::<_, &[u8]>(0)), row.get(1))).collect())
+        let key = |row: &Row| {
+            let hash = B256::try_from(row.get::<_, &[u8]>(0)).unwrap_or_default();
+            (hash, row.get(1))
+        };
+        Ok(rows.iter().map(key).collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crypto_intel_schemas::B256;
-use crypto_intel_store::KnownBlock;
+use crypto_intel_store::{DroppedBlock, KnownBlock, block_tag};
 
 use crate::intake::batch::BatchBlock;
 
@@ -17,7 +17,7 @@ pub(crate) struct Plan<'a> {
     /// Known blocks that lose their height to a block of the batch.
     pub(crate) demote: Vec<(&'a str, u64, B256)>,
     /// Blocks whose rows are deleted.
-    pub(crate) delete: Vec<(&'a str, B256, i64)>,
+    pub(crate) delete: Vec<DroppedBlock<'a>>,
     /// By index of the batch's blocks: whether their rows are left out.
     pub(crate) rejected: Vec<bool>,
     /// Whether rows of this batch may exist already.
@@ -41,7 +41,8 @@ impl<'a> Plan<'a> {
         for (index, block) in blocks.iter().enumerate() {
             let Some(marker) = &block.marker else { continue };
             let chain = block.chain.as_str();
-            let canonical = winners.get(&(chain, block.number)) == Some(&block.hash);
+            let winner = winners.get(&(chain, block.number));
+            let canonical = winner == Some(&block.hash);
             match by_hash.get(&(chain, block.hash)) {
                 None => plan.insert.push((index, canonical)),
                 Some(old) => {
@@ -53,14 +54,23 @@ impl<'a> Plan<'a> {
             }
             if !canonical {
                 plan.rejected[index] = true;
-                plan.delete.push((chain, block.hash, block.time_us));
+                // Rows know only a block's tag. Once in four billion two blocks of a height have the same, and then these
+                // would be the winner's.
+                if winner.is_none_or(|winner| block_tag(winner) != block_tag(&block.hash)) {
+                    plan.delete.push(block.dropped());
+                }
             }
         }
         for old in known.iter().filter(|old| old.canonical) {
             let chain = old.chain.as_str();
             if winners.get(&(chain, old.number)) != Some(&old.hash) {
                 plan.demote.push((chain, old.number, old.hash));
-                plan.delete.push((chain, old.hash, old.time_us));
+                plan.delete.push(DroppedBlock {
+                    chain,
+                    number: old.number,
+                    hash: old.hash,
+                    time_us: old.time_us,
+                });
             }
         }
         plan.delete.sort_unstable();
@@ -161,7 +171,8 @@ mod tests {
         let before = [known(1, 1, 10, true)];
         let plan = Plan::new(&blocks, &before);
         assert_eq!((plan.update, plan.insert), (vec![(0, false)], vec![(1, true)]));
-        assert_eq!(plan.delete, [("a", hash(1), 1)]);
+        let dropped = DroppedBlock { chain: "a", number: 1, hash: hash(1), time_us: 1 };
+        assert_eq!(plan.delete, [dropped]);
         assert_eq!(plan.demote, [("a", 1, hash(1))]);
         assert_eq!(plan.rejected, [true, false]);
     }
@@ -211,6 +222,22 @@ mod tests {
         assert_eq!(Plan::new(&alone, &[]).insert, [(0, true)]);
         let same = [known(1, 2, 10, true)];
         assert_eq!(Plan::new(&alone, &same).rejected, [false]);
+    }
+
+    #[test]
+    fn a_loser_of_the_winners_tag_takes_no_rows_along() {
+        let twin = |first: u8| {
+            let mut twin = hash(9);
+            twin.0[0] = first;
+            twin
+        };
+        let before = [KnownBlock { hash: twin(1), ..known(1, 9, 20, true) }];
+        let late = [BatchBlock { hash: twin(2), ..block(1, 9, 10, false) }];
+        let plan = Plan::new(&late, &before);
+        assert_eq!((plan.rejected, plan.delete), (vec![true], vec![]));
+        let newer = [BatchBlock { hash: twin(2), ..block(1, 9, 30, false) }];
+        let plan = Plan::new(&newer, &before);
+        assert_eq!((plan.rejected, plan.delete.len()), (vec![false], 1), "its own come after");
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::{B256, Block, Event};
-use crypto_intel_store::{RowSet, StreamPosition, Table, Unstorable};
+use crypto_intel_store::{DroppedBlock, RowSet, StreamPosition, Table, Unstorable};
 
 use super::assembler::Item;
 use crate::config::NotStored;
@@ -26,6 +26,14 @@ pub(crate) struct BatchBlock {
     pub(crate) time_us: i64,
     /// `None` for the first parts of a block that is larger than a batch.
     pub(crate) marker: Option<Marker>,
+}
+
+impl BatchBlock {
+    /// The block as one whose rows are deleted.
+    pub(crate) fn dropped(&self) -> DroppedBlock<'_> {
+        let Self { chain, number, hash, time_us, .. } = self;
+        DroppedBlock { chain, number: *number, hash: *hash, time_us: *time_us }
+    }
 }
 
 /// A message that can never be stored.

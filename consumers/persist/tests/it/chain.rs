@@ -127,6 +127,11 @@ impl Chain {
             .collect()
     }
 
+    /// The events of the canonical blocks, oldest first, each block's marker last.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.blocks.iter().flatten()
+    }
+
     /// Publishes messages as one atomic batch.
     pub(crate) async fn publish(&self, nats: &Nats, events: &[Event]) {
         let messages = events.iter().map(|event| self.message(event)).collect();

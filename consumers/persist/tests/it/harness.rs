@@ -84,10 +84,11 @@ impl Servers {
     }
 
     pub(crate) async fn stored_transfers(&self) -> Vec<Key> {
-        self.query("SELECT block_hash, log_index FROM token_transfers WHERE standard = 'erc20'")
+        // Rows that name no canonical block have no hash, and so are no transfer of any chain.
+        self.query("SELECT coalesce(block_hash, ''), log_index FROM v_token_transfers WHERE standard = 'erc20'")
             .await
             .iter()
-            .map(|row| (B256::from_slice(row.get(0)), row.get(1)))
+            .map(|row| (B256::try_from(row.get::<_, &[u8]>(0)).unwrap_or_default(), row.get(1)))
             .collect()
     }
 
@@ -115,15 +116,18 @@ impl Servers {
             chains.iter().flat_map(|chain| chain.hashes()),
             canonical.iter().map(|row| B256::from_slice(row.get(0))),
         );
-        let gas = self.query("SELECT block_hash FROM block_gas").await;
+        let gas = "SELECT block_hash FROM block_gas JOIN blocks USING (chain, block_number) \
+                   WHERE block_gas.block_tag = block_tag(block_hash)";
+        let gas = self.query(gas).await;
         assert_same_set(
             chains.iter().flat_map(|chain| chain.hashes()),
             gas.iter().map(|row| B256::from_slice(row.get(0))),
         );
         for table in ["token_transfers", "native_transfers", "approvals", "logs"] {
             let orphans = format!(
-                "SELECT count(*) FROM {table} LEFT JOIN blocks \
-                 USING (chain, block_number, block_hash) WHERE canonical IS NOT TRUE"
+                "SELECT count(*) FROM {table} LEFT JOIN blocks ON blocks.chain = {table}.chain \
+                 AND blocks.block_number = {table}.block_number AND block_tag(block_hash) = block_tag \
+                 WHERE canonical IS NOT TRUE"
             );
             assert_eq!(self.number(&orphans).await, 0, "{table} holds rows of dropped blocks");
         }

@@ -5,6 +5,7 @@ mod chain;
 mod chunks;
 mod compliance;
 mod database_faults;
+mod earlier_rows;
 mod faults;
 mod harness;
 mod lanes;

@@ -50,7 +50,7 @@ fn swap(rebuild: Rebuild) -> JoinHandle<anyhow::Result<Option<Swapped>>> {
     })
 }
 
-async fn swapped(servers: &Servers) -> anyhow::Result<Swapped> {
+pub(crate) async fn swapped(servers: &Servers) -> anyhow::Result<Swapped> {
     swap(prepare(servers).await).await.unwrap().map(|done| done.expect("it was not stopped"))
 }
 
@@ -111,8 +111,9 @@ async fn read(
         transaction.query_one(&format!("SELECT count(*) FROM {relation}"), &[]).await?;
         transaction.batch_execute(&format!("SELECT * FROM {relation} LIMIT 3")).await?;
     }
-    let orphans = "SELECT count(*) FROM token_transfers LEFT JOIN blocks \
-                   USING (chain, block_number, block_hash) WHERE canonical IS NOT TRUE";
+    let orphans = "SELECT count(*) FROM token_transfers AS moved LEFT JOIN blocks \
+                   ON blocks.chain = moved.chain AND blocks.block_number = moved.block_number \
+                   AND block_tag(block_hash) = block_tag WHERE canonical IS NOT TRUE";
     let orphans: i64 = transaction.query_one(orphans, &[]).await?.get(0);
     let places = "SELECT count(DISTINCT relnamespace) FROM pg_class JOIN pg_locks ON relation = pg_class.oid \
                   WHERE pid = pg_backend_pid() AND relname = ANY ($1)";
@@ -138,7 +139,7 @@ fn alert(id: &str) -> Event {
 }
 
 /// Purges the messages of a stream before a sequence.
-async fn forget(servers: &Servers, stream: &str, before: u64) {
+pub(crate) async fn forget(servers: &Servers, stream: &str, before: u64) {
     let stream = servers.nats.jetstream().get_stream(stream).await.unwrap();
     stream.purge().sequence(before).await.unwrap();
 }

@@ -7,6 +7,8 @@ mod chain;
 mod chunks;
 #[path = "../it/compliance.rs"]
 mod compliance;
+#[path = "../it/earlier_rows.rs"]
+mod earlier_rows;
 #[path = "../it/faults.rs"]
 mod faults;
 #[path = "../it/harness.rs"]

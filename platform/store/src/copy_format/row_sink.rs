@@ -117,27 +117,30 @@ pub(crate) trait RowSink {
         }
     }
 
+    fn int2(&mut self, name: &'static str, value: i16) {
+        self.column(name, ColumnType::Int2, |out| field(out, &value.to_be_bytes()));
+    }
+
     fn int2_or_null(&mut self, name: &'static str, value: Option<i16>) {
         match value {
-            Some(value) => {
-                self.column(name, ColumnType::Int2, |out| field(out, &value.to_be_bytes()));
-            }
+            Some(value) => self.int2(name, value),
             None => self.null(name, ColumnType::Int2),
         }
     }
 
+    fn int4(&mut self, name: &'static str, value: i32) {
+        self.column(name, ColumnType::Int4, |out| field(out, &value.to_be_bytes()));
+    }
+
     fn int4_or_null(&mut self, name: &'static str, value: Option<i32>) {
         match value {
-            Some(value) => {
-                self.column(name, ColumnType::Int4, |out| field(out, &value.to_be_bytes()));
-            }
+            Some(value) => self.int4(name, value),
             None => self.null(name, ColumnType::Int4),
         }
     }
 
     fn int4_from(&mut self, name: &'static str, value: u32) -> Result<(), Unstorable> {
-        let value = i32::try_from(value).map_err(|_| refuse(name, value))?;
-        self.column(name, ColumnType::Int4, |out| field(out, &value.to_be_bytes()));
+        self.int4(name, i32::try_from(value).map_err(|_| refuse(name, value))?);
         Ok(())
     }
 

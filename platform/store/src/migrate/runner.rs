@@ -87,3 +87,36 @@ fn explain(error: refinery::Error) -> StoreError {
     };
     StoreError::Migration { reason }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crypto_intel_sandbox::Postgres;
+    use refinery::Target;
+    use tokio_postgres::NoTls;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn rows_of_an_earlier_form_are_refused_with_the_command_that_moves_them() {
+        let database = Postgres::test_database().await.unwrap();
+        let (mut client, connection) =
+            tokio_postgres::connect(database.url(), NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let earlier = runner().unwrap().set_target(Target::Version(19));
+        earlier.run_async(&mut client).await.unwrap();
+        let row = "INSERT INTO block_gas (block_time, block_number, chain_id, transactions, chain, block_hash, gas_used, \
+                   gas_limit) VALUES (now(), 1, 1, 0, 'a', sha256(''), 1, 1)";
+        client.batch_execute(row).await.unwrap();
+        let refused =
+            apply_missing(&runner().unwrap(), &mut client, false).await.unwrap_err().to_string();
+        assert!(refused.contains("table block_gas has rows"), "{refused}");
+        assert!(refused.contains("crypto-intel replay --into-schema next --swap"), "{refused}");
+        let kept = client.query("SELECT block_hash FROM block_gas", &[]).await.unwrap();
+        assert_eq!(kept.len(), 1, "nothing was changed");
+        client.batch_execute("DELETE FROM block_gas").await.unwrap();
+        apply_missing(&runner().unwrap(), &mut client, false).await.unwrap();
+        let lean = client.query("SELECT block_tag FROM block_gas", &[]).await.unwrap();
+        assert_eq!(lean.len(), 0);
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     pool::store::Store,
     rows::row_set::{RowSet, TableRows},
     sql_values::height,
-    tables::Table,
+    tables::{Table, common::block_tag},
 };
 
 /// A block that is canonical in the database.
@@ -32,8 +32,10 @@ pub struct StoredBlock {
 pub struct RowKey {
     /// The table.
     pub table: Table,
-    /// Hash of its block.
-    pub block_hash: B256,
+    /// Height of its block.
+    pub block_number: u64,
+    /// Tag of its block, see [`block_tag`].
+    pub block_tag: i32,
     /// Log index, or the transaction's index where the event is one of a transaction.
     pub index: i32,
     /// Which of the events of one log; 0 for the only one.
@@ -43,6 +45,8 @@ pub struct RowKey {
 /// A block whose rows are queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockTime {
+    /// Its height.
+    pub number: u64,
     /// Its hash.
     pub hash: B256,
     /// Its own time, microseconds since 1970.
@@ -72,31 +76,32 @@ impl TableRows {
     }
 }
 
-/// A key as it is encoded for COPY: chain, block hash, places in the block, block time.
+/// A key as it is encoded for COPY: block time, height, tag, places in the block, chain.
 fn read_key(table: Table, key: &[u8]) -> Option<RowKey> {
-    let mut fields = Vec::with_capacity(5);
+    let mut fields = Vec::with_capacity(6);
     let mut rest = key;
     while let Some((length, tail)) = rest.split_first_chunk::<4>() {
         let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
         fields.push(tail.get(..length)?);
         rest = tail.get(length..)?;
     }
-    let [_chain, hash, places @ .., _time] = fields.as_slice() else { return None };
-    let place = |at: usize| {
-        let bytes: Option<[u8; 4]> = places.get(at).and_then(|bytes| (*bytes).try_into().ok());
+    let [_time, number, words @ .., _chain] = fields.as_slice() else { return None };
+    let word = |at: usize| {
+        let bytes: Option<[u8; 4]> = words.get(at).and_then(|bytes| (*bytes).try_into().ok());
         bytes.map(i32::from_be_bytes)
     };
     Some(RowKey {
         table,
-        block_hash: B256::try_from(*hash).ok()?,
-        index: place(0)?,
-        sub_index: place(1).unwrap_or(0),
+        block_number: u64::from_be_bytes((*number).try_into().ok()?),
+        block_tag: word(0)?,
+        index: word(1)?,
+        sub_index: word(2).unwrap_or(0),
     })
 }
 
-/// The columns between block hash and block time.
+/// The columns of the key that say where in its block a row is.
 fn places(table: Table) -> impl Iterator<Item = &'static str> {
-    table.spec().key.iter().copied().skip(2).take_while(|column| *column != "block_time")
+    table.spec().key.iter().copied().skip(3).take_while(|column| *column != "chain")
 }
 
 impl Store {
@@ -146,7 +151,8 @@ impl Store {
         let mut keys = HashSet::new();
         let times = || blocks.iter().map(|block| block.time_us);
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(keys) };
-        let hashes: Vec<&[u8]> = blocks.iter().map(|block| block.hash.as_slice()).collect();
+        let numbers: Vec<i64> = blocks.iter().map(|block| height(block.number)).collect();
+        let tags: Vec<i32> = blocks.iter().map(|block| block_tag(&block.hash)).collect();
         let client = self.client().await?;
         for table in event_tables() {
             let mut places = places(table);
@@ -154,19 +160,21 @@ impl Store {
             let sub_index = places.next().unwrap_or("0");
             // The time only selects partitions: a second more on each side allows for rounding.
             let sql = format!(
-                "SELECT block_hash, {index}::int, {sub_index}::int FROM {table} \
-                 WHERE chain = $1 AND block_hash = ANY($2) AND block_time BETWEEN \
-                 to_timestamp($3::bigint / 1000000 - 1) AND to_timestamp($4::bigint / 1000000 + 1)"
+                "SELECT block_number, block_tag, {index}::int, {sub_index}::int FROM {table} \
+                 JOIN unnest($2::bigint[], $3::int[]) AS wanted (block_number, block_tag) \
+                 USING (block_number, block_tag) WHERE chain = $1 AND block_time BETWEEN \
+                 to_timestamp($4::bigint / 1000000 - 1) AND to_timestamp($5::bigint / 1000000 + 1)"
             );
             let rows = client
-                .query(&sql, &[&chain, &hashes, &first, &last])
+                .query(&sql, &[&chain, &numbers, &tags, &first, &last])
                 .await
                 .map_err(StoreError::sql("read the keys of rows"))?;
             keys.extend(rows.iter().map(|row| RowKey {
                 table,
-                block_hash: B256::try_from(row.get::<_, &[u8]>(0)).unwrap_or_default(),
-                index: row.get(1),
-                sub_index: row.get(2),
+                block_number: row.get::<_, i64>(0).unsigned_abs(),
+                block_tag: row.get(1),
+                index: row.get(2),
+                sub_index: row.get(3),
             }));
         }
         Ok(keys)

@@ -7,12 +7,31 @@ use crate::{error::StoreError, pool::store::Store, tables::Table};
 /// Tables that each set has for itself: they are not copied, except positions of other streams.
 const BOOKKEEPING: [&str; 3] = ["positions", "refinery_schema_history", "storage_retention"];
 
+/// Columns that rows of earlier versions had in another form: the new column, the old one, and the new value by it.
+const DERIVED: [(&str, &str, &str); 3] = [
+    ("block_tag", "block_hash", "block_tag(old.block_hash)"),
+    (
+        "erc",
+        "standard",
+        "CASE old.standard WHEN 'erc20' THEN 20 WHEN 'erc721' THEN 721 WHEN 'erc1155' THEN 1155 END",
+    ),
+    (
+        "succeeded",
+        "status",
+        "CASE old.status WHEN 'success' THEN true WHEN 'failed' THEN false END",
+    ),
+];
+
 /// How rows of a live table become rows of the new one of the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TableMatch {
     pub(crate) name: String,
-    /// Columns that both have.
+    /// Columns of the new table that old rows have a value for.
     pub(crate) columns: Vec<String>,
+    /// These values, of a row `old` of the live table.
+    values: Vec<String>,
+    /// Whether live rows name their block by its hash, as those of earlier versions did.
+    pub(crate) has_block_hash: bool,
     /// Columns of the new table's key.
     pub(crate) key: Vec<String>,
     /// Why no row can be copied.
@@ -20,9 +39,14 @@ pub(crate) struct TableMatch {
 }
 
 impl TableMatch {
-    /// The common columns as a list.
+    /// The columns as a list.
     pub(crate) fn list(&self) -> String {
         self.columns.join(", ")
+    }
+
+    /// The values of these columns as a list.
+    pub(crate) fn value_list(&self) -> String {
+        self.values.join(", ")
     }
 
     pub(crate) fn has(&self, column: &str) -> bool {
@@ -73,7 +97,8 @@ SELECT new.relname::text, quote_ident(own.attname), twin.attname IS NOT NULL,
   coalesce(twin.atttypid = own.atttypid OR EXISTS (
     SELECT FROM pg_cast WHERE castsource = twin.atttypid AND casttarget = own.atttypid
     AND castcontext IN ('i', 'a')), false),
-  format_type(own.atttypid, own.atttypmod)
+  format_type(own.atttypid, own.atttypmod),
+  array(SELECT attname::text FROM pg_attribute WHERE attrelid = old.oid AND attnum > 0 AND NOT attisdropped)
 FROM pg_class AS new
 JOIN pg_class AS old ON old.relname = new.relname AND old.relnamespace = to_regnamespace($1::text)
   AND old.relkind IN ('r', 'p')
@@ -99,13 +124,20 @@ impl Matches {
                 (row.get(2), row.get(3), row.get(4));
             let (in_key, fits, type_name): (bool, bool, String) =
                 (row.get(5), row.get(6), row.get(7));
+            let in_live_table: Vec<String> = row.get(8);
             let table = matches.tables.entry(name.clone()).or_insert_with(|| TableMatch {
                 name,
                 columns: Vec::new(),
+                values: Vec::new(),
+                has_block_hash: in_live_table.iter().any(|column| column == "block_hash"),
                 key: Vec::new(),
                 obstacle: None,
             });
+            let derived = DERIVED.iter().find(|(new, source, _)| {
+                !in_live && *new == column && in_live_table.iter().any(|old| old == source)
+            });
             let obstacle = match (in_live, in_key) {
+                _ if derived.is_some() => None,
                 (false, true) => Some(format!("its new key has {column}, which old rows lack")),
                 (false, false) if is_required => Some(format!(
                     "its new column {column} has no default, and old rows have no value for it"
@@ -119,7 +151,11 @@ impl Matches {
             if in_key {
                 table.key.push(column.clone());
             }
-            if in_live && !is_generated {
+            if let Some((_, _, value)) = derived {
+                table.values.push((*value).to_owned());
+                table.columns.push(column);
+            } else if in_live && !is_generated {
+                table.values.push(format!("old.{column}"));
                 table.columns.push(column);
             }
         }

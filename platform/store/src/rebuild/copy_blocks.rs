@@ -7,7 +7,7 @@ use super::live_copy::{LiveCopy, Span};
 use crate::{
     error::StoreError,
     sql_values::{Timestamp, height},
-    tables::Table,
+    tables::{Table, common::block_tag},
     write::{
         block_lookup::{KnownBlock, read_block},
         transaction::BatchTransaction,
@@ -64,15 +64,18 @@ impl LiveCopy {
     /// When a statement fails.
     pub async fn incomplete_blocks(&self) -> Result<Vec<KnownBlock>, StoreError> {
         // A marker counts only the rows of events.
-        let events = Table::OF_BLOCKS.into_iter().filter(|table| table.has_column("tx_index"));
-        let rows: Vec<String> =
-            events.map(|table| format!("SELECT chain, block_hash FROM {table}")).collect();
+        let events = Table::OF_BLOCKS.into_iter().filter(|table| !table.spec().kinds.is_empty());
+        let rows: Vec<String> = events
+            .map(|table| format!("SELECT chain, block_number, block_tag FROM {table}"))
+            .collect();
         let sql = format!(
-            "WITH counts AS (SELECT chain, block_hash, count(*) AS found FROM ({rows}) AS rows GROUP BY 1, 2) \
+            "WITH counts AS (SELECT chain, block_number, block_tag, count(*) AS found FROM ({rows}) AS rows GROUP BY 1, 2, 3) \
              SELECT old.chain, old.block_number, old.block_hash, \
              (extract(epoch FROM old.block_time) * 1000000)::bigint, old.canonical, old.revision \
-             FROM blocks AS new LEFT JOIN counts USING (chain, block_hash) \
-             JOIN {live}.blocks AS old USING (chain, block_number, block_hash) \
+             FROM blocks AS new LEFT JOIN counts ON counts.chain = new.chain \
+             AND counts.block_number = new.block_number AND counts.block_tag = block_tag(new.block_hash) \
+             JOIN {live}.blocks AS old ON old.chain = new.chain AND old.block_number = new.block_number \
+             AND old.block_hash = new.block_hash \
              WHERE new.canonical AND old.canonical \
              AND (new.partial OR new.event_rows > coalesce(found, 0)) ORDER BY 1, 2, 3",
             rows = rows.join(" UNION ALL "),
@@ -107,25 +110,35 @@ impl LiveCopy {
         let times = || blocks.iter().map(|block| block.time_us);
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return Ok(0) };
         let hashes: Vec<&[u8]> = blocks.iter().map(|block| block.hash.as_slice()).collect();
+        let numbers: Vec<i64> = blocks.iter().map(|block| height(block.number)).collect();
+        let tags: Vec<i32> = blocks.iter().map(|block| block_tag(&block.hash)).collect();
         let (first, last) = (Timestamp(first), Timestamp(last));
-        let parameters: [&(dyn ToSql + Sync); 4] = [&chain, &hashes, &first, &last];
+        let by_hash: &[&(dyn ToSql + Sync)] = &[&chain, &first, &last, &hashes];
+        let by_tag: &[&(dyn ToSql + Sync)] = &[&chain, &first, &last, &numbers, &tags];
         let client = transaction.client()?;
         let mut copied = 0;
         for table in Table::OF_BLOCKS {
             let Some(matched) = self.matches.of(table) else { continue };
+            let (of_blocks, parameters) = match matched.has_block_hash {
+                true => ("old.block_hash = ANY ($4)", by_hash),
+                false => (
+                    "(old.block_number, old.block_tag) IN (SELECT * FROM unnest($4::bigint[], $5::int[]))",
+                    by_tag,
+                ),
+            };
             let source = format!(
-                "FROM {}.{table} WHERE chain = $1 AND block_hash = ANY ($2) AND block_time BETWEEN $3 AND $4",
+                "FROM {}.{table} AS old WHERE old.chain = $1 AND old.block_time BETWEEN $2 AND $3 AND {of_blocks}",
                 self.live
             );
-            self.refuse_obstacle(client, matched, &source, &parameters).await?;
+            self.refuse_obstacle(client, matched, &source, parameters).await?;
             if matched.obstacle.is_some() {
                 continue;
             }
-            let columns = matched.list();
+            let (columns, values) = (matched.list(), matched.value_list());
             let sql = format!(
-                "INSERT INTO {table} ({columns}) SELECT {columns} {source} ON CONFLICT DO NOTHING"
+                "INSERT INTO {table} ({columns}) SELECT {values} {source} ON CONFLICT DO NOTHING"
             );
-            let count = client.execute(&sql, &parameters).await;
+            let count = client.execute(&sql, parameters).await;
             copied += count.map_err(StoreError::sql(format!("copy rows of {table}")))?;
         }
         Ok(copied)

@@ -3,8 +3,9 @@
 use tokio_postgres::types::ToSql;
 
 use super::{
-    inventory::{Inventory, RETIRED, RETIRED_COLUMNS, inventories},
+    inventory::{Inventory, inventories},
     location::LiveSchema,
+    retired::{RETIRED, RETIRED_COLUMNS},
 };
 use crate::{
     error::StoreError,

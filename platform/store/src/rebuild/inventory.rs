@@ -2,18 +2,11 @@
 
 use deadpool_postgres::Object;
 
+use super::retired::RETIRED;
 use crate::{
     error::StoreError,
     pool::{edition::Edition, store::Store},
 };
-
-/// Names that earlier migrations created and later ones removed or changed. Where a live set still has one, it moves with the
-/// set. A test applies the migrations one by one and reports names that are missing here.
-pub(crate) const RETIRED: &[&str] =
-    &["prices", "prices_pkey", "prices_time_brin", "wallets_unsure", "blocks_time_brin"];
-/// The same for columns, as `table.column`.
-pub(crate) const RETIRED_COLUMNS: &[&str] =
-    &["wallets.first_seen", "wallets.last_seen", "wallets.unsure_since"];
 
 /// What an object is, as `ALTER` calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +193,7 @@ mod tests {
     use tokio_postgres::{Client, NoTls};
 
     use super::*;
-    use crate::migrate::embedded::MIGRATIONS;
+    use crate::{migrate::embedded::MIGRATIONS, rebuild::retired::RETIRED_COLUMNS};
 
     /// Names of everything in the schema, and columns of tables.
     async fn names(client: &Client) -> (BTreeSet<String>, BTreeSet<String>) {

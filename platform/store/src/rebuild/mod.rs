@@ -9,6 +9,7 @@ mod inventory;
 mod live_copy;
 mod location;
 mod post_load;
+mod retired;
 mod swap;
 mod swap_statements;
 

@@ -1,6 +1,6 @@
 //! Approvals: which spender may move an owner's tokens.
 
-use crypto_intel_schemas::{Event, Kind};
+use crypto_intel_schemas::{Event, Kind, TokenStandard};
 
 use crate::{
     copy_format::row_sink::{RowSink, Unstorable, refuse},
@@ -9,7 +9,7 @@ use crate::{
 
 pub(super) const SPEC: TableSpec = TableSpec {
     name: "approvals",
-    key: &["chain", "block_hash", "log_index", "block_time"],
+    key: &["block_time", "block_number", "block_tag", "log_index", "chain"],
     time_column: "block_time",
     partitioned: true,
     of_block: true,
@@ -20,11 +20,11 @@ pub(super) const SPEC: TableSpec = TableSpec {
 pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorable> {
     let Event::Approval(body) = event else { return Err(refuse("kind", event.kind())) };
     let places = [("log_index", body.log_index)];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_chain_key(row, &body.block_fields(), &places)?;
     row.int4_from("tx_index", body.tx_index)?;
+    row.int2_or_null("erc", erc(body.standard));
     row.boolean_or_null("approved", body.approved);
     row.bytes("tx_hash", body.tx_hash);
-    row.text("standard", body.standard.as_str());
     row.address("token", body.address);
     row.address("owner", body.owner);
     row.address("spender", body.spender);
@@ -33,4 +33,14 @@ pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorabl
     row.address_or_null("tx_from", body.tx_from);
     row.texts_or_null("watched", &body.watched);
     Ok(())
+}
+
+/// `None` for `ApprovalForAll`, which two standards share.
+const fn erc(standard: TokenStandard) -> Option<i16> {
+    match standard {
+        TokenStandard::Erc20 => Some(20),
+        TokenStandard::Erc721 => Some(721),
+        TokenStandard::Erc1155 => Some(1_155),
+        TokenStandard::Unknown => None,
+    }
 }

@@ -4,12 +4,12 @@ use crypto_intel_schemas::{Block, Event, Uint256};
 
 use crate::{
     copy_format::row_sink::{RowSink, Unstorable, refuse},
-    tables::{retention_group::RetentionGroup, spec::TableSpec},
+    tables::{common::put_chain_key, retention_group::RetentionGroup, spec::TableSpec},
 };
 
 pub(super) const SPEC: TableSpec = TableSpec {
     name: "block_gas",
-    key: &["chain", "block_hash", "block_time"],
+    key: &["block_time", "block_number", "block_tag", "chain"],
     time_column: "block_time",
     partitioned: true,
     of_block: true,
@@ -25,12 +25,7 @@ pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorabl
 }
 
 pub(crate) fn put_block_gas(row: &mut impl RowSink, body: &Block) -> Result<(), Unstorable> {
-    row.text("chain", &body.chain);
-    row.bytes("block_hash", body.block_hash);
-    row.time("block_time", body.block_time_us)?;
-    row.end_key();
-    row.int8_from("block_number", body.block_number)?;
-    row.int8_from("chain_id", body.chain_id)?;
+    put_chain_key(row, &body.block_fields(), &[])?;
     row.int4_from("transactions", body.transactions)?;
     row.uint256("gas_used", Uint256::from(body.gas_used));
     row.uint256("gas_limit", Uint256::from(body.gas_limit));

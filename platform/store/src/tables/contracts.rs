@@ -9,7 +9,7 @@ use crate::{
 
 pub(super) const SPEC: TableSpec = TableSpec {
     name: "contracts",
-    key: &["chain", "block_hash", "tx_index", "block_time"],
+    key: &["block_time", "block_number", "block_tag", "tx_index", "chain"],
     time_column: "block_time",
     partitioned: true,
     of_block: true,
@@ -20,7 +20,7 @@ pub(super) const SPEC: TableSpec = TableSpec {
 pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorable> {
     let Event::ContractCreation(body) = event else { return Err(refuse("kind", event.kind())) };
     let places = [("tx_index", body.tx_index)];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_chain_key(row, &body.block_fields(), &places)?;
     row.int8("code_length", i64::from(body.code_length));
     row.bytes("tx_hash", body.tx_hash);
     row.address("contract", body.contract);

@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) const SPEC: TableSpec = TableSpec {
     name: "internal_transfers",
-    key: &["chain", "block_hash", "tx_index", "sub_index", "block_time"],
+    key: &["block_time", "block_number", "block_tag", "tx_index", "sub_index", "chain"],
     time_column: "block_time",
     partitioned: true,
     of_block: true,
@@ -26,7 +26,7 @@ pub(super) const SPEC: TableSpec = TableSpec {
 pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorable> {
     let Event::InternalTransfer(body) = event else { return Err(refuse("kind", event.kind())) };
     let places = [("tx_index", body.tx_index), ("sub_index", body.sub_index)];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_chain_key(row, &body.block_fields(), &places)?;
     row.bytes("tx_hash", body.tx_hash);
     row.address("sender", body.from);
     row.address("recipient", body.to);

@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) const SPEC: TableSpec = TableSpec {
     name: "liquidity",
-    key: &["chain", "block_hash", "log_index", "block_time"],
+    key: &["block_time", "block_number", "block_tag", "log_index", "chain"],
     time_column: "block_time",
     partitioned: true,
     of_block: true,
@@ -24,7 +24,7 @@ pub(super) const SPEC: TableSpec = TableSpec {
 pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorable> {
     let Event::Liquidity(body) = event else { return Err(refuse("kind", event.kind())) };
     let places = [("log_index", body.log_index)];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_chain_key(row, &body.block_fields(), &places)?;
     row.int8_or_null("fee", body.fee.map(u64::from))?;
     row.int4_from("tx_index", body.tx_index)?;
     row.int4_or_null("tick_spacing", body.tick_spacing);

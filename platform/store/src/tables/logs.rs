@@ -9,7 +9,7 @@ use crate::{
 
 pub(super) const SPEC: TableSpec = TableSpec {
     name: "logs",
-    key: &["chain", "block_hash", "log_index", "block_time"],
+    key: &["block_time", "block_number", "block_tag", "log_index", "chain"],
     time_column: "block_time",
     partitioned: true,
     of_block: true,
@@ -23,7 +23,7 @@ pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorabl
         return Err(refuse("topics", body.topics.len()));
     }
     let places = [("log_index", body.log_index)];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_chain_key(row, &body.block_fields(), &places)?;
     row.int8_or_null("data_length", body.data_length)?;
     row.int4_from("tx_index", body.tx_index)?;
     row.boolean("truncated", body.truncated);

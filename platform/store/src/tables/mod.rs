@@ -6,7 +6,7 @@ mod approvals;
 pub(crate) mod block_gas;
 pub(crate) mod blocks;
 mod columns;
-mod common;
+pub(crate) mod common;
 mod contracts;
 mod deliveries;
 mod events;

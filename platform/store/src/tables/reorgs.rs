@@ -4,7 +4,7 @@ use crypto_intel_schemas::{Event, Kind};
 
 use crate::{
     copy_format::row_sink::{RowSink, Unstorable, refuse},
-    tables::{common::put_chain_key, retention_group::RetentionGroup, spec::TableSpec},
+    tables::{common::put_lasting_key, retention_group::RetentionGroup, spec::TableSpec},
 };
 
 pub(super) const SPEC: TableSpec = TableSpec {
@@ -19,8 +19,7 @@ pub(super) const SPEC: TableSpec = TableSpec {
 
 pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorable> {
     let Event::Reorg(body) = event else { return Err(refuse("kind", event.kind())) };
-    let places = [("incarnation", body.incarnation)];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_lasting_key(row, &body.block_fields(), body.incarnation, body.observed_at_us)?;
     row.int8_from("ancestor_number", body.ancestor.number)?;
     row.int4_from("depth", body.depth)?;
     row.bytes("ancestor_hash", body.ancestor.hash);

@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) const SPEC: TableSpec = TableSpec {
     name: "token_transfers",
-    key: &["chain", "block_hash", "log_index", "sub_index", "block_time"],
+    key: &["block_time", "block_number", "block_tag", "log_index", "sub_index", "chain"],
     time_column: "block_time",
     partitioned: true,
     of_block: true,
@@ -32,12 +32,12 @@ pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorabl
 
 fn put_erc20(row: &mut impl RowSink, body: &Erc20Transfer) -> Result<(), Unstorable> {
     let places = [("log_index", body.log_index), ("sub_index", body.sub_index.unwrap_or(0))];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_chain_key(row, &body.block_fields(), &places)?;
     row.int4_from("tx_index", body.tx_index)?;
+    row.int2("erc", 20);
     row.int2_or_null("decimals", body.decimals.map(i16::from));
     row.boolean("token_verified", body.token_verified);
     row.bytes("tx_hash", body.tx_hash);
-    row.text("standard", "erc20");
     row.address("token", body.address);
     row.address("sender", body.from);
     row.address("recipient", body.to);
@@ -45,7 +45,6 @@ fn put_erc20(row: &mut impl RowSink, body: &Erc20Transfer) -> Result<(), Unstora
     row.uint256_or_null("token_id", None);
     row.uint256("value", body.value);
     row.text_or_null("symbol", body.symbol.as_deref());
-    row.decimal_or_null("amount", body.amount.as_ref());
     row.decimal_or_null("usd", body.usd.as_ref());
     put_transaction(row, &body.transaction_fields());
     row.texts_or_null("watched", &body.watched);
@@ -54,12 +53,12 @@ fn put_erc20(row: &mut impl RowSink, body: &Erc20Transfer) -> Result<(), Unstora
 
 fn put_erc721(row: &mut impl RowSink, body: &Erc721Transfer) -> Result<(), Unstorable> {
     let places = [("log_index", body.log_index), ("sub_index", body.sub_index.unwrap_or(0))];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_chain_key(row, &body.block_fields(), &places)?;
     row.int4_from("tx_index", body.tx_index)?;
+    row.int2("erc", 721);
     row.int2_or_null("decimals", None);
     row.boolean("token_verified", false);
     row.bytes("tx_hash", body.tx_hash);
-    row.text("standard", "erc721");
     row.address("token", body.address);
     row.address("sender", body.from);
     row.address("recipient", body.to);
@@ -67,7 +66,6 @@ fn put_erc721(row: &mut impl RowSink, body: &Erc721Transfer) -> Result<(), Unsto
     row.uint256("token_id", body.token_id);
     row.uint256("value", Uint256::from(1));
     row.text_or_null("symbol", None);
-    row.decimal_or_null("amount", None);
     row.decimal_or_null("usd", None);
     put_transaction(row, &body.transaction_fields());
     row.texts_or_null("watched", &body.watched);
@@ -76,12 +74,12 @@ fn put_erc721(row: &mut impl RowSink, body: &Erc721Transfer) -> Result<(), Unsto
 
 fn put_erc1155(row: &mut impl RowSink, body: &Erc1155Transfer) -> Result<(), Unstorable> {
     let places = [("log_index", body.log_index), ("sub_index", body.sub_index.unwrap_or(0))];
-    put_chain_key(row, &body.block_fields(), &places, body.observed_at_us)?;
+    put_chain_key(row, &body.block_fields(), &places)?;
     row.int4_from("tx_index", body.tx_index)?;
+    row.int2("erc", 1_155);
     row.int2_or_null("decimals", None);
     row.boolean("token_verified", false);
     row.bytes("tx_hash", body.tx_hash);
-    row.text("standard", "erc1155");
     row.address("token", body.address);
     row.address("sender", body.from);
     row.address("recipient", body.to);
@@ -89,7 +87,6 @@ fn put_erc1155(row: &mut impl RowSink, body: &Erc1155Transfer) -> Result<(), Uns
     row.uint256("token_id", body.token_id);
     row.uint256("value", body.value);
     row.text_or_null("symbol", None);
-    row.decimal_or_null("amount", None);
     row.decimal_or_null("usd", None);
     put_transaction(row, &body.transaction_fields());
     row.texts_or_null("watched", &body.watched);

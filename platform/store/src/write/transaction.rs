@@ -13,7 +13,7 @@ use crate::{
     pool::store::Store,
     sql_values::{Timestamp, height},
     stream_position::StreamPosition,
-    tables::Table,
+    tables::{Table, common::block_tag},
 };
 
 /// A move of a stream's position.
@@ -25,6 +25,19 @@ pub struct Advance<'a> {
     pub from: StreamPosition,
     /// Where it will be.
     pub to: StreamPosition,
+}
+
+/// A block whose rows are deleted, because it has left the chain or never got onto it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DroppedBlock<'a> {
+    /// Chain slug.
+    pub chain: &'a str,
+    /// Height.
+    pub number: u64,
+    /// Hash.
+    pub hash: B256,
+    /// The block's own time, microseconds since 1970.
+    pub time_us: i64,
 }
 
 /// A transaction that has moved a position and holds the locks of its heights. Dropping it without
@@ -113,11 +126,11 @@ impl Store {
 }
 
 impl BatchTransaction {
-    /// Deletes the rows of blocks (chain, hash, time in microseconds) from every table of block events; returns how many.
+    /// Deletes the rows of blocks from every table of block events; returns how many.
     ///
     /// # Errors
     /// When a statement fails; drop the transaction then.
-    pub async fn delete_rows(&self, blocks: &[(&str, B256, i64)]) -> Result<u64, StoreError> {
+    pub async fn delete_rows(&self, blocks: &[DroppedBlock<'_>]) -> Result<u64, StoreError> {
         if blocks.is_empty() {
             return Ok(0);
         }
@@ -131,17 +144,18 @@ impl BatchTransaction {
         for table in Table::OF_BLOCKS {
             let doing = || format!("delete rows of dropped blocks from {table}");
             let sql = format!(
-                "DELETE FROM {table} WHERE chain = $1 AND block_hash = $2 AND block_time = $3"
+                "DELETE FROM {table} WHERE block_time = $1 AND block_number = $2 AND block_tag = $3 AND chain = $4"
             );
             let statement = client
                 .prepare_cached(&sql)
                 .await
                 .map_err(|cause| StoreError::Sql { doing: doing(), cause })?;
-            let deletions = blocks.iter().map(|(chain, hash, time_us)| {
+            let deletions = blocks.iter().map(|block| {
                 let statement = &statement;
                 async move {
+                    let (time, tag) = (Timestamp(block.time_us), block_tag(&block.hash));
                     client
-                        .execute(statement, &[chain, &hash.as_slice(), &Timestamp(*time_us)])
+                        .execute(statement, &[&time, &height(block.number), &tag, &block.chain])
                         .await
                 }
             });

@@ -2,7 +2,7 @@ use crypto_intel_schemas::{Address, B256, Erc20Transfer, Event, U256, Uint256};
 use crypto_intel_store::{ErrorClass, RowSet, Store, StoreError, Table};
 use tokio_postgres::Client;
 
-use crate::support::{database, rows, step, write};
+use crate::support::{database, dropped, rows, step, write};
 
 /// 2026-01-05 00:00 UTC: older than any policy's age.
 const START_US: i64 = 1_767_571_200_000_000;
@@ -88,14 +88,11 @@ async fn deleting_a_block_from_a_compressed_chunk_keeps_its_neighbours() {
     let (_database, store, client) = database().await;
     compressed(&store, &client).await;
     let (transaction, _) = store.begin(step(1, 2), &[]).await.unwrap();
-    let gone = [
-        ("test", B256::repeat_byte(20), time_us(20)),
-        ("test", B256::repeat_byte(21), time_us(21)),
-    ];
+    let gone = [20, 21].map(|block| dropped(u64::from(block), block, time_us(block)));
     assert_eq!(transaction.delete_rows(&gone).await.unwrap(), 40);
     transaction.commit().await.unwrap();
     assert_eq!(count(&client).await, 960);
-    let left = "SELECT count(DISTINCT block_hash) FROM token_transfers";
+    let left = "SELECT count(DISTINCT block_tag) FROM token_transfers";
     assert_eq!(rows(&client, left).await, ["48"]);
     // And the block comes back.
     let again: Vec<Event> = (0..20).map(|index| transfer(20, index)).collect();
@@ -109,7 +106,7 @@ async fn compression_is_worth_it_and_changes_no_row() {
     let events: Vec<Event> =
         (0..BLOCKS).flat_map(|block| (0..20).map(move |index| transfer(block, index))).collect();
     write(&store, step(0, 1), &events).await.unwrap();
-    let sum = "SELECT count(*), sum(value), min(log_index), max(block_number), count(DISTINCT block_hash) FROM token_transfers";
+    let sum = "SELECT count(*), sum(value), min(log_index), max(block_number), count(DISTINCT block_tag) FROM token_transfers";
     let before = rows(&client, sum).await;
     rows(&client, "SELECT compress_chunk(c) FROM show_chunks('token_transfers') c").await;
     assert_eq!(rows(&client, sum).await, before);

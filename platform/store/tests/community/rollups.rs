@@ -1,7 +1,7 @@
 use crypto_intel_schemas::{Address, B256, Decimal, Erc20Transfer, Event, Price, U256, Uint256};
 use crypto_intel_store::{SchemaName, Store, rebuild};
 
-use crate::support::{database, rows, step, write};
+use crate::support::{database, dropped, rows, step, write};
 
 /// 2026-01-05 22:00 UTC.
 const START_US: i64 = 1_767_650_400_000_000;
@@ -73,7 +73,7 @@ async fn a_refresh_changes_no_result_and_a_dropped_block_leaves() {
     assert_eq!(rows(&client, flow).await, expected);
 
     let (transaction, _) = store.begin(step(1, 2), &[]).await.unwrap();
-    let gone = [("test", B256::repeat_byte(5), START_US + 5 * HOUR_US)];
+    let gone = [dropped(0, 5, START_US + 5 * HOUR_US)];
     assert_eq!(transaction.delete_rows(&gone).await.unwrap(), 1);
     transaction.commit().await.unwrap();
     // Also a late row, and one after the newest.

@@ -26,7 +26,7 @@ async fn keys_of_stored_rows_are_those_of_their_events() {
     transaction.commit().await.unwrap();
 
     let Event::Erc20Transfer(body) = transfer(1, 0, U256::ZERO) else { panic!("a transfer") };
-    let asked = [BlockTime { hash: body.block_hash, time_us: body.block_time_us }];
+    let asked = [BlockTime { number: 1, hash: body.block_hash, time_us: body.block_time_us }];
     assert_eq!(store.row_keys("test", &asked).await.unwrap(), expected);
     assert!(store.row_keys("other", &asked).await.unwrap().is_empty());
     client.execute("DELETE FROM token_transfers WHERE log_index = 3", &[]).await.unwrap();

@@ -88,7 +88,9 @@ async fn tables_are_partitioned_where_the_server_can() {
             .await
             .unwrap();
         let definitions: Vec<&str> = indexes.iter().map(|row| row.get(0)).collect();
-        for table in Table::ALL.into_iter().filter(|table| table.is_partitioned()) {
+        // A key that begins with the time finds rows by it, too.
+        let by_key = |table: &Table| table.spec().key[0] == table.time_column();
+        for table in Table::ALL.into_iter().filter(|one| one.is_partitioned() && !by_key(one)) {
             let by_time = format!(".{table} USING brin ({})", table.time_column());
             let is_there = definitions.iter().any(|definition| definition.ends_with(&by_time));
             assert!(is_there, "{by_time} in {definitions:?}");

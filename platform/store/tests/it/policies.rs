@@ -58,9 +58,9 @@ async fn fill(client: &tokio_postgres::Client, ages: &[i32]) {
     for age in ages {
         client
             .batch_execute(&format!(
-                "INSERT INTO logs (block_time, observed_at, block_number, chain_id, tx_index, log_index, truncated, \
-                 chain, block_hash, tx_hash, address, data) SELECT now() - {age} * interval '1 day', now(), 1, 1, 1, \
-                 row, false, 'test', '\\x01', '\\x01', '\\x01', '\\x01' FROM generate_series(1, 25) AS row; \
+                "INSERT INTO logs (block_time, block_number, block_tag, tx_index, log_index, truncated, \
+                 chain, tx_hash, address, data) SELECT now() - {age} * interval '1 day', 1, 1, 1, \
+                 row, false, 'test', '\\x01', '\\x01', '\\x01' FROM generate_series(1, 25) AS row; \
                  INSERT INTO blocks SELECT now() - {age} * interval '1 day', now(), now(), {age} * 100 + row, 1, 1, 1, \
                  1, 1, 1, 1, true, false, 'test', '\\x01', '\\x01', 1, 1 FROM generate_series(1, 25) AS row"
             ))

@@ -4,7 +4,7 @@ use crypto_intel_schemas::{
 };
 use crypto_intel_store::{RowSet, Table};
 
-use crate::support::{database, rows, step, write};
+use crate::support::{database, dropped, rows, step, write};
 
 const HOUR_US: i64 = 3_600_000_000;
 /// 2026-01-05 22:00 UTC.
@@ -24,7 +24,7 @@ fn transfer(hours: i64, hash: u8, value: U256, watched: bool) -> Event {
         to: address(2),
         value: Uint256(value),
         symbol: Some("TOK".into()),
-        amount: Some(Decimal::parse("0.000000000000000001").unwrap()),
+        decimals: Some(18),
         usd: Some(Decimal::parse("2.5").unwrap()),
         watched: if watched { vec!["w".into()] } else { Vec::new() },
         ..Erc20Transfer::empty()
@@ -45,12 +45,13 @@ async fn volumes_are_exact_and_follow_a_reorg() {
          FROM token_volume_hourly ORDER BY bucket";
     let twice_max =
         "231584178474632390847141970017375815706539969331281128078915168015826259279870";
+    let (whole, fraction) = twice_max.split_at(twice_max.len() - 18);
     assert_eq!(
         rows(&client, hourly).await,
         [
-            &format!("05 22 TOK 2 {twice_max} 0.000000000000000002 5.0"),
-            "05 23 TOK 1 5 0.000000000000000001 2.5",
-            "06 00 TOK 1 7 0.000000000000000001 2.5",
+            &format!("05 22 TOK 2 {twice_max} {whole}.{fraction} 5.0"),
+            "05 23 TOK 1 5 0.000000000000000005 2.5",
+            "06 00 TOK 1 7 0.000000000000000007 2.5",
         ]
     );
     let daily =
@@ -58,7 +59,7 @@ async fn volumes_are_exact_and_follow_a_reorg() {
     assert_eq!(rows(&client, daily).await, ["05 3 7.5", "06 1 2.5"]);
 
     let (transaction, _) = store.begin(step(1, 2), &[]).await.unwrap();
-    let dropped = [("test", B256::repeat_byte(4), START_US + 2 * HOUR_US + 1_800_000_000)];
+    let dropped = [dropped(0, 4, START_US + 2 * HOUR_US + 1_800_000_000)];
     assert_eq!(transaction.delete_rows(&dropped).await.unwrap(), 1);
     transaction.commit().await.unwrap();
     assert_eq!(rows(&client, daily).await, ["05 3 7.5"]);

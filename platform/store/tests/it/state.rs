@@ -1,7 +1,7 @@
 use crypto_intel_schemas::{B256, Block, BlockRef, Event, Jump, NodeStatus, Reorg, Uint256};
 use crypto_intel_store::{RowSet, Table};
 
-use crate::support::{block, database, step, write};
+use crate::support::{block, database, dropped, step, write};
 
 fn hash(byte: u8) -> B256 {
     B256::repeat_byte(byte)
@@ -41,7 +41,7 @@ async fn the_gas_of_a_block_comes_from_its_marker_and_goes_with_it() {
     assert_eq!(gas[1].get::<_, Option<&str>>(3), None, "before London there is none");
 
     let (transaction, _) = store.begin(step(1, 2), &[]).await.unwrap();
-    let dropped = [("test", hash(1), marker.block_time_us)];
+    let dropped = [dropped(1, 1, marker.block_time_us)];
     assert_eq!(transaction.delete_rows(&dropped).await.unwrap(), 1);
     transaction.commit().await.unwrap();
 }

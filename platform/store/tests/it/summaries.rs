@@ -28,7 +28,7 @@ fn token(minutes: i64, index: u32, parties: (u8, u8), value: u64, usd: Option<&s
         to: address(parties.1),
         value: Uint256::from(value),
         symbol: Some("TOK".into()),
-        amount: decimal(&value.to_string()),
+        decimals: Some(0),
         usd: usd.and_then(decimal),
         token_verified: usd.is_some(),
         ..Erc20Transfer::empty()

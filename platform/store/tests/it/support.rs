@@ -1,7 +1,9 @@
 use crypto_intel_sandbox::TestDatabase;
 use crypto_intel_schemas::{Address, B256, Block, Erc20Transfer, Event, U256, Uint256};
 use crypto_intel_service::Secret;
-use crypto_intel_store::{Advance, RowSet, Store, StoreConfig, StoreError, StreamPosition, Table};
+use crypto_intel_store::{
+    Advance, DroppedBlock, RowSet, Store, StoreConfig, StoreError, StreamPosition, Table,
+};
 use crypto_intel_testkit::sql_client;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 use tokio_util::sync::CancellationToken;
@@ -90,4 +92,9 @@ pub(crate) fn block(number: u64, hash: u8) -> Block {
         observed_at_us: 1_700_000_001_000_000,
         ..Block::empty()
     }
+}
+
+/// A block of `test` whose rows are deleted.
+pub(crate) fn dropped(number: u64, hash: u8, time_us: i64) -> DroppedBlock<'static> {
+    DroppedBlock { chain: "test", number, hash: B256::repeat_byte(hash), time_us }
 }

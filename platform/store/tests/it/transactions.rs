@@ -7,7 +7,7 @@ use crypto_intel_schemas::{
 };
 use crypto_intel_store::{Advance, ErrorClass, RowSet, StoreError, StreamPosition, Table};
 
-use crate::support::{at, block, database, step, transfer, write};
+use crate::support::{at, block, database, dropped, step, transfer, write};
 
 #[tokio::test]
 async fn uint256_is_exact_over_its_whole_range() {
@@ -273,11 +273,11 @@ async fn deletes_a_blocks_rows_and_keeps_its_neighbours() {
     ];
     write(&store, step(0, 1), &events).await.unwrap();
     let (transaction, _) = store.begin(step(1, 2), &[]).await.unwrap();
-    let dropped = [("test", B256::repeat_byte(1), 1_700_000_000_123_456)];
+    let dropped = [dropped(1, 1, 1_700_000_000_123_456)];
     assert_eq!(transaction.delete_rows(&dropped).await.unwrap(), 2);
     transaction.commit().await.unwrap();
-    let row = client.query_one("SELECT block_hash FROM token_transfers", &[]).await.unwrap();
-    assert_eq!(row.get::<_, &[u8]>(0), [2; 32]);
+    let row = client.query_one("SELECT block_tag FROM token_transfers", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 0x0202_0202);
 }
 
 #[tokio::test]

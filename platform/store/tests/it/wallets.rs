@@ -2,6 +2,7 @@ use crypto_intel_schemas::{
     Address, B256, Erc20Transfer, Event, InternalTransfer, NativeTransfer, WatchChain, WatchEntry,
     WatchKind, Watched,
 };
+use crypto_intel_store::DroppedBlock;
 use tokio_postgres::Client;
 
 use crate::support::{database, rows, step, write};
@@ -162,7 +163,12 @@ async fn a_block_that_leaves_no_longer_counts_as_seen() {
     for (sequence, gone, left) in [(1, 3, "1 2"), (2, 1, "2 2"), (3, 2, "- -")] {
         let fields = transfer(gone);
         let fields = fields.block_fields().unwrap();
-        let block = ("base", fields.block_hash, fields.block_time_us);
+        let block = DroppedBlock {
+            chain: "base",
+            number: fields.block_number,
+            hash: fields.block_hash,
+            time_us: fields.block_time_us,
+        };
         let (transaction, _) = store.begin(step(sequence, sequence + 1), &[]).await.unwrap();
         assert_eq!(transaction.delete_rows(&[block]).await.unwrap(), 1);
         transaction.commit().await.unwrap();

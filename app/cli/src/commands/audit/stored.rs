@@ -180,12 +180,16 @@ async fn compare_rows(
         let next = whole.range(number..).next();
         next.is_some_and(|(_, block)| block.covers_from.is_some_and(|from| from <= number))
     };
-    let time = |block: &ChainBlock| BlockTime { hash: block.hash, time_us: block.time_us };
+    let time = |block: &ChainBlock| BlockTime {
+        number: block.number,
+        hash: block.hash,
+        time_us: block.time_us,
+    };
     let times: Vec<BlockTime> = read.blocks.iter().map(time).collect();
     let stored = store.row_keys(chain, &times).await.context("read stored rows")?;
-    let mut stored_of: BTreeMap<B256, HashSet<RowKey>> = BTreeMap::new();
+    let mut stored_of: BTreeMap<u64, HashSet<RowKey>> = BTreeMap::new();
     for key in stored {
-        stored_of.entry(key.block_hash).or_default().insert(key);
+        stored_of.entry(key.block_number).or_default().insert(key);
     }
     for block in &read.blocks {
         let mut rows = RowSet::default();
@@ -194,7 +198,7 @@ async fn compare_rows(
             let _ = rows.add(event, 0, 0);
         }
         let expected = rows.block_keys();
-        let stored = stored_of.remove(&block.hash).unwrap_or_default();
+        let stored = stored_of.remove(&block.number).unwrap_or_default();
         let known = whole.get(&block.number).filter(|known| known.hash == block.hash);
         let is_judged = known.is_none_or(|known| read.judges_surplus(known.scope.as_deref()));
         let wrong = Wrong {
