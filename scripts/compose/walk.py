@@ -171,7 +171,7 @@ def compare(deployment):
     head = rpc(node, "eth_getBlockByNumber", ["latest", False])
     logs = rpc(node, "eth_getLogs", [{"fromBlock": "0x0", "toBlock": head["number"], "topics": [TRANSFER]}])
     chain = {f"{log['blockHash'][2:]}:{int(log['logIndex'], 16)}:{int(log['data'], 16)}" for log in logs}
-    query = "SELECT encode(block_hash, 'hex') || ':' || log_index || ':' || value FROM token_transfers"
+    query = "SELECT encode(block_hash, 'hex') || ':' || log_index || ':' || value FROM v_token_transfers"
 
     def stored():
         rows = deployment.rows(query)

@@ -8,8 +8,15 @@ use super::rows::{asset, pool, token, wallet};
 use crate::worker::CHAIN;
 
 /// Summaries that are queried if the database has them, as functions or views.
-const SUMMARIES: [&str; 5] =
-    ["top_movers", "wallet_flow", "largest_transfers", "volume_against_baseline", "counterparties"];
+const SUMMARIES: [&str; 7] = [
+    "top_movers",
+    "last_transfers",
+    "last_of_token",
+    "wallet_flow",
+    "largest_transfers",
+    "volume_against_baseline",
+    "counterparties",
+];
 /// By rank: the busy wallet is in one of about thirteen transfers, the rare one in a few in all.
 const BUSY_WALLET: u64 = 0;
 const RARE_WALLET: u64 = 250_000;
@@ -54,8 +61,9 @@ fn plain(end: &str) -> Vec<Question> {
         let side = |column: &str| {
             format!(
                 "(SELECT block_time, tx_hash, token, sender, recipient, value FROM token_transfers \
-                 WHERE {column} = {} ORDER BY block_time DESC LIMIT 100)",
-                bytes(&wallet)
+                 WHERE address_key({column}) = address_key({wallet}) AND {column} = {wallet} \
+                 ORDER BY hour_key(block_time) DESC, block_time DESC LIMIT 100)",
+                wallet = bytes(&wallet)
             )
         };
         let (sent, received) = (side("sender"), side("recipient"));
@@ -65,8 +73,10 @@ fn plain(end: &str) -> Vec<Question> {
     };
     let by_hour = format!(
         "SELECT date_trunc('hour', block_time), count(*), sum(value) FROM token_transfers \
-         WHERE token = {} AND block_time >= {end} - interval '1 day' GROUP BY 1 ORDER BY 1",
-        bytes(&token(TOKEN))
+         WHERE address_key(token) = address_key({token}) AND token = {token} \
+         AND hour_key(block_time) >= hour_key({end} - interval '1 day') \
+         AND block_time >= {end} - interval '1 day' GROUP BY 1 ORDER BY 1",
+        token = bytes(&token(TOKEN))
     );
     vec![
         Question::new("last_100_busy", "a busy wallet's last 100", last_100(wallet(BUSY_WALLET))),
@@ -115,7 +125,7 @@ impl Argument {
             _ => format!("'{address:#x}'"),
         };
         Ok(match self.type_name.as_str() {
-            "bytea" | "text" if about(&["token"]) => of(token(TOKEN)),
+            "bytea" | "text" if about(&["token", "contract"]) => of(token(TOKEN)),
             "bytea" | "text" if about(&["pool"]) => of(pool(0)),
             "bytea" => of(wallet(BUSY_WALLET)),
             "text" if about(&["wallet", "address", "account", "owner"]) => of(wallet(BUSY_WALLET)),
