@@ -1,4 +1,4 @@
--- What people read of the lean rows (V20): views with everything as text and in whole units, rollups, and the functions that
+-- What people read of the lean rows (V19): views with everything as text and in whole units, rollups, and the functions that
 -- know how addresses are looked up. Names and columns are those of earlier versions; what is new stands last.
 
 CREATE VIEW v_token_transfers AS

@@ -1,4 +1,4 @@
--- The functions of V13 and V17, asked of the lean rows (V20), and two new ones for the last rows of an address or a token:
+-- The functions of V13 and V17, asked of the lean rows (V19), and two new ones for the last rows of an address or a token:
 -- indexes know an address by three of its bytes and a time by its hour, and nobody should have to know that.
 
 -- Every transfer of an address, of tokens and of native value, also inside contracts. One that it sends to itself is there
