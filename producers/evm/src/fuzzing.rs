@@ -4,16 +4,18 @@ use std::{collections::HashSet, fmt::Write as _};
 
 use crypto_intel_schemas::{Address, B256, Event};
 use crypto_intel_service::prometheus::Registry;
+use serde_json::value::RawValue;
 
 use crate::{
-    block::BlockData,
+    block::{BlockData, Header},
     config::{ChainConfig, LogsMode},
     decode::{BlockContext, Decoder},
     endpoint::EndpointError,
     enrich::{assets::AssetList, prices::PriceCache},
+    log_query::LogQuery,
     metrics::Metrics,
     source::encode::Bodies,
-    verify::{Checks, Demand, LogsAnswer, assemble, level::LogProof, read_header},
+    verify::{Checks, Demand, HeaderPart, LogsAnswer, assemble, level::LogProof, read_header},
 };
 
 /// A log that anyone may have emitted.
@@ -79,6 +81,11 @@ impl Target {
                 }
             }
         }
+        for checks in [strict, lenient] {
+            if let Some(read) = filtered(header, block, logs, checks) {
+                *events.get_or_insert(0) += self.events(&read)?;
+            }
+        }
         Ok(events)
     }
 
@@ -140,4 +147,11 @@ impl Target {
         }
         Ok(count)
     }
+}
+
+/// The block of a narrow scope that asks for whatever there is.
+fn filtered(header: Header, block: &str, logs: &str, checks: Checks) -> Option<BlockData> {
+    let logs: Vec<&RawValue> = serde_json::from_str(logs).ok()?;
+    let part = HeaderPart::read(header, block, checks).ok()?;
+    part.with_logs(logs.into_iter().map(RawValue::get), &[LogQuery::default()]).ok()
 }

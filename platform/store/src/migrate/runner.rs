@@ -103,7 +103,7 @@ mod tests {
         let (mut client, connection) =
             tokio_postgres::connect(database.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
-        let earlier = runner().unwrap().set_target(Target::Version(19));
+        let earlier = runner().unwrap().set_target(Target::Version(18));
         earlier.run_async(&mut client).await.unwrap();
         let row = "INSERT INTO block_gas (block_time, block_number, chain_id, transactions, chain, block_hash, gas_used, \
                    gas_limit) VALUES (now(), 1, 1, 0, 'a', sha256(''), 1, 1)";
