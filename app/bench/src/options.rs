@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Rows that are asked for by `--only queries`.
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     pub(crate) rows: u64,
+    /// Over how many days they are spread; a block every 12 seconds where this is not given.
+    #[arg(long)]
+    pub(crate) days: Option<u32>,
     /// How often each side of a comparison runs, in turns; medians are shown.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: u64,

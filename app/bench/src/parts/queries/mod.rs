@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use self::{
     questions::Question,
-    rows::{ROWS_PER_BLOCK, Rows, TABLES},
+    rows::{ROWS_PER_BLOCK, Rows, Span, TABLES},
 };
 use crate::{
     connection::Connection,
@@ -48,12 +48,13 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let (connection, edition) = (&database.connection, &database.edition);
     report.put_text("queries_server", edition.to_string());
     let end_us = now_us();
-    load(connection, (options.rows / ROWS_PER_BLOCK).max(1), end_us, report).await?;
+    let blocks = (options.rows / ROWS_PER_BLOCK).max(1);
+    load(connection, blocks, Span::new(blocks, options.days, end_us), report).await?;
     let end = format!("to_timestamp({})", end_us / 1_000_000 + 1);
-    let before = ask(connection, &end).await?;
+    let before = ask(connection, &end, options.days).await?;
     let after = if matches!(edition, Edition::TimescaleCommunity(_)) {
         compress(connection, report).await?;
-        Some(ask(connection, &end).await?)
+        Some(ask(connection, &end, options.days).await?)
     } else {
         report.say(&format!("{edition}: no compression to compare with"));
         None
@@ -66,7 +67,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
 async fn load(
     connection: &Connection,
     blocks: u64,
-    end_us: i64,
+    span: Span,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let mut definitions = Vec::new();
@@ -77,7 +78,7 @@ async fn load(
         }
     }
     let started = Instant::now();
-    let mut generated = generate(blocks, end_us);
+    let mut generated = generate(blocks, span);
     while let Some(bodies) = generated.recv().await {
         for (table, body) in bodies? {
             connection.copy_in(&table.copy_sql(), body).await?;
@@ -104,10 +105,10 @@ async fn load(
 }
 
 /// Generates rows during the COPY of the previous ones.
-fn generate(blocks: u64, end_us: i64) -> mpsc::Receiver<anyhow::Result<Vec<(Table, Bytes)>>> {
+fn generate(blocks: u64, span: Span) -> mpsc::Receiver<anyhow::Result<Vec<(Table, Bytes)>>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::task::spawn_blocking(move || {
-        let mut rows = Rows::new(blocks, end_us);
+        let mut rows = Rows::new(blocks, span);
         loop {
             let bodies = rows.next_bodies(BLOCKS_AT_ONCE);
             let is_last = bodies.as_ref().map_or(true, Vec::is_empty);
@@ -137,9 +138,13 @@ async fn refresh_aggregates(connection: &Connection) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(connection: &Connection, end: &str) -> anyhow::Result<Vec<Answered>> {
+async fn ask(
+    connection: &Connection,
+    end: &str,
+    days: Option<u32>,
+) -> anyhow::Result<Vec<Answered>> {
     let mut answers = Vec::new();
-    for question in questions::all(&connection.client, end).await? {
+    for question in questions::all(&connection.client, end, days).await? {
         let outcome = match &question.sql {
             Ok(sql) => time(connection, sql).await.map_err(|error| format!("{error:#}")),
             Err(unknown) => Err(format!("the bench does not know what to give for {unknown}")),

@@ -47,9 +47,14 @@ struct Argument {
     type_name: String,
 }
 
-/// All queries that this database can answer. `end` is the time of the newest row, as SQL.
-pub(super) async fn all(client: &Client, end: &str) -> anyhow::Result<Vec<Question>> {
+/// All queries that this database can answer. `end` is the time of the newest row, as SQL; `days` asks of that time, too.
+pub(super) async fn all(
+    client: &Client,
+    end: &str,
+    days: Option<u32>,
+) -> anyhow::Result<Vec<Question>> {
     let mut questions = plain(end);
+    questions.extend(days.into_iter().flat_map(|days| over_years(end, days)));
     for name in SUMMARIES {
         questions.extend(summary(client, name, end).await?);
     }
@@ -83,6 +88,22 @@ fn plain(end: &str) -> Vec<Question> {
         Question::new("last_100_rare", "a rare wallet's last 100", last_100(wallet(RARE_WALLET))),
         Question::new("token_by_hour", "a token by hour for a day", by_hour),
     ]
+}
+
+/// Questions to every row that there is.
+fn over_years(end: &str, days: u32) -> [Question; 5] {
+    let (busy, rare) = (bytes(&wallet(BUSY_WALLET)), bytes(&wallet(RARE_WALLET)));
+    let all = format!("{end} - interval '{days} days', {end}");
+    [
+        ("years_last_busy", "a busy wallet, all tables", format!("last_transfers({busy})")),
+        ("years_last_rare", "a rare wallet, all tables", format!("last_transfers({rare})")),
+        ("years_token", "a token", format!("last_of_token({})", bytes(&token(TOKEN)))),
+        ("years_flow_rare", "flow of a rare wallet", format!("wallet_flow({rare}, {all})")),
+        ("years_largest", "the largest transfers", format!("largest_transfers({all})")),
+    ]
+    .map(|(key, what, call)| {
+        Question::new(key, &format!("{what}, {days} days"), format!("SELECT * FROM {call}"))
+    })
 }
 
 /// The summary of this name: nothing where the database has none, once for each function of the name.
@@ -160,7 +181,7 @@ mod tests {
         let database = setup::query_database().await.unwrap();
         let has = |key: &'static str| move |question: &&Question| question.key == key;
         let run = |sql: &'static str| database.connection.run(sql);
-        for question in plain("now()") {
+        for question in plain("now()").into_iter().chain(over_years("now()", 730)) {
             database.connection.client.query(question.sql.as_ref().unwrap(), &[]).await.unwrap();
         }
         // Apart from what the migrations of this version create.
@@ -172,7 +193,7 @@ mod tests {
         .await
         .unwrap();
         let client = &database.connection.client;
-        let questions = all(client, "now()").await.unwrap();
+        let questions = all(client, "now()", None).await.unwrap();
         let found: Vec<&str> =
             questions[plain("now()").len()..].iter().map(|found| found.key.as_str()).collect();
         assert_eq!(found, ["top_movers", "wallet_flow", "counterparties"]);

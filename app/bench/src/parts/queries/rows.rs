@@ -22,7 +22,7 @@ const TOKEN_TRANSFERS: u32 = 70;
 const NATIVE_TRANSFERS: u32 = 10;
 const SWAPS: u32 = 10;
 const PRICES: u64 = 10;
-const BLOCK_SECONDS: i64 = 12;
+const BLOCK_US: i64 = 12_000_000;
 const WALLETS: u64 = 300_000;
 const TOKENS: u64 = 2_000;
 /// Tokens with a known symbol and price.
@@ -70,7 +70,25 @@ pub(super) struct Rows {
     parent: B256,
     number: u64,
     blocks: u64,
+    span: Span,
+}
+
+/// The time that the blocks cover, microseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    block_us: i64,
     end_us: i64,
+}
+
+impl Span {
+    /// `blocks` blocks over this many days, up to `end_us` since 1970.
+    pub(super) fn new(blocks: u64, days: Option<u32>, end_us: i64) -> Self {
+        let block_us = match days {
+            Some(days) => i64::from(days) * 86_400_000_000 / blocks.max(1).cast_signed(),
+            None => BLOCK_US,
+        };
+        Self { block_us, end_us }
+    }
 }
 
 /// What all rows of a block share.
@@ -98,11 +116,11 @@ macro_rules! in_block {
 }
 
 impl Rows {
-    /// Rows of `blocks` blocks, the last one at `end_us`, microseconds since 1970.
-    pub(super) fn new(blocks: u64, end_us: i64) -> Self {
+    /// Rows of `blocks` blocks over a time.
+    pub(super) fn new(blocks: u64, span: Span) -> Self {
         let mut random = Random::new(1);
         let prices = (0..ASSETS).map(|_| 0.01 * 10_f64.powf(6.0 * random.share())).collect();
-        Self { random, prices, parent: B256::ZERO, number: 0, blocks, end_us }
+        Self { random, prices, parent: B256::ZERO, number: 0, blocks, span }
     }
 
     /// COPY bodies of the next `blocks` blocks; none after the last one.
@@ -122,7 +140,7 @@ impl Rows {
         let block = InBlock {
             number: self.number,
             hash: B256::from(self.random.bytes::<32>()),
-            time_us: self.end_us - age * BLOCK_SECONDS * 1_000_000,
+            time_us: self.span.end_us - age * self.span.block_us,
         };
         for place in 0..TOKEN_TRANSFERS {
             rows.add(&self.token_transfer(&block, place)?.into(), 0, 0)?;
@@ -261,7 +279,8 @@ mod tests {
 
     #[test]
     fn rows_are_the_same_each_time_and_end_after_the_last_block() {
-        let mut rows = [Rows::new(3, 1_700_000_000_000_000), Rows::new(3, 1_700_000_000_000_000)];
+        let span = Span::new(3, None, 1_700_000_000_000_000);
+        let mut rows = [Rows::new(3, span), Rows::new(3, span)];
         let [one, other] = rows.each_mut().map(|rows| rows.next_bodies(2).unwrap());
         assert_eq!(one, other);
         assert_eq!(one.iter().map(|(table, _)| *table).collect::<Vec<_>>(), TABLES);
