@@ -1,5 +1,5 @@
 -- Addresses in the column store. Our indexes do not lead there; TimescaleDB makes bloom filters, by which it skips batches of
--- rows, for the columns of plain indexes by itself, but not for those of expressions, as lean rows have them (V20). So they are
+-- rows, for the columns of plain indexes by itself, but not for those of expressions, as lean rows have them (V19). So they are
 -- named. It counts for chunks that are put into the column store from now on.
 DO $$
 DECLARE
