@@ -5,6 +5,7 @@ mod child;
 mod connection;
 mod disk;
 mod fixtures;
+mod heights;
 mod options;
 mod parts;
 mod random;

@@ -26,7 +26,13 @@ pub(crate) struct Options {
     /// How long latency is measured, seconds.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..))]
     pub(crate) seconds: u64,
-    /// Rows that are asked for by `--only queries`.
+    /// Events that persist is behind at start under `--only scale`.
+    #[arg(long, default_value_t = 600_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    pub(crate) backlog: u64,
+    /// How long the chains of each line grow under `--only scale`, seconds.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) scale_seconds: u64,
+    /// Rows in the tables: of those that `--only queries` asks, and of the fullest ones under `--only scale`.
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     pub(crate) rows: u64,
     /// Over how many days they are spread; a block every 12 seconds where this is not given.
@@ -74,6 +80,8 @@ pub(crate) enum Part {
     Latency,
     /// Questions to many rows, on the server of `DATABASE_URL` if that is set; only when asked for.
     Queries,
+    /// More chains, a longer backlog, fuller tables: how cost grows; only when asked for.
+    Scale,
 }
 
 impl Options {
@@ -92,13 +100,15 @@ impl Options {
         self.far_blocks = self.far_blocks.min(240);
         self.addresses = self.addresses.min(10_000);
         self.seconds = self.seconds.min(5);
+        self.backlog = self.backlog.min(6_000);
+        self.scale_seconds = self.scale_seconds.min(2);
         self.rows = self.rows.min(100_000);
         self.repeat = 1;
     }
 
     /// Whether a part is to be measured.
     pub(crate) fn wants(&self, part: Part) -> bool {
-        // Loading the rows takes minutes, so this runs only on request.
-        self.only.map_or(part != Part::Queries, |only| only == part)
+        // Loading the rows takes minutes, so these run only on request.
+        self.only.map_or(![Part::Queries, Part::Scale].contains(&part), |only| only == part)
     }
 }

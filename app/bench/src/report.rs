@@ -73,8 +73,13 @@ impl Line {
 
     /// With a number: large ones with thousands separators, small ones with two digits after the point.
     pub(crate) fn number(self, value: f64) -> Self {
-        let text = if value >= 1_000.0 { thousands(value) } else { format!("{value:.2}") };
-        self.text(text)
+        self.text(digits(value))
+    }
+
+    /// With a number and how many times that of the first line it is.
+    pub(crate) fn grown(self, value: f64, first: f64) -> Self {
+        let ratio = if first > 0.0 { format!(" (×{:.2})", value / first) } else { String::new() };
+        self.text(digits(value) + &ratio)
     }
 }
 
@@ -179,6 +184,10 @@ fn markdown(row: &[String], widths: &[usize]) -> String {
     format!("|{}\n", cells.collect::<String>())
 }
 
+fn digits(value: f64) -> String {
+    if value >= 1_000.0 { thousands(value) } else { format!("{value:.2}") }
+}
+
 fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -200,6 +209,10 @@ mod tests {
         assert_eq!(thousands(1_234_567.4), "1,234,567");
         assert_eq!(thousands(123.0), "123");
         assert_eq!(Line::new("a").number(0.8123).count(12).cells, ["0.81", "12"]);
+        assert_eq!(
+            Line::new("a").grown(2_500.0, 1_000.0).grown(1.0, 0.0).cells,
+            ["2,500 (×2.50)", "1.00"]
+        );
     }
 
     #[test]

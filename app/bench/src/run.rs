@@ -5,7 +5,9 @@ use anyhow::Context as _;
 use crate::{
     disk,
     options::{Options, Part},
-    parts::{consume, history, history_to_rows, latency, persist, publish, queries, watched},
+    parts::{
+        consume, history, history_to_rows, latency, persist, publish, queries, scale, watched,
+    },
     report::Report,
     setup, worker,
 };
@@ -60,6 +62,9 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     }
     if options.wants(Part::Queries) {
         queries::measure(options, report).await?;
+    }
+    if options.wants(Part::Scale) {
+        scale::measure(options, report).await?;
     }
     Ok(())
 }

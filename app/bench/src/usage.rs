@@ -1,6 +1,7 @@
 //! What a process used, from `/proc`.
 
 use std::{
+    collections::HashSet,
     fs,
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
@@ -44,6 +45,23 @@ pub(crate) fn run_seconds(pid: u32) -> anyhow::Result<f64> {
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     let nanoseconds = text.split_whitespace().next().and_then(|field| field.parse::<f64>().ok());
     Ok(nanoseconds.with_context(|| format!("read {path}"))? / 1e9)
+}
+
+/// Open TCP connections of a process (over IPv4, as all here are).
+pub(crate) fn connections(pid: u32) -> u64 {
+    /// TCP_ESTABLISHED
+    const ESTABLISHED: &str = "01";
+    let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
+    let open: HashSet<String> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<&str>>())
+        .filter(|fields| fields.get(3) == Some(&ESTABLISHED))
+        .filter_map(|fields| Some(format!("socket:[{}]", fields.get(9)?)))
+        .collect();
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = files.filter_map(|file| fs::read_link(file.path()).ok());
+    targets.filter(|target| target.to_str().is_some_and(|target| open.contains(target))).count()
+        as u64
 }
 
 /// CPU time of a process and all its descendants, including those that ended.
@@ -139,6 +157,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn open_connections_are_counted_on_both_ends() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let before = connections(std::process::id());
+        let ends = (
+            std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap(),
+            listener.accept().unwrap(),
+        );
+        assert_eq!(connections(std::process::id()), before + 2);
+        drop(ends);
+        assert_eq!(connections(std::process::id()), before);
+    }
 
     #[test]
     fn cpu_time_of_children_is_counted() {

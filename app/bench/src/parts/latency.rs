@@ -8,23 +8,21 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use crypto_intel_sandbox::{ChatLimits, ChatOptions, ChatServer};
-use crypto_intel_service::now_us;
 use tempfile::TempDir;
-use tokio_postgres::Statement;
 
 use crate::{
     child::Child,
-    connection::Connection,
     disk,
     fixtures::read_back,
+    heights::Heights,
     options::Options,
     raw::Prepared,
     report::{Line, Report, Verdict},
     setup::{self, Broker, Database},
     stats::percentile,
     worker::{
-        CHAIN, DESTINATIONS, FetchOutcome, FetchTask, Lane, NodeReady, NodeTask, PipelineOutcome,
-        PipelineTask, Play, Played, Task,
+        BlockAt, CHAIN, DESTINATIONS, FetchOutcome, FetchTask, Lane, NodeReady, NodeTask,
+        PipelineOutcome, PipelineTask, Play, Played, Task,
     },
 };
 
@@ -144,22 +142,28 @@ impl Run {
     }
 
     async fn measure(mut self, play: Play) -> anyhow::Result<Times> {
-        let table = Table::open(&self.database.url).await?;
-        table.wait_for(WARM_UP_BLOCKS).await?;
+        let chains = vec![CHAIN.to_owned()];
+        let mut heights = Heights::open(&self.database.url, chains, 0, POLL_INTERVAL).await?;
+        tokio::time::timeout(DRAIN_TIMEOUT, heights.watch(WARM_UP_BLOCKS, drop))
+            .await
+            .context("the pipeline stored nothing")??;
         wait_for_message(&self.chat, WARM_UP_BLOCKS).await?;
         let mut times = Times::default();
         let last = WARM_UP_BLOCKS + play.blocks;
         self.node.tell(&play).await?;
-        let mut seen = WARM_UP_BLOCKS;
         let playing = Duration::from_secs_f64(play.blocks as f64 / play.per_second);
-        let (played, rows) = tokio::join!(
+        let mut note = |news: Vec<BlockAt>| {
+            times.rows.extend(news.iter().map(|block| (block.number, block.at_us)));
+        };
+        let (played, stored) = tokio::join!(
             self.node.answer::<Played>(),
-            tokio::time::timeout(playing + DRAIN_TIMEOUT, table.watch(&mut seen, last)),
+            tokio::time::timeout(playing + DRAIN_TIMEOUT, heights.watch(last, &mut note)),
         );
         times.pushed = played?.pushed.into_iter().collect();
-        let rows = rows
-            .with_context(|| format!("row of block {last} did not arrive, the newest is {seen}"))?;
-        times.rows = rows?;
+        stored.with_context(|| {
+            let newest = heights.seen_in_all();
+            format!("row of block {last} did not arrive, the newest is {newest}")
+        })??;
         wait_for_message(&self.chat, last).await?;
         self.pipeline.finish();
         let outcome: PipelineOutcome = self.pipeline.answer().await?;
@@ -219,53 +223,6 @@ lines = ["from {{{{ from|short }}}} to {{{{ to|short }}}}"]
 routes = [{routes}]
 "#
     )
-}
-
-/// Polls the tables.
-#[derive(Debug)]
-struct Table {
-    connection: Connection,
-    highest: Statement,
-}
-
-impl Table {
-    async fn open(url: &str) -> anyhow::Result<Self> {
-        let connection = Connection::open(url).await?;
-        let sql =
-            "SELECT coalesce(max(block_number), 0) FROM blocks WHERE chain = $1 AND canonical";
-        let highest =
-            connection.client.prepare(sql).await.context("prepare the query of the tables")?;
-        Ok(Self { connection, highest })
-    }
-
-    async fn highest(&self) -> anyhow::Result<u64> {
-        let row = self.connection.client.query_one(&self.highest, &[&CHAIN]).await;
-        let row = row.context("query the tables")?;
-        Ok(row.get::<_, i64>(0).unsigned_abs())
-    }
-
-    async fn wait_for(&self, number: u64) -> anyhow::Result<()> {
-        let polling = async {
-            while self.highest().await? < number {
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
-            Ok::<_, anyhow::Error>(())
-        };
-        tokio::time::timeout(DRAIN_TIMEOUT, polling).await.context("the pipeline stored nothing")?
-    }
-
-    /// Records when each block's row can be read, up to the last one.
-    async fn watch(&self, seen: &mut u64, last: u64) -> anyhow::Result<Vec<(u64, i64)>> {
-        let mut rows = Vec::new();
-        while *seen < last {
-            let number = self.highest().await?;
-            let at_us = now_us();
-            rows.extend((*seen + 1..=number).map(|number| (number, at_us)));
-            *seen = number.max(*seen);
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-        Ok(rows)
-    }
 }
 
 async fn wait_for_message(chat: &ChatServer, number: u64) -> anyhow::Result<()> {

@@ -7,4 +7,5 @@ pub(crate) mod latency;
 pub(crate) mod persist;
 pub(crate) mod publish;
 pub(crate) mod queries;
+pub(crate) mod scale;
 pub(crate) mod watched;

@@ -4,9 +4,11 @@
 mod evm;
 mod fetch;
 mod node;
+mod nodes;
 mod persist;
 mod pipeline;
 mod read;
+mod standing;
 
 use std::{
     future::Future,
@@ -25,10 +27,12 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 pub(crate) use self::{
     evm::{BenchScope, EvmOutcome, EvmTask, Lane},
     fetch::{FetchOutcome, FetchTask},
-    node::{NodeReady, NodeTask, Play, Played, sample},
+    node::{BlockAt, NodeReady, NodeTask, Play, Played, sample},
+    nodes::{NodesPlayed, NodesReady, NodesTask},
     persist::{PersistOutcome, PersistTask},
     pipeline::{DESTINATIONS, PipelineOutcome, PipelineTask},
     read::{ReadHow, ReadOutcome, ReadTask},
+    standing::{StandingState, StandingTask},
 };
 
 /// The chain's slug in everything that is measured.
@@ -36,12 +40,20 @@ pub(crate) const CHAIN: &str = "bench";
 /// Its id.
 pub(crate) const CHAIN_ID: u64 = 31_337;
 
+/// The slug of each of several chains; the first is that of everything else.
+pub(crate) fn chain_slug(place: usize) -> String {
+    match place {
+        0 => CHAIN.to_owned(),
+        _ => format!("{CHAIN}{place}"),
+    }
+}
+
 /// How often progress is polled, at the beginning and towards the end.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// In between: polling takes CPU time, which is measured.
 const SLOW_POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Work without progress for this long has failed.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a role may take to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -51,6 +63,8 @@ const GRACE: Duration = Duration::from_secs(20);
 pub(crate) enum Task {
     /// A scripted node.
     Node(NodeTask),
+    /// Several scripted nodes.
+    Nodes(NodesTask),
     /// The EVM producer, catching up.
     Evm(EvmTask),
     /// A client of the node that drops what it receives.
@@ -59,6 +73,8 @@ pub(crate) enum Task {
     Read(ReadTask),
     /// Storing the stream.
     Persist(PersistTask),
+    /// One role, until it is told to end.
+    Standing(StandingTask),
     /// The whole pipeline.
     Pipeline(PipelineTask),
 }
@@ -78,10 +94,12 @@ pub(crate) async fn run(task: Task) -> anyhow::Result<()> {
             init_telemetry(&config)?;
             match other {
                 Task::Node(task) => node::run(task).await,
+                Task::Nodes(task) => nodes::run(task).await,
                 Task::Evm(task) => evm::run(task).await,
                 Task::Fetch(task) => fetch::run(task).await,
                 Task::Read(task) => read::run(task).await,
                 Task::Persist(task) => persist::run(task).await,
+                Task::Standing(task) => standing::run(task).await,
                 Task::Pipeline(_) => Ok(()),
             }
         }

@@ -64,20 +64,67 @@ pub(crate) struct Played {
     pub(crate) pushed: Vec<(u64, i64)>,
 }
 
-enum Blocks {
+/// A block of one of several chains, and when it was seen somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlockAt {
+    /// Which of the chains.
+    pub(crate) chain: usize,
+    /// The block's number.
+    pub(crate) number: u64,
+    /// Microseconds since 1970.
+    pub(crate) at_us: i64,
+}
+
+/// Where a chain begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    /// Which of several chains: each has an id and transactions of its own.
+    pub(super) chain: usize,
+    pub(super) first_number: u64,
+    pub(super) first_timestamp: u64,
+}
+
+/// A node with the blocks that it goes on with.
+pub(super) struct Served {
+    pub(super) node: ScriptedNode,
+    pub(super) blocks: Blocks,
+}
+
+pub(super) enum Blocks {
     Generated(Synthetic),
     Real(Relink),
 }
 
+impl Served {
+    /// Starts a node that has `task.blocks` blocks, the last one a second old.
+    pub(super) async fn start(
+        task: &NodeTask,
+        chain: usize,
+        first_number: u64,
+    ) -> anyhow::Result<Self> {
+        let options = NodeOptions { chain_id: CHAIN_ID + chain as u64, ..NodeOptions::default() };
+        let node = ScriptedNode::start(options).await.context("start the scripted node")?;
+        let first_timestamp = seconds().saturating_sub(task.blocks);
+        let mut blocks = Blocks::new(task, Origin { chain, first_number, first_timestamp })?;
+        for number in 0..task.blocks {
+            blocks.push(&node, first_timestamp + number)?;
+        }
+        Ok(Self { node, blocks })
+    }
+}
+
 impl Blocks {
-    fn new(task: &NodeTask, first_timestamp: u64) -> anyhow::Result<Self> {
+    fn new(task: &NodeTask, origin: Origin) -> anyhow::Result<Self> {
+        let Origin { chain, first_number, first_timestamp } = origin;
         if let Some(data) = &task.data {
-            return real(data, first_timestamp).map(Self::Real);
+            return real(data, first_number, first_timestamp).map(Self::Real);
         }
         Ok(Self::Generated(Synthetic::new(SyntheticOptions {
-            chain_id: CHAIN_ID,
+            seed: 1 + chain as u64,
+            chain_id: CHAIN_ID + chain as u64,
             transfers_per_block: task.transfers,
             whale_every: task.transfers as u64,
+            first_number,
             first_timestamp,
             seconds_per_block: 1,
             accounts: 1_000,
@@ -106,7 +153,8 @@ pub(crate) fn sample(task: &NodeTask) -> anyhow::Result<Vec<NodeBlock>> {
     if let Some(data) = &task.data {
         return recorded(data);
     }
-    let mut blocks = Blocks::new(task, 1)?;
+    let origin = Origin { chain: 0, first_number: 1, first_timestamp: 1 };
+    let mut blocks = Blocks::new(task, origin)?;
     Ok((1..=task.blocks.min(GENERATED_SAMPLE)).map(|number| blocks.next_at(number)).collect())
 }
 
@@ -117,20 +165,20 @@ fn recorded(data: &Path) -> anyhow::Result<Vec<NodeBlock>> {
     load_recorded(data, REAL_CHAIN, &numbers)
 }
 
-fn real(data: &Path, first_timestamp: u64) -> anyhow::Result<Relink> {
-    let options =
-        RelinkOptions { first_timestamp, seconds_per_block: 1, ..RelinkOptions::default() };
+fn real(data: &Path, first_number: u64, first_timestamp: u64) -> anyhow::Result<Relink> {
+    let options = RelinkOptions {
+        first_number,
+        first_timestamp,
+        seconds_per_block: 1,
+        ..RelinkOptions::default()
+    };
     Relink::new(&recorded(data)?, &options)
 }
 
 pub(super) async fn run(task: NodeTask) -> anyhow::Result<()> {
-    let options = NodeOptions { chain_id: CHAIN_ID, ..NodeOptions::default() };
-    let node = ScriptedNode::start(options).await.context("start the scripted node")?;
-    let first = seconds().saturating_sub(task.blocks);
-    let mut blocks = Blocks::new(&task, first)?;
-    for number in 0..task.blocks {
-        blocks.push(&node, first + number)?;
-    }
+    let mut served = [Served::start(&task, 0, 1).await?];
+    let [Served { node, .. }] = &served;
+    let url = node.ws_url();
     let second = match task.first_takes {
         Some(_) => {
             let chain = node.chain().clone();
@@ -139,29 +187,37 @@ pub(super) async fn run(task: NodeTask) -> anyhow::Result<()> {
         }
         None => None,
     };
-    answer(&NodeReady { url: node.ws_url(), second: second.as_ref().map(ScriptedNode::ws_url) })?;
+    answer(&NodeReady { url, second: second.as_ref().map(ScriptedNode::ws_url) })?;
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     while let Some(order) = orders.next_line().await.context("read orders")? {
         let order = serde_json::from_str(&order).context("read an order")?;
+        let [Served { node, .. }] = &served;
         node.delay_answers(task.first_takes);
-        answer(&play(&node, &mut blocks, &order).await?)?;
+        let pushed = play(&mut served, &order).await?;
+        answer(&Played {
+            pushed: pushed.iter().map(|block| (block.number, block.at_us)).collect(),
+        })?;
     }
     Ok(())
 }
 
-async fn play(node: &ScriptedNode, blocks: &mut Blocks, order: &Play) -> anyhow::Result<Played> {
+/// Lets all chains grow at the same pace, one after the other: heads of different chains do not come together.
+pub(super) async fn play(served: &mut [Served], order: &Play) -> anyhow::Result<Vec<BlockAt>> {
     let mut pushed = Vec::new();
-    let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / order.per_second));
+    let pace = order.per_second * served.len() as f64;
+    let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / pace));
     ticks.tick().await;
     for _ in 0..order.blocks {
-        // Built before it is due, so that building it delays nothing.
-        let block = blocks.next_at(seconds());
-        let number = block.number;
-        ticks.tick().await;
-        pushed.push((number, now_us()));
-        node.push_block(block)?;
+        for (chain, Served { node, blocks }) in served.iter_mut().enumerate() {
+            // Built before it is due, so that building it delays nothing.
+            let block = blocks.next_at(seconds());
+            let number = block.number;
+            ticks.tick().await;
+            pushed.push(BlockAt { chain, number, at_us: now_us() });
+            node.push_block(block)?;
+        }
     }
-    Ok(Played { pushed })
+    Ok(pushed)
 }
 
 fn seconds() -> u64 {

@@ -89,3 +89,25 @@ fn every_question_is_answered() {
     let times = ["query_last_100_busy_ms", "query_last_100_rare_ms", "query_token_by_hour_ms"];
     assert_positive(&summary, &times);
 }
+
+#[test]
+fn growth_is_reported_beside_the_first_line_of_each_section() {
+    let arguments = ["--backlog", "2000", "--scale-seconds", "1", "--rows", "2000"];
+    let summary = summary("scale", &arguments);
+    let figures = [
+        "scale_chains_1_events_per_second",
+        "scale_chains_2_events_per_second",
+        "scale_chains_2_cpu_us_per_event",
+        "scale_chains_2_producer_tasks_ratio",
+        "scale_shared_2_head_to_row_p99_ms_ratio",
+        "scale_backlog_2000_caught_up_seconds",
+        "scale_backlog_2000_events_per_second_ratio",
+        "scale_rows_0_events_per_second",
+        "scale_rows_2000_wal_bytes_per_event_ratio",
+    ];
+    assert_positive(&summary, &figures);
+    let figure = |key: &str| summary[key].as_f64().unwrap();
+    // A producer has a connection to the server and one to each chain's node, at least.
+    assert!(figure("scale_chains_2_producer_connections") >= 3.0, "{summary:?}");
+    assert!(figure("scale_backlog_2000_caught_up_seconds") > 0.0);
+}

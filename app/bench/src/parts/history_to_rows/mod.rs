@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Maximum memory of each role.
-const MEMORY_GOAL_MB: f64 = 100.0;
+pub(super) const MEMORY_GOAL_MB: f64 = 100.0;
 
 /// One round.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 mod questions;
 mod rows;
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
@@ -48,8 +48,11 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     let (connection, edition) = (&database.connection, &database.edition);
     report.put_text("queries_server", edition.to_string());
     let end_us = now_us();
-    let blocks = (options.rows / ROWS_PER_BLOCK).max(1);
-    load(connection, blocks, Span::new(blocks, options.days, end_us), report).await?;
+    let loaded = load(connection, options.rows, options.days, end_us).await?;
+    report.put("queries_rows", loaded.rows as f64);
+    report.put("queries_copy_seconds", loaded.copy_seconds);
+    report.put("queries_index_seconds", loaded.index_seconds);
+    report.say(&loaded.to_string());
     let end = format!("to_timestamp({})", end_us / 1_000_000 + 1);
     let before = ask(connection, &end, options.days).await?;
     let after = if matches!(edition, Edition::TimescaleCommunity(_)) {
@@ -63,13 +66,33 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     Ok(())
 }
 
-/// COPYs everything into tables that have only their keys, then makes the other indexes.
-async fn load(
+/// What it took to fill the tables.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loaded {
+    pub(super) rows: u64,
+    pub(super) copy_seconds: f64,
+    pub(super) index_seconds: f64,
+}
+
+impl fmt::Display for Loaded {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rows, copy_seconds, index_seconds } = self;
+        write!(
+            to,
+            "{rows} rows COPYed in {copy_seconds:.0} s, indexes and statistics made in {index_seconds:.0} s"
+        )
+    }
+}
+
+/// COPYs about this many rows, of so many days, into tables that have only their keys, then makes the other indexes.
+pub(super) async fn load(
     connection: &Connection,
-    blocks: u64,
-    span: Span,
-    report: &mut Report,
-) -> anyhow::Result<()> {
+    rows: u64,
+    days: Option<u32>,
+    end_us: i64,
+) -> anyhow::Result<Loaded> {
+    let blocks = (rows / ROWS_PER_BLOCK).max(1);
+    let span = Span::new(blocks, days, end_us);
     let mut definitions = Vec::new();
     for table in TABLES {
         for index in connection.indexes(table).await? {
@@ -84,7 +107,7 @@ async fn load(
             connection.copy_in(&table.copy_sql(), body).await?;
         }
     }
-    let copied = started.elapsed().as_secs_f64();
+    let copy_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
     for definition in definitions {
         connection.run(&definition).await?;
@@ -92,16 +115,9 @@ async fn load(
     for table in TABLES {
         connection.run(&format!("VACUUM (ANALYZE) {table}")).await?;
     }
-    let indexed = started.elapsed().as_secs_f64();
+    let index_seconds = started.elapsed().as_secs_f64();
     refresh_aggregates(connection).await?;
-    let stored = blocks * ROWS_PER_BLOCK;
-    report.put("queries_rows", stored as f64);
-    report.put("queries_copy_seconds", copied);
-    report.put("queries_index_seconds", indexed);
-    report.say(&format!(
-        "{stored} rows COPYed in {copied:.0} s, indexes and statistics made in {indexed:.0} s"
-    ));
-    Ok(())
+    Ok(Loaded { rows: blocks * ROWS_PER_BLOCK, copy_seconds, index_seconds })
 }
 
 /// Generates rows during the COPY of the previous ones.
