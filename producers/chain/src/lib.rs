@@ -2,7 +2,7 @@
 
 pub mod backfill;
 pub mod interrupt;
-mod live;
+pub mod live;
 pub mod metrics;
 mod progress;
 pub mod run;

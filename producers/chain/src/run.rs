@@ -17,6 +17,7 @@ use crate::{
     },
     interrupt::ChainInterrupt,
     live::ahead::BlockFetcher,
+    live::ahead_budget::AheadBudget,
     live::assemble::Assembler,
     live::confirm::BranchConfirmer,
     live::follow::Follower,
@@ -79,8 +80,10 @@ pub struct ChainParts<S> {
     pub source: Arc<S>,
     /// Its metrics.
     pub metrics: ChainMetrics,
-    /// What all chains of the process share.
+    /// What all chains of the process share: their history lane,
     pub history: HistoryLane,
+    /// and what they hold of blocks that were fetched ahead.
+    pub ahead: AheadBudget,
 }
 
 /// Follows a chain whenever this instance leads it, until shutdown.
@@ -118,6 +121,7 @@ struct Shared<S> {
     progress: Arc<Progress<S>>,
     retractor: Arc<Retractor<S>>,
     history: HistoryLane,
+    ahead: AheadBudget,
 }
 
 impl<S: ChainSource> Shared<S> {
@@ -128,7 +132,7 @@ impl<S: ChainSource> Shared<S> {
         stop: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> Self {
-        let ChainParts { family, chain, options, nats, source, metrics, history } = parts;
+        let ChainParts { family, chain, options, nats, source, metrics, history, ahead } = parts;
         let (sender, finality) = watch::channel(None);
         let poll = finality::poll(
             Arc::clone(&source),
@@ -177,6 +181,7 @@ impl<S: ChainSource> Shared<S> {
             progress,
             retractor,
             history,
+            ahead,
         }
     }
 
@@ -229,6 +234,7 @@ impl<S: ChainSource> Shared<S> {
                 source: source(),
                 final_block: final_block.clone(),
                 concurrency: self.options.fetch_concurrency,
+                budget: self.ahead.clone(),
             },
             assembler: Assembler::new(lane(), source(), final_block, status),
             publisher: GroupPublisher {

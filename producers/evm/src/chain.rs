@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crypto_intel_chain::{
     family::Family,
+    live::ahead_budget::AheadBudget,
     metrics::ChainMetrics as FollowMetrics,
     run::{ChainOptions, ChainParts},
     stream::history_lane::HistoryLane,
@@ -44,6 +45,7 @@ pub(crate) struct EvmChain {
     pub(crate) metrics: ChainMetrics,
     pub(crate) follow_metrics: FollowMetrics,
     pub(crate) history: HistoryLane,
+    pub(crate) ahead: AheadBudget,
 }
 
 /// Runs one chain until shutdown.
@@ -101,6 +103,7 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
         source: Arc::new(source),
         metrics: parts.follow_metrics,
         history: parts.history,
+        ahead: parts.ahead,
     };
     crypto_intel_chain::run::run(chain_parts, context).await
 }

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crypto_intel_chain::{metrics::Metrics as FollowMetrics, stream::history_lane::HistoryLane};
+use crypto_intel_chain::{
+    live::ahead_budget::AheadBudget, metrics::Metrics as FollowMetrics,
+    stream::history_lane::HistoryLane,
+};
 use crypto_intel_nats::Nats;
 use crypto_intel_service::{Context, Restart, Supervisor};
 
@@ -33,7 +36,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     let watched = tokio::spawn(prices.clone().watch(nats.clone(), context.shutdown.clone()));
     let watchlist = WatchlistCache::new(metrics.clone());
     let listed = tokio::spawn(watchlist.clone().watch(nats.clone(), context.shutdown.clone()));
-    let history = HistoryLane::default();
+    let (history, ahead) = (HistoryLane::default(), AheadBudget::default());
     let mut supervisor = Supervisor::new(context.clone());
     for (slug, chain_config) in config.chains {
         if !chain_config.enabled {
@@ -49,6 +52,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             prices: prices.clone(),
             watched: watchlist.clone(),
             history: history.clone(),
+            ahead: ahead.clone(),
         };
         supervisor.spawn(format!("evm.{slug}"), Restart::WithBackoff, move |context| {
             chain::run(parts.clone(), context)

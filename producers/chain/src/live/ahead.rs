@@ -6,6 +6,7 @@ use crypto_intel_service::now_us;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::ahead_budget::{AheadBudget, HeldEvents};
 use crate::{
     source::ChainSource, source::bodies::Prepared, source::header::BlockId, source::heads::Head,
     source::unavailable::Unavailable, stack::finality::FinalBlock,
@@ -25,6 +26,7 @@ pub(crate) struct Fetched<D> {
     pub(crate) is_head: bool,
     /// The highest block that was final when this one was asked for.
     pub(crate) final_at_fetch: u64,
+    _held: HeldEvents,
 }
 
 type Outcome<D> = Result<Option<Fetched<D>>, Unavailable>;
@@ -36,6 +38,8 @@ pub(crate) struct BlockFetcher<S> {
     pub(crate) final_block: FinalBlock<S>,
     /// How many blocks are fetched at once, at least.
     pub(crate) concurrency: usize,
+    /// Of all chains of the process.
+    pub(crate) budget: AheadBudget,
 }
 
 impl<S: ChainSource> BlockFetcher<S> {
@@ -48,10 +52,13 @@ impl<S: ChainSource> BlockFetcher<S> {
     ) -> impl Future<Output = Outcome<S::Detail>> + Send + 'static + use<S> {
         let finalized = self.final_block.said().and_then(|said| said.finalized);
         let final_at_fetch = finalized.map_or(0, |block| block.number);
-        let source = Arc::clone(&self.source);
+        let (source, budget) = (Arc::clone(&self.source), self.budget.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             let prepared = source.block(id, observed_at_us).await?;
-            Ok(prepared.map(|prepared| Fetched { prepared, is_head, final_at_fetch }))
+            Ok(prepared.map(|prepared| {
+                let _held = budget.hold(prepared.bodies.len());
+                Fetched { prepared, is_head, final_at_fetch, _held }
+            }))
         }));
         joined(task, id)
     }
@@ -101,7 +108,11 @@ impl<D: Send + 'static> Ahead<D> {
     {
         let at_once = fetcher.concurrency;
         let wanted = self.usual_events.map_or(at_once, |usual| 2 * SHARED_BATCH / (usual + 1));
-        let room = wanted.clamp(at_once, MAX_BLOCKS.max(at_once));
+        let room = match fetcher.budget.is_spent() {
+            // However many chains there are, each goes on.
+            true => 1,
+            false => wanted.clamp(at_once, MAX_BLOCKS.max(at_once)),
+        };
         let mut next = self.next.unwrap_or(first);
         while self.tasks.len() < room && next <= head.block.number {
             let task = if next == head.block.number {

@@ -1,6 +1,7 @@
 //! Following the head: resuming, extending, retracting, jumping.
 
 pub(crate) mod ahead;
+pub mod ahead_budget;
 pub(crate) mod assemble;
 pub(crate) mod block_events;
 pub(crate) mod confirm;

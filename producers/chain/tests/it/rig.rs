@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crypto_intel_chain::{
     family::Family,
+    live::ahead_budget::AheadBudget,
     metrics::Metrics,
     run::{ChainOptions, ChainParts},
     stream::history_lane::HistoryLane,
@@ -54,6 +55,7 @@ impl Rig {
                 source: Arc::new(SlotSource(chain)),
                 metrics: metrics.of_chain(CHAIN),
                 history: HistoryLane::default(),
+                ahead: AheadBudget::default(),
             };
             crypto_intel_chain::run::run(parts, context)
         })
