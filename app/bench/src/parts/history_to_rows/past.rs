@@ -20,14 +20,15 @@ const TRANSFERS: u64 = 20;
 /// A node with a past.
 #[derive(Debug)]
 pub(super) enum PastNode {
-    Scripted(Node),
+    Scripted(Box<Node>),
     Anvil { node: Anvil, first: u64, blocks: u64 },
 }
 
 impl PastNode {
     /// Scripted blocks with real bodies, where there are any.
     pub(super) async fn scripted(options: &Options) -> anyhow::Result<Self> {
-        Ok(Self::Scripted(Node::start(fixtures::real(options, options.history_blocks)).await?))
+        let node = Node::start(fixtures::real(options, options.history_blocks)).await?;
+        Ok(Self::Scripted(Box::new(node)))
     }
 
     /// Blocks of 10 transactions with 20 transfers of one token each, made by anvil.
