@@ -225,7 +225,7 @@ impl Fetcher {
         for number in std::iter::once(first).chain((middle != first).then_some(middle)) {
             sampled.extend(self.sample_block(endpoint, number).await?);
         }
-        // A weaker proof than the filter lets an incomplete block pass, and logs that were numbered anew have other digests.
+        // A weaker proof than the filter lets an incomplete block pass, and logs that were renumbered have other digests.
         let is_proven = self.checks().logs >= LogProof::Bloom;
         sampled.retain(|block: &BlockData| {
             is_proven && !block.unverified.iter().any(|missing| missing == RENUMBERED)

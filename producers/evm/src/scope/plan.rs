@@ -24,7 +24,7 @@ pub(crate) enum FetchPlan {
 impl FetchPlan {
     /// For a scope.
     pub(crate) fn of(scope: &Scope, abis: &Abis, config: &ChainConfig) -> Self {
-        // Where a node's log indexes are numbered anew, which needs all logs, others would get other ids.
+        // Where a node's log indexes are renumbered, which needs all logs, others would get other ids.
         let is_numbered_anew = !config.check_log_indexes;
         let needs_transactions = is_numbered_anew
             || scope.everything

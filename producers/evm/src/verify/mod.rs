@@ -40,7 +40,7 @@ use crate::{
 /// Maximum block number: no chain reaches it, and nothing that is computed with a number up to it overflows.
 const MAX_NUMBER: u64 = 1 << 53;
 
-/// In `unverified` of a block whose logs were numbered anew.
+/// In `unverified` of a block whose logs were renumbered.
 pub(crate) const RENUMBERED: &str = "log_indexes";
 
 /// Where the logs of a block come from.
