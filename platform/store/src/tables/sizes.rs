@@ -7,14 +7,14 @@ impl Table {
     #[must_use]
     pub const fn usual_row_bytes(self) -> u32 {
         match self {
-            Self::TokenTransfers => 550,
-            Self::NativeTransfers | Self::InternalTransfers => 670,
-            Self::Swaps => 930,
-            Self::Liquidity => 820,
-            Self::Approvals | Self::Contracts => 680,
-            Self::Events | Self::Logs => 890,
+            Self::TokenTransfers => 350,
+            Self::NativeTransfers | Self::InternalTransfers => 260,
+            Self::Swaps => 370,
+            Self::Liquidity => 310,
+            Self::Approvals | Self::Contracts => 310,
+            Self::Events | Self::Logs => 420,
             Self::BlockGas => 230,
-            Self::Blocks => 370,
+            Self::Blocks => 410,
             _ => 200,
         }
     }
