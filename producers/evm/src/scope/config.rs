@@ -31,6 +31,9 @@ pub struct ScopeConfig {
     pub every_block: bool,
 }
 
+/// The scope is kept in one message, beside those before it.
+const MAX_CONTRACTS: usize = 2_000;
+
 /// Kinds that are made from logs.
 pub(crate) const OF_LOGS: [Kind; 8] = [
     Kind::Erc20Transfer,
@@ -88,6 +91,14 @@ impl ScopeConfig {
                         "{key}.{name}[{place}]: {contract:?} is no address; write 0x and 40 hex digits"
                     ));
                 }
+            }
+        }
+        for (name, list) in lists {
+            if list.len() > MAX_CONTRACTS {
+                problems.push(format!(
+                    "{key}.{name}: {} contracts, at most {MAX_CONTRACTS} are possible; choose by kinds, and by contract in rules or queries",
+                    list.len()
+                ));
             }
         }
         for contract in self.contracts.iter().filter(|one| self.except_contracts.contains(one)) {

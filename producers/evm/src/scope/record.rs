@@ -7,6 +7,8 @@ use super::Scope;
 /// Ranges of one version that are kept apart; above that the two nearest become one. A range that is too wide is only
 /// published again in vain.
 const MAX_RANGES: usize = 64;
+/// Versions that are kept although nothing of them is left to do: an audit may have verified blocks for them.
+const MAX_SETTLED: usize = 8;
 
 /// Blocks from one number to another, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,7 +70,19 @@ impl ScopeRecord {
             live_from: None,
             ranges: Vec::new(),
         });
+        self.forget_settled();
         true
+    }
+
+    /// Drops the oldest versions of which nothing could have to be published again.
+    fn forget_settled(&mut self) {
+        let mut surplus = self.versions.len().saturating_sub(MAX_SETTLED);
+        self.versions.retain(|version| {
+            let is_settled = version.ranges.is_empty() && version.live_from.is_none();
+            let is_dropped = surplus > 0 && is_settled;
+            surplus -= usize::from(is_dropped);
+            !is_dropped
+        });
     }
 
     /// Whether the live lane has not published anything under the scope in force.

@@ -4,6 +4,7 @@ use crypto_intel_schemas::{Address, Erc20Transfer, Event, NativeTransfer, Swap};
 
 use super::{
     Scope,
+    config::ScopeConfig,
     plan::FetchPlan,
     record::{Range, ScopeRecord},
 };
@@ -164,6 +165,53 @@ fn what_a_wider_scope_lacks_is_queued_and_what_a_narrower_one_lacks_is_not() {
     assert_eq!(record.begin_live(250), all, "also what was queued for the second one");
     let kept = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<ScopeRecord>(&kept).unwrap(), record);
+}
+
+#[test]
+fn versions_of_which_nothing_is_left_are_forgotten() {
+    let scopes = [scope("[scope]\nkinds = [\"swap\"]"), scope("[scope]\nkinds = [\"log\"]")];
+    let mut record = ScopeRecord::default();
+    for change in 0..100_usize {
+        assert!(record.put_in_force(&scopes[change % 2], 1));
+    }
+    assert_eq!(record.version(), Some(100));
+    let kept = serde_json::to_string(&record).unwrap();
+    assert!(kept.len() < 8 * 600, "{}", kept.len());
+
+    // Those with blocks that lack something stay.
+    let mut record = ScopeRecord::default();
+    record.put_in_force(&scopes[0], 1);
+    record.begin_live(10);
+    for change in 1..50_usize {
+        record.put_in_force(&scopes[change % 2], 1);
+    }
+    assert_eq!(record.begin_live(20), [range(10, 19)]);
+}
+
+#[test]
+fn scopes_that_mean_nothing_are_refused_with_place_and_remedy() {
+    let many = vec![TOKEN.to_string(); 2_001];
+    for (scope, part) in [
+        (
+            ScopeConfig { kinds: vec!["swaps".into()], ..ScopeConfig::default() },
+            "kinds[0]: \"swaps\"",
+        ),
+        (ScopeConfig { contracts: vec!["0x1".into()], ..ScopeConfig::default() }, "contracts[0]"),
+        (ScopeConfig { contracts: many, ..ScopeConfig::default() }, "at most 2000"),
+        (
+            ScopeConfig {
+                kinds: vec!["transfer.native".into()],
+                verified_tokens: true,
+                ..ScopeConfig::default()
+            },
+            "none of the kinds is made from logs",
+        ),
+    ] {
+        let mut problems = Vec::new();
+        scope.validate("evm.chains.a.scope", &mut problems);
+        assert!(problems.iter().any(|problem| problem.contains(part)), "{part}: {problems:?}");
+        assert!(problems.iter().all(|problem| problem.starts_with("evm.chains.a.scope")));
+    }
 }
 
 #[test]
