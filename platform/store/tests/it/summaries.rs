@@ -1,8 +1,9 @@
 use crypto_intel_schemas::{
-    Address, B256, Decimal, Erc20Transfer, Event, InternalTransfer, NativeTransfer, Price, Uint256,
-    WatchEntry, Watched,
+    Address, B256, Decimal, Erc20Transfer, Event, InternalTransfer, Kind, NativeTransfer, Price,
+    Uint256, WatchEntry, Watched, samples,
 };
 use crypto_intel_service::now_us;
+use crypto_intel_store::block_tag;
 
 use crate::support::{database, rows, step, write};
 
@@ -187,4 +188,84 @@ async fn volume_stands_out_against_its_day() {
         rows(&client, ratios).await,
         ["asset bitcoin/usd p - - 60.000000 30 - 2.000", "token TOK - 3 0.83 60 10 6 6.000"]
     );
+}
+
+#[tokio::test]
+async fn the_last_transfers_are_the_newest_of_all_tables_and_both_sides() {
+    let (_database, store, client) = database().await;
+    let events = [
+        token(5, 0, (1, 2), 100, None),
+        token(200, 0, (2, 1), 30, None),
+        native(8, (1, 2), 7, "20"),
+        internal(9, (4, 1), 50),
+        // Between others, one of them with the same key as the wallet's.
+        token(6, 0, (2, 3), 9, None),
+        token(7, 0, (3, 3), 8, None),
+    ];
+    write(&store, step(0, 1), &events).await.unwrap();
+    let same_key =
+        "UPDATE token_transfers SET sender = address_key(hex_bytes($1)) || sender WHERE value = 9";
+    let wallet = format!("{:#x}", address(1));
+    client.execute(same_key, &[&wallet]).await.unwrap();
+    let last = |more: &str| {
+        format!(
+            "SELECT standard, direction, amount, value FROM last_transfers(hex_bytes('{wallet}'){more})"
+        )
+    };
+    let all = ["erc20 out 100 100", "native out - 7", "internal in - 50", "erc20 in 30 30"];
+    assert_eq!(rows(&client, &last("")).await, all);
+    assert_eq!(rows(&client, &last(", 2")).await, all[..2]);
+    let earlier = last(", until => now() - interval '1 hour'");
+    assert_eq!(rows(&client, &earlier).await, all[3..]);
+    let of_token = format!("SELECT value FROM last_of_token(hex_bytes('{:#x}'), 3)", address(0xAA));
+    assert_eq!(rows(&client, &of_token).await, ["100", "9", "8"]);
+    assert!(rows(&client, &of_token.replace("aa", "ab")).await.is_empty());
+}
+
+#[tokio::test]
+async fn questions_for_an_address_are_answered_by_its_index() {
+    let (_database, store, client) = database().await;
+    let kinds = [
+        Kind::Erc20Transfer,
+        Kind::NativeTransfer,
+        Kind::InternalTransfer,
+        Kind::Swap,
+        Kind::ContractEvent,
+    ];
+    write(&store, step(0, 1), &kinds.map(samples::sample)).await.unwrap();
+    // Small tables are read as a whole, whatever indexes there are.
+    client.batch_execute("SET enable_seqscan = off").await.unwrap();
+    let x = format!("hex_bytes('{:#x}')", address(1));
+    let swaps = format!("address_key(coalesce(pool_id, pool)) = address_key({x}) AND pool = {x}");
+    for (question, index) in [
+        (format!("last_transfers({x})"), "token_transfers_sender"),
+        (format!("last_transfers({x})"), "internal_transfers_recipient"),
+        (format!("last_of_token({x})"), "token_transfers_token"),
+        (format!("swaps WHERE {swaps}"), "swaps_pool"),
+        (format!("events WHERE address_key(address) = address_key({x})"), "events_address"),
+    ] {
+        let plan = rows(&client, &format!("EXPLAIN SELECT * FROM {question}")).await.join("\n");
+        assert!(plan.contains(index), "{index} is missing in the plan of {question}:\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn amounts_are_exact_for_every_number_of_decimals() {
+    let (_database, _store, client) = database().await;
+    let wrong = "SELECT count(*) FROM generate_series(0, 77) AS d CROSS JOIN (VALUES (0), (1), (2 ^ 256::numeric - 1)) AS v (value) \
+                 WHERE whole_units(value, d::smallint) IS DISTINCT FROM value * ('1e-' || d)::numeric";
+    assert_eq!(rows(&client, wrong).await, ["0"]);
+    let unknown = "SELECT whole_units(5, NULL)";
+    assert_eq!(rows(&client, unknown).await, ["-"]);
+}
+
+#[tokio::test]
+async fn the_database_takes_the_same_tag_of_a_hash() {
+    let (_database, _store, client) = database().await;
+    for byte in [0, 1, 0x7F, 0x80, 0xFF] {
+        let mut hash = B256::repeat_byte(byte);
+        hash.0[31] = 3;
+        let row = client.query_one("SELECT block_tag($1)", &[&hash.as_slice()]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), block_tag(&hash));
+    }
 }
