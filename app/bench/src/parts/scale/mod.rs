@@ -4,14 +4,16 @@
 mod growth;
 mod run;
 mod servers;
+mod shape;
 mod show;
 mod snapshot;
 
 use crypto_intel_service::now_us;
 
 use self::{
-    run::{Measured, Shape, run},
+    run::{Measured, run},
     servers::Tables,
+    shape::Shape,
     show::Line,
 };
 use super::queries;

@@ -6,42 +6,21 @@ use anyhow::ensure;
 use crypto_intel_service::now_us;
 
 use super::{
-    BLOCKS_PER_SECOND, FIRST_NUMBER,
     growth::{caught_up, latencies, newest},
     servers::{Servers, Tables},
+    shape::Shape,
     snapshot::{Snapshot, Totals},
 };
 use crate::{
-    fixtures,
-    options::Options,
     stats::percentile,
     usage::{Usage, connections},
-    worker::{BlockAt, NodeTask, STALL_TIMEOUT},
+    worker::{BlockAt, STALL_TIMEOUT},
 };
 
-/// Blocks of each chain before the first measured one; the depth of finality is less.
-const WARM_UP_BLOCKS: u64 = 10;
-/// Events in a block, roughly: how many blocks a backlog is.
-const BLOCK_EVENTS: u64 = 300;
 /// What is not stored this long after the last block counts as stored then.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// A backlog that takes longer fails the run.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(900);
-
-/// What a line is made of.
-#[derive(Debug, Clone)]
-pub(super) struct Shape {
-    pub(super) chains: usize,
-    pub(super) first_number: u64,
-    /// What each chain's node begins with, and its further blocks.
-    pub(super) node: NodeTask,
-    /// How fast each chain grows.
-    pub(super) blocks_per_second: f64,
-    /// Whether persist starts after the stream was filled, and is behind.
-    is_behind: bool,
-    /// How long the chains grow after everything is caught up.
-    seconds: u64,
-}
 
 /// Figures of one line.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,38 +58,6 @@ pub(super) struct Measured {
     /// TCP connections of nats-server and the producer.
     pub(super) broker_connections: f64,
     pub(super) producer_connections: f64,
-}
-
-impl Shape {
-    /// Chains that grow in front of roles that keep up, if the machine can.
-    pub(super) fn of_chains(options: &Options, chains: usize, transfers: usize) -> Self {
-        Self {
-            chains,
-            first_number: 1,
-            node: NodeTask { transfers, ..fixtures::generated(WARM_UP_BLOCKS) },
-            blocks_per_second: BLOCKS_PER_SECOND,
-            is_behind: false,
-            seconds: options.scale_seconds,
-        }
-    }
-
-    /// One chain that makes as many blocks as all of these together.
-    pub(super) fn into_one(self) -> Self {
-        let blocks_per_second = self.blocks_per_second * self.chains as f64;
-        Self { chains: 1, blocks_per_second, ..self }
-    }
-
-    /// One chain of real bodies, and a persist that begins when the stream holds about so many of its events.
-    pub(super) fn behind(options: &Options, events: u64) -> Self {
-        Self {
-            chains: 1,
-            first_number: FIRST_NUMBER,
-            node: fixtures::real(options, (events / BLOCK_EVENTS).max(WARM_UP_BLOCKS)),
-            blocks_per_second: BLOCKS_PER_SECOND,
-            is_behind: true,
-            seconds: options.scale_seconds,
-        }
-    }
 }
 
 /// Measures one line on tables that hold nothing of its chains.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use parking_lot::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{growth::newest, run::Shape};
+use super::{growth::newest, shape::Shape};
 use crate::{
     child::Child,
     connection::Connection,
