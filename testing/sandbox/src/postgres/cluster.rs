@@ -4,7 +4,7 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
@@ -218,4 +218,18 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
         bail!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
+}
+
+/// Removes the shared memory of a server that was killed. The server itself would remove it at its next start, but a folder that
+/// goes has none, and a system has room for 4,096 such segments (`kernel.shmmni`).
+pub(super) fn remove_shared_memory(data_dir: &Path) {
+    let Some(segment) = shared_memory_of(data_dir) else { return };
+    // Without the program, or when it was removed already, the segment is no worse off than before.
+    let _ = Command::new("ipcrm").args(["-m", &segment]).stderr(Stdio::null()).status();
+}
+
+/// The id of a server's shared memory: `postmaster.pid` has its key and its id in the seventh line.
+fn shared_memory_of(data_dir: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(data_dir.join("postmaster.pid")).ok()?;
+    text.lines().nth(6)?.split_whitespace().nth(1).map(ToOwned::to_owned)
 }

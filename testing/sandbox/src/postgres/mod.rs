@@ -209,6 +209,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         let _ = self.kill();
+        cluster::remove_shared_memory(&self.data_dir);
     }
 }
 

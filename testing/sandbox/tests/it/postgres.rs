@@ -36,6 +36,28 @@ async fn kill_ends_the_backends_too_and_drop_removes_the_folder() {
     assert!(!folder.exists());
 }
 
+/// Ids of the segments of shared memory that the system has.
+fn segments() -> Vec<String> {
+    let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    let ids = table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
+    ids.map(ToOwned::to_owned).collect()
+}
+
+#[tokio::test]
+async fn nothing_of_a_server_stays_in_shared_memory() {
+    for is_killed_before in [false, true] {
+        let mut server = Postgres::start(PostgresOptions::default()).await.unwrap();
+        let pid_file = std::fs::read_to_string(server.data_dir().join("postmaster.pid")).unwrap();
+        let segment = pid_file.lines().nth(6).unwrap().split_whitespace().nth(1).unwrap();
+        assert!(segments().iter().any(|id| id == segment), "it is in use");
+        if is_killed_before {
+            server.kill().unwrap();
+        }
+        drop(server);
+        assert!(!segments().iter().any(|id| id == segment), "killed before: {is_killed_before}");
+    }
+}
+
 #[tokio::test]
 async fn keeps_a_given_data_folder_for_the_next_server() {
     let folder = tempfile::tempdir().unwrap();
