@@ -1,27 +1,21 @@
 //! How many events a million gas has, by scope, on recorded blocks: `CRYPTO_INTEL_DATA=… cargo run --release -p
 //! crypto-intel-evm --example scope_rates`. docs/scope.md has its table.
 
-use std::{
-    collections::BTreeMap,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Context as _;
-use crypto_intel_evm::{LogProof, measure::Pipeline};
-use crypto_intel_sandbox::node::recorded_numbers;
+use crypto_intel_evm::{LogProof, MESSAGE_BYTES, measure::Pipeline};
+use crypto_intel_sandbox::node::{load_recorded, recorded_numbers};
 use crypto_intel_schemas::{Event, Kind};
 
 /// Blocks before 2023 say little of what a block has today.
 const SINCE: u64 = 1_672_531_200;
-/// What a message of the live lane has besides its body.
-const MESSAGE_BYTES: usize = 130;
 
 /// Events and bytes of a scope.
 #[derive(Default, Clone, Copy)]
 struct Counted {
     events: usize,
-    bytes: usize,
+    bytes: u64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,9 +26,9 @@ fn main() -> anyhow::Result<()> {
         let pipeline = Pipeline::new(chain)?;
         let (mut blocks, mut gas) = (0, 0.0);
         let mut counted: BTreeMap<&str, Counted> = BTreeMap::new();
-        for number in recorded_numbers(&data, chain)? {
-            let file = |suffix: &str| read(&data.join("evm").join(chain), number, suffix);
-            let read = pipeline.read(&file("block")?, &file("receipts")?, LogProof::Bloom)?;
+        let numbers = recorded_numbers(&data, chain)?;
+        for block in load_recorded(&data, chain, &numbers)? {
+            let read = pipeline.read(block.full_json(), block.receipts_json(), LogProof::Bloom)?;
             if read.timestamp() < SINCE || read.gas_used() < 1_000_000 {
                 continue;
             }
@@ -47,13 +41,13 @@ fn main() -> anyhow::Result<()> {
                 for scope in scopes_of(&event) {
                     let counted = counted.entry(scope).or_default();
                     counted.events += 1;
-                    counted.bytes += body.len() + MESSAGE_BYTES;
+                    counted.bytes += body.len() as u64 + MESSAGE_BYTES;
                 }
             }
         }
         for (scope, counted) in counted {
             let per_gas = counted.events as f64 / gas;
-            let bytes = counted.bytes / counted.events.max(1);
+            let bytes = counted.bytes / counted.events.max(1) as u64;
             println!("| {chain} | {blocks} | {gas:.0} | {scope} | {per_gas:.2} | {bytes} |");
         }
     }
@@ -77,16 +71,4 @@ fn scopes_of(event: &Event) -> Vec<&'static str> {
         }
     }
     scopes
-}
-
-fn read(folder: &Path, number: u64, what: &str) -> anyhow::Result<String> {
-    let plain = folder.join(format!("{number}.{what}.json"));
-    if plain.is_file() {
-        return std::fs::read_to_string(&plain).with_context(|| plain.display().to_string());
-    }
-    let packed = folder.join(format!("{number}.{what}.json.gz"));
-    let file = std::fs::File::open(&packed).with_context(|| packed.display().to_string())?;
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).context("unpack")?;
-    Ok(text)
 }

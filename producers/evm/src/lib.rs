@@ -45,6 +45,6 @@ pub use enrich::watch::{Added, Watchlist};
 pub use reader::{ChainBlock, ChainReader};
 pub use role::ROLE;
 pub use run::run;
-pub use sample::DailyEvents;
+pub use sample::{DailyEvents, MESSAGE_BYTES};
 pub use scope::config::ScopeConfig;
 pub use verify::level::LogProof;

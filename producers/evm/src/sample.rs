@@ -17,7 +17,7 @@ const AT_ONCE: usize = 4;
 /// Blocks by which the time between blocks is measured.
 const TIMED_BLOCKS: u64 = 100;
 /// What a message of the live lane has besides its body: subject, headers, its place in the stream.
-const MESSAGE_BYTES: u64 = 130;
+pub const MESSAGE_BYTES: u64 = 130;
 
 /// Events of a day, by a sample.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,7 +59,7 @@ impl ChainReader {
         let step = ((blocks_of_a_day as u64).min(head.max(1)) / blocks.max(1)).max(1);
         let numbers: Vec<u64> = (0..blocks)
             .map_while(|back| head.checked_sub(back * step))
-            .filter(|n| *n > 0)
+            .filter(|number| *number > 0)
             .collect();
         let found: Vec<_> = futures::stream::iter(numbers)
             .map(|number| self.fetcher.whole_block(BlockId::Number(number)))

@@ -8,7 +8,7 @@ use crypto_intel_schemas::Address;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{
-    Fetcher, Wanted, ask_block,
+    Fetcher, ask_block,
     error::{BlockId, FetchError},
     filtered::PastBlock,
     known_header,
@@ -19,6 +19,7 @@ use crate::{
     block::BlockData,
     endpoint::{Class, Endpoint, EndpointError},
     log_query::LogQuery,
+    scope::plan::FetchPlan,
     verify::{LogsAnswer, assemble},
 };
 
@@ -41,11 +42,11 @@ impl Fetcher {
     /// # Errors
     /// As [`block`](Fetcher::block).
     pub(crate) async fn blocks(&self, span: Span) -> Result<Vec<PastBlock>, FetchError> {
-        match &self.wanted {
-            Wanted::Logs { queries, every_block } => {
+        match &self.plan {
+            FetchPlan::Logs { queries, every_block } => {
                 self.filtered_blocks(span, queries, *every_block).await
             }
-            Wanted::Whole => {
+            FetchPlan::Whole => {
                 let blocks = self.whole_blocks(span).await?;
                 let whole = |block| PastBlock { block, covers_from: None };
                 Ok(blocks.into_iter().map(whole).collect())

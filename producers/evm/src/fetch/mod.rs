@@ -31,7 +31,6 @@ use crate::{
     config::ChainConfig,
     decode::Decoder,
     endpoint::{Answer, Endpoint, EndpointError, Pool},
-    log_query::LogQuery,
     metrics::ChainMetrics,
     scope::plan::FetchPlan,
     verify::{Checks, InvalidResponse, LogsAnswer, assemble, read_header},
@@ -47,18 +46,7 @@ pub(crate) struct Fetcher {
     pub(crate) metrics: ChainMetrics,
     tracer: Tracer,
     pub(crate) known_logs: KnownLogs,
-    wanted: Wanted,
-}
-
-/// What is fetched of each block.
-#[derive(Debug, Clone)]
-enum Wanted {
-    Whole,
-    /// Headers, and the logs that match any of these.
-    Logs {
-        queries: Arc<[LogQuery]>,
-        every_block: bool,
-    },
+    plan: FetchPlan,
 }
 
 impl Fetcher {
@@ -69,13 +57,13 @@ impl Fetcher {
             metrics,
             tracer: Tracer::default(),
             known_logs: KnownLogs::default(),
-            wanted: Wanted::Whole,
+            plan: FetchPlan::default(),
         }
     }
 
     /// Whether only some logs of a block are fetched.
     pub(crate) fn is_filtered(&self) -> bool {
-        matches!(self.wanted, Wanted::Logs { .. })
+        matches!(self.plan, FetchPlan::Logs { .. })
     }
 
     /// For a chain as it is configured: what its scope needs, with payments inside contracts where those are in it.
@@ -90,13 +78,8 @@ impl Fetcher {
             true => Tracer::of(config),
             false => Tracer::default(),
         };
-        let wanted = match FetchPlan::of(scope, decoder.abis(), config) {
-            FetchPlan::Whole => Wanted::Whole,
-            FetchPlan::Logs(queries) => {
-                Wanted::Logs { queries: queries.into(), every_block: config.scope.every_block }
-            }
-        };
-        Self { tracer, wanted, ..Self::new(pool, Checks::of(config), metrics) }
+        let plan = FetchPlan::of(scope, decoder.abis(), config);
+        Self { tracer, plan, ..Self::new(pool, Checks::of(config), metrics) }
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -132,9 +115,9 @@ impl Fetcher {
     }
 
     async fn block_in(&self, id: BlockId, hedging: Hedging) -> Result<BlockData, FetchError> {
-        match &self.wanted {
-            Wanted::Whole => self.whole_block_in(id, hedging).await,
-            Wanted::Logs { queries, .. } => self.filtered_block(id, queries, hedging).await,
+        match &self.plan {
+            FetchPlan::Whole => self.whole_block_in(id, hedging).await,
+            FetchPlan::Logs { queries, .. } => self.filtered_block(id, queries, hedging).await,
         }
     }
 

@@ -106,12 +106,9 @@ impl ScopeConfig {
                 "{key}: {contract} is in contracts and in except_contracts; remove it from one"
             ));
         }
-        let has_logs = self.kinds.is_empty()
-            || self
-                .kinds
-                .iter()
-                .flat_map(|name| kinds_of(name))
-                .any(|kind| OF_LOGS.contains(&kind));
+        let kinds: Vec<Kind> = self.kinds.iter().flat_map(|name| kinds_of(name)).collect();
+        // An unknown name is a problem of its own.
+        let has_logs = kinds.is_empty() || kinds.iter().any(|kind| OF_LOGS.contains(kind));
         if !has_logs && (!self.contracts.is_empty() || self.verified_tokens) {
             problems.push(format!(
                 "{key}.contracts: none of the kinds is made from logs, so nothing would be left out; add such a kind, or remove contracts and verified_tokens"

@@ -6,7 +6,7 @@ pub(crate) mod record;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use alloy_primitives::{hex, keccak256};
 use crypto_intel_schemas::{Address, Event, Kind};
@@ -58,17 +58,21 @@ impl Scope {
             (true, false) => OF_TRANSACTIONS.into_iter().chain(OF_LOGS).collect(),
             (false, _) => given.kinds.iter().flat_map(|name| kinds_of(name)).collect(),
         };
+        // What the scope has no kind for changes nothing in it.
+        let has = |kind: Kind| kinds.contains(&kind);
+        let (has_events, has_raw) = (has(Kind::ContractEvent), has(Kind::Log));
+        let raw_contracts = if has_raw { config.contract_addresses() } else { HashSet::new() };
         Self {
-            kinds: kinds.into_iter().map(|kind| kind.as_str().to_owned()).collect(),
+            kinds: kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
             contracts: is_by_contract.then_some(contracts),
             except: addresses(&given.except_contracts),
             watched_only: given.watched_only,
             configured_only: given.configured_events_only,
             transaction_fields: given.transaction_fields,
-            abi_events: abis.places(),
-            abis: config.abis.iter().map(|abi| abi.name.clone()).collect(),
-            raw_contracts: config.contract_addresses().into_iter().collect(),
-            every_log: config.logs == LogsMode::All,
+            abi_events: if has_events || has_raw { abis.places() } else { BTreeSet::new() },
+            abis: config.abis.iter().filter(|_| has_events).map(|abi| abi.name.clone()).collect(),
+            raw_contracts: raw_contracts.into_iter().collect(),
+            every_log: has_raw && config.logs == LogsMode::All,
             everything: given.is_everything(),
         }
     }

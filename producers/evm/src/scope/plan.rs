@@ -1,6 +1,9 @@
 //! What has to be fetched of a block for a scope.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crypto_intel_schemas::{Address, B256, Kind};
 
@@ -13,20 +16,25 @@ const MAX_ADDRESSES: usize = 200;
 const MAX_QUERIES: usize = 4;
 
 /// What has to be fetched of a block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum FetchPlan {
     /// Transactions, and all receipts or logs.
+    #[default]
     Whole,
-    /// The header and the logs that match any of these.
-    Logs(Vec<LogQuery>),
+    /// The header, and the logs that match any of these.
+    Logs {
+        queries: Arc<[LogQuery]>,
+        /// Of the past, too, every block has a header.
+        every_block: bool,
+    },
 }
 
 impl FetchPlan {
     /// For a scope.
     pub(crate) fn of(scope: &Scope, abis: &Abis, config: &ChainConfig) -> Self {
         // Where a node's log indexes are renumbered, which needs all logs, others would get other ids.
-        let is_numbered_anew = !config.check_log_indexes;
-        let needs_transactions = is_numbered_anew
+        let needs_all_logs = !config.check_log_indexes;
+        let needs_transactions = needs_all_logs
             || scope.everything
             || scope.watched_only
             || scope.transaction_fields
@@ -46,7 +54,7 @@ impl FetchPlan {
             // Any of their logs.
             asked.add(Some(scope.raw_contracts.iter()), BTreeSet::new());
         }
-        if scope.has_kind(Kind::ContractEvent) {
+        if has_raw || scope.has_kind(Kind::ContractEvent) {
             for (topic, contracts) in abis.topics() {
                 asked.add(contracts.map(|listed| listed.iter()), BTreeSet::from([topic]));
             }
@@ -55,7 +63,7 @@ impl FetchPlan {
                 asked.add(contract, BTreeSet::from([factory.topic]));
             }
         }
-        Self::Logs(asked.into_queries())
+        Self::Logs { queries: asked.into_queries().into(), every_block: config.scope.every_block }
     }
 }
 

@@ -30,6 +30,10 @@ fn plan(text: &str) -> FetchPlan {
     FetchPlan::of(&scope(text), &Abis::load(&config.abis).unwrap(), &config)
 }
 
+fn logs(queries: Vec<LogQuery>) -> FetchPlan {
+    FetchPlan::Logs { queries: queries.into(), every_block: false }
+}
+
 fn transfer(token: Address) -> Event {
     Erc20Transfer { address: token, ..Erc20Transfer::empty() }.into()
 }
@@ -67,14 +71,20 @@ fn verified_tokens_are_those_of_the_list() {
 fn a_scope_of_logs_asks_for_nothing_else() {
     let one = format!("[scope]\ncontracts = [\"{TOKEN}\"]\nkinds = [\"transfer.erc20\"]");
     let query = LogQuery::of_any(vec![TOKEN], vec![known::TRANSFER]);
-    assert_eq!(plan(&one), FetchPlan::Logs(vec![query.clone()]));
+    assert_eq!(plan(&one), logs(vec![query.clone()]));
     let feed = Address::repeat_byte(7);
     let with_abi = format!(
         "{one}\n[[abis]]\nname = \"x\"\ncontracts = [\"{feed}\"]\nevents = [\"event Paid(uint256 amount)\"]"
     );
-    assert_eq!(plan(&with_abi), FetchPlan::Logs(vec![query]), "no events are in scope");
+    assert_eq!(plan(&with_abi), logs(vec![query]), "no events are in scope");
+    assert_eq!(scope(&with_abi).digest(), scope(&one).digest(), "so nothing is published again");
     let with_events = with_abi.replace("\"transfer.erc20\"", "\"transfer.erc20\", \"event\"");
-    let FetchPlan::Logs(queries) = plan(&with_events) else { panic!("whole blocks") };
+    let FetchPlan::Logs { queries, .. } = plan(&with_events) else { panic!("whole blocks") };
+    assert_eq!(queries.len(), 2, "{queries:?}");
+
+    // Their events in another form are published raw.
+    let with_raw = with_abi.replace("\"transfer.erc20\"", "\"log\"");
+    let FetchPlan::Logs { queries, .. } = plan(&with_raw) else { panic!("whole blocks") };
     assert_eq!(queries.len(), 2, "{queries:?}");
 
     for needs_transactions in [
@@ -100,7 +110,7 @@ fn many_contracts_are_asked_for_by_topic() {
     let text =
         format!("[scope]\nkinds = [\"transfer.erc20\"]\ncontracts = [{}]", contracts.join(","));
     let by_topic = LogQuery::of_any(Vec::new(), vec![known::TRANSFER]);
-    assert_eq!(plan(&text), FetchPlan::Logs(vec![by_topic]));
+    assert_eq!(plan(&text), logs(vec![by_topic]));
 }
 
 #[test]
@@ -193,7 +203,11 @@ fn scopes_that_mean_nothing_are_refused_with_place_and_remedy() {
     let many = vec![TOKEN.to_string(); 2_001];
     for (scope, part) in [
         (
-            ScopeConfig { kinds: vec!["swaps".into()], ..ScopeConfig::default() },
+            ScopeConfig {
+                kinds: vec!["swaps".into()],
+                contracts: vec![TOKEN.to_string()],
+                ..ScopeConfig::default()
+            },
             "kinds[0]: \"swaps\"",
         ),
         (ScopeConfig { contracts: vec!["0x1".into()], ..ScopeConfig::default() }, "contracts[0]"),
@@ -209,7 +223,8 @@ fn scopes_that_mean_nothing_are_refused_with_place_and_remedy() {
     ] {
         let mut problems = Vec::new();
         scope.validate("evm.chains.a.scope", &mut problems);
-        assert!(problems.iter().any(|problem| problem.contains(part)), "{part}: {problems:?}");
+        assert_eq!(problems.len(), 1, "one mistake, one problem: {problems:?}");
+        assert!(problems[0].contains(part), "{part}: {problems:?}");
         assert!(problems.iter().all(|problem| problem.starts_with("evm.chains.a.scope")));
     }
 }
