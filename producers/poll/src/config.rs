@@ -12,6 +12,9 @@ pub struct Config {
     pub enabled: bool,
     /// Folder with further provider files (`*.toml`); one named like a built-in provider replaces it.
     pub catalogue: Option<PathBuf>,
+    /// Names of the providers that are polled; empty: all that need no key or have one, but for those
+    /// whose file or settings say otherwise.
+    pub only: Vec<String>,
     /// What differs from the provider files, by the name of the provider.
     pub providers: BTreeMap<String, ProviderSettings>,
     /// Which prices give transfers their value in dollars.
@@ -25,6 +28,7 @@ impl Default for Config {
         Self {
             enabled: true,
             catalogue: None,
+            only: Vec::new(),
             providers: BTreeMap::new(),
             prices: PriceSettings::default(),
             user_agent: concat!("crypto-intel/", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -44,6 +44,9 @@ file = "{place}/crypto-intel.log"
 [streams.streams]
 {limits}
 
+[poll]
+only = ["coingecko", "binance", "alternative_me"]
+
 [poll.providers.coingecko]
 base_url = "{provider}/coingecko"
 every_seconds = 5

@@ -67,8 +67,7 @@ impl Deployment {
         let config = format!(
             "[nats]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n\
              [evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\", key_file = \"secrets/node_key\" }}]\n\
-             [poll.providers.coingecko]\nbase_url = \"{}/coingecko\"\nkey_file = \"secrets/coingecko_key\"\nparameters = {{ assets = [\"bitcoin\"] }}\n\
-             [poll.providers.binance]\nenabled = false\n[poll.providers.alternative_me]\nenabled = false\n\
+             [poll]\nonly = [\"coingecko\"]\n[poll.providers.coingecko]\nbase_url = \"{}/coingecko\"\nkey_file = \"secrets/coingecko_key\"\nparameters = {{ assets = [\"bitcoin\"] }}\n\
              [alerts]\nrules = [\"rules.toml\"]\n\
              [notify.destinations.ops]\nchannel = \"telegram\"\napi_url = \"{}\"\ntoken_file = \"secrets/telegram_token\"\nchat_id = 42\n\
              policy = {{ limits = [{{ messages = 100, per_ms = 1000 }}], digest_above = 0 }}\n\

@@ -42,8 +42,10 @@ pub enum CatalogueError {
         filter: String,
     },
     /// Settings for an unknown provider.
-    #[error("poll.providers.{name}: there is no such provider; there are {}", known.join(", "))]
+    #[error("{setting}: there is no provider {name:?}; there are {}", known.join(", "))]
     Unknown {
+        /// Where it is named.
+        setting: String,
         /// The name in the configuration.
         name: String,
         /// All providers.

@@ -55,7 +55,7 @@ pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError
         summaries.push(ProviderSummary {
             name: file.name.clone(),
             title: file.title.clone(),
-            enabled: is_enabled(&file, &settings)?,
+            enabled: is_enabled(config, &file, &settings)?,
             takes_key: file.key.is_some(),
             has_key: provider.key.is_some(),
             documentation: file.documentation.clone(),
@@ -80,7 +80,7 @@ pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, C
     let mut enabled = Vec::new();
     for (origin, file) in read_files(config)?.into_values() {
         let settings = settings_of(config, &file);
-        if is_enabled(&file, &settings)? {
+        if is_enabled(config, &file, &settings)? {
             enabled.push(Arc::new(build(&origin, &file, &settings)?));
         }
     }
@@ -93,6 +93,7 @@ pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, Cat
     match files.remove(name) {
         Some((origin, file)) => build(&origin, &file, &settings_of(config, &file)),
         None => Err(CatalogueError::Unknown {
+            setting: "provider".to_owned(),
             name: name.to_owned(),
             known: files.into_keys().collect(),
         }),
@@ -103,7 +104,14 @@ fn settings_of(config: &Config, file: &ProviderFile) -> ProviderSettings {
     config.providers.get(&file.name).cloned().unwrap_or_default()
 }
 
-fn is_enabled(file: &ProviderFile, settings: &ProviderSettings) -> Result<bool, CatalogueError> {
+fn is_enabled(
+    config: &Config,
+    file: &ProviderFile,
+    settings: &ProviderSettings,
+) -> Result<bool, CatalogueError> {
+    if !config.only.is_empty() && !config.only.contains(&file.name) {
+        return Ok(false);
+    }
     let needs_key = file.key.as_ref().is_some_and(|key| key.required) && settings.key.is_empty();
     match settings.enabled {
         Some(true) if needs_key => Err(CatalogueError::KeyMissing { name: file.name.clone() }),
@@ -133,8 +141,11 @@ fn read_files(config: &Config) -> Result<BTreeMap<String, (String, ProviderFile)
             files.insert(file.name.clone(), (origin, file));
         }
     }
-    match config.providers.keys().find(|name| !files.contains_key(*name)) {
-        Some(unknown) => Err(CatalogueError::Unknown {
+    let only = config.only.iter().map(|name| ("poll.only".to_owned(), name));
+    let settings = config.providers.keys().map(|name| (format!("poll.providers.{name}"), name));
+    match settings.chain(only).find(|(_, name)| !files.contains_key(*name)) {
+        Some((setting, unknown)) => Err(CatalogueError::Unknown {
+            setting,
             name: unknown.clone(),
             known: files.into_keys().collect(),
         }),

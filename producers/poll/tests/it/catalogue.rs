@@ -95,6 +95,23 @@ fn wrong_settings_are_named() {
 }
 
 #[test]
+fn only_the_named_sources_are_polled() {
+    let config = |only: &[&str]| Config {
+        only: only.iter().map(|name| (*name).to_owned()).collect(),
+        ..Config::default()
+    };
+    let summaries = providers(&config(&["binance"])).unwrap();
+    let enabled: Vec<&str> = summaries
+        .iter()
+        .filter(|summary| summary.enabled)
+        .map(|summary| summary.name.as_str())
+        .collect();
+    assert_eq!(enabled, ["binance"]);
+    let shown = providers(&config(&["binnance"])).unwrap_err().to_string();
+    assert!(shown.contains("poll.only") && shown.contains("binance"), "{shown}");
+}
+
+#[test]
 fn a_file_of_ones_own_replaces_a_built_in_source() {
     let folder = tempfile::tempdir().unwrap();
     let file = example().replace("name = \"example\"", "name = \"binance\"");
@@ -103,5 +120,6 @@ fn a_file_of_ones_own_replaces_a_built_in_source() {
     let summaries = providers(&config).unwrap();
     let binance = summaries.iter().find(|summary| summary.name == "binance").unwrap();
     assert!(binance.file.ends_with("mine.toml") && binance.takes_key, "{binance:?}");
-    assert_eq!(summaries.len(), 3);
+    let named = summaries.iter().filter(|summary| summary.name == "binance").count();
+    assert_eq!(named, 1);
 }

@@ -27,19 +27,19 @@ pub(crate) fn only(sources: &[(&'static str, &StandIn, ProviderSettings)]) -> Co
 
 /// A configuration in which only these sources are polled, each at this address.
 pub(crate) fn only_at(sources: &[(&str, String, ProviderSettings)]) -> Config {
-    let mut config = Config::default();
-    for name in ["alternative_me", "binance", "coingecko"] {
-        let settings = match sources.iter().find(|(source, _, _)| *source == name) {
-            Some((_, url, settings)) => ProviderSettings {
-                base_url: Some(url.as_str().into()),
-                per_minute: Some(6_000),
-                ..settings.clone()
-            },
-            None => ProviderSettings { enabled: Some(false), ..ProviderSettings::default() },
+    let settings_of = |(name, url, settings): &(&str, String, ProviderSettings)| {
+        let settings = ProviderSettings {
+            base_url: Some(url.as_str().into()),
+            per_minute: Some(6_000),
+            ..settings.clone()
         };
-        config.providers.insert(name.to_owned(), settings);
+        ((*name).to_owned(), settings)
+    };
+    Config {
+        only: sources.iter().map(|(name, _, _)| (*name).to_owned()).collect(),
+        providers: sources.iter().map(settings_of).collect(),
+        ..Config::default()
     }
-    config
 }
 
 pub(crate) fn event_of(message: &StreamMessage) -> Event {
