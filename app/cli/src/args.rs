@@ -1,4 +1,5 @@
 mod backup;
+mod providers;
 mod replay;
 mod watch;
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::roles::Role;
 
+pub(crate) use providers::{ProvidersAction, ProvidersArguments};
 pub use replay::{ReplayArguments, ReplayTo};
 pub(crate) use watch::{WatchAction, WatchArguments};
 
@@ -56,6 +58,8 @@ pub enum Command {
     Backfill(BackfillArguments),
     /// Compare what is stored with the chain and queue what is missing.
     Audit(AuditArguments),
+    /// Sources that are polled: list them, try one, test their files.
+    Providers(ProvidersArguments),
     /// Alert rules.
     Rules(RulesArguments),
     /// What could not be handled: list, show.

@@ -182,8 +182,8 @@ impl AppConfig {
     /// Each of them with its key and why.
     pub(crate) fn require_secrets(&self, sections: &[&str]) -> Result<(), ConfigError> {
         let is_needed = |key: &str| {
-            let section = key.split('.').next().unwrap_or_default();
-            sections.contains(&section)
+            let rests = sections.iter().filter_map(|section| key.strip_prefix(section));
+            rests.into_iter().any(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         let needed = self.unreadable.iter().filter(|(key, _)| is_needed(key));
         let problems: Vec<String> =

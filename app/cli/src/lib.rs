@@ -44,6 +44,9 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Replay(options) => commands::replay::run(&arguments, options, output).await,
         Command::Backfill(options) => commands::backfill::run(&arguments, options, output).await,
         Command::Audit(options) => commands::audit::run(&arguments, options, output).await,
+        Command::Providers(options) => {
+            commands::providers::run(&arguments, &options.action, output).await
+        }
         Command::Rules(options) => commands::rules::run(&arguments, options.action, output),
         Command::Dlq(options) => commands::dlq::run(&arguments, &options.action, output).await,
         Command::Notify(options) => {

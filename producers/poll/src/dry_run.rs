@@ -33,15 +33,28 @@ pub struct DryRunAnswer {
     pub missing: Vec<String>,
 }
 
-/// Requests every endpoint of a provider once, enabled or not, and publishes nothing.
+/// Requests every endpoint of a provider once, enabled or not, or only the named one, and publishes nothing.
 ///
 /// # Errors
-/// When there is no such provider or it cannot be used. Failures of the provider are in the result.
-pub async fn dry_run(config: &Config, name: &str) -> anyhow::Result<Vec<DryRun>> {
+/// When there is no such provider or endpoint, or it cannot be used. Failures of the provider are in the result.
+pub async fn dry_run(
+    config: &Config,
+    name: &str,
+    endpoint: Option<&str>,
+) -> anyhow::Result<Vec<DryRun>> {
     let provider = find_provider(config, name).context("load provider")?;
+    let is_asked = |name: &str| endpoint.is_none_or(|asked| asked == name);
+    if !provider.endpoints.iter().any(|endpoint| is_asked(&endpoint.name)) {
+        let known: Vec<&str> = provider.endpoints.iter().map(|known| known.name.as_str()).collect();
+        anyhow::bail!(
+            "provider {name} has no endpoint {:?}; there are {}",
+            endpoint.unwrap_or_default(),
+            known.join(", ")
+        );
+    }
     let fetcher = Fetcher::new(&config.user_agent)?;
     let mut runs = Vec::new();
-    for endpoint in &provider.endpoints {
+    for endpoint in provider.endpoints.iter().filter(|known| is_asked(&known.name)) {
         let started = Instant::now();
         let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
         let outcome = match fetcher.fetch(&provider, endpoint).await {

@@ -132,7 +132,7 @@ async fn providers(config: &AppConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
     for provider in summaries.into_iter().filter(|provider| provider.enabled) {
         let what = format!("provider {}", provider.name);
-        match crypto_intel_poll::dry_run(&config.poll, &provider.name).await {
+        match crypto_intel_poll::dry_run(&config.poll, &provider.name, None).await {
             Ok(runs) => findings.extend(runs.iter().map(|run| tried(&what, run))),
             Err(error) => findings.push(Finding::new(what, Err(error))),
         }

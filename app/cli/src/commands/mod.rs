@@ -8,6 +8,7 @@ pub(crate) mod dlq;
 pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod notify;
+pub(crate) mod providers;
 pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod rules;

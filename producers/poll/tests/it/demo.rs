@@ -21,7 +21,7 @@ async fn every_built_in_source_understands_every_answer() {
     let stand_in = ProviderServer::start(ProviderOptions { generate: true }).await.unwrap();
     let config = all_at(&stand_in);
     for name in ["alternative_me", "binance", "coingecko"] {
-        for run in dry_run(&config, name).await.unwrap() {
+        for run in dry_run(&config, name, None).await.unwrap() {
             let answer = run.outcome.unwrap();
             assert!(!answer.events.is_empty(), "{name}");
             assert_eq!(answer.problems, Vec::<String>::new(), "{name}");

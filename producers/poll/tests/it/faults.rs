@@ -19,7 +19,7 @@ async fn failure_at(base_url: String, key: &str) -> FetchError {
     };
     let providers = [("coingecko".to_owned(), settings)].into();
     let config = Config { providers, ..Config::default() };
-    let mut runs = dry_run(&config, "coingecko").await.unwrap();
+    let mut runs = dry_run(&config, "coingecko", None).await.unwrap();
     runs.remove(0).outcome.expect_err("must fail")
 }
 
@@ -142,7 +142,7 @@ async fn a_slow_provider_times_out() {
         providers: [("coingecko".to_owned(), settings)].into(),
         ..Config::default()
     };
-    let runs = dry_run(&config, "coingecko").await.unwrap();
+    let runs = dry_run(&config, "coingecko", None).await.unwrap();
     assert!(matches!(runs[0].outcome, Err(FetchError::Timeout { timeout_ms: 200 })), "{runs:?}");
 }
 

@@ -27,7 +27,7 @@ async fn try_recorded(
     };
     let config =
         Config { providers: [(provider.to_owned(), settings)].into(), ..Config::default() };
-    let mut runs = dry_run(&config, provider).await.unwrap();
+    let mut runs = dry_run(&config, provider, None).await.unwrap();
     assert_eq!(runs.len(), 1);
     let requests = stand_in.requests();
     assert_eq!(requests.len(), 1);

@@ -1,0 +1,22 @@
+use clap::{Args, Subcommand};
+
+/// `providers`
+#[derive(Debug, Clone, Args)]
+pub struct ProvidersArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ProvidersAction,
+}
+
+/// What `providers` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ProvidersAction {
+    /// Request an endpoint once and show its events and what was dropped. Publishes nothing.
+    Try {
+        /// A provider, such as `coingecko`, or one endpoint of it, such as `coingecko/simple-price`.
+        #[arg(value_name = "NAME[/ENDPOINT]")]
+        name: String,
+    },
+    /// Check every provider file on its own examples, without a request.
+    Test,
+}

@@ -1,0 +1,23 @@
+//! `crypto-intel providers list|try|test`
+
+mod attempt;
+mod examples;
+
+use std::process::ExitCode;
+
+use crate::{
+    args::{Arguments, ProvidersAction},
+    output::Output,
+};
+
+pub(crate) async fn run(
+    arguments: &Arguments,
+    action: &ProvidersAction,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let config = super::prepare(arguments)?;
+    match action {
+        ProvidersAction::Test => examples::run(&config, output),
+        ProvidersAction::Try { name } => attempt::run(&config, name, output).await,
+    }
+}
