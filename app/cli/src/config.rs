@@ -115,6 +115,7 @@ impl AppConfig {
             &mut self.telemetry.file,
             &mut self.evm.assets,
             &mut self.poll.catalogue,
+            &mut self.poll.assets,
         ];
         let paths = self.alerts.rules.iter_mut().chain(single.into_iter().flatten()).chain(abis);
         paths.for_each(|path| *path = folder.join(&*path));

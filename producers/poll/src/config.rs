@@ -15,6 +15,9 @@ pub struct Config {
     /// Names of the providers that are polled; empty: all that need no key or have one, but for those
     /// whose file or settings say otherwise.
     pub only: Vec<String>,
+    /// Assets beside the built-in ones: path to a file of the form of the registry of assets
+    /// (`producers/assets/README.md`), perhaps the one of `evm.assets`.
+    pub assets: Option<PathBuf>,
     /// What differs from the provider files, by the name of the provider.
     pub providers: BTreeMap<String, ProviderSettings>,
     /// Which prices give transfers their value in dollars.
@@ -29,6 +32,7 @@ impl Default for Config {
             enabled: true,
             catalogue: None,
             only: Vec::new(),
+            assets: None,
             providers: BTreeMap::new(),
             prices: PriceSettings::default(),
             user_agent: concat!("crypto-intel/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -49,6 +53,8 @@ pub struct ProviderSettings {
     /// Parameters of the provider, such as its list of assets; each replaces the one of that name in
     /// the file.
     pub parameters: BTreeMap<String, serde_json::Value>,
+    /// Assets that are asked for, by their keys in the registry; not set: as in its file.
+    pub assets: Option<Vec<String>>,
     /// Seconds between polls, for all its endpoints; not set: as in its file.
     pub every_seconds: Option<u32>,
     /// Requests (or units of weight) per minute; not set: as in its file.

@@ -26,8 +26,9 @@ const MAX_HINT_CONTRACTS: usize = 20;
 pub struct Config {
     /// Chains by slug (`[a-z0-9-]`, at most 32 characters), the name in subjects and tables. Default: none.
     pub chains: BTreeMap<String, ChainConfig>,
-    /// A list of tokens in place of the built-in one: path to a file in the format of `assets.toml`. Default: the
-    /// built-in list.
+    /// Tokens beside the built-in ones: path to a file of the form of the registry of assets
+    /// (`producers/assets/README.md`), perhaps the one of `poll.assets`. A list by chain (`[ethereum] tokens = [...]`)
+    /// takes the place of the built-in tokens instead. Default: the built-in tokens alone.
     pub assets: Option<PathBuf>,
     /// Maximum distance of a price from the block's time, seconds; without a price in range a transfer has no USD
     /// value. Default: 300.

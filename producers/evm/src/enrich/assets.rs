@@ -6,10 +6,12 @@ use std::{
 };
 
 use anyhow::Context as _;
+use crypto_intel_assets::Registry;
 use crypto_intel_schemas::Address;
 use serde::Deserialize;
 
-const BUILT_IN: &str = include_str!("../../assets.toml");
+/// The option that names a file of the user's own.
+const OPTION: &str = "evm.assets";
 
 /// A token of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,17 +58,39 @@ const fn yes() -> bool {
 }
 
 impl AssetList {
-    /// Reads the list at `path`, or the built-in one.
+    /// The tokens of the registry of assets, with what a file at `path` in the registry's form adds; a list by chain at
+    /// `path` takes their place.
     ///
     /// # Errors
-    /// When the file cannot be read or is not such a list; the error names position and entry.
+    /// When the file cannot be read or has neither form; the error names position and entry.
     pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path else {
-            return Self::parse(BUILT_IN).context("read built-in list of tokens");
-        };
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("read evm.assets {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("read evm.assets {}", path.display()))
+        let mut registry = Registry::load(None, OPTION)?;
+        if let Some(path) = path {
+            let place = || format!("read {OPTION} {}", path.display());
+            let text = std::fs::read_to_string(path).with_context(place)?;
+            if !adds_to_registry(&text) {
+                return Self::parse(&text).with_context(place);
+            }
+            registry.add_text(&path.display().to_string(), &text)?;
+        }
+        Ok(Self::of_registry(&registry))
+    }
+
+    fn of_registry(registry: &Registry) -> Self {
+        let mut list = Self::default();
+        for asset in registry.assets() {
+            for token in &asset.tokens {
+                let listed = Asset {
+                    asset: asset.key.clone(),
+                    symbol: token.symbol.clone(),
+                    decimals: token.decimals,
+                    verified: token.verified,
+                };
+                let chain = list.chains.entry(token.chain.clone()).or_default();
+                chain.tokens.insert(token.contract, listed);
+            }
+        }
+        list
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
@@ -102,6 +126,12 @@ impl AssetList {
     }
 }
 
+/// Whether a file is of the registry's form: assets by key instead of tokens by chain.
+fn adds_to_registry(text: &str) -> bool {
+    toml::from_str::<toml::Table>(text)
+        .is_ok_and(|table| table.contains_key("facts") || table.contains_key("assets"))
+}
+
 impl AssetRegistry {
     pub(crate) fn of(&self, contract: &Address) -> Option<&Asset> {
         self.tokens.get(contract)
@@ -126,6 +156,30 @@ mod tests {
         let asset = list.of_chain("ethereum").of(&usdc).cloned().unwrap();
         assert_eq!((asset.symbol.as_str(), asset.decimals, asset.verified), ("USDC", 6, true));
         assert!(list.chains.len() >= 16, "every chain of the presets has its stablecoins");
+    }
+
+    #[test]
+    fn a_file_by_asset_adds_and_a_list_by_chain_replaces() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("assets.toml");
+        let contract = "0x00000000000000000000000000000000000000aa";
+        let token = |rest: &str| {
+            format!(
+                "tokens = [{{ {rest}contract = \"{contract}\", symbol = \"A\", decimals = 1 }}]"
+            )
+        };
+        let by_asset =
+            format!("facts = \"ours\"\n[assets.tether]\n{}", token("chain = \"base\", "));
+        std::fs::write(&path, by_asset).unwrap();
+        let added = AssetList::load(Some(&path)).unwrap();
+        let listed = added.of_chain("base").of(&contract.parse().unwrap()).cloned().unwrap();
+        assert_eq!(listed.asset, "tether");
+        assert!(added.chains.len() >= 16, "the built-in tokens are still there");
+        std::fs::write(&path, format!("[base]\n{}", token(""))).unwrap();
+        assert_eq!(AssetList::load(Some(&path)).unwrap().chains.len(), 1);
+        std::fs::write(&path, "facts = \"ours\"\n[assets.Tether]").unwrap();
+        let error = AssetList::load(Some(&path)).unwrap_err().to_string();
+        assert!(error.contains("assets.toml: asset Tether"), "{error}");
     }
 
     #[test]

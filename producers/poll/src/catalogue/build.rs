@@ -1,11 +1,13 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use crypto_intel_assets::Registry;
 use crypto_intel_schemas::Kind;
 use crypto_intel_service::now_us;
 use jaq_json::Val;
 use reqwest::Url;
 
 use super::{
+    assets,
     error::CatalogueError,
     file::{Empty, EndpointFile, ProviderFile},
     provider::{Endpoint, Provider},
@@ -14,7 +16,7 @@ use super::{
 use crate::{
     config::ProviderSettings,
     mapping::event_mapping::{Origin, event_of},
-    mapping::filter::{Filter, read_json},
+    mapping::filter::{Filter, Variables, read_json},
 };
 
 /// Largest answer that a provider file may allow.
@@ -26,12 +28,14 @@ pub(super) fn build(
     origin: &str,
     file: &ProviderFile,
     settings: &ProviderSettings,
+    registry: &Registry,
 ) -> Result<Provider, CatalogueError> {
     let refuse = |problem: String| CatalogueError::Value { file: origin.to_owned(), problem };
     check_name("name", &file.name).map_err(refuse)?;
     let key = build_key(&file.name, file.key.as_ref(), settings).map_err(refuse)?;
     let base_url = base_url(file, settings, key.is_some()).map_err(refuse)?;
-    let parameters = parameters(file, settings).map_err(refuse)?;
+    let variables = variables_of(file, settings, registry).map_err(refuse)?;
+    let own = variables_of(file, &ProviderSettings::default(), registry).map_err(refuse)?;
     let per_minute = match settings.per_minute {
         Some(configured) => NonZeroU32::new(configured).ok_or_else(|| {
             refuse(format!("poll.providers.{}.per_minute must be above 0", file.name))
@@ -47,8 +51,8 @@ pub(super) fn build(
     }
     let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
     for endpoint_file in &file.endpoints {
-        let builder = Builder { origin, provider: file, endpoint: endpoint_file };
-        let endpoint = builder.build(&base_url, &parameters, settings)?;
+        let builder = Builder { origin, provider: file, endpoint: endpoint_file, own: &own };
+        let endpoint = builder.build(&base_url, &variables, settings)?;
         if endpoints.iter().any(|other| other.name == endpoint.name) {
             return Err(refuse(format!("has two endpoints named {}", endpoint.name)));
         }
@@ -64,17 +68,30 @@ pub(super) fn build(
     })
 }
 
+fn variables_of(
+    file: &ProviderFile,
+    settings: &ProviderSettings,
+    registry: &Registry,
+) -> Result<Variables, String> {
+    Ok(Variables {
+        parameters: parameters(file, settings)?,
+        assets: assets::variable(file, settings, registry)?,
+    })
+}
+
 struct Builder<'a> {
     origin: &'a str,
     provider: &'a ProviderFile,
     endpoint: &'a EndpointFile,
+    /// The file's own variables, whatever the configuration says: those of its example.
+    own: &'a Variables,
 }
 
 impl Builder<'_> {
     fn build(
         &self,
         base_url: &Url,
-        parameters: &Val,
+        variables: &Variables,
         settings: &ProviderSettings,
     ) -> Result<Endpoint, CatalogueError> {
         let file = self.endpoint;
@@ -94,7 +111,7 @@ impl Builder<'_> {
         let endpoint = Endpoint {
             provider: self.provider.name.clone(),
             name: file.name.clone(),
-            url: self.url(base_url, parameters)?,
+            url: self.url(base_url, variables)?,
             kind: file.kind,
             every,
             timeout,
@@ -103,13 +120,13 @@ impl Builder<'_> {
             stale_after,
             max_data_age: file.max_data_age_seconds.map(|age| Duration::from_secs(age.into())),
             may_be_empty: file.empty == Empty::Ok,
-            expected: self.expected(parameters)?,
+            expected: self.expected(variables)?,
             events: self.compile("jq.events", &file.jq.events)?,
             fault: match &file.jq.fault {
                 Some(source) => Some(self.compile("jq.fault", source)?),
                 None => None,
             },
-            parameters: parameters.clone(),
+            variables: variables.clone(),
         };
         self.check_example(&endpoint)?;
         Ok(endpoint)
@@ -141,7 +158,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn url(&self, base_url: &Url, parameters: &Val) -> Result<Url, CatalogueError> {
+    fn url(&self, base_url: &Url, variables: &Variables) -> Result<Url, CatalogueError> {
         let file = self.endpoint;
         if !file.path.starts_with('/') || file.path.contains(['?', '#']) {
             return Err(self.refuse(format!(
@@ -156,7 +173,7 @@ impl Builder<'_> {
         }
         for (name, source) in &file.query_jq {
             let field = format!("query_jq.{name}");
-            let value = self.one_text(&field, source, parameters)?;
+            let value = self.one_text(&field, source, variables)?;
             url.query_pairs_mut().append_pair(name, &value);
         }
         Ok(url)
@@ -167,11 +184,11 @@ impl Builder<'_> {
         &self,
         field: &str,
         source: &str,
-        parameters: &Val,
+        variables: &Variables,
     ) -> Result<String, CatalogueError> {
         let filter = self.compile(field, source)?;
         let wrong = |problem: String| self.wrong_filter(field, &filter, problem);
-        let outputs = filter.run(parameters.clone(), parameters).map_err(wrong)?;
+        let outputs = filter.run(variables.parameters.clone(), variables).map_err(wrong)?;
         match outputs.as_slice() {
             [Val::TStr(bytes)] => Ok(String::from_utf8_lossy(bytes).into_owned()),
             [Val::Num(number)] => Ok(number.to_string()),
@@ -183,12 +200,12 @@ impl Builder<'_> {
         }
     }
 
-    fn expected(&self, parameters: &Val) -> Result<Vec<String>, CatalogueError> {
+    fn expected(&self, variables: &Variables) -> Result<Vec<String>, CatalogueError> {
         let Some(source) = &self.endpoint.jq.expects else { return Ok(Vec::new()) };
         let filter = self.compile("jq.expects", source)?;
         let wrong = |problem: String| self.wrong_filter("jq.expects", &filter, problem);
         let mut expected = Vec::new();
-        for output in filter.run_flat(parameters.clone(), parameters).map_err(wrong)? {
+        for output in filter.run_flat(variables.parameters.clone(), variables).map_err(wrong)? {
             match output {
                 Val::TStr(bytes) => expected.push(String::from_utf8_lossy(&bytes).into_owned()),
                 other => return Err(wrong(format!("must give texts; produced: {other}"))),
@@ -197,15 +214,13 @@ impl Builder<'_> {
         Ok(expected)
     }
 
-    /// Processes the example like an answer, with the file's own parameters.
+    /// Processes the example like an answer, with the file's own parameters and assets.
     fn check_example(&self, endpoint: &Endpoint) -> Result<(), CatalogueError> {
-        let parameters = parameters(self.provider, &ProviderSettings::default())
-            .map_err(|problem| self.refuse(problem))?;
         let example = read_json(self.endpoint.jq.example.trim().as_bytes())
             .map_err(|problem| self.refuse(format!("jq.example {problem}")))?;
         if let Some(fault) = &endpoint.fault {
             let outputs = fault
-                .run(example.clone(), &parameters)
+                .run(example.clone(), self.own)
                 .map_err(|problem| self.wrong_filter("jq.fault", fault, problem))?;
             let fine = |value: &Val| matches!(value, Val::Null | Val::Bool(false));
             if let Some(output) = outputs.iter().find(|output| !fine(output)) {
@@ -214,7 +229,7 @@ impl Builder<'_> {
             }
         }
         let wrong = |problem: String| self.wrong_filter("jq.events", &endpoint.events, problem);
-        let objects = endpoint.events.run_flat(example, &parameters).map_err(wrong)?;
+        let objects = endpoint.events.run_flat(example, self.own).map_err(wrong)?;
         if objects.is_empty() {
             return Err(wrong("gives nothing for the example".to_owned()));
         }

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crypto_intel_assets::AssetsError;
+
 /// A provider file or its settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
@@ -51,6 +53,9 @@ pub enum CatalogueError {
         /// All providers.
         known: Vec<String>,
     },
+    /// The registry of assets cannot be used.
+    #[error(transparent)]
+    Assets(#[from] AssetsError),
     /// A provider that requires a key has none.
     #[error("provider {name} needs a key: set poll.providers.{name}.key")]
     KeyMissing {

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use crypto_intel_schemas::Kind;
 use serde::Deserialize;
 
+use super::assets::AssetsFile;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProviderFile {
@@ -24,6 +26,8 @@ pub(crate) struct ProviderFile {
     pub(crate) headers: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) parameters: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    pub(crate) assets: Option<AssetsFile>,
     pub(crate) endpoints: Vec<EndpointFile>,
 }
 

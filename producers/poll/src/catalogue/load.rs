@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use crypto_intel_assets::Registry;
 use serde::Serialize;
 
 use super::{build::build, error::CatalogueError, file::ProviderFile, provider::Provider};
@@ -49,9 +50,10 @@ pub struct EndpointSummary {
 /// The first provider or setting that cannot be used.
 pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError> {
     let mut summaries = Vec::new();
+    let registry = registry(config)?;
     for (origin, file) in read_files(config)?.into_values() {
         let settings = settings_of(config, &file);
-        let provider = build(&origin, &file, &settings)?;
+        let provider = build(&origin, &file, &settings, &registry)?;
         summaries.push(ProviderSummary {
             name: file.name.clone(),
             title: file.title.clone(),
@@ -78,10 +80,11 @@ pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError
 /// The providers that are polled.
 pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, CatalogueError> {
     let mut enabled = Vec::new();
+    let registry = registry(config)?;
     for (origin, file) in read_files(config)?.into_values() {
         let settings = settings_of(config, &file);
         if is_enabled(config, &file, &settings)? {
-            enabled.push(Arc::new(build(&origin, &file, &settings)?));
+            enabled.push(Arc::new(build(&origin, &file, &settings, &registry)?));
         }
     }
     Ok(enabled)
@@ -91,13 +94,20 @@ pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, C
 pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, CatalogueError> {
     let mut files = read_files(config)?;
     match files.remove(name) {
-        Some((origin, file)) => build(&origin, &file, &settings_of(config, &file)),
+        Some((origin, file)) => {
+            build(&origin, &file, &settings_of(config, &file), &registry(config)?)
+        }
         None => Err(CatalogueError::Unknown {
             setting: "provider".to_owned(),
             name: name.to_owned(),
             known: files.into_keys().collect(),
         }),
     }
+}
+
+/// Which asset is which.
+fn registry(config: &Config) -> Result<Registry, CatalogueError> {
+    Ok(Registry::load(config.assets.as_deref(), "poll.assets")?)
 }
 
 fn settings_of(config: &Config, file: &ProviderFile) -> ProviderSettings {

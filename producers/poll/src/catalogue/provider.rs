@@ -4,13 +4,12 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use crypto_intel_schemas::Kind;
 use crypto_intel_service::Secret;
-use jaq_json::Val;
 use reqwest::{
     Url,
     header::{HeaderMap, HeaderName},
 };
 
-use crate::mapping::filter::Filter;
+use crate::mapping::filter::{Filter, Variables};
 
 /// A provider, checked and ready.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ pub(crate) struct Endpoint {
     pub(crate) expected: Vec<String>,
     pub(crate) events: Filter,
     pub(crate) fault: Option<Filter>,
-    pub(crate) parameters: Val,
+    pub(crate) variables: Variables,
 }
 
 impl Endpoint {

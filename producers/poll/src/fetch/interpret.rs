@@ -47,7 +47,7 @@ pub(crate) fn interpret(
     }
     let value = read_json(&answer.body).map_err(not_json)?;
     check_fault(provider, endpoint, &value)?;
-    let objects = endpoint.events.run_flat(value, &endpoint.parameters).map_err(|problem| {
+    let objects = endpoint.events.run_flat(value, &endpoint.variables).map_err(|problem| {
         FetchError::Shape {
             problem: format!(
                 "{}; the answer: {}",
@@ -90,7 +90,7 @@ pub(crate) fn interpret(
 fn check_fault(provider: &Provider, endpoint: &Endpoint, value: &Val) -> Result<(), FetchError> {
     let Some(filter) = &endpoint.fault else { return Ok(()) };
     // A filter that fails was given an unexpected answer; the events filter reports that better.
-    let outputs = filter.run(value.clone(), &endpoint.parameters).unwrap_or_default();
+    let outputs = filter.run(value.clone(), &endpoint.variables).unwrap_or_default();
     for output in outputs {
         let field = |name: &'static str| match &output {
             Val::Obj(map) => map.get(&Val::utf8_str(name)).cloned(),

@@ -176,7 +176,7 @@ mod tests {
     use crypto_intel_schemas::Price;
 
     use super::*;
-    use crate::mapping::filter::{Filter, read_json};
+    use crate::mapping::filter::{Filter, Variables, read_json};
 
     const SLOT: i64 = 1_700_000_000_000_000;
 
@@ -211,7 +211,8 @@ mod tests {
     fn a_computed_price_is_refused() {
         let filter = Filter::compile("{asset: \"a\", quote: \"usd\", price: (.p * 1.1)}").unwrap();
         let input = read_json(b"{\"p\": 1.1}").unwrap();
-        let outputs = filter.run(input, &Val::Null).unwrap();
+        let variables = Variables { parameters: Val::Null, assets: Val::Null };
+        let outputs = filter.run(input, &variables).unwrap();
         let problem = event_of(&outputs[0], origin(Kind::Price)).unwrap_err();
         assert!(problem.contains("floating point"), "{problem}");
     }

@@ -12,7 +12,16 @@ const MAX_OUTPUTS: usize = 5_000;
 /// Deepest nesting of an answer; the parser below is recursive.
 const MAX_DEPTH: usize = 128;
 
-/// A compiled jq filter. `$parameters` are the parameters of its provider.
+/// What a filter finds in its variables.
+#[derive(Debug, Clone)]
+pub(crate) struct Variables {
+    /// `$parameters`: those of the provider.
+    pub(crate) parameters: Val,
+    /// `$assets`: `{ids: {<asset>: <id>}, of: {<id>: <asset>}}`.
+    pub(crate) assets: Val,
+}
+
+/// A compiled jq filter.
 pub(crate) struct Filter {
     compiled: jaq_core::Filter<JustLut<Val>>,
     source: String,
@@ -32,7 +41,7 @@ impl Filter {
             .map_err(|errors| describe_load(source, &errors))?;
         let compiled = Compiler::default()
             .with_funs(functions)
-            .with_global_vars(["$parameters"])
+            .with_global_vars(["$parameters", "$assets"])
             .compile(modules)
             .map_err(|errors| describe_undefined(source, &errors))?;
         Ok(Self { compiled, source: source.to_owned() })
@@ -42,8 +51,9 @@ impl Filter {
     ///
     /// # Errors
     /// The filter's own error, or that its output is endless.
-    pub(crate) fn run(&self, input: Val, parameters: &Val) -> Result<Vec<Val>, String> {
-        let context = Ctx::<JustLut<Val>>::new(&self.compiled.lut, Vars::new([parameters.clone()]));
+    pub(crate) fn run(&self, input: Val, variables: &Variables) -> Result<Vec<Val>, String> {
+        let values = Vars::new([variables.parameters.clone(), variables.assets.clone()]);
+        let context = Ctx::<JustLut<Val>>::new(&self.compiled.lut, values);
         let mut outputs = Vec::new();
         for output in self.compiled.id.run((context, input)) {
             let value = output.map_err(|exception| match exception.get_err() {
@@ -60,9 +70,9 @@ impl Filter {
 
     /// As [`Filter::run`], where lists are taken apart: both `.[] | {…}` and `[.[] | {…}]` are
     /// fine.
-    pub(crate) fn run_flat(&self, input: Val, parameters: &Val) -> Result<Vec<Val>, String> {
+    pub(crate) fn run_flat(&self, input: Val, variables: &Variables) -> Result<Vec<Val>, String> {
         let mut items = Vec::new();
-        for output in self.run(input, parameters)? {
+        for output in self.run(input, variables)? {
             match output {
                 Val::Arr(list) => items.extend(list.iter().cloned()),
                 other => items.push(other),
@@ -177,8 +187,11 @@ mod tests {
     use super::*;
 
     fn run(filter: &str, input: &str) -> Result<Vec<String>, String> {
-        let parameters = read_json(br#"{"quotes": ["usd"]}"#).unwrap();
-        let outputs = Filter::compile(filter)?.run_flat(read_json(input.as_bytes())?, &parameters);
+        let variables = Variables {
+            parameters: read_json(br#"{"quotes": ["usd"]}"#).unwrap(),
+            assets: read_json(br#"{"ids": {"bitcoin": "XBT"}, "of": {"XBT": "bitcoin"}}"#).unwrap(),
+        };
+        let outputs = Filter::compile(filter)?.run_flat(read_json(input.as_bytes())?, &variables);
         Ok(outputs?.iter().map(ToString::to_string).collect())
     }
 
@@ -191,8 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_there() {
+    fn parameters_and_assets_are_there() {
         assert_eq!(run("$parameters.quotes[]", "{}").unwrap(), ["\"usd\""]);
+        assert_eq!(run("$assets.of[.]", "\"XBT\"").unwrap(), ["\"bitcoin\""]);
     }
 
     #[test]

@@ -123,3 +123,61 @@ fn a_file_of_ones_own_replaces_a_built_in_source() {
     let named = summaries.iter().filter(|summary| summary.name == "binance").count();
     assert_eq!(named, 1);
 }
+
+/// The example, asking for assets of the registry.
+fn example_with_assets(section: &str) -> String {
+    let filter = "events = '.prices[] | {asset: .id";
+    let file = example();
+    assert!(file.contains(filter), "{filter}");
+    file.replace(filter, "events = '.prices[] | {asset: ($assets.of[.id] // .id)")
+        .replace("[[endpoints]]", &format!("[assets]\n{section}\n[[endpoints]]"))
+}
+
+#[test]
+fn assets_of_a_file_are_resolved_by_the_registry() {
+    let shown = problem_of(&example_with_assets("ids = \"ticker\"\nlist = [\"bitcoin\"]"));
+    assert!(shown.starts_with("fine"), "{shown}");
+    for (section, problem) in [
+        ("ids = \"ticker\"\nlist = [\"bitcoins\"]", "\"bitcoins\" is not in the registry"),
+        ("ids = \"registry\"\nlist = [\"bitcoin\"]", "assets.bitcoin.ids.example"),
+        ("ids = \"symbol\"\nlist = [\"bitcoin\"]", "unknown variant `symbol`"),
+        ("ids = \"key\"\nlist = []", "assets.list is empty"),
+    ] {
+        let shown = problem_of(&example_with_assets(section));
+        assert!(shown.contains("own.toml") && shown.contains(problem), "{section}: {shown}");
+    }
+    let shared = "ids = \"registry\"\nids_of = \"coinmarketcap\"\nlist = [\"bitcoin\"]";
+    let shown = problem_of(&example_with_assets(shared));
+    assert!(shown.starts_with("fine"), "{shown}");
+}
+
+#[test]
+fn the_configuration_replaces_the_list_and_adds_assets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = example_with_assets("ids = \"registry\"\nlist = [\"house\"]");
+    std::fs::write(folder.path().join("own.toml"), file).unwrap();
+    let own = folder.path().join("assets.txt");
+    let text = "facts = \"ours\"\n[assets.house]\nname = \"House\"\nticker = \"HS\"\nids = { example = \"h\" }";
+    std::fs::write(&own, text).unwrap();
+    let config = |assets: Option<&[&str]>| {
+        let list = assets.map(|list| list.iter().map(|key| (*key).to_owned()).collect());
+        let settings = ProviderSettings { assets: list, ..ProviderSettings::default() };
+        Config {
+            catalogue: Some(folder.path().to_owned()),
+            assets: Some(own.clone()),
+            providers: [("example".to_owned(), settings)].into(),
+            ..Config::default()
+        }
+    };
+    providers(&config(None)).unwrap();
+    let shown = providers(&config(Some(&["bitcoin"]))).unwrap_err().to_string();
+    assert!(shown.contains("poll.providers.example.assets"), "{shown}");
+    assert!(shown.contains("assets.bitcoin.ids.example"), "{shown}");
+    let missing = Config { assets: Some(folder.path().join("no.toml")), ..Config::default() };
+    let shown = providers(&missing).unwrap_err().to_string();
+    assert!(shown.contains("no.toml: correct poll.assets"), "{shown}");
+    let assets = Some(vec!["bitcoin".to_owned()]);
+    let without =
+        problem_with("binance", ProviderSettings { assets, ..ProviderSettings::default() });
+    assert!(without.contains("has no [assets]"), "{without}");
+}
