@@ -1,13 +1,16 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
 
 use crate::{
-    catalogue::find_provider,
-    config::Config,
-    fetch::{FetchError, Fetcher, interpret},
+    catalogue::{find_provider, read_provider},
+    config::{Config, ProviderSettings},
+    fetch::{Answer, FetchError, Fetcher, Interpreted, interpret},
     polling::schedule::Schedule,
 };
 
@@ -31,6 +34,38 @@ pub struct DryRunAnswer {
     pub problems: Vec<String>,
     /// What was requested and is not in the answer, such as `bitcoin/usd`.
     pub missing: Vec<String>,
+}
+
+impl From<Interpreted> for DryRunAnswer {
+    fn from(interpreted: Interpreted) -> Self {
+        let Interpreted { events, problems, missing } = interpreted;
+        Self { events, problems, missing }
+    }
+}
+
+/// Reads a recorded answer as if an endpoint of this provider file had given it.
+///
+/// # Errors
+/// When the file or the parameters are wrong, or there is no such endpoint. What is wrong with the answer is in the
+/// result.
+pub fn try_answer(
+    origin: &str,
+    text: &str,
+    endpoint: &str,
+    parameters: BTreeMap<String, serde_json::Value>,
+    body: Vec<u8>,
+) -> anyhow::Result<Result<DryRunAnswer, FetchError>> {
+    let settings = ProviderSettings { parameters, ..ProviderSettings::default() };
+    let provider = read_provider(origin, text, &settings)?;
+    let endpoint =
+        provider.endpoints.iter().find(|known| known.name == endpoint).with_context(|| {
+            let known: Vec<&str> =
+                provider.endpoints.iter().map(|known| known.name.as_str()).collect();
+            format!("there is no endpoint {endpoint}; there are {}", known.join(", "))
+        })?;
+    let answer = Answer { body, content_type: String::new(), received_at_us: now_us() };
+    let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
+    Ok(interpret(&provider, endpoint, &answer, slot_us).map(DryRunAnswer::from))
 }
 
 /// Requests every endpoint of a provider once, enabled or not, or only the named one, and publishes nothing.
@@ -57,18 +92,14 @@ pub async fn dry_run(
     for endpoint in provider.endpoints.iter().filter(|known| is_asked(&known.name)) {
         let started = Instant::now();
         let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
-        let outcome = match fetcher.fetch(&provider, endpoint).await {
+        let outcome = match fetcher.fetch(&provider, endpoint, provider.first_key()).await {
             Ok(answer) => interpret(&provider, endpoint, &answer, slot_us),
             Err(error) => Err(error),
         };
         runs.push(DryRun {
             endpoint: endpoint.name.clone(),
             elapsed: started.elapsed(),
-            outcome: outcome.map(|interpreted| DryRunAnswer {
-                events: interpreted.events,
-                problems: interpreted.problems,
-                missing: interpreted.missing,
-            }),
+            outcome: outcome.map(DryRunAnswer::from),
         });
     }
     Ok(runs)

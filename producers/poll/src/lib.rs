@@ -12,9 +12,11 @@ mod publish;
 mod role;
 mod run;
 
-pub use catalogue::{CatalogueError, EndpointSummary, ProviderSummary, providers};
+pub use catalogue::{
+    CatalogueError, Category, EndpointSummary, ProviderSummary, providers, try_examples,
+};
 pub use config::{Config, PriceSettings, ProviderSettings};
-pub use dry_run::{DryRun, DryRunAnswer, dry_run};
-pub use fetch::FetchError;
+pub use dry_run::{DryRun, DryRunAnswer, dry_run, try_answer};
+pub use fetch::{FetchError, Spent};
 pub use role::ROLE;
 pub use run::run;

@@ -21,27 +21,13 @@ pub enum CatalogueError {
         /// Place and problem.
         text: String,
     },
-    /// A value in a file or in its settings is wrong.
+    /// A value in a file or in its settings is wrong, or a filter is.
     #[error("{file}: {problem}")]
     Value {
-        /// The file, or the key of the configuration.
+        /// The file and, where it is known, the line.
         file: String,
         /// What is wrong, and how it should be.
         problem: String,
-    },
-    /// A filter is wrong, or its output is.
-    #[error("{file}: endpoint {endpoint}, filter {field}: {problem}; the filter: {filter}")]
-    Filter {
-        /// The file.
-        file: String,
-        /// The endpoint.
-        endpoint: String,
-        /// Which of its filters.
-        field: String,
-        /// What is wrong, with its output.
-        problem: String,
-        /// The filter itself, shortened.
-        filter: String,
     },
     /// Settings for an unknown provider.
     #[error("{setting}: there is no provider {name:?}; there are {}", known.join(", "))]

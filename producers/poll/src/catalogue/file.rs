@@ -3,19 +3,22 @@
 use std::{collections::BTreeMap, num::NonZeroU32};
 
 use crypto_intel_schemas::Kind;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::assets::AssetsFile;
+use super::{assets::AssetsFile, quota_file::QuotaFile};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProviderFile {
     pub(crate) name: String,
     pub(crate) title: String,
+    pub(crate) category: Category,
     #[serde(default)]
     pub(crate) documentation: Option<String>,
     #[serde(default)]
     pub(crate) attribution: Option<String>,
+    /// Source and date of what the file says.
+    pub(crate) facts: String,
     pub(crate) base_url: String,
     #[serde(default = "yes")]
     pub(crate) enabled: bool,
@@ -31,25 +34,55 @@ pub(crate) struct ProviderFile {
     pub(crate) endpoints: Vec<EndpointFile>,
 }
 
-/// Where the key goes: exactly one of `header` and `query`.
+/// What a provider is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Prices and market figures of many venues.
+    Market,
+    /// One trading venue.
+    Exchange,
+    /// Decentralised exchanges and their pools.
+    Dex,
+    /// Protocols that lend, stake and manage.
+    Defi,
+    /// Blocks and transactions of chains.
+    Explorer,
+    /// What a transaction costs.
+    Gas,
+    /// Figures computed from chains.
+    Analytics,
+    /// Statistics of a network itself.
+    Network,
+    /// Articles.
+    News,
+    /// Moods and indices.
+    Sentiment,
+    /// Large transfers.
+    Whale,
+    /// Incidents of services.
+    Status,
+    /// Nodes of chains.
+    Node,
+}
+
+/// Where the key goes: exactly one of `header`, `query`, `path` and `basic`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyFile {
     #[serde(default)]
     pub(crate) header: Option<String>,
+    /// Before the key in its header.
+    #[serde(default)]
+    pub(crate) prefix: Option<String>,
     #[serde(default)]
     pub(crate) query: Option<String>,
     #[serde(default)]
-    pub(crate) required: bool,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct QuotaFile {
-    pub(crate) per_minute: NonZeroU32,
+    pub(crate) path: bool,
     #[serde(default)]
-    pub(crate) per_minute_with_key: Option<NonZeroU32>,
-    pub(crate) burst: NonZeroU32,
+    pub(crate) basic: bool,
+    #[serde(default)]
+    pub(crate) required: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -57,11 +90,28 @@ pub(crate) struct QuotaFile {
 pub(crate) struct EndpointFile {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) base_url: Option<String>,
+    #[serde(default)]
+    pub(crate) method: Method,
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+    #[serde(default)]
+    pub(crate) path_jq: Option<String>,
     #[serde(default)]
     pub(crate) query: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) query_jq: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) body: Option<String>,
+    #[serde(default)]
+    pub(crate) body_jq: Option<String>,
+    #[serde(default)]
+    pub(crate) each: Option<String>,
+    #[serde(default)]
+    pub(crate) format: Format,
     pub(crate) every_seconds: NonZeroU32,
     #[serde(default = "ten_seconds")]
     pub(crate) timeout_ms: u32,
@@ -75,7 +125,29 @@ pub(crate) struct EndpointFile {
     pub(crate) max_data_age_seconds: Option<u32>,
     #[serde(default)]
     pub(crate) empty: Empty,
+    #[serde(default)]
+    pub(crate) pages: Option<PagesFile>,
     pub(crate) jq: FiltersFile,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Method {
+    #[default]
+    Get,
+    Post,
+}
+
+/// How an answer is read before the filters see it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    #[default]
+    Json,
+    /// RSS or Atom.
+    Feed,
+    /// The whole body as one text.
+    Text,
 }
 
 /// What an answer without events means.
@@ -89,6 +161,14 @@ pub(crate) enum Empty {
     Ok,
 }
 
+/// Further pages of an answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PagesFile {
+    pub(crate) next_jq: String,
+    pub(crate) limit: NonZeroU32,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FiltersFile {
@@ -97,6 +177,8 @@ pub(crate) struct FiltersFile {
     pub(crate) expects: Option<String>,
     #[serde(default)]
     pub(crate) fault: Option<String>,
+    #[serde(default)]
+    pub(crate) cost: Option<String>,
     pub(crate) example: String,
 }
 

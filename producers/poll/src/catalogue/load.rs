@@ -1,9 +1,15 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crypto_intel_assets::Registry;
+use crypto_intel_schemas::Event;
 use serde::Serialize;
 
-use super::{build::build, error::CatalogueError, file::ProviderFile, provider::Provider};
+use super::{
+    build::{SourceFile, build},
+    error::CatalogueError,
+    file::{Category, ProviderFile},
+    provider::Provider,
+};
 use crate::config::{Config, ProviderSettings};
 
 /// The providers that come with the program.
@@ -16,6 +22,8 @@ pub struct ProviderSummary {
     pub name: String,
     /// Its display name.
     pub title: String,
+    /// What it is about.
+    pub category: Category,
     /// The file that describes it.
     pub file: String,
     /// Whether it is polled.
@@ -28,6 +36,8 @@ pub struct ProviderSummary {
     pub documentation: Option<String>,
     /// Text that the provider requires beside its data.
     pub attribution: Option<String>,
+    /// Source and date of what its file says.
+    pub facts: String,
     /// What is requested from it.
     pub endpoints: Vec<EndpointSummary>,
 }
@@ -51,17 +61,20 @@ pub struct EndpointSummary {
 pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError> {
     let mut summaries = Vec::new();
     let registry = registry(config)?;
-    for (origin, file) in read_files(config)?.into_values() {
-        let settings = settings_of(config, &file);
-        let provider = build(&origin, &file, &settings, &registry)?;
+    for source in read_files(config)?.into_values() {
+        let file = &source.file;
+        let settings = settings_of(config, file);
+        let provider = build(&source, &settings, &registry)?.provider;
         summaries.push(ProviderSummary {
             name: file.name.clone(),
             title: file.title.clone(),
-            enabled: is_enabled(config, &file, &settings)?,
+            category: file.category,
+            enabled: is_enabled(config, file, &settings)?,
             takes_key: file.key.is_some(),
-            has_key: provider.key.is_some(),
+            has_key: !provider.keys.is_empty(),
             documentation: file.documentation.clone(),
             attribution: file.attribution.clone(),
+            facts: file.facts.clone(),
             endpoints: provider
                 .endpoints
                 .iter()
@@ -71,7 +84,7 @@ pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError
                     every_seconds: endpoint.every.as_secs(),
                 })
                 .collect(),
-            file: origin,
+            file: source.origin.clone(),
         });
     }
     Ok(summaries)
@@ -81,10 +94,10 @@ pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError
 pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, CatalogueError> {
     let mut enabled = Vec::new();
     let registry = registry(config)?;
-    for (origin, file) in read_files(config)?.into_values() {
-        let settings = settings_of(config, &file);
-        if is_enabled(config, &file, &settings)? {
-            enabled.push(Arc::new(build(&origin, &file, &settings, &registry)?));
+    for source in read_files(config)?.into_values() {
+        let settings = settings_of(config, &source.file);
+        if is_enabled(config, &source.file, &settings)? {
+            enabled.push(Arc::new(build(&source, &settings, &registry)?.provider));
         }
     }
     Ok(enabled)
@@ -94,9 +107,8 @@ pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, C
 pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, CatalogueError> {
     let mut files = read_files(config)?;
     match files.remove(name) {
-        Some((origin, file)) => {
-            build(&origin, &file, &settings_of(config, &file), &registry(config)?)
-        }
+        Some(source) => build(&source, &settings_of(config, &source.file), &registry(config)?)
+            .map(|built| built.provider),
         None => Err(CatalogueError::Unknown {
             setting: "provider".to_owned(),
             name: name.to_owned(),
@@ -108,6 +120,26 @@ pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, Cat
 /// Which asset is which.
 fn registry(config: &Config) -> Result<Registry, CatalogueError> {
     Ok(Registry::load(config.assets.as_deref(), "poll.assets")?)
+}
+
+/// What the examples of a provider file give, by endpoint: everything that is checked of an embedded file is.
+///
+/// # Errors
+/// What is wrong with the file, and where.
+pub fn try_examples(origin: &str, text: &str) -> Result<Vec<(String, Vec<Event>)>, CatalogueError> {
+    let source = SourceFile::parse(origin, text)?;
+    build(&source, &ProviderSettings::default(), &Registry::load(None, "poll.assets")?)
+        .map(|built| built.examples)
+}
+
+/// The provider of a file that no configuration names.
+pub(crate) fn read_provider(
+    origin: &str,
+    text: &str,
+    settings: &ProviderSettings,
+) -> Result<Provider, CatalogueError> {
+    build(&SourceFile::parse(origin, text)?, settings, &Registry::load(None, "poll.assets")?)
+        .map(|built| built.provider)
 }
 
 fn settings_of(config: &Config, file: &ProviderFile) -> ProviderSettings {
@@ -130,12 +162,12 @@ fn is_enabled(
     }
 }
 
-/// All provider files by name, each with its origin.
-fn read_files(config: &Config) -> Result<BTreeMap<String, (String, ProviderFile)>, CatalogueError> {
+/// All provider files by name.
+fn read_files(config: &Config) -> Result<BTreeMap<String, SourceFile>, CatalogueError> {
     let mut files = BTreeMap::new();
     for (origin, text) in EMBEDDED {
-        let file = parse(origin, text)?;
-        files.insert(file.name.clone(), ((*origin).to_owned(), file));
+        let source = SourceFile::parse(origin, text)?;
+        files.insert(source.file.name.clone(), source);
     }
     if let Some(folder) = &config.catalogue {
         let mut own: BTreeMap<String, String> = BTreeMap::new();
@@ -143,12 +175,13 @@ fn read_files(config: &Config) -> Result<BTreeMap<String, (String, ProviderFile)
             let origin = path.display().to_string();
             let text = std::fs::read_to_string(&path)
                 .map_err(|source| CatalogueError::Read { path: path.clone(), source })?;
-            let file = parse(&origin, &text)?;
-            if let Some(other) = own.insert(file.name.clone(), origin.clone()) {
-                let problem = format!("has the name {:?}, which {other} has as well", file.name);
+            let source = SourceFile::parse(&origin, &text)?;
+            let name = source.file.name.clone();
+            if let Some(other) = own.insert(name.clone(), origin.clone()) {
+                let problem = format!("has the name {name:?}, which {other} has as well");
                 return Err(CatalogueError::Value { file: origin, problem });
             }
-            files.insert(file.name.clone(), (origin, file));
+            files.insert(name, source);
         }
     }
     let only = config.only.iter().map(|name| ("poll.only".to_owned(), name));
@@ -174,11 +207,4 @@ fn toml_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, CatalogueError> 
     }
     paths.sort();
     Ok(paths)
-}
-
-fn parse(origin: &str, text: &str) -> Result<ProviderFile, CatalogueError> {
-    toml::from_str(text).map_err(|error| CatalogueError::Form {
-        file: origin.to_owned(),
-        text: error.to_string().trim_end().to_owned(),
-    })
 }

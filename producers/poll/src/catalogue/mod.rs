@@ -1,13 +1,21 @@
 mod assets;
 mod build;
+mod build_endpoint;
 mod error;
+mod example;
 mod file;
 mod load;
+mod mistake;
 mod provider;
+mod quota_file;
+mod request;
+mod secret_text;
 mod settings;
 
 pub use error::CatalogueError;
-pub use load::{EndpointSummary, ProviderSummary, providers};
+pub use file::Category;
+pub use load::{EndpointSummary, ProviderSummary, providers, try_examples};
 
-pub(crate) use load::{enabled_providers, find_provider};
-pub(crate) use provider::{Endpoint, KeyPlace, Provider};
+pub(crate) use file::Format;
+pub(crate) use load::{enabled_providers, find_provider, read_provider};
+pub(crate) use provider::{Endpoint, Provider};

@@ -4,30 +4,37 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use crypto_intel_schemas::Kind;
 use crypto_intel_service::Secret;
-use reqwest::{
-    Url,
-    header::{HeaderMap, HeaderName},
-};
+use reqwest::header::HeaderName;
 
+use super::{file::Format, request::RequestTemplate, secret_text::base64};
 use crate::mapping::filter::{Filter, Variables};
 
 /// A provider, checked and ready.
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) name: String,
-    /// Absent without a key.
-    pub(crate) key: Option<(KeyPlace, Secret)>,
-    pub(crate) headers: HeaderMap,
+    /// Where a key goes; absent where the provider takes none.
+    pub(crate) key_place: Option<KeyPlace>,
+    /// In the order of the configuration.
+    pub(crate) keys: Vec<Secret>,
     pub(crate) per_minute: NonZeroU32,
     pub(crate) burst: NonZeroU32,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
 }
 
 /// Where a key is sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeyPlace {
-    Header(HeaderName),
+    Header {
+        name: HeaderName,
+        /// Before the key, such as `Bearer `.
+        prefix: String,
+    },
     Query(String),
+    /// In place of `{key}`.
+    Path,
+    /// As `user:password` of HTTP Basic.
+    Basic,
 }
 
 /// One request that is made periodically.
@@ -35,9 +42,12 @@ pub(crate) enum KeyPlace {
 pub(crate) struct Endpoint {
     pub(crate) provider: String,
     pub(crate) name: String,
-    /// Everything but the key.
-    pub(crate) url: Url,
     pub(crate) kind: Kind,
+    /// Everything but the key. Shared by the endpoints of one `each`.
+    pub(crate) request: Arc<RequestTemplate>,
+    pub(crate) filters: Arc<Filters>,
+    pub(crate) variables: Variables,
+    pub(crate) format: Format,
     pub(crate) every: Duration,
     pub(crate) timeout: Duration,
     pub(crate) max_body_bytes: usize,
@@ -48,11 +58,22 @@ pub(crate) struct Endpoint {
     pub(crate) max_data_age: Option<Duration>,
     /// Whether an answer without events is valid.
     pub(crate) may_be_empty: bool,
+    /// Most pages of one answer; 1 without pages.
+    #[expect(dead_code, reason = "only the first page is read so far")]
+    pub(crate) page_limit: u32,
     /// What should come back, by [`Event::key`](crypto_intel_schemas::Event::key).
     pub(crate) expected: Vec<String>,
+}
+
+/// The filters over an answer.
+#[derive(Debug)]
+pub(crate) struct Filters {
     pub(crate) events: Filter,
     pub(crate) fault: Option<Filter>,
-    pub(crate) variables: Variables,
+    /// Units that the answer has cost.
+    pub(crate) cost: Option<Filter>,
+    /// Query parameters of the next page.
+    pub(crate) next_page: Option<Filter>,
 }
 
 impl Endpoint {
@@ -63,11 +84,22 @@ impl Endpoint {
 }
 
 impl Provider {
-    /// Removes the key from a text of the provider.
+    /// The first key, where there is one.
+    pub(crate) fn first_key(&self) -> Option<&Secret> {
+        self.keys.first()
+    }
+
+    /// Removes the keys, in every form that they are sent in, from a text of the provider.
     pub(crate) fn redact(&self, text: &str) -> String {
-        match &self.key {
-            Some((_, key)) => text.replace(key.expose(), "***"),
-            None => text.to_owned(),
+        let mut shown = text.to_owned();
+        for key in &self.keys {
+            shown = shown.replace(key.expose(), "***");
+            if self.key_place == Some(KeyPlace::Basic) {
+                shown = shown.replace(&base64(key.expose().as_bytes()), "***");
+                let parts = key.expose().split(':').filter(|part| part.len() > 3);
+                shown = parts.fold(shown, |shown, part| shown.replace(part, "***"));
+            }
         }
+        shown
     }
 }

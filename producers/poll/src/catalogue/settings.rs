@@ -11,57 +11,88 @@ use reqwest::{
 
 use super::{
     file::{KeyFile, ProviderFile},
+    mistake::Mistake,
     provider::KeyPlace,
 };
 use crate::{config::ProviderSettings, mapping::filter::read_json};
 
-pub(super) fn check_name(field: &str, text: &str) -> Result<(), String> {
+/// The parameter that holds the entry of an endpoint with `each`.
+const EACH: &str = "each";
+
+pub(super) fn check_name(text: &str) -> Result<(), String> {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-    if (1..=48).contains(&text.len()) && text.bytes().all(plain) {
+    if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(());
     }
-    Err(format!("{field} {text:?} must be 1 to 48 of a-z, 0-9, - and _"))
+    Err(format!("name {text:?} must be 1 to 64 of a-z, 0-9, - and _"))
 }
 
-pub(super) fn build_key(
-    name: &str,
-    file: Option<&KeyFile>,
+pub(super) fn key_place(file: &KeyFile) -> Result<KeyPlace, Mistake> {
+    if file.prefix.is_some() && file.header.is_none() {
+        return Err(Mistake::at("key.prefix", "prefix goes with header alone"));
+    }
+    let places = [file.header.is_some(), file.query.is_some(), file.path, file.basic];
+    if places.iter().filter(|place| **place).count() != 1 {
+        let problem = "[key] must have one of header, query, path = true and basic = true";
+        return Err(Mistake::at("key", problem));
+    }
+    if let Some(header) = &file.header {
+        let name = header.parse().map_err(|_| {
+            Mistake::at("key.header", format!("key.header {header:?} is not a header name"))
+        })?;
+        return Ok(KeyPlace::Header { name, prefix: file.prefix.clone().unwrap_or_default() });
+    }
+    Ok(match &file.query {
+        Some(query) => KeyPlace::Query(query.clone()),
+        None if file.path => KeyPlace::Path,
+        None => KeyPlace::Basic,
+    })
+}
+
+/// The keys of the configuration.
+pub(super) fn keys(
+    file: &ProviderFile,
+    place: Option<&KeyPlace>,
     settings: &ProviderSettings,
-) -> Result<Option<(KeyPlace, Secret)>, String> {
-    let Some(file) = file else {
-        return match settings.key.is_empty() {
-            true => Ok(None),
-            false => {
-                Err(format!("poll.providers.{name}.key is set, but this provider takes no key"))
-            }
-        };
+) -> Result<Vec<Secret>, Mistake> {
+    let name = &file.name;
+    let keys: Vec<Secret> =
+        [&settings.key].into_iter().filter(|key| !key.is_empty()).cloned().collect();
+    let Some(place) = place else {
+        if keys.is_empty() {
+            return Ok(keys);
+        }
+        let problem = format!("poll.providers.{name}.key is set, but this provider takes no key");
+        return Err(Mistake::at("", problem));
     };
-    let place = match (&file.header, &file.query) {
-        (Some(header), None) => KeyPlace::Header(
-            header.parse().map_err(|_| format!("key.header {header:?} is not a header name"))?,
-        ),
-        (None, Some(query)) => KeyPlace::Query(query.clone()),
-        _ => return Err("[key] must have either header or query".to_owned()),
-    };
-    if settings.key.is_empty() {
-        return Ok(None);
+    for key in &keys {
+        if let Some(problem) = key.problem() {
+            return Err(Mistake::at("", format!("poll.providers.{name}.{problem}")));
+        }
+        if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            let problem = format!("poll.providers.{name}.key has spaces or unprintable characters");
+            return Err(Mistake::at("", problem));
+        }
+        if *place == KeyPlace::Basic && !key.expose().contains(':') {
+            let problem = format!("poll.providers.{name}.key must be user:password");
+            return Err(Mistake::at("", problem));
+        }
     }
-    if let Some(problem) = settings.key.problem() {
-        return Err(format!("poll.providers.{name}.{problem}"));
-    }
-    let printable = settings.key.expose().bytes().all(|byte| byte.is_ascii_graphic());
-    if !printable {
-        return Err(format!("poll.providers.{name}.key has spaces or unprintable characters"));
-    }
-    Ok(Some((place, settings.key.clone())))
+    Ok(keys)
 }
 
+/// The address of the configuration, or of the file.
 pub(super) fn base_url(
     file: &ProviderFile,
     settings: &ProviderSettings,
     has_key: bool,
-) -> Result<Url, String> {
+) -> Result<Url, Mistake> {
     let text = settings.base_url.as_ref().map_or(file.base_url.as_str(), Address::expose);
+    checked_url(text, has_key).map_err(|problem| Mistake::at("base_url", problem))
+}
+
+/// An address that requests can go to.
+pub(super) fn checked_url(text: &str, has_key: bool) -> Result<Url, String> {
     // The address may hold a secret: it is not repeated.
     let url: Url = text.parse().map_err(|error| format!("base_url is not an address: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -80,31 +111,39 @@ pub(super) fn base_url(
     Ok(url)
 }
 
-pub(super) fn parameters(file: &ProviderFile, settings: &ProviderSettings) -> Result<Val, String> {
+pub(super) fn parameters(file: &ProviderFile, settings: &ProviderSettings) -> Result<Val, Mistake> {
+    if file.parameters.contains_key(EACH) {
+        let problem = "parameters.each is what endpoints with each get: take another name";
+        return Err(Mistake::at("parameters.each", problem));
+    }
     let mut merged = file.parameters.clone();
     for (name, value) in &settings.parameters {
         if !file.parameters.contains_key(name) {
             let known: Vec<&str> = file.parameters.keys().map(String::as_str).collect();
-            return Err(format!(
-                "poll.providers.{}.parameters.{name} is unknown; there are {}",
-                file.name,
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-            ));
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let problem = format!(
+                "poll.providers.{}.parameters.{name} is unknown; there are {known}",
+                file.name
+            );
+            return Err(Mistake::at("parameters", problem));
         }
         merged.insert(name.clone(), value.clone());
     }
-    let text = serde_json::to_vec(&merged).map_err(|error| format!("parameters: {error}"))?;
-    read_json(&text).map_err(|problem| format!("parameters {problem}"))
+    let wrong = |problem: String| Mistake::at("parameters", format!("parameters {problem}"));
+    let text = serde_json::to_vec(&merged).map_err(|error| wrong(error.to_string()))?;
+    read_json(&text).map_err(wrong)
 }
 
-pub(super) fn headers(file: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
+pub(super) fn headers(file: &BTreeMap<String, String>) -> Result<HeaderMap, Mistake> {
     let mut headers = HeaderMap::new();
     for (name, value) in file {
-        let name: HeaderName =
-            name.parse().map_err(|_| format!("headers.{name:?} is not a header name"))?;
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| format!("headers.{name} has a value that cannot be sent"))?;
-        headers.insert(name, value);
+        let wrong = |problem: &str| {
+            Mistake::at("headers", format!("headers.{name} {problem}")).inside(name)
+        };
+        let parsed: HeaderName = name.parse().map_err(|_| wrong("is not a header name"))?;
+        let value =
+            HeaderValue::from_str(value).map_err(|_| wrong("has a value that cannot be sent"))?;
+        headers.insert(parsed, value);
     }
     Ok(headers)
 }

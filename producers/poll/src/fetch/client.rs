@@ -1,18 +1,18 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_service::{error_chain, now_us};
+use crypto_intel_service::{Secret, error_chain, now_us};
 use jiff::Timestamp;
 use reqwest::{
     Client, Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderValue},
+    header::CONTENT_TYPE,
     redirect::{Attempt, Policy},
 };
 use rustls::crypto::CryptoProvider;
 
 use super::{error::FetchError, retry_after::retry_after};
 use crate::{
-    catalogue::{Endpoint, KeyPlace, Provider},
+    catalogue::{Endpoint, Provider},
     mapping::filter::shorten,
 };
 
@@ -73,25 +73,19 @@ impl Fetcher {
         &self,
         provider: &Provider,
         endpoint: &Endpoint,
+        key: Option<&Secret>,
     ) -> Result<Answer, FetchError> {
-        let mut url = endpoint.url.clone();
-        let mut headers = provider.headers.clone();
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        match &provider.key {
-            Some((KeyPlace::Query(name), key)) => {
-                url.query_pairs_mut().append_pair(name, key.expose());
-            }
-            Some((KeyPlace::Header(name), key)) => {
-                let value = HeaderValue::from_str(key.expose());
-                let mut value = value.map_err(|_| FetchError::Transport {
-                    reason: "the key cannot be sent in a header".to_owned(),
-                })?;
-                value.set_sensitive(true);
-                headers.insert(name.clone(), value);
-            }
-            None => {}
+        let key = provider.key_place.as_ref().zip(key);
+        let rendered = endpoint.request.render(&endpoint.variables, key, &BTreeMap::new());
+        let rendered = rendered.map_err(|mistake| FetchError::Request {
+            field: mistake.field.join("."),
+            problem: provider.redact(&mistake.problem),
+        })?;
+        let method = endpoint.request.method.clone();
+        let mut request = self.client.request(method, rendered.url).headers(rendered.headers);
+        if let Some(body) = rendered.body {
+            request = request.body(body);
         }
-        let request = self.client.get(url).headers(headers);
         let work = async {
             let response = request.send().await.map_err(|error| transport(provider, error))?;
             read(provider, endpoint, response).await

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use crypto_intel_service::Retryable;
 
@@ -8,6 +8,14 @@ pub(crate) const REFUSED_PAUSE: Duration = Duration::from_secs(600);
 /// A request to a provider yielded no events. No text here holds a key or an address with one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
+    /// A filter of the request fails, such as one that reads the clock.
+    #[error("cannot make the request, {field} of the endpoint: {problem}")]
+    Request {
+        /// Its field.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// No whole answer in time.
     #[error("no whole answer within {timeout_ms} ms")]
     Timeout {
@@ -31,10 +39,20 @@ pub enum FetchError {
         /// How long, if stated.
         wait: Option<Duration>,
     },
+    /// The quota of a day or month is used up, by the provider's own word.
+    #[error("the quota of the {spent} is used up, it ends in {} s: {reason}", wait.as_secs())]
+    Spent {
+        /// Which one.
+        spent: Spent,
+        /// The provider's text.
+        reason: String,
+        /// Until it begins again.
+        wait: Duration,
+    },
     /// This address or account is not permitted.
     #[error("the provider refuses us with status {status}: {excerpt}")]
     Refused {
-        /// HTTP status.
+        /// HTTP status; 200 when the answer itself says so.
         status: u16,
         /// Beginning of the answer.
         excerpt: String,
@@ -63,7 +81,7 @@ pub enum FetchError {
         /// The limit.
         limit: usize,
     },
-    /// A web page, plain text or broken JSON instead of JSON.
+    /// A web page, plain text or broken JSON instead of JSON, or no feed where one is expected.
     #[error("answer {problem} (content type {content_type:?}): {excerpt}")]
     NotJson {
         /// What is wrong with it.
@@ -93,14 +111,44 @@ pub enum FetchError {
     },
 }
 
+/// A quota that is counted over a long window of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// From midnight to midnight.
+    Day,
+    /// A calendar month.
+    Month,
+}
+
+impl Spent {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "day" => Some(Self::Day),
+            "month" => Some(Self::Month),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Spent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        })
+    }
+}
+
 impl FetchError {
     /// Label of metrics.
     #[must_use]
     pub const fn outcome(&self) -> &'static str {
         match self {
+            Self::Request { .. } => "request",
             Self::Timeout { .. } => "timeout",
             Self::Transport { .. } => "transport",
             Self::RateLimited { .. } => "rate_limited",
+            Self::Spent { .. } => "spent",
             Self::Refused { .. } => "refused",
             Self::Server { .. } => "server_error",
             Self::Status { .. } => "status",
@@ -132,6 +180,7 @@ impl Retryable for FetchError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Spent { wait, .. } => Some(*wait),
             Self::RateLimited { wait, .. } => Some(wait.unwrap_or(Duration::from_secs(60))),
             // Further requests would prolong the ban.
             Self::Refused { .. } => Some(REFUSED_PAUSE),

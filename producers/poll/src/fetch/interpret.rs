@@ -1,16 +1,16 @@
 use std::collections::HashSet;
 
 use crypto_intel_schemas::Event;
-use jaq_json::Val;
 
 use super::{
     client::{Answer, excerpt},
     error::FetchError,
+    fault::check_fault,
 };
 use crate::{
     catalogue::{Endpoint, Provider},
+    mapping::document::read_document,
     mapping::event_mapping::{Origin, event_of},
-    mapping::filter::{read_json, shorten},
 };
 
 /// Most events that one answer may yield: they are one atomic batch.
@@ -39,23 +39,18 @@ pub(crate) fn interpret(
         content_type: answer.content_type.clone(),
         excerpt: excerpt(provider, &answer.body),
     };
-    let first = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
-    match first {
-        None => return Err(not_json("is empty".to_owned())),
-        Some(b'<') => return Err(not_json("is a web page or XML, not JSON".to_owned())),
-        Some(_) => {}
-    }
-    let value = read_json(&answer.body).map_err(not_json)?;
-    check_fault(provider, endpoint, &value)?;
-    let objects = endpoint.events.run_flat(value, &endpoint.variables).map_err(|problem| {
-        FetchError::Shape {
-            problem: format!(
-                "{}; the answer: {}",
-                provider.redact(&problem),
-                excerpt(provider, &answer.body)
-            ),
-        }
-    })?;
+    let value = read_document(endpoint.format, &answer.body).map_err(not_json)?;
+    check_fault(provider, endpoint, &value, answer.received_at_us)?;
+    let objects =
+        endpoint.filters.events.run_flat(value, &endpoint.variables).map_err(|problem| {
+            FetchError::Shape {
+                problem: format!(
+                    "{}; the answer: {}",
+                    provider.redact(&problem),
+                    excerpt(provider, &answer.body)
+                ),
+            }
+        })?;
     let origin = Origin {
         provider: &endpoint.provider,
         kind: endpoint.kind,
@@ -83,29 +78,4 @@ pub(crate) fn interpret(
     let came: HashSet<String> = events.iter().map(Event::key).collect();
     let missing = endpoint.expected.iter().filter(|key| !came.contains(*key)).cloned().collect();
     Ok(Interpreted { events, problems, missing })
-}
-
-/// Applies `jq.fault`: null and false are fine, a text is the fault, and so is an object with
-/// `message` and perhaps `rate_limited`.
-fn check_fault(provider: &Provider, endpoint: &Endpoint, value: &Val) -> Result<(), FetchError> {
-    let Some(filter) = &endpoint.fault else { return Ok(()) };
-    // A filter that fails was given an unexpected answer; the events filter reports that better.
-    let outputs = filter.run(value.clone(), &endpoint.variables).unwrap_or_default();
-    for output in outputs {
-        let field = |name: &'static str| match &output {
-            Val::Obj(map) => map.get(&Val::utf8_str(name)).cloned(),
-            _ => None,
-        };
-        let message = match &output {
-            Val::Null | Val::Bool(false) => continue,
-            Val::Obj(_) => field("message").unwrap_or_default().to_string(),
-            other => other.to_string(),
-        };
-        let message = shorten(&provider.redact(message.trim_matches('"')), 200);
-        if matches!(field("rate_limited"), Some(Val::Bool(true))) {
-            return Err(FetchError::RateLimited { reason: message, wait: None });
-        }
-        return Err(FetchError::Fault { message });
-    }
-    Ok(())
 }

@@ -1,10 +1,11 @@
 mod client;
 mod error;
+mod fault;
 mod interpret;
 mod retry_after;
 
-pub use error::FetchError;
+pub use error::{FetchError, Spent};
 
-pub(crate) use client::Fetcher;
+pub(crate) use client::{Answer, Fetcher};
 pub(crate) use error::REFUSED_PAUSE;
 pub(crate) use interpret::{Interpreted, interpret};

@@ -211,8 +211,7 @@ mod tests {
     fn a_computed_price_is_refused() {
         let filter = Filter::compile("{asset: \"a\", quote: \"usd\", price: (.p * 1.1)}").unwrap();
         let input = read_json(b"{\"p\": 1.1}").unwrap();
-        let variables = Variables { parameters: Val::Null, assets: Val::Null };
-        let outputs = filter.run(input, &variables).unwrap();
+        let outputs = filter.run(input, &Variables::none()).unwrap();
         let problem = event_of(&outputs[0], origin(Kind::Price)).unwrap_err();
         assert!(problem.contains("floating point"), "{problem}");
     }

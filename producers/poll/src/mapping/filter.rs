@@ -7,6 +7,8 @@ use jaq_core::{
 };
 use jaq_json::{Val, read};
 
+use super::decimals;
+
 /// Maximum number of values that a filter may give for one answer.
 const MAX_OUTPUTS: usize = 5_000;
 /// Deepest nesting of an answer; the parser below is recursive.
@@ -15,10 +17,17 @@ const MAX_DEPTH: usize = 128;
 /// What a filter finds in its variables.
 #[derive(Debug, Clone)]
 pub(crate) struct Variables {
-    /// `$parameters`: those of the provider.
+    /// `$parameters`: those of the provider, and of an endpoint with `each` its entry as `.each`.
     pub(crate) parameters: Val,
     /// `$assets`: `{ids: {<asset>: <id>}, of: {<id>: <asset>}}`.
     pub(crate) assets: Val,
+}
+
+#[cfg(test)]
+impl Variables {
+    pub(crate) const fn none() -> Self {
+        Self { parameters: Val::Null, assets: Val::Null }
+    }
 }
 
 /// A compiled jq filter.
@@ -35,6 +44,7 @@ impl Filter {
     pub(crate) fn compile(source: &str) -> Result<Self, String> {
         let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+        let functions = functions.chain(decimals::functions());
         let arena = Arena::default();
         let modules = Loader::new(definitions)
             .load(&arena, File { code: source, path: () })

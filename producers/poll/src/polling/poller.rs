@@ -131,7 +131,8 @@ impl EndpointPoller {
     /// Fetches and reads an answer, and reports the outcome to the throttle.
     async fn request(&self, slot_us: i64) -> Result<Interpreted, FetchError> {
         let started = Instant::now();
-        let fetched = self.fetcher.fetch(&self.provider, &self.endpoint).await;
+        let key = self.provider.first_key();
+        let fetched = self.fetcher.fetch(&self.provider, &self.endpoint, key).await;
         self.metrics
             .request_duration
             .with_label_values(&self.labels())

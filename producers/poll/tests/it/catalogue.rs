@@ -50,12 +50,26 @@ fn a_wrong_file_is_named_with_place_and_problem() {
     };
     for (from, to, problem) in [
         ("weight = 1\n", "wieght = 1\n", "unknown field `wieght`"),
-        ("name = \"prices\"", "name = \"a b\"", "must be 1 to 48 of"),
+        ("name = \"prices\"", "name = \"a b\"", "must be 1 to 64 of"),
         ("kind = \"price\"", "kind = \"block\"", "it can be price or index"),
         ("https://api.example.org", "ftp://x", "must begin with https://"),
         ("weight = 1\n", "weight = 9\n", "above quota.burst 5"),
         ("\"/v1/prices\"", "\"v1\"", "must begin with /"),
-        ("header = \"x-api-key\"", "required = true", ""),
+        ("header = \"x-api-key\"", "", "must have one of header, query"),
+        ("header = \"x-api-key\"", "query = \"k\"\nprefix = \"Bearer \"", "goes with header alone"),
+        ("category = \"market\"", "category = \"markt\"", "unknown variant `markt`"),
+        (
+            "facts = \"API documentation and a recorded answer, 2026-08\"",
+            "facts = \" \"",
+            "facts must say",
+        ),
+        ("per_minute = 30\n", "", "quota must have a window"),
+        ("path = \"/v1/prices\"", "", "either path or path_jq"),
+        ("path = \"/v1/prices\"", "path = \"/{key}\"", "must have path = true"),
+        ("headers = {} ", "body = \"{}\" ", "a body needs method"),
+        ("headers = {} ", "method = \"POST\"\nbody = \"{\" ", "body is not JSON"),
+        ("headers = {} ", "each = \"assetz\" ", "there is no parameter assetz"),
+        ("headers = {} ", "format = \"feed\" ", "is not XML, so it is no feed"),
         (".prices[] |", ".prices[ |", "expected"),
         ("asset: .id", "asset: .nonsense", "lacks asset; produced: {"),
         ("asset: .id", "assset: .id", "unknown field \"assset\""),
@@ -69,6 +83,8 @@ fn a_wrong_file_is_named_with_place_and_problem() {
         assert!(shown.contains("own.toml") && shown.contains(problem), "{from} -> {to}: {shown}");
     }
     let shown = change("asset: .id", "asset: .nonsense");
+    let line = 1 + example().lines().position(|line| line.starts_with("events = ")).unwrap();
+    assert!(shown.contains(&format!("own.toml:{line}: ")), "{shown}");
     assert!(shown.contains("endpoint prices") && shown.contains(".prices[] | {asset"), "{shown}");
 }
 
