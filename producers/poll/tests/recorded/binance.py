@@ -1,0 +1,24 @@
+"""Values of Binance's answers, read without the filters."""
+
+RECORDED = {"ticker-24h": "binance/ticker_24hr*.json"}
+PARAMETERS = {
+    "ticker-24h": {
+        "symbols": {
+            "BTCUSDT": {"asset": "bitcoin", "quote": "usdt"},
+            "BNBBTC": {"asset": "binancecoin", "quote": "btc"},
+        }
+    }
+}
+
+
+def ticker_24h(answer):
+    pairs = {"BTCUSDT": ("bitcoin", "usdt"), "BNBBTC": ("binancecoin", "btc")}
+    asset, quote = pairs[answer["symbol"]]
+    yield {
+        "asset": asset,
+        "quote": quote,
+        "price": answer["lastPrice"],
+        "volume_24h": answer["quoteVolume"],
+        "change_24h_percent": answer["priceChangePercent"],
+        "at_us": int(answer["closeTime"]) * 1000,
+    }

@@ -1,0 +1,17 @@
+"""Values of Kraken's answers, read without the filters. The longer one was asked for with names such as BTC/USD."""
+
+from decimal import Decimal, localcontext
+
+RECORDED = {"ticker": ["kraken/ticker.*.json", "kraken/ticker_all.*.json"]}
+PAIRS = {"XXBTZUSD": "bitcoin", "BTC/USD": "bitcoin", "ETH/USD": "ethereum", "DOGE/USD": "dogecoin", "USDT/USD": "tether"}
+PARAMETERS = {"ticker": {"pairs": PAIRS}}
+
+
+def ticker(answer):
+    for pair, row in answer["result"].items():
+        if pair not in PAIRS:
+            continue
+        with localcontext() as context:
+            context.prec = 60
+            volume = Decimal(row["v"][1]) * Decimal(row["p"][1])
+        yield {"asset": PAIRS[pair], "quote": "usd", "price": row["c"][0], "volume_24h": str(volume)}
