@@ -1,0 +1,13 @@
+"""Values of alternative.me's answers, read without the filters."""
+
+RECORDED = {"fear-greed": "alternative_me/fng.*.json"}
+
+
+def fear_greed(answer):
+    for row in answer["data"]:
+        yield {
+            "index": "fear-greed",
+            "value": row["value"],
+            "classification": row["value_classification"],
+            "at_us": int(row["timestamp"]) * 1_000_000,
+        }
