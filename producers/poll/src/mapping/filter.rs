@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{collections::HashSet, fmt, sync::LazyLock};
 
 use jaq_core::{
     Compiler, Ctx, Vars,
@@ -13,6 +13,41 @@ use super::decimals;
 const MAX_OUTPUTS: usize = 5_000;
 /// Deepest nesting of an answer; the parser below is recursive.
 const MAX_DEPTH: usize = 128;
+
+/// A definition of jq itself, with the names that it uses.
+struct Definition {
+    definition: load::parse::Def<&'static str>,
+    uses: HashSet<String>,
+}
+
+/// jq's own definitions, in their order: each uses earlier ones only.
+static DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
+    let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    all.map(|definition| Definition {
+        uses: names_in(&format!("{:?}", definition.body)).map(str::to_owned).collect(),
+        definition,
+    })
+    .collect()
+});
+
+/// The definitions that a filter uses. Compiling all of them for each of a thousand filters would take seconds.
+fn definitions_for(source: &str) -> Vec<load::parse::Def<&'static str>> {
+    let mut used: HashSet<&str> = names_in(source).collect();
+    let mut kept = Vec::new();
+    for Definition { definition, uses } in DEFINITIONS.iter().rev() {
+        if used.contains(definition.name) {
+            used.extend(uses.iter().map(String::as_str));
+            kept.push(definition.clone());
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+/// All words that may be names of filters.
+fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '@')))
+}
 
 /// What a filter finds in its variables.
 #[derive(Debug, Clone)]
@@ -42,7 +77,7 @@ impl Filter {
     /// # Errors
     /// What is wrong with it and where.
     pub(crate) fn compile(source: &str) -> Result<Self, String> {
-        let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+        let definitions = definitions_for(source);
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
         let functions = functions.chain(decimals::functions());
         let arena = Arena::default();

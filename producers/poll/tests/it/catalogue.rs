@@ -1,6 +1,6 @@
 //! Invalid provider files are reported at start, with place and correction.
 
-use crypto_intel_poll::{Config, ProviderSettings, providers};
+use crypto_intel_poll::{Config, ProviderSettings, providers, try_examples};
 use crypto_intel_service::Secret;
 use serde_json::json;
 
@@ -12,7 +12,8 @@ fn example() -> String {
     readme[begin..end].to_owned()
 }
 
-fn problem_of(file: &str) -> String {
+/// What is said of a file in the folder of the configuration.
+fn problem_of_own(file: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("own.toml"), file).unwrap();
     let catalogue = Some(folder.path().to_owned());
@@ -20,6 +21,11 @@ fn problem_of(file: &str) -> String {
         Ok(summaries) => format!("fine: {summaries:?}"),
         Err(error) => format!("{error:#}"),
     }
+}
+
+/// As that, without reading all the other files.
+fn problem_of(file: &str) -> String {
+    try_examples("own.toml", file).map_or_else(|error| error.to_string(), |_| "fine".to_owned())
 }
 
 fn problem_with(name: &str, settings: ProviderSettings) -> String {
@@ -38,8 +44,10 @@ fn the_built_in_sources_are_fine_and_some_are_polled_without_a_key() {
 
 #[test]
 fn the_example_of_the_readme_is_a_source() {
-    let shown = problem_of(&example());
+    let shown = problem_of_own(&example());
     assert!(shown.starts_with("fine") && shown.contains("\"example\""), "{shown}");
+    let wrong = problem_of_own(&example().replace("https://api.example.org", "ftp://x"));
+    assert!(wrong.contains("own.toml") && wrong.contains("must begin with https://"), "{wrong}");
 }
 
 #[test]
