@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use crypto_intel_poll::{try_answer, try_examples};
+use crypto_intel_poll::{Trial, try_examples};
 use serde_json::json;
 
 fn main() -> ExitCode {
@@ -92,7 +92,7 @@ fn read_answer(arguments: &[String]) -> anyhow::Result<bool> {
     let parameters = serde_json::from_str(parameters).context("read --parameters")?;
     let body = fs::read(answer).with_context(|| format!("read {answer}"))?;
     let text = fs::read_to_string(provider).with_context(|| format!("read {provider}"))?;
-    match try_answer(provider, &text, endpoint, parameters, body)? {
+    match Trial::new(provider, &text, parameters)?.read(endpoint, body)? {
         Ok(read) => {
             for event in read.events {
                 println!("{}", json!({ "event": event.to_json() }));

@@ -8,7 +8,7 @@ use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
 
 use crate::{
-    catalogue::{find_provider, read_provider},
+    catalogue::{Provider, find_provider, read_provider},
     config::{Config, ProviderSettings},
     fetch::{Answer, FetchError, Fetcher, Interpreted, interpret},
     polling::schedule::Schedule,
@@ -43,29 +43,45 @@ impl From<Interpreted> for DryRunAnswer {
     }
 }
 
-/// Reads a recorded answer as if an endpoint of this provider file had given it.
-///
-/// # Errors
-/// When the file or the parameters are wrong, or there is no such endpoint. What is wrong with the answer is in the
-/// result.
-pub fn try_answer(
-    origin: &str,
-    text: &str,
-    endpoint: &str,
-    parameters: BTreeMap<String, serde_json::Value>,
-    body: Vec<u8>,
-) -> anyhow::Result<Result<DryRunAnswer, FetchError>> {
-    let settings = ProviderSettings { parameters, ..ProviderSettings::default() };
-    let provider = read_provider(origin, text, &settings)?;
-    let endpoint =
-        provider.endpoints.iter().find(|known| known.name == endpoint).with_context(|| {
-            let known: Vec<&str> =
-                provider.endpoints.iter().map(|known| known.name.as_str()).collect();
-            format!("there is no endpoint {endpoint}; there are {}", known.join(", "))
-        })?;
-    let answer = Answer { body, content_type: String::new(), received_at_us: now_us() };
-    let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
-    Ok(interpret(&provider, endpoint, &answer, slot_us).map(DryRunAnswer::from))
+/// A provider file that is tried on recorded answers.
+#[derive(Debug)]
+pub struct Trial {
+    provider: Provider,
+}
+
+impl Trial {
+    /// Reads a provider file; `parameters` replace those of the file.
+    ///
+    /// # Errors
+    /// When the file or the parameters are wrong.
+    pub fn new(
+        origin: &str,
+        text: &str,
+        parameters: BTreeMap<String, serde_json::Value>,
+    ) -> anyhow::Result<Self> {
+        let settings = ProviderSettings { parameters, ..ProviderSettings::default() };
+        Ok(Self { provider: read_provider(origin, text, &settings)? })
+    }
+
+    /// Reads an answer as if this endpoint had given it now.
+    ///
+    /// # Errors
+    /// When there is no such endpoint. What is wrong with the answer is in the result.
+    pub fn read(
+        &self,
+        endpoint: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Result<DryRunAnswer, FetchError>> {
+        let endpoints = &self.provider.endpoints;
+        let endpoint =
+            endpoints.iter().find(|known| known.name == endpoint).with_context(|| {
+                let known: Vec<&str> = endpoints.iter().map(|known| known.name.as_str()).collect();
+                format!("there is no endpoint {endpoint}; there are {}", known.join(", "))
+            })?;
+        let answer = Answer { body, content_type: String::new(), received_at_us: now_us() };
+        let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
+        Ok(interpret(&self.provider, endpoint, &answer, slot_us).map(DryRunAnswer::from))
+    }
 }
 
 /// Requests every endpoint of a provider once, enabled or not, or only the named one, and publishes nothing.

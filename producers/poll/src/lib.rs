@@ -16,7 +16,7 @@ pub use catalogue::{
     CatalogueError, Category, EndpointSummary, ProviderSummary, providers, try_examples,
 };
 pub use config::{Config, PriceSettings, ProviderSettings};
-pub use dry_run::{DryRun, DryRunAnswer, dry_run, try_answer};
+pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run};
 pub use fetch::{FetchError, Spent};
 pub use role::ROLE;
 pub use run::run;

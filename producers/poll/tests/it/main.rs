@@ -7,5 +7,6 @@ mod faults;
 mod harness;
 mod pipeline;
 mod recorded;
+mod recorded_values;
 mod stand_in;
 mod takeover;
