@@ -8,9 +8,9 @@ use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
 
 use crate::{
-    catalogue::{Provider, find_provider, read_provider},
+    catalogue::{Endpoint, Provider, find_provider, read_provider},
     config::{Config, ProviderSettings},
-    fetch::{Answer, FetchError, Fetcher, Interpreted, interpret},
+    fetch::{Answer, Ask, FetchError, Fetcher, Interpreted, Pages, interpret},
     polling::schedule::Schedule,
 };
 
@@ -38,7 +38,7 @@ pub struct DryRunAnswer {
 
 impl From<Interpreted> for DryRunAnswer {
     fn from(interpreted: Interpreted) -> Self {
-        let Interpreted { events, problems, missing } = interpreted;
+        let Interpreted { events, problems, missing, .. } = interpreted;
         Self { events, problems, missing }
     }
 }
@@ -78,7 +78,7 @@ impl Trial {
                 let known: Vec<&str> = endpoints.iter().map(|known| known.name.as_str()).collect();
                 format!("there is no endpoint {endpoint}; there are {}", known.join(", "))
             })?;
-        let answer = Answer { body, content_type: String::new(), received_at_us: now_us() };
+        let answer = Answer::recorded(body);
         let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
         Ok(interpret(&self.provider, endpoint, &answer, slot_us).map(DryRunAnswer::from))
     }
@@ -108,10 +108,7 @@ pub async fn dry_run(
     for endpoint in provider.endpoints.iter().filter(|known| is_asked(&known.name)) {
         let started = Instant::now();
         let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
-        let outcome = match fetcher.fetch(&provider, endpoint, provider.first_key()).await {
-            Ok(answer) => interpret(&provider, endpoint, &answer, slot_us),
-            Err(error) => Err(error),
-        };
+        let outcome = try_pages(&fetcher, &provider, endpoint, slot_us).await;
         runs.push(DryRun {
             endpoint: endpoint.name.clone(),
             elapsed: started.elapsed(),
@@ -119,4 +116,19 @@ pub async fn dry_run(
         });
     }
     Ok(runs)
+}
+
+async fn try_pages(
+    fetcher: &Fetcher,
+    provider: &Provider,
+    endpoint: &Endpoint,
+    slot_us: i64,
+) -> Result<Interpreted, FetchError> {
+    let mut pages = Pages::of(endpoint);
+    while let Some(page) = pages.next() {
+        let ask = Ask { key: provider.first_key(), page: &page, known: None };
+        let answer = fetcher.fetch(provider, endpoint, ask).await;
+        pages.add(answer.and_then(|answer| interpret(provider, endpoint, &answer, slot_us)))?;
+    }
+    Ok(pages.finish())
 }

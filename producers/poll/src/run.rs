@@ -106,6 +106,7 @@ async fn poll_all(
             metrics: shared.metrics.clone(),
             probe: context.health.advisory_probe(name, Some(endpoint.stale_after)),
             freshness: shared.freshness.join(endpoint),
+            known: None,
         };
         tasks.spawn(poller.run());
     }

@@ -59,7 +59,6 @@ pub(crate) struct Endpoint {
     /// Whether an answer without events is valid.
     pub(crate) may_be_empty: bool,
     /// Most pages of one answer; 1 without pages.
-    #[expect(dead_code, reason = "only the first page is read so far")]
     pub(crate) page_limit: u32,
     /// What should come back, by [`Event::key`](crypto_intel_schemas::Event::key).
     pub(crate) expected: Vec<String>,

@@ -1,16 +1,20 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use crypto_intel_service::{Secret, error_chain, now_us};
 use jiff::Timestamp;
 use reqwest::{
-    Client, Response, StatusCode,
-    header::CONTENT_TYPE,
+    Client, Method, Response, StatusCode, Url,
+    header::{
+        CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+        LAST_MODIFIED, LOCATION,
+    },
     redirect::{Attempt, Policy},
 };
 use rustls::crypto::CryptoProvider;
 
-use super::{error::FetchError, retry_after::retry_after};
+use super::{error::FetchError, pages::Page, retry_after::retry_after};
 use crate::{
     catalogue::{Endpoint, Provider},
     mapping::filter::shorten,
@@ -18,17 +22,70 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REDIRECTS: usize = 3;
+/// Largest answer that is kept until the next one.
+const MAX_KNOWN_BYTES: usize = 1 << 20;
 /// How much of an error's body is read, and how much of it is shown.
 const ERROR_BODY_BYTES: usize = 16 << 10;
 const EXCERPT_CHARACTERS: usize = 160;
 
 /// What a provider answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
     pub(crate) content_type: String,
     /// When its last byte came, microseconds.
     pub(crate) received_at_us: i64,
+    pub(crate) validators: Validators,
+}
+
+/// What lets a provider say that an answer has not changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Validators {
+    pub(crate) etag: Option<HeaderValue>,
+    pub(crate) last_modified: Option<HeaderValue>,
+}
+
+/// What differs from one request of an endpoint to the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) key: Option<&'a Secret>,
+    /// Query parameters of a further page, in place of those of the endpoint; empty for the first.
+    pub(crate) page: &'a Page,
+    /// The last answer, if the provider may say that it has not changed.
+    pub(crate) known: Option<&'a Answer>,
+}
+
+impl Answer {
+    /// An answer that came another way than over HTTP.
+    pub(crate) fn recorded(body: Vec<u8>) -> Self {
+        Self {
+            body: body.into(),
+            content_type: String::new(),
+            received_at_us: now_us(),
+            validators: Validators::default(),
+        }
+    }
+
+    /// Whether it is worth keeping, to be asked again whether it has changed.
+    pub(crate) fn can_be_confirmed(&self) -> bool {
+        self.body.len() <= MAX_KNOWN_BYTES && self.validators != Validators::default()
+    }
+}
+
+impl Validators {
+    fn of(headers: &HeaderMap) -> Self {
+        let value = |name| headers.get(name).cloned();
+        Self { etag: value(ETAG), last_modified: value(LAST_MODIFIED) }
+    }
+
+    fn add_to(&self, headers: &mut HeaderMap) {
+        let conditions = [(IF_NONE_MATCH, &self.etag), (IF_MODIFIED_SINCE, &self.last_modified)];
+        for (name, value) in conditions {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
 }
 
 /// Sends requests to providers over HTTP.
@@ -73,22 +130,26 @@ impl Fetcher {
         &self,
         provider: &Provider,
         endpoint: &Endpoint,
-        key: Option<&Secret>,
+        ask: Ask<'_>,
     ) -> Result<Answer, FetchError> {
-        let key = provider.key_place.as_ref().zip(key);
-        let rendered = endpoint.request.render(&endpoint.variables, key, &BTreeMap::new());
-        let rendered = rendered.map_err(|mistake| FetchError::Request {
+        let key = provider.key_place.as_ref().zip(ask.key);
+        let rendered = endpoint.request.render(&endpoint.variables, key, ask.page);
+        let mut rendered = rendered.map_err(|mistake| FetchError::Request {
             field: mistake.field.join("."),
             problem: provider.redact(&mistake.problem),
         })?;
         let method = endpoint.request.method.clone();
+        let known = ask.known.filter(|_| method == Method::GET && ask.page.is_empty());
+        if let Some(known) = known {
+            known.validators.add_to(&mut rendered.headers);
+        }
         let mut request = self.client.request(method, rendered.url).headers(rendered.headers);
         if let Some(body) = rendered.body {
             request = request.body(body);
         }
         let work = async {
             let response = request.send().await.map_err(|error| transport(provider, error))?;
-            read(provider, endpoint, response).await
+            read(provider, endpoint, known, response).await
         };
         let timeout_ms = u64::try_from(endpoint.timeout.as_millis()).unwrap_or(u64::MAX);
         tokio::time::timeout(endpoint.timeout, work)
@@ -114,16 +175,31 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 async fn read(
     provider: &Provider,
     endpoint: &Endpoint,
+    known: Option<&Answer>,
     response: Response,
 ) -> Result<Answer, FetchError> {
     let status = response.status();
+    if let Some(known) = known.filter(|_| status == StatusCode::NOT_MODIFIED) {
+        return Ok(Answer { received_at_us: now_us(), ..known.clone() });
+    }
     let content_type = response.headers().get(CONTENT_TYPE);
     let content_type = content_type
         .map(|value| shorten(&String::from_utf8_lossy(value.as_bytes()), 60))
         .unwrap_or_default();
     if status.is_success() {
+        let validators = Validators::of(response.headers());
         let body = read_body(provider, response, endpoint.max_body_bytes, false).await?;
-        return Ok(Answer { body, content_type, received_at_us: now_us() });
+        return Ok(Answer {
+            body: body.into(),
+            content_type,
+            received_at_us: now_us(),
+            validators,
+        });
+    }
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
+        let target = response.headers().get(LOCATION).map(|to| target_of(response.url(), to));
+        let to = target.unwrap_or_else(|| "nowhere".to_owned());
+        return Err(FetchError::Redirect { status: status.as_u16(), to: provider.redact(&to) });
     }
     let wait = retry_after(response.headers(), Timestamp::now());
     // The status decides; the readable part of the body only explains it.
@@ -147,7 +223,19 @@ fn classify(status: StatusCode, wait: Option<Duration>, excerpt: String) -> Fetc
     }
 }
 
-/// At most `limit` bytes; more is an error, or cut.
+/// Host and path of a redirect's target: its query may repeat a key.
+fn target_of(from: &Url, location: &HeaderValue) -> String {
+    let location = String::from_utf8_lossy(location.as_bytes());
+    match from.join(&location) {
+        Ok(url) => {
+            let host = url.host_str().unwrap_or_default();
+            shorten(&format!("{}://{host}{}", url.scheme(), url.path()), EXCERPT_CHARACTERS)
+        }
+        Err(_) => "an address that is none".to_owned(),
+    }
+}
+
+/// At most `limit` bytes once they are decompressed; more is an error, or cut.
 async fn read_body(
     provider: &Provider,
     mut response: Response,

@@ -67,6 +67,16 @@ pub enum FetchError {
         /// How long to wait, if stated.
         wait: Option<Duration>,
     },
+    /// A redirect to another host, or one of too many.
+    #[error(
+        "the provider redirects to {to} (status {status}), which is not followed: correct base_url or path"
+    )]
+    Redirect {
+        /// HTTP status.
+        status: u16,
+        /// Address without its query.
+        to: String,
+    },
     /// Any other status that is not success.
     #[error("unexpected status {status}: {excerpt}")]
     Status {
@@ -151,6 +161,7 @@ impl FetchError {
             Self::Spent { .. } => "spent",
             Self::Refused { .. } => "refused",
             Self::Server { .. } => "server_error",
+            Self::Redirect { .. } => "redirect",
             Self::Status { .. } => "status",
             Self::TooLarge { .. } => "too_large",
             Self::NotJson { .. } => "not_json",

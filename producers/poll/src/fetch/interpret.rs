@@ -6,6 +6,7 @@ use super::{
     client::{Answer, excerpt},
     error::FetchError,
     fault::check_fault,
+    pages::{Page, next_page},
 };
 use crate::{
     catalogue::{Endpoint, Provider},
@@ -14,10 +15,10 @@ use crate::{
 };
 
 /// Most events that one answer may yield: they are one atomic batch.
-const MAX_EVENTS: usize = 1_000;
+pub(super) const MAX_EVENTS: usize = 1_000;
 
 /// What an answer yields.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Interpreted {
     /// In the order of the answer, each id once.
     pub(crate) events: Vec<Event>,
@@ -25,6 +26,8 @@ pub(crate) struct Interpreted {
     pub(crate) problems: Vec<String>,
     /// What was expected and is missing.
     pub(crate) missing: Vec<String>,
+    /// Where the answer goes on.
+    pub(crate) next_page: Option<Page>,
 }
 
 /// Reads an answer for the slot that begins at `slot_us`.
@@ -41,6 +44,7 @@ pub(crate) fn interpret(
     };
     let value = read_document(endpoint.format, &answer.body).map_err(not_json)?;
     check_fault(provider, endpoint, &value, answer.received_at_us)?;
+    let next_page = next_page(provider, endpoint, &value)?;
     let objects =
         endpoint.filters.events.run_flat(value, &endpoint.variables).map_err(|problem| {
             FetchError::Shape {
@@ -77,5 +81,5 @@ pub(crate) fn interpret(
     }
     let came: HashSet<String> = events.iter().map(Event::key).collect();
     let missing = endpoint.expected.iter().filter(|key| !came.contains(*key)).cloned().collect();
-    Ok(Interpreted { events, problems, missing })
+    Ok(Interpreted { events, problems, missing, next_page })
 }

@@ -2,10 +2,12 @@ mod client;
 mod error;
 mod fault;
 mod interpret;
+mod pages;
 mod retry_after;
 
 pub use error::{FetchError, Spent};
 
-pub(crate) use client::{Answer, Fetcher};
+pub(crate) use client::{Answer, Ask, Fetcher};
 pub(crate) use error::REFUSED_PAUSE;
 pub(crate) use interpret::{Interpreted, interpret};
+pub(crate) use pages::{Page, Pages};

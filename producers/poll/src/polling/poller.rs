@@ -9,7 +9,7 @@ use crate::{
     catalogue::{Endpoint, Provider},
     facts::freshness::EndpointFreshness,
     facts::prices::PriceWriter,
-    fetch::{FetchError, Fetcher, Interpreted, REFUSED_PAUSE, interpret},
+    fetch::{Answer, Ask, FetchError, Fetcher, Interpreted, Page, Pages, REFUSED_PAUSE, interpret},
     metrics::Metrics,
     polling::progress::{Progress, ProgressStore},
     polling::schedule::Schedule,
@@ -33,6 +33,8 @@ pub(crate) struct EndpointPoller {
     pub(crate) metrics: Metrics,
     pub(crate) probe: Probe,
     pub(crate) freshness: EndpointFreshness,
+    /// The last good answer, if the provider can say that it has not changed.
+    pub(crate) known: Option<Answer>,
 }
 
 /// Why a slot is not done yet.
@@ -88,7 +90,7 @@ impl EndpointPoller {
         slot_us: i64,
         progress: &mut Progress,
     ) -> Result<Interpreted, PollError> {
-        let outcome = self.request(slot_us).await;
+        let outcome = self.request_pages(slot_us).await;
         let label = match &outcome {
             Ok(_) => "ok",
             Err(error) => error.outcome(),
@@ -128,11 +130,27 @@ impl EndpointPoller {
         Ok(interpreted)
     }
 
-    /// Fetches and reads an answer, and reports the outcome to the throttle.
-    async fn request(&self, slot_us: i64) -> Result<Interpreted, FetchError> {
+    /// Requests all pages of an answer. Each is a request of its own under the quota.
+    async fn request_pages(&mut self, slot_us: i64) -> Result<Interpreted, FetchError> {
+        let mut pages = Pages::of(&self.endpoint);
+        while let Some(page) = pages.next() {
+            if !page.is_empty() {
+                let waited = self.throttle.pass(self.endpoint.weight).await;
+                self.count_wait(waited.for_quota);
+            }
+            let read = self.request(slot_us, &page).await;
+            pages.add(read)?;
+        }
+        Ok(pages.finish())
+    }
+
+    /// Fetches and reads a page, and reports the outcome to the throttle.
+    async fn request(&mut self, slot_us: i64, page: &Page) -> Result<Interpreted, FetchError> {
         let started = Instant::now();
-        let key = self.provider.first_key();
-        let fetched = self.fetcher.fetch(&self.provider, &self.endpoint, key).await;
+        // The first of several pages may stay as it is while the others change.
+        let known = self.known.take().filter(|_| self.endpoint.page_limit == 1);
+        let ask = Ask { key: self.provider.first_key(), page, known: known.as_ref() };
+        let fetched = self.fetcher.fetch(&self.provider, &self.endpoint, ask).await;
         self.metrics
             .request_duration
             .with_label_values(&self.labels())
@@ -140,13 +158,20 @@ impl EndpointPoller {
         let outcome = match fetched {
             Ok(answer) => {
                 let (provider, endpoint) = (self.provider.clone(), self.endpoint.clone());
+                let read = answer.clone();
                 // Filtering a large answer would block the runtime.
-                let reading = move || interpret(&provider, &endpoint, &answer, slot_us);
-                tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| {
+                let reading = move || interpret(&provider, &endpoint, &read, slot_us);
+                let outcome = tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| {
                     Err(FetchError::Shape { problem: format!("the filter panicked: {error}") })
-                })
+                });
+                // A bad answer is asked for as a whole again.
+                self.known = outcome.is_ok().then_some(answer).filter(Answer::can_be_confirmed);
+                outcome
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.known = known;
+                Err(error)
+            }
         };
         self.report_to_throttle(outcome.as_ref().err());
         outcome

@@ -158,7 +158,7 @@ async fn a_key_is_neither_shown_nor_sent_to_another_host() {
     let target = format!("{}/stolen", elsewhere.url());
     let redirecting = StandIn::start([Reply::status(302, "").header("location", &target)]).await;
     let error = failure_at(redirecting.url(), KEY).await;
-    assert!(matches!(error, FetchError::Status { status: 302, .. }), "{error}");
+    assert!(matches!(error, FetchError::Redirect { status: 302, .. }), "{error}");
     assert_eq!(redirecting.requests()[0].headers["x-cg-demo-api-key"], KEY);
     assert_eq!(elsewhere.requests().len(), 0, "the redirect to another host is not followed");
 }

@@ -4,6 +4,7 @@
 mod catalogue;
 mod demo;
 mod faults;
+mod forms;
 mod harness;
 mod pipeline;
 mod recorded;

@@ -142,6 +142,34 @@ async fn what_a_provider_gives_again_unchanged_is_not_published_again() {
 }
 
 #[tokio::test]
+async fn an_answer_that_has_not_changed_is_confirmed_without_being_sent() {
+    let broker = Broker::start_with_users().await;
+    let tagged = Reply::json(r#"{"bitcoin": {"usd": 1.5}}"#)
+        .header("etag", "\"one\"")
+        .header("last-modified", "Sat, 21 Nov 2026 06:01:30 GMT");
+    let stand_in = StandIn::start([tagged, Reply::status(304, "")]).await;
+    let config = only(&[("coingecko", &stand_in, coingecko(&["bitcoin"], 1))]);
+    let role = start(&broker, config, "a").await;
+    // Without a time of the provider, an unchanged price is the price of the next slot as well.
+    eventually(async || broker.count("MARKET").await >= 3).await;
+    let requests = stand_in.requests();
+    assert_eq!(requests[0].headers.get("if-none-match"), None);
+    assert_eq!(requests[2].headers["if-none-match"], "\"one\"");
+    assert_eq!(requests[2].headers["if-modified-since"], "Sat, 21 Nov 2026 06:01:30 GMT");
+    assert!(role.probe(PROBE).unwrap().healthy);
+    stand_in.reply([Reply::json(r#"{"bitcoin": {"usd": 2.5}}"#)]);
+    eventually(async || {
+        price_of(&broker, "bitcoin").await.is_some_and(|price| price.price.as_str() == "2.5")
+    })
+    .await;
+    let before = stand_in.requests().len();
+    eventually(async || stand_in.requests().len() > before).await;
+    let last = stand_in.requests().pop().unwrap();
+    assert_eq!(last.headers.get("if-none-match"), None, "an answer without a tag is not kept");
+    role.stop().await;
+}
+
+#[tokio::test]
 async fn a_provider_that_asks_for_a_pause_gets_it() {
     let broker = Broker::start_with_users().await;
     let limited = Reply::status(429, "slow down").header("retry-after", "3");

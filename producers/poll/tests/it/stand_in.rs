@@ -1,5 +1,6 @@
 use std::{
     collections::VecDeque,
+    io::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -11,6 +12,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, Response, StatusCode},
 };
+use flate2::{Compression, write::GzEncoder};
 use tokio::task::JoinHandle;
 
 /// An HTTP server that gives prepared answers in order and then repeats the last one.
@@ -29,7 +31,9 @@ struct Shared {
 /// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
+    pub(crate) method: String,
     pub(crate) path: String,
+    pub(crate) body: String,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) at: Instant,
@@ -49,6 +53,8 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// In pieces without an announced length.
     pub(crate) chunked: bool,
+    /// The connection ends in the middle of the body.
+    pub(crate) truncated: bool,
     pub(crate) delay: Duration,
 }
 
@@ -59,12 +65,21 @@ impl Reply {
             headers: vec![("content-type", "application/json; charset=utf-8".to_owned())],
             body: body.into(),
             chunked: false,
+            truncated: false,
             delay: Duration::ZERO,
         }
     }
 
     pub(crate) fn status(status: u16, body: &str) -> Self {
         Self { status, ..Self::json(body) }
+    }
+
+    /// Compresses the body.
+    pub(crate) fn gzip(self) -> Self {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&self.body).unwrap();
+        let body = encoder.finish().unwrap();
+        Self { body, ..self }.header("content-encoding", "gzip")
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -107,10 +122,14 @@ impl Drop for StandIn {
 
 async fn answer(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> Response<Body> {
     let url = reqwest::Url::parse(&format!("http://stand-in{}", request.uri())).unwrap();
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let asked = Asked {
+        method: head.method.to_string(),
         path: url.path().to_owned(),
+        body: String::from_utf8(body.to_vec()).unwrap(),
         query: url.query_pairs().into_owned().collect(),
-        headers: request.headers().clone(),
+        headers: head.headers,
         at: Instant::now(),
     };
     let reply = {
@@ -128,7 +147,11 @@ async fn answer(State(shared): State<Arc<Mutex<Shared>>>, request: Request) -> R
     for (name, value) in &reply.headers {
         response = response.header(*name, value);
     }
-    let body = if reply.chunked {
+    let body = if reply.truncated {
+        let half = Bytes::copy_from_slice(&reply.body[..reply.body.len() / 2]);
+        let broken = Err(std::io::Error::other("the connection ends"));
+        Body::from_stream(futures::stream::iter([Ok(half), broken]))
+    } else if reply.chunked {
         let pieces: Vec<Result<Bytes, std::io::Error>> =
             reply.body.chunks(1_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         Body::from_stream(futures::stream::iter(pieces))
