@@ -28,7 +28,7 @@ pub use events::bodies::*;
 pub use explorers::{Explorers, known_explorer};
 pub use kinds::{Kind, UnknownKind};
 pub use kv::{
-    asset_price::AssetPrice,
+    asset_price::{AssetPrice, HeldPrice, PriceChoice, PriceVerdict, SourcePrice},
     bucket::Bucket,
     chain_cursor::ChainCursor,
     key::{escape_key, unescape_key},

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
 
 use crypto_intel_service::{Address, Secret};
 use schemars::JsonSchema;
@@ -65,24 +65,49 @@ pub struct ProviderSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PriceSettings {
-    /// When several providers price one asset, the first of these whose price is fresh wins;
-    /// providers that are not listed come last.
+    /// Which of several acceptable prices is used.
+    pub choose: ChoosePrice,
+    /// When several providers price one asset, the first of these whose price is fresh and acceptable
+    /// wins; providers that are not listed come last, the newest price first.
     pub preference: Vec<String>,
-    /// Age above which any newer price replaces a price, seconds.
+    /// Age above which a price is not used while another one is younger, seconds.
     pub fresh_seconds: u32,
+    /// Distance from the median of the fresh prices above which one is an outlier, percent, where most
+    /// of them are nearer; within it two prices confirm each other.
+    pub outlier_percent: NonZeroU32,
+    /// Change against the last price that a second provider has to confirm, percent; 0: none.
+    pub jump_percent: u32,
+    /// How long the only provider has to repeat such a change, seconds.
+    pub jump_seconds: u32,
     /// Quotes that count as dollars, each with the asset that proves it: while that asset's own price
-    /// is known and not near 1, prices in this quote are ignored.
+    /// is not near 1, prices in this quote are converted by it.
     pub dollar_quotes: BTreeMap<String, String>,
     /// How far from 1 that price may be, percent.
     pub peg_tolerance_percent: u32,
 }
 
+/// Which of several acceptable prices is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChoosePrice {
+    /// The first by `preference`.
+    #[default]
+    Preference,
+    /// The median of them; of an even number the lower of the two middle ones.
+    Median,
+}
+
 impl Default for PriceSettings {
     fn default() -> Self {
+        let quotes = [("usdt", "tether"), ("usdc", "usd-coin")];
         Self {
+            choose: ChoosePrice::default(),
             preference: vec!["binance".to_owned(), "coingecko".to_owned()],
             fresh_seconds: 300,
-            dollar_quotes: BTreeMap::from([("usdt".to_owned(), "tether".to_owned())]),
+            outlier_percent: NonZeroU32::MIN.saturating_add(4),
+            jump_percent: 20,
+            jump_seconds: 60,
+            dollar_quotes: quotes.map(|(quote, asset)| (quote.to_owned(), asset.to_owned())).into(),
             peg_tolerance_percent: 1,
         }
     }

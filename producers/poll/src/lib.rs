@@ -15,7 +15,7 @@ mod run;
 pub use catalogue::{
     CatalogueError, Category, EndpointSummary, ProviderSummary, providers, try_examples,
 };
-pub use config::{Config, PriceSettings, ProviderSettings};
+pub use config::{ChoosePrice, Config, PriceSettings, ProviderSettings};
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run};
 pub use fetch::{FetchError, Spent};
 pub use role::ROLE;

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     catalogue::{Provider, enabled_providers},
-    config::{Config, PriceSettings},
+    config::Config,
     facts::freshness::Freshness,
     facts::prices::PriceWriter,
     fetch::Fetcher,
@@ -33,10 +33,11 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         context.shutdown.cancelled().await;
         return Ok(());
     }
+    let metrics = Metrics::new(&context.registry).context("register metrics of pollers")?;
     let shared = Arc::new(Shared {
         fetcher: Fetcher::new(&config.user_agent)?,
-        metrics: Metrics::new(&context.registry).context("register metrics of pollers")?,
-        prices: config.prices,
+        prices: PriceWriter::new(nats.clone(), config.prices, metrics.clone()),
+        metrics,
         freshness: Freshness::new(),
         nats,
     });
@@ -61,7 +62,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
 struct Shared {
     fetcher: Fetcher,
     metrics: Metrics,
-    prices: PriceSettings,
+    prices: PriceWriter,
     freshness: Freshness,
     nats: Nats,
 }
@@ -95,14 +96,13 @@ async fn poll_all(
     let mut tasks = JoinSet::new();
     for endpoint in &provider.endpoints {
         let name = format!("poll.{}", endpoint.label());
-        let prices = shared.prices.clone();
         let poller = EndpointPoller {
             provider: Arc::clone(provider),
             endpoint: Arc::clone(endpoint),
             throttle: Arc::clone(&throttle),
             fetcher: shared.fetcher.clone(),
             nats: shared.nats.clone(),
-            prices: PriceWriter::new(shared.nats.clone(), prices, shared.metrics.clone()),
+            prices: shared.prices.clone(),
             metrics: shared.metrics.clone(),
             probe: context.health.advisory_probe(name, Some(endpoint.stale_after)),
             freshness: shared.freshness.join(endpoint),

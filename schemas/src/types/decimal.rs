@@ -96,6 +96,19 @@ impl Decimal {
         Some(Self::from_digits(false, &one.checked_add(two)?.to_string(), i64::from(scale)))
     }
 
+    /// The exact product of two numbers that are not negative; `None` for a negative one, and for more than 300 digits.
+    #[must_use]
+    pub fn checked_mul(&self, other: &Self) -> Option<Self> {
+        let (one_negative, one, one_scale) = self.parts();
+        let (two_negative, two, two_scale) = other.parts();
+        if one_negative || two_negative || one.len() + two.len() > 300 {
+            return None;
+        }
+        let wide = |digits: &str| Wide::from_str_radix(digits, 10).ok();
+        let product = wide(&one)?.checked_mul(wide(&two)?)?;
+        Some(Self::from_digits(false, &product.to_string(), i64::from(one_scale + two_scale)))
+    }
+
     /// Whether it is larger; `None` as for [`checked_add`](Self::checked_add).
     #[must_use]
     pub fn is_larger(&self, other: &Self) -> Option<bool> {
@@ -244,6 +257,12 @@ mod tests {
         assert_eq!(sum("999999999999999999999.5", "0.5"), Some(number("1000000000000000000000")));
         assert_eq!(sum("-1", "2"), None);
         assert_eq!(sum(&"9".repeat(301), "1"), None);
+        let product = |one: &str, two: &str| number(one).checked_mul(&number(two));
+        assert_eq!(product("64000.5", "0.97"), Some(number("62080.485")));
+        assert_eq!(product("0", "5"), Some(number("0")));
+        assert_eq!(product("1e-12", "1e12"), Some(number("1")));
+        assert_eq!(product("-1", "2"), None);
+        assert_eq!(product(&"9".repeat(300), "1.5"), None);
         assert_eq!(number("10").is_larger(&number("9.99")), Some(true));
         assert_eq!(number("10").is_larger(&number("10")), Some(false));
     }

@@ -3,8 +3,8 @@
 use std::fs;
 
 use crypto_intel_schemas::{
-    Address, AssetPrice, B256, ChainCursor, Decimal, PersistedPosition, Verified, WatchChain,
-    WatchEntry, WatchKind, Watched, leases,
+    Address, AssetPrice, B256, ChainCursor, Decimal, HeldPrice, PersistedPosition, PriceChoice,
+    PriceVerdict, SourcePrice, Verified, WatchChain, WatchEntry, WatchKind, Watched, leases,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -23,6 +23,34 @@ fn vectors() -> Vec<(&'static str, String)> {
         price: Decimal::parse("64000.5").unwrap(),
         at_us: 1_729_290_479_000_000,
         source: "coingecko".to_owned(),
+        ..AssetPrice::default()
+    };
+    let chosen = AssetPrice {
+        how: Some(PriceChoice::Preferred),
+        sources: vec![
+            SourcePrice {
+                source: "binance".to_owned(),
+                price: Decimal::parse("71111.1").unwrap(),
+                quote: "usdt".to_owned(),
+                at_us: 1_729_290_479_500_000,
+                dollars: Some(Decimal::parse("63999.99").unwrap()),
+                verdict: PriceVerdict::Jump,
+            },
+            SourcePrice {
+                source: "coingecko".to_owned(),
+                price: price.price.clone(),
+                quote: "usd".to_owned(),
+                at_us: price.at_us,
+                dollars: None,
+                verdict: PriceVerdict::Used,
+            },
+        ],
+        held: Some(HeldPrice {
+            source: "binance".to_owned(),
+            price: Decimal::parse("63999.99").unwrap(),
+            since_us: 1_729_290_479_500_000,
+        }),
+        ..price.clone()
     };
     let cursor = ChainCursor {
         number: 21_000_000,
@@ -53,7 +81,8 @@ fn vectors() -> Vec<(&'static str, String)> {
         (
             "prices",
             entry(&AssetPrice::key("bitcoin"), &price)
-                + &entry(&AssetPrice::key("wrapped bitcoin"), &price),
+                + &entry(&AssetPrice::key("wrapped bitcoin"), &price)
+                + &entry(&AssetPrice::key("ethereum"), &chosen),
         ),
         (
             "cursors",
@@ -92,6 +121,12 @@ fn buckets_hold_what_the_golden_vectors_say() {
 fn values_of_earlier_writers_are_read() {
     let read: AssetPrice = serde_json::from_str(r#"{"price":"1.5","at_us":7}"#).unwrap();
     assert_eq!((read.price.as_str(), read.source.as_str()), ("1.5", ""));
+    // Of later writers, too: what this version does not know is no reason to lose the price.
+    let later = r#"{"price":"1.5","at_us":7,"source":"x","how":"weighed","more":1,
+        "sources":[{"source":"x","price":"1.5","quote":"usd","at_us":7,"verdict":"weighed"}]}"#;
+    let read: AssetPrice = serde_json::from_str(later).unwrap();
+    assert_eq!(read.how, Some(PriceChoice::Unknown));
+    assert_eq!(read.sources[0].verdict, PriceVerdict::Unknown);
     let read: PersistedPosition = serde_json::from_str(r#"{"sequence":7,"more":1}"#).unwrap();
     assert_eq!(read.sequence, 7);
     assert_eq!(AssetPrice::asset_of_key(&AssetPrice::key("wrapped bitcoin")), "wrapped bitcoin");

@@ -164,6 +164,26 @@ mod tests {
     }
 
     #[test]
+    fn a_price_is_read_however_much_stands_beside_it() {
+        let board = PriceCache::new(300);
+        let golden = include_str!("../../../../schemas/golden/kv/prices.txt");
+        for line in golden.lines() {
+            let (key, value) = line.split_once(' ').unwrap();
+            board.apply(KvChange {
+                key: key.to_owned(),
+                value: Some(value.as_bytes().to_vec().into()),
+                revision: 1,
+                stored_at_us: 0,
+            });
+        }
+        let prices = board.now();
+        for asset in ["bitcoin", "ethereum", "wrapped bitcoin"] {
+            let price = prices.of(asset, 1_729_290_479_000_000).unwrap();
+            assert_eq!(price.text.as_str(), "64000.5", "{asset}");
+        }
+    }
+
+    #[test]
     fn a_price_of_another_time_is_not_used() {
         let board = PriceCache::new(300);
         board.set_for_test("gold", "2", 1_000_000_000);

@@ -1,4 +1,6 @@
 //! What is known of an asset, and how old it is.
 
+mod choice;
 pub(crate) mod freshness;
+mod pegs;
 pub(crate) mod prices;

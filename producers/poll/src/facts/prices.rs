@@ -1,228 +1,247 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
-use crypto_intel_schemas::{AssetPrice, Decimal, Event, Price};
+use crypto_intel_schemas::{AssetPrice, Event, Price, PriceVerdict, SourcePrice};
 use crypto_intel_service::now_us;
+use parking_lot::Mutex;
 
+use super::{
+    choice::{self, Context},
+    pegs::{self, DOLLAR, Rate, Rates},
+};
 use crate::{config::PriceSettings, metrics::Metrics};
 
-/// The quote of prices in dollars.
-const DOLLAR: &str = "usd";
-/// A price of the proving asset that is older than this proves nothing, microseconds.
-const PROOF_AGE_US: i64 = 3_600_000_000;
-/// Attempts to write a price while other instances write it too.
-const WRITE_ATTEMPTS: usize = 4;
+/// Attempts to write a price while other sources of the asset are written too.
+const WRITE_ATTEMPTS: u32 = 32;
 
-/// Writes prices into the bucket after their events were acknowledged.
-#[derive(Debug)]
+/// Writes what sources say of prices into the bucket, and which price is used, after their events were acknowledged.
+#[derive(Debug, Clone)]
 pub(crate) struct PriceWriter {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     nats: Nats,
     settings: PriceSettings,
     metrics: Metrics,
-    bucket: Option<Kv>,
-    /// Quotes that are known to be off their peg, so that each is logged once.
-    off_peg: BTreeMap<String, bool>,
+    bucket: Mutex<Option<Kv>>,
+    /// Quotes by whether they are off their peg, so that each change is logged once.
+    off_peg: Mutex<BTreeMap<String, bool>>,
 }
 
 impl PriceWriter {
     pub(crate) fn new(nats: Nats, settings: PriceSettings, metrics: Metrics) -> Self {
-        Self { nats, settings, metrics, bucket: None, off_peg: BTreeMap::new() }
+        let shared =
+            Shared { nats, settings, metrics, bucket: Mutex::default(), off_peg: Mutex::default() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Offers the prices among the events. A failed write is logged, and the next answer repeats it.
-    pub(crate) async fn offer(&mut self, events: &[Event]) {
-        let prices: Vec<&Price> = events
+    pub(crate) async fn offer(&self, events: &[Event]) {
+        let mut prices: Vec<&Price> = events
             .iter()
             .filter_map(|event| match event {
                 Event::Price(price) => Some(price),
                 _ => None,
             })
             .collect();
-        let mut is_dollar: BTreeMap<&str, bool> = BTreeMap::new();
-        for price in &prices {
-            if !is_dollar.contains_key(price.quote.as_str()) {
-                let answer = self.is_dollar(&price.quote).await;
-                is_dollar.insert(&price.quote, answer);
-            }
-        }
+        // Those that say what a quote is worth come first: the others are valued by them.
+        prices.sort_by_key(|price| !self.proves(&price.asset));
+        let mut rates = None;
         for price in prices {
-            let result = if is_dollar.get(price.quote.as_str()) == Some(&true) {
-                self.write(price).await
-            } else {
-                Ok("not_dollars")
+            let proves = self.proves(&price.asset);
+            if !self.counts(price, proves) {
+                self.count(price, "not_dollars");
+                continue;
+            }
+            let result = match &rates {
+                _ if proves => self.write(price, &Rates::default()).await,
+                Some(rates) => self.write(price, rates).await,
+                None => {
+                    let read = self.rates().await;
+                    self.write(price, rates.insert(read)).await
+                }
             };
-            let label = result.unwrap_or_else(|error| {
-                self.bucket = None;
-                tracing::warn!(
-                    asset = price.asset,
-                    error = %format!("{error:#}"),
-                    "cannot write price, the next answer repeats it"
-                );
-                "failed"
-            });
-            self.metrics.prices.with_label_values(&[price.source.as_str(), label]).inc();
-        }
-    }
-
-    async fn is_dollar(&mut self, quote: &str) -> bool {
-        if quote == DOLLAR {
-            return true;
-        }
-        let Some(asset) = self.settings.dollar_quotes.get(quote).cloned() else { return false };
-        let proof = match self.read(&asset).await {
-            Ok(proof) => proof.map(|(price, _)| price),
-            Err(_) => None,
-        };
-        let off = proof.as_ref().is_some_and(|proof| {
-            proof.source != quote
-                && now_us().saturating_sub(proof.at_us) < PROOF_AGE_US
-                && !near_one(&proof.price, self.settings.peg_tolerance_percent)
-        });
-        if self.off_peg.insert(quote.to_owned(), off).unwrap_or(false) != off {
-            let price = proof.map(|proof| proof.price.to_string()).unwrap_or_default();
-            if off {
-                tracing::warn!(
-                    quote,
-                    asset,
-                    price,
-                    "quote is not worth a dollar, its prices are not used for dollars"
-                );
-            } else {
-                tracing::info!(quote, asset, price, "quote is worth a dollar again");
+            match result {
+                Ok(label) => self.count(price, label),
+                Err(error) => {
+                    *self.shared.bucket.lock() = None;
+                    self.count(price, "failed");
+                    tracing::warn!(
+                        asset = price.asset,
+                        error = %format!("{error:#}"),
+                        "cannot write prices, the next answer repeats them"
+                    );
+                    return;
+                }
             }
         }
-        !off
     }
 
-    async fn write(&mut self, price: &Price) -> Result<&'static str, KvError> {
-        let offered = AssetPrice {
-            price: price.price.clone(),
-            at_us: price.event_at_us,
+    /// Whether the asset is one whose price says what a quote is worth.
+    fn proves(&self, asset: &str) -> bool {
+        self.shared.settings.dollar_quotes.values().any(|proof| proof == asset)
+    }
+
+    /// Whether a price is one in dollars. What a quote is worth is not told by another such quote: two coins that lost
+    /// their peg together would prove each other.
+    fn counts(&self, price: &Price, proves: bool) -> bool {
+        price.quote == DOLLAR
+            || (!proves && self.shared.settings.dollar_quotes.contains_key(&price.quote))
+    }
+
+    fn count(&self, price: &Price, result: &str) {
+        self.shared.metrics.prices.with_label_values(&[price.source.as_str(), result]).inc();
+    }
+
+    /// What the quotes are worth now. One that cannot be read now is a dollar until it can.
+    async fn rates(&self) -> Rates {
+        let mut rates = Rates::default();
+        for (quote, asset) in &self.shared.settings.dollar_quotes {
+            let own = self.read(asset).await.ok().and_then(|(own, _)| own);
+            let rate = pegs::rate(own.as_ref(), now_us(), &self.shared.settings);
+            self.log_change(quote, asset, &rate, own.as_ref());
+            rates.set(quote, rate);
+        }
+        rates
+    }
+
+    fn log_change(&self, quote: &str, asset: &str, rate: &Rate, own: Option<&AssetPrice>) {
+        let off = *rate != Rate::Dollar;
+        if self.shared.off_peg.lock().insert(quote.to_owned(), off).unwrap_or(false) == off {
+            return;
+        }
+        let price = own.map(|own| own.price.to_string()).unwrap_or_default();
+        if off {
+            tracing::warn!(
+                quote,
+                asset,
+                price,
+                "quote is not worth a dollar, prices in it are converted by its own price while that is fresh"
+            );
+        } else {
+            tracing::info!(quote, asset, price, "quote is worth a dollar again");
+        }
+    }
+
+    /// Notes what a source says and what follows from it; returns what became of it.
+    async fn write(&self, price: &Price, rates: &Rates) -> Result<&'static str, KvError> {
+        let offered = SourcePrice {
             source: price.source.clone(),
+            price: price.price.clone(),
+            quote: price.quote.clone(),
+            at_us: price.event_at_us,
+            dollars: None,
+            verdict: PriceVerdict::Unknown,
         };
         let key = AssetPrice::key(&price.asset);
-        let value = serde_json::to_vec(&offered).unwrap_or_default();
-        for _ in 0..WRITE_ATTEMPTS {
-            let current = self.read(&price.asset).await?;
-            let (known, revision) = match &current {
-                Some((known, revision)) => (Some(known), Some(*revision)),
-                None => (None, None),
+        for attempt in 0..WRITE_ATTEMPTS {
+            let (known, revision) = self.read(&price.asset).await?;
+            let context = Context { settings: &self.shared.settings, rates, now_us: now_us() };
+            let Some(next) = choice::next(known.as_ref(), offered.clone(), &context) else {
+                return Ok("unchanged");
             };
-            if !wins(known, &offered, now_us(), &self.settings) {
-                return Ok("kept_other");
-            }
+            let value = serde_json::to_vec(&next).unwrap_or_default();
             let bucket = self.bucket().await?;
             let written = match revision {
-                Some(revision) => bucket.update(&key, value.clone(), revision).await,
-                None => bucket.create(&key, value.clone()).await,
+                Some(revision) => bucket.update(&key, value, revision).await,
+                None => bucket.create(&key, value).await,
             };
             match written {
-                Ok(_) => return Ok("written"),
-                Err(KvError::WrongRevision { .. } | KvError::AlreadyExists { .. }) => {}
+                Ok(_) => return Ok(verdict_on(&next, &price.source)),
+                // Another source was faster: what it said counts too.
+                Err(KvError::WrongRevision { .. } | KvError::AlreadyExists { .. }) => {
+                    tokio::time::sleep(step_aside(&price.source, attempt)).await;
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok("kept_other")
+        Ok("outrun")
     }
 
-    /// The price of an asset in the bucket with its revision. An unreadable one counts as very old.
-    async fn read(&mut self, asset: &str) -> Result<Option<(AssetPrice, u64)>, KvError> {
+    /// What the bucket holds of an asset, with its revision. An unreadable value is replaced.
+    async fn read(&self, asset: &str) -> Result<(Option<AssetPrice>, Option<u64>), KvError> {
         let Some(entry) = self.bucket().await?.get(&AssetPrice::key(asset)).await? else {
-            return Ok(None);
+            return Ok((None, None));
         };
-        let price = serde_json::from_slice(&entry.value).unwrap_or_default();
-        Ok(Some((price, entry.revision)))
+        Ok((serde_json::from_slice(&entry.value).ok(), Some(entry.revision)))
     }
 
-    async fn bucket(&mut self) -> Result<Kv, KvError> {
-        if let Some(bucket) = &self.bucket {
-            return Ok(bucket.clone());
+    async fn bucket(&self) -> Result<Kv, KvError> {
+        let open = self.shared.bucket.lock().clone();
+        if let Some(bucket) = open {
+            return Ok(bucket);
         }
-        let bucket = self.nats.kv(Bucket::Prices).await?;
-        self.bucket = Some(bucket.clone());
+        let bucket = self.shared.nats.kv(Bucket::Prices).await?;
+        *self.shared.bucket.lock() = Some(bucket.clone());
         Ok(bucket)
     }
 }
 
-/// Whether the offered price replaces the known one.
-fn wins(
-    known: Option<&AssetPrice>,
-    offered: &AssetPrice,
-    now_us: i64,
-    settings: &PriceSettings,
-) -> bool {
-    let Some(known) = known else { return true };
-    if known.source == offered.source {
-        return offered.at_us > known.at_us;
-    }
-    let fresh_us = i64::from(settings.fresh_seconds).saturating_mul(1_000_000);
-    let fresh = |price: &AssetPrice| now_us.saturating_sub(price.at_us) <= fresh_us;
-    let rank = |price: &AssetPrice| {
-        let place = settings.preference.iter().position(|name| *name == price.source);
-        place.unwrap_or(usize::MAX)
-    };
-    if fresh(offered) && rank(offered) < rank(known) {
-        return true;
-    }
-    if fresh(known) && rank(known) < rank(offered) {
-        return false;
-    }
-    offered.at_us > known.at_us
+/// How long a source waits after others were faster: each its own time, so that they do not meet again.
+fn step_aside(source: &str, attempt: u32) -> Duration {
+    let place = source.bytes().fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 17);
+    Duration::from_millis(u64::from((place + 1) * attempt.min(8)))
 }
 
-/// Whether a price is within this many percent of 1. Floating point is exact enough for a peg.
-fn near_one(price: &Decimal, tolerance_percent: u32) -> bool {
-    (price.to_f64() - 1.0).abs() * 100.0 <= f64::from(tolerance_percent)
+/// What a choice made of a source's price, as a label.
+fn verdict_on(value: &AssetPrice, source: &str) -> &'static str {
+    let price = value.sources.iter().find(|price| price.source == source);
+    match price.map(|price| price.verdict) {
+        Some(PriceVerdict::Used) => "used",
+        Some(PriceVerdict::Accepted) => "accepted",
+        Some(PriceVerdict::Stale) => "stale",
+        Some(PriceVerdict::Outlier) => "outlier",
+        Some(PriceVerdict::Jump) => "jump",
+        Some(PriceVerdict::OffPeg) => "off_peg",
+        Some(PriceVerdict::Unknown) | None => "unchanged",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use crypto_intel_schemas::Decimal;
+    use crypto_intel_service::prometheus::Registry;
+    use crypto_intel_testkit::Broker;
+
     use super::*;
 
-    const NOW: i64 = 1_700_000_000_000_000;
+    const WRITERS: usize = 12;
+    const ROUNDS: i64 = 8;
 
-    fn price(source: &str, age_seconds: i64) -> AssetPrice {
-        AssetPrice {
-            price: Decimal::parse("1.5").unwrap(),
-            at_us: NOW - age_seconds * 1_000_000,
-            source: source.to_owned(),
+    fn says(source: &str, at_us: i64) -> Event {
+        let price = Decimal::parse("64000.5").unwrap();
+        let asset = "bitcoin".to_owned();
+        Event::Price(Price { asset, price, ..Price::at(source, at_us, at_us) })
+    }
+
+    #[tokio::test]
+    async fn what_many_writers_say_at_once_is_all_there() {
+        let broker = Broker::start().await;
+        let now = now_us();
+        let writer = |_| {
+            let metrics = Metrics::new(&Registry::new()).unwrap();
+            PriceWriter::new(broker.nats.clone(), PriceSettings::default(), metrics)
+        };
+        let tasks = (0..WRITERS).map(writer).enumerate().map(|(index, writer)| {
+            tokio::spawn(async move {
+                let source = format!("source-{index}");
+                for round in 0..ROUNDS {
+                    writer.offer(&[says(&source, now - ROUNDS + round)]).await;
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
         }
-    }
-
-    fn wins_over(known: &AssetPrice, offered: &AssetPrice) -> bool {
-        wins(Some(known), offered, NOW, &PriceSettings::default())
-    }
-
-    #[test]
-    fn of_one_provider_the_newer_price_wins() {
-        assert!(wins(None, &price("x", 9_000), NOW, &PriceSettings::default()));
-        assert!(wins_over(&price("binance", 60), &price("binance", 30)));
-        assert!(!wins_over(&price("binance", 30), &price("binance", 60)));
-        assert!(!wins_over(&price("binance", 30), &price("binance", 30)), "nothing to write");
-    }
-
-    #[test]
-    fn the_preferred_provider_wins_while_it_is_fresh() {
-        assert!(!wins_over(&price("binance", 200), &price("coingecko", 1)));
-        assert!(wins_over(&price("binance", 301), &price("coingecko", 1)));
-        assert!(wins_over(&price("coingecko", 1), &price("binance", 200)));
-        assert!(!wins_over(&price("coingecko", 1), &price("binance", 301)));
-        assert!(wins_over(&price("coingecko", 900), &price("binance", 600)), "newer of two old");
-    }
-
-    #[test]
-    fn providers_without_a_preference_come_last_and_among_them_the_newest_wins() {
-        assert!(!wins_over(&price("coingecko", 100), &price("other", 1)));
-        assert!(wins_over(&price("other", 100), &price("another", 1)));
-        assert!(!wins_over(&price("other", 1), &price("another", 100)));
-    }
-
-    #[test]
-    fn a_peg_holds_within_the_tolerance() {
-        let near = |text: &str| near_one(&Decimal::parse(text).unwrap(), 1);
-        assert!(near("0.9991") && near("1.009") && near("1"));
-        assert!(!near("0.97") && !near("1.02"));
+        let bucket = broker.nats.kv(Bucket::Prices).await.unwrap();
+        let entry = bucket.get("bitcoin").await.unwrap().unwrap();
+        let value: AssetPrice = serde_json::from_slice(&entry.value).unwrap();
+        assert_eq!(value.sources.len(), WRITERS, "{value:?}");
+        assert!(value.sources.iter().all(|price| price.at_us == now - 1), "{value:?}");
+        assert_eq!(value.sources.iter().filter(|p| p.verdict == PriceVerdict::Used).count(), 1);
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod forms;
 mod harness;
 mod pipeline;
+mod prices;
 mod recorded;
 mod recorded_values;
 mod stand_in;
