@@ -47,5 +47,8 @@ pub use types::{
     decimal::{Decimal, DecimalError},
     event_fields::{EventFields, EventValue},
     int256::Int256,
+    labels::Labels,
+    link::{LinkError, canonical_link},
+    provider_types::{ProviderState, QuotaWindow},
     uint256::Uint256,
 };

@@ -1,11 +1,7 @@
 //! Which stream a subject pattern reads, what kinds of event it can match, and which filters a
 //! reader needs.
 
-use crypto_intel_schemas::{
-    Kind,
-    patterns::{overlaps, without_overlap},
-    subjects,
-};
+use crypto_intel_schemas::{Kind, patterns::without_overlap, subjects};
 
 pub use crypto_intel_schemas::Stream as RuleStream;
 
@@ -27,23 +23,19 @@ fn readable_of(stream: RuleStream) -> impl Iterator<Item = &'static str> {
     prefixes.filter(|prefix| !["tick", "watch"].contains(prefix))
 }
 
-/// Pattern of all subjects of a kind; `None` for kinds that rules do not read.
-fn pattern_of_kind(kind: Kind) -> Option<String> {
-    kind.is_in_rules().then(|| kind.pattern())
+/// The kinds that rules read, in the order of the documentation.
+fn kinds_in_rules() -> impl Iterator<Item = Kind> {
+    Kind::ALL.iter().copied().filter(|kind| kind.is_in_rules())
 }
 
 /// The kinds of event that a pattern can match, in the order of the documentation.
 pub(crate) fn kinds_of_pattern(pattern: &str) -> Vec<Kind> {
-    Kind::ALL
-        .iter()
-        .copied()
-        .filter(|kind| pattern_of_kind(*kind).is_some_and(|of_kind| overlaps(pattern, &of_kind)))
-        .collect()
+    kinds_in_rules().filter(|kind| kind.is_on(pattern)).collect()
 }
 
 /// Patterns of a single kind each, for suggestions.
 pub(crate) fn example_patterns() -> Vec<String> {
-    Kind::ALL.iter().copied().filter_map(pattern_of_kind).collect()
+    kinds_in_rules().flat_map(Kind::patterns).collect()
 }
 
 /// More filters than this are more expensive for the server than reading everything.
@@ -84,6 +76,14 @@ mod tests {
         assert_eq!(kinds_of_pattern("evm.*.transfer.erc20"), [Kind::Erc20Transfer]);
         assert_eq!(kinds_of_pattern("evm.base.transfer.*").len(), 5);
         assert_eq!(kinds_of_pattern("market.price.bitcoin"), [Kind::Price]);
+        assert_eq!(kinds_of_pattern("market.price.>"), [Kind::Price]);
+        assert_eq!(kinds_of_pattern("market.funding-rate.*"), [Kind::Metric]);
+        assert_eq!(kinds_of_pattern("market.>"), [Kind::Price, Kind::Metric]);
+        assert_eq!(kinds_of_pattern("gas.fast.ethereum"), [Kind::Metric]);
+        assert_eq!(kinds_of_pattern("news.>"), [Kind::Article]);
+        assert_eq!(kinds_of_pattern("whale.bitcoin"), [Kind::Whale]);
+        assert_eq!(kinds_of_pattern("status.>"), [Kind::ProviderStatus]);
+        assert_eq!(kinds_of_pattern("evm.*.swap"), [Kind::Swap]);
         assert_eq!(kinds_of_pattern("evm.*.transfers"), []);
         assert_eq!(kinds_of_pattern("evm.*.event.answer_updated"), [Kind::ContractEvent]);
     }

@@ -8,7 +8,16 @@ pub const ROLE: RoleSpec = RoleSpec {
     section: "poll",
     enable: "enable a provider under [poll.providers.NAME]",
     own_secrets: "keys of providers",
-    publishes: &["market.>", "sentiment.>"],
+    publishes: &[
+        "market.>",
+        "gas.>",
+        "defi.>",
+        "network.>",
+        "sentiment.>",
+        "news.>",
+        "whale.>",
+        "status.provider.>",
+    ],
     // After an unknown outcome: whether the answer is in the stream.
     looks_up: &[Stream::Market, Stream::Signals],
     buckets: &[
@@ -21,9 +30,17 @@ pub const ROLE: RoleSpec = RoleSpec {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
+
     use crypto_intel_schemas::Kind;
 
     use super::*;
+
+    #[test]
+    fn the_state_of_providers_may_be_published() {
+        let [(_, filter)] = Kind::ProviderStatus.streams() else { panic!("one stream") };
+        assert!(ROLE.publishes.contains(filter), "add {filter}");
+    }
 
     #[test]
     fn every_polled_kind_may_be_published_and_looked_up() {

@@ -73,6 +73,10 @@ pub trait EventKind: EventBody {
     const VERSION: u16 = version_of(Self::SCHEMA);
     /// The form of its subjects, such as `evm.<chain>.transfer.erc20`.
     const SUBJECT: &'static str;
+    /// The patterns of all its subjects in the live lane; none where the form of its subjects says them.
+    const PATTERNS: &'static [&'static str] = &[];
+    /// Patterns of subjects that are never its own, although its patterns match them.
+    const NOT_ITS_SUBJECTS: &'static [&'static str] = &[];
     /// The streams that hold its events, each with the filter that selects them and similar ones.
     const STREAMS: &'static [(Stream, &'static str)] = CHAIN_STREAMS;
     /// The `source` of a body, unless its producer sets another.
@@ -104,6 +108,9 @@ pub trait EventKind: EventBody {
         self.id().to_owned()
     }
 
+    /// Brings the values from a provider into their one form, before they are checked.
+    fn normalise(&mut self) {}
+
     /// Checks the values from a provider beyond the types of its fields.
     ///
     /// # Errors
@@ -131,25 +138,4 @@ const fn version_of(schema: &str) -> u16 {
         at += 1;
     }
     version
-}
-
-/// Longest name of an asset, quote or index, bytes.
-const MAX_NAME: usize = 128;
-/// Maximum number of characters of a bad name in an error.
-const SHOWN_CHARS: usize = 40;
-
-/// Checks a name that is part of a subject or a key: lower case, without spaces.
-///
-/// # Errors
-/// A message that names the field.
-pub(crate) fn check_name(field: &str, name: &str) -> Result<(), String> {
-    let plain = |c: char| !c.is_control() && !c.is_whitespace() && !c.is_uppercase();
-    if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain) {
-        return Ok(());
-    }
-    let mut shown: String = name.chars().take(SHOWN_CHARS).collect();
-    if shown.len() < name.len() {
-        shown.push('…');
-    }
-    Err(format!("{field} {shown:?} is not a lower-case name without spaces"))
 }

@@ -12,6 +12,8 @@ use crate::{
         decimal::Decimal,
         event_fields::EventFields,
         int256::Int256,
+        labels::Labels,
+        provider_types::{ProviderState, QuotaWindow},
         uint256::Uint256,
     },
 };
@@ -37,6 +39,8 @@ pub enum FieldType {
     I256,
     /// Values of a contract's event by name.
     Fields,
+    /// Texts by name.
+    Labels,
     /// A list or a structure that only the body's own type describes.
     Structure,
 }
@@ -78,6 +82,7 @@ pub enum FieldValue<'a> {
     U256(U256),
     I256(I256),
     Fields(&'a EventFields),
+    Labels(&'a Labels),
 }
 
 /// How a Rust type of a body appears as a field.
@@ -121,11 +126,14 @@ as_field! {
     Severity, FieldType::Text, |value| FieldValue::Text(value.as_str());
     AlertState, FieldType::Text, |value| FieldValue::Text(value.as_str());
     DeliveryState, FieldType::Text, |value| FieldValue::Text(value.as_str());
+    ProviderState, FieldType::Text, |value| FieldValue::Text(value.as_str());
+    QuotaWindow, FieldType::Text, |value| FieldValue::Text(value.as_str());
     Vec<String>, FieldType::Texts, |value| FieldValue::Texts(value);
     Decimal, FieldType::Decimal, |value| FieldValue::Decimal(value);
     Uint256, FieldType::U256, |value| FieldValue::U256(value.0);
     Int256, FieldType::I256, |value| FieldValue::I256(value.0);
     EventFields, FieldType::Fields, |value| FieldValue::Fields(value);
+    Labels, FieldType::Labels, |value| FieldValue::Labels(value);
     Address, FieldType::Hex(20), |value| FieldValue::Hex(value.as_slice());
     B256, FieldType::Hex(32), |value| FieldValue::Hex(value.as_slice());
     FixedBytes<4>, FieldType::Hex(4), |value| FieldValue::Hex(value.as_slice());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     event::{event_kind::EventKind, fields::Field},
     kinds::{Kind, UnknownKind, for_each_kind},
+    patterns,
     streams::Stream,
 };
 
@@ -17,6 +18,8 @@ struct Spec {
     schema: &'static str,
     version: u16,
     subject: &'static str,
+    patterns: &'static [&'static str],
+    not_its_subjects: &'static [&'static str],
     streams: &'static [(Stream, &'static str)],
     fields: &'static [Field],
     lasting: bool,
@@ -32,6 +35,8 @@ impl Spec {
             schema: K::SCHEMA,
             version: K::VERSION,
             subject: K::SUBJECT,
+            patterns: K::PATTERNS,
+            not_its_subjects: K::NOT_ITS_SUBJECTS,
             streams: K::STREAMS,
             fields: K::FIELDS,
             lasting: K::LASTING,
@@ -94,13 +99,24 @@ impl Kind {
         self.spec().subject
     }
 
-    /// The pattern of all its subjects in the live lane, such as `market.price.*`.
+    /// The patterns of all its subjects in the live lane, such as `market.price.*`.
     #[must_use]
-    pub fn pattern(self) -> String {
+    pub fn patterns(self) -> Vec<String> {
+        if !self.spec().patterns.is_empty() {
+            return self.spec().patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        }
         let tokens = self.subject_form().split('.');
         let tokens: Vec<&str> =
             tokens.map(|token| if token.starts_with('<') { "*" } else { token }).collect();
-        tokens.join(".")
+        vec![tokens.join(".")]
+    }
+
+    /// Whether an event of this kind can have a subject that the pattern matches.
+    #[must_use]
+    pub fn is_on(self, pattern: &str) -> bool {
+        let others = self.spec().not_its_subjects;
+        !others.iter().any(|others| patterns::covers(others, pattern))
+            && self.patterns().iter().any(|own| patterns::overlaps(own, pattern))
     }
 
     /// The streams that hold its events, each with the filter that selects them and similar ones.

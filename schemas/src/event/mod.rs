@@ -9,6 +9,7 @@ pub(crate) mod fields;
 pub(crate) mod ids;
 pub(crate) mod json_schema;
 pub(crate) mod kind_facts;
+pub(crate) mod polled_values;
 pub(crate) mod read_whole;
 
 use serde::Deserialize as _;
@@ -157,6 +158,12 @@ impl Event {
     #[must_use]
     pub fn key(&self) -> String {
         of_body!(self, body => body.key())
+    }
+
+    /// Brings the values from a provider into their one form, such as a link without what only says where its reader came
+    /// from. To be done before [`Event::check`] and before its id is made.
+    pub fn normalise(&mut self) {
+        of_body!(self, body => body.normalise());
     }
 
     /// Checks the values from a provider beyond the types of its fields.

@@ -4,6 +4,7 @@ use crate::kinds::for_each_kind;
 
 pub(crate) mod alert;
 pub(crate) mod approval;
+pub(crate) mod article;
 pub(crate) mod block;
 pub(crate) mod contract_creation;
 pub(crate) mod contract_event;
@@ -17,13 +18,16 @@ pub(crate) mod internal_transfer;
 pub(crate) mod jump;
 pub(crate) mod liquidity;
 pub(crate) mod log;
+pub(crate) mod metric;
 pub(crate) mod native_transfer;
 pub(crate) mod node_status;
 pub(crate) mod notification;
 pub(crate) mod price;
+pub(crate) mod provider_status;
 pub(crate) mod reorg;
 pub(crate) mod swap;
 pub(crate) mod tick;
+pub(crate) mod whale;
 
 macro_rules! bodies {
     ($( $module:ident::$Body:ident, )*) => {

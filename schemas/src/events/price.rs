@@ -1,9 +1,5 @@
 use crate::{
-    event::{
-        body::event,
-        event_kind::{EventKind, check_name},
-        ids::polled_event_id,
-    },
+    event::{body::event, event_kind::EventKind, ids::polled_event_id, polled_values::check_name},
     kinds::Kind,
     sample_values::{BLOCK_TIME_US, OBSERVED_AT_US, decimal},
     streams::Stream,

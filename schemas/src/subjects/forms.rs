@@ -17,6 +17,18 @@ pub const EVM_ALL: &str = "evm.>";
 pub const HISTORY_ALL: &str = "history.>";
 /// Everything polled about markets.
 pub const MARKET_ALL: &str = "market.>";
+/// All metrics of gas prices.
+pub const GAS_ALL: &str = "gas.>";
+/// All metrics of protocols and pools.
+pub const DEFI_ALL: &str = "defi.>";
+/// All metrics of chains and their nodes.
+pub const NETWORK_ALL: &str = "network.>";
+/// All articles.
+pub const NEWS_ALL: &str = "news.>";
+/// All transfers that providers report.
+pub const WHALE_ALL: &str = "whale.>";
+/// Health of all polled providers.
+pub const PROVIDER_STATUS_ALL: &str = "status.provider.>";
 /// All named indices.
 pub const SENTIMENT_ALL: &str = "sentiment.>";
 /// Health of all RPC endpoints of all chains.
@@ -104,6 +116,30 @@ pub fn price(asset: &str) -> String {
 #[must_use]
 pub fn index(name: &str) -> String {
     join(&["sentiment", &token(name)])
+}
+
+/// `<family>.<what>.<key>`, of a metric that is named `<family>.<what>`.
+#[must_use]
+pub fn metric(family: &str, what: &str, key: &str) -> String {
+    join(&[family, &token(what), &token(key)])
+}
+
+/// `news.<provider>`.
+#[must_use]
+pub fn article(provider: &str) -> String {
+    join(&["news", &token(provider)])
+}
+
+/// `whale.<chain>`.
+#[must_use]
+pub fn whale(chain: &str) -> String {
+    join(&["whale", &token(chain)])
+}
+
+/// `status.provider.<provider>`.
+#[must_use]
+pub fn provider_status(provider: &str) -> String {
+    join(&["status", "provider", &token(provider)])
 }
 
 /// `status.node.<chain>.<endpoint>`.

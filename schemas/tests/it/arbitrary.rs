@@ -51,6 +51,11 @@ fn value(schema: &Value, definitions: &Value) -> BoxedStrategy<Value> {
         let name = name.rsplit('/').next().unwrap();
         return value(&definitions[name], definitions);
     }
+    // A structure or nothing: the codec leaves out what is absent.
+    if let Some(forms) = schema["anyOf"].as_array() {
+        let present = forms.iter().find(|form| form["type"] != "null").expect("a form of it");
+        return value(present, definitions);
+    }
     if let Some(constant) = schema.get("const") {
         return Just(constant.clone()).boxed();
     }
@@ -74,6 +79,9 @@ fn value(schema: &Value, definitions: &Value) -> BoxedStrategy<Value> {
             prop_oneof![4 => collection::vec(items.clone(), 0..3), 1 => collection::vec(items, 0..40)]
                 .prop_map(Value::from)
                 .boxed()
+        }
+        "object" if schema["additionalProperties"]["type"] == "string" => {
+            collection::btree_map(text(), text(), 0..5).prop_map(|texts| json!(texts)).boxed()
         }
         "object" if schema.get("additionalProperties").is_some() => {
             collection::btree_map(text(), named_value(), 0..5)

@@ -7,7 +7,13 @@ fn every_subject_has_its_form_and_is_taken_by_its_streams() {
     for &kind in Kind::ALL {
         let event = samples::sample(kind);
         let subject = subjects::of(&event);
-        assert!(patterns::matches(&kind.pattern(), &subject), "{kind}: {subject}");
+        let own = kind.patterns();
+        assert!(own.iter().any(|own| patterns::matches(own, &subject)), "{kind}: {subject}");
+        assert!(kind.is_on(&subject), "{kind}: {subject}");
+        for own in &own {
+            let taken = streams_take(kind, own);
+            assert!(taken, "{kind}: no filter of its streams selects {own}");
+        }
         let streams = kind.streams();
         assert!(!streams.is_empty(), "{kind}");
         for (stream, filter) in streams {
@@ -22,11 +28,31 @@ fn every_subject_has_its_form_and_is_taken_by_its_streams() {
     }
 }
 
+fn streams_take(kind: Kind, pattern: &str) -> bool {
+    kind.streams().iter().any(|(_, filter)| {
+        patterns::covers(filter, pattern)
+            // A tick's stream is one word of its subject.
+            || kind == Kind::Tick && patterns::covers(pattern, filter)
+    })
+}
+
+#[test]
+fn a_subject_belongs_to_one_kind() {
+    for &kind in Kind::ALL {
+        let subject = subjects::of(&samples::sample(kind));
+        let on: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.is_on(&subject)).collect();
+        assert_eq!(on, [kind], "{subject}");
+    }
+    assert!(Kind::Metric.is_on("market.*.bitcoin") && Kind::Price.is_on("market.*.bitcoin"));
+    assert!(!Kind::Metric.is_on("market.price.>") && !Kind::Metric.is_on("evm.*.swap"));
+    assert!(Kind::Metric.is_on("gas.>") && !Kind::Price.is_on("gas.>"));
+}
+
 #[test]
 fn subjects_of_chains_are_named_after_their_kind() {
     for &kind in Kind::ALL.iter().filter(|kind| samples::sample(**kind).block_fields().is_some()) {
         let filter = subjects::chain_filter(subjects::Lane::Live, "*", kind);
-        assert_eq!(kind.pattern(), filter);
+        assert_eq!(kind.patterns(), [filter]);
     }
 }
 
@@ -54,6 +80,9 @@ fn a_polled_kind_belongs_to_no_chain_and_passes_its_own_check() {
         let event = samples::sample(kind);
         assert!(event.block_fields().is_none(), "{kind}");
         assert_eq!(event.check(), Ok(()), "{kind}");
+        let mut normal = event.clone();
+        normal.normalise();
+        assert_eq!(normal, event, "{kind}: the sample is in its one form");
         assert_ne!(event.key(), event.id(), "{kind}: say what it is about");
     }
 }

@@ -101,7 +101,8 @@ impl<'c> Checker<'c> {
     /// Whether a name is a field whose values have names of their own.
     pub(super) fn is_map(&self, name: &str) -> bool {
         let mut fields = self.fields.iter();
-        fields.any(|field| field.name == name && field.field_type == FieldType::Fields)
+        let is_map = |of: FieldType| matches!(of, FieldType::Fields | FieldType::Labels);
+        fields.any(|field| field.name == name && is_map(field.field_type))
     }
 
     fn unknown_name(&mut self, node: u64, name: &str) {
@@ -249,7 +250,7 @@ impl Type {
             FieldType::Hex(bytes) => Self::Hex(bytes),
             FieldType::Texts => Self::List(Box::new(Self::Text)),
             FieldType::U256 => Self::U256,
-            FieldType::Fields | FieldType::Structure => Self::Map,
+            FieldType::Fields | FieldType::Labels | FieldType::Structure => Self::Map,
         }
     }
 }

@@ -180,6 +180,17 @@ impl VariableResolver for Variables<'_> {
                     .collect();
                 CowVal::owned(CelMap::from(entries))
             }
+            FieldValue::Labels(labels) => {
+                let entries: HashMap<Key<'b>, Box<dyn Val + 'b>> = labels
+                    .0
+                    .iter()
+                    .map(|(name, text)| {
+                        let text: Box<dyn Val + 'b> = Box::new(CelString::from(text.as_str()));
+                        (Key::from(name.as_str()), text)
+                    })
+                    .collect();
+                CowVal::owned(CelMap::from(entries))
+            }
             FieldValue::I256(value) => {
                 // Text of an integer always reads as a double, at worst rounded.
                 let rounded = value.to_string().parse::<f64>().unwrap_or_default();

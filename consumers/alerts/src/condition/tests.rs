@@ -79,6 +79,56 @@ fn conditions_see_signed_amounts_and_the_fields_of_contract_events() {
 }
 
 #[test]
+fn conditions_see_what_providers_say() {
+    for (kind, sources) in [
+        (
+            Kind::Metric,
+            [
+                "name == 'market.funding-rate' && key == 'btc-usdt' && value < 0 && unit == 'ratio'",
+                "labels['interval_hours'] == '8' && double(labels['interval_hours']) >= 8",
+                "'instrument' in labels && labels['instrument'].startsWith('BTC') && size(labels) == 2",
+            ],
+        ),
+        (
+            Kind::Article,
+            [
+                "'bitcoin' in assets && 'etf' in tags && size(assets) == 2",
+                "title.matches('(?i)etf') && publisher == 'The Example Ledger' && author != null",
+                "tags.exists(tag, tag in ['hack', 'markets']) && summary.contains('inflows')",
+            ],
+        ),
+        (
+            Kind::Whale,
+            [
+                "chain == 'bitcoin' && amount_usd >= 50000000 && amount > 1000.0",
+                "asset == 'bitcoin' && symbol == 'BTC' && to_owner.contains('Exchange')",
+                "from == '1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa' && sub_index == 1 && size(hash) == 64",
+            ],
+        ),
+        (
+            Kind::ProviderStatus,
+            [
+                "provider == 'okx' && endpoint == 'tickers' && state in ['refused', 'quota_spent']",
+                "on_time_percent < 99 && stale_seconds > 300 && latency_ms < 1000",
+                "quota_window == 'day' && quota_used * 10 >= quota_limit * 8 && detail != null",
+            ],
+        ),
+    ] {
+        for source in sources {
+            assert_eq!(verdict(source, &samples::sample(kind)), Verdict::Match, "{source}");
+        }
+    }
+    let bare = samples::sample_minimal(Kind::Metric);
+    assert_eq!(verdict("labels['interval_hours'] == '8'", &bare), Verdict::Absent);
+    assert_eq!(verdict("!('interval_hours' in labels)", &bare), Verdict::Match);
+    let bare = samples::sample_minimal(Kind::Article);
+    assert_eq!(verdict("'bitcoin' in assets", &bare), Verdict::NoMatch);
+    let said = |source: &str| compile(source, &[Kind::Metric]).expect_err(source)[0].hint.clone();
+    assert!(said("labels.chain == 'x'").is_some_and(|hint| hint.contains("labels[\"chain\"]")));
+    assert!(said("labels['hours'] > 4").is_some_and(|hint| hint.contains("double(labels[")));
+}
+
+#[test]
 fn addresses_are_compared_without_regard_to_case() {
     let event = Event::from(transfer());
     let mixed = format!("0x{}", "aB".repeat(20));

@@ -213,6 +213,7 @@ fn group_of(rule: &Rule, event: &Event) -> String {
         Some(FieldValue::U256(value)) => value.to_string(),
         Some(FieldValue::I256(value)) => value.to_string(),
         Some(FieldValue::Fields(fields)) => fields.to_json_text(),
+        Some(FieldValue::Labels(labels)) => labels.to_json_text(),
     });
     values.collect::<Vec<_>>().join("\n")
 }

@@ -46,8 +46,10 @@ pub(crate) struct Totals {
 impl Measure {
     /// Dollars, else a token's amount, else its raw value.
     pub(crate) fn of(event: &Event) -> Option<Self> {
-        if let Some(FieldValue::Decimal(usd)) = field_of(event, "usd") {
-            return Some(Self { unit: Unit::Dollars, amount: usd.clone() });
+        for worth in ["usd", "amount_usd"] {
+            if let Some(FieldValue::Decimal(usd)) = field_of(event, worth) {
+                return Some(Self { unit: Unit::Dollars, amount: usd.clone() });
+            }
         }
         let moves = matches!(
             event.kind(),

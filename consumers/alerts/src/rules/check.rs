@@ -121,7 +121,10 @@ impl<'c> RuleCheck<'c> {
         let Some(stream) = streams::stream_of_pattern(pattern) else {
             let hint = match prefix {
                 "watch" => "watched events are on evm.… too: write `on = \"evm.*.transfer.erc20\"` and `size(watched) > 0`".to_owned(),
-                "*" | ">" => "a rule reads one stream: begin with evm, market or sentiment".to_owned(),
+                "*" | ">" => format!(
+                    "a rule reads one stream: begin with one of {}",
+                    streams::readable_prefixes().join(", ")
+                ),
                 _ => match nearest(prefix, streams::readable_prefixes()) {
                     Some(known) => format!("did you mean `{known}`?"),
                     None => format!("subjects begin with one of: {}", streams::readable_prefixes().join(", ")),

@@ -34,6 +34,7 @@ pub const DEFAULT_RULES: &[(&str, &str)] = &[
     ("transfers.toml", include_str!("../../rules/transfers.toml")),
     ("approvals.toml", include_str!("../../rules/approvals.toml")),
     ("market.toml", include_str!("../../rules/market.toml")),
+    ("signals.toml", include_str!("../../rules/signals.toml")),
 ];
 
 /// One checked rule.

@@ -31,7 +31,7 @@ fn the_rules_that_come_with_the_program_are_right() {
     let rules = RuleSet::parse(DEFAULT_RULES, Some(&["ops".to_owned()])).unwrap();
     assert!(rules.ids().len() >= 5, "{:?}", rules.ids());
     let slugs: Vec<&str> = rules.streams().into_iter().map(RuleStream::slug).collect();
-    assert_eq!(slugs, ["evm", "market", "signals"]);
+    assert_eq!(slugs, ["evm", "market", "signals", "status"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crypto_intel_schemas::{Event, EventValue, Explorers, Link};
 use minijinja::{
     Environment, UndefinedBehavior,
-    value::{Object, Value},
+    value::{Enumerator, Object, Value},
 };
 
 use crate::condition::fields::{Field, FieldType, FieldValue, field_of, fields_of, hex_text};
@@ -124,6 +124,10 @@ fn value_of(value: FieldValue<'_>) -> Value {
         FieldValue::Fields(fields) => {
             fields.0.iter().map(|(name, value)| (name.as_str(), event_value(value))).collect()
         }
+        FieldValue::Labels(labels) => {
+            let text = |(name, text): (&String, &String)| (name.clone(), clean(text, MAX_VALUE));
+            Value::from_object(LabelTexts(labels.0.iter().map(text).collect()))
+        }
     }
 }
 
@@ -132,6 +136,21 @@ fn event_value(value: &EventValue) -> Value {
         EventValue::Bool(value) => Value::from(*value),
         EventValue::Text(value) => Value::from(clean(value, MAX_VALUE)),
         EventValue::List(values) => values.iter().map(event_value).collect(),
+    }
+}
+
+/// Labels of an event: one that it lacks is absent, as a field is.
+#[derive(Debug)]
+struct LabelTexts(BTreeMap<String, String>);
+
+impl Object for LabelTexts {
+    fn get_value(self: &Arc<Self>, name: &Value) -> Option<Value> {
+        let text = name.as_str().and_then(|name| self.0.get(name));
+        Some(text.map_or(Value::from(()), |text| Value::from(text.as_str())))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.keys().map(|name| Value::from(name.as_str())).collect())
     }
 }
 
@@ -160,7 +179,9 @@ pub(crate) fn sample_values(fields: &[Field], with_optional: bool) -> Values {
                 FieldType::Texts => Value::from(vec!["sample"]),
                 FieldType::U256 => Value::from("1000000"),
                 FieldType::I256 => Value::from("-1000000"),
-                FieldType::Fields | FieldType::Structure => Value::from_object(AnyField),
+                FieldType::Fields | FieldType::Labels | FieldType::Structure => {
+                    Value::from_object(AnyField)
+                }
             };
             (field.name, value)
         })

@@ -10,6 +10,7 @@ mod faults;
 mod harness;
 mod lanes;
 mod poison;
+mod polled_kinds;
 mod process;
 mod rebuilds;
 mod reorgs;

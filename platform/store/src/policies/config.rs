@@ -38,7 +38,11 @@ pub struct RetentionDays {
     pub blocks: u32,
     /// `market_ticks` and `indices`.
     pub market: u32,
-    /// `node_status`.
+    /// `metrics`.
+    pub metrics: u32,
+    /// `articles` and `whales`.
+    pub signals: u32,
+    /// `node_status` and `provider_statuses`.
     pub status: u32,
     /// `alerts` and `deliveries`.
     pub alerts: u32,
@@ -59,6 +63,8 @@ impl Default for StorageConfig {
                 gas: 0,
                 blocks: 0,
                 market: 0,
+                metrics: 0,
+                signals: 0,
                 status: 30,
                 alerts: 0,
                 rollups: 0,
@@ -84,6 +90,8 @@ impl RetentionDays {
             RetentionGroup::Gas => self.gas,
             RetentionGroup::Blocks => self.blocks,
             RetentionGroup::Market => self.market,
+            RetentionGroup::Metrics => self.metrics,
+            RetentionGroup::Signals => self.signals,
             RetentionGroup::Status => self.status,
             RetentionGroup::Alerts => self.alerts,
             RetentionGroup::Rollups => self.rollups,

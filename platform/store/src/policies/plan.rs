@@ -206,6 +206,7 @@ mod tests {
                 "internal_transfers",
                 "native_transfers",
                 "node_status",
+                "provider_statuses",
                 "token_transfers",
             ];
             assert_eq!(objects, kept);

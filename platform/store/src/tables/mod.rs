@@ -3,6 +3,7 @@
 
 mod alerts;
 mod approvals;
+mod articles;
 pub(crate) mod block_gas;
 pub(crate) mod blocks;
 mod columns;
@@ -16,8 +17,10 @@ mod jumps;
 mod liquidity;
 mod logs;
 mod market_ticks;
+mod metrics;
 mod native_transfers;
 mod node_status;
+mod provider_statuses;
 mod reorgs;
 pub(crate) mod retention_group;
 mod sizes;
@@ -25,6 +28,7 @@ pub(crate) mod spec;
 mod sql;
 mod swaps;
 mod token_transfers;
+mod whales;
 
 use std::fmt;
 
@@ -86,7 +90,11 @@ registry! {
     jumps::Jumps,
     market_ticks::MarketTicks,
     indices::Indices,
+    metrics::Metrics,
+    articles::Articles,
+    whales::Whales,
     node_status::NodeStatus,
+    provider_statuses::ProviderStatuses,
     alerts::Alerts,
     deliveries::Deliveries,
     blocks::Blocks,

@@ -60,11 +60,13 @@ fn build(fields: &Fields<'_>, origin: Origin<'_>) -> Result<Event, String> {
     for field in own {
         match fields.value(field)? {
             Some(value) => body[field.name] = value,
-            None if field.optional => {}
+            // An absent list or map is an empty one.
+            None if field.optional || is_collection(field.field_type) => {}
             None => return Err(format!("lacks {}", field.name)),
         }
     }
     let mut event = Event::from_json(&body).map_err(|error| error.to_string())?;
+    event.normalise();
     event.check()?;
     event.set_id(polled_event_id(origin.provider, kind, &event.key(), time_us));
     Ok(event)
@@ -110,7 +112,9 @@ impl<'a> Fields<'a> {
                 Val::Bool(truth) => json!(truth),
                 _ => return Err(format!("{name} is neither true nor false")),
             },
-            FieldType::Hex(_) | FieldType::Texts | FieldType::Fields | FieldType::Structure => {
+            FieldType::Texts => texts(name, value)?,
+            FieldType::Labels => labels(name, value)?,
+            FieldType::Hex(_) | FieldType::Fields | FieldType::Structure => {
                 return Err(format!("{name} cannot be polled"));
             }
         };
@@ -141,6 +145,32 @@ impl<'a> Fields<'a> {
                 format!("{name} {value} is not between 2009 and now: is it in another unit?")
             })
     }
+}
+
+fn is_collection(field_type: FieldType) -> bool {
+    matches!(field_type, FieldType::Texts | FieldType::Labels)
+}
+
+/// A list of texts; null among them is left out.
+fn texts(name: &str, value: &Val) -> Result<Value, String> {
+    let Val::Arr(items) = value else { return Err(format!("{name} is not a list of texts")) };
+    let items = items.iter().filter(|item| !matches!(item, Val::Null));
+    items
+        .map(|item| text_of(item).map(Value::from))
+        .collect::<Option<Value>>()
+        .ok_or_else(|| format!("{name} has an item that is not a text"))
+}
+
+/// Texts by name; a number becomes its digits, and null is left out.
+fn labels(name: &str, value: &Val) -> Result<Value, String> {
+    let Val::Obj(map) = value else { return Err(format!("{name} is not an object of texts")) };
+    let mut labels = serde_json::Map::new();
+    for (key, value) in map.iter().filter(|(_, value)| !matches!(value, Val::Null)) {
+        let key = text_of(key).ok_or_else(|| format!("{name} has a key that is not a text"))?;
+        let text = number_text(&format!("{name}.{key}"), value)?;
+        labels.insert(key.to_owned(), Value::from(text));
+    }
+    Ok(Value::Object(labels))
 }
 
 fn text_of(value: &Val) -> Option<&str> {
@@ -242,6 +272,69 @@ mod tests {
         assert!(at(r#""at_s": 1699999999000"#).unwrap_err().contains("another unit"));
         assert!(at(r#""at_s": 1, "at_ms": 1"#).unwrap_err().contains("two times"));
         assert!(at(r#""at_s": 1.5"#).unwrap_err().contains("whole number"));
+    }
+
+    fn event(kind: Kind, object: &str) -> Result<Event, String> {
+        event_of(&read_json(object.as_bytes()).unwrap(), origin(kind))
+    }
+
+    #[test]
+    fn labels_are_texts_and_numbers_as_they_are_written() {
+        let of = |labels: &str| {
+            let object = format!(
+                r#"{{"name": "gas.fast", "key": "base", "value": 0.05, "unit": "gwei"{labels}}}"#
+            );
+            event(Kind::Metric, &object)
+        };
+        let Event::Metric(metric) = of(r#", "labels": {"a": 1.50, "b": "x", "c": null}"#).unwrap()
+        else {
+            panic!("a metric")
+        };
+        assert_eq!(metric.labels, crypto_intel_schemas::Labels::from([("a", "1.50"), ("b", "x")]));
+        assert_eq!(metric.id, format!("p:metric:gas.fast/base:{SLOT}"));
+        for none in ["", r#", "labels": null"#, r#", "labels": {}"#] {
+            let Event::Metric(metric) = of(none).unwrap() else { panic!("a metric") };
+            assert!(metric.labels.is_empty(), "{none}");
+        }
+        for (wrong, problem) in [
+            (r#", "labels": ["a"]"#, "not an object"),
+            (r#", "labels": {"a": {}}"#, "labels.a is neither"),
+            (r#", "labels": {"A": "x"}"#, "lower-case"),
+        ] {
+            let error = of(wrong).unwrap_err();
+            assert!(error.contains(problem), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_article_is_known_by_its_link_alone() {
+        let of = |link: &str, tags: &str| {
+            let object = format!(
+                r#"{{"title": " A\n b", "link": "{link}", "tags": {tags}, "at_s": 1699999999}}"#
+            );
+            event(Kind::Article, &object)
+        };
+        let Event::Article(first) =
+            of("https://X.example/a?utm_source=p#b", "[\"ETF\", null]").unwrap()
+        else {
+            panic!("an article")
+        };
+        let Event::Article(second) = of("https://x.example/a", "[]").unwrap() else {
+            panic!("an article")
+        };
+        assert_eq!(first.id, second.id);
+        assert_eq!(first.id, "p:article:https://x.example/a:1699999999000000");
+        assert_eq!((first.title.as_str(), first.tags), ("A b", vec!["etf".to_owned()]));
+        assert!(first.assets.is_empty());
+        assert!(of("https://x.example/a", "\"etf\"").unwrap_err().contains("not a list"));
+        assert!(of("https://x.example/a", "[1]").unwrap_err().contains("not a text"));
+        assert!(of("ftp://x.example/a", "[]").unwrap_err().contains("neither http"));
+    }
+
+    #[test]
+    fn what_the_poller_says_itself_cannot_be_polled() {
+        let error = event(Kind::ProviderStatus, "{}").unwrap_err();
+        assert!(error.contains("cannot be polled"), "{error}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod demo;
 mod faults;
 mod forms;
 mod harness;
+mod kinds;
 mod pipeline;
 mod prices;
 mod recorded;

@@ -3,6 +3,7 @@
 mod cooldowns;
 mod history;
 mod model;
+mod polled;
 mod reorgs;
 mod world;
 
