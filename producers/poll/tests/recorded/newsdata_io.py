@@ -1,0 +1,4 @@
+"""Recorded faults of NewsData.io. No answer is recorded."""
+
+RECORDED = {}
+FAULTS = {"newsdata_io/error_*.json": "crypto"}
