@@ -1,0 +1,16 @@
+"""Values of Gate.io's answers, read without the filters."""
+
+RECORDED = {"tickers": "gateio/spot_tickers.2.json"}
+FAULTS = {"gateio/error_*.json": "tickers"}
+
+
+def tickers(answer):
+    names = {"BTC_USDT": "bitcoin", "ETH_USDT": "ethereum"}
+    for row in answer:
+        yield {
+            "asset": names[row["currency_pair"]],
+            "quote": "usdt",
+            "price": row["last"],
+            "volume_24h": row["quote_volume"],
+            "change_24h_percent": row["change_percentage"],
+        }
