@@ -48,6 +48,8 @@ pub struct ProviderSettings {
     pub enabled: Option<bool>,
     /// The key of your account there.
     pub key: Secret,
+    /// Further keys, of other accounts of yours: when one is used up or refused, the next is taken.
+    pub keys: Vec<Secret>,
     /// Another address with the same API, such as a paid plan's host.
     pub base_url: Option<Address>,
     /// Parameters of the provider, such as its list of assets; each replaces the one of that name in
@@ -57,8 +59,21 @@ pub struct ProviderSettings {
     pub assets: Option<Vec<String>>,
     /// Seconds between polls, for all its endpoints; not set: as in its file.
     pub every_seconds: Option<u32>,
-    /// Requests (or units of weight) per minute; not set: as in its file.
+    /// Units of weight in any second with one key, such as those of your plan; not set: as in its file.
+    pub per_second: Option<u32>,
+    /// The same in any minute.
     pub per_minute: Option<u32>,
+    /// The same in a day of UTC.
+    pub per_day: Option<u32>,
+    /// The same in a calendar month of UTC.
+    pub per_month: Option<u32>,
+}
+
+impl ProviderSettings {
+    /// Every key that is there.
+    pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.key).chain(&self.keys).filter(|key| !key.is_empty())
+    }
 }
 
 /// Which prices go into the bucket from which transfers get their value in dollars.

@@ -126,7 +126,7 @@ async fn try_pages(
 ) -> Result<Interpreted, FetchError> {
     let mut pages = Pages::of(endpoint);
     while let Some(page) = pages.next() {
-        let ask = Ask { key: provider.first_key(), page: &page, known: None };
+        let ask = Ask { key: provider.key(0), page: &page, known: None };
         let answer = fetcher.fetch(provider, endpoint, ask).await;
         pages.add(answer.and_then(|answer| interpret(provider, endpoint, &answer, slot_us)))?;
     }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod budget;
 mod catalogue;
+mod clock;
 mod config;
 mod dry_run;
 mod facts;
@@ -9,9 +11,11 @@ mod mapping;
 mod metrics;
 mod polling;
 mod publish;
+mod quota;
 mod role;
 mod run;
 
+pub use budget::{Budget, budgets};
 pub use catalogue::{
     CatalogueError, Category, EndpointSummary, ProviderSummary, providers, try_examples,
 };

@@ -28,6 +28,18 @@ pub(crate) struct Metrics {
     pub(crate) quota_wait: IntCounterVec,
     /// 1 while requests to a provider pause.
     pub(crate) held: IntGaugeVec,
+    /// Slots of schedules, by what became of them.
+    pub(crate) slots: IntCounterVec,
+    /// 1 while an endpoint gave no valid answer for too long.
+    pub(crate) stale: IntGaugeVec,
+    /// Units of weight used of a window, by the place of the key.
+    pub(crate) quota_used: IntGaugeVec,
+    /// Units of weight that the window has.
+    pub(crate) quota_limit: IntGaugeVec,
+    /// 1 while a day or month is nearly spent, by the place of the key.
+    pub(crate) nearly_spent: IntGaugeVec,
+    /// 1 for the state that a key is in, by its place.
+    pub(crate) keys: IntGaugeVec,
     /// Prices offered to the bucket, by provider and result.
     pub(crate) prices: IntCounterVec,
 }
@@ -35,6 +47,9 @@ pub(crate) struct Metrics {
 const BY_PROVIDER: &[&str] = &["provider"];
 const BY_ENDPOINT: &[&str] = &["provider", "endpoint"];
 const BY_OUTCOME: &[&str] = &["provider", "endpoint", "outcome"];
+const BY_WINDOW: &[&str] = &["provider", "key", "window"];
+const BY_KEY: &[&str] = &["provider", "key"];
+const BY_KEY_STATE: &[&str] = &["provider", "key", "state"];
 const BY_RESULT: &[&str] = &["provider", "result"];
 
 impl Metrics {
@@ -52,6 +67,13 @@ impl Metrics {
         let success = "Time of the last valid answer";
         let waited = "Time that requests waited for the quota";
         let held = "1 while requests to a provider pause because it fails or asked for it";
+        let slots = "Slots of schedules: done on time, late, or skipped";
+        let stale = "1 while an endpoint gave no valid answer for too long";
+        let used = "Units of the quota used in a window, by the place of the key";
+        let limit = "Units of the quota that a window has, by the place of the key";
+        let nearly =
+            "1 while 80 % of a day or month of the quota are used, by the place of the key";
+        let keys = "1 for the state that a key is in, by its place";
         let prices = "Prices offered to the bucket, by result";
         Ok(Self {
             requests: counter("requests_total", "Requests by outcome", BY_OUTCOME)?,
@@ -69,6 +91,12 @@ impl Metrics {
             last_success: gauge("last_success_timestamp_seconds", success, BY_ENDPOINT)?,
             quota_wait: counter("quota_wait_milliseconds_total", waited, BY_PROVIDER)?,
             held: gauge("held", held, BY_PROVIDER)?,
+            slots: counter("slots_total", slots, BY_OUTCOME)?,
+            stale: gauge("stale", stale, BY_ENDPOINT)?,
+            quota_used: gauge("quota_used", used, BY_WINDOW)?,
+            quota_limit: gauge("quota_limit", limit, BY_WINDOW)?,
+            nearly_spent: gauge("quota_nearly_spent", nearly, BY_KEY)?,
+            keys: gauge("key_state", keys, BY_KEY_STATE)?,
             prices: counter("prices_total", prices, BY_RESULT)?,
         })
     }

@@ -7,13 +7,19 @@ use tokio::task::JoinSet;
 
 use crate::{
     catalogue::{Provider, enabled_providers},
+    clock::Clock,
     config::Config,
     facts::freshness::Freshness,
     facts::prices::PriceWriter,
     fetch::Fetcher,
     metrics::Metrics,
+    polling::board::Board,
+    polling::pacer::Pacer,
     polling::poller::EndpointPoller,
+    polling::status::StatusReporter,
     polling::throttle::ProviderThrottle,
+    quota::ledger::Ledger,
+    quota::store::UsageStore,
 };
 
 /// How long providers may take to stop; they only cancel their requests.
@@ -92,14 +98,31 @@ async fn poll_all(
     shared: &Shared,
     context: &Context,
 ) -> anyhow::Result<Infallible> {
-    let throttle = Arc::new(ProviderThrottle::new(provider.per_minute, provider.burst));
+    let clock = Clock::default();
+    let store = UsageStore::Kv(shared.nats.clone());
+    let ledger = Ledger::new(&provider.name, provider.limits, &provider.keys, store, clock);
+    let throttle = Arc::new(ProviderThrottle::new(ledger, clock));
+    let board = Board::new(&provider.name, shared.metrics.clone(), clock);
     let mut tasks = JoinSet::new();
+    let reporter = StatusReporter {
+        provider: Arc::clone(provider),
+        board: board.clone(),
+        throttle: Arc::clone(&throttle),
+        metrics: shared.metrics.clone(),
+        clock,
+    };
+    tasks.spawn(reporter.run());
     for endpoint in &provider.endpoints {
-        let name = format!("poll.{}", endpoint.label());
+        let label = endpoint.label();
+        let (every, weight) = (endpoint.every, endpoint.weight.get());
+        let throttle = Arc::clone(&throttle);
+        let pacer = Pacer::new(&label, &endpoint.name, every, weight, throttle, clock);
+        let name = format!("poll.{label}");
         let poller = EndpointPoller {
             provider: Arc::clone(provider),
             endpoint: Arc::clone(endpoint),
-            throttle: Arc::clone(&throttle),
+            pacer,
+            board: board.clone(),
             fetcher: shared.fetcher.clone(),
             nats: shared.nats.clone(),
             prices: shared.prices.clone(),

@@ -1,4 +1,4 @@
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use crypto_intel_assets::Registry;
 use crypto_intel_schemas::Event;
@@ -10,7 +10,7 @@ use super::{
     file::ProviderFile,
     mistake::Mistake,
     provider::{Endpoint, Provider},
-    settings::{check_name, headers, key_place, keys, parameters},
+    settings::{check_name, headers, key_place, keys, limits, parameters},
 };
 use crate::{config::ProviderSettings, mapping::filter::Variables};
 
@@ -104,31 +104,22 @@ fn build_parts(
             endpoints.push(Arc::new(built));
         }
     }
+    let limits = limits(file, settings, !keys.is_empty())?;
+    for endpoint in &endpoints {
+        if let Some(problem) = limits.refuses(endpoint.weight.get()) {
+            let problem = format!("endpoint {}: {problem}", endpoint.name);
+            return Err(Mistake::at("quota", problem));
+        }
+    }
     let provider = Provider {
         name: file.name.clone(),
-        per_minute: per_minute(file, settings, !keys.is_empty())?,
-        burst: file.quota.burst,
+        limits,
+        signals: file.quota.signals()?,
         key_place,
         keys,
         endpoints,
     };
     Ok(Built { provider, examples })
-}
-
-fn per_minute(
-    file: &ProviderFile,
-    settings: &ProviderSettings,
-    has_key: bool,
-) -> Result<NonZeroU32, Mistake> {
-    if let Some(configured) = settings.per_minute {
-        return NonZeroU32::new(configured).ok_or_else(|| {
-            Mistake::at("", format!("poll.providers.{}.per_minute must be above 0", file.name))
-        });
-    }
-    file.quota.windows(has_key).tightest_per_minute().ok_or_else(|| {
-        let problem = "quota must have a window: per_second, per_minute, per_day or per_month";
-        Mistake::at("quota", problem)
-    })
 }
 
 fn variables_of(

@@ -132,6 +132,23 @@ pub fn try_examples(origin: &str, text: &str) -> Result<Vec<(String, Vec<Event>)
         .map(|built| built.examples)
 }
 
+/// Every shipped file with its provider, by name; those that require a key with the second settings.
+pub(crate) fn shipped_providers(
+    settings: &ProviderSettings,
+    with_key: &ProviderSettings,
+) -> Result<Vec<(ProviderFile, Provider)>, CatalogueError> {
+    let config = Config::default();
+    let registry = registry(&config)?;
+    let mut shipped = Vec::new();
+    for source in read_files(&config)?.into_values() {
+        let needs_key = source.file.key.as_ref().is_some_and(|key| key.required);
+        let settings = if needs_key { with_key } else { settings };
+        let provider = build(&source, settings, &registry)?.provider;
+        shipped.push((source.file, provider));
+    }
+    Ok(shipped)
+}
+
 /// The provider of a file that no configuration names.
 pub(crate) fn read_provider(
     origin: &str,
@@ -154,7 +171,8 @@ fn is_enabled(
     if !config.only.is_empty() && !config.only.contains(&file.name) {
         return Ok(false);
     }
-    let needs_key = file.key.as_ref().is_some_and(|key| key.required) && settings.key.is_empty();
+    let needs_key =
+        file.key.as_ref().is_some_and(|key| key.required) && settings.all_keys().next().is_none();
     match settings.enabled {
         Some(true) if needs_key => Err(CatalogueError::KeyMissing { name: file.name.clone() }),
         Some(enabled) => Ok(enabled),

@@ -7,7 +7,10 @@ use crypto_intel_service::Secret;
 use reqwest::header::HeaderName;
 
 use super::{file::Format, request::RequestTemplate, secret_text::base64};
-use crate::mapping::filter::{Filter, Variables};
+use crate::{
+    mapping::filter::{Filter, Variables},
+    quota::{limits::Limits, signals::SignalHeaders},
+};
 
 /// A provider, checked and ready.
 #[derive(Debug)]
@@ -17,8 +20,10 @@ pub(crate) struct Provider {
     pub(crate) key_place: Option<KeyPlace>,
     /// In the order of the configuration.
     pub(crate) keys: Vec<Secret>,
-    pub(crate) per_minute: NonZeroU32,
-    pub(crate) burst: NonZeroU32,
+    /// Of each key.
+    pub(crate) limits: Limits,
+    /// Where it says what is used.
+    pub(crate) signals: SignalHeaders,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
 }
 
@@ -83,9 +88,9 @@ impl Endpoint {
 }
 
 impl Provider {
-    /// The first key, where there is one.
-    pub(crate) fn first_key(&self) -> Option<&Secret> {
-        self.keys.first()
+    /// The key at this place; none where there are no keys.
+    pub(crate) fn key(&self, place: usize) -> Option<&Secret> {
+        self.keys.get(place)
     }
 
     /// Removes the keys, in every form that they are sent in, from a text of the provider.

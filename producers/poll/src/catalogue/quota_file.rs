@@ -2,7 +2,14 @@
 
 use std::num::NonZeroU32;
 
+use reqwest::header::HeaderName;
 use serde::Deserialize;
+
+use super::mistake::Mistake;
+use crate::quota::{
+    limits::Window,
+    signals::{ResetUnit, SignalHeaders},
+};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,15 +28,12 @@ pub(crate) struct QuotaFile {
     pub(crate) with_key: Option<WindowsFile>,
     /// A header that says how much of a window is used.
     #[serde(default)]
-    #[expect(dead_code, reason = "only checked so far")]
     pub(crate) used_header: Option<WindowHeaderFile>,
     /// A header that says how much of a window is left.
     #[serde(default)]
-    #[expect(dead_code, reason = "only checked so far")]
     pub(crate) remaining_header: Option<WindowHeaderFile>,
     /// A header that says when a window ends.
     #[serde(default)]
-    #[expect(dead_code, reason = "only checked so far")]
     pub(crate) reset_header: Option<ResetHeaderFile>,
 }
 
@@ -47,39 +51,16 @@ pub(crate) struct WindowsFile {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only checked so far")]
 pub(crate) struct WindowHeaderFile {
     pub(crate) name: String,
-    pub(crate) window: WindowName,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum WindowName {
-    Second,
-    Minute,
-    Day,
-    Month,
+    pub(crate) window: Window,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only checked so far")]
 pub(crate) struct ResetHeaderFile {
     pub(crate) name: String,
     pub(crate) unit: ResetUnit,
-}
-
-/// What the number in a header means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ResetUnit {
-    /// To wait.
-    Seconds,
-    /// To wait.
-    Milliseconds,
-    EpochSeconds,
-    EpochMilliseconds,
 }
 
 impl QuotaFile {
@@ -101,19 +82,24 @@ impl QuotaFile {
             _ => own,
         }
     }
-}
 
-impl WindowsFile {
-    /// The tightest window as units per minute; `None` without any window.
-    pub(crate) fn tightest_per_minute(&self) -> Option<NonZeroU32> {
-        let minutes = |window: Option<NonZeroU32>, minutes: u32| Some(window?.get() / minutes);
-        let rates = [
-            self.per_second.map(|window| window.get().saturating_mul(60)),
-            minutes(self.per_minute, 1),
-            minutes(self.per_day, 24 * 60),
-            minutes(self.per_month, 31 * 24 * 60),
-        ];
-        let tightest = rates.into_iter().flatten().min()?;
-        Some(NonZeroU32::new(tightest).unwrap_or(NonZeroU32::MIN))
+    /// Where the provider says what is used.
+    pub(crate) fn signals(&self) -> Result<SignalHeaders, Mistake> {
+        let name = |field: &str, name: &str| -> Result<HeaderName, Mistake> {
+            let problem = format!("quota.{field}.name {name:?} is not the name of a header");
+            name.parse().map_err(|_| Mistake::at(&format!("quota.{field}"), problem))
+        };
+        let window = |field: &str, header: &Option<WindowHeaderFile>| match header {
+            Some(header) => Ok(Some((name(field, &header.name)?, header.window))),
+            None => Ok(None),
+        };
+        Ok(SignalHeaders {
+            used: window("used_header", &self.used_header)?,
+            remaining: window("remaining_header", &self.remaining_header)?,
+            reset: match &self.reset_header {
+                Some(header) => Some((name("reset_header", &header.name)?, header.unit)),
+                None => None,
+            },
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Values of a provider file, overridden by the settings of the configuration.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use crypto_intel_service::{Address, Secret};
 use jaq_json::Val;
@@ -14,7 +14,7 @@ use super::{
     mistake::Mistake,
     provider::KeyPlace,
 };
-use crate::{config::ProviderSettings, mapping::filter::read_json};
+use crate::{config::ProviderSettings, mapping::filter::read_json, quota::limits::Limits};
 
 /// The parameter that holds the entry of an endpoint with `each`.
 const EACH: &str = "each";
@@ -56,8 +56,7 @@ pub(super) fn keys(
     settings: &ProviderSettings,
 ) -> Result<Vec<Secret>, Mistake> {
     let name = &file.name;
-    let keys: Vec<Secret> =
-        [&settings.key].into_iter().filter(|key| !key.is_empty()).cloned().collect();
+    let keys: Vec<Secret> = settings.all_keys().cloned().collect();
     let Some(place) = place else {
         if keys.is_empty() {
             return Ok(keys);
@@ -79,6 +78,35 @@ pub(super) fn keys(
         }
     }
     Ok(keys)
+}
+
+/// How much may be asked with each key: as in the file, but for the windows of the configuration.
+pub(super) fn limits(
+    file: &ProviderFile,
+    settings: &ProviderSettings,
+    has_key: bool,
+) -> Result<Limits, Mistake> {
+    let windows = file.quota.windows(has_key);
+    let limit = |name: &str, configured: Option<u32>, own: Option<NonZeroU32>| match configured {
+        Some(0) => {
+            let problem = format!("poll.providers.{}.{name} must be above 0", file.name);
+            Err(Mistake::at("", problem))
+        }
+        Some(configured) => Ok(Some(configured)),
+        None => Ok(own.map(NonZeroU32::get)),
+    };
+    let limits = Limits {
+        second: limit("per_second", settings.per_second, windows.per_second)?,
+        minute: limit("per_minute", settings.per_minute, windows.per_minute)?,
+        day: limit("per_day", settings.per_day, windows.per_day)?,
+        month: limit("per_month", settings.per_month, windows.per_month)?,
+        burst: file.quota.burst.get(),
+    };
+    if limits.windows().next().is_none() {
+        let problem = "quota must have a window: per_second, per_minute, per_day or per_month";
+        return Err(Mistake::at("quota", problem));
+    }
+    Ok(limits)
 }
 
 /// The address of the configuration, or of the file.

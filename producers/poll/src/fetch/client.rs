@@ -18,6 +18,7 @@ use super::{error::FetchError, pages::Page, retry_after::retry_after};
 use crate::{
     catalogue::{Endpoint, Provider},
     mapping::filter::shorten,
+    quota::signals::Signals,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +28,9 @@ const MAX_KNOWN_BYTES: usize = 1 << 20;
 /// How much of an error's body is read, and how much of it is shown.
 const ERROR_BODY_BYTES: usize = 16 << 10;
 const EXCERPT_CHARACTERS: usize = 160;
+/// How long to wait where the provider does not say it.
+const LIMITED_WAIT: Duration = Duration::from_secs(60);
+const BANNED_WAIT: Duration = Duration::from_secs(120);
 
 /// What a provider answered.
 #[derive(Debug, Clone)]
@@ -36,6 +40,8 @@ pub(crate) struct Answer {
     /// When its last byte came, microseconds.
     pub(crate) received_at_us: i64,
     pub(crate) validators: Validators,
+    /// What its headers say of the quota.
+    pub(crate) signals: Signals,
 }
 
 /// What lets a provider say that an answer has not changed.
@@ -63,6 +69,7 @@ impl Answer {
             content_type: String::new(),
             received_at_us: now_us(),
             validators: Validators::default(),
+            signals: Signals::default(),
         }
     }
 
@@ -179,8 +186,9 @@ async fn read(
     response: Response,
 ) -> Result<Answer, FetchError> {
     let status = response.status();
+    let signals = provider.signals.read(response.headers(), now_us());
     if let Some(known) = known.filter(|_| status == StatusCode::NOT_MODIFIED) {
-        return Ok(Answer { received_at_us: now_us(), ..known.clone() });
+        return Ok(Answer { received_at_us: now_us(), signals, ..known.clone() });
     }
     let content_type = response.headers().get(CONTENT_TYPE);
     let content_type = content_type
@@ -194,6 +202,7 @@ async fn read(
             content_type,
             received_at_us: now_us(),
             validators,
+            signals,
         });
     }
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
@@ -202,6 +211,8 @@ async fn read(
         return Err(FetchError::Redirect { status: status.as_u16(), to: provider.redact(&to) });
     }
     let wait = retry_after(response.headers(), Timestamp::now());
+    // Of a limited request, the end of the window says the same.
+    let wait = wait.or_else(|| signals.reset.filter(|_| status == StatusCode::TOO_MANY_REQUESTS));
     // The status decides; the readable part of the body only explains it.
     let body = read_body(provider, response, ERROR_BODY_BYTES, true).await.unwrap_or_default();
     Err(classify(status, wait, excerpt(provider, &body)))
@@ -209,14 +220,10 @@ async fn read(
 
 fn classify(status: StatusCode, wait: Option<Duration>, excerpt: String) -> FetchError {
     let code = status.as_u16();
-    let limited = |default_seconds: u64| FetchError::RateLimited {
-        reason: format!("status {code}: {excerpt}"),
-        wait: wait.or(Some(Duration::from_secs(default_seconds))),
-    };
+    let reason = || format!("status {code}: {excerpt}");
     match code {
-        429 => limited(60),
-        // Banned for not stopping after 429.
-        418 => limited(120),
+        429 => FetchError::RateLimited { reason: reason(), wait: wait.or(Some(LIMITED_WAIT)) },
+        418 => FetchError::Banned { reason: reason(), wait: wait.unwrap_or(BANNED_WAIT) },
         401 | 402 | 403 | 451 => FetchError::Refused { status: code, excerpt },
         500..=599 => FetchError::Server { status: code, excerpt, wait },
         _ => FetchError::Status { status: code, excerpt },

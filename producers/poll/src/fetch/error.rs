@@ -2,9 +2,6 @@ use std::{fmt, time::Duration};
 
 use crypto_intel_service::Retryable;
 
-/// Pause of an endpoint that rejects us.
-pub(crate) const REFUSED_PAUSE: Duration = Duration::from_secs(600);
-
 /// A request to a provider yielded no events. No text here holds a key or an address with one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FetchError {
@@ -38,6 +35,14 @@ pub enum FetchError {
         reason: String,
         /// How long, if stated.
         wait: Option<Duration>,
+    },
+    /// This address is banned for a while, for it did not stop after [`RateLimited`](Self::RateLimited).
+    #[error("the provider bans us for {} s ({reason})", wait.as_secs())]
+    Banned {
+        /// Status and the provider's text.
+        reason: String,
+        /// How long.
+        wait: Duration,
     },
     /// The quota of a day or month is used up, by the provider's own word.
     #[error("the quota of the {spent} is used up, it ends in {} s: {reason}", wait.as_secs())]
@@ -158,6 +163,7 @@ impl FetchError {
             Self::Timeout { .. } => "timeout",
             Self::Transport { .. } => "transport",
             Self::RateLimited { .. } => "rate_limited",
+            Self::Banned { .. } => "banned",
             Self::Spent { .. } => "spent",
             Self::Refused { .. } => "refused",
             Self::Server { .. } => "server_error",
@@ -170,11 +176,6 @@ impl FetchError {
             Self::Shape { .. } => "shape",
         }
     }
-
-    /// Whether this concerns the whole host rather than one path.
-    pub(crate) const fn is_of_host(&self) -> bool {
-        matches!(self, Self::Timeout { .. } | Self::Transport { .. } | Self::Server { .. })
-    }
 }
 
 impl Retryable for FetchError {
@@ -185,16 +186,15 @@ impl Retryable for FetchError {
             Self::Timeout { .. }
                 | Self::Transport { .. }
                 | Self::RateLimited { .. }
+                | Self::Banned { .. }
                 | Self::Server { .. }
         )
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Spent { wait, .. } => Some(*wait),
+            Self::Spent { wait, .. } | Self::Banned { wait, .. } => Some(*wait),
             Self::RateLimited { wait, .. } => Some(wait.unwrap_or(Duration::from_secs(60))),
-            // Further requests would prolong the ban.
-            Self::Refused { .. } => Some(REFUSED_PAUSE),
             Self::Server { wait, .. } => *wait,
             _ => None,
         }

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use crypto_intel_schemas::Event;
+use jaq_json::Val;
 
 use super::{
     client::{Answer, excerpt},
@@ -28,6 +29,8 @@ pub(crate) struct Interpreted {
     pub(crate) missing: Vec<String>,
     /// Where the answer goes on.
     pub(crate) next_page: Option<Page>,
+    /// Units that the answer has cost, where it says so.
+    pub(crate) cost: Option<u64>,
 }
 
 /// Reads an answer for the slot that begins at `slot_us`.
@@ -45,6 +48,7 @@ pub(crate) fn interpret(
     let value = read_document(endpoint.format, &answer.body).map_err(not_json)?;
     check_fault(provider, endpoint, &value, answer.received_at_us)?;
     let next_page = next_page(provider, endpoint, &value)?;
+    let cost = cost_of(endpoint, &value);
     let objects =
         endpoint.filters.events.run_flat(value, &endpoint.variables).map_err(|problem| {
             FetchError::Shape {
@@ -81,5 +85,15 @@ pub(crate) fn interpret(
     }
     let came: HashSet<String> = events.iter().map(Event::key).collect();
     let missing = endpoint.expected.iter().filter(|key| !came.contains(*key)).cloned().collect();
-    Ok(Interpreted { events, problems, missing, next_page })
+    Ok(Interpreted { events, problems, missing, next_page, cost })
+}
+
+/// Applies `jq.cost`. What is not a whole number is nothing: the weight counts then.
+fn cost_of(endpoint: &Endpoint, value: &Val) -> Option<u64> {
+    let filter = endpoint.filters.cost.as_ref()?;
+    match filter.run(value.clone(), &endpoint.variables).ok()?.as_slice() {
+        [Val::Num(number)] => number.to_string().parse().ok(),
+        [Val::TStr(bytes)] => std::str::from_utf8(bytes).ok()?.parse().ok(),
+        _ => None,
+    }
 }

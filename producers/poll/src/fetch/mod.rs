@@ -8,6 +8,5 @@ mod retry_after;
 pub use error::{FetchError, Spent};
 
 pub(crate) use client::{Answer, Ask, Fetcher};
-pub(crate) use error::REFUSED_PAUSE;
 pub(crate) use interpret::{Interpreted, interpret};
 pub(crate) use pages::{Page, Pages};

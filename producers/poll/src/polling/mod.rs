@@ -1,6 +1,17 @@
 //! One endpoint, slot by slot, under the quota of its provider.
 
+pub(crate) mod board;
+pub(crate) mod compliance;
+mod failure;
+pub(crate) mod pacer;
 pub(crate) mod poller;
 pub(crate) mod progress;
+mod refusals;
+mod reports;
 pub(crate) mod schedule;
+#[cfg(test)]
+mod simulation;
+pub(crate) mod status;
 pub(crate) mod throttle;
+pub(crate) mod verdict;
+mod view;

@@ -1,32 +1,33 @@
-use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, sync::Arc};
 
-use crypto_intel_nats::{Nats, PublishError};
+use crypto_intel_nats::Nats;
 use crypto_intel_schemas::Event;
-use crypto_intel_service::{Backoff, Probe, Retryable, now_us};
+use crypto_intel_service::{Probe, now_us};
 use tokio::time::Instant;
 
+use super::{
+    board::Board,
+    failure::{PollError, verdict_of},
+    pacer::{Pacer, Turn},
+    progress::{Progress, ProgressStore},
+};
 use crate::{
     catalogue::{Endpoint, Provider},
     facts::freshness::EndpointFreshness,
     facts::prices::PriceWriter,
-    fetch::{Answer, Ask, FetchError, Fetcher, Interpreted, Page, Pages, REFUSED_PAUSE, interpret},
+    fetch::{Answer, Ask, FetchError, Fetcher, Interpreted, Page, Pages, interpret},
     metrics::Metrics,
-    polling::progress::{Progress, ProgressStore},
-    polling::schedule::Schedule,
-    polling::throttle::ProviderThrottle,
     publish::{Published, publish},
+    quota::signals::Signals,
 };
-
-/// Delays between attempts within one slot.
-const BACKOFF: Backoff =
-    Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 
 /// Polls one endpoint, slot after slot.
 #[derive(Debug)]
 pub(crate) struct EndpointPoller {
     pub(crate) provider: Arc<Provider>,
     pub(crate) endpoint: Arc<Endpoint>,
-    pub(crate) throttle: Arc<ProviderThrottle>,
+    pub(crate) pacer: Pacer,
+    pub(crate) board: Board,
     pub(crate) fetcher: Fetcher,
     pub(crate) nats: Nats,
     pub(crate) prices: PriceWriter,
@@ -37,47 +38,37 @@ pub(crate) struct EndpointPoller {
     pub(crate) known: Option<Answer>,
 }
 
-/// Why a slot is not done yet.
-#[derive(Debug, thiserror::Error)]
-enum PollError {
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error("the stream refuses the events: {0}")]
-    Publish(PublishError),
-}
-
 impl EndpointPoller {
     /// Polls until it is dropped. What was fetched but not acknowledged by then is fetched again
     /// by the next poller.
     pub(crate) async fn run(mut self) -> Infallible {
-        let schedule = Schedule::new(self.endpoint.every, &self.endpoint.label());
         let store = ProgressStore::new(self.nats.clone(), &self.endpoint.label());
         let mut progress = store.load().await;
+        let schedule = *self.pacer.schedule();
+        let slots = std::mem::take(&mut progress.slots);
+        self.board.join(&self.endpoint.name, self.endpoint.stale_after, schedule, slots);
         if progress.slot_us.is_some_and(|slot| schedule.slot_at(now_us()) == slot) {
             self.probe.healthy("this slot was polled by an earlier start or another instance");
             self.freshness.fresh();
+            self.board.note(&self.endpoint.name, |note| note.succeeded = Some(Instant::now()));
         }
         let mut last_success = None;
         let mut missing = Vec::new();
-        let mut delays = BACKOFF.delays();
         loop {
-            schedule.wait_after(progress.slot_us).await;
-            let waited = self.throttle.pass(self.endpoint.weight).await;
-            self.count_wait(waited.for_quota);
-            // The throttle may have waited: the slot is that of the request.
-            let slot_us = schedule.slot_at(now_us());
-            match self.poll(slot_us, &mut progress).await {
+            let turn = self.pacer.turn(progress.slot_us).await;
+            self.count_wait(turn.pass.for_quota);
+            match self.poll(&turn, &mut progress).await {
                 Ok(interpreted) => {
+                    progress.slots = self.board.slot_done(&self.endpoint.name, turn.slot_us);
                     store.save(&progress).await;
                     last_success = Some(Instant::now());
-                    delays = BACKOFF.delays();
+                    self.pacer.succeeded();
                     self.report_missing(&mut missing, &interpreted);
-                    self.report_success(&interpreted, slot_us);
+                    self.report_success(&interpreted, turn.slot_us);
                 }
                 Err(error) => {
-                    let until_next = schedule.until_next(slot_us, now_us());
-                    let delay = delay_after(&error, delays.next(), until_next);
-                    self.report_failure(&error, slot_us, delay, last_success);
+                    let delay = self.pacer.delay_after(&turn, error.again());
+                    self.report_failure(&error, turn.slot_us, delay, last_success);
                     tokio::time::sleep(delay).await;
                 }
             }
@@ -87,10 +78,10 @@ impl EndpointPoller {
     /// One request and what follows from it; `progress` moves when its events are acknowledged.
     async fn poll(
         &mut self,
-        slot_us: i64,
+        turn: &Turn,
         progress: &mut Progress,
     ) -> Result<Interpreted, PollError> {
-        let outcome = self.request_pages(slot_us).await;
+        let outcome = self.request_pages(*turn).await;
         let label = match &outcome {
             Ok(_) => "ok",
             Err(error) => error.outcome(),
@@ -110,7 +101,7 @@ impl EndpointPoller {
         self.metrics.unchanged.with_label_values(&[provider, endpoint]).inc_by(unchanged as u64);
         let mut ids = interpreted.events.iter().map(|event| event.id().to_owned()).collect();
         if !events.is_empty() {
-            let message_id = format!("{provider}:{endpoint}:{}", slot_us / 1_000_000);
+            let message_id = format!("{provider}:{endpoint}:{}", turn.slot_us / 1_000_000);
             match publish(&self.nats, &message_id, &events).await.map_err(PollError::Publish)? {
                 Published::Stored => {
                     let published = self.metrics.published.with_label_values(&[provider, endpoint]);
@@ -124,41 +115,46 @@ impl EndpointPoller {
                 }
             }
         }
-        progress.slot_us = Some(slot_us);
+        progress.slot_us = Some(turn.slot_us);
         progress.ids = ids;
         self.prices.offer(&interpreted.events).await;
         Ok(interpreted)
     }
 
     /// Requests all pages of an answer. Each is a request of its own under the quota.
-    async fn request_pages(&mut self, slot_us: i64) -> Result<Interpreted, FetchError> {
+    async fn request_pages(&mut self, mut turn: Turn) -> Result<Interpreted, FetchError> {
         let mut pages = Pages::of(&self.endpoint);
         while let Some(page) = pages.next() {
             if !page.is_empty() {
-                let waited = self.throttle.pass(self.endpoint.weight).await;
-                self.count_wait(waited.for_quota);
+                turn.pass = self.pacer.further().await;
+                self.count_wait(turn.pass.for_quota);
             }
-            let read = self.request(slot_us, &page).await;
+            let read = self.request(&turn, &page).await;
             pages.add(read)?;
         }
         Ok(pages.finish())
     }
 
     /// Fetches and reads a page, and reports the outcome to the throttle.
-    async fn request(&mut self, slot_us: i64, page: &Page) -> Result<Interpreted, FetchError> {
+    async fn request(&mut self, turn: &Turn, page: &Page) -> Result<Interpreted, FetchError> {
         let started = Instant::now();
         // The first of several pages may stay as it is while the others change.
         let known = self.known.take().filter(|_| self.endpoint.page_limit == 1);
-        let ask = Ask { key: self.provider.first_key(), page, known: known.as_ref() };
+        let key = self.provider.key(turn.pass.key);
+        let ask = Ask { key, page, known: known.as_ref() };
         let fetched = self.fetcher.fetch(&self.provider, &self.endpoint, ask).await;
+        let latency = started.elapsed();
         self.metrics
             .request_duration
             .with_label_values(&self.labels())
-            .observe(started.elapsed().as_secs_f64());
+            .observe(latency.as_secs_f64());
+        let mut signals = Signals::default();
         let outcome = match fetched {
             Ok(answer) => {
+                self.board.note(&self.endpoint.name, |note| note.latency = Some(latency));
+                signals = answer.signals;
                 let (provider, endpoint) = (self.provider.clone(), self.endpoint.clone());
-                let read = answer.clone();
+                let (read, slot_us) = (answer.clone(), turn.slot_us);
                 // Filtering a large answer would block the runtime.
                 let reading = move || interpret(&provider, &endpoint, &read, slot_us);
                 let outcome = tokio::task::spawn_blocking(reading).await.unwrap_or_else(|error| {
@@ -173,161 +169,14 @@ impl EndpointPoller {
                 Err(error)
             }
         };
-        self.report_to_throttle(outcome.as_ref().err());
+        signals.cost = outcome.as_ref().ok().and_then(|interpreted| interpreted.cost);
+        let verdict = verdict_of(outcome.as_ref().err(), signals);
+        let consequence = self.pacer.report(turn, &verdict).await;
+        self.report_consequence(&consequence, turn.pass.key);
         outcome
     }
 
-    fn report_to_throttle(&self, error: Option<&FetchError>) {
-        let provider = self.provider.name.as_str();
-        match error {
-            // Perhaps our plan excludes this path alone: the others continue.
-            Some(FetchError::Refused { .. }) => {
-                if self.throttle.refused(&self.endpoint.name) {
-                    self.throttle.hold(REFUSED_PAUSE);
-                    tracing::warn!(
-                        provider,
-                        wait_seconds = REFUSED_PAUSE.as_secs(),
-                        "provider rejects several endpoints, all of them pause"
-                    );
-                }
-            }
-            Some(error) if error.retry_after().is_some() => {
-                let wait = error.retry_after().unwrap_or_default();
-                self.throttle.hold(wait);
-                tracing::warn!(
-                    provider,
-                    wait_seconds = wait.as_secs(),
-                    "provider asked for a pause, all its endpoints wait"
-                );
-            }
-            Some(error) if error.is_of_host() => {
-                if self.throttle.failure() {
-                    tracing::warn!(provider, "provider keeps failing, pausing requests");
-                }
-            }
-            _ => self.throttle.success(&self.endpoint.name),
-        }
-        self.metrics.held.with_label_values(&[provider]).set(i64::from(self.throttle.is_open()));
-    }
-
-    fn report_success(&self, interpreted: &Interpreted, slot_us: i64) {
-        let now = now_us();
-        self.metrics.last_success.with_label_values(&self.labels()).set(now / 1_000_000);
-        // The slot's own time means that the provider gave none.
-        let stated = interpreted.events.iter().map(Event::event_at_us).filter(|at| *at != slot_us);
-        let newest = stated.max().unwrap_or(now);
-        let age = Duration::from_micros(now.saturating_sub(newest).try_into().unwrap_or(0));
-        match self.endpoint.max_data_age {
-            Some(limit) if age > limit => self.report_unhealthy(&format!(
-                "the provider answers, but its newest data is {} s old (limit {} s)",
-                age.as_secs(),
-                limit.as_secs()
-            )),
-            _ => {
-                self.probe.healthy(format!("{} events", interpreted.events.len()));
-                self.freshness.fresh();
-            }
-        }
-    }
-
-    fn report_failure(
-        &self,
-        error: &PollError,
-        slot_us: i64,
-        delay: Duration,
-        last_success: Option<Instant>,
-    ) {
-        let [provider, endpoint] = self.labels();
-        let delay_ms = delay.as_millis() as u64;
-        let slot = slot_us / 1_000_000;
-        if let PollError::Publish(error) = error {
-            // Retrying does not help: limits or permissions of the server must change.
-            tracing::error!(provider, endpoint, slot, delay_ms, error = %format!("{error:#}"), "polled events cannot be published");
-        } else {
-            tracing::warn!(provider, endpoint, slot, delay_ms, error = %format!("{error:#}"), "poll failed");
-        }
-        if last_success.is_none_or(|last| last.elapsed() >= self.endpoint.stale_after) {
-            self.report_unhealthy(&format!("{error:#}"));
-        }
-    }
-
-    fn report_unhealthy(&self, reason: &str) {
-        self.probe.unhealthy(reason);
-        self.freshness.failed(reason);
-    }
-
-    fn report_problems(&self, interpreted: &Interpreted) {
-        let labels = self.labels();
-        let count = interpreted.problems.len();
-        self.metrics.invalid.with_label_values(&labels).inc_by(count as u64);
-        let [provider, endpoint] = labels;
-        if let Some(first) = interpreted.problems.first() {
-            tracing::warn!(
-                provider,
-                endpoint,
-                count,
-                first,
-                "parts of an answer cannot be turned into events"
-            );
-        }
-    }
-
-    fn report_missing(&self, known: &mut Vec<String>, interpreted: &Interpreted) {
-        let missing = &interpreted.missing;
-        let labels = self.labels();
-        let gauge = self.metrics.missing.with_label_values(&labels);
-        gauge.set(i64::try_from(missing.len()).unwrap_or(i64::MAX));
-        if missing == known {
-            return;
-        }
-        let [provider, endpoint] = labels;
-        if missing.is_empty() {
-            tracing::info!(provider, endpoint, "everything requested is in the answer again");
-        } else {
-            let count = missing.len();
-            let names = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-            tracing::warn!(provider, endpoint, count, names, "requested, but not in the answer");
-        }
-        known.clone_from(missing);
-    }
-
-    fn count_wait(&self, waited: Duration) {
-        let counter = self.metrics.quota_wait.with_label_values(&[self.provider.name.as_str()]);
-        counter.inc_by(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
-    }
-
-    fn labels(&self) -> [&str; 2] {
+    pub(super) fn labels(&self) -> [&str; 2] {
         [&self.endpoint.provider, &self.endpoint.name]
-    }
-}
-
-/// How long to wait after a failure: as the provider asked; otherwise a growing delay, or the rest
-/// of the slot where another attempt cannot succeed.
-fn delay_after(error: &PollError, backoff: Option<Duration>, until_next: Duration) -> Duration {
-    let backoff = backoff.unwrap_or(BACKOFF.longest);
-    match error {
-        PollError::Fetch(error) => match error.retry_after() {
-            Some(wait) => wait.max(backoff.min(BACKOFF.first)),
-            None if error.is_retryable() => backoff,
-            None => until_next.max(backoff),
-        },
-        PollError::Publish(_) => until_next.max(backoff),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_as_the_kind_of_failure_asks() {
-        let (second, slot) = (Duration::from_secs(1), Duration::from_secs(100));
-        let delay = |error: FetchError| delay_after(&error.into(), Some(second), slot);
-        let wait = Some(Duration::from_secs(7));
-        let limited = FetchError::RateLimited { reason: "429".to_owned(), wait };
-        assert_eq!(delay(limited), Duration::from_secs(7));
-        assert_eq!(delay(FetchError::Timeout { timeout_ms: 1 }), second);
-        let shape = FetchError::Shape { problem: "lacks price".to_owned() };
-        assert_eq!(delay(shape), slot, "another attempt gets the same answer");
     }
 }

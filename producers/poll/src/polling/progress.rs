@@ -2,6 +2,8 @@ use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
 use crypto_intel_service::retry;
 use serde::{Deserialize, Serialize};
 
+use super::compliance::Compliance;
+
 /// How far an endpoint is polled. Advances only after the stream acknowledged; kept in KV so that a
 /// restart or another instance does not poll and publish a slot again, however long it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +12,9 @@ pub(crate) struct Progress {
     pub(crate) slot_us: Option<i64>,
     /// Ids of its events: unchanged ones are not published again.
     pub(crate) ids: Vec<String>,
+    /// How it keeps to its schedule.
+    #[serde(default)]
+    pub(crate) slots: Compliance,
 }
 
 /// Where the progress of one endpoint is kept.

@@ -3,7 +3,7 @@ use std::{
     time::Duration,
 };
 
-use crypto_intel_service::now_us;
+use crate::clock::Clock;
 
 /// Longest single sleep, so that a changed clock or a suspended machine is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(15);
@@ -29,6 +29,11 @@ impl Schedule {
         Self { every_us, phase_us }
     }
 
+    /// Length of a slot, microseconds.
+    pub(crate) const fn every_us(&self) -> i64 {
+        self.every_us
+    }
+
     /// Beginning of the slot of this moment, microseconds.
     pub(crate) fn slot_at(&self, now_us: i64) -> i64 {
         now_us.div_euclid(self.every_us) * self.every_us
@@ -42,10 +47,10 @@ impl Schedule {
 
     /// Waits for the first slot after `done_us`; returns at once when there is none or when `done_us`
     /// is in the future.
-    pub(crate) async fn wait_after(&self, done_us: Option<i64>) {
+    pub(crate) async fn wait_after(&self, done_us: Option<i64>, clock: Clock) {
         let Some(done_us) = done_us else { return };
         loop {
-            let now = now_us();
+            let now = clock.now_us();
             let wait = self.until_next(done_us, now);
             if wait.is_zero() {
                 return;
@@ -94,10 +99,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_poll_from_the_future_does_not_stop_polling() {
         let schedule = Schedule::new(Duration::from_secs(30), "a:b");
-        let future = schedule.slot_at(now_us()) + 3_600 * SECOND;
-        // Would be an hour of (paused) time otherwise; the warning path returns at once.
+        let clock = Clock::paused_at(1_700_000_000 * SECOND);
+        let future = schedule.slot_at(clock.now_us()) + 3_600 * SECOND;
+        // Would be an hour otherwise; the warning path returns at once.
         let started = tokio::time::Instant::now();
-        schedule.wait_after(Some(future)).await;
+        schedule.wait_after(Some(future), clock).await;
         assert!(started.elapsed() < Duration::from_secs(1));
     }
 }

@@ -1,9 +1,18 @@
-use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use crypto_intel_service::{Admission, Breaker, BreakerSettings};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
+
+use super::{refusals::Refusals, verdict::Verdict};
+use crate::{
+    clock::Clock,
+    quota::{
+        ledger::Ledger,
+        limits::Window,
+        usage::{Blocked, Usage},
+    },
+};
 
 /// When requests to a provider pause, and how they resume.
 const BREAKER: BreakerSettings = BreakerSettings {
@@ -12,121 +21,275 @@ const BREAKER: BreakerSettings = BreakerSettings {
     longest_open: Duration::from_secs(600),
     successes: 1,
 };
+/// Longest single sleep, so that a changed clock or a suspended machine is noticed.
+const MAX_SLEEP: Duration = Duration::from_secs(15);
 
-/// Limits all requests to one provider: its quota and its breaker.
+/// Limits all requests to one provider: its breaker, its keys and their quotas.
 #[derive(Debug)]
 pub(crate) struct ProviderThrottle {
-    limiter: DefaultDirectRateLimiter,
-    burst: NonZeroU32,
-    breaker: Mutex<Breaker>,
-    /// Endpoints that were rejected since they last answered.
-    refused: Mutex<BTreeSet<String>>,
+    /// Held while one request is admitted, so that they are admitted one after the other.
+    ledger: tokio::sync::Mutex<Ledger>,
+    state: Mutex<State>,
+    keys: usize,
+    clock: Clock,
 }
 
-/// How long a request waited, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Waited {
+#[derive(Debug)]
+struct State {
+    breaker: Breaker,
+    refusals: Refusals,
+    /// Until when the provider wants a key to wait.
+    holds: Vec<Option<Instant>>,
+}
+
+/// Leave to send one request now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pass {
+    /// Place of the key to send; 0 without keys.
+    pub(crate) key: usize,
+    /// How long it waited for the quota.
     pub(crate) for_quota: Duration,
-    pub(crate) for_breaker: Duration,
+    /// Whether a day or month of this key is nearly spent.
+    pub(crate) nearly_spent: bool,
+}
+
+/// What follows for a whole provider or key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Consequence {
+    /// Nothing.
+    None,
+    /// A key rests, since it is refused on several endpoints.
+    KeyRests(Duration),
+    /// A key waits, as the provider asked.
+    KeyWaits(Duration),
+    /// All requests wait, as the provider asked.
+    ProviderWaits(Duration),
+    /// All requests pause, since the provider keeps failing.
+    ProviderPauses,
+    /// A day or month of a key is spent.
+    KeySpent(Window),
+}
+
+/// How a key is.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyView {
+    /// What is used; absent before the first request.
+    pub(crate) usage: Option<Usage>,
+    pub(crate) state: KeyState,
+}
+
+/// Whether a key can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KeyState {
+    Usable,
+    /// The provider wants it to wait.
+    Held,
+    /// A day or month is spent.
+    Spent,
+    /// It is refused on several endpoints.
+    Refused,
+}
+
+impl KeyState {
+    pub(crate) const ALL: [Self; 4] = [Self::Usable, Self::Held, Self::Spent, Self::Refused];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usable => "usable",
+            Self::Held => "held",
+            Self::Spent => "spent",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Why no key can be used right now.
+struct NotYet {
+    wait: Duration,
+    for_quota: bool,
 }
 
 impl ProviderThrottle {
-    /// `per_minute` units of weight, at most `burst` of them at once.
-    pub(crate) fn new(per_minute: NonZeroU32, burst: NonZeroU32) -> Self {
-        let quota = Quota::per_minute(per_minute).allow_burst(burst);
-        let breaker = Mutex::new(Breaker::new(BREAKER));
-        Self { limiter: RateLimiter::direct(quota), burst, breaker, refused: Mutex::default() }
+    pub(crate) fn new(ledger: Ledger, clock: Clock) -> Self {
+        let keys = ledger.len();
+        let state = State {
+            breaker: Breaker::new(BREAKER),
+            refusals: Refusals::new(keys),
+            holds: vec![None; keys],
+        };
+        Self { ledger: tokio::sync::Mutex::new(ledger), state: Mutex::new(state), keys, clock }
     }
 
-    /// Waits until a request of this weight may be sent. The caller must report its outcome.
-    /// A weight above the burst counts as the burst.
-    pub(crate) async fn pass(&self, weight: NonZeroU32) -> Waited {
-        let started = Instant::now();
-        // Fails only for more than the burst, which the minimum excludes.
-        let _ = self.limiter.until_n_ready(weight.min(self.burst)).await;
-        let for_quota = started.elapsed();
+    /// Waits until a request of this endpoint and weight may be sent, and counts it. The caller sends it at once and
+    /// reports its outcome. The first key that can be used is taken.
+    pub(crate) async fn pass(&self, endpoint: &str, weight: u32) -> Pass {
+        let mut for_quota = Duration::ZERO;
         loop {
-            let admission = self.breaker().admit(Instant::now());
-            match admission {
-                Admission::Go => break,
-                Admission::Wait(wait) => tokio::time::sleep(wait).await,
+            match self.admit(endpoint, weight).await {
+                Ok((key, nearly_spent)) => return Pass { key, for_quota, nearly_spent },
+                Err(not_yet) => {
+                    let wait = not_yet.wait.min(MAX_SLEEP);
+                    tokio::time::sleep(wait).await;
+                    if not_yet.for_quota {
+                        for_quota += wait;
+                    }
+                }
             }
         }
-        Waited { for_quota, for_breaker: started.elapsed().saturating_sub(for_quota) }
     }
 
-    /// The provider answered.
-    pub(crate) fn success(&self, endpoint: &str) {
-        self.refused.lock().remove(endpoint);
-        self.breaker().success();
+    async fn admit(&self, endpoint: &str, weight: u32) -> Result<(usize, bool), NotYet> {
+        let mut ledger = self.ledger.lock().await;
+        let host = |wait| NotYet { wait, for_quota: false };
+        // A place among the trial requests is taken only when there is a key: see below.
+        let mut admitted = false;
+        {
+            let (mut state, now) = (self.state(), Instant::now());
+            if !state.breaker.would_admit(now) {
+                match state.breaker.admit(now) {
+                    Admission::Wait(wait) => return Err(host(wait)),
+                    Admission::Go => admitted = true,
+                }
+            }
+        }
+        let key = self.usable_key(&mut ledger, endpoint, weight).await?;
+        if !admitted {
+            // Another answer may have closed it meanwhile: what was counted is lost then.
+            if let Admission::Wait(wait) = self.state().breaker.admit(Instant::now()) {
+                return Err(host(wait));
+            }
+        }
+        let usage = ledger.usage(key);
+        let limits = ledger.limits();
+        let now_us = self.clock.now_us();
+        Ok((key, usage.is_some_and(|usage| usage.nearly_spent(limits, now_us).is_some())))
     }
 
-    /// An endpoint was rejected. `true` when it is not the only one: then the cause is the account, not the path.
-    pub(crate) fn refused(&self, endpoint: &str) -> bool {
-        let mut refused = self.refused.lock();
-        refused.insert(endpoint.to_owned());
-        // The host answers.
-        self.breaker().success();
-        refused.len() > 1
+    /// Counts the request with the first key that can be used now.
+    async fn usable_key(
+        &self,
+        ledger: &mut Ledger,
+        endpoint: &str,
+        weight: u32,
+    ) -> Result<usize, NotYet> {
+        let mut soonest = NotYet { wait: Duration::MAX, for_quota: false };
+        for key in 0..self.keys {
+            let now = Instant::now();
+            let rests = self.state().until(endpoint, key).filter(|until| *until > now);
+            let not_yet = match rests {
+                Some(until) => NotYet { wait: until - now, for_quota: false },
+                None => match ledger.reserve(key, weight).await {
+                    Ok(()) => return Ok(key),
+                    Err(blocked) => NotYet { wait: self.until(blocked), for_quota: true },
+                },
+            };
+            if not_yet.wait < soonest.wait {
+                soonest = not_yet;
+            }
+        }
+        Err(soonest)
     }
 
-    /// The provider did not answer. `true` when requests pause from now on.
-    pub(crate) fn failure(&self) -> bool {
-        self.breaker().failure(Instant::now())
+    fn until(&self, blocked: Blocked) -> Duration {
+        let left = blocked.until_us.saturating_sub(self.clock.now_us());
+        Duration::from_micros(u64::try_from(left).unwrap_or(0))
     }
 
-    /// The provider asked for a pause.
-    pub(crate) fn hold(&self, wait: Duration) {
-        self.breaker().hold(Instant::now(), wait);
+    /// Takes note of what came of a request.
+    pub(crate) async fn report(
+        &self,
+        endpoint: &str,
+        weight: u32,
+        key: usize,
+        verdict: &Verdict,
+    ) -> Consequence {
+        let now = Instant::now();
+        match *verdict {
+            Verdict::Answered(signals) => {
+                {
+                    let mut state = self.state();
+                    state.breaker.success();
+                    state.refusals.answered(endpoint, key);
+                }
+                self.ledger.lock().await.settle(key, weight, &signals).await;
+                Consequence::None
+            }
+            Verdict::Refused => {
+                let mut state = self.state();
+                // The host answers.
+                state.breaker.success();
+                let pause = state.refusals.refused(endpoint, key, now);
+                pause.map_or(Consequence::None, Consequence::KeyRests)
+            }
+            Verdict::Wait { wait, everybody } if everybody || self.keys < 2 => {
+                self.state().breaker.hold(now, wait);
+                Consequence::ProviderWaits(wait)
+            }
+            Verdict::Wait { wait, .. } => {
+                let mut state = self.state();
+                state.breaker.success();
+                if let Some(hold) = state.holds.get_mut(key) {
+                    *hold = Some(now + wait);
+                }
+                Consequence::KeyWaits(wait)
+            }
+            Verdict::Spent { window, wait } => {
+                self.state().breaker.success();
+                let until_us = wait.map(|wait| {
+                    let wait = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+                    self.clock.now_us().saturating_add(wait)
+                });
+                self.ledger.lock().await.spend(key, window, until_us).await;
+                Consequence::KeySpent(window)
+            }
+            Verdict::Failed => match self.state().breaker.failure(now) {
+                true => Consequence::ProviderPauses,
+                false => Consequence::None,
+            },
+        }
     }
 
-    /// Whether requests are held back now.
+    /// Whether all requests are held back now.
     pub(crate) fn is_open(&self) -> bool {
-        self.breaker().is_open()
+        self.state().breaker.is_open()
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock()
+    /// Whether an endpoint is refused with every key.
+    pub(crate) fn is_refused(&self, endpoint: &str) -> bool {
+        self.state().refusals.rests(endpoint, Instant::now())
+    }
+
+    /// How every key is, by its place.
+    pub(crate) async fn keys(&self) -> Vec<KeyView> {
+        let ledger = self.ledger.lock().await;
+        let (now, now_us) = (Instant::now(), self.clock.now_us());
+        let state = self.state();
+        let view = |key: usize| {
+            let usage = ledger.usage(key);
+            let spent = usage.is_some_and(|usage| usage.spent(ledger.limits(), now_us).is_some());
+            let after = |until: Option<Instant>| until.is_some_and(|until| until > now);
+            let key_state = if after(state.refusals.key_until(key)) {
+                KeyState::Refused
+            } else if spent {
+                KeyState::Spent
+            } else if after(state.holds.get(key).copied().flatten()) {
+                KeyState::Held
+            } else {
+                KeyState::Usable
+            };
+            KeyView { usage: usage.cloned(), state: key_state }
+        };
+        (0..self.keys).map(view).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[tokio::test]
-    async fn requests_above_the_quota_wait() {
-        // 1,200 a minute: one each 50 ms, two at once.
-        let throttle =
-            ProviderThrottle::new(NonZeroU32::new(1_200).unwrap(), NonZeroU32::new(2).unwrap());
-        let started = std::time::Instant::now();
-        for _ in 0..2 {
-            throttle.pass(NonZeroU32::MIN).await;
-        }
-        for _ in 0..2 {
-            throttle.pass(NonZeroU32::MIN).await;
-        }
-        assert!(started.elapsed() >= Duration::from_millis(90), "{:?}", started.elapsed());
-    }
-
-    #[test]
-    fn one_rejected_endpoint_pauses_alone_and_two_pause_the_provider() {
-        let throttle = ProviderThrottle::new(NonZeroU32::MIN, NonZeroU32::MIN);
-        assert!(!throttle.refused("pro"));
-        assert!(!throttle.refused("pro"), "one endpoint counts once");
-        throttle.success("free");
-        assert!(throttle.refused("news"));
-        throttle.success("news");
-        assert!(!throttle.refused("pro"));
-    }
-
-    #[tokio::test]
-    async fn a_weight_above_the_burst_is_admitted_as_the_burst() {
-        let throttle =
-            ProviderThrottle::new(NonZeroU32::new(60_000).unwrap(), NonZeroU32::new(2).unwrap());
-        let pass = throttle.pass(NonZeroU32::new(80).unwrap());
-        tokio::time::timeout(Duration::from_secs(5), pass).await.unwrap();
+impl State {
+    /// Until when an endpoint is not asked with a key.
+    fn until(&self, endpoint: &str, key: usize) -> Option<Instant> {
+        self.refusals.until(endpoint, key).max(self.holds.get(key).copied().flatten())
     }
 }

@@ -1,0 +1,92 @@
+//! What the schedules of the shipped providers use of their quotas.
+
+use crypto_intel_service::Secret;
+
+use crate::{
+    catalogue::{CatalogueError, Category, Provider, shipped_providers},
+    config::ProviderSettings,
+    quota::limits::{Limits, Window},
+};
+
+/// Days of the longest month.
+const LONGEST_MONTH: u64 = 31;
+
+/// What the schedule of a provider uses of its quota, when nothing fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Name of the provider.
+    pub name: String,
+    /// What it is about.
+    pub category: Category,
+    /// `none`, `optional` or `required`.
+    pub key: &'static str,
+    /// Whether it is polled unless the configuration says otherwise, once its key is there if it requires one.
+    pub enabled: bool,
+    /// Number of its endpoints.
+    pub endpoints: usize,
+    /// Requests in a day, where each answer has all the pages that it may have.
+    pub requests_per_day: u64,
+    /// Every window of its quota with the percentage used of it, rounded up.
+    pub shares: Vec<(&'static str, u64)>,
+}
+
+impl Budget {
+    /// The window of which the most is used.
+    #[must_use]
+    pub fn tightest(&self) -> Option<(&'static str, u64)> {
+        self.shares.iter().copied().max_by_key(|(_, percent)| *percent)
+    }
+}
+
+/// The budgets of all shipped providers by name, without a key where they need none.
+///
+/// # Errors
+/// When a shipped file cannot be used.
+pub fn budgets() -> Result<Vec<Budget>, CatalogueError> {
+    let key = Secret::new("user:password");
+    let with_key = ProviderSettings { key, ..ProviderSettings::default() };
+    let mut budgets = Vec::new();
+    for (file, provider) in shipped_providers(&ProviderSettings::default(), &with_key)? {
+        let key = match &file.key {
+            None => "none",
+            Some(key) if key.required => "required",
+            Some(_) => "optional",
+        };
+        budgets.push(Budget {
+            name: provider.name.clone(),
+            category: file.category,
+            key,
+            enabled: file.enabled,
+            endpoints: provider.endpoints.len(),
+            requests_per_day: requests_per_day(&provider),
+            shares: shares(&provider, &provider.limits),
+        });
+    }
+    Ok(budgets)
+}
+
+fn requests_per_day(provider: &Provider) -> u64 {
+    let day_us = Window::Day.length().as_micros();
+    let requests = provider.endpoints.iter().map(|endpoint| {
+        let slots = day_us.div_ceil(endpoint.every.as_micros().max(1));
+        slots * u128::from(endpoint.page_limit)
+    });
+    u64::try_from(requests.sum::<u128>()).unwrap_or(u64::MAX)
+}
+
+fn shares(provider: &Provider, limits: &Limits) -> Vec<(&'static str, u64)> {
+    let share = |(window, limit): (Window, u32)| {
+        let length_us = match window {
+            Window::Month => Window::Day.length().as_micros() * u128::from(LONGEST_MONTH),
+            other => other.length().as_micros(),
+        };
+        // In thousandths of a unit.
+        let used = provider.endpoints.iter().map(|endpoint| {
+            let units = u128::from(endpoint.weight.get()) * u128::from(endpoint.page_limit);
+            units * 1_000 * length_us / endpoint.every.as_micros().max(1)
+        });
+        let percent = (used.sum::<u128>() * 100).div_ceil(u128::from(limit.max(1)) * 1_000);
+        (window.as_str(), u64::try_from(percent).unwrap_or(u64::MAX))
+    };
+    limits.windows().map(share).collect()
+}

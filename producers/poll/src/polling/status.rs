@@ -1,0 +1,98 @@
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use super::{
+    board::{Board, Note},
+    throttle::{KeyState, KeyView, ProviderThrottle},
+    view::{Seen, View},
+};
+use crate::{catalogue::Provider, clock::Clock, metrics::Metrics, quota::limits::Window};
+
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Tells how one provider is.
+#[derive(Debug)]
+pub(crate) struct StatusReporter {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) board: Board,
+    pub(crate) throttle: Arc<ProviderThrottle>,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+}
+
+impl StatusReporter {
+    /// Looks until it is dropped.
+    pub(crate) async fn run(self) -> Infallible {
+        loop {
+            let _view = self.look().await;
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// How the provider is, which the metrics show from now on.
+    async fn look(&self) -> View {
+        let endpoints = self.board.look();
+        let keys = self.throttle.keys().await;
+        let is_refused = |name: &&str| self.throttle.is_refused(name);
+        let seen = Seen {
+            refused: endpoints.keys().map(String::as_str).filter(is_refused).collect(),
+            endpoints: &endpoints,
+            keys: &keys,
+            limits: &self.provider.limits,
+            is_held: self.throttle.is_open(),
+            now_us: self.clock.now_us(),
+        };
+        for (endpoint, note) in &endpoints {
+            self.show_endpoint(endpoint, note);
+        }
+        for (place, key) in keys.iter().enumerate() {
+            self.show_key(place, key, seen.now_us);
+        }
+        seen.view()
+    }
+
+    fn show_endpoint(&self, endpoint: &str, note: &Note) {
+        let stale = self.metrics.stale.with_label_values(&[&self.provider.name, endpoint]);
+        stale.set(i64::from(note.is_stale()));
+    }
+
+    fn show_key(&self, place: usize, key: &KeyView, now_us: i64) {
+        let (name, place) = (self.provider.name.as_str(), (place + 1).to_string());
+        for state in KeyState::ALL {
+            let gauge = self.metrics.keys.with_label_values(&[name, &place, state.as_str()]);
+            gauge.set(i64::from(key.state == state));
+        }
+        let Some(usage) = &key.usage else { return };
+        let limits = &self.provider.limits;
+        for (window, limit) in limits.windows() {
+            let labels = [name, &place, window.as_str()];
+            let used = i64::try_from(usage.used(window, now_us)).unwrap_or(i64::MAX);
+            self.metrics.quota_used.with_label_values(&labels).set(used);
+            self.metrics.quota_limit.with_label_values(&labels).set(limit.into());
+        }
+        let nearly = usage.nearly_spent(limits, now_us).is_some();
+        self.metrics.nearly_spent.with_label_values(&[name, &place]).set(i64::from(nearly));
+    }
+}
+
+impl Drop for StatusReporter {
+    /// Another instance may poll it from now on, and tells how it is.
+    fn drop(&mut self) {
+        let name = self.provider.name.as_str();
+        for endpoint in &self.provider.endpoints {
+            let _absent = self.metrics.stale.remove_label_values(&[name, &endpoint.name]);
+        }
+        for place in 1..=self.provider.keys.len().max(1) {
+            let place = place.to_string();
+            for state in KeyState::ALL {
+                let labels = [name, &place, state.as_str()];
+                let _absent = self.metrics.keys.remove_label_values(&labels);
+            }
+            for window in Window::ALL {
+                let labels = [name, &place, window.as_str()];
+                let _absent = self.metrics.quota_used.remove_label_values(&labels);
+                let _absent = self.metrics.quota_limit.remove_label_values(&labels);
+            }
+            let _absent = self.metrics.nearly_spent.remove_label_values(&[name, &place]);
+        }
+    }
+}
