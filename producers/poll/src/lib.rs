@@ -12,6 +12,7 @@ mod metrics;
 mod polling;
 mod publish;
 mod quota;
+mod report;
 mod role;
 mod run;
 
@@ -22,5 +23,6 @@ pub use catalogue::{
 pub use config::{ChoosePrice, Config, PriceSettings, ProviderSettings};
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run};
 pub use fetch::{FetchError, Spent};
+pub use report::{EndpointReport, ProviderReport, QuotaReport, provider_reports};
 pub use role::ROLE;
 pub use run::run;

@@ -19,7 +19,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         "status.provider.>",
     ],
     // After an unknown outcome: whether the answer is in the stream.
-    looks_up: &[Stream::Market, Stream::Signals],
+    looks_up: &[Stream::Market, Stream::Signals, Stream::Status],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["poll.>"]),
         BucketSpec::write(Bucket::Cursors, &["poll.>"]),

@@ -110,6 +110,7 @@ async fn poll_all(
         throttle: Arc::clone(&throttle),
         metrics: shared.metrics.clone(),
         clock,
+        nats: shared.nats.clone(),
     };
     tasks.spawn(reporter.run());
     for endpoint in &provider.endpoints {

@@ -103,6 +103,16 @@ pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, C
     Ok(enabled)
 }
 
+/// All providers by name, enabled or not.
+pub(crate) fn all_providers(config: &Config) -> Result<Vec<Provider>, CatalogueError> {
+    let registry = registry(config)?;
+    let mut all = Vec::new();
+    for source in read_files(config)?.into_values() {
+        all.push(build(&source, &settings_of(config, &source.file), &registry)?.provider);
+    }
+    Ok(all)
+}
+
 /// One provider, enabled or not.
 pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, CatalogueError> {
     let mut files = read_files(config)?;

@@ -17,5 +17,7 @@ pub use file::Category;
 pub use load::{EndpointSummary, ProviderSummary, providers, try_examples};
 
 pub(crate) use file::Format;
-pub(crate) use load::{enabled_providers, find_provider, read_provider, shipped_providers};
+pub(crate) use load::{
+    all_providers, enabled_providers, find_provider, read_provider, shipped_providers,
+};
 pub(crate) use provider::{Endpoint, Provider};

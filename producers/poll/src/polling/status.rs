@@ -1,13 +1,20 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use crypto_intel_nats::Nats;
+use tokio::time::Instant;
+
 use super::{
     board::{Board, Note},
     throttle::{KeyState, KeyView, ProviderThrottle},
     view::{Seen, View},
 };
-use crate::{catalogue::Provider, clock::Clock, metrics::Metrics, quota::limits::Window};
+use crate::{
+    catalogue::Provider, clock::Clock, metrics::Metrics, publish::publish, quota::limits::Window,
+};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is published how a provider is, even if that stays the same.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Tells how one provider is.
 #[derive(Debug)]
@@ -17,14 +24,33 @@ pub(crate) struct StatusReporter {
     pub(crate) throttle: Arc<ProviderThrottle>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
+    pub(crate) nats: Nats,
 }
 
 impl StatusReporter {
     /// Looks until it is dropped.
     pub(crate) async fn run(self) -> Infallible {
+        let mut published: Option<(View, Instant)> = None;
         loop {
-            let _view = self.look().await;
+            let view = self.look().await;
+            let is_due = match &published {
+                Some((last, at)) => view.differs(last) || at.elapsed() >= REPEAT_INTERVAL,
+                None => view.is_known(),
+            };
+            if is_due {
+                self.publish(&view).await;
+                published = Some((view, Instant::now()));
+            }
             tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    async fn publish(&self, view: &View) {
+        let (provider, now_us) = (self.provider.name.as_str(), self.clock.now_us());
+        let event = view.event(provider, now_us);
+        let message_id = format!("{provider}:status:{now_us}");
+        if let Err(error) = publish(&self.nats, &message_id, &[event]).await {
+            tracing::error!(provider, error = %format!("{error:#}"), "state of provider cannot be published");
         }
     }
 

@@ -48,6 +48,19 @@ pub(crate) struct View {
     pub(crate) on_time: (usize, usize),
 }
 
+impl View {
+    /// Whether anything is known yet: at the beginning nothing was asked.
+    pub(crate) fn is_known(&self) -> bool {
+        self.state != State::Ok || self.stale.is_some()
+    }
+
+    /// Whether it is another state, rather than other figures.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        (self.state, &self.endpoint, self.nearly_spent)
+            != (other.state, &other.endpoint, other.nearly_spent)
+    }
+}
+
 /// What a view is made of.
 #[derive(Debug)]
 pub(crate) struct Seen<'a> {

@@ -39,16 +39,13 @@ impl Ledger {
         clock: Clock,
     ) -> Self {
         let entry = |name: String| KeyEntry {
-            name: format!("poll.quota.{provider}.{name}"),
+            name,
             usage: Usage::default(),
             revision: None,
             loaded: false,
         };
-        let mut entries: Vec<KeyEntry> = keys.iter().map(|key| entry(digest(key))).collect();
-        if entries.is_empty() {
-            entries.push(entry("no-key".to_owned()));
-        }
-        Self { provider: provider.to_owned(), limits, keys: entries, store, clock }
+        let keys = entry_names(provider, keys).into_iter().map(entry).collect();
+        Self { provider: provider.to_owned(), limits, keys, store, clock }
     }
 
     pub(crate) const fn limits(&self) -> &Limits {
@@ -187,6 +184,15 @@ impl Ledger {
             );
         }
     }
+}
+
+/// The names of the entries of a provider's keys; one where there is no key.
+pub(crate) fn entry_names(provider: &str, keys: &[Secret]) -> Vec<String> {
+    let mut names: Vec<String> = keys.iter().map(digest).collect();
+    if names.is_empty() {
+        names.push("no-key".to_owned());
+    }
+    names.iter().map(|name| format!("poll.quota.{provider}.{name}")).collect()
 }
 
 /// Names a key without telling it.

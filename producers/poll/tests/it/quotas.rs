@@ -1,7 +1,8 @@
 //! Quotas, keys and refusals against real HTTP and a real bucket.
 
 use crypto_intel_nats::Bucket;
-use crypto_intel_poll::{Config, ProviderSettings};
+use crypto_intel_poll::{Config, ProviderSettings, provider_reports};
+use crypto_intel_schemas::{Event, ProviderState, QuotaWindow};
 use crypto_intel_service::Secret;
 use crypto_intel_testkit::{Broker, eventually};
 use tempfile::TempDir;
@@ -77,6 +78,37 @@ fn keys_sent(stand_in: &StandIn) -> Vec<String> {
     requests.iter().map(|asked| asked.headers["x-key"].to_str().unwrap().to_owned()).collect()
 }
 
+async fn newest_state(broker: &Broker) -> Option<ProviderState> {
+    let last = broker.nats.last_on_subject("STATUS", "status.provider.own").await.unwrap()?;
+    match Event::decode(&last.payload).unwrap() {
+        Event::ProviderStatus(status) => Some(status.state),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn how_providers_are_can_be_read_without_polling_them() {
+    let broker = Broker::start_with_users().await;
+    let stand_in = StandIn::start([good()]).await;
+    let quota = "per_day = 50000";
+    let (_folder, config) = config(quota, &[("a", stand_in.url())], keys(&["one", "two"]));
+    let role = start(&broker, config.clone(), "a").await;
+    eventually(async || newest_state(&broker).await == Some(ProviderState::Ok)).await;
+    let reports = provider_reports(&config, &broker.nats).await.unwrap();
+    let own = reports.iter().find(|report| report.name == "own").unwrap();
+    let status = own.status.as_ref().unwrap();
+    assert_eq!((status.quota_limit, status.quota_window), (Some(50_000), Some(QuotaWindow::Day)));
+    assert!(status.stale_seconds.is_some() && status.latency_ms.is_some(), "{status:?}");
+    let [first, second] = own.quotas.as_slice() else { panic!("{:?}", own.quotas) };
+    assert!(first.used >= 1 && first.key == 1 && first.window == "day", "{first:?}");
+    assert!(first.resets_at_us.is_some_and(|at| at % 86_400_000_000 == 0));
+    assert_eq!((second.key, second.used, second.limit), (2, 0, 50_000));
+    assert!(own.endpoints[0].last_slot_us.is_some(), "{:?}", own.endpoints);
+    let absent = reports.iter().find(|report| report.name == "coingecko").unwrap();
+    assert!(absent.status.is_none() && absent.endpoints[0].last_slot_us.is_none());
+    role.stop().await;
+}
+
 #[tokio::test]
 async fn neither_a_restart_nor_another_instance_begins_a_month_again() {
     let broker = Broker::start_with_users().await;
@@ -95,6 +127,7 @@ async fn neither_a_restart_nor_another_instance_begins_a_month_again() {
         assert_eq!(stand_in.requests().len(), 4, "{before} were sent by the first");
         assert_eq!(role.metric("crypto_intel_poll_quota_used", &["own", "month"]), 4.0);
         assert_eq!(role.metric("crypto_intel_poll_quota_nearly_spent", &["own", "1"]), 1.0);
+        eventually(async || newest_state(&broker).await == Some(ProviderState::QuotaSpent)).await;
         role.stop().await;
     }
     let bucket = broker.nats.kv(Bucket::Cursors).await.unwrap();
