@@ -31,13 +31,21 @@ pub(crate) struct Servers {
 
 impl Servers {
     pub(crate) async fn start() -> Self {
+        Self::with_rules(RULES).await
+    }
+
+    pub(crate) async fn with_rules(rules: &str) -> Self {
         let options = NatsOptions { sync_always: false, ..NatsOptions::default() };
-        Self::on(Broker::start_with(options).await)
+        Self::of(Broker::start_with(options).await, rules)
     }
 
     pub(crate) fn on(broker: Broker) -> Self {
+        Self::of(broker, RULES)
+    }
+
+    fn of(broker: Broker, text: &str) -> Self {
         let rules = tempfile::tempdir().unwrap();
-        std::fs::write(rules.path().join("test.toml"), RULES).unwrap();
+        std::fs::write(rules.path().join("test.toml"), text).unwrap();
         Self { broker, rules }
     }
 

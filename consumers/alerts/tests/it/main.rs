@@ -3,4 +3,5 @@
 
 mod harness;
 mod once;
+mod polled;
 mod trouble;
