@@ -97,6 +97,7 @@ impl AppConfig {
         }
         config.validate()?;
         config.alerts.destinations = Some(config.notify.destinations.keys().cloned().collect());
+        config.poll.used_assets = config.evm.priced_assets();
         config.alerts.explorers =
             Explorers::new(config.evm.chains.values().filter_map(|chain| {
                 chain.explorer.clone().map(|explorer| (chain.chain_id, explorer))
@@ -150,8 +151,10 @@ impl AppConfig {
                 .map(|error| format!("{error:#}"))
                 .into_iter()
                 .collect(),
-            Role::Poll => match crypto_intel_poll::providers(&self.poll) {
-                Ok(_) => Vec::new(),
+            Role::Poll => match crypto_intel_poll::providers(&self.poll)
+                .and_then(|_| crypto_intel_poll::check_facts(&self.poll))
+            {
+                Ok(()) => Vec::new(),
                 Err(error) => vec![format!("{:#}", anyhow::Error::from(error))],
             },
             Role::Alerts => self.check_rules().err().unwrap_or_default(),

@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    path::PathBuf,
+};
 
 use crypto_intel_service::{Address, Secret};
 use schemars::JsonSchema;
@@ -22,6 +26,11 @@ pub struct Config {
     pub providers: BTreeMap<String, ProviderSettings>,
     /// Which prices give transfers their value in dollars.
     pub prices: PriceSettings,
+    /// Which facts have to be known.
+    pub facts: FactSettings,
+    /// Assets that producers of this configuration price; filled in by the process.
+    #[serde(skip)]
+    pub used_assets: BTreeSet<String>,
     /// `User-Agent` of requests; some providers want contact information in it.
     pub user_agent: String,
 }
@@ -35,6 +44,8 @@ impl Default for Config {
             assets: None,
             providers: BTreeMap::new(),
             prices: PriceSettings::default(),
+            facts: FactSettings::default(),
+            used_assets: BTreeSet::new(),
             user_agent: concat!("crypto-intel/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -74,6 +85,16 @@ impl ProviderSettings {
     pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Secret> {
         std::iter::once(&self.key).chain(&self.keys).filter(|key| !key.is_empty())
     }
+}
+
+/// Which facts have to be known: without a fresh source of one of them the process is not ready.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FactSettings {
+    /// Names of facts, such as `price of bitcoin/usd` or `metric gas.fast of ethereum`. Empty: the
+    /// prices of assets that EVM chains of this configuration use; without such a chain the prices that
+    /// more than one provider gives.
+    pub required: Vec<String>,
 }
 
 /// Which prices go into the bucket from which transfers get their value in dollars.

@@ -20,8 +20,9 @@ pub use budget::{Budget, budgets};
 pub use catalogue::{
     CatalogueError, Category, EndpointSummary, ProviderSummary, providers, try_examples,
 };
-pub use config::{ChoosePrice, Config, PriceSettings, ProviderSettings};
+pub use config::{ChoosePrice, Config, FactSettings, PriceSettings, ProviderSettings};
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run};
+pub use facts::used::check_facts;
 pub use fetch::{FetchError, Spent};
 pub use report::{EndpointReport, ProviderReport, QuotaReport, provider_reports};
 pub use role::ROLE;

@@ -9,8 +9,10 @@ use crate::{
     catalogue::{Provider, enabled_providers},
     clock::Clock,
     config::Config,
+    facts::fact_metrics::FactMetrics,
     facts::freshness::Freshness,
     facts::prices::PriceWriter,
+    facts::used::{check_quotes, used_facts},
     fetch::Fetcher,
     metrics::Metrics,
     polling::board::Board,
@@ -39,18 +41,23 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         context.shutdown.cancelled().await;
         return Ok(());
     }
+    check_quotes(&config)?;
+    let used = used_facts(&config, providers.iter().map(AsRef::as_ref))?;
+    let fact_metrics = FactMetrics::new(&context.registry).context("register metrics of facts")?;
+    let freshness = Freshness::new(used, config.prices.clone(), fact_metrics);
+    providers.iter().for_each(|provider| freshness.expect(provider));
     let metrics = Metrics::new(&context.registry).context("register metrics of pollers")?;
     let shared = Arc::new(Shared {
         fetcher: Fetcher::new(&config.user_agent)?,
         prices: PriceWriter::new(nats.clone(), config.prices, metrics.clone()),
         metrics,
-        freshness: Freshness::new(),
+        freshness,
         nats,
     });
     let fresh = context.health.probe("poll.sources", None);
     let context = context.child();
     let mut supervisor = Supervisor::new(context);
-    let freshness = shared.freshness.clone();
+    let (freshness, nats) = (shared.freshness.clone(), shared.nats.clone());
     for provider in providers {
         let shared = Arc::clone(&shared);
         supervisor.spawn(format!("poll.{}", provider.name), Restart::WithBackoff, move |context| {
@@ -59,7 +66,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     }
     tokio::select! {
         ended = supervisor.wait(STOP_TIMEOUT) => ended,
-        () = freshness.watch(fresh) => Ok(()),
+        () = freshness.watch(fresh, &nats) => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 use prometheus::{
-    Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
+    Error, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, core::Collector,
 };
 
 /// Registers a collector in place of its predecessor: a role that is restarted in the same process
@@ -60,6 +60,14 @@ impl<'r> RoleRegistry<'r> {
     /// When something else has its name.
     pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
         register(self.registry, IntGaugeVec::new(self.options(name, help), labels)?)
+    }
+
+    /// A gauge of numbers with a fraction, by labels.
+    ///
+    /// # Errors
+    /// When something else has its name.
+    pub fn values(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
+        register(self.registry, GaugeVec::new(self.options(name, help), labels)?)
     }
 
     /// A histogram by labels.

@@ -2,7 +2,10 @@ pub(crate) mod presets;
 pub(crate) mod start_block;
 pub(crate) mod traces_mode;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use crypto_intel_schemas::{Address, subjects};
 use schemars::JsonSchema;
@@ -248,6 +251,20 @@ impl Config {
             chain.validate(&key, &mut problems);
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Assets that the enabled chains price: their currencies and their listed tokens. Without a usable list of tokens, the
+    /// currencies.
+    #[must_use]
+    pub fn priced_assets(&self) -> BTreeSet<String> {
+        let list = AssetList::load(self.assets.as_deref()).unwrap_or_default();
+        let chains = self.chains.iter().filter(|(_, chain)| chain.enabled);
+        let of_chain = |(slug, chain): (&String, &ChainConfig)| {
+            let tokens = list.of_chain(presets::name_of(slug, chain.preset.as_deref()));
+            let listed = tokens.keys().map(str::to_owned).collect::<Vec<_>>();
+            listed.into_iter().chain([chain.native.asset.clone()])
+        };
+        chains.flat_map(of_chain).filter(|asset| !asset.is_empty()).collect()
     }
 
     /// Reads the list of tokens, which [`run`](crate::run) needs.

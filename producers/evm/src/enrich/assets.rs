@@ -137,6 +137,11 @@ impl AssetRegistry {
         self.tokens.get(contract)
     }
 
+    /// Assets of the tokens; one may come more than once, and be empty.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.tokens.values().map(|token| token.asset.as_str())
+    }
+
     /// Contracts of the verified tokens.
     pub(crate) fn verified(&self) -> impl Iterator<Item = Address> + '_ {
         self.tokens.iter().filter(|(_, asset)| asset.verified).map(|(contract, _)| *contract)

@@ -1,5 +1,5 @@
-//! Whether every polled fact is fresh: one failing endpoint is no reason for an alarm, a fact that no endpoint provides
-//! is.
+//! Whether every fact that someone uses is fresh: one failing endpoint is no reason for an alarm, a fact that no endpoint
+//! provides is.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,32 +7,52 @@ use std::{
     time::Duration,
 };
 
+use crypto_intel_nats::Nats;
+use crypto_intel_schemas::Event;
 use crypto_intel_service::Probe;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::catalogue::Endpoint;
+use super::{choice::median_of, elsewhere::last_slot_age, fact, fact_metrics::FactMetrics};
+use crate::{
+    catalogue::{Endpoint, Provider},
+    config::PriceSettings,
+};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the progress of endpoints that other instances poll is read.
+const ELSEWHERE_INTERVAL: Duration = Duration::from_secs(10);
 /// Names in a probe's text.
 const MAX_NAMED: usize = 5;
 
-/// All endpoints that this instance polls, and when each last gave a valid answer.
+/// All enabled endpoints, and when each last gave a valid answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Freshness {
-    endpoints: Arc<Mutex<BTreeMap<String, State>>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    used: BTreeSet<String>,
+    prices: PriceSettings,
+    metrics: FactMetrics,
+    endpoints: Mutex<BTreeMap<String, State>>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// What it is expected to provide: `price of bitcoin`, whatever the quote.
+    provider: String,
+    /// What it is expected to provide, such as `price of bitcoin/usd`.
     facts: BTreeSet<String>,
     stale_after: Duration,
+    is_polled_here: bool,
     fresh_at: Option<Instant>,
     failure: Option<String>,
+    /// What it said last of facts that are used, where that is a number to compare.
+    values: BTreeMap<String, f64>,
 }
 
-/// The entry of one endpoint, removed when dropped.
+/// An endpoint that this instance polls, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct EndpointFreshness {
     all: Freshness,
@@ -40,33 +60,44 @@ pub(crate) struct EndpointFreshness {
 }
 
 impl Freshness {
-    pub(crate) fn new() -> Self {
-        Self { endpoints: Arc::default() }
+    /// `used` are the facts that have to be known.
+    pub(crate) fn new(used: BTreeSet<String>, prices: PriceSettings, metrics: FactMetrics) -> Self {
+        let endpoints = Mutex::default();
+        Self { shared: Arc::new(Shared { used, prices, metrics, endpoints }) }
     }
 
-    /// An endpoint is polled from now on.
+    /// The endpoints of a provider are polled by this instance or another one.
+    pub(crate) fn expect(&self, provider: &Provider) {
+        for endpoint in &provider.endpoints {
+            self.lock().entry(endpoint.label()).or_insert_with(|| self.state_of(endpoint));
+        }
+    }
+
+    fn state_of(&self, endpoint: &Endpoint) -> State {
+        let quotes = &self.shared.prices.dollar_quotes;
+        let facts = endpoint.expected.iter().map(|key| fact::name(endpoint.kind, key, quotes));
+        State::new(&endpoint.provider, facts.collect(), endpoint.stale_after)
+    }
+
+    /// This instance polls an endpoint from now on.
     pub(crate) fn join(&self, endpoint: &Endpoint) -> EndpointFreshness {
-        let facts = endpoint.expected.iter().map(|key| {
-            let subject = key.split('/').next().unwrap_or(key);
-            format!("{} of {subject}", endpoint.kind)
-        });
-        self.add(&endpoint.label(), facts.collect(), endpoint.stale_after)
+        self.poll_here(&endpoint.label(), self.state_of(endpoint))
     }
 
-    fn add(
-        &self,
-        label: &str,
-        facts: BTreeSet<String>,
-        stale_after: Duration,
-    ) -> EndpointFreshness {
-        let state = State { facts, stale_after, fresh_at: None, failure: None };
-        self.lock().insert(label.to_owned(), state);
+    fn poll_here(&self, label: &str, state: State) -> EndpointFreshness {
+        self.lock().insert(label.to_owned(), State { is_polled_here: true, ..state });
         EndpointFreshness { all: self.clone(), label: label.to_owned() }
     }
 
-    /// Updates a probe; never ends.
-    pub(crate) async fn watch(&self, probe: Probe) {
+    /// Updates a probe and the metrics; never ends.
+    pub(crate) async fn watch(&self, probe: Probe, nats: &Nats) {
+        let mut looked = None::<Instant>;
         loop {
+            if looked.is_none_or(|at| at.elapsed() >= ELSEWHERE_INTERVAL) {
+                looked = Some(Instant::now());
+                self.look_elsewhere(nats).await;
+            }
+            self.measure();
             match self.judge() {
                 Ok(detail) => probe.healthy(detail),
                 Err(reason) => probe.unhealthy(reason),
@@ -75,25 +106,38 @@ impl Freshness {
         }
     }
 
-    /// Unhealthy when a fact has no fresh endpoint, or more than half of the endpoints fail.
+    /// Reads how far other instances are with the endpoints that give used facts.
+    async fn look_elsewhere(&self, nats: &Nats) {
+        let labels: Vec<String> = self
+            .lock()
+            .iter()
+            .filter(|(_, state)| !state.is_polled_here)
+            .filter(|(_, state)| state.facts.iter().any(|fact| self.shared.used.contains(fact)))
+            .map(|(label, _)| label.clone())
+            .collect();
+        for label in labels {
+            let Some(age) = last_slot_age(nats, &label).await else { continue };
+            let fresh_at = Instant::now().checked_sub(age);
+            if let Some(state) = self.lock().get_mut(&label).filter(|state| !state.is_polled_here) {
+                state.fresh_at = fresh_at;
+            }
+        }
+    }
+
+    /// Unhealthy when a used fact has no fresh endpoint, or more than half of the endpoints of this instance fail.
     fn judge(&self) -> Result<String, String> {
         let endpoints = self.lock();
+        let here = || endpoints.iter().filter(|(_, state)| state.is_polled_here);
         let failing: Vec<(&String, &State)> =
-            endpoints.iter().filter(|(_, state)| !state.is_fresh()).collect();
+            here().filter(|(_, state)| !state.is_fresh()).collect();
         let known: BTreeSet<&String> = endpoints
             .values()
             .filter(|state| state.is_fresh())
             .flat_map(|state| &state.facts)
             .collect();
-        let unknown: Vec<&str> = endpoints
-            .values()
-            .flat_map(|state| &state.facts)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .filter(|fact| !known.contains(fact))
-            .map(String::as_str)
-            .collect();
-        let count = endpoints.len();
+        let unknown: Vec<&String> =
+            self.shared.used.iter().filter(|fact| !known.contains(fact)).collect();
+        let count = here().count();
         let why = || {
             let reasons = failing.iter().map(|(label, state)| {
                 let reason = state.failure.as_deref().unwrap_or("no valid answer yet");
@@ -102,7 +146,7 @@ impl Freshness {
             shortened(reasons)
         };
         if !unknown.is_empty() {
-            let facts = shortened(unknown.into_iter().map(str::to_owned));
+            let facts = shortened(unknown.into_iter().cloned());
             return Err(format!("no endpoint is fresh for {facts} ({})", why()));
         }
         if failing.len() * 2 > count {
@@ -116,12 +160,59 @@ impl Freshness {
         })
     }
 
+    /// Sets the metrics of the used facts.
+    fn measure(&self) {
+        let endpoints = self.lock();
+        let Shared { used, metrics, prices, .. } = &*self.shared;
+        for fact in used {
+            let givers = || endpoints.values().filter(|state| state.facts.contains(fact));
+            let fresh = givers().filter(|state| state.is_fresh()).count();
+            metrics.fresh.with_label_values(&[fact]).set(i64::try_from(fresh).unwrap_or(i64::MAX));
+            if let Some(newest) = givers().filter_map(|state| state.fresh_at).max() {
+                let age = i64::try_from(newest.elapsed().as_secs()).unwrap_or(i64::MAX);
+                metrics.age.with_label_values(&[fact]).set(age);
+            }
+            // One value for each source, however many of its endpoints give it.
+            let by_source: BTreeMap<&str, f64> = givers()
+                .filter(|state| state.is_fresh())
+                .filter_map(|state| Some((state.provider.as_str(), *state.values.get(fact)?)))
+                .collect();
+            let tolerance = f64::from(prices.outlier_percent.get()) / 100.0;
+            if let Some(value) = agreed(by_source.into_values().collect(), tolerance) {
+                metrics.value.with_label_values(&[fact]).set(value);
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
-        self.endpoints.lock()
+        self.shared.endpoints.lock()
+    }
+}
+
+/// The median of what most agree on; of all where there is no such majority.
+fn agreed(values: Vec<f64>, tolerance: f64) -> Option<f64> {
+    let median = median_of(values.clone())?;
+    let is_near = |value: &f64| (value - median).abs() <= tolerance * median.abs();
+    let near: Vec<f64> = values.iter().copied().filter(is_near).collect();
+    match near.len() * 2 > values.len() {
+        true => median_of(near),
+        false => Some(median),
     }
 }
 
 impl State {
+    fn new(provider: &str, facts: BTreeSet<String>, stale_after: Duration) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            facts,
+            stale_after,
+            is_polled_here: false,
+            fresh_at: None,
+            failure: None,
+            values: BTreeMap::new(),
+        }
+    }
+
     fn is_fresh(&self) -> bool {
         self.failure.is_none() && self.fresh_at.is_some_and(|at| at.elapsed() <= self.stale_after)
     }
@@ -142,11 +233,29 @@ impl EndpointFreshness {
             state.failure = Some(reason.to_owned());
         }
     }
+
+    /// What an answer says of facts that are used.
+    pub(crate) fn saw(&self, events: &[Event]) {
+        let Shared { used, prices, .. } = &*self.all.shared;
+        let named = events
+            .iter()
+            .map(|event| (fact::name(event.kind(), &event.key(), &prices.dollar_quotes), event));
+        let values: BTreeMap<String, f64> = named
+            .filter(|(fact, _)| used.contains(fact))
+            .filter_map(|(fact, event)| Some((fact, fact::value(event)?)))
+            .collect();
+        if let Some(state) = self.all.lock().get_mut(&self.label) {
+            state.values.extend(values);
+        }
+    }
 }
 
 impl Drop for EndpointFreshness {
     fn drop(&mut self) {
-        self.all.lock().remove(&self.label);
+        if let Some(state) = self.all.lock().get_mut(&self.label) {
+            state.is_polled_here = false;
+            state.failure = None;
+        }
     }
 }
 
@@ -160,47 +269,4 @@ fn shortened(texts: impl Iterator<Item = String>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    fn add(all: &Freshness, label: &str, facts: &[&str]) -> EndpointFreshness {
-        all.add(label, facts.iter().map(|fact| (*fact).to_owned()).collect(), LONG)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_failing_endpoint_is_healthy_while_others_provide_its_facts() {
-        let all = Freshness::new();
-        let one = add(&all, "a.prices", &["price of bitcoin"]);
-        let two = add(&all, "b.prices", &["price of bitcoin"]);
-        assert!(all.judge().unwrap_err().contains("no endpoint is fresh for price of bitcoin"));
-        one.fresh();
-        two.fresh();
-        assert_eq!(all.judge().unwrap(), "2 endpoints are fresh");
-        two.failed("status 503");
-        assert!(all.judge().unwrap().contains("b.prices: status 503"));
-        one.failed("status 503");
-        assert!(all.judge().is_err());
-        one.fresh();
-        assert!(all.judge().is_ok());
-        tokio::time::advance(LONG + Duration::from_secs(1)).await;
-        assert!(all.judge().is_err(), "an answer that is too old is not fresh");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn more_than_half_is_unhealthy_and_endpoints_of_other_instances_do_not_count() {
-        let all = Freshness::new();
-        let endpoints: Vec<EndpointFreshness> =
-            ["a", "b", "c"].iter().map(|label| add(&all, label, &[])).collect();
-        endpoints.iter().for_each(EndpointFreshness::fresh);
-        endpoints[0].failed("x");
-        assert!(all.judge().is_ok());
-        endpoints[1].failed("x");
-        assert!(all.judge().unwrap_err().contains("2 of 3 endpoints fail"));
-        drop(endpoints);
-        assert!(all.judge().is_ok(), "another instance polls them");
-    }
-}
+mod tests;

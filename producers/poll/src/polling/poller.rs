@@ -117,6 +117,7 @@ impl EndpointPoller {
         }
         progress.slot_us = Some(turn.slot_us);
         progress.ids = ids;
+        self.freshness.saw(&interpreted.events);
         self.prices.offer(&interpreted.events).await;
         Ok(interpreted)
     }

@@ -51,6 +51,12 @@ impl ProgressStore {
         })
     }
 
+    /// The progress now, of any instance; `None` when there is none or it cannot be read.
+    pub(crate) async fn peek(&self) -> Option<Progress> {
+        let entry = self.open().await.ok()?.get(&self.key).await.ok()??;
+        serde_json::from_slice(&entry.value).ok()
+    }
+
     /// Saves it. A failure costs at most one repeated poll after a restart.
     pub(crate) async fn save(&self, progress: &Progress) {
         let write = async {

@@ -1,6 +1,6 @@
 //! Invalid provider files are reported at start, with place and correction.
 
-use crypto_intel_poll::{Config, ProviderSettings, providers, try_examples};
+use crypto_intel_poll::{Config, ProviderSettings, check_facts, providers, try_examples};
 use crypto_intel_service::Secret;
 use serde_json::json;
 
@@ -147,6 +147,25 @@ fn a_file_of_ones_own_replaces_a_built_in_source() {
     assert!(binance.file.ends_with("mine.toml") && binance.takes_key, "{binance:?}");
     let named = summaries.iter().filter(|summary| summary.name == "binance").count();
     assert_eq!(named, 1);
+}
+
+#[test]
+fn facts_and_quotes_that_cannot_be_are_named() {
+    let checked = |change: fn(&mut Config)| {
+        let mut config = Config { only: vec!["coingecko".to_owned()], ..Config::default() };
+        change(&mut config);
+        check_facts(&config).map_err(|error| error.to_string())
+    };
+    assert_eq!(checked(|_| {}), Ok(()));
+    assert_eq!(checked(|config| config.facts.required.push("price of bitcoin/usd".into())), Ok(()));
+    let shown = checked(|config| config.facts.required.push("price of bitcoin".into()));
+    let shown = shown.unwrap_err();
+    assert!(shown.contains("poll.facts.required: no enabled provider gives"), "{shown}");
+    assert!(shown.contains("price of bitcoin/usd"), "names what is near: {shown}");
+    let shown = checked(|config| {
+        config.prices.dollar_quotes.insert("eurt".into(), "bitcoin".into());
+    });
+    assert!(shown.unwrap_err().contains("poll.prices.dollar_quotes.eurt"));
 }
 
 /// The example, asking for assets of the registry.

@@ -1,0 +1,132 @@
+#![allow(clippy::unwrap_used)]
+
+use crypto_intel_schemas::{Decimal, Index};
+use crypto_intel_service::prometheus::Registry;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(60);
+const BITCOIN: &str = "price of bitcoin/usd";
+
+fn all(used: &[&str]) -> Freshness {
+    let used = used.iter().map(|fact| (*fact).to_owned()).collect();
+    let metrics = FactMetrics::new(&Registry::new()).unwrap();
+    Freshness::new(used, PriceSettings::default(), metrics)
+}
+
+fn state(label: &str, facts: &[&str]) -> State {
+    let provider = label.split('.').next().unwrap();
+    State::new(provider, facts.iter().map(|fact| (*fact).to_owned()).collect(), LONG)
+}
+
+fn add(all: &Freshness, label: &str, facts: &[&str]) -> EndpointFreshness {
+    all.poll_here(label, state(label, facts))
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failing_endpoint_is_healthy_while_others_provide_its_facts() {
+    let all = all(&[BITCOIN]);
+    let one = add(&all, "a.prices", &[BITCOIN]);
+    let two = add(&all, "b.prices", &[BITCOIN]);
+    assert!(all.judge().unwrap_err().contains("no endpoint is fresh for price of bitcoin/usd"));
+    one.fresh();
+    two.fresh();
+    assert_eq!(all.judge().unwrap(), "2 endpoints are fresh");
+    two.failed("status 503");
+    assert!(all.judge().unwrap().contains("b.prices: status 503"));
+    one.failed("status 503");
+    assert!(all.judge().is_err());
+    one.fresh();
+    assert!(all.judge().is_ok());
+    tokio::time::advance(LONG + Duration::from_secs(1)).await;
+    assert!(all.judge().is_err(), "an answer that is too old is not fresh");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_eighty_may_fail_unless_someone_uses_what_it_alone_gives() {
+    for (used, is_ready) in [(&[][..], true), (&["index of mood"][..], false)] {
+        let all = all(used);
+        let endpoints: Vec<EndpointFreshness> = (0..80)
+            .map(|index| {
+                add(
+                    &all,
+                    &format!("p{index}.one"),
+                    &[if index == 0 { "index of mood" } else { BITCOIN }],
+                )
+            })
+            .collect();
+        endpoints.iter().for_each(EndpointFreshness::fresh);
+        assert!(all.judge().is_ok());
+        endpoints[0].failed("status 403");
+        assert_eq!(all.judge().is_ok(), is_ready, "{used:?}: {:?}", all.judge());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_half_is_unhealthy_and_endpoints_of_other_instances_do_not_count() {
+    let all = all(&[]);
+    let endpoints: Vec<EndpointFreshness> =
+        ["a", "b", "c"].iter().map(|label| add(&all, label, &[])).collect();
+    endpoints.iter().for_each(EndpointFreshness::fresh);
+    endpoints[0].failed("x");
+    assert!(all.judge().is_ok());
+    endpoints[1].failed("x");
+    assert!(all.judge().unwrap_err().contains("2 of 3 endpoints fail"));
+    drop(endpoints);
+    assert!(all.judge().is_ok(), "another instance polls them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fact_that_another_instance_keeps_fresh_is_fresh() {
+    let all = all(&[BITCOIN]);
+    let here = add(&all, "a.prices", &[BITCOIN]);
+    all.lock().insert("b.prices".to_owned(), state("b.prices", &[BITCOIN]));
+    here.fresh();
+    here.failed("status 503");
+    assert!(all.judge().is_err(), "nobody has seen it");
+    all.lock().get_mut("b.prices").unwrap().fresh_at = Some(Instant::now());
+    // One of one endpoint here fails, which is a reason of its own.
+    assert!(all.judge().unwrap_err().contains("1 of 1 endpoints fail"));
+    drop(here);
+    assert!(all.judge().is_ok());
+    tokio::time::advance(LONG + Duration::from_secs(1)).await;
+    assert!(all.judge().unwrap_err().contains(BITCOIN));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_fact_has_an_age_its_sources_and_their_median() {
+    const MOOD: &str = "index of mood";
+    let all = all(&[MOOD]);
+    let sources: Vec<EndpointFreshness> =
+        ["a.mood", "b.mood", "c.mood"].iter().map(|label| add(&all, label, &[MOOD])).collect();
+    for (source, value) in sources.iter().zip(["50", "51", "900"]) {
+        source.fresh();
+        let value = Decimal::parse(value).unwrap();
+        let index = |name: &str| {
+            Event::Index(Index {
+                index: name.to_owned(),
+                value: value.clone(),
+                ..Index::at("p", 0, 0)
+            })
+        };
+        source.saw(&[index("mood"), index("other")]);
+    }
+    tokio::time::advance(Duration::from_secs(7)).await;
+    sources[0].failed("status 503");
+    all.measure();
+    let metrics = &all.shared.metrics;
+    assert_eq!(metrics.fresh.with_label_values(&[MOOD]).get(), 2);
+    assert_eq!(metrics.age.with_label_values(&[MOOD]).get(), 7);
+    sources[0].fresh();
+    all.measure();
+    assert_eq!(metrics.value.with_label_values(&[MOOD]).get(), 50.5, "900 is an outlier");
+    assert_eq!(metrics.age.with_label_values(&[MOOD]).get(), 0);
+}
+
+#[test]
+fn without_a_majority_the_median_of_all_is_told() {
+    assert_eq!(agreed(vec![], 0.05), None);
+    assert_eq!(agreed(vec![10.0, 20.0], 0.05), Some(15.0));
+    assert_eq!(agreed(vec![10.0, 20.0, 30.0], 0.05), Some(20.0));
+    assert_eq!(agreed(vec![0.0, 0.0, 9.0], 0.05), Some(0.0));
+}
