@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Days of the longest month.
-const LONGEST_MONTH: u64 = 31;
+const MAX_MONTH_DAYS: u64 = 31;
 
 /// What the schedule of a provider uses of its quota, when nothing fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ fn requests_per_day(provider: &Provider) -> u64 {
 fn shares(provider: &Provider, limits: &Limits) -> Vec<(&'static str, u64)> {
     let share = |(window, limit): (Window, u32)| {
         let length_us = match window {
-            Window::Month => Window::Day.length().as_micros() * u128::from(LONGEST_MONTH),
+            Window::Month => Window::Day.length().as_micros() * u128::from(MAX_MONTH_DAYS),
             other => other.length().as_micros(),
         };
         // In thousandths of a unit.

@@ -7,7 +7,7 @@ use super::schedule::Schedule;
 /// How many slots are remembered.
 const REMEMBERED: usize = 100;
 /// Longest time after its beginning at which a slot is done on time.
-const LONGEST_TOLERANCE_US: i64 = 300_000_000;
+const MAX_TOLERANCE_US: i64 = 300_000_000;
 
 /// What became of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl Compliance {
     /// Decides about the slots that are over; what became of each of them.
     pub(crate) fn settle(&mut self, schedule: &Schedule, now_us: i64) -> Vec<SlotOutcome> {
         let current_us = schedule.slot_at(now_us);
-        // The slot in whose middle polling began is nobody's failure.
+        // The slot that had begun before polling did is not counted.
         let next_us = *self.next_us.get_or_insert(current_us.saturating_add(schedule.every_us()));
         if next_us >= current_us {
             return Vec::new();
@@ -70,7 +70,7 @@ impl Compliance {
         if self.next_us.is_some_and(|next_us| next_us > slot_us) {
             return outcomes;
         }
-        let tolerance_us = (schedule.every_us() / 2).min(LONGEST_TOLERANCE_US);
+        let tolerance_us = (schedule.every_us() / 2).min(MAX_TOLERANCE_US);
         let outcome = match now_us.saturating_sub(slot_us) <= tolerance_us {
             true => SlotOutcome::OnTime,
             false => SlotOutcome::Late,

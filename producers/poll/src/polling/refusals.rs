@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// First pause of what is refused; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(600);
-const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
+const MAX_PAUSE: Duration = Duration::from_secs(6 * 3600);
 
 /// Which endpoints are refused with which keys. One refused endpoint rests alone, for perhaps our plan excludes its path;
 /// when a second is refused and none answered between, the key itself is.
@@ -32,7 +32,7 @@ struct Rest {
 
 impl Rest {
     fn again(before: Option<&Self>, now: Instant) -> Self {
-        let pause = before.map_or(FIRST_PAUSE, |rest| (rest.pause * 2).min(LONGEST_PAUSE));
+        let pause = before.map_or(FIRST_PAUSE, |rest| (rest.pause * 2).min(MAX_PAUSE));
         Self { until: now + pause, pause }
     }
 }

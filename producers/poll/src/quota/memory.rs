@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemoryStore {
     entries: Arc<Mutex<BTreeMap<String, Stored>>>,
-    /// Writes that are stored, but whose outcome nobody learns: every so many.
+    /// Every so many writes are stored, but reported as a conflict.
     lose_every: u64,
     writes: Arc<AtomicU64>,
 }

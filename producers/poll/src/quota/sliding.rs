@@ -79,7 +79,7 @@ impl Sliding {
     pub(super) fn roll(&mut self, window: Window, now_us: i64) {
         self.slices.retain(|(begin_us, _)| gone_us(window, *begin_us) > now_us);
         self.beyond = self.beyond.filter(|beyond| beyond.until_us > now_us);
-        // From a clock that was ahead: it counts as of now, neither less nor for ever.
+        // From a clock that was ahead: it counts as of now, neither less nor longer than a window.
         let newest_us = now_us.div_euclid(slice_us(window)) * slice_us(window);
         let later: u64 = self.slices.iter().filter(|(at, _)| *at > newest_us).map(|(_, n)| n).sum();
         if later > 0 {

@@ -226,7 +226,7 @@ impl Usage {
 impl Counter {
     fn roll(&mut self, window: Window, now_us: i64) {
         if self.spent_until_us > 0 {
-            // Nobody says more than the rest of this period and another one.
+            // No longer than the rest of this period and another one.
             let end_us = end_us(window, now_us);
             let latest_us = end_us.saturating_add(end_us - begin_us(window, now_us));
             self.spent_until_us = self.spent_until_us.min(latest_us);
