@@ -151,8 +151,8 @@ impl AppConfig {
                 .map(|error| format!("{error:#}"))
                 .into_iter()
                 .collect(),
-            Role::Poll => match crypto_intel_poll::providers(&self.poll)
-                .and_then(|_| crypto_intel_poll::check_facts(&self.poll))
+            Role::Poll => match crypto_intel_poll::check_settings(&self.poll)
+                .and_then(|()| crypto_intel_poll::check_facts(&self.poll))
             {
                 Ok(()) => Vec::new(),
                 Err(error) => vec![format!("{:#}", anyhow::Error::from(error))],

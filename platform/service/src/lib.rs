@@ -4,6 +4,7 @@
 
 mod config;
 mod failure;
+mod net;
 mod observe;
 mod process;
 
@@ -15,6 +16,8 @@ pub use failure::breaker::{Admission, Breaker, BreakerSettings, BreakerState};
 pub use failure::error_chain::error_chain;
 pub use failure::last_error::LastError;
 pub use failure::retry::{Backoff, RecordingRetry, Retryable, retry};
+pub use net::outbound::{OutboundGuard, OutboundRefused};
+pub use net::public_address::is_public;
 pub use observe::admin::serve_admin;
 pub use observe::health::{Health, HealthReport, Probe, ProbeReport};
 pub use observe::metrics::{LeaderGauge, RoleRegistry, register};

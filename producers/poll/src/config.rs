@@ -5,6 +5,7 @@ use std::{
 };
 
 use crypto_intel_service::{Address, Secret};
+use reqwest::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,21 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Hosts that the operator has named, which may be inside.
+    pub(crate) fn named_hosts(&self) -> impl Iterator<Item = String> {
+        let own = |settings: &ProviderSettings| {
+            let endpoints = settings.endpoints.values().map(|endpoint| endpoint.base_url.clone());
+            let all = endpoints.chain([settings.base_url.clone()]);
+            all.flatten().collect::<Vec<Address>>()
+        };
+        let addresses = self.providers.values().flat_map(own);
+        addresses.filter_map(|address| {
+            address.expose().parse::<Url>().ok()?.host_str().map(str::to_owned)
+        })
+    }
+}
+
 /// What differs from a provider's file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -70,6 +86,8 @@ pub struct ProviderSettings {
     pub assets: Option<Vec<String>>,
     /// Seconds between polls, for all its endpoints; not set: as in its file.
     pub every_seconds: Option<u32>,
+    /// What differs for one endpoint, by its name; the name of an endpoint with `each` stands for all its entries.
+    pub endpoints: BTreeMap<String, EndpointSettings>,
     /// Units of weight in any second with one key, such as those of your plan; not set: as in its file.
     pub per_second: Option<u32>,
     /// The same in any minute.
@@ -95,6 +113,18 @@ pub struct FactSettings {
     /// prices of assets that EVM chains of this configuration use; without such a chain the prices that
     /// more than one provider gives.
     pub required: Vec<String>,
+}
+
+/// What differs for one endpoint of a provider.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndpointSettings {
+    /// Whether it is polled, if its provider is; not set: it is.
+    pub enabled: Option<bool>,
+    /// Seconds between polls; not set: as for its provider.
+    pub every_seconds: Option<u32>,
+    /// Another address with the same API; not set: that of its provider, or of its own in the file.
+    pub base_url: Option<Address>,
 }
 
 /// Which prices go into the bucket from which transfers get their value in dollars.

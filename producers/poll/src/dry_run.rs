@@ -84,7 +84,8 @@ impl Trial {
     }
 }
 
-/// Requests every endpoint of a provider once, enabled or not, or only the named one, and publishes nothing.
+/// Requests every endpoint of a provider that its settings do not switch off, or only the named one, once, and publishes
+/// nothing. The provider itself may be off.
 ///
 /// # Errors
 /// When there is no such provider or endpoint, or it cannot be used. Failures of the provider are in the result.
@@ -94,8 +95,8 @@ pub async fn dry_run(
     endpoint: Option<&str>,
 ) -> anyhow::Result<Vec<DryRun>> {
     let provider = find_provider(config, name).context("load provider")?;
-    let is_asked = |name: &str| endpoint.is_none_or(|asked| asked == name);
-    if !provider.endpoints.iter().any(|endpoint| is_asked(&endpoint.name)) {
+    let is_asked = |known: &Endpoint| endpoint.map_or(known.enabled, |asked| asked == known.name);
+    if endpoint.is_some() && !provider.endpoints.iter().any(|known| is_asked(known)) {
         let known: Vec<&str> = provider.endpoints.iter().map(|known| known.name.as_str()).collect();
         anyhow::bail!(
             "provider {name} has no endpoint {:?}; there are {}",
@@ -103,9 +104,9 @@ pub async fn dry_run(
             known.join(", ")
         );
     }
-    let fetcher = Fetcher::new(&config.user_agent)?;
+    let fetcher = Fetcher::new(config)?;
     let mut runs = Vec::new();
-    for endpoint in provider.endpoints.iter().filter(|known| is_asked(&known.name)) {
+    for endpoint in provider.endpoints.iter().filter(|known| is_asked(known)) {
         let started = Instant::now();
         let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
         let outcome = try_pages(&fetcher, &provider, endpoint, slot_us).await;

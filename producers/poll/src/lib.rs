@@ -14,13 +14,17 @@ mod publish;
 mod quota;
 mod report;
 mod role;
+mod roster;
 mod run;
 
 pub use budget::{Budget, budgets};
 pub use catalogue::{
-    CatalogueError, Category, EndpointSummary, ProviderSummary, providers, try_examples,
+    CatalogueError, Category, EndpointSummary, ProviderSummary, check_settings, providers,
+    try_examples,
 };
-pub use config::{ChoosePrice, Config, FactSettings, PriceSettings, ProviderSettings};
+pub use config::{
+    ChoosePrice, Config, EndpointSettings, FactSettings, PriceSettings, ProviderSettings,
+};
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run};
 pub use facts::used::check_facts;
 pub use fetch::{FetchError, Spent};

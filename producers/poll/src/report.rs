@@ -73,7 +73,7 @@ pub async fn provider_reports(config: &Config, nats: &Nats) -> anyhow::Result<Ve
             status: newest_status(nats, &provider.name).await?,
             quotas: quotas(&provider, &entries),
             endpoints: endpoints(&provider, &entries),
-            name: provider.name,
+            name: provider.name.clone(),
         });
     }
     Ok(reports)

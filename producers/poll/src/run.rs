@@ -1,12 +1,12 @@
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Leadership, Nats};
-use crypto_intel_service::{Context, Restart, Supervisor};
+use crypto_intel_service::Context;
 use tokio::task::JoinSet;
 
 use crate::{
-    catalogue::{Provider, enabled_providers},
+    catalogue::{Catalogue, Provider, Which},
     clock::Clock,
     config::Config,
     facts::fact_metrics::FactMetrics,
@@ -22,66 +22,58 @@ use crate::{
     polling::throttle::ProviderThrottle,
     quota::ledger::Ledger,
     quota::store::UsageStore,
+    roster::Roster,
 };
-
-/// How long providers may take to stop; they only cancel their requests.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Polls all enabled providers until shutdown.
 ///
 /// Each provider is supervised on its own and polled by the one instance that holds its lease
 /// (`poll.<provider>`).
 ///
+/// A provider whose file is wrong is reported and not polled; a changed file is taken within seconds.
+///
 /// # Errors
-/// When a provider file or a setting cannot be used; later failures are retried.
+/// When the registry of assets cannot be used; later failures are retried.
 pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
-    let providers = enabled_providers(&config).context("load providers")?;
-    if providers.is_empty() {
-        tracing::warn!("no provider is enabled, nothing is polled");
-        context.shutdown.cancelled().await;
-        return Ok(());
-    }
+    let load = {
+        let config = config.clone();
+        move || Catalogue::load(&config, Which::Enabled)
+    };
+    let catalogue = tokio::task::spawn_blocking(load).await?.context("load providers")?;
     check_quotes(&config)?;
-    let used = used_facts(&config, providers.iter().map(AsRef::as_ref))?;
+    let used = used_facts(&config, catalogue.enabled())?;
     let fact_metrics = FactMetrics::new(&context.registry).context("register metrics of facts")?;
     let freshness = Freshness::new(used, config.prices.clone(), fact_metrics);
-    providers.iter().for_each(|provider| freshness.expect(provider));
+    catalogue.enabled().for_each(|provider| freshness.expect(provider));
     let metrics = Metrics::new(&context.registry).context("register metrics of pollers")?;
     let shared = Arc::new(Shared {
-        fetcher: Fetcher::new(&config.user_agent)?,
-        prices: PriceWriter::new(nats.clone(), config.prices, metrics.clone()),
+        fetcher: Fetcher::new(&config)?,
+        prices: PriceWriter::new(nats.clone(), config.prices.clone(), metrics.clone()),
         metrics,
         freshness,
         nats,
     });
     let fresh = context.health.probe("poll.sources", None);
-    let context = context.child();
-    let mut supervisor = Supervisor::new(context);
     let (freshness, nats) = (shared.freshness.clone(), shared.nats.clone());
-    for provider in providers {
-        let shared = Arc::clone(&shared);
-        supervisor.spawn(format!("poll.{}", provider.name), Restart::WithBackoff, move |context| {
-            run_provider(Arc::clone(&provider), Arc::clone(&shared), context)
-        });
-    }
+    let roster = Roster::new(config, shared, context.child());
     tokio::select! {
-        ended = supervisor.wait(STOP_TIMEOUT) => ended,
+        ended = roster.run(catalogue) => ended,
         () = freshness.watch(fresh, &nats) => Ok(()),
     }
 }
 
 /// What all providers share.
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     fetcher: Fetcher,
     metrics: Metrics,
     prices: PriceWriter,
-    freshness: Freshness,
+    pub(crate) freshness: Freshness,
     nats: Nats,
 }
 
 /// Polls a provider whenever this instance holds its lease.
-async fn run_provider(
+pub(crate) async fn run_provider(
     provider: Arc<Provider>,
     shared: Arc<Shared>,
     context: Context,
@@ -120,7 +112,7 @@ async fn poll_all(
         nats: shared.nats.clone(),
     };
     tasks.spawn(reporter.run());
-    for endpoint in &provider.endpoints {
+    for endpoint in provider.endpoints.iter().filter(|endpoint| endpoint.enabled) {
         let label = endpoint.label();
         let (every, weight) = (endpoint.every, endpoint.weight.get());
         let throttle = Arc::clone(&throttle);

@@ -16,11 +16,11 @@ use crate::{config::ProviderSettings, mapping::filter::Variables};
 
 /// A provider file with its text.
 #[derive(Debug, Clone)]
-pub(super) struct SourceFile {
+pub(crate) struct SourceFile {
     /// Names it in messages.
-    pub(super) origin: String,
-    pub(super) text: String,
-    pub(super) file: ProviderFile,
+    pub(crate) origin: String,
+    pub(crate) text: String,
+    pub(crate) file: ProviderFile,
 }
 
 impl SourceFile {
@@ -35,6 +35,9 @@ impl SourceFile {
 
     /// A mistake with its place.
     pub(super) fn refuse(&self, mistake: &Mistake) -> CatalogueError {
+        if mistake.field.is_empty() {
+            return CatalogueError::Setting { problem: mistake.problem.clone() };
+        }
         let place = match mistake.line_in(&self.text) {
             Some(line) => format!("{}:{line}", self.origin),
             None => self.origin.clone(),
@@ -81,6 +84,9 @@ fn build_parts(
     let mut examples = Vec::new();
     for (index, endpoint) in file.endpoints.iter().enumerate() {
         let within = |mistake: Mistake| {
+            if mistake.field.is_empty() {
+                return mistake;
+            }
             let problem = format!("endpoint {}: {}", endpoint.name, mistake.problem);
             Mistake { problem, ..mistake }.within(&index.to_string()).within("endpoints")
         };
@@ -111,6 +117,7 @@ fn build_parts(
             return Err(Mistake::at("quota", problem));
         }
     }
+    check_endpoint_settings(file, settings, &endpoints)?;
     let provider = Provider {
         name: file.name.clone(),
         limits,
@@ -120,6 +127,26 @@ fn build_parts(
         endpoints,
     };
     Ok(Built { provider, examples })
+}
+
+/// Whether every endpoint that the configuration names is there.
+fn check_endpoint_settings(
+    file: &ProviderFile,
+    settings: &ProviderSettings,
+    endpoints: &[Arc<Endpoint>],
+) -> Result<(), Mistake> {
+    let in_file = file.endpoints.iter().map(|endpoint| endpoint.name.as_str());
+    let mut known: Vec<&str> =
+        in_file.chain(endpoints.iter().map(|endpoint| endpoint.name.as_str())).collect();
+    known.dedup();
+    match settings.endpoints.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(Mistake::of_setting(format!(
+            "poll.providers.{}.endpoints.{name}: there is no such endpoint; there are {}",
+            file.name,
+            known.join(", ")
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn variables_of(

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crypto_intel_schemas::{Event, Kind};
 use jaq_json::Val;
-use reqwest::{Url, header::HeaderMap};
+use reqwest::header::HeaderMap;
 
 use super::{
     example::check_example,
@@ -10,11 +10,11 @@ use super::{
     mistake::Mistake,
     provider::{Endpoint, Filters, KeyPlace},
     request::{KEY_IN_PATH, RequestTemplate, Source, check_path},
-    settings::{base_url, check_name, checked_url, headers},
+    settings::{base_url, check_name, headers},
 };
 use crate::{
     config::ProviderSettings,
-    mapping::filter::{Filter, Variables, read_json},
+    mapping::filter::{Filter, FilterProblem, Variables, read_json},
 };
 
 /// Largest answer that a provider file may allow.
@@ -62,12 +62,13 @@ impl EndpointBuilder<'_> {
         let example = check_example(self.provider, file, &filters, example_variables)?;
         let mut endpoints = Vec::new();
         for (name, variables) in self.entries(self.variables)? {
-            request.render(&variables, None, &BTreeMap::new())?;
             let expected = match &expects {
                 Some(filter) => expected(filter, &variables)?,
                 None => Vec::new(),
             };
-            endpoints.push(self.endpoint(name, variables, &request, &filters, expected)?);
+            let endpoint = self.endpoint(name, variables, &request, &filters, expected)?;
+            request.render(&endpoint.base_url, &endpoint.variables, None, &BTreeMap::new())?;
+            endpoints.push(endpoint);
         }
         Ok(BuiltEndpoints { endpoints, example })
     }
@@ -81,16 +82,21 @@ impl EndpointBuilder<'_> {
         expected: Vec<String>,
     ) -> Result<Endpoint, Mistake> {
         let file = self.file;
-        let every_seconds = self.settings.every_seconds.unwrap_or(file.every_seconds.get());
-        if every_seconds == 0 {
+        let settings = &self.settings.endpoints;
+        let own = settings.get(&name).or_else(|| settings.get(&file.name));
+        let every_seconds = own.and_then(|own| own.every_seconds).or(self.settings.every_seconds);
+        if every_seconds == Some(0) {
             let provider = &self.provider.name;
-            let problem = format!("poll.providers.{provider}.every_seconds must be above 0");
-            return Err(Mistake::at("every_seconds", problem));
+            return Err(Mistake::of_setting(format!(
+                "poll.providers.{provider}: every_seconds must be above 0 (endpoint {name})"
+            )));
         }
-        let every = Duration::from_secs(every_seconds.into());
+        let every = Duration::from_secs(every_seconds.unwrap_or(file.every_seconds.get()).into());
         let timeout = Duration::from_millis(file.timeout_ms.into());
         Ok(Endpoint {
             provider: self.provider.name.clone(),
+            enabled: own.and_then(|own| own.enabled).unwrap_or(true),
+            base_url: base_url(self.provider, file, self.settings, own, self.has_key)?,
             name,
             kind: file.kind,
             request: Arc::clone(request),
@@ -150,9 +156,11 @@ impl EndpointBuilder<'_> {
                 let problem = format!("{name} is in query and in query_jq: leave one out");
                 return Err(Mistake::at("query_jq", problem).inside(name));
             }
-            let filter = Filter::compile(source).map_err(|problem| {
-                Mistake::at("query_jq", with_source(&problem, source)).inside(name)
-            })?;
+            let mistake = |problem: FilterProblem| Mistake {
+                line: problem.line,
+                ..Mistake::at("query_jq", with_source(&problem.text, source)).inside(name)
+            };
+            let filter = Filter::compile(source).map_err(mistake)?;
             query_jq.insert(name.clone(), filter);
         }
         Ok(RequestTemplate {
@@ -160,7 +168,6 @@ impl EndpointBuilder<'_> {
                 Method::Get => reqwest::Method::GET,
                 Method::Post => reqwest::Method::POST,
             },
-            base_url: self.base_url()?,
             path: self.path()?,
             query: file.query.clone(),
             query_jq,
@@ -168,15 +175,6 @@ impl EndpointBuilder<'_> {
             body: self.body()?,
             format: file.format,
         })
-    }
-
-    fn base_url(&self) -> Result<Url, Mistake> {
-        match &self.file.base_url {
-            Some(text) => {
-                checked_url(text, self.has_key).map_err(|problem| Mistake::at("base_url", problem))
-            }
-            None => base_url(self.provider, self.settings, self.has_key),
-        }
     }
 
     fn path(&self) -> Result<Source, Mistake> {
@@ -282,7 +280,8 @@ fn plain_name(name: &str) -> String {
 
 fn compile(field: &str, source: &str) -> Result<Filter, Mistake> {
     Filter::compile(source).map_err(|problem| {
-        Mistake::at(field, format!("filter {field}: {}", with_source(&problem, source)))
+        let text = format!("filter {field}: {}", with_source(&problem.text, source));
+        Mistake { line: problem.line, ..Mistake::at(field, text) }
     })
 }
 

@@ -1,13 +1,16 @@
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use crypto_intel_assets::Registry;
 use crypto_intel_schemas::Event;
-use serde::Serialize;
 
 use super::{
     build::{SourceFile, build},
     error::CatalogueError,
-    file::{Category, ProviderFile},
+    file::ProviderFile,
     provider::Provider,
 };
 use crate::config::{Config, ProviderSettings};
@@ -15,115 +18,100 @@ use crate::config::{Config, ProviderSettings};
 /// The providers that come with the program.
 const EMBEDDED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 
-/// A provider, for display.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-pub struct ProviderSummary {
-    /// Its name in the configuration and in events.
-    pub name: String,
-    /// Its display name.
-    pub title: String,
-    /// What it is about.
-    pub category: Category,
-    /// The file that describes it.
-    pub file: String,
-    /// Whether it is polled.
-    pub enabled: bool,
-    /// Whether it takes a key.
-    pub takes_key: bool,
-    /// Whether a key is configured.
-    pub has_key: bool,
-    /// Address of its API documentation.
-    pub documentation: Option<String>,
-    /// Text that the provider requires beside its data.
-    pub attribution: Option<String>,
-    /// Source and date of what its file says.
-    pub facts: String,
-    /// What is requested from it.
-    pub endpoints: Vec<EndpointSummary>,
+/// What the files of providers give under a configuration. One that is wrong does not keep the others from it.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    pub(crate) good: Vec<Loaded>,
+    pub(crate) wrong: Vec<Wrong>,
 }
 
-/// One endpoint of a provider, for display.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-pub struct EndpointSummary {
-    /// Its name.
-    pub name: String,
-    /// Kind of its events.
-    pub kind: String,
-    /// Seconds between polls.
-    pub every_seconds: u64,
+/// A provider whose file and settings are right.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) source: SourceFile,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) enabled: bool,
 }
 
-/// All providers with their settings. Checks everything that can be checked without a request:
-/// file format, filters (on their examples), names, keys.
-///
-/// # Errors
-/// The first provider or setting that cannot be used.
-pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError> {
-    let mut summaries = Vec::new();
-    let registry = registry(config)?;
-    for source in read_files(config)?.into_values() {
-        let file = &source.file;
-        let settings = settings_of(config, file);
-        let provider = build(&source, &settings, &registry)?.provider;
-        summaries.push(ProviderSummary {
-            name: file.name.clone(),
-            title: file.title.clone(),
-            category: file.category,
-            enabled: is_enabled(config, file, &settings)?,
-            takes_key: file.key.is_some(),
-            has_key: !provider.keys.is_empty(),
-            documentation: file.documentation.clone(),
-            attribution: file.attribution.clone(),
-            facts: file.facts.clone(),
-            endpoints: provider
-                .endpoints
-                .iter()
-                .map(|endpoint| EndpointSummary {
-                    name: endpoint.name.clone(),
-                    kind: endpoint.kind.to_string(),
-                    every_seconds: endpoint.every.as_secs(),
-                })
-                .collect(),
-            file: source.origin.clone(),
-        });
-    }
-    Ok(summaries)
+/// A file, or a setting, that is not.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    /// The provider, as far as its file says it.
+    pub(crate) name: Option<String>,
+    pub(crate) error: CatalogueError,
 }
 
-/// The providers that are polled.
-pub(crate) fn enabled_providers(config: &Config) -> Result<Vec<Arc<Provider>>, CatalogueError> {
-    let mut enabled = Vec::new();
-    let registry = registry(config)?;
-    for source in read_files(config)?.into_values() {
-        let settings = settings_of(config, &source.file);
-        if is_enabled(config, &source.file, &settings)? {
-            enabled.push(Arc::new(build(&source, &settings, &registry)?.provider));
+/// Which providers are loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    /// Those that are polled.
+    Enabled,
+}
+
+impl Catalogue {
+    /// Reads all files.
+    ///
+    /// # Errors
+    /// When the registry of assets cannot be used, without which no file can be judged.
+    pub(crate) fn load(config: &Config, which: Which) -> Result<Self, CatalogueError> {
+        let registry = registry(config)?;
+        let files = Files::read(config);
+        let mut catalogue = Self { good: Vec::new(), wrong: files.wrong };
+        for (name, source) in files.by_name {
+            let settings = settings_of(config, &source.file);
+            let enabled = match is_enabled(config, &source.file, &settings) {
+                Ok(enabled) => enabled,
+                Err(error) => {
+                    catalogue.wrong.push(Wrong { name: Some(name), error });
+                    continue;
+                }
+            };
+            if which == Which::Enabled && !enabled {
+                continue;
+            }
+            match build(&source, &settings, &registry) {
+                Ok(built) => {
+                    let enabled = enabled && built.provider.endpoints.iter().any(|one| one.enabled);
+                    let provider = Arc::new(built.provider);
+                    catalogue.good.push(Loaded { source, provider, enabled });
+                }
+                Err(error) => catalogue.wrong.push(Wrong { name: Some(name), error }),
+            }
         }
+        Ok(catalogue)
     }
-    Ok(enabled)
+
+    /// The providers that are polled.
+    pub(crate) fn enabled(&self) -> impl Iterator<Item = &Provider> {
+        self.good.iter().filter(|loaded| loaded.enabled).map(|loaded| loaded.provider.as_ref())
+    }
 }
 
 /// All providers by name, enabled or not.
-pub(crate) fn all_providers(config: &Config) -> Result<Vec<Provider>, CatalogueError> {
-    let registry = registry(config)?;
-    let mut all = Vec::new();
-    for source in read_files(config)?.into_values() {
-        all.push(build(&source, &settings_of(config, &source.file), &registry)?.provider);
+pub(crate) fn all_providers(config: &Config) -> Result<Vec<Arc<Provider>>, CatalogueError> {
+    let catalogue = Catalogue::load(config, Which::All)?;
+    match CatalogueError::of_all(catalogue.wrong.into_iter().map(|wrong| wrong.error).collect()) {
+        Some(error) => Err(error),
+        None => Ok(catalogue.good.into_iter().map(|loaded| loaded.provider).collect()),
     }
-    Ok(all)
 }
 
 /// One provider, enabled or not.
 pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, CatalogueError> {
-    let mut files = read_files(config)?;
-    match files.remove(name) {
+    let mut files = Files::read(config);
+    match files.by_name.remove(name) {
         Some(source) => build(&source, &settings_of(config, &source.file), &registry(config)?)
             .map(|built| built.provider),
-        None => Err(CatalogueError::Unknown {
-            setting: "provider".to_owned(),
-            name: name.to_owned(),
-            known: files.into_keys().collect(),
-        }),
+        // Its file may be one of those that cannot be read.
+        None => {
+            Err(CatalogueError::of_all(files.wrong.into_iter().map(|wrong| wrong.error).collect())
+                .unwrap_or_else(|| CatalogueError::Unknown {
+                    setting: "provider".to_owned(),
+                    name: name.to_owned(),
+                    known: files.by_name.into_keys().collect(),
+                }))
+        }
     }
 }
 
@@ -150,7 +138,7 @@ pub(crate) fn shipped_providers(
     let config = Config::default();
     let registry = registry(&config)?;
     let mut shipped = Vec::new();
-    for source in read_files(&config)?.into_values() {
+    for source in Files::read(&config).by_name.into_values() {
         let needs_key = source.file.key.as_ref().is_some_and(|key| key.required);
         let settings = if needs_key { with_key } else { settings };
         let provider = build(&source, settings, &registry)?.provider;
@@ -190,49 +178,83 @@ fn is_enabled(
     }
 }
 
-/// All provider files by name.
-fn read_files(config: &Config) -> Result<BTreeMap<String, SourceFile>, CatalogueError> {
-    let mut files = BTreeMap::new();
-    for (origin, text) in EMBEDDED {
-        let source = SourceFile::parse(origin, text)?;
-        files.insert(source.file.name.clone(), source);
+/// The files, before their values are checked.
+struct Files {
+    by_name: BTreeMap<String, SourceFile>,
+    wrong: Vec<Wrong>,
+}
+
+impl Files {
+    fn read(config: &Config) -> Self {
+        let mut files = Self { by_name: BTreeMap::new(), wrong: Vec::new() };
+        for (origin, text) in EMBEDDED {
+            match SourceFile::parse(origin, text) {
+                Ok(source) => drop(files.by_name.insert(source.file.name.clone(), source)),
+                Err(error) => files.wrong.push(Wrong { name: None, error }),
+            }
+        }
+        match config.catalogue.as_deref().map(own_files).transpose() {
+            Ok(paths) => files.add_own(paths.unwrap_or_default()),
+            Err(error) => files.wrong.push(Wrong { name: None, error }),
+        }
+        // The name may be that of a file that cannot be read.
+        if files.wrong.is_empty() {
+            files.wrong = files.unknown(config);
+        }
+        files
     }
-    if let Some(folder) = &config.catalogue {
+
+    /// A file of the operator replaces an embedded one of its name.
+    fn add_own(&mut self, paths: Vec<PathBuf>) {
         let mut own: BTreeMap<String, String> = BTreeMap::new();
-        for path in toml_files(folder)? {
+        for path in paths {
             let origin = path.display().to_string();
             let text = std::fs::read_to_string(&path)
-                .map_err(|source| CatalogueError::Read { path: path.clone(), source })?;
-            let source = SourceFile::parse(&origin, &text)?;
+                .map_err(|source| CatalogueError::Read { path: path.clone(), source });
+            let source = match text.and_then(|text| SourceFile::parse(&origin, &text)) {
+                Ok(source) => source,
+                Err(error) => {
+                    // It may be meant to replace an embedded one, which is not what its author wants then.
+                    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                    self.by_name.remove(name.as_deref().unwrap_or_default());
+                    self.wrong.push(Wrong { name, error });
+                    continue;
+                }
+            };
             let name = source.file.name.clone();
             if let Some(other) = own.insert(name.clone(), origin.clone()) {
                 let problem = format!("has the name {name:?}, which {other} has as well");
-                return Err(CatalogueError::Value { file: origin, problem });
+                let error = CatalogueError::Value { file: origin, problem };
+                self.wrong.push(Wrong { name: Some(name), error });
+                continue;
             }
-            files.insert(name, source);
+            self.by_name.insert(name, source);
         }
     }
-    let only = config.only.iter().map(|name| ("poll.only".to_owned(), name));
-    let settings = config.providers.keys().map(|name| (format!("poll.providers.{name}"), name));
-    match settings.chain(only).find(|(_, name)| !files.contains_key(*name)) {
-        Some((setting, unknown)) => Err(CatalogueError::Unknown {
+
+    /// Names in the configuration that no provider has.
+    fn unknown(&self, config: &Config) -> Vec<Wrong> {
+        let only = config.only.iter().map(|name| ("poll.only".to_owned(), name));
+        let settings = config.providers.keys().map(|name| (format!("poll.providers.{name}"), name));
+        let unknown = settings.chain(only).filter(|(_, name)| !self.by_name.contains_key(*name));
+        let error = |(setting, name): (String, &String)| CatalogueError::Unknown {
             setting,
-            name: unknown.clone(),
-            known: files.into_keys().collect(),
-        }),
-        None => Ok(files),
+            name: name.clone(),
+            known: self.by_name.keys().cloned().collect(),
+        };
+        unknown.map(|named| Wrong { name: None, error: error(named) }).collect()
     }
 }
 
-fn toml_files(folder: &Path) -> Result<Vec<std::path::PathBuf>, CatalogueError> {
-    let fail = |source| CatalogueError::Read { path: folder.to_owned(), source };
-    let mut paths = Vec::new();
+/// The files of a folder, in the order of their names.
+pub(crate) fn own_files(folder: &Path) -> Result<Vec<PathBuf>, CatalogueError> {
+    let fail = |source| CatalogueError::Folder { path: folder.to_owned(), source };
+    let mut paths = BTreeSet::new();
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            paths.push(path);
+            paths.insert(path);
         }
     }
-    paths.sort();
-    Ok(paths)
+    Ok(paths.into_iter().collect())
 }

@@ -22,6 +22,11 @@ impl Mistake {
         Self { field, problem: problem.into(), line: None }
     }
 
+    /// Of the configuration instead of the file.
+    pub(crate) fn of_setting(problem: impl Into<String>) -> Self {
+        Self::at("", problem)
+    }
+
     /// The same mistake in a field of that field, whose name may hold anything.
     pub(crate) fn inside(mut self, inner: &str) -> Self {
         self.field.push(inner.to_owned());

@@ -11,13 +11,16 @@ mod quota_file;
 mod request;
 mod secret_text;
 mod settings;
+mod summary;
 
 pub use error::CatalogueError;
 pub use file::Category;
-pub use load::{EndpointSummary, ProviderSummary, providers, try_examples};
+pub use load::try_examples;
+pub use summary::{EndpointSummary, ProviderSummary, check_settings, providers};
 
 pub(crate) use file::Format;
 pub(crate) use load::{
-    all_providers, enabled_providers, find_provider, read_provider, shipped_providers,
+    Catalogue, Loaded, Which, Wrong, all_providers, find_provider, own_files, read_provider,
+    shipped_providers,
 };
 pub(crate) use provider::{Endpoint, Provider};

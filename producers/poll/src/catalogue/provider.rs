@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use crypto_intel_schemas::Kind;
 use crypto_intel_service::Secret;
-use reqwest::header::HeaderName;
+use reqwest::{Url, header::HeaderName};
 
 use super::{file::Format, request::RequestTemplate, secret_text::base64};
 use crate::{
@@ -48,7 +48,10 @@ pub(crate) struct Endpoint {
     pub(crate) provider: String,
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// Everything but the key. Shared by the endpoints of one `each`.
+    /// Whether it is polled, if its provider is.
+    pub(crate) enabled: bool,
+    pub(crate) base_url: Url,
+    /// Everything but the address and the key. Shared by the endpoints of one `each`.
     pub(crate) request: Arc<RequestTemplate>,
     pub(crate) filters: Arc<Filters>,
     pub(crate) variables: Variables,

@@ -24,7 +24,6 @@ pub(crate) const KEY_IN_PATH: &str = "{key}";
 #[derive(Debug)]
 pub(crate) struct RequestTemplate {
     pub(crate) method: Method,
-    pub(crate) base_url: Url,
     pub(crate) path: Source,
     pub(crate) query: BTreeMap<String, String>,
     pub(crate) query_jq: BTreeMap<String, Filter>,
@@ -55,12 +54,14 @@ impl RequestTemplate {
     /// A filter that does not give what it must, by its field of the endpoint.
     pub(crate) fn render(
         &self,
+        base_url: &Url,
         variables: &Variables,
         key: Option<(&KeyPlace, &Secret)>,
         page: &BTreeMap<String, String>,
     ) -> Result<Rendered, Mistake> {
-        let mut url = self.base_url.clone();
-        url.set_path(&self.path(variables, key)?);
+        let mut url = base_url.clone();
+        let path = self.path(variables, key)?;
+        url.set_path(&format!("{}{path}", base_url.path().trim_end_matches('/')));
         let mut query: Vec<(&str, String)> = Vec::new();
         for (name, value) in &self.query {
             query.push((name, value.clone()));
@@ -112,14 +113,13 @@ impl RequestTemplate {
                 path
             }
         };
-        let path = match key {
+        Ok(match key {
             Some((KeyPlace::Path, key)) => {
                 path.replace(KEY_IN_PATH, &percent_encoded(key.expose()))
             }
             // The same path without a key, where the provider has one.
             _ => path.replace(&format!("/{KEY_IN_PATH}"), "").replace(KEY_IN_PATH, ""),
-        };
-        Ok(format!("{}{path}", self.base_url.path().trim_end_matches('/')))
+        })
     }
 
     const fn accepted(&self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32};
 
-use crypto_intel_service::{Address, Secret};
+use crypto_intel_service::Secret;
 use jaq_json::Val;
 use reqwest::{
     Url,
@@ -10,11 +10,15 @@ use reqwest::{
 };
 
 use super::{
-    file::{KeyFile, ProviderFile},
+    file::{EndpointFile, KeyFile, ProviderFile},
     mistake::Mistake,
     provider::KeyPlace,
 };
-use crate::{config::ProviderSettings, mapping::filter::read_json, quota::limits::Limits};
+use crate::{
+    config::{EndpointSettings, ProviderSettings},
+    mapping::filter::read_json,
+    quota::limits::Limits,
+};
 
 /// The parameter that holds the entry of an endpoint with `each`.
 const EACH: &str = "each";
@@ -62,19 +66,19 @@ pub(super) fn keys(
             return Ok(keys);
         }
         let problem = format!("poll.providers.{name}.key is set, but this provider takes no key");
-        return Err(Mistake::at("", problem));
+        return Err(Mistake::of_setting(problem));
     };
     for key in &keys {
         if let Some(problem) = key.problem() {
-            return Err(Mistake::at("", format!("poll.providers.{name}.{problem}")));
+            return Err(Mistake::of_setting(format!("poll.providers.{name}.{problem}")));
         }
         if !key.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
             let problem = format!("poll.providers.{name}.key has spaces or unprintable characters");
-            return Err(Mistake::at("", problem));
+            return Err(Mistake::of_setting(problem));
         }
         if *place == KeyPlace::Basic && !key.expose().contains(':') {
             let problem = format!("poll.providers.{name}.key must be user:password");
-            return Err(Mistake::at("", problem));
+            return Err(Mistake::of_setting(problem));
         }
     }
     Ok(keys)
@@ -90,7 +94,7 @@ pub(super) fn limits(
     let limit = |name: &str, configured: Option<u32>, own: Option<NonZeroU32>| match configured {
         Some(0) => {
             let problem = format!("poll.providers.{}.{name} must be above 0", file.name);
-            Err(Mistake::at("", problem))
+            Err(Mistake::of_setting(problem))
         }
         Some(configured) => Ok(Some(configured)),
         None => Ok(own.map(NonZeroU32::get)),
@@ -109,14 +113,31 @@ pub(super) fn limits(
     Ok(limits)
 }
 
-/// The address of the configuration, or of the file.
+/// The address of an endpoint: of the configuration, or of the file.
 pub(super) fn base_url(
     file: &ProviderFile,
+    endpoint: &EndpointFile,
     settings: &ProviderSettings,
+    own: Option<&EndpointSettings>,
     has_key: bool,
 ) -> Result<Url, Mistake> {
-    let text = settings.base_url.as_ref().map_or(file.base_url.as_str(), Address::expose);
-    checked_url(text, has_key).map_err(|problem| Mistake::at("base_url", problem))
+    let name = &file.name;
+    if let Some(address) = own.and_then(|own| own.base_url.as_ref()) {
+        return checked_url(address.expose(), has_key).map_err(|problem| {
+            let setting = format!("poll.providers.{name}.endpoints.{}", endpoint.name);
+            Mistake::of_setting(format!("{setting}.{problem}"))
+        });
+    }
+    if let Some(address) = &endpoint.base_url {
+        return checked_url(address, has_key).map_err(|problem| Mistake::at("base_url", problem));
+    }
+    match &settings.base_url {
+        Some(address) => checked_url(address.expose(), has_key)
+            .map_err(|problem| Mistake::of_setting(format!("poll.providers.{name}.{problem}"))),
+        None => {
+            checked_url(&file.base_url, has_key).map_err(|problem| Mistake::at("base_url", problem))
+        }
+    }
 }
 
 /// An address that requests can go to.
@@ -153,7 +174,7 @@ pub(super) fn parameters(file: &ProviderFile, settings: &ProviderSettings) -> Re
                 "poll.providers.{}.parameters.{name} is unknown; there are {known}",
                 file.name
             );
-            return Err(Mistake::at("parameters", problem));
+            return Err(Mistake::of_setting(problem));
         }
         merged.insert(name.clone(), value.clone());
     }

@@ -68,8 +68,15 @@ impl Freshness {
 
     /// The endpoints of a provider are polled by this instance or another one.
     pub(crate) fn expect(&self, provider: &Provider) {
-        for endpoint in &provider.endpoints {
+        for endpoint in provider.endpoints.iter().filter(|endpoint| endpoint.enabled) {
             self.lock().entry(endpoint.label()).or_insert_with(|| self.state_of(endpoint));
+        }
+    }
+
+    /// A provider is not polled any more, here or elsewhere.
+    pub(crate) fn forget(&self, provider: &Provider) {
+        for endpoint in &provider.endpoints {
+            self.lock().remove(&endpoint.label());
         }
     }
 

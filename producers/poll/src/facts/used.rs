@@ -6,7 +6,7 @@ use crypto_intel_assets::Registry;
 
 use super::{fact, pegs::DOLLAR};
 use crate::{
-    catalogue::{CatalogueError, Provider, enabled_providers},
+    catalogue::{Catalogue, CatalogueError, Provider, Which},
     config::{Config, FactSettings},
 };
 
@@ -56,8 +56,8 @@ pub fn check_facts(config: &Config) -> Result<(), CatalogueError> {
     if config.facts.required.is_empty() {
         return Ok(());
     }
-    let providers = enabled_providers(config)?;
-    used_facts(config, providers.iter().map(AsRef::as_ref)).map(drop)
+    let catalogue = Catalogue::load(config, Which::Enabled)?;
+    used_facts(config, catalogue.enabled()).map(drop)
 }
 
 /// Checks that quotes which count as dollars are proven by stablecoins of the dollar.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use crypto_intel_service::{Secret, error_chain, now_us};
+use crypto_intel_service::{OutboundGuard, Secret, error_chain, now_us};
 use jiff::Timestamp;
 use reqwest::{
     Client, Method, Response, StatusCode, Url,
@@ -17,6 +17,7 @@ use rustls::crypto::CryptoProvider;
 use super::{error::FetchError, pages::Page, retry_after::retry_after};
 use crate::{
     catalogue::{Endpoint, Provider},
+    config::Config,
     mapping::filter::shorten,
     quota::signals::Signals,
 };
@@ -99,6 +100,7 @@ impl Validators {
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
     client: Client,
+    guard: OutboundGuard,
 }
 
 impl Fetcher {
@@ -106,14 +108,16 @@ impl Fetcher {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub(crate) fn new(user_agent: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         if CryptoProvider::get_default().is_none() {
             // Fails when another thread was faster, which is fine.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
+        let guard = OutboundGuard::new(config.named_hosts());
         let builder = || {
             Client::builder()
-                .user_agent(user_agent)
+                .user_agent(&config.user_agent)
+                .dns_resolver(guard.clone())
                 .connect_timeout(CONNECT_TIMEOUT)
                 .redirect(Policy::custom(follow))
                 // It would send the address, and the key in it, to the target of a redirect.
@@ -129,7 +133,7 @@ impl Fetcher {
                 builder().tls_certs_only([]).build().context("set up http client")?
             }
         };
-        Ok(Self { client })
+        Ok(Self { client, guard })
     }
 
     /// Sends one request.
@@ -140,7 +144,8 @@ impl Fetcher {
         ask: Ask<'_>,
     ) -> Result<Answer, FetchError> {
         let key = provider.key_place.as_ref().zip(ask.key);
-        let rendered = endpoint.request.render(&endpoint.variables, key, ask.page);
+        let rendered =
+            endpoint.request.render(&endpoint.base_url, &endpoint.variables, key, ask.page);
         let mut rendered = rendered.map_err(|mistake| FetchError::Request {
             field: mistake.field.join("."),
             problem: provider.redact(&mistake.problem),
@@ -150,12 +155,19 @@ impl Fetcher {
         if let Some(known) = known {
             known.validators.add_to(&mut rendered.headers);
         }
+        self.guard
+            .check_host(rendered.url.host_str().unwrap_or_default())
+            .map_err(|refused| FetchError::Inside { reason: refused.to_string() })?;
         let mut request = self.client.request(method, rendered.url).headers(rendered.headers);
         if let Some(body) = rendered.body {
             request = request.body(body);
         }
         let work = async {
-            let response = request.send().await.map_err(|error| transport(provider, error))?;
+            let response =
+                request.send().await.map_err(|error| match self.guard.refusal(&error) {
+                    Some(refused) => FetchError::Inside { reason: refused.to_string() },
+                    None => transport(provider, error),
+                })?;
             read(provider, endpoint, known, response).await
         };
         let timeout_ms = u64::try_from(endpoint.timeout.as_millis()).unwrap_or(u64::MAX);

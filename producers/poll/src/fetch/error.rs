@@ -72,6 +72,14 @@ pub enum FetchError {
         /// How long to wait, if stated.
         wait: Option<Duration>,
     },
+    /// An address of this machine or its networks, which no file of a provider may ask.
+    #[error(
+        "{reason}: if it is meant, name its host in base_url of the provider in the configuration"
+    )]
+    Inside {
+        /// Host and address.
+        reason: String,
+    },
     /// A redirect to another host, or one of too many.
     #[error(
         "the provider redirects to {to} (status {status}), which is not followed: correct base_url or path"
@@ -167,6 +175,7 @@ impl FetchError {
             Self::Spent { .. } => "spent",
             Self::Refused { .. } => "refused",
             Self::Server { .. } => "server_error",
+            Self::Inside { .. } => "inside",
             Self::Redirect { .. } => "redirect",
             Self::Status { .. } => "status",
             Self::TooLarge { .. } => "too_large",

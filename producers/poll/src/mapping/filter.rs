@@ -65,6 +65,15 @@ impl Variables {
     }
 }
 
+/// What is wrong with the text of a filter.
+#[derive(Debug)]
+pub(crate) struct FilterProblem {
+    /// With the place, if there is one.
+    pub(crate) text: String,
+    /// From 1.
+    pub(crate) line: Option<usize>,
+}
+
 /// A compiled jq filter.
 pub(crate) struct Filter {
     compiled: jaq_core::Filter<JustLut<Val>>,
@@ -76,7 +85,7 @@ impl Filter {
     ///
     /// # Errors
     /// What is wrong with it and where.
-    pub(crate) fn compile(source: &str) -> Result<Self, String> {
+    pub(crate) fn compile(source: &str) -> Result<Self, FilterProblem> {
         let definitions = definitions_for(source);
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
         let functions = functions.chain(decimals::functions());
@@ -190,39 +199,49 @@ pub(crate) fn shorten(text: &str, limit: usize) -> String {
     }
 }
 
-fn describe_load(source: &str, errors: &load::Errors<&str, ()>) -> String {
-    let Some((_, error)) = errors.first() else { return "cannot be read".to_owned() };
-    match error {
-        load::Error::Io(_) => "cannot include other files".to_owned(),
-        load::Error::Lex(errors) => errors.first().map_or_else(String::new, |(expected, found)| {
-            format!("expected {} {}", expected.as_str(), place(source, found))
+fn describe_load(source: &str, errors: &load::Errors<&str, ()>) -> FilterProblem {
+    let problem = errors.first().and_then(|(_, error)| match error {
+        load::Error::Io(_) => Some(FilterProblem::new("cannot include other files")),
+        load::Error::Lex(errors) => errors.first().map(|(expected, found)| {
+            FilterProblem::at(format!("expected {}", expected.as_str()), source, found)
         }),
-        load::Error::Parse(errors) => {
-            errors.first().map_or_else(String::new, |(expected, found)| {
-                format!("expected {} {}", expected.as_str(), place(source, found))
-            })
-        }
-    }
+        load::Error::Parse(errors) => errors.first().map(|(expected, found)| {
+            FilterProblem::at(format!("expected {}", expected.as_str()), source, found)
+        }),
+    });
+    problem.unwrap_or_else(|| FilterProblem::new("cannot be read"))
 }
 
-fn describe_undefined(source: &str, errors: &jaq_core::compile::Errors<&str, ()>) -> String {
+fn describe_undefined(source: &str, errors: &jaq_core::compile::Errors<&str, ()>) -> FilterProblem {
     let first = errors.first().and_then(|(_, errors)| errors.first());
-    first.map_or_else(
-        || "cannot be compiled".to_owned(),
-        |(name, undefined)| {
-            format!("there is no {} {name:?} {}", undefined.as_str(), place(source, name))
-        },
-    )
+    let problem = first.map(|(name, undefined)| {
+        FilterProblem::at(format!("there is no {} {name:?}", undefined.as_str()), source, name)
+    });
+    problem.unwrap_or_else(|| FilterProblem::new("cannot be compiled"))
 }
 
-fn place(source: &str, part: &str) -> String {
-    // Empty at the end of the input, where jaq gives a text that is no part of the source.
-    if part.is_empty() {
-        return "at its end".to_owned();
+impl FilterProblem {
+    fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), line: None }
     }
-    let start = load::span(source, part).start.min(source.len());
-    let line = source[..start].matches('\n').count() + 1;
-    format!("in line {line} at {:?}", shorten(part, 40))
+
+    /// A problem with a part of the source.
+    fn at(text: String, source: &str, part: &str) -> Self {
+        // Empty at the end of the input, where jaq gives a text that is no part of the source.
+        if part.is_empty() {
+            return Self { text: format!("{text} at its end"), line: None };
+        }
+        let start = load::span(source, part).start.min(source.len());
+        let line = source[..start].matches('\n').count() + 1;
+        let text = format!("{text} in line {line} at {:?}", shorten(part, 40));
+        Self { text, line: Some(line) }
+    }
+}
+
+impl From<FilterProblem> for String {
+    fn from(problem: FilterProblem) -> Self {
+        problem.text
+    }
 }
 
 #[cfg(test)]

@@ -94,6 +94,10 @@ fn a_wrong_file_is_named_with_place_and_problem() {
     let shown = change("asset: .id", "asset: .nonsense");
     let line = 1 + example().lines().position(|line| line.starts_with("events = ")).unwrap();
     assert!(shown.contains(&format!("own.toml:{line}: ")), "{shown}");
+    let filter = example().lines().nth(line - 1).unwrap().to_owned();
+    let lines = "events = '''\n.prices[]\n| nonsense\n'''";
+    let undefined = change(&filter, lines);
+    assert!(undefined.contains(&format!("own.toml:{}: ", line + 2)), "{undefined}");
     assert!(shown.contains("endpoint prices") && shown.contains(".prices[] | {asset"), "{shown}");
 }
 

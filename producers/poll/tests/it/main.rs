@@ -13,5 +13,6 @@ mod quotas;
 mod recorded;
 mod recorded_values;
 mod reference;
+mod reload;
 mod stand_in;
 mod takeover;

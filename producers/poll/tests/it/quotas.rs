@@ -53,6 +53,8 @@ example = '{{"value": 1}}'
     }
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("own.toml"), file).unwrap();
+    // The endpoints' own addresses are inside: the operator has to name their host.
+    let settings = ProviderSettings { base_url: Some("http://127.0.0.1".into()), ..settings };
     let config = Config {
         catalogue: Some(folder.path().to_owned()),
         only: vec!["own".to_owned()],
