@@ -11,6 +11,12 @@ pub struct ProvidersArguments {
 /// What `providers` can do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ProvidersAction {
+    /// Every polled provider: how it does, what is used of its quota, when it is asked next.
+    List {
+        /// Also those that are switched off or lack their key.
+        #[arg(long)]
+        all: bool,
+    },
     /// Request an endpoint once and show its events and what was dropped. Publishes nothing.
     Try {
         /// A provider, such as `coingecko`, or one endpoint of it, such as `coingecko/simple-price`.

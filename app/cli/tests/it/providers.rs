@@ -1,4 +1,4 @@
-//! What someone who writes a provider file does with it.
+//! The commands by which a provider file is written and looked after.
 
 use crypto_intel_sandbox::{ProviderOptions, ProviderServer};
 use serde_json::Value;

@@ -66,6 +66,28 @@ pub enum Category {
     Node,
 }
 
+impl Category {
+    /// The text in a file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Market => "market",
+            Self::Exchange => "exchange",
+            Self::Dex => "dex",
+            Self::Defi => "defi",
+            Self::Explorer => "explorer",
+            Self::Gas => "gas",
+            Self::Analytics => "analytics",
+            Self::Network => "network",
+            Self::News => "news",
+            Self::Sentiment => "sentiment",
+            Self::Whale => "whale",
+            Self::Status => "status",
+            Self::Node => "node",
+        }
+    }
+}
+
 /// Where the key goes: exactly one of `header`, `query`, `path` and `basic`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

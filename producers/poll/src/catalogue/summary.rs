@@ -22,6 +22,8 @@ pub struct ProviderSummary {
     pub enabled: bool,
     /// Whether it takes a key.
     pub takes_key: bool,
+    /// Whether it is polled only with a key.
+    pub needs_key: bool,
     /// Whether a key is configured.
     pub has_key: bool,
     /// Address of its API documentation.
@@ -66,6 +68,7 @@ pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError
             category: file.category,
             enabled: loaded.enabled,
             takes_key: file.key.is_some(),
+            needs_key: file.key.as_ref().is_some_and(|key| key.required),
             has_key: !provider.keys.is_empty(),
             documentation: file.documentation.clone(),
             attribution: file.attribution.clone(),

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod examples;
+mod list;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let config = super::prepare(arguments)?;
     match action {
+        ProvidersAction::List { all } => list::run(&config, *all, output).await,
         ProvidersAction::Test => examples::run(&config, output),
         ProvidersAction::Try { name } => attempt::run(&config, name, output).await,
     }
