@@ -168,7 +168,10 @@ impl Default for PriceSettings {
         let quotes = [("usdt", "tether"), ("usdc", "usd-coin")];
         Self {
             choose: ChoosePrice::default(),
-            preference: vec!["binance".to_owned(), "coingecko".to_owned()],
+            // Venues that quote in dollars, then the deepest one that quotes in a coin, then what knows all assets.
+            preference: ["coinbase_exchange", "kraken", "binance", "coingecko"]
+                .map(str::to_owned)
+                .to_vec(),
             fresh_seconds: 300,
             outlier_percent: NonZeroU32::MIN.saturating_add(4),
             jump_percent: 20,
