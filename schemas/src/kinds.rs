@@ -18,6 +18,7 @@ macro_rules! for_each_kind {
             liquidity::Liquidity,
             contract_event::ContractEvent,
             contract_creation::ContractCreation,
+            transaction::Transaction,
             log::Log,
             price::Price,
             index::Index,

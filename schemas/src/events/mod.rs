@@ -27,6 +27,7 @@ pub(crate) mod provider_status;
 pub(crate) mod reorg;
 pub(crate) mod swap;
 pub(crate) mod tick;
+pub(crate) mod transaction;
 pub(crate) mod whale;
 
 macro_rules! bodies {
