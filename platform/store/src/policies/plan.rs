@@ -208,6 +208,7 @@ mod tests {
                 "node_status",
                 "provider_statuses",
                 "token_transfers",
+                "transactions",
             ];
             assert_eq!(objects, kept);
             assert!(policies.keys().all(|(kind, _)| *kind == PolicyKind::RetentionByPersist));

@@ -28,6 +28,7 @@ pub(crate) mod spec;
 mod sql;
 mod swaps;
 mod token_transfers;
+mod transactions;
 mod whales;
 
 use std::fmt;
@@ -80,6 +81,7 @@ registry! {
     native_transfers::NativeTransfers,
     approvals::Approvals,
     contracts::Contracts,
+    transactions::Transactions,
     internal_transfers::InternalTransfers,
     swaps::Swaps,
     liquidity::Liquidity,

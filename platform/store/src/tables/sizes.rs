@@ -11,6 +11,7 @@ impl Table {
             Self::NativeTransfers | Self::InternalTransfers => 260,
             Self::Swaps => 370,
             Self::Liquidity => 310,
+            Self::Transactions => 330,
             Self::Approvals | Self::Contracts => 310,
             Self::Events | Self::Logs => 420,
             Self::BlockGas => 230,

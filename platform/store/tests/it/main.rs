@@ -16,6 +16,7 @@ mod state;
 mod summaries;
 mod support;
 mod transactions;
+mod wallet_transactions;
 mod wallets;
 
 /// The programs of that server.

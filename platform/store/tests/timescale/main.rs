@@ -23,6 +23,8 @@ mod summaries;
 mod support;
 #[path = "../it/transactions.rs"]
 mod transactions;
+#[path = "../it/wallet_transactions.rs"]
+mod wallet_transactions;
 #[path = "../it/wallets.rs"]
 mod wallets;
 
