@@ -6,6 +6,8 @@ use crypto_intel_schemas::{
     Address, B256, BlockRef, CallType, FixedBytes, TransactionStatus, U256,
 };
 
+use crate::details::{Details, Paid};
+
 /// A block, its transactions and its logs.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockData {
@@ -53,6 +55,8 @@ pub(crate) struct Transaction {
     pub(crate) contract: Option<Address>,
     /// Without a receipt it is unknown whether it took effect.
     pub(crate) has_receipt: bool,
+    /// What only its own event says.
+    pub(crate) details: Details,
 }
 
 /// One log; its data is a range of [`BlockData::data`].
@@ -87,6 +91,8 @@ pub(crate) struct Outcome {
     pub(crate) status: TransactionStatus,
     /// The contract that it created.
     pub(crate) contract: Option<Address>,
+    /// What it cost.
+    pub(crate) paid: Paid,
 }
 
 impl BlockData {
@@ -127,6 +133,7 @@ impl Transaction {
             status: TransactionStatus::Unknown,
             contract: None,
             has_receipt: false,
+            details: Details::default(),
         }
     }
 
@@ -134,7 +141,15 @@ impl Transaction {
     pub(crate) fn take(&mut self, outcome: &Outcome) {
         self.status = outcome.status;
         self.contract = outcome.contract;
+        self.details.paid = outcome.paid;
         self.has_receipt = true;
+    }
+
+    /// Sender, recipient, created contract, and what its authorizations delegate to: where one of them is watched, the
+    /// transaction is.
+    pub(crate) fn own_addresses(&self) -> impl Iterator<Item = &Address> {
+        let delegates = self.details.lists.iter().flat_map(|lists| lists.delegated_to.iter());
+        [&self.from, &self.to, &self.contract].into_iter().flatten().chain(delegates)
     }
 
     /// Whether it is an event itself if it succeeded: a contract creation or a native transfer.

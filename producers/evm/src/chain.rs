@@ -15,7 +15,7 @@ use crypto_intel_service::Context;
 use tokio::task::JoinSet;
 
 use crate::{
-    config::{ChainConfig, start_block::Start},
+    config::{ChainConfig, start_block::Start, transactions_mode::TransactionsMode},
     decode::Decoder,
     endpoint::{NodeWatch, Pool},
     enrich::{
@@ -74,7 +74,10 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
         every: Duration::from_secs(config.status_seconds),
     };
     tasks.spawn(watch.run(stop.clone()));
-    let fetcher = Fetcher::of(pool, &config, &decoder, metrics.clone());
+    let mut fetcher = Fetcher::of(pool, &config, &decoder, metrics.clone());
+    if decoder.transactions() != TransactionsMode::None {
+        fetcher = fetcher.with_watched(&chain, watched.clone());
+    }
     let tokens = TokenMetadataCache::start(
         &chain,
         &config,

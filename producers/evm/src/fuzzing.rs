@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     block::{BlockData, Header},
-    config::{ChainConfig, LogsMode},
+    config::{ChainConfig, LogsMode, transactions_mode::TransactionsMode},
     decode::{BlockContext, Decoder},
     endpoint::EndpointError,
     enrich::{assets::AssetList, prices::PriceCache},
@@ -37,7 +37,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Decoders of a chain with a list of tokens, one of which also publishes every log raw.
+    /// Decoders of a chain with a list of tokens and of all transactions, one of which also publishes every log raw.
     ///
     /// # Errors
     /// Never in practice: the built-in list is tested.
@@ -45,7 +45,12 @@ impl Target {
         let metrics = Metrics::new(&Registry::new())?.of_chain("ethereum");
         let assets = AssetList::load(None)?;
         let decoders = [LogsMode::Known, LogsMode::All].map(|logs| {
-            let config = ChainConfig { logs, max_log_data_bytes: 256, ..ChainConfig::default() };
+            let config = ChainConfig {
+                logs,
+                transactions: TransactionsMode::All,
+                max_log_data_bytes: 256,
+                ..ChainConfig::default()
+            };
             Decoder::new("ethereum", &config, assets.of_chain("ethereum"), metrics.clone())
         });
         Ok(Self { decoders: decoders.into(), prices: PriceCache::new(300) })

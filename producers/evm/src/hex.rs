@@ -62,6 +62,20 @@ impl FromHex for u32 {
     }
 }
 
+impl FromHex for u128 {
+    const EXPECTED: &'static str = "a 128-bit quantity such as 0x1b4";
+
+    fn from_hex(text: &str) -> Option<Self> {
+        let text = digits(text)?;
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        plain.then(|| Self::from_str_radix(text, 16).ok()).flatten()
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        Some(number.into())
+    }
+}
+
 impl FromHex for U256 {
     const EXPECTED: &'static str = "a 256-bit quantity such as 0x1b4";
 

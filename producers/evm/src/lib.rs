@@ -5,6 +5,7 @@ mod block;
 mod chain;
 mod config;
 mod decode;
+mod details;
 mod endpoint;
 mod enrich;
 mod fetch;
@@ -32,6 +33,7 @@ pub use config::{
     presets::{complete as complete_config, names as preset_names},
     start_block::Start,
     traces_mode::TracesMode,
+    transactions_mode::{L1FeeMode, TransactionsMode},
 };
 pub use crypto_intel_chain::backfill::{
     audit_watermark::{read_verified, write_verified},

@@ -46,10 +46,18 @@ impl Pipeline {
     /// # Errors
     /// Never in practice: the built-in list is tested.
     pub fn new(chain: &str) -> anyhow::Result<Self> {
+        Self::of(chain, &ChainConfig::default())
+    }
+
+    /// The same for a chain as it is configured.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of(chain: &str, config: &ChainConfig) -> anyhow::Result<Self> {
         let all_metrics = Metrics::new(&Registry::new())?;
         let metrics = all_metrics.of_chain(chain);
         let assets = AssetList::load(None)?.of_chain(chain);
-        let decoder = Decoder::new(chain, &ChainConfig::default(), assets, metrics);
+        let decoder = Decoder::new(chain, config, assets, metrics);
         let watched = WatchlistCache::new(all_metrics);
         Ok(Self { decoder, prices: PriceCache::new(300), watched })
     }

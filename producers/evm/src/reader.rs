@@ -5,14 +5,14 @@ use std::{path::Path, time::Duration};
 use anyhow::Context as _;
 use crypto_intel_chain::header::Span;
 use crypto_intel_nats::{Bucket, Nats};
-use crypto_intel_schemas::{B256, Event};
+use crypto_intel_schemas::{B256, Event, Kind};
 use crypto_intel_service::{now_us, prometheus::Registry};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     block::BlockData,
-    config::ChainConfig,
+    config::{ChainConfig, transactions_mode::TransactionsMode},
     decode::{BlockContext, Decoder},
     endpoint::Pool,
     enrich::{assets::AssetList, prices::Prices, watch::WatchlistCache},
@@ -129,6 +129,14 @@ impl ChainReader {
         Ok(earlier.is_some_and(|earlier| earlier.covers(scope)))
     }
 
+    /// Whether the rows of transactions can be judged by the chain: all of them are published. Otherwise they depend on the
+    /// watch-list as it was at the time of each block, which is not known later.
+    #[must_use]
+    pub fn judges_transactions(&self) -> bool {
+        self.decoder.transactions() == TransactionsMode::All
+            && !self.decoder.scope().is_watched_only()
+    }
+
     /// Reads the watch-list, where the scope is what touches its addresses. Returns whether it is.
     pub async fn read_watchlist(&mut self, nats: &Nats) -> bool {
         if !self.decoder.scope().is_watched_only() {
@@ -177,7 +185,8 @@ impl ChainReader {
         let context = BlockContext::new(now_us(), Prices::default());
         let mut events = Vec::with_capacity(block.logs.len() + block.transactions.len());
         self.decoder.decode(block, &context, &mut |event| {
-            if self.is_published(&event) {
+            let is_judged = self.judges_transactions() || event.kind() != Kind::Transaction;
+            if is_judged && self.is_published(&event) {
                 events.push(event);
             }
         });

@@ -1,6 +1,8 @@
+mod native;
 pub(crate) mod presets;
 pub(crate) mod start_block;
 pub(crate) mod traces_mode;
+pub(crate) mod transactions_mode;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +13,12 @@ use crypto_intel_schemas::{Address, subjects};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::{start_block::Start, traces_mode::TracesMode};
+pub use self::native::NativeConfig;
+use self::{
+    start_block::Start,
+    traces_mode::TracesMode,
+    transactions_mode::{L1FeeMode, TransactionsMode},
+};
 use crate::{
     abis::{self, config::AbiConfig},
     endpoint::config::{BreakerConfig, EndpointConfig},
@@ -102,6 +109,14 @@ pub struct ChainConfig {
     /// Contracts' events that are decoded by their ABI, in addition to the built-in ones: tables of `name`,
     /// `contracts`, `abi` (a file), `events` and `factory`; see decoding.md. Default: none.
     pub abis: Vec<AbiConfig>,
+    /// Which transactions are published as events of their own (`transaction`), failed ones included: `"watched"` (that a
+    /// watched address sent or received, or whose new contract or new code is watched), `"all"` or `"none"`; see scope.md.
+    /// Default: `"watched"`.
+    pub transactions: TransactionsMode,
+    /// How the L1 fee of receipts (`l1Fee`: OP stack, Scroll) counts in a transaction's fee: `"added"` (where there is one),
+    /// `"required"` (a receipt without it gives no fee) or `"unclear"` (a receipt with it gives no fee). Default: that of the
+    /// preset, else `"added"`.
+    pub l1_fee: L1FeeMode,
     /// Where payments inside contracts (`transfer.internal`) come from: `"off"` (they are not seen),
     /// `"trace_block"` (Erigon, Nethermind, Reth, anvil) or `"debug"` (`debug_traceBlockByHash`,
     /// Geth); costly on most providers. Default: `"off"`.
@@ -183,6 +198,8 @@ impl Default for ChainConfig {
             logs: LogsMode::default(),
             contracts: Vec::new(),
             abis: Vec::new(),
+            transactions: TransactionsMode::default(),
+            l1_fee: L1FeeMode::default(),
             traces: TracesMode::Off,
             traces_budget_ms: 36_000,
             log_hints: true,
@@ -202,24 +219,6 @@ impl Default for ChainConfig {
             enrich_wait_ms: 50,
             multicall: "0xcA11bde05977b3631167028862bE2a173976CA11".to_owned(),
         }
-    }
-}
-
-/// The chain's own currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct NativeConfig {
-    /// Symbol. Default: `ETH`.
-    pub symbol: String,
-    /// Decimals of its smallest unit. Default: 18.
-    pub decimals: u8,
-    /// Asset id under which its price is known; empty where it has none. Default: `ethereum`.
-    pub asset: String,
-}
-
-impl Default for NativeConfig {
-    fn default() -> Self {
-        Self { symbol: "ETH".to_owned(), decimals: 18, asset: "ethereum".to_owned() }
     }
 }
 
@@ -321,6 +320,7 @@ impl ChainConfig {
             }
         }
         self.scope.validate(&format!("{key}.scope"), problems);
+        self.scope.validate_transactions(self.transactions, key, problems);
         abis::config::validate(&self.abis, key, problems);
         if !self.multicall.is_empty() && self.multicall.parse::<Address>().is_err() {
             problems.push(format!(

@@ -10,6 +10,7 @@ pub(crate) mod known;
 mod liquidity;
 mod logs;
 mod swaps;
+mod transaction;
 mod transactions;
 mod transfers;
 
@@ -19,12 +20,15 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crypto_intel_schemas::{Address, B256, Event};
+use crypto_intel_schemas::{Address, B256, Event, Kind};
 
 use crate::{
     abis::Abis,
     block::{BlockData, LogRecord, Transaction},
-    config::{ChainConfig, LogsMode, NativeConfig},
+    config::{
+        ChainConfig, LogsMode, NativeConfig,
+        transactions_mode::{L1FeeMode, TransactionsMode},
+    },
     enrich::{
         assets::AssetRegistry,
         prices::{Price, Prices},
@@ -44,6 +48,8 @@ pub(crate) struct Decoder {
     chain: String,
     chain_id: u64,
     native: NativeConfig,
+    transactions: TransactionsMode,
+    l1_fee: L1FeeMode,
     every_log: bool,
     raw_contracts: HashSet<Address>,
     max_log_data_bytes: usize,
@@ -109,6 +115,11 @@ impl Decoder {
             chain: chain.to_owned(),
             chain_id: config.chain_id,
             native: config.native.clone(),
+            transactions: match scope.has_kind(Kind::Transaction) {
+                true => config.transactions,
+                false => TransactionsMode::None,
+            },
+            l1_fee: config.l1_fee,
             every_log: config.logs == LogsMode::All,
             raw_contracts: config.contract_addresses(),
             max_log_data_bytes: config.max_log_data_bytes,
@@ -136,6 +147,11 @@ impl Decoder {
     /// Sets the version of the scope that blocks are published for; `None` while that is everything.
     pub(crate) fn set_scope_version(&self, version: Option<u32>) {
         self.scope_version.store(version.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Which transactions are published as events of their own.
+    pub(crate) fn transactions(&self) -> TransactionsMode {
+        self.transactions
     }
 
     /// Version and digest of the scope, as markers have them; `None` while everything is published.
@@ -205,6 +221,9 @@ impl Decoder {
         let mut payments = block.payments.iter().peekable();
         for (index, transaction) in block.transactions.iter().enumerate() {
             let decoded = caught(|| {
+                if decoding.wants(transaction) {
+                    sink(decoding.own_event(index as u32, transaction));
+                }
                 decoding.transaction(index as u32, transaction, sink);
                 while let Some(payment) = payments.next_if(|one| one.tx_index as usize == index) {
                     sink(decoding.internal_transfer(transaction, payment));
@@ -332,3 +351,5 @@ pub(crate) use body;
 mod dex_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_tests;

@@ -19,7 +19,7 @@ pub(super) fn decoder(config: &ChainConfig) -> Decoder {
     Decoder::new("ethereum", config, assets, metrics)
 }
 
-fn block() -> BlockData {
+pub(super) fn block() -> BlockData {
     BlockData {
         header: Header {
             number: 5,
@@ -43,6 +43,7 @@ fn block() -> BlockData {
             status: TransactionStatus::Success,
             contract: None,
             has_receipt: true,
+            details: crate::details::Details::default(),
         }],
         logs: Vec::new(),
         data: Vec::new(),

@@ -99,7 +99,7 @@ impl Fetcher {
         let block = assemble(header, block.text(), LogsAnswer::Logs(text), self.checks()).map_err(
             |source| FetchError::InvalidResponse { endpoint: endpoint.label().to_owned(), source },
         )?;
-        with_outcomes(endpoint, block, self.checks().byzantium).await
+        with_outcomes(endpoint, block, self.checks().byzantium, &self.watch_view()).await
     }
 }
 

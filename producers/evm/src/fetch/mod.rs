@@ -31,6 +31,7 @@ use crate::{
     config::ChainConfig,
     decode::Decoder,
     endpoint::{Answer, Endpoint, EndpointError, Pool},
+    enrich::watch::{WatchView, WatchlistCache},
     metrics::ChainMetrics,
     scope::plan::FetchPlan,
     verify::{Checks, InvalidResponse, LogsAnswer, assemble, read_header},
@@ -47,6 +48,8 @@ pub(crate) struct Fetcher {
     tracer: Tracer,
     pub(crate) known_logs: KnownLogs,
     plan: FetchPlan,
+    /// The chain, and whose transactions are published on it whatever they are.
+    watched: Option<(String, WatchlistCache)>,
 }
 
 impl Fetcher {
@@ -58,6 +61,7 @@ impl Fetcher {
             tracer: Tracer::default(),
             known_logs: KnownLogs::default(),
             plan: FetchPlan::default(),
+            watched: None,
         }
     }
 
@@ -80,6 +84,15 @@ impl Fetcher {
         };
         let plan = FetchPlan::of(scope, decoder.abis(), config);
         Self { tracer, plan, ..Self::new(pool, Checks::of(config), metrics) }
+    }
+
+    /// Asks for single receipts of the transactions of watched addresses, where an endpoint offers no receipts of blocks.
+    pub(crate) fn with_watched(self, chain: &str, watched: WatchlistCache) -> Self {
+        Self { watched: Some((chain.to_owned(), watched)), ..self }
+    }
+
+    fn watch_view(&self) -> WatchView {
+        self.watched.as_ref().map(|(chain, list)| list.view(chain)).unwrap_or_default()
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -122,8 +135,10 @@ impl Fetcher {
     }
 
     async fn whole_block_in(&self, id: BlockId, hedging: Hedging) -> Result<BlockData, FetchError> {
+        let watched = self.watch_view();
         let attempt = move |endpoint: Arc<Endpoint>, checks| -> Attempt<BlockData> {
-            Box::pin(async move { fetch_block(&endpoint, id, checks).await })
+            let watched = watched.clone();
+            Box::pin(async move { fetch_block(&endpoint, id, checks, &watched).await })
         };
         let block = self.ask(id, hedging, attempt).await?;
         Ok(self.with_payments(block).await)
@@ -157,6 +172,7 @@ async fn fetch_block(
     endpoint: &Endpoint,
     id: BlockId,
     checks: Checks,
+    watched: &WatchView,
 ) -> Result<BlockData, FetchError> {
     let started = Instant::now();
     let (header, block, logs) = match id {
@@ -186,7 +202,7 @@ async fn fetch_block(
         FetchError::InvalidResponse { endpoint: endpoint.label().to_owned(), source }
     })?;
     if !*by_receipts {
-        assembled = with_outcomes(endpoint, assembled, checks.byzantium).await?;
+        assembled = with_outcomes(endpoint, assembled, checks.byzantium, watched).await?;
     }
     tracing::trace!(
         number = header.number,

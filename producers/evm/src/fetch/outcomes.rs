@@ -1,11 +1,13 @@
 //! Whether transactions took effect, where an endpoint does not offer the receipts of a block.
 
+use crypto_intel_schemas::AccountAddress;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::error::FetchError;
 use crate::{
-    block::BlockData,
+    block::{BlockData, Transaction},
     endpoint::{Endpoint, EndpointError},
+    enrich::watch::WatchView,
     verify::read_outcome,
 };
 
@@ -14,8 +16,9 @@ const OUTCOMES: &str = "outcomes";
 /// Receipts of one block that are fetched concurrently.
 const AT_ONCE: usize = 8;
 
-/// Asks for the receipts of those transactions that may be events themselves: with value, or without a receiver. If the
-/// endpoint does not have a receipt, no event is published for the transaction, and the block is marked.
+/// Asks for the receipts of those transactions that may be events themselves: with value, without a receiver, or of a
+/// watched address. If the endpoint does not have a receipt, nothing is published that depends on it, and the block is
+/// marked.
 ///
 /// # Errors
 /// When the endpoint does not answer, or returns the receipt of another transaction.
@@ -23,12 +26,14 @@ pub(crate) async fn with_outcomes(
     endpoint: &Endpoint,
     mut block: BlockData,
     byzantium: u64,
+    watched: &WatchView,
 ) -> Result<BlockData, FetchError> {
     let place = (block.header.number, block.header.hash);
     let wanted: Vec<usize> = (0..block.transactions.len())
         .filter(|index| {
             let transaction = &block.transactions[*index];
-            transaction.may_be_event() && !transaction.has_receipt
+            let is_wanted = transaction.may_be_event() || is_watched(transaction, watched);
+            is_wanted && !transaction.has_receipt
         })
         .collect();
     let hashes: Vec<_> = wanted.iter().map(|index| block.transactions[*index].hash).collect();
@@ -57,6 +62,11 @@ pub(crate) async fn with_outcomes(
         block.unverified.push(OUTCOMES.to_owned());
     }
     Ok(block)
+}
+
+fn is_watched(transaction: &Transaction, watched: &WatchView) -> bool {
+    !watched.is_empty()
+        && transaction.own_addresses().any(|one| watched.has(&AccountAddress::from(*one)))
 }
 
 /// Whether asking again would change nothing.

@@ -4,6 +4,8 @@ use crypto_intel_schemas::{Address, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::transactions_mode::TransactionsMode;
+
 /// Which events of a chain are published. What is not in the scope is not fetched either where that is possible: a scope
 /// of logs alone needs neither receipts nor transactions. Default: everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,8 +49,8 @@ pub(crate) const OF_LOGS: [Kind; 8] = [
 ];
 
 /// Kinds that are made from transactions, their receipts and traces.
-pub(crate) const OF_TRANSACTIONS: [Kind; 3] =
-    [Kind::NativeTransfer, Kind::InternalTransfer, Kind::ContractCreation];
+pub(crate) const OF_TRANSACTIONS: [Kind; 4] =
+    [Kind::NativeTransfer, Kind::InternalTransfer, Kind::ContractCreation, Kind::Transaction];
 
 /// The kinds that a name stands for; empty where it is none.
 pub(crate) fn kinds_of(name: &str) -> Vec<Kind> {
@@ -69,6 +71,31 @@ impl ScopeConfig {
             ..Self::default()
         };
         *self == whole
+    }
+
+    /// Whether all kinds are in scope that are made from transactions.
+    pub(crate) fn has_kinds_of_transactions(&self) -> bool {
+        self.kinds.is_empty() && self.contracts.is_empty() && !self.verified_tokens
+    }
+
+    /// Adds a sentence where scope and `transactions` of the chain contradict each other.
+    pub(crate) fn validate_transactions(
+        &self,
+        mode: TransactionsMode,
+        key: &str,
+        problems: &mut Vec<String>,
+    ) {
+        let is_named = self.kinds.iter().any(|name| name == Kind::Transaction.as_str());
+        if is_named && mode == TransactionsMode::None {
+            problems.push(format!(
+                "{key}.transactions: \"none\", but scope.kinds names \"transaction\"; remove it there, or set \"watched\" or \"all\""
+            ));
+        }
+        if mode == TransactionsMode::All && !is_named && !self.has_kinds_of_transactions() {
+            problems.push(format!(
+                "{key}.transactions: \"all\", but they are not in scope; add \"transaction\" to scope.kinds"
+            ));
+        }
     }
 
     /// Adds one sentence per problem.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use self::config::{OF_LOGS, OF_TRANSACTIONS, ScopeConfig, kinds_of};
 use crate::{
     abis::Abis,
-    config::{ChainConfig, LogsMode},
+    config::{ChainConfig, LogsMode, transactions_mode::TransactionsMode},
     enrich::assets::AssetRegistry,
 };
 
@@ -39,6 +39,13 @@ pub(crate) struct Scope {
     every_log: bool,
     /// Nothing is left out: the other fields mean nothing.
     everything: bool,
+    /// All transactions are events of their own, not only those of watched addresses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    all_transactions: bool,
+    /// Transactions are events of their own without being named in `kinds`. It says nothing about completeness: with this
+    /// as a kind like others, a new version would have published the past of every scope again.
+    #[serde(skip)]
+    implies_transactions: bool,
 }
 
 impl Scope {
@@ -55,11 +62,20 @@ impl Scope {
         let is_by_contract = given.verified_tokens || !given.contracts.is_empty();
         let kinds: Vec<Kind> = match (given.kinds.is_empty(), is_by_contract) {
             (true, true) => OF_LOGS.to_vec(),
-            (true, false) => OF_TRANSACTIONS.into_iter().chain(OF_LOGS).collect(),
+            (true, false) => {
+                let of_transactions = OF_TRANSACTIONS.into_iter();
+                let implied = of_transactions.filter(|kind| *kind != Kind::Transaction);
+                implied.chain(OF_LOGS).collect()
+            }
             (false, _) => given.kinds.iter().flat_map(|name| kinds_of(name)).collect(),
         };
         // What the scope has no kind for changes nothing in it.
         let has = |kind: Kind| kinds.contains(&kind);
+        let implies_transactions = given.has_kinds_of_transactions()
+            && config.transactions != TransactionsMode::None
+            && !given.is_everything();
+        let has_all_transactions = config.transactions == TransactionsMode::All
+            && (implies_transactions || has(Kind::Transaction));
         let (has_events, has_raw) = (has(Kind::ContractEvent), has(Kind::Log));
         let raw_contracts = if has_raw { config.contract_addresses() } else { HashSet::new() };
         Self {
@@ -74,6 +90,8 @@ impl Scope {
             raw_contracts: raw_contracts.into_iter().collect(),
             every_log: has_raw && config.logs == LogsMode::All,
             everything: given.is_everything(),
+            all_transactions: has_all_transactions && !given.watched_only,
+            implies_transactions,
         }
     }
 
@@ -89,7 +107,9 @@ impl Scope {
 
     /// Whether events of this kind may be published.
     pub(crate) fn has_kind(&self, kind: Kind) -> bool {
-        self.everything || self.kinds.contains(kind.as_str())
+        self.everything
+            || self.kinds.contains(kind.as_str())
+            || (kind == Kind::Transaction && self.implies_transactions)
     }
 
     /// Whether logs of a contract may become events.
@@ -141,6 +161,7 @@ impl Scope {
             && other.abi_events.is_subset(&self.abi_events)
             && other.raw_contracts.is_subset(&self.raw_contracts)
             && (self.every_log || !other.every_log)
+            && (self.all_transactions || !other.all_transactions)
     }
 
     /// 16 hexadecimal digits, equal for equal scopes.

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use crypto_intel_schemas::{Address, Erc20Transfer, Event, NativeTransfer, Swap};
+use crypto_intel_schemas::{Address, Erc20Transfer, Event, NativeTransfer, Swap, Transaction};
 
 use super::{
     Scope,
@@ -97,6 +97,79 @@ fn a_scope_of_logs_asks_for_nothing_else() {
         "logs = \"all\"\n[scope]\nkinds = [\"log\"]",
     ] {
         assert_eq!(plan(needs_transactions), FetchPlan::Whole, "{needs_transactions}");
+    }
+}
+
+#[test]
+fn transactions_are_in_scope_where_all_kinds_are_or_they_are_named() {
+    let event = Event::from(Transaction::empty());
+    let listed = format!("[scope]\ncontracts = [\"{TOKEN}\"]");
+    for (text, is_wanted) in [
+        ("", true),
+        ("[scope]\nwatched_only = true", true),
+        ("[scope]\nkinds = [\"transaction\"]", true),
+        ("transactions = \"none\"\n[scope]\nwatched_only = true", false),
+        ("[scope]\nkinds = [\"swap\"]", false),
+        ("[scope]\nkinds = [\"transfer\"]", false),
+        (&listed, false),
+    ] {
+        assert_eq!(scope(text).wants(&event), is_wanted, "{text}");
+    }
+    // The default asks for nothing that a scope of logs does not need; a name does.
+    assert!(matches!(plan("[scope]\nkinds = [\"swap\"]"), FetchPlan::Logs { .. }));
+    assert!(matches!(plan(&listed), FetchPlan::Logs { .. }));
+    assert_eq!(plan("[scope]\nkinds = [\"swap\", \"transaction\"]"), FetchPlan::Whole);
+}
+
+#[test]
+fn only_what_is_asked_for_by_name_makes_a_scope_wider() {
+    // As earlier versions kept it: with the new kind in it, all of its past would be published again.
+    let kept = r#"{"kinds":["approval","contract","event","liquidity","log","swap","transfer.erc1155","transfer.erc20","transfer.erc721","transfer.internal","transfer.native"],"contracts":null,"except":[],"watched_only":true,"configured_only":false,"transaction_fields":false,"abi_events":[],"abis":[],"raw_contracts":[],"every_log":false,"everything":false}"#;
+    let now = scope("[scope]\nwatched_only = true");
+    assert_eq!(serde_json::to_string(&now).unwrap(), kept);
+    assert_eq!(serde_json::from_str::<Scope>(kept).unwrap().digest(), now.digest());
+    let none = scope("transactions = \"none\"\n[scope]\nwatched_only = true");
+    assert_eq!(none.digest(), now.digest());
+    let except = format!("[scope]\nexcept_contracts = [\"{TOKEN}\"]");
+    let all = format!("transactions = \"all\"\n{except}");
+    for (wide, narrow) in [
+        ("[scope]\nkinds = [\"swap\", \"transaction\"]", "[scope]\nkinds = [\"swap\"]"),
+        (all.as_str(), except.as_str()),
+        (
+            "transactions = \"all\"\n[scope]\nkinds = [\"transaction\"]",
+            "[scope]\nkinds = [\"transaction\"]",
+        ),
+    ] {
+        let (wider, narrower) = (scope(wide), scope(narrow));
+        assert!(wider.covers(&narrower) && !narrower.covers(&wider), "{wide:?} and {narrow:?}");
+        assert_ne!(wider.digest(), narrower.digest());
+    }
+}
+
+#[test]
+fn scope_and_transactions_that_contradict_each_other_are_refused() {
+    for (text, part) in [
+        (
+            "transactions = \"none\"\n[scope]\nkinds = [\"transaction\"]",
+            "a.transactions: \"none\", but scope.kinds names",
+        ),
+        (
+            "transactions = \"all\"\n[scope]\nkinds = [\"swap\"]",
+            "add \"transaction\" to scope.kinds",
+        ),
+        ("transactions = \"all\"\n[scope]\nverified_tokens = true", "not in scope"),
+    ] {
+        let (config, mut problems) = (config(text), Vec::new());
+        config.scope.validate_transactions(config.transactions, "evm.chains.a", &mut problems);
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert!(problems[0].contains(part), "{problems:?}");
+    }
+    for fine in
+        ["", "transactions = \"all\"", "transactions = \"none\"\n[scope]\nkinds = [\"swap\"]"]
+    {
+        let (config, mut problems) = (config(fine), Vec::new());
+        config.scope.validate_transactions(config.transactions, "evm.chains.a", &mut problems);
+        assert!(problems.is_empty(), "{fine}: {problems:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! transaction types and missing fields of other chains do not matter.
 
 mod checks;
+mod details;
 mod filtered;
 mod header;
 mod invalid_response;
@@ -104,6 +105,12 @@ pub(crate) fn assemble(
     assembly.finish(checks)
 }
 
+/// Whether the last transaction is Polygon's record of state sync, which the chain counts as none.
+fn is_state_sync(header: &Header, last: &Transaction) -> bool {
+    let is_zero = |address: Option<Address>| address.is_none_or(|found| found.is_zero());
+    is_zero(last.from) && is_zero(last.to) && last.hash == proof::state_sync_hash(header)
+}
+
 #[derive(Debug)]
 struct Assembly {
     block: BlockData,
@@ -121,8 +128,12 @@ impl Assembly {
                 value: transaction.value.0.unwrap_or_default(),
                 method: method.map(FixedBytes),
                 input_length,
+                details: details::details_of(transaction),
                 ..Transaction::of_hash(transaction.hash.0)
             });
+        }
+        if let Some(last) = transactions.last_mut() {
+            last.details.is_whole = !is_state_sync(&header, last);
         }
         let (logs, data, unverified) = (Vec::new(), Vec::new(), Vec::new());
         let payments = Vec::new();
@@ -232,7 +243,11 @@ impl Assembly {
     }
 
     fn has_root(&mut self, receipts: &[Proven<'_>], root: B256, checks: Checks) -> Option<bool> {
-        match proof::receipts_root(&self.block, receipts, root) {
+        let found = proof::receipts_root(&self.block, receipts, root);
+        if matches!(found, ReceiptsRoot::OfStatus | ReceiptsRoot::OfStateRoot) {
+            self.take_proven_gas(receipts);
+        }
+        match found {
             ReceiptsRoot::OfStatus => Some(true),
             ReceiptsRoot::OfStateRoot => {
                 // Some nodes invent a status for these receipts.
@@ -252,6 +267,19 @@ impl Assembly {
                 if is_old && lacks_state_root() { None } else { Some(false) }
             }
             ReceiptsRoot::Unknown => None,
+        }
+    }
+
+    /// The root proves the gas that was used up to each transaction, and by that the gas of each.
+    fn take_proven_gas(&mut self, receipts: &[Proven<'_>]) {
+        let mut before = 0;
+        for (transaction, proven) in self.block.transactions.iter_mut().zip(receipts) {
+            let Some(up_to) = proven.receipt.cumulative_gas_used.get() else { return };
+            // The record of state sync counts no gas.
+            if let Some(used) = up_to.checked_sub(before) {
+                transaction.details.paid.gas_used = Some(used);
+                before = up_to;
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) struct RawTransaction<'a> {
     pub(super) value: Decisive<U256>,
     #[serde(default, borrow)]
     pub(super) input: Lenient<&'a str>,
-    // The fields below are needed only for the bytes that are hashed.
+    // The fields below are needed for the bytes that are hashed, and for the event of a transaction.
     #[serde(default, rename = "type")]
     pub(super) kind: Lenient<u64>,
     #[serde(default, borrow)]
@@ -100,6 +100,23 @@ pub(super) struct RawReceipt<'a> {
     pub(super) cumulative_gas_used: Lenient<u64>,
     #[serde(default, borrow)]
     pub(super) logs_bloom: Lenient<&'a str>,
+    // The fields below say what it cost.
+    #[serde(default)]
+    pub(super) gas_used: Lenient<u64>,
+    #[serde(default)]
+    pub(super) effective_gas_price: Lenient<u128>,
+    #[serde(default)]
+    pub(super) blob_gas_price: Lenient<u128>,
+    /// Of chains of the OP stack and Scroll; the next two of the OP stack.
+    #[serde(default)]
+    pub(super) l1_fee: Lenient<U256>,
+    #[serde(default)]
+    pub(super) operator_fee_scalar: Lenient<u128>,
+    #[serde(default)]
+    pub(super) operator_fee_constant: Lenient<u128>,
+    /// Of Arbitrum.
+    #[serde(default, rename = "gasUsedForL1")]
+    pub(super) gas_used_for_l1: Lenient<u64>,
     /// Of deposits on chains of the OP stack.
     #[serde(default)]
     pub(super) deposit_nonce: Lenient<u64>,

@@ -2,7 +2,7 @@ use crypto_intel_schemas::{B256, TransactionStatus};
 
 use crate::block::Outcome;
 
-use super::{InvalidResponse, parse, raw::RawReceipt};
+use super::{InvalidResponse, details::paid_of, parse, raw::RawReceipt};
 
 /// The result of a transaction, by its receipt. `is_old`: from before Byzantium, when receipts had a state root; some
 /// nodes add an invented status there.
@@ -15,7 +15,7 @@ pub(super) fn outcome_of(receipt: &RawReceipt<'_>, is_old: bool) -> Outcome {
     };
     // Some nodes write the zero address if nothing was created.
     let contract = receipt.contract_address.get().filter(|contract| !contract.is_zero());
-    Outcome { status, contract }
+    Outcome { status, contract, paid: paid_of(receipt) }
 }
 
 /// Reads an answer of `eth_getTransactionReceipt`; `None` where the endpoint has no receipt.

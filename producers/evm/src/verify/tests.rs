@@ -7,8 +7,8 @@ use crypto_intel_testkit::recorded_data;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::block::Outcome;
 use crate::config::ChainConfig;
+use crate::{block::Outcome, details::Paid};
 
 fn read(path: &Path) -> String {
     let bytes = std::fs::read(path).unwrap();
@@ -243,7 +243,11 @@ fn single_receipts_must_be_of_their_transaction_and_block() {
     };
     let contract = Address::repeat_byte(3);
     let read = answer(&|receipt| receipt["contractAddress"] = json!(contract)).unwrap();
-    let made = Outcome { status: TransactionStatus::Success, contract: Some(contract) };
+    let made = Outcome {
+        status: TransactionStatus::Success,
+        contract: Some(contract),
+        paid: Paid::default(),
+    };
     assert_eq!(read, Some(made));
     assert!(answer(&|receipt| receipt["blockHash"] = json!(B256::ZERO)).is_err());
     assert!(answer(&|receipt| receipt["transactionHash"] = json!(B256::ZERO)).is_err());

@@ -18,5 +18,6 @@ mod scope;
 mod stream;
 mod tokens;
 mod traces;
+mod transactions;
 mod watch;
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crypto_intel_evm::{ChainConfig, LogProof, ScopeConfig, Watchlist};
+use crypto_intel_evm::{ChainConfig, LogProof, ScopeConfig, TransactionsMode, Watchlist};
 use crypto_intel_nats::Bucket;
 use crypto_intel_schemas::{Address, B256, Event, Kind, WatchChain, WatchEntry};
 use crypto_intel_testkit::{Broker, assert_same_set, eventually};
@@ -131,7 +131,10 @@ async fn of_watched_only_every_event_is_published_that_touches_a_watched_address
     let (broker, all, node) = (Broker::start().await, Broker::start().await, node().await);
     let mut blocks = generator(95);
     push_new(&node, &mut blocks, 40);
-    let wide = start_evm(&all.nats, chain_config(&[node.ws_url()]));
+    // The watch-list is another broker's: all transactions are there to choose from.
+    let transactions = TransactionsMode::All;
+    let wide = ChainConfig { transactions, ..chain_config(&[node.ws_url()]) };
+    let wide = start_evm(&all.nats, wide);
     let everything = all.at_head(node.chain()).await;
     let address = everything.erc20().next().unwrap().from;
     let list = Watchlist::open(&broker.nats).await.unwrap();
@@ -146,6 +149,7 @@ async fn of_watched_only_every_event_is_published_that_touches_a_watched_address
     let is_wanted = |event: &Event| event.touched().iter().any(|found| found == &address);
     let expected = ids(&everything, &is_wanted);
     assert!((1..40 * 8).contains(&expected.len()), "{}", expected.len());
+    assert!(expected.iter().any(|id| id.contains(":transaction:")), "{expected:?}");
     assert_same_set(expected, ids(&touched, &|_| true));
     wide.stop().await;
     producer.stop().await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crypto_intel_evm::Watchlist;
 use crypto_intel_nats::Nats;
 use crypto_intel_sandbox::NatsOptions;
-use crypto_intel_schemas::{Address, Event, WatchChain, WatchEntry};
+use crypto_intel_schemas::{Address, Event, Kind, WatchChain, WatchEntry};
 use crypto_intel_testkit::{Broker, eventually, messages};
 
 use crate::{
@@ -169,6 +169,8 @@ async fn blocks_in_several_batches_keep_fence_and_copies() {
     let replayed = broker.at_head(node.chain()).await;
     let found = folded(&copies(&broker.nats).await);
     assert_eq!(found, expected(&replayed, token));
-    assert_eq!(found.len(), replayed.erc20().count());
+    // Each transfer of the token, and the transaction that was sent to it.
+    assert_eq!(found.len(), replayed.erc20().count() + replayed.count(Kind::Transaction));
+    assert_eq!(replayed.erc20().count(), replayed.count(Kind::Transaction));
     producer.stop().await;
 }

@@ -45,12 +45,17 @@ impl WatchView {
         Some([own, every].into_iter().flatten().flat_map(|labels| labels.iter()))
     }
 
-    /// Whether nothing is watched.
-    /// Whether an event touches an address of the list.
-    pub(crate) fn is_touched_by(&self, event: &Event) -> bool {
-        event.touched().iter().any(|address| self.labels_of(address).is_some())
+    /// Whether an address is watched.
+    pub(crate) fn has(&self, address: &AccountAddress) -> bool {
+        self.labels_of(address).is_some()
     }
 
+    /// Whether an event touches an address of the list.
+    pub(crate) fn is_touched_by(&self, event: &Event) -> bool {
+        event.touched().iter().any(|address| self.has(address))
+    }
+
+    /// Whether nothing is watched.
     pub(crate) fn is_empty(&self) -> bool {
         self.own.is_none() && self.every.is_none()
     }

@@ -21,6 +21,7 @@ fn block() -> BlockData {
         status: TransactionStatus::Success,
         contract: None,
         has_receipt: true,
+        details: crate::details::Details::default(),
     };
     BlockData {
         header: Header {
