@@ -223,7 +223,7 @@ fn show(report: &mut Report, options: &Options, none: &Side, all: &Side) {
     report.put("watched_ratio", share);
     report.put("watched_raw_ratio", raw_share);
     report.say(&format!(
-        "{} copies of {events} events; the raw limit with them is {raw_share:.2} of that without",
+        "{} copies, and transactions of watched addresses, beside {events} events; the raw limit with them is {raw_share:.2} of that without",
         all.messages - events
     ));
     report.judge(

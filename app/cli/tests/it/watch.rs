@@ -64,7 +64,7 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
     assert_eq!(listed[0]["label"], "our token");
     assert_eq!(listed[0]["kind"], "token");
 
-    let filter = format!("watch.local.{TOKEN}.>");
+    let filter = format!("watch.local.{TOKEN}.transfer.>");
     let copy = eventually(async || {
         node.push_block(blocks.next_block()).unwrap();
         let last =

@@ -186,7 +186,8 @@ impl Audit<'_> {
             .try_collect()
             .await?;
         let blocks = blocks.into_iter().flatten().collect();
-        Ok(ReadBlocks { range, blocks, scope: self.reader.scope() })
+        let has_transactions = self.reader.judges_transactions();
+        Ok(ReadBlocks { range, blocks, scope: self.reader.scope(), has_transactions })
     }
 
     /// Keeps up to which block everything is stored, where that changed.

@@ -10,7 +10,7 @@ use crypto_intel_schemas::{
     B256, Event, Kind, Stream,
     subjects::{self, Lane},
 };
-use crypto_intel_store::{BlockTime, RowKey, RowSet, Store, StoredBlock};
+use crypto_intel_store::{BlockTime, RowKey, RowSet, Store, StoredBlock, Table};
 
 use super::{
     super::connect_store,
@@ -121,6 +121,8 @@ pub(super) struct ReadBlocks {
     pub(super) blocks: Vec<ChainBlock>,
     /// Digest of the scope that they were read for; `None` = everything.
     pub(super) scope: Option<String>,
+    /// Whether transactions are among the events; else their rows depend on a watch-list of the past.
+    pub(super) has_transactions: bool,
 }
 
 impl ReadBlocks {
@@ -147,7 +149,9 @@ fn compare_markers(known: &BTreeMap<u64, Marked>, read: &ReadBlocks, findings: &
         let wrong = match marked.filter(|marked| marked.hash == block.hash) {
             Some(marked) => Wrong {
                 missing: events.saturating_sub(marked.rows),
-                surplus: match read.judges_surplus(marked.scope.as_deref()) {
+                // A marker does not say how many of its rows are transactions.
+                surplus: match read.has_transactions && read.judges_surplus(marked.scope.as_deref())
+                {
                     true => marked.rows.saturating_sub(events),
                     false => 0,
                 },
@@ -188,7 +192,8 @@ async fn compare_rows(
     let times: Vec<BlockTime> = read.blocks.iter().map(time).collect();
     let stored = store.row_keys(chain, &times).await.context("read stored rows")?;
     let mut stored_of: BTreeMap<u64, HashSet<RowKey>> = BTreeMap::new();
-    for key in stored {
+    let is_judged = |key: &RowKey| read.has_transactions || key.table != Table::Transactions;
+    for key in stored.into_iter().filter(is_judged) {
         stored_of.entry(key.block_number).or_default().insert(key);
     }
     for block in &read.blocks {
