@@ -63,6 +63,16 @@ fn conditions_see_signed_amounts_and_the_fields_of_contract_events() {
         verdict("protocol == 'uniswap-v3' && amount1 < -4.0e18 && amount0 > 0 && tick < 0", &swap),
         Verdict::Match
     );
+    let transaction = samples::sample(Kind::Transaction);
+    for source in [
+        "status == 'success' && tx_type == 4 && authorizations == 1 && nonce > 9000",
+        "fee > u256('1000') && fee_amount < 1.0 && fee_usd > 5.0 && gas_used < gas_limit",
+        "'0x63c0c19a282a1b52b07dd5a65b58948a07dae32b' in delegated_to && contract != null",
+    ] {
+        assert_eq!(verdict(source, &transaction), Verdict::Match, "{source}");
+    }
+    let without_receipt = samples::sample_minimal(Kind::Transaction);
+    assert_eq!(verdict("status == null && fee == null", &without_receipt), Verdict::Match);
     let event = samples::sample(Kind::ContractEvent);
     for source in [
         "name == 'AnswerUpdated' && double(fields['current']) > 2600e8",

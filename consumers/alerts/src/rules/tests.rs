@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crypto_intel_schemas::{Address, Erc20Transfer, Event, Kind, U256, Uint256, subjects};
+use crypto_intel_schemas::{
+    Address, Erc20Transfer, Event, Kind, Transaction, TransactionStatus, U256, Uint256, samples,
+    subjects,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -236,4 +239,39 @@ fn links_lead_to_the_explorers_that_are_configured() {
         let link = template::transaction_link(&rules.explorers, &event(chain_id));
         assert_eq!(link.is_some_and(|link| link.url.starts_with(expected)), !expected.is_empty());
     }
+}
+
+#[test]
+fn a_rule_tells_of_failed_transactions_of_watched_wallets() {
+    let text = rule(
+        "on = 'evm.*.transaction'\n\
+         when = 'status == \"failed\" && size(watched) > 0 && fee_usd > 1.0'\n\
+         title = '{{ watched|join(\", \") }}: {{ method }} failed, fee {{ fee_amount }} {{ symbol }}'\n",
+    );
+    let rules = RuleSet::parse(&[("rules/test.toml", &text)], None)
+        .unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let [only] = &rules.rules[..] else { unreachable!("one rule") };
+    let Event::Transaction(whole) = samples::sample(Kind::Transaction) else { unreachable!() };
+    let with = |status| Event::from(Transaction { status, ..whole.clone() });
+    let subject = subjects::chain(subjects::Lane::Live, "ethereum", Kind::Transaction);
+    let mut index = SubjectIndex::new(RuleStream::Evm);
+    for (status, is_told) in [
+        (Some(TransactionStatus::Failed), true),
+        (Some(TransactionStatus::Success), false),
+        (Some(TransactionStatus::Unknown), false),
+        (None, false),
+    ] {
+        let event = with(status);
+        let variables = Variables::new(&event);
+        let mut context = cel::Context::with_env(Arc::clone(&rules.conditions));
+        context.set_variable_resolver(&variables);
+        let candidates = index.candidates(&rules, &subject).of(&event);
+        let is_match = only.condition.evaluate(&context, &variables) == Verdict::Match;
+        assert_eq!(!candidates.is_empty() && is_match, is_told, "{status:?}");
+    }
+    let event = with(Some(TransactionStatus::Failed));
+    let message =
+        only.message.render(&rules.templates, &template::values_of(&event, &only.fields)).unwrap();
+    let fee = whole.fee_amount.unwrap();
+    assert_eq!(message.title, format!("treasury: 0xa9059cbb failed, fee {fee} ETH"));
 }
