@@ -77,9 +77,9 @@ fn history_is_taken_to_rows_by_both_roles_together() {
 #[test]
 fn one_event_in_a_hundred_touches_a_watched_address() {
     let summary = summary("watched", &["--real-blocks", "60", "--addresses", "200"]);
-    // 60 blocks of 200 transfers; which addresses they name is known from a sample.
+    // 60 blocks of 200 transfers; which addresses they name is known from a sample. Their transactions come along.
     let copies = summary["watched_copies"].as_f64().unwrap();
-    assert!((60.0..250.0).contains(&copies), "{copies}");
+    assert!((60.0..500.0).contains(&copies), "{copies}");
     assert_positive(&summary, &["watched_none_events_per_second", "watched_all_events_per_second"]);
 }
 
