@@ -3,10 +3,13 @@
 use std::ops::Range;
 
 use crypto_intel_schemas::{
-    Address, B256, BlockRef, CallType, FixedBytes, TransactionStatus, U256,
+    AccountAddress, Address, B256, BlockRef, CallType, FixedBytes, TransactionStatus, U256,
 };
 
-use crate::details::{Details, Paid};
+use crate::{
+    details::{Details, Paid},
+    enrich::watch::WatchView,
+};
 
 /// A block, its transactions and its logs.
 #[derive(Debug, Clone)]
@@ -145,11 +148,14 @@ impl Transaction {
         self.has_receipt = true;
     }
 
-    /// Sender, recipient, created contract, and what its authorizations delegate to: where one of them is watched, the
-    /// transaction is.
-    pub(crate) fn own_addresses(&self) -> impl Iterator<Item = &Address> {
+    /// Whether its sender, its recipient, its created contract or what its authorizations delegate to is watched.
+    pub(crate) fn is_of(&self, watched: &WatchView) -> bool {
+        if watched.is_empty() {
+            return false;
+        }
         let delegates = self.details.lists.iter().flat_map(|lists| lists.delegated_to.iter());
-        [&self.from, &self.to, &self.contract].into_iter().flatten().chain(delegates)
+        let mut own = [&self.from, &self.to, &self.contract].into_iter().flatten().chain(delegates);
+        own.any(|one| watched.has(&AccountAddress::from(*one)))
     }
 
     /// Whether it is an event itself if it succeeded: a contract creation or a native transfer.

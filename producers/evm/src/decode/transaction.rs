@@ -1,6 +1,6 @@
 //! A transaction as an event of its own: what it was to do, whether it did, and what it cost.
 
-use crypto_intel_schemas::{AccountAddress, Decimal, Event, U256, Uint256};
+use crypto_intel_schemas::{Decimal, Event, U256, Uint256};
 
 use super::{Decoding, body};
 use crate::{
@@ -16,12 +16,7 @@ impl Decoding<'_> {
             TransactionsMode::None => false,
             TransactionsMode::All => transaction.details.is_whole,
             TransactionsMode::Watched => {
-                let watched = &self.context.watched;
-                !watched.is_empty()
-                    && transaction.details.is_whole
-                    && transaction
-                        .own_addresses()
-                        .any(|one| watched.has(&AccountAddress::from(*one)))
+                transaction.details.is_whole && transaction.is_of(&self.context.watched)
             }
         }
     }

@@ -1,11 +1,10 @@
 //! Whether transactions took effect, where an endpoint does not offer the receipts of a block.
 
-use crypto_intel_schemas::AccountAddress;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::error::FetchError;
 use crate::{
-    block::{BlockData, Transaction},
+    block::BlockData,
     endpoint::{Endpoint, EndpointError},
     enrich::watch::WatchView,
     verify::read_outcome,
@@ -32,7 +31,7 @@ pub(crate) async fn with_outcomes(
     let wanted: Vec<usize> = (0..block.transactions.len())
         .filter(|index| {
             let transaction = &block.transactions[*index];
-            let is_wanted = transaction.may_be_event() || is_watched(transaction, watched);
+            let is_wanted = transaction.may_be_event() || transaction.is_of(watched);
             is_wanted && !transaction.has_receipt
         })
         .collect();
@@ -62,11 +61,6 @@ pub(crate) async fn with_outcomes(
         block.unverified.push(OUTCOMES.to_owned());
     }
     Ok(block)
-}
-
-fn is_watched(transaction: &Transaction, watched: &WatchView) -> bool {
-    !watched.is_empty()
-        && transaction.own_addresses().any(|one| watched.has(&AccountAddress::from(*one)))
 }
 
 /// Whether asking again would change nothing.
