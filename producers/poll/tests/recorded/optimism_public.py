@@ -1,5 +1,5 @@
 """Values of OP Mainnet's answers, read without the filters."""
-from decimal import Decimal
+from readers import json_rpc
 
 RECORDED = {
     "height": "optimism_public/eth_blockNumber.*.json",
@@ -7,25 +7,9 @@ RECORDED = {
 }
 
 
-def _height(answer, chain):
-    return {"name": "network.height", "key": chain, "value": int(answer["result"], 16), "unit": "block"}
-
-
-def _base_fee(answer, chain):
-    block = answer["result"]
-    wei = int(block["baseFeePerGas"], 16)
-    return {
-        "name": "gas.base-fee",
-        "key": chain,
-        "value": Decimal(wei) / 10**9,
-        "unit": "gwei",
-        "at_us": int(block["timestamp"], 16) * 1_000_000,
-    }
-
-
 def height(answer):
-    yield _height(answer, "optimism")
+    yield json_rpc.height(answer, "optimism")
 
 
 def base_fee(answer):
-    yield _base_fee(answer, "optimism")
+    yield json_rpc.base_fee(answer, "optimism")
