@@ -27,7 +27,7 @@ pub use config::{
 };
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run};
 pub use facts::used::check_facts;
-pub use fetch::{FetchError, Spent};
+pub use fetch::FetchError;
 pub use report::{EndpointReport, ProviderReport, QuotaReport, provider_reports};
 pub use role::ROLE;
 pub use run::run;

@@ -1,5 +1,7 @@
 //! Types of what is said of a provider.
 
+use std::{fmt, time::Duration};
+
 use serde::{Deserialize, Serialize};
 
 /// How a provider, or one of its endpoints, does.
@@ -43,7 +45,18 @@ impl ProviderState {
 
 /// The time that a quota is for.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum QuotaWindow {
@@ -59,6 +72,26 @@ pub enum QuotaWindow {
 }
 
 impl QuotaWindow {
+    /// From the shortest to the longest.
+    pub const ALL: [Self; 4] = [Self::Second, Self::Minute, Self::Day, Self::Month];
+
+    /// Whether it begins and ends with the calendar; the others slide.
+    #[must_use]
+    pub const fn is_calendar(self) -> bool {
+        matches!(self, Self::Day | Self::Month)
+    }
+
+    /// How long it is; a month counts as its shortest, 28 days.
+    #[must_use]
+    pub const fn length(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Second => 1,
+            Self::Minute => 60,
+            Self::Day => 86_400,
+            Self::Month => 28 * 86_400,
+        })
+    }
+
     /// The text on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -68,5 +101,11 @@ impl QuotaWindow {
             Self::Day => "day",
             Self::Month => "month",
         }
+    }
+}
+
+impl fmt::Display for QuotaWindow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
     }
 }

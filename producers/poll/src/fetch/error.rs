@@ -1,5 +1,6 @@
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
+use crypto_intel_schemas::QuotaWindow;
 use crypto_intel_service::Retryable;
 
 /// A request to a provider yielded no events. No text here holds a key or an address with one.
@@ -48,7 +49,7 @@ pub enum FetchError {
     #[error("the quota of the {spent} is used up, it ends in {} s: {reason}", wait.as_secs())]
     Spent {
         /// Which one.
-        spent: Spent,
+        spent: QuotaWindow,
         /// The provider's text.
         reason: String,
         /// Until it begins again.
@@ -132,34 +133,6 @@ pub enum FetchError {
         /// What is wrong, and what was produced.
         problem: String,
     },
-}
-
-/// A quota that is counted over a long window of UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spent {
-    /// From midnight to midnight.
-    Day,
-    /// A calendar month.
-    Month,
-}
-
-impl Spent {
-    pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "day" => Some(Self::Day),
-            "month" => Some(Self::Month),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Spent {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Day => "day",
-            Self::Month => "month",
-        })
-    }
 }
 
 impl FetchError {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crypto_intel_schemas::QuotaWindow;
 use jaq_json::Val;
-use jiff::{Timestamp, ToSpan, Unit, Zoned, tz::TimeZone};
 
-use super::error::{FetchError, Spent};
+use super::error::FetchError;
 use crate::{
     catalogue::{Endpoint, Provider},
     mapping::filter::shorten,
+    quota::calendar::end_us,
 };
 
 /// Longest wait that a fault may ask for.
@@ -43,7 +44,12 @@ fn error_of(provider: &Provider, fault: &Val, received_at_us: i64) -> FetchError
         other => text_of(other),
     };
     let message = shorten(&provider.redact(&message), 200);
-    if let Some(spent) = field("spent").map(text_of).as_deref().and_then(Spent::named) {
+    let spent = match field("spent").map(text_of).as_deref() {
+        Some("day") => Some(QuotaWindow::Day),
+        Some("month") => Some(QuotaWindow::Month),
+        _ => None,
+    };
+    if let Some(spent) = spent {
         let wait = until_end_of(spent, received_at_us);
         return FetchError::Spent { spent, reason: message, wait };
     }
@@ -67,23 +73,17 @@ fn text_of(value: &Val) -> String {
     }
 }
 
-/// From now to the end of the day or month of UTC.
-fn until_end_of(spent: Spent, now_us: i64) -> Duration {
-    let end = || -> Result<Duration, jiff::Error> {
-        let now = Timestamp::from_microsecond(now_us)?.to_zoned(TimeZone::UTC);
-        let end: Zoned = match spent {
-            Spent::Day => now.start_of_day()?.checked_add(1.day())?,
-            Spent::Month => now.first_of_month()?.start_of_day()?.checked_add(1.month())?,
-        };
-        let seconds = (&end - &now).total(Unit::Second)?;
-        Ok(Duration::from_secs_f64(seconds.max(1.0).ceil()))
-    };
-    end().unwrap_or(Duration::from_secs(3_600))
+/// From now to the end of the day or month of UTC, in whole seconds.
+fn until_end_of(spent: QuotaWindow, now_us: i64) -> Duration {
+    let left = end_us(spent, now_us).saturating_sub(now_us).max(1);
+    Duration::from_secs(left.unsigned_abs().div_ceil(1_000_000))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use jiff::Timestamp;
 
     use super::*;
 
@@ -91,11 +91,11 @@ mod tests {
     fn a_spent_quota_comes_back_with_the_next_day_or_month() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap().as_microsecond();
         for (spent, now, seconds) in [
-            (Spent::Day, "2026-11-28T23:59:00Z", 60),
-            (Spent::Day, "2026-11-28T00:00:00Z", 86_400),
-            (Spent::Month, "2026-11-30T23:00:00Z", 3_600),
-            (Spent::Month, "2026-12-31T23:59:59.5Z", 1),
-            (Spent::Month, "2028-02-01T00:00:00Z", 29 * 86_400),
+            (QuotaWindow::Day, "2026-11-28T23:59:00Z", 60),
+            (QuotaWindow::Day, "2026-11-28T00:00:00Z", 86_400),
+            (QuotaWindow::Month, "2026-11-30T23:00:00Z", 3_600),
+            (QuotaWindow::Month, "2026-12-31T23:59:59.5Z", 1),
+            (QuotaWindow::Month, "2028-02-01T00:00:00Z", 29 * 86_400),
         ] {
             assert_eq!(until_end_of(spent, at(now)), Duration::from_secs(seconds), "{now}");
         }

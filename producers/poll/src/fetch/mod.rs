@@ -5,7 +5,7 @@ mod interpret;
 mod pages;
 mod retry_after;
 
-pub use error::{FetchError, Spent};
+pub use error::FetchError;
 
 pub(crate) use client::{Answer, Ask, Fetcher};
 pub(crate) use interpret::{Interpreted, interpret};

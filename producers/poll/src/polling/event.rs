@@ -1,9 +1,6 @@
-use crypto_intel_schemas::{
-    Decimal, Event, Kind, ProviderState, ProviderStatus, QuotaWindow, polled_event_id,
-};
+use crypto_intel_schemas::{Decimal, Event, Kind, ProviderStatus, polled_event_id};
 
-use super::view::{State, View};
-use crate::quota::limits::Window;
+use super::view::View;
 
 /// Source of the events that the role publishes of its own.
 const SOURCE: &str = "poll";
@@ -12,16 +9,14 @@ impl View {
     /// What is published of a provider.
     pub(crate) fn event(&self, provider: &str, now_us: i64) -> Event {
         let (used, limit, window) = match self.quota {
-            Some((window, used, limit)) => {
-                (Some(used), Some(limit.into()), Some(window_of(window)))
-            }
+            Some((window, used, limit)) => (Some(used), Some(limit.into()), Some(window)),
             None => (None, None, None),
         };
         Event::ProviderStatus(ProviderStatus {
             id: polled_event_id(SOURCE, Kind::ProviderStatus, provider, now_us),
             provider: provider.to_owned(),
             endpoint: self.endpoint.clone(),
-            state: state_of(self.state),
+            state: self.state,
             detail: self.detail.clone(),
             latency_ms: self.latency.and_then(|latency| u64::try_from(latency.as_millis()).ok()),
             quota_used: used,
@@ -38,25 +33,5 @@ impl View {
         let (on_time, all) = self.on_time;
         let hundredths = (on_time * 10_000).checked_div(all)?;
         Decimal::parse(&format!("{}.{:02}", hundredths / 100, hundredths % 100)).ok()
-    }
-}
-
-const fn state_of(state: State) -> ProviderState {
-    match state {
-        State::Ok => ProviderState::Ok,
-        State::Late => ProviderState::Late,
-        State::Failing => ProviderState::Failing,
-        State::Held => ProviderState::Held,
-        State::Refused => ProviderState::Refused,
-        State::QuotaSpent => ProviderState::QuotaSpent,
-    }
-}
-
-const fn window_of(window: Window) -> QuotaWindow {
-    match window {
-        Window::Second => QuotaWindow::Second,
-        Window::Minute => QuotaWindow::Minute,
-        Window::Day => QuotaWindow::Day,
-        Window::Month => QuotaWindow::Month,
     }
 }

@@ -2,10 +2,7 @@ use crypto_intel_nats::PublishError;
 use crypto_intel_service::Retryable as _;
 
 use super::{pacer::Again, verdict::Verdict};
-use crate::{
-    fetch::{FetchError, Spent},
-    quota::{limits::Window, signals::Signals},
-};
+use crate::{fetch::FetchError, quota::signals::Signals};
 
 /// Why a slot is not done yet.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +35,7 @@ pub(crate) fn verdict_of(error: Option<&FetchError>, signals: Signals) -> Verdic
     match error {
         FetchError::Refused { .. } => Verdict::Refused,
         FetchError::Spent { spent, wait, .. } => {
-            let window = match spent {
-                Spent::Day => Window::Day,
-                Spent::Month => Window::Month,
-            };
-            Verdict::Spent { window, wait: Some(*wait) }
+            Verdict::Spent { window: *spent, wait: Some(*wait) }
         }
         FetchError::RateLimited { .. } | FetchError::Banned { .. } | FetchError::Server { .. } => {
             let everybody = !matches!(error, FetchError::RateLimited { .. });
@@ -62,6 +55,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::quota::limits::Window;
 
     #[test]
     fn every_failure_has_its_answer() {
@@ -85,7 +79,7 @@ mod tests {
                 Again::WhenPermitted,
             ),
             (
-                FetchError::Spent { spent: Spent::Month, reason: reason(), wait: seconds(9) },
+                FetchError::Spent { spent: Window::Month, reason: reason(), wait: seconds(9) },
                 Verdict::Spent { window: Window::Month, wait: Some(seconds(9)) },
                 Again::WhenPermitted,
             ),

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
+use crypto_intel_schemas::ProviderState as State;
+
 use super::{
     board::Note,
     throttle::{KeyState, KeyView},
@@ -13,22 +15,6 @@ use crate::quota::{
 const ENOUGH_ON_TIME_PERCENT: usize = 80;
 /// How many slots are needed to judge.
 const ENOUGH_SLOTS: usize = 20;
-
-/// How a provider is, better states first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum State {
-    Ok,
-    /// It answers after its time, or with old data.
-    Late,
-    /// Requests fail and are repeated.
-    Failing,
-    /// Requests pause: it asked for it, or failed too often.
-    Held,
-    /// It rejects us.
-    Refused,
-    /// A day or month of every key is used up.
-    QuotaSpent,
-}
 
 /// How a provider is at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Every form in which a provider's file may ask, and in which an answer may come.
 
-use crypto_intel_poll::{Config, DryRunAnswer, FetchError, ProviderSettings, Spent, dry_run};
+use crypto_intel_poll::{Config, DryRunAnswer, FetchError, ProviderSettings, dry_run};
+use crypto_intel_schemas::QuotaWindow;
 use crypto_intel_service::{Retryable, Secret};
 use serde_json::json;
 
@@ -214,7 +215,7 @@ async fn what_an_answer_says_of_a_failure_decides_what_follows() {
         failure(r#"{"message": "slow down", "rate_limited": true, "wait_seconds": 2.5}"#).await;
     assert_eq!((error.outcome(), error.retry_after().unwrap().as_secs()), ("rate_limited", 3));
     let error = failure(r#"{"message": "credits", "spent": "month"}"#).await;
-    assert!(matches!(error, FetchError::Spent { spent: Spent::Month, .. }), "{error}");
+    assert!(matches!(error, FetchError::Spent { spent: QuotaWindow::Month, .. }), "{error}");
     assert!(error.retry_after().unwrap().as_secs() <= 31 * 86_400);
     let error = failure(r#"{"message": "not in your plan", "refused": true}"#).await;
     assert!(matches!(error, FetchError::Refused { status: 200, .. }), "{error}");
