@@ -1,28 +1,51 @@
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
+use futures::{StreamExt as _, stream};
 
 use crate::{
-    catalogue::{Endpoint, Provider, find_provider, read_provider},
+    catalogue::{Catalogue, Endpoint, Provider, Which, find_provider, read_provider},
     config::{Config, ProviderSettings},
     fetch::{Answer, Ask, FetchError, Fetcher, Interpreted, Pages, interpret},
     polling::schedule::Schedule,
 };
 
+/// Providers that are tried at once.
+const TRIED_AT_ONCE: usize = 16;
+
 /// One request that was made without publishing its events.
 #[derive(Debug)]
 pub struct DryRun {
+    /// Name of the provider.
+    pub provider: String,
     /// Name of the endpoint.
     pub endpoint: String,
     /// Time until the answer was read, or the failure.
     pub elapsed: Duration,
     /// The answer, or why there is none.
     pub outcome: Result<DryRunAnswer, FetchError>,
+}
+
+impl DryRun {
+    fn new(
+        provider: &Provider,
+        endpoint: &Endpoint,
+        started: Instant,
+        outcome: Result<Interpreted, FetchError>,
+    ) -> Self {
+        Self {
+            provider: provider.name.clone(),
+            endpoint: endpoint.name.clone(),
+            elapsed: started.elapsed(),
+            outcome: outcome.map(DryRunAnswer::from),
+        }
+    }
 }
 
 /// Its answer.
@@ -43,7 +66,7 @@ impl From<Interpreted> for DryRunAnswer {
     }
 }
 
-/// A provider file that is tried on recorded answers.
+/// A provider that is tried on recorded answers.
 #[derive(Debug)]
 pub struct Trial {
     provider: Provider,
@@ -63,24 +86,23 @@ impl Trial {
         Ok(Self { provider: read_provider(origin, text, &settings)? })
     }
 
+    /// Takes a provider of the configuration, enabled or not.
+    ///
+    /// # Errors
+    /// When there is no such provider or it cannot be used.
+    pub fn of(config: &Config, name: &str) -> anyhow::Result<Self> {
+        Ok(Self { provider: find_provider(config, name).context("load provider")? })
+    }
+
     /// Reads an answer as if this endpoint had given it now.
     ///
     /// # Errors
     /// When there is no such endpoint. What is wrong with the answer is in the result.
-    pub fn read(
-        &self,
-        endpoint: &str,
-        body: Vec<u8>,
-    ) -> anyhow::Result<Result<DryRunAnswer, FetchError>> {
-        let endpoints = &self.provider.endpoints;
-        let endpoint =
-            endpoints.iter().find(|known| known.name == endpoint).with_context(|| {
-                let known: Vec<&str> = endpoints.iter().map(|known| known.name.as_str()).collect();
-                format!("there is no endpoint {endpoint}; there are {}", known.join(", "))
-            })?;
+    pub fn read(&self, endpoint: &str, body: Vec<u8>) -> anyhow::Result<DryRun> {
+        let (started, endpoint) = (Instant::now(), endpoint_of(&self.provider, endpoint)?);
         let answer = Answer::recorded(body);
-        let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
-        Ok(interpret(&self.provider, endpoint, &answer, slot_us).map(DryRunAnswer::from))
+        let outcome = interpret(&self.provider, endpoint, &answer, slot_of(endpoint));
+        Ok(DryRun::new(&self.provider, endpoint, started, outcome))
     }
 }
 
@@ -95,36 +117,63 @@ pub async fn dry_run(
     endpoint: Option<&str>,
 ) -> anyhow::Result<Vec<DryRun>> {
     let provider = find_provider(config, name).context("load provider")?;
-    let is_asked = |known: &Endpoint| endpoint.map_or(known.enabled, |asked| asked == known.name);
-    if endpoint.is_some() && !provider.endpoints.iter().any(|known| is_asked(known)) {
-        let known: Vec<&str> = provider.endpoints.iter().map(|known| known.name.as_str()).collect();
-        anyhow::bail!(
-            "provider {name} has no endpoint {:?}; there are {}",
-            endpoint.unwrap_or_default(),
-            known.join(", ")
-        );
-    }
+    let asked: Vec<&Endpoint> = match endpoint {
+        Some(name) => vec![endpoint_of(&provider, name)?],
+        None => provider.endpoints.iter().map(Arc::as_ref).filter(|one| one.enabled).collect(),
+    };
     let fetcher = Fetcher::new(config)?;
     let mut runs = Vec::new();
-    for endpoint in provider.endpoints.iter().filter(|known| is_asked(known)) {
-        let started = Instant::now();
-        let slot_us = Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us());
-        let outcome = try_pages(&fetcher, &provider, endpoint, slot_us).await;
-        runs.push(DryRun {
-            endpoint: endpoint.name.clone(),
-            elapsed: started.elapsed(),
-            outcome: outcome.map(DryRunAnswer::from),
-        });
+    for endpoint in asked {
+        runs.push(run_of(&fetcher, &provider, endpoint).await);
     }
     Ok(runs)
+}
+
+/// Requests one endpoint of each provider that is polled, and publishes nothing: whether it can be reached, and admits
+/// us. All endpoints at once would be more than some quotas allow.
+///
+/// # Errors
+/// When a provider file or a setting cannot be used. Failures of providers are in the result.
+pub async fn dry_run_polled(config: &Config) -> anyhow::Result<Vec<DryRun>> {
+    let loaded = Catalogue::load_right(config, Which::All)?;
+    let fetcher = Fetcher::new(config)?;
+    let firsts = loaded.iter().filter(|loaded| loaded.enabled).filter_map(|loaded| {
+        let first = loaded.provider.endpoints.iter().find(|endpoint| endpoint.enabled)?;
+        Some(run_of(&fetcher, &loaded.provider, first))
+    });
+    Ok(stream::iter(firsts).buffered(TRIED_AT_ONCE).collect().await)
+}
+
+async fn run_of(fetcher: &Fetcher, provider: &Provider, endpoint: &Endpoint) -> DryRun {
+    let started = Instant::now();
+    let outcome = try_pages(fetcher, provider, endpoint).await;
+    DryRun::new(provider, endpoint, started, outcome)
+}
+
+fn endpoint_of<'a>(provider: &'a Provider, name: &str) -> anyhow::Result<&'a Endpoint> {
+    let endpoints = &provider.endpoints;
+    let found = endpoints.iter().find(|known| known.name == name).map(Arc::as_ref);
+    found.with_context(|| {
+        let known: Vec<&str> = endpoints.iter().map(|known| known.name.as_str()).collect();
+        format!(
+            "provider {} has no endpoint {name:?}; there are {}",
+            provider.name,
+            known.join(", ")
+        )
+    })
+}
+
+/// The slot of an endpoint that is now.
+fn slot_of(endpoint: &Endpoint) -> i64 {
+    Schedule::new(endpoint.every, &endpoint.label()).slot_at(now_us())
 }
 
 async fn try_pages(
     fetcher: &Fetcher,
     provider: &Provider,
     endpoint: &Endpoint,
-    slot_us: i64,
 ) -> Result<Interpreted, FetchError> {
+    let slot_us = slot_of(endpoint);
     let mut pages = Pages::of(endpoint);
     while let Some(page) = pages.next() {
         let ask = Ask { key: provider.key(0), page: &page, known: None };

@@ -20,12 +20,11 @@ mod run;
 pub use budget::{Budget, budgets};
 pub use catalogue::{
     CatalogueError, Category, EndpointSummary, ProviderSummary, check_settings, providers,
-    try_examples,
 };
 pub use config::{
     ChoosePrice, Config, EndpointSettings, FactSettings, PriceSettings, ProviderSettings,
 };
-pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run};
+pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run, dry_run_polled};
 pub use facts::used::check_facts;
 pub use fetch::FetchError;
 pub use report::{EndpointReport, ProviderReport, QuotaReport, provider_reports};

@@ -6,20 +6,22 @@ use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Nats};
 use crypto_intel_schemas::{Event, ProviderStatus, Stream, subjects};
 use crypto_intel_service::now_us;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use crate::{
-    catalogue::{Provider, all_providers},
+    catalogue::{Catalogue, Loaded, Provider, ProviderSummary, Which},
     config::Config,
     polling::{progress::Progress, schedule::Schedule},
     quota::{calendar::end_us, ledger::entry_names, usage::Usage},
 };
 
+/// States that are read at once: a server may be far away.
+const READ_AT_ONCE: usize = 32;
+
 /// How one provider is.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProviderReport {
-    /// Its name.
-    pub name: String,
     /// The newest word of its poller; absent when it was not polled for a week.
     pub status: Option<ProviderStatus>,
     /// What is used of the quota of each key.
@@ -62,21 +64,27 @@ pub struct EndpointReport {
 ///
 /// # Errors
 /// When a provider cannot be used, or the server does not answer.
-pub async fn provider_reports(config: &Config, nats: &Nats) -> anyhow::Result<Vec<ProviderReport>> {
+pub async fn provider_reports(
+    config: &Config,
+    nats: &Nats,
+) -> anyhow::Result<Vec<(ProviderSummary, ProviderReport)>> {
     let bucket = nats.kv(Bucket::Cursors).await.context("open bucket of cursors")?;
     let entries = bucket.entries("poll.").await.context("read progress of pollers")?;
     let entries: BTreeMap<String, Vec<u8>> =
         entries.into_iter().map(|(key, entry)| (key, entry.value.to_vec())).collect();
-    let mut reports = Vec::new();
-    for provider in all_providers(config).context("load providers")? {
-        reports.push(ProviderReport {
-            status: newest_status(nats, &provider.name).await?,
-            quotas: quotas(&provider, &entries),
-            endpoints: endpoints(&provider, &entries),
-            name: provider.name.clone(),
-        });
-    }
-    Ok(reports)
+    let loaded = Catalogue::load_right(config, Which::All).context("load providers")?;
+    let report = |loaded: Loaded| {
+        let entries = &entries;
+        async move {
+            let report = ProviderReport {
+                status: newest_status(nats, &loaded.provider.name).await?,
+                quotas: quotas(&loaded.provider, entries),
+                endpoints: endpoints(&loaded.provider, entries),
+            };
+            anyhow::Ok((ProviderSummary::of(&loaded), report))
+        }
+    };
+    stream::iter(loaded.into_iter().map(report)).buffered(READ_AT_ONCE).try_collect().await
 }
 
 async fn newest_status(nats: &Nats, provider: &str) -> anyhow::Result<Option<ProviderStatus>> {

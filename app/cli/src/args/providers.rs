@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 /// `providers`
@@ -22,6 +24,9 @@ pub enum ProvidersAction {
         /// A provider, such as `coingecko`, or one endpoint of it, such as `coingecko/simple-price`.
         #[arg(value_name = "NAME[/ENDPOINT]")]
         name: String,
+        /// Read this saved answer of the endpoint instead, without a request.
+        #[arg(long, value_name = "FILE")]
+        answer: Option<PathBuf>,
     },
     /// Check every provider file on its own examples, without a request.
     Test,

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use crypto_intel_evm::ChainConfig;
 use crypto_intel_nats::Difference;
-use crypto_intel_poll::{DryRun, ProviderSummary};
+use crypto_intel_poll::DryRun;
 use crypto_intel_schemas::Kind;
 use crypto_intel_service::error_chain;
 use crypto_intel_store::Table;
-use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 
 use super::{backfill, connect_nats, connect_store, exit_code, prepare, rules};
@@ -121,34 +120,18 @@ fn sound(problems: Vec<String>, good: &str) -> anyhow::Result<String> {
     if problems.is_empty() { Ok(good.to_owned()) } else { anyhow::bail!(problems.join("\n")) }
 }
 
-/// Providers that are tried at once.
-const TRIED_AT_ONCE: usize = 16;
-
-/// Requests one endpoint of each polled provider, and publishes nothing: whether it can be reached, and admits us. All
-/// endpoints at once would be more than some quotas allow.
+/// Requests one endpoint of each polled provider, and publishes nothing.
 async fn providers(config: &AppConfig) -> Vec<Finding> {
     if !config.poll.enabled {
         return Vec::new();
     }
-    let summaries = match crypto_intel_poll::providers(&config.poll) {
-        Ok(summaries) => summaries,
-        Err(error) => return vec![Finding::new("providers", Err(error.into()))],
-    };
-    let polled = summaries.into_iter().filter(|provider| provider.enabled);
-    let attempt = |provider: ProviderSummary| async move {
-        let first = provider.endpoints.first().map(|endpoint| endpoint.name.as_str());
-        let what = format!("provider {}", provider.name);
-        match crypto_intel_poll::dry_run(&config.poll, &provider.name, first).await {
-            Ok(runs) => runs.iter().map(|run| tried(&what, run)).collect(),
-            Err(error) => vec![Finding::new(what, Err(error))],
-        }
-    };
-    let findings: Vec<Vec<Finding>> =
-        stream::iter(polled.map(attempt)).buffered(TRIED_AT_ONCE).collect().await;
-    findings.into_iter().flatten().collect()
+    match crypto_intel_poll::dry_run_polled(&config.poll).await {
+        Ok(runs) => runs.iter().map(tried).collect(),
+        Err(error) => vec![Finding::new("providers", Err(error))],
+    }
 }
 
-fn tried(what: &str, run: &DryRun) -> Finding {
+fn tried(run: &DryRun) -> Finding {
     let endpoint = &run.endpoint;
     let outcome = match &run.outcome {
         Err(error) => Err(anyhow::anyhow!("{endpoint}: {}", error_chain(error))),
@@ -167,7 +150,7 @@ fn tried(what: &str, run: &DryRun) -> Finding {
             Ok(text)
         }
     };
-    Finding::new(what, outcome)
+    Finding::new(format!("provider {}", run.provider), outcome)
 }
 
 /// Whether payments inside contracts are seen.

@@ -50,6 +50,20 @@ async fn a_try_shows_events_and_what_is_not_in_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_saved_answer_is_tried_without_a_request() {
+    let sources = Sources::start("parameters = { assets = [\"bitcoin\", \"ethereum\"] }\n").await;
+    let file = sources.folder.path().join("answer.json");
+    std::fs::write(&file, r#"{"bitcoin": {"usd": 64000.125}, "ethereum": {"usd": -1}}"#).unwrap();
+    let file = file.to_str().unwrap();
+    let run = |name| sources.run(&["providers", "try", name, "--answer", file]);
+    let (code, out, err) = run("coingecko/simple-price");
+    assert_eq!(code, 1, "a part is dropped: {out}{err}");
+    assert!(out.contains("price=64000.125") && out.contains("dropped: price -1"), "{out}");
+    let (code, _, err) = run("coingecko");
+    assert!(code == 1 && err.contains("NAME/ENDPOINT"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_try_that_fails_says_why_and_what_there_is() {
     let sources = Sources::start("").await;
     let (code, _, err) = sources.run(&["providers", "try", "coingeko"]);

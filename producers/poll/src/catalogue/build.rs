@@ -1,11 +1,10 @@
 use std::sync::Arc;
 
 use crypto_intel_assets::Registry;
-use crypto_intel_schemas::Event;
 
 use super::{
     assets,
-    build_endpoint::EndpointBuilder,
+    build_endpoint::{EndpointBuilder, compile},
     error::CatalogueError,
     file::ProviderFile,
     mistake::Mistake,
@@ -46,19 +45,12 @@ impl SourceFile {
     }
 }
 
-/// A provider, and what its examples give.
-pub(super) struct Built {
-    pub(super) provider: Provider,
-    /// By the endpoint's name in the file.
-    pub(super) examples: Vec<(String, Vec<Event>)>,
-}
-
 /// Checks a provider file with its settings and compiles its filters.
 pub(super) fn build(
     source: &SourceFile,
     settings: &ProviderSettings,
     registry: &Registry,
-) -> Result<Built, CatalogueError> {
+) -> Result<Provider, CatalogueError> {
     build_parts(&source.file, settings, registry).map_err(|mistake| source.refuse(&mistake))
 }
 
@@ -66,7 +58,7 @@ fn build_parts(
     file: &ProviderFile,
     settings: &ProviderSettings,
     registry: &Registry,
-) -> Result<Built, Mistake> {
+) -> Result<Provider, Mistake> {
     check_name(&file.name).map_err(|problem| Mistake::at("name", problem))?;
     if file.facts.trim().is_empty() {
         let problem = "facts must say where and when what the file says was read";
@@ -80,8 +72,10 @@ fn build_parts(
         return Err(Mistake::at("endpoints", "has no [[endpoints]]"));
     }
     let headers = headers(&file.headers)?;
+    let limits = limits(file, settings, !keys.is_empty())?;
+    let fault = file.jq.fault.as_deref().map(|source| compile("jq.fault", source)).transpose()?;
+    let fault = fault.map(Arc::new);
     let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
-    let mut examples = Vec::new();
     for (index, endpoint) in file.endpoints.iter().enumerate() {
         let within = |mistake: Mistake| {
             if mistake.field.is_empty() {
@@ -94,15 +88,15 @@ fn build_parts(
             provider: file,
             file: endpoint,
             settings,
+            fault: fault.as_ref(),
             headers: &headers,
             key_place: key_place.as_ref(),
             has_key: !keys.is_empty(),
+            limits: &limits,
             variables: &variables,
             example_variables: &example_variables,
         };
-        let built = builder.build().map_err(within)?;
-        examples.push((endpoint.name.clone(), built.example));
-        for built in built.endpoints {
+        for built in builder.build().map_err(within)? {
             if endpoints.iter().any(|other| other.name == built.name) {
                 let problem = format!("another endpoint has the name {}", built.name);
                 return Err(within(Mistake::at("name", problem)));
@@ -110,23 +104,15 @@ fn build_parts(
             endpoints.push(Arc::new(built));
         }
     }
-    let limits = limits(file, settings, !keys.is_empty())?;
-    for endpoint in &endpoints {
-        if let Some(problem) = limits.refuses(endpoint.weight.get()) {
-            let problem = format!("endpoint {}: {problem}", endpoint.name);
-            return Err(Mistake::at("quota", problem));
-        }
-    }
     check_endpoint_settings(file, settings, &endpoints)?;
-    let provider = Provider {
+    Ok(Provider {
         name: file.name.clone(),
         limits,
         signals: file.quota.signals()?,
         key_place,
         keys,
         endpoints,
-    };
-    Ok(Built { provider, examples })
+    })
 }
 
 /// Whether every endpoint that the configuration names is there.

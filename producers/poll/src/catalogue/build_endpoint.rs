@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crypto_intel_schemas::{Event, Kind};
+use crypto_intel_schemas::Kind;
 use jaq_json::Val;
 use reqwest::header::HeaderMap;
 
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     config::ProviderSettings,
     mapping::filter::{Filter, FilterProblem, Variables, read_json},
+    quota::limits::Limits,
 };
 
 /// Largest answer that a provider file may allow.
@@ -29,24 +30,21 @@ pub(super) struct EndpointBuilder<'a> {
     pub(super) provider: &'a ProviderFile,
     pub(super) file: &'a EndpointFile,
     pub(super) settings: &'a ProviderSettings,
+    /// The provider's own, for endpoints without one.
+    pub(super) fault: Option<&'a Arc<Filter>>,
     /// Of the provider.
     pub(super) headers: &'a HeaderMap,
     pub(super) key_place: Option<&'a KeyPlace>,
     pub(super) has_key: bool,
+    /// What a request may weigh at most.
+    pub(super) limits: &'a Limits,
     pub(super) variables: &'a Variables,
     /// Those of the file alone, which the example is for.
     pub(super) example_variables: &'a Variables,
 }
 
-/// What one `[[endpoints]]` gives.
-pub(super) struct BuiltEndpoints {
-    pub(super) endpoints: Vec<Endpoint>,
-    /// The events of its example.
-    pub(super) example: Vec<Event>,
-}
-
 impl EndpointBuilder<'_> {
-    pub(super) fn build(&self) -> Result<BuiltEndpoints, Mistake> {
+    pub(super) fn build(&self) -> Result<Vec<Endpoint>, Mistake> {
         let file = self.file;
         check_name(&file.name).map_err(|problem| Mistake::at("name", problem))?;
         self.check_numbers()?;
@@ -59,7 +57,7 @@ impl EndpointBuilder<'_> {
             let problem = "the parameter has no entry in the file: give one, so that the example can be tried";
             return Err(Mistake::at("each", problem));
         };
-        let example = check_example(self.provider, file, &filters, example_variables)?;
+        check_example(self.provider, file, &filters, example_variables)?;
         let mut endpoints = Vec::new();
         for (name, variables) in self.entries(self.variables)? {
             let expected = match &expects {
@@ -70,7 +68,7 @@ impl EndpointBuilder<'_> {
             request.render(&endpoint.base_url, &endpoint.variables, None, &BTreeMap::new())?;
             endpoints.push(endpoint);
         }
-        Ok(BuiltEndpoints { endpoints, example })
+        Ok(endpoints)
     }
 
     fn endpoint(
@@ -134,9 +132,7 @@ impl EndpointBuilder<'_> {
             let problem = format!("max_body_bytes must be 1 to {MAX_BODY_BYTES}");
             return Err(Mistake::at("max_body_bytes", problem));
         }
-        let burst = self.provider.quota.burst;
-        if file.weight > burst {
-            let problem = format!("weight {} is above quota.burst {burst}", file.weight);
+        if let Some(problem) = self.limits.refuses(file.weight.get()) {
             return Err(Mistake::at("weight", problem));
         }
         if file.pages.as_ref().is_some_and(|pages| pages.limit.get() > MAX_PAGES) {
@@ -221,7 +217,7 @@ impl EndpointBuilder<'_> {
         let pages = self.file.pages.as_ref();
         Ok(Filters {
             events: compile("jq.events", &jq.events)?,
-            fault: optional("jq.fault", jq.fault.as_ref())?,
+            fault: optional("jq.fault", jq.fault.as_ref())?.map(Arc::new).or(self.fault.cloned()),
             cost: optional("jq.cost", jq.cost.as_ref())?,
             next_page: optional("pages.next_jq", pages.map(|pages| &pages.next_jq))?,
         })
@@ -278,7 +274,8 @@ fn plain_name(name: &str) -> String {
     name.chars().map(plain).collect()
 }
 
-fn compile(field: &str, source: &str) -> Result<Filter, Mistake> {
+/// Compiles the filter in a field.
+pub(super) fn compile(field: &str, source: &str) -> Result<Filter, Mistake> {
     Filter::compile(source).map_err(|problem| {
         let text = format!("filter {field}: {}", with_source(&problem.text, source));
         Mistake { line: problem.line, ..Mistake::at(field, text) }

@@ -27,6 +27,9 @@ pub(crate) struct ProviderFile {
     pub(crate) quota: QuotaFile,
     #[serde(default)]
     pub(crate) headers: BTreeMap<String, String>,
+    /// What holds for each endpoint that does not say otherwise.
+    #[serde(default)]
+    pub(crate) jq: SharedFiltersFile,
     #[serde(default)]
     pub(crate) parameters: BTreeMap<String, serde_json::Value>,
     #[serde(default)]
@@ -202,6 +205,13 @@ pub(crate) struct FiltersFile {
     #[serde(default)]
     pub(crate) cost: Option<String>,
     pub(crate) example: String,
+}
+
+/// Filters of all endpoints of a provider.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SharedFiltersFile {
+    pub(crate) fault: Option<String>,
 }
 
 const fn yes() -> bool {

@@ -5,7 +5,6 @@ use std::{
 };
 
 use crypto_intel_assets::Registry;
-use crypto_intel_schemas::Event;
 
 use super::{
     build::{SourceFile, build},
@@ -71,9 +70,9 @@ impl Catalogue {
                 continue;
             }
             match build(&source, &settings, &registry) {
-                Ok(built) => {
-                    let enabled = enabled && built.provider.endpoints.iter().any(|one| one.enabled);
-                    let provider = Arc::new(built.provider);
+                Ok(provider) => {
+                    let enabled = enabled && provider.endpoints.iter().any(|one| one.enabled);
+                    let provider = Arc::new(provider);
                     catalogue.good.push(Loaded { source, provider, enabled });
                 }
                 Err(error) => catalogue.wrong.push(Wrong { name: Some(name), error }),
@@ -82,18 +81,19 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// As [`load`](Self::load), where everything has to be right: by name.
+    ///
+    /// # Errors
+    /// Everything that is wrong with files and settings.
+    pub(crate) fn load_right(config: &Config, which: Which) -> Result<Vec<Loaded>, CatalogueError> {
+        let catalogue = Self::load(config, which)?;
+        let wrong = catalogue.wrong.into_iter().map(|wrong| wrong.error).collect();
+        CatalogueError::of_all(wrong).map_or(Ok(catalogue.good), Err)
+    }
+
     /// The providers that are polled.
     pub(crate) fn enabled(&self) -> impl Iterator<Item = &Provider> {
         self.good.iter().filter(|loaded| loaded.enabled).map(|loaded| loaded.provider.as_ref())
-    }
-}
-
-/// All providers by name, enabled or not.
-pub(crate) fn all_providers(config: &Config) -> Result<Vec<Arc<Provider>>, CatalogueError> {
-    let catalogue = Catalogue::load(config, Which::All)?;
-    match CatalogueError::of_all(catalogue.wrong.into_iter().map(|wrong| wrong.error).collect()) {
-        Some(error) => Err(error),
-        None => Ok(catalogue.good.into_iter().map(|loaded| loaded.provider).collect()),
     }
 }
 
@@ -101,8 +101,7 @@ pub(crate) fn all_providers(config: &Config) -> Result<Vec<Arc<Provider>>, Catal
 pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, CatalogueError> {
     let mut files = Files::read(config);
     match files.by_name.remove(name) {
-        Some(source) => build(&source, &settings_of(config, &source.file), &registry(config)?)
-            .map(|built| built.provider),
+        Some(source) => build(&source, &settings_of(config, &source.file), &registry(config)?),
         // Its file may be one of those that cannot be read.
         None => {
             Err(CatalogueError::of_all(files.wrong.into_iter().map(|wrong| wrong.error).collect())
@@ -120,16 +119,6 @@ fn registry(config: &Config) -> Result<Registry, CatalogueError> {
     Ok(Registry::load(config.assets.as_deref(), "poll.assets")?)
 }
 
-/// What the examples of a provider file give, by endpoint: everything that is checked of an embedded file is.
-///
-/// # Errors
-/// What is wrong with the file, and where.
-pub fn try_examples(origin: &str, text: &str) -> Result<Vec<(String, Vec<Event>)>, CatalogueError> {
-    let source = SourceFile::parse(origin, text)?;
-    build(&source, &ProviderSettings::default(), &Registry::load(None, "poll.assets")?)
-        .map(|built| built.examples)
-}
-
 /// Every shipped file with its provider, by name; those that require a key with the second settings.
 pub(crate) fn shipped_providers(
     settings: &ProviderSettings,
@@ -141,7 +130,7 @@ pub(crate) fn shipped_providers(
     for source in Files::read(&config).by_name.into_values() {
         let needs_key = source.file.key.as_ref().is_some_and(|key| key.required);
         let settings = if needs_key { with_key } else { settings };
-        let provider = build(&source, settings, &registry)?.provider;
+        let provider = build(&source, settings, &registry)?;
         shipped.push((source.file, provider));
     }
     Ok(shipped)
@@ -154,7 +143,6 @@ pub(crate) fn read_provider(
     settings: &ProviderSettings,
 ) -> Result<Provider, CatalogueError> {
     build(&SourceFile::parse(origin, text)?, settings, &Registry::load(None, "poll.assets")?)
-        .map(|built| built.provider)
 }
 
 fn settings_of(config: &Config, file: &ProviderFile) -> ProviderSettings {

@@ -15,12 +15,10 @@ mod summary;
 
 pub use error::CatalogueError;
 pub use file::Category;
-pub use load::try_examples;
 pub use summary::{EndpointSummary, ProviderSummary, check_settings, providers};
 
 pub(crate) use file::Format;
 pub(crate) use load::{
-    Catalogue, Loaded, Which, Wrong, all_providers, find_provider, own_files, read_provider,
-    shipped_providers,
+    Catalogue, Loaded, Which, Wrong, find_provider, own_files, read_provider, shipped_providers,
 };
 pub(crate) use provider::{Endpoint, Provider};

@@ -76,7 +76,8 @@ pub(crate) struct Endpoint {
 #[derive(Debug)]
 pub(crate) struct Filters {
     pub(crate) events: Filter,
-    pub(crate) fault: Option<Filter>,
+    /// Often that of the whole provider.
+    pub(crate) fault: Option<Arc<Filter>>,
     /// Units that the answer has cost.
     pub(crate) cost: Option<Filter>,
     /// Query parameters of the next page.

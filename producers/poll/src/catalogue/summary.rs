@@ -3,7 +3,7 @@ use serde::Serialize;
 use super::{
     error::CatalogueError,
     file::Category,
-    load::{Catalogue, Which},
+    load::{Catalogue, Loaded, Which},
 };
 use crate::config::Config;
 
@@ -55,14 +55,14 @@ pub struct EndpointSummary {
 /// # Errors
 /// Everything that is wrong with files and settings.
 pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError> {
-    let catalogue = Catalogue::load(config, Which::All)?;
-    let wrong = catalogue.wrong.into_iter().map(|wrong| wrong.error).collect();
-    if let Some(error) = CatalogueError::of_all(wrong) {
-        return Err(error);
-    }
-    let summaries = catalogue.good.into_iter().map(|loaded| {
+    let loaded = Catalogue::load_right(config, Which::All)?;
+    Ok(loaded.iter().map(ProviderSummary::of).collect())
+}
+
+impl ProviderSummary {
+    pub(crate) fn of(loaded: &Loaded) -> Self {
         let (file, provider) = (&loaded.source.file, &loaded.provider);
-        ProviderSummary {
+        Self {
             name: file.name.clone(),
             title: file.title.clone(),
             category: file.category,
@@ -85,8 +85,7 @@ pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError
                 .collect(),
             file: loaded.source.origin.clone(),
         }
-    });
-    Ok(summaries.collect())
+    }
 }
 
 /// What is wrong with the settings of pollers, files of providers apart: a wrong file stops its own provider alone.

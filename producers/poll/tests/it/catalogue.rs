@@ -1,6 +1,6 @@
 //! Invalid provider files are reported at start, with place and correction.
 
-use crypto_intel_poll::{Config, ProviderSettings, check_facts, providers, try_examples};
+use crypto_intel_poll::{Config, ProviderSettings, Trial, check_facts, providers};
 use crypto_intel_service::Secret;
 use serde_json::json;
 
@@ -25,7 +25,8 @@ fn problem_of_own(file: &str) -> String {
 
 /// As that, without reading all the other files.
 fn problem_of(file: &str) -> String {
-    try_examples("own.toml", file).map_or_else(|error| error.to_string(), |_| "fine".to_owned())
+    Trial::new("own.toml", file, [].into())
+        .map_or_else(|error| error.to_string(), |_| "fine".to_owned())
 }
 
 fn problem_with(name: &str, settings: ProviderSettings) -> String {
@@ -86,6 +87,7 @@ fn a_wrong_file_is_named_with_place_and_problem() {
         ("at_s: .time", "at_ms: .time", "another unit"),
         (".prices[] | {", ".nothing[]? | {", "gives nothing for the example"),
         ("fault = '.error'", "fault = '.prices'", "takes the example for a fault"),
+        ("# fault = '.error // .problem'", "fault = '.prices'", "takes the example for a fault"),
         ("'.assets | join(\",\")'", "'.assets'", "must give one text"),
     ] {
         let shown = change(from, to);

@@ -97,7 +97,11 @@ async fn how_providers_are_can_be_read_without_polling_them() {
     let role = start(&broker, config.clone(), "a").await;
     eventually(async || newest_state(&broker).await == Some(ProviderState::Ok)).await;
     let reports = provider_reports(&config, &broker.nats).await.unwrap();
-    let own = reports.iter().find(|report| report.name == "own").unwrap();
+    let report_of = |name: &str| {
+        let found = reports.iter().find(|(provider, _)| provider.name == name);
+        found.map(|(_, report)| report).unwrap()
+    };
+    let own = report_of("own");
     let status = own.status.as_ref().unwrap();
     assert_eq!((status.quota_limit, status.quota_window), (Some(50_000), Some(QuotaWindow::Day)));
     assert!(status.stale_seconds.is_some() && status.latency_ms.is_some(), "{status:?}");
@@ -106,7 +110,7 @@ async fn how_providers_are_can_be_read_without_polling_them() {
     assert!(first.resets_at_us.is_some_and(|at| at % 86_400_000_000 == 0));
     assert_eq!((second.key, second.used, second.limit), (2, 0, 50_000));
     assert!(own.endpoints[0].last_slot_us.is_some(), "{:?}", own.endpoints);
-    let absent = reports.iter().find(|report| report.name == "coingecko").unwrap();
+    let absent = report_of("coingecko");
     assert!(absent.status.is_none() && absent.endpoints[0].last_slot_us.is_none());
     role.stop().await;
 }

@@ -94,7 +94,8 @@ impl Reader {
         if !self.trials.contains_key(&key) {
             self.trials.insert(key.clone(), trial(line)?);
         }
-        self.trials[&key].read(&line.endpoint, body).map_err(|error| format!("{error:#}"))
+        let run = self.trials[&key].read(&line.endpoint, body);
+        run.map(|run| run.outcome).map_err(|error| format!("{error:#}"))
     }
 }
 

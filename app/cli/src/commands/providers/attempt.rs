@@ -1,9 +1,9 @@
 //! `crypto-intel providers try NAME[/ENDPOINT]`
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context as _;
-use crypto_intel_poll::{DryRun, dry_run};
+use crypto_intel_poll::{DryRun, Trial, dry_run};
 use crypto_intel_schemas::{COMMON_FIELDS, Event};
 use crypto_intel_service::error_chain;
 use serde::Serialize;
@@ -32,6 +32,7 @@ struct Tried {
 pub(super) async fn run(
     config: &AppConfig,
     name: &str,
+    answer: Option<&Path>,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let (provider, endpoint) = match name.split_once('/') {
@@ -39,19 +40,28 @@ pub(super) async fn run(
         None => (name, None),
     };
     config.require_secrets(&[&format!("poll.providers.{provider}")])?;
-    let runs = dry_run(&config.poll, provider, endpoint)
-        .await
-        .with_context(|| format!("try provider {provider}"))?;
-    let tried: Vec<Tried> = runs.into_iter().map(|run| tried(provider, run)).collect();
+    let context = || format!("try provider {provider}");
+    let runs = match answer {
+        None => dry_run(&config.poll, provider, endpoint).await.with_context(context)?,
+        Some(file) => {
+            let endpoint =
+                endpoint.context("a saved answer is of one endpoint: name it, NAME/ENDPOINT")?;
+            let body =
+                std::fs::read(file).with_context(|| format!("read answer {}", file.display()))?;
+            let trial = Trial::of(&config.poll, provider).with_context(context)?;
+            vec![trial.read(endpoint, body).with_context(context)?]
+        }
+    };
+    let tried: Vec<Tried> = runs.into_iter().map(tried).collect();
     output.show(&tried, |all| all.iter().map(text_of).collect::<Vec<_>>().join("\n\n"))?;
     let good = |tried: &Tried| tried.error.is_none() && tried.dropped.is_empty();
     Ok(exit_code(tried.iter().all(good)))
 }
 
-fn tried(provider: &str, run: DryRun) -> Tried {
+fn tried(run: DryRun) -> Tried {
     let elapsed_ms = u64::try_from(run.elapsed.as_millis()).unwrap_or(u64::MAX);
     let mut tried = Tried {
-        endpoint: format!("{provider}/{}", run.endpoint),
+        endpoint: format!("{}/{}", run.provider, run.endpoint),
         elapsed_ms,
         error: None,
         events: Vec::new(),

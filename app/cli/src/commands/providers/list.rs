@@ -1,10 +1,10 @@
 //! `crypto-intel providers list`
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use crypto_intel_poll::{
-    EndpointReport, ProviderReport, ProviderSummary, QuotaReport, provider_reports,
+    EndpointReport, ProviderReport, ProviderSummary, QuotaReport, provider_reports, providers,
 };
 use crypto_intel_schemas::ProviderState;
 use crypto_intel_service::now_us;
@@ -28,29 +28,25 @@ struct Listed {
 }
 
 pub(super) async fn run(config: &AppConfig, all: bool, output: Output) -> anyhow::Result<ExitCode> {
-    let summaries = crypto_intel_poll::providers(&config.poll).context("read provider files")?;
-    let mut reports = reports(config).await;
-    let (shown, hidden): (Vec<_>, Vec<_>) =
-        summaries.into_iter().partition(|provider| provider.enabled || all);
-    let listed: Vec<Listed> = shown
-        .into_iter()
-        .map(|provider| Listed { report: reports.remove(&provider.name), provider })
-        .collect();
-    output.show(&listed, |listed| text_of(listed, hidden.len()))?;
-    Ok(exit_code(!listed.iter().any(Listed::is_in_trouble)))
+    let (shown, hidden): (Vec<Listed>, Vec<Listed>) =
+        listed(config).await?.into_iter().partition(|one| one.provider.enabled || all);
+    output.show(&shown, |shown| text_of(shown, hidden.len()))?;
+    Ok(exit_code(!shown.iter().any(Listed::is_in_trouble)))
 }
 
-/// By name; empty where nothing can be known of them.
-async fn reports(config: &AppConfig) -> BTreeMap<String, ProviderReport> {
+/// All providers, by name.
+async fn listed(config: &AppConfig) -> anyhow::Result<Vec<Listed>> {
     let asked = async {
         let nats = connect_nats(config, "providers").await?;
         provider_reports(&config.poll, &nats).await
     };
+    let listed = |(provider, report)| Listed { provider, report };
     match asked.await {
-        Ok(reports) => reports.into_iter().map(|report| (report.name.clone(), report)).collect(),
+        Ok(all) => Ok(all.into_iter().map(|(one, report)| listed((one, Some(report)))).collect()),
         Err(error) => {
+            let all = providers(&config.poll).context("read provider files")?;
             tracing::warn!(error = %format!("{error:#}"), "without NATS nothing is known of their state");
-            BTreeMap::new()
+            Ok(all.into_iter().map(|provider| listed((provider, None))).collect())
         }
     }
 }

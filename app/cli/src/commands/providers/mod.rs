@@ -20,6 +20,8 @@ pub(crate) async fn run(
     match action {
         ProvidersAction::List { all } => list::run(&config, *all, output).await,
         ProvidersAction::Test => examples::run(&config, output),
-        ProvidersAction::Try { name } => attempt::run(&config, name, output).await,
+        ProvidersAction::Try { name, answer } => {
+            attempt::run(&config, name, answer.as_deref(), output).await
+        }
     }
 }
