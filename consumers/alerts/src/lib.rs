@@ -19,6 +19,6 @@ pub use config::Config;
 pub use engine::{Applied, Engine};
 pub use metrics::Metrics;
 pub use role::ROLE;
-pub use rules::{DEFAULT_RULES, RuleProblem, RuleSet, load_rules};
+pub use rules::{DEFAULT_RULES, RuleProblem, RuleSet, load_rules, rules_without_routes};
 pub use run::run;
 pub use streams::RuleStream;

@@ -33,6 +33,12 @@ pub(crate) fn kinds_of_pattern(pattern: &str) -> Vec<Kind> {
     kinds_in_rules().filter(|kind| kind.is_on(pattern)).collect()
 }
 
+/// The kinds of event that any of the patterns can match.
+pub(crate) fn kinds_of_patterns<P: AsRef<String>>(patterns: &[P]) -> Vec<Kind> {
+    let is_on_any = |kind: &Kind| patterns.iter().any(|pattern| kind.is_on(pattern.as_ref()));
+    kinds_in_rules().filter(is_on_any).collect()
+}
+
 /// Patterns of a single kind each, for suggestions.
 pub(crate) fn example_patterns() -> Vec<String> {
     kinds_in_rules().flat_map(Kind::patterns).collect()

@@ -7,7 +7,6 @@ use anyhow::{Context as _, bail};
 use crate::{args::InitArguments, config::DEFAULT_FILE, output::line};
 
 const CONFIGURATION: &str = include_str!("../../assets/crypto-intel.toml");
-const RULES: &str = include_str!("../../assets/rules.toml");
 
 /// What a new user does next, in an order in which every step succeeds.
 const NEXT: &str = "next:
@@ -18,10 +17,9 @@ const NEXT: &str = "next:
   5. crypto-intel run              all roles that are configured; `crypto-intel status` shows them";
 
 pub(crate) fn run(options: &InitArguments) -> anyhow::Result<ExitCode> {
-    let files = [
-        (options.folder.join(DEFAULT_FILE), CONFIGURATION),
-        (options.folder.join("rules").join("example.toml"), RULES),
-    ];
+    let mut files = vec![(options.folder.join(DEFAULT_FILE), CONFIGURATION.to_owned())];
+    let rules = crypto_intel_alerts::rules_without_routes().into_iter();
+    files.extend(rules.map(|(name, text)| (options.folder.join("rules").join(name), text)));
     if !options.force
         && let Some((path, _)) = files.iter().find(|(path, _)| path.exists())
     {

@@ -54,9 +54,9 @@ impl<'c> RuleCheck<'c> {
     pub(super) fn run(mut self, templates: &mut Environment<'static>) -> Option<Rule> {
         let known_before = self.problems.len();
         self.check_id();
-        let stream = self.check_pattern();
-        let kinds = streams::kinds_of_pattern(self.text.on.get_ref());
-        let fields = fields_of_all(&kinds);
+        let on = self.text.on.get_ref().with_places(self.text.on.span());
+        let stream = self.check_patterns(&on);
+        let fields = fields_of_all(&streams::kinds_of_patterns(&on));
         // Without a readable pattern no field is known: the rest would be noise.
         let condition = stream.and_then(|_| self.check_condition(&fields));
         if stream.is_some() {
@@ -80,7 +80,7 @@ impl<'c> RuleCheck<'c> {
         };
         Some(Rule {
             id: self.text.id.get_ref().clone(),
-            on: self.text.on.get_ref().clone(),
+            on: texts(&on),
             stream: stream?,
             fields,
             condition: condition?,
@@ -109,12 +109,43 @@ impl<'c> RuleCheck<'c> {
         }
     }
 
-    fn check_pattern(&mut self) -> Option<RuleStream> {
-        let pattern = self.text.on.get_ref();
+    /// The stream that all patterns read.
+    fn check_patterns(&mut self, on: &[Spanned<String>]) -> Option<RuleStream> {
+        let rule = self.text.id.get_ref();
+        let [first, ..] = on else {
+            let hint = "a list such as [\"evm.*.transfer.>\", \"evm.*.approval\"]".to_owned();
+            let place = self.text.on.span();
+            let message = "`on` names no subject".to_owned();
+            self.problems.push(self.source.at(place, Some(rule), message, Some(hint)));
+            return None;
+        };
+        let streams: Vec<Option<RuleStream>> =
+            on.iter().map(|pattern| self.check_pattern(pattern)).collect();
+        let stream = streams[0]?;
+        for (pattern, other) in on.iter().zip(&streams).skip(1) {
+            let other = (*other)?;
+            if other != stream {
+                let message = format!(
+                    "{:?} is of the stream {}, {:?} of {}",
+                    first.get_ref(),
+                    stream.name(),
+                    pattern.get_ref(),
+                    other.name()
+                );
+                let hint = "a rule reads one stream: write one rule for each";
+                self.report(pattern, message, Some(hint.to_owned()));
+                return None;
+            }
+        }
+        Some(stream)
+    }
+
+    fn check_pattern(&mut self, on: &Spanned<String>) -> Option<RuleStream> {
+        let pattern = on.get_ref();
         if !is_pattern(pattern) {
             let message = format!("{pattern:?} is no subject pattern");
             let hint = "tokens between dots, * for one token, > for the rest: evm.*.transfer.erc20";
-            self.report(&self.text.on, message, Some(hint.to_owned()));
+            self.report(on, message, Some(hint.to_owned()));
             return None;
         }
         let prefix = pattern.split('.').next().unwrap_or_default();
@@ -130,7 +161,7 @@ impl<'c> RuleCheck<'c> {
                     None => format!("subjects begin with one of: {}", streams::readable_prefixes().join(", ")),
                 },
             };
-            self.report(&self.text.on, format!("rules cannot read {pattern:?}"), Some(hint));
+            self.report(on, format!("rules cannot read {pattern:?}"), Some(hint));
             return None;
         };
         if streams::kinds_of_pattern(pattern).is_empty() {
@@ -139,7 +170,7 @@ impl<'c> RuleCheck<'c> {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("known: {}", examples.join(", ")),
             };
-            self.report(&self.text.on, format!("no kind of event is on {pattern:?}"), Some(hint));
+            self.report(on, format!("no kind of event is on {pattern:?}"), Some(hint));
             return None;
         }
         Some(stream)

@@ -9,7 +9,10 @@ use toml::{
 
 use crate::{
     nearest::nearest,
-    rules::problem::{RuleProblem, SourceText},
+    rules::{
+        patterns::Patterns,
+        problem::{RuleProblem, SourceText},
+    },
 };
 
 /// A rule as it is written. `README.md` documents every key.
@@ -21,7 +24,7 @@ pub(super) struct RuleText {
     pub(super) _description: Option<String>,
     #[serde(default = "yes")]
     pub(super) enabled: bool,
-    pub(super) on: Spanned<String>,
+    pub(super) on: Spanned<Patterns>,
     pub(super) when: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) severity: Severity,

@@ -51,7 +51,7 @@ impl Candidates {
     fn build(rules: &RuleSet, stream: RuleStream, subject: &str) -> Self {
         let mut candidates = Self::default();
         for (index, rule) in rules.rules.iter().enumerate() {
-            if rule.stream != stream || !matches(&rule.on, subject) {
+            if rule.stream != stream || !rule.on.iter().any(|pattern| matches(pattern, subject)) {
                 continue;
             }
             let Some(required) = rule.condition.required() else {

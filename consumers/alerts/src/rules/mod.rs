@@ -3,6 +3,7 @@
 mod check;
 mod file;
 mod index;
+mod patterns;
 mod problem;
 
 use std::{
@@ -29,19 +30,31 @@ use self::{
     problem::SourceText,
 };
 
-/// The rules that come with the program, as file name and text: for `init` and the demo.
+/// The rules that come with the program, as file name and text. All are for the destination `ops`.
 pub const DEFAULT_RULES: &[(&str, &str)] = &[
-    ("transfers.toml", include_str!("../../rules/transfers.toml")),
     ("approvals.toml", include_str!("../../rules/approvals.toml")),
+    ("chains.toml", include_str!("../../rules/chains.toml")),
     ("market.toml", include_str!("../../rules/market.toml")),
     ("signals.toml", include_str!("../../rules/signals.toml")),
+    ("transfers.toml", include_str!("../../rules/transfers.toml")),
+    ("wallets.toml", include_str!("../../rules/wallets.toml")),
 ];
+
+/// [`DEFAULT_RULES`] for a configuration without destinations: their alerts are in the stream only.
+#[must_use]
+pub fn rules_without_routes() -> Vec<(&'static str, String)> {
+    let silent = |text: &str| {
+        text.replace("routes = [\"ops\"]\n", "routes = []                    # such as [\"ops\"]\n")
+    };
+    DEFAULT_RULES.iter().map(|(name, text)| (*name, silent(text))).collect()
+}
 
 /// One checked rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) id: String,
-    pub(crate) on: String,
+    /// Subject patterns, all of one stream.
+    pub(crate) on: Vec<String>,
     pub(crate) stream: RuleStream,
     /// Every field that its events may have.
     pub(crate) fields: Vec<Field>,
@@ -115,7 +128,7 @@ impl RuleSet {
     #[must_use]
     pub fn filters(&self, stream: RuleStream) -> Vec<String> {
         let patterns = self.rules.iter().filter(|rule| rule.stream == stream);
-        reader_filters(stream, patterns.map(|rule| rule.on.as_str()))
+        reader_filters(stream, patterns.flat_map(|rule| rule.on.iter().map(String::as_str)))
     }
 
     /// Ids of rules that every event on their subjects must be tried with, since their condition

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crypto_intel_schemas::{
-    Address, Erc20Transfer, Event, Kind, Transaction, TransactionStatus, U256, Uint256, samples,
-    subjects,
+    Address, Approval, Erc20Transfer, Event, Kind, Transaction, TransactionStatus, U256, Uint256,
+    samples, subjects,
 };
 use proptest::prelude::*;
 
@@ -68,6 +68,10 @@ fn each_mistake_is_refused_with_its_mend() {
         ("on = '>'\n", "rules cannot read", "one stream"),
         ("on = 'tick.evm'\n", "rules cannot read", "begin with one of"),
         ("on = 'evm..x'\n", "no subject pattern", "evm.*.transfer.erc20"),
+        ("on = []\n", "names no subject", "a list such as"),
+        ("on = ['evm.*.swap', 'evm.*.swop']\n", "no kind of event is on", "`evm.*.swap`"),
+        ("on = ['evm.*.swap', 'market.>']\n", "\"market.>\" of MARKET", "one rule for each"),
+        ("on = 5\n", "a subject pattern or a list of them", ""),
         ("cooldown = 'five minutes'\n", "no duration", "90s, 5m"),
         ("max_event_age = '10'\n", "no duration", "90s, 5m"),
         ("larger_passes = 10\n", "no meaning without a cooldown", ""),
@@ -274,4 +278,59 @@ fn a_rule_tells_of_failed_transactions_of_watched_wallets() {
         only.message.render(&rules.templates, &template::values_of(&event, &only.fields)).unwrap();
     let fee = whole.fee_amount.unwrap();
     assert_eq!(message.title, format!("treasury: 0xa9059cbb failed, fee {fee} ETH"));
+}
+
+/// What the rule of this id that comes with the program says of an event; `None` where it does not match.
+fn told_by_default(id: &str, event: &Event) -> Option<String> {
+    let rules = RuleSet::parse(DEFAULT_RULES, None).unwrap_or_else(|found| panic!("{found:#?}"));
+    let rule = rules.rules.iter().find(|rule| rule.id == id).unwrap();
+    let variables = Variables::new(event);
+    let mut context = cel::Context::with_env(Arc::clone(&rules.conditions));
+    context.set_variable_resolver(&variables);
+    if rule.condition.evaluate(&context, &variables) != Verdict::Match {
+        return None;
+    }
+    let values = template::values_of(event, &rule.fields);
+    Some(rule.message.render(&rules.templates, &values).unwrap().title)
+}
+
+#[test]
+fn one_rule_tells_of_everything_that_a_watched_wallet_does() {
+    let id = "watched-wallet-moved";
+    for (kind, title) in [
+        (Kind::Erc20Transfer, "treasury: 12,500,000.25 USDC ($12.49M) moved on ethereum"),
+        (Kind::Erc721Transfer, "treasury: NFT 8817 of 0xbc4c…f13d moved on ethereum"),
+        (Kind::NativeTransfer, "treasury: 1.5 ETH ($3,948) moved on ethereum"),
+        (Kind::InternalTransfer, "treasury: 0.25 ETH ($658.12) moved on ethereum"),
+        (Kind::ContractCreation, "treasury: created 0xbc4c…f13d on ethereum"),
+    ] {
+        assert_eq!(told_by_default(id, &samples::sample(kind)).as_deref(), Some(title));
+    }
+    let Event::Approval(approval) = samples::sample(Kind::Approval) else { unreachable!() };
+    let signed = Approval { tx_from: Some(approval.owner), ..approval.clone() };
+    let title = told_by_default(id, &signed.into());
+    assert!(title.is_some_and(|title| title.contains("may spend")));
+
+    let Event::Transaction(whole) = samples::sample(Kind::Transaction) else { unreachable!() };
+    assert_eq!(told_by_default(id, &whole.clone().into()), None, "its transfers tell of it");
+    let failed = Transaction { status: Some(TransactionStatus::Failed), ..whole };
+    let title = told_by_default(id, &failed.into());
+    assert!(title.is_some_and(|title| title.contains("failed")));
+}
+
+#[test]
+fn what_strangers_say_of_a_watched_wallet_is_not_told() {
+    let id = "watched-wallet-moved";
+    let Event::Erc20Transfer(sample) = samples::sample(Kind::Erc20Transfer) else { unreachable!() };
+    let stranger = Some(Address::repeat_byte(0xee));
+    let spam = Erc20Transfer { token_verified: false, tx_from: stranger, ..sample };
+    assert_eq!(told_by_default(id, &spam.clone().into()), None, "anybody can emit it");
+    let own = Erc20Transfer { tx_from: Some(spam.from), ..spam };
+    assert!(told_by_default(id, &own.clone().into()).is_some(), "the sender signed it");
+    let unwatched = Erc20Transfer { watched: Vec::new(), token_verified: true, ..own };
+    assert_eq!(told_by_default(id, &unwatched.into()), None);
+
+    let Event::Approval(approval) = samples::sample(Kind::Approval) else { unreachable!() };
+    let forged = Approval { tx_from: stranger, ..approval };
+    assert_eq!(told_by_default(id, &forged.into()), None);
 }

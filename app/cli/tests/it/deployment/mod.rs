@@ -3,7 +3,10 @@
 mod nats;
 mod services;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use crypto_intel_cli::Role;
 use crypto_intel_nats::{RoleSpec, Topology};
@@ -79,6 +82,31 @@ fn every_part_generated_from_the_roles_is_current() {
     }
     let is_update = std::env::var_os("UPDATE_REFERENCE").is_some();
     assert!(is_update || stale.is_empty(), "out of date: {stale:?}: run `make generate`");
+}
+
+/// What compose starts with is what `init` writes.
+#[test]
+fn the_rules_of_the_deployment_are_those_that_come_with_the_program() {
+    let folder = repository().join("deploy/config/rules");
+    let shipped: BTreeMap<String, String> = crypto_intel_alerts::rules_without_routes()
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), text))
+        .collect();
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        for (name, text) in &shipped {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    let deployed: BTreeMap<String, String> = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    assert_eq!(deployed, shipped, "out of date: run `make generate`");
 }
 
 #[test]
