@@ -1,4 +1,4 @@
-use crypto_intel_schemas::{Kind, Stream, patterns};
+use crypto_intel_schemas::{Kind, Stream, patterns, subjects};
 use crypto_intel_store::Table;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,8 +61,7 @@ impl NotStored {
         if self.patterns.is_empty() {
             return false;
         }
-        let tail = subject.strip_prefix("history.");
-        let live = tail.map(|tail| format!("evm.{tail}"));
+        let live = subjects::live_of(subject);
         let subject = live.as_deref().unwrap_or(subject);
         self.patterns.iter().any(|pattern| patterns::matches(pattern, subject))
     }

@@ -68,8 +68,8 @@ impl ChunkFilter {
             let subject = format!("{stem}.{tail}");
             if self.wants(&subject) {
                 messages.push(StreamMessage {
+                    schema: schema_of(&subject, tail),
                     subject,
-                    schema: schema_of(tail),
                     headers: None,
                     payload: bytes.slice(body),
                     ..*message
@@ -94,10 +94,15 @@ pub(crate) fn count_remaining(messages: &mut [StreamMessage]) {
     }
 }
 
-/// The schema of the events whose subjects end so; `None` for kinds that are not known here.
-fn schema_of(tail: &str) -> Option<String> {
-    let kind = tail.parse().or_else(|_| tail.split('.').next().unwrap_or_default().parse());
-    kind.ok().map(|kind: Kind| kind.schema().to_owned())
+/// The schema of the events on a subject that ends so; `None` for kinds that are not known here.
+fn schema_of(subject: &str, tail: &str) -> Option<String> {
+    let by_name = tail.parse().or_else(|_| tail.split('.').next().unwrap_or_default().parse());
+    let kind: Option<Kind> = by_name.ok().or_else(|| {
+        // Subjects of polled events do not name their kind.
+        let live = subjects::live_of(subject)?;
+        Kind::ALL.iter().copied().find(|kind| kind.is_polled() && kind.is_on(&live))
+    });
+    kind.map(|kind| kind.schema().to_owned())
 }
 
 #[cfg(test)]
@@ -191,6 +196,24 @@ mod tests {
         let logs = read(&["history.*.log"]);
         assert_eq!(logs.iter().map(|(.., remaining)| *remaining).collect::<Vec<_>>(), [1, 0]);
         assert_eq!(read(&["history.base.reorg"]), []);
+    }
+
+    #[test]
+    fn the_past_of_polled_events_has_their_schemas() {
+        for (chunk, tail, schema) in [
+            ("history.market.chunk", "price.bitcoin", "market.price/1"),
+            ("history.market.chunk", "funding-rate.bitcoin-usd", "metric/1"),
+            ("history.sentiment.chunk", "fear-greed", "sentiment.index/1"),
+            ("history.network.chunk", "hashrate.bitcoin", "metric/1"),
+        ] {
+            let mut writer = ChunkWriter::default();
+            writer.push(tail, b"body");
+            let message =
+                StreamMessage { subject: chunk.to_owned(), ..message(writer.finish().unwrap()) };
+            let mut messages = Vec::new();
+            filter("HISTORY", &["history.>"]).unpack(message, &mut messages);
+            assert_eq!(messages[0].schema.as_deref(), Some(schema), "{tail}");
+        }
     }
 
     #[test]

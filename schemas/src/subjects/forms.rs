@@ -43,6 +43,9 @@ pub const NOTIFY_DONE_ALL: &str = "notify.done.>";
 /// All messages that could not be processed.
 pub const DEAD_LETTER_ALL: &str = "dlq.>";
 
+/// What the subjects of polled events with a past begin with. On the history lane they are in the place of a chain.
+pub const POLLED_FAMILIES: &[&str] = &["market", "gas", "defi", "network", "sentiment"];
+
 /// Which lane of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
@@ -92,6 +95,26 @@ pub fn chain_all(lane: Lane, chain: &str) -> String {
 #[must_use]
 pub fn history_chunk(chain: &str) -> String {
     join(&[Lane::History.prefix(), chain, CHUNK_TOKEN])
+}
+
+/// `history.<family>.chunk`: the past of polled events whose live subject is this one, and the end of its own subject
+/// there, such as `price.bitcoin` of the family `market`.
+#[must_use]
+pub fn past_of(live: &str) -> (String, &str) {
+    let (family, tail) = live.split_once('.').unwrap_or((live, ""));
+    (history_chunk(family), tail)
+}
+
+/// The subject in the live lane of an event on the history lane: `evm.base.log` of `history.base.log`,
+/// `market.price.bitcoin` of `history.market.price.bitcoin`; `None` for any other subject.
+#[must_use]
+pub fn live_of(past: &str) -> Option<String> {
+    let tail = past.strip_prefix("history.")?;
+    let family = tail.split('.').next().unwrap_or_default();
+    Some(match POLLED_FAMILIES.contains(&family) {
+        true => tail.to_owned(),
+        false => format!("{}.{tail}", Lane::Live.prefix()),
+    })
 }
 
 /// `watch.<chain>.<address>.<kind>`.
@@ -305,6 +328,18 @@ mod tests {
         );
         assert_eq!(parse_chain("market.price.bitcoin"), None);
         assert_eq!(parse_chain("evm.base.nonsense"), None);
+    }
+
+    #[test]
+    fn the_past_of_polled_events_keeps_their_subjects() {
+        let (chunk, tail) = past_of("market.price.bitcoin");
+        assert_eq!((chunk.as_str(), tail), ("history.market.chunk", "price.bitcoin"));
+        for live in ["market.price.bitcoin", "sentiment.fear-greed", "evm.base.transfer.erc20"] {
+            let (chunk, tail) = past_of(live.strip_prefix("evm.").unwrap_or(live));
+            let stem = chunk.strip_suffix("chunk").unwrap_or_default();
+            assert_eq!(live_of(&format!("{stem}{tail}")).as_deref(), Some(live));
+        }
+        assert_eq!(live_of("market.price.bitcoin"), None);
     }
 
     #[test]

@@ -247,6 +247,12 @@ impl Config {
                     "{key}: {slug:?} is not a chain slug; use 1 to 32 of the characters a-z, 0-9 and -"
                 ));
             }
+            // On the history lane both are in the same place of a subject.
+            if subjects::POLLED_FAMILIES.contains(&slug.as_str()) {
+                problems.push(format!(
+                    "{key}: subjects of polled events begin with {slug:?}; use another name for the chain"
+                ));
+            }
             chain.validate(&key, &mut problems);
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
