@@ -29,6 +29,8 @@ pub struct Config {
     pub prices: PriceSettings,
     /// Which facts have to be known.
     pub facts: FactSettings,
+    /// The past of endpoints that have one, such as candles.
+    pub history: HistorySettings,
     /// Assets that producers of this configuration price; filled in by the process.
     #[serde(skip)]
     pub used_assets: BTreeSet<String>,
@@ -46,6 +48,7 @@ impl Default for Config {
             providers: BTreeMap::new(),
             prices: PriceSettings::default(),
             facts: FactSettings::default(),
+            history: HistorySettings::default(),
             used_assets: BTreeSet::new(),
             user_agent: concat!("crypto-intel/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -113,6 +116,17 @@ pub struct FactSettings {
     /// prices of assets that EVM chains of this configuration use; without such a chain the prices that
     /// more than one provider gives.
     pub required: Vec<String>,
+}
+
+/// How much of the past of endpoints is fetched, beside live polling and out of what it leaves of each quota.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistorySettings {
+    /// How many days back; 0: none, but for what `providers history` asks for.
+    pub days: u32,
+    /// Providers, such as `binance`, or endpoints, such as `binance/ticker-24h`, whose past is fetched; empty: all that
+    /// are polled and have one.
+    pub only: Vec<String>,
 }
 
 /// What differs for one endpoint of a provider.

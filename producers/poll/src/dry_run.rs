@@ -39,9 +39,18 @@ impl DryRun {
         started: Instant,
         outcome: Result<Interpreted, FetchError>,
     ) -> Self {
+        Self::of(&provider.name, &endpoint.name, started, outcome)
+    }
+
+    pub(crate) fn of(
+        provider: &str,
+        endpoint: &str,
+        started: Instant,
+        outcome: Result<Interpreted, FetchError>,
+    ) -> Self {
         Self {
-            provider: provider.name.clone(),
-            endpoint: endpoint.name.clone(),
+            provider: provider.to_owned(),
+            endpoint: endpoint.to_owned(),
             elapsed: started.elapsed(),
             outcome: outcome.map(DryRunAnswer::from),
         }
@@ -69,7 +78,7 @@ impl From<Interpreted> for DryRunAnswer {
 /// A provider that is tried on recorded answers.
 #[derive(Debug)]
 pub struct Trial {
-    provider: Provider,
+    pub(crate) provider: Provider,
 }
 
 impl Trial {

@@ -9,6 +9,7 @@ mod facts;
 mod fetch;
 mod mapping;
 mod metrics;
+mod past;
 mod polling;
 mod publish;
 mod quota;
@@ -22,11 +23,18 @@ pub use catalogue::{
     CatalogueError, Category, EndpointSummary, ProviderSummary, check_settings, providers,
 };
 pub use config::{
-    ChoosePrice, Config, EndpointSettings, FactSettings, PriceSettings, ProviderSettings,
+    ChoosePrice, Config, EndpointSettings, FactSettings, HistorySettings, PriceSettings,
+    ProviderSettings,
 };
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run, dry_run_polled};
 pub use facts::used::check_facts;
 pub use fetch::FetchError;
+pub use past::{
+    dry_run::dry_run_history,
+    queue::queue_history,
+    report::HistoryReport,
+    span::{Span, Spans},
+};
 pub use report::{EndpointReport, ProviderReport, QuotaReport, provider_reports};
 pub use role::ROLE;
 pub use run::run;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::{
     catalogue::{Catalogue, Loaded, Provider, ProviderSummary, Which},
     config::Config,
+    past::report::{HistoryReport, history_reports},
     polling::{progress::Progress, schedule::Schedule},
     quota::{calendar::end_us, ledger::entry_names, usage::Usage},
 };
@@ -28,6 +29,8 @@ pub struct ProviderReport {
     pub quotas: Vec<QuotaReport>,
     /// Its endpoints.
     pub endpoints: Vec<EndpointReport>,
+    /// The pasts of its endpoints, as far as they are wanted or there.
+    pub histories: Vec<HistoryReport>,
 }
 
 /// What is used of one window with one key.
@@ -80,6 +83,7 @@ pub async fn provider_reports(
                 status: newest_status(nats, &loaded.provider.name).await?,
                 quotas: quotas(&loaded.provider, entries),
                 endpoints: endpoints(&loaded.provider, entries),
+                histories: history_reports(&loaded.provider, &config.history, entries),
             };
             anyhow::Ok((ProviderSummary::of(&loaded), report))
         }

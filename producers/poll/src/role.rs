@@ -17,6 +17,12 @@ pub const ROLE: RoleSpec = RoleSpec {
         "news.>",
         "whale.>",
         "status.provider.>",
+        // The past, many events to a message.
+        "history.market.chunk",
+        "history.gas.chunk",
+        "history.defi.chunk",
+        "history.network.chunk",
+        "history.sentiment.chunk",
     ],
     // After an unknown outcome: whether the answer is in the stream.
     looks_up: &[Stream::Market, Stream::Signals, Stream::Status],
@@ -32,7 +38,7 @@ pub const ROLE: RoleSpec = RoleSpec {
 mod tests {
     #![allow(clippy::panic)]
 
-    use crypto_intel_schemas::Kind;
+    use crypto_intel_schemas::{Kind, subjects};
 
     use super::*;
 
@@ -40,6 +46,14 @@ mod tests {
     fn the_state_of_providers_may_be_published() {
         let [(_, filter)] = Kind::ProviderStatus.streams() else { panic!("one stream") };
         assert!(ROLE.publishes.contains(filter), "add {filter}");
+    }
+
+    #[test]
+    fn the_past_of_every_family_may_be_published() {
+        for family in subjects::POLLED_FAMILIES {
+            let chunk = subjects::history_chunk(family);
+            assert!(ROLE.publishes.contains(&chunk.as_str()), "add {chunk}");
+        }
     }
 
     #[test]

@@ -8,13 +8,17 @@ use tokio::task::JoinSet;
 use crate::{
     catalogue::{Catalogue, Provider, Which},
     clock::Clock,
-    config::Config,
+    config::{Config, HistorySettings},
     facts::fact_metrics::FactMetrics,
     facts::freshness::Freshness,
     facts::prices::PriceWriter,
     facts::used::{check_quotes, used_facts},
     fetch::Fetcher,
     metrics::Metrics,
+    past::{
+        metrics::PastMetrics,
+        runner::{PastParts, PastRunner},
+    },
     polling::board::Board,
     polling::pacer::Pacer,
     polling::poller::EndpointPoller,
@@ -50,6 +54,8 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         fetcher: Fetcher::new(&config)?,
         prices: PriceWriter::new(nats.clone(), config.prices.clone(), metrics.clone()),
         metrics,
+        past: PastMetrics::new(&context.registry).context("register metrics of the past")?,
+        history: config.history.clone(),
         freshness,
         nats,
     });
@@ -68,6 +74,8 @@ pub(crate) struct Shared {
     fetcher: Fetcher,
     metrics: Metrics,
     prices: PriceWriter,
+    past: PastMetrics,
+    history: HistorySettings,
     pub(crate) freshness: Freshness,
     nats: Nats,
 }
@@ -112,6 +120,18 @@ async fn poll_all(
         nats: shared.nats.clone(),
     };
     tasks.spawn(reporter.run());
+    if !provider.histories.is_empty() {
+        let past = PastRunner::new(PastParts {
+            provider: Arc::clone(provider),
+            throttle: Arc::clone(&throttle),
+            fetcher: shared.fetcher.clone(),
+            nats: shared.nats.clone(),
+            metrics: shared.past.clone(),
+            settings: shared.history.clone(),
+            clock,
+        });
+        tasks.spawn(past.run());
+    }
     for endpoint in provider.endpoints.iter().filter(|endpoint| endpoint.enabled) {
         let label = endpoint.label();
         let (every, weight) = (endpoint.every, endpoint.weight.get());

@@ -14,6 +14,7 @@ mod layout;
 mod least_privilege;
 mod newcomer;
 mod outside_team;
+mod past;
 mod providers;
 mod recorded;
 mod reference;

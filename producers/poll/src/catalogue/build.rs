@@ -5,6 +5,7 @@ use crypto_intel_assets::Registry;
 use super::{
     assets,
     build_endpoint::{EndpointBuilder, compile},
+    build_history::histories,
     error::CatalogueError,
     file::ProviderFile,
     mistake::Mistake,
@@ -76,6 +77,7 @@ fn build_parts(
     let fault = file.jq.fault.as_deref().map(|source| compile("jq.fault", source)).transpose()?;
     let fault = fault.map(Arc::new);
     let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
+    let mut histories_of_all = Vec::new();
     for (index, endpoint) in file.endpoints.iter().enumerate() {
         let within = |mistake: Mistake| {
             if mistake.field.is_empty() {
@@ -103,6 +105,7 @@ fn build_parts(
             }
             endpoints.push(Arc::new(built));
         }
+        histories_of_all.extend(histories(&builder).map_err(within)?);
     }
     check_endpoint_settings(file, settings, &endpoints)?;
     Ok(Provider {
@@ -112,6 +115,7 @@ fn build_parts(
         key_place,
         keys,
         endpoints,
+        histories: histories_of_all,
     })
 }
 

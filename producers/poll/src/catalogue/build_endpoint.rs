@@ -8,7 +8,7 @@ use super::{
     example::check_example,
     file::{Empty, EndpointFile, Method, ProviderFile},
     mistake::Mistake,
-    provider::{Endpoint, Filters, KeyPlace},
+    provider::{Endpoint, Filters, KeyPlace, MAX_EVENTS},
     request::{KEY_IN_PATH, RequestTemplate, Source, check_path},
     settings::{base_url, check_name, headers},
 };
@@ -52,12 +52,7 @@ impl EndpointBuilder<'_> {
         let filters = Arc::new(self.filters()?);
         let expects = file.jq.expects.as_deref();
         let expects = expects.map(|source| compile("jq.expects", source)).transpose()?;
-        let example_entries = self.entries(self.example_variables)?;
-        let Some((_, example_variables)) = example_entries.first() else {
-            let problem = "the parameter has no entry in the file: give one, so that the example can be tried";
-            return Err(Mistake::at("each", problem));
-        };
-        check_example(self.provider, file, &filters, example_variables)?;
+        check_example(self.provider, file, &filters, &self.example_entry()?)?;
         let mut endpoints = Vec::new();
         for (name, variables) in self.entries(self.variables)? {
             let expected = match &expects {
@@ -69,6 +64,15 @@ impl EndpointBuilder<'_> {
             endpoints.push(endpoint);
         }
         Ok(endpoints)
+    }
+
+    /// The variables that the example is for.
+    pub(super) fn example_entry(&self) -> Result<Variables, Mistake> {
+        let first = self.entries(self.example_variables)?.into_iter().next();
+        first.map(|(_, variables)| variables).ok_or_else(|| {
+            let problem = "the parameter has no entry in the file: give one, so that the example can be tried";
+            Mistake::at("each", problem)
+        })
     }
 
     fn endpoint(
@@ -111,6 +115,7 @@ impl EndpointBuilder<'_> {
             },
             max_data_age: file.max_data_age_seconds.map(|age| Duration::from_secs(age.into())),
             may_be_empty: file.empty == Empty::Ok,
+            max_events: MAX_EVENTS,
             page_limit: file.pages.as_ref().map_or(1, |pages| pages.limit.get()),
             expected,
         })
@@ -240,7 +245,10 @@ impl EndpointBuilder<'_> {
                     "parameter {parameter} must be a table or a list of names"
                 )));
             }
-            None => return Err(wrong(format!("there is no parameter {parameter}"))),
+            None => match (parameter == "assets").then(|| asset_entries(&variables.assets)) {
+                Some(assets) => assets,
+                None => return Err(wrong(format!("there is no parameter {parameter}"))),
+            },
         };
         if entries.len() > MAX_ENTRIES {
             let problem = format!("parameter {parameter} has more than {MAX_ENTRIES} entries");
@@ -263,6 +271,13 @@ impl EndpointBuilder<'_> {
         }
         Ok(endpoints)
     }
+}
+
+/// Each asset of `[assets]` with the provider's id of it.
+fn asset_entries(assets: &Val) -> Vec<(Val, Val)> {
+    let Val::Obj(fields) = assets else { return Vec::new() };
+    let Some(Val::Obj(ids)) = fields.get(&Val::utf8_str("ids")) else { return Vec::new() };
+    ids.iter().map(|(asset, id)| (asset.clone(), id.clone())).collect()
 }
 
 /// A name of an entry in the letters of endpoint names.

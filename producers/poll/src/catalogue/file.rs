@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 use crypto_intel_schemas::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::{assets::AssetsFile, quota_file::QuotaFile};
+use super::{assets::AssetsFile, history_file::HistoryFile, quota_file::QuotaFile};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +152,8 @@ pub(crate) struct EndpointFile {
     pub(crate) empty: Empty,
     #[serde(default)]
     pub(crate) pages: Option<PagesFile>,
+    #[serde(default)]
+    pub(crate) history: Option<HistoryFile>,
     pub(crate) jq: FiltersFile,
 }
 

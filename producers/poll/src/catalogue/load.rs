@@ -71,6 +71,9 @@ impl Catalogue {
             }
             match build(&source, &settings, &registry) {
                 Ok(provider) => {
+                    if let Err(error) = check_history_names(config, &provider) {
+                        catalogue.wrong.push(Wrong { name: None, error });
+                    }
                     let enabled = enabled && provider.endpoints.iter().any(|one| one.enabled);
                     let provider = Arc::new(provider);
                     catalogue.good.push(Loaded { source, provider, enabled });
@@ -224,7 +227,11 @@ impl Files {
     fn unknown(&self, config: &Config) -> Vec<Wrong> {
         let only = config.only.iter().map(|name| ("poll.only".to_owned(), name));
         let settings = config.providers.keys().map(|name| (format!("poll.providers.{name}"), name));
-        let unknown = settings.chain(only).filter(|(_, name)| !self.by_name.contains_key(*name));
+        let of = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
+        let past: Vec<String> = config.history.only.iter().map(of).collect();
+        let past = past.iter().map(|name| ("poll.history.only".to_owned(), name));
+        let unknown =
+            settings.chain(only).chain(past).filter(|(_, name)| !self.by_name.contains_key(*name));
         let error = |(setting, name): (String, &String)| CatalogueError::Unknown {
             setting,
             name: name.clone(),
@@ -232,6 +239,23 @@ impl Files {
         };
         unknown.map(|named| Wrong { name: None, error: error(named) }).collect()
     }
+}
+
+/// Whether `poll.history.only` names pasts that are there.
+fn check_history_names(config: &Config, provider: &Provider) -> Result<(), CatalogueError> {
+    for name in &config.history.only {
+        let (of, endpoint) = match name.split_once('/') {
+            Some((of, endpoint)) => (of, Some(endpoint)),
+            None => (name.as_str(), None),
+        };
+        if of == provider.name {
+            let found = provider.histories_of(endpoint).map(drop);
+            found.map_err(|error| CatalogueError::Setting {
+                problem: format!("poll.history.only: {error}"),
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The files of a folder, in the order of their names.

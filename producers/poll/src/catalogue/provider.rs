@@ -6,11 +6,18 @@ use crypto_intel_schemas::Kind;
 use crypto_intel_service::Secret;
 use reqwest::{Url, header::HeaderName};
 
-use super::{file::Format, request::RequestTemplate, secret_text::base64};
+use super::{
+    file::Format, history_file::Order, range_variables::with_range, request::RequestTemplate,
+    secret_text::base64,
+};
 use crate::{
     mapping::filter::{Filter, Variables},
+    past::span::Span,
     quota::{limits::Limits, signals::SignalHeaders},
 };
+
+/// Most events that an answer of a live endpoint may yield: they are one atomic batch.
+pub(crate) const MAX_EVENTS: usize = 1_000;
 
 /// A provider, checked and ready.
 #[derive(Debug)]
@@ -25,6 +32,8 @@ pub(crate) struct Provider {
     /// Where it says what is used.
     pub(crate) signals: SignalHeaders,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
+    /// The pasts of its endpoints, as far as they can be asked for.
+    pub(crate) histories: Vec<Arc<History>>,
 }
 
 /// Where a key is sent.
@@ -43,7 +52,7 @@ pub(crate) enum KeyPlace {
 }
 
 /// One request that is made periodically.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
     pub(crate) provider: String,
     pub(crate) name: String,
@@ -68,8 +77,60 @@ pub(crate) struct Endpoint {
     pub(crate) may_be_empty: bool,
     /// Most pages of one answer; 1 without pages.
     pub(crate) page_limit: u32,
+    /// Most events of one answer.
+    pub(crate) max_events: usize,
     /// What should come back, by [`Event::key`](crypto_intel_schemas::Event::key).
     pub(crate) expected: Vec<String>,
+}
+
+/// A series of points, such as the candles of one market.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// How it is asked, but for the range; named like the endpoint that polls the same now.
+    pub(super) endpoint: Endpoint,
+    /// Name of the endpoint in the file, without its entry of `each`.
+    pub(crate) of: String,
+    /// From one point to the next, seconds.
+    pub(crate) step_s: i64,
+    /// Most points of one answer.
+    pub(crate) max_points: u32,
+    /// How far back it goes, days; absent: without an end.
+    pub(crate) max_days: Option<u32>,
+    /// How long after its time a point may still change, seconds.
+    pub(crate) settle_s: i64,
+    pub(crate) order: Order,
+}
+
+impl History {
+    /// Name within the provider.
+    pub(crate) fn name(&self) -> &str {
+        &self.endpoint.name
+    }
+
+    /// `<provider>.<name>`.
+    pub(crate) fn label(&self) -> String {
+        self.endpoint.label()
+    }
+
+    /// Whether the name is its own, or that of all entries of its endpoint.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        [self.name(), self.of.as_str()].contains(&name)
+    }
+
+    /// Whether it is asked for, if its provider is.
+    pub(crate) const fn enabled(&self) -> bool {
+        self.endpoint.enabled
+    }
+
+    pub(crate) const fn weight(&self) -> u32 {
+        self.endpoint.weight.get()
+    }
+
+    /// The endpoint that gives this range.
+    pub(crate) fn asked_for(&self, span: Span) -> Endpoint {
+        let variables = with_range(&self.endpoint.variables, span, self.step_s);
+        Endpoint { variables, ..self.endpoint.clone() }
+    }
 }
 
 /// The filters over an answer.
@@ -92,6 +153,27 @@ impl Endpoint {
 }
 
 impl Provider {
+    /// The pasts of one endpoint, or of all.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn histories_of(&self, endpoint: Option<&str>) -> anyhow::Result<Vec<&History>> {
+        let named = |history: &&History| endpoint.is_none_or(|name| history.is_named(name));
+        let found: Vec<&History> = self.histories.iter().map(Arc::as_ref).filter(named).collect();
+        if found.is_empty() {
+            let mut known: Vec<&str> =
+                self.histories.iter().map(|history| history.of.as_str()).collect();
+            known.dedup();
+            let which = endpoint.map(|name| format!(" of {name:?}")).unwrap_or_default();
+            anyhow::bail!(
+                "provider {} gives no past{which}; it gives that of: {}",
+                self.name,
+                if known.is_empty() { "nothing".to_owned() } else { known.join(", ") }
+            );
+        }
+        Ok(found)
+    }
+
     /// The key at this place; none where there are no keys.
     pub(crate) fn key(&self, place: usize) -> Option<&Secret> {
         self.keys.get(place)

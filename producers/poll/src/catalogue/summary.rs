@@ -34,6 +34,8 @@ pub struct ProviderSummary {
     pub facts: String,
     /// What is requested from it.
     pub endpoints: Vec<EndpointSummary>,
+    /// Endpoints of the file whose past can be asked for.
+    pub histories: Vec<String>,
 }
 
 /// One endpoint of a provider, for display.
@@ -62,6 +64,7 @@ pub fn providers(config: &Config) -> Result<Vec<ProviderSummary>, CatalogueError
 impl ProviderSummary {
     pub(crate) fn of(loaded: &Loaded) -> Self {
         let (file, provider) = (&loaded.source.file, &loaded.provider);
+        let with_past = file.endpoints.iter().filter(|endpoint| endpoint.history.is_some());
         Self {
             name: file.name.clone(),
             title: file.title.clone(),
@@ -83,6 +86,7 @@ impl ProviderSummary {
                     every_seconds: endpoint.every.as_secs(),
                 })
                 .collect(),
+            histories: with_past.map(|endpoint| endpoint.name.clone()).collect(),
             file: loaded.source.origin.clone(),
         }
     }

@@ -15,9 +15,6 @@ use crate::{
     mapping::event_mapping::{Origin, event_of},
 };
 
-/// Most events that one answer may yield: they are one atomic batch.
-pub(super) const MAX_EVENTS: usize = 1_000;
-
 /// What an answer yields.
 #[derive(Debug, Default)]
 pub(crate) struct Interpreted {
@@ -73,8 +70,9 @@ pub(crate) fn interpret(
             Err(problem) => problems.push(provider.redact(&problem)),
         }
     }
-    if events.len() > MAX_EVENTS {
-        let problem = format!("gives {} events, limit is {MAX_EVENTS}", events.len());
+    let limit = endpoint.max_events;
+    if events.len() > limit {
+        let problem = format!("gives {} events, limit is {limit}", events.len());
         return Err(FetchError::Shape { problem });
     }
     if events.is_empty() && !(endpoint.may_be_empty && problems.is_empty()) {

@@ -5,11 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use crypto_intel_schemas::Event;
 use jaq_json::Val;
 
-use super::{
-    error::FetchError,
-    interpret::{Interpreted, MAX_EVENTS},
-};
-use crate::catalogue::{Endpoint, Provider};
+use super::{error::FetchError, interpret::Interpreted};
+use crate::catalogue::{Endpoint, MAX_EVENTS, Provider};
 
 /// Query parameters of one page; empty for the first.
 pub(crate) type Page = BTreeMap<String, String>;

@@ -10,7 +10,7 @@ use jaq_json::{Val, read};
 use super::decimals;
 
 /// Maximum number of values that a filter may give for one answer.
-const MAX_OUTPUTS: usize = 5_000;
+pub(crate) const MAX_OUTPUTS: usize = 5_000;
 /// Deepest nesting of an answer; the parser below is recursive.
 const MAX_DEPTH: usize = 128;
 

@@ -3,7 +3,7 @@
 pub(crate) mod board;
 pub(crate) mod compliance;
 mod event;
-mod failure;
+pub(crate) mod failure;
 pub(crate) mod pacer;
 pub(crate) mod poller;
 pub(crate) mod progress;

@@ -10,6 +10,7 @@ use crate::{
     quota::{
         ledger::Ledger,
         limits::Window,
+        spare::Spare,
         usage::{Blocked, Usage},
     },
 };
@@ -123,9 +124,23 @@ impl ProviderThrottle {
     /// Waits until a request of this endpoint and weight may be sent, and counts it. The caller sends it at once and
     /// reports its outcome. The first key that can be used is taken.
     pub(crate) async fn pass(&self, endpoint: &str, weight: u32) -> Pass {
+        self.pass_within(endpoint, weight, None).await
+    }
+
+    /// As [`pass`](Self::pass), for a request that takes only what the schedules leave of the quota.
+    pub(crate) async fn pass_spare(&self, endpoint: &str, weight: u32, spare: &mut Spare) -> Pass {
+        self.pass_within(endpoint, weight, Some(spare)).await
+    }
+
+    async fn pass_within(
+        &self,
+        endpoint: &str,
+        weight: u32,
+        mut spare: Option<&mut Spare>,
+    ) -> Pass {
         let mut for_quota = Duration::ZERO;
         loop {
-            match self.admit(endpoint, weight).await {
+            match self.admit(endpoint, weight, spare.as_deref_mut()).await {
                 Ok((key, nearly_spent)) => return Pass { key, for_quota, nearly_spent },
                 Err(not_yet) => {
                     let wait = not_yet.wait.min(MAX_SLEEP);
@@ -138,7 +153,12 @@ impl ProviderThrottle {
         }
     }
 
-    async fn admit(&self, endpoint: &str, weight: u32) -> Result<(usize, bool), NotYet> {
+    async fn admit(
+        &self,
+        endpoint: &str,
+        weight: u32,
+        spare: Option<&mut Spare>,
+    ) -> Result<(usize, bool), NotYet> {
         let mut ledger = self.ledger.lock().await;
         let host = |wait| NotYet { wait, for_quota: false };
         // A place among the trial requests is taken only when there is a key: see below.
@@ -152,7 +172,7 @@ impl ProviderThrottle {
                 }
             }
         }
-        let key = self.usable_key(&mut ledger, endpoint, weight).await?;
+        let key = self.usable_key(&mut ledger, endpoint, weight, spare).await?;
         if !admitted {
             // Another answer may have closed it meanwhile: what was counted is lost then.
             if let Admission::Wait(wait) = self.state().breaker.admit(Instant::now()) {
@@ -171,6 +191,7 @@ impl ProviderThrottle {
         ledger: &mut Ledger,
         endpoint: &str,
         weight: u32,
+        mut spare: Option<&mut Spare>,
     ) -> Result<usize, NotYet> {
         let mut soonest = NotYet { wait: Duration::MAX, for_quota: false };
         for key in 0..self.keys {
@@ -178,7 +199,7 @@ impl ProviderThrottle {
             let rests = self.state().until(endpoint, key).filter(|until| *until > now);
             let not_yet = match rests {
                 Some(until) => NotYet { wait: until - now, for_quota: false },
-                None => match ledger.reserve(key, weight).await {
+                None => match self.reserve(ledger, key, weight, spare.as_deref_mut()).await {
                     Ok(()) => return Ok(key),
                     Err(blocked) => NotYet { wait: self.until(blocked), for_quota: true },
                 },
@@ -188,6 +209,21 @@ impl ProviderThrottle {
             }
         }
         Err(soonest)
+    }
+
+    async fn reserve(
+        &self,
+        ledger: &mut Ledger,
+        key: usize,
+        weight: u32,
+        spare: Option<&mut Spare>,
+    ) -> Result<(), Blocked> {
+        let Some(spare) = spare else { return ledger.reserve(key, weight).await };
+        let usage = ledger.loaded_usage(key).await;
+        spare.check(&usage, ledger.limits(), weight, self.clock.now_us())?;
+        ledger.reserve(key, weight).await?;
+        spare.took(weight, self.clock.now_us());
+        Ok(())
     }
 
     fn until(&self, blocked: Blocked) -> Duration {

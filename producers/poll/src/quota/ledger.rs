@@ -62,6 +62,12 @@ impl Ledger {
         self.keys.get(place).filter(|entry| entry.loaded).map(|entry| &entry.usage)
     }
 
+    /// What is used of a key, by whichever instance.
+    pub(crate) async fn loaded_usage(&mut self, place: usize) -> Usage {
+        self.load(place).await;
+        self.usage(place).cloned().unwrap_or_default()
+    }
+
     /// Counts a request with the key at this place. The caller sends it now.
     ///
     /// # Errors

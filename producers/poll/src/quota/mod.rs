@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod signals;
 mod sliding;
+pub(crate) mod spare;
 pub(crate) mod store;
 pub(crate) mod usage;
 

@@ -89,6 +89,12 @@ fn a_wrong_file_is_named_with_place_and_problem() {
         ("fault = '.error'", "fault = '.prices'", "takes the example for a fault"),
         ("# fault = '.error // .problem'", "fault = '.prices'", "takes the example for a fault"),
         ("'.assets | join(\",\")'", "'.assets'", "must give one text"),
+        ("step_seconds = 3600", "step_seconds = 59", "history: step_seconds must be 60 or more"),
+        ("max_points = 500", "max_points = 5001", "history: max_points must be 1 to 5000"),
+        (", at_s: (.open_time + 3600)", "", "history: filter jq.events: must give the time"),
+        ("'$parameters.range.from_s'", "'$parameters.range'", "history: must give one text"),
+        ("order = \"newest\"", "order = \"new\"", "unknown variant `new`"),
+        (".candles[] |", ".candle[]? |", "history: filter jq.events: gives nothing"),
     ] {
         let shown = change(from, to);
         assert!(shown.contains("own.toml") && shown.contains(problem), "{from} -> {to}: {shown}");
@@ -96,6 +102,11 @@ fn a_wrong_file_is_named_with_place_and_problem() {
     let shown = change("asset: .id", "asset: .nonsense");
     let line = 1 + example().lines().position(|line| line.starts_with("events = ")).unwrap();
     assert!(shown.contains(&format!("own.toml:{line}: ")), "{shown}");
+    let of_history = change("max_points = 500", "max_points = 5001");
+    let line_of =
+        |begin: &str| 1 + example().lines().position(|line| line.starts_with(begin)).unwrap();
+    let place = format!("own.toml:{}: endpoint prices: history: ", line_of("max_points"));
+    assert!(of_history.starts_with(&place), "{of_history}");
     let filter = example().lines().nth(line - 1).unwrap().to_owned();
     let lines = "events = '''\n.prices[]\n| nonsense\n'''";
     let undefined = change(&filter, lines);

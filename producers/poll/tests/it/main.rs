@@ -7,6 +7,7 @@ mod faults;
 mod forms;
 mod harness;
 mod kinds;
+mod past;
 mod pipeline;
 mod prices;
 mod quotas;

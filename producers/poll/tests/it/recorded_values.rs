@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use crypto_intel_poll::{DryRunAnswer, FetchError, Trial};
+use crypto_intel_poll::{DryRunAnswer, FetchError, Span, Trial};
 use crypto_intel_schemas::{Decimal, Event, FieldType, Kind, samples::sample};
 use crypto_intel_testkit::{python, recorded_data};
 use serde::Deserialize;
@@ -23,6 +23,9 @@ struct Line {
     /// The fields of the events that the answer holds.
     #[serde(default)]
     events: Vec<Map<String, Value>>,
+    /// Whether it is an answer about the past of the endpoint.
+    #[serde(default)]
+    history: bool,
     /// Whether the answer is an error by the provider's own word.
     #[serde(default)]
     fault: bool,
@@ -30,6 +33,9 @@ struct Line {
     #[serde(default)]
     problem: Option<String>,
 }
+
+/// Recorded answers are of any time.
+const ALL_TIME: Span = Span { from_s: 0, to_s: 4_102_444_800 };
 
 fn crate_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -94,7 +100,11 @@ impl Reader {
         if !self.trials.contains_key(&key) {
             self.trials.insert(key.clone(), trial(line)?);
         }
-        let run = self.trials[&key].read(&line.endpoint, body);
+        let trial = &self.trials[&key];
+        let run = match line.history {
+            false => trial.read(&line.endpoint, body),
+            true => trial.read_history(&line.endpoint, body, ALL_TIME),
+        };
         run.map(|run| run.outcome).map_err(|error| format!("{error:#}"))
     }
 }

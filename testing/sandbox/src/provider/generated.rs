@@ -34,6 +34,9 @@ const ASSETS: [(&str, &str, f64, f64); 22] = [
 /// These stay within a tenth of a percent of a dollar.
 const STABLE: [&str; 3] = ["tether", "usd-coin", "dai"];
 const DAY_SECONDS: u64 = 86_400;
+const HOUR_MS: u64 = 3_600_000;
+/// How far the index goes back.
+const FEAR_AND_GREED_DAYS: u64 = 2_900;
 
 /// An answer for a path that is known.
 pub(super) fn answer(request: &ProviderRequest) -> Option<ProviderAnswer> {
@@ -46,7 +49,10 @@ pub(super) fn answer(request: &ProviderRequest) -> Option<ProviderAnswer> {
     if path.ends_with("/ticker/24hr") {
         return Some(ticker(request, now_ms));
     }
-    path.ends_with("/fng").then(|| fear_and_greed(now_ms))
+    if path.ends_with("/klines") {
+        return Some(klines(request, now_ms));
+    }
+    path.ends_with("/fng").then(|| fear_and_greed(request, now_ms))
 }
 
 fn price_at(place: usize, now_ms: u64) -> f64 {
@@ -158,14 +164,63 @@ fn ticker_of(symbol: &str, place: usize, now_ms: u64) -> Value {
     })
 }
 
+// From the first candle of the range on, at most `limit`; the last one may be open.
+fn klines(request: &ProviderRequest, now_ms: u64) -> ProviderAnswer {
+    let base = request.query.get("symbol").and_then(|symbol| symbol.strip_suffix("USDT"));
+    let place = ASSETS.iter().position(|(_, known, ..)| Some(*known) == base);
+    let Some(place) = place else { return refusal(-1_121, "Invalid symbol.") };
+    let number = |name: &str, default: u64| {
+        request.query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let limit = number("limit", 500).min(1_000);
+    let start_ms = number("startTime", now_ms - limit * HOUR_MS);
+    let end_ms = number("endTime", now_ms).min(now_ms);
+    let first = start_ms.div_ceil(HOUR_MS);
+    let candles = (first..).take(usize::try_from(limit).unwrap_or(0)).map(|hour| hour * HOUR_MS);
+    let candles = candles.take_while(|open_ms| *open_ms <= end_ms);
+    ProviderAnswer::json(Value::from_iter(candles.map(|open_ms| kline(place, open_ms))).to_string())
+}
+
+fn kline(place: usize, open_ms: u64) -> Value {
+    let [open, close] = [open_ms, open_ms + HOUR_MS].map(|at_ms| price_at(place, at_ms));
+    let text = |number: f64| format!("{number:.8}");
+    json!([
+        open_ms,
+        text(open),
+        text(open.max(close) * 1.001),
+        text(open.min(close) * 0.999),
+        text(close),
+        text(1_000.0 / close),
+        open_ms + HOUR_MS - 1,
+        text(1_000.0),
+        100,
+        text(500.0 / close),
+        text(500.0),
+        "0"
+    ])
+}
+
 fn refusal(code: i64, message: &str) -> ProviderAnswer {
     let body = json!({"code": code, "msg": message}).to_string();
     ProviderAnswer { status: 400, headers: Vec::new(), body }
 }
 
-fn fear_and_greed(now_ms: u64) -> ProviderAnswer {
+// The newest `limit` days; 0 stands for all.
+fn fear_and_greed(request: &ProviderRequest, now_ms: u64) -> ProviderAnswer {
     let now = now_ms / 1_000;
-    let midnight = now - now % DAY_SECONDS;
+    let today = now - now % DAY_SECONDS;
+    let limit = request.query.get("limit").and_then(|text| text.parse().ok()).unwrap_or(1);
+    let days = if limit == 0 { FEAR_AND_GREED_DAYS } else { limit };
+    let values = (0..days).map(|day| fear_and_greed_of(today - day * DAY_SECONDS, now));
+    let body = json!({
+        "name": "Fear and Greed Index",
+        "data": Value::from_iter(values),
+        "metadata": {"error": null},
+    });
+    ProviderAnswer::json(body.to_string())
+}
+
+fn fear_and_greed_of(midnight: u64, now: u64) -> Value {
     // Another value each day, between 20 and 79.
     let value = 20 + (midnight / DAY_SECONDS * 17) % 60;
     let classification = match value {
@@ -175,15 +230,14 @@ fn fear_and_greed(now_ms: u64) -> ProviderAnswer {
         54..75 => "Greed",
         _ => "Extreme Greed",
     };
-    let body = json!({
-        "name": "Fear and Greed Index",
-        "data": [{
-            "value": value.to_string(),
-            "value_classification": classification,
-            "timestamp": midnight.to_string(),
-            "time_until_update": (midnight + DAY_SECONDS - now).to_string(),
-        }],
-        "metadata": {"error": null},
+    let mut entry = json!({
+        "value": value.to_string(),
+        "value_classification": classification,
+        "timestamp": midnight.to_string(),
     });
-    ProviderAnswer::json(body.to_string())
+    // Of the newest one alone.
+    if let Some(left) = (midnight + DAY_SECONDS).checked_sub(now) {
+        entry["time_until_update"] = json!(left.to_string());
+    }
+    entry
 }

@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context as _;
-use crypto_intel_poll::{DryRun, Trial, dry_run};
+use crypto_intel_poll::{DryRun, Span, Trial, dry_run, dry_run_history};
 use crypto_intel_schemas::{COMMON_FIELDS, Event};
 use crypto_intel_service::error_chain;
 use serde::Serialize;
@@ -33,23 +33,29 @@ pub(super) async fn run(
     config: &AppConfig,
     name: &str,
     answer: Option<&Path>,
+    past: Option<Span>,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let (provider, endpoint) = match name.split_once('/') {
-        Some((provider, endpoint)) => (provider, Some(endpoint)),
-        None => (name, None),
-    };
+    let (provider, endpoint) = super::parts_of(name);
     config.require_secrets(&[&format!("poll.providers.{provider}")])?;
     let context = || format!("try provider {provider}");
-    let runs = match answer {
-        None => dry_run(&config.poll, provider, endpoint).await.with_context(context)?,
-        Some(file) => {
+    let runs = match (answer, past) {
+        (None, None) => dry_run(&config.poll, provider, endpoint).await.with_context(context)?,
+        (None, Some(span)) => {
+            let runs = dry_run_history(&config.poll, provider, endpoint, span).await;
+            runs.with_context(context)?
+        }
+        (Some(file), past) => {
             let endpoint =
                 endpoint.context("a saved answer is of one endpoint: name it, NAME/ENDPOINT")?;
             let body =
                 std::fs::read(file).with_context(|| format!("read answer {}", file.display()))?;
             let trial = Trial::of(&config.poll, provider).with_context(context)?;
-            vec![trial.read(endpoint, body).with_context(context)?]
+            let read = match past {
+                None => trial.read(endpoint, body),
+                Some(span) => trial.read_history(endpoint, body, span),
+            };
+            vec![read.with_context(context)?]
         }
     };
     let tried: Vec<Tried> = runs.into_iter().map(tried).collect();

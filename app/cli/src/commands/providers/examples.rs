@@ -11,10 +11,11 @@ use crate::{config::AppConfig, output::Output};
 pub(super) fn run(config: &AppConfig, output: Output) -> anyhow::Result<ExitCode> {
     let providers = crypto_intel_poll::providers(&config.poll).context("check provider files")?;
     let endpoints: usize = providers.iter().map(|provider| provider.endpoints.len()).sum();
-    let report = json!({ "providers": providers.len(), "endpoints": endpoints });
+    let pasts: usize = providers.iter().map(|provider| provider.histories.len()).sum();
+    let report = json!({ "providers": providers.len(), "endpoints": endpoints, "pasts": pasts });
     output.show(&report, |_| {
         format!(
-            "{endpoints} endpoints of {} providers: every example gives events",
+            "{endpoints} endpoints of {} providers, {pasts} with a past: every example gives events",
             providers.len()
         )
     })?;

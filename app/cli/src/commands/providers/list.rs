@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use crypto_intel_poll::{
-    EndpointReport, ProviderReport, ProviderSummary, QuotaReport, provider_reports, providers,
+    EndpointReport, HistoryReport, ProviderReport, ProviderSummary, QuotaReport, provider_reports,
+    providers,
 };
 use crypto_intel_schemas::ProviderState;
 use crypto_intel_service::now_us;
@@ -62,7 +63,7 @@ impl Listed {
             )
     }
 
-    fn row(&self, now_us: i64) -> [String; 9] {
+    fn row(&self, now_us: i64) -> [String; 10] {
         let report = self.report.as_ref();
         let status = report.and_then(|report| report.status.as_ref());
         let state = match status {
@@ -88,6 +89,7 @@ impl Listed {
             next.map(|next| ago(next, now_us)).unwrap_or_default(),
             on_time(endpoints),
             quota.map(|quota| used(quota, now_us)).unwrap_or_default(),
+            report.map(|report| past(&report.histories)).unwrap_or_default(),
             shortened(detail),
         ]
     }
@@ -108,6 +110,16 @@ fn used(quota: &QuotaReport, now_us: i64) -> String {
     format!("{percent} % of {} a {}{reset}", thousands(quota.limit.into()), quota.window)
 }
 
+/// How much of the wanted past is there, and of how many days that is.
+fn past(histories: &[HistoryReport]) -> String {
+    let wanted: i64 = histories.iter().map(|history| history.wanted_seconds).sum();
+    let covered: i64 = histories.iter().map(|history| history.covered_seconds).sum();
+    let longest = histories.iter().map(|history| history.wanted_seconds).max();
+    let days = longest.unwrap_or_default() / 86_400;
+    let percent = (covered * 100).checked_div(wanted);
+    percent.map(|percent| format!("{percent} % of {days} d")).unwrap_or_default()
+}
+
 /// Share of the remembered slots that were done on time.
 fn on_time(endpoints: &[EndpointReport]) -> String {
     let slots: usize = endpoints.iter().map(|endpoint| endpoint.slots).sum();
@@ -125,6 +137,7 @@ fn text_of(listed: &[Listed], hidden: usize) -> String {
         "next in",
         "on time",
         "quota used",
+        "past",
         "why",
     ];
     let now_us = now_us();
