@@ -2,7 +2,10 @@
 
 from decimal import Decimal
 
+from readers import candles
+
 RECORDED = {"tickers": "bitfinex/ticker.*.json"}
+HISTORY = {"tickers-tbtcusd": "bitfinex/candles.*.json"}
 
 
 def tickers(answer):
@@ -10,3 +13,7 @@ def tickers(answer):
         if row[0] == "tBTCUSD":
             change = Decimal(row[6]) * 100
             yield {"asset": "bitcoin", "quote": "usd", "price": row[7], "change_24h_percent": str(change)}
+
+
+def tickers_tbtcusd_history(answer):
+    return candles.of_hours(answer, "bitcoin", "usd", opened=0, close=2, milliseconds=True)

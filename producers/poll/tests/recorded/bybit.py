@@ -2,11 +2,14 @@
 
 from decimal import Decimal
 
+from readers import candles
+
 RECORDED = {
     "spot": "bybit/tickers_spot.*.json",
     "linear": "bybit/tickers_linear.2.json",
     "inverse": "bybit/tickers_linear.1.json",
 }
+HISTORY = {"spot-bitcoin": "bybit/kline.*.json"}
 
 
 def spot(answer):
@@ -40,3 +43,7 @@ def linear(answer):
 
 def inverse(answer):
     return perpetual(answer, "bitcoin-usd", "usd", "usd")
+
+
+def spot_bitcoin_history(answer):
+    return candles.of_hours(answer["result"]["list"], "bitcoin", "usdt", opened=0, close=4, milliseconds=True)

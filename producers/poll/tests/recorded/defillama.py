@@ -11,6 +11,10 @@ RECORDED = {
     "yields": "defillama/yields_pools.*.json",
     "prices": ["defillama/coins_prices_current.2.json", "defillama/coins_prices_current.3.json"],
 }
+HISTORY = {
+    "dex-volume": "defillama/overview_dexs.*.json",
+    "fees": "defillama/overview_fees.*.json",
+}
 
 
 def chain_tvl(answer):
@@ -71,3 +75,17 @@ def prices(answer):
             "price": row["price"],
             "at_us": int(row["timestamp"]) * 1_000_000,
         }
+
+
+def _days(answer, name):
+    for begin, value in answer["totalDataChart"]:
+        at_us = (int(begin) + 86_400) * 1_000_000
+        yield {"name": name, "key": "total", "value": value, "unit": "usd", "labels": {"of": "total"}, "at_us": at_us}
+
+
+def dex_volume_history(answer):
+    return _days(answer, "defi.dex-volume-24h")
+
+
+def fees_history(answer):
+    return _days(answer, "defi.fees-24h")

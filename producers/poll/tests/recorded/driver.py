@@ -6,8 +6,8 @@ Prints one JSON object a line: what an answer holds ({"provider", "endpoint", "f
 that is a fault ({..., "fault": true}), or what is wrong with a module ({"provider", "problem"}).
 
 A module <provider>.py has RECORDED (endpoint to a glob or a list of globs), one function for each endpoint (- as _) that
-takes an answer and yields the fields of its events, and may have PARAMETERS (endpoint to parameters) and FAULTS (glob to
-endpoint). An answer is JSON whose numbers are texts as they were written, the root element of an XML document, or text.
+takes an answer and yields the fields of its events, and may have HISTORY (the same for answers about the past, whose
+functions end in _history), PARAMETERS (endpoint to parameters) and FAULTS (glob to endpoint). An answer is JSON whose numbers are texts as they were written, the root element of an XML document, or text.
 A time is "at_us"; None is a field that must be absent.
 """
 import importlib.util
@@ -51,12 +51,15 @@ def write(value):
 def lines_of(path, answers):
     module = load(path)
     parameters = getattr(module, "PARAMETERS", {})
-    for endpoint, globs in module.RECORDED.items():
-        reader = getattr(module, endpoint.replace("-", "_"))
+    live = [(endpoint, globs, "") for endpoint, globs in module.RECORDED.items()]
+    past = [(endpoint, globs, "_history") for endpoint, globs in getattr(module, "HISTORY", {}).items()]
+    for endpoint, globs, suffix in live + past:
+        reader = getattr(module, endpoint.replace("-", "_") + suffix)
         for file in files(answers, globs):
             yield {
                 "provider": path.stem,
                 "endpoint": endpoint,
+                "history": bool(suffix),
                 "file": str(file.relative_to(answers)),
                 "parameters": parameters.get(endpoint, {}),
                 "events": list(reader(read(file))),

@@ -1,6 +1,9 @@
 """Values of Hyperliquid's answers, read without the filters. The recorded answers do not have all of the assets."""
 
+from readers import candles
+
 RECORDED = {"mids": "hyperliquid/allMids.*.json", "perpetuals": "hyperliquid/metaAndAssetCtxs.*.json"}
+HISTORY = {"mids-bitcoin": "hyperliquid/candleSnapshot.*.json"}
 ASSETS = {
     "BTC": "bitcoin",
     "ETH": "ethereum",
@@ -38,3 +41,7 @@ def perpetuals(answer):
         yield {"name": "market.open-interest", "key": key, "value": context["openInterest"], "unit": "coin"}
         yield {"name": "market.mark-price", "key": key, "value": context["markPx"], "unit": "usdc"}
         yield {"name": "market.index-price", "key": key, "value": context["oraclePx"], "unit": "usdc"}
+
+
+def mids_bitcoin_history(answer):
+    return candles.of_hours(answer, "bitcoin", "usdc", opened="t", close="c", milliseconds=True)

@@ -11,6 +11,7 @@ RECORDED = {
     "prices": ["mempool_space/v1_prices.1.json", "mempool_space/prices.1.json"],
     "lightning": "mempool_space/v1_lightning_statistics_interval.1.json",
 }
+HISTORY = {"hashrate": "mempool_space/v1_mining_hashrate_timePeriod.1.json"}
 
 
 def _of(key, name, value, unit, **more):
@@ -67,3 +68,12 @@ def lightning(answer):
     yield _of("lightning", "network.capacity", Decimal(latest["total_capacity"]) / 10**8, "coin", at_us=at_us)
     yield _of("lightning", "network.nodes", latest["node_count"], "node", at_us=at_us)
     yield _of("lightning", "network.channels", latest["channel_count"], "channel", at_us=at_us)
+
+
+def hashrate_history(answer):
+    for day in answer["hashrates"]:
+        at_us = int(day["timestamp"]) * 1_000_000
+        yield _of("bitcoin", "network.hashrate", day["avgHashrate"], "hash/s", at_us=at_us)
+    for change in answer["difficulty"]:
+        at_us = int(change["timestamp"]) * 1_000_000
+        yield _of("bitcoin", "network.difficulty", change["difficulty"], "difficulty", at_us=at_us)

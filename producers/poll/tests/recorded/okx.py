@@ -1,10 +1,14 @@
 """Values of OKX's answers, read without the filters."""
 
+from readers import candles
+
 RECORDED = {
     "funding-rate-bitcoin-usdt": "okx/funding_rate.1.json",
     "funding-rate-bitcoin-usd": "okx/funding_rate.2.json",
     "open-interest": "okx/open_interest.*.json",
 }
+# Neither of its candles is closed.
+HISTORY = {"tickers-bitcoin": "okx/candles.*.json"}
 
 
 def funding(answer, key):
@@ -38,3 +42,8 @@ def open_interest(answer):
             "unit": "coin",
             "at_us": int(row["ts"]) * 1000,
         }
+
+
+def tickers_bitcoin_history(answer):
+    closed = [row for row in answer["data"] if row[8] == "1"]
+    return candles.of_hours(closed, "bitcoin", "usdt", opened=0, close=4, milliseconds=True)
