@@ -351,6 +351,24 @@ pub enum KvError {
         /// The key.
         key: String,
     },
+    /// The bucket is at its limit.
+    #[error(
+        "bucket {bucket} is full: raise streams.streams.KV_{bucket}.max_bytes in the configuration and run `crypto-intel streams apply`; what is there stays"
+    )]
+    Full {
+        /// The bucket.
+        bucket: &'static str,
+        /// The server's text.
+        text: String,
+    },
+    /// A value in parts is not whole.
+    #[error("value of key {key} is not whole: {reason}; write it again")]
+    Damaged {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A read failed.
     #[error(transparent)]
     Read(#[from] NatsError),
@@ -364,6 +382,8 @@ impl Retryable for KvError {
         match self {
             Self::Read(error) => error.is_retryable(),
             Self::Write(error) => error.is_retryable(),
+            // Corrected in the configuration, while everything waits.
+            Self::Full { .. } => true,
             _ => false,
         }
     }

@@ -18,7 +18,7 @@ pub use client::config::NatsConfig;
 pub use client::connect::connect;
 pub use client::obstacle::Obstacle;
 pub use error::{ConnectError, KvError, NatsError, PublishError, ReaderError};
-pub use kv::{Bucket, Entry, Kv, KvChange, KvWatch, escape_key, unescape_key};
+pub use kv::{Bucket, Entry, Kv, KvChange, KvWatch, LargeHead, escape_key, unescape_key};
 pub use leader::lease::{LEASE_SECONDS, Lease, LeaseHolder};
 pub use leader::{Leadership, Term, TermEnd};
 pub use message::{

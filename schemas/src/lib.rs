@@ -17,7 +17,7 @@ pub use alloy_primitives::{Address, B256, Bytes, FixedBytes, I256, U256};
 pub use event::{
     Event,
     addresses::Addresses,
-    body::{BlockFields, LogFields, TransactionFields},
+    body::{BlockFields, LogFields, Parties, PartyLabels, TransactionFields},
     chunk::{CHUNK_SCHEMA, Chunk, ChunkError, ChunkWriter, MAX_CHUNK_BYTES},
     codec::DecodeError,
     event_kind::{EventBody, EventKind},

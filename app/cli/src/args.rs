@@ -1,4 +1,5 @@
 mod backup;
+mod labels;
 mod providers;
 mod replay;
 mod watch;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::roles::Role;
 
+pub(crate) use labels::{ImportArguments, LabelsAction, LabelsArguments};
 pub(crate) use providers::{ProvidersAction, ProvidersArguments};
 pub use replay::{ReplayArguments, ReplayTo};
 pub(crate) use watch::{WatchAction, WatchArguments};
@@ -68,6 +70,8 @@ pub enum Command {
     Notify(NotifyArguments),
     /// Addresses that you want to hear of: add, remove, list. No restart is needed.
     Watch(WatchArguments),
+    /// What addresses are called: import lists, show, remove; renew the list of sanctions. No restart is needed.
+    Labels(LabelsArguments),
     /// Database, streams and buckets into a folder, checked.
     Backup(BackupArguments),
     /// A backup onto an empty database and a NATS server without its streams.

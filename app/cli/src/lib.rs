@@ -53,6 +53,9 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             commands::notify::run(&arguments, &options.action, output).await
         }
         Command::Watch(options) => commands::watch::run(&arguments, &options.action, output).await,
+        Command::Labels(options) => {
+            commands::labels::run(&arguments, &options.action, output).await
+        }
         Command::Backup(options) => commands::backup::run(&arguments, options, output).await,
         Command::Restore(options) => commands::restore::run(&arguments, options, output).await,
     }

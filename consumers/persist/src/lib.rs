@@ -37,7 +37,10 @@ pub use role::ROLE;
 use crate::{
     metrics::Metrics,
     status::Status,
-    tasks::{keep_running, retention::RetentionTask, stream::StreamTask, wallets::WalletTask},
+    tasks::{
+        keep_running, labels::LabelTask, retention::RetentionTask, stream::StreamTask,
+        wallets::WalletTask,
+    },
 };
 
 /// Stores the configured streams until shutdown. The tables must exist (`crypto-intel migrate`).
@@ -72,6 +75,8 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
     }
     let wallets = WalletTask { leadership: leadership("watchlist")?, store: store.clone() };
     tasks.spawn(keep_running(wallets));
+    let labels = LabelTask { leadership: leadership("labels")?, store: store.clone() };
+    tasks.spawn(keep_running(labels));
     let retention = RetentionTask { leadership: leadership("retention")?, store, metrics };
     tasks.spawn(keep_running(retention));
     while let Some(ended) = tasks.join_next().await {

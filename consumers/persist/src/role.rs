@@ -22,6 +22,7 @@ pub const ROLE: RoleSpec = RoleSpec {
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["persist.>"]),
         BucketSpec::write(Bucket::Cursors, &["persist.>"]),
+        BucketSpec::read(Bucket::Labels).watched(),
         BucketSpec::read(Bucket::Watchlist).watched(),
     ],
     database_user: Some("persist"),

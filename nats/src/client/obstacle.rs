@@ -31,7 +31,7 @@ pub enum Obstacle {
 impl From<&KvError> for Obstacle {
     fn from(error: &KvError) -> Self {
         match error {
-            KvError::Write(PublishError::Full { .. }) => Self::NotStored(error.to_string()),
+            KvError::Full { .. } => Self::NotStored(error.to_string()),
             KvError::Write(PublishError::Refused { status, .. }) if *status >= 500 => {
                 Self::NotStored(error.to_string())
             }

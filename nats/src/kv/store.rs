@@ -77,7 +77,8 @@ impl Kv {
     /// Fails when the key is invalid or the write is not acknowledged.
     pub async fn put(&self, key: &str, value: impl Into<Bytes>) -> Result<u64, KvError> {
         let message = OutMessage::new(self.subject(key)?, value);
-        let ack = self.nats.publish_one(message, None).await.map_err(KvError::Write)?;
+        let ack =
+            self.nats.publish_one(message, None).await.map_err(|error| self.not_written(error))?;
         Ok(ack.sequence)
     }
 
@@ -124,7 +125,7 @@ impl Kv {
     /// Fails when the key is invalid or the write is not acknowledged.
     pub async fn delete(&self, key: &str) -> Result<(), KvError> {
         let message = deletion(self.subject(key)?);
-        self.nats.publish_one(message, None).await.map_err(KvError::Write)?;
+        self.nats.publish_one(message, None).await.map_err(|error| self.not_written(error))?;
         Ok(())
     }
 
@@ -144,9 +145,9 @@ impl Kv {
                 Some(value) => OutMessage::new(subject, value),
                 None => deletion(subject),
             };
-            window.push(message).await.map_err(KvError::Write)?;
+            window.push(message).await.map_err(|error| self.not_written(error))?;
         }
-        window.flush().await.map_err(KvError::Write)
+        window.flush().await.map_err(|error| self.not_written(error))
     }
 
     /// Deletes a key if it still has the expected revision.
@@ -225,7 +226,14 @@ impl Kv {
             Err(PublishError::WrongLastSequence { actual }) => {
                 Err(KvError::WrongRevision { key: key.to_owned(), actual })
             }
-            Err(error) => Err(KvError::Write(error)),
+            Err(error) => Err(self.not_written(error)),
+        }
+    }
+
+    fn not_written(&self, error: PublishError) -> KvError {
+        match error {
+            PublishError::Full { text, .. } => KvError::Full { bucket: self.bucket.name(), text },
+            other => KvError::Write(other),
         }
     }
 

@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 26] = embedded![
+const FILES: [(&str, &str); 27] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -125,6 +125,7 @@ const FILES: [(&str, &str); 26] = embedded![
     "kv/cursors.json",
     "kv/deliveries.json",
     "kv/gaps.json",
+    "kv/labels.json",
     "kv/leases.json",
     "kv/prices.json",
     "kv/rule_state.json",

@@ -7,6 +7,7 @@ mod cluster_files;
 mod connecting;
 mod dead_letters;
 mod kv;
+mod large;
 mod leader;
 mod leader_trouble;
 mod lease;

@@ -37,5 +37,6 @@ pub use tables::{
 };
 pub use write::{
     block_lookup::KnownBlock,
+    labels::{LabelRow, LabelSourceRow},
     transaction::{Advance, BatchTransaction, DroppedBlock},
 };

@@ -15,11 +15,11 @@ use crypto_intel_service::Context;
 use tokio::task::JoinSet;
 
 use crate::{
-    config::{ChainConfig, start_block::Start, transactions_mode::TransactionsMode},
+    config::{ChainConfig, presets, start_block::Start, transactions_mode::TransactionsMode},
     decode::Decoder,
     endpoint::{NodeWatch, Pool},
     enrich::{
-        assets::AssetRegistry, prices::PriceCache, tokens::TokenMetadataCache,
+        assets::AssetRegistry, labels::LabelCache, prices::PriceCache, tokens::TokenMetadataCache,
         watch::WatchlistCache,
     },
     fetch::Fetcher,
@@ -42,6 +42,7 @@ pub(crate) struct EvmChain {
     pub(crate) assets: AssetRegistry,
     pub(crate) prices: PriceCache,
     pub(crate) watched: WatchlistCache,
+    pub(crate) labels: LabelCache,
     pub(crate) metrics: ChainMetrics,
     pub(crate) follow_metrics: FollowMetrics,
     pub(crate) history: HistoryLane,
@@ -57,7 +58,7 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
     let stop = context.shutdown.child_token();
     let _guard = stop.clone().drop_guard();
     let mut tasks = JoinSet::new();
-    let EvmChain { chain, mut config, nats, assets, prices, watched, metrics, .. } = parts;
+    let EvmChain { chain, mut config, nats, assets, prices, watched, labels, metrics, .. } = parts;
     let payload = nats.client().max_payload();
     if payload > 2 * MESSAGE_OVERHEAD {
         config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
@@ -94,6 +95,8 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
         prices,
         tokens,
         watched,
+        labels,
+        known_as: presets::name_of(&chain, config.preset.as_deref()).to_owned(),
         metrics,
         finality_tags: config.finality_tags,
         fetch_concurrency: config.fetch_concurrency,

@@ -8,7 +8,10 @@ use crate::{
     block::BlockData,
     config::ChainConfig,
     decode::{BlockContext, Decoder},
-    enrich::{assets::AssetList, prices::PriceCache, tokens::Tokens, watch::WatchlistCache},
+    enrich::{
+        assets::AssetList, labels::LabelCache, prices::PriceCache, tokens::Tokens,
+        watch::WatchlistCache,
+    },
     metrics::Metrics,
     source::encode::Bodies,
     verify::{Checks, Demand, LogsAnswer, assemble, level::LogProof, read_header},
@@ -20,6 +23,8 @@ pub struct Pipeline {
     decoder: Decoder,
     prices: PriceCache,
     watched: WatchlistCache,
+    labels: LabelCache,
+    known_as: String,
 }
 
 /// A verified block.
@@ -58,8 +63,10 @@ impl Pipeline {
         let metrics = all_metrics.of_chain(chain);
         let assets = AssetList::load(None)?.of_chain(chain);
         let decoder = Decoder::new(chain, config, assets, metrics);
-        let watched = WatchlistCache::new(all_metrics);
-        Ok(Self { decoder, prices: PriceCache::new(300), watched })
+        let watched = WatchlistCache::new(all_metrics.clone());
+        let labels = LabelCache::new(all_metrics);
+        let known_as = chain.to_owned();
+        Ok(Self { decoder, prices: PriceCache::new(300), watched, labels, known_as })
     }
 
     /// Watches addresses from now on.
@@ -140,6 +147,7 @@ impl Pipeline {
             prices: self.prices.now(),
             tokens: Tokens::default(),
             watched: self.watched.view(self.decoder.chain()),
+            labels: self.labels.view(&self.known_as),
         }
     }
 }

@@ -1,7 +1,7 @@
 pub(crate) mod nodes;
 
 use crypto_intel_service::{
-    prometheus::{self, IntCounterVec, IntGaugeVec, Opts, Registry},
+    prometheus::{self, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry},
     register,
 };
 
@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     untraced: IntCounterVec,
     oddities: IntCounterVec,
     watched_addresses: IntGaugeVec,
+    labelled_addresses: IntGauge,
     token_lookups: IntCounterVec,
     nodes: NodeMetrics,
 }
@@ -85,6 +86,13 @@ impl Metrics {
                 "Addresses on the watch-list, by chain or `all`",
                 &["chain"],
             )?,
+            labelled_addresses: register(
+                registry,
+                IntGauge::new(
+                    "crypto_intel_evm_labelled_addresses",
+                    "Addresses with labels, shipped and imported",
+                )?,
+            )?,
             token_lookups: counter(
                 "token_lookups_total",
                 "Tokens that were looked up, by where or how it ended",
@@ -92,6 +100,10 @@ impl Metrics {
             )?,
             nodes: NodeMetrics::new(registry)?,
         })
+    }
+
+    pub(crate) fn labelled_addresses(&self, count: usize) {
+        self.labelled_addresses.set(to_gauge(count as u64));
     }
 
     pub(crate) fn watched_addresses(&self, chain: &str, count: usize) {

@@ -25,6 +25,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::write(Bucket::Gaps, &[">"]).watched(),
         BucketSpec::write(Bucket::Tokens, &[">"]),
         BucketSpec::read(Bucket::Prices).watched(),
+        BucketSpec::read(Bucket::Labels).watched(),
         BucketSpec::read(Bucket::Watchlist).watched(),
     ],
     ..RoleSpec::NONE

@@ -11,7 +11,7 @@ use crypto_intel_service::{Context, Restart, Supervisor};
 use crate::{
     chain::{self, EvmChain, FAMILY},
     config::{Config, presets},
-    enrich::{assets::AssetList, prices::PriceCache, watch::WatchlistCache},
+    enrich::{assets::AssetList, labels::LabelCache, prices::PriceCache, watch::WatchlistCache},
     metrics::Metrics,
 };
 
@@ -36,6 +36,8 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     let watched = tokio::spawn(prices.clone().watch(nats.clone(), context.shutdown.clone()));
     let watchlist = WatchlistCache::new(metrics.clone());
     let listed = tokio::spawn(watchlist.clone().watch(nats.clone(), context.shutdown.clone()));
+    let labels = LabelCache::new(metrics.clone());
+    let named = tokio::spawn(labels.clone().watch(nats.clone(), context.shutdown.clone()));
     let (history, ahead) = (HistoryLane::default(), AheadBudget::default());
     let mut supervisor = Supervisor::new(context.clone());
     for (slug, chain_config) in config.chains {
@@ -51,6 +53,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             nats: nats.clone(),
             prices: prices.clone(),
             watched: watchlist.clone(),
+            labels: labels.clone(),
             history: history.clone(),
             ahead: ahead.clone(),
         };
@@ -62,5 +65,6 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     context.shutdown.cancelled().await;
     watched.abort();
     listed.abort();
+    named.abort();
     Ok(())
 }

@@ -47,11 +47,34 @@ pub struct LogFields {
     pub sub_index: Option<u32>,
 }
 
+/// The two sides of what an event moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parties {
+    /// Who gives.
+    pub from: Option<Address>,
+    /// Who gets.
+    pub to: Option<Address>,
+}
+
+/// What an event says of its two sides beside their addresses, to be set.
+#[derive(Debug)]
+pub struct PartyLabels<'a> {
+    /// The name of who gives.
+    pub from_label: &'a mut Option<String>,
+    /// The name of who gets.
+    pub to_label: &'a mut Option<String>,
+    /// What who gives is.
+    pub from_tags: &'a mut Vec<String>,
+    /// What who gets is.
+    pub to_tags: &'a mut Vec<String>,
+}
+
 /// Defines a body: the common fields of its level, then its own. A field is its type's default in `empty()`, unless
 /// `= value` follows the type.
 ///
 /// Levels: `base`; `chain` (of a block); `tx` (of a transaction); `log` (of a log). Each adds its fields, and the
-/// methods of `EventBody` for them, to those of the one above it.
+/// methods of `EventBody` for them, to those of the one above it. `tx between (from, to)` and `log between (from, to)` name
+/// the fields of the two sides, and add what is known of these.
 macro_rules! event {
     // -- entry points, one per level ------------------------------------------------------------
     ($(#[$meta:meta])* pub struct $name:ident: base $body:tt) => {
@@ -72,7 +95,17 @@ macro_rules! event {
         $crate::event::body::event!(@tx [$(#[$meta])*] $name [] [] $body);
     };
     ($(#[$meta:meta])* pub struct $name:ident: log $body:tt) => {
-        $crate::event::body::event!(@tx [$(#[$meta])*] $name [
+        $crate::event::body::event!(@log @tx [$(#[$meta])*] $name [] $body);
+    };
+    ($(#[$meta:meta])* pub struct $name:ident: tx between ($from:ident, $to:ident) { $($own:tt)* }) => {
+        $crate::event::body::event!(@between [$(#[$meta])*] $name [] [] $from $to { $($own)* });
+    };
+    ($(#[$meta:meta])* pub struct $name:ident: log between ($from:ident, $to:ident) { $($own:tt)* }) => {
+        $crate::event::body::event!(@log @between [$(#[$meta])*] $name [$from $to] { $($own)* });
+    };
+    // -- levels ---------------------------------------------------------------------------------
+    (@log @$level:ident [$($meta:tt)*] $name:ident [$($sides:tt)*] $body:tt) => {
+        $crate::event::body::event!(@$level [$($meta)*] $name [
             fn log(&self) -> Option<$crate::LogFields> {
                 Some(self.log_fields())
             }
@@ -85,7 +118,7 @@ macro_rules! event {
             /// Index within the log, when one log is several events.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub sub_index: Option<u32>,
-        ] $body);
+        ] $($sides)* $body);
 
         impl $name {
             /// The log this was decoded from.
@@ -99,7 +132,38 @@ macro_rules! event {
             }
         }
     };
-    // -- levels ---------------------------------------------------------------------------------
+    (@between [$($meta:tt)*] $name:ident [$($methods:tt)*] [$($fields:tt)*] $from:ident $to:ident { $($own:tt)* }) => {
+        $crate::event::body::event!(@tx [$($meta)*] $name [
+            fn parties(&self) -> Option<$crate::Parties> {
+                Some($crate::Parties { from: self.$from.into(), to: self.$to.into() })
+            }
+
+            fn party_labels_mut(&mut self) -> Option<$crate::PartyLabels<'_>> {
+                Some($crate::PartyLabels {
+                    from_label: &mut self.from_label,
+                    to_label: &mut self.to_label,
+                    from_tags: &mut self.from_tags,
+                    to_tags: &mut self.to_tags,
+                })
+            }
+
+            $($methods)*
+        ] [$($fields)*] {
+            $($own)*
+            #[doc = concat!("What `", stringify!($from), "` is called, where a label names it.")]
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub from_label: Option<String>,
+            #[doc = concat!("What `", stringify!($to), "` is called, where a label names it.")]
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub to_label: Option<String>,
+            #[doc = concat!("What `", stringify!($from), "` is by all labels, such as `exchange`; `sanctioned` first.")]
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub from_tags: Vec<String>,
+            #[doc = concat!("What `", stringify!($to), "` is by all labels, such as `exchange`; `sanctioned` first.")]
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub to_tags: Vec<String>,
+        });
+    };
     (@tx [$($meta:tt)*] $name:ident [$($methods:tt)*] [$($fields:tt)*] $body:tt) => {
         $crate::event::body::event!(@chain [$($meta)*] $name [
             fn transaction(&self) -> Option<$crate::TransactionFields> {

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     event::{
         addresses::Addresses,
-        body::{BlockFields, LogFields, TransactionFields},
+        body::{BlockFields, LogFields, Parties, PartyLabels, TransactionFields},
         fields::{Field, FieldValue},
     },
     kinds::Kind,
@@ -48,6 +48,14 @@ pub trait EventBody:
     }
     /// The log it was decoded from, if any.
     fn log(&self) -> Option<LogFields> {
+        None
+    }
+    /// The two sides of what it moves, for kinds that have two.
+    fn parties(&self) -> Option<Parties> {
+        None
+    }
+    /// What it says of its two sides beside their addresses, mutable; `None` for kinds that have none.
+    fn party_labels_mut(&mut self) -> Option<PartyLabels<'_>> {
         None
     }
     /// Labels of the watched addresses that a chain event touches.

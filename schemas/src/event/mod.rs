@@ -16,7 +16,7 @@ use serde::Deserialize as _;
 
 use crate::kinds::{Kind, for_each_kind};
 use addresses::Addresses;
-use body::{BlockFields, LogFields, TransactionFields};
+use body::{BlockFields, LogFields, Parties, PartyLabels, TransactionFields};
 use event_kind::{EventBody, EventKind};
 use fields::FieldValue;
 
@@ -117,6 +117,17 @@ impl Event {
         of_body!(self, body => EventBody::log(body))
     }
 
+    /// The two sides of what it moves, for kinds that have two.
+    #[must_use]
+    pub fn parties(&self) -> Option<Parties> {
+        of_body!(self, body => body.parties())
+    }
+
+    /// What it says of its two sides beside their addresses, to be set; `None` for kinds that have none.
+    pub fn party_labels_mut(&mut self) -> Option<PartyLabels<'_>> {
+        of_body!(self, body => body.party_labels_mut())
+    }
+
     /// The value of a field; `None` when its kind has no such field.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<FieldValue<'_>> {
@@ -179,7 +190,14 @@ impl Event {
     }
 
     pub(crate) fn sample(kind: Kind) -> Self {
-        of_kind!(kind, Body, variant => variant(Body::sample()))
+        let mut event = of_kind!(kind, Body, variant => variant(Body::sample()));
+        if let Some(labels) = event.party_labels_mut() {
+            *labels.from_label = Some("Example Exchange: Hot Wallet".to_owned());
+            *labels.from_tags = vec!["exchange".to_owned()];
+            *labels.to_label = Some("Example Mixer".to_owned());
+            *labels.to_tags = vec!["sanctioned".to_owned(), "mixer".to_owned()];
+        }
+        event
     }
 
     pub(crate) fn encode_into(&self, buffer: &mut Vec<u8>) -> Result<(), rmp_serde::encode::Error> {

@@ -9,7 +9,7 @@ use crate::{
 event! {
     /// ERC-20 `Approval` (with `value`), ERC-721 `Approval` (with `token_id`) or `ApprovalForAll`
     /// (with `approved`). `address` is the token.
-    pub struct Approval: log {
+    pub struct Approval: log between (owner, spender) {
         /// Token standard of the event.
         pub standard: TokenStandard,
         /// Owner of the tokens.

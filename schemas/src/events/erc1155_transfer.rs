@@ -8,7 +8,7 @@ use crate::{
 
 event! {
     /// One item of an ERC-1155 `TransferSingle`, or of a `TransferBatch` (then with `sub_index`).
-    pub struct Erc1155Transfer: log {
+    pub struct Erc1155Transfer: log between (from, to) {
         /// Account that moved it.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub operator: Address,

@@ -9,7 +9,7 @@ use crate::{
 event! {
     /// ERC-20 `Transfer`: three topics and exactly 32 bytes of data. `address` is the token.
     /// Anyone can emit one that names any address: check `tx_from` and `token_verified` to detect a forged one.
-    pub struct Erc20Transfer: log {
+    pub struct Erc20Transfer: log between (from, to) {
         /// Sender, according to the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub from: Address,

@@ -8,7 +8,7 @@ use crate::{
 
 event! {
     /// ERC-721 `Transfer`: four topics and no data. `address` is the collection.
-    pub struct Erc721Transfer: log {
+    pub struct Erc721Transfer: log between (from, to) {
         /// Sender, according to the contract.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub from: Address,

@@ -10,7 +10,7 @@ use crate::{
 event! {
     /// Native value moved inside contracts, where an endpoint offers traces: value above 0, not in
     /// a call that was reverted. The transaction's own payment is `transfer.native`.
-    pub struct InternalTransfer: tx {
+    pub struct InternalTransfer: tx between (from, to) {
         /// Index among the transaction's internal payments, in the order of its calls, from 0.
         pub sub_index: u32,
         /// Payer.

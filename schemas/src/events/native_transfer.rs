@@ -9,7 +9,7 @@ use crate::{
 
 event! {
     /// Native value moved by a transaction itself: value above 0, a recipient, not failed.
-    pub struct NativeTransfer: tx {
+    pub struct NativeTransfer: tx between (from, to) {
         /// Payer.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub from: Address,

@@ -9,7 +9,7 @@ use crate::{
 event! {
     /// A trade in a DEX pool. `address` is the pool (V4: the contract of all pools, see `pool_id`).
     /// Anyone can emit one: identify your pools by their address.
-    pub struct Swap: log {
+    pub struct Swap: log between (sender, recipient) {
         /// Which form the event has.
         pub protocol: DexProtocol,
         /// Which pool, where one contract holds many (V4).

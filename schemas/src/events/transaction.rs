@@ -14,7 +14,7 @@ event! {
     /// A transaction with its fee and outcome, failed ones included. `tx_from` sent it, to `tx_to`. What only a receipt tells
     /// (status, gas used, fee) is absent where the endpoint gave none. Published for watched addresses, or for all:
     /// `evm.chains.NAME.transactions`.
-    pub struct Transaction: tx {
+    pub struct Transaction: tx between (tx_from, tx_to) {
         /// Number of the sender's transactions before this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub nonce: Option<u64>,

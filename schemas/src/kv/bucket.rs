@@ -16,6 +16,8 @@ pub enum Bucket {
     Prices,
     /// Token metadata per chain and contract.
     Tokens,
+    /// Labels of addresses that were imported, by source, in parts.
+    Labels,
     /// Watched addresses and their labels.
     Watchlist,
     /// Alerts that are silenced for a time.
@@ -28,13 +30,14 @@ pub enum Bucket {
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
         Self::Gaps,
         Self::Prices,
         Self::Tokens,
+        Self::Labels,
         Self::Watchlist,
         Self::Silences,
         Self::RuleState,
@@ -51,6 +54,7 @@ impl Bucket {
             Self::Gaps => "gaps",
             Self::Prices => "prices",
             Self::Tokens => "tokens",
+            Self::Labels => "labels",
             Self::Watchlist => "watchlist",
             Self::Silences => "silences",
             Self::RuleState => "rule_state",

@@ -6,6 +6,7 @@ pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod dlq;
 pub(crate) mod init;
+pub(crate) mod labels;
 pub(crate) mod migrate;
 pub(crate) mod notify;
 pub(crate) mod providers;

@@ -10,6 +10,7 @@ mod deploy;
 mod deployment;
 mod history;
 mod kill;
+mod labels;
 mod layout;
 mod least_privilege;
 mod newcomer;

@@ -49,8 +49,17 @@ pub(crate) fn dollars(number: &str) -> String {
     }
 }
 
-/// `0x28c6c06298d514db089934071355e5743bf21d60` → `0x28c6…1d60`.
-fn short(value: &Value) -> String {
+/// `0x28c6c06298d514db089934071355e5743bf21d60` → `0x28c6…1d60`, and with its label, where it has one, `Exchange (0x28c6…1d60)`.
+fn short(value: &Value, label: Option<&Value>) -> String {
+    let address = shortened_address(value);
+    let label = label.filter(|label| !label.is_none() && !label.is_undefined());
+    match label.map(Value::to_string).filter(|label| !label.is_empty()) {
+        Some(label) => format!("{label} ({address})"),
+        None => address,
+    }
+}
+
+fn shortened_address(value: &Value) -> String {
     let text = text_of(value);
     if !text.starts_with("0x") || text.len() <= 12 || !text.is_ascii() {
         return text;
@@ -169,8 +178,11 @@ mod tests {
     #[test]
     fn addresses_and_times_are_short() {
         let address = "0x28c6c06298d514db089934071355e5743bf21d60";
-        assert_eq!(short(&Value::from(address)), "0x28c6…1d60");
-        assert_eq!(short(&Value::from("binance")), "binance");
+        let bare = |text| short(&Value::from(text), None);
+        assert_eq!((bare(address).as_str(), bare("binance").as_str()), ("0x28c6…1d60", "binance"));
+        let named = |label| short(&Value::from(address), Some(&label));
+        assert_eq!(named(Value::from("Exchange 14")), "Exchange 14 (0x28c6…1d60)");
+        assert_eq!(named(Value::from(())), "0x28c6…1d60", "no label is known");
         assert_eq!(time(&Value::from(1_700_000_000_000_000_i64)).unwrap(), "22:13:20 UTC");
         assert!(time(&Value::from("noon")).is_err());
     }

@@ -1,6 +1,7 @@
 //! The concurrent tasks of persist: one for each stream, one for the watch-list, one for old rows. Each runs on one instance at
 //! a time.
 
+pub(crate) mod labels;
 pub(crate) mod retention;
 pub(crate) mod stream;
 pub(crate) mod wallets;

@@ -41,6 +41,7 @@ async fn shows_its_progress_by_metrics_and_probes() {
         "ALERT",
         "NOTIFY",
         "watchlist",
+        "labels",
         "retention",
     ] {
         assert!(probes.contains(&format!("persist.{stream}").as_str()), "{probes:?}");

@@ -8,6 +8,7 @@ mod database_faults;
 mod earlier_rows;
 mod faults;
 mod harness;
+mod labels;
 mod lanes;
 mod poison;
 mod polled_kinds;

@@ -16,8 +16,8 @@ pub struct StoreConfig {
     pub url: Secret,
     /// PEM file of the certificate authority that signed the server's certificate. Default: the system's.
     pub tls_ca_file: Option<PathBuf>,
-    /// Maximum number of connections: one per stream that is persisted, two for wallets and old rows, and one or two for
-    /// queries.
+    /// Maximum number of connections: one per stream that is persisted, three for wallets, labels and old rows, and one or
+    /// two for queries.
     pub pool_size: usize,
     /// How long to try to connect at start before giving up, in seconds. Later losses are retried without limit.
     pub start_timeout_seconds: u64,

@@ -3,7 +3,11 @@
 use crate::{error::StoreError, hint::hint, pool::store::Store, tables::Table};
 
 /// Tables in which persist updates rows.
-const UPDATED: [&str; 3] = ["positions", "blocks", "wallets"];
+const UPDATED: [&str; 5] = ["positions", "blocks", "wallets", "labels", "label_sources"];
+/// Tables beside those of events that it inserts into.
+const KEPT: [&str; 4] = ["positions", "wallets", "labels", "label_sources"];
+/// Tables beside those of blocks in which it deletes rows.
+const REPLACED: [&str; 2] = ["labels", "label_sources"];
 
 impl Store {
     /// What keeps this connection's user from writing: a read-only server, or missing privileges. Changes nothing.
@@ -27,11 +31,12 @@ impl Store {
             obstacles.push(format!("the database is read-only: {hint}"));
         }
         let mut wanted: Vec<(&str, &str)> = Vec::new();
-        for table in Table::ALL.map(Table::name).into_iter().chain(["positions", "wallets"]) {
+        for table in Table::ALL.map(Table::name).into_iter().chain(KEPT) {
             wanted.push((table, "SELECT"));
             wanted.push((table, "INSERT"));
         }
         wanted.extend(Table::OF_BLOCKS.map(|table| (table.name(), "DELETE")));
+        wanted.extend(REPLACED.map(|table| (table, "DELETE")));
         wanted.extend(UPDATED.map(|table| (table, "UPDATE")));
         let (tables, rights): (Vec<&str>, Vec<&str>) = wanted.into_iter().unzip();
         let rows = client

@@ -22,7 +22,7 @@ impl Decoding<'_> {
             ([_], _) => return Err(Odd("approval without indexed addresses")),
             _ => return Err(Odd("approval with other topics or data")),
         };
-        sink(Event::Approval(body!(log self, log, None, Approval {
+        sink(Event::Approval(body!(log between self, log, None, Approval {
             standard,
             owner: abi::address(owner),
             spender: abi::address(spender),
@@ -47,7 +47,7 @@ impl Decoding<'_> {
             Some(U256::ONE) => true,
             _ => return Err(Odd("approval for all that is neither true nor false")),
         };
-        sink(Event::Approval(body!(log self, log, None, Approval {
+        sink(Event::Approval(body!(log between self, log, None, Approval {
             standard: TokenStandard::Unknown,
             owner: abi::address(owner),
             spender: abi::address(spender),

@@ -13,7 +13,7 @@ impl Decoding<'_> {
         let native = &self.decoder.native;
         let price = self.price_of(&native.asset);
         let value = payment.value;
-        let mut event = body!(tx self, payment.tx_index, transaction, InternalTransfer {
+        let mut event = body!(tx between self, payment.tx_index, transaction, InternalTransfer {
             sub_index: payment.sub_index,
             from: payment.from,
             to: payment.to,

@@ -31,6 +31,7 @@ use crate::{
     },
     enrich::{
         assets::AssetRegistry,
+        labels::LabelView,
         prices::{Price, Prices},
         tokens::Tokens,
         watch::WatchView,
@@ -77,6 +78,8 @@ pub(crate) struct BlockContext {
     pub(crate) tokens: Tokens,
     /// Addresses that are watched as of this block.
     pub(crate) watched: WatchView,
+    /// What addresses are called as of this block.
+    pub(crate) labels: LabelView,
 }
 
 /// Everything needed to decode one event.
@@ -87,10 +90,11 @@ struct Decoding<'a> {
 }
 
 impl BlockContext {
-    /// Context of a block that is seen for the first time, without tokens and watched addresses.
+    /// Context of a block that is seen for the first time, without tokens, watched addresses and labels.
     pub(crate) fn new(observed_at_us: i64, prices: Prices) -> Self {
         let (tokens, watched) = (Tokens::default(), WatchView::default());
-        Self { observed_at_us, incarnation: 1, prices, tokens, watched }
+        let labels = LabelView::default();
+        Self { observed_at_us, incarnation: 1, prices, tokens, watched, labels }
     }
 }
 
@@ -282,7 +286,8 @@ impl Decoding<'_> {
     }
 }
 
-/// Builds an event's body: the fields of the block, of the transaction and of the log, then its own.
+/// Builds an event's body: the fields of the block, of the transaction and of the log, then its own; `between` for kinds
+/// that say what is known of their two sides.
 macro_rules! body {
     (@block $scope:ident, $kind:ident, $id:expr, { $($fields:tt)* }) => {
         crypto_intel_schemas::$kind {
@@ -302,6 +307,15 @@ macro_rules! body {
             watched: Vec::new(),
             $($fields)*
         }
+    };
+    ($level:ident between $scope:ident, $of:expr, $which:expr, $kind:ident { $($fields:tt)* }) => {
+        $crate::decode::body!($level $scope, $of, $which, $kind {
+            from_label: None,
+            to_label: None,
+            from_tags: Vec::new(),
+            to_tags: Vec::new(),
+            $($fields)*
+        })
     };
     (tx $scope:ident, $tx_index:expr, $transaction:expr, $kind:ident { $($fields:tt)* }) => {{
         let transaction: &crate::block::Transaction = $transaction;

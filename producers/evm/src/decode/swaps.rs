@@ -105,7 +105,7 @@ impl Decoding<'_> {
         protocol: DexProtocol,
         sender: crypto_intel_schemas::Address,
     ) -> Swap {
-        body!(log self, log, None, Swap {
+        body!(log between self, log, None, Swap {
             protocol,
             sender,
             ..Swap::empty()

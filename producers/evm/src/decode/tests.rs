@@ -79,6 +79,7 @@ pub(super) fn decode(config: &ChainConfig, block: &BlockData) -> Vec<Event> {
         prices: prices.now(),
         tokens: crate::enrich::tokens::Tokens::default(),
         watched: crate::enrich::watch::WatchView::default(),
+        labels: crate::enrich::labels::LabelView::default(),
     };
     let mut events = Vec::new();
     decoder(config).decode(block, &context, &mut |event| events.push(event));

@@ -30,7 +30,7 @@ impl Decoding<'_> {
         let price = self.price_of(&native.asset).zip(fee);
         let wei = |price: Option<u128>| price.map(|price| Uint256(U256::from(price)));
         let of_receipt = transaction.has_receipt;
-        Event::Transaction(body!(tx self, index, transaction, Transaction {
+        Event::Transaction(body!(tx between self, index, transaction, Transaction {
             nonce: details.nonce,
             tx_type: details.kind,
             contract: transaction.contract,

@@ -30,7 +30,7 @@ impl Decoding<'_> {
         let native = &self.decoder.native;
         let price = self.price_of(&native.asset);
         let value = transaction.value;
-        Event::NativeTransfer(body!(tx self, index, transaction, NativeTransfer {
+        Event::NativeTransfer(body!(tx between self, index, transaction, NativeTransfer {
             from: transaction.from.unwrap_or_default(),
             to,
             value: Uint256(value),

@@ -17,7 +17,7 @@ impl Decoding<'_> {
                 Ok(())
             }
             ([_, from, to, token_id], 0) => {
-                sink(Event::Erc721Transfer(body!(log self, log, None, Erc721Transfer {
+                sink(Event::Erc721Transfer(body!(log between self, log, None, Erc721Transfer {
                     from: abi::address(from),
                     to: abi::address(to),
                     token_id: Uint256(U256::from_be_bytes(token_id.0)),
@@ -47,7 +47,7 @@ impl Decoding<'_> {
         let symbol = asset.map(|asset| asset.symbol.clone());
         let decimals =
             asset.map(|asset| asset.decimals).or_else(|| said.and_then(|token| token.decimals));
-        Event::Erc20Transfer(body!(log self, log, None, Erc20Transfer {
+        Event::Erc20Transfer(body!(log between self, log, None, Erc20Transfer {
             from,
             to,
             value: Uint256(value),
@@ -73,7 +73,7 @@ impl Decoding<'_> {
         else {
             return Err(Odd("transfer single with data of another length than 64 bytes"));
         };
-        sink(Event::Erc1155Transfer(body!(log self, log, None, Erc1155Transfer {
+        sink(Event::Erc1155Transfer(body!(log between self, log, None, Erc1155Transfer {
             operator: abi::address(operator),
             from: abi::address(from),
             to: abi::address(to),
@@ -106,7 +106,7 @@ impl Decoding<'_> {
             return Err(Odd("transfer batch with arrays that overlap"));
         }
         for (sub_index, (token_id, value)) in token_ids.iter().zip(values.iter()).enumerate() {
-            let event = body!(log self, log, Some(sub_index as u32), Erc1155Transfer {
+            let event = body!(log between self, log, Some(sub_index as u32), Erc1155Transfer {
                 operator: abi::address(operator),
                 from: abi::address(from),
                 to: abi::address(to),

@@ -1,6 +1,7 @@
 //! Data added to decoded events: listed assets, prices, token metadata, and labels of watched addresses.
 
 pub(crate) mod assets;
+pub(crate) mod labels;
 pub(crate) mod prices;
 pub(crate) mod tokens;
 pub(crate) mod watch;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crypto_intel_chain::interrupt::ChainInterrupt;
-use crypto_intel_nats::{Bucket, Kv, KvError, Nats, PublishError, escape_key, unescape_key};
+use crypto_intel_nats::{Bucket, Kv, KvError, Nats, escape_key, unescape_key};
 use crypto_intel_schemas::Address;
 use crypto_intel_service::now_us;
 use tokio::sync::OnceCell;
@@ -131,7 +131,7 @@ impl ContractStore {
         }
         match self.keep_made(&unsaved).await {
             Ok(()) => Ok(()),
-            Err(KvError::Write(PublishError::Full { text, .. })) => {
+            Err(KvError::Full { text, .. }) => {
                 // This process still knows them, and saving is retried with the next ones.
                 self.decoder.abis().keep_again(unsaved);
                 self.tell_full(&text);

@@ -56,6 +56,7 @@ impl Bodies {
         decoder.decode(block, context, &mut |mut event: Event| {
             if is_wanted(&event) {
                 let copies = label(&mut event, &context.watched, chain);
+                context.labels.name_parties(&mut event);
                 if !(watched_only && copies.is_empty()) {
                     writer.push(&event, copies);
                 }

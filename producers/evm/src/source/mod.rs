@@ -36,6 +36,7 @@ use self::{
 use crate::{
     decode::{BlockContext, Decoder},
     enrich::{
+        labels::{LabelCache, LabelView},
         prices::{PriceCache, Prices},
         tokens::TokenMetadataCache,
         watch::WatchlistCache,
@@ -57,6 +58,9 @@ pub(crate) struct SourceParts {
     pub(crate) prices: PriceCache,
     pub(crate) tokens: TokenMetadataCache,
     pub(crate) watched: WatchlistCache,
+    pub(crate) labels: LabelCache,
+    /// What lists of labels call this chain.
+    pub(crate) known_as: String,
     pub(crate) metrics: ChainMetrics,
     /// Whether the chain is asked for its `finalized` and `safe` blocks.
     pub(crate) finality_tags: bool,
@@ -73,6 +77,8 @@ pub(crate) struct EvmSource {
     prices: PriceCache,
     tokens: TokenMetadataCache,
     watched: WatchlistCache,
+    labels: LabelCache,
+    known_as: String,
     finality_tags: bool,
     /// One permit per block of the live lane that is being fetched.
     fetching: Semaphore,
@@ -88,6 +94,7 @@ impl EvmSource {
     pub(crate) fn new(parts: SourceParts) -> Self {
         let SourceParts { chain, nats, fetcher, decoder, prices, tokens, watched, metrics, .. } =
             parts;
+        let (labels, known_as) = (parts.labels, parts.known_as);
         let decoder = Arc::new(decoder);
         let contracts =
             Arc::new(ContractStore::new(chain.clone(), nats.clone(), Arc::clone(&decoder)));
@@ -109,6 +116,8 @@ impl EvmSource {
             prices,
             tokens,
             watched,
+            labels,
+            known_as,
             finality_tags,
             fetching,
             contracts,
@@ -122,7 +131,12 @@ impl EvmSource {
     /// Context of a past block: without prices, because today's do not apply to it.
     fn context_of_past(&self) -> BlockContext {
         let watched = self.watched.view(&self.chain);
-        BlockContext { watched, ..BlockContext::new(now_us(), Prices::default()) }
+        let labels = self.label_view();
+        BlockContext { watched, labels, ..BlockContext::new(now_us(), Prices::default()) }
+    }
+
+    fn label_view(&self) -> LabelView {
+        self.labels.view(&self.known_as)
     }
 }
 
@@ -167,6 +181,7 @@ impl ChainSource for EvmSource {
             tokens: self.tokens.of_block(&self.decoder.unlisted_tokens(&block)).await,
             prices: self.prices.now(),
             watched: self.watched.view(&self.chain),
+            labels: self.label_view(),
         };
         Ok(Some(encode::prepare(&self.decoder, block, context)))
     }
@@ -226,6 +241,7 @@ impl ChainSource for EvmSource {
     async fn until_ready(&self) {
         // No block is published without its labels.
         self.watched.loaded().await;
+        self.labels.loaded().await;
     }
 
     fn term_begins(&self) {

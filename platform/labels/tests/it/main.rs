@@ -1,0 +1,3 @@
+//! Labels against recorded files.
+
+mod shipped;
