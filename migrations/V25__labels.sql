@@ -1,4 +1,4 @@
--- Labels of addresses as rows: what is shipped, and what the bucket `labels` holds (ADR 17). Rows of events do not repeat
+-- Labels of addresses as rows: what is shipped, and what the bucket `labels` holds (ADR 18). Rows of events do not repeat
 -- them: a question joins what it shows, so that a label that is renewed or withdrawn is so everywhere at once.
 CREATE TABLE label_sources (
     imported_at  timestamptz,

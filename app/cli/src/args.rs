@@ -13,7 +13,7 @@ use crate::roles::Role;
 pub(crate) use labels::{ImportArguments, LabelsAction, LabelsArguments};
 pub(crate) use providers::{ProvidersAction, ProvidersArguments};
 pub use replay::{ReplayArguments, ReplayTo};
-pub(crate) use watch::{WatchAction, WatchArguments};
+pub(crate) use watch::{AddressOrName, WatchAction, WatchArguments};
 
 pub(crate) use backup::{BackupArguments, RestoreArguments, RestorePart};
 

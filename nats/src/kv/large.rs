@@ -92,11 +92,11 @@ impl Kv {
             (format!("{key}.{generation}.{number}"), Some(bytes.slice(start..end)))
         };
         let written = self.write_many(starts.enumerate().map(part)).await;
-        let head = written.and_then(|parts| {
+        let head = written.map(|parts| {
             let parts = u32::try_from(parts).unwrap_or(u32::MAX);
             let bytes = bytes.len() as u64;
             let head = HeadValue { about, parts, bytes, generation: generation.clone() };
-            Ok(serde_json::to_vec(&head).unwrap_or_default())
+            serde_json::to_vec(&head).unwrap_or_default()
         });
         let set = match head {
             Ok(head) if expected_revision == 0 => self.create(key, head).await,

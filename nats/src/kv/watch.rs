@@ -86,10 +86,18 @@ impl KvWatch {
 
     /// What the bucket holds now: all changes up to its present end. To be called first, to fill a cache.
     pub async fn load(&mut self) -> Vec<KvChange> {
+        let mut all = Vec::new();
+        self.load_each(|change| all.push(change)).await;
+        all
+    }
+
+    /// As [`load`](Self::load), one after the other: of a million values no more are held than came at once.
+    pub async fn load_each(&mut self, mut take: impl FnMut(KvChange)) {
         while let Ok(Some(batch)) = self.reader.next_until_end(CHANGES_AT_ONCE).await {
             self.take(batch);
+            self.queue.drain(..).for_each(&mut take);
         }
-        self.queue.drain(..).collect()
+        self.queue.drain(..).for_each(take);
     }
 
     /// The changes as a stream.

@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 27] = embedded![
+const FILES: [(&str, &str); 28] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -127,6 +127,7 @@ const FILES: [(&str, &str); 27] = embedded![
     "kv/gaps.json",
     "kv/labels.json",
     "kv/leases.json",
+    "kv/names.json",
     "kv/prices.json",
     "kv/rule_state.json",
     "kv/silences.json",

@@ -1,4 +1,4 @@
-//! What so many labels cost: `cargo run --release -p crypto-intel-labels --example million -- 1000000`. The figures of ADR 17.
+//! What so many labels cost: `cargo run --release -p crypto-intel-labels --example million -- 1000000`. The figures of ADR 18.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;

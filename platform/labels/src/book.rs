@@ -20,7 +20,7 @@ pub struct Known<'a> {
     pub tags: &'a [String],
 }
 
-/// All labels, made to be asked often and made anew rarely: one lookup in a hash table an address.
+/// All labels, made to be asked often and rebuilt rarely: one lookup in a hash table an address.
 #[derive(Debug, Default)]
 pub struct LabelBook {
     /// Where the answers for an address begin.

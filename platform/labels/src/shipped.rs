@@ -29,7 +29,7 @@ pub fn shipped() -> Vec<Shipped> {
     let mut infos: BTreeMap<String, SourceInfo> = toml::from_str(SOURCES).unwrap_or_default();
     let shipped = |(name, packed): &(&str, &'static [u8])| {
         let info = infos.remove(*name)?;
-        Some(Shipped { info: SourceInfo { name: (*name).to_owned(), ..info }, packed: *packed })
+        Some(Shipped { info: SourceInfo { name: (*name).to_owned(), ..info }, packed })
     };
     FILES.iter().filter_map(shipped).collect()
 }

@@ -8,6 +8,7 @@ mod decode;
 mod details;
 mod endpoint;
 mod enrich;
+mod ens;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -43,7 +44,11 @@ pub use endpoint::{
     EndpointError, EndpointReport, check_endpoint, check_traces,
     config::{BreakerConfig, EndpointConfig, Role},
 };
-pub use enrich::watch::{Added, Watchlist};
+pub use enrich::{
+    look_alikes::config::LookAlikeConfig,
+    watch::{Added, Watchlist},
+};
+pub use ens::{EnsName, ResolvedName};
 pub use reader::{ChainBlock, ChainReader};
 pub use role::ROLE;
 pub use run::run;

@@ -148,6 +148,8 @@ impl Pipeline {
             tokens: Tokens::default(),
             watched: self.watched.view(self.decoder.chain()),
             labels: self.labels.view(&self.known_as),
+            dust: None,
+            marks: Vec::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 pub(crate) mod nodes;
 
 use crypto_intel_service::{
-    prometheus::{self, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry},
+    prometheus::{self, IntCounterVec, IntGaugeVec, Opts, Registry},
     register,
 };
 
@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
     untraced: IntCounterVec,
     oddities: IntCounterVec,
     watched_addresses: IntGaugeVec,
-    labelled_addresses: IntGauge,
+    labelled_addresses: IntGaugeVec,
     token_lookups: IntCounterVec,
     nodes: NodeMetrics,
 }
@@ -86,12 +86,10 @@ impl Metrics {
                 "Addresses on the watch-list, by chain or `all`",
                 &["chain"],
             )?,
-            labelled_addresses: register(
-                registry,
-                IntGauge::new(
-                    "crypto_intel_evm_labelled_addresses",
-                    "Addresses with labels, shipped and imported",
-                )?,
+            labelled_addresses: gauge(
+                "labelled_addresses",
+                "Addresses with labels, shipped and imported",
+                &[],
             )?,
             token_lookups: counter(
                 "token_lookups_total",
@@ -103,7 +101,7 @@ impl Metrics {
     }
 
     pub(crate) fn labelled_addresses(&self, count: usize) {
-        self.labelled_addresses.set(to_gauge(count as u64));
+        self.labelled_addresses.with_label_values::<&str>(&[]).set(to_gauge(count as u64));
     }
 
     pub(crate) fn watched_addresses(&self, chain: &str, count: usize) {

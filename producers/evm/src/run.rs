@@ -54,6 +54,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             prices: prices.clone(),
             watched: watchlist.clone(),
             labels: labels.clone(),
+            look_alikes: config.look_alikes.clone(),
             history: history.clone(),
             ahead: ahead.clone(),
         };

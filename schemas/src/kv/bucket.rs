@@ -18,6 +18,8 @@ pub enum Bucket {
     Tokens,
     /// Labels of addresses that were imported, by source, in parts.
     Labels,
+    /// Names of addresses by the Ethereum Name Service, for a day.
+    Names,
     /// Watched addresses and their labels.
     Watchlist,
     /// Alerts that are silenced for a time.
@@ -30,7 +32,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
@@ -38,6 +40,7 @@ impl Bucket {
         Self::Prices,
         Self::Tokens,
         Self::Labels,
+        Self::Names,
         Self::Watchlist,
         Self::Silences,
         Self::RuleState,
@@ -55,6 +58,7 @@ impl Bucket {
             Self::Prices => "prices",
             Self::Tokens => "tokens",
             Self::Labels => "labels",
+            Self::Names => "names",
             Self::Watchlist => "watchlist",
             Self::Silences => "silences",
             Self::RuleState => "rule_state",

@@ -10,6 +10,7 @@ use crate::{subjects::forms as subjects, types::account_address::AccountAddress}
 const EVERY_CHAIN: &str = "_all";
 const MAX_LABEL_CHARS: usize = 64;
 const MAX_TAGS: usize = 8;
+const MAX_NOTES_CHARS: usize = 500;
 
 /// What a watched address is, as people call it. It changes nothing in what is watched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,10 @@ pub enum WatchKind {
 }
 
 impl WatchKind {
+    fn is_wallet(&self) -> bool {
+        *self == Self::Wallet
+    }
+
     /// The text in the bucket and on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -39,18 +44,39 @@ impl WatchKind {
     }
 }
 
+impl std::str::FromStr for WatchKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let kinds = [Self::Wallet, Self::Token, Self::Pool, Self::Contract];
+        kinds
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is no kind: use wallet, token, pool or contract"))
+    }
+}
+
 /// The value of a key of the bucket `watchlist`, as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchEntry {
     /// What events call it; without one they show the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Groups that it belongs to; events carry them with `#` before.
+    /// What it has in common with others; events carry them with `#` before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// What it is.
-    #[serde(default)]
+    /// What it is; absent for a wallet, as most are.
+    #[serde(default, skip_serializing_if = "WatchKind::is_wallet")]
     pub kind: WatchKind,
+    /// The group that it belongs to; events carry it with `@` before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Whose it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Remarks, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
     /// When it was added, microseconds UTC.
     #[serde(default)]
     pub added_at_us: i64,
@@ -62,12 +88,20 @@ impl WatchEntry {
     /// # Errors
     /// One sentence that names what is wrong and how to correct it.
     pub fn validate(&self) -> Result<(), String> {
-        for text in self.label.iter().chain(&self.tags) {
+        let texts = self.label.iter().chain(&self.group).chain(&self.owner).chain(&self.tags);
+        for text in texts {
             let length = text.chars().count();
             if length == 0 || length > MAX_LABEL_CHARS || text.chars().any(char::is_control) {
                 return Err(format!(
-                    "{text:?} cannot be a label or tag: use 1 to {MAX_LABEL_CHARS} printable characters"
+                    "{text:?} cannot be a label, group, owner or tag: use 1 to {MAX_LABEL_CHARS} printable characters"
                 ));
+            }
+        }
+        if let Some(notes) = &self.notes {
+            let length = notes.chars().count();
+            let is_text = |character: char| !character.is_control() || character == '\n';
+            if length == 0 || length > MAX_NOTES_CHARS || !notes.chars().all(is_text) {
+                return Err(format!("notes have 1 to {MAX_NOTES_CHARS} printable characters"));
             }
         }
         if self.tags.len() > MAX_TAGS {
@@ -76,12 +110,20 @@ impl WatchEntry {
         Ok(())
     }
 
-    /// What `watched` of an event says of it: its label, else its address; then its tags.
+    /// Whether it says the same as another, whenever it was added.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let timeless = |entry: &Self| Self { added_at_us: 0, ..entry.clone() };
+        timeless(self) == timeless(other)
+    }
+
+    /// What `watched` of an event says of it: its label, else its address; then its tags and its group.
     #[must_use]
     pub fn labels(&self, address: &AccountAddress) -> Vec<String> {
         let label = self.label.clone().unwrap_or_else(|| address.to_string());
         let tags = self.tags.iter().map(|tag| format!("#{tag}"));
-        std::iter::once(label).chain(tags).collect()
+        let group = self.group.iter().map(|group| format!("@{group}"));
+        std::iter::once(label).chain(tags).chain(group).collect()
     }
 }
 
@@ -196,8 +238,9 @@ mod tests {
         for value in ["", "5", r#"{"label":""}"#, r#"{"label":"a\u0007b"}"#, r#"{"kind":"cat"}"#] {
             assert!(Watched::read(&key, value.as_bytes()).is_err(), "{value}");
         }
-        let entry = Watched::read(&key, br#"{"tags":["cold"],"later":1}"#).unwrap().entry;
+        let value = br#"{"tags":["cold"],"group":"desk","kind":"wallet","later":1}"#;
+        let entry = Watched::read(&key, value).unwrap().entry;
         let labels = entry.labels(&AccountAddress::ZERO);
-        assert_eq!(labels, ["0x0000000000000000000000000000000000000000", "#cold"]);
+        assert_eq!(labels, ["0x0000000000000000000000000000000000000000", "#cold", "@desk"]);
     }
 }

@@ -129,6 +129,19 @@ pub fn watch_chain_all(chain: &str) -> String {
     join(&["watch", chain, ">"])
 }
 
+/// `watch.<chain>.*.transfer.>`: copies of a chain's transfers that touch a watched address.
+#[must_use]
+pub fn watch_transfers(chain: &str) -> String {
+    join(&["watch", chain, "*", "transfer", ">"])
+}
+
+/// The watched address of a copy's subject.
+#[must_use]
+pub fn watched_address(subject: &str) -> Option<AccountAddress> {
+    let rest = subject.strip_prefix("watch.")?;
+    rest.split('.').nth(1)?.parse().ok()
+}
+
 /// `market.price.<asset>`.
 #[must_use]
 pub fn price(asset: &str) -> String {

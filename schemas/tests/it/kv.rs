@@ -74,6 +74,9 @@ fn vectors() -> Vec<(&'static str, String)> {
         label: Some("treasury".to_owned()),
         tags: vec!["cold".to_owned()],
         kind: WatchKind::Contract,
+        group: Some("desk".to_owned()),
+        owner: Some("Alice".to_owned()),
+        notes: Some("since the audit".to_owned()),
         added_at_us: 1_729_290_480_250_000,
     };
     let watch_key = Watched::key(&WatchChain::All, &Address::repeat_byte(0xab).into());

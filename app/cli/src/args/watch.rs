@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use crypto_intel_evm::EnsName;
 use crypto_intel_schemas::{Address, WatchChain, WatchKind};
 
 /// `watch`
@@ -16,10 +17,10 @@ pub struct WatchArguments {
 pub enum WatchAction {
     /// Watch an address, or change how it is called. Counts from the next block on.
     Add {
-        /// 0x and 40 hex digits.
+        /// 0x and 40 hex digits, or a name such as vitalik.eth, which the endpoints of the chain `ethereum` are asked for.
         #[arg(required_unless_present = "file")]
-        #[arg(value_parser = parse_address)]
-        address: Option<Address>,
+        #[arg(value_parser = parse_address_or_name)]
+        address: Option<AddressOrName>,
         /// Many at once, or `-` for standard input: a line each, `ADDRESS`, `ADDRESS,LABEL` or
         /// `ADDRESS,LABEL,TAG,TAG…`. Empty lines and those that begin with `#` are passed over.
         /// The other options hold for all of them.
@@ -34,9 +35,18 @@ pub enum WatchAction {
         /// What events and alerts call it [default: the address].
         #[arg(long)]
         label: Option<String>,
-        /// A group that it belongs to; may be given several times. Events carry it as `#TAG`.
+        /// What it has in common with others; may be given several times. Events carry it as `#TAG`.
         #[arg(long = "tag", value_name = "TAG")]
         tags: Vec<String>,
+        /// The group that it belongs to. Events carry it as `@GROUP`.
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
+        /// Whose it is, for people.
+        #[arg(long, value_name = "NAME")]
+        owner: Option<String>,
+        /// Remarks, for people.
+        #[arg(long, value_name = "TEXT")]
+        notes: Option<String>,
         /// What it is.
         #[arg(long, value_enum, default_value_t = WatchedThing::Wallet)]
         kind: WatchedThing,
@@ -61,18 +71,53 @@ pub enum WatchAction {
     /// Watch an address no longer, or all of a group.
     Remove {
         /// 0x and 40 hex digits.
-        #[arg(required_unless_present = "tag")]
+        #[arg(required_unless_present_any = ["tag", "group"])]
         #[arg(value_parser = parse_address)]
         address: Option<Address>,
         /// All that have this tag, on every chain or on that of `--chain`.
         #[arg(long, value_name = "TAG", conflicts_with = "address")]
         tag: Option<String>,
-        /// As it was added [default: `all`; with `--tag` whatever it is].
+        /// All of this group.
+        #[arg(long, value_name = "GROUP", conflicts_with = "address")]
+        group: Option<String>,
+        /// As it was added [default: `all`; with `--tag` or `--group` whatever it is].
         #[arg(long, value_name = "CHAIN")]
         chain: Option<WatchChain>,
     },
     /// What is watched.
-    List,
+    List {
+        /// Only this group.
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
+        /// Also what addresses call themselves by the Ethereum Name Service, where that name means them; asked of the endpoints
+        /// of the chain `ethereum`, and kept for a day.
+        #[arg(long)]
+        names: bool,
+    },
+    /// Watch what a table says (CSV, as `export` writes it), or change how it is called.
+    Import {
+        /// With a line of column names: address, chains, label, kind, group, owner, tags, notes; only `address` has to be there, and
+        /// several chains or tags are separated by `|`. `-` is standard input.
+        file: PathBuf,
+        /// Also chains that this configuration does not have, because that of the producer does.
+        #[arg(long)]
+        force: bool,
+    },
+    /// The list as a table (CSV) on standard output.
+    Export {
+        /// Only this group.
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
+    },
+}
+
+/// How people say which address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddressOrName {
+    /// The address.
+    Address(Address),
+    /// A name that means one.
+    Name(EnsName),
 }
 
 /// What a watched address is, for people.
@@ -97,6 +142,17 @@ impl From<WatchedThing> for WatchKind {
             WatchedThing::Contract => Self::Contract,
         }
     }
+}
+
+/// An address, or a name that means one: a name has a point.
+///
+/// # Errors
+/// Says what is expected.
+fn parse_address_or_name(text: &str) -> Result<AddressOrName, String> {
+    if text.contains('.') {
+        return text.parse().map(AddressOrName::Name);
+    }
+    parse_address(text).map(AddressOrName::Address)
 }
 
 /// An address as people write it.

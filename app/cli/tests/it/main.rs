@@ -25,3 +25,4 @@ mod servers;
 mod swap;
 mod told;
 mod watch;
+mod watch_tables;

@@ -11,9 +11,11 @@ const ENTRIES_PER_STATEMENT: usize = 5_000;
 /// The watch-list entries of parameter `$1` as rows, under the name `entry`.
 const ENTRIES: &str = "WITH entry AS MATERIALIZED ( \
      SELECT DISTINCT ON (address, chain) decode(address, 'hex') AS address, chain, kind, label, tags, \
+     group_name, owner, notes, \
      timestamptz 'epoch' + added_at_us * interval '1 microsecond' AS added_at \
      FROM jsonb_to_recordset($1) AS entry \
-     (address text, chain text, kind text, label text, tags text[], added_at_us bigint))";
+     (address text, chain text, kind text, label text, tags text[], group_name text, owner text, notes text, \
+     added_at_us bigint))";
 
 impl Store {
     /// Inserts or updates entries of the watch-list; a wallet that had left it is watched again. Returns how many rows
@@ -26,12 +28,16 @@ impl Store {
         let sql = format!(
             "{ENTRIES}, changed AS (SELECT entry.* FROM entry LEFT JOIN wallets USING (address, chain) \
              WHERE wallets.address IS NULL \
-             OR (wallets.kind, wallets.label, wallets.tags, wallets.added_at, wallets.removed_at) \
-             IS DISTINCT FROM (entry.kind, entry.label, entry.tags, entry.added_at, NULL::timestamptz)) \
-             INSERT INTO wallets (address, chain, kind, label, tags, added_at) \
-             SELECT address, chain, kind, label, tags, added_at FROM changed ORDER BY address, chain \
+             OR (wallets.kind, wallets.label, wallets.tags, wallets.group_name, wallets.owner, wallets.notes, \
+             wallets.added_at, wallets.removed_at) \
+             IS DISTINCT FROM (entry.kind, entry.label, entry.tags, entry.group_name, entry.owner, entry.notes, \
+             entry.added_at, NULL::timestamptz)) \
+             INSERT INTO wallets (address, chain, kind, label, tags, group_name, owner, notes, added_at) \
+             SELECT address, chain, kind, label, tags, group_name, owner, notes, added_at FROM changed \
+             ORDER BY address, chain \
              ON CONFLICT (address, chain) DO UPDATE SET kind = EXCLUDED.kind, label = EXCLUDED.label, \
-             tags = EXCLUDED.tags, added_at = EXCLUDED.added_at, removed_at = NULL"
+             tags = EXCLUDED.tags, group_name = EXCLUDED.group_name, owner = EXCLUDED.owner, \
+             notes = EXCLUDED.notes, added_at = EXCLUDED.added_at, removed_at = NULL"
         );
         let client = self.client().await?;
         let mut changed = 0;
@@ -118,6 +124,9 @@ fn as_json(entries: &[Watched]) -> Value {
             "kind": entry.kind.as_str(),
             "label": entry.label,
             "tags": (!entry.tags.is_empty()).then_some(&entry.tags),
+            "group_name": entry.group,
+            "owner": entry.owner,
+            "notes": entry.notes,
             "added_at_us": entry.added_at_us,
         })
     };

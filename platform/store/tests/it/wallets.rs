@@ -14,6 +14,9 @@ fn watched(chain: &str, address: Address) -> Watched {
         label: Some(format!("label of {address:#x}")),
         tags: vec!["hot".into(), "own \"one\"".into()],
         kind: WatchKind::Contract,
+        group: Some("desk".into()),
+        owner: Some("Alice".into()),
+        notes: Some("two\nlines".into()),
         added_at_us: 1_700_000_000_000_001,
     };
     Watched { chain: chain.parse().unwrap(), address: address.into(), entry }
@@ -27,7 +30,7 @@ async fn the_table_follows_the_watch_list() {
     assert_eq!(store.keep_wallets(&entries).await.unwrap(), 3);
     let row = client
         .query_one(
-            "SELECT kind, label, tags, added_at::text FROM wallets WHERE chain = 'base'",
+            "SELECT kind, label, tags, added_at::text, group_name || owner || notes FROM wallets WHERE chain = 'base'",
             &[],
         )
         .await
@@ -35,6 +38,7 @@ async fn the_table_follows_the_watch_list() {
     assert_eq!((row.get(0), row.get(1)), ("contract", &*format!("label of {one:#x}")));
     assert_eq!(row.get::<_, Vec<&str>>(2), ["hot", "own \"one\""]);
     assert_eq!(row.get::<_, &str>(3), "2023-11-14 22:13:20.000001+00");
+    assert_eq!(row.get::<_, &str>(4), "deskAlicetwo\nlines");
 
     store.remove_wallets(&[(WatchChain::All, one.into(), 1_700_000_000_000_000)]).await.unwrap();
     store.remove_other_wallets(&[watched("base", one)]).await.unwrap();

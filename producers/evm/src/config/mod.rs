@@ -22,7 +22,7 @@ use self::{
 use crate::{
     abis::{self, config::AbiConfig},
     endpoint::config::{BreakerConfig, EndpointConfig},
-    enrich::assets::AssetList,
+    enrich::{assets::AssetList, look_alikes::config::LookAlikeConfig},
     scope::config::ScopeConfig,
     verify::level::LogProof,
 };
@@ -43,11 +43,18 @@ pub struct Config {
     /// Maximum distance of a price from the block's time, seconds; without a price in range a transfer has no USD
     /// value. Default: 300.
     pub price_max_age_seconds: u64,
+    /// What is taken for an imitation of a counterparty of a watched wallet, and gets the tag `look_alike`.
+    pub look_alikes: LookAlikeConfig,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { chains: BTreeMap::new(), assets: None, price_max_age_seconds: 300 }
+        Self {
+            chains: BTreeMap::new(),
+            assets: None,
+            price_max_age_seconds: 300,
+            look_alikes: LookAlikeConfig::default(),
+        }
     }
 }
 
@@ -239,7 +246,7 @@ impl Config {
     /// # Errors
     /// One sentence per problem, with the key, the problem and how to correct it.
     pub fn validate(&self) -> Result<(), Vec<String>> {
-        let mut problems = Vec::new();
+        let mut problems = self.look_alikes.problems();
         for (slug, chain) in &self.chains {
             let key = format!("evm.chains.{slug}");
             if !subjects::is_chain_slug(slug) {

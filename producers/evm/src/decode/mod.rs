@@ -32,6 +32,7 @@ use crate::{
     enrich::{
         assets::AssetRegistry,
         labels::LabelView,
+        look_alikes::{Dust, Mark},
         prices::{Price, Prices},
         tokens::Tokens,
         watch::WatchView,
@@ -80,6 +81,10 @@ pub(crate) struct BlockContext {
     pub(crate) watched: WatchView,
     /// What addresses are called as of this block.
     pub(crate) labels: LabelView,
+    /// What counts as nearly nothing, where look-alikes are searched for.
+    pub(crate) dust: Option<Dust>,
+    /// Look-alikes that were found in the block.
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// Everything needed to decode one event.
@@ -94,7 +99,8 @@ impl BlockContext {
     pub(crate) fn new(observed_at_us: i64, prices: Prices) -> Self {
         let (tokens, watched) = (Tokens::default(), WatchView::default());
         let labels = LabelView::default();
-        Self { observed_at_us, incarnation: 1, prices, tokens, watched, labels }
+        let (dust, marks) = (None, Vec::new());
+        Self { observed_at_us, incarnation: 1, prices, tokens, watched, labels, dust, marks }
     }
 }
 

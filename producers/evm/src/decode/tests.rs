@@ -80,6 +80,8 @@ pub(super) fn decode(config: &ChainConfig, block: &BlockData) -> Vec<Event> {
         tokens: crate::enrich::tokens::Tokens::default(),
         watched: crate::enrich::watch::WatchView::default(),
         labels: crate::enrich::labels::LabelView::default(),
+        dust: None,
+        marks: Vec::new(),
     };
     let mut events = Vec::new();
     decoder(config).decode(block, &context, &mut |event| events.push(event));

@@ -2,6 +2,7 @@
 
 pub(crate) mod assets;
 pub(crate) mod labels;
+pub(crate) mod look_alikes;
 pub(crate) mod prices;
 pub(crate) mod tokens;
 pub(crate) mod watch;

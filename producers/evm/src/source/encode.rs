@@ -6,7 +6,10 @@ use crypto_intel_schemas::{Address, Block, Event, Kind, Uint256, chain_event_id,
 use crate::{
     block::BlockData,
     decode::{BlockContext, Decoder},
-    enrich::watch::WatchView,
+    enrich::{
+        look_alikes::{Touch, put_mark, touches_of},
+        watch::WatchView,
+    },
 };
 
 /// What is kept of a block to encode it once more.
@@ -16,6 +19,8 @@ pub(crate) struct Detail {
     pub(crate) context: BlockContext,
     /// Version of what factories had made when the block was decoded.
     pub(crate) known_contracts: u64,
+    /// Where watched wallets meet others.
+    pub(crate) touches: Vec<Touch>,
 }
 
 /// A block's events as bodies.
@@ -23,6 +28,7 @@ pub(crate) struct Detail {
 pub(crate) struct Bodies {
     encoded: EncodedBodies,
     known_contracts: u64,
+    touches: Vec<Touch>,
 }
 
 impl Bodies {
@@ -53,16 +59,25 @@ impl Bodies {
         let known_contracts = decoder.discover(block);
         let chain = decoder.chain();
         let watched_only = decoder.scope().is_watched_only();
+        let (mut number, mut touches) = (0, Vec::new());
         decoder.decode(block, context, &mut |mut event: Event| {
             if is_wanted(&event) {
                 let copies = label(&mut event, &context.watched, chain);
                 context.labels.name_parties(&mut event);
+                if let Some(dust) = context.dust.filter(|_| !copies.is_empty()) {
+                    let is_watched = |address: &Address| context.watched.has(&(*address).into());
+                    touches_of(&event, number, dust, is_watched, &mut touches);
+                }
+                if let Some(mark) = context.marks.iter().find(|mark| mark.event == number) {
+                    put_mark(&mut event, mark);
+                }
+                number += 1;
                 if !(watched_only && copies.is_empty()) {
                     writer.push(&event, copies);
                 }
             }
         });
-        Self { encoded: writer.finish(), known_contracts }
+        Self { encoded: writer.finish(), known_contracts, touches }
     }
 
     /// How many events there are.
@@ -83,8 +98,8 @@ fn label(event: &mut Event, watched: &WatchView, chain: &str) -> Vec<String> {
         copies.push(subjects::watch(chain, address, kind));
         let Some(labels) = event.watched_mut() else { continue };
         for text in found {
-            if !labels.contains(text) {
-                labels.push(text.clone());
+            if !labels.iter().any(|known| known == text) {
+                labels.push(text.to_owned());
             }
         }
     }
@@ -112,22 +127,22 @@ pub(crate) fn prepared(
         header: block.header.link(),
         marker: marker(decoder, &block, &context),
         bodies: bodies.encoded,
-        detail: Detail { block, context, known_contracts: bodies.known_contracts },
+        detail: Detail {
+            block,
+            context,
+            known_contracts: bodies.known_contracts,
+            touches: bodies.touches,
+        },
     }
 }
 
-/// The same block under another incarnation, another watch-list, or with contracts that were found since.
-pub(crate) fn encode_again(
-    decoder: &Decoder,
-    prepared: &mut Prepared<Detail>,
-    incarnation: u32,
-    watched: WatchView,
-) {
-    let Detail { block, context, known_contracts } = &mut prepared.detail;
-    context.incarnation = incarnation;
-    context.watched = watched;
+/// The same block under another incarnation, another watch-list, with contracts or look-alikes that were found since: as the
+/// context of the block now says.
+pub(crate) fn encode_again(decoder: &Decoder, prepared: &mut Prepared<Detail>) {
+    let Detail { block, context, known_contracts, touches } = &mut prepared.detail;
     let bodies = Bodies::of(decoder, block, context);
     *known_contracts = bodies.known_contracts;
+    *touches = bodies.touches;
     prepared.bodies = bodies.encoded;
     prepared.marker = marker(decoder, block, context);
 }

@@ -37,6 +37,7 @@ use crate::{
     decode::{BlockContext, Decoder},
     enrich::{
         labels::{LabelCache, LabelView},
+        look_alikes::{LookAlikes, config::LookAlikeConfig},
         prices::{PriceCache, Prices},
         tokens::TokenMetadataCache,
         watch::WatchlistCache,
@@ -61,6 +62,8 @@ pub(crate) struct SourceParts {
     pub(crate) labels: LabelCache,
     /// What lists of labels call this chain.
     pub(crate) known_as: String,
+    /// What is taken for an imitation of a counterparty.
+    pub(crate) look_alikes: LookAlikeConfig,
     pub(crate) metrics: ChainMetrics,
     /// Whether the chain is asked for its `finalized` and `safe` blocks.
     pub(crate) finality_tags: bool,
@@ -79,6 +82,7 @@ pub(crate) struct EvmSource {
     watched: WatchlistCache,
     labels: LabelCache,
     known_as: String,
+    look_alikes: LookAlikes,
     finality_tags: bool,
     /// One permit per block of the live lane that is being fetched.
     fetching: Semaphore,
@@ -95,6 +99,7 @@ impl EvmSource {
         let SourceParts { chain, nats, fetcher, decoder, prices, tokens, watched, metrics, .. } =
             parts;
         let (labels, known_as) = (parts.labels, parts.known_as);
+        let look_alikes = LookAlikes::new(&chain, parts.look_alikes, nats.clone());
         let decoder = Arc::new(decoder);
         let contracts =
             Arc::new(ContractStore::new(chain.clone(), nats.clone(), Arc::clone(&decoder)));
@@ -118,6 +123,7 @@ impl EvmSource {
             watched,
             labels,
             known_as,
+            look_alikes,
             finality_tags,
             fetching,
             contracts,
@@ -182,6 +188,8 @@ impl ChainSource for EvmSource {
             prices: self.prices.now(),
             watched: self.watched.view(&self.chain),
             labels: self.label_view(),
+            dust: self.look_alikes.dust(),
+            marks: Vec::new(),
         };
         Ok(Some(encode::prepare(&self.decoder, block, context)))
     }
@@ -196,14 +204,21 @@ impl ChainSource for EvmSource {
     fn refresh(&self, prepared: &mut Prepared<Detail>, incarnation: u32) {
         // A change of the watch-list applies from publication on, not from when a block happened to be fetched.
         let watched = self.watched.view(&self.chain);
-        let Detail { context, known_contracts, .. } = &prepared.detail;
-        if incarnation == context.incarnation
-            && *known_contracts == self.decoder.abis().version()
-            && context.watched.is_same(&watched)
+        let Detail { context, known_contracts, .. } = &mut prepared.detail;
+        if incarnation != context.incarnation
+            || *known_contracts != self.decoder.abis().version()
+            || !context.watched.is_same(&watched)
         {
-            return;
+            context.incarnation = incarnation;
+            context.watched = watched;
+            encode::encode_again(&self.decoder, prepared);
         }
-        encode::encode_again(&self.decoder, prepared, incarnation, watched);
+        // Here blocks come in their order.
+        let marks = self.look_alikes.judge(&prepared.detail.touches);
+        if marks != prepared.detail.context.marks {
+            prepared.detail.context.marks = marks;
+            encode::encode_again(&self.decoder, prepared);
+        }
     }
 
     async fn blocks(&self, span: Span) -> Result<Vec<Prepared<Detail>>, Unavailable> {
@@ -246,10 +261,12 @@ impl ChainSource for EvmSource {
 
     fn term_begins(&self) {
         self.contracts.forget_loaded();
+        self.look_alikes.forget();
     }
 
     async fn before_resume(&self) -> Result<(), ChainInterrupt> {
         self.scopes.load().await?;
+        self.look_alikes.load().await;
         self.contracts.load().await
     }
 

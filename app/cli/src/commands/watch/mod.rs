@@ -1,8 +1,10 @@
-//! `crypto-intel watch add|remove|list`
+//! `crypto-intel watch add|remove|list|import|export`
 
 mod file;
+mod names;
+mod table;
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::bail;
 use crypto_intel_evm::{Added, Gap, GapReason, Watchlist};
@@ -16,7 +18,7 @@ use super::{
     connect_nats, prepare,
 };
 use crate::{
-    args::{Arguments, WatchAction},
+    args::{AddressOrName, Arguments, WatchAction},
     config::AppConfig,
     output::{Output, table},
     times::time_text,
@@ -31,67 +33,148 @@ pub(crate) async fn run(
     let nats = connect_nats(&config, "watch").await?;
     let list = Watchlist::open(&nats).await?;
     match action {
-        WatchAction::Add { address, file, chain, force, label, tags, kind, .. } => {
+        WatchAction::Add { chain, force, .. } => {
             refuse_unknown(&config, chain, *force)?;
-            let entry = WatchEntry {
-                label: label.clone(),
-                tags: tags.clone(),
-                kind: (*kind).into(),
-                added_at_us: 0,
-            };
-            match (address, file) {
-                (Some(address), _) => {
-                    let watched =
-                        Watched { chain: chain.clone(), address: (*address).into(), entry };
-                    add(&config, &nats, &list, watched, action, output).await?;
-                }
-                (None, Some(file)) => {
-                    let added = list.add_all(file::read(file, chain, &entry)?).await?;
-                    output.show(&added, |added| {
-                        let Added { new, changed, unchanged } = added;
-                        format!(
-                            "{new} addresses are watched on {} from the next block on, {changed} were watched already and \
-                             are changed, {unchanged} are as they were",
-                            chain.name()
-                        )
-                    })?;
-                }
-                (None, None) => bail!("give an address, or --file"),
-            }
+            add_wanted(&config, &nats, &list, action, output).await?;
         }
-        WatchAction::Remove { address: Some(address), chain, .. } => {
-            let chain = chain.as_ref().unwrap_or(&WatchChain::All);
-            let address = AccountAddress::from(*address);
-            if !list.remove(chain, &address).await? {
-                bail!(
-                    "{address} is not watched on {}; `crypto-intel watch list` shows what is",
-                    chain.name()
-                );
+        WatchAction::Import { file, force } => {
+            let entries = table::read(file)?;
+            for watched in &entries {
+                refuse_unknown(&config, &watched.chain, *force)?;
             }
-            let value = json!({ "chain": chain.name(), "address": address, "removed": true });
-            output
-                .show(&value, |_| format!("{address} on {} is watched no longer", chain.name()))?;
+            show_added(list.add_all(entries).await?, output)?;
         }
-        WatchAction::Remove { tag, chain, .. } => {
-            let tag = tag.as_deref().unwrap_or_default();
-            let removed = list.remove_tagged(tag, chain.as_ref()).await?;
-            if removed.is_empty() {
-                bail!(
-                    "nothing is watched with the tag {tag:?}; `crypto-intel watch list` shows what is"
-                );
-            }
-            let described: Vec<Value> = removed.iter().map(describe).collect();
-            output.show(&described, |_| {
-                format!("{} addresses with the tag {tag:?} are watched no longer", removed.len())
-            })?;
+        WatchAction::Export { group } => {
+            let entries = in_group(list.list().await?, group.as_deref());
+            crate::output::line(table::write(&entries)?.trim_end())?;
         }
-        WatchAction::List => {
-            let watched = list.list().await?;
-            let described: Vec<Value> = watched.iter().map(describe).collect();
-            output.show(&described, |_| show_list(&watched))?;
+        WatchAction::Remove { .. } => remove(&list, action, output).await?,
+        WatchAction::List { group, names } => {
+            let watched = in_group(list.list().await?, group.as_deref());
+            show(&config, &nats, &watched, *names, output).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Removes one address, or all of a tag or group.
+async fn remove(list: &Watchlist, action: &WatchAction, output: Output) -> anyhow::Result<()> {
+    let WatchAction::Remove { address, tag, group, chain } = action else { return Ok(()) };
+    if let Some(address) = address {
+        let chain = chain.as_ref().unwrap_or(&WatchChain::All);
+        let address = AccountAddress::from(*address);
+        if !list.remove(chain, &address).await? {
+            bail!(
+                "{address} is not watched on {}; `crypto-intel watch list` shows what is",
+                chain.name()
+            );
+        }
+        let value = json!({ "chain": chain.name(), "address": address, "removed": true });
+        output.show(&value, |_| format!("{address} on {} is watched no longer", chain.name()))?;
+        return Ok(());
+    }
+    let removed = list
+        .remove_all(|one| {
+            tag.as_ref().is_none_or(|tag| one.entry.tags.contains(tag))
+                && (group.is_none() || one.entry.group == *group)
+                && chain.as_ref().is_none_or(|chain| *chain == one.chain)
+        })
+        .await?;
+    let wanted = [("tag", tag), ("group", group)];
+    let wanted = wanted
+        .iter()
+        .filter_map(|(what, name)| name.as_ref().map(|name| format!("the {what} {name:?}")));
+    let wanted = wanted.collect::<Vec<_>>().join(" and ");
+    if removed.is_empty() {
+        bail!("nothing is watched with {wanted}; `crypto-intel watch list` shows what is");
+    }
+    let described: Vec<Value> = removed.iter().map(describe).collect();
+    output.show(&described, |_| {
+        format!("{} addresses with {wanted} are watched no longer", removed.len())
+    })?;
+    Ok(())
+}
+
+/// Shows entries, with their names where these are asked for.
+async fn show(
+    config: &AppConfig,
+    nats: &Nats,
+    watched: &[Watched],
+    with_names: bool,
+    output: Output,
+) -> anyhow::Result<()> {
+    let known = match with_names {
+        true => names::of_list(config, nats, watched).await?,
+        false => BTreeMap::new(),
+    };
+    let described: Vec<Value> = watched
+        .iter()
+        .map(|one| {
+            let mut value = describe(one);
+            if let Some(name) = known.get(&one.address) {
+                value["name"] = name.clone().into();
+            }
+            value
+        })
+        .collect();
+    output.show(&described, |_| show_list(watched, &known))?;
+    Ok(())
+}
+
+/// Watches the address, the name or the file that is given.
+async fn add_wanted(
+    config: &AppConfig,
+    nats: &Nats,
+    list: &Watchlist,
+    action: &WatchAction,
+    output: Output,
+) -> anyhow::Result<()> {
+    let WatchAction::Add { address, file, chain, label, tags, kind, group, owner, notes, .. } =
+        action
+    else {
+        return Ok(());
+    };
+    let mut entry = WatchEntry {
+        label: label.clone(),
+        tags: tags.clone(),
+        kind: (*kind).into(),
+        group: group.clone(),
+        owner: owner.clone(),
+        notes: notes.clone(),
+        added_at_us: 0,
+    };
+    let address = match (address, file) {
+        (Some(AddressOrName::Address(address)), _) => *address,
+        (Some(AddressOrName::Name(name)), _) => {
+            let resolved = names::resolve(config, nats, name).await?;
+            // An alert should say what was asked for.
+            entry.label.get_or_insert_with(|| name.to_string());
+            resolved.address
+        }
+        (None, Some(file)) => {
+            return show_added(list.add_all(file::read(file, chain, &entry)?).await?, output);
+        }
+        (None, None) => bail!("give an address, or --file"),
+    };
+    let watched = Watched { chain: chain.clone(), address: address.into(), entry };
+    add(config, nats, list, watched, action, output).await
+}
+
+fn show_added(added: Added, output: Output) -> anyhow::Result<()> {
+    output.show(&added, |added| {
+        let Added { new, changed, unchanged } = added;
+        format!(
+            "{new} addresses are watched from the next block on, {changed} were watched already and are changed, \
+             {unchanged} are as they were"
+        )
+    })
+}
+
+fn in_group(mut watched: Vec<Watched>, group: Option<&str>) -> Vec<Watched> {
+    if let Some(group) = group {
+        watched.retain(|one| one.entry.group.as_deref() == Some(group));
+    }
+    watched
 }
 
 /// Watches one address, and fetches its past where that is asked for.
@@ -169,7 +252,7 @@ fn refuse_unknown(config: &AppConfig, chain: &WatchChain, force: bool) -> Result
     Err(ConfigError { problems: vec![problem] })
 }
 
-fn show_list(watched: &[Watched]) -> String {
+fn show_list(watched: &[Watched], names: &BTreeMap<AccountAddress, String>) -> String {
     if watched.is_empty() {
         return "nothing is watched; `crypto-intel watch add ADDRESS` begins".to_owned();
     }
@@ -177,12 +260,14 @@ fn show_list(watched: &[Watched]) -> String {
         [
             watched.chain.name().to_owned(),
             watched.address.to_string(),
+            names.get(&watched.address).cloned().unwrap_or_default(),
             watched.entry.label.clone().unwrap_or_default(),
+            watched.entry.group.clone().unwrap_or_default(),
             watched.entry.tags.join(", "),
             watched.entry.kind.as_str().to_owned(),
         ]
     });
-    table(&["chain", "address", "label", "tags", "kind"], rows)
+    table(&["chain", "address", "name", "label", "group", "tags", "kind"], rows)
 }
 
 fn describe(watched: &Watched) -> Value {
@@ -192,6 +277,9 @@ fn describe(watched: &Watched) -> Value {
         "label": watched.entry.label,
         "tags": watched.entry.tags,
         "kind": watched.entry.kind,
+        "group": watched.entry.group,
+        "owner": watched.entry.owner,
+        "notes": watched.entry.notes,
         "added_at": time_text(watched.entry.added_at_us),
     })
 }

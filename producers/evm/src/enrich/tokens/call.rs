@@ -76,7 +76,10 @@ pub(super) async fn single(
 }
 
 /// The answer's bytes; `None` when it is too large.
-async fn call(
+///
+/// # Errors
+/// When the endpoint does not answer, or the contract refuses.
+pub(crate) async fn call(
     endpoint: &Endpoint,
     to: &Address,
     data: &[u8],

@@ -9,7 +9,10 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{addresses::Addresses, list::read_entry};
+use super::{
+    addresses::{Addresses, LabelTexts},
+    list::read_entry,
+};
 use crate::metrics::Metrics;
 
 /// Changes that come in a row are taken together: each makes a new copy of the list.
@@ -33,10 +36,7 @@ pub(crate) struct WatchView {
 
 impl WatchView {
     /// Labels and tags of an address that is watched.
-    pub(crate) fn labels_of(
-        &self,
-        address: &AccountAddress,
-    ) -> Option<impl Iterator<Item = &String>> {
+    pub(crate) fn labels_of(&self, address: &AccountAddress) -> Option<impl Iterator<Item = &str>> {
         let own = self.own.as_ref().and_then(|list| list.get(address));
         let every = self.every.as_ref().and_then(|list| list.get(address));
         if own.is_none() && every.is_none() {
@@ -124,8 +124,16 @@ impl WatchlistCache {
     async fn watch_once(&self, nats: &Nats) -> anyhow::Result<()> {
         let bucket = nats.kv(Bucket::Watchlist).await.context("open bucket watchlist")?;
         let mut watch = bucket.watch_all().await.context("watch bucket watchlist")?;
-        let present = watch.load().await;
-        self.apply(HashMap::new(), present);
+        let mut lists: HashMap<WatchChain, Addresses> = HashMap::new();
+        watch
+            .load_each(|change| {
+                if let Some((chain, address, labels)) = read_change(&change) {
+                    lists.entry(chain).or_default().put(address, labels);
+                }
+            })
+            .await;
+        lists.values_mut().for_each(Addresses::index);
+        self.replace(lists.into_iter().map(|(chain, list)| (chain, Arc::new(list))).collect());
         self.loaded.send_replace(true);
         while let Some(change) = watch.next().await {
             let mut changes = vec![change];
@@ -145,15 +153,16 @@ impl WatchlistCache {
     fn apply(&self, before: HashMap<WatchChain, Arc<Addresses>>, changes: Vec<KvChange>) {
         let mut lists = before;
         let mut changed: HashMap<WatchChain, Vec<_>> = HashMap::new();
-        for change in changes {
-            let Some((chain, address)) = Watched::read_key(&change.key) else { continue };
-            let entry = change.value.and_then(|value| read_entry(&change.key, &value));
-            let labels = entry.map(|watched| watched.entry.labels(&address).into());
+        for (chain, address, labels) in changes.iter().filter_map(read_change) {
             changed.entry(chain).or_default().push((address, labels));
         }
         for (chain, changes) in changed {
             Arc::make_mut(lists.entry(chain).or_default()).change(changes);
         }
+        self.replace(lists);
+    }
+
+    fn replace(&self, mut lists: HashMap<WatchChain, Arc<Addresses>>) {
         for (chain, list) in &lists {
             self.metrics.watched_addresses(chain.name(), list.len());
         }
@@ -163,12 +172,20 @@ impl WatchlistCache {
 
     /// Replaces a list by addresses without labels: for benchmarks.
     pub(crate) fn set(&self, chain: WatchChain, addresses: impl IntoIterator<Item = Address>) {
-        let labels = |address: &AccountAddress| Some(Arc::from(vec![address.to_string()]));
+        let labels = |address: &AccountAddress| Some(LabelTexts::new(&[address.to_string()]));
         let mut list = Addresses::default();
         let addresses = addresses.into_iter().map(AccountAddress::from);
         list.change(addresses.map(|address| (address, labels(&address))));
         self.lists.write().insert(chain, Arc::new(list));
     }
+}
+
+/// An entry that changed, with what events say of it; `None` for its labels where it left or cannot be read.
+fn read_change(change: &KvChange) -> Option<(WatchChain, AccountAddress, Option<LabelTexts>)> {
+    let (chain, address) = Watched::read_key(&change.key)?;
+    let entry = change.value.as_ref().and_then(|value| read_entry(&change.key, value));
+    let labels = entry.map(|watched| LabelTexts::new(&watched.entry.labels(&address)));
+    Some((chain, address, labels))
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {
@@ -201,7 +218,7 @@ mod tests {
     fn a_view_stays_as_it_was_and_both_lists_count() {
         let (board, address) = (board(), AccountAddress::from(Address::repeat_byte(7)));
         let labels = |view: &WatchView| -> Vec<String> {
-            view.labels_of(&address).into_iter().flatten().cloned().collect()
+            view.labels_of(&address).into_iter().flatten().map(ToOwned::to_owned).collect()
         };
         let before = board.view("base");
         assert!(before.is_empty());

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
+use crypto_intel_nats::{Bucket, Kv, Nats};
 use crypto_intel_schemas::{AccountAddress, WatchChain, WatchEntry, Watched};
 use crypto_intel_service::now_us;
 
@@ -47,14 +47,10 @@ impl Watchlist {
         entry.added_at_us = now_us();
         let value = serde_json::to_vec(&entry).context("encode entry")?;
         let key = Watched::key(chain, address);
-        match self.kv.create(&key, value.clone()).await {
-            Ok(_) => Ok(true),
-            Err(KvError::AlreadyExists { .. }) => {
-                self.kv.put(&key, value).await.context("write watchlist")?;
-                Ok(false)
-            }
-            Err(error) => Err(error).context("write watchlist"),
-        }
+        let is_new = self.kv.get(&key).await.context("read watchlist")?.is_none();
+        // Without a fence, whose headers would stay in the bucket, twice as large as the entry itself.
+        self.kv.put(&key, value).await.context("write watchlist")?;
+        Ok(is_new)
     }
 
     /// Watches many addresses, or changes how they are called; what is as it should be is not written. Says what became of
@@ -82,10 +78,7 @@ impl Watchlist {
             .collect();
         for (key, mut entry) in entries {
             match known.get(&key) {
-                Some(known)
-                    if (&known.label, &known.tags, known.kind)
-                        == (&entry.label, &entry.tags, entry.kind) =>
-                {
+                Some(known) if known.says_the_same(&entry) => {
                     added.unchanged += 1;
                     continue;
                 }
@@ -103,20 +96,16 @@ impl Watchlist {
         Ok(added)
     }
 
-    /// Watches all addresses no longer that have a tag, on every chain or on one; returns which.
+    /// Watches all addresses no longer that are meant; returns which.
     ///
     /// # Errors
     /// When the bucket cannot be read or written.
-    pub async fn remove_tagged(
+    pub async fn remove_all(
         &self,
-        tag: &str,
-        chain: Option<&WatchChain>,
+        is_meant: impl Fn(&Watched) -> bool,
     ) -> anyhow::Result<Vec<Watched>> {
         let mut tagged = self.list().await?;
-        tagged.retain(|one| {
-            one.entry.tags.iter().any(|known| known == tag)
-                && chain.is_none_or(|chain| *chain == one.chain)
-        });
+        tagged.retain(is_meant);
         let changes = tagged.iter().map(|one| (Watched::key(&one.chain, &one.address), None));
         self.kv.write_many(changes).await.context("write watchlist")?;
         Ok(tagged)
