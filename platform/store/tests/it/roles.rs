@@ -161,7 +161,10 @@ async fn obstacles_to_writing_are_found_in_advance() {
 
     let reader = database.user_in("crypto_intel_reader").await.unwrap();
     let told = store(reader.url()).await.write_obstacles().await.unwrap().join(" ");
-    assert!(told.contains("DELETE on") && told.contains("UPDATE on blocks, label_sources"), "{told}");
+    assert!(
+        told.contains("DELETE on") && told.contains("UPDATE on blocks, label_sources"),
+        "{told}"
+    );
 
     let name = database.url().rsplit('/').next().unwrap();
     let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
