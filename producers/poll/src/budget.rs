@@ -1,10 +1,7 @@
 //! What the schedules of the shipped providers use of their quotas.
 
-use crypto_intel_service::Secret;
-
 use crate::{
     catalogue::{CatalogueError, Category, Provider, shipped_providers},
-    config::ProviderSettings,
     quota::limits::{Limits, Window},
 };
 
@@ -13,27 +10,26 @@ const MAX_MONTH_DAYS: u64 = 31;
 
 /// What the schedule of a provider uses of its quota, when nothing fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budget {
+pub(crate) struct Budget {
     /// Name of the provider.
-    pub name: String,
+    pub(crate) name: String,
     /// What it is about.
-    pub category: Category,
+    pub(crate) category: Category,
     /// `none`, `optional` or `required`.
-    pub key: &'static str,
+    pub(crate) key: &'static str,
     /// Whether it is polled unless the configuration says otherwise, once its key is there if it requires one.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
     /// Number of its endpoints.
-    pub endpoints: usize,
+    pub(crate) endpoints: usize,
     /// Requests in a day, where each answer has all the pages that it may have.
-    pub requests_per_day: u64,
+    pub(crate) requests_per_day: u64,
     /// Every window of its quota with the percentage used of it, rounded up.
-    pub shares: Vec<(&'static str, u64)>,
+    pub(crate) shares: Vec<(&'static str, u64)>,
 }
 
 impl Budget {
     /// The window of which the most is used.
-    #[must_use]
-    pub fn tightest(&self) -> Option<(&'static str, u64)> {
+    pub(crate) fn tightest(&self) -> Option<(&'static str, u64)> {
         self.shares.iter().copied().max_by_key(|(_, percent)| *percent)
     }
 }
@@ -42,11 +38,9 @@ impl Budget {
 ///
 /// # Errors
 /// When a shipped file cannot be used.
-pub fn budgets() -> Result<Vec<Budget>, CatalogueError> {
-    let key = Secret::new("user:password");
-    let with_key = ProviderSettings { key, ..ProviderSettings::default() };
+pub(crate) fn budgets() -> Result<Vec<Budget>, CatalogueError> {
     let mut budgets = Vec::new();
-    for (file, provider) in shipped_providers(&ProviderSettings::default(), &with_key)? {
+    for (file, provider) in shipped_providers()? {
         let key = match &file.key {
             None => "none",
             Some(key) if key.required => "required",

@@ -1,6 +1,11 @@
 //! The time of day, which tests can pause.
 
+use std::time::Duration;
+
 use crypto_intel_service::now_us;
+
+/// Longest single sleep, so that a changed clock or a suspended machine is noticed.
+const MAX_SLEEP: Duration = Duration::from_secs(15);
 
 /// Where the time of day comes from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,6 +20,15 @@ impl Clock {
     #[cfg(test)]
     pub(crate) fn paused_at(time_us: i64) -> Self {
         Self { paused: Some((time_us, tokio::time::Instant::now())) }
+    }
+
+    /// How long to sleep at once when the time to wait is this long. A paused clock cannot be changed meanwhile.
+    pub(crate) fn single_sleep(self, wait: Duration) -> Duration {
+        #[cfg(test)]
+        if self.paused.is_some() {
+            return wait;
+        }
+        wait.min(MAX_SLEEP)
     }
 
     /// Microseconds since the epoch.

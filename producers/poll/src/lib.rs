@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
 mod budget;
 mod catalogue;
 mod clock;
@@ -13,12 +14,13 @@ mod past;
 mod polling;
 mod publish;
 mod quota;
+#[cfg(test)]
+mod reference;
 mod report;
 mod role;
 mod roster;
 mod run;
 
-pub use budget::{Budget, budgets};
 pub use catalogue::{
     CatalogueError, Category, EndpointSummary, ProviderSummary, check_settings, providers,
 };

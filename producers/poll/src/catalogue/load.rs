@@ -122,18 +122,18 @@ fn registry(config: &Config) -> Result<Registry, CatalogueError> {
     Ok(Registry::load(config.assets.as_deref(), "poll.assets")?)
 }
 
-/// Every shipped file with its provider, by name; those that require a key with the second settings.
-pub(crate) fn shipped_providers(
-    settings: &ProviderSettings,
-    with_key: &ProviderSettings,
-) -> Result<Vec<(ProviderFile, Provider)>, CatalogueError> {
+/// Every shipped file with its provider, by name: with a key where it requires one.
+#[cfg(test)]
+pub(crate) fn shipped_providers() -> Result<Vec<(ProviderFile, Provider)>, CatalogueError> {
     let config = Config::default();
     let registry = registry(&config)?;
     let mut shipped = Vec::new();
     for source in Files::read(&config).by_name.into_values() {
-        let needs_key = source.file.key.as_ref().is_some_and(|key| key.required);
-        let settings = if needs_key { with_key } else { settings };
-        let provider = build(&source, settings, &registry)?;
+        let mut settings = ProviderSettings::default();
+        if source.file.key.as_ref().is_some_and(|key| key.required) {
+            settings.key = crypto_intel_service::Secret::new("user:password");
+        }
+        let provider = build(&source, &settings, &registry)?;
         shipped.push((source.file, provider));
     }
     Ok(shipped)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::schedule::Schedule;
 
 /// How many slots are remembered.
-const REMEMBERED: usize = 100;
+pub(super) const REMEMBERED: usize = 100;
 /// Longest time after its beginning at which a slot is done on time.
 const MAX_TOLERANCE_US: i64 = 300_000_000;
 
@@ -22,6 +22,9 @@ pub(crate) enum SlotOutcome {
 }
 
 impl SlotOutcome {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 3] = [Self::OnTime, Self::Late, Self::Skipped];
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::OnTime => "on_time",
@@ -85,6 +88,12 @@ impl Compliance {
     pub(crate) fn on_time(&self) -> (usize, usize) {
         let on_time = self.slots.iter().filter(|outcome| **outcome == SlotOutcome::OnTime);
         (on_time.count(), self.slots.len())
+    }
+
+    /// How many slots are remembered.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.slots.len()
     }
 
     fn remember(&mut self, outcomes: &[SlotOutcome]) {

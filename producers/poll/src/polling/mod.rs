@@ -4,6 +4,8 @@ pub(crate) mod board;
 pub(crate) mod compliance;
 mod event;
 pub(crate) mod failure;
+#[cfg(test)]
+pub(crate) mod full_day;
 pub(crate) mod pacer;
 pub(crate) mod poller;
 pub(crate) mod progress;

@@ -76,6 +76,12 @@ impl Refusals {
         Some(self.keys.get(key)?.rest?.until)
     }
 
+    /// How many entries are kept.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.endpoints.len() + self.keys.iter().map(|key| key.in_a_row.len()).sum::<usize>()
+    }
+
     /// Whether an endpoint rests with every key.
     pub(crate) fn rests(&self, endpoint: &str, now: Instant) -> bool {
         (0..self.keys.len()).all(|key| self.until(endpoint, key).is_some_and(|until| until > now))

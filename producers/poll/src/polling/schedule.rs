@@ -5,9 +5,6 @@ use std::{
 
 use crate::clock::Clock;
 
-/// Longest single sleep, so that a changed clock or a suspended machine is noticed.
-const MAX_SLEEP: Duration = Duration::from_secs(15);
-
 /// When an endpoint is polled: once per slot. Slots are aligned to the epoch, so that every instance
 /// names them alike.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +60,7 @@ impl Schedule {
                 );
                 return;
             }
-            tokio::time::sleep(wait.min(MAX_SLEEP)).await;
+            tokio::time::sleep(clock.single_sleep(wait)).await;
         }
     }
 }

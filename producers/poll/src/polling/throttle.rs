@@ -318,6 +318,12 @@ impl ProviderThrottle {
         (0..self.keys).map(view).collect()
     }
 
+    /// How many entries of refusals are kept.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.state().refusals.kept()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }

@@ -19,24 +19,29 @@ impl SendRecord {
 
     /// The first window that holds more than its limit.
     pub(crate) fn exceeded(&self, limits: &Limits) -> Option<String> {
+        let most = self.most(limits).into_iter();
+        let too_many =
+            most.zip(limits.windows()).find(|((_, most), (_, limit))| most > &u64::from(*limit));
+        too_many.map(|((window, most), (_, limit))| {
+            format!("{most} units in one {window}, limit is {limit}")
+        })
+    }
+
+    /// Most units in any one window, for each that has a limit.
+    pub(crate) fn most(&self, limits: &Limits) -> Vec<(Window, u64)> {
         let mut sent = self.sent.clone();
         sent.sort_unstable();
-        for (window, limit) in limits.windows() {
-            let most = match window {
-                Window::Second => most_within(&sent, 1_000_000),
-                Window::Minute => most_within(&sent, 60_000_000),
-                Window::Day => most_by(&sent, |time_us| time_us.div_euclid(86_400_000_000)),
-                Window::Month => most_by(&sent, |time_us| {
-                    let date = Timestamp::from_microsecond(time_us).unwrap_or_default();
-                    let date = date.to_zoned(TimeZone::UTC).date();
-                    i64::from(date.year()) * 12 + i64::from(date.month())
-                }),
-            };
-            if most > u64::from(limit) {
-                return Some(format!("{most} units in one {window}, limit is {limit}"));
-            }
-        }
-        None
+        let most = |window: Window| match window {
+            Window::Second => most_within(&sent, 1_000_000),
+            Window::Minute => most_within(&sent, 60_000_000),
+            Window::Day => most_by(&sent, |time_us| time_us.div_euclid(86_400_000_000)),
+            Window::Month => most_by(&sent, |time_us| {
+                let date = Timestamp::from_microsecond(time_us).unwrap_or_default();
+                let date = date.to_zoned(TimeZone::UTC).date();
+                i64::from(date.year()) * 12 + i64::from(date.month())
+            }),
+        };
+        limits.windows().map(|(window, _)| (window, most(window))).collect()
     }
 }
 

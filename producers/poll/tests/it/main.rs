@@ -13,7 +13,6 @@ mod prices;
 mod quotas;
 mod recorded;
 mod recorded_values;
-mod reference;
 mod reload;
 mod stand_in;
 mod takeover;
