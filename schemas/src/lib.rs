@@ -28,9 +28,10 @@ pub use events::bodies::*;
 pub use explorers::{Explorers, known_explorer};
 pub use kinds::{Kind, UnknownKind};
 pub use kv::{
-    asset_price::{AssetPrice, HeldPrice, PriceChoice, PriceVerdict, SourcePrice},
+    asset_price::{AssetPrice, HeldPrice, SourcePrice},
     bucket::Bucket,
     chain_cursor::ChainCursor,
+    fact_value::{FactChoice, FactValue, HeldValue, SourceValue, SourceVerdict},
     key::{escape_key, unescape_key},
     leases,
     persisted_position::PersistedPosition,

@@ -1,4 +1,5 @@
 mod backup;
+mod facts;
 mod labels;
 mod providers;
 mod replay;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::roles::Role;
 
+pub(crate) use facts::FactsArguments;
 pub(crate) use labels::{ImportArguments, LabelsAction, LabelsArguments};
 pub(crate) use providers::{ProvidersAction, ProvidersArguments};
 pub use replay::{ReplayArguments, ReplayTo};
@@ -62,6 +64,8 @@ pub enum Command {
     Audit(AuditArguments),
     /// Sources that are polled: list them, try one, test their files.
     Providers(ProvidersArguments),
+    /// What several sources say of one thing: the value that is used, each source, its age and verdict.
+    Facts(FactsArguments),
     /// Alert rules.
     Rules(RulesArguments),
     /// What could not be handled: list, show.

@@ -48,6 +48,7 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             commands::providers::run(&arguments, &options.action, output).await
         }
         Command::Rules(options) => commands::rules::run(&arguments, options.action, output),
+        Command::Facts(options) => commands::facts::run(&arguments, options, output).await,
         Command::Dlq(options) => commands::dlq::run(&arguments, &options.action, output).await,
         Command::Notify(options) => {
             commands::notify::run(&arguments, &options.action, output).await

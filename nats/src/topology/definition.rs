@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 28] = embedded![
+const FILES: [(&str, &str); 29] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -124,6 +124,7 @@ const FILES: [(&str, &str); 28] = embedded![
     "kv/contracts.json",
     "kv/cursors.json",
     "kv/deliveries.json",
+    "kv/facts.json",
     "kv/gaps.json",
     "kv/labels.json",
     "kv/leases.json",

@@ -108,14 +108,51 @@ impl ProviderSettings {
     }
 }
 
-/// Which facts have to be known: without a fresh source of one of them the process is not ready.
+/// Which facts have to be known, and how what several sources say of indices and metrics is compared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FactSettings {
     /// Names of facts, such as `price of bitcoin/usd` or `metric gas.fast of ethereum`. Empty: the
     /// prices of assets that EVM chains of this configuration use; without such a chain the prices that
-    /// more than one provider gives.
+    /// more than one provider gives. Without a fresh source of one of them the process is not ready.
     pub required: Vec<String>,
+    /// What differs from the built-in rules (`docs/facts.md`), by `index` or the beginning of a metric's name, such as
+    /// `gas` or `network.height`; the longest one counts.
+    pub families: BTreeMap<String, FamilySettings>,
+}
+
+/// How what several sources say of the indices or metrics of a family is compared; not set: as built in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FamilySettings {
+    /// Which of several acceptable values is used.
+    pub choose: Option<ChooseFact>,
+    /// For `preference`: providers, the first one first; others come last, the newest value first.
+    pub preference: Option<Vec<String>>,
+    /// Age above which a value is not used while another one is younger, seconds.
+    pub fresh_seconds: Option<u32>,
+    /// Distance from the median of the fresh values above which one is an outlier, percent, where most
+    /// of them are nearer; within it two values confirm each other.
+    pub outlier_percent: Option<NonZeroU32>,
+    /// Change against the last value that a second provider has to confirm, percent; 0: none.
+    pub jump_percent: Option<u32>,
+    /// How long the only provider has to repeat such a change, seconds.
+    pub jump_seconds: Option<u32>,
+    /// Whether it never falls while its last value is fresh.
+    pub monotonic: Option<bool>,
+}
+
+/// Which of several acceptable values of an index or metric is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChooseFact {
+    /// The median of them; of an even number the lower of the two middle ones.
+    #[default]
+    Median,
+    /// The highest that two of them confirm, for heads of chains.
+    Highest,
+    /// The first by `preference`.
+    Preference,
 }
 
 /// How much of the past of endpoints is fetched, beside live polling and out of what it leaves of each quota.

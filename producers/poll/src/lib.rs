@@ -25,11 +25,15 @@ pub use catalogue::{
     CatalogueError, Category, EndpointSummary, ProviderSummary, check_settings, providers,
 };
 pub use config::{
-    ChoosePrice, Config, EndpointSettings, FactSettings, HistorySettings, PriceSettings,
+    ChooseFact, ChoosePrice, Config, EndpointSettings, FactSettings, FamilySettings,
+    HistorySettings, PriceSettings,
     ProviderSettings,
 };
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run, dry_run_polled};
-pub use facts::used::check_facts;
+pub use facts::{
+    report::{FactReport, SourceReport, fact_reports},
+    used::check_facts,
+};
 pub use fetch::FetchError;
 pub use past::{
     dry_run::dry_run_history,

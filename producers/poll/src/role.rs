@@ -4,7 +4,7 @@ use crypto_intel_schemas::Stream;
 /// What this role needs.
 pub const ROLE: RoleSpec = RoleSpec {
     name: "poll",
-    summary: "answers of APIs to events, and the bucket of prices",
+    summary: "answers of APIs to events, and the buckets of prices and facts",
     section: "poll",
     enable: "enable a provider under [poll.providers.NAME]",
     own_secrets: "keys of providers",
@@ -30,6 +30,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::write(Bucket::Leases, &["poll.>"]),
         BucketSpec::write(Bucket::Cursors, &["poll.>"]),
         BucketSpec::write(Bucket::Prices, &[">"]),
+        BucketSpec::write(Bucket::Facts, &[">"]),
     ],
     ..RoleSpec::NONE
 };

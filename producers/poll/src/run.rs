@@ -12,7 +12,9 @@ use crate::{
     facts::fact_metrics::FactMetrics,
     facts::freshness::Freshness,
     facts::prices::PriceWriter,
+    facts::stale::tell_stale_facts,
     facts::used::{check_quotes, used_facts},
+    facts::values::FactWriter,
     fetch::Fetcher,
     metrics::Metrics,
     past::{
@@ -47,12 +49,13 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     check_quotes(&config)?;
     let used = used_facts(&config, catalogue.enabled())?;
     let fact_metrics = FactMetrics::new(&context.registry).context("register metrics of facts")?;
-    let freshness = Freshness::new(used, config.prices.clone(), fact_metrics);
+    let freshness = Freshness::new(used, config.prices.clone(), fact_metrics.clone());
     catalogue.enabled().for_each(|provider| freshness.expect(provider));
     let metrics = Metrics::new(&context.registry).context("register metrics of pollers")?;
     let shared = Arc::new(Shared {
         fetcher: Fetcher::new(&config)?,
         prices: PriceWriter::new(nats.clone(), config.prices.clone(), metrics.clone()),
+        facts: FactWriter::new(nats.clone(), &config.facts, freshness.clone(), fact_metrics),
         metrics,
         past: PastMetrics::new(&context.registry).context("register metrics of the past")?,
         history: config.history.clone(),
@@ -62,10 +65,14 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     let fresh = context.health.probe("poll.sources", None);
     let (freshness, nats) = (shared.freshness.clone(), shared.nats.clone());
     let roster = Roster::new(config, shared, context.child());
-    tokio::select! {
-        ended = roster.run(catalogue) => ended,
-        () = freshness.watch(fresh, &nats) => Ok(()),
-    }
+    let telling = tell_stale_facts(freshness.clone(), nats.clone(), &context);
+    let polling = async {
+        tokio::select! {
+            ended = roster.run(catalogue) => ended,
+            () = freshness.watch(fresh, &nats) => Ok(()),
+        }
+    };
+    tokio::try_join!(polling, telling).map(|((), ())| ())
 }
 
 /// What all providers share.
@@ -76,6 +83,7 @@ pub(crate) struct Shared {
     prices: PriceWriter,
     past: PastMetrics,
     history: HistorySettings,
+    facts: FactWriter,
     pub(crate) freshness: Freshness,
     nats: Nats,
 }
@@ -146,6 +154,7 @@ async fn poll_all(
             fetcher: shared.fetcher.clone(),
             nats: shared.nats.clone(),
             prices: shared.prices.clone(),
+            facts: shared.facts.clone(),
             metrics: shared.metrics.clone(),
             probe: context.health.advisory_probe(name, Some(endpoint.stale_after)),
             freshness: shared.freshness.join(endpoint),

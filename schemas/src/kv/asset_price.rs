@@ -1,7 +1,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    kv::key::{escape_key, unescape_key},
+    kv::{
+        fact_value::{FactChoice, SourceVerdict},
+        key::{escape_key, unescape_key},
+    },
     types::decimal::Decimal,
 };
 
@@ -19,32 +22,13 @@ pub struct AssetPrice {
     pub source: String,
     /// Why it is this one; absent in values of earlier writers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub how: Option<PriceChoice>,
+    pub how: Option<FactChoice>,
     /// What each source said last, by its name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourcePrice>,
     /// A price far from the last one that waits for its confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldPrice>,
-}
-
-/// Why a price is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PriceChoice {
-    /// No other source is fresh.
-    Only,
-    /// The first of the order of preference among the acceptable ones.
-    Preferred,
-    /// The median of the acceptable ones.
-    Median,
-    /// No source is fresh: the newest of what is known.
-    Newest,
-    /// Nothing new is acceptable: the last price stays, with its own time.
-    Kept,
-    /// One that this version does not know.
-    #[serde(other)]
-    Unknown,
 }
 
 /// What one source says of an asset.
@@ -62,28 +46,7 @@ pub struct SourcePrice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dollars: Option<Decimal>,
     /// What the last choice made of it.
-    pub verdict: PriceVerdict,
-}
-
-/// What a choice made of a source's price.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PriceVerdict {
-    /// It is the price.
-    Used,
-    /// It could have been used.
-    Accepted,
-    /// Too old, while another one is fresh.
-    Stale,
-    /// Too far from the median, around which most of the fresh ones are.
-    Outlier,
-    /// Too far from the last price, without confirmation.
-    Jump,
-    /// Its quote is off its peg, and what that coin is worth now is not known.
-    OffPeg,
-    /// One that this version does not know.
-    #[serde(other)]
-    Unknown,
+    pub verdict: SourceVerdict,
 }
 
 /// A price that waits for its confirmation.
@@ -95,6 +58,14 @@ pub struct HeldPrice {
     pub price: Decimal,
     /// Time of the provider's first such price, microseconds UTC.
     pub since_us: i64,
+}
+
+impl SourcePrice {
+    /// Dollars for one unit of the asset.
+    #[must_use]
+    pub fn dollars(&self) -> &Decimal {
+        self.dollars.as_ref().unwrap_or(&self.price)
+    }
 }
 
 impl AssetPrice {

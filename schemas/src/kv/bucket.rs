@@ -14,6 +14,8 @@ pub enum Bucket {
     Gaps,
     /// Newest price per asset.
     Prices,
+    /// Newest value of indices and metrics that several sources give.
+    Facts,
     /// Token metadata per chain and contract.
     Tokens,
     /// Labels of addresses that were imported, by source, in parts.
@@ -32,12 +34,13 @@ pub enum Bucket {
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
         Self::Gaps,
         Self::Prices,
+        Self::Facts,
         Self::Tokens,
         Self::Labels,
         Self::Names,
@@ -56,6 +59,7 @@ impl Bucket {
             Self::Contracts => "contracts",
             Self::Gaps => "gaps",
             Self::Prices => "prices",
+            Self::Facts => "facts",
             Self::Tokens => "tokens",
             Self::Labels => "labels",
             Self::Names => "names",

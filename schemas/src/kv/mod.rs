@@ -3,6 +3,7 @@
 pub(crate) mod asset_price;
 pub(crate) mod bucket;
 pub(crate) mod chain_cursor;
+pub(crate) mod fact_value;
 pub(crate) mod key;
 pub mod leases;
 pub(crate) mod persisted_position;

@@ -3,8 +3,9 @@
 use std::fs;
 
 use crypto_intel_schemas::{
-    Address, AssetPrice, B256, ChainCursor, Decimal, HeldPrice, PersistedPosition, PriceChoice,
-    PriceVerdict, SourcePrice, Verified, WatchChain, WatchEntry, WatchKind, Watched, leases,
+    Address, AssetPrice, B256, ChainCursor, Decimal, FactChoice, FactValue, HeldPrice, HeldValue,
+    Kind, PersistedPosition, SourcePrice, SourceValue, SourceVerdict, Verified, WatchChain,
+    WatchEntry, WatchKind, Watched, leases,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -26,7 +27,7 @@ fn vectors() -> Vec<(&'static str, String)> {
         ..AssetPrice::default()
     };
     let chosen = AssetPrice {
-        how: Some(PriceChoice::Preferred),
+        how: Some(FactChoice::Preferred),
         sources: vec![
             SourcePrice {
                 source: "binance".to_owned(),
@@ -34,7 +35,7 @@ fn vectors() -> Vec<(&'static str, String)> {
                 quote: "usdt".to_owned(),
                 at_us: 1_729_290_479_500_000,
                 dollars: Some(Decimal::parse("63999.99").unwrap()),
-                verdict: PriceVerdict::Jump,
+                verdict: SourceVerdict::Jump,
             },
             SourcePrice {
                 source: "coingecko".to_owned(),
@@ -42,7 +43,7 @@ fn vectors() -> Vec<(&'static str, String)> {
                 quote: "usd".to_owned(),
                 at_us: price.at_us,
                 dollars: None,
-                verdict: PriceVerdict::Used,
+                verdict: SourceVerdict::Used,
             },
         ],
         held: Some(HeldPrice {
@@ -51,6 +52,25 @@ fn vectors() -> Vec<(&'static str, String)> {
             since_us: 1_729_290_479_500_000,
         }),
         ..price.clone()
+    };
+    let gas = FactValue {
+        fact: "metric gas.fast of ethereum".to_owned(),
+        value: Decimal::parse("20.5").unwrap(),
+        unit: Some("gwei".to_owned()),
+        at_us: 1_729_290_479_000_000,
+        source: "blocknative".to_owned(),
+        how: Some(FactChoice::Median),
+        sources: vec![SourceValue {
+            source: "blocknative".to_owned(),
+            value: Decimal::parse("20.5").unwrap(),
+            at_us: 1_729_290_479_000_000,
+            verdict: SourceVerdict::Used,
+        }],
+        held: Some(HeldValue {
+            source: "blockscout".to_owned(),
+            value: Decimal::parse("900").unwrap(),
+            since_us: 1_729_290_479_500_000,
+        }),
     };
     let cursor = ChainCursor {
         number: 21_000_000,
@@ -86,6 +106,11 @@ fn vectors() -> Vec<(&'static str, String)> {
             entry(&AssetPrice::key("bitcoin"), &price)
                 + &entry(&AssetPrice::key("wrapped bitcoin"), &price)
                 + &entry(&AssetPrice::key("ethereum"), &chosen),
+        ),
+        (
+            "facts",
+            entry(&FactValue::key(Kind::Metric, "gas.fast/ethereum", Some("gwei")), &gas)
+                + &entry(&FactValue::key(Kind::Index, "fear-greed", None), &FactValue::default()),
         ),
         (
             "cursors",
@@ -128,8 +153,8 @@ fn values_of_earlier_writers_are_read() {
     let later = r#"{"price":"1.5","at_us":7,"source":"x","how":"weighed","more":1,
         "sources":[{"source":"x","price":"1.5","quote":"usd","at_us":7,"verdict":"weighed"}]}"#;
     let read: AssetPrice = serde_json::from_str(later).unwrap();
-    assert_eq!(read.how, Some(PriceChoice::Unknown));
-    assert_eq!(read.sources[0].verdict, PriceVerdict::Unknown);
+    assert_eq!(read.how, Some(FactChoice::Unknown));
+    assert_eq!(read.sources[0].verdict, SourceVerdict::Unknown);
     let read: PersistedPosition = serde_json::from_str(r#"{"sequence":7,"more":1}"#).unwrap();
     assert_eq!(read.sequence, 7);
     assert_eq!(AssetPrice::asset_of_key(&AssetPrice::key("wrapped bitcoin")), "wrapped bitcoin");

@@ -5,6 +5,7 @@ pub(crate) mod backfill;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod dlq;
+pub(crate) mod facts;
 pub(crate) mod init;
 pub(crate) mod labels;
 pub(crate) mod migrate;

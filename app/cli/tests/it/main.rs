@@ -8,6 +8,7 @@ mod dashboards;
 mod demo;
 mod deploy;
 mod deployment;
+mod facts;
 mod history;
 mod kill;
 mod labels;

@@ -1,229 +1,210 @@
-//! Which price of an asset is used, of all that its sources say: a pure function of what the bucket holds, what a source
-//! says now, and the time.
+//! Which of several values is used, of all that the sources of one thing say: a pure function of what they said, what was
+//! used last, and the time.
 
 use std::cmp::Reverse;
 
-use crypto_intel_schemas::{
-    AssetPrice, Decimal, HeldPrice, PriceChoice, PriceVerdict, SourcePrice,
-};
+use crypto_intel_schemas::{Decimal, FactChoice, SourceVerdict};
 
-use super::pegs::Rates;
-use crate::config::{ChoosePrice, PriceSettings};
-
-/// Sources that are kept of one asset.
+/// Sources that are kept of one thing.
 const MAX_SOURCES: usize = 24;
-/// Prices of sources that are older than this are forgotten, microseconds.
+/// What sources said longer ago than this is forgotten, and twice as long as it is fresh, microseconds.
 const FORGET_US: i64 = 86_400_000_000;
 
-/// The bucket's next value for an asset after a source said something; `None` when nothing changes.
-pub(super) fn next(
-    known: Option<&AssetPrice>,
-    offered: SourcePrice,
-    context: &Context<'_>,
-) -> Option<AssetPrice> {
-    let mut value = known.cloned().unwrap_or_default();
-    seed(&mut value);
-    let source = offered.source.clone();
-    context.note(&mut value.sources, offered);
-    context.forget(&mut value.sources, &source);
-    value.sources.sort_by(|one, two| one.source.cmp(&two.source));
-    // Also what is not new is looked at: others may have become old, or a quote worth a dollar again.
-    let has_price = context.choose(&mut value, known.is_some());
-    (has_price && known != Some(&value)).then_some(value)
+/// Which of several acceptable values is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choose {
+    /// The first by preference, then the newest.
+    Preference,
+    /// The median; of an even number the lower of the two middle ones.
+    Median,
+    /// The highest that two of them confirm.
+    Highest,
 }
 
-/// An earlier writer kept the chosen price alone.
-fn seed(value: &mut AssetPrice) {
-    if value.sources.is_empty() && !value.source.is_empty() {
-        value.sources.push(SourcePrice {
-            source: value.source.clone(),
-            price: value.price.clone(),
-            quote: super::pegs::DOLLAR.to_owned(),
-            at_us: value.at_us,
-            dollars: None,
-            verdict: PriceVerdict::Used,
-        });
-    }
-}
-
-/// What a choice depends on beside the prices.
+/// How the values of one thing are judged.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Context<'a> {
-    pub(super) settings: &'a PriceSettings,
-    pub(super) rates: &'a Rates,
+pub(super) struct Rules<'a> {
+    pub(super) choose: Choose,
+    /// Sources, the first one first.
+    pub(super) preference: &'a [String],
+    pub(super) fresh_seconds: u32,
+    pub(super) outlier_percent: u32,
+    /// 0: none.
+    pub(super) jump_percent: u32,
+    pub(super) jump_seconds: u32,
+    /// Whether it never falls, as the head of a chain.
+    pub(super) is_monotonic: bool,
     pub(super) now_us: i64,
 }
 
-/// A source's price in dollars.
-#[derive(Debug, Clone, Copy)]
-struct Candidate<'a> {
-    /// Its place in the list of sources.
-    index: usize,
-    source: &'a str,
-    /// For comparisons only: floating point is exact enough for percents.
-    dollars: f64,
-    at_us: i64,
+/// What one source said.
+pub(super) trait Said {
+    fn source(&self) -> &str;
+    fn at_us(&self) -> i64;
 }
 
-impl Context<'_> {
-    /// Puts what a source says into the list, unless it is nothing new.
-    fn note(&self, sources: &mut Vec<SourcePrice>, mut offered: SourcePrice) {
-        // A clock that is ahead would keep a price fresh.
-        offered.at_us = offered.at_us.min(self.now_us);
-        let Some(known) = sources.iter_mut().find(|known| known.source == offered.source) else {
-            return sources.push(offered);
-        };
-        let in_dollars = |price: &SourcePrice| price.quote == super::pegs::DOLLAR;
-        let replaces = match (in_dollars(known), in_dollars(&offered)) {
-            // Of one source a price in dollars says more than one in a stablecoin.
-            (true, false) => !self.is_fresh(known.at_us) && offered.at_us > known.at_us,
-            (false, true) => self.is_fresh(offered.at_us) || offered.at_us > known.at_us,
-            _ => offered.at_us > known.at_us,
-        };
-        if replaces {
-            *known = offered;
-        }
-    }
+/// The value of a source, in the unit in which all are compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    /// Its place in the list of sources.
+    pub(super) index: usize,
+    pub(super) source: &'a str,
+    /// For comparisons only: floating point is exact enough for percents.
+    pub(super) value: f64,
+    pub(super) at_us: i64,
+}
 
-    /// Bounds the list; `keep` stays.
-    fn forget(&self, sources: &mut Vec<SourcePrice>, keep: &str) {
-        let age = |price: &SourcePrice| self.now_us.saturating_sub(price.at_us);
-        sources.retain(|price| price.source == keep || age(price) <= FORGET_US);
+/// What was used last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Last {
+    pub(super) value: f64,
+    pub(super) at_us: i64,
+}
+
+/// A value far from the last one that waits for its confirmation.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Held {
+    pub(super) source: String,
+    pub(super) value: Decimal,
+    pub(super) since_us: i64,
+}
+
+/// What a choice has come to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Choice {
+    /// Places of sources with what became of them; of the others nothing is said.
+    pub(super) verdicts: Vec<(usize, SourceVerdict)>,
+    /// The place of the source whose value is used; `None`: the last one stays.
+    pub(super) picked: Option<usize>,
+    pub(super) how: FactChoice,
+    pub(super) held: Option<Held>,
+}
+
+impl Rules<'_> {
+    /// Bounds the list of sources; `keep` stays.
+    pub(super) fn forget<T: Said>(&self, sources: &mut Vec<T>, keep: &str) {
+        let forget_us = FORGET_US.max(self.fresh_us().saturating_mul(2));
+        let age = |said: &T| self.now_us.saturating_sub(said.at_us());
+        sources.retain(|said| said.source() == keep || age(said) <= forget_us);
         sources.sort_by(|one, two| {
-            let key = |price: &SourcePrice| {
-                let is_other = price.source != keep;
-                (is_other, !self.is_fresh(price.at_us), self.rank(&price.source))
+            let key = |said: &T| {
+                (said.source() != keep, !self.is_fresh(said.at_us()), self.rank(said.source()))
             };
-            let newest_first = two.at_us.cmp(&one.at_us);
-            key(one).cmp(&key(two)).then(newest_first).then(one.source.cmp(&two.source))
+            let newest_first = two.at_us().cmp(&one.at_us());
+            key(one).cmp(&key(two)).then(newest_first).then(one.source().cmp(two.source()))
         });
         sources.truncate(MAX_SOURCES);
+        sources.sort_by(|one, two| one.source().cmp(two.source()));
     }
 
-    /// Chooses, and writes into the value what became of each source; `false` when there is no price at all.
-    fn choose(&self, value: &mut AssetPrice, has_last: bool) -> bool {
-        for price in &mut value.sources {
-            price.dollars = self.rates.converted(&price.quote, &price.price);
-            price.verdict = match self.rates.is_known(&price.quote) {
-                true => PriceVerdict::Stale,
-                false => PriceVerdict::OffPeg,
-            };
-        }
-        let sources = value.sources.clone();
-        let (pool, is_fresh) = self.pool(&sources);
+    /// Chooses among the values. `exact` gives a source's value by its place.
+    pub(super) fn choose(
+        &self,
+        all: &[Candidate<'_>],
+        last: Option<Last>,
+        held: Option<Held>,
+        exact: impl Fn(usize) -> Decimal,
+    ) -> Choice {
+        let (pool, is_fresh) = self.pool(all);
         let (accepted, is_disputed) = self.without_outliers(&pool);
-        let last = has_last.then(|| value.price.to_f64()).filter(|price| *price > 0.0);
         let eligible = self.within_bound(&accepted, is_disputed, last);
-        for candidate in &pool {
-            value.sources[candidate.index].verdict = PriceVerdict::Outlier;
+        let mut verdicts = Vec::new();
+        for (candidates, verdict) in [
+            (&pool, SourceVerdict::Outlier),
+            (&accepted, SourceVerdict::Jump),
+            (&eligible, SourceVerdict::Accepted),
+        ] {
+            verdicts.extend(candidates.iter().map(|candidate| (candidate.index, verdict)));
         }
-        for candidate in &accepted {
-            value.sources[candidate.index].verdict = PriceVerdict::Jump;
-        }
-        for candidate in &eligible {
-            value.sources[candidate.index].verdict = PriceVerdict::Accepted;
-        }
-        let picked = match self.pick(&eligible) {
-            Some(picked) => {
-                value.held = None;
-                Some(picked)
-            }
-            None => self.confirmed(&accepted, &sources, &mut value.held),
+        let (picked, held) = match self.pick(&eligible) {
+            Some(picked) => (Some(picked), None),
+            None => self.confirmed(&accepted, held, exact),
         };
-        // Without a fresh source time does not go back.
-        let picked = picked.filter(|pick| is_fresh || !has_last || pick.at_us >= value.at_us);
-        let Some(picked) = picked else {
-            value.how = Some(PriceChoice::Kept);
-            return has_last;
-        };
-        let used = &mut value.sources[picked.index];
-        used.verdict = PriceVerdict::Used;
-        value.price = dollars_of(used).clone();
-        value.at_us = used.at_us;
-        value.source.clone_from(&used.source);
-        value.how = Some(match (is_fresh, pool.len(), self.settings.choose) {
-            (false, _, _) => PriceChoice::Newest,
-            (true, 1, _) => PriceChoice::Only,
-            (true, _, ChoosePrice::Preference) => PriceChoice::Preferred,
-            (true, _, ChoosePrice::Median) => PriceChoice::Median,
+        // Without a fresh source time does not go back, and what never falls does not.
+        let picked = picked.filter(|picked| {
+            let Some(last) = last else { return true };
+            let falls = self.is_monotonic && picked.value < last.value;
+            (is_fresh || picked.at_us >= last.at_us) && !(falls && self.is_fresh(last.at_us))
         });
-        true
+        verdicts.extend(picked.map(|picked| (picked.index, SourceVerdict::Used)));
+        let how = match (picked, is_fresh, pool.len(), self.choose) {
+            (None, ..) => FactChoice::Kept,
+            (_, false, ..) => FactChoice::Newest,
+            (_, true, 1, _) => FactChoice::Only,
+            (_, true, _, Choose::Preference) => FactChoice::Preferred,
+            (_, true, _, Choose::Median) => FactChoice::Median,
+            (_, true, _, Choose::Highest) => FactChoice::Highest,
+        };
+        Choice { verdicts, picked: picked.map(|picked| picked.index), how, held }
     }
 
-    /// What is compared: the fresh prices, or the newest one where none is fresh; and whether they are fresh.
-    fn pool<'a>(&self, sources: &'a [SourcePrice]) -> (Vec<Candidate<'a>>, bool) {
-        let usable = |(index, price): (usize, &'a SourcePrice)| {
-            let dollars = dollars_of(price).to_f64();
-            let is_usable = price.verdict != PriceVerdict::OffPeg && dollars > 0.0;
-            is_usable.then_some(Candidate {
-                index,
-                source: &price.source,
-                dollars,
-                at_us: price.at_us,
-            })
-        };
-        let all: Vec<Candidate<'a>> = sources.iter().enumerate().filter_map(usable).collect();
+    /// What is compared: the fresh values, or the newest one where none is fresh; and whether they are fresh.
+    fn pool<'a>(&self, all: &[Candidate<'a>]) -> (Vec<Candidate<'a>>, bool) {
         let fresh: Vec<Candidate<'a>> =
             all.iter().copied().filter(|candidate| self.is_fresh(candidate.at_us)).collect();
         if !fresh.is_empty() {
             return (fresh, true);
         }
-        let newest = all.into_iter().max_by_key(|price| (price.at_us, Reverse(price.source)));
+        let newest = all.iter().copied().max_by_key(|said| (said.at_us, Reverse(said.source)));
         (newest.into_iter().collect(), false)
     }
 
     /// Those around which most are. Without such a majority nothing is an outlier, and the sources are in dispute.
     fn without_outliers<'a>(&self, pool: &[Candidate<'a>]) -> (Vec<Candidate<'a>>, bool) {
-        let Some(median) = median(pool) else { return (Vec::new(), false) };
-        let near: Vec<Candidate<'a>> = pool
-            .iter()
-            .copied()
-            .filter(|candidate| (candidate.dollars - median).abs() <= self.tolerance() * median)
-            .collect();
+        let Some(median) = median_of(pool.iter().map(|said| said.value).collect()) else {
+            return (Vec::new(), false);
+        };
+        let tolerance = self.tolerance() * median.abs();
+        let is_near = |candidate: &Candidate<'_>| (candidate.value - median).abs() <= tolerance;
+        let near: Vec<Candidate<'a>> = pool.iter().copied().filter(is_near).collect();
         match near.len() * 2 > pool.len() {
             true => (near, false),
             false => (pool.to_vec(), true),
         }
     }
 
-    /// Those near the last price, and those that a second source confirms.
+    /// Those near the last value, and those that a second source confirms.
     fn within_bound<'a>(
         &self,
         accepted: &[Candidate<'a>],
         is_disputed: bool,
-        last: Option<f64>,
+        last: Option<Last>,
     ) -> Vec<Candidate<'a>> {
-        let Some(last) = last.filter(|_| self.settings.jump_percent > 0) else {
+        // Every change is one of infinite percent of zero.
+        let last = last.map(|last| last.value).filter(|value| *value != 0.0);
+        let Some(last) = last.filter(|_| self.jump_percent > 0) else {
             return accepted.to_vec();
         };
-        let bound = f64::from(self.settings.jump_percent) / 100.0;
-        let is_near = |candidate: &Candidate<'_>| (candidate.dollars - last).abs() <= bound * last;
+        let bound = f64::from(self.jump_percent) / 100.0 * last.abs();
+        let is_near = |candidate: &Candidate<'_>| (candidate.value - last).abs() <= bound;
         let near: Vec<Candidate<'a>> = accepted.iter().copied().filter(is_near).collect();
-        // In a dispute the last price decides.
+        // In a dispute the last value decides.
         if is_disputed && !near.is_empty() {
             return near;
         }
         let is_confirmed = |candidate: &Candidate<'_>| {
             accepted.iter().any(|other| {
-                other.source != candidate.source && self.agree(other.dollars, candidate.dollars)
+                other.source != candidate.source && self.agree(other.value, candidate.value)
             })
         };
-        accepted
-            .iter()
-            .copied()
-            .filter(|candidate| is_near(candidate) || is_confirmed(candidate))
-            .collect()
+        let is_eligible = |candidate: &Candidate<'_>| is_near(candidate) || is_confirmed(candidate);
+        accepted.iter().copied().filter(is_eligible).collect()
     }
 
     fn pick<'a>(&self, eligible: &[Candidate<'a>]) -> Option<Candidate<'a>> {
-        match self.settings.choose {
-            ChoosePrice::Preference => self.preferred(eligible),
-            ChoosePrice::Median => {
-                let mut sorted = eligible.to_vec();
-                sort(&mut sorted);
-                // Of an even number the lower one: a price that a source has said.
-                sorted.get(sorted.len().saturating_sub(1) / 2).copied()
-            }
+        let sorted = || {
+            let mut sorted = eligible.to_vec();
+            sorted.sort_by(|one, two| {
+                one.value.total_cmp(&two.value).then_with(|| one.source.cmp(two.source))
+            });
+            sorted
+        };
+        match self.choose {
+            Choose::Preference => self.preferred(eligible),
+            // Of an even number the lower one: a value that a source has said.
+            Choose::Median => sorted().get(eligible.len().saturating_sub(1) / 2).copied(),
+            // The highest confirms the one below it.
+            Choose::Highest => sorted().get(eligible.len().saturating_sub(2)).copied(),
         }
     }
 
@@ -237,65 +218,63 @@ impl Context<'_> {
     fn confirmed<'a>(
         &self,
         accepted: &[Candidate<'a>],
-        sources: &[SourcePrice],
-        held: &mut Option<HeldPrice>,
-    ) -> Option<Candidate<'a>> {
-        let candidate = self.preferred(accepted)?;
-        let wait_us = i64::from(self.settings.jump_seconds).saturating_mul(1_000_000);
+        held: Option<Held>,
+        exact: impl Fn(usize) -> Decimal,
+    ) -> (Option<Candidate<'a>>, Option<Held>) {
+        let Some(candidate) = self.preferred(accepted) else { return (None, held) };
+        let wait_us = i64::from(self.jump_seconds).saturating_mul(1_000_000);
         match held {
             Some(first)
                 if first.source == candidate.source
-                    && self.agree(first.price.to_f64(), candidate.dollars) =>
+                    && self.agree(first.value.to_f64(), candidate.value) =>
             {
-                if candidate.at_us.saturating_sub(first.since_us) < wait_us {
-                    return None;
-                }
-                *held = None;
-                Some(candidate)
+                let is_over = candidate.at_us.saturating_sub(first.since_us) >= wait_us;
+                if is_over { (Some(candidate), None) } else { (None, Some(first)) }
             }
             _ => {
-                *held = Some(HeldPrice {
+                let held = Held {
                     source: candidate.source.to_owned(),
-                    price: dollars_of(&sources[candidate.index]).clone(),
+                    value: exact(candidate.index),
                     since_us: candidate.at_us,
-                });
-                None
+                };
+                (None, Some(held))
             }
         }
     }
 
-    fn is_fresh(&self, at_us: i64) -> bool {
-        let fresh_us = i64::from(self.settings.fresh_seconds).saturating_mul(1_000_000);
-        self.now_us.saturating_sub(at_us) <= fresh_us
+    pub(super) fn is_fresh(&self, at_us: i64) -> bool {
+        self.now_us.saturating_sub(at_us) <= self.fresh_us()
+    }
+
+    fn fresh_us(&self) -> i64 {
+        i64::from(self.fresh_seconds).saturating_mul(1_000_000)
     }
 
     fn rank(&self, source: &str) -> usize {
-        let place = self.settings.preference.iter().position(|name| name == source);
+        let place = self.preference.iter().position(|name| name == source);
         place.unwrap_or(usize::MAX)
     }
 
     fn tolerance(&self) -> f64 {
-        f64::from(self.settings.outlier_percent.get()) / 100.0
+        f64::from(self.outlier_percent) / 100.0
     }
 
     fn agree(&self, one: f64, two: f64) -> bool {
-        (one - two).abs() <= self.tolerance() * one.min(two)
+        (one - two).abs() <= self.tolerance() * one.abs().min(two.abs())
     }
 }
 
-fn dollars_of(price: &SourcePrice) -> &Decimal {
-    price.dollars.as_ref().unwrap_or(&price.price)
-}
-
-fn sort(candidates: &mut [Candidate<'_>]) {
-    candidates.sort_by(|one, two| {
-        one.dollars.total_cmp(&two.dollars).then_with(|| one.source.cmp(two.source))
-    });
-}
-
-fn median(pool: &[Candidate<'_>]) -> Option<f64> {
-    let values: Vec<f64> = pool.iter().map(|candidate| candidate.dollars).collect();
-    median_of(values)
+/// What a choice made of a source, as a label.
+pub(super) const fn label_of(verdict: SourceVerdict) -> &'static str {
+    match verdict {
+        SourceVerdict::Used => "used",
+        SourceVerdict::Accepted => "accepted",
+        SourceVerdict::Stale => "stale",
+        SourceVerdict::Outlier => "outlier",
+        SourceVerdict::Jump => "jump",
+        SourceVerdict::OffPeg => "off_peg",
+        SourceVerdict::Unknown => "unchanged",
+    }
 }
 
 /// The median of numbers; of an even number of them the middle between the two middle ones.
@@ -308,6 +287,3 @@ pub(super) fn median_of(mut values: Vec<f64>) -> Option<f64> {
         _ => Some(upper),
     }
 }
-
-#[cfg(test)]
-mod tests;

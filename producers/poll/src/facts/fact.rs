@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crypto_intel_schemas::{Event, Kind};
+use crypto_intel_schemas::Kind;
 
 use super::pegs::DOLLAR;
 
@@ -24,21 +24,8 @@ pub(super) fn price_of(asset: &str) -> String {
     format!("price of {asset}/{DOLLAR}")
 }
 
-/// The number that an event states, where it states one that several sources can be compared by. Prices are not among
-/// them: the bucket `prices` has what every source says.
-pub(super) fn value(event: &Event) -> Option<f64> {
-    if event.kind() == Kind::Price {
-        return None;
-    }
-    event.to_json().get("value")?.as_str()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use crypto_intel_schemas::{Decimal, Index, Price};
-
     use super::*;
 
     #[test]
@@ -53,13 +40,5 @@ mod tests {
             assert_eq!(name(kind, key, &quotes), fact);
         }
         assert_eq!(price_of("bitcoin"), "price of bitcoin/usd");
-    }
-
-    #[test]
-    fn an_index_has_a_value_and_a_price_is_in_the_bucket() {
-        let value_of = Decimal::parse("28.5").unwrap();
-        let index = Index { value: value_of.clone(), ..Index::at("p", 0, 0) };
-        assert_eq!(value(&Event::Index(index)), Some(28.5));
-        assert_eq!(value(&Event::Price(Price { price: value_of, ..Price::at("p", 0, 0) })), None);
     }
 }

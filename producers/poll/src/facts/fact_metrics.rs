@@ -1,9 +1,10 @@
 use crypto_intel_service::{
     RoleRegistry,
-    prometheus::{self, GaugeVec, IntGaugeVec, Registry},
+    prometheus::{self, GaugeVec, IntCounterVec, IntGaugeVec, Registry},
 };
 
 const BY_FACT: &[&str] = &["fact"];
+const BY_RESULT: &[&str] = &["provider", "result"];
 
 /// Metrics of the facts that someone uses.
 #[derive(Debug, Clone)]
@@ -12,8 +13,10 @@ pub(crate) struct FactMetrics {
     pub(super) age: IntGaugeVec,
     /// Sources that give it now.
     pub(super) fresh: IntGaugeVec,
-    /// The median of what its sources say, without outliers.
+    /// The value of the bucket that is used.
     pub(super) value: GaugeVec,
+    /// Values offered to the bucket, by provider and result.
+    pub(super) offered: IntCounterVec,
 }
 
 impl FactMetrics {
@@ -22,11 +25,13 @@ impl FactMetrics {
         let metrics = RoleRegistry::new(registry, "crypto_intel_poll_");
         let age = "Time since a source gave the fact, as far as this instance has seen one";
         let fresh = "Endpoints that give the fact now";
-        let value = "Median of what the sources of this instance say, without outliers";
+        let value = "Value of the index or metric that is used, as this instance wrote it last";
+        let offered = "Indices and metrics offered to the bucket of facts, by result";
         Ok(Self {
             age: metrics.gauges("fact_age_seconds", age, BY_FACT)?,
             fresh: metrics.gauges("fact_fresh_sources", fresh, BY_FACT)?,
             value: metrics.values("fact_value", value, BY_FACT)?,
+            offered: metrics.counters("facts_total", offered, BY_RESULT)?,
         })
     }
 }

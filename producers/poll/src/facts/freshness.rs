@@ -8,12 +8,11 @@ use std::{
 };
 
 use crypto_intel_nats::Nats;
-use crypto_intel_schemas::Event;
 use crypto_intel_service::Probe;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::{choice::median_of, elsewhere::last_slot_age, fact, fact_metrics::FactMetrics};
+use super::{elsewhere::last_slot_age, fact, fact_metrics::FactMetrics, stale::Standing};
 use crate::{
     catalogue::{Endpoint, Provider},
     config::PriceSettings,
@@ -48,8 +47,6 @@ struct State {
     is_polled_here: bool,
     fresh_at: Option<Instant>,
     failure: Option<String>,
-    /// What it said last of facts that are used, where that is a number to compare.
-    values: BTreeMap<String, f64>,
 }
 
 /// An endpoint that this instance polls, until this is dropped.
@@ -170,7 +167,7 @@ impl Freshness {
     /// Sets the metrics of the used facts.
     fn measure(&self) {
         let endpoints = self.lock();
-        let Shared { used, metrics, prices, .. } = &*self.shared;
+        let Shared { used, metrics, .. } = &*self.shared;
         for fact in used {
             let givers = || endpoints.values().filter(|state| state.facts.contains(fact));
             let fresh = givers().filter(|state| state.is_fresh()).count();
@@ -179,31 +176,56 @@ impl Freshness {
                 let age = i64::try_from(newest.elapsed().as_secs()).unwrap_or(i64::MAX);
                 metrics.age.with_label_values(&[fact]).set(age);
             }
-            // One value for each source, however many of its endpoints give it.
-            let by_source: BTreeMap<&str, f64> = givers()
-                .filter(|state| state.is_fresh())
-                .filter_map(|state| Some((state.provider.as_str(), *state.values.get(fact)?)))
-                .collect();
-            let tolerance = f64::from(prices.outlier_percent.get()) / 100.0;
-            if let Some(value) = agreed(by_source.into_values().collect(), tolerance) {
-                metrics.value.with_label_values(&[fact]).set(value);
-            }
         }
+    }
+
+    /// The facts that someone uses.
+    pub(super) fn used(&self) -> &BTreeSet<String> {
+        &self.shared.used
+    }
+
+    pub(super) fn is_used(&self, fact: &str) -> bool {
+        self.shared.used.contains(fact)
+    }
+
+    /// Those of these facts that more than one provider is expected to give, or that someone uses.
+    pub(super) fn compared(&self, facts: &BTreeSet<String>) -> BTreeSet<String> {
+        let endpoints = self.lock();
+        let is_compared = |fact: &&String| {
+            let mut givers = endpoints.values().filter(|state| state.facts.contains(*fact));
+            let first = givers.next().map(|state| state.provider.as_str());
+            self.is_used(fact) || givers.any(|state| Some(state.provider.as_str()) != first)
+        };
+        facts.iter().filter(is_compared).cloned().collect()
+    }
+
+    /// How the used facts stand. One that no endpoint has given yet is stale when the quickest of them has had its time
+    /// since `watching_since`.
+    pub(super) fn standings(&self, watching_since: Instant) -> BTreeMap<String, Standing> {
+        let endpoints = self.lock();
+        let mut standings = BTreeMap::new();
+        for fact in &self.shared.used {
+            let givers: Vec<(&String, &State)> =
+                endpoints.iter().filter(|(_, state)| state.facts.contains(fact)).collect();
+            if givers.iter().any(|(_, state)| state.is_fresh()) {
+                standings.insert(fact.clone(), Standing::Fresh);
+                continue;
+            }
+            let patience = givers.iter().map(|(_, state)| state.stale_after).min();
+            if patience.is_some_and(|patience| watching_since.elapsed() < patience) {
+                continue;
+            }
+            let reasons = givers.iter().map(|(label, state)| {
+                let reason = state.failure.as_deref().unwrap_or("no valid answer in time");
+                format!("{label}: {reason}")
+            });
+            standings.insert(fact.clone(), Standing::Stale(shortened(reasons)));
+        }
+        standings
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
         self.shared.endpoints.lock()
-    }
-}
-
-/// The median of what most agree on; of all where there is no such majority.
-fn agreed(values: Vec<f64>, tolerance: f64) -> Option<f64> {
-    let median = median_of(values.clone())?;
-    let is_near = |value: &f64| (value - median).abs() <= tolerance * median.abs();
-    let near: Vec<f64> = values.iter().copied().filter(is_near).collect();
-    match near.len() * 2 > values.len() {
-        true => median_of(near),
-        false => Some(median),
     }
 }
 
@@ -216,7 +238,6 @@ impl State {
             is_polled_here: false,
             fresh_at: None,
             failure: None,
-            values: BTreeMap::new(),
         }
     }
 
@@ -238,21 +259,6 @@ impl EndpointFreshness {
     pub(crate) fn failed(&self, reason: &str) {
         if let Some(state) = self.all.lock().get_mut(&self.label) {
             state.failure = Some(reason.to_owned());
-        }
-    }
-
-    /// What an answer says of facts that are used.
-    pub(crate) fn saw(&self, events: &[Event]) {
-        let Shared { used, prices, .. } = &*self.all.shared;
-        let named = events
-            .iter()
-            .map(|event| (fact::name(event.kind(), &event.key(), &prices.dollar_quotes), event));
-        let values: BTreeMap<String, f64> = named
-            .filter(|(fact, _)| used.contains(fact))
-            .filter_map(|(fact, event)| Some((fact, fact::value(event)?)))
-            .collect();
-        if let Some(state) = self.all.lock().get_mut(&self.label) {
-            state.values.extend(values);
         }
     }
 }

@@ -1,18 +1,17 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
-use crypto_intel_schemas::{AssetPrice, Event, Price, PriceVerdict, SourcePrice};
+use crypto_intel_nats::{Bucket, KvError, Nats};
+use crypto_intel_schemas::{AssetPrice, Event, Price, SourcePrice, SourceVerdict};
 use crypto_intel_service::now_us;
 use parking_lot::Mutex;
 
 use super::{
-    choice::{self, Context},
+    choice::label_of,
     pegs::{self, DOLLAR, Rate, Rates},
+    price_choice::{self, Context},
+    shared_values::{SharedValues, Written},
 };
 use crate::{config::PriceSettings, metrics::Metrics};
-
-/// Attempts to write a price while other sources of the asset are written too.
-const WRITE_ATTEMPTS: u32 = 32;
 
 /// Writes what sources say of prices into the bucket, and which price is used, after their events were acknowledged.
 #[derive(Debug, Clone)]
@@ -22,18 +21,17 @@ pub(crate) struct PriceWriter {
 
 #[derive(Debug)]
 struct Shared {
-    nats: Nats,
+    values: SharedValues,
     settings: PriceSettings,
     metrics: Metrics,
-    bucket: Mutex<Option<Kv>>,
     /// Quotes by whether they are off their peg, so that each change is logged once.
     off_peg: Mutex<BTreeMap<String, bool>>,
 }
 
 impl PriceWriter {
     pub(crate) fn new(nats: Nats, settings: PriceSettings, metrics: Metrics) -> Self {
-        let shared =
-            Shared { nats, settings, metrics, bucket: Mutex::default(), off_peg: Mutex::default() };
+        let values = SharedValues::new(nats, Bucket::Prices);
+        let shared = Shared { values, settings, metrics, off_peg: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -66,7 +64,6 @@ impl PriceWriter {
             match result {
                 Ok(label) => self.count(price, label),
                 Err(error) => {
-                    *self.shared.bucket.lock() = None;
                     self.count(price, "failed");
                     tracing::warn!(
                         asset = price.asset,
@@ -99,7 +96,8 @@ impl PriceWriter {
     async fn rates(&self) -> Rates {
         let mut rates = Rates::default();
         for (quote, asset) in &self.shared.settings.dollar_quotes {
-            let own = self.read(asset).await.ok().and_then(|(own, _)| own);
+            let read = self.shared.values.read::<AssetPrice>(&AssetPrice::key(asset)).await;
+            let own = read.ok().and_then(|(own, _)| own);
             let rate = pegs::rate(own.as_ref(), now_us(), &self.shared.settings);
             self.log_change(quote, asset, &rate, own.as_ref());
             rates.set(quote, rate);
@@ -133,69 +131,22 @@ impl PriceWriter {
             quote: price.quote.clone(),
             at_us: price.event_at_us,
             dollars: None,
-            verdict: PriceVerdict::Unknown,
+            verdict: SourceVerdict::Unknown,
+        };
+        let next = |known: Option<&AssetPrice>| {
+            let context = Context { settings: &self.shared.settings, rates, now_us: now_us() };
+            price_choice::next(known, offered.clone(), &context)
         };
         let key = AssetPrice::key(&price.asset);
-        for attempt in 0..WRITE_ATTEMPTS {
-            let (known, revision) = self.read(&price.asset).await?;
-            let context = Context { settings: &self.shared.settings, rates, now_us: now_us() };
-            let Some(next) = choice::next(known.as_ref(), offered.clone(), &context) else {
-                return Ok("unchanged");
-            };
-            let value = serde_json::to_vec(&next).unwrap_or_default();
-            let bucket = self.bucket().await?;
-            let written = match revision {
-                Some(revision) => bucket.update(&key, value, revision).await,
-                None => bucket.create(&key, value).await,
-            };
-            match written {
-                Ok(_) => return Ok(verdict_on(&next, &price.source)),
-                // Another source was faster: what it said counts too.
-                Err(KvError::WrongRevision { .. } | KvError::AlreadyExists { .. }) => {
-                    tokio::time::sleep(step_aside(&price.source, attempt)).await;
-                }
-                Err(error) => return Err(error),
+        let written = self.shared.values.change(&key, &price.source, next).await?;
+        Ok(match written {
+            Written::Unchanged => "unchanged",
+            Written::Outrun => "outrun",
+            Written::Stored(value) => {
+                let of_source = value.sources.iter().find(|said| said.source == price.source);
+                of_source.map_or("unchanged", |said| label_of(said.verdict))
             }
-        }
-        Ok("outrun")
-    }
-
-    /// What the bucket holds of an asset, with its revision. An unreadable value is replaced.
-    async fn read(&self, asset: &str) -> Result<(Option<AssetPrice>, Option<u64>), KvError> {
-        let Some(entry) = self.bucket().await?.get(&AssetPrice::key(asset)).await? else {
-            return Ok((None, None));
-        };
-        Ok((serde_json::from_slice(&entry.value).ok(), Some(entry.revision)))
-    }
-
-    async fn bucket(&self) -> Result<Kv, KvError> {
-        let open = self.shared.bucket.lock().clone();
-        if let Some(bucket) = open {
-            return Ok(bucket);
-        }
-        let bucket = self.shared.nats.kv(Bucket::Prices).await?;
-        *self.shared.bucket.lock() = Some(bucket.clone());
-        Ok(bucket)
-    }
-}
-
-/// How long a source waits after others were faster: each its own time, so that they do not meet again.
-fn step_aside(source: &str, attempt: u32) -> Duration {
-    let place = source.bytes().fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 17);
-    Duration::from_millis(u64::from((place + 1) * attempt.min(8)))
-}
-
-/// What a choice made of a source's price, as a label.
-fn verdict_on(value: &AssetPrice, source: &str) -> &'static str {
-    let price = value.sources.iter().find(|price| price.source == source);
-    match price.map(|price| price.verdict) {
-        Some(PriceVerdict::Used) => "used",
-        Some(PriceVerdict::Accepted) => "accepted",
-        Some(PriceVerdict::Stale) => "stale",
-        Some(PriceVerdict::Outlier) => "outlier",
-        Some(PriceVerdict::Jump) => "jump",
-        Some(PriceVerdict::OffPeg) => "off_peg",
-        Some(PriceVerdict::Unknown) | None => "unchanged",
+        })
     }
 }
 
@@ -242,6 +193,6 @@ mod tests {
         let value: AssetPrice = serde_json::from_slice(&entry.value).unwrap();
         assert_eq!(value.sources.len(), WRITERS, "{value:?}");
         assert!(value.sources.iter().all(|price| price.at_us == now - 1), "{value:?}");
-        assert_eq!(value.sources.iter().filter(|p| p.verdict == PriceVerdict::Used).count(), 1);
+        assert_eq!(value.sources.iter().filter(|p| p.verdict == SourceVerdict::Used).count(), 1);
     }
 }

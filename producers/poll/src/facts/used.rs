@@ -7,7 +7,7 @@ use crypto_intel_assets::Registry;
 use super::{fact, pegs::DOLLAR};
 use crate::{
     catalogue::{Catalogue, CatalogueError, Provider, Which},
-    config::{Config, FactSettings},
+    config::Config,
 };
 
 /// Facts that are named in a message.
@@ -30,7 +30,7 @@ pub(crate) fn used_facts<'a>(
             }
         }
     }
-    let FactSettings { required } = &config.facts;
+    let required = &config.facts.required;
     if !required.is_empty() {
         return match required.iter().find(|fact| !given.contains_key(*fact)) {
             Some(unknown) => Err(unknown_fact(unknown, &given)),

@@ -15,6 +15,7 @@ use crate::{
     catalogue::{Endpoint, Provider},
     facts::freshness::EndpointFreshness,
     facts::prices::PriceWriter,
+    facts::values::FactWriter,
     fetch::{Answer, Ask, FetchError, Fetcher, Interpreted, Page, Pages, interpret},
     metrics::Metrics,
     publish::{Published, publish},
@@ -31,6 +32,7 @@ pub(crate) struct EndpointPoller {
     pub(crate) fetcher: Fetcher,
     pub(crate) nats: Nats,
     pub(crate) prices: PriceWriter,
+    pub(crate) facts: FactWriter,
     pub(crate) metrics: Metrics,
     pub(crate) probe: Probe,
     pub(crate) freshness: EndpointFreshness,
@@ -117,8 +119,8 @@ impl EndpointPoller {
         }
         progress.slot_us = Some(turn.slot_us);
         progress.ids = ids;
-        self.freshness.saw(&interpreted.events);
         self.prices.offer(&interpreted.events).await;
+        self.facts.offer(&interpreted.events).await;
         Ok(interpreted)
     }
 

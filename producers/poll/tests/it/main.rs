@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod demo;
+mod facts;
 mod faults;
 mod forms;
 mod harness;

@@ -2,7 +2,7 @@
 
 use crypto_intel_nats::Bucket;
 use crypto_intel_poll::ProviderSettings;
-use crypto_intel_schemas::{AssetPrice, Decimal, PriceVerdict, U256};
+use crypto_intel_schemas::{AssetPrice, Decimal, SourceVerdict, U256};
 use crypto_intel_service::now_us;
 use crypto_intel_testkit::{Broker, eventually};
 use serde_json::json;
@@ -60,7 +60,7 @@ async fn a_wrong_tick_of_the_preferred_source_reaches_no_transfer() {
         was_seen = price
             .sources
             .iter()
-            .any(|said| said.price.as_str() == "640010" && said.verdict == PriceVerdict::Jump);
+            .any(|said| said.price.as_str() == "640010" && said.verdict == SourceVerdict::Jump);
     }
     assert_eq!(price_of(&broker, "bitcoin").await.unwrap().source, "coingecko");
     assert!(role.metric("crypto_intel_poll_prices_total", &["binance", "jump"]) >= 1.0);

@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-use crypto_intel_schemas::{Decimal, Index};
 use crypto_intel_service::prometheus::Registry;
 
 use super::*;
@@ -94,23 +93,12 @@ async fn a_fact_that_another_instance_keeps_fresh_is_fresh() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_used_fact_has_an_age_its_sources_and_their_median() {
+async fn a_used_fact_has_an_age_and_sources() {
     const MOOD: &str = "index of mood";
     let all = all(&[MOOD]);
     let sources: Vec<EndpointFreshness> =
         ["a.mood", "b.mood", "c.mood"].iter().map(|label| add(&all, label, &[MOOD])).collect();
-    for (source, value) in sources.iter().zip(["50", "51", "900"]) {
-        source.fresh();
-        let value = Decimal::parse(value).unwrap();
-        let index = |name: &str| {
-            Event::Index(Index {
-                index: name.to_owned(),
-                value: value.clone(),
-                ..Index::at("p", 0, 0)
-            })
-        };
-        source.saw(&[index("mood"), index("other")]);
-    }
+    sources.iter().for_each(EndpointFreshness::fresh);
     tokio::time::advance(Duration::from_secs(7)).await;
     sources[0].failed("status 503");
     all.measure();
@@ -119,14 +107,34 @@ async fn a_used_fact_has_an_age_its_sources_and_their_median() {
     assert_eq!(metrics.age.with_label_values(&[MOOD]).get(), 7);
     sources[0].fresh();
     all.measure();
-    assert_eq!(metrics.value.with_label_values(&[MOOD]).get(), 50.5, "900 is an outlier");
     assert_eq!(metrics.age.with_label_values(&[MOOD]).get(), 0);
 }
 
-#[test]
-fn without_a_majority_the_median_of_all_is_told() {
-    assert_eq!(agreed(vec![], 0.05), None);
-    assert_eq!(agreed(vec![10.0, 20.0], 0.05), Some(15.0));
-    assert_eq!(agreed(vec![10.0, 20.0, 30.0], 0.05), Some(20.0));
-    assert_eq!(agreed(vec![0.0, 0.0, 9.0], 0.05), Some(0.0));
+#[tokio::test(start_paused = true)]
+async fn what_several_providers_give_or_someone_uses_is_compared() {
+    let all = all(&["index of mood"]);
+    let _endpoints = [
+        add(&all, "a.gas", &["metric gas.fast of ethereum", "metric gas.slow of ethereum"]),
+        add(&all, "a.more", &["metric gas.slow of ethereum", "index of mood"]),
+        add(&all, "b.gas", &["metric gas.fast of ethereum"]),
+    ];
+    let facts = ["metric gas.fast of ethereum", "metric gas.slow of ethereum", "index of mood"];
+    let compared = all.compared(&facts.map(str::to_owned).into());
+    assert_eq!(compared, [facts[0], facts[2]].map(str::to_owned).into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fact_without_an_answer_is_stale_when_its_endpoint_had_time() {
+    let all = all(&[BITCOIN]);
+    let endpoint = add(&all, "a.prices", &[BITCOIN]);
+    let began = Instant::now();
+    assert_eq!(all.standings(began).get(BITCOIN), None, "not known yet");
+    tokio::time::advance(LONG).await;
+    let stale = "a.prices: no valid answer in time".to_owned();
+    assert_eq!(all.standings(began).get(BITCOIN), Some(&Standing::Stale(stale)));
+    endpoint.fresh();
+    assert_eq!(all.standings(began).get(BITCOIN), Some(&Standing::Fresh));
+    endpoint.failed("status 503");
+    let stale = "a.prices: status 503".to_owned();
+    assert_eq!(all.standings(began).get(BITCOIN), Some(&Standing::Stale(stale)));
 }

@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
+use crypto_intel_schemas::{Decimal, FactChoice};
 use proptest::prelude::*;
 
 use super::*;
-use crate::facts::pegs::Rate;
+use crate::facts::{choice::median_of, pegs::Rate};
 
 const NOW: i64 = 1_700_000_000_000_000;
 const SECOND: i64 = 1_000_000;
@@ -32,7 +33,7 @@ impl Asset {
             quote: quote.to_owned(),
             at_us: self.now_us - age_seconds * SECOND,
             dollars: None,
-            verdict: PriceVerdict::Unknown,
+            verdict: SourceVerdict::Unknown,
         };
         let context = Context { settings: &self.settings, rates: &self.rates, now_us: self.now_us };
         if let Some(next) = next(self.value.as_ref(), offered, &context) {
@@ -51,12 +52,12 @@ impl Asset {
     }
 
     /// Source and price that are used, and why.
-    fn used(&self) -> (&str, &str, PriceChoice) {
+    fn used(&self) -> (&str, &str, FactChoice) {
         let value = self.value.as_ref().unwrap();
         (&value.source, value.price.as_str(), value.how.unwrap())
     }
 
-    fn verdict(&self, source: &str) -> PriceVerdict {
+    fn verdict(&self, source: &str) -> SourceVerdict {
         let value = self.value.as_ref().unwrap();
         value.sources.iter().find(|price| price.source == source).unwrap().verdict
     }
@@ -66,7 +67,7 @@ impl Asset {
 fn of_one_source_the_newer_price_is_used() {
     let mut asset = Asset::new();
     asset.says("first", "100", 60).says("first", "101", 30);
-    assert_eq!(asset.used(), ("first", "101", PriceChoice::Only));
+    assert_eq!(asset.used(), ("first", "101", FactChoice::Only));
     asset.says("first", "102", 45);
     assert_eq!(asset.used().1, "101", "older than what is known");
 }
@@ -75,10 +76,10 @@ fn of_one_source_the_newer_price_is_used() {
 fn the_preferred_source_is_used_while_it_is_fresh() {
     let mut asset = Asset::new();
     asset.says("second", "100", 1).says("first", "101", 200).says("other", "102", 0);
-    assert_eq!(asset.used(), ("first", "101", PriceChoice::Preferred));
+    assert_eq!(asset.used(), ("first", "101", FactChoice::Preferred));
     asset.later(101).says("other", "102.5", 0);
-    assert_eq!(asset.used(), ("second", "100", PriceChoice::Preferred));
-    assert_eq!(asset.verdict("first"), PriceVerdict::Stale);
+    assert_eq!(asset.used(), ("second", "100", FactChoice::Preferred));
+    assert_eq!(asset.verdict("first"), SourceVerdict::Stale);
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn among_sources_without_preference_the_newest_is_used() {
 fn without_a_fresh_source_the_newest_price_stays_and_time_does_not_go_back() {
     let mut asset = Asset::new();
     asset.says("first", "100", 900).says("other", "101", 600);
-    assert_eq!(asset.used(), ("other", "101", PriceChoice::Newest));
+    assert_eq!(asset.used(), ("other", "101", FactChoice::Newest));
     asset.says("third", "102", 700);
     assert_eq!(asset.used().0, "other");
 }
@@ -102,8 +103,8 @@ fn a_wrong_tick_of_the_preferred_source_is_not_used() {
     let mut asset = Asset::new();
     asset.says("first", "64000", 9).says("second", "64010", 8).says("third", "63990", 7);
     asset.says("first", "640000", 1);
-    assert_eq!(asset.used(), ("second", "64010", PriceChoice::Preferred));
-    assert_eq!(asset.verdict("first"), PriceVerdict::Outlier);
+    assert_eq!(asset.used(), ("second", "64010", FactChoice::Preferred));
+    assert_eq!(asset.verdict("first"), SourceVerdict::Outlier);
     asset.says("first", "64020", 0);
     assert_eq!(asset.used().1, "64020");
 }
@@ -112,24 +113,24 @@ fn a_wrong_tick_of_the_preferred_source_is_not_used() {
 fn of_two_sources_the_one_near_the_last_price_is_used() {
     let mut asset = Asset::new();
     asset.says("first", "100", 9).says("second", "101", 8).says("first", "700", 5);
-    assert_eq!(asset.used(), ("second", "101", PriceChoice::Preferred));
-    assert_eq!(asset.verdict("first"), PriceVerdict::Jump);
+    assert_eq!(asset.used(), ("second", "101", FactChoice::Preferred));
+    assert_eq!(asset.verdict("first"), SourceVerdict::Jump);
     // The second one confirms.
     asset.says("second", "705", 1);
-    assert_eq!(asset.used(), ("first", "700", PriceChoice::Preferred));
+    assert_eq!(asset.used(), ("first", "700", FactChoice::Preferred));
 }
 
 #[test]
 fn the_only_source_has_to_repeat_a_jump_for_a_while() {
     let mut asset = Asset::new();
     asset.says("first", "100", 9).says("first", "130", 0);
-    assert_eq!(asset.used(), ("first", "100", PriceChoice::Kept));
+    assert_eq!(asset.used(), ("first", "100", FactChoice::Kept));
     let held = asset.value.as_ref().unwrap().held.clone().unwrap();
     assert_eq!((held.source.as_str(), held.price.as_str()), ("first", "130"));
     asset.later(30).says("first", "131", 0);
-    assert_eq!(asset.used(), ("first", "100", PriceChoice::Kept), "30 s are not 60 s");
+    assert_eq!(asset.used(), ("first", "100", FactChoice::Kept), "30 s are not 60 s");
     asset.later(30).says("first", "132", 0);
-    assert_eq!(asset.used(), ("first", "132", PriceChoice::Only));
+    assert_eq!(asset.used(), ("first", "132", FactChoice::Only));
     assert_eq!(asset.value.as_ref().unwrap().held, None);
 }
 
@@ -137,7 +138,7 @@ fn the_only_source_has_to_repeat_a_jump_for_a_while() {
 fn a_jump_that_goes_back_was_none() {
     let mut asset = Asset::new();
     asset.says("first", "100", 9).says("first", "130", 5).says("first", "101", 0);
-    assert_eq!(asset.used(), ("first", "101", PriceChoice::Only));
+    assert_eq!(asset.used(), ("first", "101", FactChoice::Only));
     asset.later(90).says("first", "130", 0);
     assert_eq!(asset.used().1, "101", "the wait begins with each jump");
 }
@@ -147,9 +148,9 @@ fn the_median_is_a_price_that_a_source_said() {
     let mut asset = Asset::new();
     asset.settings.choose = ChoosePrice::Median;
     asset.says("a", "100", 5).says("b", "102", 4).says("c", "101", 3).says("d", "900", 2);
-    assert_eq!(asset.used(), ("c", "101", PriceChoice::Median));
+    assert_eq!(asset.used(), ("c", "101", FactChoice::Median));
     asset.says("e", "100.5", 1);
-    assert_eq!(asset.used(), ("e", "100.5", PriceChoice::Median), "the lower of two middle ones");
+    assert_eq!(asset.used(), ("e", "100.5", FactChoice::Median), "the lower of two middle ones");
 }
 
 #[test]
@@ -157,13 +158,13 @@ fn a_quote_off_its_peg_is_converted_or_left_out() {
     let mut asset = Asset::new();
     asset.rates.set("usdt", Rate::Worth(Decimal::parse("0.9").unwrap()));
     asset.says("second", "63900", 5).says_in("first", "71111.1", "usdt", 1);
-    assert_eq!(asset.used(), ("first", "63999.99", PriceChoice::Preferred));
+    assert_eq!(asset.used(), ("first", "63999.99", FactChoice::Preferred));
     let first = &asset.value.as_ref().unwrap().sources[0];
     assert_eq!((first.price.as_str(), first.quote.as_str()), ("71111.1", "usdt"));
     asset.rates.set("usdt", Rate::Unknown);
     asset.says("second", "63910", 0);
-    assert_eq!(asset.used(), ("second", "63910", PriceChoice::Only));
-    assert_eq!(asset.verdict("first"), PriceVerdict::OffPeg);
+    assert_eq!(asset.used(), ("second", "63910", FactChoice::Only));
+    assert_eq!(asset.verdict("first"), SourceVerdict::OffPeg);
 }
 
 #[test]
@@ -193,7 +194,7 @@ fn a_value_of_an_earlier_writer_is_a_source_and_the_last_price() {
     let source = "second".to_owned();
     asset.value = Some(AssetPrice { price, at_us, source, ..AssetPrice::default() });
     asset.says("first", "900", 0);
-    assert_eq!(asset.used(), ("second", "100", PriceChoice::Preferred));
+    assert_eq!(asset.used(), ("second", "100", FactChoice::Preferred));
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn what_is_kept_is_bounded() {
         asset.says(&format!("source-{index}"), "100", 100 - index);
     }
     let sources = &asset.value.as_ref().unwrap().sources;
-    assert_eq!(sources.len(), MAX_SOURCES);
+    assert_eq!(sources.len(), 24);
     assert!(sources.iter().any(|price| price.source == "first"), "the preferred one stays");
     asset.later(86_401).says("first", "100", 0);
     assert_eq!(asset.value.as_ref().unwrap().sources.len(), 1, "a day is long enough");
@@ -267,7 +268,7 @@ proptest! {
         let Some(median) = median_of(fresh.clone()) else { return Ok(()) };
         let is_near = |dollars: f64| (dollars - median).abs() <= 0.05 * median;
         let near = fresh.iter().filter(|dollars| is_near(**dollars)).count();
-        if near * 2 > fresh.len() && how != PriceChoice::Kept {
+        if near * 2 > fresh.len() && how != FactChoice::Kept {
             prop_assert!(is_near(price.parse().unwrap()), "{price} of {fresh:?}");
         }
     }
