@@ -11,9 +11,11 @@ use futures::{StreamExt as _, stream};
 
 use crate::{
     catalogue::{Catalogue, Endpoint, Provider, Which, find_provider, read_provider},
+    clock::Clock,
     config::{Config, ProviderSettings},
     fetch::{Answer, Ask, FetchError, Fetcher, Interpreted, Pages, interpret},
     polling::schedule::Schedule,
+    quota::pace::Pace,
 };
 
 /// Providers that are tried at once.
@@ -115,8 +117,8 @@ impl Trial {
     }
 }
 
-/// Requests every endpoint of a provider that its settings do not switch off, or only the named one, once, and publishes
-/// nothing. The provider itself may be off.
+/// Requests every endpoint of a provider that its settings do not switch off, or only the named one, once, paced by its
+/// quota, and publishes nothing. The provider itself may be off.
 ///
 /// # Errors
 /// When there is no such provider or endpoint, or it cannot be used. Failures of the provider are in the result.
@@ -131,9 +133,10 @@ pub async fn dry_run(
         None => provider.endpoints.iter().map(Arc::as_ref).filter(|one| one.enabled).collect(),
     };
     let fetcher = Fetcher::new(config)?;
+    let mut pace = Pace::new(provider.limits, Clock::default());
     let mut runs = Vec::new();
     for endpoint in asked {
-        runs.push(run_of(&fetcher, &provider, endpoint).await);
+        runs.push(run_of(&fetcher, &provider, endpoint, &mut pace).await);
     }
     Ok(runs)
 }
@@ -148,14 +151,24 @@ pub async fn dry_run_polled(config: &Config) -> anyhow::Result<Vec<DryRun>> {
     let fetcher = Fetcher::new(config)?;
     let firsts = loaded.iter().filter(|loaded| loaded.enabled).filter_map(|loaded| {
         let first = loaded.provider.endpoints.iter().find(|endpoint| endpoint.enabled)?;
-        Some(run_of(&fetcher, &loaded.provider, first))
+        let (fetcher, provider) = (&fetcher, &loaded.provider);
+        Some(async move {
+            let mut pace = Pace::new(provider.limits, Clock::default());
+            run_of(fetcher, provider, first, &mut pace).await
+        })
     });
     Ok(stream::iter(firsts).buffered(TRIED_AT_ONCE).collect().await)
 }
 
-async fn run_of(fetcher: &Fetcher, provider: &Provider, endpoint: &Endpoint) -> DryRun {
+async fn run_of(
+    fetcher: &Fetcher,
+    provider: &Provider,
+    endpoint: &Endpoint,
+    pace: &mut Pace,
+) -> DryRun {
+    pace.wait(endpoint.weight.get()).await;
     let started = Instant::now();
-    let outcome = try_pages(fetcher, provider, endpoint).await;
+    let outcome = try_pages(fetcher, provider, endpoint, pace).await;
     DryRun::new(provider, endpoint, started, outcome)
 }
 
@@ -181,10 +194,14 @@ async fn try_pages(
     fetcher: &Fetcher,
     provider: &Provider,
     endpoint: &Endpoint,
+    pace: &mut Pace,
 ) -> Result<Interpreted, FetchError> {
     let slot_us = slot_of(endpoint);
     let mut pages = Pages::of(endpoint);
     while let Some(page) = pages.next() {
+        if !page.is_empty() {
+            pace.wait(endpoint.weight.get()).await;
+        }
         let ask = Ask { key: provider.key(0), page: &page, known: None };
         let answer = fetcher.fetch(provider, endpoint, ask).await;
         pages.add(answer.and_then(|answer| interpret(provider, endpoint, &answer, slot_us)))?;

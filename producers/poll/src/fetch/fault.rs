@@ -25,7 +25,12 @@ pub(super) fn check_fault(
 ) -> Result<(), FetchError> {
     let Some(filter) = &endpoint.filters.fault else { return Ok(()) };
     // A filter that fails was given an unexpected answer; the events filter reports that better.
-    let outputs = filter.run(value.clone(), &endpoint.variables).unwrap_or_default();
+    let outputs = match filter.run(value.clone(), &endpoint.variables) {
+        Err(problem) if filter.is_stuck() => {
+            return Err(FetchError::Shape { problem: format!("jq.fault before it: {problem}") });
+        }
+        other => other.unwrap_or_default(),
+    };
     let fault = outputs.iter().find(|output| !matches!(output, Val::Null | Val::Bool(false)));
     match fault {
         Some(fault) => Err(error_of(provider, fault, received_at_us)),

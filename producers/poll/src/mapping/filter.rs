@@ -1,4 +1,14 @@
-use std::{collections::HashSet, fmt, sync::LazyLock};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
 
 use jaq_core::{
     Compiler, Ctx, Vars,
@@ -11,6 +21,10 @@ use super::decimals;
 
 /// Maximum number of values that a filter may give for one answer.
 pub(crate) const MAX_OUTPUTS: usize = 5_000;
+/// Longest time that a filter may run for one answer. The largest answer of the catalogue takes a second in a debug build.
+const MAX_RUN: Duration = Duration::from_secs(30);
+/// Of the thread that a filter runs on, as that of a process: filters recurse.
+const STACK_BYTES: usize = 8 << 20;
 /// Deepest nesting of an answer; the parser below is recursive.
 const MAX_DEPTH: usize = 128;
 
@@ -20,9 +34,16 @@ struct Definition {
     uses: HashSet<String>,
 }
 
-/// jq's own definitions, in their order: each uses earlier ones only.
+/// Our definitions beside those of jq. Keys are lower case: where that is not the address itself, as in base58, a label keeps
+/// it.
+const OWN_DEFINITIONS: &str = r#"
+def address_label: if startswith("0x") or . == ascii_downcase then {} else {address: .} end;
+"#;
+
+/// jq's own definitions and ours, in their order: each uses earlier ones only.
 static DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
-    let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let own = load::parse(OWN_DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
+    let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(own);
     all.map(|definition| Definition {
         uses: names_in(&format!("{:?}", definition.body)).map(str::to_owned).collect(),
         definition,
@@ -76,8 +97,10 @@ pub(crate) struct FilterProblem {
 
 /// A compiled jq filter.
 pub(crate) struct Filter {
-    compiled: jaq_core::Filter<JustLut<Val>>,
+    compiled: Arc<jaq_core::Filter<JustLut<Val>>>,
     source: String,
+    /// It did not end in time, and may still run: a thread cannot be ended from outside.
+    is_stuck: AtomicBool,
 }
 
 impl Filter {
@@ -98,28 +121,53 @@ impl Filter {
             .with_global_vars(["$parameters", "$assets"])
             .compile(modules)
             .map_err(|errors| describe_undefined(source, &errors))?;
-        Ok(Self { compiled, source: source.to_owned() })
+        let is_stuck = AtomicBool::new(false);
+        Ok(Self { compiled: Arc::new(compiled), source: source.to_owned(), is_stuck })
     }
 
-    /// The filter's output for an input.
+    /// The filter's output for an input. Blocks for as long as it runs, at most [`MAX_RUN`]; one that has once run longer
+    /// loops, and is not run again.
     ///
     /// # Errors
-    /// The filter's own error, or that its output is endless.
+    /// The filter's own error, or that it has no end.
     pub(crate) fn run(&self, input: Val, variables: &Variables) -> Result<Vec<Val>, String> {
-        let values = Vars::new([variables.parameters.clone(), variables.assets.clone()]);
-        let context = Ctx::<JustLut<Val>>::new(&self.compiled.lut, values);
-        let mut outputs = Vec::new();
-        for output in self.compiled.id.run((context, input)) {
-            let value = output.map_err(|exception| match exception.get_err() {
-                Ok(error) => format!("filter fails: {}", shorten(&error.to_string(), 300)),
-                Err(_) => "filter stops the program (halt)".to_owned(),
-            })?;
-            if outputs.len() == MAX_OUTPUTS {
-                return Err(format!("filter gives more than {MAX_OUTPUTS} values"));
-            }
-            outputs.push(value);
+        self.run_within(input, variables, MAX_RUN)
+    }
+
+    fn run_within(
+        &self,
+        input: Val,
+        variables: &Variables,
+        limit: Duration,
+    ) -> Result<Vec<Val>, String> {
+        let endless = || {
+            format!(
+                "filter has not ended within {} s: it loops, and is not run again until it is changed",
+                limit.as_secs()
+            )
+        };
+        if self.is_stuck() {
+            return Err(endless());
         }
-        Ok(outputs)
+        let (compiled, variables) = (Arc::clone(&self.compiled), variables.clone());
+        let (sender, receiver) = mpsc::sync_channel(1);
+        // Fails only after the time limit.
+        let work = move || drop(sender.send(outputs(&compiled, input, &variables)));
+        let builder = thread::Builder::new().name("filter".to_owned()).stack_size(STACK_BYTES);
+        builder.spawn(work).map_err(|error| format!("filter cannot be run: {error}"))?;
+        match receiver.recv_timeout(limit) {
+            Ok(outputs) => outputs,
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err("filter panicked".to_owned()),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                self.is_stuck.store(true, Ordering::Relaxed);
+                Err(endless())
+            }
+        }
+    }
+
+    /// Whether it did not end in time.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Relaxed)
     }
 
     /// As [`Filter::run`], where lists are taken apart: both `.[] | {…}` and `[.[] | {…}]` are
@@ -142,6 +190,27 @@ impl Filter {
     pub(crate) fn shown(&self) -> String {
         shorten(&self.source, 200)
     }
+}
+
+fn outputs(
+    compiled: &jaq_core::Filter<JustLut<Val>>,
+    input: Val,
+    variables: &Variables,
+) -> Result<Vec<Val>, String> {
+    let values = Vars::new([variables.parameters.clone(), variables.assets.clone()]);
+    let context = Ctx::<JustLut<Val>>::new(&compiled.lut, values);
+    let mut outputs = Vec::new();
+    for output in compiled.id.run((context, input)) {
+        let value = output.map_err(|exception| match exception.get_err() {
+            Ok(error) => format!("filter fails: {}", shorten(&error.to_string(), 300)),
+            Err(_) => "filter stops the program (halt)".to_owned(),
+        })?;
+        if outputs.len() == MAX_OUTPUTS {
+            return Err(format!("filter gives more than {MAX_OUTPUTS} values"));
+        }
+        outputs.push(value);
+    }
+    Ok(outputs)
 }
 
 impl fmt::Debug for Filter {
@@ -274,6 +343,13 @@ mod tests {
     }
 
     #[test]
+    fn an_address_whose_case_counts_is_kept_as_a_label() {
+        let label = |address: &str| run("address_label", &format!("\"{address}\"")).unwrap();
+        assert_eq!(label("So1111"), ["{\"address\":\"So1111\"}"]);
+        assert_eq!(label("0xAB"), ["{}"]);
+    }
+
+    #[test]
     fn lists_and_streams_are_the_same() {
         assert_eq!(run(".[]", "[1, 2]").unwrap(), run(".", "[1, 2]").unwrap());
     }
@@ -288,6 +364,16 @@ mod tests {
         assert!(failing.contains("filter fails"), "{failing}");
         assert!(run("halt", "{}").unwrap_err().contains("halt"));
         assert!(run("repeat(.)", "{}").unwrap_err().contains("more than"));
+    }
+
+    #[test]
+    fn a_filter_that_loops_is_stopped_and_not_run_again() {
+        let filter = Filter::compile("last(range(0; infinite))").unwrap();
+        let run = |limit| filter.run_within(Val::Null, &Variables::none(), limit).unwrap_err();
+        assert!(run(Duration::from_millis(50)).contains("it loops"));
+        let started = std::time::Instant::now();
+        assert!(run(MAX_RUN).contains("it loops"));
+        assert!(started.elapsed() < MAX_RUN / 2);
     }
 
     #[test]

@@ -5,13 +5,13 @@ pub(crate) mod ledger;
 pub(crate) mod limits;
 #[cfg(test)]
 pub(crate) mod memory;
+pub(crate) mod pace;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+pub(crate) mod record;
 pub(crate) mod signals;
 mod sliding;
 pub(crate) mod spare;
 pub(crate) mod store;
 pub(crate) mod usage;
-
-#[cfg(test)]
-mod properties;
-#[cfg(test)]
-pub(crate) mod record;

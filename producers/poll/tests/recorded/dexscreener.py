@@ -12,6 +12,9 @@ def search_weth_usdc(answer):
             continue
         key = (pair["chainId"] + ":" + pair["pairAddress"]).lower()
         labels = {"name": pair["baseToken"]["symbol"] + " / " + pair["quoteToken"]["symbol"], "dex": pair["dexId"]}
+        # Of base58 the case counts.
+        if pair["chainId"] == "solana":
+            labels["address"] = pair["pairAddress"]
         for name, value in (
             ("market.pool-price", pair["priceUsd"]),
             ("market.pool-reserve", liquidity),

@@ -17,6 +17,9 @@ PARAMETERS = {"new-pools-ethereum": {"min_new_reserve_usd": -1000}}
 def pool(row, key):
     values = row["attributes"]
     labels = {"name": values["name"], "dex": row["relationships"]["dex"]["data"]["id"]}
+    # Of base58 the case counts.
+    if key.startswith("solana:"):
+        labels["address"] = values["address"]
     for name, value in (
         ("market.pool-price", values["base_token_price_usd"]),
         ("market.pool-reserve", values["reserve_in_usd"]),
