@@ -1,7 +1,7 @@
 //! What the schedules of the shipped providers use of their quotas.
 
 use crate::{
-    catalogue::{CatalogueError, Category, Provider, shipped_providers},
+    catalogue::{CatalogueError, Category, Endpoint, Provider, WithKeys, shipped_providers},
     quota::limits::{Limits, Window},
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Budget {
     pub(crate) endpoints: usize,
     /// Requests in a day, where each answer has all the pages that it may have.
     pub(crate) requests_per_day: u64,
-    /// Every window of its quota with the percentage used of it, rounded up.
+    /// Every window of its quota with the percentage used of it, rounded up, by all that share it.
     pub(crate) shares: Vec<(&'static str, u64)>,
 }
 
@@ -34,13 +34,19 @@ impl Budget {
     }
 }
 
-/// The budgets of all shipped providers by name, without a key where they need none.
+/// The budgets of all shipped providers by name, with or without a key where they need none.
 ///
 /// # Errors
 /// When a shipped file cannot be used.
-pub(crate) fn budgets() -> Result<Vec<Budget>, CatalogueError> {
+pub(crate) fn budgets(with_keys: WithKeys) -> Result<Vec<Budget>, CatalogueError> {
+    let shipped = shipped_providers(with_keys)?;
     let mut budgets = Vec::new();
-    for (file, provider) in shipped_providers()? {
+    for (file, provider) in &shipped {
+        let shares_quota =
+            |other: &&Provider| other.quota_of == provider.quota_of && other.keys == provider.keys;
+        let sharing = shipped.iter().map(|(_, other)| other).filter(shares_quota);
+        let endpoints: Vec<&Endpoint> =
+            sharing.flat_map(|other| &other.endpoints).map(AsRef::as_ref).collect();
         let key = match &file.key {
             None => "none",
             Some(key) if key.required => "required",
@@ -52,8 +58,8 @@ pub(crate) fn budgets() -> Result<Vec<Budget>, CatalogueError> {
             key,
             enabled: file.enabled,
             endpoints: provider.endpoints.len(),
-            requests_per_day: requests_per_day(&provider),
-            shares: shares(&provider, &provider.limits),
+            requests_per_day: requests_per_day(provider),
+            shares: shares(&endpoints, &provider.limits),
         });
     }
     Ok(budgets)
@@ -68,14 +74,14 @@ fn requests_per_day(provider: &Provider) -> u64 {
     u64::try_from(requests.sum::<u128>()).unwrap_or(u64::MAX)
 }
 
-fn shares(provider: &Provider, limits: &Limits) -> Vec<(&'static str, u64)> {
+fn shares(endpoints: &[&Endpoint], limits: &Limits) -> Vec<(&'static str, u64)> {
     let share = |(window, limit): (Window, u32)| {
         let length_us = match window {
             Window::Month => Window::Day.length().as_micros() * u128::from(MAX_MONTH_DAYS),
             other => other.length().as_micros(),
         };
         // In thousandths of a unit.
-        let used = provider.endpoints.iter().map(|endpoint| {
+        let used = endpoints.iter().map(|endpoint| {
             let units = u128::from(endpoint.weight.get()) * u128::from(endpoint.page_limit);
             units * 1_000 * length_us / endpoint.every.as_micros().max(1)
         });

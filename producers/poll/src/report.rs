@@ -104,7 +104,7 @@ async fn newest_status(nats: &Nats, provider: &str) -> anyhow::Result<Option<Pro
 fn quotas(provider: &Provider, entries: &BTreeMap<String, Vec<u8>>) -> Vec<QuotaReport> {
     let now_us = now_us();
     let mut reports = Vec::new();
-    for (place, name) in entry_names(&provider.name, &provider.keys).iter().enumerate() {
+    for (place, name) in entry_names(&provider.quota_of, &provider.keys).iter().enumerate() {
         let value = entries.get(name).and_then(|value| serde_json::from_slice::<Usage>(value).ok());
         let usage = value.unwrap_or_default();
         reports.extend(provider.limits.windows().map(|(window, limit)| QuotaReport {

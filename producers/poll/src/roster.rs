@@ -149,7 +149,8 @@ impl Roster {
     async fn start(&mut self, loaded: Loaded) {
         let (name, text) = (loaded.source.file.name.clone(), loaded.source.text);
         if let Some(polled) = self.polled.get(&name) {
-            if polled.text == text {
+            // Its quota may be that of another file.
+            if polled.text == text && polled.provider.limits == loaded.provider.limits {
                 return;
             }
             tracing::info!(provider = name, "provider file has changed, polling by it from now on");

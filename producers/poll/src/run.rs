@@ -115,7 +115,7 @@ async fn poll_all(
 ) -> anyhow::Result<Infallible> {
     let clock = Clock::default();
     let store = UsageStore::Kv(shared.nats.clone());
-    let ledger = Ledger::new(&provider.name, provider.limits, &provider.keys, store, clock);
+    let ledger = Ledger::new(&provider.quota_of, provider.limits, &provider.keys, store, clock);
     let throttle = Arc::new(ProviderThrottle::new(ledger, clock));
     let board = Board::new(&provider.name, shared.metrics.clone(), clock);
     let mut tasks = JoinSet::new();

@@ -110,6 +110,7 @@ fn build_parts(
     check_endpoint_settings(file, settings, &endpoints)?;
     Ok(Provider {
         name: file.name.clone(),
+        quota_of: file.quota.of.as_ref().unwrap_or(&file.name).clone(),
         limits,
         signals: file.quota.signals()?,
         key_place,

@@ -6,10 +6,13 @@ use std::{
 
 use crypto_intel_assets::Registry;
 
+#[cfg(test)]
+use super::file::KeyFile;
 use super::{
     build::{SourceFile, build},
     error::CatalogueError,
     file::ProviderFile,
+    mistake::Mistake,
     provider::Provider,
 };
 use crate::config::{Config, ProviderSettings};
@@ -58,7 +61,13 @@ impl Catalogue {
         let files = Files::read(config);
         let mut catalogue = Self { good: Vec::new(), wrong: files.wrong };
         for (name, source) in files.by_name {
-            let settings = settings_of(config, &source.file);
+            let settings = match settings_of(config, &source.file) {
+                Ok(settings) => settings,
+                Err(error) => {
+                    catalogue.wrong.push(Wrong { name: Some(name), error });
+                    continue;
+                }
+            };
             let enabled = match is_enabled(config, &source.file, &settings) {
                 Ok(enabled) => enabled,
                 Err(error) => {
@@ -104,7 +113,7 @@ impl Catalogue {
 pub(crate) fn find_provider(config: &Config, name: &str) -> Result<Provider, CatalogueError> {
     let mut files = Files::read(config);
     match files.by_name.remove(name) {
-        Some(source) => build(&source, &settings_of(config, &source.file), &registry(config)?),
+        Some(source) => build(&source, &settings_of(config, &source.file)?, &registry(config)?),
         // Its file may be one of those that cannot be read.
         None => {
             Err(CatalogueError::of_all(files.wrong.into_iter().map(|wrong| wrong.error).collect())
@@ -122,15 +131,26 @@ fn registry(config: &Config) -> Result<Registry, CatalogueError> {
     Ok(Registry::load(config.assets.as_deref(), "poll.assets")?)
 }
 
-/// Every shipped file with its provider, by name: with a key where it requires one.
+/// Which shipped providers get a key: those that require one, or those with an optional one, too.
 #[cfg(test)]
-pub(crate) fn shipped_providers() -> Result<Vec<(ProviderFile, Provider)>, CatalogueError> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WithKeys {
+    Required,
+    Optional,
+}
+
+/// Every shipped file with its provider, by name.
+#[cfg(test)]
+pub(crate) fn shipped_providers(
+    with_keys: WithKeys,
+) -> Result<Vec<(ProviderFile, Provider)>, CatalogueError> {
     let config = Config::default();
     let registry = registry(&config)?;
     let mut shipped = Vec::new();
     for source in Files::read(&config).by_name.into_values() {
         let mut settings = ProviderSettings::default();
-        if source.file.key.as_ref().is_some_and(|key| key.required) {
+        let takes_key = |key: &KeyFile| key.required || with_keys == WithKeys::Optional;
+        if source.file.key.as_ref().is_some_and(takes_key) {
             settings.key = crypto_intel_service::Secret::new("user:password");
         }
         let provider = build(&source, &settings, &registry)?;
@@ -145,11 +165,31 @@ pub(crate) fn read_provider(
     text: &str,
     settings: &ProviderSettings,
 ) -> Result<Provider, CatalogueError> {
-    build(&SourceFile::parse(origin, text)?, settings, &Registry::load(None, "poll.assets")?)
+    let mut source = SourceFile::parse(origin, text)?;
+    if source.file.quota.of.is_some() {
+        source = Files::read(&Config::default()).with_quota(source)?;
+    }
+    build(&source, settings, &Registry::load(None, "poll.assets")?)
 }
 
-fn settings_of(config: &Config, file: &ProviderFile) -> ProviderSettings {
-    config.providers.get(&file.name).cloned().unwrap_or_default()
+/// The settings of a provider, with the windows of the one whose quota it shares.
+fn settings_of(config: &Config, file: &ProviderFile) -> Result<ProviderSettings, CatalogueError> {
+    let settings = config.providers.get(&file.name).cloned().unwrap_or_default();
+    let Some(owner) = &file.quota.of else { return Ok(settings) };
+    let windows = |settings: &ProviderSettings| {
+        [settings.per_second, settings.per_minute, settings.per_day, settings.per_month]
+    };
+    if windows(&settings) != [None; 4] {
+        let problem = format!(
+            "poll.providers.{}: its requests are counted with those of {owner}: set per_second to per_month under \
+             [poll.providers.{owner}]",
+            file.name
+        );
+        return Err(CatalogueError::Setting { problem });
+    }
+    let [per_second, per_minute, per_day, per_month] =
+        config.providers.get(owner).map_or([None; 4], windows);
+    Ok(ProviderSettings { per_second, per_minute, per_day, per_month, ..settings })
 }
 
 fn is_enabled(
@@ -188,11 +228,44 @@ impl Files {
             Ok(paths) => files.add_own(paths.unwrap_or_default()),
             Err(error) => files.wrong.push(Wrong { name: None, error }),
         }
+        files.share_quotas();
         // The name may be that of a file that cannot be read.
         if files.wrong.is_empty() {
             files.wrong = files.unknown(config);
         }
         files
+    }
+
+    /// Gives each provider whose quota is that of another one that quota.
+    fn share_quotas(&mut self) {
+        let sharing = self.by_name.iter().filter(|(_, source)| source.file.quota.of.is_some());
+        let sharing: Vec<(String, SourceFile)> =
+            sharing.map(|(name, source)| (name.clone(), source.clone())).collect();
+        let given: Vec<_> =
+            sharing.into_iter().map(|(name, source)| (name, self.with_quota(source))).collect();
+        for (name, source) in given {
+            match source {
+                Ok(source) => drop(self.by_name.insert(name, source)),
+                Err(error) => {
+                    self.by_name.remove(&name);
+                    self.wrong.push(Wrong { name: Some(name), error });
+                }
+            }
+        }
+    }
+
+    /// A file with the quota of the provider that it names in `quota.of`.
+    fn with_quota(&self, mut source: SourceFile) -> Result<SourceFile, CatalogueError> {
+        let Some(owner) = source.file.quota.of.clone() else { return Ok(source) };
+        let quota = match self.by_name.get(&owner) {
+            Some(other) => source.file.quota.shared(&owner, &other.file.quota),
+            None => {
+                let problem = format!("quota.of names {owner:?}, and there is no such provider");
+                Err(Mistake::at("quota.of", problem))
+            }
+        };
+        source.file.quota = quota.map_err(|mistake| source.refuse(&mistake))?;
+        Ok(source)
     }
 
     /// A file of the operator replaces an embedded one of its name.

@@ -25,4 +25,7 @@ pub(crate) use history_file::Order;
 pub(crate) use load::{Catalogue, Loaded, Which, Wrong, find_provider, own_files, read_provider};
 pub(crate) use provider::{Endpoint, History, MAX_EVENTS, Provider};
 #[cfg(test)]
-pub(crate) use {file::ProviderFile, load::shipped_providers};
+pub(crate) use {
+    file::ProviderFile,
+    load::{WithKeys, shipped_providers},
+};

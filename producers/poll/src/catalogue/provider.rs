@@ -27,6 +27,8 @@ pub(crate) struct Provider {
     pub(crate) key_place: Option<KeyPlace>,
     /// In the order of the configuration.
     pub(crate) keys: Vec<Secret>,
+    /// The provider whose quota is used: itself, or one that counts our requests to both together.
+    pub(crate) quota_of: String,
     /// Of each key.
     pub(crate) limits: Limits,
     /// Where it says what is used.

@@ -11,9 +11,12 @@ use crate::quota::{
     signals::{ResetUnit, SignalHeaders},
 };
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuotaFile {
+    /// Another provider, which counts our requests to both together: its quota is that of this one. Nothing else is said then.
+    #[serde(default)]
+    pub(crate) of: Option<String>,
     #[serde(default)]
     pub(crate) per_second: Option<NonZeroU32>,
     #[serde(default)]
@@ -22,7 +25,8 @@ pub(crate) struct QuotaFile {
     pub(crate) per_day: Option<NonZeroU32>,
     #[serde(default)]
     pub(crate) per_month: Option<NonZeroU32>,
-    pub(crate) burst: NonZeroU32,
+    #[serde(default)]
+    pub(crate) burst: Option<NonZeroU32>,
     /// Windows that differ with a key.
     #[serde(default)]
     pub(crate) with_key: Option<WindowsFile>,
@@ -49,14 +53,14 @@ pub(crate) struct WindowsFile {
     pub(crate) per_month: Option<NonZeroU32>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WindowHeaderFile {
     pub(crate) name: String,
     pub(crate) window: Window,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResetHeaderFile {
     pub(crate) name: String,
@@ -64,6 +68,24 @@ pub(crate) struct ResetHeaderFile {
 }
 
 impl QuotaFile {
+    /// That of a provider whose requests are counted with those of `owner`.
+    ///
+    /// # Errors
+    /// When this one says more than whose it is, or the owner's is that of a third.
+    pub(crate) fn shared(&self, owner: &str, quota: &Self) -> Result<Self, Mistake> {
+        if *self != (Self { of: self.of.clone(), ..Self::default() }) {
+            let problem = format!(
+                "quota.of takes the whole quota of {owner}: leave out what else [quota] says"
+            );
+            return Err(Mistake::at("quota.of", problem));
+        }
+        if let Some(third) = &quota.of {
+            let problem = format!("the quota of {owner} is itself that of {third}: name {third}");
+            return Err(Mistake::at("quota.of", problem));
+        }
+        Ok(Self { of: self.of.clone(), ..quota.clone() })
+    }
+
     /// The windows that count, with or without a key.
     pub(crate) fn windows(&self, has_key: bool) -> WindowsFile {
         let own = WindowsFile {

@@ -91,6 +91,12 @@ pub(super) fn limits(
     has_key: bool,
 ) -> Result<Limits, Mistake> {
     let windows = file.quota.windows(has_key);
+    let Some(burst) = file.quota.burst else {
+        return Err(Mistake::at(
+            "quota",
+            "quota.burst is missing: how many units may be used at once",
+        ));
+    };
     let limit = |name: &str, configured: Option<u32>, own: Option<NonZeroU32>| match configured {
         Some(0) => {
             let problem = format!("poll.providers.{}.{name} must be above 0", file.name);
@@ -104,7 +110,7 @@ pub(super) fn limits(
         minute: limit("per_minute", settings.per_minute, windows.per_minute)?,
         day: limit("per_day", settings.per_day, windows.per_day)?,
         month: limit("per_month", settings.per_month, windows.per_month)?,
-        burst: file.quota.burst.get(),
+        burst: burst.get(),
     };
     if limits.windows().next().is_none() {
         let problem = "quota must have a window: per_second, per_minute, per_day or per_month";

@@ -14,12 +14,12 @@ use super::{
     failure::verdict_of, pacer::Pacer, throttle::ProviderThrottle,
 };
 use crate::{
-    catalogue::{Endpoint, Provider, ProviderFile, shipped_providers},
+    catalogue::{Endpoint, Provider, ProviderFile, WithKeys, shipped_providers},
     clock::Clock,
     fetch::FetchError,
     metrics::Metrics,
     quota::{
-        ledger::Ledger, memory::MemoryStore, record::SendRecord, signals::Signals,
+        ledger::Ledger, limits::Limits, memory::MemoryStore, record::SendRecord, signals::Signals,
         store::UsageStore,
     },
     reference::assert_reference,
@@ -39,12 +39,13 @@ const ENOUGH_OF_ONE_PERCENT: u64 = 75;
 /// A provider with fewer slots a day is judged with the others only.
 const ENOUGH_SLOTS: u64 = 200;
 
-/// How a day of one provider was.
+/// How the day of one provider was.
 #[derive(Debug)]
 pub(crate) struct Day {
     pub(crate) requests: usize,
     endpoints: usize,
     failed: usize,
+    limits: Limits,
     /// More than the quota has in one of its windows.
     exceeded: Option<String>,
     /// Slots on time, late and skipped.
@@ -69,22 +70,25 @@ impl Day {
     }
 }
 
-/// A day of each provider that is polled by default, by name, with every fifth request failing. Each has a runtime of its
-/// own, so that its day is the same whatever the others do.
+/// A day of each provider that is polled by default, by name, with every fifth request failing. Those that share a quota
+/// have one runtime, so that a day is the same whatever the others do.
 fn days() -> BTreeMap<String, Day> {
     let is_default =
         |file: &ProviderFile| file.enabled && !file.key.as_ref().is_some_and(|key| key.required);
-    let shipped = shipped_providers().unwrap().into_iter().filter(|(file, _)| is_default(file));
-    let queue = Mutex::new(shipped);
+    let shipped = shipped_providers(WithKeys::Required).unwrap().into_iter();
+    let mut groups: BTreeMap<String, Vec<Provider>> = BTreeMap::new();
+    for (_, provider) in shipped.filter(|(file, _)| is_default(file)) {
+        groups.entry(provider.quota_of.clone()).or_default().push(provider);
+    }
+    let queue = Mutex::new(groups.into_values());
     let days = Mutex::new(BTreeMap::new());
     let work = || {
         loop {
             let next = queue.lock().next();
-            let Some((file, provider)) = next else { return };
+            let Some(group) = next else { return };
             let builder = &mut tokio::runtime::Builder::new_current_thread();
             let runtime = builder.enable_time().start_paused(true).build().unwrap();
-            let day = runtime.block_on(day_of(provider));
-            days.lock().insert(file.name, day);
+            days.lock().extend(runtime.block_on(days_of(group)));
         }
     };
     std::thread::scope(|scope| {
@@ -94,29 +98,45 @@ fn days() -> BTreeMap<String, Day> {
     days.into_inner()
 }
 
+/// A day of those that share a quota.
+async fn days_of(group: Vec<Provider>) -> Vec<(String, Day)> {
+    let (clock, store) = (Clock::paused_at(START_US), MemoryStore::without_json());
+    let sent = Arc::new(Mutex::new(SendRecord::default()));
+    let day = |provider| day_of(provider, clock, store.clone(), Arc::clone(&sent));
+    let mut days = futures::future::join_all(group.into_iter().map(day)).await;
+    let exceeded = |(_, day): &mut (String, Day)| day.exceeded = sent.lock().exceeded(&day.limits);
+    days.iter_mut().for_each(exceeded);
+    days
+}
+
 /// What the tasks of one provider share.
 #[derive(Clone)]
 struct World {
     throttle: Arc<ProviderThrottle>,
     board: Board,
     clock: Clock,
-    /// By the place of the key.
-    sent: Arc<Mutex<Vec<SendRecord>>>,
-    failed: Arc<Mutex<usize>>,
+    /// Of all that share the quota.
+    sent: Arc<Mutex<SendRecord>>,
+    /// Requests of this provider, and how many of them failed.
+    counts: Arc<Mutex<[usize; 2]>>,
 }
 
-async fn day_of(provider: Provider) -> Day {
-    let (clock, store) = (Clock::paused_at(START_US), MemoryStore::without_json());
+async fn day_of(
+    provider: Provider,
+    clock: Clock,
+    store: MemoryStore,
+    sent: Arc<Mutex<SendRecord>>,
+) -> (String, Day) {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
     let usage = UsageStore::Memory(store.clone());
-    let ledger = Ledger::new(&provider.name, provider.limits, &provider.keys, usage, clock);
+    let ledger = Ledger::new(&provider.quota_of, provider.limits, &provider.keys, usage, clock);
     let world = World {
         throttle: Arc::new(ProviderThrottle::new(ledger, clock)),
         board: Board::new(&provider.name, metrics.clone(), clock),
         clock,
-        sent: Arc::new(Mutex::new(vec![SendRecord::default(); provider.keys.len().max(1)])),
-        failed: Arc::default(),
+        sent,
+        counts: Arc::default(),
     };
     let mut tasks = JoinSet::new();
     for endpoint in &provider.endpoints {
@@ -131,15 +151,17 @@ async fn day_of(provider: Provider) -> Day {
         };
         provider.endpoints.iter().map(count).sum()
     };
-    let sent = world.sent.lock();
-    Day {
-        requests: sent.iter().map(|record| record.sent.len()).sum(),
+    let [requests, failed] = *world.counts.lock();
+    let day = Day {
+        requests,
+        failed,
         endpoints: provider.endpoints.len(),
-        failed: *world.failed.lock(),
-        exceeded: sent.iter().find_map(|record| record.exceeded(&provider.limits)),
+        limits: provider.limits,
+        exceeded: None,
         slots: SlotOutcome::ALL.map(slots),
         kept,
-    }
+    };
+    (provider.name, day)
 }
 
 impl World {
@@ -183,12 +205,13 @@ impl World {
                 if page > 0 {
                     turn.pass = pacer.further().await;
                 }
-                self.sent.lock()[turn.pass.key].add(self.clock.now_us(), weight);
+                self.sent.lock().add(self.clock.now_us(), weight);
+                self.counts.lock()[0] += 1;
                 error = luck.request(&endpoint).await;
                 let verdict = verdict_of(error.as_ref(), Signals::default());
                 pacer.report(&turn, &verdict).await;
                 if error.is_some() {
-                    *self.failed.lock() += 1;
+                    self.counts.lock()[1] += 1;
                     break;
                 }
             }

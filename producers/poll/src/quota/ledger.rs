@@ -10,7 +10,7 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// What is used of each key of a provider. A request is counted, durably, before it is sent.
+/// What is used of each key of a provider, and of those that are counted with it: they write the same entries. A request is counted, durably, before it is sent.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     provider: String,

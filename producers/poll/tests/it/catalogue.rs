@@ -74,6 +74,8 @@ fn a_wrong_file_is_named_with_place_and_problem() {
             "facts must say",
         ),
         ("per_minute = 30\n", "", "quota must have a window"),
+        ("burst = 5 ", "# burst = 5 ", "quota.burst is missing"),
+        ("per_minute = 30\n", "of = \"binance\"\n", "takes the whole quota of binance"),
         ("path = \"/v1/prices\"", "", "either path or path_jq"),
         ("path = \"/v1/prices\"", "path = \"/{key}\"", "must have path = true"),
         ("headers = {} ", "body = \"{}\" ", "a body needs method"),
@@ -131,9 +133,28 @@ fn wrong_settings_are_named() {
     let parameters = [("assets".to_owned(), json!("bitcoin"))].into();
     let shown = problem_with("coingecko", ProviderSettings { parameters, ..settings() });
     assert!(shown.contains("simple-price"), "{shown}");
+    let per_minute = Some(60);
+    let shown = problem_with("coingecko_global", ProviderSettings { per_minute, ..settings() });
+    assert!(shown.contains("under [poll.providers.coingecko]"), "{shown}");
     let every_seconds = Some(0);
     let shown = problem_with("coingecko", ProviderSettings { every_seconds, ..settings() });
     assert!(shown.contains("every_seconds must be above 0"), "{shown}");
+}
+
+#[test]
+fn a_shared_quota_is_that_of_a_provider_which_is_there_and_has_one() {
+    let quota = "[quota] ";
+    let problem = |owner: &str| {
+        let example = example();
+        let (before, rest) = example.split_once(quota).unwrap();
+        let (_, after) = rest.split_once("[headers]").unwrap();
+        problem_of(&format!("{before}{quota}\nof = \"{owner}\"\n[headers]{after}"))
+    };
+    let shown = problem("binanze");
+    assert!(shown.contains("own.toml") && shown.contains("no such provider"), "{shown}");
+    let shown = problem("coingecko_global");
+    assert!(shown.contains("itself that of coingecko"), "{shown}");
+    assert_eq!(problem("binance"), "fine");
 }
 
 #[test]

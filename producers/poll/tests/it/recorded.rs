@@ -73,8 +73,8 @@ async fn coingecko_without_a_time_takes_the_slot() {
     let price = only_price(&answer);
     assert_eq!((price.asset.as_str(), price.quote.as_str()), ("raiden-network", "eur"));
     assert_eq!(price.price.as_str(), "0.00068765");
-    assert_eq!(price.event_at_us % 360_000_000, 0, "start of a slot of 360 s");
-    assert!(price.observed_at_us - price.event_at_us < 360_000_000 + 10_000_000);
+    assert_eq!(price.event_at_us % 450_000_000, 0, "start of a slot of 450 s");
+    assert!(price.observed_at_us - price.event_at_us < 450_000_000 + 10_000_000);
 }
 
 #[tokio::test]
