@@ -26,8 +26,7 @@ pub use catalogue::{
 };
 pub use config::{
     ChooseFact, ChoosePrice, Config, EndpointSettings, FactSettings, FamilySettings,
-    HistorySettings, PriceSettings,
-    ProviderSettings,
+    HistorySettings, PriceSettings, ProviderSettings,
 };
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run, dry_run_polled};
 pub use facts::{
