@@ -17,6 +17,7 @@ mod log_query;
 #[doc(hidden)]
 pub mod measure;
 mod metrics;
+mod multicall;
 mod reader;
 mod role;
 mod run;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::name::{EnsName, reverse_node};
 use crate::{
     endpoint::{Class, EndpointError},
-    enrich::tokens::call::call,
+    multicall::{self, At, ContractCall},
     reader::ChainReader,
 };
 
@@ -97,10 +97,10 @@ impl ChainReader {
         method: [u8; 4],
         node: B256,
     ) -> anyhow::Result<Vec<u8>> {
-        let data = [&method[..], node.as_slice()].concat();
+        let call = ContractCall::with_word(*contract, &method, &node);
         let mut last = None;
         for endpoint in self.fetcher.pool().ranked(Class::Calls) {
-            match call(&endpoint, contract, &data).await {
+            match multicall::call(&endpoint, &call, At::Latest).await {
                 Ok(answer) => return Ok(answer.unwrap_or_default()),
                 // The contract does not know the method, or wants to be asked elsewhere (EIP-3668).
                 Err(EndpointError::Refused { .. }) => return Ok(Vec::new()),

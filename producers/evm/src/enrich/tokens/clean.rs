@@ -2,6 +2,8 @@
 
 use crypto_intel_schemas::U256;
 
+use crate::multicall::number_at;
+
 /// The largest power of ten that fits into a uint256.
 const MAX_DECIMALS: u8 = 77;
 pub(super) const MAX_SYMBOL_CHARS: usize = 32;
@@ -31,12 +33,6 @@ fn string(answer: &[u8]) -> Option<&[u8]> {
     let length = number_at(answer, start)?;
     let content = start.checked_add(32)?;
     answer.get(content..content.checked_add(length)?)
-}
-
-/// A word as an offset or length.
-pub(super) fn number_at(bytes: &[u8], start: usize) -> Option<usize> {
-    let word: [u8; 32] = bytes.get(start..start.checked_add(32)?)?.try_into().ok()?;
-    usize::try_from(U256::from_be_bytes(word)).ok()
 }
 
 /// Removes invisible and reordering characters, collapses spaces, and keeps at most `max_chars` characters.

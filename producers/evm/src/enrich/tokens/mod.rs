@@ -1,7 +1,7 @@
 //! Token metadata as contracts report it: symbol, name and decimals, requested once and kept in memory and in the
 //! bucket `tokens`. A block never waits longer for it than configured.
 
-pub(crate) mod call;
+mod call;
 mod clean;
 mod lookup;
 
