@@ -20,6 +20,7 @@ macro_rules! for_each_kind {
             contract_creation::ContractCreation,
             transaction::Transaction,
             log::Log,
+            balance::Balance,
             price::Price,
             index::Index,
             metric::Metric,

@@ -22,7 +22,10 @@ pub use event::{
     codec::DecodeError,
     event_kind::{EventBody, EventKind},
     fields::{COMMON_FIELDS, Field, FieldType, FieldValue},
-    ids::{chain_event_id, log_event_id, polled_event_id, short_code, transaction_event_id},
+    ids::{
+        balance_event_id, chain_event_id, log_event_id, polled_event_id, short_code,
+        transaction_event_id,
+    },
 };
 pub use events::bodies::*;
 pub use explorers::{Explorers, known_explorer};
@@ -43,7 +46,8 @@ pub use types::{
     account_address::AccountAddress,
     alert_types::{AlertState, DeliveryState, Link, Severity},
     chain_types::{
-        BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard, TransactionStatus,
+        BalanceReason, BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard,
+        TransactionStatus,
     },
     decimal::{Decimal, DecimalError},
     event_fields::{EventFields, EventValue},

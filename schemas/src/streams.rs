@@ -7,7 +7,7 @@ use crate::subjects;
 /// A stream of JetStream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
-    /// Live events of all chains, and copies for watched addresses.
+    /// Live events of all chains, copies for watched addresses, and their balances.
     Evm,
     /// Final blocks that were fetched late.
     History,
@@ -80,7 +80,7 @@ impl Stream {
     #[must_use]
     pub const fn subjects(self) -> &'static [&'static str] {
         match self {
-            Self::Evm => &["evm.>", "watch.>", "tick.evm"],
+            Self::Evm => &["evm.>", "watch.>", "balance.>", "tick.evm"],
             Self::History => &["history.>"],
             Self::Market => &["market.>", "gas.>", "defi.>", "network.>", "tick.market"],
             Self::Signals => &["news.>", "sentiment.>", "whale.>", "tick.signals"],

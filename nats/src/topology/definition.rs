@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 29] = embedded![
+const FILES: [(&str, &str); 30] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -126,6 +126,7 @@ const FILES: [(&str, &str); 29] = embedded![
     "kv/deliveries.json",
     "kv/facts.json",
     "kv/gaps.json",
+    "kv/holdings.json",
     "kv/labels.json",
     "kv/leases.json",
     "kv/names.json",

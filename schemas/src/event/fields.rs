@@ -7,7 +7,8 @@ use crate::{
     types::{
         alert_types::{AlertState, DeliveryState, Link, Severity},
         chain_types::{
-            BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard, TransactionStatus,
+            BalanceReason, BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard,
+            TransactionStatus,
         },
         decimal::Decimal,
         event_fields::EventFields,
@@ -122,6 +123,7 @@ as_field! {
     TokenStandard, FieldType::Text, |value| FieldValue::Text(value.as_str());
     DexProtocol, FieldType::Text, |value| FieldValue::Text(value.as_str());
     LiquidityAction, FieldType::Text, |value| FieldValue::Text(value.as_str());
+    BalanceReason, FieldType::Text, |value| FieldValue::Text(value.as_str());
     CallType, FieldType::Text, |value| FieldValue::Text(value.as_str());
     Severity, FieldType::Text, |value| FieldValue::Text(value.as_str());
     AlertState, FieldType::Text, |value| FieldValue::Text(value.as_str());

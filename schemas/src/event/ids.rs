@@ -1,4 +1,4 @@
-use alloy_primitives::{B256, hex, keccak256};
+use alloy_primitives::{Address, B256, hex, keccak256};
 
 use crate::kinds::Kind;
 
@@ -37,6 +37,14 @@ pub fn log_event_id(
     let mut id = prefix(chain, block_hash, kind, 16);
     id.push(':');
     push_indexes(&mut id, log_index, sub_index);
+    id
+}
+
+/// Id of a balance that was read at a block: `<chain>:<block hash>:balance:<address>:<asset>`.
+#[must_use]
+pub fn balance_event_id(chain: &str, block_hash: &B256, address: &Address, asset: &str) -> String {
+    let mut id = prefix(chain, block_hash, Kind::Balance, 44 + asset.len());
+    id.push_str(&format!(":{address:#x}:{asset}"));
     id
 }
 

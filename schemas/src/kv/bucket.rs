@@ -24,6 +24,8 @@ pub enum Bucket {
     Names,
     /// Watched addresses and their labels.
     Watchlist,
+    /// Tokens that watched wallets hold.
+    Holdings,
     /// Alerts that are silenced for a time.
     Silences,
     /// Snapshots of rule state.
@@ -34,7 +36,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
@@ -45,6 +47,7 @@ impl Bucket {
         Self::Labels,
         Self::Names,
         Self::Watchlist,
+        Self::Holdings,
         Self::Silences,
         Self::RuleState,
         Self::Deliveries,
@@ -64,6 +67,7 @@ impl Bucket {
             Self::Labels => "labels",
             Self::Names => "names",
             Self::Watchlist => "watchlist",
+            Self::Holdings => "holdings",
             Self::Silences => "silences",
             Self::RuleState => "rule_state",
             Self::Deliveries => "deliveries",

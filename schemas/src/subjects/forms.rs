@@ -15,6 +15,8 @@ use crate::{
 pub const EVM_ALL: &str = "evm.>";
 /// Everything of the history lane of all chains.
 pub const HISTORY_ALL: &str = "history.>";
+/// All balances of watched wallets.
+pub const BALANCE_ALL: &str = "balance.>";
 /// Everything polled about markets.
 pub const MARKET_ALL: &str = "market.>";
 /// All metrics of gas prices.
@@ -140,6 +142,18 @@ pub fn watch_transfers(chain: &str) -> String {
 pub fn watched_address(subject: &str) -> Option<AccountAddress> {
     let rest = subject.strip_prefix("watch.")?;
     rest.split('.').nth(1)?.parse().ok()
+}
+
+/// `balance.<chain>.<address>.<asset>`; the asset is `native` or a contract.
+#[must_use]
+pub fn balance(chain: &str, address: &AccountAddress, asset: &str) -> String {
+    format!("balance.{chain}.{address}.{}", token(asset))
+}
+
+/// `balance.<chain>.>`: all balances on a chain.
+#[must_use]
+pub fn balance_chain_all(chain: &str) -> String {
+    join(&["balance", chain, ">"])
 }
 
 /// `market.price.<asset>`.

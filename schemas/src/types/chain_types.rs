@@ -46,6 +46,33 @@ impl TokenStandard {
     }
 }
 
+/// Why a balance was read.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum BalanceReason {
+    /// An event touched it.
+    Changed,
+    /// Everything that is held is read from time to time.
+    #[default]
+    Scheduled,
+    /// The wallet was put on the watch-list.
+    Added,
+}
+
+impl BalanceReason {
+    /// The text on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Scheduled => "scheduled",
+            Self::Added => "added",
+        }
+    }
+}
+
 /// Whether a transaction took effect.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,

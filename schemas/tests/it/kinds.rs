@@ -21,10 +21,7 @@ fn every_subject_has_its_form_and_is_taken_by_its_streams() {
             assert!(taken, "{kind}: {stream} takes no {filter}");
         }
         assert!(streams.iter().any(|(_, filter)| patterns::covers(filter, &subject)), "{kind}");
-        assert_eq!(
-            event.block_fields().is_some(),
-            streams[0].0 == Stream::Evm && kind != Kind::Tick
-        );
+        assert_eq!(event.block_fields().is_some(), streams[0].1 == subjects::EVM_ALL, "{kind}");
     }
 }
 
