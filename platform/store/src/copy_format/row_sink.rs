@@ -170,6 +170,16 @@ pub(crate) trait RowSink {
         Ok(())
     }
 
+    fn time_or_null(&mut self, name: &'static str, time_us: Option<i64>) -> Result<(), Unstorable> {
+        match time_us {
+            Some(time_us) => self.time(name, time_us),
+            None => {
+                self.null(name, ColumnType::Time);
+                Ok(())
+            }
+        }
+    }
+
     fn uint256(&mut self, name: &'static str, value: Uint256) {
         self.column(name, ColumnType::Numeric, |out| numeric::put_u256(out, value.0));
     }

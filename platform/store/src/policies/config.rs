@@ -24,7 +24,7 @@ pub struct StorageConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetentionDays {
-    /// `token_transfers`, `native_transfers`, `internal_transfers` and `transactions`.
+    /// `token_transfers`, `native_transfers`, `internal_transfers`, `transactions` and `balances`.
     pub transfers: u32,
     /// `swaps` and `liquidity`.
     pub dex: u32,

@@ -4,6 +4,7 @@
 mod alerts;
 mod approvals;
 mod articles;
+mod balances;
 pub(crate) mod block_gas;
 pub(crate) mod blocks;
 mod columns;
@@ -90,6 +91,7 @@ registry! {
     block_gas::BlockGas,
     reorgs::Reorgs,
     jumps::Jumps,
+    balances::Balances,
     market_ticks::MarketTicks,
     indices::Indices,
     metrics::Metrics,
