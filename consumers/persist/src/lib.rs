@@ -38,8 +38,8 @@ use crate::{
     metrics::Metrics,
     status::Status,
     tasks::{
-        keep_running, labels::LabelTask, retention::RetentionTask, stream::StreamTask,
-        wallets::WalletTask,
+        keep_running, labels::LabelTask, proof::ProofTask, retention::RetentionTask,
+        stream::StreamTask, wallets::WalletTask,
     },
 };
 
@@ -77,6 +77,12 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
     tasks.spawn(keep_running(wallets));
     let labels = LabelTask { leadership: leadership("labels")?, store: store.clone() };
     tasks.spawn(keep_running(labels));
+    let proof = ProofTask {
+        leadership: leadership("balances")?,
+        store: store.clone(),
+        metrics: metrics.clone(),
+    };
+    tasks.spawn(keep_running(proof));
     let retention = RetentionTask { leadership: leadership("retention")?, store, metrics };
     tasks.spawn(keep_running(retention));
     while let Some(ended) = tasks.join_next().await {

@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     pub(crate) lost_ranges: IntCounterVec,
     pub(crate) stream_resets: IntCounterVec,
     pub(crate) expired: IntCounterVec,
+    pub(crate) balance_differences: IntCounterVec,
     pub(crate) lag_messages: IntGaugeVec,
     pub(crate) lag_seconds: IntGaugeVec,
     pub(crate) commit_seconds: HistogramVec,
@@ -94,6 +95,16 @@ impl Metrics {
                 "expired_total",
                 "Rows, or chunks of hypertables, dropped because they were older than configured.",
                 "table",
+            )?,
+            balance_differences: register(
+                registry,
+                IntCounterVec::new(
+                    options(
+                        "balance_differences_total",
+                        "Balances that were not what the balance before and the stored transfers make, by likely reason.",
+                    ),
+                    &["chain", "reason"],
+                )?,
             )?,
             lag_messages: gauge(
                 "lag_messages",

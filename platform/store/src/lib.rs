@@ -28,6 +28,7 @@ pub use pool::{
 pub use read::{
     alerts::AlertLine,
     audit::{BlockTime, RowKey, StoredBlock},
+    balances::{BalanceDifference, BalanceProof, HeldAsset},
     latency::{Latency, Percentiles},
 };
 pub use rows::row_set::{Row, RowSet, TableRows};

@@ -1,7 +1,9 @@
-//! The concurrent tasks of persist: one for each stream, one for the watch-list, one for old rows. Each runs on one instance at
+//! The concurrent tasks of persist: one for each stream, one for the watch-list, one for old rows, one
+//! that compares balances with transfers. Each runs on one instance at
 //! a time.
 
 pub(crate) mod labels;
+pub(crate) mod proof;
 pub(crate) mod retention;
 pub(crate) mod stream;
 pub(crate) mod wallets;
