@@ -15,7 +15,10 @@ use crypto_intel_service::Context;
 use tokio::task::JoinSet;
 
 use crate::{
-    config::{ChainConfig, presets, start_block::Start, transactions_mode::TransactionsMode},
+    balances::{BalanceParts, Balances},
+    config::{
+        BalancesMode, ChainConfig, presets, start_block::Start, transactions_mode::TransactionsMode,
+    },
     decode::Decoder,
     endpoint::{NodeWatch, Pool},
     enrich::{
@@ -64,6 +67,7 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
     if payload > 2 * MESSAGE_OVERHEAD {
         config.max_log_data_bytes = config.max_log_data_bytes.min(payload - MESSAGE_OVERHEAD);
     }
+    let listed = assets.clone();
     let decoder = Decoder::new(&chain, &config, assets, metrics.clone())
         .with_max_fields(payload.saturating_sub(MESSAGE_OVERHEAD));
     let pool = Pool::start(&chain, &config, &metrics, &stop, &mut tasks);
@@ -88,6 +92,19 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
         &metrics,
         (&stop, &mut tasks),
     );
+    let balances = (config.balances == BalancesMode::Watched).then(|| {
+        let parts = BalanceParts {
+            chain: chain.clone(),
+            nats: nats.clone(),
+            fetcher: fetcher.clone(),
+            assets: listed,
+            tokens: tokens.clone(),
+            prices: prices.clone(),
+            watched: watched.clone(),
+            metrics: metrics.clone(),
+        };
+        Balances::new(parts, &config)
+    });
     let source = EvmSource::new(SourceParts {
         chain: chain.clone(),
         nats: nats.clone(),
@@ -102,6 +119,7 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
         metrics,
         finality_tags: config.finality_tags,
         fetch_concurrency: config.fetch_concurrency,
+        balances,
     });
     let chain_parts = ChainParts {
         family: FAMILY,

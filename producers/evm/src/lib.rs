@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod abis;
+mod balances;
 mod block;
 mod chain;
 mod config;
@@ -31,7 +32,7 @@ pub use abis::{
     config::{AbiConfig, FactoryConfig},
 };
 pub use config::{
-    ChainConfig, Config, LogsMode, NativeConfig,
+    BalancesMode, ChainConfig, Config, LogsMode, NativeConfig,
     presets::{complete as complete_config, names as preset_names},
     start_block::Start,
     traces_mode::TracesMode,

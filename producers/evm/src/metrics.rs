@@ -1,3 +1,4 @@
+mod balances;
 pub(crate) mod nodes;
 
 use crypto_intel_service::{
@@ -5,7 +6,7 @@ use crypto_intel_service::{
     register,
 };
 
-use self::nodes::NodeMetrics;
+use self::{balances::BalanceMetrics, nodes::NodeMetrics};
 
 /// Metrics of the EVM producer, all chains.
 #[derive(Debug, Clone)]
@@ -22,6 +23,7 @@ pub(crate) struct Metrics {
     watched_addresses: IntGaugeVec,
     labelled_addresses: IntGaugeVec,
     token_lookups: IntCounterVec,
+    balances: BalanceMetrics,
     nodes: NodeMetrics,
 }
 
@@ -96,6 +98,7 @@ impl Metrics {
                 "Tokens that were looked up, by where or how it ended",
                 &["chain", "outcome"],
             )?,
+            balances: BalanceMetrics::new(registry)?,
             nodes: NodeMetrics::new(registry)?,
         })
     }
@@ -159,6 +162,21 @@ impl ChainMetrics {
 
     pub(crate) fn oddity(&self, reason: &str) {
         self.all.oddities.with_label_values(&[self.chain.as_str(), reason]).inc();
+    }
+
+    /// Counts a balance by what came of reading it.
+    pub(crate) fn balance_read(&self, outcome: &str) {
+        self.all.balances.read(&self.chain, outcome);
+    }
+
+    /// Counts a turn that read no balances although there were some to read.
+    pub(crate) fn balance_turn_failed(&self) {
+        self.all.balances.turn_failed(&self.chain);
+    }
+
+    /// How many balances and wallets wait to be read.
+    pub(crate) fn balances_waiting(&self, count: usize) {
+        self.all.balances.waiting(&self.chain, count);
     }
 
     pub(crate) fn token_lookups(&self, outcome: &str, count: usize) {

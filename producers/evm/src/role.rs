@@ -8,8 +8,8 @@ pub const ROLE: RoleSpec = RoleSpec {
     section: "evm",
     enable: "configure a chain under [evm.chains.NAME]",
     own_secrets: "keys of endpoints",
-    publishes: &["evm.>", "watch.>", "history.>", "status.node.>", "dlq.evm.>"],
-    // Its own markers and bodies, to resume from.
+    publishes: &["evm.>", "watch.>", "balance.>", "history.>", "status.node.>", "dlq.evm.>"],
+    // Its own markers and bodies, to resume from, and what touched watched wallets.
     reads: &[Stream::Evm],
     looks_up: &[Stream::Dlq],
     asks_leader: &[Stream::Evm],
@@ -18,12 +18,13 @@ pub const ROLE: RoleSpec = RoleSpec {
         // The history lane pauses while persist's position is too far behind.
         BucketSpec::write(
             Bucket::Cursors,
-            &["evm.>", "factory_early.>", "factory_search.>", "scope.>"],
+            &["evm.>", "balances.>", "factory_early.>", "factory_search.>", "scope.>"],
         )
         .watched(),
         BucketSpec::write(Bucket::Contracts, &[">"]).watched(),
         BucketSpec::write(Bucket::Gaps, &[">"]).watched(),
         BucketSpec::write(Bucket::Tokens, &[">"]),
+        BucketSpec::write(Bucket::Holdings, &[">"]).watched(),
         BucketSpec::read(Bucket::Prices).watched(),
         BucketSpec::read(Bucket::Labels).watched(),
         BucketSpec::read(Bucket::Watchlist).watched(),

@@ -1,3 +1,4 @@
+mod balances_mode;
 mod native;
 pub(crate) mod presets;
 pub(crate) mod start_block;
@@ -13,7 +14,7 @@ use crypto_intel_schemas::{Address, subjects};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::native::NativeConfig;
+pub use self::{balances_mode::BalancesMode, native::NativeConfig};
 use self::{
     start_block::Start,
     traces_mode::TracesMode,
@@ -124,6 +125,13 @@ pub struct ChainConfig {
     /// `"required"` (a receipt without it gives no fee) or `"unclear"` (a receipt with it gives no fee). Default: that of the
     /// preset, else `"added"`.
     pub l1_fee: L1FeeMode,
+    /// Of whom balances are read from the chain (`balance`): of `"watched"` wallets, when an event touches them and on
+    /// schedule, or of `"none"`; see wallets.md. Default: `"watched"`.
+    pub balances: BalancesMode,
+    /// How often everything that watched wallets hold is read, seconds. Default: 3600.
+    pub balances_seconds: u64,
+    /// How many balances one call reads, at most 1000. Default: 200.
+    pub balances_calls: usize,
     /// Where payments inside contracts (`transfer.internal`) come from: `"off"` (they are not seen),
     /// `"trace_block"` (Erigon, Nethermind, Reth, anvil) or `"debug"` (`debug_traceBlockByHash`,
     /// Geth); costly on most providers. Default: `"off"`.
@@ -207,6 +215,9 @@ impl Default for ChainConfig {
             abis: Vec::new(),
             transactions: TransactionsMode::default(),
             l1_fee: L1FeeMode::default(),
+            balances: BalancesMode::default(),
+            balances_seconds: 3_600,
+            balances_calls: 200,
             traces: TracesMode::Off,
             traces_budget_ms: 36_000,
             log_hints: true,
@@ -354,6 +365,7 @@ impl ChainConfig {
             ("http_poll_ms", self.http_poll_ms),
             ("traces_budget_ms", self.traces_budget_ms),
             ("block_time_ms", self.block_time_ms),
+            ("balances_seconds", self.balances_seconds),
             ("lag_blocks", self.lag_blocks),
             ("lag_ms", self.lag_ms),
             ("status_seconds", self.status_seconds),
@@ -367,6 +379,12 @@ impl ChainConfig {
             if value == 0 {
                 problems.push(format!("{key}.{name}: 0 is not possible; set 1 or more"));
             }
+        }
+        if !(1..=1_000).contains(&self.balances_calls) {
+            problems.push(format!(
+                "{key}.balances_calls: {} is out of range; set 1 to 1000",
+                self.balances_calls
+            ));
         }
         if !(32..=900_000).contains(&self.max_log_data_bytes) {
             problems.push(format!(

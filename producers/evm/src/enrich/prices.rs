@@ -26,6 +26,11 @@ impl Price {
         Self { quick: units.map(|units| (units, fraction.len() as u32)), text, at_us }
     }
 
+    /// When it was so, microseconds UTC.
+    pub(crate) fn at_us(&self) -> i64 {
+        self.at_us
+    }
+
     /// `value` / 10^`decimals` in US dollars, cut to cents.
     pub(crate) fn value_of(&self, value: U256, decimals: u8) -> Option<Decimal> {
         let quick = || {

@@ -34,6 +34,7 @@ use self::{
     untraced::UntracedQueue,
 };
 use crate::{
+    balances::Balances,
     decode::{BlockContext, Decoder},
     enrich::{
         labels::{LabelCache, LabelView},
@@ -69,6 +70,8 @@ pub(crate) struct SourceParts {
     pub(crate) finality_tags: bool,
     /// Blocks of the live lane that are fetched concurrently.
     pub(crate) fetch_concurrency: usize,
+    /// Balances of watched wallets, where they are wanted.
+    pub(crate) balances: Option<Balances>,
 }
 
 /// One EVM chain: endpoints, checks, decoder and data from outside the chain.
@@ -92,6 +95,8 @@ pub(crate) struct EvmSource {
     /// Past blocks that are fetched together where only some of their logs are.
     width: SpanWidth,
     untraced: UntracedQueue,
+    /// Balances of watched wallets, where they are wanted.
+    balances: Option<Balances>,
 }
 
 impl EvmSource {
@@ -131,6 +136,7 @@ impl EvmSource {
             scopes,
             width: SpanWidth::default(),
             untraced,
+            balances: parts.balances,
         }
     }
 
@@ -282,7 +288,13 @@ impl ChainSource for EvmSource {
     }
 
     async fn while_leading(self: Arc<Self>, lane: impl LiveLane) -> Infallible {
-        self.factories.search_all(&lane).await
+        match &self.balances {
+            Some(balances) => {
+                let (never, _) = tokio::join!(self.factories.search_all(&lane), balances.run());
+                never
+            }
+            None => self.factories.search_all(&lane).await,
+        }
     }
 
     async fn until_history_may_begin(&self) {

@@ -46,6 +46,10 @@ impl Addresses {
         self.labels.len()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &AccountAddress> {
+        self.labels.keys()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }

@@ -50,6 +50,11 @@ impl WatchView {
         self.labels_of(address).is_some()
     }
 
+    /// Every watched address; one that is watched on this chain and on all comes twice.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &AccountAddress> {
+        [&self.own, &self.every].into_iter().flatten().flat_map(|list| list.iter())
+    }
+
     /// Whether an event touches an address of the list.
     pub(crate) fn is_touched_by(&self, event: &Event) -> bool {
         event.touched().iter().any(|address| self.has(address))
