@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crypto_intel_schemas::{
-    Address, Approval, Erc20Transfer, Event, Kind, Transaction, TransactionStatus, U256, Uint256,
-    samples, subjects,
+    Address, Approval, Balance, Decimal, Erc20Transfer, Event, Kind, Transaction,
+    TransactionStatus, U256, Uint256, samples, subjects,
 };
 use proptest::prelude::*;
 
@@ -333,4 +333,38 @@ fn what_strangers_say_of_a_watched_wallet_is_not_told() {
     let Event::Approval(approval) = samples::sample(Kind::Approval) else { unreachable!() };
     let forged = Approval { tx_from: stranger, ..approval };
     assert_eq!(told_by_default(id, &forged.into()), None);
+}
+
+#[test]
+fn a_rule_tells_of_a_wallet_that_runs_low() {
+    let text = rule(
+        "on = 'balance.*.*.native'\n\
+         when = '\"treasury\" in watched && amount < 5'\n\
+         title = '{{ watched|join(\", \") }} has {{ amount }} {{ symbol }} left'\n",
+    );
+    let rules = RuleSet::parse(&[("rules/test.toml", &text)], None)
+        .unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let [only] = &rules.rules[..] else { unreachable!("one rule") };
+    let Event::Balance(whole) = samples::sample(Kind::Balance) else { unreachable!() };
+    let mut index = SubjectIndex::new(RuleStream::Evm);
+    for (asset, amount, is_told) in [
+        ("native", Some("4.75"), true),
+        ("native", Some("5"), false),
+        ("native", None, false),
+        ("0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48", Some("1"), false),
+    ] {
+        let amount = amount.map(|amount| Decimal::parse(amount).unwrap());
+        let event = Event::from(Balance { asset: asset.to_owned(), amount, ..whole.clone() });
+        let variables = Variables::new(&event);
+        let mut context = cel::Context::with_env(Arc::clone(&rules.conditions));
+        context.set_variable_resolver(&variables);
+        let is_candidate = !index.candidates(&rules, &subjects::of(&event)).of(&event).is_empty();
+        let is_match = only.condition.evaluate(&context, &variables) == Verdict::Match;
+        assert_eq!(is_candidate && is_match, is_told, "{asset} {is_told}");
+        if is_told {
+            let values = template::values_of(&event, &only.fields);
+            let message = only.message.render(&rules.templates, &values).unwrap();
+            assert_eq!(message.title, "treasury has 4.75 USDC left");
+        }
+    }
 }
