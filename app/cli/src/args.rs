@@ -1,4 +1,5 @@
 mod backup;
+mod balances;
 mod facts;
 mod labels;
 mod providers;
@@ -16,6 +17,8 @@ pub(crate) use labels::{ImportArguments, LabelsAction, LabelsArguments};
 pub(crate) use providers::{ProvidersAction, ProvidersArguments};
 pub use replay::{ReplayArguments, ReplayTo};
 pub(crate) use watch::{AddressOrName, WatchAction, WatchArguments};
+
+pub(crate) use balances::BalancesArguments;
 
 pub(crate) use backup::{BackupArguments, RestoreArguments, RestorePart};
 
@@ -76,6 +79,8 @@ pub enum Command {
     Watch(WatchArguments),
     /// What addresses are called: import lists, show, remove; renew the list of sanctions. No restart is needed.
     Labels(LabelsArguments),
+    /// What watched wallets hold, as it is stored.
+    Balances(BalancesArguments),
     /// Database, streams and buckets into a folder, checked.
     Backup(BackupArguments),
     /// A backup onto an empty database and a NATS server without its streams.

@@ -159,7 +159,7 @@ fn parse_address_or_name(text: &str) -> Result<AddressOrName, String> {
 ///
 /// # Errors
 /// Says what is expected.
-fn parse_address(text: &str) -> Result<Address, String> {
+pub(super) fn parse_address(text: &str) -> Result<Address, String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     text.parse().map_err(|_| {
         format!(

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backfill;
 pub(crate) mod backup;
+pub(crate) mod balances;
 pub(crate) mod check;
 pub(crate) mod dlq;
 pub(crate) mod facts;
