@@ -25,5 +25,6 @@ mod scope;
 mod servers;
 mod swap;
 mod told;
+mod wallets;
 mod watch;
 mod watch_tables;

@@ -92,7 +92,11 @@ pub(super) async fn receipt(rpc: &RpcClient, hash: &Value) -> anyhow::Result<Val
     }
 }
 
-async fn deploy(rpc: &RpcClient, from: Address, bytecode: &str) -> anyhow::Result<Address> {
+pub(super) async fn deploy(
+    rpc: &RpcClient,
+    from: Address,
+    bytecode: &str,
+) -> anyhow::Result<Address> {
     let transaction = json!({"from": from, "data": format!("0x{}", bytecode.trim())});
     let hash = rpc.call("eth_sendTransaction", json!([transaction])).await?;
     let receipt = receipt(rpc, &hash).await?;
