@@ -2,6 +2,7 @@ mod backup;
 mod balances;
 mod facts;
 mod labels;
+mod portfolio;
 mod providers;
 mod replay;
 mod watch;
@@ -14,6 +15,7 @@ use crate::roles::Role;
 
 pub(crate) use facts::FactsArguments;
 pub(crate) use labels::{ImportArguments, LabelsAction, LabelsArguments};
+pub(crate) use portfolio::PortfolioArguments;
 pub(crate) use providers::{ProvidersAction, ProvidersArguments};
 pub use replay::{ReplayArguments, ReplayTo};
 pub(crate) use watch::{AddressOrName, WatchAction, WatchArguments};
@@ -81,6 +83,8 @@ pub enum Command {
     Labels(LabelsArguments),
     /// What watched wallets hold, as it is stored.
     Balances(BalancesArguments),
+    /// What watched wallets are worth; of one also what it gained and lost.
+    Portfolio(PortfolioArguments),
     /// Database, streams and buckets into a folder, checked.
     Backup(BackupArguments),
     /// A backup onto an empty database and a NATS server without its streams.

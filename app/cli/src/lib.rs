@@ -58,6 +58,7 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
             commands::labels::run(&arguments, &options.action, output).await
         }
         Command::Balances(options) => commands::balances::run(&arguments, options, output).await,
+        Command::Portfolio(options) => commands::portfolio::run(&arguments, options, output).await,
         Command::Backup(options) => commands::backup::run(&arguments, options, output).await,
         Command::Restore(options) => commands::restore::run(&arguments, options, output).await,
     }

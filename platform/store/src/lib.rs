@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod policies;
+pub mod portfolio;
 pub mod rebuild;
 
 mod copy_format;

@@ -47,6 +47,7 @@ pub use endpoint::{
     config::{BreakerConfig, EndpointConfig, Role},
 };
 pub use enrich::{
+    asset_keys::AssetKeys,
     look_alikes::config::LookAlikeConfig,
     watch::{Added, Watchlist},
 };

@@ -11,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod labels;
 pub(crate) mod migrate;
 pub(crate) mod notify;
+pub(crate) mod portfolio;
 pub(crate) mod providers;
 pub(crate) mod replay;
 pub(crate) mod restore;

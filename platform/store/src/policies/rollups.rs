@@ -21,7 +21,7 @@ const fn rollup(name: &'static str, width: i64, group: RetentionGroup) -> Rollup
 }
 
 /// Every rollup that can be a continuous aggregate; daily ones are computed from hourly ones, except candles and fees.
-pub(super) const ROLLUPS: [Rollup; 19] = [
+pub(super) const ROLLUPS: [Rollup; 20] = [
     rollup("candles_1m", MINUTE, RetentionGroup::Market),
     rollup("candles_5m", 5 * MINUTE, RetentionGroup::Market),
     rollup("candles_1h", HOUR, RetentionGroup::Market),
@@ -37,6 +37,7 @@ pub(super) const ROLLUPS: [Rollup; 19] = [
     rollup("watched_transactions_hourly", HOUR, RetentionGroup::Transfers),
     rollup("watched_transactions_daily", DAY, RetentionGroup::Rollups),
     rollup("balances_hourly", HOUR, RetentionGroup::Transfers),
+    rollup("balances_daily", DAY, RetentionGroup::Rollups),
     rollup("pool_volume_hourly", HOUR, RetentionGroup::Dex),
     rollup("pool_volume_daily", DAY, RetentionGroup::Rollups),
     rollup("base_fee_hourly", HOUR, RetentionGroup::Gas),

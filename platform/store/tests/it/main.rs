@@ -9,6 +9,7 @@ mod encryption;
 mod errors;
 mod migrations;
 mod policies;
+mod portfolio;
 mod roles;
 mod rollups;
 mod schemas;

@@ -1,5 +1,6 @@
 //! Data added to decoded events: listed assets, prices, token metadata, and labels of watched addresses.
 
+pub(crate) mod asset_keys;
 pub(crate) mod assets;
 pub(crate) mod labels;
 pub(crate) mod look_alikes;
