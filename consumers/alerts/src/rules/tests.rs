@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crypto_intel_schemas::{
-    Address, Approval, Balance, Decimal, Erc20Transfer, Event, Kind, Transaction,
+    Address, Approval, Balance, Decimal, Erc20Transfer, Event, Kind, NativeTransfer, Transaction,
     TransactionStatus, U256, Uint256, samples, subjects,
 };
 use proptest::prelude::*;
@@ -366,5 +366,39 @@ fn a_rule_tells_of_a_wallet_that_runs_low() {
             let message = only.message.render(&rules.templates, &values).unwrap();
             assert_eq!(message.title, "treasury has 4.75 USDC left");
         }
+    }
+}
+
+#[test]
+fn a_watched_wallet_that_deals_with_a_suspect_is_told_in_both_directions() {
+    let id = "watched-wallet-and-suspect";
+    let Event::Erc20Transfer(sample) = samples::sample(Kind::Erc20Transfer) else { unreachable!() };
+    let texts = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
+    let with = |from: &[&str], to: &[&str]| {
+        let (from_tags, to_tags) = (texts(from), texts(to));
+        Event::from(Erc20Transfer { from_tags, to_tags, ..sample.clone() })
+    };
+    let sent = told_by_default(id, &with(&["watched"], &["mixer"])).unwrap();
+    assert!(sent.starts_with("treasury sent to "), "{sent}");
+    assert!(sent.ends_with(": mixer on ethereum"), "{sent}");
+    let got = told_by_default(id, &with(&["sanctioned", "exchange"], &["watched"])).unwrap();
+    assert!(got.contains("got something from") && got.contains("sanctioned"), "{got}");
+    for (from, to) in [(&["watched"][..], &["exchange"][..]), (&["mixer"], &["mixer"]), (&[], &[])]
+    {
+        assert_eq!(told_by_default(id, &with(from, to)), None, "{from:?} {to:?}");
+    }
+}
+
+#[test]
+fn what_leaves_a_watched_wallet_and_what_comes_to_it_are_told_apart() {
+    let Event::NativeTransfer(sample) = samples::sample(Kind::NativeTransfer) else {
+        unreachable!()
+    };
+    for (from, to, word) in [(true, false, "out"), (false, true, "in"), (true, true, "moved")] {
+        let tags =
+            |is_watched: bool| is_watched.then(|| "watched".to_owned()).into_iter().collect();
+        let event = NativeTransfer { from_tags: tags(from), to_tags: tags(to), ..sample.clone() };
+        let title = told_by_default("watched-wallet-moved", &event.into()).unwrap();
+        assert!(title.ends_with(&format!("{word} on ethereum")), "{title}");
     }
 }

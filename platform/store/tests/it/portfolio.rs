@@ -1,6 +1,6 @@
 use crypto_intel_schemas::{
-    Address, B256, Balance, Decimal, Erc20Transfer, Event, NativeTransfer,
-    Price, Transaction, TransactionStatus, Uint256, WatchEntry, Watched,
+    Address, B256, Balance, Decimal, Erc20Transfer, Event, NativeTransfer, Price, Transaction,
+    TransactionStatus, Uint256, WatchEntry, Watched,
 };
 use crypto_intel_service::now_us;
 use crypto_intel_store::{
@@ -27,7 +27,13 @@ impl Moment {
         (self.now_us - minutes * MINUTE_US, height, B256::repeat_byte(minutes as u8))
     }
 
-    fn native(self, minutes: i64, parties: (Address, Address), value: u64, usd: Option<&str>) -> NativeTransfer {
+    fn native(
+        self,
+        minutes: i64,
+        parties: (Address, Address),
+        value: u64,
+        usd: Option<&str>,
+    ) -> NativeTransfer {
         let (block_time_us, block_number, block_hash) = self.ago(minutes);
         NativeTransfer {
             chain: "test".into(),
@@ -43,7 +49,13 @@ impl Moment {
         }
     }
 
-    fn token(self, minutes: i64, parties: (Address, Address), value: u64, usd: Option<&str>) -> Event {
+    fn token(
+        self,
+        minutes: i64,
+        parties: (Address, Address),
+        value: u64,
+        usd: Option<&str>,
+    ) -> Event {
         let (block_time_us, block_number, block_hash) = self.ago(minutes);
         Event::from(Erc20Transfer {
             chain: "test".into(),

@@ -64,6 +64,9 @@ impl Bodies {
             if is_wanted(&event) {
                 let copies = label(&mut event, &context.watched, chain);
                 context.labels.name_parties(&mut event);
+                if !copies.is_empty() {
+                    name_watched(&mut event, &context.watched);
+                }
                 if let Some(dust) = context.dust.filter(|_| !copies.is_empty()) {
                     let is_watched = |address: &Address| context.watched.has(&(*address).into());
                     touches_of(&event, number, dust, is_watched, &mut touches);
@@ -104,6 +107,33 @@ fn label(event: &mut Event, watched: &WatchView, chain: &str) -> Vec<String> {
         }
     }
     copies
+}
+
+/// The tag of the side of an event that is watched: with it rules tell in from out.
+const WATCHED_TAG: &str = "watched";
+
+/// Names the sides of an event that are watched as the watch-list does: what people call their own address comes before
+/// what lists of labels say.
+fn name_watched(event: &mut Event, watched: &WatchView) {
+    let Some(parties) = event.parties() else { return };
+    let own_name = |address: Option<Address>| {
+        let address = address?;
+        let name = watched.labels_of(&address.into())?.next().unwrap_or_default().to_owned();
+        // Without a label of its own an address is called by itself.
+        Some((!name.starts_with("0x")).then_some(name))
+    };
+    let (from, to) = (own_name(parties.from), own_name(parties.to));
+    let Some(labels) = event.party_labels_mut() else { return };
+    for (own, label, tags) in
+        [(from, labels.from_label, labels.from_tags), (to, labels.to_label, labels.to_tags)]
+    {
+        if let Some(name) = own {
+            if name.is_some() {
+                *label = name;
+            }
+            tags.push(WATCHED_TAG.to_owned());
+        }
+    }
 }
 
 /// A block with its events encoded.

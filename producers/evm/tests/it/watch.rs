@@ -174,3 +174,38 @@ async fn blocks_in_several_batches_keep_fence_and_copies() {
     assert_eq!(replayed.erc20().count(), replayed.count(Kind::Transaction));
     producer.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_side_of_a_transfer_that_is_watched_is_named_as_in_the_list() {
+    let (broker, node) = (Broker::start().await, node().await);
+    let mut blocks = generator(43);
+    push_new(&node, &mut blocks, 8);
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
+    let replayed = broker.at_head(node.chain()).await;
+    producer.stop().await;
+    let mut senders: BTreeMap<Address, usize> = BTreeMap::new();
+    replayed.erc20().for_each(|transfer| *senders.entry(transfer.from).or_default() += 1);
+    let (mine, _) = senders.into_iter().max_by_key(|(_, times)| *times).unwrap();
+    let list = Watchlist::open(&broker.nats).await.unwrap();
+    list.add(&WatchChain::All, &mine.into(), entry("mine")).await.unwrap();
+
+    let before = replayed.erc20().map(|transfer| transfer.block_number).max().unwrap();
+    push_new(&node, &mut blocks, 24);
+    let producer = start_evm(&broker.nats, chain_config(&[node.ws_url()]));
+    let replayed = broker.at_head(node.chain()).await;
+    let mut named = 0;
+    for transfer in replayed.erc20().filter(|transfer| transfer.block_number > before) {
+        let sides = [
+            (transfer.from, &transfer.from_label, &transfer.from_tags),
+            (transfer.to, &transfer.to_label, &transfer.to_tags),
+        ];
+        for (address, label, tags) in sides {
+            let is_mine = address == mine;
+            named += usize::from(is_mine);
+            assert_eq!(tags.contains(&"watched".to_owned()), is_mine, "{transfer:?}");
+            assert_eq!(label.as_deref() == Some("mine"), is_mine, "{transfer:?}");
+        }
+    }
+    assert!(named > 0, "the address is a side of some transfers");
+    producer.stop().await;
+}
