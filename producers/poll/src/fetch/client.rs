@@ -2,19 +2,18 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use crypto_intel_service::{OutboundGuard, Secret, error_chain, now_us};
-use jiff::Timestamp;
+use crypto_intel_service::{
+    OutboundGuard, Secret, error_chain, now_us, outbound_client, retry_after,
+};
 use reqwest::{
     Client, Method, Response, StatusCode, Url,
     header::{
         CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
         LAST_MODIFIED, LOCATION,
     },
-    redirect::{Attempt, Policy},
 };
-use rustls::crypto::CryptoProvider;
 
-use super::{error::FetchError, pages::Page, retry_after::retry_after};
+use super::{error::FetchError, pages::Page};
 use crate::{
     catalogue::{Endpoint, Provider},
     config::Config,
@@ -22,8 +21,6 @@ use crate::{
     quota::signals::Signals,
 };
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_REDIRECTS: usize = 3;
 /// Largest answer that is kept until the next one.
 const MAX_KNOWN_BYTES: usize = 1 << 20;
 /// How much of an error's body is read, and how much of it is shown.
@@ -109,30 +106,8 @@ impl Fetcher {
     /// # Errors
     /// When TLS cannot be set up.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
-        if CryptoProvider::get_default().is_none() {
-            // Fails when another thread was faster, which is fine.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
         let guard = OutboundGuard::new(config.named_hosts());
-        let builder = || {
-            Client::builder()
-                .user_agent(&config.user_agent)
-                .dns_resolver(guard.clone())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .redirect(Policy::custom(follow))
-                // It would send the address, and the key in it, to the target of a redirect.
-                .referer(false)
-        };
-        let client = match builder().build() {
-            Ok(client) => client,
-            Err(error) => {
-                tracing::warn!(
-                    error = error_chain(&error),
-                    "cannot use this machine's certificate authorities, https providers will fail: install ca-certificates"
-                );
-                builder().tls_certs_only([]).build().context("set up http client")?
-            }
-        };
+        let client = outbound_client(&guard, &config.user_agent).context("set up http client")?;
         Ok(Self { client, guard })
     }
 
@@ -177,20 +152,6 @@ impl Fetcher {
     }
 }
 
-/// Follows within the same host and never from https to http, so that a key is sent nowhere else.
-fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let Some(first) = attempt.previous().first() else { return attempt.stop() };
-    let target = attempt.url();
-    let same_place = first.host_str() == target.host_str()
-        && first.port_or_known_default() == target.port_or_known_default()
-        && first.scheme() == target.scheme();
-    if same_place && attempt.previous().len() <= MAX_REDIRECTS {
-        return attempt.follow();
-    }
-    // The redirect itself is then the answer, with an unexpected status.
-    attempt.stop()
-}
-
 async fn read(
     provider: &Provider,
     endpoint: &Endpoint,
@@ -222,7 +183,7 @@ async fn read(
         let to = target.unwrap_or_else(|| "nowhere".to_owned());
         return Err(FetchError::Redirect { status: status.as_u16(), to: provider.redact(&to) });
     }
-    let wait = retry_after(response.headers(), Timestamp::now());
+    let wait = retry_after(response.headers());
     // Of a limited request, the end of the window says the same.
     let wait = wait.or_else(|| signals.reset.filter(|_| status == StatusCode::TOO_MANY_REQUESTS));
     // The status decides; the readable part of the body only explains it.

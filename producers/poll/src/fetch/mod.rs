@@ -3,7 +3,6 @@ mod error;
 mod fault;
 mod interpret;
 mod pages;
-mod retry_after;
 
 pub use error::FetchError;
 

@@ -6,8 +6,13 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 /// Longest wait that is honoured: the longest ban that a provider is known to impose.
 const MAX_WAIT: Duration = Duration::from_secs(3 * 86_400);
 
-/// What `Retry-After` asks for: seconds, or a date.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// How long `Retry-After` asks to wait, which it says in seconds or as a date.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    wait_from(headers, Timestamp::now())
+}
+
+fn wait_from(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds.max(0.0).ceil()).ok()?,
@@ -30,7 +35,7 @@ mod tests {
     fn parsed(text: &str) -> Option<Duration> {
         let now: Timestamp = "2026-11-21T06:00:00Z".parse().unwrap();
         let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-        retry_after(&headers, now)
+        wait_from(&headers, now)
     }
 
     #[test]
@@ -43,6 +48,6 @@ mod tests {
         assert_eq!(parsed("99999999999"), Some(MAX_WAIT));
         assert_eq!(parsed("soon"), None);
         assert_eq!(parsed("nan"), Some(Duration::ZERO));
-        assert_eq!(retry_after(&HeaderMap::new(), Timestamp::UNIX_EPOCH), None);
+        assert_eq!(wait_from(&HeaderMap::new(), Timestamp::UNIX_EPOCH), None);
     }
 }
