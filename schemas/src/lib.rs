@@ -37,6 +37,7 @@ pub use kv::{
     fact_value::{FactChoice, FactValue, HeldValue, SourceValue, SourceVerdict},
     key::{escape_key, unescape_key},
     leases,
+    past::{Covers, Finder, Past, PastDoubt, PastRange},
     persisted_position::PersistedPosition,
     verified::Verified,
     watchlist::{WatchChain, WatchEntry, WatchKind, Watched},

@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 30] = embedded![
+const FILES: [(&str, &str); 31] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -130,6 +130,7 @@ const FILES: [(&str, &str); 30] = embedded![
     "kv/labels.json",
     "kv/leases.json",
     "kv/names.json",
+    "kv/pasts.json",
     "kv/prices.json",
     "kv/rule_state.json",
     "kv/silences.json",

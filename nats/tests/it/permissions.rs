@@ -86,6 +86,7 @@ async fn evm_does_its_work_and_no_other() {
         (Bucket::Cursors, "evm.anvil"),
         (Bucket::Contracts, "anvil.uniswap.0x1"),
         (Bucket::Gaps, "anvil.1"),
+        (Bucket::Pasts, "anvil.0x1"),
         (Bucket::Tokens, "anvil.0x1"),
     ] {
         let kv = nats.kv(bucket).await.unwrap();

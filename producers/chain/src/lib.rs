@@ -11,4 +11,4 @@ pub mod stack;
 mod status;
 pub mod stream;
 
-pub use source::{bodies, family, header, heads, unavailable};
+pub use source::{bodies, family, header, heads, past, unavailable};

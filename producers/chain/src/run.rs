@@ -59,6 +59,8 @@ pub struct ChainOptions {
     pub fetch_concurrency: usize,
     /// Spans fetched at once on the history lane.
     pub history_concurrency: usize,
+    /// Addresses whose past is looked into at once, at most.
+    pub history_addresses: usize,
     /// History waits while persist has more messages of it to store; 0 = never.
     pub history_max_pending: u64,
     /// After this time without progress the chain is unhealthy.
@@ -217,6 +219,7 @@ impl<S: ChainSource> Shared<S> {
             final_block: self.final_block.clone(),
             lane: self.history.clone(),
             concurrency: self.options.history_concurrency,
+            addresses: self.options.history_addresses,
         })
     }
 

@@ -25,6 +25,7 @@ use crate::{
         assets::AssetRegistry, labels::LabelCache, look_alikes::config::LookAlikeConfig,
         prices::PriceCache, tokens::TokenMetadataCache, watch::WatchlistCache,
     },
+    explorer::Explorers,
     fetch::Fetcher,
     metrics::ChainMetrics,
     source::{EvmSource, SourceParts},
@@ -105,6 +106,7 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
         };
         Balances::new(parts, &config)
     });
+    let explorers = Explorers::new(&chain, &config, metrics.clone())?;
     let source = EvmSource::new(SourceParts {
         chain: chain.clone(),
         nats: nats.clone(),
@@ -117,6 +119,7 @@ pub(crate) async fn run(parts: EvmChain, context: Context) -> anyhow::Result<()>
         look_alikes: parts.look_alikes,
         known_as: presets::name_of(&chain, config.preset.as_deref()).to_owned(),
         metrics,
+        explorers,
         finality_tags: config.finality_tags,
         fetch_concurrency: config.fetch_concurrency,
         balances,
@@ -147,6 +150,7 @@ fn options(config: &ChainConfig) -> ChainOptions {
         catch_up_blocks: config.catch_up_blocks,
         fetch_concurrency: config.fetch_concurrency,
         history_concurrency: config.history_concurrency,
+        history_addresses: config.history_addresses,
         history_max_pending: config.history_max_pending,
         stale: Duration::from_secs(config.stale_seconds),
     }

@@ -10,6 +10,7 @@ mod details;
 mod endpoint;
 mod enrich;
 mod ens;
+mod explorer;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -40,6 +41,7 @@ pub use config::{
 };
 pub use crypto_intel_chain::backfill::{
     audit_watermark::{read_verified, write_verified},
+    past_records::Pasts,
     queue::{Gap, GapReason, Gaps},
 };
 pub use endpoint::{
@@ -52,6 +54,7 @@ pub use enrich::{
     watch::{Added, Watchlist},
 };
 pub use ens::{EnsName, ResolvedName};
+pub use explorer::config::{ExplorerConfig, ExplorerKind};
 pub use reader::{ChainBlock, ChainReader};
 pub use role::ROLE;
 pub use run::run;

@@ -27,15 +27,15 @@ impl LogQuery {
         Self { contracts, topics }
     }
 
-    /// Together these match all logs that name an address: those that it emitted, and those with it as one of three
-    /// indexed parameters.
-    pub(crate) fn naming(address: &Address) -> [Self; 4] {
+    /// Together these match all logs that name any of these addresses: those that it emitted, and those with it as one of
+    /// three indexed parameters.
+    pub(crate) fn naming(addresses: &[Address]) -> [Self; 4] {
         let at = |place: usize| {
             let mut topics = vec![Vec::new(); place];
-            topics.push(vec![address.into_word()]);
+            topics.push(addresses.iter().map(Address::into_word).collect());
             Self { contracts: Vec::new(), topics }
         };
-        [Self::of_any(vec![*address], Vec::new()), at(1), at(2), at(3)]
+        [Self::of_any(addresses.to_vec(), Vec::new()), at(1), at(2), at(3)]
     }
 
     /// Whether it asks for certain logs of certain contracts.
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn logs_naming_an_address_are_found_by_emitter_and_by_each_indexed_parameter() {
         let address = Address::repeat_byte(7);
-        let filters = LogQuery::naming(&address)
+        let filters = LogQuery::naming(&[address])
             .map(|query| query.filter_in(serde_json::json!({})).to_string());
         let word = format!("0x{}{}", "0".repeat(24), "07".repeat(20));
         for (filter, topics) in filters[1..].iter().zip([

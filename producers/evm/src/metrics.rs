@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     watched_addresses: IntGaugeVec,
     labelled_addresses: IntGaugeVec,
     token_lookups: IntCounterVec,
+    explorer_requests: IntCounterVec,
+    explorer_doubts: IntCounterVec,
     balances: BalanceMetrics,
     nodes: NodeMetrics,
 }
@@ -98,6 +100,16 @@ impl Metrics {
                 "Tokens that were looked up, by where or how it ended",
                 &["chain", "outcome"],
             )?,
+            explorer_requests: counter(
+                "explorer_requests_total",
+                "Requests to explorers, by how they ended",
+                &["chain", "explorer", "outcome"],
+            )?,
+            explorer_doubts: counter(
+                "explorer_doubts_total",
+                "Things that an explorer says of a watched address and the chain's block does not have",
+                &["chain", "explorer"],
+            )?,
             balances: BalanceMetrics::new(registry)?,
             nodes: NodeMetrics::new(registry)?,
         })
@@ -125,6 +137,15 @@ pub(crate) struct ChainMetrics {
 }
 
 impl ChainMetrics {
+    /// Requests to explorers, by chain, explorer and outcome.
+    pub(crate) fn explorer_requests(&self) -> &IntCounterVec {
+        &self.all.explorer_requests
+    }
+
+    pub(crate) fn explorer_doubt(&self, explorer: &str) {
+        self.all.explorer_doubts.with_label_values(&[self.chain.as_str(), explorer]).inc();
+    }
+
     /// Metrics of endpoints.
     pub(crate) fn nodes(&self) -> NodeMetrics {
         self.all.nodes.clone()

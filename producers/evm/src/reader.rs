@@ -105,6 +105,32 @@ impl ChainReader {
         Ok(head.saturating_sub(self.finality_depth))
     }
 
+    /// The first block with this time, microseconds UTC, or a later one; `None` while there is none.
+    ///
+    /// # Errors
+    /// When no endpoint answers.
+    pub async fn first_block_since(&self, time_us: i64) -> anyhow::Result<Option<u64>> {
+        let head = self.fetcher.pool().agreed_head().context("no endpoint is connected")?;
+        let is_since = async |number: u64| {
+            let header = self.fetcher.header(BlockId::Number(number)).await;
+            let header = header.with_context(|| format!("fetch header {number}"))?;
+            anyhow::Ok(header.time_us() >= time_us)
+        };
+        if !is_since(head).await? {
+            return Ok(None);
+        }
+        // Every block from `last` on is of that time.
+        let (mut first, mut last) = (0, head);
+        while first < last {
+            let middle = first + (last - first) / 2;
+            match is_since(middle).await? {
+                true => last = middle,
+                false => first = middle + 1,
+            }
+        }
+        Ok(Some(last))
+    }
+
     /// The scope that blocks are read for: the text that markers and verified ranges have; `None` = everything.
     #[must_use]
     pub fn scope(&self) -> Option<String> {

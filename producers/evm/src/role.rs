@@ -7,7 +7,7 @@ pub const ROLE: RoleSpec = RoleSpec {
     summary: "blocks and logs of EVM chains to events",
     section: "evm",
     enable: "configure a chain under [evm.chains.NAME]",
-    own_secrets: "keys of endpoints",
+    own_secrets: "keys of endpoints and explorers",
     publishes: &["evm.>", "watch.>", "balance.>", "history.>", "status.node.>", "dlq.evm.>"],
     // Its own markers and bodies, to resume from, and what touched watched wallets.
     reads: &[Stream::Evm],
@@ -23,6 +23,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         .watched(),
         BucketSpec::write(Bucket::Contracts, &[">"]).watched(),
         BucketSpec::write(Bucket::Gaps, &[">"]).watched(),
+        BucketSpec::write(Bucket::Pasts, &[">"]),
         BucketSpec::write(Bucket::Tokens, &[">"]),
         BucketSpec::write(Bucket::Holdings, &[">"]).watched(),
         BucketSpec::read(Bucket::Prices).watched(),

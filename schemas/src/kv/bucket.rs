@@ -12,6 +12,8 @@ pub enum Bucket {
     Contracts,
     /// Ranges still to be fetched.
     Gaps,
+    /// What of the past of addresses is complete.
+    Pasts,
     /// Newest price per asset.
     Prices,
     /// Newest value of indices and metrics that several sources give.
@@ -36,11 +38,12 @@ pub enum Bucket {
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
         Self::Gaps,
+        Self::Pasts,
         Self::Prices,
         Self::Facts,
         Self::Tokens,
@@ -61,6 +64,7 @@ impl Bucket {
             Self::Cursors => "cursors",
             Self::Contracts => "contracts",
             Self::Gaps => "gaps",
+            Self::Pasts => "pasts",
             Self::Prices => "prices",
             Self::Facts => "facts",
             Self::Tokens => "tokens",

@@ -6,6 +6,7 @@ pub(crate) mod chain_cursor;
 pub(crate) mod fact_value;
 pub(crate) mod key;
 pub mod leases;
+pub(crate) mod past;
 pub(crate) mod persisted_position;
 pub(crate) mod verified;
 pub(crate) mod watchlist;

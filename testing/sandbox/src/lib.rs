@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod evm;
+mod explorer;
 mod http;
 mod link;
 mod local_server;
@@ -17,6 +18,7 @@ pub mod tools;
 
 pub use chat::{ChatLimits, ChatOptions, ChatServer};
 pub use evm::{Anvil, AnvilOptions, Traffic, TrafficOptions};
+pub use explorer::{ExplorerFault, ExplorerServer};
 pub use http::RpcClient;
 pub use link::Link;
 pub use nats_cluster::NatsCluster;

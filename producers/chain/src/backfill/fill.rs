@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     batch::{Acked, Batch, Fetching, Filling},
+    pasts::Together,
     queue::{Gap, Gaps, QueuedGap},
     schedule::GapSchedule,
     throttle::Throttle,
@@ -29,7 +30,7 @@ use crate::{
 /// Batches that wait for their acknowledgement.
 const MAX_IN_FLIGHT: usize = 3;
 /// How often progress is written while batches are acknowledged faster.
-const WRITE_INTERVAL: Duration = Duration::from_millis(250);
+pub(super) const WRITE_INTERVAL: Duration = Duration::from_millis(250);
 /// The list is looked at this often even without a change.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 /// And not more often than this.
@@ -47,6 +48,8 @@ pub(crate) struct BackfillParts<S> {
     pub(crate) lane: HistoryLane,
     /// Spans fetched at once.
     pub(crate) concurrency: usize,
+    /// Addresses whose past is looked into at once, at most.
+    pub(crate) addresses: usize,
 }
 
 /// The history lane of one chain.
@@ -54,11 +57,13 @@ pub(crate) struct BackfillParts<S> {
 pub(crate) struct Backfill<S> {
     pub(super) parts: BackfillParts<S>,
     pub(super) subjects: Subjects,
+    pub(super) together: Together,
 }
 
 impl<S: ChainSource> Backfill<S> {
     pub(crate) fn new(parts: BackfillParts<S>) -> Self {
-        Self { subjects: Subjects::of_history(&parts.chain), parts }
+        let together = Together::new(parts.addresses);
+        Self { subjects: Subjects::of_history(&parts.chain), parts, together }
     }
 
     /// Fills queued gaps for as long as this instance leads.
@@ -85,11 +90,13 @@ impl<S: ChainSource> Backfill<S> {
         let mut list = gaps.follow().await?;
         let mut schedule = GapSchedule::default();
         loop {
-            let ready = {
+            let (ready, others) = {
                 let listed = list.borrow();
-                let remaining = listed.values().map(|queued| queued.gap.remaining()).sum();
-                metrics.history_remaining(remaining);
-                schedule.next(&listed)
+                metrics.history_remaining(remaining_blocks(listed.values()));
+                let ready = schedule.next(&listed);
+                let is_past = ready.as_ref().is_some_and(|queued| queued.gap.address.is_some());
+                let others = if is_past { schedule.ready_pasts(&listed) } else { Vec::new() };
+                (ready, others)
             };
             let Some(mut queued) = ready else {
                 let now = Instant::now();
@@ -107,37 +114,44 @@ impl<S: ChainSource> Backfill<S> {
                 continue;
             }
             source.before_gap(&queued.gap).await?;
-            let filled = match queued.gap.address.clone() {
-                Some(address) => self.fill_address(&gaps, &mut queued, &address).await,
-                None => self.fill(&gaps, &mut queued).await,
-            };
-            match filled {
+            if queued.gap.address.is_some() {
+                self.fill_pasts(&gaps, &mut schedule, queued, others).await;
+                continue;
+            }
+            match self.fill(&gaps, &mut queued).await {
                 Ok(()) => schedule.goes_on(&queued),
-                Err(error) => self.rest(&gaps, &mut schedule, queued, &error).await,
+                Err(error) => {
+                    self.rests(&queued.gap, 1, &error);
+                    schedule.rests(&queued);
+                    let trouble = format!("{error:#}");
+                    self.keep_trouble(&gaps, &mut schedule, queued, trouble).await;
+                }
             }
         }
     }
 
-    async fn rest(
+    /// Says that a gap, and perhaps others with it, cannot be filled now.
+    pub(super) fn rests(&self, gap: &Gap, gaps: usize, error: &anyhow::Error) {
+        tracing::warn!(
+            chain = self.parts.chain,
+            from = gap.next,
+            to = gap.to,
+            gaps,
+            error = %format!("{error:#}"),
+            "gap cannot be filled now, trying again"
+        );
+        self.parts.metrics.history_failed();
+    }
+
+    /// Shows why a gap rests to the command that waits for it; if it cannot be written, the log says it.
+    pub(super) async fn keep_trouble(
         &self,
         gaps: &Gaps,
         schedule: &mut GapSchedule,
         mut queued: QueuedGap,
-        error: &anyhow::Error,
+        trouble: String,
     ) {
-        let delay = schedule.rests(&queued);
-        let text = format!("{error:#}");
-        tracing::warn!(
-            chain = self.parts.chain,
-            from = queued.gap.next,
-            to = queued.gap.to,
-            error = text,
-            delay_ms = delay.as_millis() as u64,
-            "gap cannot be filled now, trying again"
-        );
-        self.parts.metrics.history_failed();
-        // Shown to the command that waits for the gap; if it cannot be written, the log says it.
-        queued.gap.trouble = Some(text);
+        queued.gap.trouble = Some(trouble);
         let _ = gaps.advance(&mut queued).await;
         schedule.knows(&queued);
     }
@@ -272,6 +286,18 @@ impl<S: ChainSource> Backfill<S> {
         }));
         Ok(())
     }
+}
+
+/// Blocks still to be published. Pasts of addresses are served together: of them the longest counts.
+fn remaining_blocks<'a>(listed: impl Iterator<Item = &'a QueuedGap>) -> u64 {
+    let (mut blocks, mut longest_past) = (0, 0);
+    for queued in listed {
+        match queued.gap.address {
+            Some(_) => longest_past = queued.gap.remaining().max(longest_past),
+            None => blocks += queued.gap.remaining(),
+        }
+    }
+    blocks + longest_past
 }
 
 /// Whether a gap is filled whole; `false` when it was extended meanwhile, so that it comes again.

@@ -1,9 +1,11 @@
 //! The history lane: final blocks of queued ranges, published beside live.
 
-mod address;
 pub mod audit_watermark;
 pub(crate) mod batch;
 pub(crate) mod fill;
+pub mod past_records;
+mod pasts;
 pub mod queue;
 mod schedule;
+mod sweep;
 pub(crate) mod throttle;

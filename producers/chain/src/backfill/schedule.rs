@@ -29,16 +29,24 @@ impl GapSchedule {
         self.resting.retain(|key, _| listed.contains_key(key));
         self.moved.retain(|key, _| listed.contains_key(key));
         let now = Instant::now();
-        let is_ready = |queued: &&QueuedGap| {
-            let rested = self.resting.get(&queued.key).is_none_or(|(until, _)| *until <= now);
-            let is_new =
-                self.moved.get(&queued.key).is_none_or(|(revision, filled)| match filled {
-                    true => queued.revision > *revision,
-                    false => queued.revision >= *revision,
-                });
-            rested && is_new
-        };
-        listed.values().filter(is_ready).min_by_key(|queued| queued.gap.order()).cloned()
+        let ready = listed.values().filter(|queued| self.is_ready(queued, now));
+        ready.min_by_key(|queued| queued.gap.order()).cloned()
+    }
+
+    /// All pasts of addresses that may come next.
+    pub(crate) fn ready_pasts(&self, listed: &BTreeMap<String, QueuedGap>) -> Vec<QueuedGap> {
+        let now = Instant::now();
+        let pasts = listed.values().filter(|queued| queued.gap.address.is_some());
+        pasts.filter(|queued| self.is_ready(queued, now)).cloned().collect()
+    }
+
+    fn is_ready(&self, queued: &QueuedGap, now: Instant) -> bool {
+        let rested = self.resting.get(&queued.key).is_none_or(|(until, _)| *until <= now);
+        let is_new = self.moved.get(&queued.key).is_none_or(|(revision, filled)| match filled {
+            true => queued.revision > *revision,
+            false => queued.revision >= *revision,
+        });
+        rested && is_new
     }
 
     pub(crate) fn wakes(&self) -> Option<Instant> {
@@ -60,7 +68,7 @@ impl GapSchedule {
         self.resting.insert(key.to_owned(), (Instant::now() + LOOK_FOR_FINAL, 0));
     }
 
-    pub(crate) fn rests(&mut self, queued: &QueuedGap) -> Duration {
+    pub(crate) fn rests(&mut self, queued: &QueuedGap) {
         let retry = match queued.gap.reason {
             GapReason::Traces => RETRY_OF_TRACES,
             _ => Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
@@ -68,6 +76,5 @@ impl GapSchedule {
         let tries = self.resting.get(&queued.key).map_or(0, |(_, tries)| *tries);
         let delay = retry.delays().nth(tries as usize).unwrap_or(retry.longest);
         self.resting.insert(queued.key.clone(), (Instant::now() + delay, tries + 1));
-        delay
     }
 }

@@ -4,11 +4,12 @@ pub mod bodies;
 pub mod family;
 pub mod header;
 pub mod heads;
+pub mod past;
 pub mod unavailable;
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use crypto_intel_schemas::{Block, BlockRef};
+use crypto_intel_schemas::{Block, BlockRef, Covers};
 use tokio::sync::watch;
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     source::bodies::Prepared,
     source::header::{BlockId, Header, Span},
     source::heads::{Finality, Head},
+    source::past::{Activity, Look, Touching},
     source::unavailable::Unavailable,
 };
 
@@ -162,25 +164,32 @@ pub trait ChainSource: fmt::Debug + Send + Sync + Sized + 'static {
         std::future::ready(Ok(()))
     }
 
-    /// Numbers of the blocks of a span that may have an event that touches an address, in order.
+    /// In which blocks addresses may have been active.
     ///
     /// # Errors
     /// When no endpoint tells.
-    fn numbers_naming(
+    fn activity(
         &self,
-        address: &str,
-        span: Span,
-    ) -> impl Future<Output = anyhow::Result<Vec<u64>>> + Send {
-        let _ = address;
-        std::future::ready(Ok((span.from..=span.to).collect()))
+        addresses: &[String],
+        look: Look,
+    ) -> impl Future<Output = anyhow::Result<Activity>> + Send {
+        let covers = vec![Covers::default(); addresses.len()];
+        let numbers = (look.span.from..=look.span.to).collect();
+        std::future::ready(Ok(Activity { numbers, covers }))
     }
 
-    /// A final block with only those events that touch an address; `None` where the chain has no block at that number.
+    /// A final block with only those events that touch any of these addresses; `None` where the chain has no block at that
+    /// number.
     fn block_touching(
         &self,
         number: u64,
-        address: &str,
-    ) -> impl Future<Output = Result<Option<Prepared<Self::Detail>>, Unavailable>> + Send;
+        addresses: &[String],
+    ) -> impl Future<Output = Result<Option<Touching<Self::Detail>>, Unavailable>> + Send;
+
+    /// What the chain's events are published for, as markers have it; `None` = everything.
+    fn scope(&self) -> Option<String> {
+        None
+    }
 
     /// Whether an address is on the watch-list now.
     fn is_watched(&self, address: &str) -> bool {

@@ -48,6 +48,7 @@ impl Rig {
                     catch_up_blocks: 50,
                     fetch_concurrency: 4,
                     history_concurrency: 2,
+                    history_addresses: 10,
                     history_max_pending: 0,
                     stale: Duration::from_secs(60),
                 },

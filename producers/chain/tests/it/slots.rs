@@ -10,10 +10,13 @@ use crypto_intel_chain::{
     bodies::{BodiesWriter, Prepared},
     header::{BlockId, Header, Span},
     heads::{Finality, Head},
+    past::{Activity, Look, Touching},
     source::ChainSource,
     unavailable::Unavailable,
 };
-use crypto_intel_schemas::{B256, Block, BlockRef, Event, Kind, Log, chain_event_id, log_event_id};
+use crypto_intel_schemas::{
+    B256, Block, BlockRef, Covers, Event, Kind, Log, chain_event_id, log_event_id,
+};
 use crypto_intel_service::now_us;
 use tokio::sync::watch;
 
@@ -226,17 +229,23 @@ impl ChainSource for SlotSource {
         8
     }
 
-    async fn numbers_naming(&self, address: &str, span: Span) -> anyhow::Result<Vec<u64>> {
-        assert_eq!(address, WATCHED, "the text of the address is passed on as it is");
-        let headers = (span.from..=span.to).filter_map(|slot| self.0.at(slot));
-        Ok(headers.filter(touches).map(|header| header.number).collect())
+    async fn activity(&self, addresses: &[String], look: Look) -> anyhow::Result<Activity> {
+        assert_eq!(addresses, [WATCHED], "the text of the address is passed on as it is");
+        let headers = (look.span.from..=look.span.to).filter_map(|slot| self.0.at(slot));
+        let numbers = headers.filter(touches).map(|header| header.number).collect();
+        Ok(Activity { numbers, covers: vec![Covers::default()] })
     }
 
     async fn block_touching(
         &self,
         number: u64,
-        _address: &str,
-    ) -> Result<Option<Prepared<()>>, Unavailable> {
-        Ok(self.0.at(number).map(|header| prepare(header, now_us(), 1)))
+        _addresses: &[String],
+    ) -> Result<Option<Touching<()>>, Unavailable> {
+        let prepared = self.0.at(number).map(|header| prepare(header, now_us(), 1));
+        Ok(prepared.map(|prepared| Touching {
+            prepared,
+            doubts: Vec::new(),
+            lacks_payments: false,
+        }))
     }
 }

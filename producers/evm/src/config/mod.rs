@@ -24,6 +24,7 @@ use crate::{
     abis::{self, config::AbiConfig},
     endpoint::config::{BreakerConfig, EndpointConfig},
     enrich::{assets::AssetList, look_alikes::config::LookAlikeConfig},
+    explorer::config::ExplorerConfig,
     scope::config::ScopeConfig,
     verify::level::LogProof,
 };
@@ -90,6 +91,8 @@ pub struct ChainConfig {
     /// Where people look blocks and transactions up, a URL; alerts link transactions there. Default: the well-known one of
     /// the chain id, else none.
     pub explorer: Option<String>,
+    /// Explorers that are asked in which blocks a watched address was active, for its past; see watching.md. Default: none.
+    pub explorers: Vec<ExplorerConfig>,
     /// Where a chain that was never followed begins: `"latest"` (the block after the final one) or a
     /// block number. Default: `"latest"`.
     pub start: Start,
@@ -160,6 +163,8 @@ pub struct ChainConfig {
     pub catch_up_blocks: u64,
     /// How many blocks the history lane fetches at once. Default: 4.
     pub history_concurrency: usize,
+    /// How many addresses one request for logs names at most, where the past of several is wanted. Default: 100.
+    pub history_addresses: usize,
     /// The history lane pauses while persist, if it runs, has a backlog of more of its events than this, about. 0 = never.
     /// Default: 200000.
     pub history_max_pending: u64,
@@ -202,6 +207,7 @@ impl Default for ChainConfig {
             status_seconds: 30,
             wrapped_native: None,
             explorer: None,
+            explorers: Vec::new(),
             start: Start::default(),
             finality_tags: true,
             finality_depth: 64,
@@ -228,6 +234,7 @@ impl Default for ChainConfig {
             fetch_concurrency: 8,
             catch_up_blocks: 1_000,
             history_concurrency: 4,
+            history_addresses: 100,
             history_max_pending: 200_000,
             check_logs: LogProof::default(),
             check_header: false,
@@ -352,7 +359,21 @@ impl ChainConfig {
                 self.multicall
             ));
         }
+        self.validate_explorers(key, problems);
         self.validate_numbers(key, problems);
+    }
+
+    fn validate_explorers(&self, key: &str, problems: &mut Vec<String>) {
+        let mut labels = BTreeSet::new();
+        for (index, explorer) in self.explorers.iter().enumerate() {
+            explorer.validate(&format!("{key}.explorers[{index}]"), problems);
+            if !labels.insert(explorer.label()) {
+                problems.push(format!(
+                    "{key}.explorers[{index}].name: {:?} is used twice; give each explorer a name of its own",
+                    explorer.label()
+                ));
+            }
+        }
     }
 
     fn validate_numbers(&self, key: &str, problems: &mut Vec<String>) {
@@ -384,6 +405,12 @@ impl ChainConfig {
             problems.push(format!(
                 "{key}.balances_calls: {} is out of range; set 1 to 1000",
                 self.balances_calls
+            ));
+        }
+        if !(1..=1_000).contains(&self.history_addresses) {
+            problems.push(format!(
+                "{key}.history_addresses: {} is out of range; set 1 to 1000",
+                self.history_addresses
             ));
         }
         if !(32..=900_000).contains(&self.max_log_data_bytes) {

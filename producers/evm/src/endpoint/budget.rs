@@ -37,7 +37,7 @@ impl Budget {
 }
 
 /// Allows a burst of a fifth of the rate and spreads the rest evenly: above one a second, no second exceeds the rate.
-fn by_rate(per_second: f64) -> Option<DefaultDirectRateLimiter> {
+pub(crate) fn by_rate(per_second: f64) -> Option<DefaultDirectRateLimiter> {
     let burst = (per_second * 0.2).floor().max(1.0);
     let refill = (per_second - burst).max(per_second * 0.5);
     let quota = Quota::with_period(Duration::from_secs_f64(1.0 / refill))?;

@@ -28,6 +28,7 @@ use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
 use budget::Budget;
+pub(crate) use budget::by_rate;
 pub use check_traces::check_traces;
 pub(crate) use heights::Head;
 use heights::Heights;

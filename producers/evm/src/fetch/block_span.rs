@@ -117,10 +117,11 @@ impl Fetcher {
     /// When no endpoint answers.
     pub(crate) async fn blocks_naming(
         &self,
-        address: &Address,
+        addresses: &[Address],
         span: Span,
     ) -> Result<BTreeSet<u64>, FetchError> {
-        let numbers = self.logs(span, &LogQuery::naming(address), &|number, _| Ok(number)).await?;
+        let numbers =
+            self.logs(span, &LogQuery::naming(addresses), &|number, _| Ok(number)).await?;
         Ok(numbers.into_iter().collect())
     }
 }

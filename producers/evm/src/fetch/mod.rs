@@ -91,6 +91,11 @@ impl Fetcher {
         Self { watched: Some((chain.to_owned(), watched)), ..self }
     }
 
+    /// Whether blocks are fetched with the payments inside their contracts, where an endpoint gives them.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.tracer.is_on() && !self.is_filtered()
+    }
+
     fn watch_view(&self) -> WatchView {
         self.watched.as_ref().map(|(chain, list)| list.view(chain)).unwrap_or_default()
     }

@@ -1,7 +1,11 @@
 //! From a block to its events' bodies and its marker.
 
+use std::collections::HashSet;
+
 use crypto_intel_chain::bodies::{Bodies as EncodedBodies, BodiesWriter, Prepared};
-use crypto_intel_schemas::{Address, Block, Event, Kind, Uint256, chain_event_id, subjects};
+use crypto_intel_schemas::{
+    AccountAddress, Address, Block, Event, Kind, Uint256, chain_event_id, subjects,
+};
 
 use crate::{
     block::BlockData,
@@ -37,15 +41,15 @@ impl Bodies {
         Self::chosen(decoder, block, context, |_| true)
     }
 
-    /// The same, but only the events that touch an address.
+    /// The same, but only the events that touch any of these addresses.
     pub(crate) fn touching(
         decoder: &Decoder,
         block: &BlockData,
         context: &BlockContext,
-        address: &Address,
+        addresses: &HashSet<AccountAddress>,
     ) -> Self {
         Self::chosen(decoder, block, context, |event| {
-            event.touched().iter().any(|found| found == address)
+            event.touched().iter().any(|found| addresses.contains(found))
         })
     }
 

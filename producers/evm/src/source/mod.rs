@@ -3,6 +3,7 @@
 mod contracts;
 pub(crate) mod encode;
 mod factories;
+mod past;
 pub(crate) mod scopes;
 mod span_width;
 mod untraced;
@@ -10,28 +11,24 @@ mod untraced_gap;
 
 use std::{convert::Infallible, sync::Arc};
 
-use anyhow::Context as _;
 use crypto_intel_chain::{
     backfill::queue::{Gap, GapReason},
     bodies::Prepared,
     header::{BlockId, Header, Span},
     heads::{Finality, Head},
     interrupt::ChainInterrupt,
+    past::{Activity, Look, Touching},
     source::{ChainSource, LiveLane},
     unavailable::Unavailable,
 };
 use crypto_intel_nats::Nats;
-use crypto_intel_schemas::{AccountAddress, Address, Block, BlockRef};
+use crypto_intel_schemas::{AccountAddress, Block, BlockRef};
 use crypto_intel_service::now_us;
 use tokio::sync::{Semaphore, watch};
 
 use self::{
-    contracts::ContractStore,
-    encode::{Bodies, Detail},
-    factories::FactorySearch,
-    scopes::Scopes,
-    span_width::SpanWidth,
-    untraced::UntracedQueue,
+    contracts::ContractStore, encode::Detail, factories::FactorySearch, scopes::Scopes,
+    span_width::SpanWidth, untraced::UntracedQueue,
 };
 use crate::{
     balances::Balances,
@@ -43,6 +40,7 @@ use crate::{
         tokens::TokenMetadataCache,
         watch::WatchlistCache,
     },
+    explorer::Explorers,
     fetch::{Fetcher, error::FetchError, filtered::PastBlock},
     metrics::ChainMetrics,
 };
@@ -66,6 +64,7 @@ pub(crate) struct SourceParts {
     /// What is taken for an imitation of a counterparty.
     pub(crate) look_alikes: LookAlikeConfig,
     pub(crate) metrics: ChainMetrics,
+    pub(crate) explorers: Explorers,
     /// Whether the chain is asked for its `finalized` and `safe` blocks.
     pub(crate) finality_tags: bool,
     /// Blocks of the live lane that are fetched concurrently.
@@ -86,6 +85,7 @@ pub(crate) struct EvmSource {
     labels: LabelCache,
     known_as: String,
     look_alikes: LookAlikes,
+    explorers: Explorers,
     finality_tags: bool,
     /// One permit per block of the live lane that is being fetched.
     fetching: Semaphore,
@@ -101,8 +101,8 @@ pub(crate) struct EvmSource {
 
 impl EvmSource {
     pub(crate) fn new(parts: SourceParts) -> Self {
-        let SourceParts { chain, nats, fetcher, decoder, prices, tokens, watched, metrics, .. } =
-            parts;
+        let SourceParts { chain, nats, fetcher, decoder, prices, tokens, .. } = parts;
+        let SourceParts { watched, metrics, explorers, .. } = parts;
         let (labels, known_as) = (parts.labels, parts.known_as);
         let look_alikes = LookAlikes::new(&chain, parts.look_alikes, nats.clone());
         let decoder = Arc::new(decoder);
@@ -129,6 +129,7 @@ impl EvmSource {
             labels,
             known_as,
             look_alikes,
+            explorers,
             finality_tags,
             fetching,
             contracts,
@@ -316,24 +317,21 @@ impl ChainSource for EvmSource {
         Ok(())
     }
 
-    async fn numbers_naming(&self, address: &str, span: Span) -> anyhow::Result<Vec<u64>> {
-        let address: Address = address.parse().context("read the address")?;
-        let named = self.fetcher.blocks_naming(&address, span).await;
-        let named = named.context("ask for logs that name the address")?;
-        Ok(named.into_iter().collect())
+    async fn activity(&self, addresses: &[String], look: Look) -> anyhow::Result<Activity> {
+        past::activity(self, addresses, look).await
     }
 
     async fn block_touching(
         &self,
         number: u64,
-        address: &str,
-    ) -> Result<Option<Prepared<Detail>>, Unavailable> {
-        let address: Address = address.parse().map_err(Unavailable::failed)?;
-        let id = BlockId::Number(number);
-        let block = self.fetcher.block(id.into()).await.map_err(unavailable)?;
-        let context = self.context_of_past();
-        let bodies = Bodies::touching(&self.decoder, &block, &context, &address);
-        Ok(Some(encode::prepared(&self.decoder, block, context, bodies)))
+        addresses: &[String],
+    ) -> Result<Option<Touching<Detail>>, Unavailable> {
+        past::block_touching(self, number, addresses).await.map(Some)
+    }
+
+    fn scope(&self) -> Option<String> {
+        let scope = self.decoder.scope();
+        (!scope.is_everything()).then(|| scope.digest())
     }
 
     fn is_watched(&self, address: &str) -> bool {

@@ -4,6 +4,7 @@
 mod anvil;
 mod contracts;
 mod endpoints;
+mod explorers;
 mod failover;
 mod follow;
 mod foreign;
@@ -11,6 +12,7 @@ mod harness;
 mod hedging;
 mod history;
 mod look_alikes;
+mod pasts;
 mod process;
 mod recorded;
 mod reorgs;

@@ -44,10 +44,14 @@ impl Watchlist {
         mut entry: WatchEntry,
     ) -> anyhow::Result<bool> {
         entry.validate().map_err(anyhow::Error::msg)?;
-        entry.added_at_us = now_us();
-        let value = serde_json::to_vec(&entry).context("encode entry")?;
         let key = Watched::key(chain, address);
-        let is_new = self.kv.get(&key).await.context("read watchlist")?.is_none();
+        let known = self.kv.get(&key).await.context("read watchlist")?;
+        let is_new = known.is_none();
+        // What is known of it since then stays known: another label does not begin it again.
+        let known = known.and_then(|known| serde_json::from_slice(&known.value).ok());
+        let known: WatchEntry = known.unwrap_or_default();
+        entry.added_at_us = if known.added_at_us > 0 { known.added_at_us } else { now_us() };
+        let value = serde_json::to_vec(&entry).context("encode entry")?;
         // Without a fence, whose headers would stay in the bucket, twice as large as the entry itself.
         self.kv.put(&key, value).await.context("write watchlist")?;
         Ok(is_new)
@@ -85,7 +89,8 @@ impl Watchlist {
                 Some(_) => added.changed += 1,
                 None => added.new += 1,
             }
-            entry.added_at_us = now_us();
+            let since = known.get(&key).map(|known| known.added_at_us).filter(|since| *since > 0);
+            entry.added_at_us = since.unwrap_or_else(now_us);
             let value = serde_json::to_vec(&entry).context("encode entry")?;
             changes.push((key, Some(value.into())));
         }
