@@ -109,6 +109,33 @@ pub enum WatchAction {
         #[arg(long, value_name = "GROUP")]
         group: Option<String>,
     },
+    /// What of an address is complete: which blocks, by what means, and what is still queued.
+    Show {
+        /// 0x and 40 hex digits.
+        #[arg(value_parser = parse_address)]
+        address: Address,
+    },
+    /// Ask for the past of addresses that are watched, many at once; a producer publishes it.
+    Backfill {
+        /// 0x and 40 hex digits.
+        #[arg(required_unless_present_any = ["tag", "group"], value_parser = parse_address)]
+        addresses: Vec<Address>,
+        /// All that have this tag.
+        #[arg(long, value_name = "TAG")]
+        tag: Option<String>,
+        /// All of this group.
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
+        /// Only on this chain [default: wherever they are watched].
+        #[arg(long, value_name = "CHAIN")]
+        chain: Option<String>,
+        /// From this block on.
+        #[arg(long, default_value_t = 0, value_name = "BLOCK")]
+        from: u64,
+        /// Look into every block.
+        #[arg(long)]
+        every_block: bool,
+    },
 }
 
 /// How people say which address.

@@ -120,7 +120,8 @@ pub(crate) async fn reader(
     ChainReader::connect(chain, chain_config, assets, CONNECT_PATIENCE).await
 }
 
-async fn final_block(
+/// The last final block of a chain.
+pub(crate) async fn final_block(
     config: &AppConfig,
     chain: &str,
     chain_config: &ChainConfig,

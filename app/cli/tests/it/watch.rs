@@ -88,6 +88,30 @@ async fn an_operator_watches_an_address_while_the_producer_runs_as_its_own_user(
     let past: Vec<Value> = past.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(past.len(), 11 * 3, "each block of the range has three transfers of the token");
     assert!(past.iter().all(|event| event["watched"] == serde_json::json!(["our token", "#hot"])));
+    let (code, text, error) = run(&["watch", "backfill", "--tag", "hot", "--from", "8"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.contains("the past of 1 addresses is queued, blocks 8 to 15"), "{text}");
+    let shown = eventually(async || {
+        let shown: Value =
+            serde_json::from_str(&run(&["--json", "watch", "show", TOKEN]).1).unwrap();
+        (shown["chains"][0]["queued"] == serde_json::json!([])).then_some(shown)
+    })
+    .await;
+    assert_eq!(
+        shown["chains"][0]["logs"],
+        serde_json::json!([{ "from": 5, "to": 15, "by": ["own_logs"] }]),
+        "{shown}"
+    );
+    let (code, text, error) = run(&["watch", "show", TOKEN]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.contains("logs: complete from block 5 to 15, by own requests for logs"), "{text}");
+    assert!(
+        text.contains("payments: complete nowhere") && text.contains("live: everything"),
+        "{text}"
+    );
+    let (code, _, error) = run(&["watch", "backfill", "--tag", "none"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("nothing that is watched fits"), "{error}");
     let _ = producer.kill();
     let _ = producer.wait();
     let copy: Value = serde_json::from_str(copy.lines().next().unwrap()).unwrap();

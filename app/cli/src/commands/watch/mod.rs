@@ -1,7 +1,9 @@
-//! `crypto-intel watch add|remove|list|import|export`
+//! `crypto-intel watch add|remove|list|show|backfill|import|export`
 
 mod file;
 mod names;
+mod past;
+mod show;
 mod table;
 
 use std::{collections::BTreeMap, process::ExitCode};
@@ -52,6 +54,20 @@ pub(crate) async fn run(
         WatchAction::List { group, names } => {
             let watched = in_group(list.list().await?, group.as_deref());
             show(&config, &nats, &watched, *names, output).await?;
+        }
+        WatchAction::Show { address } => {
+            return show::run(&config, &nats, &list, (*address).into(), output).await;
+        }
+        WatchAction::Backfill { addresses, tag, group, chain, from, every_block } => {
+            let wanted = past::Wanted {
+                addresses,
+                tag: tag.as_deref(),
+                group: group.as_deref(),
+                chain: chain.as_deref(),
+                from: *from,
+                every_block: *every_block,
+            };
+            return past::run(&config, &nats, &list, wanted, output).await;
         }
     }
     Ok(ExitCode::SUCCESS)
