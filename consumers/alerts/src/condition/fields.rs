@@ -1,5 +1,7 @@
 //! The fields of events as conditions and templates see them.
 
+use std::{collections::BTreeSet, sync::LazyLock};
+
 use crypto_intel_schemas::{Event, Kind};
 
 pub(crate) use crypto_intel_schemas::{Field, FieldType, FieldValue};
@@ -24,6 +26,19 @@ pub(crate) fn fields_of(kind: Kind) -> Vec<Field> {
 /// The value of a field; `None` when the event's kind has no such field.
 pub(crate) fn field_of<'a>(event: &'a Event, name: &str) -> Option<FieldValue<'a>> {
     event.field(name)
+}
+
+/// Whether a name is that of a list: events of kinds that lack it have an empty one, so that a rule over several kinds
+/// can ask what is in it.
+pub(crate) fn is_list(name: &str) -> bool {
+    static LISTS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
+        let fields = Kind::ALL.iter().flat_map(|kind| kind.fields());
+        fields
+            .filter(|field| field.field_type == FieldType::Texts)
+            .map(|field| field.name)
+            .collect()
+    });
+    LISTS.contains(name)
 }
 
 /// The fields that events of these kinds have: one that not every kind has is optional. Two kinds

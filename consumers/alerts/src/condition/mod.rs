@@ -29,7 +29,7 @@ use crypto_intel_schemas::{Event, EventValue};
 
 use self::{
     check::{Checker, ConditionProblem},
-    fields::{Field, FieldValue, field_of, hex_text},
+    fields::{Field, FieldValue, field_of, hex_text, is_list},
     required::Required,
     u256::CelU256,
 };
@@ -155,6 +155,9 @@ impl VariableResolver for Variables<'_> {
         // The check has let pass only fields of some kind of the pattern, and variables of macros
         // are found before they come here: what is left is a field that this kind lacks.
         let value = match field_of(self.event, variable).unwrap_or(FieldValue::Absent) {
+            FieldValue::Absent if is_list(variable) => {
+                CowVal::owned(CelList::from(Vec::<Box<dyn Val + 'b>>::new()))
+            }
             FieldValue::Absent => {
                 self.absent.store(true, Ordering::Relaxed);
                 CowVal::owned(CelNull)

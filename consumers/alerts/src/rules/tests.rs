@@ -402,3 +402,33 @@ fn what_leaves_a_watched_wallet_and_what_comes_to_it_are_told_apart() {
         assert!(title.ends_with(&format!("{word} on ethereum")), "{title}");
     }
 }
+
+/// A kind without the field has nothing in its list: neither unknown, so that the rest of the condition decides.
+#[test]
+fn a_list_that_a_kind_lacks_is_empty() {
+    let text = rule(
+        "on = ['evm.*.transfer.native', 'evm.*.contract']\n\
+         when = '!(\"sanctioned\" in to_tags) && (size(to_tags) == 0 || kind == \"transfer.native\")'\n\
+         title = '{{ to_tags|join(\", \") }}'\n",
+    );
+    let rules = RuleSet::parse(&[("rules/test.toml", &text)], None)
+        .unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let Event::NativeTransfer(sample) = samples::sample(Kind::NativeTransfer) else {
+        unreachable!()
+    };
+    let to = |tags: &[&str]| {
+        let to_tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        Event::from(NativeTransfer { to_tags, ..sample.clone() })
+    };
+    for (event, expected) in [
+        (to(&["sanctioned"]), Verdict::NoMatch),
+        (to(&["exchange"]), Verdict::Match),
+        (to(&[]), Verdict::Match),
+        (samples::sample(Kind::ContractCreation), Verdict::Match),
+    ] {
+        let variables = Variables::new(&event);
+        let mut context = cel::Context::with_env(Arc::clone(&rules.conditions));
+        context.set_variable_resolver(&variables);
+        assert_eq!(rules.rules[0].condition.evaluate(&context, &variables), expected, "{event:?}");
+    }
+}

@@ -77,13 +77,21 @@ pub(crate) type Values = BTreeMap<&'static str, Value>;
 
 /// Values of an event; `names` that its kind lacks are absent.
 pub(crate) fn values_of(event: &Event, names: &[Field]) -> Values {
-    let mut values: Values = names.iter().map(|field| (field.name, Value::from(()))).collect();
+    let mut values: Values = names.iter().map(|field| (field.name, absent(*field))).collect();
     for field in fields_of(event.kind()) {
         if let Some(value) = field_of(event, field.name) {
             values.insert(field.name, value_of(value));
         }
     }
     values
+}
+
+/// A list that is not there is empty, as in conditions.
+fn absent(field: Field) -> Value {
+    match field.field_type {
+        FieldType::Texts => Value::from(Vec::<Value>::new()),
+        _ => Value::from(()),
+    }
 }
 
 /// Fields that say where and when a chain has an event, and nothing about the event itself.
@@ -170,7 +178,7 @@ pub(crate) fn sample_values(fields: &[Field], with_optional: bool) -> Values {
         .iter()
         .map(|field| {
             let value = match field.field_type {
-                _ if field.optional && !with_optional => Value::from(()),
+                _ if field.optional && !with_optional => absent(*field),
                 FieldType::Bool => Value::from(true),
                 FieldType::Int => Value::from(1_700_000_000_000_000_i64),
                 FieldType::Decimal => Value::from("1234.5"),
