@@ -143,7 +143,10 @@ async fn lines_are_those_of_tail_and_errors_say_what_to_correct() {
             "from sequence 1 (",
         ),
         (&["--stream", "EVM", "--to", "subject", "watch"], "our stream EVM"),
-        (&["--stream", "EVM", "--subject", "watch.>", "--to", "persist"], "persist stores balance.>, evm.> of stream EVM"),
+        (
+            &["--stream", "EVM", "--subject", "watch.>", "--to", "persist"],
+            "persist stores balance.>, evm.> of stream EVM",
+        ),
     ];
     for (arguments, part) in refused {
         let output = servers.command(&[&["replay"], arguments].concat());

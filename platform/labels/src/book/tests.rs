@@ -96,7 +96,8 @@ fn what_is_shipped_knows_a_sanctioned_address_an_exchange_and_a_mixer() {
         (known.name.to_owned(), known.tags.to_vec())
     };
     let (name, tags) = of("0xd90e2f925da726b50c4ed8d0fb90ad053324f31b");
-    assert!(name.starts_with("Tornado Cash") && tags == ["mixer"], "{name} {tags:?}");
+    // Two sources know it: the list of mixers, and block explorers.
+    assert!(name.starts_with("Tornado Cash") && tags == ["mixer", "router"], "{name} {tags:?}");
     assert!(of("0x28c6c06298d514db089934071355e5743bf21d60").1.contains(&"exchange".to_owned()));
     let (name, tags) = of("0x098b716b8aaf21512996dc57eb0615e2383e2f96");
     assert!(tags.contains(&SANCTIONED.to_owned()) && !name.is_empty(), "{name} {tags:?}");

@@ -64,7 +64,7 @@ async fn who_imitates_a_counterparty_of_a_watched_wallet_is_called_so() {
     assert_eq!(poison.from_tags, ["look_alike"]);
     let told = poison.from_label.unwrap();
     assert!(told.starts_with(&format!("imitates {}", &format!("{bob:#x}")[..6])), "{told}");
-    assert!(poison.to_tags.is_empty());
+    assert_eq!(poison.to_tags, ["watched"], "alice is on the list");
     pay(bob, alice, DUST).await;
     assert!(transfer_to(&broker, bob, alice, 1).await.from_tags.is_empty(), "bob is bob");
 
