@@ -365,26 +365,26 @@ async fn grants_and_tables_that_no_stream_fills_are_copied() {
         "CREATE ROLE {role}; GRANT SELECT ON blocks, v_token_transfers TO {role}; \
          GRANT SELECT (chain) ON alerts TO {role}; \
          ALTER TABLE blocks SET (autovacuum_vacuum_scale_factor = 0.02); \
-         CREATE TABLE labels (address text PRIMARY KEY, label text, seen int); \
-         INSERT INTO labels VALUES ('a', 'treasury', 1), ('b', 'old', 2); \
+         CREATE TABLE nicknames (address text PRIMARY KEY, label text, seen int); \
+         INSERT INTO nicknames VALUES ('a', 'treasury', 1), ('b', 'old', 2); \
          CREATE FUNCTION labelled() RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = public \
-         AS 'SELECT count(*) FROM labels'; \
+         AS 'SELECT count(*) FROM nicknames'; \
          INSERT INTO positions (stream, sequence, stored_at_us, revision) VALUES ('ELSEWHERE', 7, 8, 9)"
     );
     let client = servers.sql().await;
     client.batch_execute(&given).await.unwrap();
     let rebuild = prepare(&servers).await;
-    let twin = "CREATE TABLE rebuilt.labels (address text PRIMARY KEY, label text, seen int); \
-                INSERT INTO rebuilt.labels VALUES ('b', 'new', 0), ('c', 'made by a migration', 3); \
+    let twin = "CREATE TABLE rebuilt.nicknames (address text PRIMARY KEY, label text, seen int); \
+                INSERT INTO rebuilt.nicknames VALUES ('b', 'new', 0), ('c', 'made by a migration', 3); \
                 CREATE FUNCTION rebuilt.labelled() RETURNS bigint LANGUAGE sql SECURITY DEFINER \
-                SET search_path FROM CURRENT AS 'SELECT count(*) FROM labels'";
+                SET search_path FROM CURRENT AS 'SELECT count(*) FROM nicknames'";
     let twin = format!("SET search_path = rebuilt; {twin}; RESET search_path");
     client.batch_execute(&twin).await.unwrap();
     // A grant that is refused, as TimescaleDB refuses some: the swap continues without it and reports it.
     let refuse = "CREATE SCHEMA guard; CREATE FUNCTION guard.refuse() RETURNS event_trigger LANGUAGE plpgsql AS \
                   $$ BEGIN IF current_query() LIKE '%GRANT INSERT%' THEN RAISE EXCEPTION 'not that'; END IF; END $$";
     let refuse = format!(
-        "GRANT INSERT ON labels TO {role}; {refuse}; \
+        "GRANT INSERT ON nicknames TO {role}; {refuse}; \
          CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('GRANT') EXECUTE FUNCTION guard.refuse()"
     );
     client.batch_execute(&refuse).await.unwrap();
@@ -396,8 +396,8 @@ async fn grants_and_tables_that_no_stream_fills_are_copied() {
         left_out.contains("GRANT INSERT ON TABLE") && left_out.contains("not that"),
         "{left_out}"
     );
-    assert_eq!(done.unstreamed_tables, ["labels", "wallets"]);
-    let labels = servers.query("SELECT address || label || seen FROM labels ORDER BY 1").await;
+    assert_eq!(done.unstreamed_tables, ["label_sources", "labels", "nicknames", "wallets"]);
+    let labels = servers.query("SELECT address || label || seen FROM nicknames ORDER BY 1").await;
     let labels: Vec<&str> = labels.iter().map(|row| row.get(0)).collect();
     assert_eq!(labels, ["atreasury1", "bold2", "cmade by a migration3"]);
     assert_eq!(
