@@ -202,6 +202,7 @@ mod tests {
             let policies = wanted(&config(), &edition);
             let objects: Vec<&str> = policies.keys().map(|(_, object)| object.as_str()).collect();
             let kept = [
+                "balances",
                 "blocks",
                 "internal_transfers",
                 "native_transfers",
