@@ -66,7 +66,8 @@ async fn handed_over_again_and_again_in_the_middle_of_batches() {
         let name = format!("instance-{round}");
         let producer = start_evm_as(&name, &scenario.broker.nats, scenario.config());
         if round % 4 == 0 {
-            scenario.goes_on().await;
+            // Not up to the head: on a loaded machine the chain grows faster than a new instance publishes.
+            scenario.publishes().await;
         }
         pass(Duration::from_millis(40 + 7 * (round % 13))).await;
         producer.stop().await;

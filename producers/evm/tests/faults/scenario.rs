@@ -76,6 +76,12 @@ impl Scenario {
         until_goes_on(&self.broker.nats, &self.chain).await;
     }
 
+    /// Waits for any other newest marker than that of now.
+    pub(crate) async fn publishes(&self) {
+        let before = published(&self.broker.nats).await;
+        eventually(async || published(&self.broker.nats).await != before).await;
+    }
+
     /// Ends the growth; the returned generator continues by hand.
     pub(crate) async fn stop_growth(&mut self) -> Synthetic {
         self.growth.take().expect("chain grows").stop().await
