@@ -11,7 +11,10 @@ use crate::{
     sample_values::{BLOCK_HASH, BLOCK_NUMBER, BLOCK_TIME_US, CHAIN, OBSERVED_AT_US, TX_HASH},
     streams::Stream,
     subjects::forms as subjects,
-    types::alert_types::{AlertState, Link, Severity},
+    types::{
+        alert_types::{AlertState, Link, Severity},
+        labels::Labels,
+    },
 };
 
 event! {
@@ -39,6 +42,13 @@ event! {
         /// Links, such as the transaction in an explorer.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub links: Vec<Link>,
+        /// What routes, silences and inhibitions match: the labels of the rule, its chain, and the values of its
+        /// `group_by` by their fields' names. `rule` and `severity` are fields of their own.
+        #[serde(default, skip_serializing_if = "Labels::is_empty")]
+        pub labels: Labels,
+        /// Whether it tells of a condition that lasts until its alert is resolved; else of something that happened.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub ongoing: bool,
         /// Destinations by their configured names.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub routes: Vec<String>,
@@ -91,6 +101,8 @@ impl EventKind for Alert {
                 label: "tx".to_owned(),
                 url: format!("https://etherscan.io/tx/{TX_HASH:#x}"),
             }],
+            labels: Labels::from([("chain", CHAIN), ("team", "trading")]),
+            ongoing: true,
             routes: vec!["ops".to_owned(), "trading".to_owned()],
             event_id: Erc20Transfer::sample().id,
             chain: Some(CHAIN.to_owned()),

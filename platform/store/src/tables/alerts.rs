@@ -38,6 +38,9 @@ pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorabl
         (!body.links.is_empty()).then(|| serde_json::to_string(&body.links).unwrap_or_default());
     row.json_or_null("links", links.as_deref());
     row.texts_or_null("routes", &body.routes);
+    let labels = (!body.labels.is_empty()).then(|| body.labels.to_json_text());
+    row.json_or_null("labels", labels.as_deref());
+    row.boolean("ongoing", body.ongoing);
     row.text("event_id", &body.event_id);
     row.text_or_null("chain", body.chain.as_deref());
     row.bytes_or_null("block_hash", body.block_hash);
