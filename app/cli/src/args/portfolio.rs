@@ -10,11 +10,14 @@ pub struct PortfolioArguments {
     /// One wallet, each asset with its profit and loss; without one, what every watched wallet is worth.
     #[arg(value_parser = parse_address)]
     pub address: Option<Address>,
+    /// The wallets of a group of the watch-list as one: what moves between them is neither sale nor purchase.
+    #[arg(long, value_name = "GROUP", conflicts_with = "address")]
+    pub group: Option<String>,
     /// Only on this chain.
     #[arg(long, value_name = "CHAIN")]
     pub chain: Option<String>,
     /// Which units are sold first.
-    #[arg(long, value_enum, default_value_t = Method::Fifo, requires = "address")]
+    #[arg(long, value_enum, default_value_t = Method::Fifo)]
     pub method: Method,
 }
 

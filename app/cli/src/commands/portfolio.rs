@@ -1,7 +1,8 @@
-//! `crypto-intel portfolio [ADDRESS]`
+//! `crypto-intel portfolio [ADDRESS | --group GROUP]`
 
 use std::{collections::BTreeMap, process::ExitCode};
 
+use anyhow::ensure;
 use crypto_intel_evm::AssetKeys;
 use crypto_intel_schemas::{Address, Decimal};
 use crypto_intel_service::now_us;
@@ -26,10 +27,22 @@ pub(crate) async fn run(
     let store = connect_store(&config).await?;
     let now_us = now_us();
     let is_wanted = |chain: &str| options.chain.as_deref().is_none_or(|wanted| wanted == chain);
-    match options.address {
-        Some(address) => {
+    let wallets = match (options.address, &options.group) {
+        (Some(address), _) => Some(vec![address]),
+        (None, Some(group)) => {
+            let wallets = store.wallets_of_group(group).await?;
+            ensure!(
+                !wallets.is_empty(),
+                "no watched wallet is in group {group:?}; `crypto-intel watch list` shows the groups"
+            );
+            Some(wallets)
+        }
+        (None, None) => None,
+    };
+    match wallets {
+        Some(wallets) => {
             let method = options.method.into();
-            let mut assets = store.wallet_portfolio(address, method, &key_of, now_us).await?;
+            let mut assets = store.portfolio_of(&wallets, method, &key_of, now_us).await?;
             assets.retain(|asset| is_wanted(&asset.history.chain));
             let described: Vec<Value> = assets.iter().map(describe_asset).collect();
             output.show(&described, |_| show_assets(&assets, now_us))?;
@@ -100,6 +113,7 @@ fn show_wallets(values: &[WalletValue], now_us: i64) -> String {
     let rows = values.iter().map(|value| {
         [
             value.label.clone().unwrap_or_default(),
+            value.group.clone().unwrap_or_default(),
             format!("{:#x}", value.address),
             value.chain.clone(),
             value.value.cents().to_string(),
@@ -108,17 +122,34 @@ fn show_wallets(values: &[WalletValue], now_us: i64) -> String {
             value.oldest_price_us.map(|at_us| ago(now_us, at_us)).unwrap_or_default(),
         ]
     });
-    let heading = ["wallet", "address", "chain", "USD", "priced", "without price", "oldest price"];
-    let mut chains: BTreeMap<&str, Dollars> = BTreeMap::new();
-    for value in values {
-        *chains.entry(&value.chain).or_default() += &value.value;
-    }
-    let chains = chains.iter().map(|(chain, value)| format!("{chain} {}", value.cents()));
+    let heading =
+        ["wallet", "group", "address", "chain", "USD", "priced", "without price", "oldest price"];
     let all: Dollars = values.iter().map(|value| value.value.clone()).sum();
     let unpriced = values.iter().map(|value| value.unpriced as usize).sum();
-    let by_chain = chains.collect::<Vec<_>>().join(" · ");
     let table = table(&heading, rows);
-    format!("{table}\n\nvalue {} USD: {by_chain}{}", all.cents(), without_price(unpriced))
+    let by_chain = sums(values, |value| Some(&value.chain));
+    let mut text =
+        format!("{table}\n\nvalue {} USD: {by_chain}{}", all.cents(), without_price(unpriced));
+    let by_group = sums(values, |value| value.group.as_deref());
+    if !by_group.is_empty() {
+        text.push_str(&format!("\nby group: {by_group}"));
+    }
+    text
+}
+
+/// The sum of each name, in their order: `base 10.00 · ethereum 2.50`.
+fn sums<'v>(
+    values: &'v [WalletValue],
+    name: impl Fn(&'v WalletValue) -> Option<&'v str>,
+) -> String {
+    let mut sums: BTreeMap<&str, Dollars> = BTreeMap::new();
+    for value in values {
+        if let Some(name) = name(value) {
+            *sums.entry(name).or_default() += &value.value;
+        }
+    }
+    let texts = sums.iter().map(|(name, value)| format!("{name} {}", value.cents()));
+    texts.collect::<Vec<_>>().join(" · ")
 }
 
 fn without_price(count: usize) -> String {
@@ -191,6 +222,7 @@ fn describe_wallet(value: &WalletValue) -> Value {
     json!({
         "address": format!("{:#x}", value.address),
         "label": value.label,
+        "group": value.group,
         "chain": value.chain,
         "value": value.value.to_decimal().to_string(),
         "priced": value.priced,

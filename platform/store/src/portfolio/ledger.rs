@@ -71,6 +71,7 @@ pub(super) struct Holding {
     pub(super) chain: String,
     pub(super) address: Address,
     pub(super) label: Option<String>,
+    pub(super) group: Option<String>,
     pub(super) token: Option<Address>,
     pub(super) quantity: BigInt,
     pub(super) decimals: Option<u8>,
@@ -104,11 +105,25 @@ impl Store {
     /// # Errors
     /// As [`wallet_readings`](Self::wallet_readings).
     pub(super) async fn all_holdings(&self) -> Result<Vec<Holding>, StoreError> {
-        let sql = "SELECT chain, address, label, token, raw::text, decimals FROM wallet_holdings \
-                   WHERE raw IS NOT NULL";
+        let sql = "SELECT held.chain, held.address, held.label, held.token, held.raw::text, held.decimals, \
+                   (SELECT min(wallet.group_name) FROM wallets AS wallet \
+                    WHERE wallet.address = held.address AND wallet.removed_at IS NULL) \
+                   FROM wallet_holdings AS held WHERE held.raw IS NOT NULL";
         let rows = self.client().await?.query(sql, &[]).await;
         let rows = rows.map_err(StoreError::sql("read what wallets hold"))?;
         Ok(rows.iter().map(holding).collect())
+    }
+
+    /// The watched wallets of a group of the watch-list.
+    ///
+    /// # Errors
+    /// As [`wallet_readings`](Self::wallet_readings).
+    pub async fn wallets_of_group(&self, group: &str) -> Result<Vec<Address>, StoreError> {
+        let sql = "SELECT DISTINCT address FROM wallets WHERE group_name = $1 AND removed_at IS NULL \
+                   ORDER BY address";
+        let rows = self.client().await?.query(sql, &[&group]).await;
+        let rows = rows.map_err(StoreError::sql("read the wallets of a group"))?;
+        Ok(rows.iter().filter_map(|row| address(row, 0)).collect())
     }
 
     /// What came to a wallet, left it and was paid in fees between two times (microseconds since 1970), oldest first.
@@ -177,6 +192,7 @@ fn holding(row: &Row) -> Holding {
         chain: row.get(0),
         address: address(row, 1).unwrap_or_default(),
         label: row.get(2),
+        group: row.get(6),
         token: token(row, 3),
         quantity: units(row, 4),
         decimals: decimals(row, 5),

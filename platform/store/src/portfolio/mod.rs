@@ -3,6 +3,7 @@
 mod dollars;
 mod ledger;
 mod lots;
+mod merge;
 mod position;
 mod report;
 

@@ -8,6 +8,7 @@ use super::{
     dollars::Dollars,
     ledger::PastPrice,
     lots::CostMethod,
+    merge::{WalletPast, assets_of},
     position::{AssetHistory, Position},
 };
 use crate::{error::StoreError, pool::store::Store};
@@ -34,6 +35,8 @@ pub struct WalletValue {
     pub address: Address,
     /// What people call it.
     pub label: Option<String>,
+    /// The group of the watch-list that it belongs to.
+    pub group: Option<String>,
     /// Sum of what has a price.
     pub value: Dollars,
     /// When the oldest price of the sum was said, microseconds since 1970.
@@ -45,28 +48,28 @@ pub struct WalletValue {
 }
 
 impl Store {
-    /// Every asset that a wallet holds or held, valued at `now_us` (microseconds since 1970); the most valuable first.
+    /// Every asset that these wallets hold or held, valued at `now_us` (microseconds since 1970); the most valuable first. They
+    /// count as one: what moves between them is neither sale nor purchase.
     ///
     /// # Errors
     /// When the database does not answer or is not migrated.
-    pub async fn wallet_portfolio(
+    pub async fn portfolio_of(
         &self,
-        wallet: Address,
+        wallets: &[Address],
         method: CostMethod,
         key_of: AssetKeyOf<'_>,
         now_us: i64,
     ) -> Result<Vec<ValuedAsset>, StoreError> {
-        let mut assets: BTreeMap<(String, Option<Address>), AssetHistory> = BTreeMap::new();
-        for reading in self.wallet_readings(wallet).await? {
-            let history = history_of(&mut assets, &reading.chain, reading.token);
-            history.reading = Some(reading);
+        let mut pasts = BTreeMap::new();
+        for wallet in wallets {
+            let readings = self.wallet_readings(*wallet).await?;
+            let ledger = self.wallet_ledger(*wallet, 0, now_us).await?;
+            pasts.insert(*wallet, WalletPast { readings, ledger });
         }
-        for entry in self.wallet_ledger(wallet, 0, now_us).await? {
-            history_of(&mut assets, &entry.chain, entry.token).entries.push(entry);
-        }
-        let prices = self.prices_of(assets.values(), key_of, now_us).await?;
+        let assets = assets_of(pasts);
+        let prices = self.prices_of(assets.iter(), key_of, now_us).await?;
         let mut valued: Vec<ValuedAsset> = assets
-            .into_values()
+            .into_iter()
             .map(|history| {
                 let key = key_of(&history.chain, history.token);
                 let known = key.and_then(|key| prices.get(&key));
@@ -83,7 +86,7 @@ impl Store {
     /// What each watched wallet holds on each chain, valued at `now_us`.
     ///
     /// # Errors
-    /// As [`wallet_portfolio`](Self::wallet_portfolio).
+    /// As [`portfolio_of`](Self::portfolio_of).
     pub async fn wallet_values(
         &self,
         key_of: AssetKeyOf<'_>,
@@ -100,9 +103,9 @@ impl Store {
         let mut values: BTreeMap<(Address, String), WalletValue> = BTreeMap::new();
         for held in holdings {
             let value = values.entry((held.address, held.chain.clone())).or_insert_with(|| {
-                let (chain, address, label) =
-                    (held.chain.clone(), held.address, held.label.clone());
-                WalletValue { chain, address, label, ..WalletValue::default() }
+                let (label, group) = (held.label.clone(), held.group.clone());
+                let (chain, address) = (held.chain.clone(), held.address);
+                WalletValue { chain, address, label, group, ..WalletValue::default() }
             });
             let price = key_of(&held.chain, held.token).and_then(|key| prices.get(&key));
             match price.zip(held.decimals) {
@@ -144,17 +147,4 @@ impl Store {
         }
         Ok(prices)
     }
-}
-
-fn history_of<'a>(
-    assets: &'a mut BTreeMap<(String, Option<Address>), AssetHistory>,
-    chain: &str,
-    token: Option<Address>,
-) -> &'a mut AssetHistory {
-    assets.entry((chain.to_owned(), token)).or_insert_with(|| AssetHistory {
-        chain: chain.to_owned(),
-        token,
-        reading: None,
-        entries: Vec::new(),
-    })
 }

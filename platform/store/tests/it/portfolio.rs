@@ -13,6 +13,7 @@ use crate::support::{database, step, write};
 const MINUTE_US: i64 = 60_000_000;
 const WALLET: Address = Address::repeat_byte(1);
 const STRANGER: Address = Address::repeat_byte(2);
+const PARTNER: Address = Address::repeat_byte(3);
 const TOKEN: Address = Address::repeat_byte(0xAA);
 
 /// A time so many minutes ago, and the block of then.
@@ -130,7 +131,7 @@ fn key_of(_: &str, token: Option<Address>) -> Option<String> {
 }
 
 async fn portfolio(store: &Store, moment: Moment, method: CostMethod) -> Vec<ValuedAsset> {
-    store.wallet_portfolio(WALLET, method, &key_of, moment.now_us).await.unwrap()
+    store.portfolio_of(&[WALLET], method, &key_of, moment.now_us).await.unwrap()
 }
 
 /// Ten coins come for the price of then, four are sold, one is paid as a fee: five are left.
@@ -206,6 +207,41 @@ async fn every_watched_wallet_has_a_value_by_chain_and_says_what_is_not_in_it() 
     assert_eq!((value.label.as_deref(), value.chain.as_str()), (Some("desk"), "test"));
     assert_eq!((value.value.clone(), value.priced, value.unpriced), (dollars("12500"), 1, 1));
     assert_eq!(value.oldest_price_us, Some(moment.ago(6).0));
+}
+
+#[tokio::test]
+async fn wallets_of_a_group_count_as_one() {
+    let (_database, store, moment) = written().await;
+    // Two of the five coins that are left go to another own wallet.
+    let own = moment.native(4, (WALLET, PARTNER), 2, Some("5000"));
+    let [left, came] = [(WALLET, 3), (PARTNER, 2)].map(|(wallet, raw)| {
+        match moment.balance(3, Balance::NATIVE, 0, raw) {
+            Event::Balance(balance) => Event::from(Balance { address: wallet, ..balance }),
+            other => other,
+        }
+    });
+    write(&store, step(1, 2), &[own.into(), left, came]).await.unwrap();
+    let watched = [WALLET, PARTNER].map(|address| {
+        let entry = WatchEntry { group: Some("fund".into()), ..WatchEntry::default() };
+        Watched { chain: "all".parse().unwrap(), address: address.into(), entry }
+    });
+    store.keep_wallets(&watched).await.unwrap();
+    assert_eq!(store.wallets_of_group("fund").await.unwrap(), [WALLET, PARTNER]);
+    assert!(store.wallets_of_group("none").await.unwrap().is_empty());
+
+    let wallets = store.wallets_of_group("fund").await.unwrap();
+    let method = CostMethod::Fifo;
+    let together = store.portfolio_of(&wallets, method, &key_of, moment.now_us).await.unwrap();
+    let alone = store.portfolio_of(&[WALLET], method, &key_of, moment.now_us).await.unwrap();
+    let coin = |assets: &[ValuedAsset]| {
+        assets.iter().find(|asset| asset.history.token.is_none()).unwrap().position.clone()
+    };
+    assert_eq!(coin(&together).quantity, 5.into());
+    assert_eq!(coin(&together).missing(), []);
+    let gained = coin(&alone).profit.realised - coin(&together).profit.realised;
+    assert!(gained > Dollars::default(), "alone, the two that moved count as sold: {gained:?}");
+    let values = store.wallet_values(&key_of, moment.now_us).await.unwrap();
+    assert!(values.iter().all(|value| value.group.as_deref() == Some("fund")), "{values:#?}");
 }
 
 #[tokio::test]
