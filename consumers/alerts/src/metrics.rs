@@ -88,7 +88,7 @@ impl Metrics {
             lag_seconds: stream_gauge("lag_seconds", "Age of the newest tick that was applied")?,
             lag_messages: stream_gauge("lag_messages", "Messages still to be read")?,
             snapshots: per_stream("snapshots_total", "Snapshots of rule state written")?,
-            snapshot_bytes: stream_gauge("snapshot_bytes", "Size of the newest snapshot")?,
+            snapshot_bytes: stream_gauge("snapshot_bytes", "Bytes that the newest snapshot wrote")?,
             ticks: total("ticks_total", "Ticks published")?,
             evicted: total(
                 "crowded_out_total",

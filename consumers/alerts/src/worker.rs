@@ -74,9 +74,9 @@ impl Worker {
         }
         // Where nothing is under way, a snapshot saves the next start some messages.
         if !running.is_applying {
-            let (bytes, _) = running.store.encode(running.engine.state());
+            let snapshot = running.store.take(running.engine.state_mut());
             let saved =
-                tokio::time::timeout(LAST_SNAPSHOT_TIMEOUT, running.store.save(&bytes)).await;
+                tokio::time::timeout(LAST_SNAPSHOT_TIMEOUT, running.store.save(&snapshot)).await;
             if let Ok(Err(error)) = saved {
                 tracing::warn!(stream = self.stream.name(), error = %format!("{error:#}"), "last snapshot failed, some messages are evaluated again");
             }
@@ -179,20 +179,13 @@ impl Worker {
     async fn publish_and_save(&self, running: &mut Running) -> anyhow::Result<()> {
         self.publish(running).await?;
         let slug = self.stream.slug();
-        let (bytes, evicted) = running.store.encode(running.engine.state());
-        if evicted > 0 {
-            self.metrics.evicted.inc_by(evicted);
-            tracing::warn!(
-                stream = self.stream.name(),
-                evicted,
-                "rule state is too large, its oldest alerts can no longer be corrected"
-            );
-        }
-        running.store.save(&bytes).await.context("store rule state")?;
+        let snapshot = running.store.take(running.engine.state_mut());
+        running.store.save(&snapshot).await.context("store rule state")?;
         running.saved_at = Instant::now();
         running.since_saved = 0;
         self.metrics.snapshots.with_label_values(&[slug]).inc();
-        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        let bytes: usize = snapshot.iter().map(|(_, body)| body.len()).sum();
+        let size = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.metrics.snapshot_bytes.with_label_values(&[slug]).set(size);
         Ok(())
     }

@@ -119,6 +119,41 @@ impl Kv {
         self.write(key, message, expected_revision).await
     }
 
+    /// Sets several values together or none of them, if the first key still has the expected revision (`None` = it has
+    /// no value); returns the new revision of the first. Only for buckets that take batches.
+    ///
+    /// # Errors
+    /// [`KvError::WrongRevision`], or a key is invalid or the writes are not acknowledged.
+    pub async fn put_together(
+        &self,
+        values: &[(String, Bytes)],
+        expected_revision: Option<u64>,
+    ) -> Result<u64, KvError> {
+        let Some((first, _)) = values.first() else { return Err(KvError::Write(PublishError::Empty)) };
+        let subject = self.subject(first)?;
+        let mut messages = Vec::with_capacity(values.len());
+        for (key, value) in values {
+            messages.push(OutMessage::new(self.subject(key)?, value.clone()));
+        }
+        let last_sequence = match expected_revision {
+            Some(revision) => revision,
+            // The marker of a deletion has a revision, too.
+            None => match self.nats.last_on_subject(&self.stream, &subject).await? {
+                Some(message) if is_deletion(&message) => message.sequence,
+                Some(_) => return Err(KvError::AlreadyExists { key: first.clone() }),
+                None => 0,
+            },
+        };
+        let fence = Fence { filter: subject, last_sequence };
+        match self.nats.publish_together(&messages, Some(&fence)).await {
+            Ok(ack) => Ok(ack.last_sequence + 1 - ack.messages),
+            Err(PublishError::WrongLastSequence { actual }) => {
+                Err(KvError::WrongRevision { key: first.clone(), actual })
+            }
+            Err(error) => Err(self.not_written(error)),
+        }
+    }
+
     /// Deletes a key.
     ///
     /// # Errors

@@ -22,11 +22,12 @@ const MAX_EVICTED_BLOCKS: usize = 512;
 pub(crate) struct ChainState {
     seen: VecDeque<(B256, u32)>,
     open_block: Option<OpenBlock>,
-    /// What rules matched: alerts that were sent, and events that cooldowns hold back.
-    #[serde(rename = "sightings")]
+    /// What rules matched: alerts that were sent, and events that cooldowns hold back. Each is an entry of its own
+    /// where the state is stored, as is each alert.
+    #[serde(rename = "sightings", default, skip_serializing)]
     pub(crate) matches: BTreeMap<MatchKey, RuleMatch>,
     /// Alerts that can be corrected, by key.
-    #[serde(rename = "told")]
+    #[serde(rename = "told", default, skip_serializing)]
     pub(crate) sent_alerts: BTreeMap<String, SentAlert>,
     /// Blocks of which some alerts can no longer be corrected.
     #[serde(rename = "crowded")]

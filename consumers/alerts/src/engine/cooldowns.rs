@@ -43,7 +43,7 @@ impl Engine {
         let rules = std::sync::Arc::clone(&self.rules);
         let rule = &rules.rules[index];
         let now_us = self.state.stream_time_us;
-        let Some(known) = self.state.groups.get(&rule.id).and_then(|groups| groups.get(group))
+        let Some(known) = self.state.groups.get(&rule.id, group)
         else {
             return CooldownDecision::Fire;
         };
@@ -100,33 +100,24 @@ impl Engine {
     /// Ends the cooldowns that are over, and publishes the summaries of what they held back.
     pub(super) fn end_cooldowns(&mut self, alerts: &mut Vec<Alert>) {
         let now_us = self.state.stream_time_us;
-        let mut due = Vec::new();
-        let mut all = std::mem::take(&mut self.state.groups);
-        all.retain(|rule_id, groups| {
-            let Some(index) = self.rules.rules.iter().position(|rule| rule.id == *rule_id) else {
-                return false;
-            };
-            let cooldown_us = self.rules.rules[index].cooldown_us;
-            groups.retain(|name, group| {
-                let is_over = group.running.iter().all(|cooldown| {
-                    now_us - cooldown.at_us >= cooldown_us || self.state.is_withdrawn(cooldown)
-                });
-                if is_over && !group.held_back.is_empty() {
-                    due.push((index, name.clone()));
-                    return true;
-                }
-                !is_over
+        let mut over = Vec::new();
+        for (rule, name, group) in self.state.groups.iter() {
+            let index = self.rules.rules.iter().position(|known| known.id == rule);
+            let cooldown_us = index.map_or(0, |index| self.rules.rules[index].cooldown_us);
+            let is_over = group.running.iter().all(|cooldown| {
+                now_us - cooldown.at_us >= cooldown_us || self.state.is_withdrawn(cooldown)
             });
-            !groups.is_empty()
-        });
-        self.state.groups = all;
-        for (index, name) in due {
-            self.publish_held_back(index, &name, alerts);
-            if let Some(groups) = self.state.groups.get_mut(&self.rules.rules[index].id) {
-                groups.remove(&name);
+            if is_over || index.is_none() {
+                let index = index.filter(|_| !group.held_back.is_empty());
+                over.push((rule.to_owned(), name.to_owned(), index));
             }
         }
-        self.state.groups.retain(|_, groups| !groups.is_empty());
+        for (rule, name, index) in over {
+            if let Some(index) = index {
+                self.publish_held_back(index, &name, alerts);
+            }
+            self.state.groups.remove(&rule, &name);
+        }
     }
 
     /// One alert per chain about what a cooldown held back.

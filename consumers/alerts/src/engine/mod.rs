@@ -2,14 +2,16 @@
 //! state and the messages, so that a replay gives the same alerts.
 
 mod chain_state;
-mod cooldown_group;
+pub(crate) mod cooldown_group;
 mod cooldowns;
+mod entries;
 mod firing;
 pub(crate) mod keys;
 mod reorgs;
 mod sent_alert;
 pub(crate) mod state;
 mod totals;
+mod tracked;
 
 use std::sync::Arc;
 
@@ -78,8 +80,14 @@ impl Engine {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The state, for a snapshot.
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 
     /// Last message applied.
@@ -107,8 +115,17 @@ impl Engine {
                 .extend(chain.sent_alerts.remove(alert).into_iter().flat_map(|sent| sent.members));
             discarded.iter().for_each(|key| drop(chain.matches.remove(key)));
         }
-        for group in self.state.groups.values_mut().flat_map(|groups| groups.values_mut()) {
-            group.running.retain(|cooldown| !discarded.contains(&cooldown.key));
+        let begun: Vec<(String, String)> = self
+            .state
+            .groups
+            .iter()
+            .filter(|(.., group)| group.running.iter().any(|it| discarded.contains(&it.key)))
+            .map(|(rule, group, _)| (rule.to_owned(), group.to_owned()))
+            .collect();
+        for (rule, group) in begun {
+            if let Some(group) = self.state.groups.get_mut(&rule, &group) {
+                group.running.retain(|cooldown| !discarded.contains(&cooldown.key));
+            }
         }
     }
 

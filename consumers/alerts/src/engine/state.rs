@@ -5,61 +5,96 @@ use std::collections::BTreeMap;
 use crypto_intel_nats::Position;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{
-    chain_state::ChainState,
-    cooldown_group::{CooldownGroup, RunningCooldown},
+use crate::{
+    engine::{
+        chain_state::ChainState,
+        cooldown_group::{CooldownGroup, RunningCooldown},
+        tracked::Tracked,
+    },
+    snapshot::shards::Table,
 };
 
-/// Version of the state's form. Another version is not read: rules then start from empty state.
-pub(crate) const STATE_VERSION: u16 = 2;
+/// Version of the head's form. An unknown version is not read: rules then start from empty state.
+pub(crate) const STATE_VERSION: u16 = 3;
 
 /// Key of events without a block, which never leave the chain.
 pub(crate) const NO_CHAIN: &str = "";
 
 /// State of all rules of one stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct State {
-    pub(crate) version: u16,
     /// Last message applied.
     pub(crate) position: Position,
     /// Newest store time of a message, microseconds: the engine's only clock.
     pub(crate) stream_time_us: i64,
     /// Newest tick, microseconds.
     pub(crate) tick_us: i64,
-    /// Rule → group → its cooldowns and what they hold back.
-    pub(crate) groups: BTreeMap<String, BTreeMap<String, CooldownGroup>>,
+    /// By rule and group: cooldowns and what they hold back.
+    pub(crate) groups: Tracked<CooldownGroup>,
     pub(crate) chains: BTreeMap<String, ChainState>,
+}
+
+/// What is stored under the stream's own key: how far the state is, and which records hold it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) version: u16,
+    pub(crate) position: Position,
+    pub(crate) stream_time_us: i64,
+    pub(crate) tick_us: i64,
+    pub(crate) table: Table,
+}
+
+/// Version 2: everything in one value.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SingleValue {
+    pub(crate) version: u16,
+    position: Position,
+    stream_time_us: i64,
+    tick_us: i64,
+    groups: BTreeMap<String, BTreeMap<String, CooldownGroup>>,
+    chains: BTreeMap<String, ChainState>,
+}
+
+impl SingleValue {
+    pub(crate) const VERSION: u16 = 2;
+}
+
+impl From<SingleValue> for State {
+    fn from(value: SingleValue) -> Self {
+        let SingleValue { position, stream_time_us, tick_us, groups, chains, .. } = value;
+        let mut state = Self { position, stream_time_us, tick_us, chains, ..Self::default() };
+        for (rule, groups) in groups {
+            for (name, group) in groups {
+                *state.group_mut(&rule, &name) = group;
+            }
+        }
+        state
+    }
 }
 
 impl State {
     pub(crate) fn empty() -> Self {
-        Self { version: STATE_VERSION, ..Self::default() }
+        Self::default()
+    }
+
+    pub(super) fn of(head: Head) -> Self {
+        let Head { position, stream_time_us, tick_us, .. } = head;
+        Self { position, stream_time_us, tick_us, ..Self::default() }
+    }
+
+    pub(crate) fn head(&self, table: Table) -> Head {
+        Head {
+            version: STATE_VERSION,
+            position: self.position,
+            stream_time_us: self.stream_time_us,
+            tick_us: self.tick_us,
+            table,
+        }
     }
 
     /// Whether no chain is in the middle of a block: the best moment for a snapshot.
     pub(crate) fn is_between_blocks(&self) -> bool {
         self.chains.values().all(ChainState::is_between_blocks)
-    }
-
-    /// Makes the state smaller when it is too large to be stored: evicts the older half of each chain's
-    /// alerts, or, where there are none, all cooldowns with what they hold back. Returns how many were
-    /// evicted.
-    pub(crate) fn shrink(&mut self) -> u64 {
-        let mut evicted = 0;
-        for chain in self.chains.values_mut() {
-            for _ in 0..chain.sent_alerts.len().div_ceil(2) {
-                chain.evict_oldest();
-                evicted += 1;
-            }
-        }
-        if evicted == 0 {
-            evicted = self.groups.values().map(|groups| groups.len() as u64).sum();
-            self.groups.clear();
-            for chain in self.chains.values_mut() {
-                chain.matches.retain(|_, found| found.alert.is_some());
-            }
-        }
-        evicted
     }
 
     pub(super) fn suppresses(&self, cooldown: &RunningCooldown) -> bool {
@@ -70,8 +105,8 @@ impl State {
         self.chains.get(&cooldown.chain).is_some_and(|chain| chain.is_withdrawn(&cooldown.key))
     }
 
-    pub(super) fn group_mut(&mut self, rule: &str, group: &str) -> &mut CooldownGroup {
-        self.groups.entry(rule.to_owned()).or_default().entry(group.to_owned()).or_default()
+    pub(crate) fn group_mut(&mut self, rule: &str, group: &str) -> &mut CooldownGroup {
+        self.groups.get_or_insert_with(rule, group, CooldownGroup::default)
     }
 }
 
@@ -86,20 +121,15 @@ mod tests {
 
     #[test]
     fn the_stored_form_keeps_its_field_names() {
-        let chains = BTreeMap::from([("base".to_owned(), ChainState::default())]);
-        let groups = BTreeMap::from([("group".to_owned(), CooldownGroup::default())]);
-        let groups = BTreeMap::from([("rule".to_owned(), groups)]);
-        let state = State { chains, groups, ..State::empty() };
-        let json = serde_json::to_value(&state).unwrap();
         let names = |value: &serde_json::Value| {
             value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(names(&json), "version position stream_time_us tick_us groups chains");
-        assert_eq!(
-            names(&json["chains"]["base"]),
-            "seen open_block sightings told crowded reorg unsettled homeless"
-        );
-        assert_eq!(names(&json["groups"]["rule"]["group"]), "openers collected");
+        let head = serde_json::to_value(State::empty().head(Table::default())).unwrap();
+        assert_eq!(names(&head), "version position stream_time_us tick_us table");
+        let chain = serde_json::to_value(ChainState::default()).unwrap();
+        assert_eq!(names(&chain), "seen open_block crowded reorg unsettled homeless");
+        let group = serde_json::to_value(CooldownGroup::default()).unwrap();
+        assert_eq!(names(&group), "openers collected");
         let reported = ReportedState { gone: false, holds: true, content_hash: 1, number: None };
         let rule_match = RuleMatch {
             alert: None,

@@ -6,7 +6,7 @@ use crypto_intel_schemas::Alert;
 use proptest::prelude::*;
 
 use super::{Moved, Play, RULE, SECOND};
-use crate::{engine::Engine, snapshot, streams::RuleStream};
+use crate::{engine::Engine, snapshot::in_memory::Memory, streams::RuleStream};
 
 /// One step of a made-up history: mine a block, drop some, or let time pass.
 #[derive(Debug, Clone)]
@@ -33,11 +33,11 @@ fn play_history(steps: &[Step], restart: impl Fn(u64) -> bool) -> Vec<Alert> {
     let mut stack: Vec<(u64, u8, Vec<Moved>)> = Vec::new();
     let mut next_hash = 1_u8;
     let mut restarted_at = 0;
+    let mut memory = Memory::new();
     let mut go_through_snapshot = |play: &mut Play| {
         if play.sequence != restarted_at && restart(play.sequence) {
             restarted_at = play.sequence;
-            let bytes = snapshot::encode(play.engine.state());
-            let state = rmp_serde::from_slice(&bytes).unwrap();
+            let (state, _) = memory.restart(play.engine.state_mut());
             let rules = Arc::clone(&play.engine.rules);
             play.engine = Engine::with_state(rules, RuleStream::Evm, &play.metrics, state);
         }
