@@ -129,7 +129,9 @@ impl Kv {
         values: &[(String, Bytes)],
         expected_revision: Option<u64>,
     ) -> Result<u64, KvError> {
-        let Some((first, _)) = values.first() else { return Err(KvError::Write(PublishError::Empty)) };
+        let Some((first, _)) = values.first() else {
+            return Err(KvError::Write(PublishError::Empty));
+        };
         let subject = self.subject(first)?;
         let mut messages = Vec::with_capacity(values.len());
         for (key, value) in values {

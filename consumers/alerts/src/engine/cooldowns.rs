@@ -43,8 +43,7 @@ impl Engine {
         let rules = std::sync::Arc::clone(&self.rules);
         let rule = &rules.rules[index];
         let now_us = self.state.stream_time_us;
-        let Some(known) = self.state.groups.get(&rule.id, group)
-        else {
+        let Some(known) = self.state.groups.get(&rule.id, group) else {
             return CooldownDecision::Fire;
         };
         let running: Vec<&RunningCooldown> = known

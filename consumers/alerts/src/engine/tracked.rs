@@ -43,10 +43,7 @@ impl<T> Tracked<T> {
         note(&mut self.changed, first, second);
         // An entry costs two owned names, and most values are there already.
         if self.get(first, second).is_none() {
-            self.values
-                .entry(first.to_owned())
-                .or_default()
-                .insert(second.to_owned(), make());
+            self.values.entry(first.to_owned()).or_default().insert(second.to_owned(), make());
         }
         let value = self.values.get_mut(first).and_then(|values| values.get_mut(second));
         #[allow(clippy::expect_used)] // inserted above

@@ -80,11 +80,7 @@ impl SnapshotStore {
         Some(State { position, stream_time_us: position.stored_at_us, ..State::empty() })
     }
 
-    fn restore(
-        &mut self,
-        head: &[u8],
-        records: &BTreeMap<String, Bytes>,
-    ) -> Result<State, String> {
+    fn restore(&mut self, head: &[u8], records: &BTreeMap<String, Bytes>) -> Result<State, String> {
         let head: Head = rmp_serde::from_slice(head).map_err(|error| error.to_string())?;
         let record = |name: &str| records.get(&format!("{}.{name}", self.key)).cloned();
         self.shards = Shards::load(&head.table, record)?;

@@ -152,8 +152,10 @@ impl Shards {
         for index in &rewritten {
             self.rewrite(*index, &mut records);
         }
-        let logged: Vec<Change> =
-            changes.into_iter().filter(|change| !rewritten.contains(&shard_of(&change.0))).collect();
+        let logged: Vec<Change> = changes
+            .into_iter()
+            .filter(|change| !rewritten.contains(&shard_of(&change.0)))
+            .collect();
         if !logged.is_empty() {
             let touched = logged.iter().map(|change| shard_of(&change.0)).collect();
             let body = records::write(logged.iter().map(|(key, value)| (key, value.as_ref())));
@@ -289,10 +291,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
+        #![proptest_config(ProptestConfig::with_cases(8))]
         #[test]
         fn what_is_loaded_is_what_was_stored_last(
-            snapshots in prop::collection::vec((changes(), prop::bool::weighted(0.1)), 1..400),
+            snapshots in prop::collection::vec((changes(), prop::bool::weighted(0.1)), 1..300),
         ) {
             let mut disk = Disk { table: Shards::new().table(), ..Disk::default() };
             let mut shards = Shards::new();

@@ -77,6 +77,7 @@ fn play_history(steps: &[Step], restart: impl Fn(u64) -> bool) -> Vec<Alert> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn restarts_from_snapshots_change_nothing(
         steps in prop::collection::vec(step(), 1..40),
