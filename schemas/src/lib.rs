@@ -39,6 +39,7 @@ pub use kv::{
     leases,
     past::{Covers, Finder, Past, PastDoubt, PastRange},
     persisted_position::PersistedPosition,
+    silence::{Acknowledgement, Silence},
     verified::Verified,
     watchlist::{WatchChain, WatchEntry, WatchKind, Watched},
 };

@@ -9,6 +9,7 @@ mod records;
 mod render;
 mod role;
 mod router;
+mod routing;
 mod run;
 mod sender;
 mod validate;
@@ -21,4 +22,8 @@ pub use config::{
 pub use records::dead_letters::{reopen_destination, retry_dead_letter};
 pub use records::delivery::delivery_id;
 pub use role::ROLE;
+pub use routing::{
+    matcher::{Matcher, NoMatcher},
+    silences::{NewSilence, Silences, acknowledge},
+};
 pub use run::run;

@@ -45,7 +45,7 @@ impl Metrics {
             )?,
             deliveries: metrics.counters(
                 "deliveries_total",
-                "Messages that ended, by state: sent, repeated, uncertain, dead, expired",
+                "Messages that ended, by state: sent, repeated, uncertain, dead, expired, silenced, inhibited, muted",
                 &["destination", "state"],
             )?,
             attempts: metrics.counters(
@@ -88,13 +88,7 @@ impl Metrics {
         self.routed.with_label_values(&[destination]);
         self.waiting.with_label_values(&[destination]);
         self.closed.with_label_values(&[destination]);
-        for state in [
-            DeliveryState::Sent,
-            DeliveryState::Repeated,
-            DeliveryState::Uncertain,
-            DeliveryState::Dead,
-            DeliveryState::Expired,
-        ] {
+        for state in DeliveryState::ALL {
             self.deliveries.with_label_values(&[destination, state.as_str()]);
         }
     }

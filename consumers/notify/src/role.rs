@@ -8,9 +8,20 @@ pub const ROLE: RoleSpec = RoleSpec {
     section: "notify",
     enable: "configure a destination under [notify.destinations.NAME]",
     own_secrets: "tokens and webhooks of chats",
-    publishes: &["notify.out.>", "notify.done.>", "dlq.notify.>"],
-    // Members of a digest.
-    looks_up: &[Stream::Outbox, Stream::Dlq],
+    // Its own alerts: what stopped.
+    publishes: &["notify.out.>", "notify.done.>", "alert.*.watchdog.>", "dlq.notify.>"],
+    // What silences and inhibitions kept back.
+    reads: &[Stream::Notify],
+    // Members of a digest, alerts that wait, and whether the clocks of the rules go.
+    looks_up: &[
+        Stream::Outbox,
+        Stream::Dlq,
+        Stream::Alert,
+        Stream::Status,
+        Stream::Evm,
+        Stream::Market,
+        Stream::Signals,
+    ],
     queues: &[
         QueueSpec { stream: Stream::Alert, consumer: "notify" },
         // One for each destination.
@@ -19,6 +30,8 @@ pub const ROLE: RoleSpec = RoleSpec {
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["notify.>"]),
         BucketSpec::write(Bucket::Deliveries, &[">"]),
+        BucketSpec::write(Bucket::Silences, &[">"]).watched(),
+        BucketSpec::write(Bucket::Routing, &[">"]).watched(),
     ],
     // Without a destination it would end at once.
     profile: Some("chat"),

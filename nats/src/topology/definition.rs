@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 31] = embedded![
+const FILES: [(&str, &str); 32] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -132,6 +132,7 @@ const FILES: [(&str, &str); 31] = embedded![
     "kv/names.json",
     "kv/pasts.json",
     "kv/prices.json",
+    "kv/routing.json",
     "kv/rule_state.json",
     "kv/silences.json",
     "kv/tokens.json",

@@ -207,8 +207,9 @@ async fn alerts_and_notify_do_their_work_and_no_other() {
     let mut queue = WorkQueue::open(&notify, "OUTBOX", "notify-ops", options).await.unwrap();
     within(queue.next()).await.unwrap().ack().await.unwrap();
     notify.kv(Bucket::Deliveries).await.unwrap().create("x", "attempt").await.unwrap();
+    notify.kv(Bucket::Silences).await.unwrap().create("x", "silence").await.unwrap();
     can_lease(&notify, "notify.ops").await;
-    for subject in ["alert.high.rule.id.fired.2", "$KV.silences.x", "$KV.leases.alerts"] {
+    for subject in ["alert.high.rule.id.fired.2", "$KV.watchlist.x", "$KV.leases.alerts"] {
         cannot_publish(&notify, subject).await;
     }
     cannot_ask(&notify, "$JS.API.CONSUMER.CREATE.ALERT.mine").await;

@@ -32,6 +32,9 @@ event! {
         /// Why it was not sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
+        /// What kept it back: the id of a silence, or the code of an alert that inhibits it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cause: Option<String>,
         /// When the pipeline first saw the event behind the alert, microseconds.
         pub seen_at_us: i64,
         /// When the service answered, microseconds.
@@ -66,6 +69,7 @@ impl EventKind for Delivery {
             attempts: 2,
             message_id: Some("4217".to_owned()),
             error: Some("429 too many requests".to_owned()),
+            cause: Some("K7Q2M".to_owned()),
             seen_at_us: OBSERVED_AT_US,
             done_at_us: OBSERVED_AT_US + 420_000,
             ..Delivery::at("notify", BLOCK_TIME_US, OBSERVED_AT_US)

@@ -11,6 +11,9 @@ event! {
     pub struct Notification: base {
         /// Destination by its configured name.
         pub destination: String,
+        /// Messages of one destination that follow each other with the same text here are told as one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub group: Option<String>,
         /// The alert to send.
         pub alert: Alert,
     }
@@ -34,6 +37,7 @@ impl EventKind for Notification {
         Notification {
             id: format!("{}:ops", alert.id),
             destination: "ops".to_owned(),
+            group: Some("rule=large-erc20-transfer:1770000000000000".to_owned()),
             alert,
             ..Notification::at("alerts", BLOCK_TIME_US, OBSERVED_AT_US)
         }

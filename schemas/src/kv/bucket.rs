@@ -30,6 +30,8 @@ pub enum Bucket {
     Holdings,
     /// Alerts that are silenced for a time.
     Silences,
+    /// Alerts that last, wait or escalate, and acknowledgements.
+    Routing,
     /// Snapshots of rule state.
     RuleState,
     /// Attempt and result of every message to people.
@@ -38,7 +40,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
@@ -52,6 +54,7 @@ impl Bucket {
         Self::Watchlist,
         Self::Holdings,
         Self::Silences,
+        Self::Routing,
         Self::RuleState,
         Self::Deliveries,
     ];
@@ -73,6 +76,7 @@ impl Bucket {
             Self::Watchlist => "watchlist",
             Self::Holdings => "holdings",
             Self::Silences => "silences",
+            Self::Routing => "routing",
             Self::RuleState => "rule_state",
             Self::Deliveries => "deliveries",
         }

@@ -8,5 +8,6 @@ pub(crate) mod key;
 pub mod leases;
 pub(crate) mod past;
 pub(crate) mod persisted_position;
+pub(crate) mod silence;
 pub(crate) mod verified;
 pub(crate) mod watchlist;

@@ -92,9 +92,33 @@ pub enum DeliveryState {
     Dead,
     /// It was too old to be worth sending.
     Expired,
+    /// A silence matched it; its end is told with what still lasts.
+    Silenced,
+    /// An alert that explains it lasts, such as a chain that is stale.
+    Inhibited,
+    /// It came in hours in which its destination is told nothing, not even later.
+    Muted,
 }
 
 impl DeliveryState {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Sent,
+        Self::Repeated,
+        Self::Uncertain,
+        Self::Dead,
+        Self::Expired,
+        Self::Silenced,
+        Self::Inhibited,
+        Self::Muted,
+    ];
+
+    /// Whether it was not sent on purpose.
+    #[must_use]
+    pub const fn is_kept_back(self) -> bool {
+        matches!(self, Self::Silenced | Self::Inhibited | Self::Muted)
+    }
+
     /// The text on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -104,6 +128,9 @@ impl DeliveryState {
             Self::Uncertain => "uncertain",
             Self::Dead => "dead",
             Self::Expired => "expired",
+            Self::Silenced => "silenced",
+            Self::Inhibited => "inhibited",
+            Self::Muted => "muted",
         }
     }
 }

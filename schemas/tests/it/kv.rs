@@ -3,9 +3,9 @@
 use std::fs;
 
 use crypto_intel_schemas::{
-    Address, AssetPrice, B256, ChainCursor, Decimal, FactChoice, FactValue, HeldPrice, HeldValue,
-    Kind, PersistedPosition, SourcePrice, SourceValue, SourceVerdict, Verified, WatchChain,
-    WatchEntry, WatchKind, Watched, leases,
+    Acknowledgement, Address, AssetPrice, B256, ChainCursor, Decimal, FactChoice, FactValue,
+    HeldPrice, HeldValue, Kind, PersistedPosition, Silence, SourcePrice, SourceValue,
+    SourceVerdict, Verified, WatchChain, WatchEntry, WatchKind, Watched, leases,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -99,6 +99,21 @@ fn vectors() -> Vec<(&'static str, String)> {
         notes: Some("since the audit".to_owned()),
         added_at_us: 1_729_290_480_250_000,
     };
+    let silence = Silence {
+        id: "K7Q2M".to_owned(),
+        matchers: vec!["rule=depeg".to_owned(), "chain in (base, optimism)".to_owned()],
+        starts_us: 1_729_290_480_250_000,
+        ends_us: 1_729_297_680_250_000,
+        author: "ana".to_owned(),
+        reason: "the exchange maintains its order books".to_owned(),
+        ended_by: Some("luis".to_owned()),
+        told_us: Some(1_729_297_681_000_000),
+    };
+    let acknowledgement = Acknowledgement {
+        alert: "9f2c41d07be83a65".to_owned(),
+        by: "ana".to_owned(),
+        at_us: 1_729_290_490_000_000,
+    };
     let watch_key = Watched::key(&WatchChain::All, &Address::repeat_byte(0xab).into());
     vec![
         (
@@ -118,6 +133,8 @@ fn vectors() -> Vec<(&'static str, String)> {
                 + &entry(&PersistedPosition::key("HISTORY"), &position)
                 + &entry(&Verified::key("base"), &verified),
         ),
+        ("silences", entry(&silence.id, &silence)),
+        ("routing", entry(&Acknowledgement::key(&acknowledgement.alert), &acknowledgement)),
         ("watchlist", entry(&watch_key, &watched) + &entry(&watch_key, &WatchEntry::default())),
         (
             "leases",

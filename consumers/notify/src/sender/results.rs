@@ -78,7 +78,11 @@ impl Results<'_> {
         let Setup { nats, destination, .. } = self.setup;
         let why = ending.error.as_deref().unwrap_or_default();
         let (is_kept, handed) = match ending.state {
-            DeliveryState::Sent | DeliveryState::Repeated => (false, None),
+            DeliveryState::Sent
+            | DeliveryState::Repeated
+            | DeliveryState::Silenced
+            | DeliveryState::Inhibited
+            | DeliveryState::Muted => (false, None),
             DeliveryState::Dead => (true, Some(format!("was not told: {why}"))),
             DeliveryState::Expired => (false, Some(format!("was not told in time: {why}"))),
             DeliveryState::Uncertain => {
@@ -139,6 +143,9 @@ impl Results<'_> {
             DeliveryState::Dead => log!(error, "message not sent, kept as a dead letter"),
             DeliveryState::Uncertain => log!(warn, "unknown whether the message arrived"),
             DeliveryState::Expired => log!(warn, "message not sent, it is too old"),
+            DeliveryState::Silenced | DeliveryState::Inhibited | DeliveryState::Muted => {
+                log!(info, "message not sent on purpose");
+            }
         }
     }
 

@@ -34,5 +34,6 @@ pub(super) fn put(row: &mut impl RowSink, event: &Event) -> Result<(), Unstorabl
     row.text("state", body.state.as_str());
     row.text_or_null("message_id", body.message_id.as_deref());
     row.text_or_null("error", body.error.as_deref());
+    row.text_or_null("cause", body.cause.as_deref());
     Ok(())
 }

@@ -236,6 +236,9 @@ impl World {
             DeliveryState::Expired => assert_eq!(copies.len(), 0),
             // An earlier copy may have arrived before the rejection.
             DeliveryState::Dead => assert!(copies.is_empty() || self.saved.uncertain),
+            DeliveryState::Silenced | DeliveryState::Inhibited | DeliveryState::Muted => {
+                panic!("the router's to say")
+            }
         }
         let past = self.saved.folded.is_empty() || !matches!(state, DeliveryState::Expired);
         assert!(past, "a digest's members have ages of their own");
