@@ -8,8 +8,6 @@ use regex::Regex;
 
 /// A regular expression that needs more memory than this is refused.
 const MAX_REGEX_BYTES: usize = 256 << 10;
-/// Names that are fields of an alert and no labels.
-pub(crate) const FIELDS: [&str; 3] = ["rule", "severity", "state"];
 
 /// The value of a field or label that matchers see. The chain of an alert is a label also where its rule sets none.
 pub(crate) fn value<'a>(alert: &'a Alert, name: &str) -> Option<&'a str> {
