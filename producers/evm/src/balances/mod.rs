@@ -11,6 +11,7 @@ mod holdings;
 mod plan;
 mod progress;
 mod reading;
+mod rest;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +27,7 @@ use crypto_intel_schemas::{
     AccountAddress, Address, BalanceReason, Event, Kind, Stream,
     subjects::{self, Lane},
 };
-use crypto_intel_service::{Backoff, now_us};
+use crypto_intel_service::now_us;
 use tokio::time::{Instant, timeout};
 
 use self::{
@@ -37,6 +38,7 @@ use self::{
     plan::{Schedule, next_turn},
     progress::Progress,
     reading::BalanceReader,
+    rest::{BACKOFF, Rest},
 };
 use crate::{
     config::ChainConfig,
@@ -56,8 +58,6 @@ const READ_BATCH: usize = 1_000;
 const MAX_WAITING: usize = 10_000;
 /// How often the watch-list and the schedule are looked at while nothing else happens.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-const RETRY: Backoff =
-    Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
 /// What was published comes back within this time, or the server has trouble.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -98,8 +98,15 @@ struct Following {
     watched: WatchView,
     cursors: Kv,
     progress: Progress,
-    /// Not before this time, after a failure.
-    retry_at: Option<Instant>,
+    rest: Rest,
+}
+
+/// What came of a turn.
+enum Turn {
+    /// There was nothing to read, or it is not the time.
+    Nothing,
+    /// Something was read and published.
+    Read,
 }
 
 impl Balances {
@@ -129,14 +136,14 @@ impl Balances {
 
     /// Reads while this instance leads the chain. Cancel-safe: what is cut off is done again by the next leader.
     pub(crate) async fn run(&self) -> Infallible {
-        let mut delays = RETRY.delays();
+        let mut delays = BACKOFF.delays();
         loop {
             let began = Instant::now();
             let Err(error) = self.follow().await;
-            if began.elapsed() > RETRY.longest {
-                delays = RETRY.delays();
+            if began.elapsed() > BACKOFF.longest {
+                delays = BACKOFF.delays();
             }
-            let delay = delays.next().unwrap_or(RETRY.longest);
+            let delay = delays.next().unwrap_or(BACKOFF.longest);
             tracing::warn!(chain = self.chain, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "balances cannot be read, trying again");
             tokio::time::sleep(delay).await;
         }
@@ -151,14 +158,13 @@ impl Balances {
         while let Some(batch) = following.reader.next_until_end(READ_BATCH).await? {
             self.take(&mut following, batch);
         }
-        let mut delays = RETRY.delays();
         loop {
             self.look(&mut following);
             match self.turn(&mut following).await {
-                Ok(()) => delays = RETRY.delays(),
+                Ok(Turn::Read) => following.rest.after_success(),
+                Ok(Turn::Nothing) => {}
                 Err(error) => {
-                    let delay = delays.next().unwrap_or(RETRY.longest);
-                    following.retry_at = Some(Instant::now() + delay);
+                    let delay = following.rest.after_failure(Instant::now());
                     self.metrics.balance_turn_failed();
                     tracing::warn!(chain = self.chain, error = %format!("{error:#}"), delay_ms = delay.as_millis() as u64, "balances are not read now, trying again");
                 }
@@ -199,7 +205,7 @@ impl Balances {
             watched: WatchView::default(),
             cursors,
             progress,
-            retry_at: None,
+            rest: Rest::new(),
         })
     }
 
@@ -275,12 +281,11 @@ impl Balances {
     }
 
     /// One call to the chain, where something is to be read.
-    async fn turn(&self, following: &mut Following) -> anyhow::Result<()> {
-        if following.retry_at.is_some_and(|at| Instant::now() < at) {
-            return Ok(());
+    async fn turn(&self, following: &mut Following) -> anyhow::Result<Turn> {
+        if following.rest.lasts(Instant::now()) {
+            return Ok(Turn::Nothing);
         }
-        following.retry_at = None;
-        let Some(block) = following.fold.top() else { return Ok(()) };
+        let Some(block) = following.fold.top() else { return Ok(Turn::Nothing) };
         let listed: Vec<Address> = self.events.listed().collect();
         let mut wanted = next_turn(
             &following.fold,
@@ -296,13 +301,13 @@ impl Balances {
             is_watched
         });
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(Turn::Nothing);
         }
         let told = self.read_and_publish(following, block, &wanted).await;
         if told.is_err() {
             following.schedule.put_back(&wanted);
         }
-        told
+        told.map(|()| Turn::Read)
     }
 
     async fn read_and_publish(
@@ -347,7 +352,7 @@ impl Balances {
 
     /// Waits for messages, unless there is something to read from the chain at once.
     async fn wait_for_messages(&self, following: &mut Following) -> anyhow::Result<()> {
-        let rests = following.retry_at.is_some();
+        let rests = following.rest.is_on();
         // Without a newest block, only the stream can say what the next one is.
         let has_block = following.fold.top().is_some();
         if has_block && following.fold.waiting() >= MAX_WAITING {
