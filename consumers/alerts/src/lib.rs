@@ -21,4 +21,5 @@ pub use metrics::Metrics;
 pub use role::ROLE;
 pub use rules::{DEFAULT_RULES, RuleProblem, RuleSet, load_rules, rules_without_routes};
 pub use run::run;
+pub use snapshot::SnapshotMeter;
 pub use streams::RuleStream;

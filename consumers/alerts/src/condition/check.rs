@@ -33,6 +33,13 @@ pub(crate) struct ConditionProblem {
     pub(crate) hint: Option<String>,
 }
 
+/// What the value of an expression must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Truth,
+    Number,
+}
+
 /// Walks a condition, notes what is wrong, and writes hex literals in lower case.
 pub(crate) struct Checker<'c> {
     fields: &'c [Field],
@@ -43,21 +50,25 @@ pub(crate) struct Checker<'c> {
 }
 
 impl<'c> Checker<'c> {
-    /// Checks a whole condition, whose value must be a truth value.
+    /// Checks a whole condition.
     pub(crate) fn check(
         expression: &mut IdedExpr,
         source: &'c SourceInfo,
         fields: &'c [Field],
         env: &'c Arc<Env>,
+        wanted: Wanted,
     ) -> Vec<ConditionProblem> {
         let mut checker = Self { fields, source, env, bound: Vec::new(), problems: Vec::new() };
         let result = checker.expression(expression);
-        if !matches!(result, Type::Bool | Type::Any) {
-            checker.report(
-                expression.id,
-                format!("a condition is true or false, this is {result}"),
-                None,
-            );
+        let message = match wanted {
+            _ if result == Type::Any => None,
+            Wanted::Truth if result == Type::Bool => None,
+            Wanted::Truth => Some(format!("a condition is true or false, this is {result}")),
+            Wanted::Number if result.is_number() || result == Type::U256 => None,
+            Wanted::Number => Some(format!("a number is needed, this is {result}")),
+        };
+        if let Some(message) = message {
+            checker.report(expression.id, message, None);
         }
         checker.problems.sort_by_key(|problem| problem.offset);
         checker.problems

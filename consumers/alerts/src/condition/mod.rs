@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod fields;
+mod named;
 mod operators;
 pub(crate) mod required;
 mod types;
@@ -20,6 +21,7 @@ use cel::{
     common::{
         types::{
             CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey as Key, CelNull, CelString,
+            CelUInt,
         },
         value::{CowVal, Val},
     },
@@ -27,8 +29,9 @@ use cel::{
 };
 use crypto_intel_schemas::{Event, EventValue};
 
+pub(crate) use self::named::{NamedValue, NamedValues};
 use self::{
-    check::{Checker, ConditionProblem},
+    check::{Checker, ConditionProblem, Wanted},
     fields::{Field, FieldValue, field_of, hex_text, is_list},
     required::Required,
     u256::CelU256,
@@ -61,6 +64,24 @@ impl Condition {
         fields: &[Field],
         env: &Arc<Env>,
     ) -> Result<Self, Vec<ConditionProblem>> {
+        Self::compile_as(Wanted::Truth, source, fields, env)
+    }
+
+    /// Compiles and checks an expression whose value is a number.
+    pub(crate) fn compile_number(
+        source: &str,
+        fields: &[Field],
+        env: &Arc<Env>,
+    ) -> Result<Self, Vec<ConditionProblem>> {
+        Self::compile_as(Wanted::Number, source, fields, env)
+    }
+
+    fn compile_as(
+        wanted: Wanted,
+        source: &str,
+        fields: &[Field],
+        env: &Arc<Env>,
+    ) -> Result<Self, Vec<ConditionProblem>> {
         let program = env.compile(source).map_err(|errors| {
             // One slip is often several errors: the first says where it begins.
             errors
@@ -71,7 +92,7 @@ impl Condition {
                 .collect::<Vec<_>>()
         })?;
         let mut expression = program.expression().clone();
-        let problems = Checker::check(&mut expression, program.source_info(), fields, env);
+        let problems = Checker::check(&mut expression, program.source_info(), fields, env, wanted);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -84,9 +105,42 @@ impl Condition {
         self.required.as_ref()
     }
 
-    /// Evaluates over the event behind `variables`, which `context` resolves names by.
-    pub(crate) fn evaluate(&self, context: &Context<'_, '_>, variables: &Variables<'_>) -> Verdict {
-        variables.absent.store(false, Ordering::Relaxed);
+    /// Every name that it uses.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        named::names(&self.expression, &mut found);
+        found
+    }
+
+    /// The number that an expression is for an event, as text; `None` where it depends on an absent field.
+    pub(crate) fn number(
+        &self,
+        context: &Context<'_, '_>,
+        variables: &impl Absences,
+    ) -> Result<Option<String>, String> {
+        variables.absent().store(false, Ordering::Relaxed);
+        match Value::resolve_val(&self.expression, context) {
+            Ok(value) => {
+                let double = value.downcast_ref::<CelDouble>().map(|it| it.inner().to_string());
+                let int = value.downcast_ref::<CelInt>().map(|it| it.inner().to_string());
+                let uint = value.downcast_ref::<CelUInt>().map(|it| it.inner().to_string());
+                let wide = value.downcast_ref::<CelU256>().map(|it| it.0.to_string());
+                let number = double.or(int).or(uint).or(wide);
+                match number {
+                    Some(number) => Ok(Some(number)),
+                    None if variables.absent().load(Ordering::Relaxed) => Ok(None),
+                    None => Err(format!("a number is needed, this is {}", value.get_type().name())),
+                }
+            }
+            Err(ExecutionError::NoSuchKey(_)) => Ok(None),
+            Err(_) if variables.absent().load(Ordering::Relaxed) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Evaluates over the event or values behind `variables`, which `context` resolves names by.
+    pub(crate) fn evaluate(&self, context: &Context<'_, '_>, variables: &impl Absences) -> Verdict {
+        variables.absent().store(false, Ordering::Relaxed);
         match Value::resolve_val(&self.expression, context) {
             Ok(value) => match value.downcast_ref::<CelBool>().map(|truth| *truth.inner()) {
                 Some(true) => Verdict::Match,
@@ -101,8 +155,8 @@ impl Condition {
         }
     }
 
-    fn without_value(&self, variables: &Variables<'_>, error: impl FnOnce() -> String) -> Verdict {
-        if variables.absent.load(Ordering::Relaxed) {
+    fn without_value(&self, variables: &impl Absences, error: impl FnOnce() -> String) -> Verdict {
+        if variables.absent().load(Ordering::Relaxed) {
             Verdict::Absent
         } else {
             Verdict::Failed(error())
@@ -133,6 +187,11 @@ fn syntax_problem(source: &str, error: &cel::ParseError) -> ConditionProblem {
     ConditionProblem { offset, length: 1, message: format!("syntax: {}", error.msg), hint }
 }
 
+/// What knows whether a name was resolved to something that is not there.
+pub(crate) trait Absences {
+    fn absent(&self) -> &AtomicBool;
+}
+
 /// An event's fields as CEL variables, read when a condition names them.
 pub(crate) struct Variables<'e> {
     event: &'e Event,
@@ -143,6 +202,12 @@ pub(crate) struct Variables<'e> {
 impl<'e> Variables<'e> {
     pub(crate) fn new(event: &'e Event) -> Self {
         Self { event, absent: AtomicBool::new(false) }
+    }
+}
+
+impl Absences for Variables<'_> {
+    fn absent(&self) -> &AtomicBool {
+        &self.absent
     }
 }
 

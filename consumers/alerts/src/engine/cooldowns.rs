@@ -179,7 +179,7 @@ fn summary_of(rule: &Rule, cooldown: Option<&RunningCooldown>, held_back: &HeldB
 }
 
 /// `90 s`, `5 min`, `2 h`: the largest unit that loses nothing.
-fn duration(seconds: i64) -> String {
+pub(super) fn duration(seconds: i64) -> String {
     match seconds {
         _ if seconds > 0 && seconds % 3_600 == 0 => format!("{} h", seconds / 3_600),
         _ if seconds > 0 && seconds % 60 == 0 => format!("{} min", seconds / 60),

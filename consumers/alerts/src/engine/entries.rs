@@ -16,6 +16,8 @@ const COOLDOWNS: &str = "g";
 const CHAIN: &str = "c";
 const MATCH: &str = "m";
 const ALERT: &str = "a";
+const TRIGGER: &str = "t";
+const WAITING: &str = "w";
 
 /// What changed of an entry: its key, and its new value if it still exists.
 type Change = (String, Option<Bytes>);
@@ -27,6 +29,14 @@ impl State {
         for (rule, group) in self.groups.take_changed() {
             let value = self.groups.get(&rule, &group).map(encode);
             changes.push((key(COOLDOWNS, &[&rule, &group]), value));
+        }
+        for (rule, group) in self.triggers.take_changed() {
+            let value = self.triggers.get(&rule, &group).map(encode);
+            changes.push((key(TRIGGER, &[&rule, &group]), value));
+        }
+        for (chain, hash) in self.waiting.take_changed() {
+            let value = self.waiting.get(&chain, &hash).map(encode);
+            changes.push((key(WAITING, &[&chain, &hash]), value));
         }
         self.changes_of_chains(stored, &mut changes);
         changes.retain(|(key, value)| stored.get(key) != value.as_ref());
@@ -80,6 +90,14 @@ impl State {
             COOLDOWNS => {
                 let (rule, group) = names.split_once('\n')?;
                 self.groups.restore(rule, group, decode(value)?);
+            }
+            TRIGGER => {
+                let (rule, group) = names.split_once('\n')?;
+                self.triggers.restore(rule, group, decode(value)?);
+            }
+            WAITING => {
+                let (chain, hash) = names.split_once('\n')?;
+                self.waiting.restore(chain, hash, decode(value)?);
             }
             CHAIN => {
                 // Kinds are read in the order of their names: alerts are there already.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::{Alert, AlertState, B256, BlockRef, Event, short_code};
+use minijinja::value::Value;
 
 use crate::{
     condition::fields::{FieldValue, field_of, hex_text},
@@ -16,20 +17,25 @@ use crate::{
         sent_alert::{ReportedState, RuleMatch, SentAlert},
         state::NO_CHAIN,
         totals::{Measure, Text},
+        triggers::{Judged, Opening},
     },
-    rules::Rule,
-    template::{self, Message},
+    rules::{Rule, trigger::Trigger},
+    template::{self, Message, MessageTemplate},
 };
 
 /// An event with its message and its position on the chain.
 pub(super) struct LocatedEvent<'e> {
     pub(super) event: &'e Event,
     pub(super) message: &'e StreamMessage,
-    occurrence: Occurrence,
+    pub(super) occurrence: Occurrence,
+    /// Index among its transaction's events of its kind.
+    pub(super) rank: u32,
     /// Chain of an event that can leave it, else [`NO_CHAIN`].
-    chain: &'e str,
+    pub(super) chain: &'e str,
     /// Block of an event that can leave the chain.
-    canonical_block: Option<BlockRef>,
+    pub(super) canonical_block: Option<BlockRef>,
+    /// Whether that block is as deep as the rule asks for.
+    pub(super) is_confirmed: bool,
     /// Hash and incarnation of that block.
     block: Option<(B256, u32)>,
 }
@@ -41,15 +47,23 @@ impl<'e> LocatedEvent<'e> {
             event,
             message,
             occurrence: Occurrence::of(event, rank),
+            rank,
+            is_confirmed: false,
             chain: block.map_or(NO_CHAIN, |block| block.chain),
             canonical_block: block
                 .map(|block| BlockRef { number: block.block_number, hash: block.block_hash }),
             block: block.map(|block| (block.block_hash, block.incarnation)),
         }
     }
+
+    /// How old it was when it was stored: by the clock of the stream, so that a replay and a reader that is behind
+    /// decide alike.
+    pub(super) fn age_us(&self) -> i64 {
+        self.message.stored_at_us.saturating_sub(self.event.event_at_us())
+    }
 }
 
-fn alert_of(rule: &Rule, located: &LocatedEvent<'_>, key: String, text: Text) -> Alert {
+pub(super) fn alert_of(rule: &Rule, located: &LocatedEvent<'_>, key: String, text: Text) -> Alert {
     let LocatedEvent { event, message, .. } = located;
     let block = event.block_fields();
     let mut alert = Alert {
@@ -78,8 +92,9 @@ fn alert_of(rule: &Rule, located: &LocatedEvent<'_>, key: String, text: Text) ->
 }
 
 impl Engine {
-    /// Matches that lost their block may be in this one now.
-    pub(super) fn relocate(&mut self, located: &LocatedEvent<'_>, matched: &[usize]) {
+    /// Matches that lost their block may be in this one now. `judged`: the rules that it concerns, and what it means for
+    /// them.
+    pub(super) fn relocate(&mut self, located: &LocatedEvent<'_>, judged: &[(usize, Judged)]) {
         let Some(block) = located.canonical_block else { return };
         let Some(chain) = self.state.chains.get(located.chain).filter(|chain| chain.has_orphans)
         else {
@@ -87,8 +102,15 @@ impl Engine {
         };
         for key in chain.orphans_of(&located.occurrence.id()) {
             let index = self.rules.rules.iter().position(|rule| rule.id == key.rule);
-            let rendering =
-                index.map(|index| (self.render(index, located.event), matched.contains(&index)));
+            let rendering = index.map(|index| {
+                let own = judged.iter().find(|(judged, _)| *judged == index);
+                let (holds, opening) = match own {
+                    Some((_, Judged::Fires(opening))) => (true, opening.as_ref()),
+                    Some((_, Judged::Waits)) => (true, None),
+                    Some((_, Judged::Nothing)) | None => (false, None),
+                };
+                (self.render(index, located.event, opening), holds)
+            });
             if let Some(chain) = self.state.chains.get_mut(located.chain) {
                 chain.relocate(&key, block, rendering);
             }
@@ -99,6 +121,7 @@ impl Engine {
         &mut self,
         index: usize,
         located: &LocatedEvent<'_>,
+        opening: Option<&Opening>,
         alerts: &mut Vec<Alert>,
     ) {
         let rules = Arc::clone(&self.rules);
@@ -108,13 +131,11 @@ impl Engine {
         if chain.is_some_and(|chain| chain.matches.contains_key(&key)) {
             return;
         }
-        // By the clock of the stream, so that a replay and a reader that is behind decide alike.
-        let age_us = located.message.stored_at_us.saturating_sub(located.event.event_at_us());
-        if age_us > rule.max_event_age_us {
+        if located.age_us() > rule.max_event_age_us {
             self.metrics[index].suppressed_age.inc();
             return;
         }
-        let rendering = self.render(index, located.event);
+        let rendering = self.render(index, located.event, opening);
         let mut rule_match = RuleMatch {
             alert: None,
             canonical_block: located.canonical_block,
@@ -125,7 +146,7 @@ impl Engine {
         };
         let measure = rendering.text.measure.clone();
         if rule.cooldown_us > 0 {
-            let group = group_of(rule, located.event);
+            let group = group_of(&rule.group_by, located.event);
             let decision = self.decide_cooldown(index, &group, measure.as_ref(), alerts);
             if decision == CooldownDecision::HoldBack {
                 rule_match.text = Some(Text { lines: Vec::new(), ..rendering.text });
@@ -165,13 +186,24 @@ impl Engine {
     }
 
     /// The message of a rule for an event.
-    fn render(&self, index: usize, event: &Event) -> Rendering {
+    pub(super) fn render(
+        &self,
+        index: usize,
+        event: &Event,
+        opening: Option<&Opening>,
+    ) -> Rendering {
         let rule = &self.rules.rules[index];
         let mut values = template::values_of(event, &rule.fields);
         values.insert("rule", rule.id.as_str().into());
         values.insert("severity", rule.severity.as_str().into());
-        let mut message = self.write(index, &values);
+        if let Trigger::Sequence(_) = rule.trigger {
+            values.extend(values_of_opening(rule, opening, false));
+        }
+        let mut message = self.write(index, &rule.message, &values);
         template::forget_place(&mut values);
+        if let Trigger::Sequence(_) = rule.trigger {
+            values.extend(values_of_opening(rule, opening, true));
+        }
         let without_position = rule.message.render(&self.rules.templates, &values);
         let content_hash = short_hash(&without_position.as_ref().unwrap_or(&message).words());
         if rule.message.default_link {
@@ -186,9 +218,14 @@ impl Engine {
     }
 
     /// The message. Where a template fails it says so: an alert is never lost for its text.
-    fn write(&self, index: usize, values: &template::Values) -> Message {
+    pub(super) fn write(
+        &self,
+        index: usize,
+        message: &MessageTemplate,
+        values: &template::Values,
+    ) -> Message {
         let rule = &self.rules.rules[index];
-        rule.message.render(&self.rules.templates, values).unwrap_or_else(|error| {
+        message.render(&self.rules.templates, values).unwrap_or_else(|error| {
             self.metrics[index].errors.inc();
             tracing::warn!(rule = rule.id, error = %format!("{error:#}"), "template failed, correct it");
             Message {
@@ -200,9 +237,29 @@ impl Engine {
     }
 }
 
-/// The values of a rule's `group_by` fields, as one text.
-fn group_of(rule: &Rule, event: &Event) -> String {
-    let values = rule.group_by.iter().map(|name| match field_of(event, name) {
+/// What templates of a sequence see of its first event; absent where the sequence is not complete any more.
+fn values_of_opening(
+    rule: &Rule,
+    opening: Option<&Opening>,
+    without_place: bool,
+) -> [(&'static str, Value); 2] {
+    let (mut fields, elapsed) = match opening {
+        Some(opening) => {
+            let elapsed = Value::from(opening.elapsed_seconds);
+            (template::values_of(&opening.event, &rule.fields), elapsed)
+        }
+        None => (template::absent_values(&rule.fields), Value::from(())),
+    };
+    if without_place {
+        template::forget_place(&mut fields);
+    }
+    let elapsed = if without_place { Value::from(0) } else { elapsed };
+    [("opening", Value::from(fields)), ("elapsed_seconds", elapsed)]
+}
+
+/// The values of `group_by` fields, as one text.
+pub(super) fn group_of(names: &[String], event: &Event) -> String {
+    let values = names.iter().map(|name| match field_of(event, name) {
         None | Some(FieldValue::Absent) => String::new(),
         Some(FieldValue::Bool(value)) => value.to_string(),
         Some(FieldValue::Int(value)) => value.to_string(),

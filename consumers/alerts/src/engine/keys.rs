@@ -76,6 +76,11 @@ pub(crate) fn summary_key(rule: &str, group: &str, chain: &str, at_us: i64) -> S
     hash_text(&format!("summary\n{rule}\n{group}\n{chain}\n{at_us}"))
 }
 
+/// Key of the alert of a condition that opened at this time, by this occurrence (empty where time alone decided).
+pub(crate) fn condition_key(rule: &str, group: &str, at_us: i64, occurrence: &str) -> String {
+    hash_text(&format!("condition\n{rule}\n{group}\n{at_us}\n{occurrence}"))
+}
+
 /// Key of the alert that says that others can no longer be corrected.
 pub(crate) fn eviction_key(rule: &str, chain: &str, block: &B256) -> String {
     hash_text(&format!("crowded\n{rule}\n{chain}\n{block:#x}"))

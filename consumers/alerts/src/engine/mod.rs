@@ -12,6 +12,7 @@ mod sent_alert;
 pub(crate) mod state;
 mod totals;
 mod tracked;
+pub(crate) mod triggers;
 
 use std::sync::Arc;
 
@@ -22,7 +23,12 @@ use crypto_intel_schemas::{
     subjects::{self, Lane},
 };
 
-use self::{firing::LocatedEvent, reorgs::Reconciled, state::State};
+use self::{
+    firing::LocatedEvent,
+    reorgs::Reconciled,
+    state::State,
+    triggers::{Judged, Matched, TriggerIndex},
+};
 use crate::{
     condition::{Variables, Verdict},
     metrics::{Metrics, RuleMetrics},
@@ -40,6 +46,7 @@ pub struct Engine {
     stream: RuleStream,
     index: SubjectIndex,
     state: State,
+    triggers: TriggerIndex,
     metrics: Vec<RuleMetrics>,
     consecutive_errors: Vec<u32>,
     /// Alerts that can no longer be corrected.
@@ -66,8 +73,9 @@ impl Engine {
         rules: Arc<RuleSet>,
         stream: RuleStream,
         metrics: &Metrics,
-        state: State,
+        mut state: State,
     ) -> Self {
+        let triggers = TriggerIndex::build(&rules, stream, &mut state);
         let per_rule = rules.rules.iter().map(|rule| metrics.rule(&rule.id)).collect();
         Self {
             consecutive_errors: vec![0; rules.rules.len()],
@@ -75,6 +83,7 @@ impl Engine {
             stream,
             index: SubjectIndex::new(stream),
             state,
+            triggers,
             metrics: per_rule,
             evicted: metrics.evicted.clone(),
         }
@@ -105,6 +114,7 @@ impl Engine {
     /// Forgets everything: the stream was recreated.
     pub fn reset(&mut self) {
         self.state = State::empty();
+        self.triggers = TriggerIndex::build(&self.rules, self.stream, &mut self.state);
     }
 
     /// An alert could not be sent: it suppresses nothing, and is not corrected.
@@ -169,6 +179,7 @@ impl Engine {
             self.emit(&chain, reconciled, alerts);
         }
         self.end_cooldowns(alerts);
+        self.pass_time_of_triggers(alerts);
     }
 
     fn apply_event(&mut self, event: &Event, message: &StreamMessage, alerts: &mut Vec<Alert>) {
@@ -184,6 +195,7 @@ impl Engine {
                 if let Event::Block(marker) = event {
                     chain.close_block(&block);
                     chain.drop_block(marker, now_us);
+                    self.undo_block(&marker.chain, &marker.block_hash);
                 }
                 return;
             }
@@ -191,9 +203,15 @@ impl Engine {
         }
         let located = LocatedEvent::new(event, rank, message);
         let matched = self.matching_rules(&located);
-        self.relocate(&located, &matched);
-        for index in matched {
-            self.fire(index, &located, alerts);
+        let judged: Vec<(usize, Judged)> = matched
+            .into_iter()
+            .map(|matched| (matched.index, self.judge(matched, &located, alerts)))
+            .collect();
+        self.relocate(&located, &judged);
+        for (index, judged) in &judged {
+            if let Judged::Fires(opening) = judged {
+                self.fire(*index, &located, opening.as_ref(), alerts);
+            }
         }
         if let Event::Block(marker) = event
             && let Some(chain) = self.state.chains.get_mut(&marker.chain)
@@ -201,6 +219,7 @@ impl Engine {
             chain.close_block(&marker.block_fields());
             let reconciled = chain.add_block(marker, now_us);
             self.emit(&marker.chain, reconciled, alerts);
+            self.settle_block(marker, alerts);
         }
     }
 
@@ -226,8 +245,8 @@ impl Engine {
         }
     }
 
-    /// The enabled rules whose condition is true for an event.
-    fn matching_rules(&mut self, located: &LocatedEvent<'_>) -> Vec<usize> {
+    /// The enabled rules whose condition is true for an event, or that hear of its being false.
+    fn matching_rules(&mut self, located: &LocatedEvent<'_>) -> Vec<Matched> {
         let rules = Arc::clone(&self.rules);
         let candidates = self.index.candidates(&rules, &located.message.subject).of(located.event);
         if candidates.is_empty() {
@@ -242,13 +261,18 @@ impl Engine {
             let metrics = &self.metrics[index];
             metrics.evaluated.inc();
             match rule.condition.evaluate(&context, &variables) {
-                Verdict::NoMatch => self.note_success(index),
+                Verdict::NoMatch => {
+                    self.note_success(index);
+                    if rule.is_level() {
+                        matched.push(Matched { index, holds: false });
+                    }
+                }
                 Verdict::Absent => metrics.absent.inc(),
                 Verdict::Failed(error) => self.note_error(index, &error),
                 Verdict::Match => {
                     metrics.matched.inc();
                     self.note_success(index);
-                    matched.push(index);
+                    matched.push(Matched { index, holds: true });
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crypto_intel_nats::Position;
+use crypto_intel_schemas::Alert;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
         chain_state::ChainState,
         cooldown_group::{CooldownGroup, RunningCooldown},
         tracked::Tracked,
+        triggers::{group::TriggerGroup, waiting::WaitingBlock},
     },
     snapshot::shards::Table,
 };
@@ -32,6 +34,14 @@ pub(crate) struct State {
     /// By rule and group: cooldowns and what they hold back.
     pub(crate) groups: Tracked<CooldownGroup>,
     pub(crate) chains: BTreeMap<String, ChainState>,
+    /// By rule and group: what triggers remember.
+    pub(crate) triggers: Tracked<TriggerGroup>,
+    /// By chain and block hash: events that wait until the block is deep enough.
+    pub(crate) waiting: Tracked<WaitingBlock>,
+    /// Rule → what its groups depend on.
+    pub(crate) forms: BTreeMap<String, u64>,
+    /// Alerts of rules that changed: their end is told at the next tick.
+    pub(crate) ended: Vec<Alert>,
 }
 
 /// What is stored under the stream's own key: how far the state is, and which records hold it.
@@ -42,6 +52,10 @@ pub(crate) struct Head {
     pub(crate) stream_time_us: i64,
     pub(crate) tick_us: i64,
     pub(crate) table: Table,
+    #[serde(default)]
+    pub(crate) forms: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub(crate) ended: Vec<Alert>,
 }
 
 /// Version 2: everything in one value.
@@ -78,8 +92,8 @@ impl State {
     }
 
     pub(super) fn of(head: Head) -> Self {
-        let Head { position, stream_time_us, tick_us, .. } = head;
-        Self { position, stream_time_us, tick_us, ..Self::default() }
+        let Head { position, stream_time_us, tick_us, forms, ended, .. } = head;
+        Self { position, stream_time_us, tick_us, forms, ended, ..Self::default() }
     }
 
     pub(crate) fn head(&self, table: Table) -> Head {
@@ -89,6 +103,8 @@ impl State {
             stream_time_us: self.stream_time_us,
             tick_us: self.tick_us,
             table,
+            forms: self.forms.clone(),
+            ended: self.ended.clone(),
         }
     }
 
@@ -114,8 +130,6 @@ impl State {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use crypto_intel_schemas::Alert;
-
     use super::*;
     use crate::engine::sent_alert::{ReportedState, RuleMatch, SentAlert};
 
@@ -125,7 +139,7 @@ mod tests {
             value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
         };
         let head = serde_json::to_value(State::empty().head(Table::default())).unwrap();
-        assert_eq!(names(&head), "version position stream_time_us tick_us table");
+        assert_eq!(names(&head), "version position stream_time_us tick_us table forms ended");
         let chain = serde_json::to_value(ChainState::default()).unwrap();
         assert_eq!(names(&chain), "seen open_block crowded reorg unsettled homeless");
         let group = serde_json::to_value(CooldownGroup::default()).unwrap();

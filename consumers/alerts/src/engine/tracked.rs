@@ -67,6 +67,12 @@ impl<T> Tracked<T> {
         })
     }
 
+    /// The values under a first name.
+    pub(crate) fn iter_of(&self, first: &str) -> impl Iterator<Item = (&str, &T)> {
+        let values = self.values.get(first).into_iter().flatten();
+        values.map(|(second, value)| (second.as_str(), value))
+    }
+
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()

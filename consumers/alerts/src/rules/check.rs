@@ -1,6 +1,6 @@
 //! From the text of a rule to a rule, noting everything that is wrong with it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use cel::Env;
 use crypto_intel_schemas::patterns::is_pattern;
@@ -10,6 +10,7 @@ use toml::Spanned;
 use crate::{
     condition::{
         Condition,
+        check::ConditionProblem,
         fields::{Field, fields_of_all},
     },
     nearest::nearest,
@@ -17,6 +18,7 @@ use crate::{
         Rule,
         file::{RuleText, parse_duration_us},
         problem::{RuleProblem, SourceText},
+        trigger::{Triggered, add_resolved},
     },
     streams::{self, RuleStream},
     template::{self, MessageTemplate, RULE_NAMES},
@@ -34,10 +36,10 @@ pub(super) struct Surroundings<'s> {
 
 /// Checks one rule of a file.
 pub(super) struct RuleCheck<'c> {
-    source: SourceText<'c>,
-    text: &'c RuleText,
-    surroundings: &'c Surroundings<'c>,
-    problems: &'c mut Vec<RuleProblem>,
+    pub(super) source: SourceText<'c>,
+    pub(super) text: &'c RuleText,
+    pub(super) surroundings: &'c Surroundings<'c>,
+    pub(super) problems: &'c mut Vec<RuleProblem>,
 }
 
 impl<'c> RuleCheck<'c> {
@@ -62,7 +64,7 @@ impl<'c> RuleCheck<'c> {
         if stream.is_some() {
             self.check_group(&fields);
         }
-        self.check_finality();
+        let triggered = stream.and_then(|stream| self.check_trigger(&fields, stream));
         self.check_routes();
         let cooldown_us = self.duration(self.text.cooldown.as_ref(), 0);
         let larger_passes = self.larger_passes();
@@ -70,15 +72,16 @@ impl<'c> RuleCheck<'c> {
             self.duration(self.text.max_event_age.as_ref(), DEFAULT_MAX_EVENT_AGE_US);
         let message = self.add_templates(templates);
         if stream.is_some() {
-            self.try_templates(templates, &message, &fields);
+            self.try_templates(templates, &message, &self.template_fields(&fields));
         }
         if self.problems.len() > known_before {
             return None;
         }
+        let Triggered { trigger, lasting, finality } = triggered?;
         let texts = |items: &[Spanned<String>]| {
             items.iter().map(|item| item.get_ref().clone()).collect::<Vec<_>>()
         };
-        Some(Rule {
+        let mut rule = Rule {
             id: self.text.id.get_ref().clone(),
             on: texts(&on),
             stream: stream?,
@@ -89,14 +92,28 @@ impl<'c> RuleCheck<'c> {
             larger_passes,
             group_by: texts(&self.text.group_by),
             max_event_age_us,
+            trigger,
+            lasting,
+            finality,
             message,
             routes: texts(&self.text.routes),
-        })
+        };
+        add_resolved(&mut self, &mut rule, templates);
+        (self.problems.len() == known_before).then_some(rule)
     }
 
-    fn report(&mut self, value: &Spanned<String>, message: String, hint: Option<String>) {
+    pub(super) fn report(
+        &mut self,
+        value: &Spanned<String>,
+        message: String,
+        hint: Option<String>,
+    ) {
+        self.report_at(value.span(), message, hint);
+    }
+
+    pub(super) fn report_at(&mut self, place: Range<usize>, message: String, hint: Option<String>) {
         let rule = self.text.id.get_ref();
-        self.problems.push(self.source.at(value.span(), Some(rule), message, hint));
+        self.problems.push(self.source.at(place, Some(rule), message, hint));
     }
 
     fn check_id(&mut self) {
@@ -110,7 +127,7 @@ impl<'c> RuleCheck<'c> {
     }
 
     /// The stream that all patterns read.
-    fn check_patterns(&mut self, on: &[Spanned<String>]) -> Option<RuleStream> {
+    pub(super) fn check_patterns(&mut self, on: &[Spanned<String>]) -> Option<RuleStream> {
         let rule = self.text.id.get_ref();
         let [first, ..] = on else {
             let hint = "a list such as [\"evm.*.transfer.>\", \"evm.*.approval\"]".to_owned();
@@ -177,48 +194,63 @@ impl<'c> RuleCheck<'c> {
     }
 
     fn check_condition(&mut self, fields: &[Field]) -> Option<Condition> {
-        let (span, text) = match &self.text.when {
-            Some(when) => (when.span(), when.get_ref().as_str()),
-            None => (self.text.id.span(), "true"),
-        };
-        match Condition::compile(text, fields, self.surroundings.conditions) {
-            Ok(condition) => Some(condition),
-            Err(found) => {
-                for problem in found {
-                    let within = problem.offset..problem.offset + problem.length;
-                    let range = self.source.within(&span, text, within);
-                    let rule = self.text.id.get_ref();
-                    self.problems.push(self.source.at(
-                        range,
-                        Some(rule),
-                        problem.message,
-                        problem.hint,
-                    ));
-                }
-                None
-            }
+        match &self.text.when {
+            Some(when) => self.compile(when, fields),
+            None => Condition::compile("true", fields, self.surroundings.conditions).ok(),
         }
+    }
+
+    /// A condition over these fields.
+    pub(super) fn compile(
+        &mut self,
+        text: &Spanned<String>,
+        fields: &[Field],
+    ) -> Option<Condition> {
+        let compiled = Condition::compile(text.get_ref(), fields, self.surroundings.conditions);
+        self.compiled(text, compiled)
+    }
+
+    /// An expression over these fields whose value is a number.
+    pub(super) fn compile_number(
+        &mut self,
+        text: &Spanned<String>,
+        fields: &[Field],
+    ) -> Option<Condition> {
+        let env = self.surroundings.conditions;
+        let compiled = Condition::compile_number(text.get_ref(), fields, env);
+        self.compiled(text, compiled)
+    }
+
+    fn compiled(
+        &mut self,
+        text: &Spanned<String>,
+        compiled: Result<Condition, Vec<ConditionProblem>>,
+    ) -> Option<Condition> {
+        let found = match compiled {
+            Ok(condition) => return Some(condition),
+            Err(found) => found,
+        };
+        for problem in found {
+            let within = problem.offset..problem.offset + problem.length;
+            let range = self.source.within(&text.span(), text.get_ref(), within);
+            self.report_at(range, problem.message, problem.hint);
+        }
+        None
     }
 
     fn check_group(&mut self, fields: &[Field]) {
         for name in &self.text.group_by {
-            if fields.iter().any(|field| field.name == name.get_ref()) {
-                continue;
-            }
-            let hint = nearest(name.get_ref(), fields.iter().map(|field| field.name))
-                .map(|known| format!("did you mean `{known}`?"));
-            self.report(name, format!("group_by: unknown field `{}`", name.get_ref()), hint);
+            self.check_field("group_by", name, fields);
         }
     }
 
-    fn check_finality(&mut self) {
-        if let Some(finality) = &self.text.finality
-            && finality.get_ref() != "seen"
-        {
-            let message = format!("finality {:?} is not supported", finality.get_ref());
-            let hint = "only \"seen\": alerts fire at once and are corrected after a reorg";
-            self.report(finality, message, Some(hint.to_owned()));
+    pub(super) fn check_field(&mut self, key: &str, name: &Spanned<String>, fields: &[Field]) {
+        if fields.iter().any(|field| field.name == name.get_ref()) {
+            return;
         }
+        let hint = nearest(name.get_ref(), fields.iter().map(|field| field.name))
+            .map(|known| format!("did you mean `{known}`?"));
+        self.report(name, format!("{key}: unknown field `{}`", name.get_ref()), hint);
     }
 
     fn check_routes(&mut self) {
@@ -265,7 +297,7 @@ impl<'c> RuleCheck<'c> {
         None
     }
 
-    fn duration(&mut self, text: Option<&Spanned<String>>, default_us: i64) -> i64 {
+    pub(super) fn duration(&mut self, text: Option<&Spanned<String>>, default_us: i64) -> i64 {
         let Some(text) = text else { return default_us };
         parse_duration_us(text.get_ref()).unwrap_or_else(|| {
             let message = format!("{:?} is no duration", text.get_ref());
@@ -295,9 +327,7 @@ impl<'c> RuleCheck<'c> {
         };
         let mut label = String::new();
         for (name, text) in self.named_templates() {
-            if let Err(error) = templates.add_template_owned(name.clone(), text.get_ref().clone()) {
-                self.report_template(text, &error);
-            }
+            self.add_template(templates, name.clone(), text);
             match name.split('/').nth(1) {
                 Some("title") => message.title = name,
                 Some("line") => message.lines.push(name),
@@ -306,6 +336,17 @@ impl<'c> RuleCheck<'c> {
             }
         }
         message
+    }
+
+    pub(super) fn add_template(
+        &mut self,
+        templates: &mut Environment<'static>,
+        name: String,
+        text: &Spanned<String>,
+    ) {
+        if let Err(error) = templates.add_template_owned(name, text.get_ref().clone()) {
+            self.report_template(text, &error);
+        }
     }
 
     fn report_template(&mut self, text: &Spanned<String>, error: &minijinja::Error) {

@@ -12,6 +12,7 @@ use crate::{
     rules::{
         patterns::Patterns,
         problem::{RuleProblem, SourceText},
+        trigger::{TriggerText, take_unknown_keys},
     },
 };
 
@@ -33,7 +34,9 @@ pub(super) struct RuleText {
     #[serde(default)]
     pub(super) group_by: Vec<Spanned<String>>,
     pub(super) max_event_age: Option<Spanned<String>>,
-    pub(super) finality: Option<Spanned<String>>,
+    /// Read on its own.
+    #[serde(skip)]
+    pub(super) trigger: TriggerText,
     pub(super) title: Spanned<String>,
     #[serde(default)]
     pub(super) lines: Vec<Spanned<String>>,
@@ -62,7 +65,18 @@ const RULE_KEYS: &[&str] = &[
     "larger_passes",
     "group_by",
     "max_event_age",
+    "trigger",
+    "window",
+    "sequence",
+    "absence",
+    "first",
+    "for",
+    "keep_firing_for",
+    "resolve_when",
+    "resolved_title",
+    "resolved_lines",
     "finality",
+    "confirmations",
     "title",
     "lines",
     "links",
@@ -100,6 +114,7 @@ fn read_rule(
     let id = id.as_deref();
     if let DeValue::Table(table) = rule.get_mut() {
         take_unknown(table, RULE_KEYS, source, id, problems);
+        take_unknown_keys(table, source, id, problems);
         if let Some(DeValue::Array(links)) = table.get_mut("links").map(Spanned::get_mut) {
             for link in links.iter_mut() {
                 if let DeValue::Table(link) = link.get_mut() {
@@ -108,9 +123,21 @@ fn read_rule(
             }
         }
     }
+    let trigger = read_as::<TriggerText>(&mut rule, source, id, problems)?;
+    let text = read_as::<RuleText>(&mut rule, source, id, problems)?;
+    Some(RuleText { trigger, ..text })
+}
+
+/// Reads a part of a rule's keys, without those whose values are wrong.
+fn read_as<T: for<'de> Deserialize<'de>>(
+    rule: &mut Spanned<DeValue<'_>>,
+    source: SourceText<'_>,
+    id: Option<&str>,
+    problems: &mut Vec<RuleProblem>,
+) -> Option<T> {
     loop {
-        let error = match RuleText::deserialize(ValueDeserializer::from(rule.clone())) {
-            Ok(rule) => return Some(rule),
+        let error = match T::deserialize(ValueDeserializer::from(rule.clone())) {
+            Ok(read) => return Some(read),
             Err(error) => error,
         };
         report(source, id, &error, problems);
@@ -129,7 +156,7 @@ fn is_required(key: &str) -> bool {
 }
 
 /// Records the unknown keys, and removes them.
-fn take_unknown(
+pub(super) fn take_unknown(
     table: &mut DeTable<'_>,
     known: &[&str],
     source: SourceText<'_>,

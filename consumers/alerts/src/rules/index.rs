@@ -54,7 +54,7 @@ impl Candidates {
             if rule.stream != stream || !rule.on.iter().any(|pattern| matches(pattern, subject)) {
                 continue;
             }
-            let Some(required) = rule.condition.required() else {
+            let Some(required) = rule.required() else {
                 candidates.scanned.push(index);
                 continue;
             };

@@ -5,6 +5,7 @@ mod file;
 mod index;
 mod patterns;
 mod problem;
+pub(crate) mod trigger;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +19,7 @@ use crypto_intel_schemas::{Explorers, Severity};
 use minijinja::Environment;
 
 use crate::{
-    condition::{Condition, fields::Field, u256},
+    condition::{Condition, fields::Field, required::Required, u256},
     streams::{RuleStream, reader_filters},
     template::{self, MessageTemplate, filters},
 };
@@ -28,6 +29,7 @@ pub use self::problem::RuleProblem;
 use self::{
     check::{RuleCheck, Surroundings},
     problem::SourceText,
+    trigger::{Finality, Lasting, Trigger},
 };
 
 /// The rules that come with the program, as file name and text. All are for the destination `ops`.
@@ -65,8 +67,25 @@ pub(crate) struct Rule {
     pub(crate) larger_passes: Option<f64>,
     pub(crate) group_by: Vec<String>,
     pub(crate) max_event_age_us: i64,
+    pub(crate) trigger: Trigger,
+    /// Set for a rule that tells of a condition, and of its end.
+    pub(crate) lasting: Option<Lasting>,
+    pub(crate) finality: Finality,
     pub(crate) message: MessageTemplate,
     pub(crate) routes: Vec<String>,
+}
+
+impl Rule {
+    /// What an event must have before it can concern the rule.
+    pub(crate) fn required(&self) -> Option<&Required> {
+        // A condition over single events hears of those that do not meet it, too.
+        self.condition.required().filter(|_| !self.is_level())
+    }
+
+    /// Whether it is a condition whose newest event decides.
+    pub(crate) fn is_level(&self) -> bool {
+        self.lasting.is_some() && matches!(self.trigger, Trigger::Event)
+    }
 }
 
 /// All enabled rules, checked and compiled.
@@ -135,7 +154,7 @@ impl RuleSet {
     /// names no text that it needs: each costs a little on every such event.
     #[must_use]
     pub fn unindexed(&self) -> Vec<&str> {
-        let scanned = self.rules.iter().filter(|rule| rule.condition.required().is_none());
+        let scanned = self.rules.iter().filter(|rule| rule.required().is_none());
         scanned.map(|rule| rule.id.as_str()).collect()
     }
 

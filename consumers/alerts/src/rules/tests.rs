@@ -76,7 +76,13 @@ fn each_mistake_is_refused_with_its_mend() {
         ("max_event_age = '10'\n", "no duration", "90s, 5m"),
         ("larger_passes = 10\n", "no meaning without a cooldown", ""),
         ("larger_passes = 0.5\ncooldown = '1m'\n", "a factor from 1 on", "ten times"),
-        ("finality = 'finalized'\n", "not supported", "corrected after a reorg"),
+        ("finality = 'final'\n", "not supported", "`confirmations = N`"),
+        ("finality = 'confirmed'\n", "not supported", "`confirmations = N`"),
+        ("confirmations = 3\n", "is for finality = \"confirmed\"", ""),
+        ("trigger = 'windw'\n", "no trigger is named", "one of event, window"),
+        ("trigger = 'window'\n", "needs [rule.window]", ""),
+        ("resolved_title = 'x'\n", "tells of single events", "make a condition"),
+        ("for = '1m'\ncooldown = '1m'\n", "a cooldown has no meaning", "keep_firing_for"),
         ("group_by = ['form']\n", "unknown field `form`", "did you mean `from`?"),
         ("routes = ['opss']\n", "unknown route `opss`", "did you mean `ops`?"),
         ("routes = ['telegram']\n", "unknown route", "configured destinations: ops, night"),
@@ -431,4 +437,53 @@ fn a_list_that_a_kind_lacks_is_empty() {
         context.set_variable_resolver(&variables);
         assert_eq!(rules.rules[0].condition.evaluate(&context, &variables), expected, "{event:?}");
     }
+}
+
+#[test]
+fn mistakes_of_triggers_are_refused_at_their_place() {
+    let window = |window: &str| {
+        format!(
+            "[[rule]]\nid = 'w'\non = 'evm.*.transfer.erc20'\ntrigger = 'window'\ngroup_by = ['to']\ntitle = '{{{{ to }}}} {{{{ sum }}}}'\n[rule.window]\n{window}"
+        )
+    };
+    for (keys, message, hint) in [
+        ("over = '1h'\nhaving = 'sum > 5.0'", "`sum` is not known", "add `of = \"FIELD\"`"),
+        ("over = '1h'\nof = 'usd'\nhaving = 'ratio > 2.0'", "`ratio` is not known", "24h mean"),
+        ("over = '1h'\nof = 'usd'\nhaving = 'summ > 5.0'", "unknown field `summ`", "`sum`"),
+        ("over = '1h'\nof = 'symbol'\nhaving = 'count > 5'", "is no number", "by `distinct`"),
+        ("over = '1h'\nof = 'usdd * 2.0'\nhaving = 'count > 5'", "unknown field `usdd`", "`usd`"),
+        ("over = '1h'\nevery = '7m'\nhaving = 'count > 5'", "whole steps", "every = \"1m\""),
+        ("over = '1h'\nkind = 'hopping'\nhaving = 'count > 5'", "no window is", "tumbling"),
+        ("over = '1h'\nbaseline = 'week'\nhaving = 'ratio > 5.0'", "no baseline is", "24h mean"),
+        ("over = '0s'\nhaving = 'count > 5'", "longer than nothing", ""),
+        ("over = '1h'\nhaving = 'count'", "a condition is true or false", ""),
+        ("over = '1h'\nhavin = 'count > 5'", "unknown field `havin`", "did you mean `having`"),
+    ] {
+        let text = window(keys);
+        let problems = RuleSet::parse(&[("t.toml", text.as_str())], None).expect_err(keys);
+        let problem = &problems[0];
+        assert!(problem.message.contains(message), "{keys}: {problems:?}");
+        assert!(problem.hint.as_deref().unwrap_or_default().contains(hint), "{keys}: {problem:?}");
+        assert!(problem.line.is_some_and(|line| line >= 8), "{keys}: {problem:?}");
+    }
+    let title =
+        window("over = '1h'\nof = 'value'\nhaving = 'sum > 5.0'").replace("{ sum", "{ from");
+    let problems = RuleSet::parse(&[("t.toml", title.as_str())], None).expect_err("from");
+    assert!(problems[0].message.contains("unknown field `from`"), "a window knows its group only");
+}
+
+#[test]
+fn every_example_of_the_documentation_is_a_rule() {
+    let text = include_str!("../../README.md");
+    let examples = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut found = BTreeSet::new();
+    for example in examples.filter(|example| example.starts_with("[[rule]]")) {
+        let destinations = ["ops".to_owned()];
+        let rules = RuleSet::parse(&[("README.md", example)], Some(&destinations));
+        let rules = rules.unwrap_or_else(|problems| panic!("{}", problems[0]));
+        found.extend(rules.ids().into_iter().map(str::to_owned));
+    }
+    let triggers =
+        ["exchange-inflow", "depeg", "passed-through", "chain-is-silent", "new-counterparty"];
+    assert!(triggers.iter().all(|id| found.contains(*id)), "{found:?}");
 }

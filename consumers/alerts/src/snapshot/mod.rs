@@ -14,7 +14,10 @@ use crypto_intel_service::retry;
 use serde::Deserialize;
 
 use self::shards::Shards;
-use crate::engine::state::{Head, STATE_VERSION, SingleValue, State};
+use crate::engine::{
+    Engine,
+    state::{Head, STATE_VERSION, SingleValue, State},
+};
 
 /// State of one stream's rules in KV.
 #[derive(Debug)]
@@ -126,6 +129,35 @@ impl SnapshotStore {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Tells how many bytes snapshots of an engine write, without a bucket: for measurements.
+#[derive(Debug)]
+pub struct SnapshotMeter {
+    shards: Shards,
+}
+
+impl SnapshotMeter {
+    /// One for an engine that has not been stored yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { shards: Shards::new() }
+    }
+
+    /// Takes a snapshot; returns the bytes of its head and records.
+    pub fn snapshot(&mut self, engine: &mut Engine) -> usize {
+        let state = engine.state_mut();
+        let changes = state.take_changes(self.shards.entries());
+        let records = self.shards.advance(changes);
+        let head = encode_head(&state.head(self.shards.table()));
+        head.len() + records.iter().map(|(_, body)| body.len()).sum::<usize>()
+    }
+}
+
+impl Default for SnapshotMeter {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -75,9 +75,14 @@ pub(crate) fn environment() -> Environment<'static> {
 /// The values that templates see.
 pub(crate) type Values = BTreeMap<&'static str, Value>;
 
+/// Every name, and no value.
+pub(crate) fn absent_values(names: &[Field]) -> Values {
+    names.iter().map(|field| (field.name, absent(*field))).collect()
+}
+
 /// Values of an event; `names` that its kind lacks are absent.
 pub(crate) fn values_of(event: &Event, names: &[Field]) -> Values {
-    let mut values: Values = names.iter().map(|field| (field.name, absent(*field))).collect();
+    let mut values = absent_values(names);
     for field in fields_of(event.kind()) {
         if let Some(value) = field_of(event, field.name) {
             values.insert(field.name, value_of(value));

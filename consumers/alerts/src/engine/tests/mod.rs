@@ -5,6 +5,8 @@ mod history;
 mod model;
 mod polled;
 mod reorgs;
+mod trigger_model;
+mod triggers;
 mod world;
 
 use bytes::Bytes;
@@ -26,6 +28,8 @@ struct Play {
     sequence: u64,
     now_us: i64,
     alerts: Vec<Alert>,
+    /// Time, subject and body of every message.
+    messages: Vec<(i64, String, Vec<u8>)>,
 }
 
 /// A transfer: transaction, payer, amount.
@@ -49,11 +53,19 @@ impl Play {
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let stream = rules.rules[0].stream;
         let engine = Engine::new(Arc::new(rules), stream, &metrics);
-        Self { engine, metrics, sequence: 0, now_us: START, alerts: Vec::new() }
+        Self {
+            engine,
+            metrics,
+            sequence: 0,
+            now_us: START,
+            alerts: Vec::new(),
+            messages: Vec::new(),
+        }
     }
 
     fn feed_body(&mut self, subject: &str, body: Vec<u8>) -> Result<Applied, DecodeError> {
         self.sequence += 1;
+        self.messages.push((self.now_us, subject.to_owned(), body.clone()));
         let message = StreamMessage {
             subject: subject.to_owned(),
             schema: None,

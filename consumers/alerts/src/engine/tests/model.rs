@@ -56,7 +56,7 @@ fn what_a_cooldown_collected_is_corrected_too() {
 
 /// One step of a random history.
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Submit {
         amount: u64,
         recipient: u8,
@@ -72,7 +72,7 @@ enum Step {
     Quiet,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (1_u64..12, 1_u8..4, any::<bool>())
             .prop_map(|(amount, recipient, fickle)| Step::Submit { amount, recipient, fickle }),
@@ -86,7 +86,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Plays a random history; the differences at the first quiet moment that has some.
-fn play(world: &mut World, steps: &[Step]) -> Vec<String> {
+pub(super) fn play(
+    world: &mut World,
+    steps: &[Step],
+    differences: impl Fn(&World) -> Vec<String>,
+) -> Vec<String> {
     let mut made = 0;
     let mut dropped: Vec<Transaction> = Vec::new();
     for step in steps {
@@ -115,7 +119,7 @@ fn play(world: &mut World, steps: &[Step]) -> Vec<String> {
             Step::Wait(seconds) => world.wait(*seconds),
             Step::Quiet => {
                 world.be_quiet();
-                let differences = world.differences();
+                let differences = differences(world);
                 if !differences.is_empty() {
                     return differences;
                 }
@@ -123,7 +127,7 @@ fn play(world: &mut World, steps: &[Step]) -> Vec<String> {
         }
     }
     world.be_quiet();
-    world.differences()
+    differences(world)
 }
 
 /// Fewer than usual, since each is long; `PROPTEST_CASES` says otherwise.
@@ -140,7 +144,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..80),
     ) {
         let mut world = World::new(finality);
-        let differences = play(&mut world, &steps);
+        let differences = play(&mut world, &steps, World::differences);
         prop_assert!(differences.is_empty(), "{:#?}\nsaid: {:#?}", differences, world.said);
     }
 }

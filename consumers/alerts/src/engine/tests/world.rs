@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::condition::fields::hex_text;
+use crate::{condition::fields::hex_text, snapshot::in_memory::Memory};
 
 /// Amount from which both rules fire.
 pub(super) const LARGE: u64 = 5;
@@ -37,22 +37,26 @@ pub(super) struct Transaction {
 }
 
 #[derive(Debug, Clone)]
-struct Mined {
-    number: u64,
+pub(super) struct Mined {
+    pub(super) number: u64,
     hash: B256,
     incarnation: u32,
-    transactions: Vec<Transaction>,
+    /// Its time; the same wherever it comes from.
+    pub(super) at_us: i64,
+    pub(super) transactions: Vec<Transaction>,
 }
 
 /// What a reader of every message about one alert believes.
 #[derive(Debug, Clone)]
-struct Belief {
-    rule: String,
-    transaction: Option<B256>,
+pub(super) struct Belief {
+    pub(super) rule: String,
+    pub(super) transaction: Option<B256>,
     number: Option<u64>,
-    title: String,
-    gone: bool,
-    meets_rule: bool,
+    pub(super) title: String,
+    pub(super) gone: bool,
+    pub(super) meets_rule: bool,
+    /// Whether it tells of a condition that lasts.
+    pub(super) ongoing: bool,
     /// Number of the newest message.
     n: u32,
 }
@@ -70,11 +74,15 @@ pub(super) struct World {
     pub(super) play: Play,
     finality: u64,
     finalized: u64,
-    chain: Vec<Mined>,
+    pub(super) chain: Vec<Mined>,
     pub(super) pool: Vec<Transaction>,
     blocks_made: u64,
     highest: u64,
-    beliefs: BTreeMap<String, Belief>,
+    pub(super) beliefs: BTreeMap<String, Belief>,
+    /// After how many messages the engine goes through a snapshot, and where that is stored.
+    pub(super) restarts: Option<(u64, Memory)>,
+    /// All alerts, to be compared with those of a replay.
+    pub(super) alerts: Vec<Alert>,
     /// Everything that was said, for failures and for counting.
     pub(super) said: Vec<String>,
 }
@@ -82,8 +90,12 @@ pub(super) struct World {
 impl World {
     /// `finality`: how many blocks below the head are not final.
     pub(super) fn new(finality: u64) -> Self {
+        Self::with_rules(RULES, finality)
+    }
+
+    pub(super) fn with_rules(rules: &str, finality: u64) -> Self {
         let mut world = Self {
-            play: Play::new(RULES),
+            play: Play::new(rules),
             finality,
             finalized: 0,
             chain: Vec::new(),
@@ -91,6 +103,8 @@ impl World {
             blocks_made: 0,
             highest: 0,
             beliefs: BTreeMap::new(),
+            restarts: None,
+            alerts: Vec::new(),
             said: Vec::new(),
         };
         world.mine();
@@ -142,7 +156,8 @@ impl World {
                 transactions.push(transaction);
             }
         }
-        let block = Mined { number, hash, incarnation: 1, transactions };
+        let at_us = self.play.now_us;
+        let block = Mined { number, hash, incarnation: 1, at_us, transactions };
         self.highest = self.highest.max(number);
         self.finalized = self.finalized.max(number.saturating_sub(self.finality));
         self.publish(&block);
@@ -183,6 +198,7 @@ impl World {
         for _ in 0..seconds {
             self.play.now_us += SECOND;
             self.play.tick();
+            self.restart();
         }
         self.listen();
     }
@@ -203,9 +219,9 @@ impl World {
             self.play.feed(Erc20Transfer {
                 id: log_event_id("base", &block.hash, Kind::Erc20Transfer, log_index, None),
                 chain: "base".into(),
-                event_at_us: self.play.now_us,
+                event_at_us: block.at_us,
                 observed_at_us: self.play.now_us,
-                block_time_us: self.play.now_us,
+                block_time_us: block.at_us,
                 block_number: block.number,
                 block_hash: block.hash,
                 removed,
@@ -217,6 +233,7 @@ impl World {
                 value: Uint256(U256::from(transaction.amount_in(block.number))),
                 ..Erc20Transfer::empty()
             });
+            self.restart();
         }
         self.play.feed(Block {
             id: chain_event_id("base", &block.hash, Kind::Block),
@@ -225,14 +242,28 @@ impl World {
             block_hash: block.hash,
             removed,
             incarnation: block.incarnation,
+            event_at_us: block.at_us,
             finalized_number: self.finalized,
             ..Block::empty()
         });
+        self.restart();
         self.listen();
+    }
+
+    /// Now and then the engine ends and begins again with what is stored of it.
+    fn restart(&mut self) {
+        let Some((stride, memory)) = &mut self.restarts else { return };
+        if self.play.sequence.is_multiple_of(*stride) {
+            let (state, _) = memory.restart(self.play.engine.state_mut());
+            let rules = Arc::clone(&self.play.engine.rules);
+            let metrics = &self.play.metrics;
+            self.play.engine = Engine::with_state(rules, RuleStream::Evm, metrics, state);
+        }
     }
 
     fn listen(&mut self) {
         for alert in self.play.take() {
+            self.alerts.push(alert.clone());
             self.said.push(format!(
                 "{} {} {} {} {:?}",
                 alert.rule,
@@ -246,8 +277,10 @@ impl World {
             assert_eq!(alert.state == AlertState::Fired, alert.n == 1, "{:?}", self.said);
             let belief = Belief {
                 n: alert.n,
-                gone: alert.lines.iter().any(|line| line.starts_with("No longer on chain")),
+                gone: alert.state == AlertState::Resolved
+                    || alert.lines.iter().any(|line| line.starts_with("No longer on chain")),
                 meets_rule: alert.lines.iter().all(|line| !line.contains("no longer meets")),
+                ongoing: alert.ongoing,
                 rule: alert.rule,
                 transaction: alert.tx_hash,
                 number: alert.block_number,
@@ -330,13 +363,13 @@ impl World {
 }
 
 impl Transaction {
-    fn tx_hash(&self) -> B256 {
+    pub(super) fn tx_hash(&self) -> B256 {
         let mut hash = B256::repeat_byte(0xee);
         hash.0[..2].copy_from_slice(&self.hash.to_be_bytes());
         hash
     }
 
-    fn amount_in(&self, number: u64) -> u64 {
+    pub(super) fn amount_in(&self, number: u64) -> u64 {
         if self.fickle && !number.is_multiple_of(2) { 1 } else { self.amount }
     }
 }

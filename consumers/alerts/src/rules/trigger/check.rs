@@ -1,0 +1,454 @@
+//! From the text of a trigger to a trigger.
+
+use crypto_intel_schemas::{Field, FieldType};
+use minijinja::Environment;
+use toml::Spanned;
+
+use crate::{
+    condition::{Condition, fields::fields_of_all},
+    engine::triggers::window::HOUR_US,
+    rules::{
+        Rule,
+        check::RuleCheck,
+        trigger::{
+            Absence, Baseline, Finality, Lasting, Measured, Sequence, SequenceStep, Trigger,
+            ValueOf, Window, percent_of,
+            text::{AbsenceText, SequenceText, StepText, WindowText},
+            values::{PERCENTILES, absence_fields, sequence_fields, window_fields},
+        },
+    },
+    streams::{self, RuleStream},
+    template::MessageTemplate,
+};
+
+/// Steps of a window: each is kept for every group.
+const MAX_STEPS: i64 = 1_440;
+
+/// Steps of a window that does not say.
+const DEFAULT_STEPS: i64 = 60;
+
+const KINDS: [&str; 5] = ["event", "window", "sequence", "absence", "first"];
+
+/// A rule's trigger, and what goes with it.
+pub(in crate::rules) struct Triggered {
+    pub(in crate::rules) trigger: Trigger,
+    pub(in crate::rules) lasting: Option<Lasting>,
+    pub(in crate::rules) finality: Finality,
+}
+
+impl RuleCheck<'_> {
+    /// The trigger over events with these fields; `None` where something is wrong with it.
+    pub(in crate::rules) fn check_trigger(
+        &mut self,
+        fields: &[Field],
+        stream: RuleStream,
+    ) -> Option<Triggered> {
+        let before = self.problems.len();
+        let kind = self.kind()?;
+        let trigger = match kind {
+            "window" => self.window(fields),
+            "sequence" => self.sequence(fields),
+            "absence" => self.absence(),
+            "first" => self.first(),
+            _ => Some(Trigger::Event),
+        };
+        let lasting = trigger.as_ref().and_then(|trigger| self.lasting(trigger, fields));
+        let finality = self.finality();
+        if finality != Finality::Seen && stream != RuleStream::Evm {
+            let place = self.text.trigger.finality.as_ref().map(Spanned::span).unwrap_or_default();
+            let message = format!("what is on {} is in no block", stream.name());
+            self.report_at(place, message, Some("leave `finality` out".to_owned()));
+        }
+        if self.problems.len() > before {
+            return None;
+        }
+        Some(Triggered { trigger: trigger?, lasting, finality })
+    }
+
+    /// The fields that templates of the rule see.
+    pub(in crate::rules) fn template_fields(&self, fields: &[Field]) -> Vec<Field> {
+        let own = match self.text.trigger.trigger.as_ref().map(|kind| kind.get_ref().as_str()) {
+            Some("window") => window_fields(),
+            Some("absence") => absence_fields(),
+            Some("sequence") => return [fields, &sequence_fields()].concat(),
+            _ => return fields.to_vec(),
+        };
+        let group = self.text.group_by.iter().filter_map(|name| {
+            let field = fields.iter().find(|field| field.name == name.get_ref())?;
+            Some(Field { name: field.name, field_type: FieldType::Text, optional: true })
+        });
+        group.chain(own).collect()
+    }
+
+    fn kind(&mut self) -> Option<&'static str> {
+        let text = &self.text.trigger;
+        let named = text.trigger.as_ref().map(Spanned::get_ref);
+        let name = named.map_or("event", String::as_str);
+        let Some(kind) = KINDS.into_iter().find(|kind| *kind == name) else {
+            let hint = format!("one of {}", KINDS.join(", "));
+            if let Some(trigger) = &text.trigger {
+                self.report(trigger, format!("no trigger is named {name:?}"), Some(hint));
+            }
+            return None;
+        };
+        let tables = [
+            ("window", text.window.as_ref().map(Spanned::span)),
+            ("sequence", text.sequence.as_ref().map(Spanned::span)),
+            ("absence", text.absence.as_ref().map(Spanned::span)),
+            ("first", text.first.as_ref().map(Spanned::span)),
+        ];
+        for (table, span) in tables {
+            match span {
+                Some(span) if table != kind => {
+                    let message = format!("[rule.{table}] is of trigger = \"{table}\"");
+                    let hint = format!("this rule's trigger is \"{kind}\"");
+                    self.report_at(span, message, Some(hint));
+                }
+                None if table == kind => {
+                    let span = text.trigger.as_ref().map(Spanned::span).unwrap_or_default();
+                    let message = format!("trigger = \"{kind}\" needs [rule.{kind}]");
+                    self.report_at(span, message, None);
+                }
+                _ => {}
+            }
+        }
+        Some(kind)
+    }
+
+    fn window(&mut self, fields: &[Field]) -> Option<Trigger> {
+        let spanned = self.text.trigger.window.as_ref()?;
+        let text = spanned.get_ref();
+        let over_us = self.period(&text.over)?;
+        let baseline = self.baseline(text);
+        let step_us = self.step(text, over_us, baseline)?;
+        let of = match &text.of {
+            Some(of) => Some(self.value_of(of, fields)?),
+            None => None,
+        };
+        if let Some(distinct) = &text.distinct {
+            self.check_field("distinct", distinct, fields);
+        }
+        let measured = self.measured(text)?;
+        let having = self.compile(&text.having, &window_fields())?;
+        let needs_value =
+            ["sum", "min", "max", "mean", "first", "last", "change", "change_percent"];
+        let is_valued = |name: &str| needs_value.contains(&name) || percent_of(name).is_some();
+        let names = having.names();
+        let missing = names.iter().find(|name| {
+            of.is_none() && is_valued(name)
+                || text.distinct.is_none() && *name == "distinct"
+                || text.baseline.is_none() && ["baseline", "ratio"].contains(&name.as_str())
+        });
+        if let Some(name) = missing {
+            let key = match name.as_str() {
+                "distinct" => "distinct = \"FIELD\"",
+                "baseline" | "ratio" => "baseline = \"24h mean\"",
+                _ => "of = \"FIELD\"",
+            };
+            let message = format!("`{name}` is not known in this window");
+            self.report(&text.having, message, Some(format!("add `{key}` to [rule.window]")));
+        }
+        Some(Trigger::Window(Box::new(Window {
+            over_us,
+            step_us,
+            of,
+            distinct: text.distinct.as_ref().map(|name| name.get_ref().clone()),
+            percentiles: self.percentiles(&names),
+            baseline,
+            measured,
+            having,
+        })))
+    }
+
+    /// How far the window moves at a time.
+    fn step(&mut self, text: &WindowText, over_us: i64, baseline: Option<Baseline>) -> Option<i64> {
+        let kind = text.kind.as_ref().map_or("sliding", |kind| kind.get_ref().as_str());
+        let (step_us, place) = match (kind, &text.every) {
+            ("tumbling", None) => (over_us, &text.over),
+            ("tumbling", Some(every)) => {
+                let message = "a tumbling window does not slide".to_owned();
+                self.report(every, message, Some("leave `every` out".to_owned()));
+                return None;
+            }
+            ("sliding", Some(every)) => (self.period(every)?, every),
+            ("sliding", None) => (default_step(over_us), &text.over),
+            _ => {
+                let message = format!("no window is {kind:?}");
+                let hint = "\"sliding\" or \"tumbling\"".to_owned();
+                self.report(text.kind.as_ref()?, message, Some(hint));
+                return None;
+            }
+        };
+        if over_us % step_us != 0 || over_us / step_us > MAX_STEPS {
+            let message = format!("a window is 1 to {MAX_STEPS} whole steps of `every`");
+            self.report(place, message, Some("such as over = \"1h\", every = \"1m\"".to_owned()));
+            return None;
+        }
+        if baseline.is_some() && HOUR_US % step_us != 0 {
+            let message = "with a baseline, an hour is a whole number of steps".to_owned();
+            self.report(place, message, Some("such as every = \"5m\"".to_owned()));
+            return None;
+        }
+        Some(step_us)
+    }
+
+    fn value_of(&mut self, of: &Spanned<String>, fields: &[Field]) -> Option<ValueOf> {
+        let name = of.get_ref();
+        let Some(field) = fields.iter().find(|field| field.name == name) else {
+            let expression = self.compile_number(of, fields)?;
+            return Some(ValueOf::Expression(expression));
+        };
+        let is_number = matches!(
+            field.field_type,
+            FieldType::Int | FieldType::Decimal | FieldType::U256 | FieldType::I256
+        );
+        if !is_number {
+            let message = format!("`{name}` is no number");
+            self.report(of, message, Some("count different texts by `distinct`".to_owned()));
+            return None;
+        }
+        Some(ValueOf::Field(name.clone()))
+    }
+
+    fn baseline(&mut self, text: &WindowText) -> Option<Baseline> {
+        let baseline = text.baseline.as_ref()?;
+        match baseline.get_ref().as_str() {
+            "24h mean" => Some(Baseline::DayMean),
+            "same hour 7d" => Some(Baseline::SameHour),
+            other => {
+                let hint = "\"24h mean\" or \"same hour 7d\"".to_owned();
+                self.report(baseline, format!("no baseline is {other:?}"), Some(hint));
+                None
+            }
+        }
+    }
+
+    fn measured(&mut self, text: &WindowText) -> Option<Measured> {
+        let default = if text.of.is_some() { "sum" } else { "count" };
+        let name = text.measure.as_ref().map_or(default, |name| name.get_ref().as_str());
+        match (name, &text.measure) {
+            ("count", _) => Some(Measured::Count),
+            ("sum", _) if text.of.is_some() => Some(Measured::Sum),
+            ("mean", _) if text.of.is_some() => Some(Measured::Mean),
+            (other, Some(place)) => {
+                let message = format!("{other:?} cannot be compared with a baseline here");
+                let hint = "\"count\", and with `of` \"sum\" or \"mean\"".to_owned();
+                self.report(place, message, Some(hint));
+                None
+            }
+            (_, None) => None,
+        }
+    }
+
+    /// The percentiles that the rule names anywhere.
+    fn percentiles(&self, names: &[String]) -> Vec<u32> {
+        let texts = [&self.text.title].into_iter().chain(&self.text.lines);
+        let texts = texts.chain(&self.text.trigger.resolved_title);
+        let texts: Vec<&Spanned<String>> = texts
+            .chain(&self.text.trigger.resolved_lines)
+            .chain(&self.text.trigger.resolve_when)
+            .collect();
+        let is_named = |name: &str| {
+            names.iter().any(|known| known == name)
+                || texts.iter().any(|text| text.get_ref().contains(name))
+        };
+        PERCENTILES.iter().filter(|(name, _)| is_named(name)).map(|(_, percent)| *percent).collect()
+    }
+
+    fn sequence(&mut self, fields: &[Field]) -> Option<Trigger> {
+        let spanned = self.text.trigger.sequence.as_ref()?;
+        let text: &SequenceText = spanned.get_ref();
+        let within_us = self.period(&text.within)?;
+        if text.step.len() < 2 {
+            let hint = "[[rule.sequence.step]] with `when`, at least twice".to_owned();
+            self.report_at(
+                spanned.span(),
+                "a sequence has two steps or more".to_owned(),
+                Some(hint),
+            );
+            return None;
+        }
+        let steps: Vec<Option<SequenceStep>> =
+            text.step.iter().map(|step| self.sequence_step(step.get_ref(), fields)).collect();
+        Some(Trigger::Sequence(Sequence {
+            within_us,
+            steps: steps.into_iter().collect::<Option<Vec<SequenceStep>>>()?,
+        }))
+    }
+
+    fn sequence_step(&mut self, text: &StepText, fields: &[Field]) -> Option<SequenceStep> {
+        let own = text.on.as_ref().map(|on| on.get_ref().with_places(on.span()));
+        let whole = self.text.on.get_ref().with_places(self.text.on.span());
+        let (on, fields) = match own {
+            Some(on) => {
+                self.check_patterns(&on)?;
+                self.check_is_part(&on, &whole);
+                let fields = fields_of_all(&streams::kinds_of_patterns(&on));
+                (on, fields)
+            }
+            None => (whole, fields.to_vec()),
+        };
+        let condition = match &text.when {
+            Some(when) => self.compile(when, &fields)?,
+            None => Condition::compile("true", &fields, self.surroundings.conditions).ok()?,
+        };
+        let group_by = text.group_by.as_ref().unwrap_or(&self.text.group_by);
+        for name in group_by {
+            self.check_field("group_by", name, &fields);
+        }
+        if group_by.len() != self.text.group_by.len() {
+            let message = "each step has as many group_by as the rule: they give the same group";
+            let place = group_by.first().map_or_else(|| self.text.id.span(), Spanned::span);
+            self.report_at(place, message.to_owned(), None);
+        }
+        Some(SequenceStep {
+            on: on.iter().map(|pattern| pattern.get_ref().clone()).collect(),
+            condition,
+            group_by: group_by.iter().map(|name| name.get_ref().clone()).collect(),
+        })
+    }
+
+    /// What a step reads must be among what the rule reads.
+    fn check_is_part(&mut self, on: &[Spanned<String>], whole: &[Spanned<String>]) {
+        for pattern in on {
+            if whole.iter().any(|known| known.get_ref() == pattern.get_ref()) {
+                continue;
+            }
+            let message = format!("{:?} is not in the rule's own `on`", pattern.get_ref());
+            let hint = "the rule's `on` lists the patterns of all steps".to_owned();
+            self.report(pattern, message, Some(hint));
+        }
+    }
+
+    fn absence(&mut self) -> Option<Trigger> {
+        let text: &AbsenceText = self.text.trigger.absence.as_ref()?.get_ref();
+        let for_us = self.period(&text.lasts)?;
+        if let (Some(first), true) = (text.keys.first(), self.text.group_by.len() != 1) {
+            let message = "`keys` are values of one group_by field".to_owned();
+            self.report(first, message, Some("such as group_by = [\"chain\"]".to_owned()));
+        }
+        let keys = text.keys.iter().map(|key| key.get_ref().clone()).collect();
+        Some(Trigger::Absence(Absence { for_us, keys }))
+    }
+
+    fn first(&mut self) -> Option<Trigger> {
+        let text = self.text.trigger.first.as_ref()?.get_ref();
+        let over_us = self.period(&text.over)?;
+        if self.text.group_by.is_empty() {
+            let message = "the first event of what? name it by group_by".to_owned();
+            self.report(&text.over, message, Some("such as group_by = [\"to\"]".to_owned()));
+        }
+        Some(Trigger::First { over_us })
+    }
+
+    /// What makes the rule a condition; `None` for one that tells of single events.
+    fn lasting(&mut self, trigger: &Trigger, fields: &[Field]) -> Option<Lasting> {
+        let text = &self.text.trigger;
+        let is_asked =
+            text.lasts.is_some() || text.keep_firing_for.is_some() || text.resolve_when.is_some();
+        let condition_fields = match trigger {
+            Trigger::Window(_) => window_fields(),
+            Trigger::Event if is_asked => fields.to_vec(),
+            Trigger::Absence(_) => {
+                let places = [&text.lasts, &text.resolve_when];
+                if let Some(place) = places.into_iter().flatten().next() {
+                    let message = "an absence ends with the next event".to_owned();
+                    self.report(place, message, Some("`for` stands in [rule.absence]".to_owned()));
+                }
+                Vec::new()
+            }
+            _ => {
+                let places =
+                    [&text.lasts, &text.keep_firing_for, &text.resolve_when, &text.resolved_title];
+                if let Some(place) = places.into_iter().flatten().next() {
+                    let message = "this rule tells of single events, which do not end".to_owned();
+                    let hint = "`for`, `keep_firing_for` and `resolve_when` make a condition of events or windows";
+                    self.report(place, message, Some(hint.to_owned()));
+                }
+                return None;
+            }
+        };
+        if let Some(cooldown) = &self.text.cooldown {
+            let message =
+                "a condition is told once, until it ends: a cooldown has no meaning".to_owned();
+            self.report(cooldown, message, Some("use `for` and `keep_firing_for`".to_owned()));
+        }
+        let resolve_when = match &text.resolve_when {
+            Some(when) if !matches!(trigger, Trigger::Absence(_)) => {
+                self.compile(when, &condition_fields)
+            }
+            _ => None,
+        };
+        Some(Lasting {
+            for_us: self.duration(text.lasts.as_ref(), 0),
+            keep_firing_for_us: self.duration(text.keep_firing_for.as_ref(), 0),
+            resolve_when,
+            resolved: None,
+        })
+    }
+
+    fn finality(&mut self) -> Finality {
+        let text = &self.text.trigger;
+        let name = text.finality.as_ref().map_or("seen", |finality| finality.get_ref().as_str());
+        let confirmations = text.confirmations.as_ref();
+        let hint = "\"seen\" (default), \"confirmed\" with `confirmations = N`, or \"finalized\"";
+        match (name, confirmations) {
+            ("seen", None) => return Finality::Seen,
+            ("finalized", None) => return Finality::Finalized,
+            ("confirmed", Some(depth)) if (1..=10_000).contains(depth.get_ref()) => {
+                return Finality::Confirmed(*depth.get_ref());
+            }
+            ("confirmed", Some(depth)) => {
+                let message = "confirmations are 1 to 10,000 blocks".to_owned();
+                self.report_at(depth.span(), message, None);
+            }
+            ("seen" | "finalized", Some(depth)) => {
+                let message = "`confirmations` is for finality = \"confirmed\"".to_owned();
+                self.report_at(depth.span(), message, Some(hint.to_owned()));
+            }
+            _ => {
+                let message = format!("finality {name:?} is not supported");
+                let place = text.finality.as_ref().map(Spanned::span).unwrap_or_default();
+                self.report_at(place, message, Some(hint.to_owned()));
+            }
+        }
+        Finality::Seen
+    }
+
+    fn period(&mut self, text: &Spanned<String>) -> Option<i64> {
+        let period = self.duration(Some(text), 0);
+        if period <= 0 && self.problems.last().is_none_or(|last| !last.message.contains("duration"))
+        {
+            self.report(text, "a period is longer than nothing".to_owned(), None);
+        }
+        (period > 0).then_some(period)
+    }
+}
+
+/// The message at a condition's end, whose templates are added.
+pub(in crate::rules) fn add_resolved(
+    check: &mut RuleCheck<'_>,
+    rule: &mut Rule,
+    templates: &mut Environment<'static>,
+) {
+    let text = &check.text.trigger;
+    let (Some(lasting), Some(title)) = (&mut rule.lasting, &text.resolved_title) else { return };
+    let id = &rule.id;
+    let mut message = MessageTemplate::default();
+    let lines = text.resolved_lines.iter().enumerate();
+    let lines = lines.map(|(index, line)| (format!("{id}/resolved/{index}"), line));
+    for (name, text) in [(format!("{id}/resolved"), title)].into_iter().chain(lines) {
+        check.add_template(templates, name.clone(), text);
+        if message.title.is_empty() {
+            message.title = name;
+        } else {
+            message.lines.push(name);
+        }
+    }
+    lasting.resolved = Some(message);
+}
+
+/// Sixtieths, or whole minutes of a day and more.
+fn default_step(over_us: i64) -> i64 {
+    if over_us % DEFAULT_STEPS == 0 { over_us / DEFAULT_STEPS } else { over_us }
+}
