@@ -123,13 +123,11 @@ fn edit(state: &mut ChatState, webhook: &str, message_id: &str, body: &Value) ->
         return Outcome::Answer(refusal);
     }
     let channel = state.channel_of(webhook);
-    let Some(message) = state.message(SERVICE, webhook, message_id) else {
+    let (text, source) = (discord_form::text(body), body.to_string());
+    let Some(message) = state.change(SERVICE, webhook, message_id, text, source) else {
         return Outcome::Answer(error(404, 10_008, "Unknown Message"));
     };
-    message.text = discord_form::text(body);
-    message.source = body.to_string();
-    message.edits += 1;
-    let answer = message_json(message, &channel);
+    let answer = message_json(&message, &channel);
     Outcome::Answer(with_limits(state, webhook, answer))
 }
 

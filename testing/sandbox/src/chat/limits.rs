@@ -50,6 +50,26 @@ impl ChatLimits {
         vec![self.window(50, 1)]
     }
 
+    /// For a webhook or channel of Slack.
+    pub(super) fn slack_channel(self) -> Vec<Window> {
+        vec![self.window(1, 1)]
+    }
+
+    /// For everything from one address to ntfy: 60 at once, and one more every five seconds.
+    pub(super) fn ntfy_visitor(self) -> Vec<Window> {
+        vec![self.window(60, 5), self.window(72, 60), self.window(120, 300)]
+    }
+
+    /// For an integration of PagerDuty.
+    pub(super) fn pagerduty_key(self) -> Vec<Window> {
+        vec![self.window(120, 60)]
+    }
+
+    /// For a receiver of signed requests.
+    pub(super) fn webhook(self) -> Vec<Window> {
+        vec![self.window(20, 1)]
+    }
+
     /// How long a destination that refuses everything must be left alone.
     pub(super) fn pause_after_refusal(self) -> Duration {
         match self {

@@ -1,14 +1,22 @@
-//! A stand-in for Telegram's Bot API and Discord's webhooks that refuses what they refuse, over real HTTP.
+//! A stand-in for the services that people are told by. It refuses what they refuse, over real HTTP.
 //!
-//! Telegram is at `/bot<token>/<method>`, Discord at `/webhooks/<id>/<token>` (also under `/api` and `/api/v10`).
+//! Telegram is at `/bot<token>/<method>`, Discord at `/webhooks/<id>/<token>` (also under `/api` and `/api/v10`), Slack at
+//! `/services/<team>/<hook>/<secret>` and `/api/<method>`, ntfy at `/`, PagerDuty at `/v2/enqueue`, and a receiver of signed
+//! requests at `/hooks/<name>`.
 
+mod delivery;
 mod discord;
 mod discord_form;
 mod discord_markdown;
 mod limits;
+mod ntfy;
+mod pagerduty;
+mod slack;
+mod slack_form;
 mod state;
 mod telegram;
 mod telegram_html;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -23,6 +31,7 @@ use parking_lot::{Mutex, MutexGuard};
 pub use self::limits::ChatLimits;
 pub use self::state::{ChatFault, ChatMessage, ChatService, ChatViolation};
 use self::state::{ChatState, DeadDestination};
+pub use self::webhook::WEBHOOK_SECRET;
 use crate::local_server::{Connection, LocalServer};
 
 /// How to start a [`ChatServer`].
@@ -74,6 +83,18 @@ impl ChatServer {
     #[must_use]
     pub fn discord_webhook_url(&self, id: &str, token: &str) -> String {
         format!("{}/api/webhooks/{id}/{token}", self.url())
+    }
+
+    /// The URL of an incoming webhook of Slack.
+    #[must_use]
+    pub fn slack_webhook_url(&self, hook: &str) -> String {
+        format!("{}/services/T1/{hook}/secret", self.url())
+    }
+
+    /// The URL of a receiver that checks signatures by [`WEBHOOK_SECRET`].
+    #[must_use]
+    pub fn receiver_url(&self, name: &str) -> String {
+        format!("{}/hooks/{name}", self.url())
     }
 
     /// All accepted messages in order, in their newest form.
@@ -155,6 +176,15 @@ impl ChatServer {
         self.state().dead.remove(&(service, id.to_owned()));
     }
 
+    /// A person deletes a message.
+    pub fn delete_message(&self, service: ChatService, destination: &str, message_id: &str) {
+        self.state().messages.retain(|message| {
+            message.service != service
+                || message.destination != destination
+                || message.message_id != message_id
+        });
+    }
+
     /// These Discord webhooks write to one channel and share its limit; otherwise each has its own.
     pub fn share_channel(&self, webhooks: &[&str], channel: &str) {
         let mut state = self.state();
@@ -217,7 +247,15 @@ fn route(
         };
         return discord::handle(state, &request);
     }
-    Outcome::Answer(StatusCode::NOT_FOUND.into_response())
+    match (method, &segments[..]) {
+        (&Method::POST, ["services", _, hook, _]) => slack::webhook(state, hook, body),
+        (&Method::POST, ["api", name]) => slack::method(state, name, headers, body),
+        (&Method::POST, []) => ntfy::publish(state, body),
+        (&Method::GET, ["v1", "health"]) => ntfy::health(),
+        (&Method::POST, ["v2", "enqueue"]) => pagerduty::enqueue(state, body),
+        (&Method::POST, ["hooks", name]) => webhook::receive(state, name, headers, body),
+        _ => Outcome::Answer(StatusCode::NOT_FOUND.into_response()),
+    }
 }
 
 fn server_error() -> Response {

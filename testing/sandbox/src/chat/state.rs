@@ -12,6 +12,14 @@ pub enum ChatService {
     Telegram,
     /// A Discord webhook.
     Discord,
+    /// A webhook of Slack, or a channel that a bot posts to.
+    Slack,
+    /// A topic of ntfy.
+    Ntfy,
+    /// A service of PagerDuty.
+    Pagerduty,
+    /// A receiver of signed requests.
+    Webhook,
 }
 
 /// A message as people would see it.
@@ -21,7 +29,8 @@ pub struct ChatMessage {
     pub order: u64,
     /// Where it was sent to.
     pub service: ChatService,
-    /// Telegram's chat id, or the id of Discord's webhook.
+    /// Telegram's chat id, the id of Discord's webhook, Slack's channel or hook, ntfy's topic, PagerDuty's key, or the
+    /// name of a receiver.
     pub destination: String,
     /// As people see it, without markup; for Discord the content, then all texts of the embeds, a line each.
     pub text: String,
@@ -33,7 +42,9 @@ pub struct ChatMessage {
     pub accepted_at: SystemTime,
     /// How often it was edited.
     pub edits: u32,
-    /// The message that it answers (Telegram).
+    /// When it was sent or changed last, counted over all messages.
+    pub changed: u64,
+    /// The message that it answers (Telegram, Slack).
     pub reply_to: Option<String>,
 }
 
@@ -43,7 +54,7 @@ pub struct ChatViolation {
     /// Where it happened.
     pub service: ChatService,
     /// Which rule: `rate`, `early_retry`, `html`, `length`, `form`, `wait`, `user_agent`, `allowed_mentions`, `chat_id`,
-    /// `dead_destination`, `bad_token`, `method`.
+    /// `dead_destination`, `bad_token`, `method`, `body`, `poller`.
     pub rule: &'static str,
     /// What happened, for people.
     pub detail: String,
@@ -95,6 +106,10 @@ pub(super) struct ChatState {
     pub(super) requests: u64,
     /// Channels of Discord webhooks that share one.
     pub(super) channels: HashMap<String, String>,
+    /// Messages sent and changed so far.
+    pub(super) changes: u64,
+    /// Bodies of signed requests by their id: a repetition is the same.
+    pub(super) bodies: HashMap<String, String>,
     /// Answers 401, 403 and 429 so far: too many of them ban an address.
     pub(super) invalid_requests: u32,
 }
@@ -164,25 +179,62 @@ impl ChatState {
     }
 
     pub(super) fn accept(&mut self, accepted: Accepted) -> ChatMessage {
-        let order = self.messages.len() as u64 + 1;
+        let order = self.next_order();
         let message_id = match accepted.service {
             ChatService::Telegram => order.to_string(),
             // Discord's ids are large numbers in a string.
             ChatService::Discord => (1_300_000_000_000_000_000 + order).to_string(),
+            ChatService::Slack => format!("1764400000.{order:06}"),
+            ChatService::Ntfy | ChatService::Pagerduty | ChatService::Webhook => {
+                format!("m{order}")
+            }
         };
+        self.accept_as(&message_id, accepted)
+    }
+
+    /// Also behind messages that were deleted since.
+    fn next_order(&self) -> u64 {
+        self.messages.last().map_or(0, |message| message.order) + 1
+    }
+
+    /// The same for services that take the sender's own ids.
+    pub(super) fn accept_as(&mut self, message_id: &str, accepted: Accepted) -> ChatMessage {
+        let order = self.next_order();
         let message = ChatMessage {
             order,
             service: accepted.service,
             destination: accepted.destination,
             text: accepted.text,
             source: accepted.source,
-            message_id,
+            message_id: message_id.to_owned(),
             accepted_at: SystemTime::now(),
             edits: 0,
+            changed: self.next_change(),
             reply_to: accepted.reply_to,
         };
         self.messages.push(message.clone());
         message
+    }
+
+    fn next_change(&mut self) -> u64 {
+        self.changes += 1;
+        self.changes
+    }
+
+    /// Gives a message another text, if there is one of this id.
+    pub(super) fn change(
+        &mut self,
+        service: ChatService,
+        destination: &str,
+        message_id: &str,
+        text: String,
+        source: String,
+    ) -> Option<ChatMessage> {
+        let changed = self.next_change();
+        let message = self.message(service, destination, message_id)?;
+        (message.text, message.source, message.changed) = (text, source, changed);
+        message.edits += 1;
+        Some(message.clone())
     }
 
     pub(super) fn message(

@@ -113,9 +113,20 @@ fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
     if let Some(refusal) = pace(state, chat_id) {
         return Outcome::Answer(refusal);
     }
-    let message_id = parameters["message_id"].as_i64().unwrap_or_default().to_string();
+    let fault = state.take_fault(SERVICE);
+    match fault {
+        Some(
+            ChatFault::TooManyRequests { retry_after }
+            | ChatFault::GlobalTooManyRequests { retry_after },
+        ) => return Outcome::Answer(too_many(state, chat_id, retry_after.into())),
+        Some(ChatFault::ResetBeforeAccept) => return Outcome::Cut,
+        Some(ChatFault::ServerError) => return Outcome::Answer(server_error()),
+        Some(ChatFault::ResetAfterAccept | ChatFault::ServerErrorAfterAccept) | None => {}
+    }
+    let (chat, message_id) = (chat_id.to_string(), parameters["message_id"].as_i64());
+    let message_id = message_id.unwrap_or_default().to_string();
     let source = parameters["text"].as_str().unwrap_or_default().to_owned();
-    let Some(message) = state.message(SERVICE, &chat_id.to_string(), &message_id) else {
+    let Some(message) = state.message(SERVICE, &chat, &message_id) else {
         return Outcome::Answer(error(400, "Bad Request: message to edit not found"));
     };
     if message.source == source {
@@ -125,10 +136,15 @@ fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
              exactly the same as a current content and reply markup of the message",
         ));
     }
-    message.text = text;
-    message.source = source;
-    message.edits += 1;
-    let answer = message_json(chat_id, message);
+    let Some(message) = state.change(SERVICE, &chat, &message_id, text, source) else {
+        return Outcome::Answer(error(400, "Bad Request: message to edit not found"));
+    };
+    match fault {
+        Some(ChatFault::ResetAfterAccept) => return Outcome::Cut,
+        Some(_) => return Outcome::Answer(server_error()),
+        None => {}
+    }
+    let answer = message_json(chat_id, &message);
     Outcome::Answer(ok(&answer))
 }
 
