@@ -3,8 +3,10 @@ use crypto_intel_schemas::Alert;
 use crypto_intel_service::now_us;
 
 use crate::{
-    channel::{Channel, MessageContent, Outcome, client, needs_tls},
+    channel::{Channel, MessageContent, Outcome, clients, needs_tls},
     config::{Config, Destination},
+    records::delivery::notification,
+    render::Voice,
 };
 
 /// Asks the service whether a destination's address and secret are valid, and returns their owner.
@@ -34,30 +36,28 @@ pub async fn send_test(name: &str, destination: &Destination) -> anyhow::Result<
         seen_at_us: now,
         ..Alert::empty()
     };
-    let content = MessageContent { alerts: &[alert], repeat: false, plain: false };
-    let body = channel.body(&content);
-    match channel.send(body).await.outcome {
+    let own = notification(&alert, name);
+    let (alerts, voice) = ([alert], Voice::of(destination.policy()));
+    let request = channel.request(&MessageContent::new(&own, &alerts, &voice));
+    match channel.send(request).await.outcome {
         Outcome::Sent { message_id } => Ok(message_id),
         Outcome::Closed { why, hint, .. } => anyhow::bail!("{why}: {hint}"),
-        Outcome::Moved { chat_id } => {
-            anyhow::bail!("the group was upgraded and has another number: set chat_id to {chat_id}")
-        }
+        Outcome::Readdressed { why, hint } => anyhow::bail!("{why}: {hint}"),
         Outcome::Wait { after, why, .. } => {
             anyhow::bail!("{why}: try again after {} s", after.as_secs() + 1)
         }
         Outcome::Uncertain { why } => anyhow::bail!("unknown whether it arrived: {why}"),
-        Outcome::NoTopic { why } => anyhow::bail!("{why}: correct message_thread_id"),
         Outcome::NotSent { why }
         | Outcome::PlainText { why }
         | Outcome::Refused { why }
-        | Outcome::Again { why } => anyhow::bail!(why),
+        | Outcome::LostAnchor { why } => anyhow::bail!(why),
     }
 }
 
-fn channel(name: &str, destination: &Destination) -> anyhow::Result<Channel> {
+fn channel(name: &str, destination: &Destination) -> anyhow::Result<Box<dyn Channel>> {
     let destinations = [(name.to_owned(), destination.clone())].into();
     let config = Config { destinations, ..Config::default() };
-    let client = client(needs_tls(&config))
+    let clients = clients(needs_tls(&config))
         .context("make HTTP client; a machine without certificates needs ca-certificates")?;
-    Ok(Channel::new(destination, client))
+    Ok(destination.settings().open(&clients))
 }

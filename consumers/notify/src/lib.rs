@@ -14,13 +14,21 @@ mod run;
 mod sender;
 mod validate;
 
-pub use check::{check_destination, send_test};
-pub use config::{
-    AfterUncertain, ChatKind, Config, Destination, DiscordConfig, InDoubt, Limit, Policy,
-    TelegramConfig,
+pub use channel::{
+    Destination,
+    discord::DiscordConfig,
+    email::{EmailConfig, SmtpTls},
+    ntfy::NtfyConfig,
+    pagerduty::PagerdutyConfig,
+    slack::SlackConfig,
+    telegram::{ChatKind, TelegramConfig},
+    webhook::WebhookConfig,
 };
+pub use check::{check_destination, send_test};
+pub use config::{AfterUncertain, Config, InDoubt, Limit, Policy};
 pub use records::dead_letters::{reopen_destination, retry_dead_letter};
 pub use records::delivery::delivery_id;
+pub use render::Language;
 pub use role::ROLE;
 pub use routing::{
     matcher::{Matcher, NoMatcher},

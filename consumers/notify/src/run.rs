@@ -5,7 +5,7 @@ use crypto_intel_nats::Nats;
 use crypto_intel_service::{Context, Restart, Supervisor};
 
 use crate::{
-    channel::{client, needs_tls},
+    channel::{clients, needs_tls},
     config::Config,
     metrics::Metrics,
     pacing::gate::SendGate,
@@ -27,7 +27,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         anyhow::bail!("{}", problems.join("; "));
     }
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
-    let client = client(needs_tls(&config)).context("make HTTP client")?;
+    let clients = clients(needs_tls(&config)).context("make HTTP client")?;
     let gates = SendGate::all(&config);
     let longest = config.destinations.values().map(|to| to.policy().timeout()).max();
     // A failing destination must stop only itself, not the process.
@@ -57,7 +57,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             name: name.clone(),
             destination,
             nats: nats.clone(),
-            client: client.clone(),
+            clients: clients.clone(),
             gate,
             metrics: metrics.clone(),
         });

@@ -1,4 +1,7 @@
-use crate::config::{Config, Destination, DiscordConfig, Policy, TelegramConfig};
+use crate::{
+    config::{Config, Policy},
+    render::zone,
+};
 
 impl Config {
     /// Checks what the types cannot say.
@@ -12,10 +15,7 @@ impl Config {
             if name.trim().is_empty() {
                 found.push("the name is empty: give it one that rules can route to".to_owned());
             }
-            match destination {
-                Destination::Telegram(telegram) => check_telegram(telegram, &mut found),
-                Destination::Discord(discord) => check_discord(discord, &mut found),
-            }
+            found.extend(destination.settings().problems());
             self.check_policy(name, destination.policy(), &mut found);
             let prefix = format!("notify.destinations.{name}");
             problems.extend(found.into_iter().map(|problem| format!("{prefix}: {problem}")));
@@ -57,6 +57,12 @@ impl Config {
         if !(100..=60_000).contains(&policy.timeout_ms) {
             found.push(format!("policy.timeout_ms is {}: choose 100 to 60000", policy.timeout_ms));
         }
+        if zone(&policy.time_zone).is_none() {
+            found.push(format!(
+                "policy.time_zone {:?} is no time zone: use an IANA name such as Europe/Madrid",
+                policy.time_zone
+            ));
+        }
         for limit in &policy.limits {
             if limit.messages == 0 || limit.per_ms == 0 {
                 found.push("policy.limits: messages and per_ms must be above 0".to_owned());
@@ -92,61 +98,6 @@ impl Config {
             );
         }
     }
-}
-
-fn check_telegram(telegram: &TelegramConfig, found: &mut Vec<String>) {
-    if telegram.token.problem().is_some() {
-        return;
-    }
-    let token = telegram.token.expose();
-    let well_formed = token.split_once(':').is_some_and(|(bot, key)| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        !bot.is_empty()
-            && bot.bytes().all(|byte| byte.is_ascii_digit())
-            && !key.is_empty()
-            && key.bytes().all(plain)
-    });
-    if !well_formed {
-        found.push(
-            "token is not a bot token: it has the form 123456:ABC… and comes from BotFather"
-                .to_owned(),
-        );
-    }
-    if telegram.chat_id == 0 {
-        found.push("chat_id is 0: use the number of the chat, negative for a group".to_owned());
-    }
-    if telegram.message_thread_id == Some(1) {
-        found.push("message_thread_id 1 is the General topic, which must be left out".to_owned());
-    }
-    if telegram.bot_messages_per_second == 0 {
-        found.push("bot_messages_per_second must be above 0".to_owned());
-    }
-    match reqwest::Url::parse(telegram.api_url.expose()) {
-        Ok(url) if is_web(&url) => {}
-        _ => found.push(format!("api_url ({}) is no http or https address", telegram.api_url)),
-    }
-}
-
-fn check_discord(discord: &DiscordConfig, found: &mut Vec<String>) {
-    // The address holds the webhook's token: it is never shown.
-    if discord.webhook_url.problem().is_some() {
-        return;
-    }
-    let well_formed = reqwest::Url::parse(discord.webhook_url.expose()).is_ok_and(|url| {
-        let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
-        let position = path.iter().position(|part| *part == "webhooks");
-        is_web(&url) && position.is_some_and(|position| path.len() == position + 3)
-    });
-    if !well_formed {
-        found.push(
-            "webhook_url is no webhook address: it has the form https://discord.com/api/webhooks/<id>/<token>"
-                .to_owned(),
-        );
-    }
-}
-
-fn is_web(url: &reqwest::Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && url.host().is_some()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::{
     sample_values::{BLOCK_TIME_US, OBSERVED_AT_US},
     streams::Stream,
     subjects::forms as subjects,
+    types::alert_types::Severity,
 };
 
 event! {
@@ -22,14 +23,17 @@ event! {
 impl EventKind for Notification {
     const NAME: &'static str = "notification";
     const SCHEMA: &'static str = "notify.notification/1";
-    const SUBJECT: &'static str = "notify.out.<destination>";
+    const SUBJECT: &'static str = "notify.out.<destination>[.critical]";
     const STREAMS: &'static [(Stream, &'static str)] =
         &[(Stream::Outbox, subjects::NOTIFY_OUT_ALL)];
     const SOURCE: &'static str = "notify";
     const IN_RULES: bool = false;
 
     fn subject(&self) -> String {
-        subjects::notify_out(&self.destination)
+        match self.alert.severity {
+            Severity::Critical => subjects::notify_out_critical(&self.destination),
+            Severity::Info | Severity::Warning => subjects::notify_out(&self.destination),
+        }
     }
 
     fn sample() -> Self {

@@ -216,6 +216,12 @@ pub fn notify_out(destination: &str) -> String {
     join(&["notify", "out", &token(destination)])
 }
 
+/// `notify.out.<destination>.critical`: critical messages do not wait behind others.
+#[must_use]
+pub fn notify_out_critical(destination: &str) -> String {
+    join(&["notify", "out", &token(destination), "critical"])
+}
+
 /// `notify.done.<destination>`.
 #[must_use]
 pub fn notify_done(destination: &str) -> String {

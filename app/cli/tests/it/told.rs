@@ -180,10 +180,17 @@ struct Belief {
 /// By rule and code.
 fn beliefs(chat: &ChatServer, service: ChatService) -> BTreeMap<(String, String), Belief> {
     let mut beliefs: BTreeMap<(String, String), Belief> = BTreeMap::new();
-    for message in chat.messages().into_iter().filter(|message| message.service == service) {
-        let lines: Vec<&str> = message.text.lines().map(str::trim).collect();
+    let mut messages = chat.messages();
+    messages.retain(|message| message.service == service);
+    // What was changed last is what was told last.
+    messages.sort_by_key(|message| message.changed);
+    for message in messages {
+        let all: Vec<&str> = message.text.lines().map(str::trim).collect();
+        // A message that was changed keeps its earlier lines below.
+        let now = all.iter().position(|line| *line == "before:").unwrap_or(all.len());
+        let lines = &all[..now];
         let find = |prefix: &str| lines.iter().find_map(|line| line.strip_prefix(prefix));
-        let foot = lines.iter().rev().find_map(|line| {
+        let foot = all.iter().rev().find_map(|line| {
             let (rule, code) = line.split_once(" #")?;
             ["flat", "cool"].contains(&rule).then(|| (rule.to_owned(), code[..5].to_owned()))
         });
@@ -191,7 +198,8 @@ fn beliefs(chat: &ChatServer, service: ChatService) -> BTreeMap<(String, String)
         let title = lines.iter().find(|line| line.contains(" to 0x")).copied().unwrap_or_default();
         belief.title =
             title.trim_start_matches(|character: char| !character.is_ascii_digit()).into();
-        belief.by = belief.by.take().or_else(|| find("by ").map(str::to_owned));
+        let by = all.iter().find_map(|line| line.strip_prefix("by "));
+        belief.by = belief.by.take().or_else(|| by.map(str::to_owned));
         belief.gone = find("No longer on chain").is_some();
         belief.fails_rule = message.text.contains("no longer meets the rule");
         let block = find("block ").or_else(|| find("Moved to block ")).or_else(|| {

@@ -2,31 +2,107 @@
 
 use std::time::Duration;
 
+use crypto_intel_schemas::Alert;
+use crypto_intel_service::Secret;
+use futures::future::{BoxFuture, FutureExt as _};
 use reqwest::{
-    Client,
+    Client, RequestBuilder,
     header::{CONTENT_TYPE, USER_AGENT},
 };
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Body, MessageContent, Outcome, Reply, Scope,
-    http::{Answer, DEFAULT_WAIT, describe, exchange, wait_seconds},
-    layout,
+    Capabilities, Channel, Clients, DEFAULT_WAIT, MessageContent, Outcome, Reply, Request, Scope,
+    Settings, SharedService, Sharing,
+    http::{Answer, describe, exchange, is_https, is_web, wait_seconds},
 };
-use crate::{config::DiscordConfig, render::discord as render};
+use crate::{
+    config::{Limit, Policy},
+    render::{Voice, discord as render},
+};
 
-/// Lines of one digest that fit 2,000 units with titles of [`DIGEST_TITLE_UNITS`], all escaped.
-pub(crate) const MAX_DIGEST_ALERTS: usize = 12;
-pub(crate) const DIGEST_TITLE_UNITS: usize = 40;
 /// Discord rejects clients that do not identify themselves in this form.
 const AGENT: &str = concat!("DiscordBot (crypto-intel, ", env!("CARGO_PKG_VERSION"), ")");
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
 const SUPPRESS_NOTIFICATIONS: u32 = 1 << 12;
+/// All webhooks of a channel together; not documented.
+const CHANNEL_LIMIT: Limit = Limit::new(25, 60_000, 2);
+/// From one IP address Discord accepts 50 requests a second.
+const ADDRESS_LIMIT: Limit = Limit::new(45, 1_000, 0);
+
+/// A webhook of a Discord channel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiscordConfig {
+    /// The webhook's address as Discord shows it: `https://discord.com/api/webhooks/<id>/<token>`.
+    pub webhook_url: Secret,
+    /// Thread or forum post to write to, if not the channel itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<u64>,
+    /// Pacing, age and what to do in doubt.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+impl Settings for DiscordConfig {
+    fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn known_limits(&self) -> Vec<Limit> {
+        vec![Limit::new(4, 2_000, 0), CHANNEL_LIMIT]
+    }
+
+    fn address(&self) -> String {
+        format!("{} {:?}", self.webhook_url.expose(), self.thread_id)
+    }
+
+    fn sharing(&self) -> Sharing {
+        // Our IP address, for all webhooks.
+        let address = SharedService {
+            key: "discord".to_owned(),
+            limits: vec![ADDRESS_LIMIT],
+            freezes_together: false,
+        };
+        // All threads of a webhook share its limits.
+        let own = Some(format!("hook {}", self.webhook_url.expose()));
+        Sharing { own, service: Some(address), room_limits: vec![CHANNEL_LIMIT] }
+    }
+
+    fn needs_tls(&self) -> bool {
+        is_https(self.webhook_url.expose())
+    }
+
+    fn problems(&self) -> Vec<String> {
+        // The address holds the webhook's token: it is never shown.
+        if self.webhook_url.problem().is_some() {
+            return Vec::new();
+        }
+        let address = self.webhook_url.expose();
+        let well_formed = reqwest::Url::parse(address).is_ok_and(|url| {
+            let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
+            let position = path.iter().position(|part| *part == "webhooks");
+            is_web(address) && position.is_some_and(|position| path.len() == position + 3)
+        });
+        if well_formed {
+            return Vec::new();
+        }
+        vec![
+            "webhook_url is no webhook address: it has the form https://discord.com/api/webhooks/<id>/<token>"
+                .to_owned(),
+        ]
+    }
+
+    fn open(&self, clients: &Clients) -> Box<dyn Channel> {
+        Box::new(Discord { config: self.clone(), client: clients.services.clone() })
+    }
+}
 
 /// One webhook.
 #[derive(Debug)]
-pub(crate) struct Discord {
+struct Discord {
     config: DiscordConfig,
     client: Client,
 }
@@ -44,58 +120,85 @@ struct Refusal {
     errors: Value,
 }
 
-impl Discord {
-    pub(crate) fn new(config: DiscordConfig, client: Client) -> Self {
-        Self { config, client }
+impl Channel for Discord {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            digest_alerts: render::MAX_DIGEST_ALERTS,
+            edits: true,
+            has_rooms: true,
+            ..Capabilities::default()
+        }
     }
 
-    pub(crate) fn body(&self, content: &MessageContent<'_>) -> Body {
-        let layout = layout(content, DIGEST_TITLE_UNITS);
+    fn request(&self, content: &MessageContent<'_>) -> Request {
+        let layout = render::layout(content);
         let silent = if layout.silent { SUPPRESS_NOTIFICATIONS } else { 0 };
         let body = json!({
             "content": render::markdown(&layout, !content.plain),
             "allowed_mentions": { "parse": [] },
             "flags": SUPPRESS_EMBEDS | silent,
         });
-        Body(body.to_string().into_bytes())
+        Request::new(content, body.to_string().into_bytes())
     }
 
-    pub(crate) async fn send(&self, body: Body) -> Reply {
-        let mut request = self
-            .client
-            .post(self.config.webhook_url.expose())
-            .query(&[("wait", "true")])
-            .timeout(self.config.policy.timeout())
-            .header(USER_AGENT, AGENT)
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.0);
-        if let Some(thread) = self.config.thread_id {
-            request = request.query(&[("thread_id", thread)]);
+    fn send(&self, request: Request) -> BoxFuture<'_, Reply> {
+        async move {
+            let base = match &request.edits {
+                Some(message_id) => self.client.patch(self.message_address(message_id)),
+                None => self.client.post(self.config.webhook_url.expose()),
+            };
+            let mut call = self
+                .prepared(base)
+                .query(&[("wait", "true")])
+                .header(CONTENT_TYPE, "application/json")
+                .body(request.body);
+            if let Some(thread) = self.config.thread_id {
+                call = call.query(&[("thread_id", thread)]);
+            }
+            match exchange(call).await {
+                Ok(answer) => {
+                    let outcome = outcome(&answer, request.edits.is_some());
+                    Reply { outcome, pause: answer.pause }
+                }
+                Err(outcome) => outcome.into(),
+            }
         }
-        match exchange(request).await {
-            Ok(answer) => Reply { outcome: outcome(&answer), pause: answer.pause },
-            Err(outcome) => outcome.into(),
-        }
+        .boxed()
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<String, String>> {
+        self.name().boxed()
+    }
+
+    fn takes_digest(&self, alerts: &[Alert], voice: &Voice) -> bool {
+        render::takes_digest(alerts, voice)
+    }
+
+    fn find_room(&self) -> BoxFuture<'_, Option<String>> {
+        self.channel_id().boxed()
+    }
+}
+
+impl Discord {
+    fn prepared(&self, call: RequestBuilder) -> RequestBuilder {
+        call.timeout(self.config.policy.timeout()).header(USER_AGENT, AGENT)
+    }
+
+    fn message_address(&self, message_id: &str) -> String {
+        let base = self.config.webhook_url.expose().trim_end_matches('/');
+        format!("{base}/messages/{message_id}")
     }
 
     /// The number of the channel that the webhook writes to: all its webhooks share a limit.
-    pub(crate) async fn channel_id(&self) -> Option<String> {
-        let request = self
-            .client
-            .get(self.config.webhook_url.expose())
-            .timeout(self.config.policy.timeout())
-            .header(USER_AGENT, AGENT);
+    async fn channel_id(&self) -> Option<String> {
+        let request = self.prepared(self.client.get(self.config.webhook_url.expose()));
         let answer = exchange(request).await.ok().filter(|answer| answer.status.is_success())?;
         Some(answer.json::<Value>()?.get("channel_id")?.as_str()?.to_owned())
     }
 
     /// The webhook's name, or what is wrong.
-    pub(crate) async fn check(&self) -> Result<String, String> {
-        let request = self
-            .client
-            .get(self.config.webhook_url.expose())
-            .timeout(self.config.policy.timeout())
-            .header(USER_AGENT, AGENT);
+    async fn name(&self) -> Result<String, String> {
+        let request = self.prepared(self.client.get(self.config.webhook_url.expose()));
         let response = request.send().await.map_err(describe)?;
         let status = response.status();
         let answer: Value = response
@@ -114,7 +217,7 @@ impl Discord {
     }
 }
 
-fn outcome(answer: &Answer) -> Outcome {
+fn outcome(answer: &Answer, is_edit: bool) -> Outcome {
     if answer.status.is_success() {
         let message_id = answer
             .json::<Value>()
@@ -125,12 +228,12 @@ fn outcome(answer: &Answer) -> Outcome {
         };
     }
     match answer.json::<Refusal>() {
-        Some(refusal) => refused(answer, refusal),
+        Some(refusal) => refused(answer, refusal, is_edit),
         None => answer.foreign(),
     }
 }
 
-fn refused(answer: &Answer, refusal: Refusal) -> Outcome {
+fn refused(answer: &Answer, refusal: Refusal, is_edit: bool) -> Outcome {
     let status = answer.status.as_u16();
     let mut why = format!("{status} {} ({})", refusal.message, refusal.code);
     if !refusal.errors.is_null() {
@@ -144,14 +247,18 @@ fn refused(answer: &Answer, refusal: Refusal) -> Outcome {
             let scope = if is_global { Scope::Service } else { Scope::Destination };
             Outcome::Wait { after, scope, why }
         }
+        // Unknown message; too many edits of an old one.
+        (_, 10_008 | 30_046) if is_edit => Outcome::LostAnchor { why },
         (_, 200_000 | 200_001) => Outcome::PlainText { why },
-        (_, 50_083) => closed(why, "open the thread again, or correct thread_id"),
-        (_, 10_003) => closed(why, "correct thread_id, or make a new webhook and set webhook_url"),
+        (_, 50_083) => Outcome::closed(why, "open the thread again, or correct thread_id"),
+        (_, 10_003) => {
+            Outcome::closed(why, "correct thread_id, or make a new webhook and set webhook_url")
+        }
         (_, 50_001 | 50_013) | (403, _) => {
-            closed(why, "let the webhook write to its channel again")
+            Outcome::closed(why, "let the webhook write to its channel again")
         }
         (401 | 404, _) | (_, 10_015 | 50_027) => {
-            closed(why, "make a new webhook and set webhook_url")
+            Outcome::closed(why, "make a new webhook and set webhook_url")
         }
         // An error of the service in its own format: it did not accept the message.
         (500.., _) => Outcome::NotSent { why },
@@ -159,58 +266,5 @@ fn refused(answer: &Answer, refusal: Refusal) -> Outcome {
     }
 }
 
-const fn closed(why: String, hint: &'static str) -> Outcome {
-    Outcome::Closed { why, hint, whole_bot: false }
-}
-
 #[cfg(test)]
-mod tests {
-    use reqwest::StatusCode;
-
-    use super::*;
-
-    fn meant(status: u16, body: &str) -> Outcome {
-        outcome(&Answer {
-            status: StatusCode::from_u16(status).unwrap_or_default(),
-            retry_after: Some(Duration::from_secs(65)),
-            pause: None,
-            is_global: false,
-            body: body.as_bytes().to_vec(),
-        })
-    }
-
-    #[test]
-    fn waits_as_exactly_as_the_body_says() {
-        let Outcome::Wait { after, .. } = meant(
-            429,
-            r#"{"message":"You are being rate limited.","retry_after":64.57,"global":false}"#,
-        ) else {
-            panic!("must wait")
-        };
-        assert!((after.as_secs_f64() - 64.82).abs() < 0.001, "{after:?}");
-        let Outcome::Wait { after, .. } = meant(429, "error code: 1015") else {
-            panic!("must wait")
-        };
-        assert_eq!(after, Duration::from_secs(65), "a proxy says it in the header only");
-    }
-
-    #[test]
-    fn every_known_refusal_has_its_meaning() {
-        for (status, code, label) in [
-            (404, 10_015, "closed"),
-            (401, 50_027, "closed"),
-            (403, 50_013, "closed"),
-            (400, 50_035, "refused"),
-            (400, 50_006, "refused"),
-            (400, 200_000, "plain_text"),
-            (503, 130_000, "wait"),
-            (500, 0, "not_sent"),
-        ] {
-            let body = json!({ "message": "no", "code": code }).to_string();
-            assert_eq!(meant(status, &body).label(), label, "{status} {code}");
-        }
-        assert_eq!(meant(502, "<html>").label(), "uncertain");
-        assert_eq!(meant(200, r#"{"id":"9"}"#), Outcome::Sent { message_id: "9".to_owned() });
-        assert_eq!(meant(204, "").label(), "uncertain");
-    }
-}
+mod tests;

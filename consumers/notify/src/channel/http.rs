@@ -1,10 +1,13 @@
 use std::time::Duration;
 
-use crypto_intel_service::error_chain;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect, retry};
+use crypto_intel_service::{OutboundGuard, error_chain};
+use reqwest::{
+    Client, ClientBuilder, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect,
+    retry,
+};
 
-use super::{Outcome, Scope};
-use crate::config::{Config, Destination};
+use super::{DEFAULT_WAIT, Outcome, Scope};
+use crate::config::Config;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than any service keeps an idle connection: a request on a connection that the service is
@@ -12,31 +15,59 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Answers are short; a longer one is a page of a proxy and is not read to its end.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
-/// Wait when a service is busy and does not say for how long.
-pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+/// Makes the clients of channels.
+#[derive(Debug, Clone)]
+pub(crate) struct Clients {
+    /// For the addresses of known services.
+    pub(crate) services: Client,
+    /// Whether there are certificates to check others by.
+    tls: bool,
+}
 
-/// A client without retries and redirects: an attempt is recorded as one request.
-pub(crate) fn client(tls: bool) -> Result<Client, reqwest::Error> {
+impl Clients {
+    /// For an address that anything may stand behind: it connects to what the guard lets pass.
+    pub(crate) fn guarded(&self, guard: &OutboundGuard) -> Result<Client, reqwest::Error> {
+        build(builder().dns_resolver(guard.clone()), self.tls)
+    }
+}
+
+/// Clients without retries and redirects: an attempt is recorded as one request.
+pub(crate) fn clients(tls: bool) -> Result<Clients, reqwest::Error> {
     // Fails when the process has one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder()
+    Ok(Clients { services: build(builder(), tls)?, tls })
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder()
         .retry(retry::never())
         .redirect(redirect::Policy::none())
         .referer(false)
         .http1_only()
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(1);
-    // A machine without certificates can still use a plain address.
+        .pool_max_idle_per_host(2)
+}
+
+/// A machine without certificates can still use a plain address.
+fn build(builder: ClientBuilder, tls: bool) -> Result<Client, reqwest::Error> {
     if tls { builder.build() } else { builder.tls_certs_only([]).build() }
 }
 
-/// Whether any destination is reached by `https`.
+/// Whether any destination is reached by TLS.
 pub(crate) fn needs_tls(config: &Config) -> bool {
-    config.destinations.values().any(|destination| match destination {
-        Destination::Telegram(telegram) => !telegram.api_url.expose().starts_with("http://"),
-        Destination::Discord(discord) => !discord.webhook_url.expose().starts_with("http://"),
-    })
+    config.destinations.values().any(|destination| destination.settings().needs_tls())
+}
+
+/// Whether an address is one of the web.
+pub(super) fn is_web(address: &str) -> bool {
+    reqwest::Url::parse(address)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
+}
+
+/// Whether an address is encrypted; one that is no address is not reached anyway.
+pub(super) fn is_https(address: &str) -> bool {
+    !address.starts_with("http://")
 }
 
 /// The answer to a request.

@@ -1,168 +1,196 @@
-//! The chat services: one request per attempt, and the meaning of its outcome.
+//! The services that people are told by: one request per attempt, and the meaning of its outcome.
+//!
+//! A service is two files: `channel/X.rs` has its options ([`Settings`]) and its requests ([`Channel`]), `render/X.rs`
+//! its texts. One line in [`list`] makes it a choice of the configuration.
 
 pub(crate) mod discord;
+pub(crate) mod email;
 mod http;
+mod list;
+pub(crate) mod ntfy;
+mod outcome;
+pub(crate) mod pagerduty;
+pub(crate) mod slack;
 pub(crate) mod telegram;
+pub(crate) mod webhook;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use crypto_intel_schemas::Alert;
+use crypto_intel_schemas::{Alert, Notification};
+use futures::future::{BoxFuture, FutureExt as _, ready};
+use serde_json::Value;
 
-pub(crate) use http::{client, needs_tls};
+pub(crate) use http::{Clients, clients, needs_tls};
+pub use list::Destination;
+pub(crate) use outcome::{Outcome, Reply, Scope};
 
-use crate::{config::Destination, render};
+use crate::{
+    config::{Limit, Policy},
+    render::Voice,
+};
 
-/// Outcome of one attempt. The variants differ in what may follow without a second copy.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outcome {
-    /// The service accepted it.
-    Sent { message_id: String },
-    /// The service did not accept the message and asked to wait.
-    Wait { after: Duration, scope: Scope, why: String },
-    /// It certainly did not arrive, and may later: refused connection, unknown host, the service's
-    /// own error.
-    NotSent { why: String },
-    /// Unknown whether it arrived: the connection broke after the request had started.
-    Uncertain { why: String },
-    /// The markup or a link was rejected: repeat as plain text.
-    PlainText { why: String },
-    /// The topic accepts no messages: repeat without it.
-    NoTopic { why: String },
-    /// The chat has another number now.
-    Moved { chat_id: i64 },
-    /// This message can never be sent.
-    Refused { why: String },
-    /// Nothing can be sent there until a person corrects it. With `whole_bot`, nor to any other chat of
-    /// that bot.
-    Closed { why: String, hint: &'static str, whole_bot: bool },
-    /// The address was corrected: repeat at once.
-    Again { why: String },
+/// What the configuration of a destination says of its service.
+pub(crate) trait Settings: fmt::Debug + Send + Sync {
+    /// How it is treated.
+    fn policy(&self) -> &Policy;
+
+    /// Its limits, as far as they are known; those of the configuration replace them.
+    fn known_limits(&self) -> Vec<Limit>;
+
+    /// The address with its secrets, which is never shown: what has the same one is the same.
+    fn address(&self) -> String;
+
+    /// What it shares with other destinations.
+    fn sharing(&self) -> Sharing;
+
+    /// Whether it is reached by TLS.
+    fn needs_tls(&self) -> bool;
+
+    /// What is wrong with it, each with the correction.
+    fn problems(&self) -> Vec<String>;
+
+    /// The channel that sends to it.
+    fn open(&self, clients: &Clients) -> Box<dyn Channel>;
 }
 
-/// What a request to wait concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// This chat or channel.
-    Destination,
-    /// All requests to this service.
-    Service,
-}
+/// A service with one address. It answers to `&self` alone: two lanes send to it at once.
+pub(crate) trait Channel: fmt::Debug + Send + Sync {
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
 
-/// An outcome, and what else the service says.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Reply {
-    pub(crate) outcome: Outcome,
-    /// The next message to this address would be rejected before this has passed.
-    pub(crate) pause: Option<Duration>,
-}
+    /// The request of one attempt, made before the attempt is recorded.
+    fn request(&self, content: &MessageContent<'_>) -> Request;
 
-impl From<Outcome> for Reply {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, pause: None }
+    /// One attempt. Never tries twice.
+    fn send(&self, request: Request) -> BoxFuture<'_, Reply>;
+
+    /// Asks the service whether the address and its secret are valid, without sending a message.
+    fn check(&self) -> BoxFuture<'_, Result<String, String>>;
+
+    /// Whether a digest of these alerts shows each of them, also as a repeat.
+    fn takes_digest(&self, _alerts: &[Alert], _voice: &Voice) -> bool {
+        false
+    }
+
+    /// What it has learnt of its address that a restart must know: where a chat has moved to.
+    fn learnt(&self) -> Option<Value> {
+        None
+    }
+
+    /// Applies what an earlier instance learnt; `false` when it is of another address.
+    fn recall(&self, _learnt: &Value) -> bool {
+        false
+    }
+
+    /// Asks for the room that several addresses write to, with limits of its own.
+    fn find_room(&self) -> BoxFuture<'_, Option<String>> {
+        ready(None).boxed()
     }
 }
 
-impl Outcome {
-    /// The label of metrics.
-    pub(crate) const fn label(&self) -> &'static str {
-        match self {
-            Self::Sent { .. } => "sent",
-            Self::Wait { .. } => "wait",
-            Self::NotSent { .. } => "not_sent",
-            Self::Uncertain { .. } => "uncertain",
-            Self::PlainText { .. } => "plain_text",
-            Self::NoTopic { .. } => "no_topic",
-            Self::Moved { .. } => "moved",
-            Self::Refused { .. } => "refused",
-            Self::Closed { .. } => "closed",
-            Self::Again { .. } => "again",
-        }
+/// What a service can do. What it cannot is left out or done another way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Capabilities {
+    /// Alerts in one digest, each with a line; 1 = there are none.
+    pub(crate) digest_alerts: usize,
+    /// A message can be changed: corrections and ends go there.
+    pub(crate) edits: bool,
+    /// A message can name the one that it follows.
+    pub(crate) replies: bool,
+    /// It knows a repetition by the id of the delivery, so that none needs a mark.
+    pub(crate) is_idempotent: bool,
+    /// Its addresses write to rooms with limits of their own.
+    pub(crate) has_rooms: bool,
+    /// An alert is an incident there, which its end closes.
+    pub(crate) has_incidents: bool,
+}
+
+impl Capabilities {
+    /// Whether what was told about an alert has to be remembered.
+    pub(crate) const fn follows_up(self) -> bool {
+        self.edits || self.replies || self.has_incidents
     }
+}
+
+/// What destinations have in common beside their own address.
+#[derive(Debug, Default)]
+pub(crate) struct Sharing {
+    /// Names what it has limits with; `None`: its address.
+    pub(crate) own: Option<String>,
+    /// A bot or a service with limits for all its addresses.
+    pub(crate) service: Option<SharedService>,
+    /// Limits of a room that several addresses write to.
+    pub(crate) room_limits: Vec<Limit>,
+}
+
+/// What several addresses share.
+#[derive(Debug)]
+pub(crate) struct SharedService {
+    /// Names it, with its secret.
+    pub(crate) key: String,
+    /// Its limits.
+    pub(crate) limits: Vec<Limit>,
+    /// Addresses that have to wait at the same time are taken for a limit of all.
+    pub(crate) freezes_together: bool,
 }
 
 /// What a message says, and in which form.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageContent<'a> {
+    /// The message itself; of a digest the first.
+    pub(crate) own: &'a Notification,
     /// One alert, or several for a digest.
     pub(crate) alerts: &'a [Alert],
     /// An earlier attempt may have arrived.
     pub(crate) repeat: bool,
     /// Without markup.
     pub(crate) plain: bool,
+    /// What it tells of is not on the chain any more.
+    pub(crate) is_gone: bool,
+    /// Its place among the messages about the alert.
+    pub(crate) place: Place<'a>,
+    /// Language and time zone.
+    pub(crate) voice: &'a Voice,
 }
 
-/// A request's body, made before its attempt is recorded.
+impl<'a> MessageContent<'a> {
+    /// A first message as it is meant.
+    pub(crate) fn new(own: &'a Notification, alerts: &'a [Alert], voice: &'a Voice) -> Self {
+        Self { own, alerts, repeat: false, plain: false, is_gone: false, place: Place::New, voice }
+    }
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Place<'a> {
+    /// For itself.
+    New,
+    /// After an earlier one, which says what it is about. `is_edited`: that one has been changed already, so this one
+    /// says only what is new.
+    Reply { to: &'a str, is_edited: bool },
+    /// In the place of an earlier one, whose further lines stay.
+    Edit { message_id: &'a str, earlier: &'a [String] },
+}
+
+/// One request, complete but for what belongs to the attempt.
 #[derive(Debug, Clone)]
-pub(crate) struct Body(pub(crate) Vec<u8>);
-
-/// The service of a destination.
-#[derive(Debug)]
-pub(crate) enum Channel {
-    Telegram(telegram::Telegram),
-    Discord(discord::Discord),
+pub(crate) struct Request {
+    pub(crate) body: Vec<u8>,
+    /// Id of the delivery.
+    pub(crate) delivery: String,
+    /// The message to change; `None`: a new one is made.
+    pub(crate) edits: Option<String>,
 }
 
-impl Channel {
-    pub(crate) fn new(destination: &Destination, client: reqwest::Client) -> Self {
-        match destination {
-            Destination::Telegram(config) => {
-                Self::Telegram(telegram::Telegram::new(config.clone(), client))
-            }
-            Destination::Discord(config) => {
-                Self::Discord(discord::Discord::new(config.clone(), client))
-            }
-        }
-    }
-
-    pub(crate) fn body(&self, content: &MessageContent<'_>) -> Body {
-        match self {
-            Self::Telegram(telegram) => telegram.body(content),
-            Self::Discord(discord) => discord.body(content),
-        }
-    }
-
-    /// One attempt. Never tries twice.
-    pub(crate) async fn send(&self, body: Body) -> Reply {
-        match self {
-            Self::Telegram(telegram) => telegram.send(body).await.into(),
-            Self::Discord(discord) => discord.send(body).await,
-        }
-    }
-
-    /// Asks the service whether the address and its secret are valid, without sending a message.
-    pub(crate) async fn check(&self) -> Result<String, String> {
-        match self {
-            Self::Telegram(telegram) => telegram.check().await,
-            Self::Discord(discord) => discord.check().await,
-        }
-    }
-
-    /// Maximum number of alerts in one digest.
-    pub(crate) const fn max_digest_alerts(&self) -> usize {
-        match self {
-            Self::Telegram(_) => telegram::MAX_DIGEST_ALERTS,
-            Self::Discord(_) => discord::MAX_DIGEST_ALERTS,
-        }
-    }
-
-    /// Whether a digest of these alerts shows each of them, also as a repeat.
-    pub(crate) fn takes_digest(&self, alerts: &[Alert]) -> bool {
-        match self {
-            Self::Telegram(_) => {
-                render::telegram::fits(&digest(alerts, telegram::DIGEST_TITLE_UNITS))
-            }
-            Self::Discord(_) => render::discord::fits(&digest(alerts, discord::DIGEST_TITLE_UNITS)),
-        }
+impl Request {
+    pub(crate) fn new(content: &MessageContent<'_>, body: Vec<u8>) -> Self {
+        let edits = match content.place {
+            Place::Edit { message_id, .. } => Some(message_id.to_owned()),
+            Place::New | Place::Reply { .. } => None,
+        };
+        Self { body, delivery: content.own.id.clone(), edits }
     }
 }
 
-fn digest(alerts: &[Alert], title_units: usize) -> render::Layout {
-    render::digest_layout(alerts, title_units, true)
-}
-
-fn layout(content: &MessageContent<'_>, title_units: usize) -> render::Layout {
-    match content.alerts {
-        [alert] => render::alert_layout(alert, content.repeat),
-        alerts => render::digest_layout(alerts, title_units, content.repeat),
-    }
-}
+/// Wait when a service is busy and does not say for how long.
+pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(5);

@@ -1,37 +1,196 @@
-//! Telegram's Bot API: `sendMessage` with HTML.
+//! Telegram's Bot API: `sendMessage` and `editMessageText` with HTML.
 
 use std::time::Duration;
 
+use crypto_intel_schemas::Alert;
+use crypto_intel_service::{Address, Secret};
+use futures::future::{BoxFuture, FutureExt as _};
+use parking_lot::Mutex;
 use reqwest::{Client, header::CONTENT_TYPE};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Body, MessageContent, Outcome, Scope,
-    http::{Answer, DEFAULT_WAIT, describe, exchange},
-    layout,
+    Capabilities, Channel, Clients, DEFAULT_WAIT, MessageContent, Outcome, Place, Reply, Request,
+    Scope, Settings, SharedService, Sharing,
+    http::{Answer, describe, exchange, is_https, is_web},
 };
-use crate::{config::TelegramConfig, render::telegram as render};
+use crate::{
+    config::{Limit, Policy},
+    render::{Voice, telegram as render},
+};
 
-/// Lines of one digest that fit 4,096 units with titles of [`DIGEST_TITLE_UNITS`].
-pub(crate) const MAX_DIGEST_ALERTS: usize = 40;
-pub(crate) const DIGEST_TITLE_UNITS: usize = 70;
 /// Margin for clock differences: a request that is a little too early prolongs the wait.
 const AFTER_WAIT: Duration = Duration::from_secs(1);
+
+/// A chat that a Telegram bot writes to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TelegramConfig {
+    /// The bot's token, as BotFather gave it: `123456:ABC…`.
+    pub token: Secret,
+    /// Number of the chat; negative for groups and channels. Not the `@name`.
+    pub chat_id: i64,
+    /// Topic of a forum group; leave it out for the General topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_thread_id: Option<i64>,
+    /// Whether the chat is private or a group: they are paced differently. Without it the sign of
+    /// `chat_id` decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ChatKind>,
+    /// The Bot API server.
+    #[serde(default = "default_api_url")]
+    pub api_url: Address,
+    /// Maximum number of messages per second of this bot over all its chats.
+    #[serde(default = "default_bot_rate")]
+    pub bot_messages_per_second: u32,
+    /// Pacing, age and what to do in doubt.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// What kind of Telegram chat: groups and channels take fewer messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChatKind {
+    /// One person.
+    Private,
+    /// A group, supergroup or channel.
+    Group,
+}
+
+impl TelegramConfig {
+    fn is_group(&self) -> bool {
+        match self.kind {
+            Some(kind) => kind == ChatKind::Group,
+            None => self.chat_id < 0,
+        }
+    }
+}
+
+fn default_api_url() -> Address {
+    Address::from("https://api.telegram.org")
+}
+
+const fn default_bot_rate() -> u32 {
+    25
+}
+
+impl Settings for TelegramConfig {
+    fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn known_limits(&self) -> Vec<Limit> {
+        let chat = Limit::new(1, 1_050, 0);
+        if self.is_group() { vec![chat, Limit::new(18, 60_000, 2)] } else { vec![chat] }
+    }
+
+    fn address(&self) -> String {
+        let token = self.token.expose();
+        format!("{} {token} {} {:?}", self.api_url, self.chat_id, self.message_thread_id)
+    }
+
+    fn sharing(&self) -> Sharing {
+        let token = self.token.expose();
+        let bot = SharedService {
+            key: format!("bot {token}"),
+            limits: vec![Limit::new(self.bot_messages_per_second, 1_000, 0)],
+            freezes_together: true,
+        };
+        // All topics of a chat share its limits.
+        let own = Some(format!("chat {token} {}", self.chat_id));
+        Sharing { own, service: Some(bot), room_limits: Vec::new() }
+    }
+
+    fn needs_tls(&self) -> bool {
+        is_https(self.api_url.expose())
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.token.problem().is_some() {
+            return found;
+        }
+        let token = self.token.expose();
+        let well_formed = token.split_once(':').is_some_and(|(bot, key)| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            !bot.is_empty()
+                && bot.bytes().all(|byte| byte.is_ascii_digit())
+                && !key.is_empty()
+                && key.bytes().all(plain)
+        });
+        if !well_formed {
+            found.push(
+                "token is not a bot token: it has the form 123456:ABC… and comes from BotFather"
+                    .to_owned(),
+            );
+        }
+        if self.chat_id == 0 {
+            found.push("chat_id is 0: use the number of the chat, negative for a group".to_owned());
+        }
+        if self.message_thread_id == Some(1) {
+            found.push(
+                "message_thread_id 1 is the General topic, which must be left out".to_owned(),
+            );
+        }
+        if self.bot_messages_per_second == 0 {
+            found.push("bot_messages_per_second must be above 0".to_owned());
+        }
+        if !is_web(self.api_url.expose()) {
+            found.push(format!("api_url ({}) is no http or https address", self.api_url));
+        }
+        found
+    }
+
+    fn open(&self, clients: &Clients) -> Box<dyn Channel> {
+        Box::new(Telegram::new(self.clone(), clients.services.clone()))
+    }
+}
 
 /// One chat and the bot that writes to it.
 #[derive(Debug)]
 pub(crate) struct Telegram {
     config: TelegramConfig,
     client: Client,
+    place: Mutex<ChatPlace>,
+}
+
+/// Where the bot writes to now.
+#[derive(Debug, Clone, Copy)]
+struct ChatPlace {
     /// The chat's current number, which differs from the configured one after a group was upgraded.
-    pub(crate) chat_id: i64,
-    /// Cleared when the topic does not exist.
-    pub(crate) topic: Option<i64>,
+    chat_id: i64,
+    /// Cleared when the topic takes no messages.
+    topic: Option<i64>,
+}
+
+/// A group became a supergroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Moved {
+    /// The configured chat.
+    from: i64,
+    /// Where it is now.
+    to: i64,
+}
+
+/// What an answer means: for the message, or for the address.
+#[derive(Debug, Clone, PartialEq)]
+enum Meaning {
+    Outcome(Outcome),
+    /// The topic accepts no messages.
+    NoTopic {
+        why: String,
+    },
+    /// The chat has another number now.
+    Moved {
+        chat_id: i64,
+    },
 }
 
 #[derive(Deserialize)]
-struct Reply {
+struct BotReply {
     ok: bool,
     #[serde(default)]
     result: Value,
@@ -49,21 +208,22 @@ struct Parameters {
     migrate_to_chat_id: Option<i64>,
 }
 
-impl Telegram {
-    pub(crate) fn new(config: TelegramConfig, client: Client) -> Self {
-        Self { client, chat_id: config.chat_id, topic: config.message_thread_id, config }
+impl Channel for Telegram {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            digest_alerts: render::MAX_DIGEST_ALERTS,
+            edits: true,
+            replies: true,
+            ..Capabilities::default()
+        }
     }
 
-    pub(crate) const fn configured_chat_id(&self) -> i64 {
-        self.config.chat_id
-    }
-
-    pub(crate) fn body(&self, content: &MessageContent<'_>) -> Body {
-        let layout = layout(content, DIGEST_TITLE_UNITS);
+    fn request(&self, content: &MessageContent<'_>) -> Request {
+        let place = *self.place.lock();
+        let layout = render::layout(content);
         let mut body = json!({
-            "chat_id": self.chat_id,
+            "chat_id": place.chat_id,
             "link_preview_options": { "is_disabled": true },
-            "disable_notification": layout.silent,
         });
         if content.plain {
             body["text"] = render::plain(&layout).into();
@@ -71,31 +231,110 @@ impl Telegram {
             body["text"] = render::html(&layout).into();
             body["parse_mode"] = "HTML".into();
         }
-        if let Some(topic) = self.topic {
-            body["message_thread_id"] = topic.into();
+        match content.place {
+            Place::Edit { message_id, .. } => body["message_id"] = number(message_id),
+            Place::New | Place::Reply { .. } => {
+                body["disable_notification"] = layout.silent.into();
+                if let Some(topic) = place.topic {
+                    body["message_thread_id"] = topic.into();
+                }
+            }
         }
-        Body(body.to_string().into_bytes())
+        if let Place::Reply { to, .. } = content.place {
+            body["reply_parameters"] =
+                json!({ "message_id": number(to), "allow_sending_without_reply": true });
+        }
+        Request::new(content, body.to_string().into_bytes())
     }
 
-    pub(crate) async fn send(&self, body: Body) -> Outcome {
+    fn send(&self, request: Request) -> BoxFuture<'_, Reply> {
+        async move {
+            let method = if request.edits.is_some() { "editMessageText" } else { "sendMessage" };
+            let meaning = match self.post(method, request.body).await {
+                Ok(answer) => meaning(&answer, request.edits.as_deref()),
+                Err(outcome) => Meaning::Outcome(outcome),
+            };
+            self.settle(meaning).into()
+        }
+        .boxed()
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<String, String>> {
+        self.name().boxed()
+    }
+
+    fn takes_digest(&self, alerts: &[Alert], voice: &Voice) -> bool {
+        render::takes_digest(alerts, voice)
+    }
+
+    fn learnt(&self) -> Option<Value> {
+        let moved = Moved { from: self.config.chat_id, to: self.place.lock().chat_id };
+        (moved.from != moved.to).then(|| json!(moved))
+    }
+
+    fn recall(&self, learnt: &Value) -> bool {
+        let moved: Option<Moved> = serde_json::from_value(learnt.clone()).ok();
+        let Some(moved) = moved.filter(|moved| moved.from == self.config.chat_id) else {
+            return false;
+        };
+        self.place.lock().chat_id = moved.to;
+        true
+    }
+}
+
+/// Ids come from the service as numbers and are kept as text.
+fn number(id: &str) -> Value {
+    id.parse::<i64>().map_or_else(|_| Value::from(id), Value::from)
+}
+
+impl Telegram {
+    fn new(config: TelegramConfig, client: Client) -> Self {
+        let place = ChatPlace { chat_id: config.chat_id, topic: config.message_thread_id };
+        Self { client, place: Mutex::new(place), config }
+    }
+
+    async fn post(&self, method: &str, body: Vec<u8>) -> Result<Answer, Outcome> {
         let request = self
             .client
-            .post(self.method("sendMessage"))
+            .post(self.method(method))
             .timeout(self.config.policy.timeout())
             .header(CONTENT_TYPE, "application/json")
-            .body(body.0);
-        match exchange(request).await {
-            Ok(answer) => outcome(&answer),
-            Err(outcome) => outcome,
+            .body(body);
+        exchange(request).await
+    }
+
+    /// Follows the chat to where the service says it is.
+    fn settle(&self, meaning: Meaning) -> Outcome {
+        let mut place = self.place.lock();
+        match meaning {
+            Meaning::Outcome(outcome) => outcome,
+            Meaning::NoTopic { why } => match place.topic.take() {
+                Some(_) => Outcome::Readdressed {
+                    why: format!("{why}, writing to the chat itself"),
+                    hint: "open the topic again or correct message_thread_id, then restart notify"
+                        .to_owned(),
+                },
+                None => Outcome::closed(why, "open the General topic of the chat again"),
+            },
+            Meaning::Moved { chat_id } if chat_id == place.chat_id => {
+                Outcome::Refused { why: format!("moved to chat {chat_id}, which moved again") }
+            }
+            Meaning::Moved { chat_id } => {
+                place.chat_id = chat_id;
+                Outcome::Readdressed {
+                    why: "the group was upgraded and has another number".to_owned(),
+                    hint: format!("set chat_id to {chat_id}"),
+                }
+            }
         }
     }
 
     /// The bot's name, or what is wrong.
-    pub(crate) async fn check(&self) -> Result<String, String> {
+    async fn name(&self) -> Result<String, String> {
         let request = self.client.get(self.method("getMe")).timeout(self.config.policy.timeout());
         let response = request.send().await.map_err(describe)?;
         let status = response.status();
-        let reply: Reply = response.json().await.map_err(|_| {
+        let reply: BotReply = response.json().await.map_err(|_| {
             format!("answer {status} of {} is not of a Bot API", self.config.api_url)
         })?;
         if !reply.ok {
@@ -105,7 +344,7 @@ impl Telegram {
             });
         }
         let name = reply.result.get("username").and_then(Value::as_str).unwrap_or("unnamed");
-        Ok(format!("bot @{name}, chat {}", self.chat_id))
+        Ok(format!("bot @{name}, chat {}", self.place.lock().chat_id))
     }
 
     /// The address holds the token: it is used in the request only.
@@ -115,15 +354,18 @@ impl Telegram {
     }
 }
 
-fn outcome(answer: &Answer) -> Outcome {
-    let Some(reply) = answer.json::<Reply>() else { return answer.foreign() };
+/// What an answer means. `edits`: the message that was to be changed.
+fn meaning(answer: &Answer, edits: Option<&str>) -> Meaning {
+    let Some(reply) = answer.json::<BotReply>() else { return Meaning::Outcome(answer.foreign()) };
     if reply.ok {
-        return match reply.result.get("message_id").and_then(Value::as_i64) {
-            Some(message_id) => Outcome::Sent { message_id: message_id.to_string() },
-            None => Outcome::Uncertain { why: "answer ok without a message id".to_owned() },
-        };
+        let message_id = reply.result.get("message_id").and_then(Value::as_i64);
+        return Meaning::Outcome(match (message_id, edits) {
+            (Some(message_id), _) => Outcome::Sent { message_id: message_id.to_string() },
+            (None, Some(edited)) => Outcome::Sent { message_id: edited.to_owned() },
+            (None, None) => Outcome::Uncertain { why: "answer ok without a message id".to_owned() },
+        });
     }
-    refusal(reply)
+    refusal(reply, edits)
 }
 
 /// Texts of permanent errors.
@@ -147,14 +389,30 @@ const RIGHTS: &[&str] = &[
     "chat_restricted",
 ];
 
-fn refusal(reply: Reply) -> Outcome {
+/// The message is as it was to be.
+const UNCHANGED: &[&str] = &["message is not modified"];
+/// The message cannot be changed any more.
+const LOST: &[&str] = &[
+    "message to edit not found",
+    "message can't be edited",
+    "message_id_invalid",
+    "message identifier is not specified",
+];
+
+fn refusal(reply: BotReply, edits: Option<&str>) -> Meaning {
     let why = format!("{} {}", reply.error_code, reply.description);
     let text = reply.description.to_lowercase();
     let says = |list: &[&str]| list.iter().any(|part| text.contains(part));
     if let Some(chat_id) = reply.parameters.migrate_to_chat_id {
-        return Outcome::Moved { chat_id };
+        return Meaning::Moved { chat_id };
     }
-    match reply.error_code {
+    if says(&["topic_closed"]) {
+        return Meaning::NoTopic { why: format!("the topic is closed: {why}") };
+    }
+    if says(&["message thread not found", "topic_deleted"]) {
+        return Meaning::NoTopic { why: format!("the topic does not exist: {why}") };
+    }
+    Meaning::Outcome(match reply.error_code {
         429 => Outcome::Wait {
             after: reply.parameters.retry_after.map_or(DEFAULT_WAIT, Duration::from_secs)
                 + AFTER_WAIT,
@@ -168,108 +426,19 @@ fn refusal(reply: Reply) -> Outcome {
         },
         // An error of the service in its own format: it did not accept the message.
         500.. => Outcome::NotSent { why },
-        _ if says(DEAD) => closed_chat(why, INVITE),
-        _ if says(RIGHTS) => closed_chat(why, "give the bot the right to write there"),
-        _ if says(&["topic_closed"]) => {
-            Outcome::NoTopic { why: format!("the topic is closed: {why}") }
-        }
-        _ if says(&["message thread not found", "topic_deleted"]) => {
-            Outcome::NoTopic { why: format!("the topic does not exist: {why}") }
-        }
+        _ if says(DEAD) => Outcome::closed(why, INVITE),
+        _ if says(RIGHTS) => Outcome::closed(why, "give the bot the right to write there"),
         _ if says(&["can't parse entities"]) => Outcome::PlainText { why },
-        403 => closed_chat(why, INVITE),
+        400 if says(UNCHANGED) && edits.is_some() => {
+            Outcome::Sent { message_id: edits.unwrap_or_default().to_owned() }
+        }
+        400 if says(LOST) && edits.is_some() => Outcome::LostAnchor { why },
+        403 => Outcome::closed(why, INVITE),
         _ => Outcome::Refused { why },
-    }
+    })
 }
 
 const INVITE: &str = "invite the bot into the chat again, or correct chat_id";
 
-const fn closed_chat(why: String, hint: &'static str) -> Outcome {
-    Outcome::Closed { why, hint, whole_bot: false }
-}
-
 #[cfg(test)]
-mod tests {
-    use reqwest::StatusCode;
-
-    use super::*;
-
-    fn meant(status: u16, body: &str) -> Outcome {
-        outcome(&Answer {
-            status: StatusCode::from_u16(status).unwrap_or_default(),
-            retry_after: None,
-            pause: None,
-            is_global: false,
-            body: body.as_bytes().to_vec(),
-        })
-    }
-
-    fn refused(code: u16, description: &str) -> Outcome {
-        let body = json!({ "ok": false, "error_code": code, "description": description });
-        meant(code, &body.to_string())
-    }
-
-    #[test]
-    fn only_an_answer_with_an_id_is_sent() {
-        let sent = meant(200, r#"{"ok":true,"result":{"message_id":7}}"#);
-        assert_eq!(sent, Outcome::Sent { message_id: "7".to_owned() });
-        assert_eq!(meant(200, r#"{"ok":true,"result":{}}"#).label(), "uncertain");
-        assert_eq!(meant(200, "<html>hello</html>").label(), "uncertain");
-        assert_eq!(meant(200, r#"{"ok":tr"#).label(), "uncertain");
-    }
-
-    #[test]
-    fn waits_a_second_longer_than_asked() {
-        let body = r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 7",
-                       "parameters":{"retry_after":7}}"#;
-        let Outcome::Wait { after, .. } = meant(429, body) else { panic!("must wait") };
-        assert_eq!(after, Duration::from_secs(8));
-        assert_eq!(refused(429, "Too Many Requests").label(), "wait");
-    }
-
-    #[test]
-    fn every_known_refusal_has_its_meaning() {
-        for (code, text, label) in [
-            (401, "Unauthorized", "closed"),
-            (404, "Not Found", "closed"),
-            (400, "Bad Request: chat not found", "closed"),
-            (403, "Forbidden: bot was blocked by the user", "closed"),
-            (403, "Forbidden: bot was kicked from the supergroup chat", "closed"),
-            (400, "Bad Request: not enough rights to send text messages", "closed"),
-            (400, "Bad Request: message thread not found", "no_topic"),
-            (400, "Bad Request: TOPIC_CLOSED", "no_topic"),
-            (400, "Bad Request: can't parse entities: Unsupported start tag", "plain_text"),
-            (400, "Bad Request: message is too long", "refused"),
-            (400, "Bad Request: something new", "refused"),
-            (500, "Internal Server Error", "not_sent"),
-        ] {
-            assert_eq!(refused(code, text).label(), label, "{code} {text}");
-        }
-    }
-
-    #[test]
-    fn a_closed_topic_is_told_as_closed_and_a_missing_one_as_missing() {
-        let told = |text| match refused(400, text) {
-            Outcome::NoTopic { why } => why,
-            other => panic!("{other:?}"),
-        };
-        assert!(told("Bad Request: TOPIC_CLOSED").contains("is closed"));
-        assert!(told("Bad Request: message thread not found").contains("does not exist"));
-    }
-
-    #[test]
-    fn an_upgraded_group_names_its_new_number() {
-        let body = r#"{"ok":false,"error_code":400,
-            "description":"Bad Request: group chat was upgraded to a supergroup chat",
-            "parameters":{"migrate_to_chat_id":-100777}}"#;
-        assert_eq!(meant(400, body), Outcome::Moved { chat_id: -100_777 });
-    }
-
-    #[test]
-    fn a_failure_in_somebody_elses_words_is_uncertain() {
-        assert_eq!(meant(502, "<html>bad gateway</html>").label(), "uncertain");
-        assert_eq!(meant(403, "<html>blocked</html>").label(), "not_sent");
-        assert_eq!(meant(429, "slow down").label(), "wait");
-        assert_eq!(meant(301, "").label(), "not_sent");
-    }
-}
+mod tests;

@@ -15,8 +15,6 @@ use crate::{
 
 /// This many chats of a bot that must wait at once are taken for a limit of the bot.
 const FROZEN_CHATS_OF_FROZEN_BOT: usize = 3;
-/// Discord accepts 50 requests a second from one IP address.
-const DISCORD_ADDRESS: Limit = Limit { messages: 45, per_ms: 1_000, reserved_for_critical: 0 };
 
 /// All targets by key.
 type Targets = Arc<Mutex<BTreeMap<String, Arc<Target>>>>;
@@ -26,10 +24,17 @@ type Targets = Arc<Mutex<BTreeMap<String, Arc<Target>>>>;
 pub(crate) struct SendGate {
     all: Targets,
     own: Arc<Target>,
-    /// The channel of a Discord webhook, once it is known.
-    channel: Mutex<Option<Arc<Target>>>,
-    /// The bot of a Telegram chat; our IP address, for Discord.
-    service: Arc<Target>,
+    /// The room that it writes to, such as the channel of a Discord webhook, once it is known.
+    room: Mutex<Option<Arc<Target>>>,
+    /// What it shares with others: the bot of a Telegram chat; our IP address, for Discord.
+    service: Option<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: Arc<Target>,
+    /// Addresses that have to wait at the same time are taken for a limit of all.
+    freezes_together: bool,
 }
 
 /// A chat, channel, webhook, bot or address with limits of its own.
@@ -48,50 +53,33 @@ impl SendGate {
         let targets = Targets::default();
         let mut gates = BTreeMap::new();
         for (name, destination) in &config.destinations {
-            let (own, service) = match destination {
-                Destination::Telegram(telegram) => {
-                    let bot = telegram.token.expose();
-                    let rate = Limit {
-                        messages: telegram.bot_messages_per_second,
-                        per_ms: 1_000,
-                        reserved_for_critical: 0,
-                    };
-                    let chat = format!("chat {bot} {}", telegram.chat_id);
-                    (
-                        target(&targets, &chat, destination.limits()),
-                        target(&targets, &format!("bot {bot}"), vec![rate]),
-                    )
-                }
-                Destination::Discord(discord) => {
-                    let hook = format!("hook {}", discord.webhook_url.expose());
-                    // Shared by all webhooks.
-                    let address = target(&targets, "discord", vec![DISCORD_ADDRESS]);
-                    (target(&targets, &hook, destination.limits()), address)
-                }
-            };
-            let gate = Self { all: Arc::clone(&targets), own, channel: Mutex::default(), service };
+            let sharing = destination.settings().sharing();
+            let own = sharing.own.unwrap_or_else(|| destination.settings().address());
+            let own = target(&targets, &own, destination.limits());
+            let service = sharing.service.map(|service| {
+                let target = target(&targets, &service.key, service.limits);
+                Shared { target, freezes_together: service.freezes_together }
+            });
+            let gate = Self { all: Arc::clone(&targets), own, room: Mutex::default(), service };
             gates.insert(name.clone(), Arc::new(gate));
         }
         gates
     }
 
-    /// The channel that a Discord webhook writes to: all its webhooks share one limit.
-    pub(crate) fn join_channel(&self, channel_id: &str, destination: &Destination) {
-        let key = format!("discord channel {channel_id}");
-        let channel = target(&self.all, &key, destination.channel_limits());
-        *self.channel.lock() = Some(channel);
+    /// The room that it writes to: all addresses of a room share one limit.
+    pub(crate) fn join_room(&self, room: &str, destination: &Destination) {
+        let key = format!("room {} {room}", destination.channel());
+        *self.room.lock() = Some(target(&self.all, &key, destination.room_limits()));
     }
 
-    pub(crate) fn knows_channel(&self) -> bool {
-        self.channel.lock().is_some()
+    pub(crate) fn knows_room(&self) -> bool {
+        self.room.lock().is_some()
     }
 
     fn targets(&self) -> Vec<Arc<Target>> {
-        let channel = self.channel.lock().clone();
-        [Some(Arc::clone(&self.own)), channel, Some(Arc::clone(&self.service))]
-            .into_iter()
-            .flatten()
-            .collect()
+        let room = self.room.lock().clone();
+        let service = self.service.as_ref().map(|shared| Arc::clone(&shared.target));
+        [Some(Arc::clone(&self.own)), room, service].into_iter().flatten().collect()
     }
 
     /// Waits for a slot of every target. Cancel-safe.
@@ -106,20 +94,21 @@ impl SendGate {
     /// The service asked to wait.
     pub(crate) fn freeze(&self, duration: Duration, scope: Scope) {
         if scope == Scope::Service {
-            self.service.limiter.freeze(duration);
+            let wide = self.service.as_ref().map_or(&self.own, |shared| &shared.target);
+            wide.limiter.freeze(duration);
             return;
         }
         self.own.limiter.freeze(duration);
-        if let Some(channel) = &*self.channel.lock() {
-            channel.limiter.freeze(duration);
+        if let Some(room) = &*self.room.lock() {
+            room.limiter.freeze(duration);
         }
-        if self.service.key.starts_with("bot ") {
+        if let Some(shared) = self.service.as_ref().filter(|shared| shared.freezes_together) {
             let now = Instant::now();
-            let mut frozen = self.service.frozen.lock();
+            let mut frozen = shared.target.frozen.lock();
             frozen.retain(|_, until| *until > now);
             frozen.insert(self.own.key.clone(), now + duration);
             if frozen.len() >= FROZEN_CHATS_OF_FROZEN_BOT {
-                self.service.limiter.freeze(duration);
+                shared.target.limiter.freeze(duration);
             }
         }
     }
@@ -132,8 +121,8 @@ impl SendGate {
     /// Nothing can be sent there.
     pub(crate) fn close(&self, closed: &Closed) {
         *self.own.closed.lock() = Some(closed.clone());
-        if closed.whole_bot {
-            *self.service.closed.lock() = Some(closed.clone());
+        if let Some(shared) = self.service.as_ref().filter(|_| closed.whole_bot) {
+            *shared.target.closed.lock() = Some(closed.clone());
         }
     }
 
@@ -261,7 +250,7 @@ mod tests {
     async fn webhooks_of_a_channel_share_its_limit_and_a_global_wait_stops_all() {
         let (gates, config) = (gates(), config());
         for name in ["c", "d"] {
-            gates[name].join_channel("77", &config.destinations[name]);
+            gates[name].join_room("77", &config.destinations[name]);
         }
         let start = Instant::now();
         for number in 0..50 {
@@ -278,7 +267,7 @@ mod tests {
     fn time_is_that_of_the_slowest_limit() {
         let (gates, config) = (gates(), config());
         assert_eq!(gates["a"].time_for(20), Duration::from_secs(21));
-        gates["c"].join_channel("77", &config.destinations["c"]);
+        gates["c"].join_room("77", &config.destinations["c"]);
         assert_eq!(gates["c"].time_for(25), Duration::from_secs(60));
     }
 }

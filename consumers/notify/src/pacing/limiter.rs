@@ -26,6 +26,19 @@ struct Log {
     ended: VecDeque<Instant>,
     under_way: usize,
     frozen_until: Option<Instant>,
+    /// Critical messages that wait for a slot: no other goes before them.
+    critical_waiting: usize,
+}
+
+/// A critical message waits while this lives.
+#[derive(Debug)]
+struct CriticalWait<'a>(&'a Limiter);
+
+impl Drop for CriticalWait<'_> {
+    fn drop(&mut self) {
+        self.0.log.lock().critical_waiting -= 1;
+        self.0.freed.notify_waiters();
+    }
 }
 
 /// The slot of one message, freed when dropped: the message has ended.
@@ -47,6 +60,10 @@ impl Limiter {
 
     /// Waits for a slot. Cancel-safe.
     pub(crate) async fn acquire(self: &Arc<Self>, critical: bool) -> Slot {
+        let _first = critical.then(|| {
+            self.lock().critical_waiting += 1;
+            CriticalWait(self)
+        });
         loop {
             let freed = self.freed.notified();
             let turn = {
@@ -89,6 +106,9 @@ impl Limiter {
             .is_some_and(|ended| now.duration_since(*ended) >= Duration::from_millis(longest))
         {
             log.ended.pop_front();
+        }
+        if !critical && log.critical_waiting > 0 {
+            return Turn::AfterAnother;
         }
         let mut earliest = log.frozen_until.filter(|until| *until > now);
         for limit in &self.limits {

@@ -29,6 +29,9 @@ pub(crate) struct Closed {
     /// The fallback has got the waiting messages up to this stream sequence.
     #[serde(default)]
     pub(crate) copied: u64,
+    /// The same for critical messages, which have a queue of their own.
+    #[serde(default)]
+    pub(crate) copied_critical: u64,
 }
 
 /// A permanent refusal by a service.
@@ -62,25 +65,14 @@ impl Closed {
             whole_bot: refusal.whole_bot,
             address: address.to_owned(),
             copied: 0,
+            copied_critical: 0,
         }
     }
 }
 
 /// Distinguishes addresses with their secrets without showing them.
 pub(crate) fn fingerprint(destination: &Destination) -> String {
-    let address = match destination {
-        Destination::Telegram(telegram) => format!(
-            "{} {} {} {:?}",
-            telegram.api_url,
-            telegram.token.expose(),
-            telegram.chat_id,
-            telegram.message_thread_id
-        ),
-        Destination::Discord(discord) => {
-            format!("{} {:?}", discord.webhook_url.expose(), discord.thread_id)
-        }
-    };
-    hex::encode(&keccak256(address)[..8])
+    hex::encode(&keccak256(destination.settings().address())[..8])
 }
 
 #[cfg(test)]

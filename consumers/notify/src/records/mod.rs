@@ -1,5 +1,6 @@
 //! What is kept of every message and destination.
 
+pub(crate) mod anchor;
 pub(crate) mod closed;
 pub(crate) mod dead_letters;
 pub(crate) mod delivery;

@@ -5,8 +5,13 @@ use crypto_intel_nats::{Bucket, Kv, KvError, Nats, NatsError, TermEnd};
 use crypto_intel_schemas::{DeliveryState, subjects};
 use crypto_intel_service::{RecordingRetry, now_us};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{records::closed::Closed, records::delivery::Ending};
+use crate::records::{
+    anchor::{Anchor, Edited, Editing},
+    closed::Closed,
+    delivery::Ending,
+};
 
 /// After this many attempts that may each have arrived, another copy is of no use.
 pub(crate) const MAX_UNCERTAIN_ATTEMPTS: u32 = 3;
@@ -29,6 +34,9 @@ pub(crate) struct Record {
     /// Markup was rejected: plain text from now on.
     #[serde(default)]
     pub(crate) plain: bool,
+    /// Whether the first message about the alert was changed.
+    #[serde(default)]
+    pub(crate) edited: Edited,
     /// Stream sequences of the messages that this one carries as a digest, beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) folded: Vec<u64>,
@@ -43,7 +51,13 @@ pub(crate) struct Record {
 #[serde(tag = "step", rename_all = "lowercase")]
 pub(crate) enum Step {
     /// It may be under way until `until_us`; without a later record it is unknown whether it arrived.
-    Attempt { until_us: i64, body_hash: String },
+    Attempt {
+        until_us: i64,
+        body_hash: String,
+        /// It changes an earlier message, which may be done any number of times.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edit: Option<Editing>,
+    },
     /// Not before this time; it has not arrived, or `uncertain` is set.
     Wait { not_before_us: i64, why: String },
     /// It has ended.
@@ -64,9 +78,17 @@ impl Record {
     }
 
     /// Another attempt is about to start.
-    pub(crate) fn begin(&mut self, until_us: i64, body_hash: String) {
+    pub(crate) fn begin(&mut self, until_us: i64, body_hash: String, edit: Option<Editing>) {
         self.attempts += 1;
-        self.step = Step::Attempt { until_us, body_hash };
+        self.step = Step::Attempt { until_us, body_hash, edit };
+    }
+
+    /// What the attempt under way changes, if it changes an earlier message.
+    pub(crate) const fn editing(&self) -> Option<Editing> {
+        match &self.step {
+            Step::Attempt { edit, .. } => *edit,
+            Step::Wait { .. } | Step::Done { .. } => None,
+        }
     }
 
     /// This instance writes it now.
@@ -117,6 +139,7 @@ impl Stored {
             uncertain: false,
             doubts: 0,
             plain: false,
+            edited: Edited::No,
             folded: Vec::new(),
             owner: owner.to_owned(),
             at_us: now_us(),
@@ -191,21 +214,39 @@ impl Records {
         }
     }
 
-    /// Where a Telegram group moved to, if it did; kept beside the records.
-    pub(crate) async fn moved_chat(&self, destination: &str) -> anyhow::Result<Option<Moved>> {
-        let key = moved_key(destination);
+    /// What was learnt of a destination's address; kept beside the records.
+    pub(crate) async fn learnt(&self, destination: &str) -> anyhow::Result<Option<Value>> {
+        let key = learnt_key(destination);
         let entry = self.with_retry(destination, || self.kv.get(&key)).await?;
         Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
     }
 
-    pub(crate) async fn set_moved_chat(
+    pub(crate) async fn set_learnt(&self, destination: &str, learnt: &Value) -> anyhow::Result<()> {
+        let key = learnt_key(destination);
+        let value = learnt.to_string();
+        self.with_retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
+    }
+
+    /// What was last told about an alert; kept beside the records.
+    pub(crate) async fn anchor(
         &self,
         destination: &str,
-        moved: Moved,
+        alert: &str,
+    ) -> anyhow::Result<Option<Anchor>> {
+        let key = anchor_key(destination, alert);
+        let entry = self.with_retry(alert, || self.kv.get(&key)).await?;
+        Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+    }
+
+    pub(crate) async fn set_anchor(
+        &self,
+        destination: &str,
+        alert: &str,
+        anchor: &Anchor,
     ) -> anyhow::Result<()> {
-        let key = moved_key(destination);
-        let value = serde_json::json!(moved).to_string();
-        self.with_retry(destination, || self.kv.put(&key, value.clone())).await.map(|_| ())
+        let key = anchor_key(destination, alert);
+        let value = serde_json::to_vec(anchor).context("encode an anchor")?;
+        self.with_retry(alert, || self.kv.put(&key, value.clone())).await.map(|_| ())
     }
 
     /// Why a destination is closed, if it is.
@@ -245,15 +286,6 @@ impl Records {
     }
 }
 
-/// A group became a supergroup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Moved {
-    /// The configured chat.
-    pub(crate) from: i64,
-    /// Where it is now.
-    pub(crate) to: i64,
-}
-
 /// `<destination>.<delivery>`: one destination's records can be listed by their prefix.
 pub(crate) fn record_key(destination: &str, delivery: &str) -> String {
     format!("to.{}.{}", subjects::token(destination), subjects::token(delivery))
@@ -264,7 +296,12 @@ pub(crate) fn closed_key(destination: &str) -> String {
     format!("closed.{}", subjects::token(destination))
 }
 
-fn moved_key(destination: &str) -> String {
+fn anchor_key(destination: &str, alert: &str) -> String {
+    format!("anchor.{}.{}", subjects::token(destination), subjects::token(alert))
+}
+
+/// Of the first thing that was learnt: that a group had moved.
+fn learnt_key(destination: &str) -> String {
     format!("moved.{}", subjects::token(destination))
 }
 
@@ -278,11 +315,12 @@ mod tests {
     fn records_are_flat_json_that_reads_back() {
         let mut record = Record {
             delivery: "k:fired:1:ops".into(),
-            step: Step::Attempt { until_us: 5, body_hash: "ab".into() },
+            step: Step::Attempt { until_us: 5, body_hash: "ab".into(), edit: Some(Editing::Alone) },
             attempts: 2,
             uncertain: true,
             doubts: 1,
             plain: false,
+            edited: Edited::Lost,
             folded: vec![7, 8],
             owner: "host-1".into(),
             at_us: 4,

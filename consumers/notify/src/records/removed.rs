@@ -11,7 +11,7 @@ use crypto_intel_service::{Context, RecordingRetry, unless_stopped};
 use crate::{
     metrics::{Metrics, UNKNOWN_DESTINATION},
     records::delivery::{Ending, STREAM, delivery, publish, publish_dead_letter},
-    sender::{decode, lease_key, queue_name, queue_options},
+    sender::{Lane, decode, lease_key},
 };
 
 /// How often they are searched: an instance of an older configuration may still route to them.
@@ -45,10 +45,11 @@ impl RemovedDestinations {
             .await?
             .context("list the subjects of OUTBOX")?;
         let names = subjects.iter().filter_map(|subject| {
-            let name = subjects::untoken(subject.rsplit('.').next()?)?;
+            let name = subjects::untoken(subject.split('.').nth(2)?)?;
             (!self.destinations.contains(&name)).then_some(name)
         });
-        Ok(names.collect())
+        // Both lanes of one have the same name.
+        Ok(names.collect::<BTreeSet<String>>().into_iter().collect())
     }
 
     /// Ends all waiting messages of a destination, unless another instance still sends them.
@@ -93,7 +94,22 @@ impl RemovedDestinations {
         lease: &Lease,
         count: &mut u64,
     ) -> anyhow::Result<()> {
-        let mut queue = WorkQueue::open(&self.nats, STREAM, &queue_name(name), queue_options(name))
+        for lane in Lane::ALL {
+            self.end_lane(name, lane, retry, lease, count).await?;
+        }
+        Ok(())
+    }
+
+    async fn end_lane(
+        &self,
+        name: &str,
+        lane: Lane,
+        retry: &RecordingRetry,
+        lease: &Lease,
+        count: &mut u64,
+    ) -> anyhow::Result<()> {
+        let (durable, options) = (lane.queue_name(name), lane.queue_options(name));
+        let mut queue = WorkQueue::open(&self.nats, STREAM, &durable, options)
             .await
             .context("open the queue of a removed destination")?;
         let lost = lease.lost();

@@ -1,22 +1,35 @@
 //! Discord: markdown with everything special escaped.
 
+use crypto_intel_schemas::Alert;
+
 use super::{
     fit::{self, Markup, fitted},
-    layout::{Layout, Line, Span},
+    layout::{self, Layout, Line, Span, digest_layout},
     text::utf16_len,
+    voice::Voice,
 };
+use crate::channel::MessageContent;
 
 /// Discord bounds `content` as it is written, with its markup.
 const BUDGET_UNITS: usize = 2_000;
+/// Lines of one digest that fit 2,000 units with titles of [`DIGEST_TITLE_UNITS`], all escaped.
+pub(crate) const MAX_DIGEST_ALERTS: usize = 12;
+const DIGEST_TITLE_UNITS: usize = 40;
 
 /// The text of `content`. Without `links` their labels stay: for a channel that blocks addresses.
 pub(crate) fn markdown(layout: &Layout, links: bool) -> String {
     fitted(layout, BUDGET_UNITS, &Markdown { links })
 }
 
-/// Whether the message shows all its lines.
-pub(crate) fn fits(layout: &Layout) -> bool {
-    fit::fits(layout, BUDGET_UNITS, &Markdown { links: true })
+/// How a message reads here.
+pub(crate) fn layout(content: &MessageContent<'_>) -> Layout {
+    layout::layout(content, DIGEST_TITLE_UNITS)
+}
+
+/// Whether a digest of these alerts shows each of them, also as a repeat.
+pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
+    let layout = digest_layout(alerts, DIGEST_TITLE_UNITS, true, voice);
+    fit::fits(&layout, BUDGET_UNITS, &Markdown { links: true })
 }
 
 struct Markdown {
@@ -80,7 +93,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::{alert_layout, digest_layout, samples},
+        super::{layout::alert_layout, samples},
         *,
     };
 
@@ -120,7 +133,7 @@ mod tests {
 
     #[test]
     fn reads_as_designed() {
-        let layout = alert_layout(&samples::alert(), false);
+        let layout = alert_layout(&samples::alert(), false, &Voice::default());
         assert_eq!(
             markdown(&layout, true),
             "🚨 **12,500,000 USDC \\($12.50M\\) → Binance**\n\
@@ -138,7 +151,7 @@ mod tests {
         fn what_people_see_is_what_was_meant(alert in samples::hostile(), repeat: bool) {
             let mut alert = alert;
             alert.links.clear();
-            let layout = alert_layout(&alert, repeat);
+            let layout = alert_layout(&alert, repeat, &Voice::default());
             let markdown = markdown(&layout, true);
             prop_assert!(!markdown.contains("@everyone") && !markdown.contains("@here"));
             prop_assert_eq!(parse(&markdown).map_err(TestCaseError::fail)?, seen(&layout));
@@ -146,7 +159,7 @@ mod tests {
 
         #[test]
         fn long_messages_fit_and_keep_first_and_last_line(alert in samples::long()) {
-            let markdown = markdown(&alert_layout(&alert, true), true);
+            let markdown = markdown(&alert_layout(&alert, true, &Voice::default()), true);
             prop_assert!(utf16_len(&markdown) <= BUDGET_UNITS);
             prop_assert!(markdown.starts_with('↻'));
             prop_assert!(markdown.ends_with("whale\\-inflow \\#K7Q2A"));
@@ -155,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_full_digest_fits_with_every_code() {
-        let alerts = samples::many(crate::channel::discord::MAX_DIGEST_ALERTS);
-        let layout = digest_layout(&alerts, crate::channel::discord::DIGEST_TITLE_UNITS, true);
+        let alerts = samples::many(MAX_DIGEST_ALERTS);
+        let layout = digest_layout(&alerts, DIGEST_TITLE_UNITS, true, &Voice::default());
         let markdown = markdown(&layout, true);
         assert!(utf16_len(&markdown) <= BUDGET_UNITS);
         for alert in &alerts {

@@ -12,42 +12,64 @@ pub(super) trait Markup {
     fn length(&self, line: &Line) -> usize;
 }
 
-/// The message in a channel's markup, at most `budget` units. Whole lines are dropped, from the end
-/// of the body, then links; first and last lines stay. Nothing is ever cut inside markup.
+/// What of a message fits.
+pub(super) struct Shrunk {
+    /// With a line that says how many are missing.
+    pub(super) body: Vec<Line>,
+    pub(super) links: Line,
+}
+
+/// The message in a channel's markup, at most `budget` units.
 pub(super) fn fitted(layout: &Layout, budget: usize, markup: &impl Markup) -> String {
-    let mut body = layout.body.clone();
+    let shrunk = shrunk(layout, budget, markup);
+    let lines = assemble(layout, &shrunk.body, &shrunk.links);
+    let lines: Vec<String> = lines.iter().map(|line| markup.line(line)).collect();
+    lines.join("\n")
+}
+
+/// Whole lines are dropped, from the end of the body, then links; first and last lines stay. Nothing is ever cut inside
+/// markup.
+pub(super) fn shrunk(layout: &Layout, budget: usize, markup: &impl Markup) -> Shrunk {
+    let mut kept = layout.body.len();
     let mut links = layout.links.clone();
-    let mut dropped = 0_usize;
     loop {
-        let lines = assemble(layout, &body, dropped, &links);
-        let breaks = lines.len().saturating_sub(1);
-        let length: usize = lines.iter().map(|line| markup.length(line)).sum::<usize>() + breaks;
-        let can_shrink = !body.is_empty() || !links.is_empty();
-        if length <= budget || !can_shrink {
-            let lines: Vec<String> = lines.iter().map(|line| markup.line(line)).collect();
-            return lines.join("\n");
+        let body = with_notice(layout, kept);
+        let is_smallest = kept == 0 && links.is_empty();
+        if is_smallest || length(&assemble(layout, &body, &links), markup) <= budget {
+            return Shrunk { body, links };
         }
-        if body.pop().is_some() {
-            dropped += 1;
+        if kept > 0 {
+            kept -= 1;
         } else {
             links.pop();
         }
     }
 }
 
-/// Whether nothing has to be left out.
-pub(super) fn fits(layout: &Layout, budget: usize, markup: &impl Markup) -> bool {
-    let lines = assemble(layout, &layout.body, 0, &layout.links);
-    let length: usize = lines.iter().map(|line| markup.length(line)).sum();
-    length + lines.len().saturating_sub(1) <= budget
+/// The first lines of the body, and how many are missing.
+fn with_notice(layout: &Layout, kept: usize) -> Vec<Line> {
+    let mut body = layout.body[..kept].to_vec();
+    let dropped = layout.body.len() - kept;
+    if dropped > 0 {
+        let words = layout.words;
+        body.push(vec![Span::Text(words.counted(&words.lines_left_out, dropped))]);
+    }
+    body
 }
 
-fn assemble(layout: &Layout, body: &[Line], dropped: usize, links: &Line) -> Vec<Line> {
+fn length(lines: &[Line], markup: &impl Markup) -> usize {
+    let breaks = lines.len().saturating_sub(1);
+    lines.iter().map(|line| markup.length(line)).sum::<usize>() + breaks
+}
+
+/// Whether nothing has to be left out.
+pub(super) fn fits(layout: &Layout, budget: usize, markup: &impl Markup) -> bool {
+    length(&assemble(layout, &layout.body, &layout.links), markup) <= budget
+}
+
+fn assemble(layout: &Layout, body: &[Line], links: &Line) -> Vec<Line> {
     let mut lines = layout.head.clone();
     lines.extend_from_slice(body);
-    if dropped > 0 {
-        lines.push(vec![Span::Text(format!("… {dropped} lines left out"))]);
-    }
     if !links.is_empty() {
         let mut line = Line::new();
         for span in links {

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use crypto_intel_schemas::{Alert, AlertState, Severity};
 
-use super::text::clean_to;
+use super::{text::clean_to, voice::Voice, words::Words};
+use crate::channel::{MessageContent, Place};
 
 /// A piece of a line. Texts are clean (one line, nothing hidden) but not escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(crate) enum Span {
 pub(crate) type Line = Vec<Span>;
 
 /// A message without any channel's markup.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Layout {
     /// What a lock screen shows; always kept.
     pub(crate) head: Vec<Line>,
@@ -31,6 +32,8 @@ pub(crate) struct Layout {
     pub(crate) foot: Line,
     /// Whether it arrives without sound.
     pub(crate) silent: bool,
+    /// For what has to be said when lines are left out.
+    pub(crate) words: &'static Words,
 }
 
 const TITLE_UNITS: usize = 300;
@@ -44,35 +47,74 @@ const MAX_URL_BYTES: usize = 1_024;
 const HAPPENED_UNITS: usize = 160;
 /// Rules that a digest's first line counts one by one.
 const DIGEST_RULES: usize = 5;
+/// Lines of what follows a message that was changed.
+const BRIEF_LINES: usize = 3;
+
+/// How a message reads; of a digest each title has at most so many units.
+pub(crate) fn layout(content: &MessageContent<'_>, title_units: usize) -> Layout {
+    let [alert] = content.alerts else {
+        return digest_layout(content.alerts, title_units, content.repeat, content.voice);
+    };
+    let mut layout = alert_layout(alert, content.repeat, content.voice);
+    match content.place {
+        Place::New | Place::Reply { is_edited: false, .. } => {}
+        Place::Reply { is_edited: true, .. } => {
+            layout.body.truncate(BRIEF_LINES);
+            layout.links.clear();
+        }
+        Place::Edit { earlier, .. } => {
+            let kept = earlier.iter().filter(|line| !alert.lines.contains(line));
+            let kept = body_lines(kept);
+            if !kept.is_empty() {
+                layout.body.push(vec![text(content.voice.words.before.to_owned())]);
+                layout.body.extend(kept);
+            }
+        }
+    }
+    layout
+}
 
 /// How an alert reads. `repeat`: an earlier attempt may have arrived.
-pub(crate) fn alert_layout(alert: &Alert, repeat: bool) -> Layout {
+pub(super) fn alert_layout(alert: &Alert, repeat: bool, voice: &Voice) -> Layout {
     let mut head = Vec::new();
     if repeat {
-        head.push(vec![repeat_mark(&alert.code)]);
+        head.push(vec![repeat_mark(&alert.code, voice)]);
     }
-    head.push(vec![text(format!("{} ", emoji(alert))), Span::Bold(title(alert, TITLE_UNITS))]);
-    let body = alert
-        .lines
-        .iter()
+    let title = title(alert, TITLE_UNITS, voice);
+    head.push(vec![text(format!("{} ", emoji(alert))), Span::Bold(title)]);
+    let mut foot =
+        format!("{} #{}", clean_to(&alert.rule, RULE_UNITS), clean_to(&alert.code, CODE_UNITS));
+    let state = match alert.state {
+        AlertState::Fired => None,
+        AlertState::Corrected => Some(voice.words.corrected),
+        AlertState::Resolved => Some(voice.words.resolved),
+    };
+    for part in [voice.time(alert.event_at_us).as_deref(), state].into_iter().flatten() {
+        foot.push_str(" · ");
+        foot.push_str(part);
+    }
+    let silent = alert.severity == Severity::Info;
+    let body = body_lines(&alert.lines);
+    Layout { head, body, links: links(alert), foot: vec![text(foot)], silent, words: voice.words }
+}
+
+fn body_lines<'a>(lines: impl IntoIterator<Item = &'a String>) -> Vec<Line> {
+    lines
+        .into_iter()
         .map(|line| clean_to(line, LINE_UNITS))
         .filter(|line| !line.is_empty())
         .map(|line| vec![text(line)])
-        .collect();
-    let mut foot =
-        format!("{} #{}", clean_to(&alert.rule, RULE_UNITS), clean_to(&alert.code, CODE_UNITS));
-    match alert.state {
-        AlertState::Fired => {}
-        AlertState::Corrected => foot.push_str(" · corrected"),
-        AlertState::Resolved => foot.push_str(" · resolved"),
-    }
-    let silent = alert.severity == Severity::Info;
-    Layout { head, body, links: links(alert), foot: vec![text(foot)], silent }
+        .collect()
 }
 
 /// How a digest of alerts reads: counts per rule, then one line with its code per alert. Of an
 /// alert whose first message and correction are both in it, only the latter is shown.
-pub(crate) fn digest_layout(alerts: &[Alert], title_units: usize, repeat: bool) -> Layout {
+pub(super) fn digest_layout(
+    alerts: &[Alert],
+    title_units: usize,
+    repeat: bool,
+    voice: &Voice,
+) -> Layout {
     let shown = last_words(alerts);
     let mut per_rule = BTreeMap::<&str, usize>::new();
     for alert in &shown {
@@ -83,24 +125,27 @@ pub(crate) fn digest_layout(alerts: &[Alert], title_units: usize, repeat: bool) 
     let mut rules: Vec<String> = counts
         .iter()
         .take(DIGEST_RULES)
-        .map(|(rule, count)| format!("{} {count}", clean_to(rule, LABEL_UNITS)))
+        .map(|(rule, count)| {
+            format!("{} {}", clean_to(rule, LABEL_UNITS), voice.words.number(*count))
+        })
         .collect();
     if counts.len() > DIGEST_RULES {
-        rules.push(format!("{} more rules", counts.len() - DIGEST_RULES));
+        rules.push(voice.words.counted(&voice.words.more_rules, counts.len() - DIGEST_RULES));
     }
     let mut head = Vec::new();
     if repeat {
         let first = alerts.first().map_or("", |alert| alert.code.as_str());
-        head.push(vec![repeat_mark(first)]);
+        head.push(vec![repeat_mark(first, voice)]);
     }
     head.push(vec![
         text("📦 ".to_owned()),
-        Span::Bold(format!("{} alerts", shown.len())),
+        Span::Bold(voice.words.counted(&voice.words.alerts, shown.len())),
         text(format!(" ({})", rules.join(", "))),
     ]);
-    let body = shown.iter().map(|alert| vec![text(digest_line(alert, title_units))]).collect();
-    let foot = vec![text("folded: more came than may be sent one by one".to_owned())];
-    Layout { head, body, links: Vec::new(), foot, silent: true }
+    let body =
+        shown.iter().map(|alert| vec![text(digest_line(alert, title_units, voice))]).collect();
+    let foot = vec![text(voice.words.folded.to_owned())];
+    Layout { head, body, links: Vec::new(), foot, silent: true, words: voice.words }
 }
 
 /// What each alert is now, in the order of its first news.
@@ -117,13 +162,13 @@ fn last_words(alerts: &[Alert]) -> Vec<&Alert> {
 }
 
 /// A correction or an end says what happened to what, which its title alone does not.
-fn digest_line(alert: &Alert, title_units: usize) -> String {
-    let (emoji, title) = (emoji(alert), title(alert, title_units));
+fn digest_line(alert: &Alert, title_units: usize, voice: &Voice) -> String {
+    let (emoji, title) = (emoji(alert), title(alert, title_units, voice));
     let code = clean_to(&alert.code, CODE_UNITS);
     let unsaid = match alert.state {
         AlertState::Fired => return format!("{emoji} {title} #{code}"),
-        AlertState::Corrected => "corrected",
-        AlertState::Resolved => "over",
+        AlertState::Corrected => voice.words.corrected,
+        AlertState::Resolved => voice.words.over,
     };
     // What happened comes first, then, where it changed, what it was and what it is now.
     let happened = clean_to(&alert.lines.join(" "), HAPPENED_UNITS);
@@ -131,8 +176,8 @@ fn digest_line(alert: &Alert, title_units: usize) -> String {
     format!("{emoji} {title}: {happened} #{code}")
 }
 
-fn repeat_mark(code: &str) -> Span {
-    text(format!("↻ possible repeat of #{}", clean_to(code, CODE_UNITS)))
+fn repeat_mark(code: &str, voice: &Voice) -> Span {
+    text(format!("{} #{}", voice.words.repeat_of, clean_to(code, CODE_UNITS)))
 }
 
 fn text(text: String) -> Span {
@@ -149,16 +194,16 @@ const fn emoji(alert: &Alert) -> &'static str {
     }
 }
 
-fn title(alert: &Alert, units: usize) -> String {
+fn title(alert: &Alert, units: usize, voice: &Voice) -> String {
     let title = clean_to(&alert.title, units);
     if !title.is_empty() {
         return title;
     }
     let rule = clean_to(&alert.rule, units);
-    if rule.is_empty() { "alert".to_owned() } else { rule }
+    if rule.is_empty() { voice.words.alert.to_owned() } else { rule }
 }
 
-fn links(alert: &Alert) -> Line {
+pub(super) fn links(alert: &Alert) -> Line {
     alert.links.iter().take(MAX_LINKS).filter_map(link).collect()
 }
 
@@ -200,12 +245,15 @@ mod tests {
     #[test]
     fn states_and_repeats_are_shown() {
         let mut alert = samples::alert();
-        assert!(words(&alert_layout(&alert, false)).starts_with("🚨 12,500,000 USDC"));
+        assert!(
+            words(&alert_layout(&alert, false, &Voice::default()))
+                .starts_with("🚨 12,500,000 USDC")
+        );
         alert.state = AlertState::Corrected;
-        let corrected = words(&alert_layout(&alert, false));
+        let corrected = words(&alert_layout(&alert, false, &Voice::default()));
         assert!(corrected.starts_with("✏️") && corrected.ends_with("#K7Q2A · corrected"));
         alert.state = AlertState::Resolved;
-        let resolved = words(&alert_layout(&alert, true));
+        let resolved = words(&alert_layout(&alert, true, &Voice::default()));
         assert!(resolved.starts_with("↻ possible repeat of #K7Q2A\n✅"), "{resolved}");
     }
 
@@ -213,7 +261,10 @@ mod tests {
     fn links_that_are_not_of_the_web_keep_their_label_only() {
         let mut alert = samples::alert();
         alert.links[0].url = "javascript:alert(1)".to_owned();
-        assert_eq!(alert_layout(&alert, false).links[0], Span::Text("tx".to_owned()));
+        assert_eq!(
+            alert_layout(&alert, false, &Voice::default()).links[0],
+            Span::Text("tx".to_owned())
+        );
     }
 
     #[test]
@@ -226,7 +277,7 @@ mod tests {
                 ..samples::alert()
             })
             .collect();
-        let text = words(&digest_layout(&alerts, 48, false));
+        let text = words(&digest_layout(&alerts, 48, false, &Voice::default()));
         assert!(text.starts_with("📦 12 alerts (whale 8, depeg 4)"), "{text}");
         assert!(alerts.iter().all(|alert| text.matches(&alert.code).count() == 1), "{text}");
     }
@@ -261,7 +312,7 @@ mod tests {
                 ..samples::alert()
             },
         ];
-        let text = words(&digest_layout(&alerts, 48, false));
+        let text = words(&digest_layout(&alerts, 48, false, &Voice::default()));
         assert!(text.contains("✏️ 9 DEMO at 2: No longer on chain: block 5 was replaced. #GONE1"));
         assert!(text.contains("9 DEMO at 2: Moved to block 7"), "{text}");
         assert!(text.contains("9 DEMO at 2: Back on chain, in block 14. #BACK1"), "{text}");
@@ -280,7 +331,7 @@ mod tests {
             ..fired.clone()
         };
         let other = Alert { alert: "b2".into(), code: "OTHER".into(), ..fired.clone() };
-        let text = words(&digest_layout(&[fired, other, gone], 48, false));
+        let text = words(&digest_layout(&[fired, other, gone], 48, false, &Voice::default()));
         assert!(text.starts_with("📦 2 alerts"), "{text}");
         assert_eq!(text.matches("#K7Q2A").count(), 1, "{text}");
         assert!(!text.contains("🚨 12,500,000 USDC ($12.50M) → Binance #K7Q2A"), "{text}");
@@ -290,6 +341,8 @@ mod tests {
     #[test]
     fn an_alert_without_words_still_says_something() {
         let alert = Alert { title: "\u{202e}\n".into(), ..samples::alert() };
-        assert!(words(&alert_layout(&alert, false)).starts_with("🚨 whale-inflow"));
+        assert!(
+            words(&alert_layout(&alert, false, &Voice::default())).starts_with("🚨 whale-inflow")
+        );
     }
 }

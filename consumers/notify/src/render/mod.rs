@@ -1,12 +1,20 @@
 //! From an alert to a message: text without markup first, then each channel's own form.
 
 pub(crate) mod discord;
+pub(crate) mod email;
 mod fit;
 mod layout;
+pub(crate) mod ntfy;
+pub(crate) mod pagerduty;
+pub(crate) mod slack;
 pub(crate) mod telegram;
 mod text;
+mod voice;
+pub(crate) mod webhook;
+mod words;
 
-pub(crate) use layout::{Layout, alert_layout, digest_layout};
+pub(crate) use voice::{Voice, zone};
+pub use words::Language;
 
 #[cfg(test)]
 mod samples;

@@ -1,12 +1,19 @@
 //! Telegram: HTML by the rules of its own parser.
 
+use crypto_intel_schemas::Alert;
+
 use super::{
     fit::{self, Markup, Plain, fitted, seen_length},
-    layout::{Layout, Line, Span},
+    layout::{self, Layout, Line, Span, digest_layout},
+    voice::Voice,
 };
+use crate::channel::MessageContent;
 
 /// Telegram bounds the text after its entities are parsed.
 const BUDGET_UNITS: usize = 4_096;
+/// Lines of one digest that fit 4,096 units with titles of [`DIGEST_TITLE_UNITS`].
+pub(crate) const MAX_DIGEST_ALERTS: usize = 40;
+const DIGEST_TITLE_UNITS: usize = 70;
 
 /// The text for `parse_mode: HTML`.
 pub(crate) fn html(layout: &Layout) -> String {
@@ -18,9 +25,15 @@ pub(crate) fn plain(layout: &Layout) -> String {
     fitted(layout, BUDGET_UNITS, &Plain)
 }
 
-/// Whether the message shows all its lines.
-pub(crate) fn fits(layout: &Layout) -> bool {
-    fit::fits(layout, BUDGET_UNITS, &Html)
+/// How a message reads here.
+pub(crate) fn layout(content: &MessageContent<'_>) -> Layout {
+    layout::layout(content, DIGEST_TITLE_UNITS)
+}
+
+/// Whether a digest of these alerts shows each of them, also as a repeat.
+pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
+    let layout = digest_layout(alerts, DIGEST_TITLE_UNITS, true, voice);
+    fit::fits(&layout, BUDGET_UNITS, &Html)
 }
 
 struct Html;
@@ -66,7 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::{alert_layout, digest_layout, samples, text::utf16_len},
+        super::{layout::alert_layout, samples, text::utf16_len},
         *,
     };
 
@@ -138,7 +151,7 @@ mod tests {
 
     #[test]
     fn reads_as_designed() {
-        let html = html(&alert_layout(&samples::alert(), false));
+        let html = html(&alert_layout(&samples::alert(), false, &Voice::default()));
         assert_eq!(
             html,
             "🚨 <b>12,500,000 USDC ($12.50M) → Binance</b>\n\
@@ -155,7 +168,7 @@ mod tests {
         fn what_people_see_is_what_was_meant(alert in samples::hostile(), repeat: bool) {
             let mut alert = alert;
             alert.links.clear();
-            let layout = alert_layout(&alert, repeat);
+            let layout = alert_layout(&alert, repeat, &Voice::default());
             let (text, urls) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
             prop_assert_eq!(text, seen(&layout));
             prop_assert!(urls.is_empty());
@@ -163,7 +176,7 @@ mod tests {
 
         #[test]
         fn links_lead_where_they_say(alert in samples::hostile()) {
-            let layout = alert_layout(&alert, false);
+            let layout = alert_layout(&alert, false, &Voice::default());
             let (text, urls) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
             let meant: Vec<String> = layout.links.iter().filter_map(|span| match span {
                 Span::Link { url, .. } => Some(url.clone()),
@@ -175,7 +188,7 @@ mod tests {
 
         #[test]
         fn long_messages_fit_and_keep_first_and_last_line(alert in samples::long()) {
-            let layout = alert_layout(&alert, true);
+            let layout = alert_layout(&alert, true, &Voice::default());
             let (text, _) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
             prop_assert!(utf16_len(&text) <= BUDGET_UNITS);
             prop_assert!(text.starts_with('↻') && text.ends_with("whale-inflow #K7Q2A"));
@@ -185,8 +198,8 @@ mod tests {
 
     #[test]
     fn a_full_digest_fits_with_every_code() {
-        let alerts = samples::many(crate::channel::telegram::MAX_DIGEST_ALERTS);
-        let layout = digest_layout(&alerts, crate::channel::telegram::DIGEST_TITLE_UNITS, true);
+        let alerts = samples::many(MAX_DIGEST_ALERTS);
+        let layout = digest_layout(&alerts, DIGEST_TITLE_UNITS, true, &Voice::default());
         let (text, _) = parse(&html(&layout)).unwrap();
         assert!(utf16_len(&text) <= BUDGET_UNITS);
         for alert in &alerts {

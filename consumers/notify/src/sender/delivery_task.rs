@@ -7,22 +7,25 @@ use anyhow::Context as _;
 use crypto_intel_nats::{Term, Work};
 use crypto_intel_schemas::Severity;
 use crypto_intel_service::{RecordingRetry, now_us};
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Setup,
     destination::DestinationState,
     digest::fold,
     in_flight::{InFlight, decode},
+    lane::Lane,
     outbox::Outbox,
     results::Results,
-    step::{Action, Input, next},
+    step::{Action, Input, next, overtaken},
 };
 use crate::{
-    channel::{Body, MessageContent, Outcome},
-    records::closed::Closed,
+    channel::{MessageContent, Outcome, Place, Request},
+    records::anchor::{Anchor, Edited, Editing},
     records::delivery::{STREAM, publish_dead_letter},
     records::record::{Records, Step, Stored, UnreadableRecord},
+    render::Voice,
 };
 
 /// How often a closed destination is checked for new messages and for a test message.
@@ -30,18 +33,24 @@ const CLOSED_INTERVAL: Duration = Duration::from_millis(500);
 /// A day of them, in case the clock was set and the time of the next attempt is wrong.
 const MAX_CLOSED_LOOKS: usize = 2 * 3_600 * 24;
 
-/// Delivers the messages of one destination while this instance holds its lease.
+/// Delivers the messages of one lane of a destination while this instance holds its lease.
 #[derive(Debug)]
 pub(super) struct DeliveryTask<'a> {
     pub(super) setup: &'a Setup,
+    pub(super) lane: Lane,
     /// Name of this instance.
     pub(super) owner: String,
     pub(super) term: Term,
+    /// Fires when the other lane has ended.
+    pub(super) stop: CancellationToken,
     pub(super) retry: RecordingRetry,
     pub(super) records: Records,
     pub(super) outbox: Outbox,
     pub(super) results: Results<'a>,
-    pub(super) destination: DestinationState<'a>,
+    pub(super) destination: &'a DestinationState<'a>,
+    /// One attempt at a time: what it comes to is known to the other lane before that one's next.
+    pub(super) attempts: &'a Mutex<()>,
+    pub(super) voice: Voice,
 }
 
 /// The end of an attempt.
@@ -49,16 +58,27 @@ enum Attempted {
     Ended(Outcome),
     /// Not made: the destination has closed meanwhile, or another one tries for it.
     NotNow,
+    /// Not made: a later word about the alert was told, by this message.
+    Overtaken(String),
 }
+
+/// The other lane of the destination has ended, with the reason.
+#[derive(Debug, thiserror::Error)]
+#[error("the other lane of the destination has ended")]
+pub(super) struct OtherLaneEnded;
 
 impl DeliveryTask<'_> {
     /// Waits for `future`, but not beyond the term.
     pub(super) async fn until_over<T>(&self, future: impl Future<Output = T>) -> anyhow::Result<T> {
-        self.term.until_over(async { Ok(future.await) }).await
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(OtherLaneEnded.into()),
+            result = self.term.until_over(async { Ok(future.await) }) => result,
+        }
     }
 
     /// Brings one message to its end.
-    pub(super) async fn handle(&mut self, work: &Work) -> anyhow::Result<()> {
+    pub(super) async fn handle(&self, work: &Work) -> anyhow::Result<()> {
         let own = match decode(&work.message) {
             Ok(notification) => notification,
             Err(why) => return self.reject(work, &why).await,
@@ -72,17 +92,18 @@ impl DeliveryTask<'_> {
         let stored = loaded.unwrap_or_else(|| Stored::new(&own.id, &self.owner));
         let folded = self.outbox.members(&stored.record.folded).await?;
         let folded = folded.into_iter().map(|member| member.notification).collect();
-        let in_flight = InFlight { work, own, folded, stored };
+        let in_flight = InFlight { work, own, folded, stored, anchor: None };
         if in_flight.stored.record.ending().is_some() {
-            return self.results.publish(&in_flight, &self.outbox, self.destination.copied).await;
+            return self.publish(in_flight).await;
         }
         self.deliver(in_flight).await
     }
 
     /// Does the next step until the message has ended or the term is over.
-    async fn deliver(&mut self, mut in_flight: InFlight<'_>) -> anyhow::Result<()> {
+    async fn deliver(&self, mut in_flight: InFlight<'_>) -> anyhow::Result<()> {
         let setup = self.setup;
         let policy = setup.destination.policy();
+        let is_idempotent = self.destination.channel.capabilities().is_idempotent;
         let mut outcome = None;
         let mut cut = false;
         loop {
@@ -92,7 +113,7 @@ impl DeliveryTask<'_> {
                 None if cut => Input::Cut,
                 None => Input::Look(closed.as_ref()),
             };
-            let facts = in_flight.facts();
+            let facts = in_flight.facts(is_idempotent);
             let action = next(&mut in_flight.stored.record, &facts, &input, policy, now_us());
             (outcome, cut) = (None, false);
             match action {
@@ -114,10 +135,15 @@ impl DeliveryTask<'_> {
                 }
                 Action::Attempt => {
                     let Self { destination, records, outbox, .. } = self;
-                    fold(&mut in_flight, setup, &destination.channel, records, outbox).await?;
+                    let channel = destination.channel.as_ref();
+                    fold(&mut in_flight, setup, channel, records, outbox).await?;
                     match self.attempt(&mut in_flight).await? {
                         Attempted::Ended(ended) => outcome = Some(ended),
                         Attempted::NotNow => {}
+                        Attempted::Overtaken(by) => {
+                            overtaken(&mut in_flight.stored.record, &by, now_us());
+                            return self.end(in_flight).await;
+                        }
                     }
                 }
                 Action::Save => self.save_waiting(&mut in_flight).await?,
@@ -127,27 +153,28 @@ impl DeliveryTask<'_> {
     }
 
     /// One attempt: recorded before the socket opens.
-    async fn attempt(&mut self, in_flight: &mut InFlight<'_>) -> anyhow::Result<Attempted> {
+    async fn attempt(&self, in_flight: &mut InFlight<'_>) -> anyhow::Result<Attempted> {
         let setup = self.setup;
         let name = &setup.name;
         let critical = in_flight.all().any(|one| one.alert.severity == Severity::Critical);
         let slots = self.until_over(setup.gate.pass(critical)).await?;
+        let _only_one = self.until_over(self.attempts.lock()).await?;
         // Another destination of the same chat or bot may have closed it meanwhile.
         let timeout = setup.destination.policy().timeout();
         if !setup.gate.may_send(now_us(), timeout) {
             return Ok(Attempted::NotNow);
         }
-        let alerts: Vec<_> = in_flight.all().map(|one| one.alert.clone()).collect();
-        let record = &mut in_flight.stored.record;
-        let content =
-            MessageContent { alerts: &alerts, repeat: record.uncertain, plain: record.plain };
-        let body = self.destination.channel.body(&content);
+        if let Some(told_by) = self.read_anchor(in_flight).await? {
+            return Ok(Attempted::Overtaken(told_by));
+        }
+        let (request, editing) = self.request(in_flight);
         let timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(0);
-        record.begin(now_us().saturating_add(timeout_us), body_hash(&body));
+        let record = &mut in_flight.stored.record;
+        record.begin(now_us().saturating_add(timeout_us), body_hash(&request), editing);
         record.stamp(&self.owner);
         self.records.save(name, &mut in_flight.stored).await?;
         let started = Instant::now();
-        let reply = self.destination.channel.send(body).await;
+        let reply = self.destination.channel.send(request).await;
         drop(slots);
         if let Some(pause) = reply.pause {
             setup.gate.pause(pause);
@@ -159,11 +186,55 @@ impl DeliveryTask<'_> {
             .observe(started.elapsed().as_secs_f64());
         setup.metrics.attempts.with_label_values(&[name.as_str(), reply.outcome.label()]).inc();
         let code = &in_flight.own.alert.code;
-        Ok(Attempted::Ended(self.destination.apply(reply.outcome, code)))
+        self.destination.apply(&reply.outcome, code);
+        if let Outcome::Sent { message_id } = &reply.outcome
+            && editing != Some(Editing::ThenReply)
+        {
+            // Before another lane may tell of the alert.
+            self.remember(in_flight, editing.is_some(), message_id).await?;
+        }
+        Ok(Attempted::Ended(reply.outcome))
+    }
+
+    /// Reads what was told about the alert. Returns the message that told this already, or what came after it.
+    async fn read_anchor(&self, in_flight: &mut InFlight<'_>) -> anyhow::Result<Option<String>> {
+        let can = self.destination.channel.capabilities();
+        let Some(alert) = in_flight.in_sequence().filter(|_| can.follows_up()) else {
+            return Ok(None);
+        };
+        let anchor = self.records.anchor(&self.setup.name, &alert.alert).await?;
+        if let Some(anchor) = anchor.as_ref().filter(|anchor| anchor.tells(alert)) {
+            return Ok(Some(anchor.message_id.clone()));
+        }
+        in_flight.anchor = anchor;
+        Ok(None)
+    }
+
+    /// The request of the next attempt, and what it is worth if it changes an earlier message.
+    fn request(&self, in_flight: &InFlight<'_>) -> (Request, Option<Editing>) {
+        let can = self.destination.channel.capabilities();
+        let alerts: Vec<_> = in_flight.all().map(|one| one.alert.clone()).collect();
+        let (alert, record) = (&in_flight.own.alert, &in_flight.stored.record);
+        let anchor = in_flight.anchor.as_ref().filter(|_| in_flight.folded.is_empty());
+        let place = anchor.map_or(Place::New, |anchor| anchor.place(alert, record.edited, can));
+        let editing = match place {
+            Place::Edit { .. } => anchor.map(|anchor| anchor.editing(alert)),
+            Place::New | Place::Reply { .. } => None,
+        };
+        let content = MessageContent {
+            own: &in_flight.own,
+            alerts: &alerts,
+            repeat: record.uncertain && !can.is_idempotent && editing.is_none(),
+            plain: record.plain,
+            is_gone: anchor.is_some_and(|anchor| anchor.is_gone_by(alert)),
+            place,
+            voice: &self.voice,
+        };
+        (self.destination.channel.request(&content), editing)
     }
 
     /// Records that it waits, so that a restart waits as well.
-    async fn save_waiting(&mut self, in_flight: &mut InFlight<'_>) -> anyhow::Result<()> {
+    async fn save_waiting(&self, in_flight: &mut InFlight<'_>) -> anyhow::Result<()> {
         if let Step::Wait { not_before_us, why } = &in_flight.stored.record.step {
             let delay = time_until(*not_before_us);
             self.retry.last_error().set(why.clone());
@@ -182,19 +253,40 @@ impl DeliveryTask<'_> {
     }
 
     /// Records how it ended, then publishes that.
-    async fn end(&mut self, mut in_flight: InFlight<'_>) -> anyhow::Result<()> {
+    async fn end(&self, mut in_flight: InFlight<'_>) -> anyhow::Result<()> {
         let Some(ending) = in_flight.stored.record.ending() else { return Ok(()) };
         in_flight.stored.record.stamp(&self.owner);
         self.records.save(&self.setup.name, &mut in_flight.stored).await?;
         self.results.report(&in_flight, &ending);
         self.destination.save().await?;
-        self.results.publish(&in_flight, &self.outbox, self.destination.copied).await
+        self.publish(in_flight).await
+    }
+
+    async fn publish(&self, in_flight: InFlight<'_>) -> anyhow::Result<()> {
+        let copied = self.destination.copied(self.lane);
+        self.results.publish(&in_flight, &self.outbox, copied).await
+    }
+
+    /// Keeps where an alert was told, so that what follows can change it.
+    async fn remember(
+        &self,
+        in_flight: &InFlight<'_>,
+        is_edit: bool,
+        message_id: &str,
+    ) -> anyhow::Result<()> {
+        let can = self.destination.channel.capabilities();
+        let (Some(alert), true) = (in_flight.in_sequence(), can.follows_up()) else {
+            return Ok(());
+        };
+        let edited = if is_edit { Edited::Yes } else { in_flight.stored.record.edited };
+        let anchor = Anchor::after(in_flight.anchor.clone(), alert, edited, message_id);
+        self.records.set_anchor(&self.setup.name, &alert.alert, &anchor).await
     }
 
     /// Waits until the next attempt, or until the destination is open again. Meanwhile its fallback
     /// gets the messages.
     async fn wait_while_closed(
-        &mut self,
+        &self,
         in_flight: &InFlight<'_>,
         until_us: i64,
     ) -> anyhow::Result<()> {
@@ -211,7 +303,7 @@ impl DeliveryTask<'_> {
     }
 
     /// Hands over the waiting messages that the fallback has not got yet.
-    async fn copy_to_fallback(&mut self, in_flight: &InFlight<'_>) -> anyhow::Result<()> {
+    async fn copy_to_fallback(&self, in_flight: &InFlight<'_>) -> anyhow::Result<()> {
         let setup = self.setup;
         if setup.destination.policy().fallback.is_none() {
             return Ok(());
@@ -219,11 +311,11 @@ impl DeliveryTask<'_> {
         let Some(closed) = setup.gate.closed() else { return Ok(()) };
         let why = format!("takes nothing now, and is told later: {}", closed.why);
         let first = in_flight.work.message.sequence;
-        let before = self.destination.copied;
+        let before = self.destination.copied(self.lane);
         loop {
-            let from = first.max(self.destination.copied + 1);
+            let from = first.max(self.destination.copied(self.lane) + 1);
             let Some(message) = self.outbox.next_message(from).await? else { break };
-            self.destination.copied = message.sequence;
+            self.destination.set_copied(self.lane, message.sequence);
             // An unreadable message is handled when its turn comes; the fallback has got ended ones.
             if let Ok(notification) = decode(&message)
                 && self.is_waiting(&notification.id).await?
@@ -232,9 +324,8 @@ impl DeliveryTask<'_> {
             }
             self.until_over(std::future::ready(())).await?;
         }
-        if self.destination.copied != before && self.destination.is_recorded_closed {
-            let closed = Closed { copied: self.destination.copied, ..closed };
-            self.records.set_closed(&setup.name, &closed).await?;
+        if self.destination.copied(self.lane) != before {
+            self.destination.save_copied().await?;
         }
         Ok(())
     }
@@ -262,6 +353,6 @@ fn time_until(at_us: i64) -> Duration {
 }
 
 /// Proof of what was sent, without its text.
-fn body_hash(body: &Body) -> String {
-    hex::encode(&keccak256(&body.0)[..8])
+fn body_hash(request: &Request) -> String {
+    hex::encode(&keccak256(&request.body)[..8])
 }

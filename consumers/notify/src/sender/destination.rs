@@ -3,16 +3,19 @@
 
 use anyhow::Context as _;
 use crypto_intel_service::{LastError, now_us};
+use parking_lot::Mutex;
 
-use super::Setup;
+use super::{Lane, Setup};
+use serde_json::Value;
+
 use crate::{
     channel::{Channel, Outcome, Scope},
     records::closed::{Closed, Refusal, fingerprint},
-    records::record::{Moved, Records},
+    records::record::Records,
 };
 
 /// A proxy may accept messages but no other requests: each one delays the next message.
-const MAX_CHANNEL_REQUESTS: u32 = 3;
+const MAX_ROOM_REQUESTS: u32 = 3;
 
 /// A change of what is kept of a destination. It is written after the record of the message that
 /// brought it: the outcome of an attempt comes first.
@@ -20,23 +23,55 @@ const MAX_CHANNEL_REQUESTS: u32 = 3;
 enum Change {
     Closed(Closed),
     Open,
-    Moved(Moved),
+    Learnt(Value),
 }
 
-/// The state of one destination while this instance sends to it.
+/// The state of one destination while this instance sends to it, for both its lanes.
 #[derive(Debug)]
 pub(super) struct DestinationState<'a> {
     setup: &'a Setup,
     records: Records,
     last_error: LastError,
-    pub(super) channel: Channel,
+    pub(super) channel: Box<dyn Channel>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
     /// Whether the bucket says that the destination is closed.
-    pub(super) is_recorded_closed: bool,
-    /// The fallback has got the waiting messages up to this stream sequence.
-    pub(super) copied: u64,
-    /// Requests for the channel of a Discord webhook so far.
-    channel_requests: u32,
+    is_recorded_closed: bool,
+    /// The fallback has got the waiting messages up to these stream sequences.
+    copied: Copied,
+    /// Requests for its room so far.
+    room_requests: u32,
     unsaved: Option<Change>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Copied {
+    normal: u64,
+    critical: u64,
+}
+
+impl Copied {
+    const fn of(self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Normal => self.normal,
+            Lane::Critical => self.critical,
+        }
+    }
+
+    fn set(&mut self, lane: Lane, sequence: u64) {
+        match lane {
+            Lane::Normal => self.normal = sequence,
+            Lane::Critical => self.critical = sequence,
+        }
+    }
+
+    /// As it is recorded.
+    fn into_record(self, closed: Closed) -> Closed {
+        Closed { copied: self.normal, copied_critical: self.critical, ..closed }
+    }
 }
 
 impl<'a> DestinationState<'a> {
@@ -46,29 +81,26 @@ impl<'a> DestinationState<'a> {
         records: &Records,
         last_error: &LastError,
     ) -> anyhow::Result<Self> {
-        let mut state = Self {
+        let state = Self {
             setup,
             records: records.clone(),
             last_error: last_error.clone(),
-            channel: Channel::new(&setup.destination, setup.client.clone()),
-            is_recorded_closed: false,
-            copied: 0,
-            channel_requests: 0,
-            unsaved: None,
+            channel: setup.destination.settings().open(&setup.clients),
+            known: Mutex::default(),
         };
-        state.load_moved_chat().await?;
+        state.load_learnt().await?;
         state.load_closed().await?;
         Ok(state)
     }
 
-    /// Applies what an outcome says about the destination, and returns what is left for the message.
-    pub(super) fn apply(&mut self, outcome: Outcome, code: &str) -> Outcome {
+    /// Applies what an outcome says about the destination.
+    pub(super) fn apply(&self, outcome: &Outcome, code: &str) {
         let setup = self.setup;
         let destination = setup.name.as_str();
-        match outcome {
+        match *outcome {
             Outcome::Sent { .. } => {
                 self.last_error.clear();
-                if self.is_recorded_closed || setup.gate.closed().is_some() {
+                if self.is_recorded_closed() || setup.gate.closed().is_some() {
                     self.reopen("it accepted a message");
                 }
             }
@@ -81,22 +113,14 @@ impl<'a> DestinationState<'a> {
             Outcome::Closed { ref why, hint, whole_bot } => {
                 self.close(Refusal { why, hint, whole_bot });
             }
-            Outcome::NoTopic { why } if self.drop_topic() => {
+            Outcome::Readdressed { ref why, ref hint } => {
                 tracing::error!(
                     destination,
                     why,
-                    hint = "open the topic again or correct message_thread_id, then restart notify",
-                    "the topic accepts no messages, writing to the chat itself"
+                    hint,
+                    "the address is corrected for now, the configuration is not"
                 );
-                return Outcome::Again { why };
-            }
-            Outcome::NoTopic { why } => {
-                let hint = "open the General topic of the chat again";
-                self.close(Refusal { why: &why, hint, whole_bot: false });
-                return Outcome::Closed { why, hint, whole_bot: false };
-            }
-            Outcome::Moved { chat_id } if self.move_chat(chat_id) => {
-                return Outcome::Again { why: "the group has another number now".to_owned() };
+                self.known.lock().unsaved = self.channel.learnt().map(Change::Learnt);
             }
             Outcome::PlainText { ref why } => {
                 tracing::error!(
@@ -109,34 +133,57 @@ impl<'a> DestinationState<'a> {
             }
             _ => {}
         }
-        outcome
+    }
+
+    fn is_recorded_closed(&self) -> bool {
+        self.known.lock().is_recorded_closed
+    }
+
+    /// The fallback has got the waiting messages of a lane up to this stream sequence.
+    pub(super) fn copied(&self, lane: Lane) -> u64 {
+        self.known.lock().copied.of(lane)
+    }
+
+    pub(super) fn set_copied(&self, lane: Lane, sequence: u64) {
+        self.known.lock().copied.set(lane, sequence);
+    }
+
+    /// Records what the fallback has got, while the destination is closed.
+    pub(super) async fn save_copied(&self) -> anyhow::Result<()> {
+        let Some(closed) = self.setup.gate.closed() else { return Ok(()) };
+        let copied = {
+            let known = self.known.lock();
+            known.is_recorded_closed.then_some(known.copied)
+        };
+        let Some(copied) = copied else { return Ok(()) };
+        self.records.set_closed(&self.setup.name, &copied.into_record(closed)).await
     }
 
     /// Writes what was learnt.
-    pub(super) async fn save(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn save(&self) -> anyhow::Result<()> {
         let name = &self.setup.name;
-        match self.unsaved.take() {
+        let unsaved = self.known.lock().unsaved.take();
+        match unsaved {
             None => {}
             Some(Change::Closed(closed)) => self.records.set_closed(name, &closed).await?,
             Some(Change::Open) => self.records.clear_closed(name).await?,
-            Some(Change::Moved(moved)) => self
+            Some(Change::Learnt(learnt)) => self
                 .records
-                .set_moved_chat(name, moved)
+                .set_learnt(name, &learnt)
                 .await
-                .context("remember where the group moved")?,
+                .context("remember what was learnt of the address")?,
         }
         Ok(())
     }
 
     /// Nothing can be sent until the cause is removed: messages wait, and the oldest is retried.
-    fn close(&mut self, refusal: Refusal<'_>) {
+    fn close(&self, refusal: Refusal<'_>) {
         let setup = self.setup;
         let earlier = setup.gate.closed();
         let policy = setup.destination.policy();
         let address = fingerprint(&setup.destination);
         let schedule = &policy.probe_after_seconds;
-        let mut closed = Closed::after(earlier.as_ref(), refusal, &address, schedule, now_us());
-        closed.copied = self.copied;
+        let closed = Closed::after(earlier.as_ref(), refusal, &address, schedule, now_us());
         let Closed { why, hint, tries, .. } = &closed;
         let next_in_seconds = (closed.next_us - now_us()) / 1_000_000;
         if earlier.is_none() {
@@ -159,13 +206,14 @@ impl<'a> DestinationState<'a> {
             );
         }
         setup.gate.close(&closed);
-        self.is_recorded_closed = true;
         setup.metrics.closed.with_label_values(&[&setup.name]).set(1);
-        self.unsaved = Some(Change::Closed(closed));
+        let mut known = self.known.lock();
+        known.is_recorded_closed = true;
+        known.unsaved = Some(Change::Closed(known.copied.into_record(closed)));
     }
 
     /// It accepts messages again.
-    pub(super) fn reopen(&mut self, why: &str) {
+    pub(super) fn reopen(&self, why: &str) {
         let setup = self.setup;
         tracing::info!(
             destination = setup.name,
@@ -173,15 +221,16 @@ impl<'a> DestinationState<'a> {
             "messages can be sent to this destination again"
         );
         setup.gate.open();
-        (self.is_recorded_closed, self.copied) = (false, 0);
         setup.metrics.closed.with_label_values(&[&setup.name]).set(0);
-        self.unsaved = Some(Change::Open);
+        let mut known = self.known.lock();
+        (known.is_recorded_closed, known.copied) = (false, Copied::default());
+        known.unsaved = Some(Change::Open);
     }
 
     /// Opens the destination when the bucket no longer says that it is closed: a test message
     /// arrived.
-    pub(super) async fn reopen_if_tested(&mut self) -> anyhow::Result<()> {
-        if self.is_recorded_closed && self.records.closed(&self.setup.name).await?.is_none() {
+    pub(super) async fn reopen_if_tested(&self) -> anyhow::Result<()> {
+        if self.is_recorded_closed() && self.records.closed(&self.setup.name).await?.is_none() {
             self.reopen("a test message arrived");
             self.save().await?;
         }
@@ -189,12 +238,14 @@ impl<'a> DestinationState<'a> {
     }
 
     /// What closed the destination before this instance started, unless its address has changed.
-    async fn load_closed(&mut self) -> anyhow::Result<()> {
+    async fn load_closed(&self) -> anyhow::Result<()> {
         let setup = self.setup;
         let Some(closed) = self.records.closed(&setup.name).await? else { return Ok(()) };
         if closed.address == fingerprint(&setup.destination) {
             setup.gate.close(&closed);
-            (self.is_recorded_closed, self.copied) = (true, closed.copied);
+            let copied = Copied { normal: closed.copied, critical: closed.copied_critical };
+            let mut known = self.known.lock();
+            (known.is_recorded_closed, known.copied) = (true, copied);
             setup.metrics.closed.with_label_values(&[&setup.name]).set(1);
         } else {
             self.reopen("its address was changed");
@@ -203,62 +254,39 @@ impl<'a> DestinationState<'a> {
         Ok(())
     }
 
-    /// Requests the channel of a Discord webhook, if it is not known yet. Done after a message was
-    /// accepted, because a webhook that is gone must not get more requests than needed.
-    pub(super) async fn find_channel(&mut self) -> anyhow::Result<()> {
-        let Channel::Discord(discord) = &self.channel else { return Ok(()) };
+    /// Requests the room that it writes to, if it is not known yet. Done after a message was
+    /// accepted, because an address that is gone must not get more requests than needed.
+    pub(super) async fn find_room(&self) {
+        if !self.channel.capabilities().has_rooms {
+            return;
+        }
         let gate = &self.setup.gate;
-        let is_done = gate.knows_channel() || self.channel_requests >= MAX_CHANNEL_REQUESTS;
-        if is_done || gate.closed().is_some() {
-            return Ok(());
+        if gate.knows_room() || gate.closed().is_some() {
+            return;
         }
-        self.channel_requests += 1;
-        if let Some(channel) = discord.channel_id().await {
-            gate.join_channel(&channel, &self.setup.destination);
+        {
+            let mut known = self.known.lock();
+            if known.room_requests >= MAX_ROOM_REQUESTS {
+                return;
+            }
+            known.room_requests += 1;
         }
-        Ok(())
-    }
-
-    fn drop_topic(&mut self) -> bool {
-        match &mut self.channel {
-            Channel::Telegram(telegram) => telegram.topic.take().is_some(),
-            Channel::Discord(_) => false,
+        if let Some(room) = self.channel.find_room().await {
+            gate.join_room(&room, &self.setup.destination);
         }
     }
 
-    /// Remembers a group's new number; `false` when it is in use already.
-    fn move_chat(&mut self, chat_id: i64) -> bool {
-        let Channel::Telegram(telegram) = &mut self.channel else { return false };
-        if telegram.chat_id == chat_id {
-            return false;
-        }
-        telegram.chat_id = chat_id;
-        self.unsaved =
-            Some(Change::Moved(Moved { from: telegram.configured_chat_id(), to: chat_id }));
-        tracing::error!(
-            destination = self.setup.name,
-            chat_id,
-            hint = "set chat_id to this number",
-            "the group was upgraded and has another number, writing there"
-        );
-        true
-    }
-
-    /// Where the group moved to earlier, as long as the configuration still has its old number.
-    async fn load_moved_chat(&mut self) -> anyhow::Result<()> {
-        let Channel::Telegram(telegram) = &mut self.channel else { return Ok(()) };
-        let moved = self
-            .records
-            .moved_chat(&self.setup.name)
-            .await
-            .context("read where the group moved")?;
-        if let Some(moved) = moved.filter(|moved| moved.from == telegram.configured_chat_id()) {
-            telegram.chat_id = moved.to;
+    /// What an earlier instance learnt, as long as the configuration has the same address.
+    async fn load_learnt(&self) -> anyhow::Result<()> {
+        let name = &self.setup.name;
+        let learnt =
+            self.records.learnt(name).await.context("read what was learnt of the address")?;
+        if let Some(learnt) = learnt.filter(|learnt| self.channel.recall(learnt)) {
             // Written again, because the bucket drops old entries.
             self.records
-                .set_moved_chat(&self.setup.name, moved)
+                .set_learnt(name, &learnt)
                 .await
-                .context("remember where the group moved")?;
+                .context("remember what was learnt of the address")?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crypto_intel_schemas::Severity;
 
 use super::{Setup, in_flight::InFlight, in_flight::decode, outbox::Outbox};
-use crate::{channel::Channel, records::record::Records};
+use crate::{channel::Channel, records::record::Records, render::Voice};
 
 /// Messages that need no longer than this one by one are not folded.
 const MAX_UNFOLDED_TIME: Duration = Duration::from_secs(20);
@@ -16,7 +16,7 @@ const MAX_UNFOLDED_TIME: Duration = Duration::from_secs(20);
 pub(super) async fn fold(
     in_flight: &mut InFlight<'_>,
     setup: &Setup,
-    channel: &Channel,
+    channel: &dyn Channel,
     records: &Records,
     outbox: &Outbox,
 ) -> anyhow::Result<()> {
@@ -31,10 +31,11 @@ pub(super) async fn fold(
     {
         return Ok(());
     }
+    let voice = Voice::of(setup.destination.policy());
     let mut known = BTreeSet::from([in_flight.stored.record.delivery.clone()]);
     let mut alerts = vec![in_flight.own.alert.clone()];
     let mut sequence = in_flight.work.message.sequence + 1;
-    while 1 + in_flight.folded.len() < channel.max_digest_alerts() {
+    while 1 + in_flight.folded.len() < channel.capabilities().digest_alerts {
         let Some(message) = outbox.next_message(sequence).await? else { break };
         sequence = message.sequence + 1;
         // An unreadable message is handled when its turn comes.
@@ -42,12 +43,17 @@ pub(super) async fn fold(
         if notification.alert.severity == Severity::Critical {
             break;
         }
-        let recorded = records.load(&setup.name, &notification.id).await?;
-        if recorded.is_some() || !known.insert(notification.id.clone()) {
+        let (recorded, told) = tokio::try_join!(
+            records.load(&setup.name, &notification.id),
+            records.anchor(&setup.name, &notification.alert.alert),
+        )?;
+        // What the other lane has overtaken ends in its own turn.
+        let is_overtaken = told.is_some_and(|anchor| anchor.tells(&notification.alert));
+        if recorded.is_some() || is_overtaken || !known.insert(notification.id.clone()) {
             continue;
         }
         alerts.push(notification.alert.clone());
-        if !channel.takes_digest(&alerts) {
+        if !channel.takes_digest(&alerts, &voice) {
             break;
         }
         in_flight.stored.record.folded.push(message.sequence);

@@ -1,10 +1,14 @@
 //! A message between its queue and its end.
 
 use crypto_intel_nats::{StreamMessage, Work};
-use crypto_intel_schemas::{Event, Notification};
+use crypto_intel_schemas::{Alert, Event, Notification};
 
 use super::step::Message;
-use crate::{records::delivery::waits_since_us, records::record::Stored};
+use crate::{
+    records::anchor::{Anchor, is_in_sequence},
+    records::delivery::waits_since_us,
+    records::record::Stored,
+};
 
 /// A message that is being delivered, and its record.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub(super) struct InFlight<'w> {
     /// Those folded into it.
     pub(super) folded: Vec<Notification>,
     pub(super) stored: Stored,
+    /// What was told about the alert until now, as far as it has been asked for.
+    pub(super) anchor: Option<Anchor>,
 }
 
 /// A message that another one carries.
@@ -30,12 +36,18 @@ impl InFlight<'_> {
         std::iter::once(&self.own).chain(&self.folded)
     }
 
+    /// The alert, where the message is one of the sequence about it and stands for itself.
+    pub(super) fn in_sequence(&self) -> Option<&Alert> {
+        (self.folded.is_empty() && is_in_sequence(&self.own)).then_some(&self.own.alert)
+    }
+
     /// What the next step depends on.
-    pub(super) fn facts(&self) -> Message {
+    pub(super) fn facts(&self, is_idempotent: bool) -> Message {
         Message {
             severity: self.all().map(|one| one.alert.severity).max().unwrap_or_default(),
             since_us: waits_since_us(&self.own),
             youngest_us: self.all().map(waits_since_us).max().unwrap_or_default(),
+            is_idempotent,
         }
     }
 }

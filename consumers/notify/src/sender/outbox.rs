@@ -2,13 +2,15 @@
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, StreamMessage};
-use crypto_intel_schemas::subjects;
 use crypto_intel_service::RecordingRetry;
 
-use super::in_flight::{Member, decode};
+use super::{
+    in_flight::{Member, decode},
+    lane::Lane,
+};
 use crate::records::delivery::STREAM;
 
-/// The messages of one destination.
+/// The messages of one lane of a destination.
 #[derive(Debug)]
 pub(super) struct Outbox {
     nats: Nats,
@@ -18,12 +20,12 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(nats: &Nats, retry: &RecordingRetry, destination: &str) -> Self {
+    pub(super) fn new(nats: &Nats, retry: &RecordingRetry, destination: &str, lane: Lane) -> Self {
         Self {
             nats: nats.clone(),
             retry: retry.clone(),
             destination: destination.to_owned(),
-            subject: subjects::notify_out(destination),
+            subject: lane.subject(destination),
         }
     }
 

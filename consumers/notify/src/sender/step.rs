@@ -8,6 +8,7 @@ use crypto_intel_schemas::{DeliveryState, Severity};
 use crate::{
     channel::Outcome,
     config::{InDoubt, Policy},
+    records::anchor::{Edited, Editing},
     records::closed::Closed,
     records::delivery::Ending,
     records::record::{Record, Step},
@@ -29,6 +30,8 @@ pub(crate) struct Message {
     pub(crate) since_us: i64,
     /// The same for the youngest alert that it carries.
     pub(crate) youngest_us: i64,
+    /// The service knows a repetition by the delivery's id.
+    pub(crate) is_idempotent: bool,
 }
 
 /// What happened.
@@ -71,9 +74,15 @@ pub(crate) fn next(
         Input::Look(closed) => look(record, message, *closed, policy, now_us),
         Input::Cut => {
             let why = "an attempt was cut in the middle";
-            doubt(record, message, policy, why, Duration::ZERO, now_us)
+            match record.editing() {
+                Some(_) => wait(record, Duration::ZERO, why, now_us),
+                None => doubt(record, message, policy, why, Duration::ZERO, now_us),
+            }
         }
-        Input::Outcome(outcome) => judge(record, message, outcome, policy, now_us),
+        Input::Outcome(outcome) => match record.editing() {
+            Some(editing) => judge_edit(record, editing, outcome, now_us),
+            None => judge(record, message, outcome, policy, now_us),
+        },
     }
 }
 
@@ -148,23 +157,13 @@ fn judge(
 ) -> Action {
     match outcome {
         Outcome::Sent { message_id } => {
-            let state =
-                if record.uncertain { DeliveryState::Repeated } else { DeliveryState::Sent };
-            record.done(Ending {
-                state,
-                attempts: record.attempts,
-                message_id: Some(message_id.clone()),
-                error: None,
-                done_at_us: now_us,
-            });
+            let is_repeat = record.uncertain && !message.is_idempotent;
+            let state = if is_repeat { DeliveryState::Repeated } else { DeliveryState::Sent };
+            sent(record, state, message_id, now_us);
             Action::End
         }
         Outcome::Wait { after, why, .. } => wait(record, *after, why, now_us),
-        Outcome::NotSent { why } => {
-            let doublings = record.attempts.saturating_sub(1).min(16);
-            let delay = Duration::from_secs(1 << doublings).min(MAX_DELAY);
-            wait(record, delay, why, now_us)
-        }
+        Outcome::NotSent { why } => wait(record, delay_after(record), why, now_us),
         Outcome::Uncertain { why } => {
             let delay = FIRST_UNCERTAIN_DELAY * (1 << record.doubts.min(8));
             doubt(record, message, policy, why, delay, now_us)
@@ -174,19 +173,75 @@ fn judge(
             wait(record, Duration::ZERO, why, now_us)
         }
         // What this says about the destination concerns all its messages and is kept there.
-        Outcome::Closed { why, .. } | Outcome::Again { why } => {
+        Outcome::Closed { why, .. } | Outcome::Readdressed { why, .. } => {
             wait(record, Duration::ZERO, why, now_us)
         }
-        Outcome::PlainText { why } | Outcome::NoTopic { why } | Outcome::Refused { why } => {
+        Outcome::LostAnchor { why } if record.edited != Edited::Lost => {
+            record.edited = Edited::Lost;
+            wait(record, Duration::ZERO, why, now_us)
+        }
+        Outcome::PlainText { why } | Outcome::LostAnchor { why } | Outcome::Refused { why } => {
             end(record, DeliveryState::Dead, why, now_us);
             Action::End
         }
-        Outcome::Moved { chat_id } => {
-            let why = format!("moved to chat {chat_id}, which moved again");
-            end(record, DeliveryState::Dead, &why, now_us);
-            Action::End
+    }
+}
+
+/// The change of an earlier message is the same however often it is done, so nothing about it is in doubt. What it
+/// cannot change is told by a new message.
+fn judge_edit(record: &mut Record, editing: Editing, outcome: &Outcome, now_us: i64) -> Action {
+    match outcome {
+        Outcome::Sent { message_id } => {
+            record.edited = Edited::Yes;
+            match editing {
+                Editing::Alone => {
+                    sent(record, DeliveryState::Sent, message_id, now_us);
+                    Action::End
+                }
+                Editing::ThenReply => {
+                    wait(record, Duration::ZERO, "the first message is changed", now_us)
+                }
+            }
+        }
+        Outcome::Wait { after, why, .. } => wait(record, *after, why, now_us),
+        Outcome::NotSent { why } | Outcome::Uncertain { why } => {
+            wait(record, delay_after(record), why, now_us)
+        }
+        Outcome::PlainText { why } if !record.plain => {
+            record.plain = true;
+            wait(record, Duration::ZERO, why, now_us)
+        }
+        Outcome::Closed { why, .. } | Outcome::Readdressed { why, .. } => {
+            wait(record, Duration::ZERO, why, now_us)
+        }
+        Outcome::LostAnchor { why } | Outcome::PlainText { why } | Outcome::Refused { why } => {
+            record.edited = Edited::Lost;
+            wait(record, Duration::ZERO, why, now_us)
         }
     }
+}
+
+fn sent(record: &mut Record, state: DeliveryState, message_id: &str, now_us: i64) {
+    record.done(Ending {
+        state,
+        attempts: record.attempts,
+        message_id: Some(message_id.to_owned()),
+        error: None,
+        done_at_us: now_us,
+    });
+}
+
+/// A later word about the alert was told: the message ends as told by it.
+pub(crate) fn overtaken(record: &mut Record, message_id: &str, now_us: i64) {
+    // What may have arrived already may be a copy.
+    let state = if record.uncertain { DeliveryState::Repeated } else { DeliveryState::Sent };
+    sent(record, state, message_id, now_us);
+}
+
+/// 1, 2, 4 … s after each attempt that did not arrive.
+fn delay_after(record: &Record) -> Duration {
+    let doublings = record.attempts.saturating_sub(1).min(16);
+    Duration::from_secs(1 << doublings).min(MAX_DELAY)
 }
 
 /// It is unknown whether it arrived: by policy it is repeated, marked, or not.
@@ -198,6 +253,10 @@ fn doubt(
     delay: Duration,
     now_us: i64,
 ) -> Action {
+    if message.is_idempotent {
+        record.uncertain = true;
+        return wait(record, delay_after(record).max(delay), why, now_us);
+    }
     // A record of an earlier version has only the mark.
     record.doubts = record.doubts.max(u32::from(record.uncertain)) + 1;
     record.uncertain = true;

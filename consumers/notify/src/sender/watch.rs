@@ -5,25 +5,58 @@ use std::{convert::Infallible, time::Duration};
 use crypto_intel_nats::{Work, WorkQueue};
 use crypto_intel_service::{LastError, Probe, now_us};
 
-use super::Setup;
+use parking_lot::Mutex;
+
+use super::{Lane, Setup};
 
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The probe and the metric of one destination.
 pub(super) struct Watch<'a> {
-    pub(super) setup: &'a Setup,
-    pub(super) probe: &'a Probe,
-    pub(super) last_error: LastError,
+    setup: &'a Setup,
+    probe: &'a Probe,
+    last_error: LastError,
+    lanes: Mutex<[LaneWatch; 2]>,
 }
 
-impl Watch<'_> {
-    pub(super) fn waiting(&self, messages: u64) {
-        let waiting = self.setup.metrics.waiting.with_label_values(&[&self.setup.name]);
-        waiting.set(i64::try_from(messages).unwrap_or(i64::MAX));
+/// What waits in one lane.
+#[derive(Debug, Clone, Copy, Default)]
+struct LaneWatch {
+    waiting: u64,
+    /// Since when the message in hand has been waiting, microseconds.
+    since_us: Option<i64>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(setup: &'a Setup, probe: &'a Probe, last_error: LastError) -> Self {
+        Self { setup, probe, last_error, lanes: Mutex::default() }
     }
 
-    /// Between two messages.
+    /// A lane has a message in hand.
+    pub(super) fn takes(&self, lane: Lane, work: &Work) {
+        let since_us = Some(work.message.stored_at_us);
+        self.set(lane, LaneWatch { waiting: work.pending + 1, since_us });
+    }
+
+    /// A lane is between two messages.
+    pub(super) fn is_done(&self, lane: Lane, waiting: u64) {
+        self.set(lane, LaneWatch { waiting, since_us: None });
+        self.idle();
+    }
+
+    fn set(&self, lane: Lane, watch: LaneWatch) {
+        let mut lanes = self.lanes.lock();
+        lanes[lane as usize] = watch;
+        let waiting: u64 = lanes.iter().map(|lane| lane.waiting).sum();
+        let gauge = self.setup.metrics.waiting.with_label_values(&[&self.setup.name]);
+        gauge.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// Says that nothing is in hand, where that is so.
     pub(super) fn idle(&self) {
+        if self.lanes.lock().iter().any(|lane| lane.since_us.is_some()) {
+            return;
+        }
         match self.setup.gate.closed() {
             Some(closed) => {
                 self.probe
@@ -34,19 +67,24 @@ impl Watch<'_> {
     }
 
     /// Tells the server that a message is being handled, and updates the probe. Never ends.
-    pub(super) async fn beat(&self, queue: &WorkQueue, work: &Work) -> Infallible {
+    pub(super) async fn beat(&self, lane: Lane, queue: &WorkQueue, work: &Work) -> Infallible {
         loop {
             tokio::time::sleep(BEAT_INTERVAL).await;
             confirm_progress(work).await;
             // Newer messages are not in the message's own count.
             let waiting = queue.waiting().await.unwrap_or(work.pending + 1);
-            self.waiting(waiting);
-            self.update(waiting, work);
+            self.set(lane, LaneWatch { waiting, since_us: Some(work.message.stored_at_us) });
+            self.update();
         }
     }
 
-    fn update(&self, waiting: u64, work: &Work) {
-        let oldest = (now_us() - work.message.stored_at_us) / 1_000_000;
+    fn update(&self) {
+        let (waiting, since_us) = {
+            let lanes = self.lanes.lock();
+            let since_us = lanes.iter().filter_map(|lane| lane.since_us).min();
+            (lanes.iter().map(|lane| lane.waiting).sum::<u64>(), since_us)
+        };
+        let oldest = (now_us() - since_us.unwrap_or_else(now_us)) / 1_000_000;
         let limit = self.setup.destination.policy().unhealthy_after_seconds;
         let text = format!("{waiting} waiting, the oldest for {oldest} s");
         if let Some(closed) = self.setup.gate.closed() {

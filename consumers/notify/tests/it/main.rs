@@ -2,11 +2,15 @@
 //! refuses what the services refuse.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod channels;
 mod closing;
 mod crashes;
 mod delivering;
 mod fallbacks;
+mod follow_ups;
 mod harness;
+mod lanes;
+mod mail;
 mod refusals;
 mod scripted;
 mod transport;

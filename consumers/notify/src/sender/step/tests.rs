@@ -19,6 +19,7 @@ fn fresh() -> Record {
         uncertain: false,
         doubts: 0,
         plain: false,
+        edited: Edited::No,
         folded: Vec::new(),
         owner: String::new(),
         at_us: 0,
@@ -26,7 +27,12 @@ fn fresh() -> Record {
 }
 
 fn message() -> Message {
-    Message { severity: Severity::Warning, since_us: SECOND, youngest_us: SECOND }
+    Message {
+        severity: Severity::Warning,
+        since_us: SECOND,
+        youngest_us: SECOND,
+        is_idempotent: false,
+    }
 }
 
 fn closed(next_us: i64) -> Closed {
@@ -51,7 +57,7 @@ fn three_attempts_that_may_have_arrived_are_enough() {
             next(&mut record, &message(), &Input::Look(None), &policy, i64::MAX),
             Action::Attempt
         );
-        record.begin(0, String::new());
+        record.begin(0, String::new(), None);
         let action = next(&mut record, &message(), &Input::Outcome(&uncertain()), &policy, 5);
         assert_eq!(action, if attempt < 3 { Action::Save } else { Action::End });
     }
@@ -64,7 +70,7 @@ fn a_closed_destination_keeps_its_messages_until_they_are_too_old() {
     let policy = Policy { max_age_seconds: 100, ..Policy::default() };
     let mut record = fresh();
     let refused = Outcome::Closed { why: "gone".into(), hint: "hint", whole_bot: false };
-    record.begin(0, String::new());
+    record.begin(0, String::new(), None);
     let action = next(&mut record, &message(), &Input::Outcome(&refused), &policy, 2 * SECOND);
     assert_eq!(action, Action::Save);
     let shut = closed(60 * SECOND);
@@ -103,6 +109,8 @@ struct World {
     /// What the bucket has.
     saved: Record,
     closed: Option<Closed>,
+    /// What an edit of the first message is worth, if there is one.
+    anchor: Option<Editing>,
     /// Every copy that people saw, and whether it was marked.
     copies: Vec<bool>,
     endings: u32,
@@ -124,13 +132,24 @@ impl World {
         let message = Message { youngest_us, ..message() };
         let now_us = youngest_us;
         let (copies, closed, endings) = (Vec::new(), None, 0);
-        Self { random, now_us, policy, message, saved, closed, copies, endings }
+        let anchor =
+            [None, None, Some(Editing::Alone), Some(Editing::ThenReply)][random.random_range(0..4)];
+        if anchor.is_some() {
+            saved.folded.clear();
+        }
+        Self { random, now_us, policy, message, saved, closed, anchor, copies, endings }
+    }
+
+    /// What the next attempt changes.
+    fn editing(&self, record: &Record) -> Option<Editing> {
+        self.anchor.filter(|_| record.edited == Edited::No)
     }
 
     /// What the service does with an attempt; the process may not live to hear it.
-    fn send(&mut self, is_marked: bool) -> Outcome {
+    fn send(&mut self, is_marked: bool, editing: Option<Editing>) -> Outcome {
         let why = String::new();
-        let outcome = match self.random.random_range(0..9) {
+        let outcome = match self.random.random_range(0..10) {
+            9 => Outcome::LostAnchor { why },
             0 | 1 => Outcome::Sent { message_id: "1".into() },
             2 => {
                 let after = Duration::from_secs(self.random.random_range(1..90));
@@ -141,14 +160,14 @@ impl World {
             6 => Outcome::PlainText { why },
             7 => Outcome::Closed { why, hint: "hint", whole_bot: false },
             _ if self.random.random_bool(0.3) => Outcome::Refused { why },
-            _ => Outcome::Again { why },
+            _ => Outcome::Readdressed { why, hint: String::new() },
         };
         let arrives = match outcome {
             Outcome::Sent { .. } => true,
             Outcome::Uncertain { .. } => self.random.random_bool(0.5),
             _ => false,
         };
-        if arrives {
+        if arrives && editing.is_none() {
             self.copies.push(is_marked);
         }
         outcome
@@ -201,13 +220,14 @@ impl World {
         }
         let is_open = self.closed.as_ref().is_none_or(|closed| closed.next_us <= self.now_us);
         assert!(is_open, "nothing is sent to a closed destination before its time");
-        record.begin(self.now_us + 15 * SECOND, String::new());
+        let editing = self.editing(record);
+        record.begin(self.now_us + 15 * SECOND, String::new(), editing);
         self.saved = record.clone();
         if self.random.random_bool(0.05) {
             *record = self.saved.clone();
             return None;
         }
-        let outcome = self.send(record.uncertain);
+        let outcome = self.send(record.uncertain, record.editing());
         match &outcome {
             Outcome::Closed { why, hint, .. } => {
                 let refusal = Refusal { why, hint, whole_bot: false };
@@ -230,7 +250,11 @@ impl World {
         assert!(copies.len() <= MAX_UNCERTAIN_ATTEMPTS as usize);
         assert!(self.saved.doubts <= MAX_UNCERTAIN_ATTEMPTS);
         match state {
-            DeliveryState::Sent => assert_eq!(copies.len(), 1),
+            DeliveryState::Sent => {
+                let is_edit = self.saved.edited == Edited::Yes;
+                let is_alone = is_edit && self.anchor == Some(Editing::Alone);
+                assert_eq!(copies.len(), usize::from(!is_alone));
+            }
             DeliveryState::Repeated => assert!(!copies.is_empty()),
             DeliveryState::Uncertain => assert!(self.saved.doubts > 0),
             DeliveryState::Expired => assert_eq!(copies.len(), 0),

@@ -1,0 +1,61 @@
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::words::{Language, Words};
+use crate::config::Policy;
+
+/// How a destination is spoken to: its language, and its clock.
+#[derive(Debug, Clone)]
+pub(crate) struct Voice {
+    pub(crate) words: &'static Words,
+    zone: TimeZone,
+}
+
+impl Voice {
+    /// That of a destination. A time zone that does not exist is refused when the configuration is checked.
+    pub(crate) fn of(policy: &Policy) -> Self {
+        let zone = zone(&policy.time_zone).unwrap_or(TimeZone::UTC);
+        Self { words: policy.language.words(), zone }
+    }
+
+    /// A moment on the destination's clock; `None` for one that is not known.
+    pub(crate) fn time(&self, at_us: i64) -> Option<String> {
+        if at_us <= 0 {
+            return None;
+        }
+        let zoned = Timestamp::from_microsecond(at_us).ok()?.to_zoned(self.zone.clone());
+        Some(zoned.strftime(self.words.time).to_string())
+    }
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self { words: Language::En.words(), zone: TimeZone::UTC }
+    }
+}
+
+/// A time zone by its IANA name.
+pub(crate) fn zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_on_the_destinations_clock_also_in_summer() {
+        let policy = Policy {
+            language: Language::Es,
+            time_zone: "Europe/Madrid".to_owned(),
+            ..Policy::default()
+        };
+        let (winter, summer) = (1_764_424_800_000_000, 1_751_374_800_000_000);
+        let madrid = Voice::of(&policy);
+        assert_eq!(madrid.time(winter).as_deref(), Some("29/11/2025 15:00:00 CET"));
+        assert_eq!(madrid.time(summer).as_deref(), Some("01/07/2025 15:00:00 CEST"));
+        let utc = Voice::default();
+        assert_eq!(utc.time(winter).as_deref(), Some("2025-11-29 14:00:00 UTC"));
+        assert_eq!(utc.time(0), None);
+        assert!(zone("Europe/Madird").is_none());
+    }
+}
