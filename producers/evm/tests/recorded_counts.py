@@ -156,7 +156,7 @@ def count(block, receipts):
             continue
         if transaction.get("to") is None:
             add("contract")
-        elif int(transaction["value"], 16) > 0:
+        if int(transaction["value"], 16) > 0:
             add("transfer.native")
     for receipt in receipts:
         for log in receipt["logs"]:

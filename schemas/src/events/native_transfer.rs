@@ -8,12 +8,12 @@ use crate::{
 };
 
 event! {
-    /// Native value moved by a transaction itself: value above 0, a recipient, not failed.
+    /// Native value moved by a transaction itself: value above 0, not failed.
     pub struct NativeTransfer: tx between (from, to) {
         /// Payer.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub from: Address,
-        /// Payee.
+        /// Payee: the receiver of the transaction, or the contract that it created.
         #[schemars(with = "crate::types::json_hex::AddressText")]
         pub to: Address,
         /// Amount in the chain's smallest unit (wei).

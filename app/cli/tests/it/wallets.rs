@@ -155,7 +155,10 @@ impl World {
             }
             10 => pay(from, self.proxy, amount * 1_000_000),
             // Creates a contract whose code reverts whatever it is asked.
-            11 => json!({ "from": from, "data": "0x600580600b6000396000f360006000fd", "gas": GAS }),
+            11 => {
+                let code = "0x600580600b6000396000f360006000fd";
+                json!({ "from": from, "data": code, "value": "0x5", "gas": GAS })
+            }
             12 => {
                 let authorization = json!({
                     "chainId": "0x7a69", "address": self.collection, "nonce": "0x0", "yParity": "0x0", "r": "0x1", "s": "0x1",

@@ -82,8 +82,9 @@ def of_chain():
                 found["transactions"].add(
                     (sent["hash"], succeeded, int(sent["type"], 16), str(fee), receipt["contractAddress"] or "")
                 )
-            if succeeded and value > 0 and sent["to"]:
-                found["native"].add((sent["hash"], sent["from"], sent["to"], str(value)))
+            if succeeded and value > 0:
+                payee = sent["to"] or receipt["contractAddress"]
+                found["native"].add((sent["hash"], sent["from"], payee, str(value)))
             for paid in paid_inside(traces.get(sent["hash"], [])):
                 found["internal"].add((*paid[:3], str(paid[3])))
             for log in receipt["logs"]:

@@ -276,14 +276,16 @@ fn native_value_moves_only_where_a_transaction_took_effect() {
         tx.status = TransactionStatus::Unknown;
     };
     assert_eq!(with(&old).len(), 1, "before Byzantium the status is unknown");
-    let creation = only(with(&|tx| {
+    let contract = Address::repeat_byte(0xcc);
+    let creation = with(&|tx| {
         tx.to = None;
         tx.value = value;
-        tx.contract = Some(Address::repeat_byte(0xcc));
-    }));
-    assert!(
-        matches!(creation, Event::ContractCreation(made) if made.contract == Address::repeat_byte(0xcc))
-    );
+        tx.contract = Some(contract);
+    });
+    let [Event::NativeTransfer(paid), Event::ContractCreation(made)] = &creation[..] else {
+        panic!("{creation:?}");
+    };
+    assert_eq!((made.contract, paid.to), (contract, contract), "it got what was sent along");
     let without_receipt = |tx: &mut Transaction| {
         tx.value = value;
         tx.status = TransactionStatus::Unknown;

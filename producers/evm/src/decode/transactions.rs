@@ -14,7 +14,8 @@ impl Decoding<'_> {
         if transaction.status == TransactionStatus::Failed || !transaction.has_receipt {
             return;
         }
-        if let Some(to) = transaction.to
+        // What is sent along with a creation belongs to the new contract.
+        if let Some(to) = transaction.to.or(transaction.contract)
             && !transaction.value.is_zero()
         {
             sink(self.native_transfer(index, transaction, to));

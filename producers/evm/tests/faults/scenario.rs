@@ -159,7 +159,7 @@ pub(crate) fn natives_of(blocks: &[&NodeBlock]) -> BTreeSet<(B256, u32)> {
     for block in blocks {
         let body: Value = serde_json::from_str(block.full_json()).unwrap();
         for (index, transaction) in body["transactions"].as_array().unwrap().iter().enumerate() {
-            if transaction["value"] != "0x0" && transaction["to"].is_string() {
+            if transaction["value"] != "0x0" {
                 natives.insert((block.hash, index as u32));
             }
         }
