@@ -5,6 +5,7 @@ mod labels;
 mod portfolio;
 mod providers;
 mod replay;
+mod rules;
 mod watch;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -18,6 +19,7 @@ pub(crate) use labels::{ImportArguments, LabelsAction, LabelsArguments};
 pub(crate) use portfolio::PortfolioArguments;
 pub(crate) use providers::{ProvidersAction, ProvidersArguments};
 pub use replay::{ReplayArguments, ReplayTo};
+pub(crate) use rules::{RulesAction, RulesArguments, RulesTestArguments};
 pub(crate) use watch::{AddressOrName, WatchAction, WatchArguments};
 
 pub(crate) use balances::BalancesArguments;
@@ -230,21 +232,6 @@ pub struct AuditArguments {
     /// Only say what is missing: queue nothing, keep nothing.
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// `rules`
-#[derive(Debug, Clone, Args)]
-pub struct RulesArguments {
-    /// What to do.
-    #[command(subcommand)]
-    pub action: RulesAction,
-}
-
-/// What `rules` can do.
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub enum RulesAction {
-    /// Compile every rule and render every template against a sample event.
-    Check,
 }
 
 /// `dlq`

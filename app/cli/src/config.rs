@@ -128,7 +128,7 @@ impl AppConfig {
     /// A text per problem, with its file and place.
     pub fn check_rules(&self) -> Result<RuleSet, Vec<String>> {
         let destinations = self.alerts.destinations.clone().unwrap_or_default();
-        crypto_intel_alerts::load_rules(&self.alerts.rules, &destinations)
+        crypto_intel_alerts::load_rules(&self.alerts.rules, Some(&destinations))
             .map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 

@@ -47,7 +47,7 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Providers(options) => {
             commands::providers::run(&arguments, &options.action, output).await
         }
-        Command::Rules(options) => commands::rules::run(&arguments, options.action, output),
+        Command::Rules(options) => commands::rules::run(&arguments, &options.action, output).await,
         Command::Facts(options) => commands::facts::run(&arguments, options, output).await,
         Command::Dlq(options) => commands::dlq::run(&arguments, &options.action, output).await,
         Command::Notify(options) => {

@@ -13,6 +13,9 @@ pub struct Config {
     /// Rule files. A path may have `*` in its last part: `rules/*.toml`. Relative paths are relative
     /// to the folder of the configuration file.
     pub rules: Vec<PathBuf>,
+    /// How often the active instance looks for changed rule files, in milliseconds. What is new and right is in force after
+    /// the next block; of what is wrong, the last good rules stay in force.
+    pub reload_ms: u64,
     /// Whether the active instance publishes the time into the streams that rules read, once a
     /// second. Off only where another process does.
     pub ticks: bool,
@@ -38,6 +41,7 @@ impl Default for Config {
         Self {
             enabled: true,
             rules: vec![PathBuf::from("rules/*.toml")],
+            reload_ms: 2_000,
             ticks: true,
             lookback_seconds: 600,
             snapshot_interval_ms: 1_000,

@@ -13,8 +13,12 @@ pub struct Metrics {
     summaries: IntCounterVec,
     suppressed: IntCounterVec,
     absent: IntCounterVec,
+    unpriced: IntCounterVec,
     errors: IntCounterVec,
     unhealthy: IntGaugeVec,
+    /// 1 while the files are wrong and the last good rules stay in force.
+    pub(crate) rules_wrong: IntGauge,
+    pub(crate) sets_taken: IntCounterVec,
     pub(crate) received: IntCounterVec,
     pub(crate) published: IntCounter,
     pub(crate) duplicates: IntCounter,
@@ -43,6 +47,7 @@ pub(crate) struct RuleMetrics {
     pub(crate) suppressed_cooldown: IntCounter,
     pub(crate) suppressed_age: IntCounter,
     pub(crate) absent: IntCounter,
+    pub(crate) unpriced: IntCounter,
     pub(crate) errors: IntCounter,
     pub(crate) unhealthy: IntGauge,
 }
@@ -75,12 +80,24 @@ impl Metrics {
                 &["rule", "reason"],
             )?,
             absent: per_rule("absent_total", "Events that lack a field the condition depends on")?,
+            unpriced: per_rule(
+                "unpriced_total",
+                "Events without a known amount in dollars that a rule left out for it",
+            )?,
             errors: per_rule("rule_errors_total", "Conditions or templates that failed")?,
             unhealthy: metrics.gauges(
                 "rule_unhealthy",
                 "1 while a rule failed ten times in a row",
                 &["rule"],
             )?,
+            rules_wrong: metrics
+                .gauges(
+                    "rules_wrong",
+                    "1 while the rule files are wrong and the last good rules stay in force",
+                    &[],
+                )?
+                .with_label_values::<&str>(&[]),
+            sets_taken: per_stream("rule_sets_taken_total", "Changed rule sets put in force")?,
             received: per_stream("received_total", "Messages read")?,
             published: total("published_total", "Alerts acknowledged by the stream ALERT")?,
             duplicates: total("duplicates_total", "Alerts that the stream already had")?,
@@ -103,6 +120,12 @@ impl Metrics {
         })
     }
 
+    /// A rule is gone: its state is no longer reported.
+    pub(crate) fn forget_rule(&self, id: &str) {
+        // It may never have been reported.
+        drop(self.unhealthy.remove_label_values(&[id]));
+    }
+
     pub(crate) fn rule(&self, id: &str) -> RuleMetrics {
         RuleMetrics {
             evaluated: self.evaluated.with_label_values(&[id]),
@@ -115,6 +138,7 @@ impl Metrics {
             suppressed_cooldown: self.suppressed.with_label_values(&[id, "cooldown"]),
             suppressed_age: self.suppressed.with_label_values(&[id, "age"]),
             absent: self.absent.with_label_values(&[id]),
+            unpriced: self.unpriced.with_label_values(&[id]),
             errors: self.errors.with_label_values(&[id]),
             unhealthy: self.unhealthy.with_label_values(&[id]),
         }

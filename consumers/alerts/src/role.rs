@@ -14,7 +14,8 @@ pub const ROLE: RoleSpec = RoleSpec {
     looks_up: &[Stream::Alert, Stream::Dlq],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["alerts"]),
-        BucketSpec::write(Bucket::RuleState, &[">"]),
+        // Records of the state and rule sets are listed.
+        BucketSpec::write(Bucket::RuleState, &[">"]).watched(),
     ],
     ..RoleSpec::NONE
 };

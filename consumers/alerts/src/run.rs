@@ -8,7 +8,9 @@ use tokio::task::JoinSet;
 use crate::{
     config::Config,
     metrics::Metrics,
-    rules::{self, RuleSet},
+    rules::RuleSet,
+    sets::{FileWatch, Sets},
+    streams::RuleStream,
     ticks::publish_ticks,
     worker::{MAX_TICK_AGE, ROLE, Worker},
 };
@@ -19,19 +21,32 @@ use crate::{
 /// When a rule file is wrong (the error lists everything), when a stream or bucket does not exist,
 /// or when NATS refuses for good.
 pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
-    let rules = rules::load(&config.rules, config.destinations.as_deref()).map_err(|problems| {
-        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("{} wrong in the rules:\n{}", texts.len(), texts.join("\n"))
-    })?;
-    let rules = Arc::new(rules.with_explorers(config.explorers.clone()));
     let probe = Arc::new(context.health.probe(ROLE, None));
-    if rules.is_empty() {
-        tracing::warn!(files = ?config.rules, "no rule is enabled, nothing to evaluate");
-        probe.healthy("no rules");
-        context.shutdown.cancelled().await;
-        return Ok(());
-    }
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
+    let begin = async {
+        let sets = Sets::open(&nats, &config).await?;
+        let rules = sets.at_start(&config).await?;
+        anyhow::Ok((Arc::new(sets), rules))
+    };
+    let Ok(begun) = unless_stopped(&context.shutdown, begin).await else { return Ok(()) };
+    let (sets, rules) = begun?;
+    say_of(&rules);
+    let roots =
+        Roots { config: &config, nats: &nats, context: &context, sets: &sets, metrics: &metrics };
+    let leadership = Leadership::new(ROLE, &nats, &context, probe).context("register metrics")?;
+    leadership
+        .run(async |term| {
+            leadership.probe().healthy(format!("active, {} rules", rules.ids().len()));
+            evaluate(&roots, &rules, &term).await
+        })
+        .await
+}
+
+/// What people should know of the rules that the role begins with.
+fn say_of(rules: &RuleSet) {
+    if rules.is_empty() {
+        tracing::warn!("no rule is enabled, nothing to evaluate");
+    }
     let scanned = rules.unindexed();
     if !scanned.is_empty() {
         tracing::info!(rules = ?scanned, "evaluated for every event on their subjects: their conditions have no text to index by");
@@ -40,36 +55,37 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     if !silent.is_empty() {
         tracing::info!(rules = ?silent, "have no routes: their alerts are only in stream ALERT");
     }
-    let leadership = Leadership::new(ROLE, &nats, &context, probe).context("register metrics")?;
-    leadership
-        .run(async |term| {
-            leadership.probe().healthy(format!("active, {} rules", rules.ids().len()));
-            evaluate(&config, &nats, &context, &rules, &metrics, &term).await
-        })
-        .await
+    for warning in rules.warnings() {
+        tracing::info!(%warning, "rule is probably not meant so");
+    }
 }
 
-/// One worker per stream and the ticks, until one of them ends.
-async fn evaluate(
-    config: &Config,
-    nats: &Nats,
-    context: &Context,
-    rules: &Arc<RuleSet>,
-    metrics: &Metrics,
-    term: &Term,
-) -> anyhow::Result<()> {
+/// What everything in the role works with.
+struct Roots<'r> {
+    config: &'r Config,
+    nats: &'r Nats,
+    context: &'r Context,
+    sets: &'r Arc<Sets>,
+    metrics: &'r Metrics,
+}
+
+/// One worker per stream, the ticks and the look at the files, until one of them ends.
+async fn evaluate(roots: &Roots<'_>, rules: &Arc<RuleSet>, term: &Term) -> anyhow::Result<()> {
+    let Roots { config, nats, context, sets, metrics } = roots;
     let stop = context.shutdown.child_token();
     // Dropping this future must stop the tasks too.
     let _guard = stop.clone().drop_guard();
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
-    for stream in rules.streams() {
+    // A stream that no rule reads has ticks: a rule that is added there is heard of by one of them.
+    for stream in RuleStream::OF_RULES {
         let probe = context.health.probe(format!("{ROLE}.{}", stream.slug()), Some(MAX_TICK_AGE));
         let worker = Worker {
-            nats: nats.clone(),
+            nats: (*nats).clone(),
             stream,
             rules: Arc::clone(rules),
-            config: config.clone(),
-            metrics: metrics.clone(),
+            sets: Arc::clone(sets),
+            config: (*config).clone(),
+            metrics: (*metrics).clone(),
             probe,
             instance: context.instance.clone(),
             stop: stop.clone(),
@@ -77,10 +93,20 @@ async fn evaluate(
         tasks.spawn(worker.run());
     }
     if config.ticks {
-        let streams = rules.streams().into_iter().collect();
-        let (ticks, stop) = (publish_ticks(nats.clone(), streams, metrics.clone()), stop.clone());
+        let streams = RuleStream::OF_RULES.to_vec();
+        let ticks = publish_ticks((*nats).clone(), streams, (*metrics).clone());
+        let stop = stop.clone();
         tasks.spawn(async move { Ok(unless_stopped(&stop, ticks).await?) });
     }
+    let watch = FileWatch {
+        nats: (*nats).clone(),
+        config: (*config).clone(),
+        sets: Arc::clone(sets),
+        metrics: (*metrics).clone(),
+        probe: context.health.advisory_probe(format!("{ROLE}.rules"), None),
+    };
+    let watch_stop = stop.clone();
+    tasks.spawn(async move { unless_stopped(&watch_stop, watch.run()).await? });
     let lost = term.lost();
     let mut outcome = Ok(());
     loop {

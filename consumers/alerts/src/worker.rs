@@ -20,6 +20,7 @@ use crate::{
     metrics::Metrics,
     publish::publish_alerts,
     rules::RuleSet,
+    sets::{InForce, Sets},
     snapshot::SnapshotStore,
     streams::RuleStream,
 };
@@ -43,7 +44,9 @@ pub(crate) const ROLE: &str = "alerts";
 pub(crate) struct Worker {
     pub(crate) nats: Nats,
     pub(crate) stream: RuleStream,
+    /// What is in force where nothing is known of the stream.
     pub(crate) rules: Arc<RuleSet>,
+    pub(crate) sets: Arc<Sets>,
     pub(crate) config: Config,
     pub(crate) metrics: Metrics,
     pub(crate) probe: Probe,
@@ -54,6 +57,7 @@ pub(crate) struct Worker {
 /// What changes while a worker runs.
 struct Running {
     engine: Engine,
+    in_force: InForce,
     reader: StreamReader,
     store: SnapshotStore,
     /// Alerts that are not acknowledged yet.
@@ -90,7 +94,7 @@ impl Worker {
             let batch = running.reader.next(MAX_BATCH_MESSAGES).await.context("read stream")?;
             running.is_applying = true;
             for notice in &batch.notices {
-                self.handle_notice(running, *notice);
+                self.handle_notice(running, *notice).await?;
             }
             self.count(running, batch.messages.len());
             self.apply_all(running, &batch.messages).await?;
@@ -104,6 +108,8 @@ impl Worker {
             .await
             .context("load rule state")?;
         let lookback_us = i64::try_from(self.config.lookback_seconds.saturating_mul(1_000_000));
+        let sequence = state.as_ref().map(|state| state.position.sequence);
+        let in_force = InForce::load(&self.sets, self.stream, &self.rules, sequence).await?;
         let (start, state) = match state {
             Some(state) => (Start::After(state.position), state),
             None => {
@@ -111,19 +117,13 @@ impl Worker {
                 (Start::Time(from_us), State::empty())
             }
         };
-        let options = ReaderOptions::new(
-            self.stream.name(),
-            format!("{ROLE}-{}-{slug}", self.instance),
-            start,
-        )
-        .filters(self.rules.filters(self.stream));
-        let reader = retry("read stream", || StreamReader::open(&self.nats, options.clone()))
-            .await
-            .context("open reader")?;
+        let rules = Arc::clone(in_force.rules());
+        let reader = self.open_reader(&rules, start).await?;
         tracing::info!(stream = self.stream.name(), ?start, "evaluating rules");
-        let engine = Engine::with_state(Arc::clone(&self.rules), self.stream, &self.metrics, state);
+        let engine = Engine::with_state(rules, self.stream, &self.metrics, state);
         Ok(Running {
             engine,
+            in_force,
             reader,
             store,
             alerts: Vec::new(),
@@ -131,6 +131,37 @@ impl Worker {
             saved_at: Instant::now(),
             since_saved: 0,
         })
+    }
+
+    async fn open_reader(&self, rules: &RuleSet, start: Start) -> anyhow::Result<StreamReader> {
+        let name = format!("{ROLE}-{}-{}", self.instance, self.stream.slug());
+        let options =
+            ReaderOptions::new(self.stream.name(), name, start).filters(rules.filters(self.stream));
+        retry("read stream", || StreamReader::open(&self.nats, options.clone()))
+            .await
+            .context("open reader")
+    }
+
+    /// Puts the rules in force that a tick asked for. Returns whether the reader was opened again: what it read ahead
+    /// comes once more, with what the new rules need.
+    async fn switch(&self, running: &mut Running, sequence: u64) -> anyhow::Result<bool> {
+        let before = running.in_force.rules().filters(self.stream);
+        let rules = Arc::clone(running.in_force.take(sequence).await?);
+        let after = rules.filters(self.stream);
+        tracing::info!(
+            stream = self.stream.name(),
+            sequence,
+            set = rules.digest(),
+            "changed rules are in force"
+        );
+        self.metrics.sets_taken.with_label_values(&[self.stream.slug()]).inc();
+        running.engine.switch(Arc::clone(&rules), &self.metrics, &mut running.alerts);
+        if before == after {
+            return Ok(false);
+        }
+        let start = Start::After(running.engine.position());
+        running.reader = self.open_reader(&rules, start).await?;
+        Ok(true)
     }
 
     /// Applies messages, publishes their alerts and stores the state where it is due.
@@ -141,6 +172,7 @@ impl Worker {
     ) -> anyhow::Result<()> {
         for message in messages {
             running.since_saved += 1;
+            running.in_force.see(message).await?;
             let between_blocks = match running.engine.apply(message, &mut running.alerts) {
                 Ok(applied) => {
                     if applied.tick {
@@ -153,6 +185,11 @@ impl Worker {
                     false
                 }
             };
+            if running.in_force.is_due(between_blocks, message.stored_at_us)
+                && self.switch(running, message.sequence).await?
+            {
+                break;
+            }
             if between_blocks && self.is_due(running, 1) {
                 self.publish_and_save(running).await?;
             }
@@ -213,7 +250,7 @@ impl Worker {
         Ok(())
     }
 
-    fn handle_notice(&self, running: &mut Running, notice: Notice) {
+    async fn handle_notice(&self, running: &mut Running, notice: Notice) -> anyhow::Result<()> {
         let (name, slug) = (self.stream.name(), self.stream.slug());
         match notice {
             Notice::LostRange { from, to } => {
@@ -234,8 +271,10 @@ impl Worker {
                     "stream was recreated, rules start from empty state"
                 );
                 running.engine.reset();
+                running.in_force.restart().await?;
             }
         }
+        Ok(())
     }
 
     fn handle_tick(&self, running: &Running) {

@@ -11,6 +11,9 @@ event! {
     pub struct Tick: base {
         /// Name of the stream it is published into, lower case, such as `evm`.
         pub stream: String,
+        /// Digest of the rule set that readers take after the block in which this arrives; absent where the rules stay.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub rules: Option<String>,
     }
 }
 
@@ -35,6 +38,7 @@ impl EventKind for Tick {
         Tick {
             id: polled_event_id("alerts", Kind::Tick, "evm", BLOCK_TIME_US),
             stream: "evm".to_owned(),
+            rules: Some("3f9a1c07be52d684".to_owned()),
             ..Tick::at("alerts", BLOCK_TIME_US, OBSERVED_AT_US)
         }
     }

@@ -62,6 +62,23 @@ pub(crate) fn fields_of_all(kinds: &[Kind]) -> Vec<Field> {
     fields
 }
 
+/// The value of a field as text; empty where the event lacks it.
+pub(crate) fn field_text(event: &Event, name: &str) -> String {
+    match field_of(event, name) {
+        None | Some(FieldValue::Absent) => String::new(),
+        Some(FieldValue::Bool(value)) => value.to_string(),
+        Some(FieldValue::Int(value)) => value.to_string(),
+        Some(FieldValue::Decimal(value)) => value.to_string(),
+        Some(FieldValue::Text(value)) => value.to_owned(),
+        Some(FieldValue::Hex(value)) => hex_text(value),
+        Some(FieldValue::Texts(values)) => values.join("\t"),
+        Some(FieldValue::U256(value)) => value.to_string(),
+        Some(FieldValue::I256(value)) => value.to_string(),
+        Some(FieldValue::Fields(fields)) => fields.to_json_text(),
+        Some(FieldValue::Labels(labels)) => labels.to_json_text(),
+    }
+}
+
 /// Lower-case hex with `0x`: addresses, hashes and selectors in text.
 pub(crate) fn hex_text(bytes: &[u8]) -> String {
     alloy_primitives::hex::encode_prefixed(bytes)

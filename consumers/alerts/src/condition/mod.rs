@@ -2,8 +2,10 @@
 
 pub(crate) mod check;
 pub(crate) mod fields;
+pub(crate) mod functions;
 mod named;
 mod operators;
+mod prices;
 pub(crate) mod required;
 mod types;
 pub(crate) mod u256;
@@ -12,7 +14,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
@@ -33,6 +35,7 @@ pub(crate) use self::named::{NamedValue, NamedValues};
 use self::{
     check::{Checker, ConditionProblem, Wanted},
     fields::{Field, FieldValue, field_of, hex_text, is_list},
+    prices::{Prices, is_price_name},
     required::Required,
     u256::CelU256,
 };
@@ -42,6 +45,7 @@ use self::{
 pub(crate) struct Condition {
     expression: IdedExpr,
     required: Option<Required>,
+    prices: Prices,
 }
 
 /// What a condition says about an event.
@@ -53,6 +57,8 @@ pub(crate) enum Verdict {
     NoMatch,
     /// It depends on a field that this event lacks: no match.
     Absent,
+    /// It depends on an amount in dollars that is unknown, and the rule leaves such events out: no match.
+    Unpriced,
     /// It cannot be evaluated, for example for a division by zero: no match, and an error.
     Failed(String),
 }
@@ -97,7 +103,13 @@ impl Condition {
             return Err(problems);
         }
         let required = required::most_selective(&expression, fields);
-        Ok(Self { expression, required })
+        let prices = Prices::of(&expression, fields);
+        Ok(Self { expression, required, prices })
+    }
+
+    /// What it says about amounts in dollars.
+    pub(crate) fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// What must hold before this can be true.
@@ -197,11 +209,55 @@ pub(crate) struct Variables<'e> {
     event: &'e Event,
     /// Whether a name was resolved to a field that the event lacks.
     absent: AtomicBool,
+    /// Whether one of them is an amount in dollars.
+    unpriced: AtomicBool,
+    /// What such an amount is supposed to be, a [`Price`].
+    supposed: AtomicU8,
+}
+
+/// What an unknown amount in dollars is supposed to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Price {
+    /// It stays unknown.
+    Unknown,
+    /// Nothing.
+    Zero,
+    /// More than any rule asks for.
+    Highest,
 }
 
 impl<'e> Variables<'e> {
     pub(crate) fn new(event: &'e Event) -> Self {
-        Self { event, absent: AtomicBool::new(false) }
+        Self {
+            event,
+            absent: AtomicBool::new(false),
+            unpriced: AtomicBool::new(false),
+            supposed: AtomicU8::new(Price::Unknown as u8),
+        }
+    }
+
+    /// Forgets what earlier evaluations met.
+    pub(crate) fn forget_price(&self) {
+        self.unpriced.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether an evaluation met an unknown amount in dollars.
+    pub(crate) fn lacks_price(&self) -> bool {
+        self.unpriced.load(Ordering::Relaxed)
+    }
+
+    /// Takes unknown amounts in dollars for this from now on.
+    pub(crate) fn suppose(&self, price: Price) {
+        self.supposed.store(price as u8, Ordering::Relaxed);
+    }
+
+    fn supposed(&self) -> Option<f64> {
+        match self.supposed.load(Ordering::Relaxed) {
+            price if price == Price::Zero as u8 => Some(0.0),
+            price if price == Price::Highest as u8 => Some(f64::MAX),
+            _ => None,
+        }
     }
 }
 
@@ -224,6 +280,12 @@ impl VariableResolver for Variables<'_> {
                 CowVal::owned(CelList::from(Vec::<Box<dyn Val + 'b>>::new()))
             }
             FieldValue::Absent => {
+                if is_price_name(variable) {
+                    if let Some(price) = self.supposed() {
+                        return Some(CowVal::owned(CelDouble::from(price)));
+                    }
+                    self.unpriced.store(true, Ordering::Relaxed);
+                }
                 self.absent.store(true, Ordering::Relaxed);
                 CowVal::owned(CelNull)
             }

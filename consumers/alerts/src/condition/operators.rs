@@ -6,24 +6,14 @@ use cel::{
 };
 
 use crate::{
-    condition::{check::Checker, types::Type, u256},
+    condition::{
+        check::Checker,
+        functions::{FUNCTIONS, decimals_of, parse_units},
+        types::Type,
+        u256,
+    },
     nearest::nearest,
 };
-
-/// Functions that conditions may call.
-const FUNCTIONS: &[&str] = &[
-    "bool",
-    "contains",
-    "double",
-    "endsWith",
-    "int",
-    "matches",
-    "size",
-    "startsWith",
-    "string",
-    "u256",
-    "uint",
-];
 
 impl Checker<'_> {
     pub(super) fn call(&mut self, node: u64, call: &mut CallExpr) -> Type {
@@ -207,54 +197,59 @@ impl Checker<'_> {
         let name = call.func_name.as_str();
         // `x.size()` and `size(x)` are the same: the target is the first argument.
         let all: Vec<&Type> = target.into_iter().chain(arguments).collect();
-        match (name, target.is_some(), all.as_slice()) {
-            ("size", _, [Type::Text | Type::Hex(_) | Type::List(_) | Type::Map | Type::Bytes]) => {
-                Type::Int
+        let Some(known) = FUNCTIONS.iter().find(|known| known.name == name) else {
+            self.unknown_function(node, name);
+            return Type::Any;
+        };
+        self.check_literals(call);
+        if let Some(value) = (known.check)(target.is_some(), &all) {
+            return value;
+        }
+        if !all.contains(&&Type::Any) {
+            let given: Vec<String> = all.iter().map(ToString::to_string).collect();
+            let message = format!("`{name}` does not take ({})", given.join(", "));
+            self.report(node, message, Some(format!("write {}", known.usage)));
+        }
+        Type::Any
+    }
+
+    /// Arguments that are written out are tried, so that broken ones are refused now.
+    fn check_literals(&mut self, call: &CallExpr) {
+        match call.func_name.as_str() {
+            "matches" => self.check_pattern(call),
+            "u256" => self.check_u256(call),
+            "units" | "ether" | "gwei" => self.check_amount(call),
+            _ => {}
+        }
+    }
+
+    /// `ether("1.5")`, `units("1.5", 6)`.
+    fn check_amount(&mut self, call: &CallExpr) {
+        let literal = |argument: usize| call.args.get(argument).map(|argument| &argument.expr);
+        let decimals = match literal(1) {
+            Some(Expr::Literal(LiteralValue::Int(decimals))) => {
+                usize::try_from(*decimals.inner()).ok()
             }
-            ("contains" | "startsWith" | "endsWith", true, [text, part])
-                if text.is_text() && part.is_text() =>
-            {
-                Type::Bool
-            }
-            ("matches", _, [text, pattern]) if text.is_text() && pattern.is_text() => {
-                self.check_pattern(call);
-                Type::Bool
-            }
-            ("int", false, [Type::Int | Type::Uint | Type::Double | Type::Text]) => Type::Int,
-            ("uint", false, [Type::Int | Type::Uint | Type::Double | Type::Text]) => Type::Uint,
-            (
-                "double",
-                false,
-                [Type::Int | Type::Uint | Type::Double | Type::Text | Type::U256],
-            ) => Type::Double,
-            (
-                "string",
-                false,
-                [Type::Int | Type::Uint | Type::Double | Type::Bool | Type::Text],
-            ) => Type::Text,
-            ("bool", false, [Type::Bool | Type::Text]) => Type::Bool,
-            ("u256", false, [Type::Text | Type::Int]) => {
-                self.check_u256(call);
-                Type::U256
-            }
-            (name, _, all) if FUNCTIONS.contains(&name) => {
-                if !all.contains(&&Type::Any) {
-                    let given: Vec<String> = all.iter().map(ToString::to_string).collect();
-                    let message = format!("`{name}` does not take ({})", given.join(", "));
-                    self.report(node, message, None);
-                }
-                Type::Any
-            }
-            (name, ..) => {
-                self.unknown_function(node, name);
-                Type::Any
-            }
+            _ => decimals_of(&call.func_name),
+        };
+        let (Some(decimals), Some(Expr::Literal(LiteralValue::String(text)))) =
+            (decimals, literal(0))
+        else {
+            return;
+        };
+        if parse_units(text.inner(), decimals).is_none() {
+            let message = format!(
+                "{:?} is no amount with at most {decimals} digits after its point",
+                text.inner()
+            );
+            self.report(call.args[0].id, message, Some("digits such as \"1.5\"".to_owned()));
         }
     }
 
     fn unknown_function(&mut self, node: u64, name: &str) {
-        let hint = nearest(name, FUNCTIONS.iter().copied()).map_or_else(
-            || format!("known: {}", FUNCTIONS.join(", ")),
+        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+        let hint = nearest(name, names.iter().copied()).map_or_else(
+            || format!("known: {}", names.join(", ")),
             |known| format!("did you mean `{known}`?"),
         );
         self.report(node, format!("unknown function `{name}`"), Some(hint));

@@ -10,11 +10,11 @@ use super::{
 };
 
 fn compile(source: &str, kinds: &[Kind]) -> Result<Condition, Vec<ConditionProblem>> {
-    Condition::compile(source, &fields_of_all(kinds), &Arc::new(u256::environment()))
+    Condition::compile(source, &fields_of_all(kinds), &Arc::new(functions::environment()))
 }
 
 fn verdict(source: &str, event: &Event) -> Verdict {
-    let env = Arc::new(u256::environment());
+    let env = Arc::new(functions::environment());
     let condition = Condition::compile(source, &fields_of(event.kind()), &env)
         .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
     let variables = Variables::new(event);
@@ -161,7 +161,7 @@ fn what_depends_on_an_absent_field_does_not_match_and_is_no_error() {
 #[test]
 fn a_field_that_only_some_kinds_have_is_absent_in_the_others() {
     let kinds = [Kind::Erc20Transfer, Kind::Approval];
-    let env = Arc::new(u256::environment());
+    let env = Arc::new(functions::environment());
     let condition = Condition::compile("spender != null", &fields_of_all(&kinds), &env).unwrap();
     let evaluate = |event: &Event| {
         let variables = Variables::new(event);
@@ -297,5 +297,56 @@ fn every_field_of_the_wire_is_there_under_its_name() {
             let value = field_of(&event, field.name).unwrap();
             assert_ne!(value, FieldValue::Absent, "{kind}: {}", field.name);
         }
+    }
+}
+
+#[test]
+fn helpers_write_amounts_addresses_and_tags_shortly() {
+    let event = Event::from(Erc20Transfer {
+        to: Address::ZERO,
+        value: Uint256(U256::from(1_500_000_000_u64)),
+        to_tags: vec!["mixer".into(), "exchange".into()],
+        ..transfer()
+    });
+    for source in [
+        "value == units('1500', 6) && value == gwei('1.5') && value < ether('0.000001')",
+        "is_zero(to) && !is_zero(from) && !is_zero(value)",
+        "short(from) == '0xabab…abab'",
+        "has_tag(to_tags, 'exchange') && !has_tag(from_tags, 'exchange')",
+        "any_of(to_tags, ['sanctioned', 'mixer']) && !any_of(from_tags, to_tags)",
+        "abs(-1.5) == 1.5 && abs(log_index - 3) == 3",
+    ] {
+        assert_eq!(verdict(source, &event), Verdict::Match, "{source}");
+    }
+    for (source, message) in [
+        ("value > ether('1.5x')", "no amount"),
+        ("value > units('0.1234567', 6)", "at most 6 digits"),
+        ("value > ether(2)", "`ether` does not take (an int)"),
+        ("is_zero(symbol)", "`is_zero` does not take (text)"),
+        ("has_tag(symbol, 'x')", "`has_tag` does not take"),
+        ("any_of(to_tags, 'mixer')", "`any_of` does not take"),
+        ("has_tags(to_tags, 'x')", "unknown function `has_tags`"),
+    ] {
+        let problems = compile(source, &[Kind::Erc20Transfer]).expect_err(source);
+        assert!(problems[0].message.contains(message), "{source}: {problems:?}");
+    }
+}
+
+#[test]
+fn every_function_is_written_as_its_usage_says() {
+    for function in functions::FUNCTIONS {
+        let usage = function.usage.replace("list", "watched").replace("text.", "symbol.");
+        for usage in usage.split(", u256") {
+            let usage =
+                if usage.starts_with("(\"0x") { format!("u256{usage}") } else { usage.into() };
+            let fields: Vec<Field> = fields_of_all(&[Kind::Erc20Transfer])
+                .into_iter()
+                .chain(fields_of_all(&[Kind::ContractEvent, Kind::Price]))
+                .collect();
+            let source = format!("{usage} == {usage}");
+            Condition::compile(&source, &fields, &Arc::new(functions::environment()))
+                .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
+        }
+        assert!(!function.about.is_empty());
     }
 }

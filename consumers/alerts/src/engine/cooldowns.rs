@@ -15,6 +15,7 @@ use crate::{
         state::NO_CHAIN,
         totals::{Measure, Text},
     },
+    labels::labels_of,
     rules::Rule,
 };
 
@@ -120,7 +121,7 @@ impl Engine {
     }
 
     /// One alert per chain about what a cooldown held back.
-    fn publish_held_back(&mut self, index: usize, name: &str, alerts: &mut Vec<Alert>) {
+    pub(super) fn publish_held_back(&mut self, index: usize, name: &str, alerts: &mut Vec<Alert>) {
         let rules = std::sync::Arc::clone(&self.rules);
         let rule = &rules.rules[index];
         let group = self.state.group_mut(&rule.id, name);
@@ -143,7 +144,7 @@ impl Engine {
             let at_us = self.state.stream_time_us;
             let key = summary_key(&rule.id, name, &chain_name, at_us);
             let text = summary.text(&totals);
-            let alert = summary_alert(rule, &chain_name, key, at_us, &first, text);
+            let alert = summary_alert(rule, (&chain_name, name), key, at_us, &first, text);
             self.metrics[index].summaries.inc();
             alerts.push(alert.clone());
             if chain_name == NO_CHAIN {
@@ -189,7 +190,7 @@ pub(super) fn duration(seconds: i64) -> String {
 
 fn summary_alert(
     rule: &Rule,
-    chain: &str,
+    (chain, group): (&str, &str),
     key: String,
     at_us: i64,
     first: &Text,
@@ -205,6 +206,7 @@ fn summary_alert(
         title: crate::template::title(&text.title),
         lines: text.lines.iter().map(|line| crate::template::line(line)).collect(),
         links: first.links.clone(),
+        labels: labels_of(rule, (chain != NO_CHAIN).then_some(chain), group),
         routes: rule.routes.clone(),
         event_id: first.event_id.clone(),
         chain: (chain != NO_CHAIN).then(|| chain.to_owned()),

@@ -7,7 +7,6 @@ use crypto_intel_schemas::{Alert, AlertState, B256, BlockRef, Event, short_code}
 use minijinja::value::Value;
 
 use crate::{
-    condition::fields::{FieldValue, field_of, hex_text},
     engine::{
         Engine, alert_id,
         cooldown_group::RunningCooldown,
@@ -19,6 +18,7 @@ use crate::{
         totals::{Measure, Text},
         triggers::{Judged, Opening},
     },
+    labels::{group_of, labels_of},
     rules::{Rule, trigger::Trigger},
     template::{self, Message, MessageTemplate},
 };
@@ -66,6 +66,7 @@ impl<'e> LocatedEvent<'e> {
 pub(super) fn alert_of(rule: &Rule, located: &LocatedEvent<'_>, key: String, text: Text) -> Alert {
     let LocatedEvent { event, message, .. } = located;
     let block = event.block_fields();
+    let chain = block.map(|block| block.chain);
     let mut alert = Alert {
         event_at_us: event.event_at_us(),
         observed_at_us: message.stored_at_us,
@@ -78,9 +79,10 @@ pub(super) fn alert_of(rule: &Rule, located: &LocatedEvent<'_>, key: String, tex
         title: text.title,
         lines: text.lines,
         links: text.links,
+        labels: labels_of(rule, chain, &group_of(&rule.group_by, event)),
         routes: rule.routes.clone(),
         event_id: text.event_id,
-        chain: block.map(|block| block.chain.to_owned()),
+        chain: chain.map(str::to_owned),
         block_number: block.map(|block| block.block_number),
         block_hash: block.map(|block| block.block_hash),
         tx_hash: event.transaction_fields().map(|transaction| transaction.tx_hash),
@@ -211,6 +213,11 @@ impl Engine {
         }
         let Message { title, lines, links } = message;
         let event_id = event.id().to_owned();
+        let title = if rule.marks_unpriced(event) {
+            template::title(&format!("{title} · unpriced"))
+        } else {
+            title
+        };
         Rendering {
             content_hash,
             text: Text { title, lines, links, event_id, measure: Measure::of(event) },
@@ -255,22 +262,4 @@ fn values_of_opening(
     }
     let elapsed = if without_place { Value::from(0) } else { elapsed };
     [("opening", Value::from(fields)), ("elapsed_seconds", elapsed)]
-}
-
-/// The values of `group_by` fields, as one text.
-pub(super) fn group_of(names: &[String], event: &Event) -> String {
-    let values = names.iter().map(|name| match field_of(event, name) {
-        None | Some(FieldValue::Absent) => String::new(),
-        Some(FieldValue::Bool(value)) => value.to_string(),
-        Some(FieldValue::Int(value)) => value.to_string(),
-        Some(FieldValue::Decimal(value)) => value.to_string(),
-        Some(FieldValue::Text(value)) => value.replace('\n', " "),
-        Some(FieldValue::Hex(value)) => hex_text(value),
-        Some(FieldValue::Texts(values)) => values.join("\t").replace('\n', " "),
-        Some(FieldValue::U256(value)) => value.to_string(),
-        Some(FieldValue::I256(value)) => value.to_string(),
-        Some(FieldValue::Fields(fields)) => fields.to_json_text(),
-        Some(FieldValue::Labels(labels)) => labels.to_json_text(),
-    });
-    values.collect::<Vec<_>>().join("\n")
 }

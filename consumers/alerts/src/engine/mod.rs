@@ -10,6 +10,7 @@ pub(crate) mod keys;
 mod reorgs;
 mod sent_alert;
 pub(crate) mod state;
+mod switch;
 mod totals;
 mod tracked;
 pub(crate) mod triggers;
@@ -236,7 +237,7 @@ impl Engine {
             let Some(rule) = index_of(&notice.rule).map(|index| &rules.rules[index]) else {
                 continue;
             };
-            let mut alert = notice.alert(chain, rule.severity, &rule.routes);
+            let mut alert = notice.alert(chain, rule);
             alert.event_at_us = self.state.stream_time_us;
             alert.observed_at_us = self.state.stream_time_us;
             alert.seen_at_us = self.state.stream_time_us;
@@ -260,7 +261,7 @@ impl Engine {
             let rule = &rules.rules[index];
             let metrics = &self.metrics[index];
             metrics.evaluated.inc();
-            match rule.condition.evaluate(&context, &variables) {
+            match rule.verdict(&context, &variables) {
                 Verdict::NoMatch => {
                     self.note_success(index);
                     if rule.is_level() {
@@ -268,6 +269,7 @@ impl Engine {
                     }
                 }
                 Verdict::Absent => metrics.absent.inc(),
+                Verdict::Unpriced => metrics.unpriced.inc(),
                 Verdict::Failed(error) => self.note_error(index, &error),
                 Verdict::Match => {
                     metrics.matched.inc();

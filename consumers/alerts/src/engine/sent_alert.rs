@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crypto_intel_schemas::{Alert, AlertState, BlockRef, Severity};
+use crypto_intel_schemas::{Alert, AlertState, BlockRef};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{
-    keys::{MatchKey, short_hash},
-    totals::{Text, Totals},
+use crate::{
+    engine::{
+        keys::{MatchKey, short_hash},
+        totals::{Text, Totals},
+    },
+    labels::labels_of,
+    rules::Rule,
 };
 
 /// Alerts that can still be corrected, per chain.
@@ -208,20 +212,21 @@ pub(super) struct EvictionNotice {
 }
 
 impl EvictionNotice {
-    /// The alert that says so; severity and routes are the rule's.
-    pub(super) fn alert(&self, chain: &str, severity: Severity, routes: &[String]) -> Alert {
+    /// The alert that says so; severity, labels and routes are the rule's.
+    pub(super) fn alert(&self, chain: &str, of: &Rule) -> Alert {
         let Self { rule, block: BlockRef { number, hash }, count } = self;
         let key = super::keys::eviction_key(rule, chain, hash);
         Alert {
             code: crypto_intel_schemas::short_code(&key),
             alert: key,
             rule: rule.clone(),
-            severity,
+            severity: of.severity,
+            labels: labels_of(of, Some(chain), ""),
             title: format!("Some alerts of block {number} on {chain} can no longer be corrected"),
             lines: vec![format!(
                 "The block was replaced. {count} of this rule's alerts about it may be untrue: only the newest {MAX_SENT_ALERTS} of a chain are remembered."
             )],
-            routes: routes.to_vec(),
+            routes: of.routes.clone(),
             event_id: crypto_intel_schemas::chain_event_id(
                 chain,
                 hash,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use cel::Env;
-use crypto_intel_schemas::patterns::is_pattern;
+use crypto_intel_schemas::{Kind, Labels, patterns::is_pattern};
 use minijinja::Environment;
 use toml::Spanned;
 
@@ -13,12 +13,15 @@ use crate::{
         check::ConditionProblem,
         fields::{Field, fields_of_all},
     },
+    labels::MAX_LABEL_TEXT,
     nearest::nearest,
     rules::{
         Rule,
+        example::{Example, ExampleText, START_US, event_of},
         file::{RuleText, parse_duration_us},
         problem::{RuleProblem, SourceText},
         trigger::{Triggered, add_resolved},
+        unpriced::Unpriced,
     },
     streams::{self, RuleStream},
     template::{self, MessageTemplate, RULE_NAMES},
@@ -26,6 +29,9 @@ use crate::{
 
 /// An event older than this when it was stored is not news, unless the rule says otherwise.
 const DEFAULT_MAX_EVENT_AGE_US: i64 = 600_000_000;
+
+/// Labels that alerts have by themselves.
+const GIVEN_LABELS: [&str; 3] = ["rule", "severity", "chain"];
 
 /// What rules are checked against.
 pub(super) struct Surroundings<'s> {
@@ -65,11 +71,14 @@ impl<'c> RuleCheck<'c> {
             self.check_group(&fields);
         }
         let triggered = stream.and_then(|stream| self.check_trigger(&fields, stream));
+        let labels = self.labels();
         self.check_routes();
+        let unpriced = self.unpriced(condition.as_ref());
         let cooldown_us = self.duration(self.text.cooldown.as_ref(), 0);
         let larger_passes = self.larger_passes();
         let max_event_age_us =
             self.duration(self.text.max_event_age.as_ref(), DEFAULT_MAX_EVENT_AGE_US);
+        let examples = self.examples(&streams::kinds_of_patterns(&on));
         let message = self.add_templates(templates);
         if stream.is_some() {
             self.try_templates(templates, &message, &self.template_fields(&fields));
@@ -87,6 +96,7 @@ impl<'c> RuleCheck<'c> {
             stream: stream?,
             fields,
             condition: condition?,
+            unpriced,
             severity: self.text.severity,
             cooldown_us,
             larger_passes,
@@ -96,7 +106,9 @@ impl<'c> RuleCheck<'c> {
             lasting,
             finality,
             message,
+            labels,
             routes: texts(&self.text.routes),
+            examples,
         };
         add_resolved(&mut self, &mut rule, templates);
         (self.problems.len() == known_before).then_some(rule)
@@ -242,6 +254,72 @@ impl<'c> RuleCheck<'c> {
         for name in &self.text.group_by {
             self.check_field("group_by", name, fields);
         }
+    }
+
+    /// What is done where an amount in dollars is unknown: only a condition on one can say it.
+    fn unpriced(&mut self, condition: Option<&Condition>) -> Unpriced {
+        let Some(unpriced) = &self.text.unpriced else { return Unpriced::default() };
+        if condition.is_some_and(|condition| condition.prices().names.is_empty()) {
+            let rule = self.text.id.get_ref();
+            let message = "unpriced has no meaning: the condition names no amount in dollars";
+            let hint = "such as `usd >= 1000000.0`; else leave `unpriced` out".to_owned();
+            let place = unpriced.span();
+            self.problems.push(self.source.at(place, Some(rule), message.to_owned(), Some(hint)));
+        }
+        *unpriced.get_ref()
+    }
+
+    /// The examples, with what is wrong in their events.
+    fn examples(&mut self, kinds: &[Kind]) -> Vec<Example> {
+        let rule = Some(self.text.id.get_ref().as_str());
+        let mut examples = Vec::new();
+        for text in &self.text.example {
+            let place = self.source.at(text.span(), rule, String::new(), None);
+            let ExampleText { name, fires, says, resolves, events } = text.get_ref();
+            let mut given = Vec::new();
+            let mut earliest_us = START_US;
+            for (index, table) in events.iter().enumerate() {
+                match event_of(table.get_ref(), kinds, earliest_us, index as u64) {
+                    Ok(event) => {
+                        earliest_us = event.at_us;
+                        given.push(event);
+                    }
+                    Err((message, hint)) => {
+                        self.problems.push(self.source.at(table.span(), rule, message, hint));
+                    }
+                }
+            }
+            examples.push(Example {
+                name: name.clone(),
+                fires: *fires,
+                says: says.clone(),
+                resolves: *resolves,
+                events: given,
+                place,
+            });
+        }
+        examples
+    }
+
+    /// The rule's own labels; those that every alert has may not be among them.
+    fn labels(&mut self) -> Labels {
+        let mut labels = Labels::default();
+        for (name, value) in &self.text.labels {
+            let (text, given) = (name.get_ref(), value.get_ref());
+            let in_group = self.text.group_by.iter().any(|field| field.get_ref() == text);
+            if !is_label_name(text) {
+                let message = format!("{text:?} is no name of a label: 1 to 64 of a-z, 0-9 and _");
+                self.report(name, message, None);
+            } else if in_group || GIVEN_LABELS.contains(&text.as_str()) {
+                let message = format!("label `{text}` is set by itself");
+                self.report(name, message, Some("choose another name".to_owned()));
+            } else if given.is_empty() || given.chars().count() > MAX_LABEL_TEXT {
+                let message = format!("a label has 1 to {MAX_LABEL_TEXT} characters");
+                self.report(value, message, None);
+            }
+            labels.0.insert(text.clone(), given.clone());
+        }
+        labels
     }
 
     pub(super) fn check_field(&mut self, key: &str, name: &Spanned<String>, fields: &[Field]) {
@@ -400,4 +478,29 @@ impl<'c> RuleCheck<'c> {
             }
         }
     }
+}
+
+fn is_label_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+/// What is allowed in a rule and probably not meant.
+pub(super) fn warning_of(
+    source: SourceText<'_>,
+    text: &RuleText,
+    rule: &Rule,
+) -> Option<RuleProblem> {
+    let prices = rule.condition.prices();
+    let name = prices.names.first()?;
+    if text.unpriced.is_some() || prices.asks_whether_known {
+        return None;
+    }
+    let when = text.when.as_ref()?;
+    let start = when.get_ref().find(name)?;
+    let place = source.within(&when.span(), when.get_ref(), start..start + name.len());
+    let message =
+        format!("`{name}` is unknown without a fresh price, and such events are left out");
+    let hint = "say so: `unpriced = \"skip\"`, or \"fire\" to hear of them, or \"mark\" to be told that it is unknown";
+    Some(source.at(place, Some(&rule.id), message, Some(hint.to_owned())))
 }

@@ -1,5 +1,7 @@
 //! The form of a rule file.
 
+use std::collections::BTreeMap;
+
 use crypto_intel_schemas::Severity;
 use serde::Deserialize;
 use toml::{
@@ -10,9 +12,11 @@ use toml::{
 use crate::{
     nearest::nearest,
     rules::{
+        example::{EXAMPLE_KEYS, ExampleText},
         patterns::Patterns,
         problem::{RuleProblem, SourceText},
         trigger::{TriggerText, take_unknown_keys},
+        unpriced::Unpriced,
     },
 };
 
@@ -27,6 +31,7 @@ pub(super) struct RuleText {
     pub(super) enabled: bool,
     pub(super) on: Spanned<Patterns>,
     pub(super) when: Option<Spanned<String>>,
+    pub(super) unpriced: Option<Spanned<Unpriced>>,
     #[serde(default)]
     pub(super) severity: Severity,
     pub(super) cooldown: Option<Spanned<String>>,
@@ -42,7 +47,11 @@ pub(super) struct RuleText {
     pub(super) lines: Vec<Spanned<String>>,
     pub(super) links: Option<Vec<LinkText>>,
     #[serde(default)]
+    pub(super) labels: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
     pub(super) routes: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) example: Vec<Spanned<ExampleText>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +69,7 @@ const RULE_KEYS: &[&str] = &[
     "enabled",
     "on",
     "when",
+    "unpriced",
     "severity",
     "cooldown",
     "larger_passes",
@@ -80,7 +90,9 @@ const RULE_KEYS: &[&str] = &[
     "title",
     "lines",
     "links",
+    "labels",
     "routes",
+    "example",
 ];
 
 /// The rules of a file as they are written. What is wrong with a key or a value is noted, and the
@@ -115,10 +127,13 @@ fn read_rule(
     if let DeValue::Table(table) = rule.get_mut() {
         take_unknown(table, RULE_KEYS, source, id, problems);
         take_unknown_keys(table, source, id, problems);
-        if let Some(DeValue::Array(links)) = table.get_mut("links").map(Spanned::get_mut) {
-            for link in links.iter_mut() {
-                if let DeValue::Table(link) = link.get_mut() {
-                    take_unknown(link, LINK_KEYS, source, id, problems);
+        for (key, known) in [("links", LINK_KEYS), ("example", EXAMPLE_KEYS)] {
+            let Some(DeValue::Array(items)) = table.get_mut(key).map(Spanned::get_mut) else {
+                continue;
+            };
+            for item in items.iter_mut() {
+                if let DeValue::Table(item) = item.get_mut() {
+                    take_unknown(item, known, source, id, problems);
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! Rules: reading, checking, finding the ones that an event concerns.
 
 mod check;
+pub(crate) mod example;
 mod file;
 mod index;
 mod patterns;
 mod problem;
 pub(crate) mod trigger;
+mod unpriced;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,11 +17,12 @@ use std::{
 };
 
 use cel::Env;
-use crypto_intel_schemas::{Explorers, Severity};
+use crypto_intel_schemas::{Explorers, Labels, Severity};
 use minijinja::Environment;
 
 use crate::{
-    condition::{Condition, fields::Field, required::Required, u256},
+    condition::{Condition, fields::Field, functions, required::Required},
+    sets::RuleTexts,
     streams::{RuleStream, reader_filters},
     template::{self, MessageTemplate, filters},
 };
@@ -28,8 +31,10 @@ pub(crate) use self::index::SubjectIndex;
 pub use self::problem::RuleProblem;
 use self::{
     check::{RuleCheck, Surroundings},
+    example::Example,
     problem::SourceText,
     trigger::{Finality, Lasting, Trigger},
+    unpriced::Unpriced,
 };
 
 /// The rules that come with the program, as file name and text. All are for the destination `ops`.
@@ -61,6 +66,7 @@ pub(crate) struct Rule {
     /// Every field that its events may have.
     pub(crate) fields: Vec<Field>,
     pub(crate) condition: Condition,
+    pub(crate) unpriced: Unpriced,
     pub(crate) severity: Severity,
     pub(crate) cooldown_us: i64,
     /// Within a cooldown, an event at least so many times as large as what was told is told at once.
@@ -72,7 +78,11 @@ pub(crate) struct Rule {
     pub(crate) lasting: Option<Lasting>,
     pub(crate) finality: Finality,
     pub(crate) message: MessageTemplate,
+    /// What routes match, beside the chain and the values of `group_by`.
+    pub(crate) labels: Labels,
     pub(crate) routes: Vec<String>,
+    /// Events for which it must fire, or must not.
+    pub(crate) examples: Vec<Example>,
 }
 
 impl Rule {
@@ -94,9 +104,12 @@ pub struct RuleSet {
     pub(crate) templates: Environment<'static>,
     pub(crate) explorers: Explorers,
     pub(crate) conditions: Arc<Env>,
+    digest: String,
     files: usize,
     /// Paths with `*` that name no file.
     unmatched: Vec<PathBuf>,
+    /// What is allowed and probably not meant.
+    warnings: Vec<RuleProblem>,
 }
 
 impl fmt::Debug for RuleSet {
@@ -118,6 +131,12 @@ impl RuleSet {
         self.rules.is_empty()
     }
 
+    /// How many examples the enabled rules have.
+    #[must_use]
+    pub fn examples(&self) -> usize {
+        self.rules.iter().map(|rule| rule.examples.len()).sum()
+    }
+
     /// How many files the rules came from.
     #[must_use]
     pub fn files(&self) -> usize {
@@ -128,6 +147,12 @@ impl RuleSet {
     #[must_use]
     pub fn unmatched(&self) -> &[PathBuf] {
         &self.unmatched
+    }
+
+    /// What is allowed and probably not meant.
+    #[must_use]
+    pub fn warnings(&self) -> &[RuleProblem] {
+        &self.warnings
     }
 
     /// Ids of enabled rules without routes: their alerts are in the stream only.
@@ -174,52 +199,65 @@ impl RuleSet {
         texts: &[(&str, &str)],
         known_destinations: Option<&[String]>,
     ) -> Result<Self, Vec<RuleProblem>> {
+        let texts: Vec<(&Path, &str)> =
+            texts.iter().map(|(name, text)| (Path::new(*name), *text)).collect();
+        Self::of_files(&texts, Vec::new(), known_destinations)
+    }
+
+    /// The same of files that were read, and paths that named none.
+    pub(crate) fn of_files(
+        files: &[(&Path, &str)],
+        unmatched: Vec<PathBuf>,
+        known_destinations: Option<&[String]>,
+    ) -> Result<Self, Vec<RuleProblem>> {
         let mut loader = Loader::new(known_destinations);
-        for (name, text) in texts {
-            loader.add(Path::new(name), text);
+        loader.unmatched = unmatched;
+        for (path, text) in files {
+            loader.add(path, text);
         }
         loader.finish()
     }
+
+    /// Names this very set: that of its texts. Empty where it is of no files.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The set under the digest of its texts.
+    pub(crate) fn with_digest(mut self, digest: String) -> Self {
+        self.digest = digest;
+        self
+    }
 }
 
-/// Reads and checks rule files. A path may be a file, or have `*` in its last part.
+/// Reads and checks rule files. A path may be a file, or have `*` in its last part. Routes are not checked where the
+/// destinations are not known.
 ///
 /// # Errors
 /// Everything that is wrong with them, in the order of files and lines.
 pub fn load_rules(
     paths: &[PathBuf],
-    known_destinations: &[String],
-) -> Result<RuleSet, Vec<RuleProblem>> {
-    load(paths, Some(known_destinations))
-}
-
-/// As [`load_rules`]; routes are not checked where the destinations are not known.
-pub(crate) fn load(
-    paths: &[PathBuf],
     known_destinations: Option<&[String]>,
 ) -> Result<RuleSet, Vec<RuleProblem>> {
-    let mut loader = Loader::new(known_destinations);
-    for path in paths {
-        match files_of(path) {
-            Ok(files) => {
-                if files.is_empty() {
-                    loader.unmatched.push(path.clone());
-                }
-                for file in files {
-                    match std::fs::read_to_string(&file) {
-                        Ok(text) => loader.add(&file, &text),
-                        Err(error) => loader.unreadable(&file, &error),
-                    }
-                }
-            }
-            Err(error) => loader.unreadable(path, &error),
+    let (texts, mut problems) = RuleTexts::read(paths);
+    match texts.compile(known_destinations) {
+        Ok(rules) if problems.is_empty() => Ok(rules),
+        Ok(_) => Err(problems),
+        Err(found) => {
+            problems.extend(found);
+            Err(problems)
         }
     }
-    loader.finish()
+}
+
+/// A file that cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> RuleProblem {
+    let hint = Some("correct alerts.rules".to_owned());
+    SourceText::whole(path, format!("cannot be read: {error}"), hint)
 }
 
 /// The files that a path with `*` in its last part names, sorted; the path itself without `*`.
-fn files_of(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(crate) fn files_of(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let pattern = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if !pattern.contains('*') {
         return Ok(vec![path.to_owned()]);
@@ -259,26 +297,22 @@ struct Loader<'d> {
     files: usize,
     unmatched: Vec<PathBuf>,
     problems: Vec<RuleProblem>,
+    warnings: Vec<RuleProblem>,
 }
 
 impl<'d> Loader<'d> {
     fn new(destinations: Option<&'d [String]>) -> Self {
         Self {
             destinations,
-            conditions: Arc::new(u256::environment()),
+            conditions: Arc::new(functions::environment()),
             templates: template::environment(),
             rules: Vec::new(),
             ids: BTreeMap::new(),
             files: 0,
             unmatched: Vec::new(),
             problems: Vec::new(),
+            warnings: Vec::new(),
         }
-    }
-
-    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
-        let hint = Some("correct alerts.rules".to_owned());
-        let message = format!("cannot be read: {error}");
-        self.problems.push(SourceText::whole(path, message, hint));
     }
 
     fn add(&mut self, path: &Path, text: &str) {
@@ -299,6 +333,7 @@ impl<'d> Loader<'d> {
             if let Some(rule) = check.run(&mut self.templates)
                 && rule_text.enabled
             {
+                self.warnings.extend(check::warning_of(source, rule_text, &rule));
                 self.rules.push(rule);
             }
         }
@@ -308,9 +343,10 @@ impl<'d> Loader<'d> {
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
-        let Self { rules, templates, conditions, files, unmatched, .. } = self;
+        let Self { rules, templates, conditions, files, unmatched, warnings, .. } = self;
         let explorers = Explorers::default();
-        Ok(RuleSet { rules, templates, explorers, conditions, files, unmatched })
+        let digest = String::new();
+        Ok(RuleSet { rules, templates, explorers, conditions, digest, files, unmatched, warnings })
     }
 }
 

@@ -23,12 +23,19 @@ pub struct RuleProblem {
     pub excerpt: Option<String>,
 }
 
+impl RuleProblem {
+    /// File, line and column.
+    pub(crate) fn place(&self) -> String {
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => format!("{}:{line}:{column}", self.file.display()),
+            _ => self.file.display().to_string(),
+        }
+    }
+}
+
 impl fmt::Display for RuleProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.file.display())?;
-        if let (Some(line), Some(column)) = (self.line, self.column) {
-            write!(formatter, ":{line}:{column}")?;
-        }
+        formatter.write_str(&self.place())?;
         if let Some(rule) = &self.rule {
             write!(formatter, ": rule {rule}")?;
         }

@@ -87,6 +87,12 @@ fn each_mistake_is_refused_with_its_mend() {
         ("routes = ['opss']\n", "unknown route `opss`", "did you mean `ops`?"),
         ("routes = ['telegram']\n", "unknown route", "configured destinations: ops, night"),
         ("routes = ['ops', 'ops']\n", "twice", ""),
+        ("unpriced = 'maybe'\nwhen = 'usd > 1.0'\n", "unknown variant `maybe`", ""),
+        ("unpriced = 'fire'\n", "names no amount in dollars", "leave `unpriced` out"),
+        ("labels = { Team = 'a' }\n", "no name of a label", ""),
+        ("labels = { chain = 'a' }\n", "set by itself", "another name"),
+        ("labels = { from = 'a' }\ngroup_by = ['from']\n", "set by itself", ""),
+        ("labels = { team = '' }\n", "1 to 120 characters", ""),
         ("severity = 'urgent'\n", "unknown variant `urgent`", ""),
         ("wen = 'true'\n", "unknown field `wen`", "did you mean `when`?"),
         ("title = '{{ amont }}'\n", "template names unknown field `amont`", "`amount`"),
@@ -144,7 +150,7 @@ fn patterns_without_files_and_rules_that_tell_nobody_are_known() {
     std::fs::write(folder.path().join("a.toml"), rule("id = 'a'\nroutes = ['ops']\n")).unwrap();
     std::fs::write(folder.path().join("b.toml"), rule("id = 'b'\n")).unwrap();
     let paths = [folder.path().join("*.toml"), folder.path().join("ruls/*.toml")];
-    let rules = load_rules(&paths, &["ops".to_owned()]).unwrap();
+    let rules = load_rules(&paths, Some(&["ops".to_owned()])).unwrap();
     assert_eq!((rules.files(), rules.ids().len()), (2, 2));
     assert_eq!(rules.unmatched(), &paths[1..]);
     assert_eq!(rules.without_routes(), ["b"]);
@@ -158,10 +164,10 @@ fn files_are_found_by_pattern_and_disabled_rules_are_checked_too() {
     std::fs::write(folder.path().join("c.toml"), rule("id = 'c'\nenabled = false\n")).unwrap();
     std::fs::write(folder.path().join("notes.md"), "not a rule").unwrap();
     let pattern = [folder.path().join("*.toml")];
-    assert_eq!(load_rules(&pattern, &[]).unwrap().ids(), ["a", "b"]);
+    assert_eq!(load_rules(&pattern, Some(&[])).unwrap().ids(), ["a", "b"]);
     std::fs::write(folder.path().join("c.toml"), rule("enabled = false\nwhen = 'x'\n")).unwrap();
-    assert_eq!(load_rules(&pattern, &[]).unwrap_err().len(), 1);
-    let missing = load_rules(&[folder.path().join("none.toml")], &[]).unwrap_err();
+    assert_eq!(load_rules(&pattern, Some(&[])).unwrap_err().len(), 1);
+    let missing = load_rules(&[folder.path().join("none.toml")], Some(&[])).unwrap_err();
     assert!(missing[0].to_string().contains("cannot be read"), "{}", missing[0]);
 }
 
@@ -486,4 +492,55 @@ fn every_example_of_the_documentation_is_a_rule() {
     let triggers =
         ["exchange-inflow", "depeg", "passed-through", "chain-is-silent", "new-counterparty"];
     assert!(triggers.iter().all(|id| found.contains(*id)), "{found:?}");
+}
+
+#[test]
+fn a_rule_chooses_what_it_does_without_a_price() {
+    let verdict = |when: &str, unpriced: &str, event: &Event| {
+        let text = rule(&format!("when = '{when}'\n{unpriced}"));
+        let rules = RuleSet::parse(&[("p.toml", &text)], None)
+            .unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let variables = Variables::new(event);
+        let mut context = cel::Context::with_env(Arc::clone(&rules.conditions));
+        context.set_variable_resolver(&variables);
+        (rules.rules[0].verdict(&context, &variables), rules.rules[0].marks_unpriced(event))
+    };
+    let unpriced = Event::from(Erc20Transfer { token_verified: true, ..Erc20Transfer::empty() });
+    let priced = Event::from(Erc20Transfer {
+        token_verified: true,
+        usd: Some(Decimal::parse("5").unwrap()),
+        ..Erc20Transfer::empty()
+    });
+    let large = "token_verified && usd >= 1000.0";
+    assert_eq!(verdict(large, "", &unpriced), (Verdict::Unpriced, false));
+    assert_eq!(verdict(large, "unpriced = 'skip'\n", &unpriced), (Verdict::Unpriced, false));
+    assert_eq!(verdict(large, "unpriced = 'fire'\n", &unpriced), (Verdict::Match, false));
+    assert_eq!(verdict(large, "unpriced = 'mark'\n", &unpriced), (Verdict::Match, true));
+    assert_eq!(verdict(large, "unpriced = 'mark'\n", &priced), (Verdict::NoMatch, false));
+    let small = "usd < 10.0";
+    assert_eq!(verdict(small, "unpriced = 'fire'\n", &unpriced).0, Verdict::Match);
+    // At no price is this true, and what is false anyway stays so.
+    let amount = "amount > 5.0 && usd > 5.0";
+    assert_eq!(verdict(amount, "unpriced = 'fire'\n", &unpriced).0, Verdict::Absent);
+    let other = "!token_verified && usd > 5.0";
+    assert_eq!(verdict(other, "unpriced = 'fire'\n", &unpriced).0, Verdict::NoMatch);
+}
+
+#[test]
+fn a_condition_on_dollars_that_says_nothing_of_unknown_ones_is_warned_of() {
+    let warned = |lines: &str| {
+        let rules = RuleSet::parse(&[("p.toml", &rule(lines))], None).unwrap();
+        rules.warnings().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let found = warned("when = 'token_verified && usd > 5.0'\n");
+    assert!(found[0].contains("p.toml:5:27: rule test: `usd` is unknown without"), "{found:?}");
+    assert!(found[0].contains("unpriced = \"skip\""), "{found:?}");
+    for silent in [
+        "when = 'usd > 5.0'\nunpriced = 'skip'\n",
+        "when = 'usd == null || usd > 5.0'\n",
+        "when = 'amount > 5.0'\n",
+        "enabled = false\nwhen = 'usd > 5.0'\n",
+    ] {
+        assert_eq!(warned(silent), Vec::<String>::new(), "{silent}");
+    }
 }

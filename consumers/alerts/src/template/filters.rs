@@ -60,9 +60,13 @@ fn short(value: &Value, label: Option<&Value>) -> String {
 }
 
 fn shortened_address(value: &Value) -> String {
-    let text = text_of(value);
+    shortened_hex(&text_of(value))
+}
+
+/// What the filter `short` writes for an address or hash.
+pub(crate) fn shortened_hex(text: &str) -> String {
     if !text.starts_with("0x") || text.len() <= 12 || !text.is_ascii() {
-        return text;
+        return text.to_owned();
     }
     format!("{}…{}", &text[..6], &text[text.len() - 4..])
 }

@@ -53,8 +53,20 @@ impl Servers {
         Config {
             rules: vec![self.rules.path().join("*.toml")],
             snapshot_interval_ms: 50,
+            reload_ms: 50,
             ..Config::default()
         }
+    }
+
+    /// Replaces the rule file.
+    pub(crate) fn write_rules(&self, text: &str) {
+        std::fs::write(self.rules.path().join("test.toml"), text).unwrap();
+    }
+
+    /// Empties the stream of alerts, as if none had been published.
+    pub(crate) async fn purge_alerts(&self) {
+        let stream = self.broker.nats.jetstream().get_stream("ALERT").await.unwrap();
+        stream.purge().await.unwrap();
     }
 
     pub(crate) fn alerts(&self, instance: &str) -> RunningRole {

@@ -4,4 +4,5 @@
 mod harness;
 mod once;
 mod polled;
+mod reload;
 mod trouble;

@@ -65,7 +65,7 @@ async fn each_alert_is_published_once_despite_kills_at_arbitrary_points() {
 
 /// Runs the stored stream through an engine with empty state.
 async fn replay_gives_the_same(servers: &Servers, mut published: Vec<Alert>) {
-    let rules: RuleSet = load_rules(&servers.config().rules, &["ops".to_owned()]).unwrap();
+    let rules: RuleSet = load_rules(&servers.config().rules, Some(&["ops".to_owned()])).unwrap();
     let metrics = Metrics::new(&Registry::new()).unwrap();
     let mut engine = Engine::new(Arc::new(rules), RuleStream::Evm, &metrics);
     let mut again = Vec::new();

@@ -89,7 +89,7 @@ impl Scenario {
     /// Asserts that the alerts are exactly those that one pass over the stream gives: nothing else, and nothing twice.
     async fn alerted_once(&self, rules: &TempDir) {
         let rules = [rules.path().join("*.toml")];
-        let rules = Arc::new(load_rules(&rules, &["ops".to_owned()]).unwrap());
+        let rules = Arc::new(load_rules(&rules, Some(&["ops".to_owned()])).unwrap());
         let metrics = crypto_intel_alerts::Metrics::new(&Registry::new()).unwrap();
         let mut engine = Engine::new(rules, RuleStream::Evm, &metrics);
         let mut wanted = Vec::new();

@@ -2,9 +2,11 @@
 
 mod cooldowns;
 mod history;
+mod labels;
 mod model;
 mod polled;
 mod reorgs;
+mod switch;
 mod trigger_model;
 mod triggers;
 mod world;

@@ -15,6 +15,7 @@ use crate::{
         cooldowns::duration,
         firing::{LocatedEvent, alert_of},
     },
+    labels::labels_of,
     rules::{
         Rule,
         trigger::{Trigger, values::named_values},
@@ -84,6 +85,7 @@ impl Engine {
         let event = told.cause.map(|cause| cause.event);
         let place = rule.group_by.iter().position(|name| name == "chain");
         let chain = place.and_then(|place| told.group.split('\n').nth(place)).map(str::to_owned);
+        let chain = chain.filter(|chain| !chain.is_empty());
         Alert {
             event_at_us: event.map_or(now_us, crypto_intel_schemas::Event::event_at_us),
             observed_at_us: now_us,
@@ -94,9 +96,10 @@ impl Engine {
             title,
             lines,
             links,
+            labels: labels_of(rule, chain.as_deref(), told.group),
             routes: rule.routes.clone(),
             event_id: event.map_or_else(|| format!("tick:{now_us}"), |event| event.id().to_owned()),
-            chain: chain.filter(|chain| !chain.is_empty()),
+            chain,
             seen_at_us: event.map_or(now_us, crypto_intel_schemas::Event::observed_at_us),
             ..Alert::empty()
         }

@@ -33,11 +33,8 @@ use crate::{
         Variables, Verdict,
         fields::{FieldValue, field_of},
     },
-    engine::{
-        Engine,
-        firing::{LocatedEvent, group_of},
-        keys::short_hash,
-    },
+    engine::{Engine, firing::LocatedEvent, keys::short_hash},
+    labels::group_of,
     rules::{
         Rule,
         trigger::{Sequence, Trigger, ValueOf, Window},

@@ -1,8 +1,10 @@
-//! `crypto-intel rules check`
+//! `crypto-intel rules`
 
-use std::process::ExitCode;
+mod history;
 
-use crypto_intel_alerts::RuleSet;
+use std::{process::ExitCode, sync::Arc};
+
+use crypto_intel_alerts::{RuleSet, run_examples};
 use serde::Serialize;
 
 use super::exit_code;
@@ -12,18 +14,20 @@ use crate::{
     output::Output,
 };
 
-pub(crate) fn run(
+pub(crate) async fn run(
     arguments: &Arguments,
-    action: RulesAction,
+    action: &RulesAction,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let config = AppConfig::load(arguments)?;
     match action {
+        RulesAction::Test(options) => history::run(arguments, options, output).await,
         RulesAction::Check => {
+            let config = AppConfig::load(arguments)?;
             let report = report(&config);
             output.show(&report, |report| {
                 if report.problems.is_empty() {
-                    report.summary()
+                    let lines = report.warnings.iter().map(|warning| format!("warning: {warning}"));
+                    lines.chain([report.summary()]).collect::<Vec<_>>().join("\n\n")
                 } else {
                     report.problems.join("\n\n")
                 }
@@ -37,8 +41,12 @@ pub(crate) fn run(
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct RulesReport {
     pub(crate) problems: Vec<String>,
+    /// What is allowed and probably not meant.
+    warnings: Vec<String>,
     files: usize,
     rules: usize,
+    /// Events inside rules for which they must fire, or must not.
+    examples: usize,
     /// Rules without routes: their alerts are in the stream only.
     #[serde(rename = "telling_nobody")]
     without_routes: Vec<String>,
@@ -60,6 +68,9 @@ impl RulesReport {
         let sound = if self.rules == 1 { "is" } else { "are" };
         let mut text =
             format!("{} in {} {sound} sound", count(self.rules, "rule"), count(self.files, "file"));
+        if self.examples > 0 {
+            text.push_str(&format!(", {} as expected", count(self.examples, "example")));
+        }
         if !self.without_routes.is_empty() {
             let (number, names) = (self.without_routes.len(), self.without_routes.join(", "));
             let (tells, them) = if number == 1 { ("tells", "it") } else { ("tell", "them") };
@@ -78,9 +89,14 @@ pub(crate) fn report(config: &AppConfig) -> RulesReport {
         Ok(rules) => rules,
         Err(problems) => return RulesReport { problems, ..RulesReport::default() },
     };
+    let rules = Arc::new(rules);
+    // A configuration that names no rules has the default pattern, which may match nothing.
+    let problems = if config.names_rules() { unmatched(&rules) } else { Vec::new() }.into_iter();
+    let failed = run_examples(&rules);
     RulesReport {
-        // A configuration that names no rules has the default pattern, which may match nothing.
-        problems: if config.names_rules() { unmatched(&rules) } else { Vec::new() },
+        problems: problems.chain(failed.iter().map(ToString::to_string)).collect(),
+        warnings: rules.warnings().iter().map(ToString::to_string).collect(),
+        examples: rules.examples(),
         files: rules.files(),
         rules: rules.ids().len(),
         without_routes: rules.without_routes().into_iter().map(str::to_owned).collect(),

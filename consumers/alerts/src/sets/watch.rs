@@ -1,0 +1,138 @@
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use crypto_intel_nats::{Nats, OutMessage};
+use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id};
+use crypto_intel_service::{Probe, now_us, retry};
+
+use super::{RuleTexts, Sets};
+use crate::{config::Config, metrics::Metrics, rules::RuleProblem, streams::RuleStream};
+
+/// So many problems are logged at once; the rest is counted.
+const MAX_LOGGED: usize = 20;
+
+/// A set that is not taken is asked for again after this: its tick may lie before what was read.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+const MIN_RELOAD_MS: u64 = 20;
+
+/// Looks at the rule files, and asks for what is new and right in them.
+pub(crate) struct FileWatch {
+    pub(crate) nats: Nats,
+    pub(crate) config: Config,
+    pub(crate) sets: Arc<Sets>,
+    pub(crate) metrics: Metrics,
+    /// Shown by `/ready`, which does not depend on it: rules are evaluated as before.
+    pub(crate) probe: Probe,
+}
+
+impl FileWatch {
+    /// Looks until the process stops. What the files held at the start is asked for, too: the set in force may be
+    /// another one.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let mut handled = None;
+        let mut seen = None;
+        let mut wanted = None;
+        let mut asked: BTreeMap<RuleStream, (String, Instant)> = BTreeMap::new();
+        loop {
+            let (texts, unreadable) = RuleTexts::read(&self.config.rules);
+            let now = (texts.digest(), unreadable.len());
+            // A file that is being written is looked at again before it counts.
+            let is_still = seen.as_ref().is_none_or(|seen| *seen == now);
+            if is_still && handled.as_ref() != Some(&now) {
+                wanted = self.handle(&texts, unreadable).await?.or(wanted);
+                handled = Some(now.clone());
+            }
+            seen = Some(now);
+            if let Some(wanted) = &wanted {
+                self.ask_for(wanted, &mut asked).await?;
+            }
+            tokio::time::sleep(Duration::from_millis(self.config.reload_ms.max(MIN_RELOAD_MS)))
+                .await;
+        }
+    }
+
+    /// Keeps the set of the files, if it is right, and returns its digest.
+    async fn handle(
+        &self,
+        texts: &RuleTexts,
+        mut problems: Vec<RuleProblem>,
+    ) -> anyhow::Result<Option<String>> {
+        let rules = self.sets.compile(texts).map_err(|found| problems.extend(found)).ok();
+        let Some(rules) = rules.filter(|_| problems.is_empty()) else {
+            self.refuse(&problems);
+            return Ok(None);
+        };
+        self.metrics.rules_wrong.set(0);
+        if rules.is_empty() {
+            tracing::warn!(files = ?self.config.rules, "no rule is enabled, nothing to evaluate");
+        }
+        let count = rules.ids().len();
+        let digest = self.sets.keep(rules).await.digest().to_owned();
+        self.sets.put_texts(texts).await?;
+        self.probe.healthy(format!("{count} rules, set {digest}"));
+        Ok(Some(digest))
+    }
+
+    /// Asks for a set in the streams where another one is the newest. An answer may take a while.
+    async fn ask_for(
+        &self,
+        digest: &str,
+        asked: &mut BTreeMap<RuleStream, (String, Instant)>,
+    ) -> anyhow::Result<()> {
+        for stream in RuleStream::OF_RULES {
+            let newest = self.sets.newest(stream).await;
+            if newest.is_none_or(|newest| newest == digest) {
+                continue;
+            }
+            let is_asked = asked
+                .get(&stream)
+                .is_some_and(|(asked, at)| asked == digest && at.elapsed() < ASK_AGAIN);
+            if is_asked {
+                continue;
+            }
+            self.ask(stream, digest).await?;
+            asked.insert(stream, (digest.to_owned(), Instant::now()));
+            tracing::info!(stream = stream.name(), set = digest, "asked for the changed rules");
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, problems: &[RuleProblem]) {
+        self.metrics.rules_wrong.set(1);
+        for problem in problems.iter().take(MAX_LOGGED) {
+            tracing::error!(%problem, "rule files are wrong, the last good rules stay in force");
+        }
+        let first = problems.first().map(|problem| problem.place()).unwrap_or_default();
+        self.probe.unhealthy(format!(
+            "{} wrong in the rule files, the last good rules stay in force; the first in {first}",
+            problems.len()
+        ));
+    }
+
+    /// Puts the digest into a stream: its readers take the set there.
+    async fn ask(&self, stream: RuleStream, digest: &str) -> anyhow::Result<()> {
+        let now = now_us();
+        let id = polled_event_id("alerts", Kind::Tick, &format!("{}:{digest}", stream.slug()), now);
+        let tick = Tick {
+            id: id.clone(),
+            stream: stream.slug().to_owned(),
+            rules: Some(digest.to_owned()),
+            ..Tick::at("alerts", now, now)
+        };
+        let body = Event::from(tick).encode();
+        let message = || {
+            OutMessage::new(stream.tick_subject(), body.clone())
+                .schema(Kind::Tick.schema())
+                .message_id(id.clone())
+        };
+        retry("ask for changed rules", || self.nats.publish(message()))
+            .await
+            .with_context(|| format!("ask for changed rules in {}", stream.name()))?;
+        Ok(())
+    }
+}

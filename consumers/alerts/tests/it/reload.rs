@@ -1,0 +1,108 @@
+//! Rule files that change while the role runs.
+
+use crypto_intel_nats::Bucket;
+use crypto_intel_schemas::Alert;
+use crypto_intel_testkit::eventually;
+
+use crate::harness::{Servers, block, counter, hash, until_counted};
+
+fn rule(id: &str, on: &str, title: &str) -> String {
+    format!("[[rule]]\nid = '{id}'\non = '{on}'\ntitle = '{title}'\n")
+}
+
+/// Rule and title of every alert, in the order of the stream.
+fn said(alerts: &[Alert]) -> Vec<(String, String)> {
+    alerts.iter().map(|alert| (alert.rule.clone(), alert.title.clone())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_file_is_in_force_without_a_restart() {
+    let servers = Servers::with_rules(&rule("a", "evm.*.transfer.erc20", "old")).await;
+    let role = servers.alerts("one");
+    role.until_healthy("alerts.evm").await;
+    servers.broker.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 1)])).await;
+    servers.published_when(1).await;
+    // Another text, another rule, and a kind that was not read before.
+    let changed = rule("a", "evm.*.transfer.erc20", "new") + &rule("b", "evm.*.block", "block");
+    servers.write_rules(&changed);
+    until_counted(&role, "rule_sets_taken_total").await;
+    eventually(async || taken(&role, "evm") && taken(&role, "market")).await;
+    servers.broker.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 1)])).await;
+    let alerts = servers.published_when(3).await;
+    let expected = [("a", "old"), ("a", "new"), ("b", "block")];
+    assert_eq!(said(&alerts), expected.map(|(rule, title)| (rule.into(), title.into())));
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_file_leaves_the_last_good_rules_in_force_over_a_restart() {
+    let servers = Servers::with_rules(&rule("a", "evm.*.transfer.erc20", "good")).await;
+    let role = servers.alerts("one");
+    role.until_healthy("alerts.evm").await;
+    // The last good rules are kept.
+    let buckets = servers.broker.nats.kv(Bucket::RuleState).await.unwrap();
+    eventually(async || !buckets.keys("sets.texts.").await.unwrap().is_empty()).await;
+    servers.write_rules(
+        "[[rule]]\nid = 'a'\non = 'evm.*.block'\nwhen = 'gas_usedd > 1'\ntitle = 'x'\n",
+    );
+    until_counted(&role, "rules_wrong").await;
+    role.until_reported(&["alerts.rules", "test.toml:4:9"]).await;
+    assert!(!role.is_healthy("alerts.rules") && role.is_ready(), "rules are evaluated");
+    servers.broker.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 1)])).await;
+    servers.published_when(1).await;
+    role.stop().await;
+
+    let role = servers.alerts("two");
+    role.until_healthy("alerts.evm").await;
+    until_counted(&role, "rules_wrong").await;
+    servers.broker.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 1)])).await;
+    let alerts = servers.published_when(2).await;
+    assert!(alerts.iter().all(|alert| alert.title == "good"), "{:?}", said(&alerts));
+    // A corrected file ends it.
+    servers.write_rules(&rule("a", "evm.*.transfer.erc20", "better"));
+    eventually(async || taken(&role, "evm")).await;
+    assert_eq!(counter(&role, "rules_wrong"), 0.0);
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_goes_back_takes_the_changed_rules_at_the_same_message() {
+    let servers = Servers::with_rules(&rule("a", "evm.*.transfer.erc20", "old")).await;
+    let role = servers.alerts("one");
+    role.until_healthy("alerts.evm").await;
+    servers.broker.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 1)])).await;
+    servers.published_when(1).await;
+    // A snapshot before the change: that is where the next instance will go back to.
+    let states = servers.broker.nats.kv(Bucket::RuleState).await.unwrap();
+    until_counted(&role, "snapshots_total").await;
+    let head = states.get("evm").await.unwrap().unwrap().value;
+    let records = states.entries("evm.").await.unwrap();
+    servers.write_rules(&rule("a", "evm.*.transfer.erc20", "new"));
+    eventually(async || taken(&role, "evm")).await;
+    servers.broker.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 1)])).await;
+    let before = servers.published_when(2).await;
+    role.stop().await;
+
+    for (key, record) in records {
+        states.put(&key, record.value).await.unwrap();
+    }
+    states.put("evm", head).await.unwrap();
+    servers.purge_alerts().await;
+    let role = servers.alerts("two");
+    let after = eventually(async || {
+        let alerts = servers.published().await;
+        alerts.iter().any(|alert| alert.title == "new").then_some(alerts)
+    })
+    .await;
+    // What the snapshot knows is not said again; the rest is word for word the same.
+    let known = |alerts: &[Alert]| {
+        alerts.iter().map(|it| (it.id.clone(), it.title.clone())).collect::<Vec<_>>()
+    };
+    assert!(known(&before).ends_with(&known(&after)), "{:?} {:?}", said(&before), said(&after));
+    assert_eq!(said(&after).last().unwrap().1, "new");
+    role.stop().await;
+}
+
+fn taken(role: &crypto_intel_testkit::RunningRole, stream: &str) -> bool {
+    role.metric("crypto_intel_alerts_rule_sets_taken_total", &[stream]) > 0.0
+}
