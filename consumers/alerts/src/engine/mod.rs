@@ -114,7 +114,8 @@ impl Engine {
 
     /// Forgets everything: the stream was recreated.
     pub fn reset(&mut self) {
-        self.state = State::empty();
+        let mut state = std::mem::replace(&mut self.state, State::empty());
+        self.state.ended = state.take_told();
         self.triggers = TriggerIndex::build(&self.rules, self.stream, &mut self.state);
     }
 

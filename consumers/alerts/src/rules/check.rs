@@ -20,7 +20,7 @@ use crate::{
         example::{Example, ExampleText, START_US, event_of},
         file::{RuleText, parse_duration_us},
         problem::{RuleProblem, SourceText},
-        trigger::{Triggered, add_resolved},
+        trigger::Triggered,
         unpriced::Unpriced,
     },
     streams::{self, RuleStream},
@@ -90,7 +90,7 @@ impl<'c> RuleCheck<'c> {
         let texts = |items: &[Spanned<String>]| {
             items.iter().map(|item| item.get_ref().clone()).collect::<Vec<_>>()
         };
-        let mut rule = Rule {
+        Some(Rule {
             id: self.text.id.get_ref().clone(),
             on: texts(&on),
             stream: stream?,
@@ -109,9 +109,7 @@ impl<'c> RuleCheck<'c> {
             labels,
             routes: texts(&self.text.routes),
             examples,
-        };
-        add_resolved(&mut self, &mut rule, templates);
-        (self.problems.len() == known_before).then_some(rule)
+        })
     }
 
     pub(super) fn report(
@@ -395,6 +393,7 @@ impl<'c> RuleCheck<'c> {
             named.push((format!("{id}/label/{index}"), &link.label));
             named.push((format!("{id}/url/{index}"), &link.url));
         }
+        named.extend(self.text.trigger.resolved_templates(id));
         named
     }
 
@@ -405,26 +404,18 @@ impl<'c> RuleCheck<'c> {
         };
         let mut label = String::new();
         for (name, text) in self.named_templates() {
-            self.add_template(templates, name.clone(), text);
+            if let Err(error) = templates.add_template_owned(name.clone(), text.get_ref().clone()) {
+                self.report_template(text, &error);
+            }
             match name.split('/').nth(1) {
                 Some("title") => message.title = name,
                 Some("line") => message.lines.push(name),
                 Some("label") => label = name,
+                Some("resolved") => {}
                 _ => message.links.push((std::mem::take(&mut label), name)),
             }
         }
         message
-    }
-
-    pub(super) fn add_template(
-        &mut self,
-        templates: &mut Environment<'static>,
-        name: String,
-        text: &Spanned<String>,
-    ) {
-        if let Err(error) = templates.add_template_owned(name, text.get_ref().clone()) {
-            self.report_template(text, &error);
-        }
     }
 
     fn report_template(&mut self, text: &Spanned<String>, error: &minijinja::Error) {

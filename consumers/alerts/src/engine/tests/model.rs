@@ -131,13 +131,13 @@ pub(super) fn play(
 }
 
 /// Fewer than usual, since each is long; `PROPTEST_CASES` says otherwise.
-fn cases() -> u32 {
+pub(super) fn cases(usual: u32) -> u32 {
     let named = std::env::var("PROPTEST_CASES").ok();
-    named.and_then(|count| count.parse().ok()).unwrap_or(60)
+    named.and_then(|count| count.parse().ok()).unwrap_or(usual)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(60), ..ProptestConfig::default() })]
     #[test]
     fn people_last_heard_what_the_chain_holds(
         finality in prop_oneof![2_u64..6, 12_u64..40],

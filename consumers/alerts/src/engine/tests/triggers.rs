@@ -454,7 +454,7 @@ fn a_rule_that_changes_ends_what_it_told() {
         play.tick();
         let ended = play.take();
         assert_eq!((ended.len(), ended[0].state), (1, AlertState::Resolved));
-        assert_eq!(ended[0].lines, ["The rule was changed or removed."]);
+        assert_eq!(ended[0].lines, ["The rule was changed or removed, or its stream recreated."]);
     }
     let rules = SUM.replace("sum >= 100.0", "sum >= 90.0");
     let rules = RuleSet::parse(&[("t.toml", rules.as_str())], None).unwrap();
@@ -484,4 +484,16 @@ fn events_that_came_twice_or_too_late_are_not_counted_again() {
     play.now_us = now_us;
     play.feed(late);
     assert_eq!((told(&mut play).len(), play.engine.metrics[0].late.get()), (0, 1));
+}
+
+#[test]
+fn what_was_told_is_ended_when_its_stream_is_recreated() {
+    let mut play = Play::new(SUM);
+    pay(&mut play, 1, &[120]);
+    let fired = play.take();
+    play.engine.reset();
+    play.tick();
+    let ended = play.take();
+    assert_eq!((ended.len(), ended[0].state), (1, AlertState::Resolved));
+    assert_eq!(ended[0].alert, fired[0].alert);
 }

@@ -127,6 +127,16 @@ fn retire(rules: &RuleSet, stream: RuleStream, state: &mut State) {
     state.forms = forms;
 }
 
+impl State {
+    /// The alerts of conditions that have not ended, which are forgotten.
+    pub(in crate::engine) fn take_told(&mut self) -> Vec<Alert> {
+        let mut told = std::mem::take(&mut self.ended);
+        let groups = self.triggers.iter().map(|(.., group)| group.clone());
+        told.extend(groups.filter_map(TriggerGroup::into_alert));
+        told
+    }
+}
+
 /// When a group has to be looked at again; `None` where only an event can change something.
 fn due_us(rule: &Rule, group: &TriggerGroup, now_us: i64) -> Option<i64> {
     let phase = rule.lasting.as_ref().and_then(|lasting| group.phase.due_us(lasting));
@@ -158,7 +168,8 @@ fn due_us(rule: &Rule, group: &TriggerGroup, now_us: i64) -> Option<i64> {
 impl TriggerGroup {
     /// Whether nothing of it can matter any more.
     fn is_over(&self, rule: &Rule, now_us: i64) -> bool {
-        if !self.phase.is_idle() || !self.parts.is_empty() {
+        let is_open = !self.parts.is_empty() || !self.unsettled.is_empty();
+        if is_open || !self.phase.is_idle() {
             return false;
         }
         match &rule.trigger {
@@ -275,7 +286,8 @@ impl Engine {
         for mut alert in std::mem::take(&mut self.state.ended) {
             Self::end(&mut alert, now_us);
             alert.title = crate::template::title(&format!("Ended: {}", alert.title));
-            alert.lines = vec!["The rule was changed or removed.".to_owned()];
+            alert.lines =
+                vec!["The rule was changed or removed, or its stream recreated.".to_owned()];
             alerts.push(alert);
         }
         self.arm();

@@ -61,17 +61,14 @@ impl Engine {
         if let Some(lasting) = &rule.lasting
             && let Some(group) = self.state.triggers.get(&rule.id, name)
         {
-            let look = self.look(rule, lasting, group);
-            let is_window = matches!(rule.trigger, Trigger::Window(_));
-            let (look, error) = match look {
-                // What was true on the old branch only is not kept: the new one must make it true by itself.
-                Ok(look) if after_reorg && look.signal == Signal::Neutral && is_window => {
-                    (Look { signal: Signal::Ends, ..look }, None)
-                }
+            let (mut look, error) = match self.look(rule, lasting, group) {
                 Ok(look) => (look, None),
                 // A condition that cannot be evaluated is neither true nor over.
                 Err(error) => (Look { signal: Signal::Neutral, values: None }, Some(error)),
             };
+            if after_reorg && error.is_none() {
+                look.signal = after_reorganisation(rule, lasting, group, look.signal);
+            }
             let now_us = self.state.stream_time_us;
             let is_unsettled = !group.unsettled.is_empty();
             let step = group.phase.step(lasting, look.signal, is_unsettled, now_us);
@@ -187,6 +184,25 @@ impl Engine {
         if let Some(group) = self.state.triggers.get_mut(&rule.id, name) {
             group.phase = phase;
         }
+    }
+}
+
+/// What a signal means once a reorganisation took something back: neither what was true nor what ended on the old
+/// branch only counts.
+fn after_reorganisation(
+    rule: &Rule,
+    lasting: &Lasting,
+    group: &TriggerGroup,
+    signal: Signal,
+) -> Signal {
+    match (signal, &rule.trigger) {
+        // The new branch must make it true by itself.
+        (Signal::Neutral, Trigger::Window(_)) => Signal::Ends,
+        // The newest event that decides says it is true.
+        (Signal::Neutral, Trigger::Event) if group.phase.is_idle() && lasting.for_us == 0 => {
+            Signal::True
+        }
+        (signal, _) => signal,
     }
 }
 

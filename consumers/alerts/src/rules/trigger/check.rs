@@ -1,14 +1,12 @@
 //! From the text of a trigger to a trigger.
 
 use crypto_intel_schemas::{Field, FieldType};
-use minijinja::Environment;
 use toml::Spanned;
 
 use crate::{
     condition::{Condition, fields::fields_of_all},
     engine::triggers::window::HOUR_US,
     rules::{
-        Rule,
         check::RuleCheck,
         trigger::{
             Absence, Baseline, Finality, Lasting, Measured, Sequence, SequenceStep, Trigger,
@@ -383,8 +381,21 @@ impl RuleCheck<'_> {
             for_us: self.duration(text.lasts.as_ref(), 0),
             keep_firing_for_us: self.duration(text.keep_firing_for.as_ref(), 0),
             resolve_when,
-            resolved: None,
+            resolved: self.resolved(),
         })
+    }
+
+    /// The message at a condition's end.
+    fn resolved(&mut self) -> Option<MessageTemplate> {
+        let text = &self.text.trigger;
+        if let (None, Some(line)) = (&text.resolved_title, text.resolved_lines.first()) {
+            let message = "`resolved_lines` go with a `resolved_title`".to_owned();
+            self.report(line, message, None);
+        }
+        text.resolved_title.as_ref()?;
+        let mut names = text.resolved_templates(self.text.id.get_ref()).map(|(name, _)| name);
+        let title = names.next()?;
+        Some(MessageTemplate { title, lines: names.collect(), ..MessageTemplate::default() })
     }
 
     fn finality(&mut self) -> Finality {
@@ -423,29 +434,6 @@ impl RuleCheck<'_> {
         }
         (period > 0).then_some(period)
     }
-}
-
-/// The message at a condition's end, whose templates are added.
-pub(in crate::rules) fn add_resolved(
-    check: &mut RuleCheck<'_>,
-    rule: &mut Rule,
-    templates: &mut Environment<'static>,
-) {
-    let text = &check.text.trigger;
-    let (Some(lasting), Some(title)) = (&mut rule.lasting, &text.resolved_title) else { return };
-    let id = &rule.id;
-    let mut message = MessageTemplate::default();
-    let lines = text.resolved_lines.iter().enumerate();
-    let lines = lines.map(|(index, line)| (format!("{id}/resolved/{index}"), line));
-    for (name, text) in [(format!("{id}/resolved"), title)].into_iter().chain(lines) {
-        check.add_template(templates, name.clone(), text);
-        if message.title.is_empty() {
-            message.title = name;
-        } else {
-            message.lines.push(name);
-        }
-    }
-    lasting.resolved = Some(message);
 }
 
 /// Sixtieths, or whole minutes of a day and more.

@@ -7,7 +7,7 @@ pub(crate) mod values;
 use crate::{condition::Condition, rules::trigger::values::PERCENTILES, template::MessageTemplate};
 
 pub(super) use self::{
-    check::{Triggered, add_resolved},
+    check::Triggered,
     text::{TriggerText, take_unknown_keys},
 };
 

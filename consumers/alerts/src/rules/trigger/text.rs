@@ -28,6 +28,19 @@ pub(in crate::rules) struct TriggerText {
     pub(super) confirmations: Option<Spanned<u64>>,
 }
 
+impl TriggerText {
+    /// The templates of a condition's end with the names they get: the title first.
+    pub(in crate::rules) fn resolved_templates(
+        &self,
+        id: &str,
+    ) -> impl Iterator<Item = (String, &Spanned<String>)> {
+        let title = self.resolved_title.iter().map(move |title| (format!("{id}/resolved"), title));
+        let lines = self.resolved_lines.iter().enumerate();
+        let lines = lines.map(move |(index, line)| (format!("{id}/resolved/{index}"), line));
+        title.chain(lines)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct WindowText {
     pub(super) over: Spanned<String>,
