@@ -1,9 +1,9 @@
 //! How entries become records: 256 shards by the hash of an entry's key, and a log of what changed since each shard was
 //! written. Pure: what is stored, and in which order, is the business of the store.
 //!
-//! A snapshot writes what changed as one record of the log. A shard is written again when the log holds as many bytes
-//! of it as it has itself, or when the log would grow too long: so a change costs about twice its size, whatever the
-//! size of the state. The head names the records that count; all records of a snapshot are stored together or not at
+//! A snapshot writes what changed as one record of the log. A shard is written again when the log holds twice as many
+//! bytes of it as it has itself, or when the log would grow too long: so a change costs about one and a half times its
+//! size, whatever the size of the state. The head names the records that count; all records of a snapshot are stored together or not at
 //! all.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -192,7 +192,7 @@ impl Shards {
             .map(|index| (self.pending[index].0, index))
             .filter(|(pending, index)| {
                 let stored = usize::try_from(self.stored[*index].1).unwrap_or(usize::MAX);
-                *pending >= stored.max(MIN_PENDING_BYTES)
+                *pending >= (2 * stored).max(MIN_PENDING_BYTES)
             })
             .collect();
         large.sort_by_key(|(pending, index)| (std::cmp::Reverse(*pending), *index));
@@ -201,7 +201,7 @@ impl Shards {
             .into_iter()
             .take_while(|(pending, _)| {
                 let fits = bytes < MAX_REWRITTEN_BYTES;
-                bytes += 2 * pending;
+                bytes += pending;
                 fits
             })
             .map(|(_, index)| index)
@@ -343,7 +343,7 @@ mod tests {
             written += records.iter().map(|(_, body)| body.len()).sum::<usize>();
         }
         let changed = 200 * changes_a_snapshot as usize * 200;
-        assert!(written < 4 * changed, "{written} bytes for {changed} that changed");
+        assert!(written < 3 * changed, "{written} bytes for {changed} that changed");
     }
 
     #[test]

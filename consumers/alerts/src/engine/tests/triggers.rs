@@ -79,6 +79,7 @@ fn a_window_fires_once_and_ends_once() {
     pass(&mut play, 60);
     assert_eq!(told(&mut play), [""; 0]);
     play.block(80, 80, 1, &[]);
+    pass(&mut play, 60);
     assert!(play.engine.state().triggers.is_empty(), "nothing is remembered of an empty window");
 }
 

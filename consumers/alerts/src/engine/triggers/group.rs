@@ -215,10 +215,15 @@ impl TriggerGroup {
         self.unsettled.insert(chain.to_owned());
     }
 
-    /// Blocks up to this one cannot leave the chain any more.
-    pub(super) fn finalize(&mut self, chain: &str, number: u64, within_us: i64) {
+    /// Whether blocks of some part cannot leave their chain any more. `finalized`: the highest such block of a chain.
+    pub(super) fn has_final(&self, finalized: impl Fn(&str) -> Option<u64>) -> bool {
+        self.parts.iter().any(|part| finalized(&part.chain).is_some_and(|it| part.number <= it))
+    }
+
+    /// Merges into the base what cannot leave its chain any more.
+    pub(super) fn finalize(&mut self, finalized: impl Fn(&str) -> Option<u64>, within_us: i64) {
         for part in &mut self.parts {
-            part.is_final |= part.chain == chain && part.number <= number;
+            part.is_final |= finalized(&part.chain).is_some_and(|it| part.number <= it);
         }
         self.fold(within_us);
     }

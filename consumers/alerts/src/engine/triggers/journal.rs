@@ -8,7 +8,7 @@ use std::{
 
 use crypto_intel_schemas::{Alert, B256, Block};
 
-use super::group::TriggerGroup;
+use super::{group::TriggerGroup, window::HOUR_US};
 use crate::{
     engine::{Engine, state::State},
     rules::{
@@ -32,6 +32,8 @@ pub(in crate::engine) struct TriggerIndex {
     /// Chain → block that can leave it → the groups that it contributed to.
     journal: BTreeMap<String, HashMap<B256, JournalBlock>>,
     unsettled: BTreeMap<String, BTreeSet<GroupName>>,
+    /// Chain → highest block that cannot leave it.
+    finalized: BTreeMap<String, u64>,
     /// Whether expected groups are there.
     is_armed: bool,
 }
@@ -74,6 +76,10 @@ impl TriggerIndex {
                 .or_insert_with(|| JournalBlock { number, groups: BTreeSet::new() });
             block.groups.insert(group);
         }
+    }
+
+    pub(super) fn finalized(&self, chain: &str) -> Option<u64> {
+        self.finalized.get(chain).copied()
     }
 
     /// An earlier time than the planned one replaces it; a later one is found when that comes.
@@ -144,9 +150,12 @@ fn due_us(rule: &Rule, group: &TriggerGroup, now_us: i64) -> Option<i64> {
     let own = match &rule.trigger {
         Trigger::Window(window) => {
             let is_in = group.windows().any(|part| part.is_in(window, now_us));
-            let step_us =
-                if is_in || !group.phase.is_idle() { window.step_us } else { 60 * RETRY_US };
-            Some((now_us.div_euclid(step_us) + 1) * step_us)
+            let next = |step_us: i64| Some((now_us.div_euclid(step_us) + 1) * step_us);
+            if is_in || !group.phase.is_idle() {
+                next(window.step_us)
+            } else {
+                open().or_else(|| next(HOUR_US))
+            }
         }
         Trigger::Absence(Absence { for_us, .. }) if group.phase.is_idle() => {
             group.last_seen_us().map(|last_us| last_us.saturating_add(*for_us)).or_else(open)
@@ -196,13 +205,12 @@ impl Engine {
         let rule = &rules.rules[index];
         let now_us = self.state.stream_time_us;
         let Some(group) = self.state.triggers.get(&rule.id, name) else { return };
-        if let Trigger::Window(window) = &rule.trigger
-            && group.phase.is_idle()
-            && !group.windows().any(|part| part.is_in(window, now_us))
-            && let Some(group) = self.state.triggers.get_mut(&rule.id, name)
-            && let Some(base) = group.base_window()
-        {
-            base.forget(window, now_us);
+        let is_in_window = match &rule.trigger {
+            Trigger::Window(window) => group.windows().any(|part| part.is_in(window, now_us)),
+            _ => false,
+        };
+        if !is_in_window && group.phase.is_idle() {
+            self.tidy(rule, name);
         }
         let Some(group) = self.state.triggers.get(&rule.id, name) else { return };
         if group.is_over(rule, now_us) {
@@ -211,6 +219,22 @@ impl Engine {
         }
         let due_us = due_us(rule, group, now_us);
         self.triggers.schedule((index, name.to_owned()), due_us);
+    }
+
+    /// Forgets what a group does not need any more.
+    fn tidy(&mut self, rule: &Rule, name: &str) {
+        let Self { state, triggers: index, .. } = self;
+        let finalized = |chain: &str| index.finalized(chain);
+        let is_window = matches!(rule.trigger, Trigger::Window(_));
+        let known = state.triggers.get(&rule.id, name);
+        if !known.is_some_and(|group| is_window || group.has_final(finalized)) {
+            return;
+        }
+        let Some(group) = state.triggers.get_mut(&rule.id, name) else { return };
+        group.finalize(finalized, rule.trigger.within_us());
+        if let (Trigger::Window(window), Some(base)) = (&rule.trigger, group.base_window()) {
+            base.forget(window, state.stream_time_us);
+        }
     }
 
     /// A block left the chain: so do its contributions.
@@ -244,24 +268,13 @@ impl Engine {
         self.settle(chain, alerts);
     }
 
+    /// What is final stays. Groups take it into their base when they change anyway, or when they are over.
     fn finalize(&mut self, chain: &str, finalized: u64) {
-        let Some(blocks) = self.triggers.journal.get_mut(chain) else { return };
-        let final_blocks: Vec<B256> = blocks
-            .iter()
-            .filter(|(_, block)| block.number <= finalized)
-            .map(|(hash, _)| *hash)
-            .collect();
-        let mut groups = BTreeSet::new();
-        for hash in final_blocks {
-            groups.extend(blocks.remove(&hash).into_iter().flat_map(|block| block.groups));
+        if let Some(blocks) = self.triggers.journal.get_mut(chain) {
+            blocks.retain(|_, block| block.number > finalized);
         }
-        let rules = Arc::clone(&self.rules);
-        for (index, name) in groups {
-            let rule = &rules.rules[index];
-            if let Some(group) = self.state.triggers.get_mut(&rule.id, &name) {
-                group.finalize(chain, finalized, rule.trigger.within_us());
-                self.reschedule(index, &name);
-            }
+        if self.triggers.finalized(chain).is_none_or(|known| known < finalized) {
+            self.triggers.finalized.insert(chain.to_owned(), finalized);
         }
     }
 

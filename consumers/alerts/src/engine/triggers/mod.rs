@@ -128,6 +128,8 @@ impl Engine {
             return;
         }
         let place = Place { chain: located.chain, block };
+        let index_of_blocks = &self.triggers;
+        group.finalize(|chain| index_of_blocks.finalized(chain), rule.trigger.within_us());
         if group.add(place, part, rule.trigger.within_us()) {
             self.evicted.inc();
         }

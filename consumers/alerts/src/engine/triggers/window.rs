@@ -53,13 +53,51 @@ struct Bucket {
 
 /// Sum and extremes. Of `first` and `last`: time, number of the message, value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(from = "StoredValues", into = "StoredValues")]
 struct Values {
     count: u64,
     sum: Exact,
     min: Exact,
     max: Exact,
-    first: (i64, u64, Exact),
-    last: (i64, u64, Exact),
+    first: Mark,
+    last: Mark,
+}
+
+type Mark = (i64, u64, Exact);
+
+/// Most steps of most groups have one event: it is stored once.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum StoredValues {
+    #[serde(rename = "o")]
+    One(Mark),
+    /// Count, sum, least, greatest, first, last.
+    #[serde(rename = "m")]
+    Many(u64, Exact, Exact, Exact, Mark, Mark),
+}
+
+impl From<StoredValues> for Values {
+    fn from(stored: StoredValues) -> Self {
+        match stored {
+            StoredValues::One(mark) => Self::of(mark),
+            StoredValues::Many(count, sum, min, max, first, last) => {
+                Self { count, sum, min, max, first, last }
+            }
+        }
+    }
+}
+
+impl From<Values> for StoredValues {
+    fn from(values: Values) -> Self {
+        let Values { count, sum, min, max, first, last } = values;
+        if count == 1 { Self::One(first) } else { Self::Many(count, sum, min, max, first, last) }
+    }
+}
+
+impl Values {
+    fn of(mark: Mark) -> Self {
+        let value = mark.2;
+        Self { count: 1, sum: value, min: value, max: value, first: mark, last: mark }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -99,10 +137,7 @@ impl WindowPart {
         let bucket = self.buckets.entry(share.at_us.div_euclid(window.step_us)).or_default();
         bucket.count += 1;
         if let Some(value) = share.value {
-            let mark = (share.at_us, share.sequence, value);
-            let values =
-                Values { count: 1, sum: value, min: value, max: value, first: mark, last: mark };
-            bucket.merge_values(&values);
+            bucket.merge_values(&Values::of((share.at_us, share.sequence, value)));
             if !window.percentiles.is_empty() {
                 bucket.sample.get_or_insert_default().add(value.to_f64());
             }
