@@ -1,6 +1,7 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crypto_intel_schemas::Severity;
+use crypto_intel_service::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +16,31 @@ pub struct Config {
     /// sent, and the latter become dead letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unrouted: Option<String>,
+    /// File with the tree of routes, inhibitions, quiet hours and signs of life; relative to this file. It is read again when
+    /// it changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routes: Option<PathBuf>,
+    /// An outside service that is told that all is well, and says so when it hears nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_man: Option<DeadMan>,
     /// Chats and webhooks by the names that rules route to, such as `ops`.
     pub destinations: BTreeMap<String, Destination>,
+}
+
+/// An outside service that expects a ping, such as Healthchecks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeadMan {
+    /// Address that is requested by GET.
+    pub url: Secret,
+    /// Seconds between two pings. They stop when this instance does not route, NATS is unreachable, or the clock of the rules
+    /// stands still.
+    #[serde(default = "default_ping_seconds")]
+    pub every_seconds: u64,
+}
+
+const fn default_ping_seconds() -> u64 {
+    60
 }
 
 /// How a destination is treated.

@@ -3,6 +3,7 @@
 mod channel;
 mod check;
 mod config;
+mod history;
 mod metrics;
 mod pacing;
 mod records;
@@ -25,13 +26,17 @@ pub use channel::{
     webhook::WebhookConfig,
 };
 pub use check::{check_destination, send_test};
-pub use config::{AfterUncertain, Config, InDoubt, Limit, Policy};
+pub use config::{AfterUncertain, Config, DeadMan, InDoubt, Limit, Policy};
+pub use history::{AlertStory, StoryDelivery, StoryMessage, TakenBy, list_alerts, show_alert};
 pub use records::dead_letters::{reopen_destination, retry_dead_letter};
 pub use records::delivery::delivery_id;
 pub use render::Language;
 pub use role::ROLE;
 pub use routing::{
+    explain::{ExplainedTarget, Explanation, alert_of, explain},
+    file::RouteProblem,
     matcher::{Matcher, NoMatcher},
+    reload::check_routes,
     silences::{NewSilence, Silences, acknowledge},
 };
 pub use run::run;

@@ -9,10 +9,10 @@ const LATENCY_SECONDS: &[f64] =
 /// Label of destinations that are not configured, whose names are not ours.
 pub(crate) const UNKNOWN_DESTINATION: &str = "unknown";
 
-/// Metrics of the role. `routed` = all `deliveries` + the waiting messages.
+/// Metrics of the role. `routed` = all `deliveries` + the waiting messages; held ones are not routed yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    /// Alerts read, by result: `routed`, `unrouted`, `dead`.
+    /// Alerts read, by result: `routed`, `unrouted`, `dropped` by a route, `dead`.
     pub(crate) received: IntCounterVec,
     /// Messages made for a destination.
     pub(crate) routed: IntCounterVec,
@@ -24,6 +24,8 @@ pub(crate) struct Metrics {
     pub(crate) digested: IntCounterVec,
     /// Messages that wait, by destination.
     pub(crate) waiting: IntGaugeVec,
+    /// Messages that wait for their group or for the end of quiet hours, by destination.
+    pub(crate) held: IntGaugeVec,
     /// 1 while a destination rejects everything.
     pub(crate) closed: IntGaugeVec,
     /// Seconds from seeing the event to the service's answer.
@@ -63,6 +65,11 @@ impl Metrics {
                 "Messages not yet sent, including the current one",
                 by_destination,
             )?,
+            held: metrics.gauges(
+                "held_messages",
+                "Messages that wait for their group or for the end of quiet hours",
+                by_destination,
+            )?,
             closed: metrics.gauges(
                 "closed",
                 "1 while a destination rejects everything",
@@ -87,6 +94,7 @@ impl Metrics {
     pub(crate) fn prepare(&self, destination: &str) {
         self.routed.with_label_values(&[destination]);
         self.waiting.with_label_values(&[destination]);
+        self.held.with_label_values(&[destination]);
         self.closed.with_label_values(&[destination]);
         for state in DeliveryState::ALL {
             self.deliveries.with_label_values(&[destination, state.as_str()]);

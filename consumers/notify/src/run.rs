@@ -10,7 +10,9 @@ use crate::{
     metrics::Metrics,
     pacing::gate::SendGate,
     records::removed,
-    router, sender,
+    router,
+    routing::dead_man::{self, Pulse},
+    sender,
 };
 
 /// Time to record the result of an attempt.
@@ -33,12 +35,14 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     // A failing destination must stop only itself, not the process.
     let context = context.child();
     let mut supervisor = Supervisor::new(context.clone());
-    let routes = Arc::new(router::Router {
-        nats: nats.clone(),
-        destinations: config.destinations.keys().cloned().collect(),
-        unrouted: config.unrouted.clone(),
-        metrics: metrics.clone(),
-    });
+    let pulse = Arc::new(Pulse::default());
+    let routes = Arc::new(router::Router::new(&config, &nats, &metrics, Arc::clone(&pulse)));
+    if let Some(dead_man) = config.dead_man.clone() {
+        let client = clients.services.clone();
+        supervisor.spawn("notify.dead_man", Restart::WithBackoff, move |context| {
+            dead_man::run(dead_man.clone(), client.clone(), Arc::clone(&pulse), context)
+        });
+    }
     let removed = Arc::new(removed::RemovedDestinations {
         nats: nats.clone(),
         destinations: config.destinations.keys().cloned().collect(),

@@ -54,9 +54,11 @@ fn build(builder: ClientBuilder, tls: bool) -> Result<Client, reqwest::Error> {
     if tls { builder.build() } else { builder.tls_certs_only([]).build() }
 }
 
-/// Whether any destination is reached by TLS.
+/// Whether any destination, or the dead man's switch, is reached by TLS.
 pub(crate) fn needs_tls(config: &Config) -> bool {
-    config.destinations.values().any(|destination| destination.settings().needs_tls())
+    let ping = config.dead_man.as_ref().map(|dead_man| dead_man.url.expose());
+    ping.is_some_and(|url| url.starts_with("https:"))
+        || config.destinations.values().any(|destination| destination.settings().needs_tls())
 }
 
 /// Whether an address is one of the web.

@@ -40,6 +40,9 @@ pub(crate) struct Record {
     /// Stream sequences of the messages that this one carries as a digest, beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) folded: Vec<u64>,
+    /// What kept it back: a silence or an alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<String>,
     /// The instance that wrote this.
     pub(crate) owner: String,
     /// When, microseconds UTC.
@@ -141,6 +144,7 @@ impl Stored {
             plain: false,
             edited: Edited::No,
             folded: Vec::new(),
+            cause: None,
             owner: owner.to_owned(),
             at_us: now_us(),
         };
@@ -322,6 +326,7 @@ mod tests {
             plain: false,
             edited: Edited::Lost,
             folded: vec![7, 8],
+            cause: None,
             owner: "host-1".into(),
             at_us: 4,
         };

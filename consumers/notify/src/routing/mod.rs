@@ -1,4 +1,19 @@
 //! Who is told of an alert, and when: see ADR 24.
 
+pub(crate) mod dead_man;
+pub(crate) mod dispatch;
+mod effects;
+pub(crate) mod explain;
+pub(crate) mod file;
+mod held;
+mod hours;
+mod judge;
 pub(crate) mod matcher;
+mod open;
+pub(crate) mod reload;
 pub(crate) mod silences;
+mod summary;
+pub(crate) mod text;
+mod timers;
+mod tree;
+pub(crate) mod watchdog;

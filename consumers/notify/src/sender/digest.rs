@@ -10,7 +10,7 @@ use crate::{channel::Channel, records::record::Records, render::Voice};
 /// Messages that need no longer than this one by one are not folded.
 const MAX_UNFOLDED_TIME: Duration = Duration::from_secs(20);
 
-/// Folds waiting messages into one, if too many wait: in order, and only up to the next critical
+/// Folds waiting messages into one, if too many wait or if they are one group: in order, and only up to the next critical
 /// one, so that none overtakes another. The record of the attempt names them, so that they end with
 /// it in any case.
 pub(super) async fn fold(
@@ -23,12 +23,10 @@ pub(super) async fn fold(
     let above = u64::from(setup.destination.policy().digest_above);
     let waiting = in_flight.work.pending;
     let untouched = in_flight.stored.revision == 0 && in_flight.folded.is_empty();
-    if !untouched
-        || above == 0
-        || waiting <= above
-        || in_flight.own.alert.severity == Severity::Critical
-        || setup.gate.time_for(waiting) <= MAX_UNFOLDED_TIME
-    {
+    let group = in_flight.own.group.clone();
+    let too_many = above > 0 && waiting > above && setup.gate.time_for(waiting) > MAX_UNFOLDED_TIME;
+    let is_critical = in_flight.own.alert.severity == Severity::Critical;
+    if !untouched || is_critical || (group.is_none() && !too_many) {
         return Ok(());
     }
     let voice = Voice::of(setup.destination.policy());
@@ -41,6 +39,10 @@ pub(super) async fn fold(
         // An unreadable message is handled when its turn comes.
         let Ok(notification) = decode(&message) else { break };
         if notification.alert.severity == Severity::Critical {
+            break;
+        }
+        // A group is told as one, whatever else waits.
+        if !too_many && notification.group != group {
             break;
         }
         let (recorded, told) = tokio::try_join!(
@@ -59,11 +61,13 @@ pub(super) async fn fold(
         in_flight.stored.record.folded.push(message.sequence);
         in_flight.folded.push(notification);
     }
-    tracing::info!(
-        destination = setup.name,
-        waiting,
-        folded = in_flight.folded.len(),
-        "too many messages wait to be sent one by one, folding them"
-    );
+    if too_many {
+        tracing::info!(
+            destination = setup.name,
+            waiting,
+            folded = in_flight.folded.len(),
+            "too many messages wait to be sent one by one, folding them"
+        );
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use crypto_intel_nats::StreamMessage;
-use crypto_intel_schemas::{DeliveryState, Event, Notification};
+use crypto_intel_schemas::{Delivery, DeliveryState, Event, Notification};
 use crypto_intel_service::RecordingRetry;
 
 use super::{
@@ -95,7 +95,8 @@ impl Results<'_> {
         if let Some(why) = handed.filter(|_| message.sequence > copied) {
             self.hand_over(message, notification, &why).await?;
         }
-        let event = Event::from(delivery(notification, destination.channel(), ending.clone()));
+        let told = delivery(notification, destination.channel(), ending.clone());
+        let event = Event::from(Delivery { cause: record.cause.clone(), ..told });
         publish(nats, event, trace_of(message), &self.retry)
             .await?
             .context("publish a delivery")?;

@@ -2,6 +2,8 @@
 //! refuses what the services refuse.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod calm;
+mod calm_model;
 mod channels;
 mod closing;
 mod crashes;

@@ -21,6 +21,7 @@ fn fresh() -> Record {
         plain: false,
         edited: Edited::No,
         folded: Vec::new(),
+        cause: None,
         owner: String::new(),
         at_us: 0,
     }

@@ -1,0 +1,335 @@
+//! Who is told and when: routes, silences, inhibition, groups, quiet hours, escalation.
+
+use std::{path::PathBuf, time::Duration};
+
+use crypto_intel_nats::{Bucket, Nats};
+use crypto_intel_notify::{Config, Matcher, NewSilence, Silences, acknowledge};
+use crypto_intel_sandbox::ChatLimits;
+use crypto_intel_schemas::{Alert, AlertState, Delivery, DeliveryState, Labels, Severity, Silence};
+use crypto_intel_testkit::{RunningRole, eventually};
+
+use crate::harness::{Servers, alert};
+
+/// Servers, and a file of routes that tests change.
+pub(crate) struct Calm {
+    pub(crate) servers: Servers,
+    file: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Calm {
+    pub(crate) async fn start(routes: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("routes.toml");
+        let calm =
+            Self { servers: Servers::start(ChatLimits::Relaxed).await, file, _folder: folder };
+        calm.write(routes);
+        calm
+    }
+
+    pub(crate) fn write(&self, routes: &str) {
+        // At once: a half-written file would be a wrong one.
+        let beside = self.file.with_extension("new");
+        std::fs::write(&beside, routes).unwrap();
+        std::fs::rename(&beside, &self.file).unwrap();
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config { routes: Some(self.file.clone()), ..self.servers.config("", "") }
+    }
+
+    pub(crate) async fn notify(&self) -> RunningRole {
+        let role = self.servers.notify(self.config()).await;
+        role.until_healthy("notify.router").await;
+        role
+    }
+
+    fn nats(&self) -> &Nats {
+        &self.servers.broker.nats
+    }
+
+    pub(crate) async fn silences(&self) -> Silences {
+        Silences::open(self.nats()).await.unwrap()
+    }
+
+    /// A silence that is in force, as far as it can be seen from outside: an alert that it matches is kept back.
+    async fn silence(&self, matcher: &str) -> Silence {
+        let matchers = vec![Matcher::parse(matcher).unwrap()];
+        let new = NewSilence::lasting(matchers, Duration::from_secs(3_600), "ana", "upgrade");
+        self.silences().await.add(new).await.unwrap()
+    }
+
+    async fn until_open(&self, count: usize) {
+        let routing = self.nats().kv(Bucket::Routing).await.unwrap();
+        eventually(async || routing.keys("open.").await.unwrap().len() == count).await;
+    }
+}
+
+/// One that names no destination.
+pub(crate) fn placed(number: usize, rule: &str, severity: Severity) -> Alert {
+    Alert { routes: Vec::new(), rule: rule.into(), severity, ..alert(number) }
+}
+
+fn lasting(number: usize, rule: &str, severity: Severity) -> Alert {
+    Alert { ongoing: true, ..placed(number, rule, severity) }
+}
+
+fn resolved(alert: &Alert) -> Alert {
+    Alert {
+        state: AlertState::Resolved,
+        n: alert.n + 1,
+        id: format!("{}-r", alert.id),
+        ..alert.clone()
+    }
+}
+
+fn state_of(deliveries: &[Delivery], alert: &Alert, destination: &str) -> Option<DeliveryState> {
+    let id = crypto_intel_notify::delivery_id(alert, destination);
+    deliveries.iter().find(|one| one.delivery == id).map(|one| one.state)
+}
+
+const PLAIN: &str = "[root]\ndestinations = [\"ops\"]\n";
+
+#[tokio::test]
+async fn the_tree_places_what_names_no_destination_and_a_changed_file_needs_no_restart() {
+    let calm = Calm::start(
+        "[root]\ndestinations = [\"ops\"]\n[[route]]\nmatch = [\"rule=depeg\"]\ndestinations = [\"desk\"]\n",
+    )
+    .await;
+    let role = calm.notify().await;
+    calm.servers.publish(placed(1, "depeg", Severity::Critical)).await;
+    calm.servers.publish(placed(2, "whale", Severity::Critical)).await;
+    // Its own routes come before the tree.
+    calm.servers.publish(Alert { rule: "depeg".into(), ..alert(3) }).await;
+    calm.servers.ended(3).await;
+    assert!(calm.servers.texts("42")[0].contains("C0001"));
+    assert_eq!(calm.servers.texts("-1001").len(), 2);
+    // A wrong file changes nothing, and says so.
+    calm.write("[root]\ndestinations = [\"opps\"]\n");
+    eventually(async || role.detail("notify.routes").contains("did you mean ops?")).await;
+    assert!(!role.is_healthy("notify.routes"));
+    calm.servers.publish(placed(4, "depeg", Severity::Critical)).await;
+    calm.servers.ended(4).await;
+    assert!(calm.servers.texts("42")[1].contains("C0004"));
+    // It also stays in force over a restart.
+    role.kill().await;
+    let role = calm.servers.notify(calm.config()).await;
+    role.until_healthy("notify.router").await;
+    calm.servers.publish(placed(5, "depeg", Severity::Critical)).await;
+    calm.servers.ended(5).await;
+    assert!(calm.servers.texts("42")[2].contains("C0005"));
+    calm.write(PLAIN);
+    role.until_healthy("notify.routes").await;
+    eventually(async || role.detail("notify.routes").contains("in force")).await;
+    calm.servers.publish(placed(6, "depeg", Severity::Critical)).await;
+    calm.servers.ended(6).await;
+    assert!(calm.servers.texts("-1001")[2].contains("C0006"));
+    calm.servers.no_violations();
+}
+
+#[tokio::test]
+async fn a_silence_keeps_back_counts_and_tells_at_its_end_what_still_lasts() {
+    let calm = Calm::start(PLAIN).await;
+    let silence = calm.silence("rule=depeg").await;
+    let role = calm.notify().await;
+    let lasts = lasting(1, "depeg", Severity::Critical);
+    let over = lasting(2, "depeg", Severity::Critical);
+    for alert in [lasts.clone(), over.clone(), resolved(&over), placed(3, "depeg", Severity::Info)]
+    {
+        calm.servers.publish(alert).await;
+    }
+    calm.servers.publish(placed(4, "whale", Severity::Info)).await;
+    let deliveries = calm.servers.ended(5).await;
+    let silenced: Vec<_> =
+        deliveries.iter().filter(|one| one.state == DeliveryState::Silenced).collect();
+    assert_eq!(silenced.len(), 4, "{deliveries:#?}");
+    assert!(silenced.iter().all(|one| one.cause.as_ref() == Some(&silence.id)));
+    assert_eq!(role.metric("crypto_intel_notify_deliveries_total", &["ops", "silenced"]), 4.0);
+    assert_eq!(calm.servers.texts("-1001").len(), 1);
+    // A restart in between counts nothing twice.
+    role.kill().await;
+    let _role = calm.notify().await;
+    calm.silences().await.end(&silence.id, "luis").await.unwrap().unwrap();
+    calm.servers.ended(6).await;
+    let texts = calm.servers.texts("-1001");
+    assert!(texts[1].contains("4 messages kept back, 1 alert still lasts"), "{texts:#?}");
+    assert!(texts[1].contains("C0001") && !texts[1].contains("C0002"), "{texts:#?}");
+    // Who was told that it lasts is told when it ends.
+    calm.servers.publish(resolved(&lasts)).await;
+    let deliveries = calm.servers.ended(7).await;
+    assert_eq!(state_of(&deliveries, &resolved(&lasts), "ops"), Some(DeliveryState::Sent));
+    calm.servers.no_violations();
+}
+
+#[tokio::test]
+async fn people_hear_the_end_of_what_they_heard_of_also_under_a_silence() {
+    let calm = Calm::start(PLAIN).await;
+    let _role = calm.notify().await;
+    let told = lasting(1, "depeg", Severity::Critical);
+    calm.servers.publish(told.clone()).await;
+    calm.servers.ended(1).await;
+    calm.silence("rule=depeg").await;
+    // Seen to be in force.
+    let mut number = 2;
+    eventually(async || {
+        calm.servers.publish(placed(number, "depeg", Severity::Critical)).await;
+        let deliveries = calm.servers.ended(number).await;
+        number += 1;
+        deliveries.iter().any(|one| one.state == DeliveryState::Silenced)
+    })
+    .await;
+    calm.servers.publish(resolved(&told)).await;
+    let deliveries = calm.servers.ended(number).await;
+    assert_eq!(state_of(&deliveries, &resolved(&told), "ops"), Some(DeliveryState::Sent));
+}
+
+#[tokio::test]
+async fn an_alert_that_explains_others_keeps_them_back_while_it_lasts() {
+    let calm = Calm::start(&format!(
+        "{PLAIN}[[inhibit]]\nsource = [\"rule=chain-stale\"]\ntarget = [\"severity!=critical\"]\nequal = [\"chain\"]\n"
+    ))
+    .await;
+    let role = calm.notify().await;
+    let on =
+        |chain: &str, alert: Alert| Alert { labels: Labels::from([("chain", chain)]), ..alert };
+    let stale = on("base", lasting(1, "chain-stale", Severity::Critical));
+    let same = on("base", lasting(2, "gas", Severity::Warning));
+    let other = on("ethereum", lasting(3, "gas", Severity::Warning));
+    let none = lasting(4, "gas", Severity::Warning);
+    let critical = on("base", lasting(5, "depeg", Severity::Critical));
+    calm.servers.publish(stale.clone()).await;
+    calm.servers.ended(1).await;
+    // What lasts is known after a restart.
+    role.kill().await;
+    let _role = calm.notify().await;
+    for alert in [&same, &other, &none, &critical] {
+        calm.servers.publish(alert.clone()).await;
+    }
+    let deliveries = calm.servers.ended(5).await;
+    assert_eq!(state_of(&deliveries, &same, "ops"), Some(DeliveryState::Inhibited));
+    for alert in [&other, &none, &critical] {
+        assert_eq!(state_of(&deliveries, alert, "ops"), Some(DeliveryState::Sent), "{alert:?}");
+    }
+    let kept = deliveries.iter().find(|one| one.state == DeliveryState::Inhibited).unwrap();
+    assert_eq!(kept.cause.as_ref(), Some(&stale.code));
+    calm.servers.publish(resolved(&stale)).await;
+    calm.servers.ended(7).await;
+    let texts = calm.servers.texts("-1001");
+    let summary = texts.last().unwrap();
+    assert!(summary.contains("chain-stale is over") && summary.contains("C0002"), "{texts:#?}");
+    calm.servers.publish(on("base", placed(6, "gas", Severity::Info))).await;
+    let deliveries = calm.servers.ended(8).await;
+    assert_eq!(deliveries.iter().filter(|one| one.state == DeliveryState::Inhibited).count(), 1);
+}
+
+#[tokio::test]
+async fn a_group_is_one_message_and_critical_alerts_do_not_wait_for_it() {
+    let calm = Calm::start(&format!("{PLAIN}group_by = [\"rule\"]\ncollect = \"2s\"\n")).await;
+    let _role = calm.notify().await;
+    for number in 0..6 {
+        calm.servers.publish(placed(number, "whale", Severity::Info)).await;
+    }
+    calm.servers.publish(placed(6, "whale", Severity::Critical)).await;
+    calm.servers.publish(placed(7, "depeg", Severity::Info)).await;
+    let deliveries = calm.servers.ended(8).await;
+    assert!(deliveries.iter().all(|one| one.state == DeliveryState::Sent), "{deliveries:#?}");
+    let texts = calm.servers.texts("-1001");
+    assert_eq!(texts.len(), 3, "{texts:#?}");
+    assert!(texts[0].contains("C0006"));
+    let group = texts.iter().find(|text| text.contains("C0000")).unwrap();
+    assert!((0..6).all(|number| group.contains(&format!("C000{number}"))), "{group}");
+    calm.servers.no_violations();
+}
+
+#[tokio::test]
+async fn quiet_hours_hold_what_can_wait_over_a_restart_and_tell_it_as_one() {
+    // All hours but a minute that is half a day away.
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let far = now.checked_add(jiff::Span::new().hours(12)).unwrap();
+    let end = format!("{:02}:{:02}", far.hour(), far.minute());
+    let after = far.checked_add(jiff::Span::new().minutes(1)).unwrap();
+    let start = format!("{:02}:{:02}", after.hour(), after.minute());
+    let quiet = format!("[quiet.ops]\nfrom = \"{start}\"\nto = \"{end}\"\nzone = \"UTC\"\n");
+    let calm = Calm::start(&format!("{PLAIN}{quiet}")).await;
+    let role = calm.notify().await;
+    for number in 0..3 {
+        calm.servers.publish(placed(number, "whale", Severity::Warning)).await;
+    }
+    calm.servers.publish(placed(3, "whale", Severity::Critical)).await;
+    calm.servers.ended(1).await;
+    assert!(calm.servers.texts("-1001")[0].contains("C0003"));
+    assert_eq!(role.metric("crypto_intel_notify_held_messages", &["ops"]), 3.0);
+    role.kill().await;
+    let role = calm.notify().await;
+    eventually(async || role.metric("crypto_intel_notify_held_messages", &["ops"]) == 3.0).await;
+    calm.write(PLAIN);
+    calm.servers.ended(4).await;
+    let texts = calm.servers.texts("-1001");
+    assert_eq!(texts.len(), 2, "{texts:#?}");
+    assert!((0..3).all(|number| texts[1].contains(&format!("C000{number}"))), "{texts:#?}");
+    // What drops is muted, and counted.
+    calm.write(&format!("{PLAIN}{quiet}then = \"drop\"\n"));
+    let mut number = 4;
+    eventually(async || {
+        calm.servers.publish(placed(number, "whale", Severity::Warning)).await;
+        let deliveries = calm.servers.ended(number + 1).await;
+        number += 1;
+        deliveries.iter().any(|one| one.state == DeliveryState::Muted)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn others_are_told_when_no_one_acknowledges_and_not_when_someone_does() {
+    let calm =
+        Calm::start(&format!("{PLAIN}escalate = {{ after = \"3s\", to = [\"desk\"] }}\n")).await;
+    let role = calm.notify().await;
+    let (taken, open) =
+        (placed(1, "depeg", Severity::Critical), lasting(2, "depeg", Severity::Critical));
+    calm.servers.publish(taken.clone()).await;
+    calm.servers.publish(open.clone()).await;
+    calm.servers.ended(2).await;
+    assert_eq!(acknowledge(calm.nats(), &taken.alert, "ana").await.unwrap(), None);
+    let first = acknowledge(calm.nats(), &taken.alert, "luis").await.unwrap().unwrap();
+    assert_eq!(first.by, "ana");
+    // The time goes on while no instance runs.
+    role.kill().await;
+    let _role = calm.notify().await;
+    let deliveries = calm.servers.ended(3).await;
+    assert_eq!(state_of(&deliveries, &open, "desk"), Some(DeliveryState::Sent));
+    assert!(calm.servers.texts("42")[0].contains("not acknowledged within 3 s"));
+    // Who was told hears the end, too.
+    calm.servers.publish(resolved(&open)).await;
+    let deliveries = calm.servers.ended(5).await;
+    assert_eq!(state_of(&deliveries, &resolved(&open), "desk"), Some(DeliveryState::Sent));
+    assert_eq!(calm.servers.texts("42").len(), 2, "{:#?}", calm.servers.texts("42"));
+    calm.until_open(2).await;
+    calm.servers.no_violations();
+}
+
+#[tokio::test]
+async fn a_reminder_comes_while_it_lasts_and_a_sign_of_life_at_its_time() {
+    let calm = Calm::start(&format!("{PLAIN}remind = \"1m\"\n")).await;
+    // As if it had been told some time ago.
+    let told = lasting(1, "depeg", Severity::Critical);
+    let role = calm.notify().await;
+    calm.servers.publish(told.clone()).await;
+    calm.servers.ended(1).await;
+    calm.until_open(1).await;
+    role.stop().await;
+    let routing = calm.nats().kv(Bucket::Routing).await.unwrap();
+    let key = routing.keys("open.").await.unwrap().remove(0);
+    let entry = routing.get(&key).await.unwrap().unwrap();
+    let mut record: serde_json::Value = serde_json::from_slice(&entry.value).unwrap();
+    let due = record["reminders"][0]["due_us"].as_i64().unwrap();
+    record["reminders"][0]["due_us"] = (due - 90_000_000).into();
+    routing.put(&key, record.to_string()).await.unwrap();
+    let beat = serde_json::json!({ "due_us": due - 7_200_000_000_i64 });
+    routing.put("beat.desk", beat.to_string()).await.unwrap();
+    calm.write(&format!("{PLAIN}remind = \"1m\"\n[heartbeat.desk]\nevery = \"1m\"\n"));
+    let _role = calm.notify().await;
+    calm.servers.ended(3).await;
+    let texts = calm.servers.texts("-1001");
+    assert!(texts[1].contains("C0001") && texts[1].contains("not acknowledged"), "{texts:#?}");
+    assert!(calm.servers.texts("42")[0].contains("1 alert lasts"));
+}
