@@ -1,3 +1,4 @@
+mod alerts;
 mod backup;
 mod balances;
 mod facts;
@@ -14,6 +15,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::roles::Role;
 
+pub(crate) use alerts::{
+    AlertsAction, AlertsArguments, RouteAction, RouteArguments, SilenceAction, SilenceArguments,
+};
 pub(crate) use facts::FactsArguments;
 pub(crate) use labels::{ImportArguments, LabelsAction, LabelsArguments};
 pub(crate) use portfolio::PortfolioArguments;
@@ -79,6 +83,12 @@ pub enum Command {
     Dlq(DeadLetterArguments),
     /// Destinations of alerts: send a test message.
     Notify(NotifyArguments),
+    /// Alerts and who was told: list, show, acknowledge. No database is needed.
+    Alerts(AlertsArguments),
+    /// Alerts that no one is told of for a time: add, list, end. No restart is needed.
+    Silence(SilenceArguments),
+    /// Who would be told of an alert.
+    Route(RouteArguments),
     /// Addresses that you want to hear of: add, remove, list. No restart is needed.
     Watch(WatchArguments),
     /// What addresses are called: import lists, show, remove; renew the list of sanctions. No restart is needed.

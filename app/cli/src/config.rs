@@ -117,6 +117,7 @@ impl AppConfig {
             &mut self.evm.assets,
             &mut self.poll.catalogue,
             &mut self.poll.assets,
+            &mut self.notify.routes,
         ];
         let paths = self.alerts.rules.iter_mut().chain(single.into_iter().flatten()).chain(abis);
         paths.for_each(|path| *path = folder.join(&*path));

@@ -53,6 +53,13 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Notify(options) => {
             commands::notify::run(&arguments, &options.action, output).await
         }
+        Command::Alerts(options) => {
+            commands::alerts::run(&arguments, &options.action, output).await
+        }
+        Command::Silence(options) => {
+            commands::silence::run(&arguments, &options.action, output).await
+        }
+        Command::Route(options) => commands::route::run(&arguments, &options.action, output).await,
         Command::Watch(options) => commands::watch::run(&arguments, &options.action, output).await,
         Command::Labels(options) => {
             commands::labels::run(&arguments, &options.action, output).await

@@ -92,6 +92,12 @@ pub(crate) async fn run(
             findings.push(Finding::new(format!("chain {name}"), Ok(told)));
         }
     }
+    if let Some(file) = &config.notify.routes {
+        let problems = crypto_intel_notify::check_routes(&config.notify).err().unwrap_or_default();
+        let problems = problems.iter().map(ToString::to_string).collect();
+        let good = format!("{} is in order", file.display());
+        findings.push(Finding::new("routes", sound(problems, &good)));
+    }
     for (name, destination) in &config.notify.destinations {
         let outcome = crypto_intel_notify::check_destination(name, destination).await;
         findings.push(Finding::new(format!("destination {name}"), outcome));

@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod backfill;
 pub(crate) mod backup;
@@ -15,8 +16,10 @@ pub(crate) mod portfolio;
 pub(crate) mod providers;
 pub(crate) mod replay;
 pub(crate) mod restore;
+pub(crate) mod route;
 pub(crate) mod rules;
 pub(crate) mod run;
+pub(crate) mod silence;
 pub(crate) mod status;
 pub(crate) mod streams;
 pub(crate) mod tail;
