@@ -102,7 +102,7 @@ async fn route_while_leading(
             _ = ticks.tick() => {
                 count += 1;
                 term.until_over(dispatcher.tick()).await.context("do what is due")?;
-                if count % LOOK_TICKS == 0 {
+                if count.is_multiple_of(LOOK_TICKS) {
                     if let Some(tree) = file.look(&dispatcher.store).await? {
                         dispatcher.set_tree(tree);
                     }

@@ -55,6 +55,8 @@ pub(crate) struct Dispatcher<'a> {
     pub(crate) acknowledged: BTreeSet<String>,
     pub(crate) open: OpenAlerts,
     pub(crate) held: BTreeMap<(String, String), HeldGroup>,
+    /// Summaries that wait for the end of quiet hours, by what is over.
+    pub(crate) postponed: BTreeMap<String, i64>,
     /// When each destination got its last sign of life.
     pub(crate) beats: BTreeMap<String, i64>,
 }
@@ -81,6 +83,7 @@ impl<'a> Dispatcher<'a> {
             acknowledged: BTreeSet::new(),
             open: store.load_open().await?,
             held: store.load_held().await?,
+            postponed: BTreeMap::new(),
             beats: BTreeMap::new(),
             store,
         };
@@ -93,6 +96,7 @@ impl<'a> Dispatcher<'a> {
     /// Puts another tree in force. What waits for the end of quiet hours is judged by it at once.
     pub(crate) fn set_tree(&mut self, tree: Arc<Tree>) {
         self.tree = tree;
+        self.postponed.clear();
         for group in self.held.values_mut().filter(|group| group.hold.quiet) {
             group.hold.until_us = 0;
         }

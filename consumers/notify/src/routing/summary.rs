@@ -43,6 +43,7 @@ impl Dispatcher<'_> {
             .collect();
         for silence in over {
             match silence.told_us {
+                None if self.is_postponed(&silence.id, now) => {}
                 None => self.end_silence(silence, now).await?,
                 Some(told) if told + LISTED_US <= now => {
                     let kv = &self.silences_kv;
@@ -68,7 +69,9 @@ impl Dispatcher<'_> {
             why: format!("{} ({})", silence.reason, silence.author),
             always: true,
         };
-        self.tell_over(&over, &kept, now).await?;
+        if !self.tell_over(&over, &kept, now).await? {
+            return Ok(());
+        }
         silence.told_us = Some(now);
         let key = silence.id.clone();
         let value = silences::encode(&silence)?;
@@ -85,6 +88,9 @@ impl Dispatcher<'_> {
         let over = self.open.0.values().filter(|open| open.record.inhibits && !open.lasts());
         let over: Vec<_> = over.map(|open| (open.record.clone(), open.alert.clone())).collect();
         for (mut record, alert) in over {
+            if self.is_postponed(&alert.code, now) {
+                continue;
+            }
             let kept = self.kept_back(&alert.code, record.since_us).await?;
             let over = Over {
                 cause: &alert.code,
@@ -94,7 +100,9 @@ impl Dispatcher<'_> {
                 why: alert.title.clone(),
                 always: false,
             };
-            self.tell_over(&over, &kept, now).await?;
+            if !self.tell_over(&over, &kept, now).await? {
+                continue;
+            }
             record.inhibits = false;
             self.store.save_open(&record).await?;
             if let Some(open) = self.open.0.get_mut(&record.alert) {
@@ -104,13 +112,24 @@ impl Dispatcher<'_> {
         Ok(())
     }
 
-    /// One message to each destination from which something was kept.
+    /// Whether what a cause kept back is told later, because a destination is in its quiet hours.
+    fn is_postponed(&self, cause: &str, now: i64) -> bool {
+        self.postponed.get(cause).is_some_and(|until| *until > now)
+    }
+
+    /// One message to each destination from which something was kept; `false` when it is put off.
     async fn tell_over(
         &mut self,
         over: &Over<'_>,
         kept: &KeptBack,
         now: i64,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
+        let quiet = kept.keys().filter_map(|name| self.tree.quiet.get(name)?.until(now));
+        if let Some(until) = quiet.max() {
+            self.postponed.insert(over.cause.to_owned(), until);
+            return Ok(false);
+        }
+        self.postponed.remove(over.cause);
         for (name, deliveries) in kept {
             if !self.setup.destinations.contains(name) {
                 continue;
@@ -140,7 +159,7 @@ impl Dispatcher<'_> {
                 self.store.save_open(&record).await?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Everything that a cause has kept back since a time, from the record of deliveries.

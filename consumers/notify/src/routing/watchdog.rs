@@ -220,7 +220,8 @@ async fn rules(dispatcher: &Dispatcher<'_>, now: i64) -> anyhow::Result<Option<F
             .context("read the newest tick")?;
         newest = newest.max(tick.map(|tick| tick.stored_at_us));
     }
-    Ok(newest.filter(|at| now - at > MAX_TICK_AGE_US).map(|_| Finding {
+    let is_stopped = |at: &i64| (MAX_TICK_AGE_US..MAX_KNOWN_AGE_US).contains(&(now - at));
+    Ok(newest.filter(is_stopped).map(|_| Finding {
         what: "rules",
         name: "alerts".to_owned(),
         severity: Severity::Critical,
