@@ -52,7 +52,7 @@ struct Bucket {
 }
 
 /// Sum and extremes. Of `first` and `last`: time, number of the message, value.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "StoredValues", into = "StoredValues")]
 struct Values {
     count: u64,
@@ -66,7 +66,8 @@ struct Values {
 type Mark = (i64, u64, Exact);
 
 /// Most steps of most groups have one event: it is stored once.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // it lives only while values are written or read
 enum StoredValues {
     #[serde(rename = "o")]
     One(Mark),
@@ -95,12 +96,12 @@ impl From<Values> for StoredValues {
 
 impl Values {
     fn of(mark: Mark) -> Self {
-        let value = mark.2;
-        Self { count: 1, sum: value, min: value, max: value, first: mark, last: mark }
+        let value = || mark.2.clone();
+        Self { count: 1, sum: value(), min: value(), max: value(), first: mark.clone(), last: mark }
     }
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Hour {
     #[serde(rename = "n")]
     count: u64,
@@ -136,8 +137,8 @@ impl WindowPart {
     pub(super) fn add(&mut self, window: &Window, share: Share) {
         let bucket = self.buckets.entry(share.at_us.div_euclid(window.step_us)).or_default();
         bucket.count += 1;
-        if let Some(value) = share.value {
-            bucket.merge_values(&Values::of((share.at_us, share.sequence, value)));
+        if let Some(value) = &share.value {
+            bucket.merge_values(&Values::of((share.at_us, share.sequence, value.clone())));
             if !window.percentiles.is_empty() {
                 bucket.sample.get_or_insert_default().add(value.to_f64());
             }
@@ -195,15 +196,23 @@ impl Bucket {
 
     fn merge_values(&mut self, other: &Values) {
         let Some(own) = &mut self.values else {
-            self.values = Some(*other);
+            self.values = Some(other.clone());
             return;
         };
         own.count += other.count;
-        own.sum = own.sum.plus(other.sum);
-        own.min = own.min.min(other.min);
-        own.max = own.max.max(other.max);
-        own.first = own.first.min(other.first);
-        own.last = own.last.max(other.last);
+        own.sum = own.sum.plus(&other.sum);
+        if other.min < own.min {
+            own.min.clone_from(&other.min);
+        }
+        if other.max > own.max {
+            own.max.clone_from(&other.max);
+        }
+        if other.first < own.first {
+            own.first.clone_from(&other.first);
+        }
+        if other.last > own.last {
+            own.last.clone_from(&other.last);
+        }
     }
 }
 
@@ -211,7 +220,7 @@ impl Hour {
     fn add(&mut self, other: &Self) {
         self.count += other.count;
         self.valued += other.valued;
-        self.sum = self.sum.plus(other.sum);
+        self.sum = self.sum.plus(&other.sum);
     }
 }
 
@@ -228,7 +237,7 @@ pub(super) fn values_of<'p>(
     }
     let values = whole.values.as_ref();
     let changed = values.filter(|values| values.count > 1);
-    let change = changed.map(|values| values.last.2.minus(values.first.2));
+    let change = changed.map(|values| values.last.2.minus(&values.first.2));
     let percent = |values: &Values| {
         let (old, new) = (values.first.2.to_f64(), values.last.2.to_f64());
         (old != 0.0).then(|| (new - old) / old.abs() * 100.0)
@@ -237,12 +246,12 @@ pub(super) fn values_of<'p>(
     let distinct = whole.distinct.as_ref();
     let mut found = WindowValues {
         count: whole.count,
-        sum: values.map(|values| values.sum),
-        min: values.map(|values| values.min),
-        max: values.map(|values| values.max),
+        sum: values.map(|values| values.sum.clone()),
+        min: values.map(|values| values.min.clone()),
+        max: values.map(|values| values.max.clone()),
         mean: values.and_then(|values| values.sum.divided_by(values.count)),
-        first: values.map(|values| values.first.2),
-        last: values.map(|values| values.last.2),
+        first: values.map(|values| values.first.2.clone()),
+        last: values.map(|values| values.last.2.clone()),
         change,
         change_percent: changed.and_then(percent),
         distinct: window.distinct.as_ref().map(|_| distinct.map_or(0, |set| set.count())),
@@ -255,8 +264,8 @@ pub(super) fn values_of<'p>(
         found.baseline = baseline_of(window, baseline, parts, now_us);
         let now = match window.measured {
             Measured::Count => Some(whole.count as f64),
-            Measured::Sum => Some(found.sum.map_or(0.0, Exact::to_f64)),
-            Measured::Mean => found.mean.map(Exact::to_f64),
+            Measured::Sum => Some(found.sum.as_ref().map_or(0.0, Exact::to_f64)),
+            Measured::Mean => found.mean.as_ref().map(Exact::to_f64),
         };
         let known = now.zip(found.baseline).filter(|(_, baseline)| *baseline != 0.0);
         found.ratio = known.map(|(now, baseline)| now / baseline);
@@ -286,7 +295,7 @@ fn baseline_of<'p>(
     let measure = |whole: &Hour, hours: f64| match window.measured {
         Measured::Count => Some(whole.count as f64 / hours * share),
         Measured::Sum => Some(whole.sum.to_f64() / hours * share),
-        Measured::Mean => whole.sum.divided_by(whole.valued).map(Exact::to_f64),
+        Measured::Mean => whole.sum.divided_by(whole.valued).map(|mean| mean.to_f64()),
     };
     match baseline {
         Baseline::DayMean => {

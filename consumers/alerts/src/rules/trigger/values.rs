@@ -49,7 +49,7 @@ pub(crate) fn sequence_fields() -> Vec<Field> {
 /// A window's values under their names: text of exact numbers for templates, numbers for conditions.
 pub(crate) fn named_values(values: &WindowValues) -> Vec<(&'static str, NamedValue)> {
     let count = |count: u64| NamedValue::Int(i64::try_from(count).unwrap_or(i64::MAX));
-    let exact = |value: Option<Exact>| match value {
+    let exact = |value: &Option<Exact>| match value {
         Some(value) => NamedValue::Decimal(value.to_string()),
         None => NamedValue::Absent,
     };
@@ -60,13 +60,13 @@ pub(crate) fn named_values(values: &WindowValues) -> Vec<(&'static str, NamedVal
     let mut named = vec![
         ("count", count(values.count)),
         ("distinct", values.distinct.map_or(NamedValue::Absent, count)),
-        ("sum", exact(values.sum)),
-        ("min", exact(values.min)),
-        ("max", exact(values.max)),
-        ("mean", exact(values.mean)),
-        ("first", exact(values.first)),
-        ("last", exact(values.last)),
-        ("change", exact(values.change)),
+        ("sum", exact(&values.sum)),
+        ("min", exact(&values.min)),
+        ("max", exact(&values.max)),
+        ("mean", exact(&values.mean)),
+        ("first", exact(&values.first)),
+        ("last", exact(&values.last)),
+        ("change", exact(&values.change)),
         ("change_percent", rounded(values.change_percent)),
         ("baseline", rounded(values.baseline)),
         ("ratio", rounded(values.ratio)),
