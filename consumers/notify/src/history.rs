@@ -7,7 +7,7 @@ use crypto_intel_nats::{Bucket, Nats, ReaderOptions, Start, StreamMessage, Strea
 use crypto_intel_schemas::{
     Acknowledgement, Alert, AlertState, Delivery, Event, Severity, Stream, subjects,
 };
-use crypto_intel_service::RecordingRetry;
+use crypto_intel_service::{RecordingRetry, now_us};
 use serde::Serialize;
 
 use crate::{
@@ -15,7 +15,10 @@ use crate::{
         delivery::delivery_id,
         record::{Records, Step},
     },
-    routing::matcher::{Matcher, all_match},
+    routing::{
+        matcher::{Matcher, all_match},
+        open::{HeldGroup, RoutingStore},
+    },
 };
 
 const AT_ONCE: usize = 1_000;
@@ -59,6 +62,8 @@ pub struct StoryMessage {
     pub state: AlertState,
     /// Its number.
     pub n: u32,
+    /// Its sequence in ALERT.
+    pub sequence: u64,
     /// Its first line.
     pub title: String,
     /// Its further lines.
@@ -82,7 +87,7 @@ pub struct StoryDelivery {
     pub delivery: String,
     /// The destination.
     pub destination: String,
-    /// How it ended, or `waiting`.
+    /// How it ended; `waiting` for its sender, or `held` for its group or the end of quiet hours.
     pub state: String,
     /// What kept it back: a silence, or an alert.
     pub cause: Option<String>,
@@ -164,14 +169,13 @@ impl AlertStory {
         let retry = RecordingRetry::default();
         // A person waits: no retry.
         retry.stop().cancel();
+        let store = RoutingStore::open(nats, &retry).await?;
         let records = Records::open(nats, retry).await.context("open bucket deliveries")?;
+        for group in store.load_held().await?.into_values() {
+            self.add_held(&group);
+        }
         for message in self.messages.clone() {
-            let alert = Alert {
-                alert: self.alert.clone(),
-                state: message.state,
-                n: message.n,
-                ..Alert::empty()
-            };
+            let alert = self.alert_of(&message);
             for destination in destinations {
                 let delivery = delivery_id(&alert, destination);
                 if self.told.iter().any(|told| told.delivery == delivery) {
@@ -183,20 +187,27 @@ impl AlertStory {
                     Step::Attempt { .. } => "an attempt is under way".to_owned(),
                     Step::Done { .. } => continue,
                 };
-                self.told.push(StoryDelivery {
-                    delivery,
-                    destination: destination.clone(),
-                    state: "waiting".to_owned(),
-                    cause: None,
-                    attempts: stored.record.attempts,
-                    message_id: None,
-                    error: Some(error),
-                    done_at_us: 0,
-                    seen_to_done_ms: None,
-                });
+                let attempts = stored.record.attempts;
+                self.told.push(not_ended(delivery, destination, "waiting", attempts, error));
             }
         }
         Ok(())
+    }
+
+    fn add_held(&mut self, group: &HeldGroup) {
+        for message in self.messages.iter().filter(|message| group.holds(message.sequence)) {
+            let alert = self.alert_of(message);
+            let delivery = delivery_id(&alert, &group.destination);
+            let seconds = (group.hold.until_us - now_us()).max(0) / 1_000_000;
+            let why = format!("{}, for {seconds} s more", group.hold.group);
+            self.told.push(not_ended(delivery, &group.destination, "held", 0, why));
+        }
+    }
+
+    /// As far as its deliveries are named after it.
+    fn alert_of(&self, message: &StoryMessage) -> Alert {
+        let (state, n) = (message.state, message.n);
+        Alert { alert: self.alert.clone(), state, n, ..Alert::empty() }
     }
 }
 
@@ -221,6 +232,7 @@ impl Stories {
         story.messages.push(StoryMessage {
             state: alert.state,
             n: alert.n,
+            sequence: message.sequence,
             title: alert.title.clone(),
             lines: alert.lines.clone(),
             block_number: alert.block_number,
@@ -275,6 +287,26 @@ impl Stories {
 impl AlertStory {
     fn last_us(&self) -> i64 {
         self.messages.last().map_or(0, |message| message.stored_at_us)
+    }
+}
+
+fn not_ended(
+    delivery: String,
+    destination: &str,
+    state: &str,
+    attempts: u32,
+    why: String,
+) -> StoryDelivery {
+    StoryDelivery {
+        delivery,
+        destination: destination.to_owned(),
+        state: state.to_owned(),
+        cause: None,
+        attempts,
+        message_id: None,
+        error: Some(why),
+        done_at_us: 0,
+        seen_to_done_ms: None,
     }
 }
 

@@ -9,7 +9,7 @@ mod held;
 mod hours;
 mod judge;
 pub(crate) mod matcher;
-mod open;
+pub(crate) mod open;
 pub(crate) mod reload;
 pub(crate) mod silences;
 mod summary;

@@ -126,6 +126,10 @@ impl HeldGroup {
         self.parts.values().map(BTreeSet::len).sum()
     }
 
+    pub(crate) fn holds(&self, sequence: u64) -> bool {
+        self.parts.values().any(|part| part.contains(&sequence))
+    }
+
     /// The oldest messages, and the number of their part.
     pub(crate) fn first_part(&self) -> Option<(u32, Vec<u64>)> {
         let (number, part) = self.parts.first_key_value()?;
@@ -224,7 +228,7 @@ impl RoutingStore {
 
     /// Adds a message to a group, unless it is there.
     pub(crate) async fn hold(&self, group: &mut HeldGroup, sequence: u64) -> anyhow::Result<()> {
-        if group.parts.values().any(|part| part.contains(&sequence)) {
+        if group.holds(sequence) {
             return Ok(());
         }
         let last = group.parts.last_key_value();

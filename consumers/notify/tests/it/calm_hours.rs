@@ -13,7 +13,7 @@ use tokio::{
 use crate::calm::{Calm, PLAIN, lasting, placed};
 
 /// Quiet hours of `ops`: all but a minute that is half a day away.
-fn always_quiet() -> String {
+pub(crate) fn always_quiet() -> String {
     let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
     let far = now.checked_add(jiff::Span::new().hours(12)).unwrap();
     let end = format!("{:02}:{:02}", far.hour(), far.minute());

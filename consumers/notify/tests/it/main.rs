@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod calm;
+mod calm_history;
 mod calm_hours;
 mod calm_model;
 mod channels;
