@@ -42,7 +42,8 @@ impl Stream {
     ];
 
     /// The streams that rules read; each carries a tick.
-    pub const OF_RULES: [Self; 4] = [Self::Evm, Self::Market, Self::Signals, Self::Status];
+    pub const OF_RULES: [Self; 5] =
+        [Self::Evm, Self::Market, Self::Signals, Self::Status, Self::Alert];
 
     /// The name in JetStream.
     #[must_use]
@@ -85,17 +86,21 @@ impl Stream {
             Self::Market => &["market.>", "gas.>", "defi.>", "network.>", "tick.market"],
             Self::Signals => &["news.>", "sentiment.>", "whale.>", "tick.signals"],
             Self::Status => &["status.>", "check.>", "tick.status"],
-            Self::Alert => &["alert.>"],
+            // Each subject holds one message there, also that of a tick.
+            Self::Alert => &["alert.>", "tick.alert.>"],
             Self::Outbox => &["notify.out.>"],
             Self::Notify => &["notify.done.>"],
             Self::Dlq => &["dlq.>"],
         }
     }
 
-    /// The subject of the ticks in a stream that rules read.
+    /// The pattern of the ticks in a stream that rules read.
     #[must_use]
-    pub fn tick_subject(self) -> String {
-        subjects::tick(self.slug())
+    pub fn tick_pattern(self) -> String {
+        match self {
+            Self::Alert => "tick.alert.>".to_owned(),
+            _ => subjects::tick(self.slug()),
+        }
     }
 
     /// The stream with this name.

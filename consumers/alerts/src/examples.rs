@@ -15,6 +15,7 @@ use crate::{
     rules::{
         Rule, RuleProblem, RuleSet,
         example::{Example, START_US},
+        trigger::Trigger,
     },
     streams::RuleStream,
 };
@@ -113,6 +114,8 @@ struct World {
     sequence: u64,
     now_us: i64,
     chains: BTreeMap<String, Chain>,
+    /// Whether blocks come by themselves: not where their absence is what the rule is about.
+    mines: bool,
 }
 
 /// A chain of an example.
@@ -133,6 +136,7 @@ impl World {
             sequence: 0,
             now_us: START_US,
             chains: BTreeMap::new(),
+            mines: !matches!(rule.trigger, Trigger::Absence(_)),
         }
     }
 
@@ -142,7 +146,7 @@ impl World {
             self.close_blocks();
         }
         let step_us = match until_us - self.now_us {
-            gap if gap <= 3_600 * SECOND_US => SECOND_US,
+            gap if gap <= 600 * SECOND_US => SECOND_US,
             gap if gap <= 86_400 * SECOND_US => 10 * SECOND_US,
             _ => 60 * SECOND_US,
         };
@@ -155,7 +159,8 @@ impl World {
                 ..Tick::at("alerts", now_us, now_us)
             };
             self.feed(&Event::from(tick));
-            let is_due = |chain: &Chain| now_us - chain.block_at_us >= BLOCK_US;
+            let mines = self.mines;
+            let is_due = |chain: &Chain| mines && now_us - chain.block_at_us >= BLOCK_US;
             let due = self.chains.iter_mut().filter(|(_, chain)| is_due(chain));
             due.for_each(|(_, chain)| chain.is_open = true);
             self.close_blocks();

@@ -18,7 +18,7 @@ const MAX_CONCURRENT: usize = 64;
 const ALERT_STREAM: &str = Stream::Alert.name();
 
 /// `maximum messages per subject exceeded`
-const SUBJECT_IS_TAKEN: u64 = 10_077;
+pub(crate) const SUBJECT_IS_TAKEN: u64 = 10_077;
 
 #[derive(Debug, thiserror::Error)]
 enum AlertError {

@@ -10,8 +10,7 @@ pub const ROLE: RoleSpec = RoleSpec {
     // Ticks go into every stream that rules read.
     publishes: &["alert.>", "tick.>", "dlq.alerts.>"],
     reads: &Stream::OF_RULES,
-    // Whether an alert is there already.
-    looks_up: &[Stream::Alert, Stream::Dlq],
+    looks_up: &[Stream::Dlq],
     buckets: &[
         BucketSpec::write(Bucket::Leases, &["alerts"]),
         // Records of the state and rule sets are listed.

@@ -11,8 +11,8 @@ use crate::{
     rules::RuleSet,
     sets::{FileWatch, Sets},
     streams::RuleStream,
-    ticks::publish_ticks,
-    worker::{MAX_TICK_AGE, ROLE, Worker},
+    ticks::{max_tick_age, publish_ticks},
+    worker::{ROLE, Worker},
 };
 
 /// Evaluates rules until the process stops. Of several instances one is active, the others stand by.
@@ -78,7 +78,7 @@ async fn evaluate(roots: &Roots<'_>, rules: &Arc<RuleSet>, term: &Term) -> anyho
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     // A stream that no rule reads has ticks: a rule that is added there is heard of by one of them.
     for stream in RuleStream::OF_RULES {
-        let probe = context.health.probe(format!("{ROLE}.{}", stream.slug()), Some(MAX_TICK_AGE));
+        let probe = context.health.probe(format!("{ROLE}.{}", stream.slug()), max_tick_age(stream));
         let worker = Worker {
             nats: (*nats).clone(),
             stream,
@@ -93,8 +93,7 @@ async fn evaluate(roots: &Roots<'_>, rules: &Arc<RuleSet>, term: &Term) -> anyho
         tasks.spawn(worker.run());
     }
     if config.ticks {
-        let streams = RuleStream::OF_RULES.to_vec();
-        let ticks = publish_ticks((*nats).clone(), streams, (*metrics).clone());
+        let ticks = publish_ticks((*nats).clone(), Arc::clone(sets), (*metrics).clone());
         let stop = stop.clone();
         tasks.spawn(async move { Ok(unless_stopped(&stop, ticks).await?) });
     }

@@ -53,7 +53,7 @@ pub(crate) fn reader_filters<'a>(
     stream: RuleStream,
     patterns: impl IntoIterator<Item = &'a str>,
 ) -> Vec<String> {
-    let tick = stream.tick_subject();
+    let tick = stream.tick_pattern();
     let mut wanted: Vec<String> = patterns.into_iter().map(str::to_owned).collect();
     if stream == RuleStream::Evm {
         wanted.push(subjects::chain(subjects::Lane::Live, "*", Kind::Block));
@@ -90,6 +90,7 @@ mod tests {
         assert_eq!(kinds_of_pattern("whale.bitcoin"), [Kind::Whale]);
         assert_eq!(kinds_of_pattern("status.>"), [Kind::ProviderStatus]);
         assert_eq!(kinds_of_pattern("evm.*.swap"), [Kind::Swap]);
+        assert_eq!(kinds_of_pattern("alert.critical.>"), [Kind::Alert]);
         assert_eq!(kinds_of_pattern("evm.*.transfers"), []);
         assert_eq!(kinds_of_pattern("evm.*.event.answer_updated"), [Kind::ContractEvent]);
     }

@@ -1,26 +1,41 @@
 //! Ticks, published into the streams that rules read, so that a replay has the same time.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crypto_intel_nats::{Nats, OutMessage, PublishError};
-use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id};
+use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id, subjects};
 use crypto_intel_service::now_us;
 use futures::future::join_all;
 
-use crate::{metrics::Metrics, streams::RuleStream};
+use crate::{metrics::Metrics, publish::SUBJECT_IS_TAKEN, sets::Sets, streams::RuleStream};
 
 const SECOND_US: i64 = 1_000_000;
 
+/// The stream of alerts keeps everything for long: it has a tick a minute, and only while rules read it.
+const ALERT_TICK_US: i64 = 60 * SECOND_US;
+
+/// Age of the newest tick of a stream above which `/ready` fails; none for that of alerts, which mostly has none.
+pub(crate) fn max_tick_age(stream: RuleStream) -> Option<Duration> {
+    (stream != RuleStream::Alert).then_some(Duration::from_secs(5))
+}
+
 /// Publishes a tick into each stream at every full second; never ends. A failed tick is not repeated:
 /// the next one replaces it.
-pub(crate) async fn publish_ticks(nats: Nats, streams: Vec<RuleStream>, metrics: Metrics) {
-    let mut failing = vec![false; streams.len()];
+pub(crate) async fn publish_ticks(nats: Nats, sets: Arc<Sets>, metrics: Metrics) {
+    let streams = RuleStream::OF_RULES;
+    let mut failing = BTreeMap::new();
     loop {
         let now = now_us();
         let second_us = now - now.rem_euclid(SECOND_US);
-        let attempts = streams.iter().map(|stream| publish_tick(&nats, *stream, second_us));
+        let due = |stream: &RuleStream| match stream {
+            RuleStream::Alert => sets.reads_alerts() && second_us % ALERT_TICK_US == 0,
+            _ => true,
+        };
+        let due: Vec<RuleStream> = streams.iter().copied().filter(due).collect();
+        let attempts = due.iter().map(|stream| publish_tick(&nats, *stream, second_us));
         let results = join_all(attempts).await;
-        for ((stream, failing), result) in streams.iter().zip(&mut failing).zip(results) {
+        for (stream, result) in due.iter().zip(results) {
+            let failing = failing.entry(*stream).or_insert(false);
             match result {
                 Ok(()) => {
                     metrics.ticks.inc();
@@ -45,8 +60,13 @@ async fn publish_tick(nats: &Nats, stream: RuleStream, second_us: i64) -> Result
         stream: stream.slug().to_owned(),
         ..Tick::at("alerts", second_us, now_us())
     };
-    let message = OutMessage::new(stream.tick_subject(), Event::from(tick).encode())
+    let event = Event::from(tick);
+    let message = OutMessage::new(subjects::of(&event), event.encode())
         .schema(Kind::Tick.schema())
         .message_id(id);
-    nats.publish(message).await.map(drop)
+    match nats.publish(message).await {
+        // Another instance has published this very tick.
+        Err(PublishError::Full { code: SUBJECT_IS_TAKEN, .. }) => Ok(()),
+        published => published.map(drop),
+    }
 }

@@ -23,13 +23,11 @@ use crate::{
     sets::{InForce, Sets},
     snapshot::SnapshotStore,
     streams::RuleStream,
+    ticks::max_tick_age,
 };
 
 /// Messages applied at once.
 const MAX_BATCH_MESSAGES: usize = 2_000;
-
-/// Age of the newest tick above which `/ready` fails.
-pub(crate) const MAX_TICK_AGE: Duration = Duration::from_secs(5);
 
 /// A snapshot waits for the end of a block so many snapshot intervals at most.
 const MAX_LATE_INTERVALS: u32 = 10;
@@ -119,6 +117,9 @@ impl Worker {
         };
         let rules = Arc::clone(in_force.rules());
         let reader = self.open_reader(&rules, start).await?;
+        if max_tick_age(self.stream).is_none() {
+            self.probe.healthy("reading");
+        }
         tracing::info!(stream = self.stream.name(), ?start, "evaluating rules");
         let engine = Engine::with_state(rules, self.stream, &self.metrics, state);
         Ok(Running {
@@ -283,7 +284,7 @@ impl Worker {
         let slug = self.stream.slug();
         let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         self.metrics.lag_seconds.with_label_values(&[slug]).set(seconds);
-        if age <= MAX_TICK_AGE {
+        if max_tick_age(self.stream).is_none_or(|limit| age <= limit) {
             self.probe.healthy(format!("at {}", running.engine.position().sequence));
         } else {
             let pending = running.reader.pending();

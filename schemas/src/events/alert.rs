@@ -79,7 +79,7 @@ impl EventKind for Alert {
     const SUBJECT: &'static str = "alert.<severity>.<rule>.<alert>.<state>.<n>";
     const STREAMS: &'static [(Stream, &'static str)] = &[(Stream::Alert, subjects::ALERT_ALL)];
     const SOURCE: &'static str = "alerts";
-    const IN_RULES: bool = false;
+    const NOT_IN_RULES: &'static [&'static str] = &["routes", "seen_at_us"];
 
     fn subject(&self) -> String {
         subjects::alert(self.severity, &self.rule, &self.alert, self.state, self.n)

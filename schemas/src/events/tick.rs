@@ -7,7 +7,7 @@ use crate::{
 };
 
 event! {
-    /// A clock tick, published once a second into each stream that rules read.
+    /// A clock tick, published once a second into each stream that rules read; into that of alerts once a minute, while rules read it.
     pub struct Tick: base {
         /// Name of the stream it is published into, lower case, such as `evm`.
         pub stream: String,
@@ -21,17 +21,24 @@ impl EventKind for Tick {
     const NAME: &'static str = "tick";
     const SCHEMA: &'static str = "tick/1";
     const SUBJECT: &'static str = "tick.<stream>";
+    const PATTERNS: &'static [&'static str] = &["tick.*", "tick.alert.*"];
     const STREAMS: &'static [(Stream, &'static str)] = &[
         (Stream::Evm, "tick.evm"),
         (Stream::Market, "tick.market"),
         (Stream::Signals, "tick.signals"),
         (Stream::Status, "tick.status"),
+        (Stream::Alert, "tick.alert.>"),
     ];
     const SOURCE: &'static str = "";
     const IN_RULES: bool = false;
 
     fn subject(&self) -> String {
-        subjects::tick(&self.stream)
+        let subject = subjects::tick(&self.stream);
+        // A subject of the stream of alerts holds one message.
+        if self.stream == Stream::Alert.slug() {
+            return format!("{subject}.{}", self.event_at_us);
+        }
+        subject
     }
 
     fn sample() -> Self {

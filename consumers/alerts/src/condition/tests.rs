@@ -280,6 +280,9 @@ fn every_field_of_the_wire_is_there_under_its_name() {
         "trace_address",
         "data",
         "data_keccak",
+        "routes",
+        "links",
+        "seen_at_us",
     ];
     for kind in Kind::ALL {
         let fields = fields_of(*kind);

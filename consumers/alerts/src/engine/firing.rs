@@ -196,8 +196,8 @@ impl Engine {
     ) -> Rendering {
         let rule = &self.rules.rules[index];
         let mut values = template::values_of(event, &rule.fields);
-        values.insert("rule", rule.id.as_str().into());
-        values.insert("severity", rule.severity.as_str().into());
+        values.entry("rule").or_insert_with(|| rule.id.as_str().into());
+        values.entry("severity").or_insert_with(|| rule.severity.as_str().into());
         if let Trigger::Sequence(_) = rule.trigger {
             values.extend(values_of_opening(rule, opening, false));
         }

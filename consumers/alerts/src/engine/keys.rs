@@ -92,6 +92,11 @@ pub(crate) fn short_hash(text: &str) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
+/// Key of the alert about a rule that fails, within one rule set.
+pub(super) fn failure_key(rule: &str, set: &str) -> String {
+    hash_text(&format!("rule-fails\n{rule}\n{set}"))
+}
+
 fn hash_text(text: &str) -> String {
     hex::encode(&keccak256(text)[..16])
 }

@@ -5,6 +5,7 @@ mod chain_state;
 pub(crate) mod cooldown_group;
 mod cooldowns;
 mod entries;
+pub(crate) mod failures;
 mod firing;
 pub(crate) mod keys;
 mod reorgs;
@@ -37,9 +38,6 @@ use crate::{
     streams::RuleStream,
 };
 
-/// Consecutive errors after which a rule is unhealthy.
-const MAX_CONSECUTIVE_ERRORS: u32 = 10;
-
 /// Applies one stream's messages to one stream's rules.
 #[derive(Debug)]
 pub struct Engine {
@@ -50,6 +48,8 @@ pub struct Engine {
     triggers: TriggerIndex,
     metrics: Vec<RuleMetrics>,
     consecutive_errors: Vec<u32>,
+    /// Alerts about rules that fail, until the message is applied.
+    failures: Vec<Alert>,
     /// Alerts that can no longer be corrected.
     evicted: prometheus::IntCounter,
 }
@@ -80,6 +80,7 @@ impl Engine {
         let per_rule = rules.rules.iter().map(|rule| metrics.rule(&rule.id)).collect();
         Self {
             consecutive_errors: vec![0; rules.rules.len()],
+            failures: Vec::new(),
             rules,
             stream,
             index: SubjectIndex::new(stream),
@@ -153,7 +154,7 @@ impl Engine {
     ) -> Result<Applied, DecodeError> {
         self.state.position = message.position();
         self.state.stream_time_us = self.state.stream_time_us.max(message.stored_at_us);
-        let tick = message.subject.strip_prefix("tick.") == Some(self.stream.slug());
+        let tick = message.subject.starts_with("tick.");
         if tick {
             if let Event::Tick(tick) = Event::decode(&message.payload)? {
                 self.state.tick_us = self.state.tick_us.max(tick.event_at_us);
@@ -161,9 +162,20 @@ impl Engine {
             self.pass_time(alerts);
         } else if self.is_relevant(&message.subject) {
             let event = Event::decode(&message.payload)?;
-            self.apply_event(&event, message, alerts);
+            if !self.is_own(&event) {
+                self.apply_event(&event, message, alerts);
+            }
         }
+        alerts.append(&mut self.failures);
         Ok(Applied { between_blocks: self.state.is_between_blocks(), tick })
+    }
+
+    /// Whether an event is an alert about alerts: rules hear of what others say, never of each other, so that none can
+    /// feed itself.
+    fn is_own(&self, event: &Event) -> bool {
+        let Event::Alert(alert) = event else { return false };
+        let mut rules = self.rules.rules.iter().filter(|rule| rule.stream == RuleStream::Alert);
+        alert.event_id.starts_with("alert:") || rules.any(|rule| rule.id == alert.rule)
     }
 
     /// Whether the body must be read: some rule reads the subject, or it is a block marker.
@@ -280,23 +292,6 @@ impl Engine {
             }
         }
         matched
-    }
-
-    fn note_success(&mut self, index: usize) {
-        if std::mem::take(&mut self.consecutive_errors[index]) > 0 {
-            self.metrics[index].unhealthy.set(0);
-        }
-    }
-
-    fn note_error(&mut self, index: usize, error: &str) {
-        let metrics = &self.metrics[index];
-        metrics.errors.inc();
-        self.consecutive_errors[index] = self.consecutive_errors[index].saturating_add(1);
-        if self.consecutive_errors[index] == MAX_CONSECUTIVE_ERRORS {
-            metrics.unhealthy.set(1);
-            let rule = &self.rules.rules[index].id;
-            tracing::warn!(rule, error, "rule fails repeatedly, correct its condition");
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     engine::{
         chain_state::ChainState,
         cooldown_group::{CooldownGroup, RunningCooldown},
+        failures::Failing,
         tracked::Tracked,
         triggers::{group::TriggerGroup, waiting::WaitingBlock},
     },
@@ -42,6 +43,8 @@ pub(crate) struct State {
     pub(crate) forms: BTreeMap<String, u64>,
     /// Alerts of rules that changed: their end is told at the next tick.
     pub(crate) ended: Vec<Alert>,
+    /// Rule → how it fails.
+    pub(crate) failing: BTreeMap<String, Failing>,
 }
 
 /// What is stored under the stream's own key: how far the state is, and which records hold it.
@@ -56,6 +59,8 @@ pub(crate) struct Head {
     pub(crate) forms: BTreeMap<String, u64>,
     #[serde(default)]
     pub(crate) ended: Vec<Alert>,
+    #[serde(default)]
+    pub(crate) failing: BTreeMap<String, Failing>,
 }
 
 /// Version 2: everything in one value.
@@ -92,8 +97,8 @@ impl State {
     }
 
     pub(super) fn of(head: Head) -> Self {
-        let Head { position, stream_time_us, tick_us, forms, ended, .. } = head;
-        Self { position, stream_time_us, tick_us, forms, ended, ..Self::default() }
+        let Head { position, stream_time_us, tick_us, forms, ended, failing, .. } = head;
+        Self { position, stream_time_us, tick_us, forms, ended, failing, ..Self::default() }
     }
 
     pub(crate) fn head(&self, table: Table) -> Head {
@@ -105,6 +110,7 @@ impl State {
             table,
             forms: self.forms.clone(),
             ended: self.ended.clone(),
+            failing: self.failing.clone(),
         }
     }
 
@@ -139,7 +145,10 @@ mod tests {
             value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ")
         };
         let head = serde_json::to_value(State::empty().head(Table::default())).unwrap();
-        assert_eq!(names(&head), "version position stream_time_us tick_us table forms ended");
+        assert_eq!(
+            names(&head),
+            "version position stream_time_us tick_us table forms ended failing"
+        );
         let chain = serde_json::to_value(ChainState::default()).unwrap();
         assert_eq!(names(&chain), "seen open_block crowded reorg unsettled homeless");
         let group = serde_json::to_value(CooldownGroup::default()).unwrap();

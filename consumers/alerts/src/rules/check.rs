@@ -13,6 +13,7 @@ use crate::{
         check::ConditionProblem,
         fields::{Field, fields_of_all},
     },
+    engine::failures::RULE_FAILS,
     labels::MAX_LABEL_TEXT,
     nearest::nearest,
     rules::{
@@ -133,6 +134,9 @@ impl<'c> RuleCheck<'c> {
         if !valid {
             let message = format!("{id:?} is no rule id: 1 to 64 of a-z, 0-9, - and _");
             self.report(&self.text.id, message, None);
+        } else if id == RULE_FAILS {
+            let message = format!("{id} is the rule of alerts about rules that fail");
+            self.report(&self.text.id, message, Some("choose another id".to_owned()));
         }
     }
 

@@ -62,6 +62,7 @@ fn places_are_right_in_conditions_of_several_lines() {
 fn each_mistake_is_refused_with_its_mend() {
     for (lines, message, hint) in [
         ("id = 'Has Spaces'\n", "is no rule id", ""),
+        ("id = 'rule-fails'\n", "about rules that fail", "another id"),
         ("on = 'evm.*.transfer.erc2O'\n", "no kind of event is on", "`evm.*.transfer.erc20`"),
         ("on = 'watch.base.>'\n", "rules cannot read", "size(watched) > 0"),
         ("on = 'evn.*.block'\n", "rules cannot read", "did you mean `evm`?"),

@@ -55,6 +55,7 @@ impl InForce {
             }
         };
         in_force.sets.put_switches(stream, &in_force.switches).await?;
+        in_force.sets.note_in_force(stream, &in_force.rules);
         if let Some((digest, asked_us)) = in_force.switches.waiting(sequence) {
             let rules = in_force.sets.get(digest).await?;
             in_force.waiting = rules.map(|rules| Waiting { rules, asked_us });
@@ -103,6 +104,7 @@ impl InForce {
     pub(crate) async fn take(&mut self, sequence: u64) -> anyhow::Result<&Arc<RuleSet>> {
         if let Some(waiting) = self.waiting.take() {
             self.rules = waiting.rules;
+            self.sets.note_in_force(self.stream, &self.rules);
             self.switches.take(sequence);
             self.sets.put_switches(self.stream, &self.switches).await?;
         }

@@ -1,6 +1,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::Context as _;
@@ -29,6 +32,8 @@ pub(crate) struct Sets {
     compiled: Mutex<BTreeMap<String, Arc<RuleSet>>>,
     /// The newest set of each stream that this instance reads.
     newest: Mutex<BTreeMap<RuleStream, String>>,
+    /// Whether the rules in force read alerts: only then does their stream need ticks.
+    reads_alerts: AtomicBool,
 }
 
 impl Sets {
@@ -41,6 +46,7 @@ impl Sets {
             explorers: config.explorers.clone(),
             compiled: Mutex::default(),
             newest: Mutex::default(),
+            reads_alerts: AtomicBool::new(false),
         })
     }
 
@@ -136,6 +142,18 @@ impl Sets {
         Ok(serde_json::from_slice(&stored.value)
             .inspect_err(|error| tracing::warn!(key, %error, "rule switches cannot be read"))
             .ok())
+    }
+
+    /// Whether the rules in force read alerts.
+    pub(crate) fn reads_alerts(&self) -> bool {
+        self.reads_alerts.load(Ordering::Relaxed)
+    }
+
+    /// Says what the rules in force of the stream of alerts read.
+    pub(super) fn note_in_force(&self, stream: RuleStream, rules: &RuleSet) {
+        if stream == RuleStream::Alert {
+            self.reads_alerts.store(rules.streams().contains(&stream), Ordering::Relaxed);
+        }
     }
 
     /// The newest set of a stream that this instance reads; `None` before it does.

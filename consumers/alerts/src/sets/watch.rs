@@ -6,7 +6,7 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, OutMessage};
-use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id};
+use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id, subjects};
 use crypto_intel_service::{Probe, now_us, retry};
 
 use super::{RuleTexts, Sets};
@@ -124,9 +124,9 @@ impl FileWatch {
             rules: Some(digest.to_owned()),
             ..Tick::at("alerts", now, now)
         };
-        let body = Event::from(tick).encode();
+        let event = Event::from(tick);
         let message = || {
-            OutMessage::new(stream.tick_subject(), body.clone())
+            OutMessage::new(subjects::of(&event), event.encode())
                 .schema(Kind::Tick.schema())
                 .message_id(id.clone())
         };

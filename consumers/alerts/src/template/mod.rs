@@ -199,8 +199,8 @@ pub(crate) fn sample_values(fields: &[Field], with_optional: bool) -> Values {
             (field.name, value)
         })
         .collect();
-    values.insert("rule", Value::from("sample"));
-    values.insert("severity", Value::from("info"));
+    values.entry("rule").or_insert_with(|| Value::from("sample"));
+    values.entry("severity").or_insert_with(|| Value::from("info"));
     values
 }
 

@@ -10,6 +10,8 @@ use crate::config::AppConfig;
 
 /// Alerts on the screen.
 const LAST_ALERTS: u64 = 5;
+/// So many messages are looked at for them.
+const MAX_LOOKED_AT: u64 = 2_000;
 
 pub(super) async fn streams(nats: &Nats, topology: &Topology) -> anyhow::Result<Vec<StreamStatus>> {
     Ok(topology.status(nats).await?)
@@ -122,7 +124,9 @@ pub(super) async fn last_alerts(nats: &Nats) -> anyhow::Result<Vec<LastAlert>> {
     let state = nats.stream_state(Stream::Alert.name()).await?;
     let mut alerts = Vec::new();
     let mut sequence = state.last_sequence;
-    while sequence >= state.first_sequence && sequence > 0 && (alerts.len() as u64) < LAST_ALERTS {
+    // Where rules read alerts, ticks are among them.
+    let oldest = state.first_sequence.max(state.last_sequence.saturating_sub(MAX_LOOKED_AT));
+    while sequence >= oldest && sequence > 0 && (alerts.len() as u64) < LAST_ALERTS {
         if let Some(message) = nats.get(Stream::Alert.name(), sequence).await?
             && let Ok(Event::Alert(alert)) = Event::decode(&message.payload)
         {

@@ -187,6 +187,6 @@ impl Engine {
 }
 
 fn add_rule(values: &mut Values, rule: &Rule) {
-    values.insert("rule", rule.id.as_str().into());
-    values.insert("severity", rule.severity.as_str().into());
+    values.entry("rule").or_insert_with(|| rule.id.as_str().into());
+    values.entry("severity").or_insert_with(|| rule.severity.as_str().into());
 }
