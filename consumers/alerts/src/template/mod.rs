@@ -135,7 +135,9 @@ fn value_of(value: FieldValue<'_>) -> Value {
         FieldValue::U256(value) => Value::from(value.to_string()),
         FieldValue::I256(value) => Value::from(value.to_string()),
         FieldValue::Fields(fields) => {
-            fields.0.iter().map(|(name, value)| (name.as_str(), event_value(value))).collect()
+            // Collected into a value, pairs would be a list.
+            let named = fields.0.iter().map(|(name, value)| (name.clone(), event_value(value)));
+            Value::from(named.collect::<BTreeMap<String, Value>>())
         }
         FieldValue::Labels(labels) => {
             let text = |(name, text): (&String, &String)| (name.clone(), clean(text, MAX_VALUE));

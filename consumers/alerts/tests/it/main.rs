@@ -1,6 +1,7 @@
 //! The role on a real nats-server.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod conditions;
 mod harness;
 mod once;
 mod polled;

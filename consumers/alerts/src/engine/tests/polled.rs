@@ -85,3 +85,16 @@ fn the_state_of_a_provider_is_told_and_that_of_a_node_is_not() {
         ]
     );
 }
+
+#[test]
+fn an_event_of_a_contract_is_told_by_its_values() {
+    let rule = r#"
+        on = "evm.*.event.*"
+        when = '"roundId" in fields'
+        title = "{{ name }}: {{ fields.current|num }} in round {{ fields.roundId }}"
+    "#;
+    let rule = format!("[[rule]]\nid = 'r'\nmax_event_age = '36500d'\n{rule}");
+    let mut play = Play::new(&rule);
+    play.feed(samples::sample(Kind::ContractEvent));
+    assert_eq!(play.take()[0].title, "AnswerUpdated: 263,312,000,000 in round 45312");
+}

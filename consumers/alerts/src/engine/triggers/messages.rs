@@ -78,7 +78,7 @@ impl Engine {
         let Message { title, mut lines, links } = self.write(told.index, &rule.message, &values);
         if told.values.is_some_and(|values| values.is_about) {
             lines.push(
-                "Different values and percentiles are about: they are too many to be exact."
+                "Distinct counts and percentiles are about: too many values to be exact."
                     .to_owned(),
             );
         }
