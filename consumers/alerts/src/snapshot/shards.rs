@@ -253,7 +253,7 @@ fn split(name: &str, body: &[u8], records: &mut Vec<Record>) -> u32 {
     parts
 }
 
-/// FNV-1a: short, and the same for ever.
+/// FNV-1a: short, and the same in every version.
 fn shard_of(key: &str) -> usize {
     let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

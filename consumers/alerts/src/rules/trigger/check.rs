@@ -5,25 +5,17 @@ use toml::Spanned;
 
 use crate::{
     condition::{Condition, fields::fields_of_all},
-    engine::triggers::window::HOUR_US,
     rules::{
         check::RuleCheck,
         trigger::{
-            Absence, Baseline, Finality, Lasting, Measured, Sequence, SequenceStep, Trigger,
-            ValueOf, Window, percent_of,
-            text::{AbsenceText, SequenceText, StepText, WindowText},
-            values::{PERCENTILES, absence_fields, sequence_fields, window_fields},
+            Absence, Finality, Lasting, Sequence, SequenceStep, Trigger,
+            text::{AbsenceText, SequenceText, StepText},
+            values::{absence_fields, sequence_fields, window_fields},
         },
     },
     streams::{self, RuleStream},
     template::MessageTemplate,
 };
-
-/// Steps of a window: each is kept for every group.
-const MAX_STEPS: i64 = 1_440;
-
-/// Steps of a window that does not say.
-const DEFAULT_STEPS: i64 = 60;
 
 const KINDS: [&str; 5] = ["event", "window", "sequence", "absence", "first"];
 
@@ -111,146 +103,6 @@ impl RuleCheck<'_> {
             }
         }
         Some(kind)
-    }
-
-    fn window(&mut self, fields: &[Field]) -> Option<Trigger> {
-        let spanned = self.text.trigger.window.as_ref()?;
-        let text = spanned.get_ref();
-        let over_us = self.period(&text.over)?;
-        let baseline = self.baseline(text);
-        let step_us = self.step(text, over_us, baseline)?;
-        let of = match &text.of {
-            Some(of) => Some(self.value_of(of, fields)?),
-            None => None,
-        };
-        if let Some(distinct) = &text.distinct {
-            self.check_field("distinct", distinct, fields);
-        }
-        let measured = self.measured(text)?;
-        let having = self.compile(&text.having, &window_fields())?;
-        let needs_value =
-            ["sum", "min", "max", "mean", "first", "last", "change", "change_percent"];
-        let is_valued = |name: &str| needs_value.contains(&name) || percent_of(name).is_some();
-        let names = having.names();
-        let missing = names.iter().find(|name| {
-            of.is_none() && is_valued(name)
-                || text.distinct.is_none() && *name == "distinct"
-                || text.baseline.is_none() && ["baseline", "ratio"].contains(&name.as_str())
-        });
-        if let Some(name) = missing {
-            let key = match name.as_str() {
-                "distinct" => "distinct = \"FIELD\"",
-                "baseline" | "ratio" => "baseline = \"24h mean\"",
-                _ => "of = \"FIELD\"",
-            };
-            let message = format!("`{name}` is not known in this window");
-            self.report(&text.having, message, Some(format!("add `{key}` to [rule.window]")));
-        }
-        Some(Trigger::Window(Box::new(Window {
-            over_us,
-            step_us,
-            of,
-            distinct: text.distinct.as_ref().map(|name| name.get_ref().clone()),
-            percentiles: self.percentiles(&names),
-            baseline,
-            measured,
-            having,
-        })))
-    }
-
-    /// How far the window moves at a time.
-    fn step(&mut self, text: &WindowText, over_us: i64, baseline: Option<Baseline>) -> Option<i64> {
-        let kind = text.kind.as_ref().map_or("sliding", |kind| kind.get_ref().as_str());
-        let (step_us, place) = match (kind, &text.every) {
-            ("tumbling", None) => (over_us, &text.over),
-            ("tumbling", Some(every)) => {
-                let message = "a tumbling window does not slide".to_owned();
-                self.report(every, message, Some("leave `every` out".to_owned()));
-                return None;
-            }
-            ("sliding", Some(every)) => (self.period(every)?, every),
-            ("sliding", None) => (default_step(over_us), &text.over),
-            _ => {
-                let message = format!("no window is {kind:?}");
-                let hint = "\"sliding\" or \"tumbling\"".to_owned();
-                self.report(text.kind.as_ref()?, message, Some(hint));
-                return None;
-            }
-        };
-        if over_us % step_us != 0 || over_us / step_us > MAX_STEPS {
-            let message = format!("a window is 1 to {MAX_STEPS} whole steps of `every`");
-            self.report(place, message, Some("such as over = \"1h\", every = \"1m\"".to_owned()));
-            return None;
-        }
-        if baseline.is_some() && HOUR_US % step_us != 0 {
-            let message = "with a baseline, an hour is a whole number of steps".to_owned();
-            self.report(place, message, Some("such as every = \"5m\"".to_owned()));
-            return None;
-        }
-        Some(step_us)
-    }
-
-    fn value_of(&mut self, of: &Spanned<String>, fields: &[Field]) -> Option<ValueOf> {
-        let name = of.get_ref();
-        let Some(field) = fields.iter().find(|field| field.name == name) else {
-            let expression = self.compile_number(of, fields)?;
-            return Some(ValueOf::Expression(expression));
-        };
-        let is_number = matches!(
-            field.field_type,
-            FieldType::Int | FieldType::Decimal | FieldType::U256 | FieldType::I256
-        );
-        if !is_number {
-            let message = format!("`{name}` is no number");
-            self.report(of, message, Some("count different texts by `distinct`".to_owned()));
-            return None;
-        }
-        Some(ValueOf::Field(name.clone()))
-    }
-
-    fn baseline(&mut self, text: &WindowText) -> Option<Baseline> {
-        let baseline = text.baseline.as_ref()?;
-        match baseline.get_ref().as_str() {
-            "24h mean" => Some(Baseline::DayMean),
-            "same hour 7d" => Some(Baseline::SameHour),
-            other => {
-                let hint = "\"24h mean\" or \"same hour 7d\"".to_owned();
-                self.report(baseline, format!("no baseline is {other:?}"), Some(hint));
-                None
-            }
-        }
-    }
-
-    fn measured(&mut self, text: &WindowText) -> Option<Measured> {
-        let default = if text.of.is_some() { "sum" } else { "count" };
-        let name = text.measure.as_ref().map_or(default, |name| name.get_ref().as_str());
-        match (name, &text.measure) {
-            ("count", _) => Some(Measured::Count),
-            ("sum", _) if text.of.is_some() => Some(Measured::Sum),
-            ("mean", _) if text.of.is_some() => Some(Measured::Mean),
-            (other, Some(place)) => {
-                let message = format!("{other:?} cannot be compared with a baseline here");
-                let hint = "\"count\", and with `of` \"sum\" or \"mean\"".to_owned();
-                self.report(place, message, Some(hint));
-                None
-            }
-            (_, None) => None,
-        }
-    }
-
-    /// The percentiles that the rule names anywhere.
-    fn percentiles(&self, names: &[String]) -> Vec<u32> {
-        let texts = [&self.text.title].into_iter().chain(&self.text.lines);
-        let texts = texts.chain(&self.text.trigger.resolved_title);
-        let texts: Vec<&Spanned<String>> = texts
-            .chain(&self.text.trigger.resolved_lines)
-            .chain(&self.text.trigger.resolve_when)
-            .collect();
-        let is_named = |name: &str| {
-            names.iter().any(|known| known == name)
-                || texts.iter().any(|text| text.get_ref().contains(name))
-        };
-        PERCENTILES.iter().filter(|(name, _)| is_named(name)).map(|(_, percent)| *percent).collect()
     }
 
     fn sequence(&mut self, fields: &[Field]) -> Option<Trigger> {
@@ -426,7 +278,7 @@ impl RuleCheck<'_> {
         Finality::Seen
     }
 
-    fn period(&mut self, text: &Spanned<String>) -> Option<i64> {
+    pub(super) fn period(&mut self, text: &Spanned<String>) -> Option<i64> {
         let period = self.duration(Some(text), 0);
         if period <= 0 && self.problems.last().is_none_or(|last| !last.message.contains("duration"))
         {
@@ -434,9 +286,4 @@ impl RuleCheck<'_> {
         }
         (period > 0).then_some(period)
     }
-}
-
-/// Sixtieths, or whole minutes of a day and more.
-fn default_step(over_us: i64) -> i64 {
-    if over_us % DEFAULT_STEPS == 0 { over_us / DEFAULT_STEPS } else { over_us }
 }

@@ -1,6 +1,7 @@
 //! When a rule fires, beyond single events: windows, sequences, absences, first events, and conditions that last.
 
 mod check;
+mod check_window;
 mod text;
 pub(crate) mod values;
 
