@@ -74,9 +74,13 @@ async fn a_reader_that_goes_back_takes_the_changed_rules_at_the_same_message() {
     servers.published_when(1).await;
     // A snapshot before the change: that is where the next instance will go back to.
     let states = servers.broker.nats.kv(Bucket::RuleState).await.unwrap();
-    until_counted(&role, "snapshots_total").await;
-    let head = states.get("evm").await.unwrap().unwrap().value;
-    let records = states.entries("evm.").await.unwrap();
+    let (head, records) = eventually(async || {
+        let head = states.get("evm").await.unwrap()?;
+        let records = states.entries("evm.").await.unwrap();
+        let again = states.get("evm").await.unwrap()?;
+        (head.revision == again.revision).then_some((head.value, records))
+    })
+    .await;
     servers.write_rules(&rule("a", "evm.*.transfer.erc20", "new"));
     eventually(async || taken(&role, "evm")).await;
     servers.broker.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 1)])).await;
