@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod buttons;
 mod channel;
 mod check;
 mod config;

@@ -1,15 +1,17 @@
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::Nats;
 use crypto_intel_service::{Context, Restart, Supervisor};
 
 use crate::{
+    buttons::{self, Bot},
     channel::{clients, needs_tls},
     config::Config,
     metrics::Metrics,
     pacing::gate::SendGate,
     records::removed,
+    render::Language,
     router,
     routing::dead_man::{self, Pulse},
     sender,
@@ -54,9 +56,23 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     supervisor.spawn("notify.router", Restart::WithBackoff, move |context| {
         router::run(Arc::clone(&routes), context)
     });
+    for bot in Bot::all(&config, &clients, &gates, &nats) {
+        let bot = Arc::new(bot);
+        supervisor.spawn(bot.task(), Restart::WithBackoff, move |context| {
+            buttons::run(Arc::clone(&bot), context)
+        });
+    }
+    let languages: BTreeMap<String, Language> = config
+        .destinations
+        .iter()
+        .map(|(name, destination)| (name.clone(), destination.policy().language))
+        .collect();
     for (name, destination) in config.destinations {
         metrics.prepare(&name);
         let Some(gate) = gates.get(&name).cloned() else { continue };
+        let fallback = destination.policy().fallback.as_deref();
+        let language = fallback.and_then(|fallback| languages.get(fallback)).copied();
+        let fallback_words = language.unwrap_or_default().words();
         let setup = Arc::new(sender::Setup {
             name: name.clone(),
             destination,
@@ -64,6 +80,7 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
             clients: clients.clone(),
             gate,
             metrics: metrics.clone(),
+            fallback_words,
         });
         supervisor.spawn(format!("notify.{name}"), Restart::WithBackoff, move |context| {
             sender::run(Arc::clone(&setup), context)

@@ -129,6 +129,7 @@ fn notify(task: &PipelineTask) -> NotifyConfig {
         kind: None,
         api_url: task.chat_url.as_str().into(),
         bot_messages_per_second: 1_000,
+        allowed_users: Vec::new(),
         policy: policy.clone(),
     };
     let discord = DiscordConfig {

@@ -51,6 +51,11 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
 
     /// The channel that sends to it.
     fn open(&self, clients: &Clients) -> Box<dyn Channel>;
+
+    /// Its bot, if messages have buttons that people may press.
+    fn buttons(&self, _clients: &Clients) -> Option<Box<dyn Buttons>> {
+        None
+    }
 }
 
 /// A service with one address. It answers to `&self` alone: two lanes send to it at once.
@@ -88,6 +93,61 @@ pub(crate) trait Channel: fmt::Debug + Send + Sync {
     }
 }
 
+/// A bot that says which buttons people press below messages of one destination.
+pub(crate) trait Buttons: fmt::Debug + Send + Sync {
+    /// Names the bot, with its secret: of all destinations of one, a single one asks.
+    fn bot(&self) -> String;
+
+    /// Where its messages are, as in a press.
+    fn room(&self) -> String;
+
+    /// Whether this person's presses count.
+    fn allows(&self, user: i64) -> bool;
+
+    /// Waits for presses from a number on, for a while.
+    fn presses(&self, after: i64) -> BoxFuture<'_, Result<Presses, Outcome>>;
+
+    /// Tells the person who pressed what came of it.
+    fn answer<'a>(&'a self, press: &'a Press, text: &'a str) -> BoxFuture<'a, Result<(), Outcome>>;
+
+    /// Makes the pressed button say something, for everyone.
+    fn show<'a>(&'a self, press: &'a Press, text: &'a str) -> BoxFuture<'a, Result<(), Outcome>>;
+}
+
+/// What was pressed, and the number that confirms it.
+#[derive(Debug)]
+pub(crate) struct Presses {
+    pub(crate) next: i64,
+    pub(crate) all: Vec<Press>,
+}
+
+/// A person pressed a button.
+#[derive(Debug, Clone)]
+pub(crate) struct Press {
+    pub(crate) id: String,
+    pub(crate) user: i64,
+    /// Their name.
+    pub(crate) who: String,
+    pub(crate) room: String,
+    pub(crate) message_id: String,
+    /// The message's buttons, in the service's form.
+    pub(crate) keyboard: Value,
+    /// The button's own text for the service.
+    pub(crate) data: String,
+    pub(crate) action: Action,
+    /// Key of the alert.
+    pub(crate) alert: String,
+}
+
+/// What a button does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// The person takes care of the alert.
+    Acknowledge,
+    /// It is not told for an hour.
+    Silence,
+}
+
 /// What a service can do. What it cannot is left out or done another way.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Capabilities {
@@ -97,6 +157,8 @@ pub(crate) struct Capabilities {
     pub(crate) edits: bool,
     /// A message can name the one that it follows.
     pub(crate) replies: bool,
+    /// Its messages have buttons.
+    pub(crate) buttons: bool,
     /// It knows a repetition by the id of the delivery, so that none needs a mark.
     pub(crate) is_idempotent: bool,
     /// Its addresses write to rooms with limits of their own.
@@ -147,6 +209,8 @@ pub(crate) struct MessageContent<'a> {
     pub(crate) plain: bool,
     /// What it tells of is not on the chain any more.
     pub(crate) is_gone: bool,
+    /// Who takes care of it, where that is known.
+    pub(crate) acknowledged_by: Option<&'a str>,
     /// Its place among the messages about the alert.
     pub(crate) place: Place<'a>,
     /// Language and time zone.
@@ -156,7 +220,16 @@ pub(crate) struct MessageContent<'a> {
 impl<'a> MessageContent<'a> {
     /// A first message as it is meant.
     pub(crate) fn new(own: &'a Notification, alerts: &'a [Alert], voice: &'a Voice) -> Self {
-        Self { own, alerts, repeat: false, plain: false, is_gone: false, place: Place::New, voice }
+        Self {
+            own,
+            alerts,
+            repeat: false,
+            plain: false,
+            is_gone: false,
+            acknowledged_by: None,
+            place: Place::New,
+            voice,
+        }
     }
 }
 

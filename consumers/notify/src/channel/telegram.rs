@@ -1,153 +1,26 @@
 //! Telegram's Bot API: `sendMessage` and `editMessageText` with HTML.
 
+mod buttons;
+mod config;
+
 use std::time::Duration;
 
 use crypto_intel_schemas::Alert;
-use crypto_intel_service::{Address, Secret};
 use futures::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 use reqwest::{Client, header::CONTENT_TYPE};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::config::{ChatKind, TelegramConfig};
 use super::{
-    Capabilities, Channel, Clients, DEFAULT_WAIT, MessageContent, Outcome, Place, Reply, Request,
-    Scope, Settings, SharedService, Sharing,
-    http::{Answer, describe, exchange, is_https, is_web},
+    Capabilities, Channel, DEFAULT_WAIT, MessageContent, Outcome, Place, Reply, Request, Scope,
+    http::{Answer, describe, exchange},
 };
-use crate::{
-    config::{Limit, Policy},
-    render::{Voice, telegram as render},
-};
+use crate::render::{Voice, telegram as render};
 
 /// Margin for clock differences: a request that is a little too early prolongs the wait.
 const AFTER_WAIT: Duration = Duration::from_secs(1);
-
-/// A chat that a Telegram bot writes to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TelegramConfig {
-    /// The bot's token, as BotFather gave it: `123456:ABC…`.
-    pub token: Secret,
-    /// Number of the chat; negative for groups and channels. Not the `@name`.
-    pub chat_id: i64,
-    /// Topic of a forum group; leave it out for the General topic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message_thread_id: Option<i64>,
-    /// Whether the chat is private or a group: they are paced differently. Without it the sign of
-    /// `chat_id` decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ChatKind>,
-    /// The Bot API server.
-    #[serde(default = "default_api_url")]
-    pub api_url: Address,
-    /// Maximum number of messages per second of this bot over all its chats.
-    #[serde(default = "default_bot_rate")]
-    pub bot_messages_per_second: u32,
-    /// Pacing, age and what to do in doubt.
-    #[serde(default)]
-    pub policy: Policy,
-}
-
-/// What kind of Telegram chat: groups and channels take fewer messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ChatKind {
-    /// One person.
-    Private,
-    /// A group, supergroup or channel.
-    Group,
-}
-
-impl TelegramConfig {
-    fn is_group(&self) -> bool {
-        match self.kind {
-            Some(kind) => kind == ChatKind::Group,
-            None => self.chat_id < 0,
-        }
-    }
-}
-
-fn default_api_url() -> Address {
-    Address::from("https://api.telegram.org")
-}
-
-const fn default_bot_rate() -> u32 {
-    25
-}
-
-impl Settings for TelegramConfig {
-    fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    fn known_limits(&self) -> Vec<Limit> {
-        let chat = Limit::new(1, 1_050, 0);
-        if self.is_group() { vec![chat, Limit::new(18, 60_000, 2)] } else { vec![chat] }
-    }
-
-    fn address(&self) -> String {
-        let token = self.token.expose();
-        format!("{} {token} {} {:?}", self.api_url, self.chat_id, self.message_thread_id)
-    }
-
-    fn sharing(&self) -> Sharing {
-        let token = self.token.expose();
-        let bot = SharedService {
-            key: format!("bot {token}"),
-            limits: vec![Limit::new(self.bot_messages_per_second, 1_000, 0)],
-            freezes_together: true,
-        };
-        // All topics of a chat share its limits.
-        let own = Some(format!("chat {token} {}", self.chat_id));
-        Sharing { own, service: Some(bot), room_limits: Vec::new() }
-    }
-
-    fn needs_tls(&self) -> bool {
-        is_https(self.api_url.expose())
-    }
-
-    fn problems(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        if self.token.problem().is_some() {
-            return found;
-        }
-        let token = self.token.expose();
-        let well_formed = token.split_once(':').is_some_and(|(bot, key)| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-            !bot.is_empty()
-                && bot.bytes().all(|byte| byte.is_ascii_digit())
-                && !key.is_empty()
-                && key.bytes().all(plain)
-        });
-        if !well_formed {
-            found.push(
-                "token is not a bot token: it has the form 123456:ABC… and comes from BotFather"
-                    .to_owned(),
-            );
-        }
-        if self.chat_id == 0 {
-            found.push("chat_id is 0: use the number of the chat, negative for a group".to_owned());
-        }
-        if self.message_thread_id == Some(1) {
-            found.push(
-                "message_thread_id 1 is the General topic, which must be left out".to_owned(),
-            );
-        }
-        if self.bot_messages_per_second == 0 {
-            found.push("bot_messages_per_second must be above 0".to_owned());
-        }
-        if !is_web(self.api_url.expose()) {
-            found.push(format!("api_url ({}) is no http or https address", self.api_url));
-        }
-        found
-    }
-
-    fn open(&self, clients: &Clients) -> Box<dyn Channel> {
-        Box::new(Telegram::new(self.clone(), clients.services.clone()))
-    }
-}
 
 /// One chat and the bot that writes to it.
 #[derive(Debug)]
@@ -214,6 +87,7 @@ impl Channel for Telegram {
             digest_alerts: render::MAX_DIGEST_ALERTS,
             edits: true,
             replies: true,
+            buttons: !self.config.allowed_users.is_empty(),
             ..Capabilities::default()
         }
     }
@@ -238,6 +112,13 @@ impl Channel for Telegram {
                 if let Some(topic) = place.topic {
                     body["message_thread_id"] = topic.into();
                 }
+            }
+        }
+        if !self.config.allowed_users.is_empty() {
+            let keyboard = buttons::keyboard(content);
+            // An edit without it would take the buttons away.
+            if !keyboard.is_null() {
+                body["reply_markup"] = keyboard;
             }
         }
         if let Place::Reply { to, .. } = content.place {
@@ -347,10 +228,8 @@ impl Telegram {
         Ok(format!("bot @{name}, chat {}", self.place.lock().chat_id))
     }
 
-    /// The address holds the token: it is used in the request only.
     fn method(&self, method: &str) -> String {
-        let base = self.config.api_url.expose().trim_end_matches('/');
-        format!("{base}/bot{}/{method}", self.config.token.expose())
+        self.config.method(method)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What people were last told about an alert at a destination, and where: what follows changes that message.
 
 use alloy_primitives::B256;
-use crypto_intel_schemas::{Alert, AlertState, Notification, Severity};
+use crypto_intel_schemas::{Alert, AlertState, Labels, Notification, Severity};
 use serde::{Deserialize, Serialize};
 
 use super::delivery::delivery_id;
@@ -19,6 +19,12 @@ pub(crate) struct Anchor {
     pub(crate) title: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) lines: Vec<String>,
+    /// What a silence of it matches.
+    pub(crate) rule: String,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub(crate) labels: Labels,
+    /// What people call it.
+    pub(crate) code: String,
     /// The block that was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) block_hash: Option<B256>,
@@ -76,6 +82,9 @@ impl Anchor {
             severity: told.unwrap_or(alert.severity),
             title: alert.title.clone(),
             lines,
+            rule: alert.rule.clone(),
+            labels: alert.labels.clone(),
+            code: alert.code.clone(),
             block_hash: alert.block_hash,
             is_gone,
         }
@@ -157,6 +166,7 @@ mod tests {
         digest_alerts: 1,
         edits: true,
         replies: true,
+        buttons: false,
         is_idempotent: false,
         has_rooms: false,
         has_incidents: false,

@@ -56,7 +56,10 @@ pub async fn retry_dead_letter(
     // A person waits: no retry.
     retry.stop().cancel();
     for destination in &wanted {
-        let message = sent_again(&alert, destination, letter.dlq_sequence, now_us());
+        let language =
+            config.destinations.get(destination).map(|to| to.policy().language).unwrap_or_default();
+        let words = language.words();
+        let message = sent_again(&alert, destination, letter.dlq_sequence, now_us(), words);
         publish(nats, Event::from(message), None, &retry)
             .await
             .with_context(|| {

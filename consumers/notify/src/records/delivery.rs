@@ -4,6 +4,8 @@ use crypto_intel_nats::{Nats, OutMessage, PublishError, StreamMessage, dead_lett
 use crypto_intel_schemas::{Alert, Delivery, DeliveryState, Event, Notification, Stream, subjects};
 use crypto_intel_service::{RecordingRetry, Stopped, now_us};
 
+use crate::render::Words;
+
 /// Name of this role's consumers, also in dead letters.
 pub(crate) const CONSUMER: &str = "notify";
 /// Stream of messages that are not sent yet.
@@ -29,11 +31,14 @@ pub(crate) fn notification(alert: &Alert, destination: &str) -> Notification {
     }
 }
 
-/// The same message for the fallback of a destination, which did not get it because of `why`. Its age
-/// starts now, and it says where it comes from.
-pub(crate) fn handed_over(notification: &Notification, fallback: &str, why: &str) -> Notification {
+/// The same message for the fallback of a destination. Its age starts now, and `line` says where it comes from.
+pub(crate) fn handed_over(
+    notification: &Notification,
+    fallback: &str,
+    line: String,
+) -> Notification {
     let mut alert = notification.alert.clone();
-    alert.lines.push(format!("for {}, which {why}", notification.destination));
+    alert.lines.push(line);
     Notification {
         id: delivery_id(&alert, fallback),
         observed_at_us: now_us(),
@@ -49,9 +54,10 @@ pub(crate) fn sent_again(
     destination: &str,
     letter: u64,
     now_us: i64,
+    words: &Words,
 ) -> Notification {
     let mut first = notification(alert, destination);
-    first.alert.lines.push("sent again by hand: it may have been told before".to_owned());
+    first.alert.lines.push(words.sent_again.to_owned());
     // A message ends once: what is sent again is a new message.
     Notification { id: format!("{}:again:{letter}", first.id), observed_at_us: now_us, ..first }
 }
@@ -176,7 +182,7 @@ mod tests {
         let alert = Alert { seen_at_us: 5, observed_at_us: 7, ..Alert::empty() };
         let first = notification(&alert, "ops");
         assert_eq!(waits_since_us(&first), 5);
-        let second = handed_over(&first, "desk", "takes nothing");
+        let second = handed_over(&first, "desk", "for ops, which takes nothing".to_owned());
         assert!(waits_since_us(&second) > 7);
         assert_eq!(second.alert.lines, ["for ops, which takes nothing"]);
         assert_eq!(second.id, notification(&alert, "desk").id, "sent once, by whatever route");

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats, NatsError, TermEnd};
-use crypto_intel_schemas::{DeliveryState, subjects};
+use crypto_intel_schemas::{Acknowledgement, DeliveryState, subjects};
 use crypto_intel_service::{RecordingRetry, now_us};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,6 +37,9 @@ pub(crate) struct Record {
     /// Whether the first message about the alert was changed.
     #[serde(default)]
     pub(crate) edited: Edited,
+    /// Another message carried it: its end was published with that one's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) carried: bool,
     /// Stream sequences of the messages that this one carries as a digest, beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) folded: Vec<u64>,
@@ -143,6 +146,7 @@ impl Stored {
             doubts: 0,
             plain: false,
             edited: Edited::No,
+            carried: false,
             folded: Vec::new(),
             cause: None,
             owner: owner.to_owned(),
@@ -164,12 +168,15 @@ pub(crate) struct UnreadableRecord {
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     kv: Kv,
+    /// Acknowledgements.
+    routing: Kv,
     retry: RecordingRetry,
 }
 
 impl Records {
     pub(crate) async fn open(nats: &Nats, retry: RecordingRetry) -> Result<Self, NatsError> {
-        Ok(Self { kv: nats.kv(Bucket::Deliveries).await?, retry })
+        let (kv, routing) = (nats.kv(Bucket::Deliveries).await?, nats.kv(Bucket::Routing).await?);
+        Ok(Self { kv, routing, retry })
     }
 
     pub(crate) async fn load(
@@ -253,6 +260,28 @@ impl Records {
         self.with_retry(alert, || self.kv.put(&key, value.clone())).await.map(|_| ())
     }
 
+    /// Who takes care of an alert, if anyone does.
+    pub(crate) async fn acknowledgement(
+        &self,
+        alert: &str,
+    ) -> anyhow::Result<Option<Acknowledgement>> {
+        let key = Acknowledgement::key(alert);
+        let entry = self.with_retry(alert, || self.routing.get(&key)).await?;
+        Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+    }
+
+    /// From which number on the presses of a bot's buttons are new.
+    pub(crate) async fn offset(&self, bot: &str) -> anyhow::Result<i64> {
+        let key = offset_key(bot);
+        let entry = self.with_retry(bot, || self.kv.get(&key)).await?;
+        Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or(0))
+    }
+
+    pub(crate) async fn set_offset(&self, bot: &str, offset: i64) -> anyhow::Result<()> {
+        let key = offset_key(bot);
+        self.with_retry(bot, || self.kv.put(&key, offset.to_string())).await.map(|_| ())
+    }
+
     /// Why a destination is closed, if it is.
     pub(crate) async fn closed(&self, destination: &str) -> anyhow::Result<Option<Closed>> {
         let key = closed_key(destination);
@@ -300,6 +329,10 @@ pub(crate) fn closed_key(destination: &str) -> String {
     format!("closed.{}", subjects::token(destination))
 }
 
+fn offset_key(bot: &str) -> String {
+    format!("offset.{}", subjects::token(bot))
+}
+
 fn anchor_key(destination: &str, alert: &str) -> String {
     format!("anchor.{}.{}", subjects::token(destination), subjects::token(alert))
 }
@@ -325,6 +358,7 @@ mod tests {
             doubts: 1,
             plain: false,
             edited: Edited::Lost,
+            carried: false,
             folded: vec![7, 8],
             cause: None,
             owner: "host-1".into(),

@@ -4,7 +4,7 @@ use crypto_intel_schemas::Alert;
 
 use super::{
     fit::{self, Markup, fitted},
-    layout::{self, Layout, Line, Span, digest_layout},
+    layout::{self, DigestForm, Layout, Line, Span, digest_layout},
     text::utf16_len,
     voice::Voice,
 };
@@ -12,9 +12,9 @@ use crate::channel::MessageContent;
 
 /// Discord bounds `content` as it is written, with its markup.
 const BUDGET_UNITS: usize = 2_000;
-/// Lines of one digest that fit 2,000 units with titles of [`DIGEST_TITLE_UNITS`], all escaped.
+/// Lines of one digest that fit 2,000 units with titles of [`DIGEST`], all escaped.
 pub(crate) const MAX_DIGEST_ALERTS: usize = 12;
-const DIGEST_TITLE_UNITS: usize = 40;
+const DIGEST: DigestForm = DigestForm { lines: MAX_DIGEST_ALERTS, title_units: 40 };
 
 /// The text of `content`. Without `links` their labels stay: for a channel that blocks addresses.
 pub(crate) fn markdown(layout: &Layout, links: bool) -> String {
@@ -23,12 +23,12 @@ pub(crate) fn markdown(layout: &Layout, links: bool) -> String {
 
 /// How a message reads here.
 pub(crate) fn layout(content: &MessageContent<'_>) -> Layout {
-    layout::layout(content, DIGEST_TITLE_UNITS)
+    layout::layout(content, DIGEST)
 }
 
 /// Whether a digest of these alerts shows each of them, also as a repeat.
 pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
-    let layout = digest_layout(alerts, DIGEST_TITLE_UNITS, true, voice);
+    let layout = digest_layout(alerts, DIGEST, true, voice);
     fit::fits(&layout, BUDGET_UNITS, &Markdown { links: true })
 }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_full_digest_fits_with_every_code() {
         let alerts = samples::many(MAX_DIGEST_ALERTS);
-        let layout = digest_layout(&alerts, DIGEST_TITLE_UNITS, true, &Voice::default());
+        let layout = digest_layout(&alerts, DIGEST, true, &Voice::default());
         let markdown = markdown(&layout, true);
         assert!(utf16_len(&markdown) <= BUDGET_UNITS);
         for alert in &alerts {

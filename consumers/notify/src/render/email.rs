@@ -4,7 +4,7 @@ use crypto_intel_schemas::Alert;
 
 use super::{
     fit::{self, Markup, Plain, fitted},
-    layout::{self, Layout, Line, Span, digest_layout},
+    layout::{self, DigestForm, Layout, Line, Span, digest_layout},
     text::{clean_to, utf16_len},
     voice::Voice,
 };
@@ -15,16 +15,16 @@ const BUDGET_UNITS: usize = 40_000;
 const SUBJECT_UNITS: usize = 200;
 /// Alerts in one mail.
 pub(crate) const MAX_DIGEST_ALERTS: usize = 200;
-const DIGEST_TITLE_UNITS: usize = 120;
+const DIGEST: DigestForm = DigestForm { lines: MAX_DIGEST_ALERTS, title_units: 120 };
 
 /// How a message reads here.
 pub(crate) fn layout(content: &MessageContent<'_>) -> Layout {
-    layout::layout(content, DIGEST_TITLE_UNITS)
+    layout::layout(content, DIGEST)
 }
 
 /// Whether a digest of these alerts shows each of them, also as a repeat.
 pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
-    let layout = digest_layout(alerts, DIGEST_TITLE_UNITS, true, voice);
+    let layout = digest_layout(alerts, DIGEST, true, voice);
     fit::fits(&layout, BUDGET_UNITS, &Html)
 }
 

@@ -50,10 +50,19 @@ const DIGEST_RULES: usize = 5;
 /// Lines of what follows a message that was changed.
 const BRIEF_LINES: usize = 3;
 
-/// How a message reads; of a digest each title has at most so many units.
-pub(crate) fn layout(content: &MessageContent<'_>, title_units: usize) -> Layout {
+/// What of a digest a channel takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DigestForm {
+    /// Alerts with a line; what is beyond is only counted.
+    pub(crate) lines: usize,
+    /// Length of their titles.
+    pub(crate) title_units: usize,
+}
+
+/// How a message reads.
+pub(crate) fn layout(content: &MessageContent<'_>, digest: DigestForm) -> Layout {
     let [alert] = content.alerts else {
-        return digest_layout(content.alerts, title_units, content.repeat, content.voice);
+        return digest_layout(content.alerts, digest, content.repeat, content.voice);
     };
     let mut layout = alert_layout(alert, content.repeat, content.voice);
     match content.place {
@@ -111,7 +120,7 @@ fn body_lines<'a>(lines: impl IntoIterator<Item = &'a String>) -> Vec<Line> {
 /// alert whose first message and correction are both in it, only the latter is shown.
 pub(super) fn digest_layout(
     alerts: &[Alert],
-    title_units: usize,
+    form: DigestForm,
     repeat: bool,
     voice: &Voice,
 ) -> Layout {
@@ -142,8 +151,15 @@ pub(super) fn digest_layout(
         Span::Bold(voice.words.counted(&voice.words.alerts, shown.len())),
         text(format!(" ({})", rules.join(", "))),
     ]);
-    let body =
-        shown.iter().map(|alert| vec![text(digest_line(alert, title_units, voice))]).collect();
+    let listed = most_severe(&shown, form.lines);
+    let mut body: Vec<Line> = listed
+        .iter()
+        .map(|alert| vec![text(digest_line(alert, form.title_units, voice))])
+        .collect();
+    if listed.len() < shown.len() {
+        let rest = shown.len() - listed.len();
+        body.push(vec![text(voice.words.counted(&voice.words.not_shown, rest))]);
+    }
     let foot = vec![text(voice.words.folded.to_owned())];
     Layout { head, body, links: Vec::new(), foot, silent: true, words: voice.words }
 }
@@ -151,14 +167,27 @@ pub(super) fn digest_layout(
 /// What each alert is now, in the order of its first news.
 fn last_words(alerts: &[Alert]) -> Vec<&Alert> {
     let mut shown: Vec<&Alert> = Vec::new();
+    let mut places = BTreeMap::<&str, usize>::new();
     for alert in alerts {
-        match shown.iter_mut().find(|earlier| earlier.alert == alert.alert) {
-            Some(earlier) if earlier.n <= alert.n => *earlier = alert,
+        match places.get(alert.alert.as_str()) {
+            Some(place) if shown[*place].n <= alert.n => shown[*place] = alert,
             Some(_) => {}
-            None => shown.push(alert),
+            None => {
+                places.insert(&alert.alert, shown.len());
+                shown.push(alert);
+            }
         }
     }
     shown
+}
+
+/// So many of them that a reader should see, in their order.
+fn most_severe<'a>(alerts: &[&'a Alert], count: usize) -> Vec<&'a Alert> {
+    let mut places: Vec<usize> = (0..alerts.len()).collect();
+    places.sort_by_key(|place| std::cmp::Reverse(alerts[*place].severity));
+    places.truncate(count);
+    places.sort_unstable();
+    places.into_iter().map(|place| alerts[place]).collect()
 }
 
 /// A correction or an end says what happened to what, which its title alone does not.
@@ -227,6 +256,8 @@ fn link(link: &crypto_intel_schemas::Link) -> Option<Span> {
 mod tests {
     use super::{super::samples, *};
 
+    const FORM: DigestForm = DigestForm { lines: 40, title_units: 48 };
+
     fn words(layout: &Layout) -> String {
         let lines = layout.head.iter().chain(&layout.body).chain([&layout.links, &layout.foot]);
         lines
@@ -277,7 +308,7 @@ mod tests {
                 ..samples::alert()
             })
             .collect();
-        let text = words(&digest_layout(&alerts, 48, false, &Voice::default()));
+        let text = words(&digest_layout(&alerts, FORM, false, &Voice::default()));
         assert!(text.starts_with("📦 12 alerts (whale 8, depeg 4)"), "{text}");
         assert!(alerts.iter().all(|alert| text.matches(&alert.code).count() == 1), "{text}");
     }
@@ -312,7 +343,7 @@ mod tests {
                 ..samples::alert()
             },
         ];
-        let text = words(&digest_layout(&alerts, 48, false, &Voice::default()));
+        let text = words(&digest_layout(&alerts, FORM, false, &Voice::default()));
         assert!(text.contains("✏️ 9 DEMO at 2: No longer on chain: block 5 was replaced. #GONE1"));
         assert!(text.contains("9 DEMO at 2: Moved to block 7"), "{text}");
         assert!(text.contains("9 DEMO at 2: Back on chain, in block 14. #BACK1"), "{text}");
@@ -331,7 +362,7 @@ mod tests {
             ..fired.clone()
         };
         let other = Alert { alert: "b2".into(), code: "OTHER".into(), ..fired.clone() };
-        let text = words(&digest_layout(&[fired, other, gone], 48, false, &Voice::default()));
+        let text = words(&digest_layout(&[fired, other, gone], FORM, false, &Voice::default()));
         assert!(text.starts_with("📦 2 alerts"), "{text}");
         assert_eq!(text.matches("#K7Q2A").count(), 1, "{text}");
         assert!(!text.contains("🚨 12,500,000 USDC ($12.50M) → Binance #K7Q2A"), "{text}");
@@ -344,5 +375,21 @@ mod tests {
         assert!(
             words(&alert_layout(&alert, false, &Voice::default())).starts_with("🚨 whale-inflow")
         );
+    }
+
+    #[test]
+    fn a_digest_of_more_than_it_has_lines_for_shows_the_most_severe_and_counts_the_rest() {
+        let alerts: Vec<Alert> = (0..1_500)
+            .map(|number| Alert {
+                alert: format!("a{number}"),
+                code: format!("C{number:04}"),
+                severity: if number == 777 { Severity::Warning } else { Severity::Info },
+                ..samples::alert()
+            })
+            .collect();
+        let text = words(&digest_layout(&alerts, FORM, false, &Voice::default()));
+        assert!(text.starts_with("📦 1,500 alerts (whale-inflow 1,500)"), "{text}");
+        assert!(text.contains("#C0777") && text.contains("#C0000"), "{text}");
+        assert!(text.contains("… and 1,460 more"), "{text}");
     }
 }

@@ -15,6 +15,7 @@ mod words;
 
 pub(crate) use voice::{Voice, zone};
 pub use words::Language;
+pub(crate) use words::Words;
 
 #[cfg(test)]
 mod samples;

@@ -4,7 +4,7 @@ use crypto_intel_schemas::Alert;
 
 use super::{
     fit::{self, Markup, Plain, fitted},
-    layout::{self, Layout, Line, Span, digest_layout},
+    layout::{self, DigestForm, Layout, Line, Span, digest_layout},
     text::clean_to,
     voice::Voice,
 };
@@ -14,18 +14,18 @@ use crate::channel::MessageContent;
 const BUDGET_BYTES: usize = 4_096;
 /// The server takes 1,024 bytes.
 const TITLE_UNITS: usize = 250;
-/// Lines of one digest that fit [`BUDGET_BYTES`] with titles of [`DIGEST_TITLE_UNITS`].
+/// Lines of one digest that fit [`BUDGET_BYTES`] with titles of [`DIGEST`].
 pub(crate) const MAX_DIGEST_ALERTS: usize = 25;
-const DIGEST_TITLE_UNITS: usize = 40;
+const DIGEST: DigestForm = DigestForm { lines: MAX_DIGEST_ALERTS, title_units: 40 };
 
 /// How a message reads here.
 pub(crate) fn layout(content: &MessageContent<'_>) -> Layout {
-    layout::layout(content, DIGEST_TITLE_UNITS)
+    layout::layout(content, DIGEST)
 }
 
 /// Whether a digest of these alerts shows each of them, also as a repeat.
 pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
-    let layout = below_title(&digest_layout(alerts, DIGEST_TITLE_UNITS, true, voice));
+    let layout = below_title(&digest_layout(alerts, DIGEST, true, voice));
     fit::fits(&layout, BUDGET_BYTES, &PlainBytes)
 }
 
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_full_digest_fits_with_every_code() {
         let alerts = samples::many(MAX_DIGEST_ALERTS);
-        let text = message(&digest_layout(&alerts, DIGEST_TITLE_UNITS, true, &Voice::default()));
+        let text = message(&digest_layout(&alerts, DIGEST, true, &Voice::default()));
         assert!(text.len() <= BUDGET_BYTES);
         assert!(alerts.iter().all(|alert| text.contains(&format!("#{}", alert.code))), "{text}");
     }

@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use super::{
     fit::{Markup as _, Plain},
-    layout::{Span, layout},
+    layout::{DigestForm, Span, layout},
     text::clean_to,
 };
 use crate::channel::MessageContent;
 
 /// The summary takes 1,024 characters.
 const SUMMARY_UNITS: usize = 1_024;
+/// Incidents are never folded.
+const NO_DIGEST: DigestForm = DigestForm { lines: 1, title_units: SUMMARY_UNITS };
 /// Longer keys are refused.
 const KEY_BYTES: usize = 255;
 
@@ -25,7 +27,7 @@ pub(crate) fn dedup_key(alert: &Alert) -> String {
 /// What the incident shows.
 pub(crate) fn payload(content: &MessageContent<'_>) -> Value {
     let alert = &content.own.alert;
-    let layout = layout(content, SUMMARY_UNITS);
+    let layout = layout(content, NO_DIGEST);
     let head: Vec<String> = layout.head.iter().map(|line| Plain.line(line)).collect();
     let lines: Vec<String> = layout.body.iter().map(|line| Plain.line(line)).collect();
     let severity = match alert.severity {

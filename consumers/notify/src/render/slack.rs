@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     fit::{self, Markup, Plain, fitted, shrunk},
-    layout::{self, Layout, Line, Span, digest_layout},
+    layout::{self, DigestForm, Layout, Line, Span, digest_layout},
     text::{clean_to, utf16_len},
     voice::Voice,
 };
@@ -17,18 +17,18 @@ const SECTION_UNITS: usize = 3_000;
 const HEADER_UNITS: usize = 150;
 /// Notifications and clients without blocks show this much.
 const FALLBACK_UNITS: usize = 400;
-/// Lines of one digest that fit [`BUDGET_UNITS`] with titles of [`DIGEST_TITLE_UNITS`].
+/// Lines of one digest that fit [`BUDGET_UNITS`] with titles of [`DIGEST`].
 pub(crate) const MAX_DIGEST_ALERTS: usize = 60;
-const DIGEST_TITLE_UNITS: usize = 70;
+const DIGEST: DigestForm = DigestForm { lines: MAX_DIGEST_ALERTS, title_units: 70 };
 
 /// How a message reads here.
 pub(crate) fn layout(content: &MessageContent<'_>) -> Layout {
-    layout::layout(content, DIGEST_TITLE_UNITS)
+    layout::layout(content, DIGEST)
 }
 
 /// Whether a digest of these alerts shows each of them, also as a repeat.
 pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
-    let layout = digest_layout(alerts, DIGEST_TITLE_UNITS, true, voice);
+    let layout = digest_layout(alerts, DIGEST, true, voice);
     fit::fits(&layout, BUDGET_UNITS, &Mrkdwn)
 }
 
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_full_digest_fits_with_every_code() {
         let alerts = samples::many(MAX_DIGEST_ALERTS);
-        let layout = digest_layout(&alerts, DIGEST_TITLE_UNITS, true, &Voice::default());
+        let layout = digest_layout(&alerts, DIGEST, true, &Voice::default());
         let text = blocks(&layout).to_string();
         for alert in &alerts {
             assert!(text.contains(&format!("#{}", alert.code)), "{}", alert.code);

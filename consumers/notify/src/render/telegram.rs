@@ -4,16 +4,16 @@ use crypto_intel_schemas::Alert;
 
 use super::{
     fit::{self, Markup, Plain, fitted, seen_length},
-    layout::{self, Layout, Line, Span, digest_layout},
+    layout::{self, DigestForm, Layout, Line, Span, digest_layout},
     voice::Voice,
 };
 use crate::channel::MessageContent;
 
 /// Telegram bounds the text after its entities are parsed.
 const BUDGET_UNITS: usize = 4_096;
-/// Lines of one digest that fit 4,096 units with titles of [`DIGEST_TITLE_UNITS`].
+/// Lines of one digest that fit 4,096 units with titles of [`DIGEST`].
 pub(crate) const MAX_DIGEST_ALERTS: usize = 40;
-const DIGEST_TITLE_UNITS: usize = 70;
+const DIGEST: DigestForm = DigestForm { lines: MAX_DIGEST_ALERTS, title_units: 70 };
 
 /// The text for `parse_mode: HTML`.
 pub(crate) fn html(layout: &Layout) -> String {
@@ -27,12 +27,12 @@ pub(crate) fn plain(layout: &Layout) -> String {
 
 /// How a message reads here.
 pub(crate) fn layout(content: &MessageContent<'_>) -> Layout {
-    layout::layout(content, DIGEST_TITLE_UNITS)
+    layout::layout(content, DIGEST)
 }
 
 /// Whether a digest of these alerts shows each of them, also as a repeat.
 pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
-    let layout = digest_layout(alerts, DIGEST_TITLE_UNITS, true, voice);
+    let layout = digest_layout(alerts, DIGEST, true, voice);
     fit::fits(&layout, BUDGET_UNITS, &Html)
 }
 
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_full_digest_fits_with_every_code() {
         let alerts = samples::many(MAX_DIGEST_ALERTS);
-        let layout = digest_layout(&alerts, DIGEST_TITLE_UNITS, true, &Voice::default());
+        let layout = digest_layout(&alerts, DIGEST, true, &Voice::default());
         let (text, _) = parse(&html(&layout)).unwrap();
         assert!(utf16_len(&text) <= BUDGET_UNITS);
         for alert in &alerts {

@@ -31,14 +31,31 @@ pub(crate) struct Words {
     pub(crate) folded: &'static str,
     /// Alerts of a digest that have no line in it, and where they are listed.
     pub(crate) not_shown: Plural,
+    /// What a fallback is told: `{name}` is the destination, `{why}` the reason.
+    pub(crate) handed_over: HandedOver,
+    /// Of a message that a person sends once more.
+    pub(crate) sent_again: &'static str,
+    /// On buttons, and what they read afterwards.
     pub(crate) acknowledge: &'static str,
     pub(crate) silence: &'static str,
-    pub(crate) for_another: &'static str,
+    pub(crate) acknowledged: &'static str,
+    pub(crate) silenced: &'static str,
+    pub(crate) not_allowed: &'static str,
+    pub(crate) failed: &'static str,
     thousands: char,
     /// Numbers of this many digits or fewer are not grouped.
     ungrouped_digits: usize,
     /// Year, month, day, time and zone, by the names of `strftime`.
     pub(crate) time: &'static str,
+}
+
+/// Why a message comes to a fallback.
+#[derive(Debug)]
+pub(crate) struct HandedOver {
+    pub(crate) waits: &'static str,
+    pub(crate) dead: &'static str,
+    pub(crate) expired: &'static str,
+    pub(crate) doubtful: &'static str,
 }
 
 /// A text that depends on a number.
@@ -60,12 +77,22 @@ const EN: Words = Words {
     lines_left_out: Plural { one: "… {} line left out", other: "… {} lines left out" },
     folded: "folded: more came than may be sent one by one",
     not_shown: Plural {
-        one: "… and {} more, see `crypto-intel alerts list`",
-        other: "… and {} more, see `crypto-intel alerts list`",
+        one: "… and {} more, in the table alerts",
+        other: "… and {} more, in the table alerts",
     },
+    handed_over: HandedOver {
+        waits: "for {name}, which takes nothing now, and is told later: {why}",
+        dead: "for {name}, which was not told: {why}",
+        expired: "for {name}, which was not told in time: {why}",
+        doubtful: "for {name}, which was perhaps not told: {why}",
+    },
+    sent_again: "sent again by hand: it may have been told before",
     acknowledge: "✅ Acknowledge",
     silence: "🔕 Silence 1 h",
-    for_another: "for",
+    acknowledged: "✅ acknowledged by",
+    silenced: "🔕 silenced by",
+    not_allowed: "Your user id is not in allowed_users of this destination.",
+    failed: "That did not work, try again in a minute.",
     thousands: ',',
     ungrouped_digits: 3,
     time: "%Y-%m-%d %H:%M:%S %Z",
@@ -83,12 +110,22 @@ const ES: Words = Words {
     lines_left_out: Plural { one: "… {} línea omitida", other: "… {} líneas omitidas" },
     folded: "resumen: llegaron más de las que se pueden enviar una a una",
     not_shown: Plural {
-        one: "… y {} más: `crypto-intel alerts list`",
-        other: "… y {} más: `crypto-intel alerts list`",
+        one: "… y {} más, en la tabla alerts",
+        other: "… y {} más, en la tabla alerts",
     },
+    handed_over: HandedOver {
+        waits: "para {name}, que ahora no recibe nada y la tendrá más tarde: {why}",
+        dead: "para {name}, que no la recibió: {why}",
+        expired: "para {name}, que no la recibió a tiempo: {why}",
+        doubtful: "para {name}, que quizá no la recibió: {why}",
+    },
+    sent_again: "enviada otra vez a mano: puede que ya se conociera",
     acknowledge: "✅ Recibida",
     silence: "🔕 Silenciar 1 h",
-    for_another: "para",
+    acknowledged: "✅ la tiene",
+    silenced: "🔕 silenciada por",
+    not_allowed: "Tu id de usuario no está en allowed_users de este destino.",
+    failed: "No ha funcionado, prueba otra vez dentro de un minuto.",
     thousands: '.',
     // 1234, but 12.345.
     ungrouped_digits: 4,

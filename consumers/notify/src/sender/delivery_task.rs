@@ -1,6 +1,6 @@
 //! Delivers one message: asks [`step`](super::step) what is next, and does it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use alloy_primitives::{hex, keccak256};
 use anyhow::Context as _;
@@ -51,6 +51,8 @@ pub(super) struct DeliveryTask<'a> {
     /// One attempt at a time: what it comes to is known to the other lane before that one's next.
     pub(super) attempts: &'a Mutex<()>,
     pub(super) voice: Voice,
+    /// Stream sequences of what digests have carried, whose turn is still to come.
+    pub(super) carried: parking_lot::Mutex<BTreeSet<u64>>,
 }
 
 /// The end of an attempt.
@@ -79,6 +81,9 @@ impl DeliveryTask<'_> {
 
     /// Brings one message to its end.
     pub(super) async fn handle(&self, work: &Work) -> anyhow::Result<()> {
+        if self.carried.lock().remove(&work.message.sequence) {
+            return work.ack().await.context("acknowledge a message");
+        }
         let own = match decode(&work.message) {
             Ok(notification) => notification,
             Err(why) => return self.reject(work, &why).await,
@@ -90,6 +95,10 @@ impl DeliveryTask<'_> {
             other => other?,
         };
         let stored = loaded.unwrap_or_else(|| Stored::new(&own.id, &self.owner));
+        if stored.record.carried {
+            // The digest before it was acknowledged after its members' ends were published.
+            return work.ack().await.context("acknowledge a message");
+        }
         let folded = self.outbox.members(&stored.record.folded).await?;
         let folded = folded.into_iter().map(|member| member.notification).collect();
         let in_flight = InFlight { work, own, folded, stored, anchor: None };
@@ -167,7 +176,8 @@ impl DeliveryTask<'_> {
         if let Some(told_by) = self.read_anchor(in_flight).await? {
             return Ok(Attempted::Overtaken(told_by));
         }
-        let (request, editing) = self.request(in_flight);
+        let acknowledged_by = self.acknowledged_by(in_flight).await?;
+        let (request, editing) = self.request(in_flight, acknowledged_by.as_deref());
         let timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(0);
         let record = &mut in_flight.stored.record;
         record.begin(now_us().saturating_add(timeout_us), body_hash(&request), editing);
@@ -210,8 +220,23 @@ impl DeliveryTask<'_> {
         Ok(None)
     }
 
+    /// Who takes care of the alert that a follow-up is about, where its message has buttons.
+    async fn acknowledged_by(&self, in_flight: &InFlight<'_>) -> anyhow::Result<Option<String>> {
+        let can = self.destination.channel.capabilities();
+        if !can.buttons || in_flight.anchor.is_none() {
+            return Ok(None);
+        }
+        let alert = &in_flight.own.alert.alert;
+        let acknowledged = self.records.acknowledgement(alert).await?;
+        Ok(acknowledged.map(|acknowledged| acknowledged.by))
+    }
+
     /// The request of the next attempt, and what it is worth if it changes an earlier message.
-    fn request(&self, in_flight: &InFlight<'_>) -> (Request, Option<Editing>) {
+    fn request(
+        &self,
+        in_flight: &InFlight<'_>,
+        acknowledged_by: Option<&str>,
+    ) -> (Request, Option<Editing>) {
         let can = self.destination.channel.capabilities();
         let alerts: Vec<_> = in_flight.all().map(|one| one.alert.clone()).collect();
         let (alert, record) = (&in_flight.own.alert, &in_flight.stored.record);
@@ -227,6 +252,7 @@ impl DeliveryTask<'_> {
             repeat: record.uncertain && !can.is_idempotent && editing.is_none(),
             plain: record.plain,
             is_gone: anchor.is_some_and(|anchor| anchor.is_gone_by(alert)),
+            acknowledged_by,
             place,
             voice: &self.voice,
         };
@@ -264,7 +290,9 @@ impl DeliveryTask<'_> {
 
     async fn publish(&self, in_flight: InFlight<'_>) -> anyhow::Result<()> {
         let copied = self.destination.copied(self.lane);
-        self.results.publish(&in_flight, &self.outbox, copied).await
+        self.results.publish(&in_flight, &self.outbox, copied).await?;
+        self.carried.lock().extend(&in_flight.stored.record.folded);
+        Ok(())
     }
 
     /// Keeps where an alert was told, so that what follows can change it.
@@ -309,7 +337,7 @@ impl DeliveryTask<'_> {
             return Ok(());
         }
         let Some(closed) = setup.gate.closed() else { return Ok(()) };
-        let why = format!("takes nothing now, and is told later: {}", closed.why);
+        let text = setup.fallback_words.handed_over.waits;
         let first = in_flight.work.message.sequence;
         let before = self.destination.copied(self.lane);
         loop {
@@ -320,7 +348,7 @@ impl DeliveryTask<'_> {
             if let Ok(notification) = decode(&message)
                 && self.is_waiting(&notification.id).await?
             {
-                self.results.hand_over(&message, &notification, &why).await?;
+                self.results.hand_over(&message, &notification, text, &closed.why).await?;
             }
             self.until_over(std::future::ready(())).await?;
         }

@@ -5,10 +5,22 @@ use std::{collections::BTreeSet, time::Duration};
 use crypto_intel_schemas::Severity;
 
 use super::{Setup, in_flight::InFlight, in_flight::decode, outbox::Outbox};
-use crate::{channel::Channel, records::record::Records, render::Voice};
+use crate::{channel::Channel, pacing::gate::SendGate, records::record::Records, render::Voice};
 
 /// Messages that need no longer than this one by one are not folded.
 const MAX_UNFOLDED_TIME: Duration = Duration::from_secs(20);
+
+/// When digests with a line for each alert take longer than this, what waits is counted instead.
+const MAX_LISTED_TIME: Duration = Duration::from_secs(120);
+/// Alerts in a digest that counts them: each is recorded and ends for itself.
+const MAX_COUNTED_ALERTS: usize = 1_000;
+
+/// How many alerts a digest takes: as many as it has lines for, or, where so many wait that people could not read them
+/// anyway, very many.
+fn most_alerts(lines: usize, waiting: u64, gate: &SendGate) -> usize {
+    let digests = waiting.div_ceil(u64::try_from(lines.max(1)).unwrap_or(u64::MAX));
+    if lines > 1 && gate.time_for(digests) > MAX_LISTED_TIME { MAX_COUNTED_ALERTS } else { lines }
+}
 
 /// Folds waiting messages into one, if too many wait or if they are one group: in order, and only up to the next critical
 /// one, so that none overtakes another. The record of the attempt names them, so that they end with
@@ -33,7 +45,9 @@ pub(super) async fn fold(
     let mut known = BTreeSet::from([in_flight.stored.record.delivery.clone()]);
     let mut alerts = vec![in_flight.own.alert.clone()];
     let mut sequence = in_flight.work.message.sequence + 1;
-    while 1 + in_flight.folded.len() < channel.capabilities().digest_alerts {
+    let lines = channel.capabilities().digest_alerts;
+    let most = most_alerts(lines, waiting, &setup.gate);
+    while 1 + in_flight.folded.len() < most {
         let Some(message) = outbox.next_message(sequence).await? else { break };
         sequence = message.sequence + 1;
         // An unreadable message is handled when its turn comes.
@@ -54,9 +68,11 @@ pub(super) async fn fold(
         if recorded.is_some() || is_overtaken || !known.insert(notification.id.clone()) {
             continue;
         }
-        alerts.push(notification.alert.clone());
-        if !channel.takes_digest(&alerts, &voice) {
-            break;
+        if most <= lines {
+            alerts.push(notification.alert.clone());
+            if !channel.takes_digest(&alerts, &voice) {
+                break;
+            }
         }
         in_flight.stored.record.folded.push(message.sequence);
         in_flight.folded.push(notification);

@@ -28,8 +28,13 @@ use self::{
 };
 pub(crate) use self::{in_flight::decode, lane::Lane, watch::report_progress};
 use crate::{
-    channel::Clients, config::Destination, metrics::Metrics, pacing::gate::SendGate,
-    records::delivery::STREAM, records::record::Records, render::Voice,
+    channel::Clients,
+    config::Destination,
+    metrics::Metrics,
+    pacing::gate::SendGate,
+    records::delivery::STREAM,
+    records::record::Records,
+    render::{Voice, Words},
 };
 
 /// A message whose sender died is redelivered after this.
@@ -44,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) clients: Clients,
     pub(crate) gate: Arc<SendGate>,
     pub(crate) metrics: Metrics,
+    /// The language of its fallback.
+    pub(crate) fallback_words: &'static Words,
 }
 
 /// Sends whenever this instance holds the destination's lease, until the process stops.
@@ -90,6 +97,7 @@ async fn send_while_leading(
         attempts: &attempts,
         records: records.clone(),
         voice: Voice::of(setup.destination.policy()),
+        carried: parking_lot::Mutex::default(),
     };
     watch.idle();
     let run = async |lane| {

@@ -3,10 +3,15 @@
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, StreamMessage};
 use crypto_intel_service::RecordingRetry;
+use futures::{
+    future::{BoxFuture, FutureExt as _},
+    stream::{self, StreamExt as _, TryStreamExt as _},
+};
 
 use super::{
     in_flight::{Member, decode},
     lane::Lane,
+    results::MEMBERS_AT_ONCE,
 };
 use crate::records::delivery::STREAM;
 
@@ -44,25 +49,30 @@ impl Outbox {
 
     /// The messages at these sequences; those that the stream no longer holds are missing.
     pub(super) async fn members(&self, sequences: &[u64]) -> anyhow::Result<Vec<Member>> {
+        let reads: Vec<BoxFuture<'_, anyhow::Result<Option<Member>>>> =
+            sequences.iter().map(|sequence| self.member(*sequence).boxed()).collect();
+        let mut reads = stream::iter(reads).buffered(MEMBERS_AT_ONCE);
         let mut members = Vec::with_capacity(sequences.len());
-        for sequence in sequences {
-            let message = self
-                .retry
-                .run("read a folded message", || self.nats.get(STREAM, *sequence))
-                .await?
-                .context("read a folded message")?;
-            let Some(message) = message else {
-                tracing::warn!(
-                    destination = self.destination,
-                    sequence,
-                    "a folded message is no longer in its stream"
-                );
-                continue;
-            };
-            if let Ok(notification) = decode(&message) {
-                members.push(Member { message, notification });
-            }
+        while let Some(member) = reads.try_next().await? {
+            members.extend(member);
         }
         Ok(members)
+    }
+
+    async fn member(&self, sequence: u64) -> anyhow::Result<Option<Member>> {
+        let message = self
+            .retry
+            .run("read a folded message", || self.nats.get(STREAM, sequence))
+            .await?
+            .context("read a folded message")?;
+        let Some(message) = message else {
+            tracing::warn!(
+                destination = self.destination,
+                sequence,
+                "a folded message is no longer in its stream"
+            );
+            return Ok(None);
+        };
+        Ok(decode(&message).ok().map(|notification| Member { message, notification }))
     }
 }

@@ -4,6 +4,10 @@ use anyhow::Context as _;
 use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::{Delivery, DeliveryState, Event, Notification};
 use crypto_intel_service::RecordingRetry;
+use futures::{
+    future::{BoxFuture, FutureExt as _},
+    stream::{self, StreamExt as _, TryStreamExt as _},
+};
 
 use super::{
     Setup,
@@ -16,6 +20,9 @@ use crate::{
     },
     records::record::{Record, Records, Stored},
 };
+
+/// Members of a digest that are ended at the same time.
+pub(super) const MEMBERS_AT_ONCE: usize = 16;
 
 /// Records and publishes the ends of one destination's messages.
 #[derive(Debug)]
@@ -38,11 +45,20 @@ impl Results<'_> {
     ) -> anyhow::Result<()> {
         let record = &in_flight.stored.record;
         let Some(ending) = record.ending() else { return Ok(()) };
-        for member in outbox.members(&record.folded).await? {
-            self.end_member(&member, &ending).await?;
-            let Member { message, notification } = &member;
-            self.publish_one(message, notification, record, &ending, copied).await?;
-        }
+        let members = outbox.members(&record.folded).await?;
+        let ends: Vec<BoxFuture<'_, anyhow::Result<()>>> = members
+            .iter()
+            .map(|member| {
+                async {
+                    self.end_member(member, &ending).await?;
+                    let Member { message, notification } = member;
+                    self.publish_one(message, notification, record, &ending, copied).await
+                }
+                .boxed()
+            })
+            .collect();
+        let mut ends = stream::iter(ends).buffer_unordered(MEMBERS_AT_ONCE);
+        while ends.try_next().await?.is_some() {}
         let message = &in_flight.work.message;
         self.publish_one(message, &in_flight.own, record, &ending, copied).await?;
         if let Err(error) = in_flight.work.ack().await {
@@ -59,6 +75,7 @@ impl Results<'_> {
         }
         let mut stored = Stored::new(&member.notification.id, &self.owner);
         stored.record.done(ending.clone());
+        stored.record.carried = true;
         self.records.save(name, &mut stored).await?;
         self.count(&member.notification, ending);
         self.setup.metrics.digested.with_label_values(&[name]).inc();
@@ -77,23 +94,22 @@ impl Results<'_> {
     ) -> anyhow::Result<()> {
         let Setup { nats, destination, .. } = self.setup;
         let why = ending.error.as_deref().unwrap_or_default();
+        let words = &self.setup.fallback_words.handed_over;
         let (is_kept, handed) = match ending.state {
             DeliveryState::Sent
             | DeliveryState::Repeated
             | DeliveryState::Silenced
             | DeliveryState::Inhibited
             | DeliveryState::Muted => (false, None),
-            DeliveryState::Dead => (true, Some(format!("was not told: {why}"))),
-            DeliveryState::Expired => (false, Some(format!("was not told in time: {why}"))),
-            DeliveryState::Uncertain => {
-                (record.is_given_up(), Some(format!("was perhaps not told: {why}")))
-            }
+            DeliveryState::Dead => (true, Some(words.dead)),
+            DeliveryState::Expired => (false, Some(words.expired)),
+            DeliveryState::Uncertain => (record.is_given_up(), Some(words.doubtful)),
         };
         if is_kept {
             publish_dead_letter(nats, STREAM, message, why, &self.retry).await?;
         }
-        if let Some(why) = handed.filter(|_| message.sequence > copied) {
-            self.hand_over(message, notification, &why).await?;
+        if let Some(text) = handed.filter(|_| message.sequence > copied) {
+            self.hand_over(message, notification, text, why).await?;
         }
         let told = delivery(notification, destination.channel(), ending.clone());
         let event = Event::from(Delivery { cause: record.cause.clone(), ..told });
@@ -108,6 +124,7 @@ impl Results<'_> {
         &self,
         message: &StreamMessage,
         notification: &Notification,
+        text: &str,
         why: &str,
     ) -> anyhow::Result<()> {
         let Setup { nats, destination, metrics, .. } = self.setup;
@@ -115,7 +132,8 @@ impl Results<'_> {
         if notification.alert.routes.contains(fallback) {
             return Ok(());
         }
-        let copy = handed_over(notification, fallback, why);
+        let line = text.replace("{name}", &notification.destination).replace("{why}", why);
+        let copy = handed_over(notification, fallback, line);
         let known = self.records.load(fallback, &copy.id).await?.is_some();
         if known {
             return Ok(());

@@ -2,6 +2,8 @@
 //! refuses what the services refuse.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod burst;
+mod buttons;
 mod calm;
 mod calm_history;
 mod calm_hours;

@@ -15,10 +15,12 @@ mod slack;
 mod slack_form;
 mod state;
 mod telegram;
+mod telegram_buttons;
 mod telegram_html;
 mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -176,6 +178,17 @@ impl ChatServer {
         self.state().dead.remove(&(service, id.to_owned()));
     }
 
+    /// A person presses the button with this data below a message of a Telegram chat.
+    pub fn press(&self, chat_id: i64, message_id: &str, user: i64, name: &str, data: &str) {
+        telegram_buttons::press(&mut self.state(), chat_id, message_id, &(user, name, data));
+    }
+
+    /// What was answered to presses, in order.
+    #[must_use]
+    pub fn answers(&self) -> Vec<String> {
+        self.state().answers.iter().map(|(_, text)| text.clone()).collect()
+    }
+
     /// A person deletes a message.
     pub fn delete_message(&self, service: ChatService, destination: &str, message_id: &str) {
         self.state().messages.retain(|message| {
@@ -212,6 +225,9 @@ async fn handle(
     if lock(&state).black_hole {
         connection.closed().await;
     }
+    if uri.path().to_ascii_lowercase().ends_with("/getupdates") {
+        return get_updates(&state, &body).await;
+    }
     let outcome = {
         let mut state = lock(&state);
         state.requests += 1;
@@ -221,6 +237,43 @@ async fn handle(
         Outcome::Answer(response) => response,
         Outcome::Cut => connection.cut().await,
     }
+}
+
+/// A request for updates that waits; also over when its connection is cut.
+struct Poller<'a>(&'a Mutex<ChatState>);
+
+impl Drop for Poller<'_> {
+    fn drop(&mut self) {
+        lock(self.0).pollers -= 1;
+    }
+}
+
+/// A request for updates is answered after this many steps at the latest: sooner than the client asks for, so that tests end.
+const POLL_STEPS: usize = 40;
+const POLL_STEP: Duration = Duration::from_millis(25);
+
+/// Answers as soon as a button was pressed, or that none was.
+async fn get_updates(state: &Mutex<ChatState>, body: &[u8]) -> Response {
+    {
+        let mut state = lock(state);
+        if state.pollers > 0 {
+            state.violation(ChatService::Telegram, "poller", "two ask for updates at once");
+            let text = "Conflict: terminated by other getUpdates request";
+            return telegram::error(409, text);
+        }
+        state.pollers += 1;
+        state.requests += 1;
+    }
+    let _one = Poller(state);
+    let mut answer = None;
+    for _ in 0..POLL_STEPS {
+        answer = telegram_buttons::updates(&mut lock(state), body);
+        if answer.is_some() {
+            break;
+        }
+        tokio::time::sleep(POLL_STEP).await;
+    }
+    telegram::ok(&answer.unwrap_or_else(|| serde_json::json!([])))
 }
 
 fn route(

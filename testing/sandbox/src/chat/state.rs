@@ -46,6 +46,8 @@ pub struct ChatMessage {
     pub changed: u64,
     /// The message that it answers (Telegram, Slack).
     pub reply_to: Option<String>,
+    /// The texts of its buttons and what each says when it is pressed (Telegram).
+    pub buttons: Vec<(String, String)>,
 }
 
 /// Something that a well-behaved client does not do.
@@ -106,6 +108,12 @@ pub(super) struct ChatState {
     pub(super) requests: u64,
     /// Channels of Discord webhooks that share one.
     pub(super) channels: HashMap<String, String>,
+    /// Presses of buttons that were not confirmed yet, by their number.
+    pub(super) updates: Vec<(i64, serde_json::Value)>,
+    /// Answers to presses: the press and the text.
+    pub(super) answers: Vec<(String, String)>,
+    /// Requests for updates that wait now: there may be one.
+    pub(super) pollers: usize,
     /// Messages sent and changed so far.
     pub(super) changes: u64,
     /// Bodies of signed requests by their id: a repetition is the same.
@@ -211,6 +219,7 @@ impl ChatState {
             edits: 0,
             changed: self.next_change(),
             reply_to: accepted.reply_to,
+            buttons: Vec::new(),
         };
         self.messages.push(message.clone());
         message

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
-use super::{Outcome, server_error, telegram_html};
+use super::{Outcome, server_error, telegram_buttons, telegram_html};
 
 const MAX_UNITS: usize = 4_096;
 const SERVICE: ChatService = ChatService::Telegram;
@@ -33,6 +33,8 @@ pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u
     };
     match method.to_ascii_lowercase().as_str() {
         "getme" => Outcome::Answer(ok(&bot())),
+        "answercallbackquery" => telegram_buttons::answer(state, &parameters),
+        "editmessagereplymarkup" => with_chat(state, &parameters, telegram_buttons::edit),
         "sendmessage" => with_chat(state, &parameters, send),
         "editmessagetext" => with_chat(state, &parameters, edit),
         _ => {
@@ -98,6 +100,7 @@ fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
         reply_to,
     };
     let message = state.accept(accepted);
+    telegram_buttons::keep(state, chat_id, &message.message_id, parameters);
     match fault {
         Some(ChatFault::ResetAfterAccept) => Outcome::Cut,
         Some(_) => Outcome::Answer(server_error()),
@@ -129,7 +132,8 @@ fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
     let Some(message) = state.message(SERVICE, &chat, &message_id) else {
         return Outcome::Answer(error(400, "Bad Request: message to edit not found"));
     };
-    if message.source == source {
+    let buttons = telegram_buttons::of(parameters);
+    if message.source == source && message.buttons == buttons {
         return Outcome::Answer(error(
             400,
             "Bad Request: message is not modified: specified new message content and reply markup are \
@@ -139,6 +143,8 @@ fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
     let Some(message) = state.change(SERVICE, &chat, &message_id, text, source) else {
         return Outcome::Answer(error(400, "Bad Request: message to edit not found"));
     };
+    // An edit without a keyboard takes it away.
+    telegram_buttons::keep(state, chat_id, &message_id, parameters);
     match fault {
         Some(ChatFault::ResetAfterAccept) => return Outcome::Cut,
         Some(_) => return Outcome::Answer(server_error()),
@@ -177,7 +183,7 @@ fn readable_text(state: &mut ChatState, parameters: &Value) -> Result<String, Bo
 }
 
 /// Counts one more message, or refuses it.
-fn pace(state: &mut ChatState, chat_id: i64) -> Option<Response> {
+pub(super) fn pace(state: &mut ChatState, chat_id: i64) -> Option<Response> {
     let now = Instant::now();
     let chat = chat_key(chat_id);
     if let Some(rest) = state.still_closed(SERVICE, &chat) {
@@ -248,11 +254,11 @@ fn message_json(chat_id: i64, message: &ChatMessage) -> Value {
     json
 }
 
-fn ok(result: &Value) -> Response {
+pub(super) fn ok(result: &Value) -> Response {
     axum::Json(json!({"ok": true, "result": result})).into_response()
 }
 
-fn error(code: u16, description: &str) -> Response {
+pub(super) fn error(code: u16, description: &str) -> Response {
     let body = json!({"ok": false, "error_code": code, "description": description});
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST);
     (status, axum::Json(body)).into_response()

@@ -20,6 +20,7 @@ fn fresh() -> Record {
         doubts: 0,
         plain: false,
         edited: Edited::No,
+        carried: false,
         folded: Vec::new(),
         cause: None,
         owner: String::new(),
