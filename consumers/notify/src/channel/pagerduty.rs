@@ -116,7 +116,7 @@ impl Channel for Pagerduty {
     fn request(&self, content: &MessageContent<'_>) -> Request {
         let alert = &content.own.alert;
         let key = render::dedup_key(alert);
-        // What is not true any more needs nobody to get up.
+        // What is not true any more gets no person out of bed.
         let is_over = alert.state == AlertState::Resolved || content.is_gone;
         let mut body = json!({
             "routing_key": self.config.routing_key.expose(),

@@ -40,7 +40,13 @@ pub(crate) fn zone(name: &str) -> Option<TimeZone> {
 
 #[cfg(test)]
 mod tests {
+    use crypto_intel_schemas::{Alert, AlertState};
+
     use super::*;
+    use crate::render::{
+        layout::{DigestForm, alert_layout, digest_layout},
+        samples, telegram,
+    };
 
     #[test]
     fn times_are_on_the_destinations_clock_also_in_summer() {
@@ -57,5 +63,31 @@ mod tests {
         assert_eq!(utc.time(winter).as_deref(), Some("2025-11-29 14:00:00 UTC"));
         assert_eq!(utc.time(0), None);
         assert!(zone("Europe/Madird").is_none());
+    }
+
+    #[test]
+    fn what_is_added_to_a_rules_text_is_in_the_destinations_language() {
+        let policy = Policy {
+            language: Language::Es,
+            time_zone: "Europe/Madrid".to_owned(),
+            ..Policy::default()
+        };
+        let voice = Voice::of(&policy);
+        let alert = Alert {
+            state: AlertState::Corrected,
+            event_at_us: 1_764_424_800_000_000,
+            ..samples::alert()
+        };
+        let html = telegram::html(&alert_layout(&alert, true, &voice));
+        assert!(
+            html.starts_with("↻ posible repetición de #K7Q2A\n✏️ <b>12,500,000 USDC"),
+            "{html}"
+        );
+        assert!(html.ends_with("#K7Q2A · 29/11/2025 15:00:00 CET · corregida"), "{html}");
+        let many = samples::many(1_234);
+        let form = DigestForm { lines: 2, title_units: 20 };
+        let digest = telegram::html(&digest_layout(&many, form, false, &voice));
+        assert!(digest.contains("<b>1234 alertas</b>"), "{digest}");
+        assert!(digest.contains("… y 1232 más"), "{digest}");
     }
 }

@@ -2,9 +2,16 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crypto_intel_schemas::Severity;
+use crypto_intel_nats::StreamMessage;
+use crypto_intel_schemas::{Notification, Severity};
+use futures::{
+    future::{BoxFuture, FutureExt as _},
+    stream::{self, StreamExt as _, TryStreamExt as _},
+};
 
-use super::{Setup, in_flight::InFlight, in_flight::decode, outbox::Outbox};
+use super::{
+    Setup, in_flight::InFlight, in_flight::decode, outbox::Outbox, results::MEMBERS_AT_ONCE,
+};
 use crate::{channel::Channel, pacing::gate::SendGate, records::record::Records, render::Voice};
 
 /// Messages that need no longer than this one by one are not folded.
@@ -12,6 +19,8 @@ const MAX_UNFOLDED_TIME: Duration = Duration::from_secs(20);
 
 /// When digests with a line for each alert take longer than this, what waits is counted instead.
 const MAX_LISTED_TIME: Duration = Duration::from_secs(120);
+/// Stream sequences that are read at the same time.
+const READ_AHEAD: u64 = 64;
 /// Alerts in a digest that counts them: each is recorded and ends for itself.
 const MAX_COUNTED_ALERTS: usize = 1_000;
 
@@ -46,36 +55,38 @@ pub(super) async fn fold(
     let mut alerts = vec![in_flight.own.alert.clone()];
     let mut sequence = in_flight.work.message.sequence + 1;
     let lines = channel.capabilities().digest_alerts;
-    let most = most_alerts(lines, waiting, &setup.gate);
-    while 1 + in_flight.folded.len() < most {
-        let Some(message) = outbox.next_message(sequence).await? else { break };
-        sequence = message.sequence + 1;
-        // An unreadable message is handled when its turn comes.
-        let Ok(notification) = decode(&message) else { break };
-        if notification.alert.severity == Severity::Critical {
-            break;
-        }
-        // A group is told as one, whatever else waits.
-        if !too_many && notification.group != group {
-            break;
-        }
-        let (recorded, told) = tokio::try_join!(
-            records.load(&setup.name, &notification.id),
-            records.anchor(&setup.name, &notification.alert.alert),
-        )?;
-        // What the other lane has overtaken ends in its own turn.
-        let is_overtaken = told.is_some_and(|anchor| anchor.tells(&notification.alert));
-        if recorded.is_some() || is_overtaken || !known.insert(notification.id.clone()) {
-            continue;
-        }
-        if most <= lines {
-            alerts.push(notification.alert.clone());
-            if !channel.takes_digest(&alerts, &voice) {
-                break;
+    let most = if too_many { most_alerts(lines, waiting, &setup.gate) } else { lines };
+    let ahead = u64::try_from(most).unwrap_or(READ_AHEAD).min(READ_AHEAD);
+    'reads: while 1 + in_flight.folded.len() < most {
+        let messages = outbox.next_messages(sequence, ahead).await?;
+        let Some(last) = messages.last() else { break };
+        sequence = last.sequence + 1;
+        for candidate in candidates(messages, setup, records).await? {
+            let Candidate { sequence, notification, is_told } = candidate;
+            // An unreadable message is handled when its turn comes.
+            let Some(notification) = notification else { break 'reads };
+            if notification.alert.severity == Severity::Critical {
+                break 'reads;
+            }
+            // A group is told as one, whatever else waits.
+            if !too_many && notification.group != group {
+                break 'reads;
+            }
+            if is_told || !known.insert(notification.id.clone()) {
+                continue;
+            }
+            if most <= lines {
+                alerts.push(notification.alert.clone());
+                if !channel.takes_digest(&alerts, &voice) {
+                    break 'reads;
+                }
+            }
+            in_flight.stored.record.folded.push(sequence);
+            in_flight.folded.push(notification);
+            if 1 + in_flight.folded.len() >= most {
+                break 'reads;
             }
         }
-        in_flight.stored.record.folded.push(message.sequence);
-        in_flight.folded.push(notification);
     }
     if too_many {
         tracing::info!(
@@ -86,4 +97,41 @@ pub(super) async fn fold(
         );
     }
     Ok(())
+}
+
+/// A message that may be folded.
+struct Candidate {
+    sequence: u64,
+    /// `None` when it cannot be read.
+    notification: Option<Notification>,
+    /// It has ended, is under way, or was overtaken in the other lane: it ends in its own turn.
+    is_told: bool,
+}
+
+async fn candidates(
+    messages: Vec<StreamMessage>,
+    setup: &Setup,
+    records: &Records,
+) -> anyhow::Result<Vec<Candidate>> {
+    let looks: Vec<BoxFuture<'_, anyhow::Result<Candidate>>> =
+        messages.into_iter().map(|message| candidate(message, setup, records).boxed()).collect();
+    stream::iter(looks).buffered(MEMBERS_AT_ONCE).try_collect().await
+}
+
+async fn candidate(
+    message: StreamMessage,
+    setup: &Setup,
+    records: &Records,
+) -> anyhow::Result<Candidate> {
+    let sequence = message.sequence;
+    let Ok(notification) = decode(&message) else {
+        return Ok(Candidate { sequence, notification: None, is_told: false });
+    };
+    let (recorded, told) = tokio::try_join!(
+        records.load(&setup.name, &notification.id),
+        records.anchor(&setup.name, &notification.alert.alert),
+    )?;
+    let is_overtaken = told.is_some_and(|anchor| anchor.tells(&notification.alert));
+    let is_told = recorded.is_some() || is_overtaken;
+    Ok(Candidate { sequence, notification: Some(notification), is_told })
 }

@@ -1,5 +1,7 @@
 //! Looks into OUTBOX beside the queue: messages that wait, and those folded into another one.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, StreamMessage};
 use crypto_intel_service::RecordingRetry;
@@ -45,6 +47,26 @@ impl Outbox {
             })
             .await?
             .context("read waiting messages")
+    }
+
+    /// The next messages from a stream sequence on: all within so many sequences, and the first one behind them if that is
+    /// near. Empty where there are none.
+    pub(super) async fn next_messages(
+        &self,
+        sequence: u64,
+        ahead: u64,
+    ) -> anyhow::Result<Vec<StreamMessage>> {
+        // Each asks for the first one from its own sequence on: together they miss none.
+        let reads: Vec<BoxFuture<'_, anyhow::Result<Option<StreamMessage>>>> = (sequence
+            ..sequence.saturating_add(ahead))
+            .map(|from| self.next_message(from).boxed())
+            .collect();
+        let mut reads = stream::iter(reads).buffer_unordered(MEMBERS_AT_ONCE);
+        let mut found = BTreeMap::new();
+        while let Some(message) = reads.try_next().await? {
+            found.extend(message.map(|message| (message.sequence, message)));
+        }
+        Ok(found.into_values().collect())
     }
 
     /// The messages at these sequences; those that the stream no longer holds are missing.

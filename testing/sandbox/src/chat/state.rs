@@ -110,6 +110,8 @@ pub(super) struct ChatState {
     pub(super) channels: HashMap<String, String>,
     /// Presses of buttons that were not confirmed yet, by their number.
     pub(super) updates: Vec<(i64, serde_json::Value)>,
+    /// Number of the newest press.
+    pub(super) last_update: i64,
     /// Answers to presses: the press and the text.
     pub(super) answers: Vec<(String, String)>,
     /// Requests for updates that wait now: there may be one.

@@ -73,7 +73,8 @@ pub(super) fn press(
         .unwrap_or_default();
     let keys: Vec<Value> =
         buttons.iter().map(|(text, data)| json!({ "text": text, "callback_data": data })).collect();
-    let number = state.updates.last().map_or(1_000, |(number, _)| *number) + 1;
+    state.last_update += 1;
+    let number = state.last_update;
     let update = json!({
         "update_id": number,
         "callback_query": {
