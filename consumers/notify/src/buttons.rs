@@ -113,7 +113,11 @@ async fn ask(bot: &Bot, context: &Context, probe: &Probe, term: Term) -> anyhow:
                     "buttons cannot be read, asking again"
                 );
                 probe.unhealthy(why);
-                term.until_over(async { Ok(tokio::time::sleep(wait).await) }).await?;
+                term.until_over(async {
+                    tokio::time::sleep(wait).await;
+                    Ok(())
+                })
+                .await?;
                 pause = (pause * 2).min(MAX_PAUSE);
             }
         }

@@ -34,7 +34,7 @@ pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
 
 /// What a notification shows.
 pub(crate) fn fallback(layout: &Layout) -> String {
-    let lines: Vec<String> = layout.head.iter().map(|line| words(line)).collect();
+    let lines: Vec<String> = layout.head.iter().map(words).collect();
     escape(&clean_to(&lines.join(" "), FALLBACK_UNITS))
 }
 
