@@ -81,7 +81,7 @@ fn run(
             ),
             format!(
                 "it says: {}",
-                [&[alert.title.clone()], alert.lines.as_slice()].concat().join(" / ")
+                [std::slice::from_ref(&alert.title), alert.lines.as_slice()].concat().join(" / ")
             ),
         ),
         _ if example.resolves.is_some_and(|must| must != resolved) => {

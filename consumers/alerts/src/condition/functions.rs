@@ -258,10 +258,8 @@ fn has_tag(tags: &CelList<'_>, tag: &CelString<'_>) -> CelBool {
 }
 
 fn any_of(one: &CelList<'_>, other: &CelList<'_>) -> CelBool {
-    let is_in_other = |item: &Box<dyn Val + '_>| {
-        other.inner().iter().any(|candidate| candidate.equals(item.as_ref()))
-    };
-    CelBool::from(one.inner().iter().any(is_in_other))
+    let is_in_other = |item: &dyn Val| other.inner().iter().any(|known| known.equals(item));
+    CelBool::from(one.inner().iter().any(|item| is_in_other(item.as_ref())))
 }
 
 fn is_zero_hex(text: &CelString<'_>) -> CelBool {
