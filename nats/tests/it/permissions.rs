@@ -194,7 +194,9 @@ async fn alerts_and_notify_do_their_work_and_no_other() {
     for stream in ["KV_watchlist", "KV_prices", "KV_silences"] {
         cannot_ask(&alerts, &format!("$JS.API.STREAM.INFO.{stream}")).await;
     }
-    cannot_ask(&alerts, "$JS.API.CONSUMER.CREATE.ALERT.mine").await;
+    // Rules read alerts, but not through the consumer of notify.
+    can_read(&alerts, "ALERT", "alert.>", 1).await;
+    cannot_ask(&alerts, "$JS.API.CONSUMER.CREATE.ALERT.notify").await;
 
     let notify = user(&server, "notify").await;
     let options = WorkQueueOptions { filter: "alert.>".to_owned(), ..WorkQueueOptions::default() };
