@@ -35,7 +35,7 @@ test: tools ## every test on real servers: make test ARGS="-p crypto-intel-evm"
 test-faults: tools ## every fault of endpoints, chain, broker and machine at full length; about 6 minutes
 	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --workspace --locked --test faults $(ARGS)
 	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --workspace --locked --test it the_last_messages_of_each_chat
-	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --locked -p crypto-intel-notify --test it thousands_of_alerts
+	CRYPTO_INTEL_FAULT_SECONDS=60 $(CARGO) $(TEST) --workspace --locked --test it thousands_of_alerts
 
 test-timescale-community: tools ## storage on the server of DATABASE_URL, which has TimescaleDB's community edition
 	@[ -n "$(DATABASE_URL)" ] || echo "DATABASE_URL is not set: these tests skip, and say so"
