@@ -250,14 +250,17 @@ impl World {
         self.listen();
     }
 
-    /// Now and then the engine ends and begins again with what is stored of it.
+    /// Now and then the engine ends and begins again with what is stored of it, or reads its rules again.
     fn restart(&mut self) {
         let Some((stride, memory)) = &mut self.restarts else { return };
+        let rules = Arc::clone(&self.play.engine.rules);
+        let metrics = &self.play.metrics;
         if self.play.sequence.is_multiple_of(*stride) {
             let (state, _) = memory.restart(self.play.engine.state_mut());
-            let rules = Arc::clone(&self.play.engine.rules);
-            let metrics = &self.play.metrics;
             self.play.engine = Engine::with_state(rules, RuleStream::Evm, metrics, state);
+        } else if self.play.sequence.is_multiple_of(*stride + 1) {
+            // The same rules, read again.
+            self.play.engine.switch(rules, metrics, &mut self.play.alerts);
         }
     }
 

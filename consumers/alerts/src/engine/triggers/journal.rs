@@ -24,6 +24,9 @@ type GroupName = (usize, String);
 /// How long an empty group with open blocks is left alone, microseconds.
 const RETRY_US: i64 = 60_000_000;
 
+/// What came before is kept for later events so long at most, microseconds.
+const MAX_GRACE_US: i64 = 24 * HOUR_US;
+
 /// What is derived from the groups.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct TriggerIndex {
@@ -133,6 +136,11 @@ fn retire(rules: &RuleSet, stream: RuleStream, state: &mut State) {
     state.forms = forms;
 }
 
+/// How long after its time an event can still be told, and needs what came before it: a block that returns is late.
+fn grace_us(rule: &Rule) -> i64 {
+    rule.max_event_age_us.min(MAX_GRACE_US)
+}
+
 impl State {
     /// The alerts of conditions that have not ended, which are forgotten.
     pub(in crate::engine) fn take_told(&mut self) -> Vec<Alert> {
@@ -161,11 +169,13 @@ fn due_us(rule: &Rule, group: &TriggerGroup, now_us: i64) -> Option<i64> {
             group.last_seen_us().map(|last_us| last_us.saturating_add(*for_us)).or_else(open)
         }
         Trigger::First { over_us } => {
-            group.last_seen_us().map(|last_us| last_us.saturating_add(*over_us)).or_else(open)
+            let kept_us = over_us.saturating_add(grace_us(rule));
+            group.last_seen_us().map(|last_us| last_us.saturating_add(kept_us)).or_else(open)
         }
         Trigger::Sequence(sequence) => {
             let starts = group.starts(sequence.within_us);
-            starts.end_us(sequence.within_us).map(|end_us| end_us + 1).or_else(open)
+            let end_us = starts.end_us(sequence.within_us);
+            end_us.map(|end_us| end_us.saturating_add(grace_us(rule)) + 1).or_else(open)
         }
         Trigger::Absence(_) | Trigger::Event => open(),
     };
@@ -184,11 +194,12 @@ impl TriggerGroup {
         match &rule.trigger {
             Trigger::Window(_) => self.windows().all(super::window::WindowPart::is_empty),
             Trigger::First { over_us } => {
-                self.last_seen_us().is_none_or(|last_us| now_us - last_us >= *over_us)
+                let kept_us = over_us.saturating_add(grace_us(rule));
+                self.last_seen_us().is_none_or(|last_us| now_us - last_us >= kept_us)
             }
             Trigger::Sequence(sequence) => {
                 let end_us = self.starts(sequence.within_us).end_us(sequence.within_us);
-                end_us.is_none_or(|end_us| end_us < now_us)
+                end_us.is_none_or(|end_us| end_us.saturating_add(grace_us(rule)) < now_us)
             }
             Trigger::Absence(_) => self.last_seen_us().is_none(),
             Trigger::Event => {

@@ -60,6 +60,9 @@ impl Engine {
         let rule = &rules.rules[index];
         if let Some(lasting) = &rule.lasting
             && let Some(group) = self.state.triggers.get(&rule.id, name)
+            // While a chain is between two branches only events say something: when time looks is not the same after
+            // a restart.
+            && (cause.is_some() || after_reorg || group.unsettled.is_empty())
         {
             let (mut look, error) = match self.look(rule, lasting, group) {
                 Ok(look) => (look, None),
