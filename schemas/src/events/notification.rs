@@ -24,6 +24,7 @@ impl EventKind for Notification {
     const NAME: &'static str = "notification";
     const SCHEMA: &'static str = "notify.notification/1";
     const SUBJECT: &'static str = "notify.out.<destination>[.critical]";
+    const PATTERNS: &'static [&'static str] = &["notify.out.*", "notify.out.*.critical"];
     const STREAMS: &'static [(Stream, &'static str)] =
         &[(Stream::Outbox, subjects::NOTIFY_OUT_ALL)];
     const SOURCE: &'static str = "notify";

@@ -23,6 +23,7 @@ mod reference;
 mod replay;
 mod scope;
 mod servers;
+mod shipped_rules;
 mod swap;
 mod told;
 mod wallets;

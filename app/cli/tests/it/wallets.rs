@@ -317,7 +317,10 @@ async fn ten_wallets_are_what_the_node_says() {
     let odd = format!("{:#x}", world.odd);
     let reasons =
         ["fee on transfer or rebasing token", "rebasing token, or moved without an event"];
-    assert_eq!(found, reasons.map(|reason| (odd.clone(), reason.to_owned())));
+    // Which of them depends on what the random traffic moved between two readings.
+    let is_expected =
+        |(token, reason): &(String, String)| *token == odd && reasons.contains(&reason.as_str());
+    assert!(!found.is_empty() && found.iter().all(is_expected), "{found:?}");
 
     // As people ask.
     let wallet = format!("{:#x}", world.proxy);

@@ -252,7 +252,7 @@ impl<'c> Checker<'c> {
 }
 
 impl Type {
-    fn of_field(field_type: FieldType) -> Self {
+    pub(crate) fn of_field(field_type: FieldType) -> Self {
         match field_type {
             FieldType::Bool => Self::Bool,
             FieldType::Int => Self::Int,

@@ -188,11 +188,6 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// How each function of conditions is written, and what it is for.
-pub fn condition_functions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FUNCTIONS.iter().map(|function| (function.usage, function.about))
-}
-
 fn two_texts(method: bool, arguments: &[&Type]) -> Option<Type> {
     match arguments {
         [text, part] if method && text.is_text() && part.is_text() => Some(Type::Bool),

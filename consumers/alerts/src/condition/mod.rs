@@ -7,7 +7,7 @@ mod named;
 mod operators;
 mod prices;
 pub(crate) mod required;
-mod types;
+pub(crate) mod types;
 pub(crate) mod u256;
 
 use std::{

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use cel::Env;
-use crypto_intel_schemas::{Kind, Labels, patterns::is_pattern};
+use crypto_intel_schemas::{Kind, Labels};
 use minijinja::Environment;
 use toml::Spanned;
 
@@ -24,8 +24,7 @@ use crate::{
         trigger::Triggered,
         unpriced::Unpriced,
     },
-    streams::{self, RuleStream},
-    template::{self, MessageTemplate, RULE_NAMES},
+    streams,
 };
 
 /// An event older than this when it was stored is not news, unless the rule says otherwise.
@@ -138,73 +137,6 @@ impl<'c> RuleCheck<'c> {
             let message = format!("{id} is the rule of alerts about rules that fail");
             self.report(&self.text.id, message, Some("choose another id".to_owned()));
         }
-    }
-
-    /// The stream that all patterns read.
-    pub(super) fn check_patterns(&mut self, on: &[Spanned<String>]) -> Option<RuleStream> {
-        let rule = self.text.id.get_ref();
-        let [first, ..] = on else {
-            let hint = "a list such as [\"evm.*.transfer.>\", \"evm.*.approval\"]".to_owned();
-            let place = self.text.on.span();
-            let message = "`on` names no subject".to_owned();
-            self.problems.push(self.source.at(place, Some(rule), message, Some(hint)));
-            return None;
-        };
-        let streams: Vec<Option<RuleStream>> =
-            on.iter().map(|pattern| self.check_pattern(pattern)).collect();
-        let stream = streams[0]?;
-        for (pattern, other) in on.iter().zip(&streams).skip(1) {
-            let other = (*other)?;
-            if other != stream {
-                let message = format!(
-                    "{:?} is of the stream {}, {:?} of {}",
-                    first.get_ref(),
-                    stream.name(),
-                    pattern.get_ref(),
-                    other.name()
-                );
-                let hint = "a rule reads one stream: write one rule for each";
-                self.report(pattern, message, Some(hint.to_owned()));
-                return None;
-            }
-        }
-        Some(stream)
-    }
-
-    fn check_pattern(&mut self, on: &Spanned<String>) -> Option<RuleStream> {
-        let pattern = on.get_ref();
-        if !is_pattern(pattern) {
-            let message = format!("{pattern:?} is no subject pattern");
-            let hint = "tokens between dots, * for one token, > for the rest: evm.*.transfer.erc20";
-            self.report(on, message, Some(hint.to_owned()));
-            return None;
-        }
-        let prefix = pattern.split('.').next().unwrap_or_default();
-        let Some(stream) = streams::stream_of_pattern(pattern) else {
-            let hint = match prefix {
-                "watch" => "watched events are on evm.… too: write `on = \"evm.*.transfer.erc20\"` and `size(watched) > 0`".to_owned(),
-                "*" | ">" => format!(
-                    "a rule reads one stream: begin with one of {}",
-                    streams::readable_prefixes().join(", ")
-                ),
-                _ => match nearest(prefix, streams::readable_prefixes()) {
-                    Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("subjects begin with one of: {}", streams::readable_prefixes().join(", ")),
-                },
-            };
-            self.report(on, format!("rules cannot read {pattern:?}"), Some(hint));
-            return None;
-        };
-        if streams::kinds_of_pattern(pattern).is_empty() {
-            let examples = streams::example_patterns();
-            let hint = match nearest(pattern, examples.iter().map(String::as_str)) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known: {}", examples.join(", ")),
-            };
-            self.report(on, format!("no kind of event is on {pattern:?}"), Some(hint));
-            return None;
-        }
-        Some(stream)
     }
 
     fn check_condition(&mut self, fields: &[Field]) -> Option<Condition> {
@@ -384,94 +316,6 @@ impl<'c> RuleCheck<'c> {
             self.report(text, message, Some("such as 90s, 5m, 1h30m or 2d".to_owned()));
             default_us
         })
-    }
-
-    /// Every template of the rule with the name it gets.
-    fn named_templates(&self) -> Vec<(String, &'c Spanned<String>)> {
-        let id = self.text.id.get_ref();
-        let mut named = vec![(format!("{id}/title"), &self.text.title)];
-        for (index, line) in self.text.lines.iter().enumerate() {
-            named.push((format!("{id}/line/{index}"), line));
-        }
-        for (index, link) in self.text.links.iter().flatten().enumerate() {
-            named.push((format!("{id}/label/{index}"), &link.label));
-            named.push((format!("{id}/url/{index}"), &link.url));
-        }
-        named.extend(self.text.trigger.resolved_templates(id));
-        named
-    }
-
-    fn add_templates(&mut self, templates: &mut Environment<'static>) -> MessageTemplate {
-        let mut message = MessageTemplate {
-            default_link: self.text.links.is_none(),
-            ..MessageTemplate::default()
-        };
-        let mut label = String::new();
-        for (name, text) in self.named_templates() {
-            if let Err(error) = templates.add_template_owned(name.clone(), text.get_ref().clone()) {
-                self.report_template(text, &error);
-            }
-            match name.split('/').nth(1) {
-                Some("title") => message.title = name,
-                Some("line") => message.lines.push(name),
-                Some("label") => label = name,
-                Some("resolved") => {}
-                _ => message.links.push((std::mem::take(&mut label), name)),
-            }
-        }
-        message
-    }
-
-    fn report_template(&mut self, text: &Spanned<String>, error: &minijinja::Error) {
-        let whole = 0..text.get_ref().len();
-        let within = error.range().filter(|range| range.end <= whole.end).unwrap_or(whole);
-        let range = self.source.within(&text.span(), text.get_ref(), within);
-        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        let rule = self.text.id.get_ref();
-        self.problems.push(self.source.at(range, Some(rule), format!("template: {detail}"), None));
-    }
-
-    /// Unknown names first; then each template is written once with every field there, and once
-    /// with only those that always are: an unknown filter shows only when it is used.
-    fn try_templates(
-        &mut self,
-        templates: &Environment<'static>,
-        message: &MessageTemplate,
-        fields: &[Field],
-    ) {
-        debug_assert!(message.title.ends_with("/title"));
-        let samples =
-            [template::sample_values(fields, true), template::sample_values(fields, false)];
-        let known: Vec<&str> =
-            fields.iter().map(|field| field.name).chain(RULE_NAMES.iter().copied()).collect();
-        for (name, text) in self.named_templates() {
-            // One that does not compile is reported already.
-            let Ok(compiled) = templates.get_template(&name) else { continue };
-            let mut unknown: Vec<String> = compiled
-                .undeclared_variables(false)
-                .into_iter()
-                .filter(|variable| !known.contains(&variable.as_str()))
-                .filter(|variable| templates.globals().all(|(global, _)| global != variable))
-                .collect();
-            unknown.sort();
-            for variable in &unknown {
-                let start = text.get_ref().find(variable.as_str()).unwrap_or(0);
-                let within = start..start + variable.len();
-                let range = self.source.within(&text.span(), text.get_ref(), within);
-                let hint = nearest(variable, known.iter().copied()).map_or_else(
-                    || format!("known: {}", known.join(", ")),
-                    |known| format!("did you mean `{known}`?"),
-                );
-                let message = format!("template names unknown field `{variable}`");
-                let rule = self.text.id.get_ref();
-                self.problems.push(self.source.at(range, Some(rule), message, Some(hint)));
-            }
-            if unknown.is_empty()
-                && let Some(error) = samples.iter().find_map(|values| compiled.render(values).err())
-            {
-                self.report_template(text, &error);
-            }
-        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Rules: reading, checking, finding the ones that an event concerns.
 
 mod check;
+mod check_patterns;
 pub(crate) mod example;
 mod file;
 mod index;
 mod patterns;
 mod problem;
+mod templates;
 pub(crate) mod trigger;
 mod unpriced;
 

@@ -5,5 +5,6 @@ mod conditions;
 mod harness;
 mod once;
 mod polled;
+mod reference;
 mod reload;
 mod trouble;

@@ -78,7 +78,7 @@ pub(super) async fn run(
     let Some(sets) = sets(&config, options)? else { return Ok(ExitCode::FAILURE) };
     let nats = connect_nats(&config, "rules-test").await?;
     let mut report = Report { streams: Vec::new(), failed_examples: Vec::new() };
-    for rules in sets.last() {
+    if let Some(rules) = sets.last() {
         let failed = run_examples(rules);
         report.failed_examples = failed.iter().map(ToString::to_string).collect();
     }
