@@ -100,7 +100,7 @@ fn they_read_every_recorded_block_and_match_what_a_plain_look_finds() {
     assert_eq!(of("unlimited-approval").matched, unlimited);
     assert_eq!(of("stablecoin-minted-or-burned").matched, made);
     let told = of("unlimited-approval");
-    assert!(told.fired > 0 && told.fired + told.collected <= unlimited, "{told:?}");
+    assert!(told.fired > 0 && told.collected > 0 && told.collected < unlimited, "{told:?}");
     // Nothing is known of prices here, and no wallet is watched.
     assert!(of("large-token-transfer").unpriced > 100, "{:?}", of("large-token-transfer"));
     assert_eq!(of("watched-wallet-moved").matched, 0);
