@@ -134,12 +134,13 @@ impl Balances {
         }
     }
 
-    /// Reads while this instance leads the chain. Cancel-safe: what is cut off is done again by the next leader.
-    pub(crate) async fn run(&self) -> Infallible {
+    /// Reads while this instance leads the chain, from when live is near the head. Cancel-safe: what is cut off is done again by the
+    /// next leader.
+    pub(crate) async fn run(&self, is_near_head: impl Fn() -> bool) -> Infallible {
         let mut delays = BACKOFF.delays();
         loop {
             let began = Instant::now();
-            let Err(error) = self.follow().await;
+            let Err(error) = self.follow(&is_near_head).await;
             if began.elapsed() > BACKOFF.longest {
                 delays = BACKOFF.delays();
             }
@@ -149,8 +150,8 @@ impl Balances {
         }
     }
 
-    async fn follow(&self) -> anyhow::Result<Infallible> {
-        while self.watched.view(&self.chain).is_empty() {
+    async fn follow(&self, is_near_head: impl Fn() -> bool) -> anyhow::Result<Infallible> {
+        while self.watched.view(&self.chain).is_empty() || !is_near_head() {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
         let mut following = self.begin().await?;

@@ -73,6 +73,10 @@ pub(crate) struct SourceParts {
     pub(crate) balances: Option<Balances>,
 }
 
+/// Balances are read once live is so near the head: ordinary endpoints have the state of the last 128 blocks, and while live
+/// catches up every core is its own.
+const NEAR_HEAD_BLOCKS: u64 = 64;
+
 /// One EVM chain: endpoints, checks, decoder and data from outside the chain.
 #[derive(Debug)]
 pub(crate) struct EvmSource {
@@ -291,7 +295,12 @@ impl ChainSource for EvmSource {
     async fn while_leading(self: Arc<Self>, lane: impl LiveLane) -> Infallible {
         match &self.balances {
             Some(balances) => {
-                let (never, _) = tokio::join!(self.factories.search_all(&lane), balances.run());
+                let is_near_head = || {
+                    let head = self.agreed_number();
+                    head.is_some_and(|head| lane.decided_number() + NEAR_HEAD_BLOCKS >= head)
+                };
+                let balances = balances.run(is_near_head);
+                let (never, _) = tokio::join!(self.factories.search_all(&lane), balances);
                 never
             }
             None => self.factories.search_all(&lane).await,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod anvil;
+mod balances;
 mod contracts;
 mod endpoints;
 mod explorers;
