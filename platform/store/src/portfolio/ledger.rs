@@ -87,23 +87,27 @@ pub struct PastPrice {
 }
 
 impl Store {
-    /// The newest reading of each asset of a wallet; what a token did not answer for is left out.
+    /// The newest reading of each asset of each of these wallets; what a token did not answer for is left out.
     ///
     /// # Errors
     /// When the database does not answer or is not migrated.
-    pub async fn wallet_readings(&self, wallet: Address) -> Result<Vec<Reading>, StoreError> {
+    pub(super) async fn wallet_readings(
+        &self,
+        wallets: &[Address],
+    ) -> Result<Vec<(Address, Reading)>, StoreError> {
         let sql = "SELECT chain, token, raw::text, decimals, symbol, token_verified, block_number, \
-                   (extract(epoch FROM block_time) * 1000000)::bigint \
-                   FROM wallet_balances($1) WHERE raw IS NOT NULL ORDER BY chain, token";
-        let rows = self.client().await?.query(sql, &[&wallet.as_slice()]).await;
+                   (extract(epoch FROM block_time) * 1000000)::bigint, wallet \
+                   FROM unnest($1::bytea[]) AS wallet CROSS JOIN LATERAL wallet_balances(wallet) \
+                   WHERE raw IS NOT NULL ORDER BY wallet, chain, token";
+        let rows = self.client().await?.query(sql, &[&bytes_of(wallets)]).await;
         let rows = rows.map_err(StoreError::sql("read balances"))?;
-        Ok(rows.iter().map(reading).collect())
+        Ok(rows.iter().filter_map(|row| Some((address(row, 8)?, reading(row)))).collect())
     }
 
     /// What every watched wallet holds now.
     ///
     /// # Errors
-    /// As [`wallet_readings`](Self::wallet_readings).
+    /// When the database does not answer or is not migrated.
     pub(super) async fn all_holdings(&self) -> Result<Vec<Holding>, StoreError> {
         let sql = "SELECT held.chain, held.address, held.label, held.token, held.raw::text, held.decimals, \
                    (SELECT min(wallet.group_name) FROM wallets AS wallet \
@@ -117,7 +121,7 @@ impl Store {
     /// The watched wallets of a group of the watch-list.
     ///
     /// # Errors
-    /// As [`wallet_readings`](Self::wallet_readings).
+    /// When the database does not answer or is not migrated.
     pub async fn wallets_of_group(&self, group: &str) -> Result<Vec<Address>, StoreError> {
         let sql = "SELECT DISTINCT address FROM wallets WHERE group_name = $1 AND removed_at IS NULL \
                    ORDER BY address";
@@ -126,31 +130,31 @@ impl Store {
         Ok(rows.iter().filter_map(|row| address(row, 0)).collect())
     }
 
-    /// What came to a wallet, left it and was paid in fees between two times (microseconds since 1970), oldest first.
+    /// What came to each of these wallets, left it and was paid in fees until a time (microseconds since 1970), oldest first.
     ///
     /// # Errors
     /// When the database does not answer or is not migrated.
-    pub async fn wallet_ledger(
+    pub(super) async fn wallet_ledgers(
         &self,
-        wallet: Address,
-        since_us: i64,
+        wallets: &[Address],
         until_us: i64,
-    ) -> Result<Vec<LedgerEntry>, StoreError> {
+    ) -> Result<Vec<(Address, LedgerEntry)>, StoreError> {
         let sql = "SELECT (extract(epoch FROM block_time) * 1000000)::bigint, block_number, chain, token, entry, \
-                   counterparty, value::text, usd::text, decimals, symbol, token_verified \
-                   FROM wallet_ledger($1, $2, $3)";
-        let (since, until) = (Timestamp(since_us), Timestamp(until_us));
-        let wallet = wallet.as_slice();
-        let rows = self.client().await?.query(sql, &[&wallet, &since, &until]).await;
-        let rows = rows.map_err(StoreError::sql("read what a wallet received and sent"))?;
-        Ok(rows.iter().map(entry).collect())
+                   counterparty, value::text, usd::text, decimals, symbol, token_verified, wallet \
+                   FROM unnest($1::bytea[]) AS wallet \
+                   CROSS JOIN LATERAL wallet_ledger(wallet, to_timestamp(0), $2) WITH ORDINALITY AS line \
+                   ORDER BY wallet, line.ordinality";
+        let rows = self.client().await?;
+        let rows = rows.query(sql, &[&bytes_of(wallets), &Timestamp(until_us)]).await;
+        let rows = rows.map_err(StoreError::sql("read what wallets received and sent"))?;
+        Ok(rows.iter().filter_map(|row| Some((address(row, 11)?, entry(row)))).collect())
     }
 
     /// What an asset of the registry was worth at each of these times (microseconds since 1970), in their order; `None` where
     /// no source said so within a day before.
     ///
     /// # Errors
-    /// As [`wallet_ledger`](Self::wallet_ledger).
+    /// When the database does not answer or is not migrated.
     pub async fn prices_then(
         &self,
         asset: &str,
@@ -172,6 +176,10 @@ impl Store {
         }
         Ok(prices)
     }
+}
+
+fn bytes_of(wallets: &[Address]) -> Vec<&[u8]> {
+    wallets.iter().map(|wallet| wallet.as_slice()).collect()
 }
 
 fn reading(row: &Row) -> Reading {

@@ -60,11 +60,13 @@ impl Store {
         key_of: AssetKeyOf<'_>,
         now_us: i64,
     ) -> Result<Vec<ValuedAsset>, StoreError> {
-        let mut pasts = BTreeMap::new();
-        for wallet in wallets {
-            let readings = self.wallet_readings(*wallet).await?;
-            let ledger = self.wallet_ledger(*wallet, 0, now_us).await?;
-            pasts.insert(*wallet, WalletPast { readings, ledger });
+        let mut pasts: BTreeMap<Address, WalletPast> =
+            wallets.iter().map(|wallet| (*wallet, WalletPast::default())).collect();
+        for (wallet, reading) in self.wallet_readings(wallets).await? {
+            pasts.entry(wallet).or_default().readings.push(reading);
+        }
+        for (wallet, entry) in self.wallet_ledgers(wallets, now_us).await? {
+            pasts.entry(wallet).or_default().ledger.push(entry);
         }
         let assets = assets_of(pasts);
         let prices = self.prices_of(assets.iter(), key_of, now_us).await?;
