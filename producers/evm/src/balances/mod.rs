@@ -181,14 +181,8 @@ impl Balances {
         let progress = Progress::read(&cursors, &self.chain).await?;
         let stream = Stream::Evm.name();
         let marker = subjects::chain(Lane::Live, &self.chain, Kind::Block);
-        let after = match progress.sequence {
-            Some(sequence) => sequence,
-            None => {
-                let newest = self.nats.last_from_leader(stream, &marker).await;
-                let newest = newest.context("look for the newest block")?;
-                newest.map_or(0, |message| message.sequence.saturating_sub(1))
-            }
-        };
+        // The first time from the stream's beginning: whatever it tells of touches before is all that is known of what wallets hold.
+        let after = progress.sequence.unwrap_or(0);
         let filters = [
             marker,
             subjects::watch_chain_all(&self.chain),
