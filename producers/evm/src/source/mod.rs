@@ -75,7 +75,7 @@ pub(crate) struct SourceParts {
 
 /// Balances are read once live is so near the head: ordinary endpoints have the state of the last 128 blocks, and while live
 /// catches up every core is its own.
-const NEAR_HEAD_BLOCKS: u64 = 64;
+const NEAR_HEAD_BLOCKS: u64 = 16;
 
 /// One EVM chain: endpoints, checks, decoder and data from outside the chain.
 #[derive(Debug)]

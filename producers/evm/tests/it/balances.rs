@@ -67,6 +67,6 @@ async fn live_catches_up_first_and_what_was_touched_meanwhile_is_read() {
         (holders == wallets).then_some(read)
     })
     .await;
-    assert!(read.iter().all(|balance| balance.block_number + 64 >= BEHIND as u64), "{read:?}");
+    assert!(read.iter().all(|balance| balance.block_number + 16 >= BEHIND as u64), "{read:?}");
     producer.stop().await;
 }
