@@ -120,6 +120,11 @@ impl Metrics {
         })
     }
 
+    /// No rule is evaluated here: none is unhealthy.
+    pub(crate) fn forget_rules(&self) {
+        self.unhealthy.reset();
+    }
+
     /// A rule is gone: its state is no longer reported.
     pub(crate) fn forget_rule(&self, id: &str) {
         // It may never have been reported.

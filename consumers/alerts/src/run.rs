@@ -37,7 +37,9 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
     leadership
         .run(async |term| {
             leadership.probe().healthy(format!("active, {} rules", rules.ids().len()));
-            evaluate(&roots, &rules, &term).await
+            let ended = evaluate(&roots, &rules, &term).await;
+            metrics.forget_rules();
+            ended
         })
         .await
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     condition::fields::{FieldValue, field_of},
-    engine::Engine,
+    engine::{Engine, failures::RULE_FAILS},
     metrics::Metrics,
     rules::RuleSet,
     streams::RuleStream,
@@ -159,6 +159,10 @@ impl Trial {
     }
 
     fn note(&mut self, alert: Alert, usd: Option<f64>) {
+        // That a rule fails is no finding of a rule: its failures are counted.
+        if alert.rule == RULE_FAILS {
+            return;
+        }
         let Alert { rule, alert: key, title, lines, state, observed_at_us: at_us, .. } = alert;
         let found = self.findings.entry(rule.clone()).or_default();
         let told = Told { rule, alert: key, at_us, title, lines, usd };

@@ -9,6 +9,7 @@ mod prices;
 pub(crate) mod required;
 pub(crate) mod types;
 pub(crate) mod u256;
+mod visit;
 
 use std::{
     collections::HashMap,
@@ -21,6 +22,7 @@ use std::{
 use cel::{
     Context, Env, ExecutionError, IdedExpr, Value,
     common::{
+        ast::Expr,
         types::{
             CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey as Key, CelNull, CelString,
             CelUInt,
@@ -38,12 +40,15 @@ use self::{
     prices::{Prices, is_price_name},
     required::Required,
     u256::CelU256,
+    visit::visit,
 };
 
 /// A compiled and checked condition.
 #[derive(Debug)]
 pub(crate) struct Condition {
     expression: IdedExpr,
+    /// Its text; where lines end does not matter.
+    text: String,
     required: Option<Required>,
     prices: Prices,
 }
@@ -104,7 +109,13 @@ impl Condition {
         }
         let required = required::most_selective(&expression, fields);
         let prices = Prices::of(&expression, fields);
-        Ok(Self { expression, required, prices })
+        let text = source.split_whitespace().collect::<Vec<_>>().join(" ");
+        Ok(Self { expression, text, required, prices })
+    }
+
+    /// What it was compiled of.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// What it says about amounts in dollars.
@@ -120,7 +131,11 @@ impl Condition {
     /// Every name that it uses.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut found = Vec::new();
-        named::names(&self.expression, &mut found);
+        visit(&self.expression, &mut |node| {
+            if let Expr::Ident(name) = &node.expr {
+                found.push(name.clone());
+            }
+        });
         found
     }
 

@@ -1,11 +1,9 @@
-//! Values under names of their own, such as those of a window, as CEL variables; and the names that an expression uses.
+//! Values under names of their own, such as those of a window, as CEL variables.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cel::{
-    IdedExpr,
     common::{
-        ast::{EntryExpr, Expr},
         types::{CelDouble, CelInt, CelNull},
         value::CowVal,
     },
@@ -15,10 +13,12 @@ use cel::{
 use crate::condition::Absences;
 
 /// A value that is no field of an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum NamedValue {
     /// A whole number.
     Int(i64),
+    /// A number that is no exact decimal: rounded in messages, as it is in conditions.
+    Double(f64),
     /// A decimal number as text: exact in messages, rounded in conditions.
     Decimal(String),
     /// It is not known.
@@ -48,6 +48,7 @@ impl VariableResolver for NamedValues<'_> {
         let (_, value) = self.values.iter().find(|(name, _)| *name == variable)?;
         Some(match value {
             NamedValue::Int(value) => CowVal::owned(CelInt::from(*value)),
+            NamedValue::Double(value) => CowVal::owned(CelDouble::from(*value)),
             NamedValue::Decimal(text) => {
                 CowVal::owned(CelDouble::from(text.parse::<f64>().unwrap_or(f64::NAN)))
             }
@@ -56,37 +57,5 @@ impl VariableResolver for NamedValues<'_> {
                 CowVal::owned(CelNull)
             }
         })
-    }
-}
-
-/// Every name that an expression uses, those of its macros among them.
-pub(super) fn names(node: &IdedExpr, found: &mut Vec<String>) {
-    match &node.expr {
-        Expr::Ident(name) => found.push(name.clone()),
-        Expr::Select(select) => names(&select.operand, found),
-        Expr::Call(call) => {
-            call.target.iter().for_each(|target| names(target, found));
-            call.args.iter().for_each(|argument| names(argument, found));
-        }
-        Expr::List(list) => list.elements.iter().for_each(|element| names(element, found)),
-        Expr::Map(map) => {
-            for entry in &map.entries {
-                if let EntryExpr::MapEntry(entry) = &entry.expr {
-                    names(&entry.key, found);
-                    names(&entry.value, found);
-                }
-            }
-        }
-        Expr::Comprehension(comprehension) => {
-            let parts = [
-                &comprehension.iter_range,
-                &comprehension.accu_init,
-                &comprehension.loop_cond,
-                &comprehension.loop_step,
-                &comprehension.result,
-            ];
-            parts.into_iter().for_each(|part| names(part, found));
-        }
-        Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
     }
 }

@@ -2,11 +2,14 @@
 
 use cel::{
     IdedExpr,
-    common::ast::{EntryExpr, Expr, LiteralValue, operators},
+    common::ast::{Expr, LiteralValue, operators},
 };
 use crypto_intel_schemas::Event;
 
-use super::fields::{Field, FieldType, FieldValue, field_of};
+use super::{
+    fields::{Field, FieldType, FieldValue, field_of},
+    visit::visit,
+};
 
 /// What a condition says about amounts in dollars.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,32 +63,4 @@ pub(crate) fn is_price_name(name: &str) -> bool {
 
 fn is_price(field: &Field) -> bool {
     field.optional && field.field_type == FieldType::Decimal && is_price_name(field.name)
-}
-
-/// Calls `see` for an expression and everything in it.
-fn visit(node: &IdedExpr, see: &mut impl FnMut(&IdedExpr)) {
-    see(node);
-    match &node.expr {
-        Expr::Call(call) => {
-            call.target.iter().for_each(|target| visit(target, see));
-            call.args.iter().for_each(|argument| visit(argument, see));
-        }
-        Expr::List(list) => list.elements.iter().for_each(|element| visit(element, see)),
-        Expr::Map(map) => {
-            for entry in &map.entries {
-                if let EntryExpr::MapEntry(entry) = &entry.expr {
-                    visit(&entry.key, see);
-                    visit(&entry.value, see);
-                }
-            }
-        }
-        Expr::Comprehension(all) => {
-            for part in [&all.iter_range, &all.accu_init, &all.loop_cond, &all.loop_step] {
-                visit(part, see);
-            }
-            visit(&all.result, see);
-        }
-        Expr::Select(select) => visit(&select.operand, see),
-        _ => {}
-    }
 }

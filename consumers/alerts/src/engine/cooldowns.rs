@@ -102,7 +102,7 @@ impl Engine {
         let now_us = self.state.stream_time_us;
         let mut over = Vec::new();
         for (rule, name, group) in self.state.groups.iter() {
-            let index = self.rules.rules.iter().position(|known| known.id == rule);
+            let index = self.rules.index_of(rule);
             let cooldown_us = index.map_or(0, |index| self.rules.rules[index].cooldown_us);
             let is_over = group.running.iter().all(|cooldown| {
                 now_us - cooldown.at_us >= cooldown_us || self.state.is_withdrawn(cooldown)

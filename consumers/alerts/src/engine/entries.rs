@@ -133,7 +133,7 @@ fn key(kind: &str, names: &[&str]) -> String {
 }
 
 /// Plain data in memory: writing it cannot fail.
-fn encode<T: Serialize>(value: &T) -> Bytes {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
     let encoded = rmp_serde::to_vec_named(value);
     debug_assert!(encoded.is_ok(), "{encoded:?}");
     encoded.unwrap_or_default().into()

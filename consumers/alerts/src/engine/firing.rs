@@ -27,14 +27,13 @@ use crate::{
 pub(super) struct LocatedEvent<'e> {
     pub(super) event: &'e Event,
     pub(super) message: &'e StreamMessage,
-    pub(super) occurrence: Occurrence,
     /// Index among its transaction's events of its kind.
     pub(super) rank: u32,
     /// Chain of an event that can leave it, else [`NO_CHAIN`].
     pub(super) chain: &'e str,
     /// Block of an event that can leave the chain.
     pub(super) canonical_block: Option<BlockRef>,
-    /// Whether that block is as deep as the rule asks for.
+    /// Whether that block is known as well as the rule asks for.
     pub(super) is_confirmed: bool,
     /// Hash and incarnation of that block.
     block: Option<(B256, u32)>,
@@ -46,7 +45,6 @@ impl<'e> LocatedEvent<'e> {
         Self {
             event,
             message,
-            occurrence: Occurrence::of(event, rank),
             rank,
             is_confirmed: false,
             chain: block.map_or(NO_CHAIN, |block| block.chain),
@@ -54,6 +52,11 @@ impl<'e> LocatedEvent<'e> {
                 .map(|block| BlockRef { number: block.block_number, hash: block.block_hash }),
             block: block.map(|block| (block.block_hash, block.incarnation)),
         }
+    }
+
+    /// What it is, wherever the chain has it.
+    pub(super) fn occurrence_id(&self) -> String {
+        Occurrence::of(self.event, self.rank).id()
     }
 
     /// How old it was when it was stored: by the clock of the stream, so that a replay and a reader that is behind
@@ -102,8 +105,8 @@ impl Engine {
         else {
             return;
         };
-        for key in chain.orphans_of(&located.occurrence.id()) {
-            let index = self.rules.rules.iter().position(|rule| rule.id == key.rule);
+        for key in chain.orphans_of(&located.occurrence_id()) {
+            let index = self.rules.index_of(&key.rule);
             let rendering = index.map(|index| {
                 let own = judged.iter().find(|(judged, _)| *judged == index);
                 let (holds, opening) = match own {
@@ -128,7 +131,7 @@ impl Engine {
     ) {
         let rules = Arc::clone(&self.rules);
         let rule = &rules.rules[index];
-        let key = MatchKey::new(&located.occurrence.id(), &rule.id);
+        let key = MatchKey::new(&located.occurrence_id(), &rule.id);
         let chain = self.state.chains.get(located.chain);
         if chain.is_some_and(|chain| chain.matches.contains_key(&key)) {
             return;
@@ -137,7 +140,13 @@ impl Engine {
             self.metrics[index].suppressed_age.inc();
             return;
         }
-        let rendering = self.render(index, located.event, opening);
+        // What is on no chain is never compared.
+        let rendering = match located.canonical_block {
+            Some(_) => self.render(index, located.event, opening),
+            None => {
+                Rendering { content_hash: 0, text: self.render_text(index, located.event, opening) }
+            }
+        };
         let mut rule_match = RuleMatch {
             alert: None,
             canonical_block: located.canonical_block,
@@ -168,8 +177,11 @@ impl Engine {
         }
         self.metrics[index].fired.inc();
         let alert = alert_of(rule, located, key.alert_key(located.block), rendering.text);
+        let Some(block) = located.canonical_block else {
+            alerts.push(alert);
+            return;
+        };
         alerts.push(alert.clone());
-        let Some(block) = located.canonical_block else { return };
         rule_match.alert = Some(alert.alert.clone());
         let number = Some(block.number);
         let reported = ReportedState {
@@ -187,7 +199,7 @@ impl Engine {
         }
     }
 
-    /// The message of a rule for an event.
+    /// The message of a rule for an event that can leave the chain, and its words apart from where the chain has it.
     pub(super) fn render(
         &self,
         index: usize,
@@ -195,33 +207,56 @@ impl Engine {
         opening: Option<&Opening>,
     ) -> Rendering {
         let rule = &self.rules.rules[index];
-        let mut values = template::values_of(event, &rule.fields);
-        values.entry("rule").or_insert_with(|| rule.id.as_str().into());
-        values.entry("severity").or_insert_with(|| rule.severity.as_str().into());
-        if let Trigger::Sequence(_) = rule.trigger {
-            values.extend(values_of_opening(rule, opening, false));
-        }
-        let mut message = self.write(index, &rule.message, &values);
+        let mut values = self.values_of_event(index, event, opening);
+        let message = self.write(index, &rule.message, &values);
         template::forget_place(&mut values);
         if let Trigger::Sequence(_) = rule.trigger {
             values.extend(values_of_opening(rule, opening, true));
         }
         let without_position = rule.message.render(&self.rules.templates, &values);
         let content_hash = short_hash(&without_position.as_ref().unwrap_or(&message).words());
+        Rendering { content_hash, text: self.text_of(index, event, message) }
+    }
+
+    /// The message of a rule for an event that stays where it is.
+    pub(super) fn render_text(
+        &self,
+        index: usize,
+        event: &Event,
+        opening: Option<&Opening>,
+    ) -> Text {
+        let values = self.values_of_event(index, event, opening);
+        let message = self.write(index, &self.rules.rules[index].message, &values);
+        self.text_of(index, event, message)
+    }
+
+    fn values_of_event(
+        &self,
+        index: usize,
+        event: &Event,
+        opening: Option<&Opening>,
+    ) -> template::Values {
+        let rule = &self.rules.rules[index];
+        let mut values = template::values_of(event, &rule.fields);
+        values.entry("rule").or_insert_with(|| rule.id.as_str().into());
+        values.entry("severity").or_insert_with(|| rule.severity.as_str().into());
+        if let Trigger::Sequence(_) = rule.trigger {
+            values.extend(values_of_opening(rule, opening, false));
+        }
+        values
+    }
+
+    fn text_of(&self, index: usize, event: &Event, message: Message) -> Text {
+        let rule = &self.rules.rules[index];
+        let Message { mut title, lines, mut links } = message;
         if rule.message.default_link {
-            message.links.extend(template::transaction_link(&self.rules.explorers, event));
+            links.extend(template::transaction_link(&self.rules.explorers, event));
         }
-        let Message { title, lines, links } = message;
+        if rule.marks_unpriced(event) {
+            title = template::title(&format!("{title} · unpriced"));
+        }
         let event_id = event.id().to_owned();
-        let title = if rule.marks_unpriced(event) {
-            template::title(&format!("{title} · unpriced"))
-        } else {
-            title
-        };
-        Rendering {
-            content_hash,
-            text: Text { title, lines, links, event_id, measure: Measure::of(event) },
-        }
+        Text { title, lines, links, event_id, measure: Measure::of(event) }
     }
 
     /// The message. Where a template fails it says so: an alert is never lost for its text.

@@ -92,9 +92,9 @@ pub(crate) fn short_hash(text: &str) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Key of the alert about a rule that fails, within one rule set.
-pub(super) fn failure_key(rule: &str, set: &str) -> String {
-    hash_text(&format!("rule-fails\n{rule}\n{set}"))
+/// Key of the alert about a rule that fails, within one rule set, since this message.
+pub(super) fn failure_key(rule: &str, set: &str, at_us: i64, sequence: u64) -> String {
+    hash_text(&format!("rule-fails\n{rule}\n{set}\n{at_us}\n{sequence}"))
 }
 
 fn hash_text(text: &str) -> String {

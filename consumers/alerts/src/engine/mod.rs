@@ -4,7 +4,7 @@
 mod chain_state;
 pub(crate) mod cooldown_group;
 mod cooldowns;
-mod entries;
+pub(crate) mod entries;
 pub(crate) mod failures;
 mod firing;
 pub(crate) mod keys;
@@ -26,6 +26,7 @@ use crypto_intel_schemas::{
 };
 
 use self::{
+    failures::{Failures, Stage, no_failures},
     firing::LocatedEvent,
     reorgs::Reconciled,
     state::State,
@@ -47,9 +48,9 @@ pub struct Engine {
     state: State,
     triggers: TriggerIndex,
     metrics: Vec<RuleMetrics>,
-    consecutive_errors: Vec<u32>,
+    failures: Vec<Failures>,
     /// Alerts about rules that fail, until the message is applied.
-    failures: Vec<Alert>,
+    own_alerts: Vec<Alert>,
     /// Alerts that can no longer be corrected.
     evicted: prometheus::IntCounter,
 }
@@ -76,11 +77,13 @@ impl Engine {
         metrics: &Metrics,
         mut state: State,
     ) -> Self {
+        state.retire_failures(&rules);
         let triggers = TriggerIndex::build(&rules, stream, &mut state);
-        let per_rule = rules.rules.iter().map(|rule| metrics.rule(&rule.id)).collect();
+        let per_rule: Vec<RuleMetrics> =
+            rules.rules.iter().map(|rule| metrics.rule(&rule.id)).collect();
         Self {
-            consecutive_errors: vec![0; rules.rules.len()],
-            failures: Vec::new(),
+            failures: no_failures(&rules, stream, &per_rule),
+            own_alerts: Vec::new(),
             rules,
             stream,
             index: SubjectIndex::new(stream),
@@ -117,6 +120,7 @@ impl Engine {
     pub fn reset(&mut self) {
         let mut state = std::mem::replace(&mut self.state, State::empty());
         self.state.ended = state.take_told();
+        self.failures = no_failures(&self.rules, self.stream, &self.metrics);
         self.triggers = TriggerIndex::build(&self.rules, self.stream, &mut self.state);
     }
 
@@ -166,7 +170,7 @@ impl Engine {
                 self.apply_event(&event, message, alerts);
             }
         }
-        alerts.append(&mut self.failures);
+        alerts.append(&mut self.own_alerts);
         Ok(Applied { between_blocks: self.state.is_between_blocks(), tick })
     }
 
@@ -174,8 +178,8 @@ impl Engine {
     /// feed itself.
     fn is_own(&self, event: &Event) -> bool {
         let Event::Alert(alert) = event else { return false };
-        let mut rules = self.rules.rules.iter().filter(|rule| rule.stream == RuleStream::Alert);
-        alert.event_id.starts_with("alert:") || rules.any(|rule| rule.id == alert.rule)
+        alert.event_id.starts_with("alert:")
+            || self.rules.find(&alert.rule).is_some_and(|rule| rule.stream == RuleStream::Alert)
     }
 
     /// Whether the body must be read: some rule reads the subject, or it is a block marker.
@@ -200,7 +204,7 @@ impl Engine {
         let now_us = self.state.stream_time_us;
         let mut rank = 0;
         if let Some(block) = event.block_fields() {
-            let chain = self.state.chains.entry(block.chain.to_owned()).or_default();
+            let chain = self.state.chain_mut(block.chain);
             if chain.was_seen(&block) {
                 return;
             }
@@ -239,17 +243,14 @@ impl Engine {
 
     fn emit(&mut self, chain: &str, reconciled: Reconciled, alerts: &mut Vec<Alert>) {
         let rules = Arc::clone(&self.rules);
-        let index_of = |id: &str| rules.rules.iter().position(|rule| rule.id == id);
         for correction in reconciled.corrections {
-            if let Some(index) = index_of(&correction.rule) {
+            if let Some(index) = rules.index_of(&correction.rule) {
                 self.metrics[index].corrected.inc();
             }
             alerts.push(correction);
         }
         for notice in reconciled.notices {
-            let Some(rule) = index_of(&notice.rule).map(|index| &rules.rules[index]) else {
-                continue;
-            };
+            let Some(rule) = rules.find(&notice.rule) else { continue };
             let mut alert = notice.alert(chain, rule);
             alert.event_at_us = self.state.stream_time_us;
             alert.observed_at_us = self.state.stream_time_us;
@@ -275,18 +276,15 @@ impl Engine {
             let metrics = &self.metrics[index];
             metrics.evaluated.inc();
             match rule.verdict(&context, &variables) {
-                Verdict::NoMatch => {
-                    self.note_success(index);
-                    if rule.is_level() {
-                        matched.push(Matched { index, holds: false });
-                    }
+                Verdict::NoMatch if rule.is_level() => {
+                    matched.push(Matched { index, holds: false })
                 }
+                Verdict::NoMatch => self.note_success(index, Stage::Condition),
                 Verdict::Absent => metrics.absent.inc(),
                 Verdict::Unpriced => metrics.unpriced.inc(),
-                Verdict::Failed(error) => self.note_error(index, &error),
+                Verdict::Failed(error) => self.note_error(index, Stage::Condition, &error),
                 Verdict::Match => {
                     metrics.matched.inc();
-                    self.note_success(index);
                     matched.push(Matched { index, holds: true });
                 }
             }

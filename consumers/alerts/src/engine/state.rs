@@ -59,7 +59,7 @@ pub(crate) struct Head {
     pub(crate) forms: BTreeMap<String, u64>,
     #[serde(default)]
     pub(crate) ended: Vec<Alert>,
-    #[serde(default)]
+    #[serde(rename = "failures", default)]
     pub(crate) failing: BTreeMap<String, Failing>,
 }
 
@@ -127,6 +127,16 @@ impl State {
         self.chains.get(&cooldown.chain).is_some_and(|chain| chain.is_withdrawn(&cooldown.key))
     }
 
+    /// A chain's state; most are there already, and a new entry costs a name.
+    pub(super) fn chain_mut(&mut self, chain: &str) -> &mut ChainState {
+        if !self.chains.contains_key(chain) {
+            self.chains.insert(chain.to_owned(), ChainState::default());
+        }
+        let state = self.chains.get_mut(chain);
+        #[allow(clippy::expect_used)] // inserted above
+        state.expect("the chain was inserted")
+    }
+
     pub(crate) fn group_mut(&mut self, rule: &str, group: &str) -> &mut CooldownGroup {
         self.groups.get_or_insert_with(rule, group, CooldownGroup::default)
     }
@@ -147,7 +157,7 @@ mod tests {
         let head = serde_json::to_value(State::empty().head(Table::default())).unwrap();
         assert_eq!(
             names(&head),
-            "version position stream_time_us tick_us table forms ended failing"
+            "version position stream_time_us tick_us table forms ended failures"
         );
         let chain = serde_json::to_value(ChainState::default()).unwrap();
         assert_eq!(names(&chain), "seen open_block crowded reorg unsettled homeless");

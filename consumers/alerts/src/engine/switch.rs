@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crypto_intel_schemas::Alert;
 
 use crate::{
-    engine::{Engine, triggers::TriggerIndex},
+    engine::{Engine, failures::no_failures, triggers::TriggerIndex},
     metrics::Metrics,
     rules::{RuleSet, SubjectIndex},
 };
@@ -21,7 +21,7 @@ impl Engine {
     ) {
         for index in 0..self.rules.rules.len() {
             let id = self.rules.rules[index].id.clone();
-            let stays = rules.rules.iter().any(|rule| rule.id == id && rule.stream == self.stream);
+            let stays = rules.find(&id).is_some_and(|rule| rule.stream == self.stream);
             if stays || self.rules.rules[index].stream != self.stream {
                 continue;
             }
@@ -31,10 +31,13 @@ impl Engine {
                 self.publish_held_back(index, &name, alerts);
                 drop(self.state.groups.remove(&id, &name));
             }
-            metrics.forget_rule(&id);
+            if rules.index_of(&id).is_none() {
+                metrics.forget_rule(&id);
+            }
         }
         self.metrics = rules.rules.iter().map(|rule| metrics.rule(&rule.id)).collect();
-        self.consecutive_errors = vec![0; rules.rules.len()];
+        self.failures = no_failures(&rules, self.stream, &self.metrics);
+        self.state.retire_failures(&rules);
         self.index = SubjectIndex::new(self.stream);
         self.triggers = TriggerIndex::build(&rules, self.stream, &mut self.state);
         self.rules = rules;

@@ -12,7 +12,7 @@ pub(crate) mod trigger;
 mod unpriced;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -103,6 +103,8 @@ impl Rule {
 /// All enabled rules, checked and compiled.
 pub struct RuleSet {
     pub(crate) rules: Vec<Rule>,
+    /// Place of each in `rules`, by its id.
+    by_id: HashMap<String, usize>,
     pub(crate) templates: Environment<'static>,
     pub(crate) explorers: Explorers,
     pub(crate) conditions: Arc<Env>,
@@ -131,6 +133,16 @@ impl RuleSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
+    }
+
+    /// Place of a rule in `rules`.
+    pub(crate) fn index_of(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The rule of an id.
+    pub(crate) fn find(&self, id: &str) -> Option<&Rule> {
+        self.rules.get(self.index_of(id)?)
     }
 
     /// How many examples the enabled rules have.
@@ -348,7 +360,19 @@ impl<'d> Loader<'d> {
         let Self { rules, templates, conditions, files, unmatched, warnings, .. } = self;
         let explorers = Explorers::default();
         let digest = String::new();
-        Ok(RuleSet { rules, templates, explorers, conditions, digest, files, unmatched, warnings })
+        let by_id =
+            rules.iter().enumerate().map(|(index, rule)| (rule.id.clone(), index)).collect();
+        Ok(RuleSet {
+            rules,
+            by_id,
+            templates,
+            explorers,
+            conditions,
+            digest,
+            files,
+            unmatched,
+            warnings,
+        })
     }
 }
 

@@ -13,9 +13,10 @@ use crypto_intel_nats::{Bucket, Kv, KvError, Nats, Position, TermEnd};
 use crypto_intel_service::retry;
 use serde::Deserialize;
 
-use self::shards::Shards;
+use self::shards::{Record, Shards};
 use crate::engine::{
     Engine,
+    entries::encode,
     state::{Head, STATE_VERSION, SingleValue, State},
 };
 
@@ -92,13 +93,9 @@ impl SnapshotStore {
 
     /// What has to be stored so that the state is. It counts as stored: [`save`](Self::save) must follow.
     pub(crate) fn take(&mut self, state: &mut State) -> Snapshot {
-        let changes = state.take_changes(self.shards.entries());
-        let records = self.shards.advance(changes);
-        let head = encode_head(&state.head(self.shards.table()));
-        let mut snapshot = vec![(self.key.clone(), head)];
+        let (head, records) = advance(&mut self.shards, state);
         let named = |(name, body)| (format!("{}.{name}", self.key), body);
-        snapshot.extend(records.into_iter().map(named));
-        snapshot
+        [(self.key.clone(), head)].into_iter().chain(records.into_iter().map(named)).collect()
     }
 
     /// Stores a snapshot in place of what was read or stored last, trying until it is stored.
@@ -147,10 +144,7 @@ impl SnapshotMeter {
 
     /// Takes a snapshot; returns the bytes of its head and records.
     pub fn snapshot(&mut self, engine: &mut Engine) -> usize {
-        let state = engine.state_mut();
-        let changes = state.take_changes(self.shards.entries());
-        let records = self.shards.advance(changes);
-        let head = encode_head(&state.head(self.shards.table()));
+        let (head, records) = advance(&mut self.shards, engine.state_mut());
         head.len() + records.iter().map(|(_, body)| body.len()).sum::<usize>()
     }
 }
@@ -161,11 +155,11 @@ impl Default for SnapshotMeter {
     }
 }
 
-/// Plain data in memory: writing it cannot fail.
-fn encode_head(head: &Head) -> Bytes {
-    let encoded = rmp_serde::to_vec_named(head);
-    debug_assert!(encoded.is_ok(), "{encoded:?}");
-    encoded.unwrap_or_default().into()
+/// Takes over what changed: the head, and the records to be stored with it.
+fn advance(shards: &mut Shards, state: &mut State) -> (Bytes, Vec<Record>) {
+    let changes = state.take_changes(shards.entries());
+    let records = shards.advance(changes);
+    (encode(&state.head(shards.table())), records)
 }
 
 #[cfg(test)]
@@ -190,11 +184,10 @@ pub(crate) mod in_memory {
 
         /// Stores a state and reads it again, as a restart does. Returns it with the bytes that were written.
         pub(crate) fn restart(&mut self, state: &mut State) -> (State, usize) {
-            let changes = state.take_changes(self.shards.entries());
-            let records = self.shards.advance(changes);
+            let (head, records) = advance(&mut self.shards, state);
             let bytes = records.iter().map(|(_, body)| body.len()).sum();
             self.records.extend(records);
-            self.head = encode_head(&state.head(self.shards.table()));
+            self.head = head;
             let head: Head = rmp_serde::from_slice(&self.head).unwrap();
             let record = |name: &str| self.records.get(name).cloned();
             self.shards = Shards::load(&head.table, record).unwrap();

@@ -2,11 +2,13 @@
 
 mod alerts;
 mod cooldowns;
+mod failures;
 mod history;
 mod labels;
 mod model;
 mod polled;
 mod reorgs;
+mod rule_specs;
 mod switch;
 mod trigger_model;
 mod triggers;
@@ -88,6 +90,13 @@ impl Play {
 
     fn tick(&mut self) {
         self.feed(Tick { stream: "evm".into(), ..Tick::at("alerts", self.now_us, self.now_us) });
+    }
+
+    /// Puts other rules in force.
+    fn switch(&mut self, rules: &str) {
+        let rules = RuleSet::parse(&[("test.toml", rules)], None)
+            .unwrap_or_else(|problems| panic!("{}", problems[0]));
+        self.engine.switch(Arc::new(rules), &self.metrics, &mut self.alerts);
     }
 
     /// A block with its transfers and marker; an even incarnation retracts.
@@ -258,39 +267,4 @@ fn a_body_that_is_no_event_is_reported_and_passed() {
     assert!(play.feed_body("evm.base.approval", b"hello".to_vec()).is_ok());
     play.block(1, 1, 1, &[(1, 0xa, 100)]);
     assert_eq!(play.take().len(), 1);
-}
-
-#[test]
-fn a_rule_that_fails_again_and_again_is_called_unhealthy() {
-    let mut play = Play::new(&RULE.replace("value >= u256(\"100\")", "10 / block_number > 1"));
-    for transaction in 0..10 {
-        assert_eq!(play.metrics.rule("large").unhealthy.get(), 0);
-        play.events(0, 1, 1, &[(transaction, 0xa, 1)]);
-    }
-    assert_eq!(play.metrics.rule("large").unhealthy.get(), 1);
-    assert_eq!(play.metrics.rule("large").errors.get(), 10);
-    play.events(2, 2, 1, &[(1, 0xa, 1)]);
-    assert_eq!(play.metrics.rule("large").unhealthy.get(), 0);
-}
-
-#[test]
-fn a_rule_that_fails_is_told_once_until_it_worked_again() {
-    let mut play = Play::new(&RULE.replace("value >= u256(\"100\")", "10 / block_number > 100"));
-    let about = |play: &mut Play| {
-        let told = |alert: &Alert| (alert.rule.clone(), alert.state, alert.n, alert.title.clone());
-        play.take().iter().map(told).collect::<Vec<_>>()
-    };
-    let fails = |n| ("rule-fails".to_owned(), AlertState::Fired, n, "Rule large fails".to_owned());
-    (1..=3).for_each(|transaction| play.events(0, 1, 1, &[(transaction, 0xa, 1)]));
-    assert_eq!(about(&mut play), [fails(1)]);
-    // It works for some events and fails for others: that is one trouble.
-    (1..=50).for_each(|transaction| play.events(2, 2, 1, &[(transaction, 0xa, 1)]));
-    play.events(0, 3, 1, &[(9, 0xa, 1)]);
-    assert_eq!(about(&mut play), []);
-    (1..=100).for_each(|transaction| play.events(4, 4, 1, &[(transaction, 0xa, 1)]));
-    let works =
-        ("rule-fails".to_owned(), AlertState::Resolved, 2, "Rule large works again".to_owned());
-    assert_eq!(about(&mut play), [works]);
-    play.events(0, 5, 1, &[(9, 0xa, 1)]);
-    assert_eq!(about(&mut play), [fails(3)]);
 }

@@ -70,6 +70,10 @@ pub(super) enum Step {
     Return(usize),
     Wait(i64),
     Quiet,
+    /// Other rules, where the world has some.
+    Reload(usize),
+    /// Time passes without a tick.
+    Hours(i64),
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
@@ -117,6 +121,8 @@ pub(super) fn play(
             }
             Step::Return(_) => {}
             Step::Wait(seconds) => world.wait(*seconds),
+            Step::Reload(number) => world.reload(*number),
+            Step::Hours(hours) => world.pass_hours(*hours),
             Step::Quiet => {
                 world.be_quiet();
                 let differences = differences(world);

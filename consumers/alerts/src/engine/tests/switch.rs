@@ -2,10 +2,6 @@
 
 use super::*;
 
-fn set(rules: &str) -> Arc<RuleSet> {
-    Arc::new(RuleSet::parse(&[("test.toml", rules)], None).unwrap())
-}
-
 #[test]
 fn a_rule_that_stays_keeps_its_cooldown_and_its_corrections() {
     let cool = RULE.to_owned() + "cooldown = '1m'\n";
@@ -13,7 +9,7 @@ fn a_rule_that_stays_keeps_its_cooldown_and_its_corrections() {
     play.block(1, 1, 1, &[(1, 0xa, 100)]);
     play.take();
     let louder = cool.replace("severity = \"warning\"", "severity = \"critical\"");
-    play.engine.switch(set(&louder), &play.metrics, &mut play.alerts);
+    play.switch(&louder);
     play.block(2, 2, 1, &[(2, 0xa, 200)]);
     assert_eq!(play.take(), [], "the cooldown goes on");
     // What was told before is corrected, and what is told now has the new severity.
@@ -33,7 +29,7 @@ fn what_the_cooldown_of_a_rule_that_goes_collected_is_told_at_once() {
     play.block(1, 1, 1, &[(1, 0xa, 100), (2, 0xa, 200)]);
     assert_eq!(play.take().len(), 1);
     let other = RULE.replace("\"large\"", "\"other\"");
-    play.engine.switch(set(&other), &play.metrics, &mut play.alerts);
+    play.switch(&other);
     let told = play.take();
     assert_eq!((told.len(), told[0].rule.as_str()), (1, "large"));
     assert!(told[0].title.starts_with("1 more"), "{}", told[0].title);

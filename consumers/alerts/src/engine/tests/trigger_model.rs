@@ -1,204 +1,127 @@
 //! What people last heard of windows, sequences, absences, first events and conditions is what a plain look at the
-//! canonical chain finds: under random reorganisations and restarts. A replay says the same.
+//! canonical chain finds: under random reorganisations, restarts, and changes of the rules. A replay says the same.
 
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
 use super::{
-    SECOND,
-    model::{cases, play, step},
-    world::World,
+    model::{Step, cases, play, step},
+    rule_specs::{Spec, Tells, spec},
+    world::{Belief, World, text_of},
     *,
 };
-use crate::{condition::fields::hex_text, snapshot::in_memory::Memory};
+use crate::snapshot::in_memory::Memory;
 
-const RULES: &str = r#"
-[[rule]]
-id = "sum"
-on = "evm.*.transfer.erc20"
-trigger = "window"
-group_by = ["to"]
-title = "{{ sum }} to {{ to }}"
-[rule.window]
-over = "30s"
-every = "1s"
-of = "value"
-having = "sum >= 14.0"
+const RULES: &[Spec] = &[
+    spec("sum", Tells::Sum, 30, 14),
+    spec("held", Tells::Held, 30, 14),
+    spec("median", Tells::Median, 30, 6),
+    spec("spread", Tells::Spread, 30, 3),
+    spec("deep", Tells::Deep, 0, 6),
+    spec("level", Tells::Level, 0, 8),
+    spec("absence", Tells::Absence, 20, 0),
+    spec("first", Tells::First, 25, 0),
+    spec("sequence", Tells::Sequence, 15, 6),
+];
 
-[[rule]]
-id = "held"
-on = "evm.*.transfer.erc20"
-trigger = "window"
-for = "5s"
-keep_firing_for = "3s"
-group_by = ["to"]
-title = "{{ sum }} to {{ to }}"
-[rule.window]
-over = "30s"
-every = "1s"
-of = "value"
-having = "sum >= 14.0"
+/// What they are changed to: other lengths and limits, other names, fewer rules, more of them, another kind of trigger.
+const CHANGED: &[&[Spec]] = &[
+    RULES,
+    &[
+        spec("sum", Tells::Sum, 20, 14),
+        spec("held", Tells::Held, 30, 10),
+        spec("median", Tells::Median, 30, 4),
+        spec("deep", Tells::Deep, 0, 6),
+        spec("level", Tells::Level, 0, 8),
+        spec("absence", Tells::Absence, 30, 0),
+        spec("first", Tells::First, 25, 0),
+        spec("sequence", Tells::Sequence, 15, 8),
+    ],
+    &[
+        spec("more", Tells::Sum, 30, 5),
+        spec("spread", Tells::Spread, 30, 2),
+        spec("median", Tells::Median, 15, 6),
+        spec("sum", Tells::Sum, 30, 9),
+        spec("level-again", Tells::Level, 0, 8),
+        spec("absence", Tells::Absence, 20, 0),
+        spec("first-again", Tells::First, 25, 0),
+        spec("deep-again", Tells::Deep, 0, 6),
+        spec("held", Tells::Sum, 30, 14),
+        spec("sequence", Tells::Sequence, 15, 6),
+    ],
+    &[spec("deep", Tells::Deep, 0, 6), spec("sum", Tells::Median, 30, 6)],
+];
 
-[[rule]]
-id = "deep"
-on = "evm.*.transfer.erc20"
-when = 'value >= u256("6")'
-finality = "confirmed"
-confirmations = 2
-title = "{{ value }} to {{ to }}"
-
-[[rule]]
-id = "level"
-on = "evm.*.transfer.erc20"
-when = 'value >= u256("8")'
-resolve_when = 'value < u256("4")'
-group_by = ["to"]
-title = "{{ value }} to {{ to }}"
-
-[[rule]]
-id = "absence"
-on = "evm.*.transfer.erc20"
-trigger = "absence"
-group_by = ["to"]
-title = "nothing to {{ to }}"
-[rule.absence]
-for = "20s"
-
-[[rule]]
-id = "first"
-on = "evm.*.transfer.erc20"
-trigger = "first"
-group_by = ["to"]
-title = "{{ value }} to {{ to }}"
-[rule.first]
-over = "25s"
-
-[[rule]]
-id = "sequence"
-on = "evm.*.transfer.erc20"
-trigger = "sequence"
-group_by = ["to"]
-title = "{{ opening.value }} and {{ value }} to {{ to }}"
-[rule.sequence]
-within = "15s"
-[[rule.sequence.step]]
-when = 'value >= u256("6")'
-[[rule.sequence.step]]
-when = 'value < u256("6")'
-"#;
-
-/// A transfer that the chain holds.
-struct Truth {
-    transaction: B256,
-    to: String,
-    amount: u64,
-    at_us: i64,
-    /// Blocks on top of its own.
-    depth: u64,
-}
-
-fn truth(world: &World) -> Vec<Truth> {
-    let blocks = world.chain.iter();
-    let head = world.chain.last().map_or(0, |block| block.number);
-    blocks
-        .flat_map(|block| {
-            block.transactions.iter().map(|transaction| Truth {
-                transaction: transaction.tx_hash(),
-                to: hex_text(Address::repeat_byte(transaction.recipient).as_slice()),
-                amount: transaction.amount_in(block.number),
-                at_us: block.at_us,
-                depth: head - block.number,
-            })
-        })
-        .collect()
-}
-
-/// The payees for whom a condition is true now.
-fn lasting(world: &World, rule: &str) -> BTreeSet<String> {
-    let truth = truth(world);
-    let now_us = world.play.now_us;
-    let payees: BTreeSet<&String> = truth.iter().map(|transfer| &transfer.to).collect();
-    let holds = |to: &String| {
-        let mut own = truth.iter().filter(|transfer| transfer.to == *to);
-        match rule {
-            "sum" | "held" => {
-                // It has been quiet for long enough that sums only fall.
-                let kept = if rule == "held" { 3 } else { 0 };
-                let first = now_us.div_euclid(SECOND) - 29 - kept;
-                let recent = own.filter(|it| it.at_us.div_euclid(SECOND) >= first);
-                recent.map(|transfer| transfer.amount).sum::<u64>() >= 14
-            }
-            "level" => {
-                let decisive = |it: &&Truth| it.amount >= 8 || it.amount < 4;
-                own.rfind(decisive).is_some_and(|transfer| transfer.amount >= 8)
-            }
-            _ => own.map(|it| it.at_us).max().is_some_and(|last| now_us - last >= 20 * SECOND),
-        }
-    };
-    payees.into_iter().filter(|to| holds(to)).cloned().collect()
-}
-
-/// The transactions that a rule over events tells of.
-fn events(world: &World, rule: &str) -> BTreeSet<B256> {
-    let truth = truth(world);
-    let holds = |place: usize| {
-        let transfer = &truth[place];
-        let mut before = truth[..place].iter().filter(|other| other.to == transfer.to);
-        let within = |other: &Truth, seconds: i64| transfer.at_us - other.at_us <= seconds * SECOND;
-        match rule {
-            "deep" => transfer.amount >= 6 && transfer.depth >= 2,
-            "first" => before
-                .all(|other| !within(other, 25) || transfer.at_us - other.at_us == 25 * SECOND),
-            _ => transfer.amount < 6 && before.any(|other| other.amount >= 6 && within(other, 15)),
-        }
-    };
-    (0..truth.len()).filter(|place| holds(*place)).map(|place| truth[place].transaction).collect()
-}
+/// Over hours, where only values of windows are compared.
+const UNUSUAL: &[&[Spec]] = &[
+    &[spec("unusual", Tells::Unusual, 3_600, 2), spec("spread", Tells::Spread, 3_600, 3)],
+    &[spec("unusual", Tells::Unusual, 7_200, 2), spec("spread", Tells::Spread, 7_200, 2)],
+    &[spec("unusual", Tells::Unusual, 3_600, 4), spec("usual", Tells::Unusual, 3_600, 1)],
+];
 
 fn differences(world: &World) -> Vec<String> {
     let mut found = Vec::new();
-    let believed = |rule: &str| {
-        let of_rule = |belief: &&world::Belief| belief.rule == rule;
-        let beliefs = world.beliefs.values().filter(of_rule);
-        beliefs.filter(|belief| !belief.gone && belief.meets_rule).cloned().collect::<Vec<_>>()
+    let on_chain: BTreeSet<B256> = world
+        .chain
+        .iter()
+        .flat_map(|block| block.transactions.iter().map(|transaction| transaction.tx_hash()))
+        .collect();
+    let believed = |id: &str| {
+        let beliefs = world.beliefs.values().filter(|belief| belief.rule == id);
+        beliefs.filter(|belief| !belief.gone && belief.meets_rule).collect::<Vec<&Belief>>()
     };
-    for rule in ["sum", "held", "level", "absence"] {
-        let beliefs = believed(rule);
-        let told: Vec<String> = beliefs
-            .iter()
-            .map(|belief| belief.title.rsplit(' ').next().unwrap_or_default().to_owned())
-            .collect();
-        assert!(beliefs.iter().all(|belief| belief.ongoing));
-        let set: BTreeSet<String> = told.iter().cloned().collect();
-        let expected = lasting(world, rule);
-        if set != expected || set.len() != told.len() {
-            found.push(format!("{rule}: people believe {told:?}, it is {expected:?}"));
+    for belief in world.beliefs.values().filter(|belief| !belief.gone) {
+        let is_known = world.in_force.iter().any(|(spec, _)| spec.id == belief.rule);
+        // What a rule told of events is corrected though it is gone, and what it told of a condition has ended.
+        let is_true = match belief.transaction.filter(|_| !belief.ongoing) {
+            Some(transaction) => on_chain.contains(&transaction),
+            None => is_known,
+        };
+        if !is_true {
+            found.push(format!("{}: people believe {belief:?}", belief.rule));
         }
     }
-    for rule in ["first", "sequence", "deep"] {
-        let told: Vec<B256> = believed(rule).iter().filter_map(|it| it.transaction).collect();
+    for (spec, since) in &world.in_force {
+        let beliefs = believed(spec.id);
+        if spec.is_lasting() {
+            let lasting = beliefs.iter().filter(|belief| belief.ongoing);
+            let told: Vec<&str> =
+                lasting.map(|it| it.title.rsplit(' ').next().unwrap_or_default()).collect();
+            let set: BTreeSet<String> = told.iter().map(|it| (*it).to_owned()).collect();
+            let expected = spec.lasting(world, *since);
+            if set != expected || set.len() != told.len() {
+                found.push(format!("{spec:?}: people believe {told:?}, it is {expected:?}"));
+            }
+            continue;
+        }
+        let told: Vec<B256> = beliefs.iter().filter_map(|it| it.transaction).collect();
+        let (must, may) = spec.events(world, *since);
         let set: BTreeSet<B256> = told.iter().copied().collect();
-        let expected = events(world, rule);
-        if set != expected || set.len() != told.len() {
-            found.push(format!("{rule}: people believe {told:?}, it is {expected:?}"));
+        let heard: BTreeSet<B256> = set.difference(&may).copied().collect();
+        if heard != must || set.len() != told.len() {
+            found.push(format!("{spec:?}: people believe {told:?}, it is {must:?} and {may:?}"));
         }
     }
     found
 }
 
-/// The alerts of a fresh engine that reads the same messages.
+/// The alerts of a fresh engine that reads the same messages and takes the same rules.
 fn replay(world: &World) -> Vec<Alert> {
-    let mut fresh = Play::new(RULES);
+    let mut fresh = Play::new(&text_of(&world.sets[0]));
+    let mut reloads = world.reloads.iter().peekable();
     for (now_us, subject, body) in &world.play.messages {
         fresh.now_us = *now_us;
         fresh.feed_body(subject, body.clone()).unwrap();
+        while let Some((_, number)) = reloads.next_if(|(after, _)| *after == fresh.sequence) {
+            fresh.switch(&text_of(&world.sets[*number]));
+        }
     }
     fresh.take()
 }
 
-fn holds_after(finality: u64, plan: &str) {
-    let mut world = World::with_rules(RULES, finality);
+fn holds_after(sets: &[&[Spec]], finality: u64, plan: &str) {
+    let mut world = World::with_sets(sets, finality);
     world.run(plan);
     world.be_quiet();
     let found = differences(&world);
@@ -214,10 +137,48 @@ fn small_plans_hold() {
         "a=9@1 | ~3 b=2@1 | <2 b | a |",
         "a=9@1 | ~40 b=3@1 | <1 ~5 |",
         "a=9@1 | ~26 b=5@1 | <1 | b c=3@1 | |3 <2 |",
+        "a=9@1 b=9@1 | %1 c=9@1 | <1 %2 | b |",
+        "a=9@1 b=9@1 | <1 %3 b | %0 |",
+        "a=9@1 | ~25 %1 ~1",
     ] {
-        holds_after(6, plan);
-        holds_after(40, plan);
+        holds_after(CHANGED, 6, plan);
+        holds_after(CHANGED, 40, plan);
     }
+}
+
+#[test]
+fn what_is_unusual_is_found_and_ends() {
+    let mut world = World::with_sets(UNUSUAL, 40);
+    let hours: Vec<String> = (0..14).map(|hour| format!("h{hour}=1@1 | ^1")).collect();
+    world.run(&(hours.join(" ") + " a=1@1 b=1@1 c=1@1 |"));
+    assert_eq!(world.said.len(), 1, "{:#?}", world.said);
+    world.be_quiet();
+    assert_eq!(differences(&world), [""; 0]);
+    world.run("^2");
+    world.be_quiet();
+    assert_eq!((world.said.len(), differences(&world)), (2, Vec::new()), "{:#?}", world.said);
+}
+
+/// A step of a history in which rules change.
+fn step_or_reload() -> impl Strategy<Value = Step> {
+    prop_oneof![30 => step(), 3 => (0_usize..CHANGED.len()).prop_map(Step::Reload)]
+}
+
+/// A step of a history that takes days.
+fn step_of_days() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        16 => step(),
+        10 => (1_i64..4).prop_map(Step::Hours),
+        2 => (0_usize..UNUSUAL.len()).prop_map(Step::Reload),
+    ]
+}
+
+fn check(world: &mut World, steps: &[Step], stride: u64) -> Result<(), TestCaseError> {
+    world.restarts = Some((stride, Memory::new()));
+    let found = play(world, steps, differences);
+    prop_assert!(found.is_empty(), "{:#?}\nsaid: {:#?}", found, world.said);
+    prop_assert_eq!(&replay(world), &world.alerts);
+    Ok(())
 }
 
 proptest! {
@@ -228,10 +189,24 @@ proptest! {
         finality in prop_oneof![Just(3_u64), 6_u64..40],
         stride in 3_u64..40,
     ) {
-        let mut world = World::with_rules(RULES, finality);
-        world.restarts = Some((stride, Memory::new()));
-        let found = play(&mut world, &steps, differences);
-        prop_assert!(found.is_empty(), "{:#?}\nsaid: {:#?}", found, world.said);
-        prop_assert_eq!(replay(&world), world.alerts);
+        check(&mut World::with_sets(&[RULES], finality), &steps, stride)?;
+    }
+
+    #[test]
+    fn and_still_is_when_rules_change(
+        steps in prop::collection::vec(step_or_reload(), 1..40),
+        finality in prop_oneof![Just(3_u64), 6_u64..40],
+        stride in 3_u64..40,
+    ) {
+        check(&mut World::with_sets(CHANGED, finality), &steps, stride)?;
+    }
+
+    #[test]
+    fn and_what_is_unusual_over_days(
+        steps in prop::collection::vec(step_of_days(), 1..60),
+        finality in prop_oneof![Just(3_u64), 6_u64..40],
+        stride in 3_u64..40,
+    ) {
+        check(&mut World::with_sets(UNUSUAL, finality), &steps, stride)?;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::*;
+use super::{rule_specs::Spec, *};
 use crate::{condition::fields::hex_text, snapshot::in_memory::Memory};
 
 /// Amount from which both rules fire.
@@ -44,6 +44,8 @@ pub(super) struct Mined {
     /// Its time; the same wherever it comes from.
     pub(super) at_us: i64,
     pub(super) transactions: Vec<Transaction>,
+    /// Number of its newest marker.
+    pub(super) sequence: u64,
 }
 
 /// What a reader of every message about one alert believes.
@@ -81,6 +83,12 @@ pub(super) struct World {
     pub(super) beliefs: BTreeMap<String, Belief>,
     /// After how many messages the engine goes through a snapshot, and where that is stored.
     pub(super) restarts: Option<(u64, Memory)>,
+    /// What rules may be changed to.
+    pub(super) sets: Vec<Vec<Spec>>,
+    /// The rules in force, and the message after which each began to hear.
+    pub(super) in_force: Vec<(Spec, u64)>,
+    /// Which sets were taken after which message.
+    pub(super) reloads: Vec<(u64, usize)>,
     /// All alerts, to be compared with those of a replay.
     pub(super) alerts: Vec<Alert>,
     /// Everything that was said, for failures and for counting.
@@ -104,6 +112,9 @@ impl World {
             highest: 0,
             beliefs: BTreeMap::new(),
             restarts: None,
+            sets: Vec::new(),
+            in_force: Vec::new(),
+            reloads: Vec::new(),
             alerts: Vec::new(),
             said: Vec::new(),
         };
@@ -111,8 +122,35 @@ impl World {
         world
     }
 
+    /// Rules that may be changed to others of these sets; the first is in force.
+    pub(super) fn with_sets(sets: &[&[Spec]], finality: u64) -> Self {
+        let mut world = Self::with_rules(&text_of(sets[0]), finality);
+        world.in_force = sets[0].iter().map(|spec| (*spec, 0)).collect();
+        world.sets = sets.iter().map(|set| set.to_vec()).collect();
+        world
+    }
+
+    /// Puts another set in force, as a changed file does between two blocks.
+    pub(super) fn reload(&mut self, number: usize) {
+        if self.sets.is_empty() {
+            return;
+        }
+        let number = number % self.sets.len();
+        self.play.switch(&text_of(&self.sets[number]));
+        let now = self.play.sequence;
+        let before = std::mem::take(&mut self.in_force);
+        let since = |spec: &Spec| {
+            let taken = before.iter().find(|(other, _)| spec.takes_over(other));
+            taken.map_or(now, |(_, since)| *since)
+        };
+        self.in_force = self.sets[number].iter().map(|spec| (*spec, since(spec))).collect();
+        self.reloads.push((now, number));
+        self.listen();
+    }
+
     /// Runs a plan: `a=9@1` transaction a moves 9 to recipient 1 (with `!` in even blocks only), `a`
-    /// the same again, `|3` mines three blocks, `<2` drops the newest two, `~5` waits five seconds.
+    /// the same again, `|3` mines three blocks, `<2` drops the newest two, `~5` waits five seconds, `^2` two hours,
+    /// `%1` puts set 1 in force.
     pub(super) fn run(&mut self, plan: &str) {
         let mut named: BTreeMap<String, Transaction> = BTreeMap::new();
         for step in plan.split_whitespace() {
@@ -121,6 +159,8 @@ impl World {
                 Some('|') => (0..count).for_each(|_| self.mine()),
                 Some('<') => self.drop_newest(count as usize),
                 Some('~') => self.wait(count as i64),
+                Some('^') => self.pass_hours(count as i64),
+                Some('%') => self.reload(count as usize),
                 _ => {
                     let (name, rest) = step.split_once('=').unwrap_or((step, ""));
                     if let Some((amount, recipient)) = rest.split_once('@') {
@@ -157,10 +197,10 @@ impl World {
             }
         }
         let at_us = self.play.now_us;
-        let block = Mined { number, hash, incarnation: 1, at_us, transactions };
+        let mut block = Mined { number, hash, incarnation: 1, at_us, transactions, sequence: 0 };
         self.highest = self.highest.max(number);
         self.finalized = self.finalized.max(number.saturating_sub(self.finality));
-        self.publish(&block);
+        self.publish(&mut block);
         self.chain.push(block);
         self.wait(1);
     }
@@ -173,7 +213,7 @@ impl World {
             }
             let Some(mut block) = self.chain.pop() else { return };
             block.incarnation += 1;
-            self.publish(&block);
+            self.publish(&mut block);
         }
     }
 
@@ -183,7 +223,7 @@ impl World {
         self.drop_newest(depth);
         for mut block in before.into_iter().skip(self.chain.len()) {
             block.incarnation += 2;
-            self.publish(&block);
+            self.publish(&mut block);
             self.chain.push(block);
         }
     }
@@ -192,6 +232,12 @@ impl World {
     pub(super) fn newest_transactions(&self, blocks: usize) -> Vec<Transaction> {
         let newest = self.chain.iter().rev().take(blocks);
         newest.flat_map(|block| block.transactions.clone()).collect()
+    }
+
+    /// Hours pass without a tick.
+    pub(super) fn pass_hours(&mut self, hours: i64) {
+        self.play.now_us += hours * 3_600 * SECOND;
+        self.wait(1);
     }
 
     pub(super) fn wait(&mut self, seconds: i64) {
@@ -212,7 +258,7 @@ impl World {
         self.wait(12);
     }
 
-    fn publish(&mut self, block: &Mined) {
+    fn publish(&mut self, block: &mut Mined) {
         let removed = block.incarnation.is_multiple_of(2);
         for (index, transaction) in block.transactions.iter().enumerate() {
             let log_index = index as u32;
@@ -246,6 +292,7 @@ impl World {
             finalized_number: self.finalized,
             ..Block::empty()
         });
+        block.sequence = self.play.sequence;
         self.restart();
         self.listen();
     }
@@ -363,6 +410,10 @@ impl World {
         }
         found
     }
+}
+
+pub(super) fn text_of(set: &[Spec]) -> String {
+    set.iter().map(Spec::text).collect()
 }
 
 impl Transaction {

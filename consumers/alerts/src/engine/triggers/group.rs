@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::triggers::{
     condition::Phase,
-    sequence::{Hit, Starts},
+    sequence::{Hits, Starts},
     window::WindowPart,
 };
 
@@ -65,7 +65,7 @@ pub(crate) enum Part {
     #[serde(rename = "l")]
     Level(Level),
     #[serde(rename = "h")]
-    Hits(Vec<Hit>),
+    Hits(Hits),
     /// Of a sequence, what hits amount to.
     #[serde(rename = "s")]
     Starts(Starts),
@@ -148,7 +148,7 @@ impl Part {
             (Self::Hits(own), Self::Hits(later)) => own.extend(later),
             (Self::Level(own), Self::Level(later)) => own.merge(&later),
             (Self::Starts(own), Self::Hits(later)) => {
-                later.iter().for_each(|hit| own.apply(hit, within_us));
+                later.apply_to(own, within_us);
             }
             (_, later) => *self = later,
         }
@@ -173,6 +173,18 @@ impl TriggerGroup {
         false
     }
 
+    /// The part of this block, where its events follow each other on its chain: of another chain some may be between
+    /// them.
+    fn part_of(&mut self, place: Place<'_>) -> Option<&mut BlockPart> {
+        let (_, hash) = place.block?;
+        self.parts.last_mut().filter(|last| last.chain == place.chain && last.hash == hash)
+    }
+
+    /// Whether the newest part is of this block.
+    pub(super) fn is_in(&mut self, place: Place<'_>) -> bool {
+        self.part_of(place).is_some()
+    }
+
     /// Adds what an event contributes. Returns whether a part had to be taken as final for lack of room.
     #[must_use]
     pub(super) fn add(&mut self, place: Place<'_>, part: Part, within_us: i64) -> bool {
@@ -191,10 +203,7 @@ impl TriggerGroup {
             }
             return false;
         };
-        // A block's events follow each other on its chain; of another chain some may be between them.
-        let own =
-            self.parts.last_mut().filter(|last| last.chain == place.chain && last.hash == hash);
-        match own {
+        match self.part_of(place) {
             Some(own) => own.part.merge(part, within_us),
             None => {
                 let chain = place.chain.to_owned();
@@ -222,10 +231,15 @@ impl TriggerGroup {
 
     /// Merges into the base what cannot leave its chain any more.
     pub(super) fn finalize(&mut self, finalized: impl Fn(&str) -> Option<u64>, within_us: i64) {
-        for part in &mut self.parts {
-            part.is_final |= finalized(&part.chain).is_some_and(|it| part.number <= it);
+        let mut has_new = false;
+        for part in self.parts.iter_mut().filter(|part| !part.is_final) {
+            part.is_final = finalized(&part.chain).is_some_and(|it| part.number <= it);
+            has_new |= part.is_final;
         }
-        self.fold(within_us);
+        // The first one waits where all before it left the chain.
+        if has_new || self.parts.first().is_some_and(|part| part.is_final) {
+            self.fold(within_us);
+        }
     }
 
     /// Merges into the base what is final; where order matters, as far as all before it is.
@@ -295,7 +309,7 @@ impl TriggerGroup {
         for part in self.all() {
             match part {
                 Part::Starts(base) => starts = base.clone(),
-                Part::Hits(hits) => hits.iter().for_each(|hit| starts.apply(hit, within_us)),
+                Part::Hits(hits) => hits.apply_to(&mut starts, within_us),
                 _ => {}
             }
         }

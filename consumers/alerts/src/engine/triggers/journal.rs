@@ -31,7 +31,8 @@ const MAX_GRACE_US: i64 = 24 * HOUR_US;
 #[derive(Debug, Default)]
 pub(in crate::engine) struct TriggerIndex {
     due: BTreeSet<(i64, GroupName)>,
-    scheduled: HashMap<GroupName, i64>,
+    /// By rule and name.
+    scheduled: HashMap<usize, HashMap<String, i64>>,
     /// Chain → block that can leave it → the groups that it contributed to.
     journal: BTreeMap<String, HashMap<B256, JournalBlock>>,
     unsettled: BTreeMap<String, BTreeSet<GroupName>>,
@@ -53,9 +54,7 @@ impl TriggerIndex {
         retire(rules, stream, state);
         let mut index = Self::default();
         for (rule_id, name, group) in state.triggers.iter() {
-            let Some(rule) = rules.rules.iter().position(|rule| rule.id == rule_id) else {
-                continue;
-            };
+            let Some(rule) = rules.index_of(rule_id) else { continue };
             let key = || (rule, name.to_owned());
             for (chain, number, hash) in group.blocks() {
                 index.note(chain, number, hash, key());
@@ -64,7 +63,7 @@ impl TriggerIndex {
                 index.unsettled.entry(chain.clone()).or_default().insert(key());
             }
             let due_us = due_us(&rules.rules[rule], group, state.stream_time_us);
-            index.schedule(key(), due_us);
+            index.schedule(rule, name, due_us);
         }
         index
     }
@@ -86,29 +85,29 @@ impl TriggerIndex {
     }
 
     /// An earlier time than the planned one replaces it; a later one is found when that comes.
-    fn schedule(&mut self, group: GroupName, due_us: Option<i64>) {
+    fn schedule(&mut self, rule: usize, name: &str, due_us: Option<i64>) {
         let Some(due_us) = due_us else { return };
-        match self.scheduled.get(&group) {
+        let scheduled = self.scheduled.entry(rule).or_default();
+        match scheduled.get_mut(name) {
             Some(planned) if *planned <= due_us => return,
             Some(planned) => {
-                self.due.remove(&(*planned, group.clone()));
+                let earlier = std::mem::replace(planned, due_us);
+                self.due.remove(&(earlier, (rule, name.to_owned())));
             }
-            None => {}
+            None => drop(scheduled.insert(name.to_owned(), due_us)),
         }
-        self.scheduled.insert(group.clone(), due_us);
-        self.due.insert((due_us, group));
+        self.due.insert((due_us, (rule, name.to_owned())));
     }
 
     /// The groups to look at now, in a fixed order.
     fn take_due(&mut self, now_us: i64) -> BTreeSet<GroupName> {
         let mut taken = BTreeSet::new();
-        while let Some((due_us, group)) = self.due.pop_first() {
-            if due_us > now_us {
-                self.due.insert((due_us, group));
-                break;
+        while self.due.first().is_some_and(|(due_us, _)| *due_us <= now_us) {
+            let Some((_, (rule, name))) = self.due.pop_first() else { break };
+            if let Some(scheduled) = self.scheduled.get_mut(&rule) {
+                scheduled.remove(&name);
             }
-            self.scheduled.remove(&group);
-            taken.insert(group);
+            taken.insert((rule, name));
         }
         taken
     }
@@ -145,6 +144,7 @@ impl State {
     /// The alerts of conditions that have not ended, which are forgotten.
     pub(in crate::engine) fn take_told(&mut self) -> Vec<Alert> {
         let mut told = std::mem::take(&mut self.ended);
+        told.extend(self.take_failures());
         let groups = self.triggers.iter().map(|(.., group)| group.clone());
         told.extend(groups.filter_map(TriggerGroup::into_alert));
         told
@@ -167,6 +167,12 @@ fn due_us(rule: &Rule, group: &TriggerGroup, now_us: i64) -> Option<i64> {
         }
         Trigger::Absence(Absence { for_us, .. }) if group.phase.is_idle() => {
             group.last_seen_us().map(|last_us| last_us.saturating_add(*for_us)).or_else(open)
+        }
+        // The rule asks for a longer one than it did.
+        Trigger::Absence(Absence { for_us, .. })
+            if group.last_seen_us().is_some_and(|last_us| now_us - last_us < *for_us) =>
+        {
+            Some(now_us)
         }
         Trigger::First { over_us } => {
             let kept_us = over_us.saturating_add(grace_us(rule));
@@ -229,7 +235,7 @@ impl Engine {
             return;
         }
         let due_us = due_us(rule, group, now_us);
-        self.triggers.schedule((index, name.to_owned()), due_us);
+        self.triggers.schedule(index, name, due_us);
     }
 
     /// Forgets what a group does not need any more.
@@ -274,6 +280,7 @@ impl Engine {
             .map(|(hash, _)| *hash)
             .collect();
         replaced.iter().for_each(|hash| self.undo_block(chain, hash));
+        self.forget_replaced(marker);
         self.finalize(chain, marker.finalized_number);
         self.release_waiting(marker, alerts);
         self.settle(chain, alerts);

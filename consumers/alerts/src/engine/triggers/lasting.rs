@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     condition::{Condition, NamedValue, NamedValues, Verdict},
-    engine::{Engine, firing::LocatedEvent, keys::condition_key},
+    engine::{Engine, failures::Stage, firing::LocatedEvent, keys::condition_key},
     rules::{
         Rule,
         trigger::{Lasting, Trigger, values::named_values},
@@ -76,7 +76,7 @@ impl Engine {
             let is_unsettled = !group.unsettled.is_empty();
             let step = group.phase.step(lasting, look.signal, is_unsettled, now_us);
             if let Some(error) = error {
-                self.note_error(index, &error);
+                self.note_error(index, Stage::Whole, &error);
             } else if step != Step::Stay {
                 self.take(index, name, step, &look, cause, after_reorg, alerts);
             }
@@ -163,25 +163,26 @@ impl Engine {
             Step::Wait => Phase::Pending { since_us: now_us },
             Step::GiveUp => Phase::Idle,
             Step::Fire => {
-                let occurrence = cause.map(|cause| cause.occurrence.id()).unwrap_or_default();
+                let occurrence = cause.map(LocatedEvent::occurrence_id).unwrap_or_default();
                 let key = condition_key(&rule.id, name, now_us, &occurrence);
                 let alert = self.condition_alert(&told, key);
                 self.metrics[index].fired.inc();
                 alerts.push(alert.clone());
                 Phase::Firing(Box::new(Firing { alert, since_us: now_us, ending_since_us: None }))
             }
-            Step::BeginEnd | Step::GoOn | Step::Resolve => {
+            Step::Resolve => {
                 let Some(group) = self.state.triggers.get(&rule.id, name) else { return };
                 let Phase::Firing(firing) = &group.phase else { return };
-                let mut firing = firing.clone();
-                if step == Step::Resolve {
-                    alerts.push(self.resolved_alert(&told, &firing, after_reorg));
-                    self.metrics[index].resolved.inc();
-                    Phase::Idle
-                } else {
+                alerts.push(self.resolved_alert(&told, firing, after_reorg));
+                self.metrics[index].resolved.inc();
+                Phase::Idle
+            }
+            Step::BeginEnd | Step::GoOn => {
+                let group = self.state.triggers.get_mut(&rule.id, name);
+                if let Some(Phase::Firing(firing)) = group.map(|group| &mut group.phase) {
                     firing.ending_since_us = (step == Step::BeginEnd).then_some(now_us);
-                    Phase::Firing(firing)
                 }
+                return;
             }
         };
         if let Some(group) = self.state.triggers.get_mut(&rule.id, name) {

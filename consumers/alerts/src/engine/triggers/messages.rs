@@ -18,7 +18,10 @@ use crate::{
     labels::labels_of,
     rules::{
         Rule,
-        trigger::{Trigger, values::named_values},
+        trigger::{
+            Trigger,
+            values::{named_values, shown},
+        },
     },
     template::{self, Message, Values},
 };
@@ -35,8 +38,8 @@ pub(super) struct Told<'t> {
 impl Engine {
     /// What would be told of an event that meets its condition.
     pub(super) fn alert_of_event(&self, index: usize, located: &LocatedEvent<'_>) -> Alert {
-        let rendering = self.render(index, located.event, None);
-        alert_of(&self.rules.rules[index], located, String::new(), rendering.text)
+        let text = self.render_text(index, located.event, None);
+        alert_of(&self.rules.rules[index], located, String::new(), text)
     }
 
     /// What would be told of the event that ends a condition, where the rule has words for it.
@@ -146,7 +149,7 @@ impl Engine {
     }
 
     /// Makes the next message of a condition its end.
-    pub(super) fn end(alert: &mut Alert, now_us: i64) {
+    pub(in crate::engine) fn end(alert: &mut Alert, now_us: i64) {
         alert.state = AlertState::Resolved;
         alert.n += 1;
         alert.event_at_us = now_us;
@@ -169,6 +172,7 @@ impl Engine {
                 name,
                 match value {
                     NamedValue::Int(value) => Value::from(value),
+                    NamedValue::Double(value) => Value::from(shown(value)),
                     NamedValue::Decimal(text) => Value::from(text),
                     NamedValue::Absent => Value::from(()),
                 },

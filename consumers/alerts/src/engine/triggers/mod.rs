@@ -6,6 +6,7 @@
 pub(crate) mod condition;
 mod distinct;
 pub(crate) mod exact;
+mod form;
 pub(crate) mod group;
 mod journal;
 mod lasting;
@@ -25,7 +26,7 @@ pub(super) use self::journal::TriggerIndex;
 use self::{
     exact::Exact,
     group::{Level, Part, Place, Signal, TriggerGroup},
-    sequence::Hit,
+    sequence::{Hit, Hits},
     window::Share,
 };
 use crate::{
@@ -33,12 +34,9 @@ use crate::{
         Variables, Verdict,
         fields::{FieldValue, field_of},
     },
-    engine::{Engine, firing::LocatedEvent, keys::short_hash},
+    engine::{Engine, failures::Stage, firing::LocatedEvent, keys::short_hash},
     labels::group_of,
-    rules::{
-        Rule,
-        trigger::{Sequence, Trigger, ValueOf, Window},
-    },
+    rules::trigger::{Sequence, Trigger, ValueOf, Window},
 };
 
 /// A rule whose condition an event met, or, for a condition over single events, did not meet.
@@ -76,9 +74,21 @@ impl Engine {
         alerts: &mut Vec<Alert>,
     ) -> Judged {
         if self.must_wait(matched.index, located) {
+            self.note_success(matched.index, Stage::Condition);
             self.wait(matched, located);
             return Judged::Waits;
         }
+        let judged = self.judge_trigger(matched, located, alerts);
+        self.note_success(matched.index, Stage::Whole);
+        judged
+    }
+
+    fn judge_trigger(
+        &mut self,
+        matched: Matched,
+        located: &LocatedEvent<'_>,
+        alerts: &mut Vec<Alert>,
+    ) -> Judged {
         let rules = Arc::clone(&self.rules);
         let rule = &rules.rules[matched.index];
         match &rule.trigger {
@@ -128,15 +138,20 @@ impl Engine {
             return;
         }
         let place = Place { chain: located.chain, block };
+        let within_us = rule.trigger.within_us();
         let index_of_blocks = &self.triggers;
-        group.finalize(|chain| index_of_blocks.finalized(chain), rule.trigger.within_us());
-        if group.add(place, part, rule.trigger.within_us()) {
+        // What follows is done once for each block and group, not for each event.
+        let is_begun = group.is_in(place);
+        if !is_begun {
+            group.finalize(|chain| index_of_blocks.finalized(chain), within_us);
+        }
+        if group.add(place, part, within_us) {
             self.evicted.inc();
         }
         if let (Trigger::Window(window), Some(base)) = (&rule.trigger, group.base_window()) {
             base.forget(window, self.state.stream_time_us);
         }
-        if let Some((number, hash)) = block {
+        if let (Some((number, hash)), false) = (block, is_begun) {
             self.triggers.note(located.chain, number, hash, (index, name.to_owned()));
         }
     }
@@ -176,7 +191,7 @@ impl Engine {
             if number + 1 < sequence.steps.len() {
                 let is_opening = number == 0;
                 let body = if is_opening { located.message.payload.clone() } else { Bytes::new() };
-                let hits = Part::Hits(vec![Hit { step: number, at_us, body }]);
+                let hits = Part::Hits(Hits::one(Hit { step: number, at_us, body }));
                 self.contribute(index, &group, located, hits, number);
                 self.reschedule(index, &group);
                 continue;
@@ -205,7 +220,7 @@ impl Engine {
         match condition.evaluate(&context, &variables) {
             Verdict::Match => true,
             Verdict::Failed(error) => {
-                self.note_error(index, &error);
+                self.note_error(index, Stage::Whole, &error);
                 false
             }
             _ => false,
@@ -238,7 +253,7 @@ impl Engine {
                     self.metrics[index].absent.inc();
                     return;
                 }
-                Err(error) => return self.note_error(index, &error),
+                Err(error) => return self.note_error(index, Stage::Whole, &error),
             },
         };
         let distinct = window.distinct.as_ref();
@@ -314,28 +329,5 @@ impl Part {
         let mut part = window::WindowPart::default();
         part.add(window, share);
         Self::Window(part)
-    }
-}
-
-impl Rule {
-    /// What its stored groups depend on. Where it differs, they begin again.
-    pub(super) fn form(&self) -> u64 {
-        let trigger = match &self.trigger {
-            Trigger::Event if self.lasting.is_none() => return 0,
-            Trigger::Event => "event".to_owned(),
-            Trigger::First { .. } => "first".to_owned(),
-            Trigger::Absence(_) => "absence".to_owned(),
-            Trigger::Sequence(sequence) => format!("sequence {}", sequence.steps.len()),
-            Trigger::Window(window) => {
-                let of = match &window.of {
-                    Some(ValueOf::Field(name)) => name.as_str(),
-                    Some(ValueOf::Expression(_)) => "expression",
-                    None => "",
-                };
-                let Window { over_us, step_us, distinct, percentiles, baseline, .. } = &**window;
-                format!("{over_us} {step_us} {of} {distinct:?} {percentiles:?} {baseline:?}")
-            }
-        };
-        short_hash(&format!("{trigger}\n{:?}", self.group_by))
     }
 }

@@ -1,5 +1,7 @@
 //! Events of rules that wait until a block is deep enough. What leaves the chain before is dropped.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::{Alert, B256, Block, Event};
@@ -59,45 +61,49 @@ impl Engine {
         self.state.waiting.remove(chain, &format!("{hash:x}"));
     }
 
+    /// Forgets what waits in blocks that another one has replaced, though no marker said that they left.
+    pub(super) fn forget_replaced(&mut self, marker: &Block) {
+        let (chain, own) = (marker.chain.as_str(), format!("{:x}", marker.block_hash));
+        let waiting = self.state.waiting.iter_of(chain);
+        let replaced: Vec<String> = waiting
+            .filter(|(hash, block)| block.number >= marker.block_number && *hash != own)
+            .map(|(hash, _)| hash.to_owned())
+            .collect();
+        replaced.iter().for_each(|hash| drop(self.state.waiting.remove(chain, hash)));
+    }
+
     /// Tells rules of what is deep enough now.
     pub(super) fn release_waiting(&mut self, marker: &Block, alerts: &mut Vec<Alert>) {
         let chain = marker.chain.as_str();
-        let mut blocks: Vec<(u64, String)> = self
-            .state
-            .waiting
-            .iter_of(chain)
-            .map(|(hash, waiting)| (waiting.number, hash.to_owned()))
-            .collect();
-        blocks.sort();
-        for (number, hash) in blocks {
-            let Some(waiting) = self.state.waiting.get(chain, &hash) else { continue };
-            let is_due = |event: &WaitingEvent| match self.finality_of(&event.rule) {
+        let rules = Arc::clone(&self.rules);
+        let is_due = |number: u64, event: &WaitingEvent| {
+            match rules.find(&event.rule).map(|rule| rule.finality) {
                 Some(Finality::Confirmed(depth)) => number + depth <= marker.block_number,
                 Some(Finality::Finalized) => number <= marker.finalized_number,
                 // The rule changed or is gone.
                 Some(Finality::Seen) | None => true,
-            };
-            let (due, later): (Vec<_>, Vec<_>) = waiting.events.iter().cloned().partition(is_due);
-            if due.is_empty() {
-                continue;
             }
-            if later.is_empty() {
+        };
+        let waiting = self.state.waiting.iter_of(chain);
+        let mut blocks: Vec<(u64, String)> = waiting
+            .filter(|(_, block)| block.events.iter().any(|event| is_due(block.number, event)))
+            .map(|(hash, block)| (block.number, hash.to_owned()))
+            .collect();
+        blocks.sort();
+        for (number, hash) in blocks {
+            let Some(block) = self.state.waiting.get_mut(chain, &hash) else { continue };
+            let due = block.events.extract_if(.., |event| is_due(number, event));
+            let due: Vec<WaitingEvent> = due.collect();
+            if block.events.is_empty() {
                 self.state.waiting.remove(chain, &hash);
-            } else if let Some(waiting) = self.state.waiting.get_mut(chain, &hash) {
-                waiting.events = later;
             }
             due.into_iter().for_each(|event| self.release(event, alerts));
         }
     }
 
-    fn finality_of(&self, rule: &str) -> Option<Finality> {
-        let mut rules = self.rules.rules.iter();
-        rules.find(|known| known.id == rule).map(|known| known.finality)
-    }
-
     fn release(&mut self, waiting: WaitingEvent, alerts: &mut Vec<Alert>) {
         let WaitingEvent { rule, holds, subject, body, sequence, stored_at_us, rank } = waiting;
-        let index = self.rules.rules.iter().position(|known| known.id == rule);
+        let index = self.rules.index_of(&rule);
         // It was decoded when it came.
         let (Some(index), Ok(event)) = (index, Event::decode(&body)) else { return };
         let message = StreamMessage {

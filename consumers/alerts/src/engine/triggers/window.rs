@@ -11,6 +11,11 @@ use crate::{
 
 pub(crate) const HOUR_US: i64 = 3_600_000_000;
 
+const DAY_HOURS: i64 = 24;
+
+/// Days whose same hour is compared.
+const DAYS: i64 = 7;
+
 /// Hours that a baseline of a day must have been seen for.
 const MIN_DAY_HOURS: i64 = 12;
 
@@ -162,12 +167,12 @@ impl WindowPart {
         }
     }
 
-    /// Forgets what no window can contain any more.
+    /// Forgets what no window can contain any more, and no baseline.
     pub(super) fn forget(&mut self, window: &Window, now_us: i64) {
-        let first = window.first_step(now_us);
-        self.buckets = self.buckets.split_off(&first);
-        let hours = window.baseline.map_or(0, Baseline::hours);
-        self.hours = self.hours.split_off(&(now_us.div_euclid(HOUR_US) - hours - 1));
+        forget_before(&mut self.buckets, window.first_step(now_us));
+        if let Some(baseline) = window.baseline {
+            forget_before(&mut self.hours, baseline.first_hour(window, now_us));
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -178,6 +183,28 @@ impl WindowPart {
     pub(super) fn is_in(&self, window: &Window, now_us: i64) -> bool {
         self.buckets.range(window.first_step(now_us)..).next().is_some()
     }
+}
+
+/// A few of many go at a time: the others stay where they are.
+fn forget_before<T>(by_number: &mut BTreeMap<i64, T>, first: i64) {
+    while by_number.first_key_value().is_some_and(|(number, _)| *number < first) {
+        by_number.pop_first();
+    }
+}
+
+impl Baseline {
+    /// Number of the first hour that it is made of.
+    fn first_hour(self, window: &Window, now_us: i64) -> i64 {
+        match self {
+            Self::DayMean => end_of_day(window, now_us) - DAY_HOURS,
+            Self::SameHour => now_us.div_euclid(HOUR_US) - DAYS * DAY_HOURS,
+        }
+    }
+}
+
+/// Number of the hour that the day before the window ends with: in it the window begins, so it is not over.
+fn end_of_day(window: &Window, now_us: i64) -> i64 {
+    (window.first_step(now_us) * window.step_us).div_euclid(HOUR_US)
 }
 
 impl Bucket {
@@ -280,9 +307,6 @@ fn baseline_of<'p>(
     parts: impl Iterator<Item = &'p WindowPart> + Clone,
     now_us: i64,
 ) -> Option<f64> {
-    let start_us = window.first_step(now_us) * window.step_us;
-    // The hour in which the window begins is not over.
-    let end = start_us.div_euclid(HOUR_US);
     let hour = |number: i64| {
         let mut whole: Option<Hour> = None;
         for found in parts.clone().filter_map(|part| part.hours.get(&number)) {
@@ -299,7 +323,9 @@ fn baseline_of<'p>(
     };
     match baseline {
         Baseline::DayMean => {
-            let oldest = (end - 24..end).find(|number| hour(*number).is_some())?;
+            let end = end_of_day(window, now_us);
+            let first = baseline.first_hour(window, now_us);
+            let oldest = (first..end).find(|number| hour(*number).is_some())?;
             let hours = end - oldest;
             if hours < MIN_DAY_HOURS {
                 return None;
@@ -310,7 +336,7 @@ fn baseline_of<'p>(
         }
         Baseline::SameHour => {
             let now = now_us.div_euclid(HOUR_US);
-            let days = (1..=7).filter_map(|day| hour(now - 24 * day));
+            let days = (1..=DAYS).filter_map(|day| hour(now - DAY_HOURS * day));
             let mut days: Vec<f64> = days.filter_map(|hour| measure(&hour, 1.0)).collect();
             days.sort_by(f64::total_cmp);
             let middle = days.len() / 2;

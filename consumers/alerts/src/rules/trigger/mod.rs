@@ -132,15 +132,6 @@ impl Window {
     }
 }
 
-impl Baseline {
-    pub(crate) fn hours(self) -> i64 {
-        match self {
-            Self::DayMean => 24,
-            Self::SameHour => 7 * 24,
-        }
-    }
-}
-
 /// The percent of a percentile's name: 95 of `p95`.
 pub(crate) fn percent_of(name: &str) -> Option<u32> {
     PERCENTILES.iter().find(|(known, _)| *known == name).map(|(_, percent)| *percent)

@@ -53,10 +53,7 @@ pub(crate) fn named_values(values: &WindowValues) -> Vec<(&'static str, NamedVal
         Some(value) => NamedValue::Decimal(value.to_string()),
         None => NamedValue::Absent,
     };
-    let rounded = |value: Option<f64>| match value.map(shown) {
-        Some(text) => NamedValue::Decimal(text),
-        None => NamedValue::Absent,
-    };
+    let double = |value: Option<f64>| value.map_or(NamedValue::Absent, NamedValue::Double);
     let mut named = vec![
         ("count", count(values.count)),
         ("distinct", values.distinct.map_or(NamedValue::Absent, count)),
@@ -67,20 +64,46 @@ pub(crate) fn named_values(values: &WindowValues) -> Vec<(&'static str, NamedVal
         ("first", exact(&values.first)),
         ("last", exact(&values.last)),
         ("change", exact(&values.change)),
-        ("change_percent", rounded(values.change_percent)),
-        ("baseline", rounded(values.baseline)),
-        ("ratio", rounded(values.ratio)),
+        ("change_percent", double(values.change_percent)),
+        ("baseline", double(values.baseline)),
+        ("ratio", double(values.ratio)),
     ];
     for (name, percent) in PERCENTILES {
         let found = values.percentiles.iter().find(|(known, _)| *known == percent);
-        named.push((name, rounded(found.and_then(|(_, value)| *value))));
+        named.push((name, double(found.and_then(|(_, value)| *value))));
     }
     named
 }
 
-/// Six fraction digits say all that a ratio of sums can.
-fn shown(value: f64) -> String {
-    let text = format!("{value:.6}");
+/// Significant digits of what is smaller than one, fraction digits of what is larger.
+const SHOWN_DIGITS: i32 = 6;
+
+/// A number as messages show it: six digits say all that a ratio of sums can.
+pub(crate) fn shown(value: f64) -> String {
+    let size = value.abs().log10().floor();
+    let zeros = if size.is_finite() { (-1.0 - size).max(0.0) as i32 } else { 0 };
+    let places = usize::try_from(SHOWN_DIGITS + zeros).unwrap_or_default();
+    let text = format!("{value:.places$}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn numbers_are_shown_with_six_digits_however_small() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (2.0, "2"),
+            (1.0 / 3.0, "0.333333"),
+            (1_234.567_890_1, "1234.56789"),
+            (0.000_012_5, "0.0000125"),
+            (-0.000_000_123_456_789, "-0.000000123457"),
+        ] {
+            assert_eq!(shown(value), text);
+        }
+    }
 }
