@@ -25,6 +25,8 @@ const SECOND_US: i64 = 1_000_000;
 const BLOCK_US: i64 = 12 * SECOND_US;
 /// Blocks below the head that are not final.
 const FINALITY: u64 = 64;
+/// Operators that announce every block.
+const OPERATORS: usize = 16;
 /// Height of the first block.
 const FIRST_BLOCK: u64 = 21_000_000;
 /// Time that passes after the last event.
@@ -203,6 +205,7 @@ impl World {
                 parent_hash: hash_of(chain.height - 1),
                 incarnation: 1,
                 finalized_number: chain.height.saturating_sub(FINALITY),
+                announced: vec![chain.height; OPERATORS],
                 ..Block::empty()
             });
         }

@@ -155,7 +155,7 @@ macro_rules! structures {
     };
 }
 
-structures! { BlockRef, Bytes, Vec<B256>, Vec<BlockRef>, Vec<Link>, Vec<u32>, }
+structures! { BlockRef, Bytes, Vec<B256>, Vec<BlockRef>, Vec<Link>, Vec<u32>, Vec<u64>, }
 
 impl<T: AsField> AsField for Option<T> {
     const TYPE: FieldType = T::TYPE;

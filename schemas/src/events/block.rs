@@ -54,6 +54,10 @@ event! {
         /// event in the scope.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub covers_from: Option<u64>,
+        /// By operator of endpoints, the highest block of this branch, up to this one, that its endpoints have announced as
+        /// a head; highest first. Absent where no operator has yet, and on the history lane.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub announced: Vec<u64>,
     }
 }
 
@@ -62,7 +66,7 @@ impl EventKind for Block {
     const SCHEMA: &'static str = "evm.block/1";
     const SUBJECT: &'static str = "evm.<chain>.block";
     const NOT_IN_RULES: &'static [&'static str] =
-        &["partial", "unverified", "scope_version", "scope_digest", "covers_from"];
+        &["partial", "unverified", "scope_version", "scope_digest", "covers_from", "announced"];
 
     fn sample() -> Self {
         in_block!(Block {
@@ -82,6 +86,7 @@ impl EventKind for Block {
             scope_version: Some(2),
             scope_digest: Some("8d3f1c0a57be2946".to_owned()),
             covers_from: Some(BLOCK_NUMBER - 12),
+            announced: vec![BLOCK_NUMBER, BLOCK_NUMBER - 1],
         })
     }
 }

@@ -274,6 +274,7 @@ fn every_field_of_the_wire_is_there_under_its_name() {
         "scope_version",
         "scope_digest",
         "covers_from",
+        "announced",
         "ancestor",
         "dropped",
         "topics",

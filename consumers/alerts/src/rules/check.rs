@@ -86,7 +86,7 @@ impl<'c> RuleCheck<'c> {
         if self.problems.len() > known_before {
             return None;
         }
-        let Triggered { trigger, lasting, finality } = triggered?;
+        let Triggered { trigger, lasting, finality, agreed } = triggered?;
         let texts = |items: &[Spanned<String>]| {
             items.iter().map(|item| item.get_ref().clone()).collect::<Vec<_>>()
         };
@@ -105,6 +105,7 @@ impl<'c> RuleCheck<'c> {
             trigger,
             lasting,
             finality,
+            agreed,
             message,
             labels,
             routes: texts(&self.text.routes),

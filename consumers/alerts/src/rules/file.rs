@@ -86,6 +86,7 @@ const RULE_KEYS: &[&str] = &[
     "resolved_title",
     "resolved_lines",
     "finality",
+    "agreed",
     "confirmations",
     "title",
     "lines",

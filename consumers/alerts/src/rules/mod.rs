@@ -19,7 +19,7 @@ use std::{
 };
 
 use cel::Env;
-use crypto_intel_schemas::{Explorers, Labels, Severity};
+use crypto_intel_schemas::{Block, Explorers, Labels, Severity};
 use minijinja::Environment;
 
 use crate::{
@@ -79,6 +79,8 @@ pub(crate) struct Rule {
     /// Set for a rule that tells of a condition, and of its end.
     pub(crate) lasting: Option<Lasting>,
     pub(crate) finality: Finality,
+    /// Operators of endpoints that must have announced a block.
+    pub(crate) agreed: usize,
     pub(crate) message: MessageTemplate,
     /// What routes match, beside the chain and the values of `group_by`.
     pub(crate) labels: Labels,
@@ -92,6 +94,26 @@ impl Rule {
     pub(crate) fn required(&self) -> Option<&Required> {
         // A condition over single events hears of those that do not meet it, too.
         self.condition.required().filter(|_| !self.is_level())
+    }
+
+    /// Whether it hears of an event only once its block is known well enough.
+    pub(crate) fn waits(&self) -> bool {
+        self.finality != Finality::Seen || self.agreed > 1
+    }
+
+    /// Whether a block is known well enough for it, as the marker of a later block or its own says. What is final needs
+    /// no agreement.
+    pub(crate) fn is_known_enough(&self, number: u64, marker: &Block) -> bool {
+        let is_deep = match self.finality {
+            Finality::Seen => true,
+            Finality::Confirmed(depth) => number + depth <= marker.block_number,
+            Finality::Finalized => number <= marker.finalized_number,
+        };
+        let announced = marker.announced.get(self.agreed.saturating_sub(1));
+        let is_agreed = self.agreed <= 1
+            || announced.is_some_and(|announced| number <= *announced)
+            || number <= marker.finalized_number;
+        is_deep && is_agreed
     }
 
     /// Whether it is a condition whose newest event decides.

@@ -70,7 +70,9 @@ impl Batch {
             self.push(subjects, &tail, body)?;
         }
         let finality = MarkerFinality { finalized, finalized_hash: None, safe: None };
-        let marker = block_events::marker(&prepared.marker, finality, (bodies.len(), bodies.len()));
+        let counts = (bodies.len(), bodies.len());
+        // What is final needs no agreement.
+        let marker = block_events::marker(&prepared.marker, finality, Vec::new(), counts);
         let marker = Event::Block(Block { partial, ..marker });
         self.push(subjects, Kind::Block.as_str(), &marker.encode())?;
         self.blocks += 1;

@@ -6,12 +6,12 @@ use std::sync::{
 };
 
 use crypto_intel_nats::OutMessage;
-use crypto_intel_schemas::{B256, Block, Event, Kind};
+use crypto_intel_schemas::{B256, Block, BlockRef, Event, Kind};
 
 use crate::{
     live::ahead::Fetched,
     live::block_events::{self, MarkerFinality},
-    source::ChainSource,
+    source::{ChainSource, header::Header},
     stack::finality::FinalBlock,
     stack::marker_stack::MarkerStack,
     status::Status,
@@ -120,7 +120,8 @@ impl<S: ChainSource> Assembler<S> {
         subjects.add_bodies_and_copies(bodies, &mut group.messages);
         self.lane.metrics.watched_events(bodies.copies());
         let counts = (bodies.len(), group.messages.len() - begin - bodies.copies());
-        let marker = block_events::marker(marker, finality, counts);
+        let announced = self.announced(stack, group, &header);
+        let marker = block_events::marker(marker, finality, announced, counts);
         group.markers.push((marker.clone(), group.messages.len()));
         group.messages.push(subjects.message(&Event::Block(marker)));
         group.count(bodies.kinds());
@@ -145,10 +146,7 @@ impl<S: ChainSource> Assembler<S> {
             return MarkerFinality { finalized: before, finalized_hash: None, safe: None };
         };
         let safe = said.safe.map(|safe| safe.min(header.number));
-        let ours = |number| match number == header.number {
-            true => Some(header.hash),
-            false => group.hash_at(number).or_else(|| stack.hash_at(number)),
-        };
+        let ours = |number| hash_at(stack, group, header, number);
         let (finalized, finalized_hash) = match said.finalized {
             Some(block) if block.number <= header.number => {
                 match ours(block.number).filter(|ours| *ours != block.hash) {
@@ -169,6 +167,19 @@ impl<S: ChainSource> Assembler<S> {
         }
     }
 
+    /// How far each operator has announced this branch, highest first.
+    fn announced(&self, stack: &MarkerStack, group: &Group, header: &Header) -> Vec<u64> {
+        let is_ours =
+            |block: &&BlockRef| hash_at(stack, group, header, block.number) == Some(block.hash);
+        let operators = self.source.announced();
+        let operators = operators.iter();
+        let mut numbers: Vec<u64> = operators
+            .filter_map(|blocks| blocks.iter().rev().find(is_ours).map(|block| block.number))
+            .collect();
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        numbers
+    }
+
     /// Once for each block that is called final.
     fn warn_of_other_final(&self, number: u64, final_hash: B256, ours: B256) {
         if self.other_final.swap(number, Ordering::Relaxed) != number {
@@ -181,4 +192,12 @@ impl<S: ChainSource> Assembler<S> {
             );
         }
     }
+}
+
+/// The block of a height that is published, or will be with this one.
+fn hash_at(stack: &MarkerStack, group: &Group, header: &Header, number: u64) -> Option<B256> {
+    if number == header.number {
+        return Some(header.hash);
+    }
+    group.hash_at(number).or_else(|| stack.hash_at(number))
 }

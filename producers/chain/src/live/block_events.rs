@@ -36,9 +36,11 @@ macro_rules! of_block {
 pub(crate) fn marker(
     marker: &Block,
     finality: MarkerFinality,
+    announced: Vec<u64>,
     (rows, messages): (usize, usize),
 ) -> Block {
     Block {
+        announced,
         safe_number: finality.safe,
         finalized_number: finality.finalized,
         rows: clamp(rows),

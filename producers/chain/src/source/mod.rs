@@ -52,6 +52,12 @@ pub trait ChainSource: fmt::Debug + Send + Sync + Sized + 'static {
     /// The highest number that no single operator can invent.
     fn agreed_number(&self) -> Option<u64>;
 
+    /// By operator of endpoints, the newest blocks that they announced as heads: of a branch that an operator has left
+    /// none above where it left it, as far as it said so.
+    fn announced(&self) -> Vec<Vec<BlockRef>> {
+        Vec::new()
+    }
+
     /// Changes whenever a head or a connection does.
     fn head_changes(&self) -> watch::Receiver<u64>;
 

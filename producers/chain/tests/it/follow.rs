@@ -43,6 +43,23 @@ async fn a_reorganisation_over_holes_is_retracted_newest_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn markers_say_how_far_operators_have_announced_their_branch() {
+    let rig = Rig::start().await;
+    rig.chain.grow([1; 6]);
+    let instance = rig.follow();
+    rig.at_head().await;
+    rig.chain.grow([2]);
+    let top = rig.at_head().await.stack.last().cloned().unwrap();
+    let slots: Vec<u64> = rig.chain.blocks().into_keys().rev().take(2).collect();
+    assert_eq!((top.block_number, top.announced), (slots[0], slots.clone()));
+    rig.chain.reorganise(2, [1, 3]);
+    let top = rig.at_head().await.stack.last().cloned().unwrap();
+    let slots: Vec<u64> = rig.chain.blocks().into_keys().rev().take(2).collect();
+    assert_eq!(top.announced, slots);
+    instance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finality_does_not_advance_while_the_nodes_disagree() {
     let rig = Rig::start().await;
     rig.chain.grow([1; 6]);

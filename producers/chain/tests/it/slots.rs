@@ -192,6 +192,14 @@ impl ChainSource for SlotSource {
         self.highest_number()
     }
 
+    /// One operator knows the chain, a second one all but its newest block, a third one another chain.
+    fn announced(&self) -> Vec<Vec<BlockRef>> {
+        let known: Vec<BlockRef> = self.0.lock().blocks.values().map(Header::block).collect();
+        let behind = known[..known.len().saturating_sub(1)].to_vec();
+        let other = known.iter().map(|block| BlockRef { hash: B256::ZERO, ..*block }).collect();
+        vec![other, behind, known]
+    }
+
     fn head_changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
     }

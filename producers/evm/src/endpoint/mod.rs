@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+use crypto_intel_schemas::BlockRef;
 use crypto_intel_service::{Admission, BreakerSettings, BreakerState, Retryable as _};
 use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
@@ -31,7 +32,7 @@ use budget::Budget;
 pub(crate) use budget::by_rate;
 pub use check_traces::check_traces;
 pub(crate) use heights::Head;
-use heights::Heights;
+use heights::{Announced, Heights};
 pub(crate) use judgement::Class;
 use judgement::Judgement;
 pub(crate) use nodes::NodeWatch;
@@ -74,6 +75,8 @@ pub(crate) struct Endpoint {
 struct State {
     client: Option<Arc<Client>>,
     head: Option<Head>,
+    /// On any connection.
+    announced: Announced,
     last_error: Option<String>,
     /// By class, in the order of [`Class`].
     judgements: [Judgement; Class::COUNT],
@@ -115,6 +118,7 @@ impl Endpoint {
         let state = State {
             client: None,
             head: None,
+            announced: Announced::default(),
             last_error: None,
             judgements: std::array::from_fn(|_| Judgement::new(settings)),
         };
@@ -256,6 +260,11 @@ impl Endpoint {
         state.client.as_ref().and(state.head)
     }
 
+    /// The newest blocks that it announced as heads, in the order of their numbers.
+    pub(crate) fn announced(&self) -> Vec<BlockRef> {
+        self.lock().announced.blocks().collect()
+    }
+
     pub(crate) fn offers_block_receipts(&self) -> bool {
         !self.without_block_receipts.load(Ordering::Relaxed)
     }
@@ -346,6 +355,7 @@ impl Endpoint {
                 return;
             }
             state.head = Some(head);
+            state.announced.add(head);
         }
         self.heights.saw(head.number, Instant::now());
         self.wake();

@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use crypto_intel_schemas::BlockRef;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -221,6 +222,17 @@ impl Pool {
         let mut numbers: Vec<u64> = highest.into_values().collect();
         numbers.sort_unstable_by(|one, other| other.cmp(one));
         numbers.get(1).or(numbers.first()).copied()
+    }
+
+    /// By operator, the newest blocks that its endpoints announced as heads, in the order of their numbers.
+    pub(crate) fn announced(&self) -> Vec<Vec<BlockRef>> {
+        let mut by_operator: BTreeMap<&str, Vec<BlockRef>> = BTreeMap::new();
+        for endpoint in self.endpoints.iter() {
+            by_operator.entry(endpoint.operator()).or_default().extend(endpoint.announced());
+        }
+        let mut operators: Vec<Vec<BlockRef>> = by_operator.into_values().collect();
+        operators.iter_mut().for_each(|blocks| blocks.sort_by_key(|block| block.number));
+        operators
     }
 
     /// A receiver that sees a change whenever a head came or a connection came or went.

@@ -174,6 +174,10 @@ impl ChainSource for EvmSource {
         self.fetcher.pool().agreed_head()
     }
 
+    fn announced(&self) -> Vec<Vec<BlockRef>> {
+        self.fetcher.pool().announced()
+    }
+
     fn head_changes(&self) -> watch::Receiver<u64> {
         self.fetcher.pool().changes()
     }

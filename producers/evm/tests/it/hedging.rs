@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crypto_intel_evm::LogProof;
+use crypto_intel_schemas::Event;
 use crypto_intel_testkit::{Broker, assert_same_set, eventually};
 
 use crate::{
-    harness::{Replay as _, chain_config, generator, node, node_of, push_new, start_evm},
+    harness::{CHAIN, Replay as _, chain_config, generator, node, node_of, push_new, start_evm},
     stream::transfers_of,
 };
 
@@ -123,5 +124,33 @@ async fn a_check_is_relaxed_only_after_every_endpoint_was_asked_strictly() {
     push_new(&first, &mut blocks, 1);
     let replayed = broker.at_head(first.chain()).await;
     assert_eq!(replayed.stack.last().unwrap().unverified, ["bloom"]);
+    producer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn markers_say_how_far_each_operator_has_announced_the_branch() {
+    let (broker, first) = (Broker::start().await, node().await);
+    let second = node_of(first.chain().clone()).await;
+    let third = node_of(first.chain().clone()).await;
+    let mut blocks = generator(74);
+    push_new(&first, &mut blocks, 3);
+    let mut config = chain_config(&[first.ws_url(), second.ws_url(), third.ws_url()]);
+    for (endpoint, operator) in config.endpoints.iter_mut().zip(["one", "one", "other"]) {
+        endpoint.operator = Some(operator.to_owned());
+    }
+    let producer = start_evm(&broker.nats, config);
+    broker.at_head(first.chain()).await;
+    let marker = eventually(async || {
+        push_new(&first, &mut blocks, 1);
+        broker.at_head(first.chain()).await;
+        let subject = format!("evm.{CHAIN}.block");
+        let last = broker.nats.last_on_subject("EVM", &subject).await.unwrap()?;
+        let Ok(Event::Block(marker)) = Event::decode(&last.payload) else { return None };
+        // Whether the other operator's head came before the block was published is chance.
+        (marker.announced.len() == 2).then_some(marker)
+    })
+    .await;
+    assert_eq!(marker.announced[0], marker.block_number, "the operator that serves");
+    assert!(marker.announced[1] <= marker.block_number, "{:?}", marker.announced);
     producer.stop().await;
 }

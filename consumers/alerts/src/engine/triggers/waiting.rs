@@ -1,4 +1,4 @@
-//! Events of rules that wait until a block is deep enough. What leaves the chain before is dropped.
+//! Events of rules that wait until a block is deep enough, or known to enough operators. What leaves the chain before is dropped.
 
 use std::sync::Arc;
 
@@ -8,10 +8,7 @@ use crypto_intel_schemas::{Alert, B256, Block, Event};
 use serde::{Deserialize, Serialize};
 
 use super::{Judged, Matched};
-use crate::{
-    engine::{Engine, firing::LocatedEvent},
-    rules::trigger::Finality,
-};
+use crate::engine::{Engine, firing::LocatedEvent};
 
 /// What waits of a block.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,10 +30,10 @@ struct WaitingEvent {
 }
 
 impl Engine {
-    /// Whether an event's block must become deeper before the rule hears of it.
+    /// Whether an event's block must be known better before the rule hears of it.
     pub(super) fn must_wait(&self, index: usize, located: &LocatedEvent<'_>) -> bool {
-        let finality = self.rules.rules[index].finality;
-        finality != Finality::Seen && located.canonical_block.is_some() && !located.is_confirmed
+        let waits = self.rules.rules[index].waits();
+        waits && located.canonical_block.is_some() && !located.is_confirmed
     }
 
     pub(super) fn wait(&mut self, matched: Matched, located: &LocatedEvent<'_>) {
@@ -72,17 +69,13 @@ impl Engine {
         replaced.iter().for_each(|hash| drop(self.state.waiting.remove(chain, hash)));
     }
 
-    /// Tells rules of what is deep enough now.
+    /// Tells rules of what is known well enough now.
     pub(super) fn release_waiting(&mut self, marker: &Block, alerts: &mut Vec<Alert>) {
         let chain = marker.chain.as_str();
         let rules = Arc::clone(&self.rules);
         let is_due = |number: u64, event: &WaitingEvent| {
-            match rules.find(&event.rule).map(|rule| rule.finality) {
-                Some(Finality::Confirmed(depth)) => number + depth <= marker.block_number,
-                Some(Finality::Finalized) => number <= marker.finalized_number,
-                // The rule changed or is gone.
-                Some(Finality::Seen) | None => true,
-            }
+            let rule = rules.find(&event.rule);
+            rule.is_none_or(|rule| rule.is_known_enough(number, marker))
         };
         let waiting = self.state.waiting.iter_of(chain);
         let mut blocks: Vec<(u64, String)> = waiting

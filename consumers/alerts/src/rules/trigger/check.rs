@@ -24,6 +24,7 @@ pub(in crate::rules) struct Triggered {
     pub(in crate::rules) trigger: Trigger,
     pub(in crate::rules) lasting: Option<Lasting>,
     pub(in crate::rules) finality: Finality,
+    pub(in crate::rules) agreed: usize,
 }
 
 impl RuleCheck<'_> {
@@ -49,10 +50,11 @@ impl RuleCheck<'_> {
             let message = format!("what is on {} is in no block", stream.name());
             self.report_at(place, message, Some("leave `finality` out".to_owned()));
         }
+        let agreed = self.agreed(stream);
         if self.problems.len() > before {
             return None;
         }
-        Some(Triggered { trigger: trigger?, lasting, finality })
+        Some(Triggered { trigger: trigger?, lasting, finality, agreed })
     }
 
     /// The fields that templates of the rule see.

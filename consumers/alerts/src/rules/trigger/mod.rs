@@ -1,5 +1,6 @@
 //! When a rule fires, beyond single events: windows, sequences, absences, first events, and conditions that last.
 
+mod agreed;
 mod check;
 mod check_window;
 mod text;

@@ -26,6 +26,7 @@ pub(in crate::rules) struct TriggerText {
     pub(super) resolved_lines: Vec<Spanned<String>>,
     pub(super) finality: Option<Spanned<String>>,
     pub(super) confirmations: Option<Spanned<u64>>,
+    pub(super) agreed: Option<Spanned<usize>>,
 }
 
 impl TriggerText {

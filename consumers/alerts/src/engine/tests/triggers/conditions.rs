@@ -128,3 +128,36 @@ fn what_waits_in_a_block_that_another_one_replaces_is_dropped_with_it() {
     (3..9).for_each(|number| play.block(number, 0x80 + number as u8, 1, &[]));
     assert_eq!(told(&mut play), ["fired 1 100 of a token", "fired 1 300 of a token"]);
 }
+
+#[test]
+fn a_rule_that_asks_for_two_operators_waits_for_the_second_or_for_finality() {
+    let mut play = Play::new(&(RULE.to_owned() + "agreed = 2\n"));
+    let block = |play: &mut Play, number: u64, announced: &[u64], finalized_number: u64| {
+        let hash = 0x10 + number as u8;
+        play.events(number, hash, 1, &[(number as u8, 0xa, 100 + number)]);
+        let block_hash = B256::repeat_byte(hash);
+        play.feed(Block {
+            id: chain_event_id("base", &block_hash, Kind::Block),
+            chain: "base".into(),
+            block_number: number,
+            block_hash,
+            incarnation: 1,
+            finalized_number,
+            announced: announced.to_vec(),
+            ..Block::empty()
+        });
+        told(play)
+    };
+    assert_eq!(block(&mut play, 1, &[1], 0), [""; 0], "one operator is not two");
+    assert_eq!(block(&mut play, 2, &[2, 1], 0), ["fired 1 101 of a token"]);
+    assert_eq!(
+        block(&mut play, 3, &[3, 3, 2], 0),
+        ["fired 1 102 of a token", "fired 1 103 of a token"]
+    );
+    // Of the second nothing is heard any more.
+    assert_eq!(block(&mut play, 4, &[4], 0), [""; 0]);
+    // A block that leaves before it is agreed on is never told.
+    play.block(4, 0x14, 2, &[]);
+    assert_eq!(block(&mut play, 4, &[4], 0), [""; 0]);
+    assert_eq!(block(&mut play, 5, &[], 4), ["fired 1 104 of a token"], "what is final is agreed");
+}
