@@ -183,6 +183,11 @@ impl ChatServer {
         telegram_buttons::press(&mut self.state(), chat_id, message_id, &(user, name, data));
     }
 
+    /// A group of Telegram becomes a supergroup: its old number is answered with the new one, once.
+    pub fn upgrade_group(&self, old: i64, new: i64) {
+        self.state().upgraded.insert(old, new);
+    }
+
     /// What was answered to presses, in order.
     #[must_use]
     pub fn answers(&self) -> Vec<String> {

@@ -46,6 +46,8 @@ pub struct ChatMessage {
     pub changed: u64,
     /// The message that it answers (Telegram, Slack).
     pub reply_to: Option<String>,
+    /// The topic that it is in (Telegram).
+    pub topic: Option<i64>,
     /// The texts of its buttons and what each says when it is pressed (Telegram).
     pub buttons: Vec<(String, String)>,
 }
@@ -56,7 +58,7 @@ pub struct ChatViolation {
     /// Where it happened.
     pub service: ChatService,
     /// Which rule: `rate`, `early_retry`, `html`, `length`, `form`, `wait`, `user_agent`, `allowed_mentions`, `chat_id`,
-    /// `dead_destination`, `bad_token`, `method`, `body`, `poller`.
+    /// `dead_destination`, `upgraded`, `bad_token`, `method`, `body`, `poller`.
     pub rule: &'static str,
     /// What happened, for people.
     pub detail: String,
@@ -108,6 +110,10 @@ pub(super) struct ChatState {
     pub(super) requests: u64,
     /// Channels of Discord webhooks that share one.
     pub(super) channels: HashMap<String, String>,
+    /// Groups of Telegram that were upgraded, and what they are now.
+    pub(super) upgraded: HashMap<i64, i64>,
+    /// Those whose new number was told.
+    pub(super) told_upgraded: HashSet<i64>,
     /// Presses of buttons that were not confirmed yet, by their number.
     pub(super) updates: Vec<(i64, serde_json::Value)>,
     /// Number of the newest press.
@@ -221,6 +227,7 @@ impl ChatState {
             edits: 0,
             changed: self.next_change(),
             reply_to: accepted.reply_to,
+            topic: None,
             buttons: Vec::new(),
         };
         self.messages.push(message.clone());

@@ -63,6 +63,12 @@ fn with_chat(
     if let Some((status, description)) = state.dead(SERVICE, &chat_id.to_string()) {
         return Outcome::Answer(error(status, &description));
     }
+    if let Some(new) = state.upgraded.get(&chat_id).copied() {
+        if !state.told_upgraded.insert(chat_id) {
+            state.violation(SERVICE, "upgraded", format!("chat {chat_id} is {new} since"));
+        }
+        return Outcome::Answer(upgraded(new));
+    }
     then(state, chat_id, parameters)
 }
 
@@ -101,6 +107,9 @@ fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
     };
     let message = state.accept(accepted);
     telegram_buttons::keep(state, chat_id, &message.message_id, parameters);
+    if let Some(kept) = state.message(SERVICE, &chat_id.to_string(), &message.message_id) {
+        kept.topic = parameters["message_thread_id"].as_i64();
+    }
     match fault {
         Some(ChatFault::ResetAfterAccept) => Outcome::Cut,
         Some(_) => Outcome::Answer(server_error()),
@@ -252,6 +261,16 @@ fn message_json(chat_id: i64, message: &ChatMessage) -> Value {
         json["edit_date"] = json!(date);
     }
     json
+}
+
+fn upgraded(new: i64) -> Response {
+    let body = json!({
+        "ok": false,
+        "error_code": 400,
+        "description": "Bad Request: group chat was upgraded to a supergroup chat",
+        "parameters": {"migrate_to_chat_id": new},
+    });
+    (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
 }
 
 pub(super) fn ok(result: &Value) -> Response {

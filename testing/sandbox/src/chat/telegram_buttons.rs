@@ -67,15 +67,14 @@ pub(super) fn press(
     press: &(i64, &str, &str),
 ) {
     let (user, name, data) = press;
-    let buttons = state
-        .message(SERVICE, &chat_id.to_string(), message_id)
-        .map(|message| message.buttons.clone())
-        .unwrap_or_default();
+    let message = state.message(SERVICE, &chat_id.to_string(), message_id);
+    let topic = message.as_ref().and_then(|message| message.topic);
+    let buttons = message.map(|message| message.buttons.clone()).unwrap_or_default();
     let keys: Vec<Value> =
         buttons.iter().map(|(text, data)| json!({ "text": text, "callback_data": data })).collect();
     state.last_update += 1;
     let number = state.last_update;
-    let update = json!({
+    let mut update = json!({
         "update_id": number,
         "callback_query": {
             "id": format!("press-{number}"),
@@ -88,6 +87,11 @@ pub(super) fn press(
             "data": data,
         },
     });
+    if let Some(topic) = topic {
+        let message = &mut update["callback_query"]["message"];
+        message["message_thread_id"] = json!(topic);
+        message["is_topic_message"] = json!(true);
+    }
     state.updates.push((number, update));
 }
 
