@@ -140,8 +140,7 @@ fn failure(outcome: &Outcome, pause: Duration) -> (String, Duration) {
 impl Bot {
     /// Does what a press asks for. A press that fails is answered so; the person presses again.
     async fn handle(&self, press: &Press, records: &Records, silences: &Silences) {
-        let place = self.places.iter().find(|place| place.buttons.room() == press.room);
-        let Some(place) = place else { return };
+        let Some(place) = self.place_of(press, records).await else { return };
         let words = place.voice.words;
         if !place.buttons.allows(press.user) {
             tracing::warn!(
@@ -171,6 +170,47 @@ impl Bot {
                 self.answer(place, press, words.failed).await;
             }
         }
+    }
+
+    /// Whose message was pressed: that of the nearest destination, of those that are equally near the one that told of the
+    /// alert there.
+    async fn place_of(&self, press: &Press, records: &Records) -> Option<&Place> {
+        let mut near = self.near(press);
+        if near.is_empty() {
+            // A group that has become a supergroup has another number since.
+            for place in &self.places {
+                match records.learnt(&place.name).await {
+                    Ok(Some(learnt)) => place.buttons.recall(&learnt),
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!(destination = place.name, error = %format!("{error:#}"), "what is known of its address cannot be read");
+                    }
+                }
+            }
+            near = self.near(press);
+        }
+        if near.is_empty() {
+            tracing::warn!(
+                room = press.room,
+                "a button was pressed in a chat that is not configured"
+            );
+        }
+        for place in near.iter().filter(|_| near.len() > 1) {
+            let anchor = records.anchor(&place.name, &press.alert).await.ok().flatten();
+            if anchor.is_some_and(|anchor| anchor.message_id == press.message_id) {
+                return Some(place);
+            }
+        }
+        near.first().copied()
+    }
+
+    /// The destinations in whose room it is, the nearest ones first.
+    fn near(&self, press: &Press) -> Vec<&Place> {
+        let near = self.places.iter();
+        let near = near.filter_map(|place| Some((place.buttons.nearness(press)?, place)));
+        let mut near: Vec<_> = near.collect();
+        near.sort_by_key(|(nearness, _)| std::cmp::Reverse(*nearness));
+        near.into_iter().map(|(_, place)| place).collect()
     }
 
     async fn answer(&self, place: &Place, press: &Press, text: &str) {

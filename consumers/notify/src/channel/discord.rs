@@ -5,18 +5,15 @@ use std::time::Duration;
 use crypto_intel_schemas::Alert;
 use crypto_intel_service::Secret;
 use futures::future::{BoxFuture, FutureExt as _};
-use reqwest::{
-    Client, RequestBuilder,
-    header::{CONTENT_TYPE, USER_AGENT},
-};
+use reqwest::{Client, header::USER_AGENT};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Capabilities, Channel, Clients, DEFAULT_WAIT, MessageContent, Outcome, Reply, Request, Scope,
-    Settings, SharedService, Sharing,
-    http::{Answer, describe, exchange, is_https, is_web, wait_seconds},
+    Capabilities, Channel, Clients, DEFAULT_WAIT, HiddenName, MessageContent, Outcome, Reply,
+    Request, Scope, Settings, SharedService, Sharing,
+    http::{Answer, ask, exchange, is_https, is_web, post_json, wait_seconds},
 };
 use crate::{
     config::{Limit, Policy},
@@ -62,12 +59,12 @@ impl Settings for DiscordConfig {
     fn sharing(&self) -> Sharing {
         // Our IP address, for all webhooks.
         let address = SharedService {
-            key: "discord".to_owned(),
+            key: HiddenName::new("discord".to_owned()),
             limits: vec![ADDRESS_LIMIT],
             freezes_together: false,
         };
         // All threads of a webhook share its limits.
-        let own = Some(format!("hook {}", self.webhook_url.expose()));
+        let own = Some(HiddenName::new(format!("hook {}", self.webhook_url.expose())));
         Sharing { own, service: Some(address), room_limits: vec![CHANNEL_LIMIT] }
     }
 
@@ -147,11 +144,9 @@ impl Channel for Discord {
                 Some(message_id) => self.client.patch(self.message_address(message_id)),
                 None => self.client.post(self.config.webhook_url.expose()),
             };
-            let mut call = self
-                .prepared(base)
-                .query(&[("wait", "true")])
-                .header(CONTENT_TYPE, "application/json")
-                .body(request.body);
+            let mut call = post_json(base, &self.config.policy, request.body)
+                .header(USER_AGENT, AGENT)
+                .query(&[("wait", "true")]);
             if let Some(thread) = self.config.thread_id {
                 call = call.query(&[("thread_id", thread)]);
             }
@@ -180,8 +175,10 @@ impl Channel for Discord {
 }
 
 impl Discord {
-    fn prepared(&self, call: RequestBuilder) -> RequestBuilder {
-        call.timeout(self.config.policy.timeout()).header(USER_AGENT, AGENT)
+    /// What the webhook says of itself.
+    async fn ask(&self) -> Result<Answer, String> {
+        let request = self.client.get(self.config.webhook_url.expose()).header(USER_AGENT, AGENT);
+        ask(request, &self.config.policy).await
     }
 
     fn message_address(&self, message_id: &str) -> String {
@@ -191,20 +188,16 @@ impl Discord {
 
     /// The number of the channel that the webhook writes to: all its webhooks share a limit.
     async fn channel_id(&self) -> Option<String> {
-        let request = self.prepared(self.client.get(self.config.webhook_url.expose()));
-        let answer = exchange(request).await.ok().filter(|answer| answer.status.is_success())?;
+        let answer = self.ask().await.ok().filter(|answer| answer.status.is_success())?;
         Some(answer.json::<Value>()?.get("channel_id")?.as_str()?.to_owned())
     }
 
     /// The webhook's name, or what is wrong.
     async fn name(&self) -> Result<String, String> {
-        let request = self.prepared(self.client.get(self.config.webhook_url.expose()));
-        let response = request.send().await.map_err(describe)?;
-        let status = response.status();
-        let answer: Value = response
-            .json()
-            .await
-            .map_err(|_| format!("answer {status} is not of a Discord webhook"))?;
+        let reply = self.ask().await?;
+        let status = reply.status;
+        let answer: Value =
+            reply.json().ok_or_else(|| format!("answer {status} is not of a Discord webhook"))?;
         if !status.is_success() {
             return Err(match status.as_u16() {
                 401 | 404 => "the webhook does not exist: make one and set webhook_url".to_owned(),
@@ -245,7 +238,7 @@ fn refused(answer: &Answer, refusal: Refusal, is_edit: bool) -> Outcome {
             let after = after.unwrap_or(DEFAULT_WAIT) + Duration::from_millis(250);
             let is_global = refusal.global || answer.is_global;
             let scope = if is_global { Scope::Service } else { Scope::Destination };
-            Outcome::Wait { after, scope, why }
+            Outcome::wait(after, scope, why)
         }
         // Unknown message; too many edits of an old one.
         (_, 10_008 | 30_046) if is_edit => Outcome::LostAnchor { why },

@@ -24,8 +24,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Capabilities, Channel, Clients, MessageContent, Outcome, Place, Reply, Request, Settings,
-    SharedService, Sharing,
+    Capabilities, Channel, Clients, HiddenName, MessageContent, Outcome, Place, Reply, Request,
+    Settings, SharedService, Sharing,
 };
 use crate::{
     config::{Limit, Policy},
@@ -112,7 +112,7 @@ impl Settings for EmailConfig {
     fn sharing(&self) -> Sharing {
         let account = self.username.as_deref().unwrap_or_default();
         let server = SharedService {
-            key: format!("smtp {}:{} {account}", self.server, self.port()),
+            key: HiddenName::new(format!("smtp {}:{} {account}", self.server, self.port())),
             limits: vec![Limit::new(2, 1_000, 0)],
             freezes_together: false,
         };

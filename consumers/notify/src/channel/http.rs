@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use crypto_intel_service::{OutboundGuard, error_chain};
+use crypto_intel_service::{OutboundGuard, error_chain, retry_after};
 use reqwest::{
-    Client, ClientBuilder, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect,
+    Client, ClientBuilder, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE, redirect,
     retry,
 };
 
 use super::{DEFAULT_WAIT, Outcome, Scope};
-use crate::config::Config;
+use crate::config::{Config, Policy};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Shorter than any service keeps an idle connection: a request on a connection that the service is
@@ -62,7 +62,7 @@ pub(crate) fn needs_tls(config: &Config) -> bool {
 }
 
 /// Whether an address is one of the web.
-pub(super) fn is_web(address: &str) -> bool {
+pub(crate) fn is_web(address: &str) -> bool {
     reqwest::Url::parse(address)
         .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
 }
@@ -76,7 +76,7 @@ pub(super) fn is_https(address: &str) -> bool {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// `Retry-After` in whole seconds, if present.
+    /// What `Retry-After` says, if present.
     pub(super) retry_after: Option<Duration>,
     /// How long until this address accepts another message, when its quota is used up.
     pub(super) pause: Option<Duration>,
@@ -90,13 +90,17 @@ impl Answer {
         serde_json::from_slice(&self.body).ok()
     }
 
+    /// How long it asks to wait, or this long where it does not say.
+    pub(super) fn wait_or(&self, default: Duration) -> Duration {
+        self.retry_after.unwrap_or(default)
+    }
+
     /// Outcome of an answer that is not the service's own: a proxy's page, a truncated body.
     pub(super) fn foreign(&self) -> Outcome {
         let why = format!("answer {} is not of the service itself", self.status);
         if self.status == StatusCode::TOO_MANY_REQUESTS {
-            let after = self.retry_after.unwrap_or(DEFAULT_WAIT);
             // A proxy in front of the service counts addresses, not chats.
-            return Outcome::Wait { after, scope: Scope::Service, why };
+            return Outcome::wait(self.wait_or(DEFAULT_WAIT), Scope::Service, why);
         }
         if self.status.is_client_error() || self.status.is_redirection() {
             // A proxy rejected it before it reached the service.
@@ -106,6 +110,33 @@ impl Answer {
     }
 }
 
+/// A request with a body of JSON, as far as all services want the same.
+pub(super) fn post_json(call: RequestBuilder, policy: &Policy, body: Vec<u8>) -> RequestBuilder {
+    call.timeout(policy.timeout()).header(CONTENT_TYPE, "application/json").body(body)
+}
+
+/// One attempt: sends once, and says what the answer means.
+pub(super) async fn attempt(
+    request: RequestBuilder,
+    meaning: impl FnOnce(&Answer) -> Outcome,
+) -> Outcome {
+    match exchange(request).await {
+        Ok(answer) => meaning(&answer),
+        Err(outcome) => outcome,
+    }
+}
+
+/// Asks a service about itself, for a check.
+///
+/// # Errors
+/// What is wrong, for people.
+pub(super) async fn ask(request: RequestBuilder, policy: &Policy) -> Result<Answer, String> {
+    exchange(request.timeout(policy.timeout())).await.map_err(|outcome| match outcome {
+        Outcome::NotSent { why } | Outcome::Uncertain { why } => why,
+        other => other.label().to_owned(),
+    })
+}
+
 /// Sends once and reads the answer.
 ///
 /// # Errors
@@ -113,11 +144,7 @@ impl Answer {
 pub(super) async fn exchange(request: RequestBuilder) -> Result<Answer, Outcome> {
     let mut response = request.send().await.map_err(classify)?;
     let status = response.status();
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
-        .map(Duration::from_secs);
+    let retry_after = retry_after(response.headers());
     let header = |name: &str| response.headers().get(name)?.to_str().ok().map(ToOwned::to_owned);
     let is_used_up = header("x-ratelimit-remaining").is_some_and(|left| left.trim() == "0");
     let pause = header("x-ratelimit-reset-after")
@@ -156,7 +183,7 @@ fn classify(error: reqwest::Error) -> Outcome {
 
 /// The error with its causes and the host, but without the rest of the address, which holds the
 /// secret.
-pub(super) fn describe(error: reqwest::Error) -> String {
+fn describe(error: reqwest::Error) -> String {
     let host = error.url().and_then(|url| {
         let host = url.host_str()?;
         Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
@@ -168,4 +195,23 @@ pub(super) fn describe(error: reqwest::Error) -> String {
 pub(super) fn wait_seconds(seconds: f64) -> Duration {
     // The number is not trusted.
     Duration::try_from_secs_f64(seconds.clamp(0.0, 86_400.0)).unwrap_or(DEFAULT_WAIT)
+}
+
+#[cfg(test)]
+impl Answer {
+    /// One of a service, without headers that say more.
+    pub(super) fn of(status: u16, body: &str) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            retry_after: None,
+            pause: None,
+            is_global: false,
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    /// The same with `Retry-After`.
+    pub(super) fn after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(Duration::from_secs(seconds)), ..self }
+    }
 }

@@ -20,7 +20,7 @@ use crypto_intel_schemas::{Alert, Notification};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use serde_json::Value;
 
-pub(crate) use http::{Clients, clients, needs_tls};
+pub(crate) use http::{Clients, clients, is_web, needs_tls};
 pub use list::Destination;
 pub(crate) use outcome::{Outcome, Reply, Scope};
 
@@ -98,8 +98,11 @@ pub(crate) trait Buttons: fmt::Debug + Send + Sync {
     /// Names the bot, with its secret: of all destinations of one, a single one asks.
     fn bot(&self) -> String;
 
-    /// Where its messages are, as in a press.
-    fn room(&self) -> String;
+    /// How near a press is to where this destination's messages are; `None` for another room.
+    fn nearness(&self, press: &Press) -> Option<Nearness>;
+
+    /// Applies what its channel has learnt of the address: where the room has moved to.
+    fn recall(&self, learnt: &Value);
 
     /// Whether this person's presses count.
     fn allows(&self, user: i64) -> bool;
@@ -112,6 +115,15 @@ pub(crate) trait Buttons: fmt::Debug + Send + Sync {
 
     /// Makes the pressed button say something, for everyone.
     fn show<'a>(&'a self, press: &'a Press, text: &'a str) -> BoxFuture<'a, Result<(), Outcome>>;
+}
+
+/// Where a press is, seen from a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Nearness {
+    /// In its room, but not in its part of it: a closed topic's messages go to the room itself.
+    Room,
+    /// Where its messages are.
+    Same,
 }
 
 /// What was pressed, and the number that confirms it.
@@ -129,6 +141,8 @@ pub(crate) struct Press {
     /// Their name.
     pub(crate) who: String,
     pub(crate) room: String,
+    /// Part of the room.
+    pub(crate) topic: Option<i64>,
     pub(crate) message_id: String,
     /// The message's buttons, in the service's form.
     pub(crate) keyboard: Value,
@@ -174,11 +188,31 @@ impl Capabilities {
     }
 }
 
+/// A name with a secret in it, which is compared and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct HiddenName(String);
+
+impl HiddenName {
+    pub(crate) const fn new(name: String) -> Self {
+        Self(name)
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HiddenName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
 /// What destinations have in common beside their own address.
 #[derive(Debug, Default)]
 pub(crate) struct Sharing {
     /// Names what it has limits with; `None`: its address.
-    pub(crate) own: Option<String>,
+    pub(crate) own: Option<HiddenName>,
     /// A bot or a service with limits for all its addresses.
     pub(crate) service: Option<SharedService>,
     /// Limits of a room that several addresses write to.
@@ -189,7 +223,7 @@ pub(crate) struct Sharing {
 #[derive(Debug)]
 pub(crate) struct SharedService {
     /// Names it, with its secret.
-    pub(crate) key: String,
+    pub(crate) key: HiddenName,
     /// Its limits.
     pub(crate) limits: Vec<Limit>,
     /// Addresses that have to wait at the same time are taken for a limit of all.
@@ -203,6 +237,8 @@ pub(crate) struct MessageContent<'a> {
     pub(crate) own: &'a Notification,
     /// One alert, or several for a digest.
     pub(crate) alerts: &'a [Alert],
+    /// Why several are one message.
+    pub(crate) together: Together,
     /// An earlier attempt may have arrived.
     pub(crate) repeat: bool,
     /// Without markup.
@@ -223,6 +259,7 @@ impl<'a> MessageContent<'a> {
         Self {
             own,
             alerts,
+            together: Together::Flood,
             repeat: false,
             plain: false,
             is_gone: false,
@@ -231,6 +268,18 @@ impl<'a> MessageContent<'a> {
             voice,
         }
     }
+}
+
+/// Why several alerts are one message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Together {
+    /// More came than may be sent one by one.
+    #[default]
+    Flood,
+    /// Their route collects them.
+    Group,
+    /// They came in quiet hours.
+    Quiet,
 }
 
 /// Where a message stands.
@@ -246,13 +295,26 @@ pub(crate) enum Place<'a> {
 }
 
 /// One request, complete but for what belongs to the attempt.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
     /// Id of the delivery.
     pub(crate) delivery: String,
     /// The message to change; `None`: a new one is made.
     pub(crate) edits: Option<String>,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The body may hold a key.
+        let Self { body, delivery, edits } = self;
+        let body = body.len();
+        f.debug_struct("Request")
+            .field("body_bytes", &body)
+            .field("delivery", delivery)
+            .field("edits", edits)
+            .finish()
+    }
 }
 
 impl Request {

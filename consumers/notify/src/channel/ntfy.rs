@@ -5,15 +5,15 @@ use std::time::Duration;
 use crypto_intel_schemas::{Alert, Severity};
 use crypto_intel_service::{Address, Secret};
 use futures::future::{BoxFuture, FutureExt as _};
-use reqwest::{Client, StatusCode, header::CONTENT_TYPE};
+use reqwest::{Client, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Capabilities, Channel, Clients, MessageContent, Outcome, Reply, Request, Scope, Settings,
-    SharedService, Sharing,
-    http::{Answer, exchange, is_https, is_web},
+    Capabilities, Channel, Clients, HiddenName, MessageContent, Outcome, Reply, Request, Scope,
+    Settings, SharedService, Sharing,
+    http::{Answer, ask, attempt, is_https, is_web, post_json},
 };
 use crate::{
     config::{Limit, Policy},
@@ -65,8 +65,11 @@ impl Settings for NtfyConfig {
         let configured = &self.policy.limits;
         let limits = if configured.is_empty() { self.known_limits() } else { configured.clone() };
         // A visitor is an address or an account, whatever the topic.
-        let visitor =
-            SharedService { key: format!("ntfy {}", self.server), limits, freezes_together: false };
+        let visitor = SharedService {
+            key: HiddenName::new(format!("ntfy {}", self.server)),
+            limits,
+            freezes_together: false,
+        };
         Sharing { service: Some(visitor), ..Sharing::default() }
     }
 
@@ -134,19 +137,12 @@ impl Channel for Ntfy {
 
     fn send(&self, request: Request) -> BoxFuture<'_, Reply> {
         async move {
-            let mut call = self
-                .client
-                .post(self.config.server.expose())
-                .timeout(self.config.policy.timeout())
-                .header(CONTENT_TYPE, "application/json")
-                .body(request.body);
+            let call = self.client.post(self.config.server.expose());
+            let mut call = post_json(call, &self.config.policy, request.body);
             if let Some(token) = &self.config.token {
                 call = call.bearer_auth(token.expose());
             }
-            match exchange(call).await {
-                Ok(answer) => outcome(&answer).into(),
-                Err(outcome) => outcome.into(),
-            }
+            attempt(call, outcome).await.into()
         }
         .boxed()
     }
@@ -164,8 +160,7 @@ impl Ntfy {
     async fn health(&self) -> Result<String, String> {
         let server = &self.config.server;
         let url = format!("{}/v1/health", server.expose().trim_end_matches('/'));
-        let answer = exchange(self.client.get(url).timeout(self.config.policy.timeout())).await;
-        let answer = answer.map_err(|outcome| format!("{outcome:?}"))?;
+        let answer = ask(self.client.get(url), &self.config.policy).await?;
         match answer.json::<Value>().and_then(|health| health.get("healthy")?.as_bool()) {
             Some(true) => Ok(format!("a topic at {server}, which is healthy")),
             Some(false) => Err(format!("{server} says that it is not healthy")),
@@ -187,9 +182,8 @@ fn outcome(answer: &Answer) -> Outcome {
     let why = format!("{} {} ({})", answer.status, refusal.error, refusal.code);
     match answer.status {
         StatusCode::TOO_MANY_REQUESTS => {
-            let after = answer.retry_after.unwrap_or(DEFAULT_WAIT);
             // It counts the address, whatever the topic.
-            Outcome::Wait { after, scope: Scope::Service, why }
+            Outcome::wait(answer.wait_or(DEFAULT_WAIT), Scope::Service, why)
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Outcome::closed(why, "set a token that may write to the topic")
@@ -224,14 +218,7 @@ mod tests {
             (507, r#"{"code":50701,"http":507,"error":"cannot publish"}"#, "not_sent"),
             (502, "<html>", "uncertain"),
         ] {
-            let answer = Answer {
-                status: StatusCode::from_u16(status).unwrap_or_default(),
-                retry_after: None,
-                pause: None,
-                is_global: false,
-                body: body.as_bytes().to_vec(),
-            };
-            assert_eq!(outcome(&answer).label(), label, "{status} {body}");
+            assert_eq!(outcome(&Answer::of(status, body)).label(), label, "{status} {body}");
         }
     }
 }

@@ -48,7 +48,15 @@ impl From<Outcome> for Reply {
     }
 }
 
+/// A service's wish to wait is believed for this long.
+const MAX_WAIT: Duration = Duration::from_secs(86_400);
+
 impl Outcome {
+    /// The service asks to wait.
+    pub(crate) fn wait(after: Duration, scope: Scope, why: String) -> Self {
+        Self::Wait { after: after.min(MAX_WAIT), scope, why }
+    }
+
     /// A destination that takes nothing more.
     pub(crate) const fn closed(why: String, hint: &'static str) -> Self {
         Self::Closed { why, hint, whole_bot: false }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crypto_intel_schemas::AlertState;
 use crypto_intel_service::{Address, Secret};
 use futures::future::{BoxFuture, FutureExt as _, ready};
-use reqwest::{Client, StatusCode, header::CONTENT_TYPE};
+use reqwest::{Client, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     Capabilities, Channel, Clients, MessageContent, Outcome, Reply, Request, Scope, Settings,
     Sharing,
-    http::{Answer, exchange, is_https, is_web},
+    http::{Answer, attempt, is_https, is_web, post_json},
 };
 use crate::{
     config::{Limit, Policy},
@@ -134,16 +134,8 @@ impl Channel for Pagerduty {
     fn send(&self, request: Request) -> BoxFuture<'_, Reply> {
         async move {
             let url = format!("{}/v2/enqueue", self.config.api_url.expose().trim_end_matches('/'));
-            let call = self
-                .client
-                .post(url)
-                .timeout(self.config.policy.timeout())
-                .header(CONTENT_TYPE, "application/json")
-                .body(request.body);
-            match exchange(call).await {
-                Ok(answer) => outcome(&answer).into(),
-                Err(outcome) => outcome.into(),
-            }
+            let call = post_json(self.client.post(url), &self.config.policy, request.body);
+            attempt(call, outcome).await.into()
         }
         .boxed()
     }
@@ -156,9 +148,8 @@ impl Channel for Pagerduty {
 fn outcome(answer: &Answer) -> Outcome {
     let reply = answer.json::<EventReply>();
     if answer.status == StatusCode::TOO_MANY_REQUESTS {
-        let after = answer.retry_after.unwrap_or(DEFAULT_WAIT);
         let why = format!("{} too many events", answer.status);
-        return Outcome::Wait { after, scope: Scope::Destination, why };
+        return Outcome::wait(answer.wait_or(DEFAULT_WAIT), Scope::Destination, why);
     }
     let Some(reply) = reply else { return answer.foreign() };
     if answer.status.is_success() && reply.status == "success" {
@@ -203,14 +194,7 @@ mod tests {
             (500, r#"{"status":"error","message":"internal"}"#, "not_sent"),
             (502, "<html>", "uncertain"),
         ] {
-            let answer = Answer {
-                status: StatusCode::from_u16(status).unwrap_or_default(),
-                retry_after: None,
-                pause: None,
-                is_global: false,
-                body: body.as_bytes().to_vec(),
-            };
-            assert_eq!(outcome(&answer).label(), label, "{status} {body}");
+            assert_eq!(outcome(&Answer::of(status, body)).label(), label, "{status} {body}");
         }
     }
 }

@@ -1,19 +1,20 @@
 //! Slack: an incoming webhook, or a bot with `chat.postMessage` and `chat.update`.
 
-use std::time::Duration;
+mod answers;
 
 use crypto_intel_schemas::Alert;
 use crypto_intel_service::{Address, Secret};
 use futures::future::{BoxFuture, FutureExt as _};
-use reqwest::{Client, StatusCode, header::CONTENT_TYPE};
+use reqwest::Client;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::answers::{TOKEN, bot_outcome, webhook_outcome};
 use super::{
-    Capabilities, Channel, Clients, DEFAULT_WAIT, MessageContent, Outcome, Place, Reply, Request,
-    Scope, Settings, SharedService, Sharing,
-    http::{Answer, exchange, is_https, is_web},
+    Capabilities, Channel, Clients, HiddenName, MessageContent, Place, Reply, Request, Settings,
+    SharedService, Sharing,
+    http::{Answer, ask, attempt, is_https, is_web, post_json},
 };
 use crate::{
     config::{Limit, Policy},
@@ -86,7 +87,7 @@ impl Settings for SlackConfig {
     fn sharing(&self) -> Sharing {
         let service = match self.way() {
             Some(Way::Bot { token, .. }) => Some(SharedService {
-                key: format!("slack {}", token.expose()),
+                key: HiddenName::new(format!("slack {}", token.expose())),
                 limits: vec![Limit::new(20, 1_000, 2)],
                 freezes_together: false,
             }),
@@ -208,18 +209,12 @@ impl Channel for Slack {
                     self.client.post(self.method(method)).bearer_auth(token.expose())
                 }
             };
-            let call = call
-                .timeout(self.config.policy.timeout())
-                .header(CONTENT_TYPE, "application/json; charset=utf-8")
-                .body(request.body);
-            let outcome = match exchange(call).await {
-                Ok(answer) => match &self.way {
-                    Way::Webhook(_) => webhook_outcome(&answer, request.delivery),
-                    Way::Bot { .. } => bot_outcome(&answer, is_edit),
-                },
-                Err(outcome) => outcome,
+            let call = post_json(call, &self.config.policy, request.body);
+            let meaning = |answer: &Answer| match &self.way {
+                Way::Webhook(_) => webhook_outcome(answer, request.delivery),
+                Way::Bot { .. } => bot_outcome(answer, is_edit),
             };
-            outcome.into()
+            attempt(call, meaning).await.into()
         }
         .boxed()
     }
@@ -243,8 +238,7 @@ impl Slack {
             return Ok("incoming webhook, which can only be tried with a message".to_owned());
         };
         let call = self.client.post(self.method("auth.test")).bearer_auth(token.expose());
-        let answer = exchange(call.timeout(self.config.policy.timeout())).await;
-        let answer = answer.map_err(|outcome| format!("{outcome:?}"))?;
+        let answer = ask(call, &self.config.policy).await?;
         let reply: ApiReply =
             answer.json().ok_or_else(|| format!("answer {} is not of Slack", answer.status))?;
         if !reply.ok {
@@ -252,159 +246,5 @@ impl Slack {
         }
         let (user, team) = (reply.user.unwrap_or_default(), reply.team.unwrap_or_default());
         Ok(format!("bot {user} of {team}, channel {channel_id}"))
-    }
-}
-
-const TOKEN: &str = "take the bot's token from the app's OAuth page and set token";
-const WEBHOOK: &str = "make a new incoming webhook and set webhook_url";
-const CHANNEL: &str = "invite the bot to the channel, or correct channel_id";
-
-fn wait(answer: &Answer, why: String) -> Outcome {
-    let after = answer.retry_after.unwrap_or(DEFAULT_WAIT) + Duration::from_millis(250);
-    Outcome::Wait { after, scope: Scope::Destination, why }
-}
-
-/// A webhook answers in plain text.
-fn webhook_outcome(answer: &Answer, delivery: String) -> Outcome {
-    let text = String::from_utf8_lossy(&answer.body).trim().to_owned();
-    let status = answer.status;
-    let why = format!("{status} {}", text.chars().take(200).collect::<String>());
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return wait(answer, why);
-    }
-    if status.is_success() {
-        // It names no message.
-        return if text == "ok" {
-            Outcome::Sent { message_id: delivery }
-        } else {
-            Outcome::Uncertain { why: "answer is not of Slack".to_owned() }
-        };
-    }
-    match text.as_str() {
-        "invalid_blocks" | "invalid_attachments" | "msg_blocks_too_long" | "invalid_payload" => {
-            Outcome::PlainText { why }
-        }
-        "no_text" | "missing_text_or_fallback_or_attachments" | "too_many_attachments" => {
-            Outcome::Refused { why }
-        }
-        "rollup_error" => Outcome::NotSent { why },
-        "no_service"
-        | "no_team"
-        | "invalid_token"
-        | "user_not_found"
-        | "channel_not_found"
-        | "channel_is_archived"
-        | "action_prohibited"
-        | "posting_to_general_channel_denied"
-        | "no_service_id"
-        | "team_disabled"
-        | "no_active_hooks" => Outcome::closed(why, WEBHOOK),
-        _ => match status.as_u16() {
-            403 | 404 | 410 => Outcome::closed(why, WEBHOOK),
-            _ => answer.foreign(),
-        },
-    }
-}
-
-fn bot_outcome(answer: &Answer, is_edit: bool) -> Outcome {
-    let Some(reply) = answer.json::<ApiReply>() else { return answer.foreign() };
-    let why = format!("{} {}", answer.status, reply.error);
-    if reply.ok {
-        return match reply.ts {
-            Some(message_id) => Outcome::Sent { message_id },
-            None => Outcome::Uncertain { why: "answer ok without ts".to_owned() },
-        };
-    }
-    match reply.error.as_str() {
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" => wait(answer, why),
-        "message_not_found"
-        | "edit_window_closed"
-        | "cant_update_message"
-        | "thread_not_found"
-        | "cannot_reply_to_message"
-            if is_edit || reply.error != "cant_update_message" =>
-        {
-            Outcome::LostAnchor { why }
-        }
-        "invalid_blocks" | "invalid_blocks_format" | "msg_blocks_too_long" => {
-            Outcome::PlainText { why }
-        }
-        "not_authed"
-        | "invalid_auth"
-        | "account_inactive"
-        | "token_revoked"
-        | "token_expired"
-        | "missing_scope"
-        | "not_allowed_token_type"
-        | "org_login_required" => Outcome::Closed { why, hint: TOKEN, whole_bot: true },
-        "channel_not_found"
-        | "not_in_channel"
-        | "is_archived"
-        | "no_permission"
-        | "restricted_action"
-        | "restricted_action_read_only_channel"
-        | "access_denied"
-        | "team_access_not_granted"
-        | "ekm_access_denied" => Outcome::closed(why, CHANNEL),
-        // By Slack's own words a part of it may have happened.
-        "fatal_error" | "internal_error" | "request_timeout" => Outcome::Uncertain { why },
-        "service_unavailable" | "team_added_to_org" => Outcome::NotSent { why },
-        _ if answer.status == StatusCode::TOO_MANY_REQUESTS => wait(answer, why),
-        _ => Outcome::Refused { why },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer {
-            status: StatusCode::from_u16(status).unwrap_or_default(),
-            retry_after: Some(Duration::from_secs(30)),
-            pause: None,
-            is_global: false,
-            body: body.as_bytes().to_vec(),
-        }
-    }
-
-    #[test]
-    fn every_known_answer_of_a_webhook_has_its_meaning() {
-        for (status, text, label) in [
-            (200, "ok", "sent"),
-            (200, "<html>", "uncertain"),
-            (400, "invalid_payload", "plain_text"),
-            (400, "no_text", "refused"),
-            (403, "action_prohibited", "closed"),
-            (404, "channel_not_found", "closed"),
-            (404, "no_service", "closed"),
-            (410, "channel_is_archived", "closed"),
-            (429, r#"{"retry_after":1,"ok":false,"error":"rate_limited"}"#, "wait"),
-            (500, "rollup_error", "not_sent"),
-            (502, "<html>", "uncertain"),
-        ] {
-            let outcome = webhook_outcome(&answer(status, text), "d".to_owned());
-            assert_eq!(outcome.label(), label, "{status} {text}");
-        }
-    }
-
-    #[test]
-    fn every_known_answer_to_a_bot_has_its_meaning() {
-        for (error, label) in [
-            ("ratelimited", "wait"),
-            ("message_not_found", "lost_anchor"),
-            ("edit_window_closed", "lost_anchor"),
-            ("invalid_blocks", "plain_text"),
-            ("invalid_auth", "closed"),
-            ("not_in_channel", "closed"),
-            ("msg_too_long", "refused"),
-            ("fatal_error", "uncertain"),
-            ("something_new", "refused"),
-        ] {
-            let body = json!({ "ok": false, "error": error }).to_string();
-            assert_eq!(bot_outcome(&answer(200, &body), true).label(), label, "{error}");
-        }
-        let sent = bot_outcome(&answer(200, r#"{"ok":true,"ts":"1.2"}"#), false);
-        assert_eq!(sent, Outcome::Sent { message_id: "1.2".to_owned() });
     }
 }

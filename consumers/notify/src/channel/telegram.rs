@@ -1,26 +1,23 @@
 //! Telegram's Bot API: `sendMessage` and `editMessageText` with HTML.
 
+mod answers;
 mod buttons;
 mod config;
-
-use std::time::Duration;
 
 use crypto_intel_schemas::Alert;
 use futures::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
-use reqwest::{Client, header::CONTENT_TYPE};
+use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::answers::{BotReply, Meaning, meaning, refusal};
 pub use self::config::{ChatKind, TelegramConfig};
 use super::{
-    Capabilities, Channel, DEFAULT_WAIT, MessageContent, Outcome, Place, Reply, Request, Scope,
-    http::{Answer, describe, exchange},
+    Capabilities, Channel, MessageContent, Outcome, Place, Reply, Request,
+    http::{Answer, ask, exchange, post_json},
 };
 use crate::render::{Voice, telegram as render};
-
-/// Margin for clock differences: a request that is a little too early prolongs the wait.
-const AFTER_WAIT: Duration = Duration::from_secs(1);
 
 /// One chat and the bot that writes to it.
 #[derive(Debug)]
@@ -46,39 +43,6 @@ struct Moved {
     from: i64,
     /// Where it is now.
     to: i64,
-}
-
-/// What an answer means: for the message, or for the address.
-#[derive(Debug, Clone, PartialEq)]
-enum Meaning {
-    Outcome(Outcome),
-    /// The topic accepts no messages.
-    NoTopic {
-        why: String,
-    },
-    /// The chat has another number now.
-    Moved {
-        chat_id: i64,
-    },
-}
-
-#[derive(Deserialize)]
-struct BotReply {
-    ok: bool,
-    #[serde(default)]
-    result: Value,
-    #[serde(default)]
-    error_code: i64,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    parameters: Parameters,
-}
-
-#[derive(Default, Deserialize)]
-struct Parameters {
-    retry_after: Option<u64>,
-    migrate_to_chat_id: Option<i64>,
 }
 
 impl Channel for Telegram {
@@ -175,13 +139,8 @@ impl Telegram {
     }
 
     async fn post(&self, method: &str, body: Vec<u8>) -> Result<Answer, Outcome> {
-        let request = self
-            .client
-            .post(self.method(method))
-            .timeout(self.config.policy.timeout())
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
-        exchange(request).await
+        let request = self.client.post(self.config.method(method));
+        exchange(post_json(request, &self.config.policy, body)).await
     }
 
     /// Follows the chat to where the service says it is.
@@ -212,11 +171,10 @@ impl Telegram {
 
     /// The bot's name, or what is wrong.
     async fn name(&self) -> Result<String, String> {
-        let request = self.client.get(self.method("getMe")).timeout(self.config.policy.timeout());
-        let response = request.send().await.map_err(describe)?;
-        let status = response.status();
-        let reply: BotReply = response.json().await.map_err(|_| {
-            format!("answer {status} of {} is not of a Bot API", self.config.api_url)
+        let request = self.client.get(self.config.method("getMe"));
+        let answer = ask(request, &self.config.policy).await?;
+        let reply: BotReply = answer.json().ok_or_else(|| {
+            format!("answer {} of {} is not of a Bot API", answer.status, self.config.api_url)
         })?;
         if !reply.ok {
             return Err(match reply.error_code {
@@ -227,97 +185,7 @@ impl Telegram {
         let name = reply.result.get("username").and_then(Value::as_str).unwrap_or("unnamed");
         Ok(format!("bot @{name}, chat {}", self.place.lock().chat_id))
     }
-
-    fn method(&self, method: &str) -> String {
-        self.config.method(method)
-    }
 }
-
-/// What an answer means. `edits`: the message that was to be changed.
-fn meaning(answer: &Answer, edits: Option<&str>) -> Meaning {
-    let Some(reply) = answer.json::<BotReply>() else { return Meaning::Outcome(answer.foreign()) };
-    if reply.ok {
-        let message_id = reply.result.get("message_id").and_then(Value::as_i64);
-        return Meaning::Outcome(match (message_id, edits) {
-            (Some(message_id), _) => Outcome::Sent { message_id: message_id.to_string() },
-            (None, Some(edited)) => Outcome::Sent { message_id: edited.to_owned() },
-            (None, None) => Outcome::Uncertain { why: "answer ok without a message id".to_owned() },
-        });
-    }
-    refusal(reply, edits)
-}
-
-/// Texts of permanent errors.
-const DEAD: &[&str] = &[
-    "chat not found",
-    "bot was blocked by the user",
-    "user is deactivated",
-    "bot was kicked from",
-    "bot is not a member of",
-    "the group chat was deleted",
-    "bot can't initiate conversation",
-    "bot can't send messages to bots",
-    "peer_id_invalid",
-];
-const RIGHTS: &[&str] = &[
-    "not enough rights",
-    "need administrator rights",
-    "have no write access",
-    "have no rights to send",
-    "chat_write_forbidden",
-    "chat_restricted",
-];
-
-/// The message is as it was to be.
-const UNCHANGED: &[&str] = &["message is not modified"];
-/// The message cannot be changed any more.
-const LOST: &[&str] = &[
-    "message to edit not found",
-    "message can't be edited",
-    "message_id_invalid",
-    "message identifier is not specified",
-];
-
-fn refusal(reply: BotReply, edits: Option<&str>) -> Meaning {
-    let why = format!("{} {}", reply.error_code, reply.description);
-    let text = reply.description.to_lowercase();
-    let says = |list: &[&str]| list.iter().any(|part| text.contains(part));
-    if let Some(chat_id) = reply.parameters.migrate_to_chat_id {
-        return Meaning::Moved { chat_id };
-    }
-    if says(&["topic_closed"]) {
-        return Meaning::NoTopic { why: format!("the topic is closed: {why}") };
-    }
-    if says(&["message thread not found", "topic_deleted"]) {
-        return Meaning::NoTopic { why: format!("the topic does not exist: {why}") };
-    }
-    Meaning::Outcome(match reply.error_code {
-        429 => Outcome::Wait {
-            after: reply.parameters.retry_after.map_or(DEFAULT_WAIT, Duration::from_secs)
-                + AFTER_WAIT,
-            scope: Scope::Destination,
-            why,
-        },
-        401 | 404 => Outcome::Closed {
-            why: format!("{why}: the bot's token is not valid"),
-            hint: "take a valid token from BotFather and set token",
-            whole_bot: true,
-        },
-        // An error of the service in its own format: it did not accept the message.
-        500.. => Outcome::NotSent { why },
-        _ if says(DEAD) => Outcome::closed(why, INVITE),
-        _ if says(RIGHTS) => Outcome::closed(why, "give the bot the right to write there"),
-        _ if says(&["can't parse entities"]) => Outcome::PlainText { why },
-        400 if says(UNCHANGED) && edits.is_some() => {
-            Outcome::Sent { message_id: edits.unwrap_or_default().to_owned() }
-        }
-        400 if says(LOST) && edits.is_some() => Outcome::LostAnchor { why },
-        403 => Outcome::closed(why, INVITE),
-        _ => Outcome::Refused { why },
-    })
-}
-
-const INVITE: &str = "invite the bot into the chat again, or correct chat_id";
 
 #[cfg(test)]
 mod tests;

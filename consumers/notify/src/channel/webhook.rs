@@ -3,13 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use crypto_intel_service::{OutboundGuard, Secret};
+use crypto_intel_service::{OutboundGuard, Secret, error_chain};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use hmac::{Hmac, Mac as _};
-use reqwest::{
-    Client, StatusCode, Url,
-    header::{CONTENT_TYPE, USER_AGENT},
-};
+use reqwest::{Client, StatusCode, Url, header::USER_AGENT};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -17,7 +14,7 @@ use sha2::Sha256;
 use super::{
     Capabilities, Channel, Clients, DEFAULT_WAIT, MessageContent, Outcome, Reply, Request, Scope,
     Settings, Sharing,
-    http::{Answer, exchange, is_https, is_web},
+    http::{Answer, attempt, is_https, is_web, post_json},
 };
 use crate::{
     config::{Limit, Policy},
@@ -59,6 +56,13 @@ impl WebhookConfig {
             keys.push(key);
         }
         if keys.is_empty() { Err("is missing") } else { Ok(keys) }
+    }
+
+    /// What a request is signed with, by each secret, or what is wrong with one: nothing is sent unsigned.
+    fn signatures(&self, request: &Request, seconds: u64) -> Result<String, &'static str> {
+        let keys = self.keys()?;
+        let all = keys.iter().map(|key| signature(key, &request.delivery, seconds, &request.body));
+        Ok(all.collect::<Result<Vec<_>, _>>()?.join(" "))
     }
 
     fn guard(&self) -> OutboundGuard {
@@ -106,18 +110,16 @@ impl Settings for WebhookConfig {
 
     fn open(&self, clients: &Clients) -> Box<dyn Channel> {
         let guard = self.guard();
-        let client = clients.guarded(&guard).unwrap_or_else(|_| clients.services.clone());
-        let keys = self.keys().unwrap_or_default();
-        Box::new(Webhook { config: self.clone(), keys, client, guard })
+        let client = clients.guarded(&guard).map_err(|error| error_chain(&error));
+        Box::new(Webhook { config: self.clone(), client, guard })
     }
 }
 
-/// One receiver.
+/// One receiver. Without a client that keeps to the guard, and without a key, nothing is sent.
 #[derive(Debug)]
 struct Webhook {
     config: WebhookConfig,
-    keys: Vec<Vec<u8>>,
-    client: Client,
+    client: Result<Client, String>,
     guard: OutboundGuard,
 }
 
@@ -152,27 +154,30 @@ impl Webhook {
         if let Err(why) = self.host() {
             return private(why);
         }
+        let client = match &self.client {
+            Ok(client) => client,
+            Err(why) => {
+                let why = format!("no HTTP client: {why}");
+                return Outcome::closed(why, "install ca-certificates, then restart notify");
+            }
+        };
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
-        let signatures: Vec<String> = self
-            .keys
-            .iter()
-            .map(|key| signature(key, &request.delivery, seconds, &request.body))
-            .collect();
-        let call = self
-            .client
-            .post(self.config.url.expose())
-            .timeout(self.config.policy.timeout())
-            .header(USER_AGENT, AGENT)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", &request.delivery)
-            .header("webhook-timestamp", seconds)
-            .header("webhook-signature", signatures.join(" "))
-            .body(request.body);
-        match exchange(call).await {
-            Ok(answer) => outcome(&answer, request.delivery),
-            Err(Outcome::NotSent { why }) if why.contains(NOT_OF_THE_INTERNET) => private(why),
+        let signatures = match self.config.signatures(&request, seconds) {
+            Ok(signatures) => signatures,
+            Err(why) => {
+                return Outcome::closed(format!("secret {why}"), "correct secret");
+            }
+        };
+        let call =
+            post_json(client.post(self.config.url.expose()), &self.config.policy, request.body)
+                .header(USER_AGENT, AGENT)
+                .header("webhook-id", &request.delivery)
+                .header("webhook-timestamp", seconds)
+                .header("webhook-signature", signatures);
+        match attempt(call, |answer| outcome(answer, request.delivery)).await {
+            Outcome::NotSent { why } if why.contains(NOT_OF_THE_INTERNET) => private(why),
             // The id makes a repetition harmless.
-            Err(outcome) => outcome,
+            outcome => outcome,
         }
     }
 }
@@ -185,12 +190,12 @@ fn private(why: String) -> Outcome {
 }
 
 /// `v1,…` over id, time of the attempt and body.
-fn signature(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> String {
-    // HMAC takes keys of any length.
-    let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
+fn signature(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> Result<String, &'static str> {
+    let hmac = Hmac::<Sha256>::new_from_slice(key);
+    let mut hmac = hmac.map_err(|_| "has not 24 to 64 bytes")?;
     hmac.update(format!("{id}.{seconds}.").as_bytes());
     hmac.update(body);
-    format!("v1,{}", STANDARD.encode(hmac.finalize().into_bytes()))
+    Ok(format!("v1,{}", STANDARD.encode(hmac.finalize().into_bytes())))
 }
 
 fn outcome(answer: &Answer, delivery: String) -> Outcome {
@@ -201,8 +206,8 @@ fn outcome(answer: &Answer, delivery: String) -> Outcome {
     }
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            let after = answer.retry_after.unwrap_or(DEFAULT_WAIT);
-            Outcome::Wait { after: after.min(MAX_WAIT), scope: Scope::Destination, why }
+            let after = answer.wait_or(DEFAULT_WAIT).min(MAX_WAIT);
+            Outcome::wait(after, Scope::Destination, why)
         }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::CONFLICT => {
             Outcome::NotSent { why }
@@ -234,7 +239,7 @@ mod tests {
         let key = STANDARD.decode("C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
         let body = br#"{"email":"test@example.com","username":"test_user"}"#;
         assert_eq!(
-            signature(&key, "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body),
+            signature(&key, "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body).unwrap(),
             "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="
         );
     }
@@ -254,6 +259,22 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn without_a_valid_secret_nothing_is_sent() {
+        let text = "url = \"http://127.0.0.1:9/x\"\nsecret = \"whsec_C2FV\"\nallow_private = true";
+        let config: WebhookConfig = toml::from_str(text).unwrap();
+        let channel = config.open(&crate::channel::clients(false).unwrap());
+        let (delivery, edits) = ("d".to_owned(), None);
+        let request = Request { body: b"{}".to_vec(), delivery, edits };
+        // Nothing listens there: an attempt would say so.
+        let outcome = channel.send(request).await.outcome;
+        assert!(
+            matches!(&outcome, Outcome::Closed { why, .. } if why.contains("bytes")),
+            "{outcome:?}"
+        );
+        assert!(!format!("{channel:?}").contains("C2FV"));
+    }
+
     #[test]
     fn every_answer_has_its_meaning() {
         for (status, label) in [
@@ -268,13 +289,7 @@ mod tests {
             (500, "not_sent"),
             (503, "wait"),
         ] {
-            let answer = Answer {
-                status: StatusCode::from_u16(status).unwrap(),
-                retry_after: Some(Duration::from_secs(3)),
-                pause: None,
-                is_global: false,
-                body: Vec::new(),
-            };
+            let answer = Answer::of(status, "").after(3);
             assert_eq!(outcome(&answer, "d".to_owned()).label(), label, "{status}");
         }
     }

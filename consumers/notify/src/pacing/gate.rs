@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    channel::Scope,
+    channel::{HiddenName, Scope},
     config::{Config, Destination, Limit},
-    pacing::limiter::{Limiter, Slot},
-    records::closed::Closed,
+    pacing::limiter::{Limiter, Slot, later},
+    records::closed::{Closed, fingerprint},
 };
 
 /// This many chats of a bot that must wait at once are taken for a limit of the bot.
@@ -54,10 +54,11 @@ impl SendGate {
         let mut gates = BTreeMap::new();
         for (name, destination) in &config.destinations {
             let sharing = destination.settings().sharing();
-            let own = sharing.own.unwrap_or_else(|| destination.settings().address());
+            let own = sharing.own.as_ref().map(HiddenName::expose).map(ToOwned::to_owned);
+            let own = own.unwrap_or_else(|| destination.settings().address());
             let own = target(&targets, &own, destination.limits());
             let service = sharing.service.map(|service| {
-                let target = target(&targets, &service.key, service.limits);
+                let target = target(&targets, service.key.expose(), service.limits);
                 Shared { target, freezes_together: service.freezes_together }
             });
             let gate = Self { all: Arc::clone(&targets), own, room: Mutex::default(), service };
@@ -106,7 +107,7 @@ impl SendGate {
             let now = Instant::now();
             let mut frozen = shared.target.frozen.lock();
             frozen.retain(|_, until| *until > now);
-            frozen.insert(self.own.key.clone(), now + duration);
+            frozen.insert(self.own.key.clone(), later(now, duration));
             if frozen.len() >= FROZEN_CHATS_OF_FROZEN_BOT {
                 shared.target.limiter.freeze(duration);
             }
@@ -163,10 +164,12 @@ impl SendGate {
 }
 
 fn target(all: &Targets, key: &str, limits: Vec<Limit>) -> Arc<Target> {
+    // Addresses hold tokens: only their fingerprint is kept.
+    let key = fingerprint(key);
     let mut all = all.lock();
-    let target = all.entry(key.to_owned()).or_insert_with(|| {
+    let target = all.entry(key.clone()).or_insert_with(|| {
         Arc::new(Target {
-            key: key.to_owned(),
+            key,
             limiter: Arc::new(Limiter::new(limits)),
             closed: Mutex::default(),
             frozen: Mutex::default(),
@@ -261,6 +264,20 @@ mod tests {
         gates["c"].freeze(Duration::from_secs(9), Scope::Service);
         assert!(passes_after(&gates["d"]).await >= Duration::from_secs(9));
         assert_eq!(passes_after(&gates["a"]).await, Duration::ZERO);
+    }
+
+    #[test]
+    fn no_secret_is_in_what_is_shown_of_it() {
+        let text = "destinations.a = { channel = \"telegram\", token = \"1:hidden\", chat_id = 5 }\n\
+             destinations.b = { channel = \"discord\", webhook_url = \"https://d/webhooks/1/hidden\" }\n\
+             destinations.c = { channel = \"slack\", token = \"xoxb-hidden\", channel_id = \"C1\" }";
+        let config: Config = toml::from_str(text).unwrap();
+        let shown = format!("{:?}", SendGate::all(&config));
+        assert!(!shown.contains("hidden"), "{shown}");
+        for destination in config.destinations.values() {
+            let shown = format!("{:?}", destination.settings().sharing());
+            assert!(!shown.contains("hidden"), "{shown}");
+        }
     }
 
     #[test]

@@ -30,6 +30,9 @@ struct Log {
     critical_waiting: usize,
 }
 
+/// Instead of a time that no clock can hold.
+const MAX_FREEZE: Duration = Duration::from_secs(86_400);
+
 /// A critical message waits while this lives.
 #[derive(Debug)]
 struct CriticalWait<'a>(&'a Limiter);
@@ -45,6 +48,11 @@ impl Drop for CriticalWait<'_> {
 #[derive(Debug)]
 pub(crate) struct Slot {
     limiter: Arc<Limiter>,
+}
+
+/// A time as much later, or the latest that the clock can hold in good measure.
+pub(super) fn later(now: Instant, duration: Duration) -> Instant {
+    now.checked_add(duration).unwrap_or_else(|| now + MAX_FREEZE)
 }
 
 enum Turn {
@@ -84,7 +92,7 @@ impl Limiter {
 
     /// Nothing is sent before this has passed: the service asked to wait.
     pub(crate) fn freeze(&self, duration: Duration) {
-        let until = Instant::now() + duration;
+        let until = later(Instant::now(), duration);
         let mut log = self.lock();
         log.frozen_until = Some(log.frozen_until.map_or(until, |frozen| frozen.max(until)));
     }
@@ -219,6 +227,15 @@ mod tests {
         drop(first);
         let at = second.await.map(|at| at.duration_since(started)).unwrap_or_default();
         assert!(at >= Duration::from_secs(16), "{at:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_that_no_clock_can_hold_freezes_for_a_day() {
+        let limiter = Arc::new(Limiter::new(vec![limit(100, 1_000, 0)]));
+        limiter.freeze(Duration::MAX);
+        let start = Instant::now();
+        drop(limiter.acquire(true).await);
+        assert!(start.elapsed() >= MAX_FREEZE, "{:?}", start.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,8 +5,6 @@ use std::time::Duration;
 use alloy_primitives::{hex, keccak256};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Destination;
-
 /// Why nothing can be sent, since when, and when the oldest message is tried again. Kept in the bucket
 /// `deliveries`, so that a restart changes neither.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,8 +69,8 @@ impl Closed {
 }
 
 /// Distinguishes addresses with their secrets without showing them.
-pub(crate) fn fingerprint(destination: &Destination) -> String {
-    hex::encode(&keccak256(destination.settings().address())[..8])
+pub(crate) fn fingerprint(address: &str) -> String {
+    hex::encode(&keccak256(address)[..8])
 }
 
 #[cfg(test)]

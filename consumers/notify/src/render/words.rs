@@ -28,13 +28,16 @@ pub(crate) struct Words {
     pub(crate) alerts: Plural,
     pub(crate) more_rules: Plural,
     pub(crate) lines_left_out: Plural,
-    pub(crate) folded: &'static str,
+    /// Why a digest is one message.
+    pub(crate) folded: Folded,
     /// Alerts of a digest that have no line in it, and where they are listed.
     pub(crate) not_shown: Plural,
     /// What a fallback is told: `{name}` is the destination, `{why}` the reason.
     pub(crate) handed_over: HandedOver,
     /// Of a message that a person sends once more.
     pub(crate) sent_again: &'static str,
+    /// What the router adds, and tells of itself.
+    pub(crate) notices: Notices,
     /// On buttons, and what they read afterwards.
     pub(crate) acknowledge: &'static str,
     pub(crate) silence: &'static str,
@@ -58,6 +61,40 @@ pub(crate) struct HandedOver {
     pub(crate) doubtful: &'static str,
 }
 
+/// Why several alerts are one message.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    /// More came than may be sent one by one.
+    pub(crate) flood: &'static str,
+    /// Their route tells them together.
+    pub(crate) group: &'static str,
+    /// They came in quiet hours.
+    pub(crate) quiet: &'static str,
+}
+
+/// What the router adds to alerts, and its own messages.
+#[derive(Debug)]
+pub(crate) struct Notices {
+    /// A reminder: for how long the alert lasts.
+    pub(crate) lasts: &'static str,
+    /// An escalation: how long no one acknowledged.
+    pub(crate) not_acknowledged: &'static str,
+    /// A sign of life, and what lasts.
+    pub(crate) reached: &'static str,
+    pub(crate) nothing_lasts: &'static str,
+    pub(crate) last: Plural,
+    /// The end of a silence or an inhibition.
+    pub(crate) silence_over: &'static str,
+    pub(crate) inhibition_over: &'static str,
+    pub(crate) why: &'static str,
+    pub(crate) kept_of_rules: &'static str,
+    pub(crate) kept_back: Plural,
+    pub(crate) none_of_it_lasts: &'static str,
+    pub(crate) still_last: Plural,
+    pub(crate) still: &'static str,
+    pub(crate) more_last: Plural,
+}
+
 /// A text that depends on a number.
 #[derive(Debug)]
 pub(crate) struct Plural {
@@ -75,7 +112,11 @@ const EN: Words = Words {
     alerts: Plural { one: "{} alert", other: "{} alerts" },
     more_rules: Plural { one: "{} more rule", other: "{} more rules" },
     lines_left_out: Plural { one: "… {} line left out", other: "… {} lines left out" },
-    folded: "folded: more came than may be sent one by one",
+    folded: Folded {
+        flood: "folded: more came than may be sent one by one",
+        group: "told together, as one group",
+        quiet: "told together: they came in quiet hours",
+    },
     not_shown: Plural {
         one: "… and {} more, in the table alerts",
         other: "… and {} more, in the table alerts",
@@ -87,6 +128,22 @@ const EN: Words = Words {
         doubtful: "for {name}, which was perhaps not told: {why}",
     },
     sent_again: "sent again by hand: it may have been told before",
+    notices: Notices {
+        lasts: "lasts for {}, not acknowledged",
+        not_acknowledged: "not acknowledged within {}",
+        reached: "Alerts reach you here",
+        nothing_lasts: "no alert lasts",
+        last: Plural { one: "{} alert lasts", other: "{} alerts last" },
+        silence_over: "Silence {} is over",
+        inhibition_over: "{} is over",
+        why: "why: {}",
+        kept_of_rules: "kept back: {}",
+        kept_back: Plural { one: "{} message kept back", other: "{} messages kept back" },
+        none_of_it_lasts: "none of it lasts",
+        still_last: Plural { one: "{} alert still lasts", other: "{} alerts still last" },
+        still: "still: {}",
+        more_last: Plural { one: "and {} more that lasts", other: "and {} more that last" },
+    },
     acknowledge: "✅ Acknowledge",
     silence: "🔕 Silence 1 h",
     acknowledged: "✅ acknowledged by",
@@ -108,7 +165,11 @@ const ES: Words = Words {
     alerts: Plural { one: "{} alerta", other: "{} alertas" },
     more_rules: Plural { one: "{} regla más", other: "{} reglas más" },
     lines_left_out: Plural { one: "… {} línea omitida", other: "… {} líneas omitidas" },
-    folded: "resumen: llegaron más de las que se pueden enviar una a una",
+    folded: Folded {
+        flood: "resumen: llegaron más de las que se pueden enviar una a una",
+        group: "juntas, porque son un grupo",
+        quiet: "juntas: llegaron en horas de silencio",
+    },
     not_shown: Plural {
         one: "… y {} más, en la tabla alerts",
         other: "… y {} más, en la tabla alerts",
@@ -120,6 +181,22 @@ const ES: Words = Words {
         doubtful: "para {name}, que quizá no la recibió: {why}",
     },
     sent_again: "enviada otra vez a mano: puede que ya se conociera",
+    notices: Notices {
+        lasts: "dura ya {}, nadie la ha aceptado",
+        not_acknowledged: "nadie la ha aceptado en {}",
+        reached: "Las alertas llegan aquí",
+        nothing_lasts: "ninguna alerta sigue activa",
+        last: Plural { one: "{} alerta sigue activa", other: "{} alertas siguen activas" },
+        silence_over: "El silencio {} ha terminado",
+        inhibition_over: "{} ha terminado",
+        why: "motivo: {}",
+        kept_of_rules: "retenidos: {}",
+        kept_back: Plural { one: "{} mensaje retenido", other: "{} mensajes retenidos" },
+        none_of_it_lasts: "nada sigue activo",
+        still_last: Plural { one: "{} alerta sigue activa", other: "{} alertas siguen activas" },
+        still: "sigue: {}",
+        more_last: Plural { one: "y {} más que sigue", other: "y {} más que siguen" },
+    },
     acknowledge: "✅ Recibida",
     silence: "🔕 Silenciar 1 h",
     acknowledged: "✅ la tiene",

@@ -249,6 +249,7 @@ impl DeliveryTask<'_> {
         let content = MessageContent {
             own: &in_flight.own,
             alerts: &alerts,
+            together: in_flight.together(),
             repeat: record.uncertain && !can.is_idempotent && editing.is_none(),
             plain: record.plain,
             is_gone: anchor.is_some_and(|anchor| anchor.is_gone_by(alert)),

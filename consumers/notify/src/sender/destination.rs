@@ -181,7 +181,7 @@ impl<'a> DestinationState<'a> {
         let setup = self.setup;
         let earlier = setup.gate.closed();
         let policy = setup.destination.policy();
-        let address = fingerprint(&setup.destination);
+        let address = fingerprint(&setup.destination.settings().address());
         let schedule = &policy.probe_after_seconds;
         let closed = Closed::after(earlier.as_ref(), refusal, &address, schedule, now_us());
         let Closed { why, hint, tries, .. } = &closed;
@@ -241,7 +241,7 @@ impl<'a> DestinationState<'a> {
     async fn load_closed(&self) -> anyhow::Result<()> {
         let setup = self.setup;
         let Some(closed) = self.records.closed(&setup.name).await? else { return Ok(()) };
-        if closed.address == fingerprint(&setup.destination) {
+        if closed.address == fingerprint(&setup.destination.settings().address()) {
             setup.gate.close(&closed);
             let copied = Copied { normal: closed.copied, critical: closed.copied_critical };
             let mut known = self.known.lock();

@@ -5,9 +5,11 @@ use crypto_intel_schemas::{Alert, Event, Notification};
 
 use super::step::Message;
 use crate::{
+    channel::Together,
     records::anchor::{Anchor, is_in_sequence},
     records::delivery::waits_since_us,
     records::record::Stored,
+    routing::judge::QUIET_GROUP,
 };
 
 /// A message that is being delivered, and its record.
@@ -39,6 +41,15 @@ impl InFlight<'_> {
     /// The alert, where the message is one of the sequence about it and stands for itself.
     pub(super) fn in_sequence(&self) -> Option<&Alert> {
         (self.folded.is_empty() && is_in_sequence(&self.own)).then_some(&self.own.alert)
+    }
+
+    /// Why they are one message: as a group, where all are of one.
+    pub(super) fn together(&self) -> Together {
+        let Some(group) = &self.own.group else { return Together::Flood };
+        if self.folded.iter().any(|one| one.group.as_ref() != Some(group)) {
+            return Together::Flood;
+        }
+        if group.starts_with(QUIET_GROUP) { Together::Quiet } else { Together::Group }
     }
 
     /// What the next step depends on.

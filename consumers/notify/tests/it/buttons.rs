@@ -106,3 +106,58 @@ async fn of_two_instances_and_two_chats_of_a_bot_one_asks() {
     eventually(async || servers.chat.answers().len() == 1).await;
     servers.no_violations();
 }
+
+#[tokio::test]
+async fn of_two_topics_of_a_chat_the_pressed_one_counts() {
+    let servers = Servers::start(ChatLimits::Relaxed).await;
+    let mut config = with_buttons(&servers);
+    for (name, topic) in [("ops", 7), ("more", 8)] {
+        let mut destination = config.destinations["ops"].clone();
+        if let Destination::Telegram(telegram) = &mut destination {
+            telegram.message_thread_id = Some(topic);
+        }
+        config.destinations.insert(name.to_owned(), destination);
+    }
+    let _role = servers.notify(config).await;
+    servers.publish(Alert { routes: vec!["more".into()], ..alert(1) }).await;
+    servers.publish(Alert { routes: vec!["ops".into()], ..alert(2) }).await;
+    servers.ended(2).await;
+    for message in servers.chat.messages() {
+        servers.chat.press(-1001, &message.message_id, ANA, "Ana", &message.buttons[1].1);
+    }
+    eventually(async || servers.chat.answers().len() == 2).await;
+    let answers = servers.chat.answers();
+    assert!(
+        answers.iter().all(|answer| answer.starts_with("🔕 silenciada por Ana")),
+        "{answers:?}"
+    );
+    let silences = Silences::open(&servers.broker.nats).await.unwrap();
+    let made = silences.list().await.unwrap();
+    assert_eq!(made.len(), 2, "each button knows its alert: {made:#?}");
+    servers.no_violations();
+}
+
+#[tokio::test]
+async fn buttons_work_on_in_a_group_that_was_upgraded() {
+    let servers = Servers::start(ChatLimits::Relaxed).await;
+    servers.chat.upgrade_group(-1001, -100_777);
+    let first_role = servers.notify(with_buttons(&servers)).await;
+    servers.publish(alert(1)).await;
+    servers.ended(1).await;
+    let message = first(&servers);
+    assert_eq!(message.destination, "-100777");
+    let press = |number: usize| {
+        let data = &message.buttons[number].1;
+        servers.chat.press(-100_777, &message.message_id, ANA, "Ana", data);
+    };
+    press(0);
+    eventually(async || servers.chat.answers().len() == 1).await;
+    assert_eq!(servers.chat.answers()[0], "✅ la tiene Ana");
+    // Also for an instance that has not seen it move.
+    first_role.stop().await;
+    let _role = servers.notify(with_buttons(&servers)).await;
+    press(1);
+    eventually(async || servers.chat.answers().len() == 2).await;
+    assert!(servers.chat.answers()[1].starts_with("🔕 silenciada por Ana"));
+    servers.no_violations();
+}

@@ -1,18 +1,7 @@
-use reqwest::StatusCode;
-
 use super::*;
 
 fn meant(status: u16, body: &str) -> Outcome {
-    outcome(
-        &Answer {
-            status: StatusCode::from_u16(status).unwrap_or_default(),
-            retry_after: Some(Duration::from_secs(65)),
-            pause: None,
-            is_global: false,
-            body: body.as_bytes().to_vec(),
-        },
-        false,
-    )
+    outcome(&Answer::of(status, body).after(65), false)
 }
 
 #[test]

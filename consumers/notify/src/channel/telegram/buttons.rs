@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
-use reqwest::{Client, header::CONTENT_TYPE};
+use parking_lot::Mutex;
+use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{BotReply, Meaning, TelegramConfig, refusal};
+use super::{BotReply, Meaning, Moved, TelegramConfig, refusal};
 use crate::channel::{
-    Action, Buttons, MessageContent, Outcome, Place, Press, Presses, http::exchange,
+    Action, Buttons, MessageContent, Nearness, Outcome, Place, Press, Presses,
+    http::{exchange, post_json},
 };
 
 /// How long the service waits for a press before it answers that there was none.
@@ -52,6 +54,8 @@ fn button(text: &str, data: &str) -> Value {
 pub(super) struct BotButtons {
     config: TelegramConfig,
     client: Client,
+    /// Where the chat has moved to, as far as it is known.
+    moved_to: Mutex<Option<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +88,11 @@ struct User {
 struct Message {
     message_id: i64,
     chat: Chat,
+    /// Also of answers in groups that have no topics.
+    #[serde(default)]
+    message_thread_id: Option<i64>,
+    #[serde(default)]
+    is_topic_message: bool,
     #[serde(default)]
     reply_markup: Value,
 }
@@ -98,8 +107,17 @@ impl Buttons for BotButtons {
         format!("{} {}", self.config.api_url, self.config.token.expose())
     }
 
-    fn room(&self) -> String {
-        self.config.chat_id.to_string()
+    fn nearness(&self, press: &Press) -> Option<Nearness> {
+        let room: i64 = press.room.parse().ok()?;
+        let is_here = room == self.config.chat_id || *self.moved_to.lock() == Some(room);
+        let is_same = press.topic == self.config.message_thread_id;
+        is_here.then_some(if is_same { Nearness::Same } else { Nearness::Room })
+    }
+
+    fn recall(&self, learnt: &Value) {
+        let moved: Option<Moved> = serde_json::from_value(learnt.clone()).ok();
+        let moved = moved.filter(|moved| moved.from == self.config.chat_id);
+        *self.moved_to.lock() = moved.map(|moved| moved.to);
     }
 
     fn allows(&self, user: i64) -> bool {
@@ -170,6 +188,7 @@ fn press(query: CallbackQuery) -> Option<Press> {
         user: query.from.id,
         who: if who.is_empty() { query.from.id.to_string() } else { who },
         room: message.chat.id.to_string(),
+        topic: message.message_thread_id.filter(|_| message.is_topic_message),
         message_id: message.message_id.to_string(),
         keyboard: message.reply_markup,
         action,
@@ -180,7 +199,7 @@ fn press(query: CallbackQuery) -> Option<Press> {
 
 impl BotButtons {
     pub(super) fn new(config: TelegramConfig, client: Client) -> Self {
-        Self { config, client }
+        Self { config, client, moved_to: Mutex::default() }
     }
 
     fn timeout(&self) -> Duration {
@@ -193,13 +212,9 @@ impl BotButtons {
         body: &Value,
         timeout: Duration,
     ) -> Result<T, Outcome> {
-        let request = self
-            .client
-            .post(self.config.method(method))
-            .timeout(timeout)
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.to_string());
-        let answer = exchange(request).await?;
+        let request = self.client.post(self.config.method(method));
+        let request = post_json(request, &self.config.policy, body.to_string().into_bytes());
+        let answer = exchange(request.timeout(timeout)).await?;
         let Some(reply) = answer.json::<BotReply>() else { return Err(answer.foreign()) };
         if reply.ok {
             return serde_json::from_value(reply.result)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Telegram, buttons::BotButtons};
 use crate::{
     channel::{
-        Buttons, Channel, Clients, Settings, SharedService, Sharing,
+        Buttons, Channel, Clients, HiddenName, Settings, SharedService, Sharing,
         http::{is_https, is_web},
     },
     config::{Limit, Policy},
@@ -92,12 +92,12 @@ impl Settings for TelegramConfig {
     fn sharing(&self) -> Sharing {
         let token = self.token.expose();
         let bot = SharedService {
-            key: format!("bot {token}"),
+            key: HiddenName::new(format!("bot {token}")),
             limits: vec![Limit::new(self.bot_messages_per_second, 1_000, 0)],
             freezes_together: true,
         };
         // All topics of a chat share its limits.
-        let own = Some(format!("chat {token} {}", self.chat_id));
+        let own = Some(HiddenName::new(format!("chat {token} {}", self.chat_id)));
         Sharing { own, service: Some(bot), room_limits: Vec::new() }
     }
 

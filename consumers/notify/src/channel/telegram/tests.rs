@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use reqwest::StatusCode;
+use std::time::Duration;
 
 use super::*;
 
@@ -12,18 +12,8 @@ fn bot(topic: Option<i64>) -> Telegram {
     Telegram::new(TelegramConfig { message_thread_id: topic, ..config }, client)
 }
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer {
-        status: StatusCode::from_u16(status).unwrap_or_default(),
-        retry_after: None,
-        pause: None,
-        is_global: false,
-        body: body.as_bytes().to_vec(),
-    }
-}
-
 fn meant(status: u16, body: &str) -> Outcome {
-    bot(Some(9)).settle(meaning(&answer(status, body), None))
+    bot(Some(9)).settle(meaning(&Answer::of(status, body), None))
 }
 
 fn refused(code: u16, description: &str) -> Outcome {
@@ -47,6 +37,12 @@ fn waits_a_second_longer_than_asked() {
     let Outcome::Wait { after, .. } = meant(429, body) else { panic!("must wait") };
     assert_eq!(after, Duration::from_secs(8));
     assert_eq!(refused(429, "Too Many Requests").label(), "wait");
+    // A number that no clock can hold is believed for a day.
+    let Outcome::Wait { after, .. } = meant(429, &body.replace(":7}", &format!(":{}}}", u64::MAX)))
+    else {
+        panic!("must wait")
+    };
+    assert_eq!(after, Duration::from_secs(86_400));
 }
 
 #[test]
@@ -85,13 +81,14 @@ fn an_upgraded_group_names_its_new_number() {
         "description":"Bad Request: group chat was upgraded to a supergroup chat",
         "parameters":{"migrate_to_chat_id":-100777}}"#;
     let bot = bot(None);
-    let Outcome::Readdressed { hint, .. } = bot.settle(meaning(&answer(400, body), None)) else {
+    let Outcome::Readdressed { hint, .. } = bot.settle(meaning(&Answer::of(400, body), None))
+    else {
         panic!("it is followed")
     };
     assert!(hint.contains("-100777"), "{hint}");
     let other = super::tests::bot(None);
     assert!(other.recall(&bot.learnt().unwrap()) && other.learnt() == bot.learnt());
-    assert_eq!(bot.settle(meaning(&answer(400, body), None)).label(), "refused");
+    assert_eq!(bot.settle(meaning(&Answer::of(400, body), None)).label(), "refused");
 }
 
 #[test]
@@ -106,7 +103,7 @@ fn a_failure_in_somebody_elses_words_is_uncertain() {
 fn an_edit_that_changes_nothing_is_done_and_one_of_a_lost_message_is_not() {
     let edited = |description: &str| {
         let body = json!({ "ok": false, "error_code": 400, "description": description });
-        bot(None).settle(meaning(&answer(400, &body.to_string()), Some("7")))
+        bot(None).settle(meaning(&Answer::of(400, &body.to_string()), Some("7")))
     };
     let unchanged = "Bad Request: message is not modified: specified new message content and …";
     assert_eq!(edited(unchanged), Outcome::Sent { message_id: "7".to_owned() });
