@@ -169,7 +169,7 @@ impl AlertStory {
         let retry = RecordingRetry::default();
         // A person waits: no retry.
         retry.stop().cancel();
-        let store = RoutingStore::open(nats, &retry).await?;
+        let store = RoutingStore::open_to_look(nats, &retry).await?;
         let records = Records::open(nats, retry).await.context("open bucket deliveries")?;
         for group in store.load_held().await?.into_values() {
             self.add_held(&group);
@@ -228,7 +228,12 @@ impl Stories {
             told: Vec::new(),
         });
         story.severity = story.severity.max(alert.severity);
-        story.lasts = alert.ongoing && alert.state == AlertState::Fired;
+        story.lasts = match alert.state {
+            AlertState::Fired => alert.ongoing,
+            // It may have moved or changed only.
+            AlertState::Corrected => story.lasts,
+            AlertState::Resolved => false,
+        };
         story.messages.push(StoryMessage {
             state: alert.state,
             n: alert.n,

@@ -1,6 +1,6 @@
 use crypto_intel_schemas::DeliveryState;
 use crypto_intel_service::RoleRegistry;
-use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Registry};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Registry};
 
 /// From the moment the pipeline saw an event to the service's answer, seconds.
 const LATENCY_SECONDS: &[f64] =
@@ -14,6 +14,8 @@ pub(crate) const UNKNOWN_DESTINATION: &str = "unknown";
 pub(crate) struct Metrics {
     /// Alerts read, by result: `routed`, `unrouted`, `dropped` by a route, `dead`.
     pub(crate) received: IntCounterVec,
+    /// Rounds in which alerts were routed side by side.
+    pub(crate) rounds: IntCounter,
     /// Messages made for a destination.
     pub(crate) routed: IntCounterVec,
     /// Ends of messages, by destination and state.
@@ -40,6 +42,8 @@ impl Metrics {
         let by_destination = &["destination"];
         Ok(Self {
             received: metrics.counters("received_total", "Alerts read, by result", &["result"])?,
+            rounds: metrics
+                .counter("rounds_total", "Rounds in which alerts were routed side by side")?,
             routed: metrics.counters(
                 "routed_total",
                 "Messages made for a destination",

@@ -22,6 +22,8 @@ pub const ROLE: RoleSpec = RoleSpec {
         Stream::Market,
         Stream::Signals,
     ],
+    // What a replica does not have yet is not gone.
+    asks_leader: &[Stream::Alert, Stream::Outbox],
     queues: &[
         QueueSpec { stream: Stream::Alert, consumer: "notify" },
         // One for each destination.

@@ -1,44 +1,35 @@
-//! From alerts to messages, in the order of the alerts. One instance at a time routes: it remembers what lasts and what
-//! waits.
+//! From alerts to messages: decided in the order of the alerts, done side by side. One instance at a time routes: it
+//! remembers what lasts and what waits.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{
-    Bucket, KvWatch, Leadership, Nats, Term, Work, WorkQueue, WorkQueueOptions,
-};
-use crypto_intel_schemas::{Alert, Event, Stream, subjects};
-use crypto_intel_service::{Context, Probe, RecordingRetry, now_us};
+use crypto_intel_nats::{Bucket, KvWatch, Leadership, Nats, Term, WorkQueue, WorkQueueOptions};
+use crypto_intel_schemas::{Stream, subjects};
+use crypto_intel_service::{Context, Probe, RecordingRetry};
 use tokio::time::MissedTickBehavior;
 
 use crate::{
     config::Config,
-    metrics::{Metrics, UNKNOWN_DESTINATION},
-    records::delivery::{
-        CONSUMER, Ending, delivery, notification, publish, publish_dead_letter, trace_of,
-    },
+    metrics::Metrics,
+    records::delivery::CONSUMER,
     routing::{
         dead_man::Pulse,
         dispatch::{Dispatcher, Setup},
         reload::RouteFile,
+        round::{ROUND, handle, take},
+        sights::{Sights, tell},
         watchdog::Watchdog,
     },
-    sender::report_progress,
 };
 
 const ALERTS: &str = Stream::Alert.name();
 /// Key of the router's lease. Those of destinations have no dot in their name.
 const LEASE: &str = "notify.task.router";
 const ACK_WAIT: Duration = Duration::from_secs(5);
-/// An alert that takes longer than this to be routed makes the probe unhealthy.
-const MAX_ROUTING_TIME: Duration = Duration::from_secs(15);
 /// How often groups, reminders and the ends of silences are looked for.
 const TICK: Duration = Duration::from_millis(250);
-/// How often the connection, the file of routes and the health of others are looked at, in ticks.
+/// How often the connection and the file of routes are looked at, in ticks.
 const LOOK_TICKS: u64 = 4;
 
 /// What the router needs.
@@ -84,14 +75,15 @@ async fn route_while_leading(
     let options = WorkQueueOptions {
         filter: subjects::ALERT_ALL.to_owned(),
         ack_wait: ACK_WAIT,
-        max_ack_pending: 1,
-        prefetch: 1,
+        max_ack_pending: ROUND,
+        prefetch: ROUND as usize,
     };
     let mut queue = WorkQueue::open(nats, ALERTS, CONSUMER, options)
         .await
         .context("open the queue of alerts")?;
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sights = Sights::new(&dispatcher);
     let mut count = 0_u64;
     let mut idle = "waiting for alerts".to_owned();
     loop {
@@ -106,68 +98,23 @@ async fn route_while_leading(
                     if let Some(tree) = file.look(&dispatcher.store).await? {
                         dispatcher.set_tree(tree);
                     }
-                    look(router, &mut dispatcher, probe, &idle).await;
+                    look(router, probe, &idle);
                 }
             }
-            work = queue.next() => {
-                let work = work.context("take an alert")?;
-                idle = handle(router, &mut dispatcher, &work, probe, &retry).await?;
+            sight = sights.next() => tell(router, &dispatcher, sight).await,
+            works = take(&mut queue) => {
+                idle = handle(router, &mut dispatcher, &works?, probe, &retry).await?;
             }
         }
     }
 }
 
-/// Looks at the connection, and at the health of others.
-async fn look(router: &Router, dispatcher: &mut Dispatcher<'_>, probe: &Probe, idle: &str) {
-    // An empty queue looks the same with and without a connection.
-    if let Err(reason) = router.setup.nats.connection() {
-        return probe.unhealthy(format!("not connected to nats: {reason}"));
+/// Looks at the connection: an empty queue looks the same with and without one.
+fn look(router: &Router, probe: &Probe, idle: &str) {
+    match router.setup.nats.connection() {
+        Ok(()) => probe.healthy(idle),
+        Err(reason) => probe.unhealthy(format!("not connected to nats: {reason}")),
     }
-    probe.healthy(idle);
-    match router.watchdog.look(dispatcher).await {
-        Ok(true) => router.pulse.beat(),
-        Ok(false) => {}
-        Err(error) => {
-            tracing::warn!(error = %format!("{error:#}"), "health of others is not known");
-        }
-    }
-}
-
-/// Routes one alert and acknowledges it. Returns what the probe says after it.
-async fn handle(
-    router: &Router,
-    dispatcher: &mut Dispatcher<'_>,
-    work: &Work,
-    probe: &Probe,
-    retry: &RecordingRetry,
-) -> anyhow::Result<String> {
-    let began = Instant::now();
-    let slow = || {
-        let seconds = began.elapsed().as_secs();
-        if began.elapsed() >= MAX_ROUTING_TIME {
-            let why = retry.last_error().suffix();
-            probe.unhealthy(format!(
-                "alert {} could not be routed for {seconds} s{why}",
-                work.message.sequence
-            ));
-        }
-    };
-    let routed = tokio::select! {
-        routed = router.route(dispatcher, work, retry) => routed,
-        never = report_progress(work, slow) => match never {},
-    };
-    if let Err(error) = routed {
-        // So that the next instance need not wait for it.
-        let _ = work.retry_after(Duration::ZERO).await;
-        return Err(error);
-    }
-    if let Err(error) = work.ack().await {
-        tracing::warn!(sequence = work.message.sequence, error = %format!("{error:#}"), "alert not acknowledged, it is routed again");
-    }
-    let late = (now_us() - work.message.stored_at_us) / 1_000_000;
-    let idle = format!("at alert {}, {late} s behind it", work.message.sequence);
-    probe.healthy(&*idle);
-    Ok(idle)
 }
 
 /// Silences and acknowledgements as others write them.
@@ -224,84 +171,14 @@ impl Router {
                 destinations: destinations.keys().cloned().collect(),
                 unrouted: config.unrouted.clone(),
                 metrics: metrics.clone(),
+                languages: destinations
+                    .iter()
+                    .map(|(name, one)| (name.clone(), one.policy().language))
+                    .collect(),
             },
             routes: config.routes.clone(),
             watchdog: Watchdog::new(fallbacks.collect(), places_all),
             pulse,
         }
-    }
-
-    async fn route(
-        &self,
-        dispatcher: &mut Dispatcher<'_>,
-        work: &Work,
-        retry: &RecordingRetry,
-    ) -> anyhow::Result<()> {
-        let message = &work.message;
-        let alert = match Event::decode(&message.payload) {
-            Ok(Event::Alert(alert)) => alert,
-            Ok(other) => {
-                let why = format!("{} is no alert", other.kind());
-                return self.reject(work, &why, retry).await;
-            }
-            Err(error) => {
-                let why = format!("{:#}", anyhow::Error::new(error));
-                return self.reject(work, &why, retry).await;
-            }
-        };
-        let routed = dispatcher.route(&alert, message.sequence, trace_of(message)).await?;
-        for route in &routed.unknown {
-            self.route_to_unknown(route, &alert, work, retry).await?;
-        }
-        let any = routed.any || !routed.unknown.is_empty();
-        let result = match (any, routed.dropped) {
-            (true, _) => "routed",
-            (false, true) => "dropped",
-            (false, false) => "unrouted",
-        };
-        self.metrics().received.with_label_values(&[result]).inc();
-        Ok(())
-    }
-
-    fn metrics(&self) -> &Metrics {
-        &self.setup.metrics
-    }
-
-    /// A route to an unknown destination ends at once, counted and kept as a dead letter.
-    async fn route_to_unknown(
-        &self,
-        route: &str,
-        alert: &Alert,
-        work: &Work,
-        retry: &RecordingRetry,
-    ) -> anyhow::Result<()> {
-        let known: Vec<&str> = self.setup.destinations.iter().map(String::as_str).collect();
-        let why = format!("no destination {route:?} (known: {})", known.join(", "));
-        tracing::warn!(
-            rule = alert.rule,
-            code = alert.code,
-            route,
-            "alert is routed to a destination that is not configured"
-        );
-        let nats = &self.setup.nats;
-        let event =
-            delivery(&notification(alert, route), UNKNOWN_DESTINATION, Ending::dead(&why)).into();
-        publish(nats, event, None, retry).await?.context("publish a delivery")?;
-        publish_dead_letter(nats, ALERTS, &work.message, &why, retry).await?;
-        self.metrics().routed.with_label_values(&[UNKNOWN_DESTINATION]).inc();
-        self.metrics().deliveries.with_label_values(&[UNKNOWN_DESTINATION, "dead"]).inc();
-        Ok(())
-    }
-
-    async fn reject(&self, work: &Work, why: &str, retry: &RecordingRetry) -> anyhow::Result<()> {
-        tracing::error!(
-            subject = work.message.subject,
-            sequence = work.message.sequence,
-            why,
-            "message on ALERT cannot be routed, kept as a dead letter"
-        );
-        publish_dead_letter(&self.setup.nats, ALERTS, &work.message, why, retry).await?;
-        self.metrics().received.with_label_values(&["dead"]).inc();
-        Ok(())
     }
 }

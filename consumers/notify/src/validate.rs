@@ -1,5 +1,5 @@
 use crate::{
-    config::{Config, Policy},
+    config::{Config, DeadMan, Policy},
     render::zone,
 };
 
@@ -20,6 +20,8 @@ impl Config {
             let prefix = format!("notify.destinations.{name}");
             problems.extend(found.into_iter().map(|problem| format!("{prefix}: {problem}")));
         }
+        let dead_man = self.dead_man.iter().flat_map(DeadMan::problems);
+        problems.extend(dead_man.map(|problem| format!("notify.dead_man: {problem}")));
         if let Some(unrouted) = &self.unrouted
             && !self.destinations.contains_key(unrouted)
         {

@@ -4,5 +4,6 @@ pub(crate) mod anchor;
 pub(crate) mod closed;
 pub(crate) mod dead_letters;
 pub(crate) mod delivery;
+pub(crate) mod look_up;
 pub(crate) mod record;
 pub(crate) mod removed;

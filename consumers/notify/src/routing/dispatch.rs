@@ -1,5 +1,5 @@
-//! Does what was decided of an alert at each of its destinations: sends, keeps back, or lets wait. Every step may be
-//! repeated after a crash.
+//! Decides of alerts, one after the other, what becomes of them at each of their destinations: sent, kept back, or left to
+//! wait. What was decided is then done side by side, and every step of that may be repeated after a crash.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,12 +8,20 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, Nats};
-use crypto_intel_schemas::{Acknowledgement, Alert, AlertState};
-use crypto_intel_service::{RecordingRetry, now_us};
+use crypto_intel_schemas::{Acknowledgement, Alert, AlertState, Notification};
+use crypto_intel_service::RecordingRetry;
+use futures::{
+    future::{BoxFuture, FutureExt as _},
+    stream::{self, StreamExt as _, TryStreamExt as _},
+};
 
 use super::{
     judge::{By, Kept, SilenceList, Stage, Target, Targets, Verdict, View, targets},
-    open::{Due, HeldGroup, Open, OpenAlerts, OpenRecord, Reminder, RoutingStore},
+    open::{
+        AT_ONCE, Due, GroupId, HeldGroup, Open, OpenAlerts, OpenRecord, Reminder, RoutingStore,
+        Unsaved,
+    },
+    over::Overs,
     tree::Tree,
 };
 use crate::{
@@ -22,10 +30,8 @@ use crate::{
         delivery::{delivery_id, notification},
         record::{Records, UnreadableRecord},
     },
+    render::{Language, Words},
 };
-
-/// What is over is remembered so long: its last message may come again.
-const FORGET_AFTER_US: i64 = 600_000_000;
 
 /// What does not change while notify runs.
 #[derive(Debug)]
@@ -37,6 +43,15 @@ pub(crate) struct Setup {
     /// Destination of alerts that nothing places.
     pub(crate) unrouted: Option<String>,
     pub(crate) metrics: Metrics,
+    /// Languages of the destinations.
+    pub(crate) languages: BTreeMap<String, Language>,
+}
+
+impl Setup {
+    /// The words of a destination's language.
+    pub(crate) fn words(&self, destination: &str) -> &'static Words {
+        self.languages.get(destination).copied().unwrap_or_default().words()
+    }
 }
 
 /// The router's state, while this instance routes.
@@ -54,9 +69,11 @@ pub(crate) struct Dispatcher<'a> {
     pub(crate) silences: SilenceList,
     pub(crate) acknowledged: BTreeSet<String>,
     pub(crate) open: OpenAlerts,
-    pub(crate) held: BTreeMap<(String, String), HeldGroup>,
-    /// Summaries that wait for the end of quiet hours, by what is over.
-    pub(crate) postponed: BTreeMap<String, i64>,
+    pub(crate) held: BTreeMap<GroupId, HeldGroup>,
+    /// What has to be written.
+    pub(crate) unsaved: Unsaved,
+    /// What is over and not told everywhere yet.
+    pub(crate) over: Overs,
     /// When each destination got its last sign of life.
     pub(crate) beats: BTreeMap<String, i64>,
 }
@@ -83,7 +100,8 @@ impl<'a> Dispatcher<'a> {
             acknowledged: BTreeSet::new(),
             open: store.load_open().await?,
             held: store.load_held().await?,
-            postponed: BTreeMap::new(),
+            unsaved: Unsaved::default(),
+            over: Overs::default(),
             beats: BTreeMap::new(),
             store,
         };
@@ -96,7 +114,6 @@ impl<'a> Dispatcher<'a> {
     /// Puts another tree in force. What waits for the end of quiet hours is judged by it at once.
     pub(crate) fn set_tree(&mut self, tree: Arc<Tree>) {
         self.tree = tree;
-        self.postponed.clear();
         for group in self.held.values_mut().filter(|group| group.hold.quiet) {
             group.hold.until_us = 0;
         }
@@ -126,89 +143,112 @@ impl<'a> Dispatcher<'a> {
         all
     }
 
-    /// Brings an alert to all its destinations. Returns those that are not configured, and whether there was any.
-    pub(crate) async fn route(
+    /// Decides what becomes of an alert at all its destinations. Nothing is done yet, but that earlier messages of the alert
+    /// which wait are told first.
+    pub(crate) async fn decide(
         &mut self,
         alert: &Alert,
         sequence: u64,
         trace: Option<&str>,
-    ) -> anyhow::Result<Routed> {
-        let now = now_us();
-        let tree = Arc::clone(&self.tree);
-        self.release_due(now).await?;
-        self.route_by(&tree, alert, sequence, trace, now).await
-    }
-
-    async fn route_by(
-        &mut self,
-        tree: &Tree,
-        alert: &Alert,
-        sequence: u64,
-        trace: Option<&str>,
+        back: &LookedBack,
         now: i64,
-    ) -> anyhow::Result<Routed> {
-        let Targets { known, unknown, dropped } = self.targets(tree, alert);
+    ) -> anyhow::Result<Decided> {
+        let tree = Arc::clone(&self.tree);
+        let Targets { known, unknown, dropped } = self.targets(&tree, alert);
         let mut told = BTreeSet::new();
-        let mut sources = BTreeSet::new();
+        let mut acts = Vec::new();
         for target in &known {
-            let Some(verdict) = self.verdict(tree, alert, target, now).await? else { continue };
+            let name = &target.destination;
+            let Some(verdict) = self.verdict(&tree, alert, target, back, now) else { continue };
             match verdict {
                 Verdict::Send => {
-                    self.release_earlier(tree, alert, &target.destination).await?;
-                    self.send(notification(alert, &target.destination), trace).await?;
-                    told.insert(target.destination.clone());
+                    self.release_earlier(&tree, alert, name).await?;
+                    let trace = trace.map(ToOwned::to_owned);
+                    acts.push(Act::Send { message: notification(alert, name), trace });
+                    told.insert(name.clone());
                 }
                 Verdict::Hold(hold) => {
-                    self.hold(alert, sequence, &target.destination, hold).await?;
-                    told.insert(target.destination.clone());
+                    self.hold(alert, sequence, name, hold);
+                    told.insert(name.clone());
                 }
                 Verdict::Keep(kept) => {
-                    self.keep_back(&notification(alert, &target.destination), &kept).await?;
-                    sources.extend(kept.source);
+                    self.mark_inhibiting(kept.source.as_deref());
+                    acts.push(Act::Keep { message: notification(alert, name), kept });
                 }
             }
         }
-        for source in sources {
-            self.mark_inhibiting(&source).await?;
-        }
-        self.remember(alert, sequence, &known, told, now).await?;
+        self.remember(alert, sequence, &known, told, now);
         let any = !known.is_empty();
-        Ok(Routed { unknown, any, dropped })
+        Ok(Decided { routed: Routed { unknown, any, dropped }, acts })
+    }
+
+    /// Does one thing that was decided.
+    pub(crate) async fn act(&self, act: Act) -> anyhow::Result<()> {
+        match act {
+            Act::Send { message, trace } => self.send(message, trace.as_deref()).await,
+            Act::Keep { message, kept } => self.keep_back(&message, &kept).await,
+        }
+    }
+
+    /// Writes what was decided.
+    pub(crate) async fn save(&mut self) -> anyhow::Result<()> {
+        self.store.save(&mut self.unsaved, &self.open, &self.held).await
+    }
+
+    /// Reads what became of the messages that follow-ups follow, where that decides about them.
+    pub(crate) async fn look_back(&self, alerts: &[&Alert]) -> anyhow::Result<LookedBack> {
+        let mut looks: Vec<BoxFuture<'_, anyhow::Result<_>>> = Vec::new();
+        for alert in alerts.iter().filter(|alert| alert.state != AlertState::Fired) {
+            for target in self.targets(&self.tree, alert).known {
+                let name = target.destination;
+                let look = async move {
+                    let kept = self.kept_before(alert, &name).await?;
+                    Ok(((alert.alert.clone(), name), kept))
+                };
+                looks.push(look.boxed());
+            }
+        }
+        stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// What becomes of an alert at a destination: a follow-up as what it follows. `None` for a destination that never
     /// heard of it, because the routes have changed since.
-    async fn verdict(
+    fn verdict(
         &self,
         tree: &Tree,
         alert: &Alert,
         target: &Target<'_>,
+        back: &LookedBack,
         now: i64,
-    ) -> anyhow::Result<Option<Verdict>> {
+    ) -> Option<Verdict> {
+        let name = &target.destination;
         let view = View { tree, ..self.view() };
-        let judge = |stage| view.judge(alert, &target.destination, target.node, stage, now);
+        let judge = |stage| view.judge(alert, name, target.node, stage, now);
         if alert.state == AlertState::Fired {
-            return Ok(Some(judge(Stage::New)));
+            return Some(judge(Stage::New));
         }
-        if let Some(kept) = self.kept_before(alert, &target.destination).await? {
-            return Ok(Some(Verdict::Keep(kept)));
+        let before = back.get(&(alert.alert.clone(), name.clone())).cloned().flatten();
+        if let Some(kept) = before.filter(|_| self.was_kept(alert, name)) {
+            return Some(Verdict::Keep(kept));
         }
         let open = self.open.0.get(&alert.alert).map(|open| &open.record);
-        let is_told = open.is_none_or(|record| record.told.contains(&target.destination));
-        Ok(is_told.then(|| judge(Stage::FollowUp)))
+        let is_told = open.is_none_or(|record| record.told.contains(name));
+        is_told.then(|| judge(Stage::FollowUp))
     }
 
-    /// Why the message before this one was kept back, if it was and its end was not told since.
+    /// Whether the message before this one may have been kept back: its destination was not told of the alert since.
+    pub(super) fn was_kept(&self, alert: &Alert, name: &str) -> bool {
+        let open = self.open.0.get(&alert.alert);
+        open.is_none_or(|open| !open.record.told.contains(name))
+    }
+
+    /// Why the message before this one was kept back, if it was.
     pub(super) async fn kept_before(
         &self,
         alert: &Alert,
         name: &str,
     ) -> anyhow::Result<Option<Kept>> {
-        let open = self.open.0.get(&alert.alert).map(|open| &open.record);
-        if open.is_some_and(|record| record.told.contains(name)) {
-            return Ok(None);
-        }
-        let n = open.map_or(1, |record| record.fired_n);
+        let n = self.open.0.get(&alert.alert).map_or(1, |open| open.record.fired_n);
         let fired = Alert { state: AlertState::Fired, n, ..alert.clone() };
         let loaded = self.records.load(name, &delivery_id(&fired, name)).await;
         let stored = match loaded {
@@ -228,40 +268,58 @@ impl<'a> Dispatcher<'a> {
         }))
     }
 
-    pub(crate) async fn mark_inhibiting(&mut self, source: &str) -> anyhow::Result<()> {
-        let Some(open) = self.open.0.get_mut(source) else { return Ok(()) };
-        if open.record.inhibits {
-            return Ok(());
+    /// An alert keeps another one back.
+    pub(super) fn mark_inhibiting(&mut self, source: Option<&str>) {
+        let Some(open) = source.and_then(|source| self.open.0.get_mut(source)) else { return };
+        if !open.record.inhibits {
+            open.record.inhibits = true;
+            self.unsaved.open.insert(open.record.alert.clone());
         }
-        open.record.inhibits = true;
-        let record = open.record.clone();
-        self.store.save_open(&record).await
     }
 
     /// Keeps what lasts or may escalate, and what is over, for a while.
-    async fn remember(
+    fn remember(
         &mut self,
         alert: &Alert,
         sequence: u64,
         targets: &[Target<'_>],
         told: BTreeSet<String>,
         now: i64,
-    ) -> anyhow::Result<()> {
+    ) {
         if alert.state != AlertState::Fired {
-            let Some(open) = self.open.0.get_mut(&alert.alert) else { return Ok(()) };
-            (open.record.sequence, open.alert) = (sequence, alert.clone());
-            open.record.forget_us = Some(now + FORGET_AFTER_US);
-            let record = open.record.clone();
-            return self.store.save_open(&record).await;
+            let open = self.open.0.get_mut(&alert.alert);
+            if open.is_some_and(|open| open.follow(alert, sequence, now)) {
+                self.unsaved.open.insert(alert.alert.clone());
+            }
+            return;
         }
-        let before = self.open.0.get(&alert.alert).map(|open| &open.record);
-        if before.is_some_and(|record| record.sequence == sequence) {
-            return Ok(());
+        let before = self.open.0.get(&alert.alert);
+        // One that comes again after a later word about it changes nothing.
+        if before.is_some_and(|open| alert.n <= open.alert.n) {
+            return;
         }
-        let is_told = |target: &&Target<'_>| told.contains(&target.destination);
+        let record = OpenRecord::of(alert, sequence, targets, told, now);
+        let record = record.after(before.map(|open| &open.record));
+        if !alert.ongoing && record.escalations.is_empty() {
+            return;
+        }
+        self.unsaved.open.insert(alert.alert.clone());
+        self.open.0.insert(alert.alert.clone(), Open { record, alert: alert.clone() });
+    }
+}
+
+impl OpenRecord {
+    /// That of an alert which has fired, by the routes that told of it.
+    fn of(
+        alert: &Alert,
+        sequence: u64,
+        targets: &[Target<'_>],
+        told: BTreeSet<String>,
+        now: i64,
+    ) -> Self {
         let mut reminders = Vec::new();
         let mut escalations: Vec<Due> = Vec::new();
-        for target in targets.iter().filter(is_told) {
+        for target in targets.iter().filter(|target| told.contains(&target.destination)) {
             let settings = &target.node.settings;
             if alert.ongoing && settings.remind_us > 0 {
                 reminders.push(Reminder {
@@ -278,25 +336,50 @@ impl<'a> Dispatcher<'a> {
             });
             escalations.extend(due.filter(|due| !escalations.contains(due)));
         }
-        if !alert.ongoing && escalations.is_empty() {
-            return Ok(());
-        }
-        let earlier = before.cloned();
-        let record = OpenRecord {
+        Self {
             alert: alert.alert.clone(),
             sequence,
             fired_n: alert.n,
-            since_us: earlier.as_ref().map_or(now, |record| record.since_us),
-            told: earlier.iter().flat_map(|record| record.told.clone()).chain(told).collect(),
-            inhibits: earlier.is_some_and(|record| record.inhibits),
+            fired_sequence: sequence,
+            since_us: now,
+            told,
+            inhibits: false,
             reminders,
             escalations,
+            is_gone: false,
             forget_us: None,
-        };
-        self.store.save_open(&record).await?;
-        self.open.0.insert(alert.alert.clone(), Open { record, alert: alert.clone() });
-        Ok(())
+        }
     }
+
+    /// The same for an alert that had fired before.
+    fn after(mut self, earlier: Option<&Self>) -> Self {
+        if let Some(earlier) = earlier {
+            self.since_us = earlier.since_us;
+            self.told.extend(earlier.told.iter().cloned());
+            self.inhibits = earlier.inhibits;
+        }
+        self
+    }
+}
+
+/// What became of the messages that follow-ups follow, by alert and destination.
+pub(crate) type LookedBack = BTreeMap<(String, String), Option<Kept>>;
+
+/// What an alert comes to.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) routed: Routed,
+    /// In the order of its destinations.
+    pub(crate) acts: Vec<Act>,
+}
+
+/// Something that was decided and is still to be done. It may be done again.
+#[derive(Debug)]
+pub(crate) enum Act {
+    /// A message for a sender.
+    Send { message: Notification, trace: Option<String> },
+    /// A message that ends here.
+    Keep { message: Notification, kept: Kept },
 }
 
 /// What became of an alert as a whole.

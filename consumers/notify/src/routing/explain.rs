@@ -148,6 +148,6 @@ async fn in_force(nats: &Nats) -> anyhow::Result<(SilenceList, OpenAlerts)> {
     let retry = RecordingRetry::default();
     // A person waits: no retry.
     retry.stop().cancel();
-    let open = RoutingStore::open(nats, &retry).await?.look_open().await?;
+    let open = RoutingStore::open_to_look(nats, &retry).await?.look_open().await?;
     Ok((list, open))
 }

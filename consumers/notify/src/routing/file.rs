@@ -13,6 +13,7 @@ use super::{
     hours::{Heartbeat, HeartbeatFile, QuietFile, QuietHours, duration_us},
     matcher::{Matcher, did_you_mean},
     tree::{Escalate, Inhibition, Node, Settings, Tree},
+    weekly::{Times, TimesFile, WeeklySilence},
 };
 
 /// Something wrong in a file of routes.
@@ -42,8 +43,22 @@ struct File {
     root: Option<Spanned<NodeFile>>,
     route: Vec<Spanned<NodeFile>>,
     inhibit: Vec<Spanned<InhibitFile>>,
+    silence: Vec<Spanned<SilenceFile>>,
     quiet: BTreeMap<String, Spanned<QuietFile>>,
     heartbeat: BTreeMap<String, Spanned<HeartbeatFile>>,
+}
+
+impl File {
+    /// As a file is that was cut to nothing, or is about to be written.
+    fn is_empty(&self) -> bool {
+        let Self { root, route, inhibit, silence, quiet, heartbeat } = self;
+        root.is_none()
+            && route.is_empty()
+            && inhibit.is_empty()
+            && silence.is_empty()
+            && quiet.is_empty()
+            && heartbeat.is_empty()
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,6 +94,16 @@ struct InhibitFile {
     equal: Vec<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SilenceFile {
+    name: String,
+    #[serde(rename = "match")]
+    matchers: Vec<Spanned<String>>,
+    when: Spanned<TimesFile>,
+    reason: String,
+}
+
 /// Reads the file of routes.
 ///
 /// # Errors
@@ -108,6 +133,12 @@ pub(crate) fn parse(
             return Err(reader.problems);
         }
     };
+    if file.is_empty() {
+        reader.problem(
+            0,
+            "there is nothing in it: write [root] with destinations, or take notify.routes out",
+        );
+    }
     let tree = reader.tree(file);
     if reader.problems.is_empty() { Ok(tree) } else { Err(reader.problems) }
 }
@@ -176,7 +207,8 @@ impl Reader<'_> {
                 Err(what) => self.problem(beat.span().start, format!("heartbeat: {what}")),
             }
         }
-        Tree { root, inhibitions, quiet, heartbeats }
+        let silences = self.silences(file.silence);
+        Tree { root, inhibitions, silences, quiet, heartbeats }
     }
 
     fn children(
@@ -253,6 +285,27 @@ impl Reader<'_> {
         Inhibition { source: self.matchers(&source), target: self.matchers(&target), equal }
     }
 
+    fn silences(&mut self, files: Vec<Spanned<SilenceFile>>) -> Vec<WeeklySilence> {
+        let mut names = BTreeSet::new();
+        let mut silences = Vec::new();
+        for file in files {
+            let at = file.span().start;
+            let SilenceFile { name, matchers, when, reason } = file.into_inner();
+            if name.trim().is_empty() || !names.insert(name.clone()) {
+                self.problem(at, format!("a silence needs a name of its own, not {name:?}"));
+            }
+            if matchers.is_empty() || reason.trim().is_empty() {
+                self.problem(at, format!("silence {name:?} needs a match and a reason"));
+            }
+            let matchers = self.matchers(&matchers);
+            match Times::read(when.get_ref()) {
+                Ok(times) => silences.push(WeeklySilence::new(name, matchers, reason, times)),
+                Err(what) => self.problem(when.span().start, format!("when: {what}")),
+            }
+        }
+        silences
+    }
+
     fn matchers(&mut self, texts: &[Spanned<String>]) -> Vec<Matcher> {
         let mut matchers = Vec::new();
         for text in texts {
@@ -304,102 +357,4 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use crypto_intel_schemas::{Alert, Labels, Severity};
-
-    use super::*;
-
-    const GOOD: &str = r#"
-[root]
-destinations = ["ops"]
-group_by = ["rule"]
-collect = "5s"
-
-[[route]]
-name = "critical"
-match = ["severity=critical"]
-destinations = ["phone"]
-continue = true
-escalate = { after = "15m", to = ["desk"] }
-
-[[route]]
-name = "trading"
-match = ["team=trading"]
-destinations = ["desk"]
-
-  [[route.route]]
-  match = ["chain in (base, optimism)"]
-  collect = "off"
-  remind = "4h"
-
-[[inhibit]]
-source = ["rule=chain-stale"]
-target = ["severity!=critical"]
-equal = ["chain"]
-
-[quiet.ops]
-from = "22:00"
-to = "07:00"
-zone = "Europe/Madrid"
-
-[heartbeat.ops]
-at = "09:00"
-zone = "Europe/Madrid"
-"#;
-
-    fn known() -> BTreeSet<String> {
-        ["ops", "desk", "phone"].map(str::to_owned).into()
-    }
-
-    fn read_text(text: &str) -> Result<Tree, Vec<String>> {
-        parse(Path::new("routes.toml"), text, &known())
-            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn routes_are_walked_in_order_and_inherit() {
-        let tree = read_text(GOOD).unwrap();
-        let walk = |severity, labels: Labels| {
-            let alert = Alert { severity, labels, rule: "depeg".into(), ..Alert::empty() };
-            tree.walk(&alert).iter().map(|node| node.path.clone()).collect::<Vec<_>>()
-        };
-        let trading = || Labels::from([("team", "trading")]);
-        assert_eq!(walk(Severity::Info, Labels::default()), ["root"]);
-        assert_eq!(walk(Severity::Info, trading()), ["trading"]);
-        assert_eq!(walk(Severity::Critical, trading()), ["critical", "trading"]);
-        assert_eq!(walk(Severity::Critical, Labels::default()), ["critical"]);
-        let on_base = Labels::from([("team", "trading"), ("chain", "base")]);
-        assert_eq!(walk(Severity::Info, on_base), ["trading / route 1"]);
-        let inner = &tree.root.children[1].children[0];
-        assert_eq!(inner.settings.destinations, Some(vec!["desk".to_owned()]));
-        assert_eq!((inner.settings.collect_us, inner.settings.remind_us), (0, 14_400_000_000));
-        assert_eq!(inner.settings.group_by, ["rule"]);
-        assert_eq!(inner.line, 19);
-    }
-
-    #[test]
-    fn every_problem_has_its_line_and_a_hint() {
-        for (from, to, line, part) in [
-            ("[\"phone\"]", "[\"phon\"]", 10, "did you mean phone?"),
-            ("remind = ", "remint = ", 22, "did you mean remind?"),
-            ("[\"severity=critical\"]", "[\"severity=critcal\"]", 9, "did you mean critical?"),
-            ("\"15m\"", "\"15x\"", 12, "15m"),
-            ("collect = \"off\"", "collect = \"of\"", 21, "or off"),
-            ("source = [\"rule=chain-stale\"]", "source = []", 24, "source and target"),
-            ("[heartbeat.ops]", "[heartbeat.oops]", 34, "did you mean ops?"),
-            ("to = \"07:00\"", "to = \"7\"", 29, "22:00"),
-            ("match = [\"team=trading\"]\n", "", 14, "has no match"),
-        ] {
-            let text = GOOD.replace(from, to);
-            assert_ne!(text, GOOD, "{from}");
-            let problems = read_text(&text).unwrap_err();
-            let at = format!("routes.toml:{line}: ");
-            assert!(
-                problems.iter().any(|one| one.starts_with(&at) && one.contains(part)),
-                "{from}: {problems:?}"
-            );
-        }
-    }
-}
+mod tests;

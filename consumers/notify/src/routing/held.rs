@@ -4,30 +4,30 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crypto_intel_schemas::{Alert, AlertState};
 use crypto_intel_service::now_us;
+use futures::{
+    future::{BoxFuture, FutureExt as _},
+    stream::{self, StreamExt as _, TryStreamExt as _},
+};
 
 use super::{
     dispatch::Dispatcher,
     judge::{Hold, Kept, Stage, Verdict, View},
-    open::HeldGroup,
+    open::{AT_ONCE, GroupId, HeldGroup},
     tree::Tree,
 };
 use crate::records::delivery::notification;
 
 impl Dispatcher<'_> {
     /// Lets a message wait.
-    pub(crate) async fn hold(
-        &mut self,
-        alert: &Alert,
-        sequence: u64,
-        destination: &str,
-        hold: Hold,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn hold(&mut self, alert: &Alert, sequence: u64, destination: &str, hold: Hold) {
         let id = HeldGroup::id(destination, &hold.group);
-        let group = self.held.entry(id).or_insert_with(|| HeldGroup::new(destination, hold));
+        let group =
+            self.held.entry(id.clone()).or_insert_with(|| HeldGroup::new(destination, hold));
         group.alerts.insert(alert.alert.clone());
-        self.store.hold(group, sequence).await?;
+        if let Some(part) = group.add(sequence) {
+            self.unsaved.held.insert((id, part));
+        }
         self.count_held(destination);
-        Ok(())
     }
 
     pub(crate) fn count_held(&self, destination: &str) {
@@ -73,7 +73,7 @@ impl Dispatcher<'_> {
 
     /// Judges the oldest messages of a group again and sends those that are left, as one. The next ones come with the next
     /// call: a long night must not delay what is urgent.
-    async fn release(&mut self, tree: &Tree, id: &(String, String)) -> anyhow::Result<()> {
+    async fn release(&mut self, tree: &Tree, id: &GroupId) -> anyhow::Result<()> {
         let Some(mut group) = self.held.get(id).cloned() else { return Ok(()) };
         let Some((number, sequences)) = group.first_part() else {
             self.held.remove(id);
@@ -83,8 +83,8 @@ impl Dispatcher<'_> {
         let destination = group.destination.clone();
         let mut messages = Vec::with_capacity(sequences.len());
         let mut waiting = BTreeSet::new();
-        for sequence in sequences {
-            let Some(alert) = self.store.alert(sequence).await? else {
+        for (sequence, alert) in self.read(sequences).await? {
+            let Some(alert) = alert else {
                 tracing::error!(sequence, "a waiting alert is no longer in ALERT and is not told");
                 continue;
             };
@@ -95,11 +95,12 @@ impl Dispatcher<'_> {
                     group.hold = hold;
                     waiting.insert(sequence);
                 }
-                Verdict::Hold(hold) => self.hold(&alert, sequence, &destination, hold).await?,
+                Verdict::Hold(hold) => self.hold(&alert, sequence, &destination, hold),
             }
         }
         self.send_together(messages, &group, now).await?;
-        self.store.keep_of_part(&mut group, number, waiting).await?;
+        group.keep_of_part(number, waiting);
+        self.unsaved.held.insert((id.clone(), number));
         if group.first_part().is_none() {
             self.held.remove(id);
         } else {
@@ -107,6 +108,15 @@ impl Dispatcher<'_> {
         }
         self.count_held(&destination);
         Ok(())
+    }
+
+    /// The alerts at these sequences of ALERT, in their order.
+    async fn read(&self, sequences: Vec<u64>) -> anyhow::Result<Vec<(u64, Option<Alert>)>> {
+        let reads = sequences.iter().map(|sequence| self.store.alert(*sequence).boxed());
+        let reads: Vec<BoxFuture<'_, anyhow::Result<Option<Alert>>>> = reads.collect();
+        let alerts: Vec<Option<Alert>> =
+            stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        Ok(sequences.into_iter().zip(alerts).collect())
     }
 
     /// A message that waited is kept back after all.
@@ -119,13 +129,10 @@ impl Dispatcher<'_> {
         self.keep_back(&notification(alert, destination), &kept).await?;
         if let Some(open) = self.open.0.get_mut(&alert.alert) {
             open.record.told.remove(destination);
-            let record = open.record.clone();
-            self.store.save_open(&record).await?;
+            self.unsaved.open.insert(alert.alert.clone());
         }
-        match kept.source {
-            Some(source) => self.mark_inhibiting(&source).await,
-            None => Ok(()),
-        }
+        self.mark_inhibiting(kept.source.as_deref());
+        Ok(())
     }
 
     async fn judge_again(
@@ -143,7 +150,9 @@ impl Dispatcher<'_> {
         if alert.state == AlertState::Fired {
             return Ok(view.judge(alert, destination, node, Stage::Collected, now));
         }
-        if let Some(kept) = self.kept_before(alert, destination).await? {
+        if self.was_kept(alert, destination)
+            && let Some(kept) = self.kept_before(alert, destination).await?
+        {
             return Ok(Verdict::Keep(kept));
         }
         Ok(match view.judge(alert, destination, node, Stage::FollowUp, now) {

@@ -97,7 +97,7 @@ impl QuietHours {
     }
 }
 
-fn moment(zone: &TimeZone, time: DateTime, second: bool) -> Option<Timestamp> {
+pub(super) fn moment(zone: &TimeZone, time: DateTime, second: bool) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_zoned(time);
     let zoned = if second { ambiguous.later() } else { ambiguous.compatible() };
     zoned.ok().map(|zoned| zoned.timestamp())
@@ -142,20 +142,20 @@ impl Heartbeat {
     }
 }
 
-fn zone(name: &str) -> Result<TimeZone, String> {
+pub(super) fn zone(name: &str) -> Result<TimeZone, String> {
     TimeZone::get(name).map_err(|_| {
         format!("{name:?} is no time zone of the IANA database, such as Europe/Madrid or UTC")
     })
 }
 
-fn time_of_day(text: &str) -> Result<Time, String> {
+pub(super) fn time_of_day(text: &str) -> Result<Time, String> {
     let refuse = || format!("{text:?} is no time of day such as 22:00");
     let (hour, minute) = text.split_once(':').ok_or_else(refuse)?;
     let number = |text: &str| text.parse::<i8>().map_err(|_| refuse());
     Time::new(number(hour)?, number(minute)?, 0, 0).map_err(|_| refuse())
 }
 
-fn weekday(text: &str) -> Result<Weekday, String> {
+pub(super) fn weekday(text: &str) -> Result<Weekday, String> {
     match text.to_ascii_lowercase().as_str() {
         "mon" => Ok(Weekday::Monday),
         "tue" => Ok(Weekday::Tuesday),

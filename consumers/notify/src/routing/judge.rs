@@ -10,6 +10,9 @@ use super::{
     tree::{Node, Tree},
 };
 
+/// Name of the group of what waits for the end of quiet hours. No route has it: those that collect name a label, too.
+pub(crate) const QUIET_GROUP: &str = "quiet hours";
+
 /// What becomes of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -190,7 +193,7 @@ impl View<'_> {
                     source: None,
                 });
             }
-            return Verdict::Hold(Hold { group: "quiet hours".to_owned(), until_us, quiet: true });
+            return Verdict::Hold(Hold { group: QUIET_GROUP.to_owned(), until_us, quiet: true });
         }
         let collect_us = node.settings.collect_us;
         if stage != Stage::Collected && collect_us > 0 && !node.settings.group_by.is_empty() {
@@ -207,6 +210,20 @@ impl View<'_> {
                 state: DeliveryState::Silenced,
                 cause: Some(silence.id.clone()),
                 why: format!("silence {} by {}: {}", silence.id, silence.author, silence.reason),
+                source: None,
+            });
+        }
+        if let Some((silence, window)) = self
+            .tree
+            .silences
+            .iter()
+            .find_map(|silence| Some((silence, silence.holds(alert, now_us)?)))
+        {
+            let cause = silence.cause(window);
+            return Some(Kept {
+                state: DeliveryState::Silenced,
+                why: format!("silence {cause}: {}", silence.reason),
+                cause: Some(cause),
                 source: None,
             });
         }
@@ -254,11 +271,13 @@ mod tests {
             alert: alert.alert.clone(),
             sequence: 1,
             fired_n: 1,
+            fired_sequence: 1,
             since_us: 0,
             told: BTreeSet::new(),
             inhibits: false,
             reminders: Vec::new(),
             escalations: Vec::new(),
+            is_gone: false,
             forget_us: None,
         };
         OpenAlerts([(alert.alert.clone(), Open { record, alert })].into())

@@ -8,14 +8,27 @@ use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
 use crypto_intel_schemas::{Alert, AlertState, Event, Stream, subjects};
 use crypto_intel_service::RecordingRetry;
+use futures::{
+    future::{BoxFuture, FutureExt as _},
+    stream::{self, StreamExt as _, TryStreamExt as _},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::judge::Hold;
+use crate::records::look_up::look_up;
 
 /// How many sequences one value lists: each added one writes it again.
 const PART: usize = 500;
+/// Values that are written, and messages that are read, at the same time.
+pub(super) const AT_ONCE: usize = 32;
 const OPEN: &str = "open.";
 const HELD: &str = "held.";
+/// What is over is remembered so long: its last message may come again.
+const FORGET_AFTER_US: i64 = 600_000_000;
+/// Longer than the rules remember an alert that left the chain.
+const RETURN_WITHIN_US: i64 = 7 * 3_600_000_000;
+/// Those who were told of what happened are told of a correction that comes within this time.
+pub(super) const CORRECTED_WITHIN_US: i64 = 86_400_000_000;
 
 /// An alert that lasts, or that no one acknowledged yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +39,9 @@ pub(crate) struct OpenRecord {
     pub(crate) sequence: u64,
     /// Number of its newest message that says that it fired.
     pub(crate) fired_n: u32,
+    /// Sequence in ALERT of that message; 0 in records of earlier versions.
+    #[serde(default)]
+    pub(crate) fired_sequence: u64,
     /// When it was routed first, microseconds.
     pub(crate) since_us: i64,
     /// Destinations that were told, or will be when their hour comes.
@@ -38,6 +54,9 @@ pub(crate) struct OpenRecord {
     pub(crate) reminders: Vec<Reminder>,
     #[serde(default)]
     pub(crate) escalations: Vec<Due>,
+    /// Its last word is that it is not on the chain any more. It may return.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_gone: bool,
     /// It is over, and forgotten at this time: its last message may be routed once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) forget_us: Option<i64>,
@@ -82,8 +101,54 @@ impl Open {
     pub(crate) fn lasts(&self) -> bool {
         self.record.forget_us.is_none()
             && self.alert.ongoing
-            && self.alert.state == AlertState::Fired
+            && self.alert.state != AlertState::Resolved
     }
+
+    /// Takes a later word about the alert; `false` for one that is known already.
+    pub(crate) fn follow(&mut self, alert: &Alert, sequence: u64, now: i64) -> bool {
+        if alert.n <= self.alert.n {
+            return false;
+        }
+        let takes_back = self.is_gone_by(alert);
+        let record = &mut self.record;
+        match alert.state {
+            AlertState::Resolved => record.forget_us = Some(now + FORGET_AFTER_US),
+            AlertState::Corrected if takes_back => {
+                record.is_gone = true;
+                record.forget_us = Some(now + RETURN_WITHIN_US);
+            }
+            AlertState::Corrected if record.is_gone => {
+                record.is_gone = false;
+                let waits = alert.ongoing || !record.escalations.is_empty();
+                record.forget_us = (!waits).then_some(now + CORRECTED_WITHIN_US);
+            }
+            // Moved or changed: it stands as before, and no one has taken care of it by that.
+            AlertState::Corrected | AlertState::Fired => {}
+        }
+        record.sequence = sequence;
+        self.alert = alert.clone();
+        true
+    }
+
+    /// Whether a correction says that it is not on the chain any more: then it names the same block and title.
+    fn is_gone_by(&self, alert: &Alert) -> bool {
+        alert.state == AlertState::Corrected
+            && !self.record.is_gone
+            && alert.title == self.alert.title
+            && alert.block_hash == self.alert.block_hash
+    }
+}
+
+/// What a group is found by, because one destination may have several: the destination, and the group's name.
+pub(crate) type GroupId = (String, String);
+
+/// What has changed and is not written yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaved {
+    /// Keys of open alerts.
+    pub(crate) open: BTreeSet<String>,
+    /// Parts of groups.
+    pub(crate) held: BTreeSet<(GroupId, u32)>,
 }
 
 /// Messages of one destination that wait for the same time.
@@ -117,8 +182,7 @@ impl HeldGroup {
         }
     }
 
-    /// What it is found by: one destination may have several.
-    pub(crate) fn id(destination: &str, group: &str) -> (String, String) {
+    pub(crate) fn id(destination: &str, group: &str) -> GroupId {
         (destination.to_owned(), group.to_owned())
     }
 
@@ -136,19 +200,37 @@ impl HeldGroup {
         Some((*number, part.iter().copied().collect()))
     }
 
-    fn key(&self, part: u32) -> String {
-        let group = hex::encode(&keccak256(&self.hold.group)[..8]);
-        format!("{HELD}{}.{group}.{part}", subjects::token(&self.destination))
+    /// Adds a message; the part that it is in, or `None` where it was there.
+    pub(crate) fn add(&mut self, sequence: u64) -> Option<u32> {
+        if self.holds(sequence) {
+            return None;
+        }
+        let number = match self.parts.last_key_value() {
+            Some((number, part)) if part.len() < PART => *number,
+            last => last.map_or(0, |(number, _)| number + 1),
+        };
+        self.parts.entry(number).or_default().insert(sequence);
+        Some(number)
     }
 
-    fn value(&self, part: u32) -> HeldPart {
-        HeldPart {
+    /// Forgets a part, but for the messages that wait on.
+    pub(crate) fn keep_of_part(&mut self, number: u32, waiting: BTreeSet<u64>) {
+        if waiting.is_empty() {
+            self.parts.remove(&number);
+        } else {
+            self.parts.insert(number, waiting);
+        }
+    }
+
+    fn value(&self, part: u32) -> Option<HeldPart> {
+        let sequences = self.parts.get(&part)?;
+        Some(HeldPart {
             destination: self.destination.clone(),
             group: self.hold.group.clone(),
             until_us: self.hold.until_us,
             quiet: self.hold.quiet,
-            sequences: self.parts.get(&part).into_iter().flatten().copied().collect(),
-        }
+            sequences: sequences.iter().copied().collect(),
+        })
     }
 }
 
@@ -158,12 +240,19 @@ pub(crate) struct RoutingStore {
     pub(crate) kv: Kv,
     nats: Nats,
     retry: RecordingRetry,
+    /// Whether an alert that is not found is surely gone, because the leader of its stream says so.
+    is_complete: bool,
 }
 
 impl RoutingStore {
     pub(crate) async fn open(nats: &Nats, retry: &RecordingRetry) -> anyhow::Result<Self> {
         let kv = nats.kv(Bucket::Routing).await.context("open bucket routing")?;
-        Ok(Self { kv, nats: nats.clone(), retry: retry.clone() })
+        Ok(Self { kv, nats: nats.clone(), retry: retry.clone(), is_complete: true })
+    }
+
+    /// The same for a command, which decides nothing and whose user may not ask the leader.
+    pub(crate) async fn open_to_look(nats: &Nats, retry: &RecordingRetry) -> anyhow::Result<Self> {
+        Ok(Self { is_complete: false, ..Self::open(nats, retry).await? })
     }
 
     /// Alerts that were open when the last instance stopped. One that ALERT no longer has is forgotten.
@@ -182,8 +271,13 @@ impl RoutingStore {
 
     async fn read_open(&self) -> anyhow::Result<(OpenAlerts, Vec<String>)> {
         let (mut open, mut gone) = (OpenAlerts::default(), Vec::new());
-        for (key, record) in self.list::<OpenRecord>(OPEN).await? {
-            match self.alert(record.sequence).await? {
+        let records = self.list::<OpenRecord>(OPEN).await?;
+        let reads = records.iter().map(|(_, record)| self.alert(record.sequence).boxed());
+        let reads: Vec<BoxFuture<'_, anyhow::Result<Option<Alert>>>> = reads.collect();
+        let alerts: Vec<Option<Alert>> =
+            stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        for ((key, record), alert) in records.into_iter().zip(alerts) {
+            match alert {
                 Some(alert) => _ = open.0.insert(record.alert.clone(), Open { record, alert }),
                 None => gone.push(key),
             }
@@ -192,7 +286,7 @@ impl RoutingStore {
     }
 
     /// Messages that waited when the last instance stopped.
-    pub(crate) async fn load_held(&self) -> anyhow::Result<BTreeMap<(String, String), HeldGroup>> {
+    pub(crate) async fn load_held(&self) -> anyhow::Result<BTreeMap<GroupId, HeldGroup>> {
         let parts = self.list::<HeldPart>(HELD).await?;
         let mut groups = BTreeMap::new();
         for (key, part) in parts {
@@ -207,52 +301,49 @@ impl RoutingStore {
 
     /// The alert at a sequence of ALERT.
     pub(crate) async fn alert(&self, sequence: u64) -> anyhow::Result<Option<Alert>> {
-        let message = self
-            .retry
-            .run("read an alert", || self.nats.get(Stream::Alert.name(), sequence))
-            .await?
-            .context("read an alert")?;
+        let (nats, what) = (&self.nats, "read an alert");
+        let message = if self.is_complete {
+            look_up(nats, Stream::Alert, sequence, what, &self.retry).await?
+        } else {
+            let read = || nats.get(Stream::Alert.name(), sequence);
+            self.retry.run(what, read).await?.context(what)?
+        };
         Ok(message.and_then(|message| match Event::decode(&message.payload) {
             Ok(Event::Alert(alert)) => Some(alert),
             _ => None,
         }))
     }
 
-    pub(crate) async fn save_open(&self, record: &OpenRecord) -> anyhow::Result<()> {
-        self.put(&open_key(&record.alert), record).await
-    }
-
-    pub(crate) async fn forget_open(&self, alert: &str) -> anyhow::Result<()> {
-        self.delete(&open_key(alert)).await
-    }
-
-    /// Adds a message to a group, unless it is there.
-    pub(crate) async fn hold(&self, group: &mut HeldGroup, sequence: u64) -> anyhow::Result<()> {
-        if group.holds(sequence) {
-            return Ok(());
-        }
-        let last = group.parts.last_key_value();
-        let number = match last {
-            Some((number, part)) if part.len() < PART => *number,
-            last => last.map_or(0, |(number, _)| number + 1),
-        };
-        group.parts.entry(number).or_default().insert(sequence);
-        self.put(&group.key(number), &group.value(number)).await
-    }
-
-    /// Forgets a part of a group, but for the messages that wait on.
-    pub(crate) async fn keep_of_part(
+    /// Writes what has changed, each value once however often it did.
+    pub(crate) async fn save(
         &self,
-        group: &mut HeldGroup,
-        number: u32,
-        waiting: BTreeSet<u64>,
+        unsaved: &mut Unsaved,
+        open: &OpenAlerts,
+        held: &BTreeMap<GroupId, HeldGroup>,
     ) -> anyhow::Result<()> {
-        if waiting.is_empty() {
-            group.parts.remove(&number);
-            return self.delete(&group.key(number)).await;
+        let mut values: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+        for alert in &unsaved.open {
+            let record = open.0.get(alert).map(|open| encode(&open.record)).transpose()?;
+            values.push((open_key(alert), record));
         }
-        group.parts.insert(number, waiting);
-        self.put(&group.key(number), &group.value(number)).await
+        for (id, part) in &unsaved.held {
+            let value = held.get(id).and_then(|group| group.value(*part));
+            let value = value.map(|value| encode(&value)).transpose()?;
+            values.push((held_key(id, *part), value));
+        }
+        let writes: Vec<BoxFuture<'_, anyhow::Result<()>>> =
+            values.into_iter().map(|(key, value)| self.write(key, value).boxed()).collect();
+        let mut writes = stream::iter(writes).buffer_unordered(AT_ONCE);
+        while writes.try_next().await?.is_some() {}
+        *unsaved = Unsaved::default();
+        Ok(())
+    }
+
+    async fn write(&self, key: String, value: Option<Vec<u8>>) -> anyhow::Result<()> {
+        match value {
+            Some(value) => self.with_retry(|| self.kv.put(&key, value.clone())).await.map(drop),
+            None => self.delete(&key).await,
+        }
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, key: &str) -> anyhow::Result<Option<T>> {
@@ -261,11 +352,11 @@ impl RoutingStore {
     }
 
     pub(crate) async fn put<T: Serialize>(&self, key: &str, value: &T) -> anyhow::Result<()> {
-        let value = serde_json::to_vec(value).context("encode a record")?;
+        let value = encode(value)?;
         self.with_retry(|| self.kv.put(key, value.clone())).await.map(drop)
     }
 
-    async fn delete(&self, key: &str) -> anyhow::Result<()> {
+    pub(crate) async fn delete(&self, key: &str) -> anyhow::Result<()> {
         self.with_retry(|| self.kv.delete(key)).await
     }
 
@@ -289,6 +380,15 @@ impl RoutingStore {
     {
         self.retry.run("use bucket routing", operation).await?.context("use bucket routing")
     }
+}
+
+fn encode<T: Serialize>(value: &T) -> anyhow::Result<Vec<u8>> {
+    serde_json::to_vec(value).context("encode a record")
+}
+
+fn held_key((destination, group): &GroupId, part: u32) -> String {
+    let group = hex::encode(&keccak256(group)[..8]);
+    format!("{HELD}{}.{group}.{part}", subjects::token(destination))
 }
 
 fn open_key(alert: &str) -> String {

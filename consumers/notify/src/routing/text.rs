@@ -10,8 +10,3 @@ pub(crate) fn duration(us: i64) -> String {
         _ => format!("{} d", seconds / 86_400),
     }
 }
-
-/// `1 message`, `2 messages`.
-pub(crate) fn count(number: usize, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
-}

@@ -1,6 +1,6 @@
 //! What happens by the clock: reminders, escalation, the ends of silences, signs of life.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crypto_intel_schemas::{Alert, AlertState, Notification, short_code, subjects};
 use crypto_intel_service::now_us;
@@ -9,11 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     dispatch::Dispatcher,
     judge::{Stage, Verdict, View, targets},
-    open::{Due, Open, Reminder},
+    open::{CORRECTED_WITHIN_US, Due, Open, OpenRecord, Reminder},
     text,
     tree::Tree,
 };
-use crate::records::delivery::{delivery_id, notification};
+use crate::{
+    records::delivery::{delivery_id, notification},
+    render::Words,
+};
 
 /// When a destination got its last sign of life: a value of the bucket `routing`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -28,8 +31,8 @@ impl Dispatcher<'_> {
         self.release_due(now).await?;
         let tree = Arc::clone(&self.tree);
         self.tick_by(&tree, now).await?;
-        self.end_silences(now).await?;
-        self.end_inhibitions(now).await
+        self.tell_overs(now).await?;
+        self.save().await
     }
 
     async fn tick_by(&mut self, tree: &Tree, now: i64) -> anyhow::Result<()> {
@@ -52,8 +55,8 @@ impl Dispatcher<'_> {
         if open.record.forget_us.is_some_and(|at| at <= now) {
             // Those that it kept back are told first.
             if !open.record.inhibits {
-                self.store.forget_open(key).await?;
                 self.open.0.remove(key);
+                self.unsaved.open.insert(key.to_owned());
             }
             return Ok(());
         }
@@ -64,7 +67,7 @@ impl Dispatcher<'_> {
                 continue;
             }
             if !is_taken {
-                self.remind(tree, &open.alert, reminder, record.since_us, now).await?;
+                self.remind(tree, &open, reminder, now).await?;
                 reminder.count += 1;
             }
             let missed = (now - reminder.due_us) / reminder.every_us.max(1);
@@ -86,12 +89,12 @@ impl Dispatcher<'_> {
         let is_over = !open.alert.ongoing && record.escalations.is_empty();
         if is_over && record.forget_us.is_none() {
             // A correction may follow, and those who were told are told of it.
-            record.forget_us = Some(now + 86_400_000_000);
+            record.forget_us = Some(now + CORRECTED_WITHIN_US);
         }
-        self.store.save_open(&record).await?;
         if let Some(open) = self.open.0.get_mut(key) {
             open.record = record;
         }
+        self.unsaved.open.insert(key.to_owned());
         Ok(())
     }
 
@@ -99,12 +102,11 @@ impl Dispatcher<'_> {
     async fn remind(
         &self,
         tree: &Tree,
-        alert: &Alert,
+        open: &Open,
         reminder: &Reminder,
-        since_us: i64,
         now: i64,
     ) -> anyhow::Result<()> {
-        let name = &reminder.destination;
+        let (name, alert) = (&reminder.destination, &open.alert);
         let setup = self.setup;
         if !setup.destinations.contains(name) {
             return Ok(());
@@ -116,10 +118,10 @@ impl Dispatcher<'_> {
         if view.judge(alert, name, node, Stage::Collected, now) != Verdict::Send {
             return Ok(());
         }
-        let mut message = notification(alert, name);
+        let mut message = notification(&self.as_news(open).await?, name);
         message.id = format!("{}:remind:{}", message.id, reminder.count);
-        let lasts = text::duration(now - since_us);
-        message.alert.lines.push(format!("lasts for {lasts}, not acknowledged"));
+        let lasts = text::duration(now - open.record.since_us);
+        message.alert.lines.push(setup.words(name).notices.lasts.replace("{}", &lasts));
         message.observed_at_us = now;
         self.send(message, None).await
     }
@@ -133,10 +135,11 @@ impl Dispatcher<'_> {
         due: &Due,
         now: i64,
     ) -> anyhow::Result<bool> {
-        let (alert, sequence) = (&open.alert, open.record.sequence);
+        let alert = &self.as_news(open).await?;
         let mut message = notification(alert, name);
         let after = text::duration(due.after_us);
-        message.alert.lines.push(format!("not acknowledged within {after}"));
+        let words = self.setup.words(name);
+        message.alert.lines.push(words.notices.not_acknowledged.replace("{}", &after));
         message.observed_at_us = now;
         let view = View { tree, ..self.view() };
         match view.judge(alert, name, &tree.root, Stage::Collected, now) {
@@ -144,7 +147,12 @@ impl Dispatcher<'_> {
                 self.keep_back(&message, &kept).await?;
                 return Ok(false);
             }
-            Verdict::Hold(hold) => self.hold(alert, sequence, name, hold).await?,
+            Verdict::Hold(hold) => {
+                let words = BTreeSet::from([open.record.fired_sequence, open.record.sequence]);
+                for sequence in words.into_iter().filter(|sequence| *sequence > 0) {
+                    self.hold(alert, sequence, name, hold.clone());
+                }
+            }
             Verdict::Send => self.send(message, None).await?,
         }
         tracing::warn!(
@@ -155,6 +163,22 @@ impl Dispatcher<'_> {
             "alert was not acknowledged, others are told"
         );
         Ok(true)
+    }
+
+    /// An open alert for those who did not hear of its corrections: what it is, where it is now, and what became of it.
+    async fn as_news(&self, open: &Open) -> anyhow::Result<Alert> {
+        let Open { record, alert } = open;
+        let mut news = alert.clone();
+        if alert.state != AlertState::Corrected {
+            return Ok(news);
+        }
+        news.state = AlertState::Fired;
+        if record.fired_sequence > 0
+            && let Some(fired) = self.store.alert(record.fired_sequence).await?
+        {
+            news.lines = [fired.lines, news.lines].concat();
+        }
+        Ok(news)
     }
 
     /// Signs of life.
@@ -179,7 +203,8 @@ impl Dispatcher<'_> {
                 }
             };
             let Some(due) = heartbeat.is_due(last, now) else { continue };
-            self.send(sign_of_life(name, due, self.open.lasting().count(), now), None).await?;
+            let (words, lasting) = (self.setup.words(name), self.open.lasting().count());
+            self.send(sign_of_life(name, words, due, lasting, now), None).await?;
             self.store.put(&key, &Beat { due_us: due }).await?;
             self.beats.insert(name.clone(), due);
         }
@@ -187,20 +212,21 @@ impl Dispatcher<'_> {
     }
 }
 
-impl super::open::OpenRecord {
+impl OpenRecord {
     fn is_due(&self, now: i64) -> bool {
-        self.forget_us.is_some_and(|at| at <= now)
-            || self.reminders.iter().any(|reminder| reminder.due_us <= now)
-            || self.escalations.iter().any(|due| due.due_us <= now)
+        let waits = !self.is_gone
+            && (self.reminders.iter().any(|reminder| reminder.due_us <= now)
+                || self.escalations.iter().any(|due| due.due_us <= now));
+        waits || self.forget_us.is_some_and(|at| at <= now)
     }
 }
 
 /// The message that says that this destination is reached.
-fn sign_of_life(name: &str, due_us: i64, lasting: usize, now: i64) -> Notification {
+fn sign_of_life(name: &str, words: &Words, due_us: i64, lasting: usize, now: i64) -> Notification {
+    let notices = &words.notices;
     let lasts = match lasting {
-        0 => "no alert lasts".to_owned(),
-        1 => "1 alert lasts".to_owned(),
-        more => format!("{more} alerts last"),
+        0 => notices.nothing_lasts.to_owned(),
+        lasting => words.counted(&notices.last, lasting),
     };
     let alert = Alert {
         alert: format!("heartbeat:{due_us}"),
@@ -208,7 +234,7 @@ fn sign_of_life(name: &str, due_us: i64, lasting: usize, now: i64) -> Notificati
         rule: "heartbeat".to_owned(),
         state: AlertState::Fired,
         n: 1,
-        title: "Alerts reach you here".to_owned(),
+        title: notices.reached.to_owned(),
         lines: vec![lasts],
         event_at_us: due_us,
         observed_at_us: now,

@@ -7,6 +7,7 @@ use crypto_intel_schemas::{Alert, AlertState};
 use super::{
     hours::{Heartbeat, QuietHours},
     matcher::{Matcher, all_match, value},
+    weekly::WeeklySilence,
 };
 
 /// Who is told of which alerts.
@@ -14,6 +15,8 @@ use super::{
 pub(crate) struct Tree {
     pub(crate) root: Node,
     pub(crate) inhibitions: Vec<Inhibition>,
+    /// Silences that come again.
+    pub(crate) silences: Vec<WeeklySilence>,
     /// Quiet hours by destination.
     pub(crate) quiet: BTreeMap<String, QuietHours>,
     /// Signs of life by destination.
@@ -107,7 +110,7 @@ impl Inhibition {
     /// Whether a lasting alert keeps another one back. Nothing inhibits itself, and of two that each could inhibit the
     /// other neither does.
     pub(crate) fn holds(&self, source: &Alert, target: &Alert) -> bool {
-        let lasts = source.ongoing && source.state == AlertState::Fired;
+        let lasts = source.ongoing && source.state != AlertState::Resolved;
         lasts
             && source.alert != target.alert
             && all_match(&self.source, source)

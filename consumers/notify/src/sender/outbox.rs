@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Nats, StreamMessage};
+use crypto_intel_schemas::Stream;
 use crypto_intel_service::RecordingRetry;
 use futures::{
     future::{BoxFuture, FutureExt as _},
@@ -15,7 +16,7 @@ use super::{
     lane::Lane,
     results::MEMBERS_AT_ONCE,
 };
-use crate::records::delivery::STREAM;
+use crate::records::{delivery::STREAM, look_up::look_up};
 
 /// The messages of one lane of a destination.
 #[derive(Debug)]
@@ -82,11 +83,8 @@ impl Outbox {
     }
 
     async fn member(&self, sequence: u64) -> anyhow::Result<Option<Member>> {
-        let message = self
-            .retry
-            .run("read a folded message", || self.nats.get(STREAM, sequence))
-            .await?
-            .context("read a folded message")?;
+        let what = "read a folded message";
+        let message = look_up(&self.nats, Stream::Outbox, sequence, what, &self.retry).await?;
         let Some(message) = message else {
             tracing::warn!(
                 destination = self.destination,

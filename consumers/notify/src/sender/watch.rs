@@ -5,6 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use crypto_intel_nats::{Work, WorkQueue};
 use crypto_intel_service::{LastError, Probe, now_us};
 
+use futures::future::join_all;
 use parking_lot::Mutex;
 
 use super::{Lane, Setup};
@@ -109,11 +110,11 @@ async fn confirm_progress(work: &Work) {
     }
 }
 
-/// Does so periodically. Never ends.
-pub(crate) async fn report_progress(work: &Work, each: impl Fn()) -> Infallible {
+/// Does so periodically, for all of them. Never ends.
+pub(crate) async fn report_progress(works: &[Work], each: impl Fn()) -> Infallible {
     loop {
         tokio::time::sleep(BEAT_INTERVAL).await;
         each();
-        confirm_progress(work).await;
+        join_all(works.iter().map(confirm_progress)).await;
     }
 }

@@ -2,13 +2,20 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use alloy_primitives::B256;
 use crypto_intel_nats::{Bucket, Nats};
 use crypto_intel_notify::{Config, Matcher, NewSilence, Silences, acknowledge};
 use crypto_intel_sandbox::ChatLimits;
-use crypto_intel_schemas::{Alert, AlertState, Delivery, DeliveryState, Labels, Severity, Silence};
+use crypto_intel_schemas::{
+    Alert, AlertState, Delivery, DeliveryState, Event, Labels, Severity, Silence, Tick,
+};
+use crypto_intel_service::now_us;
 use crypto_intel_testkit::{RunningRole, eventually};
 
-use crate::harness::{Servers, alert};
+use crate::{
+    harness::{Servers, alert},
+    replica::empty_replica,
+};
 
 /// Servers, and a file of routes that tests change.
 pub(crate) struct Calm {
@@ -57,6 +64,13 @@ impl Calm {
         let matchers = vec![Matcher::parse(matcher).unwrap()];
         let new = NewSilence::lasting(matchers, Duration::from_secs(3_600), "ana", "upgrade");
         self.silences().await.add(new).await.unwrap()
+    }
+
+    /// The clock of the rules goes.
+    pub(crate) async fn tick(&self) {
+        let now = now_us();
+        let tick = Tick { stream: "evm".into(), ..Tick::at("alerts", now, now) };
+        self.servers.broker.publish([Event::from(tick)]).await;
     }
 
     pub(crate) async fn until_open(&self, count: usize) {
@@ -111,6 +125,9 @@ async fn the_tree_places_what_names_no_destination_and_a_changed_file_needs_no_r
     calm.servers.publish(placed(4, "depeg", Severity::Critical)).await;
     calm.servers.ended(4).await;
     assert!(calm.servers.texts("42")[1].contains("C0004"));
+    // Nor does one that was cut to nothing.
+    calm.write("");
+    eventually(async || role.detail("notify.routes").contains("nothing in it")).await;
     // It also stays in force over a restart.
     role.kill().await;
     let role = calm.servers.notify(calm.config()).await;
@@ -270,4 +287,52 @@ async fn others_are_told_when_no_one_acknowledges_and_not_when_someone_does() {
     assert!(texts.iter().all(|text| !text.contains("C0001")), "{texts:#?}");
     calm.until_open(2).await;
     calm.servers.no_violations();
+}
+
+#[tokio::test]
+async fn an_alert_that_only_moves_to_another_block_is_still_escalated() {
+    let calm =
+        Calm::start(&format!("{PLAIN}escalate = {{ after = \"2s\", to = [\"desk\"] }}\n")).await;
+    let _role = calm.notify().await;
+    let block = |byte| Some(B256::repeat_byte(byte));
+    let fired =
+        |number| Alert { block_hash: block(1), ..placed(number, "whale", Severity::Critical) };
+    let corrected = |of: &Alert, to: u8, line: &str| Alert {
+        state: AlertState::Corrected,
+        n: 2,
+        id: format!("{}-c", of.id),
+        block_hash: block(to),
+        lines: vec![line.to_owned()],
+        ..of.clone()
+    };
+    let (stays, gone) = (fired(1), fired(2));
+    calm.servers.publish(stays.clone()).await;
+    calm.servers.publish(gone.clone()).await;
+    let moved = corrected(&stays, 2, "Moved to block 7 after a reorganisation, was in block 5.");
+    calm.servers.publish(moved).await;
+    calm.servers.publish(corrected(&gone, 1, "No longer on chain: block 5 was replaced.")).await;
+    calm.servers.ended(5).await;
+    let texts = calm.servers.texts("42");
+    assert_eq!(texts.len(), 1, "what is gone wakes no one: {texts:#?}");
+    for part in ["🚨", "C0001", "from 0x28c6…1d60", "Moved to block 7", "not acknowledged"] {
+        assert!(texts[0].contains(part), "{part}: {texts:#?}");
+    }
+    calm.servers.no_violations();
+}
+
+#[tokio::test]
+async fn what_a_replica_lacks_is_neither_lost_nor_forgotten() {
+    let calm = Calm::start(&format!("{PLAIN}group_by = [\"rule\"]\ncollect = \"1s\"\n")).await;
+    let _replica = empty_replica(&calm.servers.broker, "ALERT").await;
+    let role = calm.notify().await;
+    calm.servers.publish(lasting(1, "depeg", Severity::Warning)).await;
+    let deliveries = calm.servers.ended(1).await;
+    assert_eq!(deliveries[0].state, DeliveryState::Sent, "it waited for its group");
+    calm.until_open(1).await;
+    role.stop().await;
+    let role = calm.notify().await;
+    calm.servers.publish(resolved(&lasting(1, "depeg", Severity::Warning))).await;
+    calm.servers.ended(2).await;
+    calm.until_open(1).await;
+    role.stop().await;
 }

@@ -3,7 +3,9 @@
 use crypto_intel_notify::{
     AlertStory, Matcher, acknowledge, alert_of, explain, list_alerts, show_alert,
 };
-use crypto_intel_schemas::{Alert, AlertState, DeliveryState, Labels, Severity};
+use crypto_intel_schemas::{
+    Alert, AlertState, DeliveryState, Event, EventKind as _, Labels, NodeStatus, Severity,
+};
 use crypto_intel_testkit::eventually;
 
 use crate::{
@@ -83,16 +85,32 @@ async fn a_route_test_says_by_which_route_and_what_keeps_it_back_now() {
 }
 
 #[tokio::test]
-async fn the_watchdog_resolves_what_goes_again_with_the_rights_of_its_role() {
+async fn the_watchdog_resolves_what_is_known_to_go_again_with_the_rights_of_its_role() {
     let calm = Calm::start(PLAIN).await;
-    let labels = Labels::from([("what", "chain"), ("chain", "base")]);
-    let fired = Alert { labels, ..lasting(1, "watchdog", Severity::Critical) };
-    calm.servers.publish(fired.clone()).await;
+    let of = |number, chain| {
+        let labels = Labels::from([("what", "chain"), ("chain", chain)]);
+        Alert { labels, ..lasting(number, "watchdog", Severity::Critical) }
+    };
+    let (goes, unknown) = (of(1, "base"), of(2, "ethereum"));
+    calm.servers.publish(goes.clone()).await;
+    calm.servers.publish(unknown.clone()).await;
+    // Only one of the chains has said anything.
+    let word = NodeStatus {
+        id: "node-a".into(),
+        chain: "base".into(),
+        endpoint: "node-a".into(),
+        connected: true,
+        ..NodeStatus::sample()
+    };
+    calm.servers.broker.publish([Event::from(word)]).await;
     let _role = calm.notify().await;
-    // Nothing is known to be bad: it says so by an alert of its own.
-    let deliveries = calm.servers.ended(2).await;
+    // It says so by an alert of its own.
+    let deliveries = calm.servers.ended(3).await;
     assert!(deliveries.iter().all(|one| one.state == DeliveryState::Sent), "{deliveries:#?}");
-    let resolved = Alert { state: AlertState::Resolved, n: 2, ..fired };
-    let id = crypto_intel_notify::delivery_id(&resolved, "ops");
-    assert!(deliveries.iter().any(|one| one.delivery == id), "{deliveries:#?}");
+    let resolved = |fired: &Alert| Alert { state: AlertState::Resolved, n: 2, ..fired.clone() };
+    let is_told = |fired: &Alert| {
+        let id = crypto_intel_notify::delivery_id(&resolved(fired), "ops");
+        deliveries.iter().any(|one| one.delivery == id)
+    };
+    assert!(is_told(&goes) && !is_told(&unknown), "{deliveries:#?}");
 }

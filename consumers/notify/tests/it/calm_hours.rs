@@ -82,21 +82,27 @@ async fn a_reminder_comes_while_it_lasts_and_a_sign_of_life_at_its_time() {
 }
 
 #[tokio::test]
-async fn the_summary_of_a_silence_waits_for_the_end_of_quiet_hours() {
-    let calm = Calm::start(&format!("{PLAIN}{}", always_quiet())).await;
+async fn the_summary_of_a_silence_waits_for_the_end_of_quiet_hours_where_they_are() {
+    let both = "[root]\ndestinations = [\"ops\", \"desk\"]\n";
+    let calm = Calm::start(&format!("{both}{}", always_quiet())).await;
     let silence = calm.silence("rule=depeg").await;
     let _role = calm.notify().await;
     calm.servers.publish(lasting(1, "depeg", Severity::Warning)).await;
-    let deliveries = calm.servers.ended(1).await;
-    assert_eq!(deliveries[0].state, DeliveryState::Silenced);
+    let deliveries = calm.servers.ended(2).await;
+    assert!(deliveries.iter().all(|one| one.state == DeliveryState::Silenced), "{deliveries:#?}");
     calm.silences().await.end(&silence.id, "ana").await.unwrap();
+    // The hours of one are not those of the other.
+    calm.servers.ended(3).await;
+    let over = "1 message kept back, 1 alert still lasts";
+    assert!(calm.servers.texts("42")[0].contains(over));
     // Later than its end was seen: an alert that is no longer silenced waits.
     calm.servers.publish(placed(2, "whale", Severity::Critical)).await;
-    calm.servers.ended(2).await;
+    calm.servers.ended(5).await;
     assert_eq!(calm.servers.texts("-1001").len(), 1);
-    calm.write(PLAIN);
-    calm.servers.ended(3).await;
-    assert!(calm.servers.texts("-1001")[1].contains("1 message kept back, 1 alert still lasts"));
+    calm.write(both);
+    calm.servers.ended(6).await;
+    assert!(calm.servers.texts("-1001")[1].contains(over));
+    assert_eq!(calm.servers.texts("42").len(), 2, "it is told once");
 }
 
 #[tokio::test]
@@ -107,16 +113,28 @@ async fn the_dead_mans_switch_is_pinged_while_all_is_well() {
     let mut config = calm.config();
     config.dead_man = Some(DeadMan { url: Secret::new(url), every_seconds: 1 });
     let role = calm.servers.notify(config).await;
-    let mut requests = Vec::new();
-    for _ in 0..2 {
+    let ping = async |status: &str| {
         let (mut stream, _) = within(listener.accept()).await.unwrap();
         let mut bytes = [0_u8; 2_048];
         let count = stream.read(&mut bytes).await.unwrap();
-        requests.push(String::from_utf8_lossy(&bytes[..count]).into_owned());
-        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let request = String::from_utf8_lossy(&bytes[..count]).into_owned();
+        assert!(request.starts_with("GET /ping/secret-part "), "{request}");
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nlocation: /login\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(answer.as_bytes()).await.unwrap();
-    }
-    assert!(requests.iter().all(|one| one.starts_with("GET /ping/secret-part ")), "{requests:?}");
+    };
+    // Without a clock of the rules it is not known whether they are evaluated.
+    eventually(async || role.detail("notify.dead_man").contains("it is not known")).await;
+    calm.tick().await;
+    ping("200 OK").await;
+    eventually(async || role.detail("notify.dead_man") == "pinged").await;
+    // Another page than the expected one is no ping.
+    ping("302 Found").await;
+    eventually(async || role.detail("notify.dead_man").contains("redirects")).await;
+    assert!(!role.is_healthy("notify.dead_man"));
+    ping("200 OK").await;
+    eventually(async || role.is_healthy("notify.dead_man")).await;
     // Nothing answers: the probe says so, without the address.
     drop(listener);
     eventually(async || !role.is_healthy("notify.dead_man")).await;

@@ -18,5 +18,7 @@ mod harness;
 mod lanes;
 mod mail;
 mod refusals;
+mod replica;
+mod rounds;
 mod scripted;
 mod transport;
