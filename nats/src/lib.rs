@@ -28,6 +28,7 @@ pub use message::{
 pub use publish::dead_letter::{
     DeadLetter, dead_letter, list_dead_letters, remove_dead_letter, show_dead_letter,
 };
+pub use publish::once::PublishedOnce;
 pub use publish::windowed_publisher::WindowedPublisher;
 pub use reader::consumers::ConsumerState;
 pub use reader::range::{RangeError, RangeRequest, StreamRange};

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Nats, NatsError, OutMessage, PublishError, StreamMessage};
+use crypto_intel_nats::{Nats, NatsError, OutMessage, PublishError, PublishedOnce, StreamMessage};
 use crypto_intel_schemas::{Alert, AlertState, Event, Kind, Stream, subjects};
 use crypto_intel_service::{Retryable, retry};
 use futures::future::try_join_all;
@@ -17,17 +17,12 @@ const MAX_CONCURRENT: usize = 64;
 /// Name of the stream of alerts.
 const ALERT_STREAM: &str = Stream::Alert.name();
 
-/// `maximum messages per subject exceeded`
-pub(crate) const SUBJECT_IS_TAKEN: u64 = 10_077;
-
 #[derive(Debug, thiserror::Error)]
 enum AlertError {
     #[error("publish alert")]
     Publish(#[source] PublishError),
-    #[error("look for alert that was refused as a duplicate")]
+    #[error("look for the correction of an alert that was refused as a duplicate")]
     Look(#[source] NatsError),
-    #[error("stream {ALERT_STREAM} refuses {subject} as a duplicate but does not hold it")]
-    RefusedWithoutReason { subject: String },
 }
 
 impl Retryable for AlertError {
@@ -35,14 +30,13 @@ impl Retryable for AlertError {
         match self {
             Self::Publish(error) => error.is_retryable(),
             Self::Look(error) => error.is_retryable(),
-            Self::RefusedWithoutReason { .. } => true,
         }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Publish(error) => error.retry_after(),
-            Self::Look(_) | Self::RefusedWithoutReason { .. } => None,
+            Self::Look(_) => None,
         }
     }
 }
@@ -117,19 +111,11 @@ async fn publish_one(nats: &Nats, alert: &Alert, metrics: &Metrics) -> anyhow::R
 async fn store(nats: &Nats, alert: Alert) -> Result<Stored, AlertError> {
     let subject = subject_of(&alert, alert.state, alert.n);
     let body = Event::from(alert.clone()).encode();
-    let message = OutMessage::new(subject.clone(), body).schema(Kind::Alert.schema());
-    match nats.publish(message).await {
-        Ok(ack) if ack.duplicate => Ok(Stored::Duplicate),
-        Ok(_) => Ok(Stored::New),
-        // A full stream has the same code: it is a duplicate only if the stream holds it.
-        Err(PublishError::Full { code: SUBJECT_IS_TAKEN, .. }) => {
-            let held = nats.last_on_subject(ALERT_STREAM, &subject).await;
-            let Some(held) = held.map_err(AlertError::Look)? else {
-                return Err(AlertError::RefusedWithoutReason { subject });
-            };
-            compare(nats, &alert, &held).await
-        }
-        Err(error) => Err(AlertError::Publish(error)),
+    let message = OutMessage::new(subject, body).schema(Kind::Alert.schema());
+    match nats.publish_once(ALERT_STREAM, message).await.map_err(AlertError::Publish)? {
+        PublishedOnce::New => Ok(Stored::New),
+        PublishedOnce::Known(None) => Ok(Stored::Duplicate),
+        PublishedOnce::Known(Some(held)) => compare(nats, &alert, &held).await,
     }
 }
 

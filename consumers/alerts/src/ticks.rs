@@ -7,7 +7,7 @@ use crypto_intel_schemas::{Event, Kind, Tick, polled_event_id, subjects};
 use crypto_intel_service::now_us;
 use futures::future::join_all;
 
-use crate::{metrics::Metrics, publish::SUBJECT_IS_TAKEN, sets::Sets, streams::RuleStream};
+use crate::{metrics::Metrics, sets::Sets, streams::RuleStream};
 
 const SECOND_US: i64 = 1_000_000;
 
@@ -64,9 +64,6 @@ async fn publish_tick(nats: &Nats, stream: RuleStream, second_us: i64) -> Result
     let message = OutMessage::new(subjects::of(&event), event.encode())
         .schema(Kind::Tick.schema())
         .message_id(id);
-    match nats.publish(message).await {
-        // Another instance has published this very tick.
-        Err(PublishError::Full { code: SUBJECT_IS_TAKEN, .. }) => Ok(()),
-        published => published.map(drop),
-    }
+    // Another instance may have published this very tick.
+    nats.publish_once(stream.name(), message).await.map(drop)
 }

@@ -45,7 +45,7 @@ pub struct DeadLetter {
 /// Keeps a message that can never be processed: complete, with its error and origin. Idempotent.
 ///
 /// # Errors
-/// As [`Nats::publish`]. Only after `Ok` may the consumer go on.
+/// As [`Nats::publish_once`]. Only after `Ok` may the consumer go on.
 pub async fn dead_letter(
     nats: &Nats,
     consumer: &str,
@@ -63,18 +63,7 @@ pub async fn dead_letter(
     );
     let letter =
         letter(&subject, message, error, nats.client().max_payload()).header(STREAM_HEADER, stream);
-    match nats.publish(letter).await {
-        Ok(_) => Ok(()),
-        // One message per subject and no new one: the same letter again. Or the stream is full: then it is not there.
-        Err(PublishError::Full { code: 10_077, text }) => {
-            match nats.last_on_subject(STREAM, &subject).await {
-                Ok(Some(_)) => Ok(()),
-                Ok(None) => Err(PublishError::Full { code: 10_077, text }),
-                Err(error) => Err(PublishError::UnknownOutcome { reason: error.to_string() }),
-            }
-        }
-        Err(error) => Err(error),
-    }
+    nats.publish_once(STREAM, letter).await.map(drop)
 }
 
 fn letter(subject: &str, message: &StreamMessage, error: &str, limit: usize) -> OutMessage {

@@ -12,6 +12,7 @@ mod leader;
 mod leader_trouble;
 mod lease;
 mod messages;
+mod once;
 mod outside;
 mod permissions;
 mod ranges;

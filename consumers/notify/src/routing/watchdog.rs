@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{hex, keccak256};
 use anyhow::Context as _;
 use bytes::Bytes;
-use crypto_intel_nats::{OutMessage, PublishError};
-use crypto_intel_schemas::{Alert, AlertState, Event, Labels, short_code, subjects};
+use crypto_intel_nats::OutMessage;
+use crypto_intel_schemas::{Alert, AlertState, Event, Labels, Stream, short_code, subjects};
 use crypto_intel_service::now_us;
 use parking_lot::Mutex;
 
@@ -21,8 +21,6 @@ use super::{
 const RULE: &str = "watchdog";
 /// What is bad for less is not told: a restart, a short loss.
 const GRACE_US: i64 = 60_000_000;
-/// The server answers "maximum messages per subject exceeded" for an alert that is there.
-const IS_THERE: u64 = 10_077;
 
 /// Looks at the health of others now and then.
 #[derive(Debug)]
@@ -136,11 +134,8 @@ impl Watchdog {
         let message = OutMessage::new(subjects::of(&event), Bytes::from(event.encode()))
             .schema(event.kind().schema())
             .message_id(event.id());
-        match dispatcher.setup.nats.publish(message).await {
-            Ok(_) => Ok(()),
-            Err(PublishError::Full { code: IS_THERE, .. }) => Ok(()),
-            Err(error) => Err(error).context("publish an alert of the watchdog"),
-        }
+        let published = dispatcher.setup.nats.publish_once(Stream::Alert.name(), message).await;
+        published.map(drop).context("publish an alert of the watchdog")
     }
 }
 
