@@ -4,7 +4,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use crypto_intel_alerts::RuleSet;
+use crypto_intel_alerts::{RuleFiles, RuleSet};
 use crypto_intel_nats::{NatsConfig, Topology, TopologyConfig};
 use crypto_intel_schemas::Explorers;
 use crypto_intel_service::{ConfigError, TelemetryConfig, load_completed, unreadable_secrets};
@@ -141,7 +141,7 @@ impl AppConfig {
             || rules.iter().zip(&default).any(|(path, default)| !path.ends_with(default))
     }
 
-    /// Everything that keeps a role from working and that only its files or its catalogue can say.
+    /// Everything that keeps a role from working at all and that only its files or its catalogue can say.
     #[must_use]
     pub fn problems_of(&self, role: Role) -> Vec<String> {
         match role {
@@ -158,14 +158,14 @@ impl AppConfig {
                 Ok(()) => Vec::new(),
                 Err(error) => vec![format!("{:#}", anyhow::Error::from(error))],
             },
-            Role::Alerts => self.check_rules().err().unwrap_or_default(),
-            Role::Persist | Role::Notify => Vec::new(),
+            // Rules that are wrong keep the last good ones in force: their role says it.
+            Role::Alerts | Role::Persist | Role::Notify => Vec::new(),
         }
     }
 
-    /// Whether there are rule files; broken ones count, so that their role says what is wrong.
+    /// Whether there are rule files, whatever is in them: rules may be changed while their role runs.
     pub(crate) fn has_rules(&self) -> bool {
-        self.check_rules().map_or(true, |rules| !rules.is_empty())
+        !RuleFiles::of(&self.alerts.rules).files.is_empty()
     }
 
     /// Checks what a single field cannot say.

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use crypto_intel_schemas::Explorers;
 use schemars::JsonSchema;
@@ -34,6 +34,16 @@ pub struct Config {
     /// Block explorers of chains; filled in by the process from its configuration.
     #[serde(skip)]
     pub explorers: Explorers,
+}
+
+/// Shorter than this, files would be read all the time.
+const MIN_RELOAD_MS: u64 = 20;
+
+impl Config {
+    /// How often files are looked at.
+    pub(crate) fn reload_interval(&self) -> Duration {
+        Duration::from_millis(self.reload_ms.max(MIN_RELOAD_MS))
+    }
 }
 
 impl Default for Config {

@@ -26,7 +26,7 @@ pub use examples::run_examples;
 pub use metrics::Metrics;
 pub use reference::rules_reference;
 pub use role::ROLE;
-pub use rules::{DEFAULT_RULES, RuleProblem, RuleSet, load_rules, rules_without_routes};
+pub use rules::{DEFAULT_RULES, RuleFiles, RuleProblem, RuleSet, load_rules, rules_without_routes};
 pub use run::run;
 pub use snapshot::SnapshotMeter;
 pub use streams::RuleStream;

@@ -19,6 +19,7 @@ pub struct Metrics {
     /// 1 while the files are wrong and the last good rules stay in force.
     pub(crate) rules_wrong: IntGauge,
     pub(crate) sets_taken: IntCounterVec,
+    pub(crate) sets_missing: IntCounterVec,
     pub(crate) received: IntCounterVec,
     pub(crate) published: IntCounter,
     pub(crate) duplicates: IntCounter,
@@ -98,6 +99,10 @@ impl Metrics {
                 )?
                 .with_label_values::<&str>(&[]),
             sets_taken: per_stream("rule_sets_taken_total", "Changed rule sets put in force")?,
+            sets_missing: per_stream(
+                "rule_sets_missing_total",
+                "Rule sets that should be in force and are kept no more",
+            )?,
             received: per_stream("received_total", "Messages read")?,
             published: total("published_total", "Alerts acknowledged by the stream ALERT")?,
             duplicates: total("duplicates_total", "Alerts that the stream already had")?,

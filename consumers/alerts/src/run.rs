@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Leadership, Nats, Term, TermEnd};
-use crypto_intel_service::{Context, unless_stopped};
+use crypto_intel_service::{Context, Probe, unless_stopped};
 use tokio::task::JoinSet;
 
 use crate::{
     config::Config,
     metrics::Metrics,
     rules::RuleSet,
-    sets::{FileWatch, Sets},
+    sets::{FileWatch, Sets, in_short, log_problems},
     streams::RuleStream,
     ticks::{max_tick_age, publish_ticks},
     worker::{ROLE, Worker},
@@ -18,19 +18,18 @@ use crate::{
 /// Evaluates rules until the process stops. Of several instances one is active, the others stand by.
 ///
 /// # Errors
-/// When a rule file is wrong (the error lists everything), when a stream or bucket does not exist,
-/// or when NATS refuses for good.
+/// When a stream or bucket does not exist, or when NATS refuses for good. A wrong rule file ends nothing: the last good
+/// rules stay in force, and where there are none, the role waits and is not ready.
 pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result<()> {
     let probe = Arc::new(context.health.probe(ROLE, None));
     let metrics = Metrics::new(&context.registry).context("register metrics")?;
     let begin = async {
         let sets = Sets::open(&nats, &config).await?;
-        let rules = sets.at_start(&config).await?;
+        let rules = first_rules(&sets, &config, &metrics, &probe).await?;
         anyhow::Ok((Arc::new(sets), rules))
     };
     let Ok(begun) = unless_stopped(&context.shutdown, begin).await else { return Ok(()) };
     let (sets, rules) = begun?;
-    say_of(&rules);
     let roots =
         Roots { config: &config, nats: &nats, context: &context, sets: &sets, metrics: &metrics };
     let leadership = Leadership::new(ROLE, &nats, &context, probe).context("register metrics")?;
@@ -44,21 +43,33 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         .await
 }
 
-/// What people should know of the rules that the role begins with.
-fn say_of(rules: &RuleSet) {
-    if rules.is_empty() {
-        tracing::warn!("no rule is enabled, nothing to evaluate");
-    }
-    let scanned = rules.unindexed();
-    if !scanned.is_empty() {
-        tracing::info!(rules = ?scanned, "evaluated for every event on their subjects: their conditions have no text to index by");
-    }
-    let silent = rules.without_routes();
-    if !silent.is_empty() {
-        tracing::info!(rules = ?silent, "have no routes: their alerts are only in stream ALERT");
-    }
-    for warning in rules.warnings() {
-        tracing::info!(%warning, "rule is probably not meant so");
+/// The set of the files, or, where they are wrong, the newest that was in force. Where none was, waits for either.
+async fn first_rules(
+    sets: &Sets,
+    config: &Config,
+    metrics: &Metrics,
+    probe: &Probe,
+) -> anyhow::Result<Arc<RuleSet>> {
+    const MEANING: &str = "and no earlier rules are kept: nothing is evaluated";
+    let mut told = Vec::new();
+    loop {
+        let problems = match sets.look(&config.rules).await? {
+            Ok(rules) => {
+                metrics.rules_wrong.set(0);
+                return Ok(rules);
+            }
+            Err(problems) => problems,
+        };
+        if let Some(rules) = sets.newest_in_force().await? {
+            return Ok(rules);
+        }
+        if told != problems {
+            metrics.rules_wrong.set(1);
+            probe.unhealthy(in_short(&problems, MEANING));
+            log_problems(&problems, MEANING);
+            told = problems;
+        }
+        tokio::time::sleep(config.reload_interval()).await;
     }
 }
 

@@ -107,7 +107,9 @@ impl Worker {
             .context("load rule state")?;
         let lookback_us = i64::try_from(self.config.lookback_seconds.saturating_mul(1_000_000));
         let sequence = state.as_ref().map(|state| state.position.sequence);
-        let in_force = InForce::load(&self.sets, self.stream, &self.rules, sequence).await?;
+        let missing = self.metrics.sets_missing.with_label_values(&[slug]);
+        let in_force =
+            InForce::load(&self.sets, self.stream, &self.rules, sequence, missing).await?;
         let (start, state) = match state {
             Some(state) => (Start::After(state.position), state),
             None => {

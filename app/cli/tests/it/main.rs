@@ -1,9 +1,11 @@
 //! The whole pipeline, as people run it: the real binary against real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod alerts;
 mod anvil;
 mod backup;
 mod bad_input;
+mod bus;
 mod dashboards;
 mod demo;
 mod deploy;
@@ -19,8 +21,10 @@ mod outside_team;
 mod past;
 mod providers;
 mod recorded;
+mod recorded_hour;
 mod reference;
 mod replay;
+mod rules;
 mod scope;
 mod servers;
 mod shipped_rules;

@@ -286,6 +286,32 @@ pub fn load_rules(
     }
 }
 
+/// The files that paths name, without reading them, and the paths with `*` that name none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleFiles {
+    /// In the order of the paths. Those that cannot be listed are among them.
+    pub files: Vec<PathBuf>,
+    /// Paths that name no file.
+    pub unmatched: Vec<PathBuf>,
+}
+
+impl RuleFiles {
+    /// Looks for the files of these paths.
+    #[must_use]
+    pub fn of(paths: &[PathBuf]) -> Self {
+        let mut found = Self::default();
+        for path in paths {
+            // Reading them says why that cannot be done.
+            let files = files_of(path).unwrap_or_else(|_| vec![path.clone()]);
+            if files.is_empty() {
+                found.unmatched.push(path.clone());
+            }
+            found.files.extend(files);
+        }
+        found
+    }
+}
+
 /// A file that cannot be read.
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> RuleProblem {
     let hint = Some("correct alerts.rules".to_owned());

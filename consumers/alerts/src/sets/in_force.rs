@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crypto_intel_nats::StreamMessage;
 use crypto_intel_schemas::Event;
+use prometheus::IntCounter;
 
 use super::{Sets, Switches};
 use crate::{rules::RuleSet, streams::RuleStream};
@@ -17,6 +18,8 @@ pub(crate) struct InForce {
     rules: Arc<RuleSet>,
     switches: Switches,
     waiting: Option<Waiting>,
+    /// Sets that should be in force and are kept no more.
+    missing: IntCounter,
 }
 
 /// A set that a tick asked for.
@@ -34,33 +37,62 @@ impl InForce {
         stream: RuleStream,
         initial: &Arc<RuleSet>,
         sequence: Option<u64>,
+        missing: IntCounter,
     ) -> anyhow::Result<Self> {
         let switches = match sequence {
             Some(_) => sets.switches(stream).await?,
             None => None,
         };
-        let sequence = sequence.unwrap_or_default();
-        let known = switches.as_ref().and_then(|switches| switches.in_force(sequence));
-        let rules = match known {
+        let known = switches.as_ref().zip(sequence);
+        let known = known.and_then(|(switches, sequence)| switches.in_force(sequence));
+        let known = known.map(str::to_owned);
+        let rules = match known.as_deref() {
             Some(digest) if digest == initial.digest() => Some(Arc::clone(initial)),
             Some(digest) => sets.get(digest).await?,
             None => None,
         };
-        let (sets, initial) = (Arc::clone(sets), Arc::clone(initial));
-        let mut in_force = match (switches, rules) {
-            (Some(switches), Some(rules)) => Self { sets, stream, rules, switches, waiting: None },
+        let (rules, switches) = match (rules, switches) {
+            (Some(rules), Some(switches)) => (rules, switches),
             _ => {
-                let switches = Switches::starting_with(initial.digest(), sequence);
-                Self { sets, stream, rules: initial, switches, waiting: None }
+                if let Some(sequence) = sequence {
+                    missing.inc();
+                    tracing::error!(
+                        stream = stream.name(),
+                        was = known.as_deref().unwrap_or("unknown"),
+                        set = initial.digest(),
+                        sequence,
+                        "rule set that was in force is not kept, another one takes its place"
+                    );
+                }
+                let sequence = sequence.unwrap_or_default();
+                (Arc::clone(initial), Switches::starting_with(initial.digest(), sequence))
             }
         };
+        let sets = Arc::clone(sets);
+        let mut in_force = Self { sets, stream, rules, switches, waiting: None, missing };
         in_force.sets.put_switches(stream, &in_force.switches).await?;
         in_force.sets.note_in_force(stream, &in_force.rules);
-        if let Some((digest, asked_us)) = in_force.switches.waiting(sequence) {
-            let rules = in_force.sets.get(digest).await?;
+        let waiting = in_force.switches.waiting(sequence.unwrap_or_default());
+        if let Some((digest, asked_us)) = waiting.map(|(digest, at)| (digest.to_owned(), at)) {
+            let rules = in_force.asked_for(&digest, sequence.unwrap_or_default()).await?;
             in_force.waiting = rules.map(|rules| Waiting { rules, asked_us });
         }
         Ok(in_force)
+    }
+
+    /// The set that a tick asks for; `None`, loudly, where it is not kept.
+    async fn asked_for(&self, digest: &str, sequence: u64) -> anyhow::Result<Option<Arc<RuleSet>>> {
+        let rules = self.sets.get(digest).await?;
+        if rules.is_none() {
+            self.missing.inc();
+            tracing::error!(
+                stream = self.stream.name(),
+                set = digest,
+                sequence,
+                "rule set that a tick asks for is not kept, the set in force stays"
+            );
+        }
+        Ok(rules)
     }
 
     pub(crate) fn rules(&self) -> &Arc<RuleSet> {
@@ -78,13 +110,7 @@ impl InForce {
         if digest == waiting.unwrap_or(self.rules.digest()) {
             return Ok(());
         }
-        let Some(rules) = self.sets.get(&digest).await? else {
-            tracing::error!(
-                stream = self.stream.name(),
-                set = digest,
-                sequence = message.sequence,
-                "rule set that a tick asks for is not kept, the set in force stays"
-            );
+        let Some(rules) = self.asked_for(&digest, message.sequence).await? else {
             return Ok(());
         };
         self.switches.ask(&digest, message.sequence, message.stored_at_us);

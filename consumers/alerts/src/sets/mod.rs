@@ -11,5 +11,9 @@ mod texts;
 mod watch;
 
 pub(crate) use self::{
-    in_force::InForce, store::Sets, switches::Switches, texts::RuleTexts, watch::FileWatch,
+    in_force::InForce,
+    store::Sets,
+    switches::Switches,
+    texts::RuleTexts,
+    watch::{FileWatch, in_short, log_problems},
 };

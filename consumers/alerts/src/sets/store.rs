@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +24,20 @@ use crate::{
 const TEXTS: &str = "sets.texts.";
 const SWITCHES: &str = "sets.switches.";
 
+/// So many texts of sets are kept beside those that are in force: a reader that is behind may not have met their ticks.
+const MAX_KEPT: usize = 50;
+
+/// What the files hold: a set, or what is wrong with them.
+pub(crate) type Verdict = Result<Arc<RuleSet>, Vec<RuleProblem>>;
+
+/// The verdict on what was looked at last.
+#[derive(Debug)]
+struct Judged {
+    digest: String,
+    unreadable: Vec<RuleProblem>,
+    verdict: Verdict,
+}
+
 /// The rule sets that were and are in force, compiled once each.
 #[derive(Debug)]
 pub(crate) struct Sets {
@@ -30,6 +45,7 @@ pub(crate) struct Sets {
     destinations: Option<Vec<String>>,
     explorers: Explorers,
     compiled: Mutex<BTreeMap<String, Arc<RuleSet>>>,
+    judged: Mutex<Option<Judged>>,
     /// The newest set of each stream that this instance reads.
     newest: Mutex<BTreeMap<RuleStream, String>>,
     /// Whether the rules in force read alerts: only then does their stream need ticks.
@@ -45,41 +61,67 @@ impl Sets {
             destinations: config.destinations.clone(),
             explorers: config.explorers.clone(),
             compiled: Mutex::default(),
+            judged: Mutex::default(),
             newest: Mutex::default(),
             reads_alerts: AtomicBool::new(false),
         })
     }
 
-    /// The set of the files, or, where they are wrong, the newest that was in force.
-    ///
-    /// # Errors
-    /// What is wrong with the files, where no set was ever in force.
-    pub(crate) async fn at_start(&self, config: &Config) -> anyhow::Result<Arc<RuleSet>> {
-        let (texts, mut problems) = RuleTexts::read(&config.rules);
-        match self.compile(&texts) {
-            Ok(rules) if problems.is_empty() => return Ok(self.keep(rules).await),
-            Ok(_) => {}
-            Err(found) => problems.extend(found),
+    /// What the files hold now.
+    pub(crate) async fn look(&self, files: &[PathBuf]) -> anyhow::Result<Verdict> {
+        let (texts, unreadable) = RuleTexts::read_aside(files).await?;
+        self.judge(&texts, unreadable).await
+    }
+
+    /// The set of texts that were read beside `unreadable` ones. What was judged last is not compiled again.
+    pub(crate) async fn judge(
+        &self,
+        texts: &RuleTexts,
+        unreadable: Vec<RuleProblem>,
+    ) -> anyhow::Result<Verdict> {
+        let digest = texts.digest();
+        let mut judged = self.judged.lock().await;
+        let is_same = |known: &&Judged| known.digest == digest && known.unreadable == unreadable;
+        if let Some(known) = judged.as_ref().filter(is_same) {
+            return Ok(known.verdict.clone());
         }
+        let verdict = match self.compile(texts, self.destinations.clone()).await? {
+            Ok(rules) if unreadable.is_empty() => Ok(self.keep(rules).await),
+            Ok(_) => Err(unreadable.clone()),
+            Err(found) => Err([unreadable.as_slice(), &found].concat()),
+        };
+        *judged = Some(Judged { digest, unreadable, verdict: verdict.clone() });
+        Ok(verdict)
+    }
+
+    /// The newest set that was in force in any stream.
+    pub(crate) async fn newest_in_force(&self) -> anyhow::Result<Option<Arc<RuleSet>>> {
         for stream in RuleStream::OF_RULES {
             let switches = self.switches(stream).await?;
             let Some(digest) = switches.as_ref().and_then(Switches::newest) else { continue };
             if let Some(rules) = self.get(digest).await? {
-                return Ok(rules);
+                return Ok(Some(rules));
             }
         }
-        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::bail!("{} wrong in the rules:\n{}", texts.len(), texts.join("\n"))
+        Ok(None)
     }
 
-    /// The rules of texts.
-    pub(crate) fn compile(&self, texts: &RuleTexts) -> Result<RuleSet, Vec<RuleProblem>> {
-        let rules = texts.compile(self.destinations.as_deref())?;
-        Ok(rules.with_explorers(self.explorers.clone()))
+    /// The rules of texts, compiled beside everything else.
+    async fn compile(
+        &self,
+        texts: &RuleTexts,
+        destinations: Option<Vec<String>>,
+    ) -> anyhow::Result<Result<RuleSet, Vec<RuleProblem>>> {
+        let (texts, explorers) = (texts.clone(), self.explorers.clone());
+        let compile = move || {
+            let rules = texts.compile(destinations.as_deref())?;
+            Ok(rules.with_explorers(explorers))
+        };
+        tokio::task::spawn_blocking(compile).await.context("compile the rules")
     }
 
     /// Remembers a set under its digest.
-    pub(crate) async fn keep(&self, rules: RuleSet) -> Arc<RuleSet> {
+    async fn keep(&self, rules: RuleSet) -> Arc<RuleSet> {
         let rules = Arc::new(rules);
         let digest = rules.digest().to_owned();
         Arc::clone(self.compiled.lock().await.entry(digest).or_insert(rules))
@@ -97,12 +139,14 @@ impl Sets {
         let texts = serde_json::from_slice::<RuleTexts>(&stored.value)
             .with_context(|| format!("read rule set {digest}"));
         // Routes may have been renamed since: what was in force stays in force.
-        let compiled = texts.and_then(|texts| {
-            let compiled = texts.compile(None);
-            compiled.map_err(|problems| anyhow::anyhow!("{}", problems[0]))
-        });
+        let compiled = match texts {
+            Ok(texts) => self.compile(&texts, None).await?.map_err(|problems| {
+                anyhow::anyhow!("{}", problems.first().map(ToString::to_string).unwrap_or_default())
+            }),
+            Err(error) => Err(error),
+        };
         match compiled {
-            Ok(rules) => Ok(Some(self.keep(rules.with_explorers(self.explorers.clone())).await)),
+            Ok(rules) => Ok(Some(self.keep(rules).await)),
             Err(error) => {
                 tracing::warn!(set = digest, error = %format!("{error:#}"), "rule set that was in force cannot be used");
                 Ok(None)
@@ -110,7 +154,8 @@ impl Sets {
         }
     }
 
-    /// Keeps the texts of a set, and forgets those that no reader needs any more.
+    /// Keeps the texts of a set. Of those that are in force nowhere the newest stay, too: a tick that asks for one may lie
+    /// before a reader that is behind.
     pub(crate) async fn put_texts(&self, texts: &RuleTexts) -> anyhow::Result<()> {
         let digest = texts.digest();
         let body = serde_json::to_vec(texts).context("encode rule set")?;
@@ -123,11 +168,17 @@ impl Sets {
             let switches = self.switches(stream).await?.unwrap_or_default();
             needed.extend(switches.digests().map(str::to_owned));
         }
-        let keys = retry("list rule sets", || self.kv.keys(TEXTS)).await?;
-        for key in keys {
-            if key.strip_prefix(TEXTS).is_some_and(|digest| !needed.contains(digest)) {
-                retry("forget rule set", || self.kv.delete(&key)).await?;
-            }
+        let stored = retry("list rule sets", || self.kv.entries(TEXTS)).await?;
+        let digest_of = |key: String| key.strip_prefix(TEXTS).map(str::to_owned);
+        let mut others: Vec<(u64, String)> = stored
+            .into_iter()
+            .filter_map(|(key, entry)| Some((entry.revision, digest_of(key)?)))
+            .filter(|(_, digest)| !needed.contains(digest))
+            .collect();
+        others.sort();
+        for (_, old) in others.iter().rev().skip(MAX_KEPT) {
+            let key = format!("{TEXTS}{old}");
+            retry("forget rule set", || self.kv.delete(&key)).await?;
         }
         self.compiled.lock().await.retain(|digest, _| needed.contains(digest));
         Ok(())

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use alloy_primitives::{Keccak256, hex};
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::rules::{self, RuleProblem, RuleSet};
@@ -36,6 +37,13 @@ impl RuleTexts {
             }
         }
         (texts, problems)
+    }
+
+    /// The same beside everything else: a disk or a network may take its time.
+    pub(crate) async fn read_aside(paths: &[PathBuf]) -> anyhow::Result<(Self, Vec<RuleProblem>)> {
+        let paths = paths.to_vec();
+        let read = tokio::task::spawn_blocking(move || Self::read(&paths));
+        read.await.context("read the rule files")
     }
 
     /// Names this very set: the same texts under the same names.

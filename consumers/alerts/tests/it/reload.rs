@@ -2,7 +2,7 @@
 
 use crypto_intel_nats::Bucket;
 use crypto_intel_schemas::Alert;
-use crypto_intel_testkit::eventually;
+use crypto_intel_testkit::{RunningRole, eventually};
 
 use crate::harness::{Servers, block, counter, hash, until_counted};
 
@@ -107,6 +107,66 @@ async fn a_reader_that_goes_back_takes_the_changed_rules_at_the_same_message() {
     role.stop().await;
 }
 
-fn taken(role: &crypto_intel_testkit::RunningRole, stream: &str) -> bool {
-    role.metric("crypto_intel_alerts_rule_sets_taken_total", &[stream]) > 0.0
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_refuses_to_be_asked_does_not_hold_up_the_others() {
+    let servers = Servers::with_rules(&rule("a", "evm.*.transfer.erc20", "one")).await;
+    let role = servers.alerts("one");
+    role.until_healthy("alerts.evm").await;
+    // The server answers as for a subject that is taken: the stream is full.
+    let stream = servers.broker.nats.jetstream().get_stream("ALERT").await.unwrap();
+    let mut config = stream.cached_info().config.clone();
+    config.max_bytes = 1;
+    servers.broker.nats.jetstream().update_stream(config).await.unwrap();
+    for (count, title) in [(1.0, "two"), (2.0, "three")] {
+        servers.write_rules(&rule("a", "evm.*.transfer.erc20", title));
+        eventually(async || sets_taken(&role, "evm") >= count).await;
+    }
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_that_is_kept_no_more_is_replaced_aloud() {
+    let servers = Servers::with_rules(&rule("a", "evm.*.transfer.erc20", "old")).await;
+    let role = servers.alerts("one");
+    role.until_healthy("alerts.evm").await;
+    servers.broker.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 1)])).await;
+    servers.published_when(1).await;
+    until_counted(&role, "snapshots_total").await;
+    let bucket = servers.broker.nats.kv(Bucket::RuleState).await.unwrap();
+    eventually(async || !bucket.keys("sets.texts.").await.unwrap().is_empty()).await;
+    role.stop().await;
+    for key in bucket.keys("sets.texts.").await.unwrap() {
+        bucket.delete(&key).await.unwrap();
+    }
+    servers.write_rules(&rule("a", "evm.*.transfer.erc20", "new"));
+    let role = servers.alerts("two");
+    role.until_healthy("alerts.evm").await;
+    assert_eq!(role.metric("crypto_intel_alerts_rule_sets_missing_total", &["evm"]), 1.0);
+    servers.broker.publish(block(2, hash(2, 2), 1, &[(hash(1, 2), 1)])).await;
+    assert_eq!(servers.published_when(2).await[1].title, "new");
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_that_a_reader_may_still_meet_a_tick_for_are_kept() {
+    let servers = Servers::with_rules(&rule("a", "evm.*.transfer.erc20", "old")).await;
+    let bucket = servers.broker.nats.kv(Bucket::RuleState).await.unwrap();
+    // Asked for by an instance that is gone, at a message that no reader has come to.
+    let pending = "sets.texts.00000000000000aa";
+    bucket.put(pending, r#"{"files":[]}"#).await.unwrap();
+    let role = servers.alerts("one");
+    role.until_healthy("alerts.evm").await;
+    servers.write_rules(&rule("a", "evm.*.transfer.erc20", "new"));
+    eventually(async || taken(&role, "evm")).await;
+    let kept = bucket.keys("sets.texts.").await.unwrap();
+    assert!(kept.iter().any(|key| key == pending), "{kept:?}");
+    role.stop().await;
+}
+
+fn taken(role: &RunningRole, stream: &str) -> bool {
+    sets_taken(role, stream) > 0.0
+}
+
+fn sets_taken(role: &RunningRole, stream: &str) -> f64 {
+    role.metric("crypto_intel_alerts_rule_sets_taken_total", &[stream])
 }

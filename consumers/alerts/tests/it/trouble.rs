@@ -3,7 +3,6 @@
 use crypto_intel_alerts::{Config, run};
 use crypto_intel_nats::{Bucket, OutMessage, list_dead_letters};
 use crypto_intel_schemas::AlertState;
-use crypto_intel_service::Context;
 use crypto_intel_testkit::{Broker, RunningRole, eventually};
 
 use crate::harness::{Servers, block, counter, hash, until_counted};
@@ -104,20 +103,20 @@ async fn resumes_after_the_server_was_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_rule_ends_the_role_with_an_error_that_names_its_place() {
-    let servers = Servers::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("bad.toml");
-    std::fs::write(
-        &file,
-        "[[rule]]\nid = 'x'\non = 'evm.*.block'\nwhen = 'gas_usedd > 1'\ntitle = 'x'\n",
-    )
-    .unwrap();
-    let config = Config { rules: vec![file.clone()], ..Config::default() };
-    let error = run(config, servers.broker.nats.clone(), Context::new("x")).await.unwrap_err();
-    let text = format!("{error:#}");
-    assert!(text.contains(&format!("{}:4:9", file.display())), "{text}");
-    assert!(text.contains("did you mean `gas_used`?"), "{text}");
+async fn with_wrong_rules_and_no_earlier_ones_the_role_waits_and_names_the_place() {
+    let right =
+        "[[rule]]\nid = 'x'\non = 'evm.*.transfer.erc20'\nwhen = 'amount == null'\ntitle = 'x'\n";
+    let servers = Servers::with_rules(&right.replace("amount", "amout")).await;
+    let role = servers.alerts("one");
+    role.until_reported(&["alerts", "nothing is evaluated", "test.toml:4:9"]).await;
+    assert!(!role.is_ready() && !role.is_healthy("alerts"));
+    assert_eq!(counter(&role, "rules_wrong"), 1.0);
+    servers.write_rules(right);
+    role.until_healthy("alerts.evm").await;
+    assert_eq!(counter(&role, "rules_wrong"), 0.0);
+    servers.broker.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 100)])).await;
+    servers.published_when(1).await;
+    role.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,9 +2,9 @@
 
 mod history;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use crypto_intel_alerts::{RuleSet, run_examples};
+use crypto_intel_alerts::{RuleFiles, run_examples};
 use serde::Serialize;
 
 use super::exit_code;
@@ -91,7 +91,8 @@ pub(crate) fn report(config: &AppConfig) -> RulesReport {
     };
     let rules = Arc::new(rules);
     // A configuration that names no rules has the default pattern, which may match nothing.
-    let problems = if config.names_rules() { unmatched(&rules) } else { Vec::new() }.into_iter();
+    let named = config.names_rules();
+    let problems = if named { unmatched(rules.unmatched()) } else { Vec::new() }.into_iter();
     let failed = run_examples(&rules);
     RulesReport {
         problems: problems.chain(failed.iter().map(ToString::to_string)).collect(),
@@ -108,14 +109,14 @@ pub(crate) fn warn_of_unmatched(config: &AppConfig) {
     if !(config.alerts.enabled && config.names_rules()) {
         return;
     }
-    for problem in config.check_rules().iter().flat_map(unmatched) {
+    for problem in unmatched(&RuleFiles::of(&config.alerts.rules).unmatched) {
         tracing::warn!(problem, "rules are not there");
     }
 }
 
-fn unmatched(rules: &RuleSet) -> Vec<String> {
-    let paths = rules.unmatched().iter();
+fn unmatched(paths: &[PathBuf]) -> Vec<String> {
     paths
+        .iter()
         .map(|path| format!("{}: no file has such a name, correct alerts.rules", path.display()))
         .collect()
 }
