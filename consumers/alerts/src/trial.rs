@@ -15,8 +15,9 @@ use crate::{
     streams::RuleStream,
 };
 
-/// So many alerts of each rule are shown.
+/// So many alerts of each rule are shown beside the first, the last and the largest.
 const MAX_SAMPLES: usize = 3;
+const NAMED: usize = 3;
 
 /// So many alerts are kept for a comparison; further ones are only counted.
 const MAX_COMPARED: usize = 200_000;
@@ -65,7 +66,7 @@ pub struct RuleFindings {
     pub last: Option<Told>,
     /// The alert about the most dollars.
     pub largest: Option<Told>,
-    /// Some alerts.
+    /// Some others.
     pub samples: Vec<Told>,
 }
 
@@ -176,7 +177,7 @@ impl Trial {
                     found.largest = Some(told.clone());
                 }
                 let is_new = found.samples.iter().all(|sample| sample.title != told.title);
-                if found.samples.len() < MAX_SAMPLES && is_new {
+                if found.samples.len() < MAX_SAMPLES + NAMED && is_new {
                     found.samples.push(told.clone());
                 }
             }
@@ -196,6 +197,11 @@ impl Trial {
         let rules = self.rules.rules.iter().filter(|rule| rule.stream == self.stream);
         let of_rule = |id: &str| {
             let counters = self.metrics.rule(id);
+            let mut found = self.findings.get(id).cloned().unwrap_or_default();
+            let named = [&found.first, &found.last, &found.largest].into_iter().flatten();
+            let named: Vec<String> = named.map(|told| told.title.clone()).collect();
+            found.samples.retain(|sample| !named.contains(&sample.title));
+            found.samples.truncate(MAX_SAMPLES);
             RuleFindings {
                 rule: id.to_owned(),
                 evaluated: counters.evaluated.get(),
@@ -204,7 +210,7 @@ impl Trial {
                 absent: counters.absent.get(),
                 unpriced: counters.unpriced.get(),
                 errors: counters.errors.get(),
-                ..self.findings.get(id).cloned().unwrap_or_default()
+                ..found
             }
         };
         rules.map(|rule| of_rule(&rule.id)).collect()

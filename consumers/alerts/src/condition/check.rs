@@ -16,7 +16,7 @@ use crate::{
         fields::{Field, FieldType},
         types::Type,
     },
-    nearest::nearest,
+    nearest::correction,
 };
 
 /// A list literal is rebuilt at each evaluation: beyond this it costs more than the rest.
@@ -123,13 +123,7 @@ impl<'c> Checker<'c> {
                     .to_owned(),
             ),
             "now" => Some("rules know no clock: use event_at_us and max_event_age".to_owned()),
-            _ => match nearest(name, self.fields.iter().map(|field| field.name)) {
-                Some(known) => Some(format!("did you mean `{known}`?")),
-                None => Some(format!(
-                    "known: {}",
-                    self.fields.iter().map(|field| field.name).collect::<Vec<_>>().join(", ")
-                )),
-            },
+            _ => Some(correction(name, self.fields.iter().map(|field| field.name))),
         };
         self.report(node, format!("unknown field `{name}`"), hint);
     }

@@ -192,14 +192,7 @@ impl Condition {
 }
 
 fn syntax_problem(source: &str, error: &cel::ParseError) -> ConditionProblem {
-    let (line, column) = error.pos;
-    let line_start: usize = source
-        .split_inclusive('\n')
-        .take(usize::try_from(line).unwrap_or(1).saturating_sub(1))
-        .map(str::len)
-        .sum();
-    let column = usize::try_from(column).unwrap_or(1).saturating_sub(1);
-    let offset = (line_start + column).min(source.len());
+    let offset = offset_of(source, error.pos);
     let digits: String =
         source[offset..].chars().take_while(|digit| digit.is_ascii_alphanumeric()).collect();
     let hint = if error.msg.contains("has() macro") {
@@ -212,6 +205,17 @@ fn syntax_problem(source: &str, error: &cel::ParseError) -> ConditionProblem {
         None
     };
     ConditionProblem { offset, length: 1, message: format!("syntax: {}", error.msg), hint }
+}
+
+/// The byte at a position as the parser says it: line and column from 1, in characters. Positions may be wrong, or beyond
+/// the end: what comes is always between two characters.
+fn offset_of(source: &str, (line, column): (isize, isize)) -> usize {
+    let from_zero = |number: isize| usize::try_from(number).unwrap_or_default().saturating_sub(1);
+    let mut lines = source.split_inclusive('\n');
+    let line_start: usize = lines.by_ref().take(from_zero(line)).map(str::len).sum();
+    let line = lines.next().unwrap_or_default();
+    let column = line.char_indices().nth(from_zero(column)).map(|(offset, _)| offset);
+    line_start + column.unwrap_or(line.len())
 }
 
 /// What knows whether a name was resolved to something that is not there.

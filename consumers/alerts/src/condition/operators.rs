@@ -12,7 +12,7 @@ use crate::{
         types::Type,
         u256,
     },
-    nearest::nearest,
+    nearest::correction,
 };
 
 impl Checker<'_> {
@@ -247,11 +247,7 @@ impl Checker<'_> {
     }
 
     fn unknown_function(&mut self, node: u64, name: &str) {
-        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
-        let hint = nearest(name, names.iter().copied()).map_or_else(
-            || format!("known: {}", names.join(", ")),
-            |known| format!("did you mean `{known}`?"),
-        );
+        let hint = correction(name, FUNCTIONS.iter().map(|function| function.name));
         self.report(node, format!("unknown function `{name}`"), Some(hint));
     }
 

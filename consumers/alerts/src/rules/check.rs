@@ -15,12 +15,12 @@ use crate::{
     },
     engine::failures::RULE_FAILS,
     labels::MAX_LABEL_TEXT,
-    nearest::nearest,
+    nearest::did_you_mean,
     rules::{
         Rule,
         example::{Example, ExampleText, START_US, event_of},
         file::{RuleText, parse_duration_us},
-        problem::{RuleProblem, SourceText},
+        problem::{RuleProblem, SourceText, find_name},
         trigger::Triggered,
         unpriced::Unpriced,
     },
@@ -113,18 +113,37 @@ impl<'c> RuleCheck<'c> {
         })
     }
 
-    pub(super) fn report(
+    /// Notes what is wrong with a value.
+    pub(super) fn report<T>(
         &mut self,
-        value: &Spanned<String>,
-        message: String,
+        value: &Spanned<T>,
+        message: impl Into<String>,
         hint: Option<String>,
     ) {
         self.report_at(value.span(), message, hint);
     }
 
-    pub(super) fn report_at(&mut self, place: Range<usize>, message: String, hint: Option<String>) {
+    /// The same of a part of a text.
+    pub(super) fn report_within(
+        &mut self,
+        text: &Spanned<String>,
+        within: Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let place = self.source.within(&text.span(), text.get_ref(), within);
+        self.report_at(place, message, hint);
+    }
+
+    /// The same of a place in the file.
+    pub(super) fn report_at(
+        &mut self,
+        place: Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         let rule = self.text.id.get_ref();
-        self.problems.push(self.source.at(place, Some(rule), message, hint));
+        self.problems.push(self.source.at(place, Some(rule), message.into(), hint));
     }
 
     fn check_id(&mut self) {
@@ -179,8 +198,7 @@ impl<'c> RuleCheck<'c> {
         };
         for problem in found {
             let within = problem.offset..problem.offset + problem.length;
-            let range = self.source.within(&text.span(), text.get_ref(), within);
-            self.report_at(range, problem.message, problem.hint);
+            self.report_within(text, within, problem.message, problem.hint);
         }
         None
     }
@@ -195,11 +213,9 @@ impl<'c> RuleCheck<'c> {
     fn unpriced(&mut self, condition: Option<&Condition>) -> Unpriced {
         let Some(unpriced) = &self.text.unpriced else { return Unpriced::default() };
         if condition.is_some_and(|condition| condition.prices().names.is_empty()) {
-            let rule = self.text.id.get_ref();
-            let message = "unpriced has no meaning: the condition names no amount in dollars";
-            let hint = "such as `usd >= 1000000.0`; else leave `unpriced` out".to_owned();
-            let place = unpriced.span();
-            self.problems.push(self.source.at(place, Some(rule), message.to_owned(), Some(hint)));
+            let message = "`unpriced` has no meaning: `when` names no amount in dollars";
+            let hint = "leave it out; it is for conditions such as `usd >= 1000000.0`".to_owned();
+            self.report(unpriced, message, Some(hint));
         }
         *unpriced.get_ref()
     }
@@ -211,6 +227,7 @@ impl<'c> RuleCheck<'c> {
         for text in &self.text.example {
             let place = self.source.at(text.span(), rule, String::new(), None);
             let ExampleText { name, fires, says, resolves, events } = text.get_ref();
+            self.check_silent(*fires, says.as_ref(), resolves.as_ref());
             let mut given = Vec::new();
             let mut earliest_us = START_US;
             for (index, table) in events.iter().enumerate() {
@@ -219,21 +236,42 @@ impl<'c> RuleCheck<'c> {
                         earliest_us = event.at_us;
                         given.push(event);
                     }
-                    Err((message, hint)) => {
-                        self.problems.push(self.source.at(table.span(), rule, message, hint));
-                    }
+                    Err((message, hint)) => self.report(table, message, hint),
                 }
             }
             examples.push(Example {
                 name: name.clone(),
                 fires: *fires,
-                says: says.clone(),
-                resolves: *resolves,
+                says: says.as_ref().map(|says| says.get_ref().clone()),
+                resolves: resolves.as_ref().map(|resolves| *resolves.get_ref()),
                 events: given,
                 place,
             });
         }
         examples
+    }
+
+    /// What does not fire says nothing, and has no end.
+    fn check_silent(
+        &mut self,
+        fires: bool,
+        says: Option<&Spanned<String>>,
+        resolves: Option<&Spanned<bool>>,
+    ) {
+        if fires {
+            return;
+        }
+        let hint = || Some("leave it out, or write `fires = true`".to_owned());
+        if let Some(says) = says {
+            self.report(says, "example: `says` has no meaning with `fires = false`", hint());
+        }
+        if let Some(resolves) = resolves {
+            self.report(
+                resolves,
+                "example: `resolves` has no meaning with `fires = false`",
+                hint(),
+            );
+        }
     }
 
     /// The rule's own labels; those that every alert has may not be among them.
@@ -261,8 +299,7 @@ impl<'c> RuleCheck<'c> {
         if fields.iter().any(|field| field.name == name.get_ref()) {
             return;
         }
-        let hint = nearest(name.get_ref(), fields.iter().map(|field| field.name))
-            .map(|known| format!("did you mean `{known}`?"));
+        let hint = did_you_mean(name.get_ref(), fields.iter().map(|field| field.name));
         self.report(name, format!("{key}: unknown field `{}`", name.get_ref()), hint);
     }
 
@@ -277,13 +314,11 @@ impl<'c> RuleCheck<'c> {
             if destinations.contains(name) {
                 continue;
             }
-            let hint = match nearest(name, destinations.iter().map(String::as_str)) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None if destinations.is_empty() => {
-                    "no destination is configured: add [notify.destinations.NAME]".to_owned()
-                }
-                None => format!("configured destinations: {}", destinations.join(", ")),
-            };
+            let near = did_you_mean(name, destinations.iter().map(String::as_str));
+            let hint = near.unwrap_or_else(|| match destinations {
+                [] => "no destination is configured: add [notify.destinations.NAME]".to_owned(),
+                known => format!("configured destinations: {}", known.join(", ")),
+            });
             self.report(route, format!("unknown route `{name}`"), Some(hint));
         }
     }
@@ -299,24 +334,32 @@ impl<'c> RuleCheck<'c> {
         };
         let hint =
             "`cooldown = \"1m\"` and `larger_passes = 10`: ten times as large is told at once";
-        let rule = self.text.id.get_ref();
-        let place = factor.span();
-        self.problems.push(self.source.at(
-            place,
-            Some(rule),
-            problem.to_owned(),
-            Some(hint.to_owned()),
-        ));
+        self.report(factor, problem, Some(hint.to_owned()));
         None
     }
 
+    /// A duration that may be left out; the default also for one that is none.
     pub(super) fn duration(&mut self, text: Option<&Spanned<String>>, default_us: i64) -> i64 {
-        let Some(text) = text else { return default_us };
-        parse_duration_us(text.get_ref()).unwrap_or_else(|| {
+        text.and_then(|text| self.read_duration(text)).unwrap_or(default_us)
+    }
+
+    /// A duration, which may be nothing.
+    fn read_duration(&mut self, text: &Spanned<String>) -> Option<i64> {
+        let duration = parse_duration_us(text.get_ref());
+        if duration.is_none() {
             let message = format!("{:?} is no duration", text.get_ref());
             self.report(text, message, Some("such as 90s, 5m, 1h30m or 2d".to_owned()));
-            default_us
-        })
+        }
+        duration
+    }
+
+    /// A duration that is longer than nothing.
+    pub(super) fn period(&mut self, text: &Spanned<String>) -> Option<i64> {
+        let period = self.read_duration(text)?;
+        if period == 0 {
+            self.report(text, "a period is longer than nothing", None);
+        }
+        (period > 0).then_some(period)
     }
 }
 
@@ -337,10 +380,10 @@ pub(super) fn warning_of(
         return None;
     }
     let when = text.when.as_ref()?;
-    let start = when.get_ref().find(name)?;
-    let place = source.within(&when.span(), when.get_ref(), start..start + name.len());
+    let within = find_name(when.get_ref(), name)?;
+    let place = source.within(&when.span(), when.get_ref(), within);
     let message =
-        format!("`{name}` is unknown without a fresh price, and such events are left out");
-    let hint = "say so: `unpriced = \"skip\"`, or \"fire\" to hear of them, or \"mark\" to be told that it is unknown";
+        format!("without a fresh price `{name}` is unknown: the rule passes over such events");
+    let hint = "write `unpriced = \"skip\"` if that is meant, \"fire\" to be told of them, \"mark\" to be told with the word `unpriced`";
     Some(source.at(place, Some(&rule.id), message, Some(hint.to_owned())))
 }

@@ -4,7 +4,7 @@ use crypto_intel_schemas::patterns::is_pattern;
 use toml::Spanned;
 
 use crate::{
-    nearest::nearest,
+    nearest::{correction, did_you_mean},
     rules::check::RuleCheck,
     streams::{self, RuleStream},
 };
@@ -12,12 +12,9 @@ use crate::{
 impl RuleCheck<'_> {
     /// The stream that all patterns read.
     pub(super) fn check_patterns(&mut self, on: &[Spanned<String>]) -> Option<RuleStream> {
-        let rule = self.text.id.get_ref();
         let [first, ..] = on else {
-            let hint = "a list such as [\"evm.*.transfer.>\", \"evm.*.approval\"]".to_owned();
-            let place = self.text.on.span();
-            let message = "`on` names no subject".to_owned();
-            self.problems.push(self.source.at(place, Some(rule), message, Some(hint)));
+            let hint = "a list such as [\"evm.*.transfer.>\", \"evm.*.approval\"]";
+            self.report(&self.text.on, "`on` names no subject", Some(hint.to_owned()));
             return None;
         };
         let streams: Vec<Option<RuleStream>> =
@@ -57,20 +54,16 @@ impl RuleCheck<'_> {
                     "a rule reads one stream: begin with one of {}",
                     streams::readable_prefixes().join(", ")
                 ),
-                _ => match nearest(prefix, streams::readable_prefixes()) {
-                    Some(known) => format!("did you mean `{known}`?"),
-                    None => format!("subjects begin with one of: {}", streams::readable_prefixes().join(", ")),
-                },
+                _ => did_you_mean(prefix, streams::readable_prefixes()).unwrap_or_else(|| {
+                    format!("subjects begin with one of: {}", streams::readable_prefixes().join(", "))
+                }),
             };
             self.report(on, format!("rules cannot read {pattern:?}"), Some(hint));
             return None;
         };
         if streams::kinds_of_pattern(pattern).is_empty() {
             let examples = streams::example_patterns();
-            let hint = match nearest(pattern, examples.iter().map(String::as_str)) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known: {}", examples.join(", ")),
-            };
+            let hint = correction(pattern, examples.iter().map(String::as_str));
             self.report(on, format!("no kind of event is on {pattern:?}"), Some(hint));
             return None;
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use toml::{Spanned, Table, Value};
 
 use super::{file::parse_duration_us, problem::RuleProblem};
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 
 /// Time at which every example begins: 2026-01-01 00:00:00 UTC.
 pub(crate) const START_US: i64 = 1_767_225_600_000_000;
@@ -17,9 +17,9 @@ pub(super) struct ExampleText {
     pub(super) name: Option<String>,
     pub(super) fires: bool,
     /// A text that an alert's title or lines must have.
-    pub(super) says: Option<String>,
+    pub(super) says: Option<Spanned<String>>,
     /// Whether an alert must be resolved at the end.
-    pub(super) resolves: Option<bool>,
+    pub(super) resolves: Option<Spanned<bool>>,
     pub(super) events: Vec<Spanned<Table>>,
 }
 
@@ -69,8 +69,7 @@ pub(super) fn event_of(
     for (name, value) in table.iter().filter(|(name, _)| !["at", "kind"].contains(&name.as_str())) {
         let field = kind.fields().iter().find(|field| field.name == name).ok_or_else(|| {
             let known = kind.fields().iter().map(|field| field.name);
-            let hint = nearest(name, known).map(|known| format!("did you mean `{known}`?"));
-            (format!("example: {kind} has no field `{name}`"), hint)
+            (format!("example: {kind} has no field `{name}`"), did_you_mean(name, known))
         })?;
         body.insert(name.clone(), json_of(field, value)?);
     }

@@ -10,7 +10,7 @@ use toml::{
 };
 
 use crate::{
-    nearest::nearest,
+    nearest::correction,
     rules::{
         example::{EXAMPLE_KEYS, ExampleText},
         patterns::Patterns,
@@ -187,10 +187,7 @@ pub(super) fn take_unknown(
     unknown.sort_by_key(|(span, _)| span.start);
     for (span, key) in unknown {
         table.remove(key.as_str());
-        let hint = match nearest(&key, known.iter().copied()) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("known: {}", known.join(", ")),
-        };
+        let hint = correction(&key, known.iter().copied());
         problems.push(source.at(span, rule, format!("unknown field `{key}`"), Some(hint)));
     }
 }

@@ -113,6 +113,18 @@ impl SourceText<'_> {
     }
 }
 
+/// Where a name stands in a text by itself, and not as a part of another one.
+pub(super) fn find_name(text: &str, name: &str) -> Option<Range<usize>> {
+    let is_of_name = |character: char| character.is_alphanumeric() || character == '_';
+    let stands_alone = |start: usize| {
+        let before = text[..start].chars().next_back();
+        let after = text[start + name.len()..].chars().next();
+        !before.is_some_and(is_of_name) && !after.is_some_and(is_of_name)
+    };
+    let mut places = text.match_indices(name).map(|(start, _)| start);
+    places.find(|start| stands_alone(*start)).map(|start| start..start + name.len())
+}
+
 fn floor_boundary(text: &str, mut index: usize) -> usize {
     while !text.is_char_boundary(index) {
         index -= 1;

@@ -5,8 +5,8 @@ use toml::Spanned;
 
 use crate::{
     condition::fields::Field,
-    nearest::nearest,
-    rules::check::RuleCheck,
+    nearest::correction,
+    rules::{check::RuleCheck, problem::find_name},
     template::{self, MessageTemplate, RULE_NAMES},
 };
 
@@ -53,10 +53,8 @@ impl<'c> RuleCheck<'c> {
     fn report_template(&mut self, text: &Spanned<String>, error: &minijinja::Error) {
         let whole = 0..text.get_ref().len();
         let within = error.range().filter(|range| range.end <= whole.end).unwrap_or(whole);
-        let range = self.source.within(&text.span(), text.get_ref(), within);
         let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        let rule = self.text.id.get_ref();
-        self.problems.push(self.source.at(range, Some(rule), format!("template: {detail}"), None));
+        self.report_within(text, within, format!("template: {detail}"), None);
     }
 
     /// Unknown names first; then each template is written once with every field there, and once
@@ -75,25 +73,20 @@ impl<'c> RuleCheck<'c> {
         for (name, text) in self.named_templates() {
             // One that does not compile is reported already.
             let Ok(compiled) = templates.get_template(&name) else { continue };
-            let mut unknown: Vec<String> = compiled
-                .undeclared_variables(false)
-                .into_iter()
+            let mut named: Vec<String> = compiled.undeclared_variables(false).into_iter().collect();
+            named.sort();
+            let unknown: Vec<&String> = named
+                .iter()
                 .filter(|variable| !known.contains(&variable.as_str()))
-                .filter(|variable| templates.globals().all(|(global, _)| global != variable))
+                .filter(|variable| templates.globals().all(|(global, _)| global != *variable))
                 .collect();
-            unknown.sort();
             for variable in &unknown {
-                let start = text.get_ref().find(variable.as_str()).unwrap_or(0);
-                let within = start..start + variable.len();
-                let range = self.source.within(&text.span(), text.get_ref(), within);
-                let hint = nearest(variable, known.iter().copied()).map_or_else(
-                    || format!("known: {}", known.join(", ")),
-                    |known| format!("did you mean `{known}`?"),
-                );
+                let within = find_name(text.get_ref(), variable).unwrap_or_default();
+                let hint = correction(variable, known.iter().copied());
                 let message = format!("template names unknown field `{variable}`");
-                let rule = self.text.id.get_ref();
-                self.problems.push(self.source.at(range, Some(rule), message, Some(hint)));
+                self.report_within(text, within, message, Some(hint));
             }
+            self.check_window_values(text, &named);
             if unknown.is_empty()
                 && let Some(error) = samples.iter().find_map(|values| compiled.render(values).err())
             {

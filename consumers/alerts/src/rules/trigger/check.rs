@@ -113,11 +113,7 @@ impl RuleCheck<'_> {
         let within_us = self.period(&text.within)?;
         if text.step.len() < 2 {
             let hint = "[[rule.sequence.step]] with `when`, at least twice".to_owned();
-            self.report_at(
-                spanned.span(),
-                "a sequence has two steps or more".to_owned(),
-                Some(hint),
-            );
+            self.report(spanned, "a sequence has two steps or more", Some(hint));
             return None;
         }
         let steps: Vec<Option<SequenceStep>> =
@@ -227,7 +223,11 @@ impl RuleCheck<'_> {
         }
         let resolve_when = match &text.resolve_when {
             Some(when) if !matches!(trigger, Trigger::Absence(_)) => {
-                self.compile(when, &condition_fields)
+                let compiled = self.compile(when, &condition_fields);
+                if let Some(condition) = &compiled {
+                    self.check_window_values(when, &condition.names());
+                }
+                compiled
             }
             _ => None,
         };
@@ -265,11 +265,11 @@ impl RuleCheck<'_> {
             }
             ("confirmed", Some(depth)) => {
                 let message = "confirmations are 1 to 10,000 blocks".to_owned();
-                self.report_at(depth.span(), message, None);
+                self.report(depth, message, None);
             }
             ("seen" | "finalized", Some(depth)) => {
                 let message = "`confirmations` is for finality = \"confirmed\"".to_owned();
-                self.report_at(depth.span(), message, Some(hint.to_owned()));
+                self.report(depth, message, Some(hint.to_owned()));
             }
             _ => {
                 let message = format!("finality {name:?} is not supported");
@@ -278,14 +278,5 @@ impl RuleCheck<'_> {
             }
         }
         Finality::Seen
-    }
-
-    pub(super) fn period(&mut self, text: &Spanned<String>) -> Option<i64> {
-        let period = self.duration(Some(text), 0);
-        if period <= 0 && self.problems.last().is_none_or(|last| !last.message.contains("duration"))
-        {
-            self.report(text, "a period is longer than nothing".to_owned(), None);
-        }
-        (period > 0).then_some(period)
     }
 }

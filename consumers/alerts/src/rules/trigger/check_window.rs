@@ -7,6 +7,7 @@ use crate::{
     engine::triggers::window::HOUR_US,
     rules::{
         check::RuleCheck,
+        problem::find_name,
         trigger::{
             Baseline, Measured, Trigger, ValueOf, Window, percent_of,
             text::WindowText,
@@ -37,24 +38,8 @@ impl RuleCheck<'_> {
         }
         let measured = self.measured(text)?;
         let having = self.compile(&text.having, &window_fields())?;
-        let needs_value =
-            ["sum", "min", "max", "mean", "first", "last", "change", "change_percent"];
-        let is_valued = |name: &str| needs_value.contains(&name) || percent_of(name).is_some();
         let names = having.names();
-        let missing = names.iter().find(|name| {
-            of.is_none() && is_valued(name)
-                || text.distinct.is_none() && *name == "distinct"
-                || text.baseline.is_none() && ["baseline", "ratio"].contains(&name.as_str())
-        });
-        if let Some(name) = missing {
-            let key = match name.as_str() {
-                "distinct" => "distinct = \"FIELD\"",
-                "baseline" | "ratio" => "baseline = \"24h mean\"",
-                _ => "of = \"FIELD\"",
-            };
-            let message = format!("`{name}` is not known in this window");
-            self.report(&text.having, message, Some(format!("add `{key}` to [rule.window]")));
-        }
+        self.check_window_values(&text.having, &names);
         Some(Trigger::Window(Box::new(Window {
             over_us,
             step_us,
@@ -65,6 +50,34 @@ impl RuleCheck<'_> {
             measured,
             having,
         })))
+    }
+
+    /// Notes names of values that the rule's window does not have, in a condition or a template of the rule.
+    pub(in crate::rules) fn check_window_values(
+        &mut self,
+        text: &Spanned<String>,
+        names: &[String],
+    ) {
+        let Some(window) = self.text.trigger.window.as_ref().map(Spanned::get_ref) else { return };
+        let needs_value =
+            ["sum", "min", "max", "mean", "first", "last", "change", "change_percent"];
+        let is_valued = |name: &str| needs_value.contains(&name) || percent_of(name).is_some();
+        let missing = |name: &str| match name {
+            "distinct" if window.distinct.is_none() => Some("distinct = \"FIELD\""),
+            "baseline" | "ratio" if window.baseline.is_none() => Some("baseline = \"24h mean\""),
+            name if window.of.is_none() && is_valued(name) => Some("of = \"FIELD\""),
+            _ => None,
+        };
+        if let Some((name, key)) = names.iter().find_map(|name| Some((name, missing(name)?))) {
+            let within = find_name(text.get_ref(), name).unwrap_or_default();
+            let message = format!("`{name}` is not known in this window");
+            self.report_within(
+                text,
+                within,
+                message,
+                Some(format!("add `{key}` to [rule.window]")),
+            );
+        }
     }
 
     /// How far the window moves at a time.
