@@ -78,6 +78,15 @@ pub(crate) async fn connect_store(config: &AppConfig) -> anyhow::Result<Store> {
         .context("connect to the database")
 }
 
+/// Exit code of a command line that cannot be understood, as clap's own.
+const USAGE: u8 = 2;
+
+/// Says why a command line cannot be understood.
+pub(crate) fn misunderstood(problem: impl std::fmt::Display) -> ExitCode {
+    eprintln!("crypto-intel: {problem:#}");
+    ExitCode::from(USAGE)
+}
+
 /// 0 for good news, 1 otherwise.
 pub(crate) fn exit_code(good: bool) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -13,7 +13,7 @@ use super::{connect_nats, prepare};
 use crate::{
     args::{Arguments, TailArguments},
     output::line,
-    times::{parse_moment, time_text},
+    times::{parse_beginning, time_text},
 };
 
 /// Events that may wait for a slow terminal.
@@ -27,8 +27,10 @@ pub(crate) async fn run(
     let subject = options.subject.as_deref().unwrap_or(">");
     let start = match options.since.as_deref() {
         None => Start::New,
-        Some("start") => Start::First,
-        Some(since) => Start::Time(parse_moment("--since", since, now_us())?),
+        since => match parse_beginning("--since", since, now_us())? {
+            None => Start::First,
+            Some(since_us) => Start::Time(since_us),
+        },
     };
     let nats = connect_nats(&config, "tail").await?;
     let streams = nats

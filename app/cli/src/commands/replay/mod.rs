@@ -21,11 +21,9 @@ use crate::{
     config::AppConfig,
     output::{Output, thousands},
     progress,
-    times::parse_moment,
+    times::{parse_beginning, parse_moment},
 };
 
-/// Exit code of a command line that cannot be understood, as clap's own.
-const USAGE: u8 = 2;
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What every target needs.
@@ -46,8 +44,7 @@ pub(crate) async fn run(
         (true, _) => None,
         (false, Ok(target)) => Some(target),
         (false, Err(problem)) => {
-            eprintln!("crypto-intel: {problem}");
-            return Ok(ExitCode::from(USAGE));
+            return Ok(super::misunderstood(problem));
         }
     };
     let config = prepare(arguments)?;
@@ -96,13 +93,10 @@ impl Session<'_> {
     /// The range as it was asked for.
     fn request(&self) -> anyhow::Result<RangeRequest> {
         let now = now_us();
-        let moment = |flag: &str, text: &Option<String>| match text.as_deref() {
-            None | Some("start") => Ok(None),
-            Some(text) => parse_moment(flag, text, now).map(Some),
-        };
+        let until = self.options.until.as_deref();
         Ok(RangeRequest {
-            since_us: moment("--since", &self.options.since)?,
-            until_us: moment("--until", &self.options.until)?,
+            since_us: parse_beginning("--since", self.options.since.as_deref(), now)?,
+            until_us: until.map(|until| parse_moment("--until", until, now)).transpose()?,
             from_sequence: self.options.from_sequence,
             to_sequence: self.options.to_sequence,
         })

@@ -11,21 +11,19 @@ use crypto_intel_alerts::{
     Difference, RuleFindings, RuleSet, RuleStream, Told, Trial, load_rules, run_examples,
 };
 use crypto_intel_nats::{
-    Nats, Notice, Position, RangeOptions, RangeReader, RangeRequest, StreamRange,
+    Nats, Notice, Position, RangeError, RangeOptions, RangeReader, RangeRequest, StreamRange,
 };
 use crypto_intel_service::now_us;
 use serde::Serialize;
 
 use crate::{
     args::{Arguments, RulesTestArguments},
-    commands::{connect_nats, exit_code, prepare},
+    commands::{connect_nats, exit_code, misunderstood, prepare},
     config::AppConfig,
     output::{Output, table, thousands},
-    times::{parse_moment, time_text},
+    times::{parse_beginning, parse_moment, time_text},
 };
 
-/// Exit code of a command line that cannot be understood, as clap's own.
-const USAGE: u8 = 2;
 const READ_AT_ONCE: usize = 1_000;
 const DEFAULT_SINCE: &str = "1h";
 /// So many alerts of each side of a difference are shown to people.
@@ -70,10 +68,7 @@ pub(super) async fn run(
     let config = prepare(arguments)?;
     let asked = match asked(options) {
         Ok(asked) => asked,
-        Err(problem) => {
-            eprintln!("crypto-intel: {problem:#}");
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(problem) => return Ok(misunderstood(problem)),
     };
     let Some(sets) = sets(&config, options)? else { return Ok(ExitCode::FAILURE) };
     let nats = connect_nats(&config, "rules-test").await?;
@@ -97,10 +92,7 @@ fn asked(options: &RulesTestArguments) -> anyhow::Result<Asked> {
     let now = now_us();
     let (Some(from), Some(to)) = (&options.from, &options.to) else {
         let since = options.since.as_deref().unwrap_or(DEFAULT_SINCE);
-        let since_us = match since {
-            "start" => None,
-            since => Some(parse_moment("--since", since, now)?),
-        };
+        let since_us = parse_beginning("--since", Some(since), now)?;
         return Ok(Asked { since_us, until_us: now });
     };
     let since_us = parse_moment("--from", from, now)?;
@@ -187,6 +179,10 @@ async fn read(
             }
             pass(nats, stream, range, &mut trials, &mut report).await?;
         }
+        // A stream without such messages is an answer; one that cannot be read is not.
+        Err(error @ (RangeError::Stream(_) | RangeError::Read(_))) => {
+            return Err(error).with_context(|| format!("read stream {stream}"));
+        }
         Err(error) => report.missing.push(format!("all of it: {error}")),
     }
     report.undecodable = trials.iter().map(Trial::undecodable).max().unwrap_or_default();
@@ -270,14 +266,24 @@ fn show_stream(report: &StreamReport) -> String {
     lines.push(table(&heading, rows));
     for rule in report.rules.iter().filter(|rule| rule.fired > 0) {
         lines.push(format!("\n{}", rule.rule));
-        let named = [("first", &rule.first), ("last", &rule.last), ("largest", &rule.largest)];
-        let named = named.iter().filter_map(|(name, told)| told.as_ref().map(|told| (*name, told)));
-        let samples = rule.samples.iter().map(|told| ("such as", told));
-        lines.extend(
-            named.chain(samples).map(|(name, told)| format!("  {name:<8} {}", show_told(told))),
-        );
+        lines.extend(show_alerts(rule));
     }
     lines.join("\n")
+}
+
+/// Some alerts of a rule, each once: what is first and largest has one line.
+fn show_alerts(rule: &RuleFindings) -> impl Iterator<Item = String> {
+    let mut named: Vec<(String, &Told)> = Vec::new();
+    for (name, told) in [("first", &rule.first), ("last", &rule.last), ("largest", &rule.largest)] {
+        let Some(told) = told else { continue };
+        match named.iter_mut().find(|(_, known)| *known == told) {
+            Some((names, _)) => names.push_str(&format!(", {name}")),
+            None => named.push((name.to_owned(), told)),
+        }
+    }
+    named.extend(rule.samples.iter().map(|told| ("such as".to_owned(), told)));
+    let width = named.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    named.into_iter().map(move |(name, told)| format!("  {name:<width$}  {}", show_told(told)))
 }
 
 fn show_told(told: &Told) -> String {
