@@ -73,3 +73,21 @@ fn a_sequence_with_another_step_begins_again() {
         assert_eq!(told(&mut play).len(), usize::from(completes), "{changed}");
     }
 }
+
+#[test]
+fn an_absence_that_must_last_longer_now_ends_until_it_does() {
+    let absence = |seconds: u32| {
+        format!(
+            "[[rule]]\nid = 'silent'\non = 'evm.*.transfer.erc20'\ntrigger = 'absence'\ngroup_by = ['chain']\ntitle = '{{{{ silent_seconds }}}} s'\n[rule.absence]\nfor = '{seconds}s'\n"
+        )
+    };
+    let mut play = Play::new(&absence(20));
+    pay(&mut play, 1, &[1]);
+    pass(&mut play, 25);
+    assert_eq!(told(&mut play), ["fired 1 20 s"]);
+    play.switch(&absence(60));
+    pass(&mut play, 1);
+    assert_eq!(told(&mut play), ["resolved 2 Ended: 20 s"]);
+    pass(&mut play, 34);
+    assert_eq!(told(&mut play), ["fired 1 60 s"]);
+}
