@@ -10,29 +10,29 @@ use cel::{
     context::VariableResolver,
 };
 
-use crate::condition::Absences;
+use crate::{condition::Absences, engine::triggers::exact::Exact};
 
 /// A value that is no field of an event.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum NamedValue {
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum NamedValue<'v> {
     /// A whole number.
     Int(i64),
     /// A number that is no exact decimal: rounded in messages, as it is in conditions.
     Double(f64),
-    /// A decimal number as text: exact in messages, rounded in conditions.
-    Decimal(String),
+    /// A decimal number: exact in messages, rounded in conditions.
+    Exact(&'v Exact),
     /// It is not known.
     Absent,
 }
 
 /// Named values, read when a condition names them.
 pub(crate) struct NamedValues<'v> {
-    values: &'v [(&'static str, NamedValue)],
+    values: &'v [(&'static str, NamedValue<'v>)],
     absent: AtomicBool,
 }
 
 impl<'v> NamedValues<'v> {
-    pub(crate) fn new(values: &'v [(&'static str, NamedValue)]) -> Self {
+    pub(crate) fn new(values: &'v [(&'static str, NamedValue<'v>)]) -> Self {
         Self { values, absent: AtomicBool::new(false) }
     }
 }
@@ -49,9 +49,7 @@ impl VariableResolver for NamedValues<'_> {
         Some(match value {
             NamedValue::Int(value) => CowVal::owned(CelInt::from(*value)),
             NamedValue::Double(value) => CowVal::owned(CelDouble::from(*value)),
-            NamedValue::Decimal(text) => {
-                CowVal::owned(CelDouble::from(text.parse::<f64>().unwrap_or(f64::NAN)))
-            }
+            NamedValue::Exact(value) => CowVal::owned(CelDouble::from(value.to_f64())),
             NamedValue::Absent => {
                 self.absent.store(true, Ordering::Relaxed);
                 CowVal::owned(CelNull)

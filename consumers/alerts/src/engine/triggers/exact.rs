@@ -14,6 +14,15 @@ const MAX_DIGITS: usize = 120;
 /// Fraction digits of a quotient.
 const QUOTIENT_PLACES: u8 = 18;
 
+/// Integers up to this are exact doubles,
+const EXACT_INTEGER: u128 = 1 << 53;
+
+/// and so are these powers of ten.
+const EXACT_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
 /// Units and their scale: units / 10^scale. Most values fit 128 bits: a window holds many of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Exact {
@@ -70,7 +79,15 @@ impl Exact {
         Some(Self::of(self.scaled_to(scale).checked_div(divisor)?, scale))
     }
 
+    /// The nearest double.
     pub(crate) fn to_f64(&self) -> f64 {
+        if let Self::Small(units, scale) = self
+            && units.unsigned_abs() <= EXACT_INTEGER
+            && let Some(power) = EXACT_POWERS.get(usize::from(*scale))
+        {
+            // Both are exact, so that the quotient is rounded once.
+            return *units as f64 / power;
+        }
         self.to_string().parse().unwrap_or(f64::NAN)
     }
 
@@ -202,6 +219,14 @@ mod tests {
         assert_eq!(exact("2").divided_by(0), None);
         assert_eq!(exact("0.5").minus(&exact("2")).to_string(), "-1.5");
         assert!(exact("-3") < exact("-2.5"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn doubles_are_those_of_the_text(units in proptest::num::i64::ANY, scale in 0_u8..40, shift in 0_u32..63) {
+            let value = Exact::Small(i128::from(units >> shift), scale);
+            proptest::prop_assert_eq!(value.to_f64(), value.to_string().parse::<f64>().unwrap());
+        }
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Part {
     /// Adds what came later.
     fn merge(&mut self, later: Self, within_us: i64) {
         match (&mut *self, later) {
-            (Self::Window(own), Self::Window(later)) => own.merge(&later),
+            (Self::Window(own), Self::Window(later)) => own.merge(later),
             (Self::Seen(own), Self::Seen(later)) => *own = (*own).max(later),
             (Self::Hits(own), Self::Hits(later)) => own.extend(later),
             (Self::Level(own), Self::Level(later)) => own.merge(&later),

@@ -132,7 +132,7 @@ impl Engine {
     fn is_true(
         &self,
         condition: &Condition,
-        values: &[(&'static str, NamedValue)],
+        values: &[(&'static str, NamedValue<'_>)],
     ) -> Result<bool, String> {
         let variables = NamedValues::new(values);
         let mut context = Context::with_env(Arc::clone(&self.rules.conditions));

@@ -173,7 +173,7 @@ impl Engine {
                 match value {
                     NamedValue::Int(value) => Value::from(value),
                     NamedValue::Double(value) => Value::from(shown(value)),
-                    NamedValue::Decimal(text) => Value::from(text),
+                    NamedValue::Exact(value) => Value::from(value.to_string()),
                     NamedValue::Absent => Value::from(()),
                 },
             );

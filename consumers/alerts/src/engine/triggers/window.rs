@@ -1,6 +1,6 @@
 //! Values over a window: buckets of time that can be merged, and what is computed of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,8 @@ struct Bucket {
     #[serde(rename = "n")]
     count: u64,
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
-    values: Option<Values>,
+    /// Apart, since a map has room for more buckets than most groups have.
+    values: Option<Box<Values>>,
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     distinct: Option<Box<Distinct>>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
@@ -158,12 +159,15 @@ impl WindowPart {
         }
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
-        for (number, bucket) in &other.buckets {
-            self.buckets.entry(*number).or_default().merge(bucket);
+    pub(super) fn merge(&mut self, other: Self) {
+        for (number, bucket) in other.buckets {
+            match self.buckets.entry(number) {
+                Entry::Vacant(place) => drop(place.insert(bucket)),
+                Entry::Occupied(mut own) => own.get_mut().merge(&bucket),
+            }
         }
-        for (number, hour) in &other.hours {
-            self.hours.entry(*number).or_default().add(hour);
+        for (number, hour) in other.hours {
+            self.hours.entry(number).or_default().add(&hour);
         }
     }
 
@@ -223,7 +227,7 @@ impl Bucket {
 
     fn merge_values(&mut self, other: &Values) {
         let Some(own) = &mut self.values else {
-            self.values = Some(other.clone());
+            self.values = Some(Box::new(other.clone()));
             return;
         };
         own.count += other.count;
@@ -262,7 +266,7 @@ pub(super) fn values_of<'p>(
     for part in parts.clone() {
         part.buckets.range(first..=last).for_each(|(_, bucket)| whole.merge(bucket));
     }
-    let values = whole.values.as_ref();
+    let values = whole.values.as_deref();
     let changed = values.filter(|values| values.count > 1);
     let change = changed.map(|values| values.last.2.minus(&values.first.2));
     let percent = |values: &Values| {

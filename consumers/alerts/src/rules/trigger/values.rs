@@ -46,24 +46,20 @@ pub(crate) fn sequence_fields() -> Vec<Field> {
     vec![opening, elapsed]
 }
 
-/// A window's values under their names: text of exact numbers for templates, numbers for conditions.
-pub(crate) fn named_values(values: &WindowValues) -> Vec<(&'static str, NamedValue)> {
+/// A window's values under their names.
+pub(crate) fn named_values(values: &WindowValues) -> Vec<(&'static str, NamedValue<'_>)> {
     let count = |count: u64| NamedValue::Int(i64::try_from(count).unwrap_or(i64::MAX));
-    let exact = |value: &Option<Exact>| match value {
-        Some(value) => NamedValue::Decimal(value.to_string()),
-        None => NamedValue::Absent,
-    };
     let double = |value: Option<f64>| value.map_or(NamedValue::Absent, NamedValue::Double);
     let mut named = vec![
         ("count", count(values.count)),
         ("distinct", values.distinct.map_or(NamedValue::Absent, count)),
-        ("sum", exact(&values.sum)),
-        ("min", exact(&values.min)),
-        ("max", exact(&values.max)),
-        ("mean", exact(&values.mean)),
-        ("first", exact(&values.first)),
-        ("last", exact(&values.last)),
-        ("change", exact(&values.change)),
+        ("sum", exact_value(values.sum.as_ref())),
+        ("min", exact_value(values.min.as_ref())),
+        ("max", exact_value(values.max.as_ref())),
+        ("mean", exact_value(values.mean.as_ref())),
+        ("first", exact_value(values.first.as_ref())),
+        ("last", exact_value(values.last.as_ref())),
+        ("change", exact_value(values.change.as_ref())),
         ("change_percent", double(values.change_percent)),
         ("baseline", double(values.baseline)),
         ("ratio", double(values.ratio)),
@@ -73,6 +69,10 @@ pub(crate) fn named_values(values: &WindowValues) -> Vec<(&'static str, NamedVal
         named.push((name, double(found.and_then(|(_, value)| *value))));
     }
     named
+}
+
+fn exact_value(value: Option<&Exact>) -> NamedValue<'_> {
+    value.map_or(NamedValue::Absent, NamedValue::Exact)
 }
 
 /// Significant digits of what is smaller than one, fraction digits of what is larger.
