@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Capabilities, Channel, Clients, DEFAULT_WAIT, HiddenName, MessageContent, Outcome, Reply,
-    Request, Scope, Settings, SharedService, Sharing,
+    Capabilities, Channel, Clients, DEFAULT_WAIT, HiddenName, MessageContent, Outcome, Place,
+    Reply, Request, Scope, Settings, SharedService, Sharing,
     http::{Answer, ask, exchange, is_https, is_web, post_json, wait_seconds},
 };
 use crate::{
@@ -129,12 +129,22 @@ impl Channel for Discord {
 
     fn request(&self, content: &MessageContent<'_>) -> Request {
         let layout = render::layout(content);
-        let silent = if layout.silent { SUPPRESS_NOTIFICATIONS } else { 0 };
-        let body = json!({
-            "content": render::markdown(&layout, !content.plain),
-            "allowed_mentions": { "parse": [] },
-            "flags": SUPPRESS_EMBEDS | silent,
-        });
+        let mut body = json!({ "allowed_mentions": { "parse": [] } });
+        let mut flags = 0;
+        if content.plain {
+            body["content"] = render::markdown(&layout, false).into();
+            body["embeds"] = json!([]);
+            flags |= SUPPRESS_EMBEDS;
+        } else {
+            body["content"] = render::headline(&layout).into();
+            body["embeds"] = json!([render::embed(&layout, content)]);
+        }
+        let is_edit = matches!(content.place, Place::Edit { .. });
+        // An edit rings for no one. That it may have embeds has to be said: a first message may have said otherwise.
+        if layout.silent && !is_edit {
+            flags |= SUPPRESS_NOTIFICATIONS;
+        }
+        body["flags"] = flags.into();
         Request::new(content, body.to_string().into_bytes())
     }
 

@@ -28,8 +28,10 @@ pub(crate) struct Layout {
     pub(crate) body: Vec<Line>,
     /// Links; dropped from the end after the body.
     pub(crate) links: Line,
-    /// Rule and code; always kept.
+    /// Rule, code, time and state; always kept.
     pub(crate) foot: Line,
+    /// The same without the time, for services that show it on each reader's own clock.
+    pub(crate) timeless_foot: Line,
     /// Whether it arrives without sound.
     pub(crate) silent: bool,
     /// For what has to be said when lines are left out.
@@ -73,6 +75,7 @@ pub(crate) fn layout(content: &MessageContent<'_>, digest: DigestForm) -> Layout
         let most = content.alerts.iter().map(|alert| alert.severity).max().unwrap_or_default();
         layout.silent = content.together == Together::Flood || most == Severity::Info;
         layout.foot = vec![text(foot.to_owned())];
+        layout.timeless_foot.clone_from(&layout.foot);
         return layout;
     };
     let mut layout = alert_layout(alert, content.repeat, content.voice);
@@ -102,20 +105,23 @@ pub(super) fn alert_layout(alert: &Alert, repeat: bool, voice: &Voice) -> Layout
     }
     let title = title(alert, TITLE_UNITS, voice);
     head.push(vec![text(format!("{} ", emoji(alert))), Span::Bold(title)]);
-    let mut foot =
+    let name =
         format!("{} #{}", clean_to(&alert.rule, RULE_UNITS), clean_to(&alert.code, CODE_UNITS));
     let state = match alert.state {
         AlertState::Fired => None,
         AlertState::Corrected => Some(voice.words.corrected),
         AlertState::Resolved => Some(voice.words.resolved),
     };
-    for part in [voice.time(alert.event_at_us).as_deref(), state].into_iter().flatten() {
-        foot.push_str(" · ");
-        foot.push_str(part);
-    }
+    let time = voice.time(alert.event_at_us);
+    let foot = |time: Option<&str>| {
+        let parts: Vec<&str> = [Some(name.as_str()), time, state].into_iter().flatten().collect();
+        vec![text(parts.join(" · "))]
+    };
     let silent = alert.severity == Severity::Info;
     let body = body_lines(&alert.lines);
-    Layout { head, body, links: links(alert), foot: vec![text(foot)], silent, words: voice.words }
+    let (foot, timeless_foot) = (foot(time.as_deref()), foot(None));
+    let links = links(alert);
+    Layout { head, body, links, foot, timeless_foot, silent, words: voice.words }
 }
 
 fn body_lines<'a>(lines: impl IntoIterator<Item = &'a String>) -> Vec<Line> {
@@ -173,7 +179,8 @@ pub(super) fn digest_layout(
     }
     // The longest of its kind: what is tried for its length needs no more.
     let foot = vec![text(voice.words.folded.flood.to_owned())];
-    Layout { head, body, links: Vec::new(), foot, silent: true, words: voice.words }
+    let (links, timeless_foot) = (Vec::new(), foot.clone());
+    Layout { head, body, links, foot, timeless_foot, silent: true, words: voice.words }
 }
 
 /// What each alert is now, in the order of its first news.

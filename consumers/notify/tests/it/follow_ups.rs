@@ -6,7 +6,7 @@ use crypto_intel_sandbox::{
     ChatLimits,
     chat::{ChatFault, ChatMessage, ChatService},
 };
-use crypto_intel_schemas::{Alert, AlertState, DeliveryState, Severity};
+use crypto_intel_schemas::{Alert, AlertState, DeliveryState, Labels, Severity};
 use crypto_intel_testkit::eventually;
 
 use crate::harness::{Servers, alert};
@@ -45,6 +45,29 @@ async fn an_end_changes_the_first_message_and_rings_nowhere() {
         let last = ended.iter().filter(|one| one.delivery.contains("resolved"));
         assert!(last.clone().count() == 2);
     }
+    servers.no_violations();
+}
+
+#[tokio::test]
+async fn an_embed_keeps_its_fields_and_time_when_it_is_changed() {
+    let servers = Servers::start(ChatLimits::Relaxed).await;
+    let _role = servers.notify(servers.config("", "")).await;
+    let labels = Labels::from([("chain", "base")]);
+    let fired = Alert { labels, event_at_us: 1_764_424_800_000_000, ..to_both(fired()) };
+    servers.publish(fired.clone()).await;
+    servers.ended(2).await;
+    let embed = || {
+        let body = messages(&servers, "42").remove(0).source;
+        serde_json::from_str::<serde_json::Value>(&body).unwrap()["embeds"][0].clone()
+    };
+    let first = embed();
+    servers.publish(Alert { state: AlertState::Resolved, n: 2, ..fired }).await;
+    servers.ended(4).await;
+    let changed = embed();
+    assert_eq!(changed["fields"], first["fields"]);
+    assert_eq!(changed["fields"][0]["value"], "base");
+    assert_eq!(changed["timestamp"], "2025-11-29T14:00:00Z");
+    assert_ne!(changed["color"], first["color"]);
     servers.no_violations();
 }
 

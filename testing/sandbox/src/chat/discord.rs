@@ -10,6 +10,7 @@ use super::discord_form;
 use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
 use super::{Outcome, server_error};
 
+const SUPPRESS_EMBEDS: u64 = 1 << 2;
 const SERVICE: ChatService = ChatService::Discord;
 /// Key of the limit for everything from one address.
 const ADDRESS: &str = "discord address";
@@ -56,6 +57,10 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
         state.violation(SERVICE, "form", errors.to_string());
         let body = json!({"message": "Invalid Form Body", "code": 50_035, "errors": errors});
         return Outcome::Answer((StatusCode::BAD_REQUEST, axum::Json(body)).into_response());
+    }
+    let has_embeds = body["embeds"].as_array().is_some_and(|embeds| !embeds.is_empty());
+    if has_embeds && body["flags"].as_u64().is_some_and(|flags| flags & SUPPRESS_EMBEDS > 0) {
+        state.violation(SERVICE, "form", "embeds that SUPPRESS_EMBEDS hides");
     }
     match (request.method, request.path) {
         (&Method::POST, [_, _]) => send(state, webhook, request, &body),

@@ -7,6 +7,7 @@ const CONTENT: usize = 2_000;
 const EMBEDS: usize = 10;
 const ALL_EMBEDS: usize = 6_000;
 const FIELDS: usize = 25;
+const MAX_COLOUR: u64 = 0x00ff_ffff;
 const FIELD_NAME: usize = 256;
 const FIELD_VALUE: usize = 1_024;
 /// Texts of an embed with their limits.
@@ -39,6 +40,16 @@ pub(super) fn check(body: &Value) -> Result<(), Value> {
             path.extend(pointer[1..].split('/'));
             total += errors.check_length(&path, value, limit);
         }
+        let colour = &embed["color"];
+        if !colour.is_null() && colour.as_u64().is_none_or(|colour| colour > MAX_COLOUR) {
+            let words = "int value should be less than or equal to 16777215.";
+            errors.add(&["embeds", &index, "color"], "NUMBER_TYPE_MAX", words);
+        }
+        let time = &embed["timestamp"];
+        if !time.is_null() && !time.as_str().is_some_and(is_time) {
+            let words = "Could not parse the timestamp as ISO8601.";
+            errors.add(&["embeds", &index, "timestamp"], "DATE_TIME_TYPE_PARSE", words);
+        }
         let fields = embed["fields"].as_array().map_or(&[][..], Vec::as_slice);
         if fields.len() > FIELDS {
             let words = "Must be 25 or fewer in length.";
@@ -63,6 +74,18 @@ pub(super) fn check(body: &Value) -> Result<(), Value> {
         );
     }
     if errors.0.as_object().is_some_and(Map::is_empty) { Ok(()) } else { Err(errors.0) }
+}
+
+/// `2026-11-29T14:00:00Z`, with or without a fraction.
+fn is_time(text: &str) -> bool {
+    let form = "0000-00-00T00:00:00";
+    let matches = |(have, want): (u8, u8)| match want {
+        b'0' => have.is_ascii_digit(),
+        other => have == other,
+    };
+    text.len() > form.len()
+        && text.bytes().zip(form.bytes()).all(matches)
+        && text[form.len()..].trim_start_matches(|c: char| c == '.' || c.is_ascii_digit()) == "Z"
 }
 
 /// The text that people would see, one line per part.
@@ -115,6 +138,14 @@ mod tests {
         let errors = check(&body).unwrap_err();
         let code = &errors["embeds"]["0"]["title"]["_errors"][0]["code"];
         assert_eq!(code, "BASE_TYPE_MAX_LENGTH", "{errors}");
+    }
+
+    #[test]
+    fn colours_and_times_have_their_form() {
+        let errors = |embed: Value| check(&json!({"content": "x", "embeds": [embed]})).is_err();
+        assert!(!errors(json!({"color": 255, "timestamp": "2026-11-29T14:00:00.5Z"})));
+        assert!(errors(json!({"color": 0x0100_0000})) && errors(json!({"color": "red"})));
+        assert!(errors(json!({"timestamp": "2026-11-29 14:00:00"})));
     }
 
     #[test]
