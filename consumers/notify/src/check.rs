@@ -26,12 +26,13 @@ pub async fn check_destination(name: &str, destination: &Destination) -> anyhow:
 pub async fn send_test(name: &str, destination: &Destination) -> anyhow::Result<String> {
     let channel = channel(name, destination)?;
     let now = now_us();
+    let words = destination.policy().language.words();
     let alert = Alert {
         alert: "test".to_owned(),
         code: "TEST".to_owned(),
         rule: "test".to_owned(),
-        title: "Test message".to_owned(),
-        lines: vec![format!("Alerts for the destination {name} arrive here.")],
+        title: words.notices.test.to_owned(),
+        lines: vec![words.notices.test_line.replace("{}", name)],
         observed_at_us: now,
         seen_at_us: now,
         ..Alert::empty()

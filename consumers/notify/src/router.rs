@@ -171,6 +171,11 @@ impl Router {
                 destinations: destinations.keys().cloned().collect(),
                 unrouted: config.unrouted.clone(),
                 metrics: metrics.clone(),
+                incidents: destinations
+                    .iter()
+                    .filter(|(_, one)| one.settings().has_incidents())
+                    .map(|(name, _)| name.clone())
+                    .collect(),
                 languages: destinations
                     .iter()
                     .map(|(name, one)| (name.clone(), one.policy().language))

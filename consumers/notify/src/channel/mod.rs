@@ -52,6 +52,11 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
     /// The channel that sends to it.
     fn open(&self, clients: &Clients) -> Box<dyn Channel>;
 
+    /// Whether an alert is an incident there, which an acknowledgement concerns, too.
+    fn has_incidents(&self) -> bool {
+        false
+    }
+
     /// Its bot, if messages have buttons that people may press.
     fn buttons(&self, _clients: &Clients) -> Option<Box<dyn Buttons>> {
         None
@@ -245,6 +250,8 @@ pub(crate) struct MessageContent<'a> {
     pub(crate) plain: bool,
     /// What it tells of is not on the chain any more.
     pub(crate) is_gone: bool,
+    /// It says only that someone takes care of the alert.
+    pub(crate) is_acknowledgement: bool,
     /// Who takes care of it, where that is known.
     pub(crate) acknowledged_by: Option<&'a str>,
     /// Its place among the messages about the alert.
@@ -263,6 +270,7 @@ impl<'a> MessageContent<'a> {
             repeat: false,
             plain: false,
             is_gone: false,
+            is_acknowledgement: false,
             acknowledged_by: None,
             place: Place::New,
             voice,

@@ -59,6 +59,10 @@ impl Settings for PagerdutyConfig {
         Sharing::default()
     }
 
+    fn has_incidents(&self) -> bool {
+        true
+    }
+
     fn needs_tls(&self) -> bool {
         is_https(self.api_url.expose())
     }
@@ -118,12 +122,17 @@ impl Channel for Pagerduty {
         let key = render::dedup_key(alert);
         // What is not true any more gets no person out of bed.
         let is_over = alert.state == AlertState::Resolved || content.is_gone;
+        let action = match (content.is_acknowledgement, is_over) {
+            (true, _) => "acknowledge",
+            (false, true) => "resolve",
+            (false, false) => "trigger",
+        };
         let mut body = json!({
             "routing_key": self.config.routing_key.expose(),
-            "event_action": if is_over { "resolve" } else { "trigger" },
+            "event_action": action,
             "dedup_key": key,
         });
-        if !is_over {
+        if action == "trigger" {
             body["payload"] = render::payload(content);
             body["links"] = render::links(alert);
             body["client"] = "crypto-intel".into();

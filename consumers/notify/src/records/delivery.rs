@@ -62,6 +62,19 @@ pub(crate) fn sent_again(
     Notification { id: format!("{}:again:{letter}", first.id), observed_at_us: now_us, ..first }
 }
 
+/// What ends the id of a message that says only that someone takes care of an alert.
+const ACKNOWLEDGED: &str = ":acknowledged";
+
+/// For a service in which an alert is an incident: someone takes care of it.
+pub(crate) fn acknowledgement(alert: &Alert, destination: &str, now_us: i64) -> Notification {
+    let first = notification(alert, destination);
+    Notification { id: format!("{}{ACKNOWLEDGED}", first.id), observed_at_us: now_us, ..first }
+}
+
+pub(crate) fn is_acknowledgement(notification: &Notification) -> bool {
+    notification.id.ends_with(ACKNOWLEDGED)
+}
+
 /// Since when a message has been waiting, for its age; 0 = unknown.
 pub(crate) fn waits_since_us(notification: &Notification) -> i64 {
     let alert = &notification.alert;

@@ -18,4 +18,6 @@ pub use words::Language;
 pub(crate) use words::Words;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod samples;

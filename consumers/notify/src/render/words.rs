@@ -75,6 +75,9 @@ pub(crate) struct Folded {
 /// What the router adds to alerts, and its own messages.
 #[derive(Debug)]
 pub(crate) struct Notices {
+    /// A message that a person sends to try a destination.
+    pub(crate) test: &'static str,
+    pub(crate) test_line: &'static str,
     /// A reminder: for how long the alert lasts.
     pub(crate) lasts: &'static str,
     /// An escalation: how long no one acknowledged.
@@ -129,6 +132,8 @@ const EN: Words = Words {
     },
     sent_again: "sent again by hand: it may have been told before",
     notices: Notices {
+        test: "Test message",
+        test_line: "Alerts for the destination {} arrive here.",
         lasts: "lasts for {}, not acknowledged",
         not_acknowledged: "not acknowledged within {}",
         reached: "Alerts reach you here",
@@ -182,6 +187,8 @@ const ES: Words = Words {
     },
     sent_again: "enviada otra vez a mano: puede que ya se conociera",
     notices: Notices {
+        test: "Mensaje de prueba",
+        test_line: "Las alertas del destino {} llegan aquí.",
         lasts: "dura ya {}, nadie la ha aceptado",
         not_acknowledged: "nadie la ha aceptado en {}",
         reached: "Las alertas llegan aquí",

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, Nats};
-use crypto_intel_schemas::{Acknowledgement, Alert, AlertState, Notification};
+use crypto_intel_schemas::{Acknowledgement, Alert, AlertState};
 use crypto_intel_service::RecordingRetry;
 use futures::{
     future::{BoxFuture, FutureExt as _},
@@ -16,10 +16,11 @@ use futures::{
 };
 
 use super::{
+    effects::Act,
     judge::{By, Kept, SilenceList, Stage, Target, Targets, Verdict, View, targets},
     open::{
-        AT_ONCE, Due, GroupId, HeldGroup, Open, OpenAlerts, OpenRecord, Reminder, RoutingStore,
-        Unsaved,
+        AT_ONCE, CORRECTED_WITHIN_US, Due, GroupId, HeldGroup, Open, OpenAlerts, OpenRecord,
+        Reminder, RoutingStore, Unsaved,
     },
     over::Overs,
     tree::Tree,
@@ -43,6 +44,8 @@ pub(crate) struct Setup {
     /// Destination of alerts that nothing places.
     pub(crate) unrouted: Option<String>,
     pub(crate) metrics: Metrics,
+    /// Destinations where an alert is an incident.
+    pub(crate) incidents: BTreeSet<String>,
     /// Languages of the destinations.
     pub(crate) languages: BTreeMap<String, Language>,
 }
@@ -182,14 +185,6 @@ impl<'a> Dispatcher<'a> {
         Ok(Decided { routed: Routed { unknown, any, dropped }, acts })
     }
 
-    /// Does one thing that was decided.
-    pub(crate) async fn act(&self, act: Act) -> anyhow::Result<()> {
-        match act {
-            Act::Send { message, trace } => self.send(message, trace.as_deref()).await,
-            Act::Keep { message, kept } => self.keep_back(&message, &kept).await,
-        }
-    }
-
     /// Writes what was decided.
     pub(crate) async fn save(&mut self) -> anyhow::Result<()> {
         self.store.save(&mut self.unsaved, &self.open, &self.held).await
@@ -299,9 +294,13 @@ impl<'a> Dispatcher<'a> {
             return;
         }
         let record = OpenRecord::of(alert, sequence, targets, told, now);
-        let record = record.after(before.map(|open| &open.record));
+        let mut record = record.after(before.map(|open| &open.record));
         if !alert.ongoing && record.escalations.is_empty() {
-            return;
+            // Where it is an incident people may still say that they take care of it.
+            if record.told.is_disjoint(&self.setup.incidents) {
+                return;
+            }
+            record.forget_us = Some(now + CORRECTED_WITHIN_US);
         }
         self.unsaved.open.insert(alert.alert.clone());
         self.open.0.insert(alert.alert.clone(), Open { record, alert: alert.clone() });
@@ -346,6 +345,7 @@ impl OpenRecord {
             inhibits: false,
             reminders,
             escalations,
+            is_taken_told: false,
             is_gone: false,
             forget_us: None,
         }
@@ -371,15 +371,6 @@ pub(crate) struct Decided {
     pub(crate) routed: Routed,
     /// In the order of its destinations.
     pub(crate) acts: Vec<Act>,
-}
-
-/// Something that was decided and is still to be done. It may be done again.
-#[derive(Debug)]
-pub(crate) enum Act {
-    /// A message for a sender.
-    Send { message: Notification, trace: Option<String> },
-    /// A message that ends here.
-    Keep { message: Notification, kept: Kept },
 }
 
 /// What became of an alert as a whole.

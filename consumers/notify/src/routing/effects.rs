@@ -5,8 +5,16 @@ use bytes::Bytes;
 use crypto_intel_nats::{OutMessage, TermEnd};
 use crypto_intel_schemas::{Delivery, Event, Notification, subjects};
 use crypto_intel_service::now_us;
+use futures::{
+    future::{BoxFuture, FutureExt as _},
+    stream::{self, StreamExt as _, TryStreamExt as _},
+};
 
-use super::{dispatch::Dispatcher, judge::Kept, open::HeldGroup};
+use super::{
+    dispatch::Dispatcher,
+    judge::Kept,
+    open::{AT_ONCE, HeldGroup},
+};
 use crate::records::{
     delivery::{Ending, delivery, publish},
     record::{Stored, UnreadableRecord},
@@ -15,7 +23,33 @@ use crate::records::{
 /// Messages of a group that are published together.
 const TOGETHER: usize = 200;
 
+/// Something that was decided and is still to be done. It may be done again.
+#[derive(Debug)]
+pub(crate) enum Act {
+    /// A message for a sender.
+    Send { message: Notification, trace: Option<String> },
+    /// A message that ends here.
+    Keep { message: Notification, kept: Kept },
+}
+
 impl Dispatcher<'_> {
+    /// Does one thing that was decided.
+    pub(crate) async fn act(&self, act: Act) -> anyhow::Result<()> {
+        match act {
+            Act::Send { message, trace } => self.send(message, trace.as_deref()).await,
+            Act::Keep { message, kept } => self.keep_back(&message, &kept).await,
+        }
+    }
+
+    /// Does all of these, side by side.
+    pub(crate) async fn act_all(&self, acts: Vec<Act>) -> anyhow::Result<()> {
+        let acts: Vec<BoxFuture<'_, anyhow::Result<()>>> =
+            acts.into_iter().map(|act| self.act(act).boxed()).collect();
+        let mut acts = stream::iter(acts).buffer_unordered(AT_ONCE);
+        while acts.try_next().await?.is_some() {}
+        Ok(())
+    }
+
     /// Publishes a message for its sender.
     pub(crate) async fn send(
         &self,

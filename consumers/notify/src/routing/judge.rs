@@ -277,6 +277,7 @@ mod tests {
             inhibits: false,
             reminders: Vec::new(),
             escalations: Vec::new(),
+            is_taken_told: false,
             is_gone: false,
             forget_us: None,
         };

@@ -54,6 +54,9 @@ pub(crate) struct OpenRecord {
     pub(crate) reminders: Vec<Reminder>,
     #[serde(default)]
     pub(crate) escalations: Vec<Due>,
+    /// That someone takes care of it was told where it is an incident.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_taken_told: bool,
     /// Its last word is that it is not on the chain any more. It may return.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_gone: bool,

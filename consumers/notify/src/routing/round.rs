@@ -64,9 +64,7 @@ pub(crate) async fn handle(
     };
     if let Err(error) = routed {
         // So that the next instance need not wait for them.
-        for work in works {
-            let _ = work.retry_after(Duration::ZERO).await;
-        }
+        let _ = join_all(works.iter().map(|work| work.retry_after(Duration::ZERO))).await;
         return Err(error);
     }
     let last = works.last().map(|work| &work.message);

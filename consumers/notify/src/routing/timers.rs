@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     dispatch::Dispatcher,
+    effects::Act,
     judge::{Stage, Verdict, View, targets},
     open::{CORRECTED_WITHIN_US, Due, Open, OpenRecord, Reminder},
     text,
     tree::Tree,
 };
 use crate::{
-    records::delivery::{delivery_id, notification},
+    records::delivery::{acknowledgement, delivery_id, notification},
     render::Words,
 };
 
@@ -31,6 +32,7 @@ impl Dispatcher<'_> {
         self.release_due(now).await?;
         let tree = Arc::clone(&self.tree);
         self.tick_by(&tree, now).await?;
+        self.tell_taken(now).await?;
         self.tell_overs(now).await?;
         self.save().await
     }
@@ -43,14 +45,22 @@ impl Dispatcher<'_> {
             .filter(|open| open.record.is_due(now))
             .map(|open| open.record.alert.clone())
             .collect();
+        let mut acts = Vec::new();
         for key in due {
-            self.advance(tree, &key, now).await?;
+            self.advance(tree, &key, now, &mut acts).await?;
         }
+        self.act_all(acts).await?;
         self.beat(tree, now).await
     }
 
     /// Reminds of an open alert, escalates it or forgets it.
-    async fn advance(&mut self, tree: &Tree, key: &str, now: i64) -> anyhow::Result<()> {
+    async fn advance(
+        &mut self,
+        tree: &Tree,
+        key: &str,
+        now: i64,
+        acts: &mut Vec<Act>,
+    ) -> anyhow::Result<()> {
         let Some(open) = self.open.0.get(key).cloned() else { return Ok(()) };
         if open.record.forget_us.is_some_and(|at| at <= now) {
             // Those that it kept back are told first.
@@ -67,7 +77,7 @@ impl Dispatcher<'_> {
                 continue;
             }
             if !is_taken {
-                self.remind(tree, &open, reminder, now).await?;
+                acts.extend(self.remind(tree, &open, reminder, now).await?);
                 reminder.count += 1;
             }
             let missed = (now - reminder.due_us) / reminder.every_us.max(1);
@@ -81,9 +91,14 @@ impl Dispatcher<'_> {
         for due in due.iter().filter(|_| !is_taken) {
             for name in &due.to {
                 let is_new = self.setup.destinations.contains(name) && !record.told.contains(name);
-                if is_new && self.escalate(tree, &open, name, due, now).await? {
+                if !is_new {
+                    continue;
+                }
+                let escalated = self.escalate(tree, &open, name, due, now).await?;
+                if !matches!(escalated, Some(Act::Keep { .. })) {
                     record.told.insert(name.clone());
                 }
+                acts.extend(escalated);
             }
         }
         let is_over = !open.alert.ongoing && record.escalations.is_empty();
@@ -105,28 +120,28 @@ impl Dispatcher<'_> {
         open: &Open,
         reminder: &Reminder,
         now: i64,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<Act>> {
         let (name, alert) = (&reminder.destination, &open.alert);
         let setup = self.setup;
         if !setup.destinations.contains(name) {
-            return Ok(());
+            return Ok(None);
         }
         let all = targets(tree, alert, &setup.destinations, setup.unrouted.as_ref()).known;
         let node = all.iter().find(|target| target.destination == *name);
         let node = node.map_or(&tree.root, |target| target.node);
         let view = View { tree, ..self.view() };
         if view.judge(alert, name, node, Stage::Collected, now) != Verdict::Send {
-            return Ok(());
+            return Ok(None);
         }
         let mut message = notification(&self.as_news(open).await?, name);
         message.id = format!("{}:remind:{}", message.id, reminder.count);
         let lasts = text::duration(now - open.record.since_us);
         message.alert.lines.push(setup.words(name).notices.lasts.replace("{}", &lasts));
         message.observed_at_us = now;
-        self.send(message, None).await
+        Ok(Some(Act::Send { message, trace: None }))
     }
 
-    /// Tells others, because no one acknowledged; whether they were told.
+    /// Tells others, because no one acknowledged. `None`: it waits.
     async fn escalate(
         &mut self,
         tree: &Tree,
@@ -134,7 +149,7 @@ impl Dispatcher<'_> {
         name: &str,
         due: &Due,
         now: i64,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Option<Act>> {
         let alert = &self.as_news(open).await?;
         let mut message = notification(alert, name);
         let after = text::duration(due.after_us);
@@ -142,19 +157,20 @@ impl Dispatcher<'_> {
         message.alert.lines.push(words.notices.not_acknowledged.replace("{}", &after));
         message.observed_at_us = now;
         let view = View { tree, ..self.view() };
-        match view.judge(alert, name, &tree.root, Stage::Collected, now) {
+        let act = match view.judge(alert, name, &tree.root, Stage::Collected, now) {
             Verdict::Keep(kept) => {
-                self.keep_back(&message, &kept).await?;
-                return Ok(false);
+                self.mark_inhibiting(kept.source.as_deref());
+                return Ok(Some(Act::Keep { message, kept }));
             }
             Verdict::Hold(hold) => {
                 let words = BTreeSet::from([open.record.fired_sequence, open.record.sequence]);
                 for sequence in words.into_iter().filter(|sequence| *sequence > 0) {
                     self.hold(alert, sequence, name, hold.clone());
                 }
+                None
             }
-            Verdict::Send => self.send(message, None).await?,
-        }
+            Verdict::Send => Some(Act::Send { message, trace: None }),
+        };
         tracing::warn!(
             code = alert.code,
             rule = alert.rule,
@@ -162,7 +178,32 @@ impl Dispatcher<'_> {
             after,
             "alert was not acknowledged, others are told"
         );
-        Ok(true)
+        Ok(act)
+    }
+
+    /// Tells where alerts are incidents that someone takes care of one.
+    async fn tell_taken(&mut self, now: i64) -> anyhow::Result<()> {
+        if self.setup.incidents.is_empty() {
+            return Ok(());
+        }
+        let mut taken = Vec::new();
+        for (key, open) in &self.open.0 {
+            let is_news = !open.record.is_taken_told && self.acknowledged.contains(key);
+            if !is_news || open.alert.state == AlertState::Resolved || open.record.is_gone {
+                continue;
+            }
+            for name in open.record.told.intersection(&self.setup.incidents) {
+                self.send(acknowledgement(&open.alert, name, now), None).await?;
+            }
+            taken.push(key.clone());
+        }
+        for key in taken {
+            if let Some(open) = self.open.0.get_mut(&key) {
+                open.record.is_taken_told = true;
+            }
+            self.unsaved.open.insert(key);
+        }
+        Ok(())
     }
 
     /// An open alert for those who did not hear of its corrections: what it is, where it is now, and what became of it.

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     channel::{MessageContent, Outcome, Place, Request},
     records::anchor::{Anchor, Edited, Editing},
-    records::delivery::{STREAM, publish_dead_letter},
+    records::delivery::{STREAM, is_acknowledgement, publish_dead_letter},
     records::record::{Records, Step, Stored, UnreadableRecord},
     render::Voice,
 };
@@ -253,6 +253,7 @@ impl DeliveryTask<'_> {
             repeat: record.uncertain && !can.is_idempotent && editing.is_none(),
             plain: record.plain,
             is_gone: anchor.is_some_and(|anchor| anchor.is_gone_by(alert)),
+            is_acknowledgement: is_acknowledgement(&in_flight.own),
             acknowledged_by,
             place,
             voice: &self.voice,

@@ -321,6 +321,19 @@ async fn an_alert_that_only_moves_to_another_block_is_still_escalated() {
 }
 
 #[tokio::test]
+async fn what_an_escalation_says_is_in_the_language_of_who_is_told() {
+    let calm =
+        Calm::start(&format!("{PLAIN}escalate = {{ after = \"1s\", to = [\"desk\"] }}\n")).await;
+    let config =
+        Config { routes: calm.config().routes, ..calm.servers.config("", "language = \"es\"") };
+    let _role = calm.servers.notify(config).await;
+    calm.servers.publish(placed(1, "depeg", Severity::Critical)).await;
+    calm.servers.ended(2).await;
+    let texts = calm.servers.texts("42");
+    assert!(texts[0].contains("nadie la ha aceptado en 1 s"), "{texts:#?}");
+}
+
+#[tokio::test]
 async fn what_a_replica_lacks_is_neither_lost_nor_forgotten() {
     let calm = Calm::start(&format!("{PLAIN}group_by = [\"rule\"]\ncollect = \"1s\"\n")).await;
     let _replica = empty_replica(&calm.servers.broker, "ALERT").await;
@@ -335,4 +348,42 @@ async fn what_a_replica_lacks_is_neither_lost_nor_forgotten() {
     calm.servers.ended(2).await;
     calm.until_open(1).await;
     role.stop().await;
+}
+
+#[tokio::test]
+async fn a_silence_of_the_file_keeps_back_and_its_end_is_told_once() {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let at = |minutes: i64| {
+        let time = now.checked_add(jiff::Span::new().minutes(minutes)).unwrap();
+        format!(
+            "{} {:02}:{:02}",
+            time.strftime("%a").to_string().to_lowercase(),
+            time.hour(),
+            time.minute()
+        )
+    };
+    let silence = |from: i64, to: i64| {
+        format!(
+            "{PLAIN}[[silence]]\nname = \"upgrade\"\nmatch = [\"rule=depeg\"]\nreason = \"of nodes\"\n\
+             when = {{ from = \"{}\", to = \"{}\", zone = \"UTC\" }}\n",
+            at(from),
+            at(to)
+        )
+    };
+    let calm = Calm::start(&silence(-10, 10)).await;
+    let role = calm.notify().await;
+    calm.servers.publish(lasting(1, "depeg", Severity::Warning)).await;
+    let deliveries = calm.servers.ended(1).await;
+    let day = now.checked_sub(jiff::Span::new().minutes(10)).unwrap().date();
+    assert_eq!(deliveries[0].state, DeliveryState::Silenced);
+    assert_eq!(deliveries[0].cause, Some(format!("upgrade {day}")));
+    // As if its window had been over for a while.
+    calm.write(&silence(-10, -2));
+    calm.servers.ended(2).await;
+    assert!(calm.servers.texts("-1001")[0].contains("1 message kept back, 1 alert still lasts"));
+    role.stop().await;
+    let _role = calm.notify().await;
+    calm.servers.publish(placed(2, "depeg", Severity::Warning)).await;
+    calm.servers.ended(3).await;
+    assert_eq!(calm.servers.texts("-1001").len(), 2, "the end is told once");
 }

@@ -1,6 +1,6 @@
 //! What is true of every channel, and what only one can do.
 
-use crypto_intel_notify::{Config, Destination, check_destination, send_test};
+use crypto_intel_notify::{Config, Destination, acknowledge, check_destination, send_test};
 use crypto_intel_sandbox::{
     ChatLimits,
     chat::{ChatFault, ChatService, WEBHOOK_SECRET},
@@ -186,6 +186,28 @@ async fn an_incident_is_resolved_with_its_alert() {
     let texts: Vec<String> = servers.chat.messages().into_iter().map(|one| one.text).collect();
     assert!(texts[0].starts_with("trigger 🚨"), "{texts:?}");
     assert_eq!(texts[1], "resolve");
+    servers.no_violations();
+}
+
+#[tokio::test]
+async fn an_incident_is_acknowledged_once_with_its_alert() {
+    let servers = Servers::start(ChatLimits::Relaxed).await;
+    let (name, _, text) = destinations(&servers).remove(3);
+    let role = servers.notify(config(name, &text)).await;
+    servers.publish(Alert { routes: vec![name.to_owned()], ..alert(1) }).await;
+    servers.publish(Alert { routes: vec![name.to_owned()], ..alert(2) }).await;
+    servers.ended(2).await;
+    acknowledge(&servers.broker.nats, "key-2", "ana").await.unwrap();
+    servers.ended(3).await;
+    // Also a new instance knows that it was told.
+    role.stop().await;
+    let _role = servers.notify(config(name, &text)).await;
+    servers.publish(Alert { routes: vec![name.to_owned()], ..alert(3) }).await;
+    servers.ended(4).await;
+    let messages = servers.chat.messages();
+    let texts: Vec<&str> = messages.iter().map(|one| one.text.as_str()).collect();
+    assert_eq!((texts[2], &messages[2].message_id), ("acknowledge", &messages[1].message_id));
+    assert!(texts.len() == 4 && texts[3].starts_with("trigger"), "{texts:?}");
     servers.no_violations();
 }
 
