@@ -66,7 +66,12 @@ fn missing_rule_files_and_rules_without_routes_are_named() {
     let wrong = check("[alerts]\nrules = [\"ruls/*.toml\", \"rules.toml\"]\n");
     says(&wrong, 1, &["ruls/*.toml: no file has such a name", "alerts.rules"]);
     let silent = check("[alerts]\nrules = [\"rules.toml\"]\n");
-    says(&silent, 0, &["1 rule in 1 file is sound; 1 tells nobody, give it routes: quiet-one"]);
+    says(&silent, 0, &["1 rule in 1 file is sound; 1 tells no one, give it routes: quiet-one"]);
+    let placed = "[alerts]\nrules = [\"rules.toml\"]\n[notify]\nunrouted = \"ops\"\n\
+        [notify.destinations.ops]\nchannel = \"telegram\"\ntoken = \"100:test\"\nchat_id = 42\n";
+    let output = check(placed);
+    says(&output, 0, &["1 rule in 1 file is sound"]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("tells no one"));
     says(&check(""), 0, &["no rule is enabled, in 0 files"]);
 }
 

@@ -10,6 +10,7 @@ mod switches;
 mod texts;
 mod watch;
 
+pub use self::texts::load_rules;
 pub(crate) use self::{
     in_force::InForce,
     store::Sets,

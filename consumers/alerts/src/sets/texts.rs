@@ -69,3 +69,23 @@ impl RuleTexts {
         Ok(rules.with_digest(self.digest()))
     }
 }
+
+/// Reads and checks rule files. A path may be a file, or have `*` in its last part. Routes are not checked where the
+/// destinations are not known.
+///
+/// # Errors
+/// Everything that is wrong with them, in the order of files and lines.
+pub fn load_rules(
+    paths: &[PathBuf],
+    known_destinations: Option<&[String]>,
+) -> Result<RuleSet, Vec<RuleProblem>> {
+    let (texts, mut problems) = RuleTexts::read(paths);
+    match texts.compile(known_destinations) {
+        Ok(rules) if problems.is_empty() => Ok(rules),
+        Ok(_) => Err(problems),
+        Err(found) => {
+            problems.extend(found);
+            Err(problems)
+        }
+    }
+}

@@ -156,7 +156,7 @@ fn say_of(rules: &RuleSet) {
     }
     let silent = rules.without_routes();
     if !silent.is_empty() {
-        tracing::info!(rules = ?silent, "have no routes: their alerts are only in stream ALERT");
+        tracing::info!(rules = ?silent, "name no destination: without a route in notify their alerts are only in stream ALERT");
     }
     for warning in rules.warnings() {
         tracing::info!(%warning, "rule is probably not meant so");

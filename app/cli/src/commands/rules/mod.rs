@@ -47,7 +47,7 @@ pub(crate) struct RulesReport {
     rules: usize,
     /// Events inside rules for which they must fire, or must not.
     examples: usize,
-    /// Rules without routes: their alerts are in the stream only.
+    /// Rules without routes where nothing else places their alerts: they are in the stream only.
     #[serde(rename = "telling_nobody")]
     without_routes: Vec<String>,
 }
@@ -74,7 +74,7 @@ impl RulesReport {
         if !self.without_routes.is_empty() {
             let (number, names) = (self.without_routes.len(), self.without_routes.join(", "));
             let (tells, them) = if number == 1 { ("tells", "it") } else { ("tell", "them") };
-            text.push_str(&format!("; {number} {tells} nobody, give {them} routes: {names}"));
+            text.push_str(&format!("; {number} {tells} no one, give {them} routes: {names}"));
         }
         text
     }
@@ -91,6 +91,8 @@ pub(crate) fn report(config: &AppConfig) -> RulesReport {
     };
     let rules = Arc::new(rules);
     // A configuration that names no rules has the default pattern, which may match nothing.
+    let is_placed = config.notify.routes.is_some() || config.notify.unrouted.is_some();
+    let without_routes = if is_placed { Vec::new() } else { rules.without_routes() };
     let named = config.names_rules();
     let problems = if named { unmatched(rules.unmatched()) } else { Vec::new() }.into_iter();
     let failed = run_examples(&rules);
@@ -100,7 +102,7 @@ pub(crate) fn report(config: &AppConfig) -> RulesReport {
         examples: rules.examples(),
         files: rules.files(),
         rules: rules.ids().len(),
-        without_routes: rules.without_routes().into_iter().map(str::to_owned).collect(),
+        without_routes: without_routes.into_iter().map(str::to_owned).collect(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::sets::load_rules;
 
 #[test]
 fn patterns_without_files_and_rules_that_tell_nobody_are_known() {
