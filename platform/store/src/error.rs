@@ -166,6 +166,13 @@ impl StoreError {
         }
     }
 
+    /// Whether the statement took longer than it may.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        let Self::Sql { cause, .. } = self else { return false };
+        cause.code() == Some(&SqlState::QUERY_CANCELED)
+    }
+
     /// Whether a table, column or function is missing: the database has to be migrated.
     #[must_use]
     pub fn needs_migration(&self) -> bool {

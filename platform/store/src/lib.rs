@@ -24,13 +24,19 @@ pub use pool::{
     config::StoreConfig,
     edition::Edition,
     schema_name::{InvalidSchemaName, SchemaName},
-    store::Store,
+    store::{ReadLimits, Store},
 };
 pub use read::{
+    alert_pages::{AlertFilter, AlertKey, DeliveryLine},
     alerts::AlertLine,
     audit::{BlockTime, RowKey, StoredBlock},
     balances::{BalanceDifference, BalanceProof, HeldAsset},
+    chains::ChainHead,
+    labels::{LabelBook, LabelLine},
     latency::{Latency, Percentiles},
+    sql::{PageRequest, RowPage, Towards},
+    transfers::{Side, StoredTransfer, TransferFilter, TransferKey, TransferKind},
+    wallets::{CounterpartyLine, FlowLine, WalletFilter, WalletKey, WalletRow},
 };
 pub use rows::row_set::{Row, RowSet, TableRows};
 pub use stream_position::{PositionRow, StreamPosition};

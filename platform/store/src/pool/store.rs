@@ -7,6 +7,7 @@ use crypto_intel_service::{Backoff, unless_stopped};
 use deadpool::managed::QueueMode;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
+use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
 use super::{address, config::StoreConfig, edition::Edition, schema_name::SchemaName, tls};
@@ -27,9 +28,46 @@ pub struct Store {
     place: String,
     database: String,
     schema: Option<SchemaName>,
+    /// For the connection that cancels a statement.
+    tls: Option<MakeRustlsConnect>,
+}
+
+/// Bounds of a store that only reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// Maximum number of connections.
+    pub pool_size: usize,
+    /// How long one statement may take before the server cancels it.
+    pub statement_timeout: Duration,
+    /// How long a question may wait for a free connection.
+    pub wait: Duration,
+}
+
+/// Settings of connections that differ from the server's, and how long one may be waited for.
+struct Settings {
+    options: String,
+    wait: Duration,
 }
 
 impl Store {
+    /// A store that cannot write, with connections of its own. None is made yet: the first question makes one, and fails
+    /// while the database does not answer.
+    ///
+    /// # Errors
+    /// When the address is malformed.
+    pub fn reader(config: &StoreConfig, limits: ReadLimits) -> Result<Self, StoreError> {
+        let config = StoreConfig {
+            pool_size: limits.pool_size,
+            statement_timeout_ms: u64::try_from(limits.statement_timeout.as_millis())
+                .unwrap_or(u64::MAX),
+            ..config.clone()
+        };
+        let options =
+            " -c default_transaction_read_only=on -c idle_in_transaction_session_timeout=10s";
+        let settings = Settings { options: options.to_owned(), wait: limits.wait };
+        Self::with_settings(&config, None, &settings)
+    }
+
     /// Connects; while no server answers, it retries and logs every attempt, until `start_timeout_seconds` have passed.
     ///
     /// # Errors
@@ -87,14 +125,23 @@ impl Store {
     }
 
     fn lazy(config: &StoreConfig, schema: Option<&SchemaName>) -> Result<Self, StoreError> {
-        let mut postgres = address::parse(&config.url)?;
-        let of_schema = schema.map_or_else(String::new, |schema| {
+        let options = schema.map_or_else(String::new, |schema| {
             format!(" -c search_path={schema} -c synchronous_commit=off")
         });
+        Self::with_settings(config, schema, &Settings { options, wait: Duration::from_secs(10) })
+    }
+
+    fn with_settings(
+        config: &StoreConfig,
+        schema: Option<&SchemaName>,
+        settings: &Settings,
+    ) -> Result<Self, StoreError> {
+        let mut postgres = address::parse(&config.url)?;
         let options = format!(
-            "{} -c standard_conforming_strings=on -c statement_timeout={}{of_schema}",
+            "{} -c standard_conforming_strings=on -c statement_timeout={}{}",
             postgres.get_options().unwrap_or_default(),
-            config.statement_timeout_ms
+            config.statement_timeout_ms,
+            settings.options
         );
         let timeout = Duration::from_millis(config.connect_timeout_ms.max(1));
         postgres
@@ -110,23 +157,24 @@ impl Store {
         let database = postgres.get_dbname().unwrap_or_default().to_owned();
         // Fast: a connection keeps its staging tables and prepared statements; a broken one is dropped by the caller.
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match postgres.get_ssl_mode() {
-            SslMode::Require => {
-                let tls = tls::connector(config.tls_ca_file.as_deref())?;
-                Manager::from_config(postgres, tls, recycling)
-            }
-            _ => Manager::from_config(postgres, NoTls, recycling),
+        let tls = match postgres.get_ssl_mode() {
+            SslMode::Require => Some(tls::connector(config.tls_ca_file.as_deref())?),
+            _ => None,
+        };
+        let manager = match tls.clone() {
+            Some(tls) => Manager::from_config(postgres, tls, recycling),
+            None => Manager::from_config(postgres, NoTls, recycling),
         };
         let pool = Pool::builder(manager)
             .max_size(config.pool_size.max(1))
             // Last in, first out: the server process of the connection used last has the warmest caches.
             .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(Duration::from_secs(10)))
+            .wait_timeout(Some(settings.wait))
             .create_timeout(Some(timeout * 2))
             .build()
             .map_err(|error| StoreError::Url { reason: error.to_string() })?;
-        Ok(Self { pool, place, database, schema: schema.cloned() })
+        Ok(Self { pool, place, database, schema: schema.cloned(), tls })
     }
 
     /// `host:port` of the server.
@@ -163,6 +211,11 @@ impl Store {
             .map_err(StoreError::sql("ask for the edition"))?;
         let license: Option<&str> = row.get(0);
         Ok(Edition::new(license, row.get(1)))
+    }
+
+    /// How a connection to the server is encrypted, if it is.
+    pub(crate) fn tls(&self) -> Option<MakeRustlsConnect> {
+        self.tls.clone()
     }
 
     /// A connection of the pool.

@@ -1,8 +1,16 @@
 //! Queries. Nothing here writes.
 
+pub(crate) mod alert_pages;
 pub(crate) mod alerts;
+mod ask;
 pub(crate) mod audit;
 pub(crate) mod balances;
+pub(crate) mod chains;
+pub(crate) mod labels;
 pub(crate) mod latency;
 pub(crate) mod positions;
 mod row_counts;
+pub(crate) mod sql;
+pub(crate) mod transfers;
+mod values;
+pub(crate) mod wallets;

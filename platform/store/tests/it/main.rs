@@ -17,6 +17,7 @@ mod state;
 mod summaries;
 mod support;
 mod transactions;
+mod transfer_pages;
 mod wallet_transactions;
 mod wallets;
 
