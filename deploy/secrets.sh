@@ -14,8 +14,8 @@ make_secret() {
     echo "made deploy/secrets/$1"
 }
 # >>> made of the roles: users (make generate)
-NATS_USERS="admin evm poll alerts notify persist reader"
-DATABASE_USERS="persist"
+NATS_USERS="admin evm poll alerts notify persist api reader"
+DATABASE_USERS="persist api"
 # <<< made of the roles: users
 for user in $NATS_USERS; do
     make_secret "nats_${user}_password" "$(password)"

@@ -40,7 +40,7 @@ pub use replay::{
     ORIGINAL_REMAINING_HEADER, ORIGINAL_SEQUENCE_HEADER, ORIGINAL_STREAM_HEADER,
     ORIGINAL_TIME_HEADER, ReplayError, ReplayStream, ReplayTarget,
 };
-pub use role::{BucketSpec, Grant, Permissions, QueueSpec, RoleSpec, SecretSpec};
+pub use role::{BucketSpec, Grant, Permissions, PortSpec, QueueSpec, RoleSpec, SecretSpec};
 pub use snapshot::{ArchiveForm, SnapshotError, StreamSnapshot, check_snapshot};
 pub use topology::{
     Change, Difference, ObjectKind, StreamOverride, StreamStatus, Topology, TopologyConfig,

@@ -31,6 +31,7 @@ pub use events::bodies::*;
 pub use explorers::{Explorers, known_explorer};
 pub use kinds::{Kind, UnknownKind};
 pub use kv::{
+    api_key::{ApiKeyEntry, ApiRole},
     asset_price::{AssetPrice, HeldPrice, SourcePrice},
     bucket::Bucket,
     chain_cursor::ChainCursor,

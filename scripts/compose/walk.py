@@ -18,7 +18,7 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-ROLES = ["evm", "poll", "persist", "alerts", "notify"]
+ROLES = ["evm", "poll", "persist", "alerts", "notify", "api"]
 SERVERS = ["nats", "timescaledb", "prometheus", "alertmanager"]
 OUTSIDE = ["anvil", "services", "traffic"]
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"

@@ -2,6 +2,7 @@ mod alerts;
 mod backup;
 mod balances;
 mod facts;
+mod keys;
 mod labels;
 mod portfolio;
 mod providers;
@@ -19,6 +20,7 @@ pub(crate) use alerts::{
     AlertsAction, AlertsArguments, RouteAction, RouteArguments, SilenceAction, SilenceArguments,
 };
 pub(crate) use facts::FactsArguments;
+pub(crate) use keys::{KeysAction, KeysArguments};
 pub(crate) use labels::{ImportArguments, LabelsAction, LabelsArguments};
 pub(crate) use portfolio::PortfolioArguments;
 pub(crate) use providers::{ProvidersAction, ProvidersArguments};
@@ -93,6 +95,8 @@ pub enum Command {
     Watch(WatchArguments),
     /// What addresses are called: import lists, show, remove; renew the list of sanctions. No restart is needed.
     Labels(LabelsArguments),
+    /// Who may use the API: add, list, revoke keys. No restart is needed.
+    Keys(KeysArguments),
     /// What watched wallets hold, as it is stored.
     Balances(BalancesArguments),
     /// What watched wallets are worth; of one also what it gained and lost.
@@ -124,6 +128,9 @@ pub struct DemoArguments {
     /// Transfers per second that the local chain plays.
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub rate: u32,
+    /// Address of the API [default: a free port].
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub api: SocketAddr,
     /// Address of `/live`, `/ready` and `/metrics` [default: a free port].
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub admin: SocketAddr,

@@ -43,6 +43,8 @@ pub struct AppConfig {
     pub alerts: crypto_intel_alerts::Config,
     /// Destinations of alerts.
     pub notify: crypto_intel_notify::Config,
+    /// The API over HTTP.
+    pub api: crypto_intel_api::Config,
     /// Secrets whose files cannot be read, by their keys: they matter to those who need them.
     #[serde(skip)]
     pub(crate) unreadable: Vec<(String, String)>,
@@ -159,7 +161,7 @@ impl AppConfig {
                 Err(error) => vec![format!("{:#}", anyhow::Error::from(error))],
             },
             // Rules that are wrong keep the last good ones in force: their role says it.
-            Role::Alerts | Role::Persist | Role::Notify => Vec::new(),
+            Role::Alerts | Role::Persist | Role::Notify | Role::Api => Vec::new(),
         }
     }
 
@@ -176,6 +178,7 @@ impl AppConfig {
         let mut problems = self.evm.validate().err().unwrap_or_default();
         problems.extend(self.persist.validate().err().unwrap_or_default());
         problems.extend(self.storage.validate().err().unwrap_or_default());
+        problems.extend(self.api.validate().err().unwrap_or_default());
         let notify = self.notify.validate().err().unwrap_or_default();
         problems.extend(notify.iter().map(ToString::to_string));
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
@@ -211,6 +214,7 @@ impl AppConfig {
             Role::Persist => !self.database.url.is_empty() && self.persist.is_enabled(),
             Role::Alerts => self.alerts.enabled && self.has_rules(),
             Role::Notify => self.notify.is_enabled(),
+            Role::Api => self.api.enabled && !self.database.url.is_empty(),
         }
     }
 

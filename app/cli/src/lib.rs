@@ -64,6 +64,7 @@ pub async fn execute(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Labels(options) => {
             commands::labels::run(&arguments, &options.action, output).await
         }
+        Command::Keys(options) => commands::keys::run(&arguments, &options.action, output).await,
         Command::Balances(options) => commands::balances::run(&arguments, options, output).await,
         Command::Portfolio(options) => commands::portfolio::run(&arguments, options, output).await,
         Command::Backup(options) => commands::backup::run(&arguments, options, output).await,

@@ -28,6 +28,8 @@ macro_rules! roles {
 }
 
 roles! {
+    /// What is stored and what happens, over HTTP.
+    Api => crypto_intel_api::ROLE,
     /// Events to tables.
     Persist => crypto_intel_persist::ROLE,
     /// Alerts to chats.

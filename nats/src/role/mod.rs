@@ -36,6 +36,8 @@ pub struct RoleSpec {
     pub buckets: &'static [BucketSpec],
     /// Its user of the database, if it has one.
     pub database_user: Option<&'static str>,
+    /// The port on which it is reached from outside, if it has one.
+    pub port: Option<PortSpec>,
     /// The profile of compose.yaml that starts it; `None` = always.
     pub profile: Option<&'static str>,
 }
@@ -56,6 +58,7 @@ impl RoleSpec {
         queues: &[],
         buckets: &[],
         database_user: None,
+        port: None,
         profile: None,
     };
 
@@ -73,6 +76,15 @@ pub struct SecretSpec {
     pub key: &'static str,
     /// The name of its file.
     pub file: &'static str,
+}
+
+/// A port on which people and programs reach a role; a deployment publishes it on this machine only.
+#[derive(Debug, Clone, Copy)]
+pub struct PortSpec {
+    /// The key of its address, e.g. `api.listen`.
+    pub key: &'static str,
+    /// The port.
+    pub port: u16,
 }
 
 /// A durable consumer.

@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 32] = embedded![
+const FILES: [(&str, &str); 33] = embedded![
     "streams/ALERT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
@@ -121,6 +121,7 @@ const FILES: [(&str, &str); 32] = embedded![
     "streams/OUTBOX.json",
     "streams/SIGNALS.json",
     "streams/STATUS.json",
+    "kv/api_keys.json",
     "kv/contracts.json",
     "kv/cursors.json",
     "kv/deliveries.json",

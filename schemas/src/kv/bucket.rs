@@ -36,11 +36,13 @@ pub enum Bucket {
     RuleState,
     /// Attempt and result of every message to people.
     Deliveries,
+    /// Who may use the API.
+    ApiKeys,
 }
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
@@ -57,6 +59,7 @@ impl Bucket {
         Self::Routing,
         Self::RuleState,
         Self::Deliveries,
+        Self::ApiKeys,
     ];
 
     /// Name of the bucket, e.g. `rule_state`.
@@ -79,6 +82,7 @@ impl Bucket {
             Self::Routing => "routing",
             Self::RuleState => "rule_state",
             Self::Deliveries => "deliveries",
+            Self::ApiKeys => "api_keys",
         }
     }
 

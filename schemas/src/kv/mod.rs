@@ -1,5 +1,6 @@
 //! Keys and JSON values of key-value buckets that are read outside the crate that writes them.
 
+pub(crate) mod api_key;
 pub(crate) mod asset_price;
 pub(crate) mod bucket;
 pub(crate) mod chain_cursor;

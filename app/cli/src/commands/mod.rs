@@ -9,6 +9,7 @@ pub(crate) mod check;
 pub(crate) mod dlq;
 pub(crate) mod facts;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod labels;
 pub(crate) mod migrate;
 pub(crate) mod notify;

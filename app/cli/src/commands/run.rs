@@ -92,6 +92,11 @@ async fn run_role(
         }
         Role::Alerts => crypto_intel_alerts::run(config.alerts.clone(), nats, context).await,
         Role::Notify => crypto_intel_notify::run(config.notify.clone(), nats, context).await,
+        Role::Api => {
+            // Its own connections: what it is asked must not wait for what is written, nor the other way round.
+            let store = crypto_intel_api::reader(&config.api, &config.database)?;
+            crypto_intel_api::run(config.api.clone(), nats, store, context).await
+        }
     }
 }
 

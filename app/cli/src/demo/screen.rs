@@ -23,6 +23,8 @@ pub(super) struct Screen {
     terminal: bool,
     settings: PathBuf,
     admin: SocketAddr,
+    /// Where the API is, once it has taken its port.
+    api: Option<String>,
     drawn_lines: usize,
     last_line: Option<Instant>,
 }
@@ -34,6 +36,7 @@ impl Screen {
             terminal: is_terminal() && !json,
             settings: settings.to_owned(),
             admin,
+            api: None,
             drawn_lines: 0,
             last_line: None,
         }
@@ -61,6 +64,12 @@ impl Screen {
     }
 
     pub(super) fn show(&mut self, summary: &Summary, health: &HealthReport) {
+        if self.api.is_none()
+            && let Some(address) = api_address(health)
+        {
+            eprintln!("  API            http://{address}/docs/\n");
+            self.api = Some(address);
+        }
         if self.terminal {
             self.redraw(summary, health);
         } else if self.last_line.is_none_or(|last| last.elapsed() >= LINE_INTERVAL) {
@@ -114,6 +123,12 @@ impl Screen {
             self.drawn_lines = 0;
         }
     }
+}
+
+/// What the role reports once it has taken its port.
+fn api_address(health: &HealthReport) -> Option<String> {
+    let probe = health.probes.iter().find(|probe| probe.name == crypto_intel_api::PORT_PROBE)?;
+    Some(probe.detail.strip_prefix(crypto_intel_api::LISTENS_ON)?.to_owned())
 }
 
 fn messages(summary: &Summary) -> Vec<String> {

@@ -34,6 +34,11 @@ url = "{database}"
 [admin]
 listen = "{admin}"
 
+[api]
+listen = "{api}"
+anonymous_role = "operator"
+anonymous_cost_per_minute = 6000
+
 [telemetry]
 log = "info"
 format = "text"
@@ -80,6 +85,7 @@ webhook_url = "{discord}"
         nats = servers.nats.url(),
         database = servers.database_url,
         admin = options.admin,
+        api = options.api,
         chain = servers.chain.settings(&place.to_string()),
         provider = servers.provider.url(),
         chat = servers.chat.url(),

@@ -32,9 +32,11 @@ fn make_users(postgres: &Postgres, database: &str, folder: &Path) {
     for (name, value) in psql.get_envs() {
         command.env(name, value.unwrap());
     }
-    for (variable, file) in
-        [("PERSIST_PASSWORD_FILE", "persist"), ("GRAFANA_PASSWORD_FILE", "grafana")]
-    {
+    for (variable, file) in [
+        ("PERSIST_PASSWORD_FILE", "persist"),
+        ("API_PASSWORD_FILE", "api"),
+        ("GRAFANA_PASSWORD_FILE", "grafana"),
+    ] {
         let path = folder.join(file);
         std::fs::write(&path, format!("p{file}'s")).unwrap();
         command.env(variable, path);
@@ -70,6 +72,10 @@ async fn the_users_of_a_deployment_have_what_they_need_and_no_more() {
     assert_eq!(execute(&grafana, row).await, Err("25006".to_owned()));
     let sly = format!("BEGIN READ WRITE; {row}");
     assert_eq!(execute(&grafana, &sly).await, Err("42501".to_owned()));
+    let api = as_user(&url, "api");
+    assert_eq!(execute(&api, "SELECT * FROM blocks, top_movers()").await, Ok(()));
+    assert_eq!(execute(&api, row).await, Err("25006".to_owned()));
+    assert_eq!(execute(&api, &sly).await, Err("42501".to_owned()));
     assert_eq!(execute(&grafana, "SELECT * FROM pg_authid").await, Err("42501".to_owned()));
     assert_eq!(execute(&persist, "DROP TABLE logs").await, Err("42501".to_owned()));
 }

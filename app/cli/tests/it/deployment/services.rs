@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crypto_intel_nats::RoleSpec;
+use crypto_intel_nats::{PortSpec, RoleSpec};
 
 use super::{roles, users};
 
@@ -51,11 +51,18 @@ fn service(role: &RoleSpec) -> String {
         let variable = secret.key.to_uppercase().replace('.', "__");
         let _ = writeln!(text, "      CRYPTO_INTEL__{variable}_FILE: /run/secrets/{}", secret.file);
     }
+    if let Some(PortSpec { key, port }) = role.port {
+        let variable = key.to_uppercase().replace('.', "__");
+        let _ = writeln!(text, "      CRYPTO_INTEL__{variable}: 0.0.0.0:{port}");
+    }
     let files: Vec<String> = [role.nats_password()]
         .into_iter()
         .chain(role.secrets.iter().map(|secret| secret.file.to_owned()))
         .collect();
     let _ = writeln!(text, "    secrets: [{}]", files.join(", "));
+    if let Some(PortSpec { port, .. }) = role.port {
+        let _ = writeln!(text, "    ports:\n      - \"127.0.0.1:{port}:{port}\"");
+    }
     text
 }
 

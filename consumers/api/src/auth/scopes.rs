@@ -1,0 +1,71 @@
+//! Who may do what: roles are sets of scopes, and each route names one.
+
+use crypto_intel_schemas::ApiRole;
+
+/// A right of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Read chains, wallets, tokens and labels.
+    Chain,
+    /// Read prices, indices and news.
+    Market,
+    /// Read alerts and silences.
+    Alerts,
+    /// Change the watch-list.
+    WatchlistWrite,
+    /// Silence and acknowledge alerts.
+    AlertsWrite,
+    /// See how the pipeline runs.
+    Operations,
+    /// See and change who may use the API.
+    Keys,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Chain,
+        Self::Market,
+        Self::Alerts,
+        Self::WatchlistWrite,
+        Self::AlertsWrite,
+        Self::Operations,
+        Self::Keys,
+    ];
+
+    /// The text in problems and in the description.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Market => "market",
+            Self::Alerts => "alerts",
+            Self::WatchlistWrite => "watchlist:write",
+            Self::AlertsWrite => "alerts:write",
+            Self::Operations => "ops",
+            Self::Keys => "keys",
+        }
+    }
+
+    /// The least role that has it; those above have it, too.
+    #[must_use]
+    pub const fn least_role(self) -> ApiRole {
+        match self {
+            Self::Chain | Self::Market | Self::Alerts => ApiRole::Viewer,
+            Self::WatchlistWrite | Self::AlertsWrite => ApiRole::Analyst,
+            Self::Operations => ApiRole::Operator,
+            Self::Keys => ApiRole::Admin,
+        }
+    }
+
+    /// Whether a role has it.
+    #[must_use]
+    pub fn is_of(self, role: ApiRole) -> bool {
+        role >= self.least_role()
+    }
+
+    /// The scopes of a role.
+    pub fn of(role: ApiRole) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |scope| scope.is_of(role))
+    }
+}

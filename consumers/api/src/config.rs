@@ -1,0 +1,142 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crypto_intel_schemas::ApiRole;
+
+/// The API over HTTP.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether it runs; it needs a database.
+    pub enabled: bool,
+    /// Address to listen on; port 0 takes a free one. On another address than loopback put a proxy with TLS before it, and name
+    /// its hosts in `hosts`.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// Host names, without port, by which clients may call it, beside `localhost` and loopback addresses. A request for another
+    /// host is refused: a web page cannot reach this port under a name of its own.
+    pub hosts: Vec<String>,
+    /// Role of clients without a key: `viewer`, `analyst`, `operator` or `admin`. Default: none, every request needs a key.
+    pub anonymous_role: Option<ApiRole>,
+    /// Maximum number of connections to the database.
+    pub pool_size: usize,
+    /// How long one statement may take before the server cancels it, in milliseconds.
+    pub statement_timeout_ms: u64,
+    /// How long a request may wait for a free connection before it is refused, in milliseconds.
+    pub pool_wait_ms: u64,
+    /// How long one request may take in all, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Maximum size of a request's body, in bytes.
+    pub max_body_bytes: usize,
+    /// Cost that a key may use each minute; a look-up costs 1, a list 2, a summary 5.
+    pub cost_per_minute: u32,
+    /// The same for each address of clients without a key; an IPv6 address counts by its /64.
+    pub anonymous_cost_per_minute: u32,
+    /// Networks of proxies whose `X-Forwarded-For` is believed, such as `"10.0.0.0/8"`. Default: none.
+    pub trusted_proxies: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8420),
+            hosts: Vec::new(),
+            anonymous_role: None,
+            pool_size: 8,
+            statement_timeout_ms: 5_000,
+            pool_wait_ms: 250,
+            request_timeout_ms: 15_000,
+            max_body_bytes: 64 << 10,
+            cost_per_minute: 600,
+            anonymous_cost_per_minute: 120,
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks what the types cannot express.
+    ///
+    /// # Errors
+    /// One sentence per problem, with the key, the problem and how to correct it.
+    pub fn validate(&self) -> Result<(), Vec<String>> {
+        let mut problems = Vec::new();
+        if !self.listen.ip().is_loopback() {
+            if self.hosts.is_empty() {
+                problems.push(format!(
+                    "api.hosts: names no host, and api.listen is {}: name the hosts by which clients call it, or listen on 127.0.0.1",
+                    self.listen
+                ));
+            }
+            if self.anonymous_role.is_some_and(|role| role != ApiRole::Viewer) {
+                problems.push(format!(
+                    "api.anonymous_role: would let anybody who reaches {} change things: use \"viewer\", or none and keys (`crypto-intel keys add`)",
+                    self.listen
+                ));
+            }
+        }
+        for (place, host) in self.hosts.iter().enumerate() {
+            if host.is_empty()
+                || host.contains(['/', ':', '*', ' ']) && host.parse::<IpAddr>().is_err()
+            {
+                problems.push(format!(
+                    "api.hosts[{place}]: {host:?} is no host name: write it without scheme, port and wildcard"
+                ));
+            }
+        }
+        for (place, network) in self.trusted_proxies.iter().enumerate() {
+            if let Err(reason) = network.parse::<crate::layers::client::Network>() {
+                problems.push(format!("api.trusted_proxies[{place}]: {reason}"));
+            }
+        }
+        for (key, is_zero) in [
+            ("pool_size", self.pool_size == 0),
+            ("statement_timeout_ms", self.statement_timeout_ms == 0),
+            ("request_timeout_ms", self.request_timeout_ms == 0),
+            ("cost_per_minute", self.cost_per_minute == 0),
+            ("anonymous_cost_per_minute", self.anonymous_cost_per_minute == 0),
+        ] {
+            if is_zero {
+                problems.push(format!("api.{key}: must be above 0"));
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_address_needs_hosts_and_gives_strangers_nothing_to_change() {
+        let open = Config { listen: "0.0.0.0:8420".parse().unwrap(), ..Config::default() };
+        assert!(open.validate().unwrap_err()[0].starts_with("api.hosts"));
+        let named = Config { hosts: vec!["api.example.org".into()], ..open };
+        named.validate().unwrap();
+        let anonymous = |role| Config { anonymous_role: Some(role), ..named.clone() };
+        assert!(anonymous(ApiRole::Viewer).validate().is_ok());
+        assert!(anonymous(ApiRole::Admin).validate().unwrap_err()[0].contains("anonymous_role"));
+        let local = Config { anonymous_role: Some(ApiRole::Admin), ..Config::default() };
+        local.validate().unwrap();
+    }
+
+    #[test]
+    fn hosts_and_networks_are_checked() {
+        for host in ["", "https://x", "x:80", "*.x.org"] {
+            let config = Config { hosts: vec![host.to_owned()], ..Config::default() };
+            assert!(config.validate().is_err(), "{host}");
+        }
+        let config = Config {
+            hosts: vec!["api.example.org".into(), "10.1.2.3".into(), "::1".into()],
+            trusted_proxies: vec!["10.0.0.0/8".into(), "fd00::/8".into()],
+            ..Config::default()
+        };
+        config.validate().unwrap();
+        let config = Config { trusted_proxies: vec!["10.0.0.0/33".into()], ..Config::default() };
+        assert!(config.validate().is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! One file for each resource. A route is added in three steps:
+//!
+//! 1. A handler with `#[utoipa::path(…)]`: method, path, `tag`, `params(…)` (from `parameters!` and `path_parameters!`) and the answer
+//!    of success. Failures are described by the guard. It returns `Result<…, Problem>`; questions go to `state.store`, whose SQL
+//!    is in `platform/store/src/read`.
+//! 2. A line in `routes()` of its file: `Guard::new(scope, cost).of(routes!(handler))`, with `by_position_of` where the answer
+//!    follows from tables of streams alone.
+//! 3. Where the file is new, a line in [`all`].
+//!
+//! `UPDATE_SCHEMAS=1 cargo nextest run -p crypto-intel-api openapi_file` then writes `schemas/openapi.json`.
+
+mod alerts;
+mod chains;
+mod me;
+mod status;
+mod transactions;
+mod wallets;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::state::ApiState;
+
+/// Every described route.
+pub(crate) fn all() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .merge(status::routes())
+        .merge(chains::routes())
+        .merge(transactions::routes())
+        .merge(wallets::routes())
+        .merge(alerts::routes())
+        .merge(me::routes())
+}

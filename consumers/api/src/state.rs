@@ -1,0 +1,87 @@
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crypto_intel_nats::Nats;
+use crypto_intel_schemas::Stream;
+use crypto_intel_service::Context;
+use crypto_intel_store::{ChainHead, PositionRow, Store, StoreError};
+
+use crate::{
+    auth::keys::KeyRing, config::Config, layers::client::Network, limits::Limits, memo::Memo,
+    metrics::Metrics,
+};
+
+/// How old positions and heads may be that are answered from memory: what a page asks of many routes is read once.
+const FRESH: Duration = Duration::from_millis(250);
+
+/// What every handler may use; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiState(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) nats: Nats,
+    pub(crate) context: Context,
+    pub(crate) keys: KeyRing,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) metrics: Metrics,
+    pub(crate) trusted_proxies: Vec<Network>,
+    positions: Memo<(), Vec<PositionRow>>,
+    heads: Memo<(), Vec<ChainHead>>,
+}
+
+impl std::ops::Deref for ApiState {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl ApiState {
+    pub(crate) fn new(
+        config: Config,
+        nats: Nats,
+        store: Store,
+        keys: KeyRing,
+        context: Context,
+    ) -> anyhow::Result<Self> {
+        let metrics = Metrics::new(&context.registry)?;
+        let proxies = config.trusted_proxies.iter().map(|network| network.parse());
+        let trusted_proxies: Result<_, String> = proxies.collect();
+        Ok(Self(Arc::new(Inner {
+            limits: Limits::new(&config),
+            trusted_proxies: trusted_proxies.map_err(anyhow::Error::msg)?,
+            config,
+            store,
+            nats,
+            context,
+            keys,
+            metrics,
+            positions: Memo::new(FRESH),
+            heads: Memo::new(FRESH),
+        })))
+    }
+
+    /// How far the tables have read the streams.
+    pub(crate) async fn positions(&self) -> Result<Arc<Vec<PositionRow>>, StoreError> {
+        self.positions.get((), || self.store.positions()).await
+    }
+
+    /// How far they have read these streams, by their names.
+    pub(crate) async fn as_of(
+        &self,
+        streams: &[Stream],
+    ) -> Result<BTreeMap<String, u64>, StoreError> {
+        let positions = self.positions().await?;
+        let is_meant = |row: &&PositionRow| streams.iter().any(|one| one.name() == row.stream);
+        let read = positions.iter().filter(is_meant);
+        Ok(read.map(|row| (row.stream.clone(), row.sequence)).collect())
+    }
+
+    /// The newest canonical block of each chain.
+    pub(crate) async fn heads(&self) -> Result<Arc<Vec<ChainHead>>, StoreError> {
+        self.heads.get((), || self.store.chain_heads()).await
+    }
+}

@@ -1,0 +1,14 @@
+//! Tests over real sockets, on a real nats-server and PostgreSQL.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod access;
+mod description;
+mod harness;
+mod lists;
+mod requests;
+mod seed;
+
+/// A fresh database on the server that these tests are about.
+async fn server() -> anyhow::Result<crypto_intel_sandbox::TestDatabase> {
+    crypto_intel_sandbox::Postgres::test_database().await
+}
