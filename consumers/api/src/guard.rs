@@ -59,7 +59,7 @@ impl Guard {
 
     async fn pass(self, request: Request, next: Next) -> Response {
         let Some(state) = request.extensions().get::<ApiState>().cloned() else {
-            return Problem::new(ProblemKind::Internal, "no layer said who asks").into_response();
+            return Problem::new(ProblemKind::Internal, "no layer found the caller").into_response();
         };
         let caller = match self.admit(request.extensions().get::<Identity>()) {
             Ok(caller) => caller.clone(),
@@ -111,7 +111,7 @@ impl Guard {
         if let Some(tag) = &tag
             && has(request.headers(), tag)
         {
-            // Costs nothing: who asks so is polite.
+            // Costs nothing: it asked politely.
             return cached((StatusCode::NOT_MODIFIED, ()).into_response(), tag);
         }
         let left = state.limits.charge(caller, self.cost);
@@ -142,7 +142,7 @@ impl Guard {
             let position = positions.iter().find(|one| one.stream == stream.name());
             let (sequence, stored) =
                 position.map_or((0, 0), |one| (one.sequence, one.stored_at_us));
-            // A stream that was made anew counts from 1 again: its times differ.
+            // A stream that was recreated counts from 1 again: its times differ.
             let _ = write!(tag, "/{stream}.{sequence}.{:x}", stored & 0xff_ffff);
         }
         tag.push('"');

@@ -42,7 +42,7 @@ pub const PORT_PROBE: &str = "api.port";
 pub const LISTENS_ON: &str = "listens on ";
 
 /// How often `/ready` looks whether the database answers.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const DATABASE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The connections of the API to a database: its own, and unable to write.
 ///
@@ -77,7 +77,7 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
                 Ok(()) => database_probe.healthy("answers"),
                 Err(error) => database_probe.unhealthy(format!("{error:#}")),
             }
-            unless_stopped(&stop, tokio::time::sleep(LOOK_EVERY)).await?;
+            unless_stopped(&stop, tokio::time::sleep(DATABASE_CHECK_INTERVAL)).await?;
         }
     });
     let state = ApiState::new(config, nats, store, keys, context).context("register metrics")?;

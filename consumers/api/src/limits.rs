@@ -33,7 +33,7 @@ pub(crate) mod cost {
 const FAILURES: u32 = 5;
 const FAILURES_PER: Duration = Duration::from_secs(30);
 /// Budgets that are full again are forgotten this often.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 
 type Budgets<K> =
     RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
@@ -114,7 +114,7 @@ impl Limits {
 
     fn forget(&self) {
         let mut forgotten = self.forgotten.lock();
-        if forgotten.elapsed() < FORGET_EVERY {
+        if forgotten.elapsed() < FORGET_INTERVAL {
             return;
         }
         *forgotten = Instant::now();

@@ -8,7 +8,7 @@ use std::{
 /// Values that are bounded in number and forgotten one by one.
 const MAX_KEYS: usize = 1_000;
 
-/// Answers that are kept for a short time. Who asks while one is being made waits for it: a hundred clients at once are one
+/// Answers that are kept for a short time. A caller that comes while one is being made waits for it: a hundred clients at once are one
 /// question to the database.
 #[derive(Debug)]
 pub(crate) struct Memo<K, V> {

@@ -138,7 +138,7 @@ pub(crate) struct Problem {
     pub(crate) title: &'static str,
     /// The status code of the answer.
     pub(crate) status: u16,
-    /// What is wrong with this request, and how to mend it.
+    /// What is wrong with this request, and how to correct it.
     pub(crate) detail: String,
     /// The id of the request, as in its header `X-Request-Id` and in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,7 +156,7 @@ pub(crate) struct Problem {
 pub(crate) struct ParameterProblem {
     /// Its name.
     pub(crate) parameter: String,
-    /// What is wrong with it, and how to mend it.
+    /// What is wrong with it, and how to correct it.
     pub(crate) detail: String,
 }
 

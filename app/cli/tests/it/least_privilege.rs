@@ -65,7 +65,7 @@ impl Deployment {
             node.push_block(blocks.next_block()).unwrap();
         }
         let config = format!(
-            "[nats]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n\
+            "[nats]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[api]\nlisten = \"127.0.0.1:0\"\n[streams.streams]\n{}\n\
              [evm.chains.local]\nchain_id = 1\nstart = 1\nstale_seconds = 3600\nendpoints = [{{ url = \"{}\", key_file = \"secrets/node_key\" }}]\n\
              [poll]\nonly = [\"coingecko\"]\n[poll.providers.coingecko]\nbase_url = \"{}/coingecko\"\nkey_file = \"secrets/coingecko_key\"\nparameters = {{ assets = [\"bitcoin\"] }}\n\
              [alerts]\nrules = [\"rules.toml\"]\n\

@@ -23,7 +23,7 @@ pub struct NewKey {
     pub role: ApiRole,
     /// Chains that it may see; `None` for all.
     pub chains: Option<Vec<String>>,
-    /// How long it counts; `None` for ever.
+    /// How long it counts; `None` without limit.
     pub lifetime: Option<Duration>,
 }
 

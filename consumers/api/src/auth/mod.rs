@@ -1,4 +1,4 @@
-//! Who asks, and what they may.
+//! The caller of a request, and what it may do.
 
 pub(crate) mod key;
 pub(crate) mod keys;
@@ -68,7 +68,7 @@ pub(crate) enum Identity {
     Invalid,
 }
 
-/// Finds out who asks. Nothing is refused here but a client that tries keys.
+/// Finds the caller. Nothing is refused here but a client that tries keys.
 pub(crate) async fn identify(
     State(state): State<ApiState>,
     mut request: Request,

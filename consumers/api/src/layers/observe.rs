@@ -16,7 +16,7 @@ use crate::{
     state::ApiState,
 };
 
-/// The id of a request, for the log and for who asks about it.
+/// The id of a request, for the log and for questions about it.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Texts of failed answers that are no problems yet are read up to here.
 const MAX_TEXT_BYTES: usize = 4 << 10;

@@ -27,7 +27,7 @@ pub(crate) trait FromQuery: Sized {
     /// Reads all values of a parameter.
     ///
     /// # Errors
-    /// What is wrong, and how to mend it.
+    /// What is wrong, and how to correct it.
     fn from_query(values: &[&str]) -> Result<Self, String>;
 
     /// Describes the parameter.
@@ -207,9 +207,9 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
-        let problem = read("chain=Base!&limit=0&lmit=3&colour=red").unwrap_err();
+        let problem = read("chain=Base!&limit=0&limits=3&colour=red").unwrap_err();
         let names: Vec<&str> = problem.errors.iter().map(|one| one.parameter.as_str()).collect();
-        assert_eq!(names, ["chain", "limit", "lmit", "colour"]);
+        assert_eq!(names, ["chain", "limit", "limits", "colour"]);
         assert!(problem.errors[2].detail.contains("did you mean \"limit\""));
         assert!(problem.errors[3].detail.contains("there is chain, limit"));
         assert!(read("limit=1&limit=2").is_err());

@@ -17,7 +17,7 @@ pub(crate) trait Value: Sized {
     /// Reads it.
     ///
     /// # Errors
-    /// What is wrong, and how to mend it.
+    /// What is wrong, and how to correct it.
     fn parse(text: &str) -> Result<Self, String>;
 
     /// Describes it.

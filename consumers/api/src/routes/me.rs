@@ -16,7 +16,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(Guard::new(Scope::Chain, cost::LOOK_UP).of(routes!(me)))
 }
 
-/// Who asks.
+/// The caller.
 #[derive(Debug, Serialize, ToSchema)]
 struct Me {
     /// Id of the key; null for a client without one.

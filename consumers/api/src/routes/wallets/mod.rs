@@ -190,7 +190,7 @@ impl From<&LabelLine> for Label {
     }
 }
 
-/// What is known of an address; one that nobody named is known, too.
+/// What is known of an address; one without a name is known, too.
 #[utoipa::path(
     get,
     path = "/api/v1/wallets/{address}",
