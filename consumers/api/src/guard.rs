@@ -59,7 +59,8 @@ impl Guard {
 
     async fn pass(self, request: Request, next: Next) -> Response {
         let Some(state) = request.extensions().get::<ApiState>().cloned() else {
-            return Problem::new(ProblemKind::Internal, "no layer found the caller").into_response();
+            return Problem::new(ProblemKind::Internal, "no layer found the caller")
+                .into_response();
         };
         let caller = match self.admit(request.extensions().get::<Identity>()) {
             Ok(caller) => caller.clone(),
