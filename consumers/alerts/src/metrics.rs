@@ -88,7 +88,7 @@ impl Metrics {
             errors: per_rule("rule_errors_total", "Conditions or templates that failed")?,
             unhealthy: metrics.gauges(
                 "rule_unhealthy",
-                "1 while a rule failed ten times in a row",
+                "1 while a rule failed ten times without a success between",
                 &["rule"],
             )?,
             rules_wrong: metrics
