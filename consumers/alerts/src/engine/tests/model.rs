@@ -1,9 +1,100 @@
 //! What people last heard of each alert is what the canonical chain holds under the rule: for the
 //! smallest plans that once broke it, and for random ones.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
-use super::world::{Transaction, World};
+use super::{
+    world::{Belief, Transaction, World},
+    *,
+};
+use crate::condition::fields::hex_text;
+
+/// Amount from which both rules fire.
+const LARGE: u64 = 5;
+
+/// A transfer that the chain holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    transaction: B256,
+    amount: u64,
+    recipient: String,
+    number: u64,
+}
+
+impl World {
+    fn held(&self) -> Vec<Held> {
+        let blocks = self.chain.iter();
+        blocks
+            .flat_map(|block| {
+                block.transactions.iter().map(|transaction| Held {
+                    transaction: transaction.tx_hash(),
+                    amount: transaction.amount_in(block.number),
+                    recipient: hex_text(Address::repeat_byte(transaction.recipient).as_slice()),
+                    number: block.number,
+                })
+            })
+            .collect()
+    }
+
+    /// Where what people last heard differs from what the chain holds. To be asked when it is quiet.
+    fn differences(&self) -> Vec<String> {
+        let held = self.held();
+        let mut found = Vec::new();
+        for rule in ["flat", "cool"] {
+            let beliefs: Vec<&Belief> = self
+                .beliefs
+                .values()
+                .filter(|belief| belief.rule == rule && !belief.gone)
+                .collect();
+            let mut told: Vec<&Held> = Vec::new();
+            for belief in beliefs.iter().filter(|belief| belief.transaction.is_some()) {
+                let truth = held.iter().find(|held| Some(held.transaction) == belief.transaction);
+                let Some(truth) = truth else {
+                    found.push(format!("{rule}: not on chain, people believe {belief:?}"));
+                    continue;
+                };
+                if belief.title.split(' ').next() != Some(truth.amount.to_string().as_str())
+                    || belief.number != Some(truth.number)
+                    || belief.meets_rule != (truth.amount >= LARGE)
+                {
+                    found.push(format!("{rule}: chain has {truth:?}, people believe {belief:?}"));
+                }
+                if told.contains(&truth) {
+                    found.push(format!("{rule}: believed twice: {truth:?}"));
+                }
+                told.push(truth);
+            }
+            let untold = held.iter().filter(|held| held.amount >= LARGE && !told.contains(held));
+            let mut by_recipient: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+            for held in untold {
+                if rule == "flat" {
+                    found.push(format!("flat: nobody was told of {held:?}"));
+                }
+                let (count, sum) = by_recipient.entry(&held.recipient).or_default();
+                *count += 1;
+                *sum += held.amount;
+            }
+            let mut collected: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+            for belief in beliefs.iter().filter(|belief| belief.transaction.is_none()) {
+                let recipient = belief.title.rsplit(' ').next().unwrap_or_default();
+                let (count, sum) = collected.entry(recipient).or_default();
+                let words: Vec<&str> = belief.title.split([' ', ',']).collect();
+                *count += words[0].parse::<u64>().unwrap();
+                let place = words.iter().rposition(|word| *word == "sum" || *word == "more");
+                let amount = words[place.unwrap() + 1..].iter().find(|word| !word.is_empty());
+                *sum += amount.unwrap().parse::<u64>().unwrap();
+            }
+            if rule == "cool" && by_recipient != collected {
+                found.push(format!(
+                    "cool: not told one by one {by_recipient:?}, collected {collected:?}"
+                ));
+            }
+        }
+        found
+    }
+}
 
 /// Runs a plan, waits, and compares.
 fn holds_after(finality: u64, plan: &str) -> World {

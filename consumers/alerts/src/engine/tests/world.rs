@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{rule_specs::Spec, *};
-use crate::{condition::fields::hex_text, snapshot::in_memory::Memory};
-
-/// Amount from which both rules fire.
-pub(super) const LARGE: u64 = 5;
+use crate::snapshot::in_memory::Memory;
 
 /// Two rules over the same transfers: `flat` tells each, `cool` one per recipient and cooldown.
 const RULES: &str = r#"
@@ -53,7 +50,7 @@ pub(super) struct Mined {
 pub(super) struct Belief {
     pub(super) rule: String,
     pub(super) transaction: Option<B256>,
-    number: Option<u64>,
+    pub(super) number: Option<u64>,
     pub(super) title: String,
     pub(super) gone: bool,
     pub(super) meets_rule: bool,
@@ -61,15 +58,6 @@ pub(super) struct Belief {
     pub(super) ongoing: bool,
     /// Number of the newest message.
     n: u32,
-}
-
-/// A transfer that the chain holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Held {
-    transaction: B256,
-    amount: u64,
-    recipient: String,
-    number: u64,
 }
 
 pub(super) struct World {
@@ -338,77 +326,6 @@ impl World {
             };
             self.beliefs.insert(alert.alert, belief);
         }
-    }
-
-    fn held(&self) -> Vec<Held> {
-        let blocks = self.chain.iter();
-        blocks
-            .flat_map(|block| {
-                block.transactions.iter().map(|transaction| Held {
-                    transaction: transaction.tx_hash(),
-                    amount: transaction.amount_in(block.number),
-                    recipient: hex_text(Address::repeat_byte(transaction.recipient).as_slice()),
-                    number: block.number,
-                })
-            })
-            .collect()
-    }
-
-    /// Where what people last heard differs from what the chain holds. To be asked when it is quiet.
-    pub(super) fn differences(&self) -> Vec<String> {
-        let held = self.held();
-        let mut found = Vec::new();
-        for rule in ["flat", "cool"] {
-            let beliefs: Vec<&Belief> = self
-                .beliefs
-                .values()
-                .filter(|belief| belief.rule == rule && !belief.gone)
-                .collect();
-            let mut told: Vec<&Held> = Vec::new();
-            for belief in beliefs.iter().filter(|belief| belief.transaction.is_some()) {
-                let truth = held.iter().find(|held| Some(held.transaction) == belief.transaction);
-                let Some(truth) = truth else {
-                    found.push(format!("{rule}: not on chain, people believe {belief:?}"));
-                    continue;
-                };
-                if belief.title.split(' ').next() != Some(truth.amount.to_string().as_str())
-                    || belief.number != Some(truth.number)
-                    || belief.meets_rule != (truth.amount >= LARGE)
-                {
-                    found.push(format!("{rule}: chain has {truth:?}, people believe {belief:?}"));
-                }
-                if told.contains(&truth) {
-                    found.push(format!("{rule}: believed twice: {truth:?}"));
-                }
-                told.push(truth);
-            }
-            let untold = held.iter().filter(|held| held.amount >= LARGE && !told.contains(held));
-            let mut by_recipient: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-            for held in untold {
-                if rule == "flat" {
-                    found.push(format!("flat: nobody was told of {held:?}"));
-                }
-                let (count, sum) = by_recipient.entry(&held.recipient).or_default();
-                *count += 1;
-                *sum += held.amount;
-            }
-            let mut collected: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-            for belief in beliefs.iter().filter(|belief| belief.transaction.is_none()) {
-                let recipient = belief.title.rsplit(' ').next().unwrap_or_default();
-                let (count, sum) = collected.entry(recipient).or_default();
-                let words: Vec<&str> = belief.title.split([' ', ',']).collect();
-                *count += words[0].parse::<u64>().unwrap();
-                let place = words.iter().rposition(|word| *word == "sum" || *word == "more");
-                let amount = words[place.unwrap() + 1..].iter().find(|word| !word.is_empty());
-                *sum += amount.unwrap().parse::<u64>().unwrap();
-            }
-            if rule == "cool" && by_recipient != collected {
-                found.push(format!(
-                    "cool: not told one by one {by_recipient:?}, collected {collected:?}"
-                ));
-            }
-        }
-        found
     }
 }
 
