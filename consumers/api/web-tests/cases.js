@@ -1,0 +1,244 @@
+// What a reader would miss, one check each.
+
+import { open, routesOf } from './tools.js';
+
+const MAX_REQUESTS = 50;
+const MAX_BYTES = 95_000;
+const MAX_PAINT_MS = 1500;
+const LOAD_SECONDS = 8;
+const LOAD_EVENTS = 1000;
+const HOSTILE = '<img src=x onerror="document.title=1">\u202eCDSU';
+
+/** An event as the API writes it. */
+function transfer(index, more = {}) {
+  const hex = (size, seed) => `0x${(index * 7919 + seed).toString(16).padStart(size, '0').slice(-size)}`;
+  const now = Date.now() * 1000;
+  return {
+    kind: 'transfer.erc20', version: 1, id: `local:${hex(64, 1)}:transfer.erc20:${index}`, source: 'evm',
+    event_at_us: now, observed_at_us: now, chain: 'local', chain_id: 31_337, block_number: 100 + index, block_hash: hex(64, 1), block_time_us: now,
+    removed: false, incarnation: 1, tx_hash: hex(64, 2), tx_index: 0, tx_from: hex(40, 3), tx_to: hex(40, 4), log_index: 0, address: hex(40, 5), sub_index: 0,
+    from: hex(40, 3), to: hex(40, 4), value: '1500000', symbol: 'DEMO', decimals: 6, amount: '1.5', usd: '1.5', token_verified: true, ...more,
+  };
+}
+
+const page = (items) => JSON.stringify({ items, next: null, prev: null, as_of: {}, warnings: [] });
+
+/** Answers the list of transactions with these. */
+const answerWith = (items) => (view) => view.route(/\/api\/v1\/transactions\?/, (route) => route.fulfill({ contentType: 'application/json', body: page(items) }));
+
+/** A check that this server cannot be asked. */
+export class Skip extends Error {}
+
+/** Opens the list of transactions with a websocket of our own; returns how to send events. */
+async function openMocked(browser, base, items = []) {
+  if (!(await routesOf(base)).includes('get /ws')) throw new Skip('the API has no websocket');
+  let socket;
+  let subscriptions = [];
+  const prepare = async (view) => {
+    await answerWith(items)(view);
+    await view.routeWebSocket(/\/ws$/, (opened) => {
+      socket = opened;
+      subscriptions = [];
+      opened.send(JSON.stringify({ type: 'hello', heartbeat_seconds: 15 }));
+      opened.onMessage((text) => {
+        const message = JSON.parse(text);
+        if (message.action === 'subscribe') subscriptions.push(message);
+      });
+    });
+  };
+  const opened = await open(browser, base, '/transactions', { prepare });
+  await until(() => subscriptions.some((one) => one.service === 'onchain'));
+  const send = (events, resume) => {
+    const { id } = subscriptions.find((one) => one.service === 'onchain');
+    socket.send(JSON.stringify({ type: 'events', id, events, resume }));
+  };
+  return { ...opened, send, socket: () => socket, subscriptions: () => subscriptions };
+}
+
+/** Waits for what the page sends to our websocket. */
+async function until(isSo) {
+  const deadline = Date.now() + 15_000;
+  while (!isSo()) {
+    if (Date.now() > deadline) throw new Error('the page did not subscribe');
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+/** Bytes that are in use after a collection. */
+async function heapOf(view) {
+  const session = await view.context().newCDPSession(view);
+  await session.send('HeapProfiler.collectGarbage');
+  await session.send('Performance.enable');
+  const { metrics } = await session.send('Performance.getMetrics');
+  await session.detach();
+  return metrics.find((one) => one.name === 'JSHeapUsedSize').value;
+}
+
+const rowsOf = (view) => view.locator('main tbody tr').count();
+
+export const checks = {
+  async 'the first view is small and quick'({ browser, base, fail }) {
+    const sizes = [];
+    const { page: view, context } = await open(browser, base, '/', {
+      prepare: async (opened) => {
+        opened.on('requestfinished', async (request) => sizes.push(request.sizes().then((size) => size.responseBodySize + size.responseHeadersSize, () => 0)));
+      },
+    });
+    const bytes = (await Promise.all(sizes)).reduce((all, size) => all + size, 0);
+    const paint = await view.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? Infinity);
+    console.log(`     ${sizes.length} requests, ${bytes} bytes, first paint after ${Math.round(paint)} ms`);
+    if (sizes.length > MAX_REQUESTS) fail(`${sizes.length} requests, at most ${MAX_REQUESTS}`);
+    if (bytes > MAX_BYTES && !process.env.UNCOMPRESSED) fail(`${bytes} bytes, at most ${MAX_BYTES}`);
+    if (paint > MAX_PAINT_MS) fail(`first paint after ${paint} ms`);
+    await context.close();
+  },
+
+  async 'a hostile name of a token is text'({ browser, base, fail }) {
+    const { page: view, context, faults } = await open(browser, base, '/transactions', { prepare: answerWith([transfer(1, { symbol: HOSTILE, token_verified: false, from_label: HOSTILE })]) });
+    const text = await view.locator('main tbody').innerText();
+    if (!text.includes('<img')) fail(`the name is not shown: ${text}`);
+    if (text.includes('\u202e')) fail('a character that turns the text around is shown as it is');
+    if (await view.locator('main tbody img').count()) fail('the name became an element');
+    for (const fault of faults) fail(fault);
+    await context.close();
+  },
+
+  async 'a thousand events a second neither freeze nor grow the list'({ browser, base, fail }) {
+    const { page: view, context, send, faults } = await openMocked(browser, base);
+    await view.evaluate(() => {
+      window.gaps = [];
+      let last = performance.now();
+      const tick = (now) => {
+        window.gaps.push(now - last);
+        last = now;
+        requestAnimationFrame(tick);
+      };
+      requestAnimationFrame(tick);
+    });
+    const before = await heapOf(view);
+    let index = 10;
+    const started = Date.now();
+    while (Date.now() - started < LOAD_SECONDS * 1000) {
+      const due = Math.floor(((Date.now() - started) / 1000) * LOAD_EVENTS) + 10;
+      const events = [];
+      for (; index < due; index += 1) events.push(transfer(index));
+      if (events.length) send(events, `EVM.${index}`);
+      await view.waitForTimeout(40);
+    }
+    await view.waitForTimeout(1500);
+    const rows = await rowsOf(view);
+    const gaps = (await view.evaluate(() => window.gaps)).sort((a, b) => a - b);
+    const grown = ((await heapOf(view)) - before) / 1e6;
+    console.log(`     ${index - 10} events, ${rows} rows, frames p50 ${gaps[Math.floor(gaps.length / 2)].toFixed(0)} ms, p99 ${gaps[Math.floor(gaps.length * 0.99)].toFixed(0)} ms, worst ${gaps.at(-1).toFixed(0)} ms, heap +${grown.toFixed(1)} MB`);
+    if (rows > 200 || rows < 100) fail(`${rows} rows`);
+    if (gaps[Math.floor(gaps.length * 0.95)] > 250) fail('one frame in twenty takes longer than 250 ms');
+    if (grown > 20) fail(`the heap grew by ${grown} MB`);
+    for (const fault of faults) fail(fault);
+    await context.close();
+  },
+
+  async 'a list stands still while it is paused, and says what waits'({ browser, base, fail }) {
+    const { page: view, context, send } = await openMocked(browser, base, [transfer(1)]);
+    await view.locator('[data-pause]').click();
+    send([transfer(2), transfer(3)], 'EVM.3');
+    await view.getByText('2 waiting').waitFor({ timeout: 5000 });
+    if ((await rowsOf(view)) !== 1) fail('rows came in while paused');
+    await view.locator('[data-pause]').click();
+    await view.mouse.move(5, 400);
+    await view.waitForFunction(() => document.querySelectorAll('main tbody tr').length === 3, null, { timeout: 5000 });
+    await context.close();
+  },
+
+  async 'what left the chain is struck through, then gone'({ browser, base, fail }) {
+    const { page: view, context, send } = await openMocked(browser, base, [transfer(2), transfer(1)]);
+    send([transfer(2, { removed: true, incarnation: 2 })], 'EVM.9');
+    await view.locator('main tbody tr.struck').waitFor({ timeout: 5000 });
+    await view.getByText('retracted').first().waitFor({ timeout: 5000 });
+    await view.waitForFunction(() => document.querySelectorAll('main tbody tr').length === 1, null, { timeout: 15_000 });
+    if (await view.locator('main tbody tr.struck').count()) fail('the retracted row stays');
+    await context.close();
+  },
+
+  async 'a lost connection is told, and resumes where it was'({ browser, base, fail }) {
+    const opened = await openMocked(browser, base, [transfer(1)]);
+    opened.send([transfer(2)], 'EVM.42');
+    await opened.page.waitForFunction(() => document.querySelectorAll('main tbody tr').length === 2);
+    await opened.socket().close({ code: 1001 });
+    await opened.page.getByText('reconnecting').first().waitFor({ timeout: 5000 });
+    await until(() => opened.subscriptions().some((one) => one.service === 'onchain' && one.resume));
+    const again = opened.subscriptions().find((one) => one.service === 'onchain');
+    if (again?.resume !== 'EVM.42') fail(`it subscribed with ${JSON.stringify(again)}`);
+    opened.send([transfer(2), transfer(3)], 'EVM.43');
+    await opened.page.waitForFunction(() => document.querySelectorAll('main tbody tr').length === 3, null, { timeout: 5000 });
+    await opened.context.close();
+  },
+
+  async 'filters are in the address, and survive a reload'({ browser, base, fail }) {
+    const { page: view, context } = await open(browser, base, '/transactions');
+    await view.getByLabel('At least, in US dollars').fill('5');
+    await view.waitForURL(/min_usd=5/);
+    await view.reload();
+    await view.waitForSelector('html[data-ready]');
+    const value = await view.getByLabel('At least, in US dollars').inputValue();
+    if (value !== '5') fail(`after a reload the filter is ${value}`);
+    await context.close();
+  },
+
+  async 'the keyboard opens pages, rows and the drawer, and the focus comes back'({ browser, base, fail }) {
+    const { page: view, context } = await open(browser, base, '/', { prepare: answerWith([transfer(1), transfer(2)]) });
+    await view.keyboard.press('g');
+    await view.keyboard.press('t');
+    await view.waitForURL(/transactions/);
+    await view.locator('main tbody tr').first().waitFor();
+    await view.keyboard.press('j');
+    await view.keyboard.press('Enter');
+    await view.locator('dialog[open]').waitFor();
+    await view.keyboard.press('Escape');
+    await view.locator('dialog[open]').waitFor({ state: 'detached' });
+    const tag = await view.evaluate(() => document.activeElement?.tagName);
+    if (tag !== 'TR') fail(`the focus is on ${tag}`);
+    await view.keyboard.press('/');
+    if ((await view.evaluate(() => document.activeElement?.id)) !== 'search') fail('/ does not open the search');
+    await context.close();
+  },
+
+  async 'a failed answer is told with its request, and old data stays'({ browser, base, fail }) {
+    let isBroken = false;
+    const { page: view, context } = await open(browser, base, '/wallets', {
+      prepare: (opened) => opened.route(/\/api\/v1\/wallets/, (route) => (isBroken
+        ? route.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ type: '/problems/busy', title: 'Too many questions at the same time', status: 503, detail: 'ask again', instance: 'abc123' }) })
+        : route.fulfill({ contentType: 'application/json', body: page([{ address: `0x${'ab'.repeat(20)}`, label: 'treasury', tags: [] }]) }))),
+    });
+    isBroken = true;
+    await view.evaluate(() => window.dispatchEvent(new Event('online')));
+    await view.getByLabel('Label', { exact: true }).fill('other');
+    await view.getByText('Too many questions').waitFor({ timeout: 5000 });
+    if (!(await view.getByText('abc123').count())) fail('the id of the request is not told');
+    isBroken = false;
+    await view.getByRole('button', { name: 'Retry' }).click();
+    await view.getByText('treasury').first().waitFor({ timeout: 5000 });
+    await context.close();
+  },
+
+  async 'a key is asked for where the API wants one'({ browser, base, fail }) {
+    const context = await browser.newContext();
+    const view = await context.newPage();
+    const keys = [];
+    await view.route(/\/api\/v1\//, (route) => {
+      keys.push(route.request().headers().authorization ?? null);
+      return keys.at(-1)
+        ? route.continue({ headers: { ...route.request().headers(), authorization: '' } })
+        : route.fulfill({ status: 401, contentType: 'application/problem+json', body: JSON.stringify({ title: 'A valid key is needed', status: 401 }) });
+    });
+    await view.goto(`${base}/#key=ci_abcd1234_${'k'.repeat(49)}`);
+    await view.waitForSelector('html[data-ready]');
+    if (view.url().includes('#')) fail('the key stays in the address');
+    if (!keys.some((key) => key?.startsWith('Bearer ci_abcd1234_'))) fail('the key of the address is not used');
+    await view.evaluate(() => sessionStorage.clear());
+    await view.goto(`${base}/about`);
+    await view.locator('form input[type="password"]').fill('nonsense');
+    await view.getByRole('button', { name: 'Open' }).click();
+    await view.getByText('begins with ci_').waitFor();
+    await context.close();
+  },
+};

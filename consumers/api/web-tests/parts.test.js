@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { useRoutes } from '../web/store/offers.js';
+import { match } from '../web/store/route.js';
+import * as time from '../web/store/time.js';
+import { clock, language } from '../web/store/settings.js';
+import { alertHours, finalityOf, flowOf } from '../web/store/shapes.js';
+import { imitates, isLikelySpam } from '../web/parts/events.js';
+import { guess } from '../web/parts/search.js';
+import { outside, safe, shortAddress } from '../web/parts/values.js';
+import { MODULES } from '../web/pages/about.js';
+import { parametersOf } from '../web/pages/transactions.js';
+
+const root = new URL('../web/', import.meta.url);
+const ADDRESS = `0x${'ab'.repeat(20)}`;
+
+test('a path is matched by its pattern', () => {
+  assert.deepEqual(match('/', '/'), {});
+  assert.deepEqual(match('/wallet/:address', `/wallet/${ADDRESS}`), { address: ADDRESS });
+  assert.deepEqual(match('/transactions', '/transactions/'), {});
+  assert.equal(match('/wallet/:address', '/wallets'), null);
+});
+
+test('search knows what a text is', () => {
+  useRoutes(['get /blocks/{chain}/{number}']);
+  assert.equal(guess(` ${ADDRESS.toUpperCase().replace('0X', '0x')} `)[0].href, `/wallet/${ADDRESS}`);
+  assert.equal(guess(`0x${'1'.repeat(64)}`)[0].kind, 'transaction');
+  assert.deepEqual(guess('21,000,000', ['base', 'ethereum']).map((one) => one.href), ['/block/base/21000000', '/block/ethereum/21000000']);
+  assert.deepEqual(guess('base 5', ['base', 'ethereum']).map((one) => one.href), ['/block/base/5']);
+  assert.equal(guess('w1ae2')[0].href, '/alerts?code=W1AE2');
+  assert.deepEqual(guess('treasury'), []);
+});
+
+test('times keep the microseconds of the wire', () => {
+  language.value = 'en';
+  clock.value = 'utc';
+  assert.equal(time.iso(1729290480250001), '2024-10-18T22:28:00.250001Z');
+  assert.equal(time.iso('2026-11-29T02:31:07.453Z'), '2026-11-29T02:31:07.453Z');
+  assert.match(time.full(1729290480250001), /UTC \(2024-10-18T22:28:00\.250001Z\)$/);
+  assert.equal(time.milliseconds(null), null);
+  assert.equal(time.seconds('7d'), 604_800);
+});
+
+test('a wrong clock of the browser does not falsify ages', () => {
+  time.serverSaid(Date.now() + 3_600_000);
+  assert.ok(time.clockIsWrong.value);
+  assert.ok(Math.abs(time.now.value - Date.now() - 3_600_000) < 2000);
+  time.serverSaid(Date.now() + 200);
+  assert.equal(time.offset.value, 0);
+});
+
+test('text from outside cannot deceive', () => {
+  assert.equal(safe('US\u202eDC\u200b'), 'US▯DC▯');
+  assert.equal(safe('x'.repeat(1000)).length, 256);
+  assert.equal(safe('<img src=x>'), '<img src=x>');
+  assert.equal(outside('javascript:alert(1)'), null);
+  assert.equal(outside('http://example.org'), null);
+  assert.equal(outside('https://etherscan.io/tx/0x1'), 'https://etherscan.io/tx/0x1');
+  assert.equal(shortAddress(ADDRESS), '0xabab…ababab');
+});
+
+test('worthless transfers that others made are likely spam', () => {
+  const transfer = { kind: 'transfer.erc20', tx_from: '0x1', from: '0x2', amount: '5', token_verified: true };
+  assert.equal(isLikelySpam(transfer), false);
+  assert.equal(isLikelySpam({ ...transfer, amount: '0' }), true);
+  assert.equal(isLikelySpam({ ...transfer, token_verified: false }), true);
+  assert.equal(isLikelySpam({ ...transfer, amount: '0', tx_from: '0x2' }), false);
+});
+
+test('an address that imitates another is told apart', () => {
+  const other = `${ADDRESS.slice(0, 8)}${'0'.repeat(28)}${ADDRESS.slice(-6)}`;
+  assert.equal(imitates(other, [ADDRESS]), ADDRESS);
+  assert.equal(imitates(ADDRESS, [ADDRESS]), null);
+  assert.equal(imitates(`0x${'1'.repeat(40)}`, [ADDRESS]), null);
+});
+
+test('only sound filters reach the API', () => {
+  const query = { address: 'treasury', token: ADDRESS, min_usd: 'much', direction: 'in', watched: '1', range: '6h' };
+  const parameters = parametersOf(query);
+  assert.equal(parameters.address, undefined);
+  assert.equal(parameters.token, ADDRESS);
+  assert.equal(parameters.min_usd, undefined);
+  assert.equal(parameters.watched, 'true');
+  assert.equal(parameters.since, '-6h');
+});
+
+test('finality follows the newest safe and final blocks', () => {
+  const chains = [{ chain: 'base', final: 10, safe: 20 }];
+  const at = (block_number, more) => finalityOf({ chain: 'base', block_number, ...more }, chains);
+  assert.deepEqual([at(10), at(11), at(21), at(5, { removed: true })], ['final', 'safe', 'latest', 'retracted']);
+  assert.equal(finalityOf({ chain: 'other', block_number: 1 }, chains), null);
+});
+
+test('alerts fall into the hours of the range', () => {
+  const now = Date.parse('2026-11-29T08:30:00Z');
+  const hours = alertHours({ items: [{ severity: 'critical', bucket: '2026-11-29T07:00:00Z', fired: 3 }] }, 86_400, now);
+  assert.equal(hours.length, 24);
+  assert.equal(hours.at(-2).critical, 3);
+  assert.equal(alertHours(null, 604_800, now).length, 7);
+});
+
+test('flow is exact', () => {
+  const [row] = flowOf({ items: [{ chain: 'base', usd_in: '0.1', usd_out: '0.30000000000000004' }] });
+  assert.equal(row.usdNet, '-0.20000000000000004');
+});
+
+test('vendored files are what npm ships, and are named where licences are', () => {
+  const lines = readFileSync(new URL('vendor/vendor.lock', root), 'utf8').split('\n').filter((line) => line && !line.startsWith('#'));
+  for (const line of lines) {
+    const [hash, file] = line.split(/\s+/);
+    const bytes = readFileSync(new URL(`vendor/${file}`, root));
+    assert.equal(createHash('sha256').update(bytes).digest('hex'), hash, file);
+  }
+  const names = new Set(lines.map((line) => line.split(/\s+/)[1].split('/')[0]));
+  const told = MODULES.map((one) => `${one.name.replace('@preact/', 'preact-')}@${one.version}`);
+  assert.deepEqual([...names].sort(), told.sort());
+});

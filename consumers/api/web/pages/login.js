@@ -1,0 +1,36 @@
+// Who the API does not know is asked for a key.
+
+import { useState } from 'preact/hooks';
+import { t } from '../store/i18n.js';
+import { key, useKey } from '../store/session.js';
+import { html } from '../parts/html.js';
+import { Icon } from '../parts/icon.js';
+
+const FORM = /^ci_[\w]{8}_[\w-]{20,}$/;
+
+export function Login() {
+  const [text, setText] = useState('');
+  const [error, setError] = useState(null);
+  const submit = (event) => {
+    event.preventDefault();
+    if (!FORM.test(text.trim())) {
+      setError(t('login.form'));
+      return;
+    }
+    setError(null);
+    useKey('');
+    useKey(text);
+  };
+  const refused = key.value && !error ? t('login.refused') : error;
+  return html`<main class="login" id="main">
+    <form onSubmit=${submit}>
+      <h1>crypto-intel</h1>
+      <p class="muted">${t('login.why')}</p>
+      <label for="key">${t('login.key')}</label>
+      <input id="key" type="password" autocomplete="off" spellcheck="false" placeholder="ci_…" value=${text} onInput=${(event) => setText(event.target.value)}
+        aria-invalid=${refused ? 'true' : undefined} aria-describedby="key-help" />
+      <p id="key-help" class=${refused ? 'tone-bad' : 'muted'}>${refused ? html`<${Icon} name="warn" size="13" /> ${refused}` : t('login.help')}</p>
+      <button class="primary" type="submit">${t('login.go')}</button>
+    </form>
+  </main>`;
+}

@@ -1,0 +1,88 @@
+// Which source fails, is close to its limit, is late? And does everything behind them progress?
+
+import { offers } from '../store/offers.js';
+import { t, term } from '../store/i18n.js';
+import * as number from '../store/number.js';
+import { probesOf, providersOf, streamsOf } from '../store/shapes.js';
+import * as time from '../store/time.js';
+import { Meter } from '../parts/chart.js';
+import { Raw } from '../parts/drawer.js';
+import { html } from '../parts/html.js';
+import { Panel, useResource } from '../parts/panel.js';
+import { Table } from '../parts/table.js';
+import { Age, safe, State, Time } from '../parts/values.js';
+
+export default function Providers() {
+  const status = useResource('/status', {}, 10_000);
+  return html`<div class="page">
+    <div class="head"><h1>${t('page.providers')}</h1>
+      ${status.data && html`<${State} tone=${status.data.ready ? 'good' : 'bad'}>${t(status.data.ready ? 'ready' : 'not ready')}<//> <span class="muted">${status.data.version} · ${status.data.instance}</span>`}</div>
+    ${(status.data?.problems ?? []).map((text) => html`<p class="banner tone-bad" role="alert">${safe(text)}</p>`)}
+    ${offers('get /providers') && html`<${Sources} />`}
+    <div class="columns"><${Streams} status=${status} /><${Leaders} status=${status} /></div>
+    <${Probes} status=${status} />
+    ${offers('get /dead-letters') && html`<${DeadLetters} />`}
+  </div>`;
+}
+
+const STATE_TONES = { ok: 'good', late: 'warn', failing: 'bad', held: 'warn', refused: 'bad', quota_spent: 'warn', off: 'none' };
+
+function Sources() {
+  const found = useResource('/providers', {}, 15_000);
+  const rows = providersOf(found.data);
+  const isClose = (row) => row.used !== null && row.limit && row.used / row.limit >= 0.8;
+  const columns = [
+    { key: 'name', title: t('provider'), card: 'a', sort: (a, b) => a.name.localeCompare(b.name), render: (row) => html`<span class="strong">${row.name}</span> ${row.endpoint && html`<span class="muted">${row.endpoint}</span>`}` },
+    { key: 'state', title: t('state'), card: 'b', sort: (a, b) => String(a.state).localeCompare(String(b.state)), render: (row) => html`<${State} tone=${STATE_TONES[row.state] ?? 'warn'}>${term('provider', row.state)}<//>` },
+    { key: 'latency', title: t('latency'), end: true, wide: 'wide', sort: (a, b) => (a.latency ?? 0) - (b.latency ?? 0), render: (row) => time.latency(row.latency) },
+    { key: 'quota', title: t('quota'), card: 'd', render: (row) => (row.limit ? html`<${Meter} value=${row.used / row.limit} tone=${isClose(row) ? 'warn' : 'accent'} label=${`${row.used} / ${row.limit}`} /><span class="number muted">${number.count(row.used)} / ${number.count(row.limit)} ${term('window', row.window)}</span>` : html`<span class="muted">–</span>`) },
+    { key: 'ontime', title: t('on time'), end: true, wide: 'wide', render: (row) => html`<span class="number">${row.onTime === null ? '–' : `${row.onTime} %`}</span>` },
+    { key: 'detail', title: t('detail'), card: 'c', render: (row) => html`<span class="muted detail" title=${row.detail}>${safe(row.detail)}</span>` },
+    { key: 'at', title: t('reported'), end: true, wide: 'wide', render: (row) => html`<${Age} at=${row.at} />` },
+  ];
+  const bad = rows.filter((row) => (STATE_TONES[row.state] ?? 'warn') !== 'good').length;
+  return html`<${Panel} flush title=${t('providers')} note=${rows.length > 0 && t('providers.count', { count: rows.length, bad })} resource=${found} isEmpty=${rows.length === 0} height=${260} empty=${{ title: t('no provider') }}>
+    <${Table} caption=${t('providers')} columns=${columns} rows=${rows} keyOf=${(row) => `${row.name}/${row.endpoint}`} /><//>`;
+}
+
+function Streams({ status }) {
+  const rows = streamsOf(status.data);
+  const columns = [
+    { key: 'name', title: t('stream'), card: 'a', render: (row) => html`<span class="strong">${row.name}</span>` },
+    { key: 'messages', title: t('messages'), end: true, card: 'b', render: (row) => html`<span class="number">${number.count(row.messages)}</span>` },
+    { key: 'fill', title: t('fill'), wide: 'wide', render: (row) => (row.fill === null ? html`<span class="muted">–</span>` : html`<${Meter} value=${row.fill} tone=${row.fill > 0.9 ? 'bad' : row.fill > 0.7 ? 'warn' : 'accent'} label=${number.percent(row.fill * 100, 1)} />`) },
+    { key: 'bytes', title: t('size'), end: true, wide: 'wide', render: (row) => html`<span class="number">${number.count(Math.ceil(row.bytes / 1024))} KiB</span>` },
+    { key: 'behind', title: t('rows behind'), end: true, card: 'd', render: (row) => (row.behind === null ? html`<span class="muted">${t('not stored')}</span>` : html`<${State} tone=${row.behind > 10_000 ? 'bad' : row.behind > 1000 ? 'warn' : 'good'}><span class="number">${number.count(row.behind)}</span><//>`) },
+  ];
+  return html`<${Panel} flush title=${t('streams')} resource=${status} isEmpty=${rows.length === 0} height=${240} empty=${{ title: t('no stream') }}>
+    <${Table} caption=${t('streams')} columns=${columns} rows=${rows} keyOf=${(row) => row.name} /><//>`;
+}
+
+function Leaders({ status }) {
+  const rows = status.data?.leaders ?? [];
+  const columns = [
+    { key: 'task', title: t('task'), card: 'a', render: (row) => html`<span class="strong">${row.task}</span>` },
+    { key: 'owner', title: t('leader'), card: 'c', render: (row) => safe(row.owner) },
+    { key: 'since', title: t('since'), end: true, card: 'b', render: (row) => html`<${Time} at=${row.since_us} />` },
+  ];
+  return html`<${Panel} flush title=${t('tasks')} resource=${status} isEmpty=${rows.length === 0} height=${240} empty=${{ title: t('no task') }}>
+    <${Table} caption=${t('tasks')} columns=${columns} rows=${rows} keyOf=${(row) => row.task} /><//>`;
+}
+
+function Probes({ status }) {
+  const rows = [...probesOf(status.data)].sort((a, b) => Number(a.healthy) - Number(b.healthy) || a.name.localeCompare(b.name));
+  const columns = [
+    { key: 'state', title: t('state'), card: 'b', render: (row) => html`<${State} tone=${row.healthy ? 'good' : row.advisory ? 'warn' : 'bad'}>${t(row.healthy ? 'well' : row.advisory ? 'advice' : 'failing')}<//>` },
+    { key: 'name', title: t('probe'), card: 'a', render: (row) => html`<span class="strong">${row.name}</span>` },
+    { key: 'detail', title: t('detail'), card: 'c', render: (row) => html`<span class="muted detail" title=${row.detail}>${safe(row.detail)}</span>` },
+  ];
+  return html`<${Panel} flush title=${t('probes')} resource=${status} isEmpty=${rows.length === 0} height=${240} empty=${{ title: t('no probe') }}>
+    <${Table} caption=${t('probes')} columns=${columns} rows=${rows} keyOf=${(row) => row.name} /><//>`;
+}
+
+function DeadLetters() {
+  const found = useResource('/dead-letters', { limit: 50 }, 60_000);
+  const rows = found.data?.items ?? [];
+  return html`<${Panel} title=${t('dead letters')} resource=${found} isEmpty=${rows.length === 0} height=${80} empty=${{ title: t('no dead letter'), hint: t('no dead letter.hint') }}>
+    <ul class="lines">${rows.map((row) => html`<li key=${row.sequence}><span class="strong">${safe(row.consumer ?? row.subject)}</span> <span class="tone-bad">${safe(row.error)}</span> <span class="muted"><${Time} at=${row.at_us ?? row.time_us} /></span><${Raw} value=${row} /></li>`)}</ul><//>`;
+}

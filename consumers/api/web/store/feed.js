@@ -1,0 +1,82 @@
+// A live list: at most so many rows, newest first. It can be paused or held; what is retracted is struck through, then gone.
+
+/** Rows that a list shows. */
+export const MAX_ROWS = 200;
+/** How long a retracted row stays, struck through. */
+export const STRUCK_MS = 8000;
+
+/** An empty list. `gaps` are places where events were not shown. */
+export function emptyFeed(most = MAX_ROWS) {
+  return { most, rows: [], waiting: [], missed: 0, held: null };
+}
+
+/** Takes events, oldest first. Held lists only collect; what exceeds the list is counted. */
+export function take(feed, events, now) {
+  if (events.length === 0) return feed;
+  if (feed.held !== null) {
+    const waiting = feed.waiting.concat(events);
+    const cut = Math.max(0, waiting.length - feed.most);
+    return { ...feed, waiting: cut ? waiting.slice(cut) : waiting, missed: feed.missed + cut };
+  }
+  return { ...feed, rows: merge(feed, events, now) };
+}
+
+/** Stops the list at this moment: rows that arrive wait. */
+export function hold(feed, now) {
+  return feed.held === null ? { ...feed, held: now } : feed;
+}
+
+/** Lets what waited in. */
+export function release(feed, now) {
+  if (feed.held === null) return feed;
+  const rows = merge(feed, feed.waiting, now);
+  return { ...feed, rows, waiting: [], missed: 0, held: null };
+}
+
+/** Events that wait, with those that no longer fit. */
+export function waitingCount(feed) {
+  return feed.waiting.length + feed.missed;
+}
+
+/** Drops rows that were struck through long enough; the same feed where there are none. */
+export function sweep(feed, now) {
+  const rows = feed.rows.filter((row) => !row.struck || now - row.struck < STRUCK_MS);
+  return rows.length === feed.rows.length ? feed : { ...feed, rows };
+}
+
+/** The list with rows that a page of the API gave, newest first. */
+export function fill(feed, items) {
+  const rows = items.map((event) => ({ key: event.id, event, struck: null }));
+  return { ...feed, rows: rows.slice(0, feed.most) };
+}
+
+/** Says where events are missing: a row of its own at the top. */
+export function noteGap(feed, gap) {
+  const row = { key: `gap ${gap.stream} ${gap.from}`, gap, struck: null };
+  return { ...feed, rows: [row, ...feed.rows].slice(0, feed.most) };
+}
+
+function merge(feed, events, now) {
+  const changed = new Map();
+  const added = new Map();
+  const places = new Map(feed.rows.map((row) => [row.key, row]));
+  for (const event of events) {
+    const known = added.get(event.id) ?? changed.get(event.id) ?? places.get(event.id);
+    if (known && isOlder(event, known.event)) continue;
+    const row = { key: event.id, event, struck: event.removed ? (known?.struck ?? now) : null };
+    if (places.has(event.id)) changed.set(event.id, row);
+    // What left the chain before it was shown is not shown.
+    else if (!event.removed || known) added.set(event.id, row);
+  }
+  const fresh = [...added.values()].reverse();
+  const rows = changed.size ? feed.rows.map((row) => changed.get(row.key) ?? row) : feed.rows;
+  return [...fresh, ...rows].slice(0, feed.most);
+}
+
+/** An event again, or one of an earlier state of its block. */
+function isOlder(event, known) {
+  if (!known) return false;
+  const before = known.incarnation ?? 0;
+  const after = event.incarnation ?? 0;
+  return after < before || (after === before && Boolean(event.removed) === Boolean(known.removed));
+}

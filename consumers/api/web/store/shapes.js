@@ -1,0 +1,244 @@
+// Answers of the API as the pages use them. Only here is it known what the API calls a field.
+
+import { sum } from './number.js';
+import { milliseconds } from './time.js';
+
+const list = (answer) => answer?.items ?? (Array.isArray(answer) ? answer : []);
+const first = (...values) => values.find((value) => value !== undefined && value !== null) ?? null;
+
+/** Streams that are told live. */
+const LIVE_STREAMS = ['EVM', 'MARKET', 'SIGNALS', 'STATUS', 'ALERT', 'NOTIFY'];
+/** A list may be a moment older than what it says of itself; events that come twice are one row. */
+const OVERLAP = 500;
+
+/** From where live events complete a list: the place in each stream that its tables had reached. Null where it does not say. */
+export function resumeAfter(answer) {
+  const places = Object.entries(answer?.as_of ?? {}).filter(([stream]) => LIVE_STREAMS.includes(stream));
+  return places.map(([stream, sequence]) => `${stream}.${Math.max(0, sequence - OVERLAP)}`).join(',') || null;
+}
+
+/** Chains with their heads, in the order of their names. */
+export function chainsOf(answer) {
+  return list(answer).map((one) => ({
+    chain: one.chain,
+    head: first(one.head, one.block_number),
+    headAt: milliseconds(first(one.block_time_us, one.head_time_us)),
+    seenAt: milliseconds(first(one.observed_at_us)),
+    safe: first(one.safe_number),
+    final: first(one.finalized_number),
+    verified: first(one.verified_number, one.verified_to),
+    blockSeconds: first(one.block_seconds),
+    storedAfterMs: first(one.stored_after_ms),
+  })).sort((a, b) => a.chain.localeCompare(b.chain));
+}
+
+/** How many alerts are open, by severity. */
+export function alertsSummary(answer) {
+  const order = ['critical', 'warning', 'info'];
+  const counts = new Map();
+  for (const one of list(answer)) {
+    counts.set(one.severity, (counts.get(one.severity) ?? 0) + (one.ongoing ?? 0));
+  }
+  return order.filter((severity) => counts.has(severity)).map((severity) => ({ severity, count: counts.get(severity) }));
+}
+
+/** Finality of an event, by the chain's newest safe and final blocks where the API did not say it. */
+export function finalityOf(event, chains) {
+  if (event.removed) return 'retracted';
+  if (event.finality) return event.finality;
+  const chain = chains.find((one) => one.chain === event.chain);
+  if (!chain || event.block_number === undefined) return null;
+  if (chain.final !== null && event.block_number <= chain.final) return 'final';
+  if (chain.safe !== null && event.block_number <= chain.safe) return 'safe';
+  return 'latest';
+}
+
+/** Blocks of a list, newest first. */
+export function blocksOf(answer) {
+  return list(answer);
+}
+
+/** Alerts by severity in steps that fill the range: hours up to a day, days beyond. */
+export function alertHours(answer, rangeSeconds, nowMs) {
+  const step = (rangeSeconds > 172_800 ? 86_400 : 3600) * 1000;
+  const last = Math.floor(nowMs / step) * step;
+  const steps = [];
+  for (let at = last - Math.max(1, Math.ceil((rangeSeconds * 1000) / step) - 1) * step; at <= last; at += step) {
+    steps.push({ at, critical: 0, warning: 0, info: 0 });
+  }
+  for (const one of list(answer)) {
+    const at = milliseconds(first(one.bucket, one.hour, one.at, one.bucket_us, one.hour_us));
+    const hour = at === null ? null : steps.find((each) => each.at <= at && at < each.at + step);
+    if (hour && one.severity in hour) hour[one.severity] += Number(first(one.fired, one.count, one.alerts) ?? 0);
+  }
+  return steps;
+}
+
+/** Newest prices by asset. */
+export function pricesOf(answer) {
+  return list(answer?.prices ?? answer?.assets ?? answer).map((one) => ({
+    asset: one.asset,
+    symbol: one.symbol ? String(one.symbol).toUpperCase() : null,
+    price: one.price,
+    change: first(one.change_24h_percent, one.change_percent),
+    volume: first(one.volume_24h, one.volume),
+    source: first(one.source),
+    sources: one.sources ?? [],
+    past: (one.past ?? one.spark ?? []).map((value) => (value === null ? null : Number(value))),
+    at: first(one.event_at_us, one.at_us, one.observed_at_us, one.at),
+  }));
+}
+
+/** What the probes of all roles report. */
+export function probesOf(answer) {
+  const probes = answer?.probes ?? list(answer);
+  return probes.map((one) => ({
+    name: one.name,
+    healthy: first(one.healthy) ?? true,
+    advisory: one.advisory ?? false,
+    detail: first(one.detail, '') ?? '',
+  }));
+}
+
+/** Watched addresses. */
+export function walletsOf(answer) {
+  return list(answer).map((one) => ({
+    address: one.address,
+    label: first(one.label),
+    chain: first(one.chain),
+    chains: one.chains ?? (one.chain && one.chain !== 'all' ? [one.chain] : []),
+    tags: one.tags ?? [],
+    group: first(one.group, one.group_name),
+    since: first(one.since_us, one.added_at_us, one.added_at),
+  }));
+}
+
+/** With whom an address dealt. */
+export function counterpartiesOf(answer) {
+  return list(answer).map((one) => ({
+    address: first(one.address),
+    chains: one.chains ?? [],
+    label: first(one.label),
+    tags: one.tags ?? [],
+    transfers: (one.transfers_in ?? 0) + (one.transfers_out ?? 0),
+    usdIn: first(one.usd_in),
+    usdOut: first(one.usd_out),
+    last: first(one.last_at_us),
+  }));
+}
+
+/** What came and left, by token. */
+export function flowOf(answer) {
+  return list(answer).map((one) => {
+    const usdIn = first(one.usd_in);
+    const usdOut = first(one.usd_out);
+    return {
+      chain: one.chain,
+      token: first(one.token),
+      symbol: first(one.symbol),
+      amountIn: first(one.amount_in),
+      amountOut: first(one.amount_out),
+      usdNet: usdIn === null && usdOut === null ? null : sum([usdIn ?? '0', negate(usdOut ?? '0')]),
+    };
+  });
+}
+
+function negate(text) {
+  return String(text).startsWith('-') ? String(text).slice(1) : `-${text}`;
+}
+
+/** Newest balances. */
+export function balancesOf(answer) {
+  return list(answer).map((one) => ({
+    chain: one.chain,
+    asset: first(one.asset, one.token) ?? 'native',
+    symbol: first(one.symbol),
+    amount: first(one.amount),
+    problem: first(one.problem),
+    usd: first(one.usd),
+    verified: first(one.verified) ?? true,
+    at: first(one.block_time_us, one.at_us),
+  }));
+}
+
+/** An alert with all its states, oldest first, its deliveries and who took care of it. */
+export function alertOf(answer) {
+  const states = answer.messages ?? answer.items ?? [];
+  const sorted = [...states].sort((a, b) => (a.n ?? 0) - (b.n ?? 0) || a.observed_at_us - b.observed_at_us);
+  const taken = first(answer.acknowledged, answer.acknowledgement);
+  return { states: sorted, deliveries: deliveriesOf(answer), acknowledged: taken ? [taken].flat() : [] };
+}
+
+/** Who was told: objects, or texts such as `ops-telegram: sent`. */
+export function deliveriesOf(answer) {
+  return (answer.deliveries ?? []).map((one) => {
+    if (typeof one !== 'string') return one;
+    const [destination, state] = one.split(': ');
+    return { destination, state };
+  });
+}
+
+/** An alert of a list: its newest message, with what became of it. */
+export function alertEvent(item) {
+  return item.alert && typeof item.alert === 'object' ? { ...item.alert, deliveries: item.deliveries } : item;
+}
+
+/** Silences that are in force or will be. */
+export function silencesOf(answer) {
+  return list(answer).map((one) => ({ ...one, ends_us: first(one.ends_us, one.until_us, one.until) }));
+}
+
+/** Candles as the chart takes them: ordered, with seconds. Bars of a chart may be Numbers. */
+export function candlesOf(answer) {
+  const candles = new Map();
+  for (const one of list(answer)) {
+    const at = milliseconds(first(one.bucket_us, one.bucket, one.open_at_us, one.at_us, one.at, one.time));
+    if (at === null) continue;
+    const seconds = Math.floor(at / 1000);
+    candles.set(seconds, { time: seconds, open: Number(one.open), high: Number(one.high), low: Number(one.low), close: Number(one.close) });
+  }
+  return [...candles.values()].sort((a, b) => a.time - b.time);
+}
+
+/** Assets by how far they moved. */
+export function moversOf(answer) {
+  return list(answer).map((one) => ({
+    asset: one.asset,
+    source: first(one.source),
+    price: first(one.price, one.last, one.last_price),
+    change: first(one.change_percent, one.percent, one.change),
+  }));
+}
+
+/** Indices such as fear and greed. */
+export function indicesOf(answer) {
+  return list(answer?.indices ?? answer).filter((one) => one.index).map((one) => ({
+    index: one.index,
+    value: one.value,
+    classification: first(one.classification),
+    at: first(one.event_at_us, one.at_us, one.observed_at_us),
+  }));
+}
+
+/** Streams and how far the tables are behind them. */
+export function streamsOf(answer) {
+  return (answer?.streams ?? []).map((one) => ({ ...one, behind: first(one.behind), fill: first(one.fill_ratio) }));
+}
+
+/** Polled sources with their newest state. */
+export function providersOf(answer) {
+  return list(answer).map((one) => ({
+    name: first(one.provider, one.name),
+    endpoint: first(one.endpoint),
+    category: first(one.category),
+    state: first(one.state),
+    detail: first(one.detail, one.error, one.last_error),
+    latency: first(one.latency_ms),
+    used: first(one.quota_used),
+    limit: first(one.quota_limit),
+    window: first(one.quota_window),
+    stale: first(one.stale_seconds),
+    onTime: first(one.on_time_percent),
+    at: first(one.observed_at_us, one.at_us),
+  }));
+}
