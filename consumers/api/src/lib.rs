@@ -16,6 +16,7 @@ mod role;
 mod routes;
 mod server;
 mod state;
+mod web;
 
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ use crate::{
     layers::{client, deadline, host, observe},
     openapi, routes,
     state::ApiState,
+    web,
 };
 
 /// Everything that is described. Another part of the API (live, the dashboard's files) is merged here: routes that are described
@@ -24,14 +25,15 @@ pub(crate) fn described() -> OpenApiRouter<ApiState> {
 /// The whole API.
 ///
 /// # Errors
-/// When the description cannot be made.
+/// When the description or the dashboard cannot be made.
 pub(crate) fn router(state: ApiState) -> anyhow::Result<Router> {
     let (described, description) = described().split_for_parts();
+    let dashboard = web::routes(&description)?;
     let description = openapi::whole(&description)?;
     let router = Router::new()
         .merge(described)
         .merge(openapi::pages(&description))
-        .fallback(observe::not_found)
+        .merge(dashboard)
         .method_not_allowed_fallback(observe::method_not_allowed);
     Ok(layered(router, &state).with_state(state))
 }

@@ -20,6 +20,8 @@ pub enum Need {
     Community,
     /// Python 3 with msgpack and nats-py.
     Python,
+    /// Node with playwright-core, and a Chromium.
+    Browser,
     /// promtool and amtool: Debian's prometheus and prometheus-alertmanager.
     Prometheus,
 }
@@ -34,6 +36,7 @@ impl Need {
             Self::Timescale => "timescale",
             Self::Community => "community",
             Self::Python => "python",
+            Self::Browser => "browser",
             Self::Prometheus => "prometheus",
         }
     }

@@ -67,6 +67,7 @@ impl Screen {
         if self.api.is_none()
             && let Some(address) = api_address(health)
         {
+            eprintln!("  dashboard      http://{address}/");
             eprintln!("  API            http://{address}/docs/\n");
             self.api = Some(address);
         }

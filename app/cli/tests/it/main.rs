@@ -33,3 +33,4 @@ mod told;
 mod wallets;
 mod watch;
 mod watch_tables;
+mod web_dashboard;
