@@ -31,10 +31,10 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeadMan {
-    /// Address that is requested by GET.
+    /// Address that is requested by GET; it answers 2xx.
     pub url: Secret,
-    /// Seconds between two pings. They stop when this instance does not route, NATS is unreachable, or the clock of the rules
-    /// stands still.
+    /// Seconds between two pings, 1 to 86,400. They stop when this instance does not route, NATS is unreachable, or it is not
+    /// known that the rules are evaluated.
     #[serde(default = "default_ping_seconds")]
     pub every_seconds: u64,
 }

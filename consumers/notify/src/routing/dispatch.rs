@@ -10,27 +10,21 @@ use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, Nats};
 use crypto_intel_schemas::{Acknowledgement, Alert, AlertState};
 use crypto_intel_service::RecordingRetry;
-use futures::{
-    future::{BoxFuture, FutureExt as _},
-    stream::{self, StreamExt as _, TryStreamExt as _},
-};
 
 use super::{
     effects::Act,
-    judge::{By, Kept, SilenceList, Stage, Target, Targets, Verdict, View, targets},
+    judge::{By, SilenceList, Stage, Target, Targets, Verdict, View, targets},
+    look_back::{Before, LookedBack},
     open::{
-        AT_ONCE, CORRECTED_WITHIN_US, Due, GroupId, HeldGroup, Open, OpenAlerts, OpenRecord,
-        Reminder, RoutingStore, Unsaved,
+        CORRECTED_WITHIN_US, Due, GroupId, HeldGroup, Open, OpenAlerts, OpenRecord, Reminder,
+        RoutingStore, Unsaved,
     },
     over::Overs,
     tree::Tree,
 };
 use crate::{
     metrics::Metrics,
-    records::{
-        delivery::{delivery_id, notification},
-        record::{Records, UnreadableRecord},
-    },
+    records::{delivery::notification, record::Records},
     render::{Language, Words},
 };
 
@@ -190,22 +184,6 @@ impl<'a> Dispatcher<'a> {
         self.store.save(&mut self.unsaved, &self.open, &self.held).await
     }
 
-    /// Reads what became of the messages that follow-ups follow, where that decides about them.
-    pub(crate) async fn look_back(&self, alerts: &[&Alert]) -> anyhow::Result<LookedBack> {
-        let mut looks: Vec<BoxFuture<'_, anyhow::Result<_>>> = Vec::new();
-        for alert in alerts.iter().filter(|alert| alert.state != AlertState::Fired) {
-            for target in self.targets(&self.tree, alert).known {
-                let name = target.destination;
-                let look = async move {
-                    let kept = self.kept_before(alert, &name).await?;
-                    Ok(((alert.alert.clone(), name), kept))
-                };
-                looks.push(look.boxed());
-            }
-        }
-        stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
-    }
-
     /// What becomes of an alert at a destination: a follow-up as what it follows. `None` for a destination that never
     /// heard of it, because the routes have changed since.
     fn verdict(
@@ -219,48 +197,27 @@ impl<'a> Dispatcher<'a> {
         let name = &target.destination;
         let view = View { tree, ..self.view() };
         let judge = |stage| view.judge(alert, name, target.node, stage, now);
-        if alert.state == AlertState::Fired {
-            return Some(judge(Stage::New));
-        }
         let before = back.get(&(alert.alert.clone(), name.clone())).cloned().flatten();
-        if let Some(kept) = before.filter(|_| self.was_kept(alert, name)) {
-            return Some(Verdict::Keep(kept));
+        if alert.state == AlertState::Fired {
+            // It is told, whatever would be decided of it now: others are told of it in time, and of its end.
+            let is_told = matches!(before, Some(Before::Told));
+            return Some(if is_told { Verdict::Send } else { judge(Stage::New) });
         }
-        let open = self.open.0.get(&alert.alert).map(|open| &open.record);
-        let is_told = open.is_none_or(|record| record.told.contains(name));
-        is_told.then(|| judge(Stage::FollowUp))
+        match before {
+            Some(Before::Kept(kept)) if self.was_kept(alert, name) => Some(Verdict::Keep(kept)),
+            Some(Before::Told) => Some(judge(Stage::FollowUp)),
+            Some(Before::Kept(_)) | None => {
+                let open = self.open.0.get(&alert.alert).map(|open| &open.record);
+                let is_told = open.is_none_or(|record| record.told.contains(name));
+                is_told.then(|| judge(Stage::FollowUp))
+            }
+        }
     }
 
     /// Whether the message before this one may have been kept back: its destination was not told of the alert since.
     pub(super) fn was_kept(&self, alert: &Alert, name: &str) -> bool {
         let open = self.open.0.get(&alert.alert);
         open.is_none_or(|open| !open.record.told.contains(name))
-    }
-
-    /// Why the message before this one was kept back, if it was.
-    pub(super) async fn kept_before(
-        &self,
-        alert: &Alert,
-        name: &str,
-    ) -> anyhow::Result<Option<Kept>> {
-        let n = self.open.0.get(&alert.alert).map_or(1, |open| open.record.fired_n);
-        let fired = Alert { state: AlertState::Fired, n, ..alert.clone() };
-        let loaded = self.records.load(name, &delivery_id(&fired, name)).await;
-        let stored = match loaded {
-            Err(error) if error.is::<UnreadableRecord>() => None,
-            other => other?,
-        };
-        let Some((record, ending)) =
-            stored.and_then(|stored| stored.record.ending().map(|ending| (stored.record, ending)))
-        else {
-            return Ok(None);
-        };
-        Ok(ending.state.is_kept_back().then(|| Kept {
-            state: ending.state,
-            cause: record.cause,
-            why: format!("as what it follows: {}", ending.error.unwrap_or_default()),
-            source: None,
-        }))
     }
 
     /// An alert keeps another one back.
@@ -361,9 +318,6 @@ impl OpenRecord {
         self
     }
 }
-
-/// What became of the messages that follow-ups follow, by alert and destination.
-pub(crate) type LookedBack = BTreeMap<(String, String), Option<Kept>>;
 
 /// What an alert comes to.
 #[derive(Debug)]

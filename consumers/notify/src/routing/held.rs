@@ -12,6 +12,7 @@ use futures::{
 use super::{
     dispatch::Dispatcher,
     judge::{Hold, Kept, Stage, Verdict, View},
+    look_back::Before,
     open::{AT_ONCE, GroupId, HeldGroup},
     tree::Tree,
 };
@@ -151,7 +152,7 @@ impl Dispatcher<'_> {
             return Ok(view.judge(alert, destination, node, Stage::Collected, now));
         }
         if self.was_kept(alert, destination)
-            && let Some(kept) = self.kept_before(alert, destination).await?
+            && let Some(Before::Kept(kept)) = self.told_before(alert, destination).await?
         {
             return Ok(Verdict::Keep(kept));
         }

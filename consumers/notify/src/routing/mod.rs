@@ -8,6 +8,7 @@ pub(crate) mod file;
 mod held;
 mod hours;
 pub(crate) mod judge;
+mod look_back;
 pub(crate) mod matcher;
 pub(crate) mod open;
 mod over;

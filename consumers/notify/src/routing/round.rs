@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Work, WorkQueue};
-use crypto_intel_schemas::{Alert, Event, Stream};
+use crypto_intel_schemas::{Alert, AlertState, Event, Stream};
 use crypto_intel_service::{Probe, RecordingRetry, now_us};
 use futures::{
     FutureExt as _,
@@ -96,6 +96,12 @@ impl<'w> Taken<'w> {
         };
         Self { work, alert }
     }
+
+    /// The alert, where what became of an earlier message decides about it.
+    fn looks_back(&self) -> Option<&Alert> {
+        let is_again = self.work.delivered > 1;
+        self.alert.as_ref().ok().filter(|alert| is_again || alert.state != AlertState::Fired)
+    }
 }
 
 /// Routes the alerts of each round side by side. Of one alert each word has a round of its own, because what follows
@@ -134,8 +140,7 @@ impl Router {
         self.metrics().rounds.inc();
         let now = now_us();
         dispatcher.release_due(now).await?;
-        let alerts: Vec<&Alert> = round.iter().filter_map(|one| one.alert.as_ref().ok()).collect();
-        let back = dispatcher.look_back(&alerts).await?;
+        let back = dispatcher.look_back(round.iter().filter_map(Taken::looks_back)).await?;
         let mut jobs = Vec::with_capacity(round.len());
         for taken in round {
             let decided = match &taken.alert {

@@ -121,9 +121,11 @@ impl WeeklySilence {
 
     /// The window that keeps an alert back at a time.
     pub(crate) fn holds(&self, alert: &Alert, at_us: i64) -> Option<Window> {
+        if !all_match(&self.matchers, alert) {
+            return None;
+        }
         let is_in = |window: &Window| window.start_us <= at_us && at_us < window.end_us;
-        let window = self.times.around(at_us).into_iter().find(is_in)?;
-        all_match(&self.matchers, alert).then_some(window)
+        self.times.around(at_us).into_iter().find(is_in)
     }
 
     /// The last window that has ended, as long as that is news.

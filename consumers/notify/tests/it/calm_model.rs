@@ -194,14 +194,23 @@ async fn every_alert_ends_once_at_each_destination_whenever_notify_is_killed() {
         let mut own = states.values().filter(|one| one.alert == alert.alert);
         own.any(|one| one.destination == "ops")
     };
+    let mut last = String::new();
     eventually(async || {
         let deliveries = calm.servers.deliveries().await;
         let states = states(&deliveries);
         let told: BTreeSet<String> = states.keys().cloned().collect();
         let outbox = calm.nats().stream_state("OUTBOX").await.unwrap().messages;
         let escalated = model.escalated(&states);
-        let team = escalated.iter().filter(|alert| alert.labels.get("team").is_some());
-        must.is_subset(&told) && team.clone().all(|alert| is_at_ops(&states, alert)) && outbox == 0
+        let team = escalated.into_iter().filter(|alert| alert.labels.get("team").is_some());
+        let untold: Vec<&String> = must.difference(&told).collect();
+        let waits: Vec<&str> =
+            team.filter(|alert| !is_at_ops(&states, alert)).map(|one| one.code.as_str()).collect();
+        let left = format!("untold {untold:?}, not escalated {waits:?}, {outbox} in OUTBOX");
+        if left != last {
+            eprintln!("{left}");
+            last = left;
+        }
+        untold.is_empty() && waits.is_empty() && outbox == 0
     })
     .await;
     let deliveries = calm.servers.deliveries().await;

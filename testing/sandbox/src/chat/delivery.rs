@@ -35,31 +35,56 @@ impl Service<'_> {
             return self.refuse(state, wait);
         }
         state.pace.use_now(&self.key, &self.windows, now);
-        match state.take_fault(self.service) {
-            Some(
-                ChatFault::TooManyRequests { retry_after }
-                | ChatFault::GlobalTooManyRequests { retry_after },
-            ) => self.refuse(state, retry_after.into()),
-            Some(ChatFault::ResetBeforeAccept) => Outcome::Cut,
-            Some(ChatFault::ServerError) => Outcome::Answer(server_error()),
-            Some(ChatFault::ResetAfterAccept) => {
-                accept(state);
-                Outcome::Cut
-            }
-            Some(ChatFault::ServerErrorAfterAccept) => {
-                accept(state);
-                Outcome::Answer(server_error())
-            }
-            None => Outcome::Answer(accept(state)),
-        }
+        let refuse = |state: &mut ChatState, asked: Asked| self.refusal(state, asked.seconds);
+        meet_fault(state, self.service, refuse, accept)
     }
 
     fn refuse(&self, state: &mut ChatState, seconds: f64) -> Outcome {
+        Outcome::Answer(self.refusal(state, seconds))
+    }
+
+    fn refusal(&self, state: &mut ChatState, seconds: f64) -> Response {
         let seconds = seconds.ceil().max(1.0);
         if state.pace.closed_for(&self.key, Instant::now()).is_none() {
             state.pace.close(&self.key, Instant::now() + Duration::from_secs_f64(seconds));
         }
         state.count_invalid(self.service);
-        Outcome::Answer((self.too_many)(seconds))
+        (self.too_many)(seconds)
+    }
+}
+
+/// For how long a fault asks to wait.
+pub(super) struct Asked {
+    pub(super) seconds: f64,
+    /// Everything that the address sends to the service.
+    pub(super) is_global: bool,
+}
+
+/// Accepts a message, or lets it meet the fault that waits for its service.
+pub(super) fn meet_fault(
+    state: &mut ChatState,
+    service: ChatService,
+    refuse: impl FnOnce(&mut ChatState, Asked) -> Response,
+    accept: impl FnOnce(&mut ChatState) -> Response,
+) -> Outcome {
+    let asked = |seconds: u32, is_global| Asked { seconds: seconds.into(), is_global };
+    match state.take_fault(service) {
+        Some(ChatFault::TooManyRequests { retry_after }) => {
+            Outcome::Answer(refuse(state, asked(retry_after, false)))
+        }
+        Some(ChatFault::GlobalTooManyRequests { retry_after }) => {
+            Outcome::Answer(refuse(state, asked(retry_after, true)))
+        }
+        Some(ChatFault::ResetBeforeAccept) => Outcome::Cut,
+        Some(ChatFault::ServerError) => Outcome::Answer(server_error()),
+        Some(ChatFault::ResetAfterAccept) => {
+            accept(state);
+            Outcome::Cut
+        }
+        Some(ChatFault::ServerErrorAfterAccept) => {
+            accept(state);
+            Outcome::Answer(server_error())
+        }
+        None => Outcome::Answer(accept(state)),
     }
 }

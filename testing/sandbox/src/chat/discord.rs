@@ -6,9 +6,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use super::Outcome;
+use super::delivery::{Asked, meet_fault};
 use super::discord_form;
-use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
-use super::{Outcome, server_error};
+use super::state::{Accepted, ChatMessage, ChatService, ChatState};
 
 const SUPPRESS_EMBEDS: u64 = 1 << 2;
 const SERVICE: ChatService = ChatService::Discord;
@@ -92,18 +93,6 @@ fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Valu
     if let Some(refusal) = pace(state, webhook) {
         return Outcome::Answer(refusal);
     }
-    let fault = state.take_fault(SERVICE);
-    match fault {
-        Some(ChatFault::TooManyRequests { retry_after }) => {
-            return Outcome::Answer(too_many(state, &webhook_key(webhook), retry_after.into()));
-        }
-        Some(ChatFault::GlobalTooManyRequests { retry_after }) => {
-            return Outcome::Answer(too_many(state, ADDRESS, retry_after.into()));
-        }
-        Some(ChatFault::ResetBeforeAccept) => return Outcome::Cut,
-        Some(ChatFault::ServerError) => return Outcome::Answer(server_error()),
-        Some(ChatFault::ResetAfterAccept | ChatFault::ServerErrorAfterAccept) | None => {}
-    }
     let accepted = Accepted {
         service: SERVICE,
         destination: webhook.to_owned(),
@@ -111,16 +100,18 @@ fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Valu
         source: body.to_string(),
         reply_to: None,
     };
-    let message = state.accept(accepted);
-    match fault {
-        Some(ChatFault::ResetAfterAccept) => Outcome::Cut,
-        Some(_) => Outcome::Answer(server_error()),
-        None if waits => {
-            let answer = message_json(&message, &state.channel_of(webhook));
-            Outcome::Answer(with_limits(state, webhook, answer))
+    let refuse = |state: &mut ChatState, asked: Asked| match asked.is_global {
+        true => too_many(state, ADDRESS, asked.seconds),
+        false => too_many(state, &webhook_key(webhook), asked.seconds),
+    };
+    meet_fault(state, SERVICE, refuse, |state| {
+        let message = state.accept(accepted);
+        if !waits {
+            return StatusCode::NO_CONTENT.into_response();
         }
-        None => Outcome::Answer(StatusCode::NO_CONTENT.into_response()),
-    }
+        let answer = message_json(&message, &state.channel_of(webhook));
+        with_limits(state, webhook, answer)
+    })
 }
 
 fn edit(state: &mut ChatState, webhook: &str, message_id: &str, body: &Value) -> Outcome {

@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use super::state::{Accepted, ChatFault, ChatMessage, ChatService, ChatState};
-use super::{Outcome, server_error, telegram_buttons, telegram_html};
+use super::delivery::{Asked, meet_fault};
+use super::state::{Accepted, ChatMessage, ChatService, ChatState};
+use super::{Outcome, telegram_buttons, telegram_html};
 
 const MAX_UNITS: usize = 4_096;
 const SERVICE: ChatService = ChatService::Telegram;
@@ -88,16 +89,6 @@ fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
     if let Some(refusal) = pace(state, chat_id) {
         return Outcome::Answer(refusal);
     }
-    let fault = state.take_fault(SERVICE);
-    match fault {
-        Some(
-            ChatFault::TooManyRequests { retry_after }
-            | ChatFault::GlobalTooManyRequests { retry_after },
-        ) => return Outcome::Answer(too_many(state, chat_id, retry_after.into())),
-        Some(ChatFault::ResetBeforeAccept) => return Outcome::Cut,
-        Some(ChatFault::ServerError) => return Outcome::Answer(server_error()),
-        Some(ChatFault::ResetAfterAccept | ChatFault::ServerErrorAfterAccept) | None => {}
-    }
     let accepted = Accepted {
         service: SERVICE,
         destination: chat_id.to_string(),
@@ -105,16 +96,15 @@ fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
         source: parameters["text"].as_str().unwrap_or_default().to_owned(),
         reply_to,
     };
-    let message = state.accept(accepted);
-    telegram_buttons::keep(state, chat_id, &message.message_id, parameters);
-    if let Some(kept) = state.message(SERVICE, &chat_id.to_string(), &message.message_id) {
-        kept.topic = parameters["message_thread_id"].as_i64();
-    }
-    match fault {
-        Some(ChatFault::ResetAfterAccept) => Outcome::Cut,
-        Some(_) => Outcome::Answer(server_error()),
-        None => Outcome::Answer(ok(&message_json(chat_id, &message))),
-    }
+    let refuse = |state: &mut ChatState, asked: Asked| too_many(state, chat_id, asked.seconds);
+    meet_fault(state, SERVICE, refuse, |state| {
+        let message = state.accept(accepted);
+        telegram_buttons::keep(state, chat_id, &message.message_id, parameters);
+        if let Some(kept) = state.message(SERVICE, &chat_id.to_string(), &message.message_id) {
+            kept.topic = parameters["message_thread_id"].as_i64();
+        }
+        ok(&message_json(chat_id, &message))
+    })
 }
 
 fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
@@ -125,42 +115,32 @@ fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
     if let Some(refusal) = pace(state, chat_id) {
         return Outcome::Answer(refusal);
     }
-    let fault = state.take_fault(SERVICE);
-    match fault {
-        Some(
-            ChatFault::TooManyRequests { retry_after }
-            | ChatFault::GlobalTooManyRequests { retry_after },
-        ) => return Outcome::Answer(too_many(state, chat_id, retry_after.into())),
-        Some(ChatFault::ResetBeforeAccept) => return Outcome::Cut,
-        Some(ChatFault::ServerError) => return Outcome::Answer(server_error()),
-        Some(ChatFault::ResetAfterAccept | ChatFault::ServerErrorAfterAccept) | None => {}
-    }
+    let refuse = |state: &mut ChatState, asked: Asked| too_many(state, chat_id, asked.seconds);
+    meet_fault(state, SERVICE, refuse, |state| change(state, chat_id, parameters, text))
+}
+
+/// Gives a message another text, and its buttons.
+fn change(state: &mut ChatState, chat_id: i64, parameters: &Value, text: String) -> Response {
     let (chat, message_id) = (chat_id.to_string(), parameters["message_id"].as_i64());
     let message_id = message_id.unwrap_or_default().to_string();
     let source = parameters["text"].as_str().unwrap_or_default().to_owned();
     let Some(message) = state.message(SERVICE, &chat, &message_id) else {
-        return Outcome::Answer(error(400, "Bad Request: message to edit not found"));
+        return error(400, "Bad Request: message to edit not found");
     };
     let buttons = telegram_buttons::of(parameters);
     if message.source == source && message.buttons == buttons {
-        return Outcome::Answer(error(
+        return error(
             400,
             "Bad Request: message is not modified: specified new message content and reply markup are \
              exactly the same as a current content and reply markup of the message",
-        ));
+        );
     }
     let Some(message) = state.change(SERVICE, &chat, &message_id, text, source) else {
-        return Outcome::Answer(error(400, "Bad Request: message to edit not found"));
+        return error(400, "Bad Request: message to edit not found");
     };
     // An edit without a keyboard takes it away.
     telegram_buttons::keep(state, chat_id, &message_id, parameters);
-    match fault {
-        Some(ChatFault::ResetAfterAccept) => return Outcome::Cut,
-        Some(_) => return Outcome::Answer(server_error()),
-        None => {}
-    }
-    let answer = message_json(chat_id, &message);
-    Outcome::Answer(ok(&answer))
+    ok(&message_json(chat_id, &message))
 }
 
 /// The text as people see it, or the refusal.
