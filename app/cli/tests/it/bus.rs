@@ -5,6 +5,7 @@ use std::{
     process::{Output, Stdio},
 };
 
+use crypto_intel_sandbox::nats_password;
 use crypto_intel_schemas::{
     Address, Alert, B256, Block, Decimal, Erc20Transfer, Event, Kind, U256, Uint256,
     chain_event_id, log_event_id,
@@ -25,9 +26,19 @@ pub(crate) struct Bus {
 impl Bus {
     /// Starts a broker, and writes a configuration with these settings (TOML) added.
     pub(crate) async fn start(settings: &str) -> Self {
-        let bus = Self { broker: Broker::start().await, folder: tempfile::tempdir().unwrap() };
+        Self::of(Broker::start().await, "", settings)
+    }
+
+    /// The same with the users that we ship; commands connect as this one.
+    pub(crate) async fn start_as(user: &str, settings: &str) -> Self {
+        let login = format!("user = \"{user}\"\npassword = \"{}\"\n", nats_password(user));
+        Self::of(Broker::start_with_users().await, &login, settings)
+    }
+
+    fn of(broker: Broker, login: &str, settings: &str) -> Self {
+        let bus = Self { broker, folder: tempfile::tempdir().unwrap() };
         let text = format!(
-            "[nats]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[poll]\nenabled = false\n{settings}\n",
+            "[nats]\nurl = \"{}\"\n{login}[admin]\nlisten = \"127.0.0.1:0\"\n[poll]\nenabled = false\n{settings}\n",
             bus.broker.server.url(),
         );
         bus.write("crypto-intel.toml", &text);
