@@ -71,7 +71,21 @@ pub(crate) fn whole(openapi: &OpenApi) -> anyhow::Result<Value> {
     for (name, schema) in event_schemas() {
         schemas.insert(name, schema);
     }
+    order_extensions(&mut json);
     Ok(json)
+}
+
+/// Extensions come out of a hash map: each process would write them in another order.
+fn order_extensions(json: &mut Value) {
+    let Some(paths) = json.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    let items = paths.values_mut().filter_map(Value::as_object_mut);
+    for operation in items.flat_map(|item| item.values_mut().filter_map(Value::as_object_mut)) {
+        for name in ["x-scope", "x-cost"] {
+            if let Some(value) = operation.shift_remove(name) {
+                operation.insert(name.to_owned(), value);
+            }
+        }
+    }
 }
 
 /// One schema for each kind of event, those that they share, and `Event`, which is any of them.

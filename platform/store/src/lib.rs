@@ -27,6 +27,7 @@ pub use pool::{
     store::{ReadLimits, Store},
 };
 pub use read::{
+    alert_counts::AlertCount,
     alert_pages::{AlertFilter, AlertKey, DeliveryLine},
     alerts::AlertLine,
     audit::{BlockTime, RowKey, StoredBlock},

@@ -9,6 +9,7 @@
 //!
 //! `UPDATE_SCHEMAS=1 cargo nextest run -p crypto-intel-api openapi_file` then writes `schemas/openapi.json`.
 
+mod alert_summary;
 mod alerts;
 mod chains;
 mod me;
@@ -28,5 +29,6 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(transactions::routes())
         .merge(wallets::routes())
         .merge(alerts::routes())
+        .merge(alert_summary::routes())
         .merge(me::routes())
 }

@@ -1,5 +1,6 @@
 //! Queries. Nothing here writes.
 
+pub(crate) mod alert_counts;
 pub(crate) mod alert_pages;
 pub(crate) mod alerts;
 mod ask;
