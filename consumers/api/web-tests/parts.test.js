@@ -6,7 +6,7 @@ import { useRoutes } from '../web/store/offers.js';
 import { match } from '../web/store/route.js';
 import * as time from '../web/store/time.js';
 import { clock, language } from '../web/store/settings.js';
-import { alertHours, finalityOf, flowOf } from '../web/store/shapes.js';
+import { alertHours, candlesOf, finalityOf, flowOf, pricesOf, spreadOf } from '../web/store/shapes.js';
 import { imitates, isLikelySpam } from '../web/parts/events.js';
 import { guess } from '../web/parts/search.js';
 import { outside, safe, shortAddress } from '../web/parts/values.js';
@@ -95,10 +95,24 @@ test('finality follows the newest safe and final blocks', () => {
 
 test('alerts fall into the hours of the range', () => {
   const now = Date.parse('2026-11-29T08:30:00Z');
-  const hours = alertHours({ items: [{ severity: 'critical', bucket: '2026-11-29T07:00:00Z', fired: 3 }] }, 86_400, now);
+  const hours = alertHours({ items: [{ severity: 'critical', bucket_us: Date.parse('2026-11-29T07:00:00Z') * 1000, alerts: 3 }] }, 86_400, now);
   assert.equal(hours.length, 24);
   assert.equal(hours.at(-2).critical, 3);
   assert.equal(alertHours(null, 604_800, now).length, 7);
+});
+
+test('a price knows how far its sources are apart', () => {
+  const [bitcoin] = pricesOf({ prices: [{ asset: 'bitcoin', price: '100', at_us: 1, source: 'a', sources: [{ source: 'a', price: '100' }, { source: 'b', price: '102' }] }], movers: [{ asset: 'bitcoin', change_percent: '-1.5' }] });
+  assert.equal(bitcoin.change, '-1.5');
+  assert.equal(spreadOf(bitcoin), 2);
+  assert.equal(spreadOf({ sources: [] }), null);
+});
+
+test('candles are of one source each, in order', () => {
+  const one = (source, bucket_us) => ({ source, quote: 'usd', bucket_us, open: '1', high: '2', low: '1', close: '2' });
+  const sources = candlesOf({ items: [one('b', 120e6), one('a', 60e6), one('b', 60e6)] });
+  assert.deepEqual([...sources.keys()], ['b usd', 'a usd']);
+  assert.deepEqual(sources.get('b usd').map((candle) => candle.time), [60, 120]);
 });
 
 test('flow is exact', () => {

@@ -149,7 +149,7 @@ function TimeLine({ whole }) {
 function Actions({ event, onSilence, onDone }) {
   const acknowledge = async () => {
     try {
-      await ask(`/alerts/${event.alert}/acknowledge`, { method: 'POST', body: {} });
+      await ask(`/alerts/${event.alert}/acknowledge`, { method: 'POST' });
       say(t('acknowledged'));
       onDone();
     } catch (problem) {
@@ -172,8 +172,7 @@ function SilenceForm({ event, onDone }) {
   const submit = async (press) => {
     press.preventDefault();
     try {
-      const until = new Date(time.now.peek() + time.seconds(length) * 1000).toISOString();
-      await ask('/silences', { method: 'POST', body: { matchers: chosen, until, reason } });
+      await ask('/silences', { method: 'POST', body: { matchers: chosen, seconds: time.seconds(length), reason } });
       say(t('silenced'));
       onDone();
     } catch (caught) {

@@ -1,13 +1,12 @@
 // What moves, and is the price true?
 
 import { useEffect, useRef } from 'preact/hooks';
-import { t, term } from '../store/i18n.js';
+import { t } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { offers } from '../store/offers.js';
 import { filter } from '../store/route.js';
 import { theme } from '../store/settings.js';
-import { candlesOf, indicesOf, moversOf, pricesOf } from '../store/shapes.js';
-import { Spark } from '../parts/chart.js';
+import { candlesOf, indicesOf, moversOf, pricesOf, spreadOf } from '../store/shapes.js';
 import { html } from '../parts/html.js';
 import { Panel, States, useResource } from '../parts/panel.js';
 import { Table } from '../parts/table.js';
@@ -27,7 +26,7 @@ export default function Market({ query }) {
       <div class="market">
         <${Assets} prices=${prices} asset=${asset} />
         <div>
-          <${Candles} asset=${asset} step=${step} price=${prices.find((one) => one.asset === asset)} />
+          <${Candles} asset=${asset} step=${step} chosen=${query.source} price=${prices.find((one) => one.asset === asset)} />
           <div class="columns">${offers('get /market/movers') && html`<${Movers} />`}${offers('get /market/indices') && html`<${Indices} />`}</div>
         </div>
       </div>
@@ -37,19 +36,26 @@ export default function Market({ query }) {
 
 function Assets({ prices, asset }) {
   return html`<section class="panel flush" aria-label=${t('assets')}><div class="body"><ul class="assets">${prices.map((one) => html`<li key=${one.asset}>
-    <a href=${`/market?asset=${one.asset}`} aria-current=${one.asset === asset ? 'true' : undefined} onClick=${(event) => { event.preventDefault(); filter({ asset: one.asset }); }}>
-      <span class="name"><span class="strong">${one.symbol ?? one.asset}</span><span class="muted">${one.source ? term('source', one.source) : ''}</span></span>
-      <${Spark} values=${one.past} label=${t('price of', { asset: one.asset })} height=${26} area=${false} />
+    <a href=${`/market?asset=${one.asset}`} aria-current=${one.asset === asset ? 'true' : undefined} onClick=${(event) => { event.preventDefault(); filter({ asset: one.asset, source: '' }); }}>
+      <span class="name"><span class="strong">${one.asset}</span><span class="muted">${one.source} · <${Age} at=${one.at} warn=${600} bad=${3600} /></span></span>
       <span class="end"><span class="number" title=${one.price}>${number.price(one.price)}</span><${Change} value=${one.change} /></span></a></li>`)}</ul></div></section>`;
 }
 
-function Candles({ asset, step, price }) {
+/** Candles of one source; the others are a press away, so that what differs is seen. */
+function Candles({ asset, step, price, chosen }) {
   const found = useResource(asset ? `/market/assets/${asset}/candles` : null, { step, since: SINCE[step] }, 15_000);
-  const candles = candlesOf(found.data);
-  const steps = html`<span class="chips">${STEPS.map((one) => html`<button type="button" class="chip" aria-pressed=${one === step ? 'true' : 'false'} onClick=${() => filter({ step: one })}>${one}</button>`)}</span>`;
-  const note = price && html`<span class="number strong" title=${price.price}>${number.price(price.price)}</span> <${Change} value=${price.change} /> <${Age} at=${price.at} warn=${600} bad=${3600} />`;
-  return html`<${Panel} title=${price?.symbol ?? asset ?? ''} note=${note} actions=${steps} resource=${found} isEmpty=${candles.length === 0} height=${380} empty=${{ title: t('no candle'), hint: t('no candle.hint') }}>
-    <${Chart} candles=${candles} label=${t('candles of', { asset, count: candles.length })} name=${`${asset} ${step}`} />
+  const sources = candlesOf(found.data);
+  const names = [...sources.keys()];
+  const name = names.includes(chosen) ? chosen : names.find((one) => one.startsWith(`${price?.source} `)) ?? names[0];
+  const candles = sources.get(name) ?? [];
+  const chip = (value, isOn, change) => html`<button type="button" class="chip" aria-pressed=${isOn ? 'true' : 'false'} onClick=${() => filter(change)}>${value}</button>`;
+  const steps = html`<span class="chips">${STEPS.map((one) => chip(one, one === step, { step: one }))}</span>`;
+  const spread = price ? spreadOf(price) : null;
+  const note = price && html`<span class="number strong" title=${price.price}>${number.price(price.price)}</span> <${Change} value=${price.change} />
+    ${spread !== null && spread > 1 && html` <span class="mark tone-warn">${t('spread', { percent: number.percent(spread) })}</span>`}`;
+  return html`<${Panel} title=${asset ?? ''} note=${note} actions=${steps} resource=${found} isEmpty=${candles.length === 0} height=${380} empty=${{ title: t('no candle'), hint: t('no candle.hint') }}>
+    ${names.length > 1 && html`<p class="chips" role="group" aria-label=${t('source')}>${names.map((one) => chip(one, one === name, { source: one }))}</p>`}
+    <${Chart} candles=${candles} label=${t('candles of', { asset, count: candles.length })} name=${`${asset} ${step} ${name}`} />
     <p class="muted small">${t('chart by')} <${Outside} href="https://www.tradingview.com/">TradingView Lightweight Charts™<//></p>
   <//>`;
 }
@@ -118,12 +124,12 @@ function Movers() {
     { key: 'source', title: t('source'), wide: 'wide', render: (row) => html`<span class="muted">${row.source}</span>` },
   ];
   return html`<${Panel} flush title=${t('movers')} resource=${found} isEmpty=${rows.length === 0} empty=${{ title: t('no mover') }}>
-    <${Table} caption=${t('movers')} columns=${columns} rows=${rows} keyOf=${(row) => `${row.asset} ${row.source}`} /><//>`;
+    <${Table} caption=${t('movers')} columns=${columns} rows=${rows} keyOf=${(row) => `${row.asset} ${row.source} ${row.quote}`} /><//>`;
 }
 
 function Indices() {
   const found = useResource('/market/indices', {}, 60_000);
   const rows = indicesOf(found.data);
   return html`<${Panel} title=${t('indices')} resource=${found} isEmpty=${rows.length === 0} empty=${{ title: t('no index') }}>
-    <ul class="lines">${rows.map((one) => html`<li key=${one.index}><span class="strong">${one.index}</span> <span class="number">${number.amount(one.value)}</span> <span>${one.classification ?? ''}</span> <span class="muted"><${Age} at=${one.at} /></span></li>`)}</ul><//>`;
+    <ul class="lines">${rows.map((one) => html`<li key=${one.name}><span class="strong">${one.name}</span> <span class="number">${number.amount(one.value)}</span> <span>${one.classification ?? ''}</span> <span class="muted"><${Age} at=${one.at} /></span></li>`)}</ul><//>`;
 }

@@ -134,10 +134,10 @@ function Prices() {
   return html`<${Panel} title=${t('prices')} resource=${summary} isEmpty=${prices.length === 0} height=${240}
     empty=${{ title: t('no price'), hint: t('no price.hint') }} actions=${html`<a href="/market">${t('all')}</a>`}>
     <ul class="prices">${prices.map((one) => html`<li key=${one.asset}><a href=${`/market?asset=${one.asset}`}>
-      <span class="strong">${one.symbol ?? one.asset}</span>
+      <span class="strong">${one.asset}</span>
       <span class="number" title=${one.price}>${number.price(one.price)}</span>
       <${Change} value=${one.change} />
-      <${Spark} values=${one.past} label=${t('price of', { asset: one.asset })} height=${22} area=${false} />
+      <span class="muted">${one.source}</span>
       <span class="muted"><${Age} at=${one.at} warn=${600} bad=${3600} /></span></a></li>`)}</ul>
   <//>`;
 }

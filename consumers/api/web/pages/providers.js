@@ -20,6 +20,7 @@ export default function Providers() {
     ${(status.data?.problems ?? []).map((text) => html`<p class="banner tone-bad" role="alert">${safe(text)}</p>`)}
     ${offers('get /providers') && html`<${Sources} />`}
     <div class="columns"><${Streams} status=${status} /><${Leaders} status=${status} /></div>
+    <div class="columns">${offers('get /nodes') && html`<${Nodes} />`}${offers('get /reorgs') && html`<${Reorgs} />`}</div>
     <${Probes} status=${status} />
     ${offers('get /dead-letters') && html`<${DeadLetters} />`}
   </div>`;
@@ -80,9 +81,35 @@ function Probes({ status }) {
     <${Table} caption=${t('probes')} columns=${columns} rows=${rows} keyOf=${(row) => row.name} /><//>`;
 }
 
+/** Endpoints of chains: which serve, which lag, and why not. */
+function Nodes() {
+  const found = useResource('/nodes', {}, 15_000);
+  const rows = found.data?.items ?? [];
+  const columns = [
+    { key: 'endpoint', title: t('endpoint'), card: 'a', render: (row) => html`<span class="strong">${row.endpoint}</span> <span class="muted">${row.chain}</span>` },
+    { key: 'state', title: t('state'), card: 'b', render: (row) => html`<${State} tone=${row.serving ? 'good' : row.connected ? 'warn' : 'bad'}>${row.serving ? t('serving') : safe(row.reason)}<//>` },
+    { key: 'head', title: t('block'), end: true, wide: 'wide', render: (row) => html`<span class="number">${number.count(row.head)}</span>` },
+    { key: 'lag', title: t('lag'), end: true, card: 'd', render: (row) => html`<span class="number">${number.count(row.lag_blocks)}</span>` },
+    { key: 'latency', title: t('latency'), end: true, wide: 'wide', render: (row) => time.latency(row.latency_ms) },
+    { key: 'errors', title: t('errors'), end: true, wide: 'wide', render: (row) => html`<span class="number">${row.error_percent} %</span>` },
+    { key: 'detail', title: t('detail'), card: 'c', render: (row) => html`<span class="muted detail" title=${row.error}>${safe(row.error)}</span>` },
+  ];
+  return html`<${Panel} flush title=${t('endpoints')} resource=${found} isEmpty=${rows.length === 0} height=${120} empty=${{ title: t('no endpoint') }}>
+    <${Table} caption=${t('endpoints')} columns=${columns} rows=${rows} keyOf=${(row) => `${row.chain} ${row.endpoint} ${row.instance}`} /><//>`;
+}
+
+/** Blocks that left their chains. */
+function Reorgs() {
+  const found = useResource('/reorgs', { since: '-30d', limit: 20 }, 60_000);
+  const rows = found.data?.items ?? [];
+  return html`<${Panel} title=${t('reorgs')} resource=${found} isEmpty=${rows.length === 0} height=${80} empty=${{ title: t('no reorg') }}>
+    <ul class="lines">${rows.map((row) => html`<li key=${row.block_hash}><span class="strong">${row.chain}</span>
+      <span class="title">${t('reorg', { count: row.depth, number: number.count(row.ancestor_number) })}</span> <span class="muted"><${Time} at=${row.observed_at_us} /></span></li>`)}</ul><//>`;
+}
+
 function DeadLetters() {
   const found = useResource('/dead-letters', { limit: 50 }, 60_000);
   const rows = found.data?.items ?? [];
   return html`<${Panel} title=${t('dead letters')} resource=${found} isEmpty=${rows.length === 0} height=${80} empty=${{ title: t('no dead letter'), hint: t('no dead letter.hint') }}>
-    <ul class="lines">${rows.map((row) => html`<li key=${row.sequence}><span class="strong">${safe(row.consumer ?? row.subject)}</span> <span class="tone-bad">${safe(row.error)}</span> <span class="muted"><${Time} at=${row.at_us ?? row.time_us} /></span><${Raw} value=${row} /></li>`)}</ul><//>`;
+    <ul class="lines">${rows.map((row) => html`<li key=${row.dlq_sequence}><span class="strong">${safe(row.consumer)}</span> <span class="tone-bad">${safe(row.error)}</span> <span class="muted"><${Time} at=${row.at_us} /></span><${Raw} value=${row} /></li>`)}</ul><//>`;
 }

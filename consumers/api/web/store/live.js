@@ -77,7 +77,7 @@ class Live {
   }
 
   open() {
-    if (!offers('get /ws') || this.socket || this.timer || this.isHidden || this.subscriptions.size === 0) return;
+    if (!offers('get /stream') || this.socket || this.timer || this.isHidden || this.subscriptions.size === 0) return;
     phase.value = 'connecting';
     const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
     const socket = new WebSocket(`${scheme}://${location.host}/ws`, PROTOCOL);

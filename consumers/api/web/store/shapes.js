@@ -21,12 +21,11 @@ export function resumeAfter(answer) {
 export function chainsOf(answer) {
   return list(answer).map((one) => ({
     chain: one.chain,
-    head: first(one.head, one.block_number),
-    headAt: milliseconds(first(one.block_time_us, one.head_time_us)),
-    seenAt: milliseconds(first(one.observed_at_us)),
+    head: first(one.block_number),
+    headAt: milliseconds(first(one.block_time_us)),
     safe: first(one.safe_number),
     final: first(one.finalized_number),
-    verified: first(one.verified_number, one.verified_to),
+    verified: first(one.verified_number),
     blockSeconds: first(one.block_seconds),
     storedAfterMs: first(one.stored_after_ms),
   })).sort((a, b) => a.chain.localeCompare(b.chain));
@@ -67,32 +66,37 @@ export function alertHours(answer, rangeSeconds, nowMs) {
     steps.push({ at, critical: 0, warning: 0, info: 0 });
   }
   for (const one of list(answer)) {
-    const at = milliseconds(first(one.bucket, one.hour, one.at, one.bucket_us, one.hour_us));
+    const at = milliseconds(first(one.bucket_us));
     const hour = at === null ? null : steps.find((each) => each.at <= at && at < each.at + step);
-    if (hour && one.severity in hour) hour[one.severity] += Number(first(one.fired, one.count, one.alerts) ?? 0);
+    if (hour && one.severity in hour) hour[one.severity] += one.alerts ?? 0;
   }
   return steps;
 }
 
-/** Newest prices by asset. */
+/** Newest prices by asset, with how far they moved in a day by one source. */
 export function pricesOf(answer) {
-  return list(answer?.prices ?? answer?.assets ?? answer).map((one) => ({
+  const movers = moversOf({ items: answer?.movers });
+  return (answer?.prices ?? []).map((one) => ({
     asset: one.asset,
-    symbol: one.symbol ? String(one.symbol).toUpperCase() : null,
     price: one.price,
-    change: first(one.change_24h_percent, one.change_percent),
-    volume: first(one.volume_24h, one.volume),
-    source: first(one.source),
+    at: one.at_us,
+    source: one.source,
     sources: one.sources ?? [],
-    past: (one.past ?? one.spark ?? []).map((value) => (value === null ? null : Number(value))),
-    at: first(one.event_at_us, one.at_us, one.observed_at_us, one.at),
+    change: movers.find((mover) => mover.asset === one.asset)?.change ?? null,
   }));
+}
+
+/** How far the sources of a price are apart, in percent; null with one source. */
+export function spreadOf(price) {
+  const values = price.sources.map((one) => Number(one.price)).filter((value) => value > 0);
+  if (values.length < 2) return null;
+  const least = Math.min(...values);
+  return ((Math.max(...values) - least) / least) * 100;
 }
 
 /** What the probes of all roles report. */
 export function probesOf(answer) {
-  const probes = answer?.probes ?? list(answer);
-  return probes.map((one) => ({
+  return (answer?.probes ?? []).map((one) => ({
     name: one.name,
     healthy: first(one.healthy) ?? true,
     advisory: one.advisory ?? false,
@@ -108,8 +112,8 @@ export function walletsOf(answer) {
     chain: first(one.chain),
     chains: one.chains ?? (one.chain && one.chain !== 'all' ? [one.chain] : []),
     tags: one.tags ?? [],
-    group: first(one.group, one.group_name),
-    since: first(one.since_us, one.added_at_us, one.added_at),
+    group: first(one.group),
+    since: first(one.added_at_us),
   }));
 }
 
@@ -185,19 +189,20 @@ export function alertEvent(item) {
 
 /** Silences that are in force or will be. */
 export function silencesOf(answer) {
-  return list(answer).map((one) => ({ ...one, ends_us: first(one.ends_us, one.until_us, one.until) }));
+  return list(answer);
 }
 
-/** Candles as the chart takes them: ordered, with seconds. Bars of a chart may be Numbers. */
+/** Candles by who said them, as the chart takes them: ordered, with seconds. Bars of a chart may be Numbers. */
 export function candlesOf(answer) {
-  const candles = new Map();
+  const sources = new Map();
   for (const one of list(answer)) {
-    const at = milliseconds(first(one.bucket_us, one.bucket, one.open_at_us, one.at_us, one.at, one.time));
-    if (at === null) continue;
-    const seconds = Math.floor(at / 1000);
-    candles.set(seconds, { time: seconds, open: Number(one.open), high: Number(one.high), low: Number(one.low), close: Number(one.close) });
+    const name = `${one.source} ${one.quote}`;
+    if (!sources.has(name)) sources.set(name, []);
+    const [open, high, low, close] = [one.open, one.high, one.low, one.close].map(Number);
+    sources.get(name).push({ time: Math.floor(one.bucket_us / 1_000_000), open, high, low, close });
   }
-  return [...candles.values()].sort((a, b) => a.time - b.time);
+  for (const candles of sources.values()) candles.sort((a, b) => a.time - b.time);
+  return sources;
 }
 
 /** Assets by how far they moved. */
@@ -205,18 +210,20 @@ export function moversOf(answer) {
   return list(answer).map((one) => ({
     asset: one.asset,
     source: first(one.source),
-    price: first(one.price, one.last, one.last_price),
-    change: first(one.change_percent, one.percent, one.change),
+    quote: first(one.quote),
+    price: first(one.price),
+    change: first(one.change_percent),
   }));
 }
 
 /** Indices such as fear and greed. */
 export function indicesOf(answer) {
-  return list(answer?.indices ?? answer).filter((one) => one.index).map((one) => ({
-    index: one.index,
+  return list(answer).map((one) => ({
+    name: one.name,
+    source: first(one.source),
     value: one.value,
     classification: first(one.classification),
-    at: first(one.event_at_us, one.at_us, one.observed_at_us),
+    at: first(one.event_at_us),
   }));
 }
 
@@ -228,17 +235,15 @@ export function streamsOf(answer) {
 /** Polled sources with their newest state. */
 export function providersOf(answer) {
   return list(answer).map((one) => ({
-    name: first(one.provider, one.name),
+    name: one.provider,
     endpoint: first(one.endpoint),
-    category: first(one.category),
-    state: first(one.state),
-    detail: first(one.detail, one.error, one.last_error),
+    state: one.state,
+    detail: first(one.detail) ?? '',
     latency: first(one.latency_ms),
-    used: first(one.quota_used),
-    limit: first(one.quota_limit),
-    window: first(one.quota_window),
-    stale: first(one.stale_seconds),
+    used: first(one.quota?.used),
+    limit: first(one.quota?.limit),
+    window: first(one.quota?.window),
     onTime: first(one.on_time_percent),
-    at: first(one.observed_at_us, one.at_us),
+    at: first(one.at_us),
   }));
 }
