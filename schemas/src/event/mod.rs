@@ -215,6 +215,13 @@ impl Event {
         of_body!(self, body => serde_json::to_value(body)).unwrap_or_default()
     }
 
+    /// Appends the text of [`Event::to_json`] to `buffer`, without building the value first.
+    pub fn write_json(&self, buffer: &mut Vec<u8>) {
+        let written = of_body!(self, body => serde_json::to_writer(&mut *buffer, body));
+        // Writing to memory cannot fail, and bodies are always JSON.
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
     /// Reads the JSON form that [`Event::to_json`] writes.
     ///
     /// # Errors
