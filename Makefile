@@ -97,4 +97,4 @@ fuzz: ## decoders and readers against hostile input: make fuzz ARGS="--seconds 3
 	$(CARGO) run --release --locked -p crypto-intel-evm --example fuzz_answers -- $(ARGS)
 
 generate: ## golden vectors, JSON Schemas, configuration reference, generated parts of docs and deployment
-	UPDATE_GOLDEN=1 UPDATE_SCHEMAS=1 UPDATE_REFERENCE=1 $(CARGO) $(TEST) -p crypto-intel-schemas -p crypto-intel-cli -p crypto-intel-poll -p crypto-intel-alerts -p crypto-intel-notify -p crypto-intel-api --lib --test it -- golden json_schema reference deployment openapi_file
+	UPDATE_GOLDEN=1 UPDATE_SCHEMAS=1 UPDATE_REFERENCE=1 $(CARGO) $(TEST) -p crypto-intel-schemas -p crypto-intel-cli -p crypto-intel-poll -p crypto-intel-alerts -p crypto-intel-notify -p crypto-intel-api --lib --test it -- golden json_schema reference deployment api_file

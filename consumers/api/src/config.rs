@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crypto_intel_schemas::ApiRole;
 
+use crate::live::config::LiveConfig;
+
 /// The API over HTTP.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -36,6 +38,8 @@ pub struct Config {
     pub anonymous_cost_per_minute: u32,
     /// Networks of proxies whose `X-Forwarded-For` is believed, such as `"10.0.0.0/8"`. Default: none.
     pub trusted_proxies: Vec<String>,
+    /// Live events.
+    pub live: LiveConfig,
 }
 
 impl Default for Config {
@@ -53,6 +57,7 @@ impl Default for Config {
             cost_per_minute: 600,
             anonymous_cost_per_minute: 120,
             trusted_proxies: Vec::new(),
+            live: LiveConfig::default(),
         }
     }
 }
@@ -63,7 +68,7 @@ impl Config {
     /// # Errors
     /// One sentence per problem, with the key, the problem and how to correct it.
     pub fn validate(&self) -> Result<(), Vec<String>> {
-        let mut problems = Vec::new();
+        let mut problems = self.live.problems();
         if !self.listen.ip().is_loopback() {
             if self.hosts.is_empty() {
                 problems.push(format!(

@@ -6,6 +6,7 @@ mod cursor;
 mod guard;
 mod layers;
 mod limits;
+mod live;
 mod memo;
 mod metrics;
 mod openapi;
@@ -18,7 +19,7 @@ mod server;
 mod state;
 mod web;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use crypto_intel_nats::Nats;
@@ -32,6 +33,7 @@ pub use auth::{
     scopes::Scope,
 };
 pub use config::Config;
+pub use live::config::LiveConfig;
 pub use problem::PROBLEM_JSON;
 pub use role::ROLE;
 
@@ -81,11 +83,16 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
             unless_stopped(&stop, tokio::time::sleep(DATABASE_CHECK_INTERVAL)).await?;
         }
     });
-    let state = ApiState::new(config, nats, store, keys, context).context("register metrics")?;
+    let state =
+        ApiState::new(config, nats, store, keys, context.clone()).context("register metrics")?;
+    let live = Arc::clone(&state.live);
+    live.follow(&context, &mut tasks);
     let (address, server) = server::serve(state).await?;
     tracing::info!(%address, docs = %format!("http://{address}/docs/"), "serving the API");
     port_probe.healthy(format!("{LISTENS_ON}{address}"));
-    server.await
+    let served = server.await;
+    live.close().await;
+    served
 }
 
 /// The description of the API as it is served.
@@ -102,4 +109,10 @@ pub fn description() -> anyhow::Result<serde_json::Value> {
 pub fn described_routes() -> Vec<(String, String, String)> {
     let (_, openapi) = server::described().split_for_parts();
     guard::scopes(&openapi)
+}
+
+/// The description of subjects and of the websocket's messages, as AsyncAPI; its schemas of events are files in `schemas/json`.
+#[must_use]
+pub fn live_description() -> serde_json::Value {
+    live::asyncapi::document()
 }

@@ -165,7 +165,7 @@ impl Left {
 }
 
 /// An IPv6 client has a whole /64 of addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(own) => IpAddr::V6((own.to_bits() >> 64 << 64).into()),

@@ -9,8 +9,15 @@ pub const ROLE: RoleSpec = RoleSpec {
     enable: "set database.url, and api.enabled to true",
     secrets: &[SecretSpec { key: "database.url", file: "api_database_url" }],
     // Newest messages, and how far the tables are behind.
-    reads: &[Stream::Evm, Stream::Market, Stream::Signals, Stream::Status, Stream::Alert],
-    looks_up: &[Stream::History, Stream::Notify, Stream::Dlq],
+    reads: &[
+        Stream::Evm,
+        Stream::Market,
+        Stream::Signals,
+        Stream::Status,
+        Stream::Alert,
+        Stream::Notify,
+    ],
+    looks_up: &[Stream::History, Stream::Dlq],
     buckets: &[
         BucketSpec::read(Bucket::ApiKeys).watched(),
         BucketSpec::read(Bucket::Leases).watched(),

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     auth,
     layers::{client, deadline, host, observe},
-    openapi, routes,
+    live, openapi, routes,
     state::ApiState,
     web,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// Everything that is described. Another part of the API (live, the dashboard's files) is merged here: routes that are described
 /// as an `OpenApiRouter`, others in [`router`].
 pub(crate) fn described() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::with_openapi(openapi::head()).merge(routes::all())
+    OpenApiRouter::with_openapi(openapi::head()).merge(routes::all()).merge(live::described())
 }
 
 /// The whole API.
@@ -34,6 +34,7 @@ pub(crate) fn router(state: ApiState) -> anyhow::Result<Router> {
         .merge(described)
         .merge(openapi::pages(&description))
         .merge(dashboard)
+        .merge(live::sockets())
         .method_not_allowed_fallback(observe::method_not_allowed);
     Ok(layered(router, &state).with_state(state))
 }

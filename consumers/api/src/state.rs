@@ -6,8 +6,8 @@ use crypto_intel_service::Context;
 use crypto_intel_store::{ChainHead, PositionRow, Store, StoreError};
 
 use crate::{
-    auth::keys::KeyRing, config::Config, layers::client::Network, limits::Limits, memo::Memo,
-    metrics::Metrics,
+    auth::keys::KeyRing, config::Config, layers::client::Network, limits::Limits, live::Live,
+    memo::Memo, metrics::Metrics,
 };
 
 /// How old positions and heads may be that are answered from memory: what a page asks of many routes is read once.
@@ -26,6 +26,7 @@ pub(crate) struct Inner {
     pub(crate) keys: KeyRing,
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Metrics,
+    pub(crate) live: Arc<Live>,
     pub(crate) trusted_proxies: Vec<Network>,
     positions: Memo<(), Vec<PositionRow>>,
     heads: Memo<(), Vec<ChainHead>>,
@@ -48,6 +49,7 @@ impl ApiState {
         context: Context,
     ) -> anyhow::Result<Self> {
         let metrics = Metrics::new(&context.registry)?;
+        let live = Live::new(&config.live, nats.clone(), &context)?;
         let proxies = config.trusted_proxies.iter().map(|network| network.parse());
         let trusted_proxies: Result<_, String> = proxies.collect();
         Ok(Self(Arc::new(Inner {
@@ -59,6 +61,7 @@ impl ApiState {
             context,
             keys,
             metrics,
+            live,
             positions: Memo::new(FRESH),
             heads: Memo::new(FRESH),
         })))

@@ -83,7 +83,8 @@ pub(crate) fn routes(described: &OpenApi) -> anyhow::Result<Router<ApiState>> {
 
 /// Methods and paths of the API without what all begin with: `get /chains,post /wallets`.
 fn told(described: &OpenApi) -> String {
-    let mut routes = Vec::new();
+    // Not described there: a websocket.
+    let mut routes = vec!["get /ws".to_owned()];
     for (path, item) in &described.paths.paths {
         let Some(path) = path.strip_prefix("/api/v1") else { continue };
         let methods = [

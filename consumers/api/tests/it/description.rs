@@ -6,14 +6,29 @@ use crate::harness::Servers;
 
 #[test]
 fn the_openapi_file_is_current() {
-    let text =
-        serde_json::to_string_pretty(&crypto_intel_api::description().unwrap()).unwrap() + "\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/openapi.json");
+    assert_current("openapi.json", &crypto_intel_api::description().unwrap());
+}
+
+#[test]
+fn the_asyncapi_file_is_current() {
+    let document = crypto_intel_api::live_description();
+    assert_current("asyncapi.json", &document);
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+    for (_, message) in document["components"]["messages"].as_object().unwrap() {
+        if let Some(file) = message["payload"]["$ref"].as_str() {
+            assert!(schemas.join(file).is_file(), "{file}");
+        }
+    }
+}
+
+fn assert_current(name: &str, document: &serde_json::Value) {
+    let text = serde_json::to_string_pretty(document).unwrap() + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas").join(name);
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
         std::fs::write(&path, &text).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == text, "schemas/openapi.json is out of date: run `make generate`");
+    assert!(kept == text, "schemas/{name} is out of date: run `make generate`");
 }
 
 #[test]

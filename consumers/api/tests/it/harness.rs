@@ -119,6 +119,10 @@ impl Api {
 pub(crate) async fn answered(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    // Live events have no end.
+    if headers.get("content-type").is_some_and(|it| it == "text/event-stream") {
+        return Answer { status, headers, body: Value::Null };
+    }
     let text = response.text().await.unwrap();
     Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
 }

@@ -1,0 +1,285 @@
+//! Who may connect: where a page is from, which key came how, and how many connections there are.
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+
+use axum::http::{HeaderMap, Uri, header};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use parking_lot::Mutex;
+
+use super::config::LiveConfig;
+use crate::{
+    auth::{Caller, Identity, key::ApiKey},
+    limits::network,
+    problem::{Problem, ProblemKind},
+    state::ApiState,
+};
+
+/// The subprotocol that carries a key.
+const BEARER_PROTOCOL: &str = "bearer.";
+/// Query parameters that people put keys into.
+const OF_KEYS: [&str; 6] = ["token", "key", "api_key", "apikey", "access_token", "authorization"];
+
+/// Whether a page of this origin may connect: none (no browser), the host that it calls, or one that the configuration names.
+///
+/// # Errors
+/// A problem that names the origin.
+pub(crate) fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    let authority = origin.parse::<Uri>().ok().and_then(|uri| uri.authority().cloned());
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // `Host` is one of ours: a layer before this one saw to it.
+    let is_own = authority.is_some_and(|authority| {
+        host.is_some_and(|host| authority.as_str().eq_ignore_ascii_case(host))
+    });
+    if is_own || allowed.iter().any(|one| one == origin) {
+        return Ok(());
+    }
+    let shown: String = origin.chars().filter(|one| !one.is_control()).take(100).collect();
+    let detail = format!("pages of {shown:?} may not connect: add it to api.live.allowed_origins");
+    Err(Problem::new(ProblemKind::Forbidden, detail))
+}
+
+/// A key in an address ends in logs and histories.
+///
+/// # Errors
+/// A problem that names the parameter.
+pub(crate) fn refuse_key_in(query: Option<&str>) -> Result<(), Problem> {
+    let names = query.unwrap_or_default().split('&').filter_map(|pair| pair.split('=').next());
+    for name in names {
+        if OF_KEYS.contains(&name.to_ascii_lowercase().as_str()) {
+            let detail = "a key in the address ends in logs: send it in the header Authorization, as the \
+                subprotocol bearer.<base64url>, or as first message {\"action\":\"auth\",\"token\":\"…\"}";
+            return Err(Problem::parameter(name, detail));
+        }
+    }
+    Ok(())
+}
+
+/// Who is there, and by which key: it is looked at again while the connection lasts.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    pub(crate) key: Option<ApiKey>,
+}
+
+impl Admitted {
+    /// Whether the key still counts.
+    pub(crate) fn is_valid(&self, state: &ApiState) -> bool {
+        self.key.as_ref().is_none_or(|key| state.keys.find(key).is_some())
+    }
+}
+
+/// Who connects, by header, cookie or subprotocol; `None` for who has to say so.
+///
+/// # Errors
+/// When a key came that does not count.
+pub(crate) fn admitted(
+    state: &ApiState,
+    identity: Identity,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Option<Admitted>, Problem> {
+    if let Some(token) = bearer_protocol(headers) {
+        return by_token(state, &token?, address).map(Some);
+    }
+    match identity {
+        Identity::Known(caller) => {
+            let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+            let key = header.and_then(|value| ApiKey::parse(value.split_once(' ')?.1.trim()));
+            Ok(Some(Admitted { caller, key }))
+        }
+        Identity::Stranger => Ok(None),
+        Identity::Invalid => Err(invalid()),
+    }
+}
+
+fn invalid() -> Problem {
+    let detail = "the key is unknown, has expired or was revoked";
+    Problem::new(ProblemKind::Unauthenticated, detail)
+}
+
+/// Whose key it is.
+///
+/// # Errors
+/// When it does not count, or too many came from the address that did not.
+pub(crate) fn by_token(
+    state: &ApiState,
+    token: &str,
+    address: IpAddr,
+) -> Result<Admitted, Problem> {
+    state.limits.may_try(address).map_err(|wait| {
+        let detail = "too many keys that do not count came from this address";
+        Problem::new(ProblemKind::QuotaExceeded, detail).after(wait)
+    })?;
+    let found = ApiKey::parse(token.trim()).and_then(|key| Some((state.keys.find(&key)?, key)));
+    let Some((entry, key)) = found else {
+        state.limits.failed(address);
+        return Err(invalid());
+    };
+    let caller = Caller {
+        key: Some(key.id().to_owned()),
+        name: entry.name,
+        role: entry.role,
+        chains: entry.chains,
+        address,
+    };
+    Ok(Admitted { caller, key: Some(key) })
+}
+
+/// The key of a subprotocol: base64url, because a key itself may hold what the header's grammar has not.
+fn bearer_protocol(headers: &HeaderMap) -> Option<Result<String, Problem>> {
+    let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut protocols =
+        values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let encoded = protocols.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PROTOCOL))?;
+    let bytes = URL_SAFE_NO_PAD.decode(encoded.trim_end_matches('=')).ok();
+    Some(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(invalid))
+}
+
+/// How many connections there are, in all, by key and by address.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    by_owner: HashMap<Owner, usize>,
+}
+
+/// Whose connections are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Owner {
+    Key(String),
+    Address(IpAddr),
+}
+
+/// A connection that counts until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    connections: Arc<Connections>,
+    owner: Owner,
+}
+
+impl Connections {
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(crate) fn add(
+        self: &Arc<Self>,
+        caller: Option<&Caller>,
+        address: IpAddr,
+        config: &LiveConfig,
+    ) -> Result<Connected, Problem> {
+        let key = caller.and_then(|caller| caller.key.clone());
+        let (owner, most, whose) = match key {
+            Some(key) => (Owner::Key(key), config.max_connections_per_key, "this key"),
+            None => {
+                let address = Owner::Address(network(address));
+                (address, config.max_connections_per_address, "this address")
+            }
+        };
+        let mut counts = self.counts.lock();
+        if counts.all >= config.max_connections {
+            let detail = "the server has as many live connections as it may";
+            return Err(Problem::new(ProblemKind::Busy, detail).after(Duration::from_secs(30)));
+        }
+        let own = counts.by_owner.entry(owner.clone()).or_default();
+        if *own >= most {
+            let detail = format!("{most} live connections are the most of {whose}");
+            return Err(
+                Problem::new(ProblemKind::QuotaExceeded, detail).after(Duration::from_secs(30))
+            );
+        }
+        *own += 1;
+        counts.all += 1;
+        Ok(Connected { connections: Arc::clone(self), owner })
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let mut counts = self.connections.counts.lock();
+        counts.all -= 1;
+        if let Some(own) = counts.by_owner.get_mut(&self.owner) {
+            *own -= 1;
+            if *own == 0 {
+                counts.by_owner.remove(&self.owner);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn only_own_and_allowed_pages_connect() {
+        let allowed = ["https://desk.example".to_owned()];
+        let check = |origin: &str| {
+            let headers = headers(&[(header::HOST, "api.example:8420"), (header::ORIGIN, origin)]);
+            check_origin(&headers, &allowed).is_ok()
+        };
+        assert!(check("http://api.example:8420") && check("https://API.example:8420"));
+        assert!(check("https://desk.example"));
+        for origin in
+            ["http://api.example", "https://evil.example", "https://desk.example.evil", "null", ""]
+        {
+            assert!(!check(origin), "{origin}");
+        }
+        assert!(check_origin(&HeaderMap::new(), &[]).is_ok());
+    }
+
+    #[test]
+    fn keys_in_addresses_are_refused() {
+        for query in ["token=ci_x", "service=all&api_key=ci_x", "Access_Token="] {
+            let problem = refuse_key_in(Some(query)).unwrap_err();
+            assert!(problem.detail.contains("Authorization"), "{}", problem.detail);
+        }
+        assert!(refuse_key_in(None).is_ok() && refuse_key_in(Some("service=all")).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_found_among_subprotocols() {
+        let encoded = URL_SAFE_NO_PAD.encode("ci_key");
+        let value = format!("crypto-intel.v1.json, bearer.{encoded}");
+        let with = headers(&[(header::SEC_WEBSOCKET_PROTOCOL, &value)]);
+        assert_eq!(bearer_protocol(&with).unwrap().unwrap(), "ci_key");
+        assert!(
+            bearer_protocol(&headers(&[(header::SEC_WEBSOCKET_PROTOCOL, "bearer.%%")]))
+                .unwrap()
+                .is_err()
+        );
+        assert!(bearer_protocol(&HeaderMap::new()).is_none());
+    }
+
+    #[test]
+    fn connections_are_bounded_by_owner_and_in_all() {
+        let connections = Arc::new(Connections::default());
+        let config = LiveConfig {
+            max_connections: 3,
+            max_connections_per_address: 2,
+            ..LiveConfig::default()
+        };
+        let add = |address: &str| connections.add(None, address.parse().unwrap(), &config);
+        let (first, _second) = (add("1.1.1.1").unwrap(), add("1.1.1.1").unwrap());
+        assert_eq!(add("1.1.1.1").unwrap_err().status, 429);
+        let _third = add("1.1.1.2").unwrap();
+        assert_eq!(add("1.1.1.3").unwrap_err().status, 503);
+        drop(first);
+        assert!(add("1.1.1.1").is_ok());
+    }
+}
