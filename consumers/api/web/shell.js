@@ -1,5 +1,6 @@
 // The frame around every page: header, truth line, navigation.
 
+import { signal } from '@preact/signals-core';
 import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
 import { alertsSummary, chainsOf } from './store/shapes.js';
 import { t } from './store/i18n.js';
@@ -22,6 +23,22 @@ import { PAGES } from './pages.js';
 const THEMES = ['auto', 'light', 'dark'];
 const CLOCKS = ['utc', 'local', 'age'];
 
+/** The newest block of each chain that was told live, between two answers of the API. */
+const heads = signal(new Map());
+
+function takeBlocks(message) {
+  const blocks = (message.events ?? []).filter((event) => event.kind === 'block' && !event.removed);
+  if (blocks.length === 0) return;
+  const next = new Map(heads.peek());
+  for (const block of blocks) next.set(block.chain, { head: block.block_number, headAt: block.block_time_us / 1000 });
+  heads.value = next;
+}
+
+function current(chain) {
+  const told = heads.value.get(chain.chain);
+  return told && told.head > chain.head ? { ...chain, ...told } : chain;
+}
+
 /** The page of an address, with the values in it. */
 export function pageOf(address) {
   for (const page of PAGES) {
@@ -40,8 +57,9 @@ export function Shell() {
     if (!isAllowed) return undefined;
     return live.subscribe({ service: 'alerts' }, (message) => message.type === 'events' && summary.again());
   }, [isAllowed]);
+  useEffect(() => (me.value ? live.subscribe({ service: 'explorers', kinds: ['block'] }, takeBlocks) : undefined), [me.value]);
   const { page, values } = pageOf(path.value);
-  const known = chainsOf(chains.data);
+  const known = chainsOf(chains.data).map(current);
   const title = page?.title ? t(page.title) : null;
   useEffect(() => {
     document.title = title ? `${title} · crypto-intel` : 'crypto-intel';

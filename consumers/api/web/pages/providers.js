@@ -39,7 +39,7 @@ function Sources() {
     { key: 'quota', title: t('quota'), card: 'd', render: (row) => (row.limit ? html`<${Meter} value=${row.used / row.limit} tone=${isClose(row) ? 'warn' : 'accent'} label=${`${row.used} / ${row.limit}`} /><span class="number muted">${number.count(row.used)} / ${number.count(row.limit)} ${term('window', row.window)}</span>` : html`<span class="muted">–</span>`) },
     { key: 'ontime', title: t('on time'), end: true, wide: 'wide', render: (row) => html`<span class="number">${row.onTime === null ? '–' : `${row.onTime} %`}</span>` },
     { key: 'detail', title: t('detail'), card: 'c', render: (row) => html`<span class="muted detail" title=${row.detail}>${safe(row.detail)}</span>` },
-    { key: 'at', title: t('reported'), end: true, wide: 'wide', render: (row) => html`<${Age} at=${row.at} />` },
+    { key: 'at', title: t('reported'), end: true, wide: 'wider', render: (row) => html`<${Age} at=${row.at} />` },
   ];
   const bad = rows.filter((row) => (STATE_TONES[row.state] ?? 'warn') !== 'good').length;
   return html`<${Panel} flush title=${t('providers')} note=${rows.length > 0 && t('providers.count', { count: rows.length, bad })} resource=${found} isEmpty=${rows.length === 0} height=${260} empty=${{ title: t('no provider') }}>
