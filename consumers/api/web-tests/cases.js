@@ -56,11 +56,11 @@ async function openMocked(browser, base, items = []) {
   return { ...opened, send, socket: () => socket, subscriptions: () => subscriptions };
 }
 
-/** Waits for what the page sends to our websocket. */
+/** Waits until something is so. */
 async function until(isSo) {
-  const deadline = Date.now() + 15_000;
-  while (!isSo()) {
-    if (Date.now() > deadline) throw new Error('the page did not subscribe');
+  const deadline = Date.now() + 20_000;
+  while (!(await isSo())) {
+    if (Date.now() > deadline) throw new Error(`it did not become so: ${isSo}`);
     await new Promise((done) => setTimeout(done, 50));
   }
 }
@@ -171,6 +171,42 @@ export const checks = {
     if (again?.resume !== 'EVM.42') fail(`it subscribed with ${JSON.stringify(again)}`);
     opened.send([transfer(2), transfer(3)], 'EVM.43');
     await opened.page.waitForFunction(() => document.querySelectorAll('main tbody tr').length === 3, null, { timeout: 5000 });
+    await opened.context.close();
+  },
+
+  async 'over a cut connection no row is missing and none is there twice'({ browser, base, fail }) {
+    if (!(await routesOf(base)).includes('get /stream')) throw new Skip('the API has no websocket');
+    const sockets = [];
+    const opened = await open(browser, base, '/transactions', {
+      prepare: (view) => view.routeWebSocket(/\/ws$/, (socket) => {
+        sockets.push(socket);
+        socket.connectToServer();
+      }),
+    });
+    const { page: view } = opened;
+    const keys = () => view.evaluate(() => [...document.querySelectorAll('main tbody tr')].map((row) => row.dataset.key));
+    const first = new Set(await keys());
+    await until(async () => (await keys()).some((key) => !first.has(key)));
+    await sockets.at(-1).close({ code: 1001 });
+    const before = new Set(await keys());
+    await until(async () => sockets.length > 1 && (await keys()).filter((key) => !before.has(key)).length > 30);
+    await view.locator('[data-pause]').click();
+    const shown = await keys();
+    if (new Set(shown).size !== shown.length) fail('a row is there twice');
+    const ask = async () => (await (await fetch(`${base}/api/v1/transactions?limit=1000`)).json()).items;
+    await until(async () => (await ask()).some((event) => event.id === shown[0]));
+    const stored = await ask();
+    const blocks = new Map(stored.map((event) => [event.id, event.block_number]));
+    const heights = shown.map((key) => blocks.get(key));
+    // The oldest block that is shown is cut by the bound of the list, the newest may still be arriving.
+    const [oldest, newest] = [Math.min(...heights), Math.max(...heights)];
+    const expected = stored.filter((event) => event.block_number > oldest && event.block_number < newest).map((event) => event.id);
+    const missing = expected.filter((key) => !shown.includes(key));
+    console.log(`     ${expected.length} rows of blocks ${oldest + 1} to ${newest - 1} compared`);
+    if (expected.length < 30) fail(`only ${expected.length} rows could be compared`);
+    if (missing.length) fail(`${missing.length} rows are missing, of blocks ${[...new Set(missing.map((key) => blocks.get(key)))]}, such as ${missing[0]}`);
+    const invented = shown.filter((key) => !blocks.has(key));
+    if (invented.length) fail(`${invented.length} rows are in no table, such as ${invented[0]}`);
     await opened.context.close();
   },
 

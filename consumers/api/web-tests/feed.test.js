@@ -62,6 +62,20 @@ test('a retraction that waits strikes its row when it is let in', () => {
   assert.equal(release(feed, 30).rows[0].struck, 30);
 });
 
+test('what is older than the page that was asked for belongs to another page', () => {
+  const at = (id, block_time_us) => event(id, { block_time_us });
+  const items = [at(9, 900), at(8, 800)];
+  const part = take(fill(emptyFeed(), items, false), [at(3, 300), at(8, 800), at(10, 1000)], 0);
+  assert.deepEqual(ids(part), ['10', '9', '8']);
+  assert.deepEqual(ids(take(fill(emptyFeed(), items, true), [at(3, 300)], 0)), ['9', '8', '3']);
+});
+
+test('what comes late takes its place by time', () => {
+  const at = (id, block_time_us) => event(id, { block_time_us });
+  const feed = take(fill(emptyFeed(), [at(9, 900), at(5, 500)]), [at(7, 700), at(10, 1000)], 0);
+  assert.deepEqual(ids(feed), ['10', '9', '7', '5']);
+});
+
 test('a gap is a row of its own', () => {
   const feed = noteGap(take(emptyFeed(), [event(1)], 0), { stream: 'EVM', from: 5, to: 9, reason: 'slow' });
   assert.deepEqual(ids(feed), ['gap EVM 5', '1']);

@@ -64,7 +64,7 @@ class FeedStore {
       const { path, parameters } = this.past;
       const data = await ask(path, { parameters, signal: this.abort.signal });
       const events = data.items.map(this.eventOf);
-      this.state.value = fill(this.state.peek(), this.keep ? events.filter(this.keep) : events);
+      this.state.value = fill(this.state.peek(), this.keep ? events.filter(this.keep) : events, !data.next);
       this.question.value = { data, problem: null, pending: false, at: Date.now() };
       this.follow(data);
       if (this.isPaused.peek()) this.hold();

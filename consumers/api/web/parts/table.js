@@ -20,7 +20,7 @@ export function Table({ caption, columns, rows, keyOf, onOpen, rowClass, selecte
       ${columns.map((one) => html`<${Head} key=${one.key} column=${one} order=${order} turn=${turn} />`)}
     </tr></thead>
     <tbody role="rowgroup">
-      ${sorted.map((row) => html`<${Row} key=${keyOf(row)} row=${row} columns=${columns} onOpen=${onOpen}
+      ${sorted.map((row) => html`<${Row} key=${keyOf(row)} name=${keyOf(row)} row=${row} columns=${columns} onOpen=${onOpen}
         className=${rowClass?.(row)} selected=${selected !== undefined && keyOf(row) === selected} />`)}
     </tbody>
   </table>${foot}</div>`;
@@ -43,7 +43,7 @@ class Row extends Component {
     return next.row !== now.row || next.columns !== now.columns || next.className !== now.className || next.selected !== now.selected;
   }
 
-  render({ row, columns, onOpen, className, selected }) {
+  render({ name, row, columns, onOpen, className, selected }) {
     const open = onOpen && ((event) => {
       if (event.target.closest('a, button')) return;
       if (getSelection()?.toString()) return;
@@ -52,7 +52,7 @@ class Row extends Component {
     const press = onOpen && ((event) => {
       if (event.key === 'Enter' && event.target === event.currentTarget) onOpen(row);
     });
-    return html`<tr role="row" class=${classes(className, onOpen && 'opens', selected && 'selected')} tabindex=${onOpen ? 0 : undefined} onClick=${open} onKeyDown=${press}>
+    return html`<tr role="row" data-key=${name} class=${classes(className, onOpen && 'opens', selected && 'selected')} tabindex=${onOpen ? 0 : undefined} onClick=${open} onKeyDown=${press}>
       ${columns.map((column) => html`<td role="cell" class=${classes(column.end && 'end', column.wide, column.card ? `card-${column.card}` : 'card-none')}>${column.render(row)}</td>`)}
     </tr>`;
   }

@@ -7,7 +7,7 @@ export const STRUCK_MS = 8000;
 
 /** An empty list. `gaps` are places where events were not shown. */
 export function emptyFeed(most = MAX_ROWS) {
-  return { most, rows: [], waiting: [], missed: 0, held: null };
+  return { most, rows: [], waiting: [], missed: 0, held: null, floor: -Infinity };
 }
 
 /** Takes events, oldest first. Held lists only collect; what exceeds the list is counted. */
@@ -44,10 +44,11 @@ export function sweep(feed, now) {
   return rows.length === feed.rows.length ? feed : { ...feed, rows };
 }
 
-/** The list with rows that a page of the API gave, newest first. */
-export function fill(feed, items) {
-  const rows = items.map((event) => ({ key: event.id, event, struck: null }));
-  return { ...feed, rows: rows.slice(0, feed.most) };
+/** The list with rows that a page of the API gave, newest first. What is older belongs to the pages after it, unless it is the last. */
+export function fill(feed, items, isLast = true) {
+  const rows = items.map((event) => ({ key: event.id, event, struck: null })).slice(0, feed.most);
+  const floor = isLast || rows.length === 0 ? -Infinity : timeOf(rows.at(-1));
+  return { ...feed, rows, floor };
 }
 
 /** Says where events are missing: a row of its own at the top. */
@@ -66,11 +67,20 @@ function merge(feed, events, now) {
     const row = { key: event.id, event, struck: event.removed ? (known?.struck ?? now) : null };
     if (places.has(event.id)) changed.set(event.id, row);
     // What left the chain before it was shown is not shown.
-    else if (!event.removed || known) added.set(event.id, row);
+    else if ((!event.removed || known) && timeOf(row) >= feed.floor) added.set(event.id, row);
   }
   const fresh = [...added.values()].reverse();
   const rows = changed.size ? feed.rows.map((row) => changed.get(row.key) ?? row) : feed.rows;
-  return [...fresh, ...rows].slice(0, feed.most);
+  const all = [...fresh, ...rows];
+  // After a resume what came before the list's newest row may come once more.
+  const isLate = rows.length > 0 && fresh.some((row) => timeOf(row) < timeOf(rows[0]));
+  if (isLate) all.sort((a, b) => timeOf(b) - timeOf(a));
+  return all.slice(0, feed.most);
+}
+
+/** When it happened; a gap is where it was noted. */
+function timeOf(row) {
+  return row.event ? (row.event.block_time_us ?? row.event.event_at_us ?? 0) : Infinity;
 }
 
 /** An event again, or one of an earlier state of its block. */
