@@ -71,7 +71,8 @@ async fn route_while_leading(
     changes.load(&mut dispatcher).await;
     let mut file =
         RouteFile::new(router.routes.clone(), &router.setup.destinations, Arc::clone(routes));
-    dispatcher.set_tree(file.first(&dispatcher.store).await?);
+    let tree = term.until_over(file.first(&dispatcher.store)).await.context("read the routes")?;
+    dispatcher.set_tree(tree);
     let options = WorkQueueOptions {
         filter: subjects::ALERT_ALL.to_owned(),
         ack_wait: ACK_WAIT,

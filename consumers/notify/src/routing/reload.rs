@@ -83,27 +83,32 @@ impl RouteFile {
         Self { path, known: known.clone(), probe, looks, kept }
     }
 
-    /// The tree to begin with: that of the file, else of the last good one, else none.
+    /// The tree to begin with: that of the file, else of the last good one. Where there is neither, alerts wait in their stream until
+    /// the file is good: sent without its routes, they would go to others, or to no one.
     pub(crate) async fn first(&mut self, store: &RoutingStore) -> anyhow::Result<Arc<Tree>> {
         let Some(path) = self.path.clone() else {
             self.probe.healthy("no file of routes");
             return Ok(Arc::default());
         };
         self.kept.text = store.get::<GoodText>(KEY).await?.map(|good| good.text);
+        let kept = self.kept.text.as_ref().and_then(|text| parse(&path, text, &self.known).ok());
+        if kept.is_none() {
+            self.kept.text = None;
+        }
         let found = text_of(&path).await;
         if found.as_ref().ok() != self.kept.text.as_ref() {
             tokio::time::sleep(WRITING_TIME).await;
         }
         self.looks.found = Some(found);
-        if let Some(tree) = self.look(store).await? {
-            return Ok(tree);
+        loop {
+            if let Some(tree) = self.look(store).await? {
+                return Ok(tree);
+            }
+            if let Some(kept) = kept {
+                return Ok(Arc::new(kept));
+            }
+            tokio::time::sleep(WRITING_TIME).await;
         }
-        let kept = self.kept.text.as_ref().and_then(|text| parse(&path, text, &self.known).ok());
-        if kept.is_none() {
-            self.kept.text = None;
-            tracing::error!(file = %path.display(), "there is no good file of routes to fall back to: alerts go where their rules say, else to notify.unrouted");
-        }
-        Ok(Arc::new(kept.unwrap_or_default()))
     }
 
     /// The new tree, if the file has changed and is good.
@@ -143,11 +148,15 @@ impl RouteFile {
     }
 
     fn complain(&self, problems: &[RouteProblem]) {
+        let instead = match self.kept.text {
+            Some(_) => "the last good routes are in force",
+            None => "alerts wait until the file of routes is good",
+        };
         for problem in problems {
-            tracing::error!(problem = %problem, "the file of routes is wrong, the last good one stays in force");
+            tracing::error!(problem = %problem, instead, "the file of routes is wrong");
         }
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        self.probe.unhealthy(format!("the last good routes are in force: {first}"));
+        self.probe.unhealthy(format!("{instead}: {first}"));
     }
 }
 

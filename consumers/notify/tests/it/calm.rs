@@ -145,6 +145,19 @@ async fn the_tree_places_what_names_no_destination_and_a_changed_file_needs_no_r
 }
 
 #[tokio::test]
+async fn alerts_wait_for_the_first_good_file_of_routes() {
+    let calm = Calm::start("[root]\ndestinations = [\"opps\"]\n").await;
+    calm.servers.publish(placed(1, "depeg", Severity::Critical)).await;
+    let role = calm.notify().await;
+    eventually(async || role.detail("notify.routes").contains("alerts wait")).await;
+    calm.write("[root]\ndestinations = [\"desk\"]\n");
+    calm.servers.ended(1).await;
+    assert!(calm.servers.texts("42")[0].contains("C0001"));
+    role.until_healthy("notify.routes").await;
+    calm.servers.no_violations();
+}
+
+#[tokio::test]
 async fn a_silence_keeps_back_counts_and_tells_at_its_end_what_still_lasts() {
     let calm = Calm::start(PLAIN).await;
     let silence = calm.silence("rule=depeg").await;
