@@ -80,6 +80,8 @@ pub(crate) enum Part {
     Latency,
     /// Questions to many rows, on the server of `DATABASE_URL` if that is set; only when asked for.
     Queries,
+    /// Live events to many clients; only when asked for.
+    Api,
     /// More chains, a longer backlog, fuller tables: how cost grows; only when asked for.
     Scale,
 }
@@ -109,6 +111,7 @@ impl Options {
     /// Whether a part is to be measured.
     pub(crate) fn wants(&self, part: Part) -> bool {
         // Loading the rows takes minutes, so these run only on request.
-        self.only.map_or(![Part::Queries, Part::Scale].contains(&part), |only| only == part)
+        self.only
+            .map_or(![Part::Queries, Part::Api, Part::Scale].contains(&part), |only| only == part)
     }
 }

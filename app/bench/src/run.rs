@@ -6,7 +6,7 @@ use crate::{
     disk,
     options::{Options, Part},
     parts::{
-        consume, history, history_to_rows, latency, persist, publish, queries, scale, watched,
+        consume, history, history_to_rows, latency, live, persist, publish, queries, scale, watched,
     },
     report::Report,
     setup, worker,
@@ -62,6 +62,9 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     }
     if options.wants(Part::Queries) {
         queries::measure(options, report).await?;
+    }
+    if options.wants(Part::Api) {
+        live::measure(options, report).await?;
     }
     if options.wants(Part::Scale) {
         scale::measure(options, report).await?;

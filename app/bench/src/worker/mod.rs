@@ -3,6 +3,8 @@
 
 mod evm;
 mod fetch;
+mod live_clients;
+mod live_server;
 mod node;
 mod nodes;
 mod persist;
@@ -27,6 +29,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 pub(crate) use self::{
     evm::{BenchScope, EvmOutcome, EvmTask, Lane},
     fetch::{FetchOutcome, FetchTask},
+    live_clients::{LiveClientsOutcome, LiveClientsReady, LiveClientsTask},
+    live_server::{LiveServerReady, LiveServerTask},
     node::{BlockAt, NodeReady, NodeTask, Play, Played, sample},
     nodes::{NodesPlayed, NodesReady, NodesTask},
     persist::{PersistOutcome, PersistTask},
@@ -75,6 +79,10 @@ pub(crate) enum Task {
     Persist(PersistTask),
     /// One role, until it is told to end.
     Standing(StandingTask),
+    /// Live events to clients.
+    LiveServer(LiveServerTask),
+    /// Clients of live events.
+    LiveClients(LiveClientsTask),
     /// The whole pipeline.
     Pipeline(PipelineTask),
 }
@@ -100,6 +108,8 @@ pub(crate) async fn run(task: Task) -> anyhow::Result<()> {
                 Task::Read(task) => read::run(task).await,
                 Task::Persist(task) => persist::run(task).await,
                 Task::Standing(task) => standing::run(task).await,
+                Task::LiveServer(task) => live_server::run(task).await,
+                Task::LiveClients(task) => live_clients::run(task).await,
                 Task::Pipeline(_) => Ok(()),
             }
         }

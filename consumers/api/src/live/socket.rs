@@ -30,7 +30,7 @@ use crate::{
 const JSON_PROTOCOL: &str = "crypto-intel.v1.json";
 const MESSAGEPACK_PROTOCOL: &str = "crypto-intel.v1.msgpack";
 /// Allocated at once for each connection: small, for clients send little.
-const READ_BUFFER_BYTES: usize = 4 << 10;
+const READ_BUFFER_BYTES: usize = 1 << 10;
 /// What is a little too large is read, so that the client can be told; more is not.
 const MAX_READ_BYTES: usize = 4 * MAX_MESSAGE_BYTES;
 /// One event may be larger than a frame; what is larger than this closes the connection.
