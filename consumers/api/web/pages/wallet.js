@@ -12,8 +12,11 @@ import { LiveControl, useFeed } from '../parts/live.js';
 import { Panel, States, useResource } from '../parts/panel.js';
 import { Table } from '../parts/table.js';
 import { Address, Age, Amount, Copy, Pattern, safe, Time, Usd } from '../parts/values.js';
+import { mayWatch, Unwatch, Watch } from '../parts/watch.js';
 import { EventDrawer, EventList } from './transactions.js';
 
+/** The watch-list is stored a moment after it changed. */
+const STORED_MS = 1500;
 const TABS = ['activity', 'counterparties', 'flow'];
 
 export default function Wallet({ address, chains, query }) {
@@ -21,7 +24,7 @@ export default function Wallet({ address, chains, query }) {
   const facts = wallet.data && { ...walletsOf({ items: wallet.data.entries })[0], isWatched: wallet.data.watched, said: wallet.data.labels ?? [] };
   const tab = TABS.includes(query.tab) ? query.tab : 'activity';
   return html`<div class="page">
-    <${Head} address=${address} facts=${facts} />
+    <${Head} address=${address} facts=${facts} chains=${chains} again=${() => setTimeout(wallet.again, STORED_MS)} />
     <div class="with-rail">
       <div>
         <div class="tabs" role="tablist" aria-label=${t('parts of wallet')}>${TABS.map((one) => html`<button type="button" role="tab" id=${`tab-${one}`} aria-selected=${one === tab ? 'true' : 'false'} aria-controls="tab-panel" onClick=${() => filter({ tab: one === 'activity' ? '' : one })}>${t(`tab.${one}`)}</button>`)}</div>
@@ -36,7 +39,12 @@ export default function Wallet({ address, chains, query }) {
   </div>`;
 }
 
-function Head({ address, facts }) {
+function Head({ address, facts, chains, again }) {
+  const [isAdding, setAdding] = useState(false);
+  const done = () => {
+    setAdding(false);
+    again();
+  };
   const said = (facts?.said ?? []).filter((one) => one.name);
   return html`<div class="wallet-head">
     <${Pattern} address=${address} size="44" />
@@ -47,6 +55,10 @@ function Head({ address, facts }) {
         ${facts?.group && html` · ${t('group')} ${safe(facts.group)}`}</p>
       ${facts?.said.length > 0 && html`<p>${facts.said.map((one) => html`<span class=${classes('mark', one.category === 'sanctioned' && 'tone-bad')} title=${`${one.source} · ${one.confidence} %`}>${term('tag', safe(one.category))}${one.name && `: ${safe(one.name)}`}</span> `)}</p>`}
     </div>
+    <span class="actions">${mayWatch() && facts && (facts.isWatched
+      ? html`<${Unwatch} address=${address} chain=${facts.chain} onDone=${again} />`
+      : html`<button type="button" class="primary" onClick=${() => setAdding(true)}>${t('watch')}</button>`)}</span>
+    ${isAdding && html`<${Watch} chains=${chains} address=${address} onClose=${() => setAdding(false)} onDone=${done} />`}
   </div>`;
 }
 

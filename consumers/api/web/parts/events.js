@@ -72,7 +72,7 @@ export function eventColumns({ chains, self, narrow }) {
   const all = [
     { key: 'time', title: t('time'), card: 'c', render: ({ event }) => Time({ at: event.block_time_us ?? event.event_at_us }) },
     { key: 'chain', title: t('chain'), card: 'none', render: ({ event }) => event.chain },
-    { key: 'kind', title: t('kind'), card: 'none', render: ({ event }) => Kind({ event }) },
+    { key: 'kind', title: t('kind'), wide: 'roomy', card: 'none', render: ({ event }) => Kind({ event }) },
     { key: 'parties', title: t('from to'), card: 'a', render: ({ event }) => html`${Parties({ event, self })} ${Watched({ labels: self ? null : event.watched })}` },
     { key: 'amount', title: t('amount'), end: true, card: 'd', render: ({ event }) => Moved({ event }) },
     { key: 'usd', title: 'USD', end: true, card: 'b', render: ({ event }) => Usd({ value: event.usd }) },

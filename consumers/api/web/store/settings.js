@@ -46,4 +46,3 @@ export const theme = setting('theme', ['auto', 'light', 'dark'], 'auto');
 export const clock = setting('time', ['utc', 'local', 'age'], 'utc');
 /** Shortcuts of one letter: they can be switched off (WCAG 2.1.4). */
 export const shortcuts = setting('keys', ['on', 'off'], 'on');
-export const sound = setting('sound', ['off', 'on'], 'off');
