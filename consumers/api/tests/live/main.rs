@@ -7,6 +7,7 @@ mod client;
 mod events;
 mod hostile;
 mod load;
+mod python;
 mod resume;
 mod server;
 mod stream;
