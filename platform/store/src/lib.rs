@@ -35,6 +35,8 @@ pub use read::{
     chains::ChainHead,
     labels::{LabelBook, LabelLine},
     latency::{Latency, Percentiles},
+    market::{Candle, CandleFilter, CandleStep, IndexValue, Mover},
+    operations::{BlockLine, NodeLine, ProviderLine, ReorgLine},
     sql::{PageRequest, RowPage, Towards},
     transfers::{Side, StoredTransfer, TransferFilter, TransferKey, TransferKind},
     wallets::{CounterpartyLine, FlowLine, WalletFilter, WalletKey, WalletRow},

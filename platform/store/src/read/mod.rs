@@ -9,6 +9,8 @@ pub(crate) mod balances;
 pub(crate) mod chains;
 pub(crate) mod labels;
 pub(crate) mod latency;
+pub(crate) mod market;
+pub(crate) mod operations;
 pub(crate) mod positions;
 mod row_counts;
 pub(crate) mod sql;

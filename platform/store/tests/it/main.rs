@@ -7,6 +7,7 @@ mod connecting;
 mod copy_bytes;
 mod encryption;
 mod errors;
+mod list_plans;
 mod migrations;
 mod policies;
 mod portfolio;
