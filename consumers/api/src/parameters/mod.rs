@@ -1,5 +1,6 @@
 //! Parameters of a request: declared once, from which reading, checking and describing follow.
 
+pub(crate) mod body;
 pub(crate) mod reader;
 pub(crate) mod values;
 

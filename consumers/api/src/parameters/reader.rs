@@ -77,6 +77,21 @@ impl<T: Value> FromQuery for Vec<T> {
     }
 }
 
+/// A parameter that must be given.
+#[derive(Debug, Clone)]
+pub(crate) struct Needed<T>(pub(crate) T);
+
+impl<T: Value> FromQuery for Needed<T> {
+    fn from_query(values: &[&str]) -> Result<Self, String> {
+        let value = only(values)?.ok_or_else(|| "it must be given".to_owned())?;
+        T::parse(value).map(Self)
+    }
+
+    fn describe(name: &str, about: &str) -> Parameter {
+        described(name, about).required(Required::True).schema(Some(T::schema())).build()
+    }
+}
+
 impl Reader {
     pub(crate) fn new(query: &str) -> Self {
         let pairs = query.split('&').filter(|part| !part.is_empty()).map(|part| {

@@ -162,7 +162,7 @@ async fn list(
     Ok(Page { next, prev, window: Some(window), as_of, ..Page::whole(items) })
 }
 
-path_parameters!(OfAlert { alert: Name = "Key of the alert, or its code, as messages show it." });
+path_parameters!(pub(super) OfAlert { alert: Name = "Key of the alert, or its code, as messages show it." });
 
 /// An alert with its history.
 #[derive(Debug, Serialize, ToSchema)]
@@ -191,18 +191,8 @@ async fn alert(
     At(wanted): At<Name>,
     _: Asked<NoParameters>,
 ) -> Result<Json<AlertHistory>, Problem> {
-    let messages = state.store.alert_messages(&wanted.0).await?;
-    let missing = || {
-        Problem::not_found("there is no alert of this key, and none of this code within 30 days")
-    };
+    let messages = messages_of(&state, &caller, &wanted.0).await?;
     let first = messages.first().ok_or_else(missing)?;
-    let sees = match &first.chain {
-        Some(chain) => caller.sees(chain),
-        None => caller.chains.is_none(),
-    };
-    if !sees {
-        return Err(missing());
-    }
     let (alert, code) = (first.alert.clone(), first.code.clone());
     let deliveries = state.store.deliveries_of(std::slice::from_ref(&alert)).await?;
     let messages = messages.into_iter().map(|one| EventItem::new(&Event::from(one), &[]));
@@ -212,4 +202,23 @@ async fn alert(
         messages: messages.collect(),
         deliveries: deliveries.into_iter().map(Delivery::from).collect(),
     }))
+}
+
+pub(super) fn missing() -> Problem {
+    Problem::not_found("there is no alert of this key, and none of this code within 30 days")
+}
+
+/// Every message of an alert that the caller may see.
+pub(super) async fn messages_of(
+    state: &ApiState,
+    caller: &Caller,
+    key_or_code: &str,
+) -> Result<Vec<Alert>, Problem> {
+    let messages = state.store.alert_messages(key_or_code).await?;
+    let first = messages.first().ok_or_else(missing)?;
+    let sees = match &first.chain {
+        Some(chain) => caller.sees(chain),
+        None => caller.chains.is_none(),
+    };
+    if sees { Ok(messages) } else { Err(missing()) }
 }

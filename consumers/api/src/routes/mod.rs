@@ -11,8 +11,12 @@
 
 mod alert_summary;
 mod alerts;
+mod blocks;
 mod chains;
+mod market;
 mod me;
+mod operations;
+mod silences;
 mod status;
 mod transactions;
 mod wallets;
@@ -30,5 +34,9 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(wallets::routes())
         .merge(alerts::routes())
         .merge(alert_summary::routes())
+        .merge(blocks::routes())
+        .merge(market::routes())
+        .merge(operations::routes())
+        .merge(silences::routes())
         .merge(me::routes())
 }

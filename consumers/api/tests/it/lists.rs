@@ -262,3 +262,75 @@ async fn alerts_come_with_who_was_told() {
     assert_eq!(by_code.status, 200);
     assert_eq!(api.get("/api/v1/alerts/nothing").await.problem(), "not-found");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn markets_blocks_and_sources_are_told_as_they_are_stored() {
+    let servers = Servers::start().await;
+    let api = servers.open_api().await;
+    let minute = 60_000_000;
+    let now = now_us();
+    let Event::Price(sample) = samples::sample(Kind::Price) else { panic!() };
+    let price = |ago: i64, price: &str| {
+        Event::from(crypto_intel_schemas::Price {
+            id: format!("p{ago}"),
+            event_at_us: now - ago * minute,
+            asset: "bitcoin".into(),
+            quote: "usd".into(),
+            price: crypto_intel_schemas::Decimal::parse(price).unwrap(),
+            ..sample.clone()
+        })
+    };
+    write(&servers.store, "MARKET", &[price(50, "100"), price(30, "130"), price(1, "110")], 0)
+        .await;
+    let movers = api.get("/api/v1/market/movers?span=1h").await;
+    let one = &movers.body["items"][0];
+    assert_eq!((&one["asset"], &one["change_percent"]), (&json!("bitcoin"), &json!("10.00")));
+    let candles = api.get("/api/v1/market/assets/bitcoin/candles?step=1m&since=-2h").await;
+    let closes: Vec<&str> = candles.body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["close"].as_str().unwrap())
+        .collect();
+    assert_eq!(closes, ["100", "130", "110"]);
+    assert_eq!(
+        api.get("/api/v1/market/assets/bitcoin/candles?quote=eur").await.body["items"],
+        json!([])
+    );
+    let summary = api.get("/api/v1/market/summary").await;
+    assert_eq!((summary.status, &summary.body["prices"]), (200, &json!([])), "{summary:?}");
+    assert_eq!(api.get("/api/v1/market/indices").await.body["items"], json!([]));
+
+    write(&servers.store, "EVM", &blocks("base", 5), 2).await;
+    let page = api.get("/api/v1/blocks?chain=base&limit=2&below=4").await;
+    let numbers: Vec<&Value> =
+        page.body["items"].as_array().unwrap().iter().map(|it| &it["block_number"]).collect();
+    assert_eq!(numbers, [&json!(3), &json!(2)]);
+    assert_eq!(page.body["items"][1]["finality"], "final");
+    assert_eq!(api.get("/api/v1/blocks").await.problem(), "bad-parameter");
+    assert_eq!(api.get("/api/v1/blocks/base/4").await.body["items"][0]["canonical"], true);
+
+    let Event::ProviderStatus(status) = samples::sample(Kind::ProviderStatus) else { panic!() };
+    let newest = crypto_intel_schemas::ProviderStatus {
+        event_at_us: now,
+        id: "s2".into(),
+        ..status.clone()
+    };
+    let older = crypto_intel_schemas::ProviderStatus {
+        event_at_us: now - minute,
+        id: "s1".into(),
+        ..status
+    };
+    write(&servers.store, "STATUS", &[Event::from(newest), Event::from(older)], 0).await;
+    let providers = api.get("/api/v1/providers").await;
+    let [one] = providers.body["items"].as_array().unwrap().as_slice() else {
+        panic!("{providers:?}")
+    };
+    assert_eq!(one["at_us"], now);
+    for path in
+        ["/api/v1/nodes", "/api/v1/reorgs", "/api/v1/dead-letters", "/api/v1/alerts/summary"]
+    {
+        let answer = api.get(path).await;
+        assert_eq!((answer.status, &answer.body["items"]), (200, &json!([])), "{path} {answer:?}");
+    }
+}

@@ -3,6 +3,8 @@
 
 mod access;
 mod alert_summary;
+mod attack;
+mod changes;
 mod description;
 mod harness;
 mod lists;

@@ -1,5 +1,6 @@
 //! The watch-list and its addresses.
 
+mod changes;
 mod summaries;
 
 use axum::{Json, extract::State};
@@ -33,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(Guard::new(Scope::Chain, cost::LOOK_UP).of(routes!(wallet)))
         .routes(of_rows.of(routes!(transfers_of)))
         .merge(summaries::routes())
+        .merge(changes::routes())
 }
 
 one_of!(WatchKind, [

@@ -1,0 +1,323 @@
+//! What operators look at: sources, endpoints, reorganisations, dead letters.
+
+use axum::extract::State;
+use crypto_intel_nats::{DeadLetter, list_dead_letters};
+use crypto_intel_schemas::Stream;
+use crypto_intel_store::{NodeLine, ProviderLine, ReorgLine};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    auth::{Caller, scopes::Scope},
+    guard::{Guard, OF_CHAINS},
+    limits::cost,
+    page::{Page, Window},
+    parameters::{
+        Asked, NoParameters, parameters,
+        values::{ChainSlug, Limit, Moment, Name},
+    },
+    problem::Problem,
+    state::ApiState,
+};
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    let guard = Guard::new(Scope::Operations, cost::LIST);
+    let of_status = guard.by_position_of(&[Stream::Status]);
+    OpenApiRouter::new()
+        .routes(of_status.of(routes!(providers)))
+        .routes(of_status.of(routes!(nodes)))
+        .routes(Guard::new(Scope::Chain, cost::LIST).by_position_of(OF_CHAINS).of(routes!(reorgs)))
+        .routes(guard.of(routes!(dead_letters)))
+}
+
+/// How a polled endpoint did last.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProviderItem {
+    /// The provider.
+    provider: String,
+    /// The endpoint; empty where all of the provider is meant.
+    endpoint: String,
+    /// ok, late, failing, held, refused, quota_spent or off.
+    state: String,
+    /// When that was so, microseconds UTC.
+    at_us: i64,
+    /// How long the last answer took, milliseconds.
+    latency_ms: Option<i64>,
+    /// The quota that is nearest to its end.
+    quota: Option<Quota>,
+    /// Seconds since its last good answer; null before the first one.
+    stale_seconds: Option<i64>,
+    /// Scheduled polls of the last day that were done on time, percent, decimal text.
+    on_time_percent: Option<String>,
+    /// Why it is in that state.
+    detail: Option<String>,
+}
+
+/// What is used of a quota.
+#[derive(Debug, Serialize, ToSchema)]
+struct Quota {
+    /// Units used.
+    used: i64,
+    /// Units that it has.
+    limit: i64,
+    /// What it is for: second, minute, day or month.
+    window: String,
+}
+
+impl From<ProviderLine> for ProviderItem {
+    fn from(line: ProviderLine) -> Self {
+        Self {
+            provider: line.provider,
+            endpoint: line.endpoint,
+            state: line.state,
+            at_us: line.at_us,
+            latency_ms: line.latency_ms,
+            quota: line.quota.map(|(used, limit, window)| Quota { used, limit, window }),
+            stale_seconds: line.stale_seconds,
+            on_time_percent: line.on_time_percent,
+            detail: line.detail,
+        }
+    }
+}
+
+parameters! {
+    /// Which sources.
+    pub(crate) struct ProviderParameters {
+        /// Only in this state; may be repeated.
+        pub(crate) state: Vec<Name>,
+        /// Only of this provider.
+        pub(crate) provider: Option<Name>,
+    }
+}
+
+/// How each polled source and its endpoints did last, by name.
+#[utoipa::path(
+    get,
+    path = "/api/v1/providers",
+    tag = "operations",
+    params(ProviderParameters),
+    responses((status = 200, body = Page<ProviderItem>))
+)]
+async fn providers(
+    State(state): State<ApiState>,
+    asked: Asked<ProviderParameters>,
+) -> Result<Page<ProviderItem>, Problem> {
+    let wanted = asked.parameters;
+    let lines = state.store.newest_providers().await?.into_iter();
+    let is_meant = |line: &ProviderLine| {
+        (wanted.state.is_empty() || wanted.state.iter().any(|one| one.0 == line.state))
+            && wanted.provider.as_ref().is_none_or(|one| one.0 == line.provider)
+    };
+    Ok(Page::whole(lines.filter(is_meant).map(ProviderItem::from).collect()))
+}
+
+/// How an endpoint of a chain did last, as one producer sees it.
+#[derive(Debug, Serialize, ToSchema)]
+struct NodeItem {
+    /// The chain.
+    chain: String,
+    /// Its configured name, or its host.
+    endpoint: String,
+    /// The producer that says so.
+    instance: String,
+    /// primary or fallback.
+    role: String,
+    /// Why it serves or does not: serving, standby, fallback, slow, behind, errors, failed, resting or disconnected.
+    reason: String,
+    /// Whether it is connected.
+    connected: bool,
+    /// Whether it is the one that is asked first.
+    serving: bool,
+    /// Its newest block; null while none is known.
+    head: Option<i64>,
+    /// Blocks from its head up to the highest of all.
+    lag_blocks: Option<i64>,
+    /// Mean time to an answer, milliseconds.
+    latency_ms: Option<i64>,
+    /// Recent requests that failed, percent.
+    error_percent: i32,
+    /// Why its connection was lost or refused last.
+    error: Option<String>,
+    /// When that was so, microseconds UTC.
+    at_us: i64,
+}
+
+impl From<NodeLine> for NodeItem {
+    fn from(line: NodeLine) -> Self {
+        Self {
+            chain: line.chain,
+            endpoint: line.endpoint,
+            instance: line.instance,
+            role: line.role,
+            reason: line.reason,
+            connected: line.connected_serving.0,
+            serving: line.connected_serving.1,
+            head: line.head,
+            lag_blocks: line.lag_blocks,
+            latency_ms: line.latency_ms,
+            error_percent: line.error_percent,
+            error: line.error,
+            at_us: line.at_us,
+        }
+    }
+}
+
+/// How each endpoint of chains did last, of those told of within a day.
+#[utoipa::path(
+    get,
+    path = "/api/v1/nodes",
+    tag = "operations",
+    responses((status = 200, body = Page<NodeItem>))
+)]
+async fn nodes(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: Asked<NoParameters>,
+) -> Result<Page<NodeItem>, Problem> {
+    let lines = state.store.newest_nodes().await?.into_iter();
+    Ok(Page::whole(lines.filter(|line| caller.sees(&line.chain)).map(NodeItem::from).collect()))
+}
+
+parameters! {
+    /// Which reorganisations.
+    pub(crate) struct ReorgParameters {
+        /// Only of this chain; may be repeated.
+        pub(crate) chain: Vec<ChainSlug>,
+        /// From then on; seven days before `until` without a word.
+        pub(crate) since: Option<Moment>,
+        /// Up to then; now without a word.
+        pub(crate) until: Option<Moment>,
+        /// How many at most.
+        pub(crate) limit: Option<Limit>,
+    }
+}
+
+/// A time that a chain changed its mind.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReorgItem {
+    /// The chain.
+    chain: String,
+    /// Height of the first new block.
+    block_number: u64,
+    /// Its hash.
+    block_hash: String,
+    /// Its own time, microseconds UTC.
+    block_time_us: i64,
+    /// When the pipeline saw it, microseconds UTC.
+    observed_at_us: i64,
+    /// How many blocks left.
+    depth: u32,
+    /// Last block that both branches share.
+    ancestor_number: u64,
+    /// Hashes of the blocks that left, newest first.
+    dropped: Vec<String>,
+}
+
+impl From<ReorgLine> for ReorgItem {
+    fn from(line: ReorgLine) -> Self {
+        Self {
+            chain: line.chain,
+            block_number: line.block_number,
+            block_hash: format!("{:#x}", line.block_hash),
+            block_time_us: line.block_time_us,
+            observed_at_us: line.observed_at_us,
+            depth: line.depth,
+            ancestor_number: line.ancestor_number,
+            dropped: line.dropped.iter().map(|hash| format!("{hash:#x}")).collect(),
+        }
+    }
+}
+
+/// Reorganisations of chains, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/reorgs",
+    tag = "chains",
+    params(ReorgParameters),
+    responses((status = 200, body = Page<ReorgItem>))
+)]
+async fn reorgs(
+    State(state): State<ApiState>,
+    caller: Caller,
+    asked: Asked<ReorgParameters>,
+) -> Result<Page<ReorgItem>, Problem> {
+    let wanted = asked.parameters;
+    let window = Window::new(wanted.since, wanted.until)?;
+    let chains: Vec<String> = wanted.chain.into_iter().map(|chain| chain.0).collect();
+    let chains = caller.chains_of(&chains);
+    let limit = Limit::or_default(wanted.limit);
+    let Window { since_us, until_us } = window;
+    let lines = state.store.reorgs(chains.as_deref(), since_us, until_us, limit).await?;
+    let items = lines.into_iter().map(ReorgItem::from).collect();
+    let as_of = state.as_of(OF_CHAINS).await?;
+    Ok(Page { window: Some(window), as_of, ..Page::whole(items) })
+}
+
+parameters! {
+    /// Which dead letters.
+    pub(crate) struct LetterParameters {
+        /// Only of this consumer, such as persist.
+        pub(crate) consumer: Option<Name>,
+        /// How many at most.
+        pub(crate) limit: Option<Limit>,
+    }
+}
+
+/// A message that could not be handled.
+#[derive(Debug, Serialize, ToSchema)]
+struct Letter {
+    /// Its sequence in the stream of dead letters: what `crypto-intel dlq` takes.
+    dlq_sequence: u64,
+    /// Who could not handle it.
+    consumer: String,
+    /// The stream that it came from.
+    stream: String,
+    /// Its sequence there.
+    sequence: u64,
+    /// Its subject there.
+    subject: String,
+    /// Schema of its body.
+    schema: Option<String>,
+    /// Why it could not be handled.
+    error: String,
+    /// Length of its body, bytes.
+    bytes: u64,
+    /// When it was put there, microseconds UTC.
+    at_us: i64,
+}
+
+impl From<DeadLetter> for Letter {
+    fn from(letter: DeadLetter) -> Self {
+        Self {
+            dlq_sequence: letter.dlq_sequence,
+            consumer: letter.consumer,
+            stream: letter.stream,
+            sequence: letter.sequence,
+            subject: letter.subject,
+            schema: letter.schema,
+            error: letter.error,
+            bytes: letter.cut_from_bytes.unwrap_or(letter.payload.len() as u64),
+            at_us: letter.at_us,
+        }
+    }
+}
+
+/// Messages that could not be handled, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/dead-letters",
+    tag = "operations",
+    params(LetterParameters),
+    responses((status = 200, body = Page<Letter>))
+)]
+async fn dead_letters(
+    State(state): State<ApiState>,
+    asked: Asked<LetterParameters>,
+) -> Result<Page<Letter>, Problem> {
+    let wanted = asked.parameters;
+    let consumer = wanted.consumer.as_ref().map(|one| one.0.as_str());
+    let limit = Limit::or_default(wanted.limit) as usize;
+    let letters = list_dead_letters(&state.nats, consumer, limit).await?;
+    Ok(Page::whole(letters.into_iter().rev().map(Letter::from).collect()))
+}

@@ -1,0 +1,239 @@
+//! The watch-list, changed as `crypto-intel watch` changes it. Tables follow within a moment.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+};
+use crypto_intel_evm::Watchlist;
+use crypto_intel_schemas::{AccountAddress, WatchChain, WatchEntry, Watched};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{OfWallet, WatchKind};
+use crate::{
+    auth::{Caller, scopes::Scope},
+    guard::Guard,
+    limits::cost,
+    parameters::{
+        Asked, At, NoParameters,
+        body::Body,
+        parameters,
+        values::{AddressValue, Name, Value as _},
+    },
+    problem::{Problem, ProblemKind},
+    state::ApiState,
+};
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    let guard = Guard::new(Scope::WatchlistWrite, cost::LIST);
+    OpenApiRouter::new()
+        .routes(guard.of(routes!(add)))
+        .routes(guard.of(routes!(change)))
+        .routes(guard.of(routes!(remove)))
+}
+
+/// An address to be watched.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewWallet {
+    /// The address.
+    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    address: String,
+    /// Chain on which it is watched; `all` without a word.
+    #[schema(pattern = "^[a-z0-9-]{1,32}$")]
+    chain: Option<String>,
+    /// What events call it; 1 to 64 printable characters.
+    label: Option<String>,
+    /// What it has in common with others; at most 8.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// wallet, token, pool or contract; wallet without a word.
+    kind: Option<String>,
+    /// The group that it belongs to.
+    group: Option<String>,
+    /// Whose it is.
+    owner: Option<String>,
+    /// Remarks; at most 500 characters.
+    notes: Option<String>,
+}
+
+/// What is changed of a watched address; what is absent stays, null takes away.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct WalletChange {
+    /// What events call it.
+    #[serde(deserialize_with = "given")]
+    label: Option<Option<String>>,
+    /// What it has in common with others; all of them.
+    tags: Option<Vec<String>>,
+    /// wallet, token, pool or contract.
+    kind: Option<String>,
+    /// The group that it belongs to.
+    #[serde(deserialize_with = "given")]
+    group: Option<Option<String>>,
+    /// Whose it is.
+    #[serde(deserialize_with = "given")]
+    owner: Option<Option<String>>,
+    /// Remarks.
+    #[serde(deserialize_with = "given")]
+    notes: Option<Option<String>>,
+}
+
+/// Null is something else than nothing.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+/// What became of an entry.
+#[derive(Debug, Serialize, ToSchema)]
+struct WatchAnswer {
+    /// Chain on which it is watched, or `all`.
+    chain: String,
+    /// The address.
+    address: String,
+    /// Whether it was not watched there before.
+    new: bool,
+}
+
+fn unprocessable(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Unprocessable, detail)
+}
+
+/// A key of some chains decides for these only.
+fn chain_of(caller: &Caller, chain: Option<&str>) -> Result<WatchChain, Problem> {
+    let chain: WatchChain = chain
+        .unwrap_or("all")
+        .parse()
+        .map_err(|reason: String| unprocessable(format!("chain: {reason}")))?;
+    let may = match &chain {
+        WatchChain::All => caller.chains.is_none(),
+        WatchChain::One(slug) => caller.sees(slug),
+    };
+    if may {
+        return Ok(chain);
+    }
+    let detail = format!("the key is not for {}", chain.name());
+    Err(Problem::new(ProblemKind::Forbidden, detail))
+}
+
+fn kind_of(kind: Option<&str>) -> Result<WatchKind, Problem> {
+    let kind = kind.map_or(Ok(WatchKind::default()), str::parse);
+    kind.map_err(|reason: String| unprocessable(format!("kind: {reason}")))
+}
+
+/// Watches an address, or changes what it is called; it counts from the next block on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/wallets",
+    tag = "wallets",
+    request_body = NewWallet,
+    responses((status = 202, body = WatchAnswer))
+)]
+async fn add(
+    State(state): State<ApiState>,
+    caller: Caller,
+    _: Asked<NoParameters>,
+    Body(new): Body<NewWallet>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<WatchAnswer>), Problem> {
+    let address = AddressValue::parse(&new.address)
+        .map_err(|reason| unprocessable(format!("address: {reason}")))?;
+    let address = AccountAddress::from(address.0);
+    let chain = chain_of(&caller, new.chain.as_deref())?;
+    let entry = WatchEntry {
+        label: new.label,
+        tags: new.tags,
+        kind: kind_of(new.kind.as_deref())?,
+        group: new.group,
+        owner: new.owner,
+        notes: new.notes,
+        added_at_us: 0,
+    };
+    entry.validate().map_err(unprocessable)?;
+    let is_new = Watchlist::open(&state.nats).await?.add(&chain, &address, entry).await?;
+    tracing::info!(caller = caller.name, chain = chain.name(), %address, "watches an address");
+    let place = [(header::LOCATION, format!("/api/v1/wallets/{address}"))];
+    let answer = answer(&chain, &address, is_new);
+    Ok((StatusCode::ACCEPTED, place, Json(answer)))
+}
+
+fn answer(chain: &WatchChain, address: &AccountAddress, new: bool) -> WatchAnswer {
+    WatchAnswer { chain: chain.name().to_owned(), address: address.to_string(), new }
+}
+
+parameters! {
+    /// Where an address is watched.
+    pub(crate) struct EntryParameters {
+        /// Chain on which it is watched; the entry of all chains without a word.
+        pub(crate) chain: Option<Name>,
+    }
+}
+
+/// The entry of an address, as the bucket has it: tables may be behind.
+async fn entry_of(
+    list: &Watchlist,
+    chain: &WatchChain,
+    address: &AccountAddress,
+) -> Result<Watched, Problem> {
+    let mut entries = list.list().await?.into_iter();
+    let found = entries.find(|one| one.chain == *chain && one.address == *address);
+    found.ok_or_else(|| Problem::not_found(format!("{address} is not watched on {}", chain.name())))
+}
+
+/// Changes what a watched address is called and belongs to.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/wallets/{address}",
+    tag = "wallets",
+    params(OfWallet, EntryParameters),
+    request_body = WalletChange,
+    responses((status = 202, body = WatchAnswer), (status = 404, body = Problem, content_type = "application/problem+json"))
+)]
+async fn change(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(address): At<AddressValue>,
+    asked: Asked<EntryParameters>,
+    Body(change): Body<WalletChange>,
+) -> Result<(StatusCode, Json<WatchAnswer>), Problem> {
+    let chain = chain_of(&caller, asked.parameters.chain.as_ref().map(|chain| chain.0.as_str()))?;
+    let address = AccountAddress::from(address.0);
+    let list = Watchlist::open(&state.nats).await?;
+    let Watched { mut entry, .. } = entry_of(&list, &chain, &address).await?;
+    entry.label = change.label.unwrap_or(entry.label);
+    entry.tags = change.tags.unwrap_or(entry.tags);
+    entry.group = change.group.unwrap_or(entry.group);
+    entry.owner = change.owner.unwrap_or(entry.owner);
+    entry.notes = change.notes.unwrap_or(entry.notes);
+    if let Some(kind) = &change.kind {
+        entry.kind = kind_of(Some(kind))?;
+    }
+    entry.validate().map_err(unprocessable)?;
+    let is_new = list.add(&chain, &address, entry).await?;
+    Ok((StatusCode::ACCEPTED, Json(answer(&chain, &address, is_new))))
+}
+
+/// Watches an address no longer; what was stored of it stays.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/wallets/{address}",
+    tag = "wallets",
+    params(OfWallet, EntryParameters),
+    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"))
+)]
+async fn remove(
+    State(state): State<ApiState>,
+    caller: Caller,
+    At(address): At<AddressValue>,
+    asked: Asked<EntryParameters>,
+) -> Result<StatusCode, Problem> {
+    let chain = chain_of(&caller, asked.parameters.chain.as_ref().map(|chain| chain.0.as_str()))?;
+    let address = AccountAddress::from(address.0);
+    if !Watchlist::open(&state.nats).await?.remove(&chain, &address).await? {
+        let detail = format!("{address} is not watched on {}", chain.name());
+        return Err(Problem::not_found(detail));
+    }
+    tracing::info!(caller = caller.name, chain = chain.name(), %address, "watches an address no longer");
+    Ok(StatusCode::NO_CONTENT)
+}
