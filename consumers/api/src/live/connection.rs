@@ -123,7 +123,7 @@ impl Connection {
         self.live.hub.metrics.closed.with_label_values(&[end.as_str()]).inc();
         if let End::Server { code, reason } = end {
             // A client that does not read this either is left alone.
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.close(code, reason)).await;
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, Box::pin(self.close(code, reason))).await;
         }
         clients.dec();
         drop(self.connected);
@@ -132,7 +132,8 @@ impl Connection {
     async fn run(&mut self, first: Option<Subscribe>) -> End {
         self.session.greet();
         if let Some(first) = first {
-            self.session.subscribe(&first).await;
+            // Rare, and large: apart from what every connection holds while it waits.
+            Box::pin(self.session.subscribe(&first)).await;
         }
         let waker = self.session.waker();
         loop {
@@ -247,7 +248,7 @@ impl Connection {
             return Some(End::server(4429, "too many messages"));
         }
         match request {
-            Ok(request) => self.handle(request).await,
+            Ok(request) => Box::pin(self.handle(request)).await,
             Err(Refused { id, problem }) => {
                 self.session.refuse(id.as_deref(), &problem);
                 None
@@ -334,5 +335,15 @@ mod tests {
             tokio::time::advance(Duration::from_millis(100)).await;
             assert!(budget.spend());
         }
+    }
+
+    #[test]
+    fn a_connection_that_waits_is_small() {
+        fn size<F>(_: impl FnOnce(Connection, Option<Subscribe>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size(|connection: Connection, first| connection.serve(first));
+        // Ten thousand of them are most of what the process holds.
+        assert!(size < 3_000, "{size} bytes; {} of the connection itself", size_of::<Connection>());
     }
 }
