@@ -152,7 +152,7 @@ async fn no_list_of_transfers_reads_a_table_from_begin_to_end() {
         assert!(read.is_empty(), "{what}: {read:?} from begin to end");
     }
     let hash =
-        name("SELECT tx_hash FROM token_transfers ORDER BY block_time OFFSET 70000 LIMIT 1").await;
+        name("SELECT tx_hash FROM token_transfers WHERE chain = 'base' ORDER BY block_time OFFSET 70000 LIMIT 1").await;
     let hash = B256::try_from(hash.as_slice()).unwrap();
     let read = read_whole(database.url(), &client, async |store| {
         assert_eq!(store.transfers_of("base", hash, None).await.unwrap().len(), 1);
