@@ -99,6 +99,7 @@ test('alerts fall into the hours of the range', () => {
   assert.equal(hours.length, 24);
   assert.equal(hours.at(-2).critical, 3);
   assert.equal(alertHours(null, 604_800, now).length, 7);
+  assert.equal(alertHours(null, 3600, now).length, 12);
 });
 
 test('a price knows how far its sources are apart', () => {

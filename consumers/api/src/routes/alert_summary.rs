@@ -18,8 +18,11 @@ use crate::{
     state::ApiState,
 };
 
+const FINE_SECONDS: u32 = 300;
 const HOUR_SECONDS: u32 = 3_600;
 const DAY_SECONDS: u32 = 86_400;
+/// Longer times are told by hours.
+const MAX_FINE_US: i64 = 6 * HOUR_SECONDS as i64 * 1_000_000;
 /// Longer times are told by days.
 const MAX_HOURS_US: i64 = 2 * DAY_SECONDS as i64 * 1_000_000;
 
@@ -40,10 +43,11 @@ parameters! {
     }
 }
 
-/// How many alerts began in an hour, or in a day where more than two days were asked for.
+/// How many alerts began in a step of time: five minutes, an hour where more than six hours were asked for, a day where more than two
+/// days were.
 #[derive(Debug, Serialize, ToSchema)]
 struct AlertCountItem {
-    /// When the hour or day begins, microseconds UTC.
+    /// When the step begins, microseconds UTC.
     bucket_us: i64,
     /// info, warning or critical.
     severity: String,
@@ -60,7 +64,7 @@ impl From<AlertCount> for AlertCountItem {
     }
 }
 
-/// How many alerts began by hour or day and severity, oldest first; hours and days without one are left out.
+/// How many alerts began by step of time and severity, oldest first; steps without one are left out.
 #[utoipa::path(
     get,
     path = "/api/v1/alerts/summary",
@@ -77,8 +81,11 @@ async fn summary(
     let window = Window::new(wanted.since, wanted.until)?;
     let chains: Vec<String> = wanted.chain.into_iter().map(|chain| chain.0).collect();
     let chains = caller.chains_of(&chains);
-    let is_long = window.until_us - window.since_us > MAX_HOURS_US;
-    let step = if is_long { DAY_SECONDS } else { HOUR_SECONDS };
+    let step = match window.until_us - window.since_us {
+        long if long > MAX_HOURS_US => DAY_SECONDS,
+        long if long > MAX_FINE_US => HOUR_SECONDS,
+        _ => FINE_SECONDS,
+    };
     let between = (window.since_us, window.until_us);
     let counts = state.store.alert_counts(chains.as_deref(), between, step).await?;
     let items = counts.into_iter().map(AlertCountItem::from).collect();

@@ -53,6 +53,11 @@ async fn alerts_are_counted_by_the_hour_in_which_they_began() {
     for item in week.body["items"].as_array().unwrap() {
         assert_eq!(item["bucket_us"].as_i64().unwrap() % (24 * HOUR_US), 0, "by days: {item}");
     }
+    let hours = api.get("/api/v1/alerts/summary?since=-6h").await;
+    assert_eq!(sum(&hours.body, "warning", "alerts"), 2);
+    for item in hours.body["items"].as_array().unwrap() {
+        assert_eq!(item["bucket_us"].as_i64().unwrap() % (HOUR_US / 12), 0, "by minutes: {item}");
+    }
     let other = api.get("/api/v1/alerts/summary?chain=base").await;
     assert_eq!(other.body["items"], serde_json::json!([]));
 }

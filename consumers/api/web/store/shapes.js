@@ -57,9 +57,9 @@ export function blocksOf(answer) {
   return list(answer);
 }
 
-/** Alerts by severity in steps that fill the range: hours up to a day, days beyond. */
+/** Alerts by severity in steps that fill the range, as the API counts them. */
 export function alertHours(answer, rangeSeconds, nowMs) {
-  const step = (rangeSeconds > 172_800 ? 86_400 : 3600) * 1000;
+  const step = (rangeSeconds > 172_800 ? 86_400 : rangeSeconds > 21_600 ? 3600 : 300) * 1000;
   const last = Math.floor(nowMs / step) * step;
   const steps = [];
   for (let at = last - Math.max(1, Math.ceil((rangeSeconds * 1000) / step) - 1) * step; at <= last; at += step) {
