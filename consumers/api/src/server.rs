@@ -3,14 +3,18 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+};
 use tokio::net::TcpListener;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     auth,
-    layers::{client, deadline, host, observe},
+    layers::{client, deadline, host, observe, origin},
     live, openapi, routes,
     state::ApiState,
     web,
@@ -45,6 +49,7 @@ fn layered(router: Router<ApiState>, state: &ApiState) -> Router<ApiState> {
         .layer(DefaultBodyLimit::max(state.config.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), deadline::limit))
         .layer(from_fn_with_state(state.clone(), auth::identify))
+        .layer(from_fn(origin::refuse_foreign_changes))
         .layer(from_fn_with_state(state.clone(), host::allow))
         .layer(from_fn_with_state(state.clone(), observe::observe))
         .layer(from_fn_with_state(state.clone(), client::locate))

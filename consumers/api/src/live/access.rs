@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 
 use super::config::LiveConfig;
 use crate::{
     auth::{Caller, Identity, key::ApiKey},
+    layers::origin::foreign,
     limits::network,
     problem::{Problem, ProblemKind},
     state::ApiState,
@@ -24,19 +25,8 @@ const OF_KEYS: [&str; 6] = ["token", "key", "api_key", "apikey", "access_token",
 /// # Errors
 /// A problem that names the origin.
 pub(crate) fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or_default();
-    let authority = origin.parse::<Uri>().ok().and_then(|uri| uri.authority().cloned());
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    // `Host` is one of ours: a layer before this one saw to it.
-    let is_own = authority.is_some_and(|authority| {
-        host.is_some_and(|host| authority.as_str().eq_ignore_ascii_case(host))
-    });
-    if is_own || allowed.iter().any(|one| one == origin) {
-        return Ok(());
-    }
-    let shown: String = origin.chars().filter(|one| !one.is_control()).take(100).collect();
-    let detail = format!("pages of {shown:?} may not connect: add it to api.live.allowed_origins");
+    let Some(origin) = foreign(headers, allowed) else { return Ok(()) };
+    let detail = format!("pages of {origin:?} may not connect: add it to api.live.allowed_origins");
     Err(Problem::new(ProblemKind::Forbidden, detail))
 }
 

@@ -119,3 +119,28 @@ async fn silences_and_acknowledgements_are_those_of_the_commands() {
     assert_eq!(taken.body["alert"], alert.alert);
     assert_eq!(take().await.body["new"], false, "the first one stays");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_other_hosts_change_nothing() {
+    let servers = Servers::start().await;
+    let api = servers.open_api().await;
+    let post = |headers: &[(&str, &str)]| {
+        let request = api.request("POST", "/api/v1/wallets");
+        let body = json!({ "address": format!("{:#x}", wallet(7)) });
+        headers
+            .iter()
+            .fold(request.json(&body), |request, (name, value)| request.header(*name, *value))
+    };
+    for foreign in [
+        &[("origin", "https://evil.example")][..],
+        &[("origin", "null")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site"), ("origin", "http://localhost:1")],
+    ] {
+        assert_eq!(answered(post(foreign)).await.problem(), "forbidden", "{foreign:?}");
+    }
+    let list = Watchlist::open(&servers.nats).await.unwrap();
+    assert!(list.list().await.unwrap().is_empty());
+    let own = [("origin", api.url.as_str()), ("sec-fetch-site", "same-origin")];
+    assert_eq!(answered(post(&own)).await.status, 202);
+}
