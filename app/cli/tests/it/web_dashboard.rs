@@ -67,8 +67,9 @@ fn every_page_of_the_dashboard_works_in_a_browser() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_crypto-intel"));
+    // The 200 rows of a list must be of many blocks, also where blocks come late: whole ones are compared.
     command
-        .args(["demo", "--scripted", "--rate", "100", "--for", "20m"])
+        .args(["demo", "--scripted", "--rate", "30", "--for", "20m"])
         .args(["--admin", "127.0.0.1:0", "--api", "127.0.0.1:0", "--data"])
         .arg(folder.path().join("demo"))
         .stdin(Stdio::null())
