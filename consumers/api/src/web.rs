@@ -1,10 +1,11 @@
 //! The dashboard: the files of `web/`, in the binary as they are. A browser keeps them by their hash.
 //!
-//! A build without optimisation reads them from the folder for each request: edit and reload.
+//! A debug build beside its sources reads them from the folder for each request: edit and reload.
 
 use std::{
     collections::HashMap,
     io::{self, Write as _},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -41,9 +42,17 @@ const MIN_COMPRESSED_BYTES: usize = 512;
 #[folder = "web/"]
 struct Files;
 
+/// The folder of the sources, where a debug build still finds it: it may run elsewhere, as in a container.
+fn folder() -> Option<PathBuf> {
+    let folder = cfg!(debug_assertions).then(|| concat!(env!("CARGO_MANIFEST_DIR"), "/web"));
+    folder.map(PathBuf::from).filter(|folder| folder.is_dir())
+}
+
 /// The files, ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Dashboard {
+    /// Where they are read again for each request, in development.
+    folder: Option<PathBuf>,
     /// What stands in paths: the hash of all files.
     version: String,
     /// Routes of the API, as the page is told them.
@@ -71,7 +80,7 @@ struct Page {
 /// # Errors
 /// When a file cannot be compressed, or the page has no import map.
 pub(crate) fn routes(described: &OpenApi) -> anyhow::Result<Router<ApiState>> {
-    let dashboard = Arc::new(Dashboard::load(cfg!(debug_assertions), &told(described))?);
+    let dashboard = Arc::new(Dashboard::load(folder(), &told(described))?);
     let page = get(page).with_state(Arc::clone(&dashboard));
     let asset = get(asset).with_state(Arc::clone(&dashboard));
     // The other paths of the dashboard have no route: its page is what the fallback answers.
@@ -100,14 +109,13 @@ fn told(described: &OpenApi) -> String {
 }
 
 async fn page(State(dashboard): State<Arc<Dashboard>>, headers: HeaderMap) -> Response {
-    if cfg!(debug_assertions) {
-        // As the folder is now.
-        return match dashboard.page_of_folder() {
-            Ok(page) => page.answer(&headers),
-            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response(),
-        };
+    match dashboard.page_of_folder().await {
+        None => dashboard.page.answer(&headers),
+        Some(Ok(page)) => page.answer(&headers),
+        Some(Err(error)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response()
+        }
     }
-    dashboard.page.answer(&headers)
 }
 
 /// The page for paths of the dashboard, where a browser asks; what has no route otherwise is not found.
@@ -136,14 +144,12 @@ async fn asset(
     Path((version, path)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    if cfg!(debug_assertions) && version == DEVELOPMENT {
-        return match Files::get(&path) {
-            Some(found) => {
-                let file = File::new(&path, Bytes::from(found.data.into_owned()), false);
-                file.map_or_else(|_| missing(), |file| file.answer(&headers, "no-cache"))
-            }
-            None => missing(),
-        };
+    // Only what is in the binary by this name: no path leads out of the folder.
+    if let Some(folder) = dashboard.folder.as_ref().filter(|_| dashboard.files.contains_key(&path))
+    {
+        let read = tokio::fs::read(folder.join(&path)).await;
+        let file = read.and_then(|bytes| File::new(&path, Bytes::from(bytes), false));
+        return file.map_or_else(|_| missing(), |file| file.answer(&headers, "no-cache"));
     }
     // Another version is of a page that is still open while the server was exchanged: it has to be loaded again.
     match dashboard.files.get(&path).filter(|_| version == dashboard.version) {
@@ -158,7 +164,8 @@ fn missing() -> Response {
 
 impl Dashboard {
     /// Reads all files and compresses each once. In development they keep their paths.
-    fn load(is_development: bool, told: &str) -> anyhow::Result<Self> {
+    fn load(folder: Option<PathBuf>, told: &str) -> anyhow::Result<Self> {
+        let is_development = folder.is_some();
         let mut names: Vec<_> = Files::iter().collect();
         names.sort();
         let mut whole = Sha256::new();
@@ -175,12 +182,13 @@ impl Dashboard {
             if is_development { DEVELOPMENT.to_owned() } else { hash[..HASH_DIGITS].to_owned() };
         let page = files.remove(PAGE).map(|file| file.plain).unwrap_or_default();
         let page = Page::new(&String::from_utf8_lossy(&page), &version, told)?;
-        Ok(Self { version, told: told.to_owned(), files, page })
+        Ok(Self { folder, version, told: told.to_owned(), files, page })
     }
 
-    fn page_of_folder(&self) -> anyhow::Result<Page> {
-        let found = Files::get(PAGE).map(|found| found.data).unwrap_or_default();
-        Page::new(&String::from_utf8_lossy(&found), DEVELOPMENT, &self.told)
+    /// The page as it is in the folder now, in development.
+    async fn page_of_folder(&self) -> Option<anyhow::Result<Page>> {
+        let text = tokio::fs::read_to_string(self.folder.as_ref()?.join(PAGE)).await;
+        Some(text.map_err(Into::into).and_then(|text| Page::new(&text, DEVELOPMENT, &self.told)))
     }
 }
 
@@ -314,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn files_are_kept_by_their_hash_and_compressed_once() {
-        let dashboard = Dashboard::load(false, "").unwrap();
+        let dashboard = Dashboard::load(None, "").unwrap();
         assert_eq!(dashboard.version.len(), HASH_DIGITS);
         let file = &dashboard.files["app.js"];
         let plain = file.answer(&HeaderMap::new(), "immutable");
@@ -331,14 +339,14 @@ mod tests {
 
     #[test]
     fn all_files_stay_small() {
-        let dashboard = Dashboard::load(false, "").unwrap();
+        let dashboard = Dashboard::load(None, "").unwrap();
         let whole: usize = dashboard.files.values().map(|file| file.plain.len()).sum();
         assert!(whole < MAX_WHOLE_BYTES, "{whole}");
     }
 
     #[tokio::test]
     async fn the_page_allows_its_import_map_and_nothing_inline() {
-        let dashboard = Dashboard::load(false, "get /chains,get /me").unwrap();
+        let dashboard = Dashboard::load(None, "get /chains,get /me").unwrap();
         let answer = dashboard.page.answer(&HeaderMap::new());
         let policy = text(&answer, "content-security-policy");
         let etag = answer.headers()[header::ETAG].clone();
