@@ -174,6 +174,11 @@ impl Problem {
         }
     }
 
+    /// A body that says what cannot be done.
+    pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::Unprocessable, detail)
+    }
+
     /// Several parameters at once.
     pub(crate) fn parameters(errors: Vec<ParameterProblem>) -> Self {
         let texts: Vec<String> =

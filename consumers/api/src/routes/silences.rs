@@ -26,7 +26,7 @@ use crate::{
         parameters, path_parameters,
         values::{Flag, Name},
     },
-    problem::{Problem, ProblemKind},
+    problem::Problem,
     state::ApiState,
 };
 
@@ -121,10 +121,6 @@ struct NewSilenceBody {
     reason: String,
 }
 
-fn unprocessable(detail: impl Into<String>) -> Problem {
-    Problem::new(ProblemKind::Unprocessable, detail)
-}
-
 /// Tells no one of alerts that match all of these, for a time. What it kept back and still lasts is told at its end.
 #[utoipa::path(
     post,
@@ -140,19 +136,22 @@ async fn add(
     Body(new): Body<NewSilenceBody>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<SilenceItem>), Problem> {
     if new.matchers.is_empty() || new.matchers.len() > 20 {
-        return Err(unprocessable("matchers: give 1 to 20, such as rule=depeg"));
+        return Err(Problem::unprocessable("matchers: give 1 to 20, such as rule=depeg"));
     }
     if !(1..=MAX_SECONDS).contains(&new.seconds) {
-        return Err(unprocessable(format!("seconds: write a number from 1 to {MAX_SECONDS}")));
+        return Err(Problem::unprocessable(format!(
+            "seconds: write a number from 1 to {MAX_SECONDS}"
+        )));
     }
     if new.reason.trim().is_empty() || new.reason.chars().count() > MAX_TEXT {
-        return Err(unprocessable(format!(
+        return Err(Problem::unprocessable(format!(
             "reason: write 1 to {MAX_TEXT} characters: others ask why they hear nothing"
         )));
     }
     let matchers: Result<Vec<Matcher>, _> =
         new.matchers.iter().map(|text| Matcher::parse(text)).collect();
-    let matchers = matchers.map_err(|error| unprocessable(format!("matchers: {error}")))?;
+    let matchers =
+        matchers.map_err(|error| Problem::unprocessable(format!("matchers: {error}")))?;
     let duration = Duration::from_secs(u64::from(new.seconds));
     let wanted = NewSilence::lasting(matchers, duration, &caller.name, &new.reason);
     let silence = Silences::open(&state.nats).await?.add(wanted).await?;

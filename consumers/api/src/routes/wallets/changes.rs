@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, StatusCode, header},
 };
 use crypto_intel_evm::Watchlist;
-use crypto_intel_schemas::{AccountAddress, WatchChain, WatchEntry, Watched};
+use crypto_intel_schemas::{AccountAddress, WatchChain, WatchEntry};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -97,16 +97,12 @@ struct WatchAnswer {
     new: bool,
 }
 
-fn unprocessable(detail: impl Into<String>) -> Problem {
-    Problem::new(ProblemKind::Unprocessable, detail)
-}
-
 /// A key of some chains decides for these only.
 fn chain_of(caller: &Caller, chain: Option<&str>) -> Result<WatchChain, Problem> {
     let chain: WatchChain = chain
         .unwrap_or("all")
         .parse()
-        .map_err(|reason: String| unprocessable(format!("chain: {reason}")))?;
+        .map_err(|reason: String| Problem::unprocessable(format!("chain: {reason}")))?;
     let may = match &chain {
         WatchChain::All => caller.chains.is_none(),
         WatchChain::One(slug) => caller.sees(slug),
@@ -120,7 +116,7 @@ fn chain_of(caller: &Caller, chain: Option<&str>) -> Result<WatchChain, Problem>
 
 fn kind_of(kind: Option<&str>) -> Result<WatchKind, Problem> {
     let kind = kind.map_or(Ok(WatchKind::default()), str::parse);
-    kind.map_err(|reason: String| unprocessable(format!("kind: {reason}")))
+    kind.map_err(|reason: String| Problem::unprocessable(format!("kind: {reason}")))
 }
 
 /// Watches an address, or changes what it is called; it counts from the next block on.
@@ -138,7 +134,7 @@ async fn add(
     Body(new): Body<NewWallet>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<WatchAnswer>), Problem> {
     let address = AddressValue::parse(&new.address)
-        .map_err(|reason| unprocessable(format!("address: {reason}")))?;
+        .map_err(|reason| Problem::unprocessable(format!("address: {reason}")))?;
     let address = AccountAddress::from(address.0);
     let chain = chain_of(&caller, new.chain.as_deref())?;
     let entry = WatchEntry {
@@ -150,12 +146,16 @@ async fn add(
         notes: new.notes,
         added_at_us: 0,
     };
-    entry.validate().map_err(unprocessable)?;
+    entry.validate().map_err(Problem::unprocessable)?;
     let is_new = Watchlist::open(&state.nats).await?.add(&chain, &address, entry).await?;
     tracing::info!(caller = caller.name, chain = chain.name(), %address, "watches an address");
     let place = [(header::LOCATION, format!("/api/v1/wallets/{address}"))];
     let answer = answer(&chain, &address, is_new);
     Ok((StatusCode::ACCEPTED, place, Json(answer)))
+}
+
+fn not_watched(chain: &WatchChain, address: &AccountAddress) -> Problem {
+    Problem::not_found(format!("{address} is not watched on {}", chain.name()))
 }
 
 fn answer(chain: &WatchChain, address: &AccountAddress, new: bool) -> WatchAnswer {
@@ -168,17 +168,6 @@ parameters! {
         /// Chain on which it is watched; the entry of all chains without a word.
         pub(crate) chain: Option<Name>,
     }
-}
-
-/// The entry of an address, as the bucket has it: tables may be behind.
-async fn entry_of(
-    list: &Watchlist,
-    chain: &WatchChain,
-    address: &AccountAddress,
-) -> Result<Watched, Problem> {
-    let mut entries = list.list().await?.into_iter();
-    let found = entries.find(|one| one.chain == *chain && one.address == *address);
-    found.ok_or_else(|| Problem::not_found(format!("{address} is not watched on {}", chain.name())))
 }
 
 /// Changes what a watched address is called and belongs to.
@@ -200,7 +189,9 @@ async fn change(
     let chain = chain_of(&caller, asked.parameters.chain.as_ref().map(|chain| chain.0.as_str()))?;
     let address = AccountAddress::from(address.0);
     let list = Watchlist::open(&state.nats).await?;
-    let Watched { mut entry, .. } = entry_of(&list, &chain, &address).await?;
+    // As the bucket has it: tables may be behind.
+    let found = list.get(&chain, &address).await?;
+    let mut entry = found.ok_or_else(|| not_watched(&chain, &address))?;
     entry.label = change.label.unwrap_or(entry.label);
     entry.tags = change.tags.unwrap_or(entry.tags);
     entry.group = change.group.unwrap_or(entry.group);
@@ -209,7 +200,7 @@ async fn change(
     if let Some(kind) = &change.kind {
         entry.kind = kind_of(Some(kind))?;
     }
-    entry.validate().map_err(unprocessable)?;
+    entry.validate().map_err(Problem::unprocessable)?;
     let is_new = list.add(&chain, &address, entry).await?;
     Ok((StatusCode::ACCEPTED, Json(answer(&chain, &address, is_new))))
 }
@@ -231,8 +222,7 @@ async fn remove(
     let chain = chain_of(&caller, asked.parameters.chain.as_ref().map(|chain| chain.0.as_str()))?;
     let address = AccountAddress::from(address.0);
     if !Watchlist::open(&state.nats).await?.remove(&chain, &address).await? {
-        let detail = format!("{address} is not watched on {}", chain.name());
-        return Err(Problem::not_found(detail));
+        return Err(not_watched(&chain, &address));
     }
     tracing::info!(caller = caller.name, chain = chain.name(), %address, "watches an address no longer");
     Ok(StatusCode::NO_CONTENT)

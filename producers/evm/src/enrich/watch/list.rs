@@ -57,6 +57,20 @@ impl Watchlist {
         Ok(is_new)
     }
 
+    /// What an address is called on a chain; `None` where it is not watched there.
+    ///
+    /// # Errors
+    /// When the bucket cannot be read.
+    pub async fn get(
+        &self,
+        chain: &WatchChain,
+        address: &AccountAddress,
+    ) -> anyhow::Result<Option<WatchEntry>> {
+        let key = Watched::key(chain, address);
+        let found = self.kv.get(&key).await.context("read watchlist")?;
+        Ok(found.and_then(|found| read_entry(&key, &found.value)).map(|watched| watched.entry))
+    }
+
     /// Watches many addresses, or changes how they are called; what is as it should be is not written. Says what became of
     /// how many.
     ///
