@@ -1,14 +1,15 @@
 //! What stands before a handler: the right, the cost, and whether the client has the answer already.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, convert::Infallible, fmt::Write as _};
 
 use axum::{
-    extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    extract::{FromRequestParts, Request},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
 };
 use crypto_intel_schemas::Stream;
+use crypto_intel_store::PositionRow;
 use utoipa::openapi::{
     Content, OpenApi, Ref, RefOr, ResponseBuilder,
     extensions::ExtensionsBuilder,
@@ -19,6 +20,7 @@ use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use crate::{
     auth::{Caller, Identity, LoggedCaller, scopes::Scope},
+    page::Links,
     problem::{PROBLEM_JSON, Problem, ProblemKind},
     state::ApiState,
 };
@@ -30,6 +32,9 @@ pub(crate) struct Guard {
     cost: u32,
     streams: &'static [Stream],
 }
+
+/// A stream, and how far the tables have read it.
+type Read = (Stream, Option<PositionRow>);
 
 /// The streams whose events are in the tables of chains.
 pub(crate) const OF_CHAINS: &[Stream] = &[Stream::Evm, Stream::History];
@@ -105,10 +110,11 @@ impl Guard {
         self,
         state: &ApiState,
         caller: &Caller,
-        request: Request,
+        mut request: Request,
         next: Next,
     ) -> Response {
-        let tag = self.tag(state, request.method()).await;
+        let read = self.read(state, request.method()).await;
+        let tag = read.as_deref().map(tag);
         if let Some(tag) = &tag
             && has(request.headers(), tag)
         {
@@ -124,7 +130,12 @@ impl Guard {
             left.put(response.headers_mut());
             return response;
         }
+        request.extensions_mut().insert(AsOf::new(read.as_deref().unwrap_or_default()));
+        let query = request.uri().query().unwrap_or_default().to_owned();
         let mut response = next.run(request).await;
+        if let Some(links) = response.extensions_mut().remove::<Links>() {
+            links.put(&query, response.headers_mut());
+        }
         left.put(response.headers_mut());
         match tag {
             Some(tag) if response.status() == StatusCode::OK => cached(response, &tag),
@@ -132,22 +143,17 @@ impl Guard {
         }
     }
 
-    /// How far the tables are that the answer is made of; `None` where it is made of other things, or where that is unknown.
-    async fn tag(self, state: &ApiState, method: &Method) -> Option<String> {
+    /// How far the tables are that the answer is made of; `None` where it is made of other things, or where that is unknown. What
+    /// the answer is read from later has that much at least.
+    async fn read(self, state: &ApiState, method: &Method) -> Option<Vec<Read>> {
         if self.streams.is_empty() || !matches!(*method, Method::GET | Method::HEAD) {
             return None;
         }
-        let positions = state.positions().await.ok()?;
-        let mut tag = format!("W/\"{}", env!("CARGO_PKG_VERSION"));
-        for stream in self.streams {
-            let position = positions.iter().find(|one| one.stream == stream.name());
-            let (sequence, stored) =
-                position.map_or((0, 0), |one| (one.sequence, one.stored_at_us));
-            // A stream that was recreated counts from 1 again: its times differ.
-            let _ = write!(tag, "/{stream}.{sequence}.{:x}", stored & 0xff_ffff);
-        }
-        tag.push('"');
-        Some(tag)
+        let all = state.positions().await.ok()?;
+        let of = |stream: &Stream| {
+            (*stream, all.iter().find(|one| one.stream == stream.name()).cloned())
+        };
+        Some(self.streams.iter().map(of).collect())
     }
 
     fn describe(self, operation: &mut Operation) {
@@ -180,6 +186,37 @@ impl Guard {
             known.entry(code.to_owned()).or_insert_with(|| RefOr::T(failed(code, about)));
         }
     }
+}
+
+/// How far the tables had read each stream that an answer is made of, before it was made: live events from there on complete it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AsOf(pub(crate) BTreeMap<String, u64>);
+
+impl AsOf {
+    fn new(read: &[Read]) -> Self {
+        let known = read.iter().filter_map(|(_, position)| position.as_ref());
+        Self(known.map(|one| (one.stream.clone(), one.sequence)).collect())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for AsOf {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+fn tag(read: &[Read]) -> String {
+    let mut tag = format!("W/\"{}", env!("CARGO_PKG_VERSION"));
+    for (stream, position) in read {
+        let (sequence, stored) =
+            position.as_ref().map_or((0, 0), |one| (one.sequence, one.stored_at_us));
+        // A stream that was recreated counts from 1 again: its times differ.
+        let _ = write!(tag, "/{stream}.{sequence}.{:x}", stored & 0xff_ffff);
+    }
+    tag.push('"');
+    tag
 }
 
 fn failed(code: &str, about: &str) -> utoipa::openapi::Response {

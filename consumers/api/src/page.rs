@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use crypto_intel_schemas::{Event, Kind};
@@ -62,20 +62,37 @@ impl<T> Page<T> {
 
 impl<T: Serialize> IntoResponse for Page<T> {
     fn into_response(self) -> Response {
+        let links = Links { next: self.next.clone(), prev: self.prev.clone() };
+        let mut response = Json(self).into_response();
+        response.extensions_mut().insert(links);
+        response
+    }
+}
+
+/// The cursors of a page for its header `Link`, which only who knows the request can write.
+#[derive(Debug, Clone)]
+pub(crate) struct Links {
+    next: Option<String>,
+    prev: Option<String>,
+}
+
+impl Links {
+    /// Relative to the request, whose other parameters stay: a client follows them as they are.
+    pub(crate) fn put(&self, query: &str, headers: &mut HeaderMap) {
+        let others =
+            query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let others: String = others.map(|pair| format!("{pair}&")).collect();
         let links = [("next", &self.next), ("prev", &self.prev)];
         let links: Vec<String> = links
             .into_iter()
             .filter_map(|(name, cursor)| Some((name, cursor.as_ref()?)))
-            // Relative to the request: only the cursor differs, and clients know the rest.
-            .map(|(name, cursor)| format!("<?cursor={cursor}>; rel=\"{name}\""))
+            .map(|(name, cursor)| format!("<?{others}cursor={cursor}>; rel=\"{name}\""))
             .collect();
-        let mut response = Json(self).into_response();
         if !links.is_empty()
             && let Ok(value) = HeaderValue::from_str(&links.join(", "))
         {
-            response.headers_mut().insert(header::LINK, value);
+            headers.insert(header::LINK, value);
         }
-        response
     }
 }
 

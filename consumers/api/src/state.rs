@@ -1,7 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crypto_intel_nats::Nats;
-use crypto_intel_schemas::Stream;
+use crypto_intel_schemas::AssetPrice;
 use crypto_intel_service::Context;
 use crypto_intel_store::{ChainHead, Mover, PositionRow, Store, StoreError};
 
@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     positions: Memo<(), Vec<PositionRow>>,
     heads: Memo<(), Vec<ChainHead>>,
     pub(crate) movers: Memo<u32, Vec<Mover>>,
+    /// By asset, from the bucket of prices: a question to all its keys.
+    pub(crate) prices: Memo<(), Vec<(String, AssetPrice)>>,
 }
 
 impl std::ops::Deref for ApiState {
@@ -68,23 +70,13 @@ impl ApiState {
             positions: Memo::new(FRESH),
             heads: Memo::new(FRESH),
             movers: Memo::new(SUMMARY_FRESH),
+            prices: Memo::new(SUMMARY_FRESH),
         })))
     }
 
     /// How far the tables have read the streams.
     pub(crate) async fn positions(&self) -> Result<Arc<Vec<PositionRow>>, StoreError> {
         self.positions.get((), || self.store.positions()).await
-    }
-
-    /// How far they have read these streams, by their names.
-    pub(crate) async fn as_of(
-        &self,
-        streams: &[Stream],
-    ) -> Result<BTreeMap<String, u64>, StoreError> {
-        let positions = self.positions().await?;
-        let is_meant = |row: &&PositionRow| streams.iter().any(|one| one.name() == row.stream);
-        let read = positions.iter().filter(is_meant);
-        Ok(read.map(|row| (row.stream.clone(), row.sequence)).collect())
     }
 
     /// The newest canonical block of each chain.

@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     auth::{Caller, scopes::Scope},
     cursor::{Cursor, ListId},
-    guard::Guard,
+    guard::{AsOf, Guard},
     limits::cost,
     page::{EventItem, Page, Turns, Window},
     parameters::{
@@ -125,6 +125,7 @@ impl From<DeliveryLine> for Delivery {
 async fn list(
     State(state): State<ApiState>,
     caller: Caller,
+    AsOf(as_of): AsOf,
     asked: Asked<AlertParameters>,
 ) -> Result<Page<AlertItem>, Problem> {
     let list = ListId::new("/alerts", &asked.filters);
@@ -158,7 +159,6 @@ async fn list(
         AlertItem { alert: EventItem::new(&Event::from(alert), &[]), deliveries }
     });
     let items = items.collect();
-    let as_of = state.as_of(OF_ALERTS).await?;
     Ok(Page { next, prev, window: Some(window), as_of, ..Page::whole(items) })
 }
 

@@ -6,7 +6,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::{Caller, scopes::Scope},
-    guard::{Guard, OF_CHAINS},
+    guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{Finality, Page},
     parameters::{
@@ -110,6 +110,7 @@ parameters! {
 async fn list(
     State(state): State<ApiState>,
     caller: Caller,
+    AsOf(as_of): AsOf,
     asked: Asked<BlockParameters>,
 ) -> Result<Page<BlockItem>, Problem> {
     let wanted = asked.parameters;
@@ -121,7 +122,6 @@ async fn list(
     let limit = Limit::or_default(wanted.limit);
     let lines = state.store.blocks(&chain, below, None, limit).await?;
     let items = items(&state, &chain, lines).await?;
-    let as_of = state.as_of(OF_CHAINS).await?;
     Ok(Page { as_of, ..Page::whole(items) })
 }
 

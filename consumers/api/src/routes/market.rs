@@ -1,6 +1,6 @@
 use axum::{Json, extract::State};
 use crypto_intel_nats::{Bucket, unescape_key};
-use crypto_intel_schemas::{AssetPrice, Stream};
+use crypto_intel_schemas::{AssetPrice, SourcePrice, Stream};
 use crypto_intel_service::now_us;
 use crypto_intel_store::{Candle, CandleFilter, CandleStep, IndexValue, Mover};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::scopes::Scope,
-    guard::Guard,
+    guard::{AsOf, Guard},
     limits::cost,
     page::{Page, Window},
     parameters::{
@@ -188,29 +188,38 @@ async fn summary(
 }
 
 async fn prices(state: &ApiState) -> Result<Vec<PriceItem>, Problem> {
-    let entries = state.nats.kv(Bucket::Prices).await?.entries("").await?;
+    let prices = state.prices.get((), || read_prices(state)).await?;
     let now = now_us();
-    let item = |key: &str, value: &[u8]| {
-        let price: AssetPrice = serde_json::from_slice(value).ok()?;
-        let source = |one: crypto_intel_schemas::SourcePrice| SourceItem {
-            source: one.source,
+    Ok(prices.iter().map(|(asset, price)| PriceItem::new(asset, price, now)).collect())
+}
+
+async fn read_prices(state: &ApiState) -> Result<Vec<(String, AssetPrice)>, Problem> {
+    let entries = state.nats.kv(Bucket::Prices).await?.entries("").await?;
+    let read = entries.iter().filter_map(|(key, entry)| {
+        Some((unescape_key(key)?, serde_json::from_slice(&entry.value).ok()?))
+    });
+    let mut prices: Vec<(String, AssetPrice)> = read.collect();
+    prices.sort_by(|(one, _), (two, _)| one.cmp(two));
+    Ok(prices)
+}
+
+impl PriceItem {
+    fn new(asset: &str, price: &AssetPrice, now: i64) -> Self {
+        let source = |one: &SourcePrice| SourceItem {
+            source: one.source.clone(),
             price: one.price.to_string(),
-            quote: one.quote,
+            quote: one.quote.clone(),
             at_us: one.at_us,
         };
-        Some(PriceItem {
-            asset: unescape_key(key)?,
+        Self {
+            asset: asset.to_owned(),
             price: price.price.to_string(),
             at_us: price.at_us,
             age_seconds: (now - price.at_us).max(0) / 1_000_000,
-            source: price.source,
-            sources: price.sources.into_iter().map(source).collect(),
-        })
-    };
-    let mut items: Vec<PriceItem> =
-        entries.iter().filter_map(|(key, entry)| item(key, &entry.value)).collect();
-    items.sort_by(|one, two| one.asset.cmp(&two.asset));
-    Ok(items)
+            source: price.source.clone(),
+            sources: price.sources.iter().map(source).collect(),
+        }
+    }
 }
 
 parameters! {
@@ -314,6 +323,7 @@ impl From<Candle> for CandleItem {
 async fn candles(
     State(state): State<ApiState>,
     At(asset): At<Name>,
+    AsOf(as_of): AsOf,
     asked: Asked<CandleParameters>,
 ) -> Result<Page<CandleItem>, Problem> {
     let wanted = asked.parameters;
@@ -335,7 +345,6 @@ async fn candles(
     } else {
         Vec::new()
     };
-    let as_of = state.as_of(OF_MARKETS).await?;
     let items = found.into_iter().map(CandleItem::from).collect();
     Ok(Page { window: Some(window), as_of, warnings, ..Page::whole(items) })
 }

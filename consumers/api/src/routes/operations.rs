@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::{Caller, scopes::Scope},
-    guard::{Guard, OF_CHAINS},
+    guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{Page, Window},
     parameters::{
@@ -240,6 +240,7 @@ impl From<ReorgLine> for ReorgItem {
 async fn reorgs(
     State(state): State<ApiState>,
     caller: Caller,
+    AsOf(as_of): AsOf,
     asked: Asked<ReorgParameters>,
 ) -> Result<Page<ReorgItem>, Problem> {
     let wanted = asked.parameters;
@@ -250,7 +251,6 @@ async fn reorgs(
     let Window { since_us, until_us } = window;
     let lines = state.store.reorgs(chains.as_deref(), since_us, until_us, limit).await?;
     let items = lines.into_iter().map(ReorgItem::from).collect();
-    let as_of = state.as_of(OF_CHAINS).await?;
     Ok(Page { window: Some(window), as_of, ..Page::whole(items) })
 }
 

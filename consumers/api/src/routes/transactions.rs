@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     auth::{Caller, scopes::Scope},
     cursor::{Cursor, ListId},
-    guard::{Guard, OF_CHAINS},
+    guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{EventItem, Page, Turns, Window},
     parameters::{
@@ -25,9 +25,8 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    let pages = Guard::new(Scope::Chain, cost::LIST).by_position_of(OF_CHAINS);
-    let one = Guard::new(Scope::Chain, cost::LIST).by_position_of(OF_CHAINS);
-    OpenApiRouter::new().routes(pages.of(routes!(list))).routes(one.of(routes!(transaction)))
+    let of_rows = Guard::new(Scope::Chain, cost::LIST).by_position_of(OF_CHAINS);
+    OpenApiRouter::new().routes(of_rows.of(routes!(list))).routes(of_rows.of(routes!(transaction)))
 }
 
 one_of!(TransferKind, [
@@ -81,6 +80,7 @@ parameters! {
 async fn list(
     State(state): State<ApiState>,
     caller: Caller,
+    as_of: AsOf,
     asked: Asked<TransferParameters>,
 ) -> Result<Page<EventItem>, Problem> {
     let list = ListId::new("/transactions", &asked.filters);
@@ -102,7 +102,7 @@ async fn list(
         limit: wanted.limit,
         cursor: wanted.cursor,
     };
-    transfers(&state, &caller, list, asked).await
+    transfers(&state, &caller, list, as_of, asked).await
 }
 
 /// What lists of transfers take, whatever their path says.
@@ -125,6 +125,7 @@ pub(super) async fn transfers(
     state: &ApiState,
     caller: &Caller,
     list: ListId,
+    AsOf(as_of): AsOf,
     wanted: Wanted,
 ) -> Result<Page<EventItem>, Problem> {
     let cursor: Option<Cursor<TransferKey>> =
@@ -161,7 +162,7 @@ pub(super) async fn transfers(
         next,
         prev,
         window: Some(window),
-        as_of: state.as_of(OF_CHAINS).await?,
+        as_of,
         warnings: Vec::new(),
     })
 }

@@ -15,21 +15,24 @@ fn ids(page: &Value) -> Vec<String> {
     items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// All ids of a list, page by page.
+/// All ids of a list, page by page, as its header says where the next one is.
 async fn walk(api: &Api, path: &str) -> Vec<String> {
     let mut all = Vec::new();
-    let mut next = String::new();
+    let (place, _) = path.split_once('?').unwrap();
+    let mut path = path.to_owned();
     loop {
-        let page = api.get(&format!("{path}{next}")).await;
+        let page = api.get(&path).await;
         assert_eq!(page.status, 200, "{page:?}");
         all.extend(ids(&page.body));
-        match page.body["next"].as_str() {
-            Some(cursor) => {
-                assert!(page.header("link").contains(&format!("cursor={cursor}>; rel=\"next\"")));
-                next = format!("&cursor={cursor}");
-            }
-            None => return all,
-        }
+        let links = page.header("link").split(", ");
+        let next = links.filter_map(|link| link.strip_suffix(">; rel=\"next\"")?.strip_prefix('<'));
+        let next: Vec<&str> = next.collect();
+        let [query] = next[..] else {
+            assert_eq!(page.body["next"], Value::Null);
+            return all;
+        };
+        assert!(query.ends_with(page.body["next"].as_str().unwrap()));
+        path = format!("{place}{query}");
     }
 }
 

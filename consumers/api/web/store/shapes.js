@@ -8,13 +8,11 @@ const first = (...values) => values.find((value) => value !== undefined && value
 
 /** Streams that are told live. */
 const LIVE_STREAMS = ['EVM', 'MARKET', 'SIGNALS', 'STATUS', 'ALERT', 'NOTIFY'];
-/** A list may be a moment older than what it says of itself; events that come twice are one row. */
-const OVERLAP = 500;
 
 /** From where live events complete a list: the place in each stream that its tables had reached. Null where it does not say. */
 export function resumeAfter(answer) {
   const places = Object.entries(answer?.as_of ?? {}).filter(([stream]) => LIVE_STREAMS.includes(stream));
-  return places.map(([stream, sequence]) => `${stream}.${Math.max(0, sequence - OVERLAP)}`).join(',') || null;
+  return places.map(([stream, sequence]) => `${stream}.${sequence}`).join(',') || null;
 }
 
 /** Chains with their heads, in the order of their names. */

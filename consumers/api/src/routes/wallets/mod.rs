@@ -16,7 +16,7 @@ use super::transactions::{Wanted, transfers};
 use crate::{
     auth::{Caller, scopes::Scope},
     cursor::{Cursor, ListId},
-    guard::{Guard, OF_CHAINS},
+    guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{EventItem, Page, Turns},
     parameters::{
@@ -260,6 +260,7 @@ async fn transfers_of(
     State(state): State<ApiState>,
     caller: Caller,
     At(address): At<AddressValue>,
+    as_of: AsOf,
     asked: Asked<TransfersOfParameters>,
 ) -> Result<Page<EventItem>, Problem> {
     let list = ListId::new(&format!("/wallets/{}/transfers", text(&address.0)), &asked.filters);
@@ -277,5 +278,5 @@ async fn transfers_of(
         limit: wanted.limit,
         cursor: wanted.cursor,
     };
-    transfers(&state, &caller, list, asked).await
+    transfers(&state, &caller, list, as_of, asked).await
 }

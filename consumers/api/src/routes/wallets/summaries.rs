@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{OfWallet, text};
 use crate::{
     auth::{Caller, scopes::Scope},
-    guard::{Guard, OF_CHAINS},
+    guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{Page, Window},
     parameters::{
@@ -104,12 +104,12 @@ async fn flow(
     State(state): State<ApiState>,
     caller: Caller,
     At(address): At<AddressValue>,
+    AsOf(as_of): AsOf,
     asked: Asked<WindowParameters>,
 ) -> Result<Page<Flow>, Problem> {
     let window = Window::new(asked.parameters.since, asked.parameters.until)?;
     let lines = state.store.wallet_flow(address.0, window.since_us, window.until_us).await?;
     let seen = lines.into_iter().filter(|line| caller.sees(&line.chain)).map(Flow::from);
-    let as_of = state.as_of(OF_CHAINS).await?;
     Ok(Page { window: Some(window), as_of, ..Page::whole(seen.collect()) })
 }
 
@@ -167,6 +167,7 @@ async fn counterparties(
     State(state): State<ApiState>,
     caller: Caller,
     At(address): At<AddressValue>,
+    AsOf(as_of): AsOf,
     asked: Asked<WindowParameters>,
 ) -> Result<Page<Counterparty>, Problem> {
     if caller.chains.is_some() {
@@ -178,7 +179,6 @@ async fn counterparties(
         .store
         .counterparties(address.0, window.since_us, window.until_us, MAX_COUNTERPARTIES)
         .await?;
-    let as_of = state.as_of(OF_CHAINS).await?;
     let items = lines.into_iter().map(Counterparty::from).collect();
     Ok(Page { window: Some(window), as_of, ..Page::whole(items) })
 }
@@ -245,11 +245,11 @@ async fn balances(
     State(state): State<ApiState>,
     caller: Caller,
     At(address): At<AddressValue>,
+    AsOf(as_of): AsOf,
     asked: Asked<BalanceParameters>,
 ) -> Result<Page<Balance>, Problem> {
     let chain = asked.parameters.chain.as_ref().map(|chain| chain.0.as_str());
     let held = state.store.held_assets(Some(address.0), chain).await?;
     let seen = held.into_iter().filter(|held| caller.sees(&held.chain)).map(Balance::from);
-    let as_of = state.as_of(OF_CHAINS).await?;
     Ok(Page { as_of, ..Page::whole(seen.collect()) })
 }
