@@ -132,3 +132,12 @@ test('vendored files are what npm ships, and are named where licences are', () =
   const told = MODULES.map((one) => `${one.name.replace('@preact/', 'preact-')}@${one.version}`);
   assert.deepEqual([...names].sort(), told.sort());
 });
+
+test('the change beside a price is of the same source, where that tells one', () => {
+  const price = (asset, source) => ({ asset, source, price: '1', at_us: 1 });
+  const mover = (asset, source, change_percent) => ({ asset, source, quote: 'usd', price: '1', change_percent });
+  const prices = [price('one', 'b'), price('two', 'c'), price('three', 'b')];
+  const movers = [mover('one', 'a', '9'), mover('one', 'b', '2'), mover('two', 'a', '5')];
+  const changes = pricesOf({ prices, movers }).map(({ asset, change }) => [asset, change]);
+  assert.deepEqual(Object.fromEntries(changes), { one: '2', two: '5', three: null });
+});

@@ -119,9 +119,9 @@ function Movers() {
   const rows = moversOf(found.data).slice(0, 10);
   const columns = [
     { key: 'asset', title: t('asset'), card: 'a', render: (row) => html`<a href=${`/market?asset=${row.asset}`}>${row.asset}</a>` },
+    { key: 'source', title: t('source'), card: 'd', render: (row) => html`<span class="muted">${row.source}</span>` },
     { key: 'price', title: t('price'), end: true, card: 'c', render: (row) => html`<span class="number" title=${row.price}>${number.price(row.price)}</span>` },
     { key: 'change', title: t('change'), end: true, card: 'b', render: (row) => html`<${Change} value=${row.change} />` },
-    { key: 'source', title: t('source'), wide: 'wide', render: (row) => html`<span class="muted">${row.source}</span>` },
   ];
   return html`<${Panel} flush title=${t('movers')} resource=${found} isEmpty=${rows.length === 0} empty=${{ title: t('no mover') }}>
     <${Table} caption=${t('movers')} columns=${columns} rows=${rows} keyOf=${(row) => `${row.asset} ${row.source} ${row.quote}`} /><//>`;
@@ -131,5 +131,5 @@ function Indices() {
   const found = useResource('/market/indices', {}, 60_000);
   const rows = indicesOf(found.data);
   return html`<${Panel} title=${t('indices')} resource=${found} isEmpty=${rows.length === 0} empty=${{ title: t('no index') }}>
-    <ul class="lines">${rows.map((one) => html`<li key=${one.name}><span class="strong">${one.name}</span> <span class="number">${number.amount(one.value)}</span> <span>${one.classification ?? ''}</span> <span class="muted"><${Age} at=${one.at} /></span></li>`)}</ul><//>`;
+    <ul class="lines">${rows.map((one) => html`<li key=${`${one.name} ${one.source}`}><span class="strong">${one.name}</span> <span class="number">${number.amount(one.value)}</span> <span>${one.classification ?? ''}</span> <span class="muted"><${Age} at=${one.at} /></span></li>`)}</ul><//>`;
 }

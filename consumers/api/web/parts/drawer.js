@@ -1,16 +1,22 @@
 // A sheet beside the page for one thing. It takes the focus, Escape closes it, and the focus goes back.
 
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../store/i18n.js';
 import { html } from './html.js';
 import { Icon } from './icon.js';
 
 export function Drawer({ title, onClose, children, actions }) {
   const sheet = useRef(null);
-  useEffect(() => {
+  // At once, not after the next frame: the next key is for the page again.
+  useLayoutEffect(() => {
     const before = document.activeElement;
-    sheet.current.showModal();
-    return () => before?.focus?.();
+    const opened = sheet.current;
+    opened.showModal();
+    return () => {
+      // While it is open nothing else takes the focus.
+      opened.close();
+      before?.focus?.();
+    };
   }, []);
   const pressed = (event) => {
     // The backdrop belongs to the dialog; its content is in the article.

@@ -80,8 +80,14 @@ export function pricesOf(answer) {
     at: one.at_us,
     source: one.source,
     sources: one.sources ?? [],
-    ...ofMover(movers.find((mover) => mover.asset === one.asset)),
+    ...ofMover(moverOf(movers, one)),
   })).sort((a, b) => compare(b.volume, a.volume) || a.asset.localeCompare(b.asset));
+}
+
+/** How a price moved by the source that it is from, else by another. */
+function moverOf(movers, { asset, source }) {
+  const own = movers.filter((mover) => mover.asset === asset);
+  return own.find((mover) => mover.source === source) ?? own[0];
 }
 
 function ofMover(mover) {
