@@ -19,6 +19,8 @@ use crate::{
 const RUN: &str = "from schemathesis.cli import schemathesis; schemathesis()";
 /// Requests of each route and kind.
 const EXAMPLES: &str = "6";
+/// Other requests are made with another one: `CRYPTO_INTEL_ATTACK_SEED=7 cargo nextest run -E 'test(attack)'`.
+const SEED: &str = "CRYPTO_INTEL_ATTACK_SEED";
 
 /// The folder of `scripts/tools.sh schemathesis`.
 fn schemathesis() -> anyhow::Result<PathBuf> {
@@ -32,11 +34,12 @@ fn schemathesis() -> anyhow::Result<PathBuf> {
 /// Attacks the API with these headers; the checks are those that do not depend on what is stored.
 async fn attack(packages: &Path, api: &Api, headers: &[String], checks: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
+    let seed = std::env::var(SEED).unwrap_or_else(|_| "1".to_owned());
     let mut command = tokio::process::Command::new(tools::python().unwrap());
     command
         .args(["-c", RUN, "run", "--no-color", "--max-examples", EXAMPLES, "--checks", checks])
         .args(["--phases", "examples,coverage,fuzzing", "--generation-database", "none"])
-        .args(["--suppress-health-check", "all", "--request-timeout", "30"])
+        .args(["--suppress-health-check", "all", "--request-timeout", "30", "--seed", &seed])
         // Its answers have no end.
         .args(["--exclude-path", "/api/v1/stream"])
         .arg(format!("{}/api/v1/openapi.json", api.url))

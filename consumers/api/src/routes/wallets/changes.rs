@@ -20,7 +20,7 @@ use crate::{
         Asked, At, NoParameters,
         body::Body,
         parameters,
-        values::{AddressValue, Name, Value as _},
+        values::{AddressValue, ChainSlug, Value as _},
     },
     problem::{Problem, ProblemKind},
     state::ApiState,
@@ -166,7 +166,7 @@ parameters! {
     /// Where an address is watched.
     pub(crate) struct EntryParameters {
         /// Chain on which it is watched; the entry of all chains without a word.
-        pub(crate) chain: Option<Name>,
+        pub(crate) chain: Option<ChainSlug>,
     }
 }
 
