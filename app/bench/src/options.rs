@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Addresses on the watch-list.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) addresses: u64,
+    /// Alerts that come at once.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=100_000))]
+    pub(crate) alerts: u64,
     /// How long latency is measured, seconds.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..))]
     pub(crate) seconds: u64,
@@ -78,6 +81,8 @@ pub(crate) enum Part {
     Indexes,
     /// From a head to acknowledgement, row and chat message, everything running.
     Latency,
+    /// From a burst of alerts to messages; only when asked for.
+    Burst,
     /// Questions to many rows, on the server of `DATABASE_URL` if that is set; only when asked for.
     Queries,
     /// Live events to many clients; only when asked for.
@@ -101,6 +106,7 @@ impl Options {
         self.history_blocks = self.history_blocks.min(120);
         self.far_blocks = self.far_blocks.min(240);
         self.addresses = self.addresses.min(10_000);
+        self.alerts = self.alerts.min(200);
         self.seconds = self.seconds.min(5);
         self.backlog = self.backlog.min(6_000);
         self.scale_seconds = self.scale_seconds.min(2);
@@ -110,8 +116,10 @@ impl Options {
 
     /// Whether a part is to be measured.
     pub(crate) fn wants(&self, part: Part) -> bool {
-        // Loading the rows takes minutes, so these run only on request.
+        // These take minutes, so they run only on request.
         self.only
-            .map_or(![Part::Queries, Part::Api, Part::Scale].contains(&part), |only| only == part)
+            .map_or(![Part::Burst, Part::Queries, Part::Api, Part::Scale].contains(&part), |only| {
+                only == part
+            })
     }
 }

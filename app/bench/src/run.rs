@@ -6,7 +6,8 @@ use crate::{
     disk,
     options::{Options, Part},
     parts::{
-        consume, history, history_to_rows, latency, live, persist, publish, queries, scale, watched,
+        burst, consume, history, history_to_rows, latency, live, persist, publish, queries, scale,
+        watched,
     },
     report::Report,
     setup, worker,
@@ -59,6 +60,9 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     }
     if options.wants(Part::Latency) {
         latency::measure(options, report).await?;
+    }
+    if options.wants(Part::Burst) {
+        burst::measure(options, report).await?;
     }
     if options.wants(Part::Queries) {
         queries::measure(options, report).await?;

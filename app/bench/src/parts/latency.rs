@@ -38,6 +38,8 @@ const BLOCKS_ALONE: u64 = 100;
 const FSYNCS: usize = 200;
 /// Goal from head to acknowledgement, without the node's own time, for 99 of 100 blocks.
 const GOAL_MS: f64 = 20.0;
+/// Goal from acknowledgement to the request of the chat, for 99 of 100 messages.
+const GOAL_TOLD_MS: f64 = 25.0;
 /// The goal is for disks with an fsync faster than this.
 const GOAL_FSYNC_MS: f64 = 2.0;
 /// First words of each message; the block's number follows.
@@ -295,6 +297,8 @@ fn show(report: &mut Report, shape: Shape, title: &str, times: &Times) {
     let fsync = [0.5, 0.99].map(|share| percentile(times.fsyncs.iter().copied(), share));
     // The node's slowest answers are not those of the slowest blocks, so only its median is subtracted.
     let beyond = acknowledged.map(|elapsed| elapsed - node[0]);
+    let acknowledged_at: HashMap<u64, i64> = times.acknowledged.iter().copied().collect();
+    let told = milliseconds(&times.messages, &acknowledged_at);
     let figures = [
         ("fsync", "append 4 KiB and fsync, in the same minute", fsync),
         ("head_to_fetched", "the node alone: head to block and receipts", node),
@@ -303,6 +307,7 @@ fn show(report: &mut Report, shape: Shape, title: &str, times: &Times) {
         ("head_to_ack_beyond_node", "the same without the node's usual time", beyond),
         ("head_to_row", "head to committed row", milliseconds(&times.rows, &times.pushed)),
         ("head_to_chat", "head to chat message", milliseconds(&times.messages, &times.pushed)),
+        ("ack_to_chat", "acknowledged block to chat message", told),
     ];
     let mut lines = Vec::new();
     for (name, what, [p50, p99]) in figures {
@@ -329,6 +334,14 @@ fn show(report: &mut Report, shape: Shape, title: &str, times: &Times) {
             fsync[0],
             fsync[1],
             disk::place()
+        ),
+    );
+    report.judge(
+        &format!("{key}ack_to_chat"),
+        Verdict::of(told[1] < GOAL_TOLD_MS),
+        &format!(
+            "p99 of {:.1} ms from acknowledgement to chat message, {GOAL_TOLD_MS} allowed",
+            told[1]
         ),
     );
     let blocks = times.pushed.len() as f64;

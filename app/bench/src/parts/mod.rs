@@ -1,5 +1,6 @@
 //! What can be measured; `--only` names one of them.
 
+pub(crate) mod burst;
 pub(crate) mod consume;
 pub(crate) mod history;
 pub(crate) mod history_to_rows;

@@ -36,7 +36,7 @@ pub(crate) use self::{
     persist::{PersistOutcome, PersistTask},
     pipeline::{DESTINATIONS, PipelineOutcome, PipelineTask},
     read::{ReadHow, ReadOutcome, ReadTask},
-    standing::{StandingState, StandingTask},
+    standing::{Pace, StandingState, StandingTask},
 };
 
 /// The chain's slug in everything that is measured.

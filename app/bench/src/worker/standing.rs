@@ -1,15 +1,20 @@
 //! A role that runs until its input ends, and says how far it is whenever a line comes in.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use anyhow::{Context as _, bail};
 use crypto_intel_evm::{Config as EvmConfig, Start};
+use crypto_intel_notify::{Config as NotifyConfig, Destination, Policy, TelegramConfig};
 use crypto_intel_persist::Config as PersistConfig;
-use crypto_intel_service::{Context, prometheus::Registry};
+use crypto_intel_service::{Context, Secret, prometheus::Registry};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{CHAIN_ID, answer, chain_slug, connect, counters, evm, persist, stop};
+use super::{
+    CHAIN_ID, answer, chain_slug, connect, counters, evm, persist, pipeline::unlimited, stop,
+};
 
 /// Which role.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,6 +29,17 @@ pub(crate) enum StandingTask {
         /// Number of the first block of each chain.
         first_number: u64,
     },
+    /// notify, with the destination `ops`, a Telegram group.
+    Notify {
+        /// The server.
+        nats_url: String,
+        /// Address of the stand-in for Telegram's Bot API.
+        chat_url: String,
+        /// How fast it sends.
+        pace: Pace,
+        /// The file of routes.
+        routes: Option<PathBuf>,
+    },
     /// persist, with all streams that it stores by default.
     Persist {
         /// The server.
@@ -31,6 +47,15 @@ pub(crate) enum StandingTask {
         /// The database, with its tables.
         database_url: String,
     },
+}
+
+/// How fast notify sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Pace {
+    /// Each alert is a message, as fast as they come.
+    Unlimited,
+    /// As the service allows, in digests where more wait.
+    Service,
 }
 
 /// How far it is.
@@ -53,6 +78,11 @@ pub(super) async fn run(task: StandingTask) -> anyhow::Result<()> {
             let config = chains(&node_urls, first_number);
             let nats = connect(&nats_url).await?;
             Box::pin(crypto_intel_evm::run(config, nats, context.clone()))
+        }
+        StandingTask::Notify { nats_url, chat_url, pace, routes } => {
+            let nats = connect(&nats_url).await?;
+            let config = notify(&chat_url, pace, routes);
+            Box::pin(crypto_intel_notify::run(config, nats, context.clone()))
         }
         StandingTask::Persist { nats_url, database_url } => {
             // A stream that was filled a while ago is far behind.
@@ -86,6 +116,25 @@ fn chains(node_urls: &[String], first_number: u64) -> EvmConfig {
         (chain_slug(place), chain)
     });
     EvmConfig { chains: chains.collect(), ..EvmConfig::default() }
+}
+
+fn notify(chat_url: &str, pace: Pace, routes: Option<PathBuf>) -> NotifyConfig {
+    let (policy, per_second) = match pace {
+        Pace::Unlimited => (unlimited(), 100_000),
+        Pace::Service => (Policy::default(), 30),
+    };
+    let telegram = TelegramConfig {
+        token: Secret::new("100:bench"),
+        chat_id: -1_001,
+        message_thread_id: None,
+        kind: None,
+        api_url: chat_url.into(),
+        bot_messages_per_second: per_second,
+        allowed_users: Vec::new(),
+        policy,
+    };
+    let destinations = BTreeMap::from([("ops".to_owned(), Destination::Telegram(telegram))]);
+    NotifyConfig { destinations, routes, ..NotifyConfig::default() }
 }
 
 fn state(registry: &Registry) -> StandingState {
