@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// How long the chains of each line grow under `--only scale`, seconds.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) scale_seconds: u64,
-    /// Rows in the tables: of those that `--only queries` asks, and of the fullest ones under `--only scale`.
+    /// Rows in the tables: of those that `--only queries` and `--only api` ask, and of the fullest ones under `--only scale`.
     #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     pub(crate) rows: u64,
     /// Over how many days they are spread; a block every 12 seconds where this is not given.
@@ -85,7 +85,7 @@ pub(crate) enum Part {
     Burst,
     /// Questions to many rows, on the server of `DATABASE_URL` if that is set; only when asked for.
     Queries,
-    /// Live events to many clients; only when asked for.
+    /// Live events to many clients, and questions over HTTP to many rows; only when asked for.
     Api,
     /// More chains, a longer backlog, fuller tables: how cost grows; only when asked for.
     Scale,

@@ -6,8 +6,8 @@ use crate::{
     disk,
     options::{Options, Part},
     parts::{
-        burst, consume, history, history_to_rows, latency, live, persist, publish, queries, scale,
-        watched,
+        burst, consume, history, history_to_rows, latency, live, persist, publish, queries, rest,
+        scale, watched,
     },
     report::Report,
     setup, worker,
@@ -69,6 +69,7 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     }
     if options.wants(Part::Api) {
         live::measure(options, report).await?;
+        rest::measure(options, report).await?;
     }
     if options.wants(Part::Scale) {
         scale::measure(options, report).await?;

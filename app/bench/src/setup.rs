@@ -83,6 +83,13 @@ pub(crate) struct QueryDatabase {
     database: TestDatabase,
 }
 
+impl QueryDatabase {
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        self.database.url()
+    }
+}
+
 impl Drop for QueryDatabase {
     fn drop(&mut self) {
         if let Some(server) = self.database.server() {

@@ -41,13 +41,18 @@ struct Case {
     blocks: u64,
     /// Share of a core.
     cpu_goal: f64,
+    /// Whether one more client asks for everything and never reads.
+    stuck: bool,
 }
 
 impl Case {
     /// For people.
     fn what(self) -> String {
         let Self { clients, filters, events, every, .. } = self;
-        format!("{clients} clients, {filters} filters, {events} events every {} s", every.as_secs())
+        format!(
+            "{clients} clients, {filters} filters, {events} events every {} s",
+            every.as_secs_f64()
+        )
     }
 
     /// How many clients a block has something for.
@@ -81,6 +86,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
             every: Duration::from_secs(2),
             blocks: (seconds / 2).max(2),
             cpu_goal: 1.0,
+            stuck: false,
         },
         Case {
             key: "live_own",
@@ -90,6 +96,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
             every: Duration::from_secs(1),
             blocks: seconds,
             cpu_goal: 0.3,
+            stuck: false,
         },
     ];
     for case in cases {
@@ -101,12 +108,45 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
         };
         show(case, &ours, bare.as_ref(), report);
     }
+    measure_stuck(seconds, scale, report).await
+}
+
+/// Whether one that does not read disturbs the others.
+async fn measure_stuck(seconds: u64, scale: usize, report: &mut Report) -> anyhow::Result<()> {
+    let without = Case {
+        key: "live_stuck",
+        clients: 1_000 / scale,
+        filters: 20,
+        events: 200,
+        every: Duration::from_millis(200),
+        // Of these none waits in the sockets' own buffers in the end.
+        blocks: seconds * 5,
+        cpu_goal: 1.0,
+        stuck: false,
+    };
+    let alone = measure_role(without).await?;
+    let beside = measure_role(Case { stuck: true, ..without }).await?;
+    let sides = [("all read", &alone), ("one more does not read", &beside)];
+    let lines = sides.map(|(what, side)| line(what, side));
+    report.table(&heads(&without.what()), &lines);
+    let [p99, with] =
+        [&alone, &beside].map(|side| percentile(side.latencies_ms.iter().copied(), 0.99));
+    report.put("live_stuck_p99_ratio", with / p99.max(1e-9));
+    let is_met = with <= 1.1 * p99 && beside.missing == 0;
+    report.judge(
+        "live_stuck",
+        Verdict::of(is_met),
+        &format!(
+            "others' p99 within 10 % of {p99:.1} ms; here {with:.1}, {} missing",
+            beside.missing
+        ),
+    );
     Ok(())
 }
 
 async fn measure_role(case: Case) -> anyhow::Result<Measured> {
     let broker = setup::broker().await?;
-    let task = LiveServerTask::Role { nats_url: broker.server.url() };
+    let task = LiveServerTask::Role { nats_url: broker.server.url(), database_url: None };
     let mut server = Child::start(&Task::LiveServer(task))?;
     let ready: LiveServerReady = server.answer().await?;
     let before = resident_bytes(server.pid());
@@ -115,7 +155,8 @@ async fn measure_role(case: Case) -> anyhow::Result<Measured> {
             format!("/ws/onchain?kinds=transfer.erc20&addresses={:#x}", party(filter as u32))
         })
         .collect();
-    let task = LiveClientsTask { address: ready.address, paths, clients: case.clients };
+    let stuck = case.stuck.then(|| "/ws/onchain?kinds=transfer.erc20".to_owned());
+    let task = LiveClientsTask { address: ready.address, paths, clients: case.clients, stuck };
     let mut clients = Child::start(&Task::LiveClients(task))?;
     let accepted: LiveClientsReady = clients.answer().await?;
     let used = Usage::of(server.pid());
@@ -141,7 +182,8 @@ async fn measure_bare(case: Case, frame_bytes: usize) -> anyhow::Result<Measured
     let ready: LiveServerReady = server.answer().await?;
     let before = resident_bytes(server.pid());
     let paths = vec!["/".to_owned()];
-    let task = LiveClientsTask { address: ready.address, paths, clients: case.clients };
+    let task =
+        LiveClientsTask { address: ready.address, paths, clients: case.clients, stuck: None };
     let mut clients = Child::start(&Task::LiveClients(task))?;
     let accepted: LiveClientsReady = clients.answer().await?;
     let used = Usage::of(server.pid());
@@ -187,21 +229,25 @@ fn measured(
     }
 }
 
+fn heads(what: &str) -> [&str; 7] {
+    [what, "p50 ms", "p99 ms", "cores", "kB a client", "accepted/s", "missing"]
+}
+
+fn line(what: &str, side: &Measured) -> Line {
+    Line::new(what)
+        .number(median(side.latencies_ms.iter().copied()))
+        .number(percentile(side.latencies_ms.iter().copied(), 0.99))
+        .number(side.cpu_cores)
+        .number(side.bytes_per_client / 1e3)
+        .number(side.accepted_per_second)
+        .count(side.missing)
+}
+
 fn show(case: Case, ours: &Measured, bare: Option<&Measured>, report: &mut Report) {
-    let line = |what: &str, side: &Measured| {
-        Line::new(what)
-            .number(median(side.latencies_ms.iter().copied()))
-            .number(percentile(side.latencies_ms.iter().copied(), 0.99))
-            .number(side.cpu_cores)
-            .number(side.bytes_per_client / 1e3)
-            .number(side.accepted_per_second)
-            .count(side.missing)
-    };
     let mut lines = vec![line("role api", ours)];
     lines.extend(bare.map(|bare| line("bare loop: the same bytes to every client", bare)));
     let what = case.what();
-    let head = [what.as_str(), "p50 ms", "p99 ms", "cores", "kB a client", "accepted/s", "missing"];
-    report.table(&head, &lines);
+    report.table(&heads(&what), &lines);
     let Case { key, .. } = case;
     let p99 = percentile(ours.latencies_ms.iter().copied(), 0.99);
     report.put(format!("{key}_p50_ms"), median(ours.latencies_ms.iter().copied()));

@@ -9,5 +9,6 @@ pub(crate) mod live;
 pub(crate) mod persist;
 pub(crate) mod publish;
 pub(crate) mod queries;
+pub(crate) mod rest;
 pub(crate) mod scale;
 pub(crate) mod watched;

@@ -29,6 +29,8 @@ pub(crate) struct LiveClientsTask {
     pub(crate) paths: Vec<String>,
     /// How many clients.
     pub(crate) clients: usize,
+    /// Path of one more client, which never reads.
+    pub(crate) stuck: Option<String>,
 }
 
 /// All are connected.
@@ -73,8 +75,13 @@ pub(super) async fn run(task: LiveClientsTask) -> anyhow::Result<()> {
         tokio::spawn(read(socket?, Arc::clone(&outcome)));
     }
     answer(&LiveClientsReady { accepted_per_second: task.clients as f64 / seconds.max(1e-9) })?;
+    let stuck = match &task.stuck {
+        Some(path) => Some(open(task.address, path).await?),
+        None => None,
+    };
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     while orders.next_line().await.context("read an order")?.is_some() {}
+    drop(stuck);
     let outcome = outcome.lock().clone();
     answer(&outcome)
 }

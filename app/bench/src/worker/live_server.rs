@@ -32,6 +32,8 @@ pub(crate) enum LiveServerTask {
     Role {
         /// Where the streams are.
         nats_url: String,
+        /// Where the tables are; live events need none.
+        database_url: Option<String>,
     },
     /// A loop that writes a frame of this size to every client whenever it is told a block.
     Bare {
@@ -49,12 +51,14 @@ pub(crate) struct LiveServerReady {
 
 pub(super) async fn run(task: LiveServerTask) -> anyhow::Result<()> {
     match task {
-        LiveServerTask::Role { nats_url } => run_role(&nats_url).await,
+        LiveServerTask::Role { nats_url, database_url } => {
+            run_role(&nats_url, database_url.as_deref()).await
+        }
         LiveServerTask::Bare { frame_bytes } => run_bare(frame_bytes).await,
     }
 }
 
-async fn run_role(nats_url: &str) -> anyhow::Result<()> {
+async fn run_role(nats_url: &str, database_url: Option<&str>) -> anyhow::Result<()> {
     let live = LiveConfig {
         max_connections: MAX_CLIENTS,
         max_connections_per_address: MAX_CLIENTS,
@@ -64,9 +68,14 @@ async fn run_role(nats_url: &str) -> anyhow::Result<()> {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         anonymous_role: Some(ApiRole::Viewer),
         live,
+        // What is measured is the way, not the limit.
+        anonymous_cost_per_minute: u32::MAX,
         ..Config::default()
     };
-    let database = StoreConfig { url: Secret::new(NO_DATABASE), ..StoreConfig::default() };
+    let database = StoreConfig {
+        url: Secret::new(database_url.unwrap_or(NO_DATABASE)),
+        ..StoreConfig::default()
+    };
     let store = reader(&config, &database)?;
     let nats = connect(nats_url).await?;
     let context = Context::new("bench-live");

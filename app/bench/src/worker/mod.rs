@@ -3,6 +3,7 @@
 
 mod evm;
 mod fetch;
+mod http_clients;
 mod live_clients;
 mod live_server;
 mod node;
@@ -29,6 +30,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 pub(crate) use self::{
     evm::{BenchScope, EvmOutcome, EvmTask, Lane},
     fetch::{FetchOutcome, FetchTask},
+    http_clients::{HttpClientsOutcome, HttpClientsTask, HttpConnection},
     live_clients::{LiveClientsOutcome, LiveClientsReady, LiveClientsTask},
     live_server::{LiveServerReady, LiveServerTask},
     node::{BlockAt, NodeReady, NodeTask, Play, Played, sample},
@@ -83,6 +85,8 @@ pub(crate) enum Task {
     LiveServer(LiveServerTask),
     /// Clients of live events.
     LiveClients(LiveClientsTask),
+    /// Clients of the API.
+    HttpClients(HttpClientsTask),
     /// The whole pipeline.
     Pipeline(PipelineTask),
 }
@@ -110,6 +114,7 @@ pub(crate) async fn run(task: Task) -> anyhow::Result<()> {
                 Task::Standing(task) => standing::run(task).await,
                 Task::LiveServer(task) => live_server::run(task).await,
                 Task::LiveClients(task) => live_clients::run(task).await,
+                Task::HttpClients(task) => http_clients::run(task).await,
                 Task::Pipeline(_) => Ok(()),
             }
         }

@@ -1,7 +1,7 @@
 //! Queries over many rows: how long the summaries and typical queries take, before and after compression.
 
 mod questions;
-mod rows;
+pub(super) mod rows;
 
 use std::{fmt, time::Instant};
 

@@ -43,7 +43,7 @@ pub(super) const TABLES: [Table; 5] = [
 ];
 
 /// One of the wallets; 0 has the most rows.
-pub(super) fn wallet(rank: u64) -> Address {
+pub(in crate::parts) fn wallet(rank: u64) -> Address {
     address(WALLET_SEED, rank)
 }
 
