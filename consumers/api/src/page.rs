@@ -203,8 +203,9 @@ impl EventItem {
     /// Its name in the description.
     pub(crate) const NAME: &str = "Event";
     /// What lists have.
-    pub(crate) const KINDS: [Kind; 7] = [
+    pub(crate) const KINDS: [Kind; 8] = [
         Kind::Alert,
+        Kind::Article,
         Kind::Transaction,
         Kind::NativeTransfer,
         Kind::InternalTransfer,

@@ -1,4 +1,4 @@
-// Every page in both themes, widths and languages: `node check.js http://127.0.0.1:8420 [WORDS OF ONE CHECK]`. Ends with 1 and says what was wrong.
+// Every page in both themes, widths and languages: `node check.js http://127.0.0.1:8420 [WORDS OF ONE CHECK | /PATH]`. Ends with 1 and says what was wrong.
 
 import { open, routesOf, startBrowser, violations } from './tools.js';
 import { checks, Skip } from './cases.js';
@@ -18,7 +18,7 @@ const ask = async (path) => (await fetch(`${base}/api/v1${path}`)).json().catch(
 /** Until there is something to look at: a demo that just began has no alert yet. */
 async function filled() {
   const deadline = Date.now() + 90_000;
-  for (const path of ['/transactions?limit=1', '/alerts?limit=1']) {
+  for (const path of ['/transactions?limit=1', '/alerts?limit=1', '/market/articles?limit=1']) {
     while (!(await ask(path)).items?.length && Date.now() < deadline) await new Promise((done) => setTimeout(done, 500));
   }
 }
@@ -28,6 +28,7 @@ async function paths() {
   const told = await routesOf(base);
   const list = ['/', '/transactions', '/wallets', '/alerts', '/providers', '/about'];
   if (told.includes('get /market/summary')) list.push('/market');
+  if (told.includes('get /market/articles')) list.push('/signals');
   const { items: [transfer] = [] } = await ask('/transactions?limit=1');
   if (transfer) {
     list.push(`/wallet/${transfer.from ?? transfer.tx_from}`);
@@ -56,7 +57,8 @@ const browser = await startBrowser();
 try {
   await filled();
   const jobs = [];
-  for (const path of only ? [] : await paths()) {
+  const isWanted = (path) => !only || path === only;
+  for (const path of only && !only.startsWith('/') ? [] : (await paths()).filter(isWanted)) {
     for (const theme of THEMES) for (const width of WIDTHS) for (const language of LANGUAGES) jobs.push([path, theme, width, language]);
   }
   const total = jobs.length;

@@ -9,6 +9,7 @@ export const PAGES = [
   { path: '/wallet/:address', name: 'wallets', load: () => import('./pages/wallet.js') },
   { path: '/alerts', name: 'alerts', title: 'page.alerts', key: 'a', scope: 'alerts', needs: 'get /alerts', load: () => import('./pages/alerts.js') },
   { path: '/market', name: 'market', title: 'page.market', key: 'm', scope: 'market', needs: 'get /market/summary', load: () => import('./pages/market.js') },
+  { path: '/signals', name: 'signals', title: 'page.signals', key: 's', scope: 'market', needs: 'get /market/articles', load: () => import('./pages/signals.js') },
   { path: '/providers', name: 'providers', title: 'page.providers', key: 'p', scope: 'ops', needs: 'get /status', load: () => import('./pages/providers.js') },
   { path: '/block/:chain/:number', name: 'overview', load: () => import('./pages/block.js') },
   { path: '/about', name: 'about', title: 'page.about', load: () => import('./pages/about.js') },

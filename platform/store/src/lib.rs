@@ -30,6 +30,7 @@ pub use read::{
     alert_counts::AlertCount,
     alert_pages::{AlertFilter, AlertKey, DeliveryLine},
     alerts::AlertLine,
+    articles::{ArticleFilter, ArticleKey, ArticleLine},
     audit::{BlockTime, RowKey, StoredBlock},
     balances::{BalanceDifference, BalanceProof, HeldAsset},
     chains::ChainHead,

@@ -53,7 +53,7 @@ impl Screen {
             servers.postgres.version(),
             servers.chain.name(),
         );
-        eprintln!("  stand-ins      Telegram, Discord, CoinGecko, Binance, alternative.me");
+        eprintln!("  stand-ins      Telegram, Discord, CoinGecko, Binance, alternative.me, news");
         eprintln!("  data and log   {}", servers.folder.display());
         eprintln!("  metrics        http://{}/metrics   (/ready, /live)", self.admin);
         eprintln!(

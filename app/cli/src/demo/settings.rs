@@ -14,10 +14,12 @@ const BOT_TOKEN: &str = "100:demo";
 const STREAM_BYTES: u64 = 256 << 20;
 /// Rules of the demo.
 const RULES: &str = include_str!("rules.toml");
+/// A source of the demo's own, beside those that are shipped.
+const NEWS: &str = include_str!("demo_news.toml");
 /// The demo's own token.
 const ASSETS: &str = include_str!("assets.toml");
 
-/// Writes `crypto-intel.toml`, `rules.toml` and `assets.toml` into the demo's folder.
+/// Writes `crypto-intel.toml`, `rules.toml`, `assets.toml` and `sources` into the demo's folder.
 pub(super) fn write(servers: &Servers, options: &DemoArguments) -> anyhow::Result<PathBuf> {
     let folder = &servers.folder;
     let place = folder.display();
@@ -50,7 +52,8 @@ file = "{place}/crypto-intel.log"
 {limits}
 
 [poll]
-only = ["coingecko", "binance", "alternative_me"]
+catalogue = "sources"
+only = ["coingecko", "binance", "alternative_me", "demo_news"]
 
 [poll.providers.coingecko]
 base_url = "{provider}/coingecko"
@@ -67,6 +70,9 @@ per_minute = 600
 base_url = "{provider}/alternative_me"
 every_seconds = 10
 per_minute = 600
+
+[poll.providers.demo_news]
+base_url = "{provider}/news"
 
 [alerts]
 rules = ["{place}/rules.toml"]
@@ -93,9 +99,13 @@ webhook_url = "{discord}"
         discord = servers.chat.discord_webhook_url("1", "demo"),
     );
     let path = folder.join("crypto-intel.toml");
-    for (name, content) in
-        [("crypto-intel.toml", text.as_str()), ("rules.toml", RULES), ("assets.toml", ASSETS)]
-    {
+    fs::create_dir_all(folder.join("sources")).with_context(|| format!("make {place}/sources"))?;
+    for (name, content) in [
+        ("crypto-intel.toml", text.as_str()),
+        ("rules.toml", RULES),
+        ("assets.toml", ASSETS),
+        ("sources/demo_news.toml", NEWS),
+    ] {
         fs::write(folder.join(name), content).with_context(|| format!("write {place}/{name}"))?;
     }
     Ok(path)

@@ -11,6 +11,7 @@
 
 mod alert_summary;
 mod alerts;
+mod articles;
 mod blocks;
 mod chains;
 mod market;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(alert_summary::routes())
         .merge(blocks::routes())
         .merge(market::routes())
+        .merge(articles::routes())
         .merge(operations::routes())
         .merge(silences::routes())
         .merge(me::routes())

@@ -337,3 +337,48 @@ async fn markets_blocks_and_sources_are_told_as_they_are_stored() {
         assert_eq!((answer.status, &answer.body["items"]), (200, &json!([])), "{path} {answer:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn articles_are_read_page_by_page_by_source_and_asset() {
+    let servers = Servers::start().await;
+    let api = servers.open_api().await;
+    let Event::Article(sample) = samples::sample(Kind::Article) else { panic!() };
+    let now = now_us();
+    // Links longer than a cursor may be, and several articles of one moment.
+    let articles: Vec<Event> = (0..9_i64)
+        .map(|number| {
+            let (source, asset) = [("one", "bitcoin"), ("two", "solana")][number as usize % 2];
+            let link = format!("https://news.example/{number}/{}", "a".repeat(600));
+            let at = now - number / 4 * 1_000_000;
+            Event::from(crypto_intel_schemas::Article {
+                id: crypto_intel_schemas::polled_event_id(source, Kind::Article, &link, at),
+                source: source.into(),
+                event_at_us: at,
+                observed_at_us: now,
+                link,
+                assets: vec![asset.into()],
+                ..sample.clone()
+            })
+        })
+        .collect();
+    write(&servers.store, "SIGNALS", &articles, 0).await;
+    let expected: Vec<String> = articles.iter().map(|event| event.id().to_owned()).collect();
+    let whole = walk(&api, "/api/v1/market/articles?limit=100").await;
+    assert_same_set(expected, whole.clone());
+    assert_eq!(walk(&api, "/api/v1/market/articles?limit=2").await, whole);
+    for (filter, count) in [
+        ("source=one", 5),
+        ("source=one&source=two", 9),
+        ("asset=solana", 4),
+        ("since=-1h&until=-30m", 0),
+    ] {
+        let found = walk(&api, &format!("/api/v1/market/articles?limit=2&{filter}")).await;
+        assert_eq!(found.len(), count, "{filter}");
+    }
+    let page = api.get("/api/v1/market/articles?limit=1").await;
+    let first = articles.iter().find(|event| event.id() == whole[0]).unwrap();
+    assert_eq!(page.body["items"], json!([first.to_json()]), "the shape of the wire");
+    let newer =
+        format!("/api/v1/market/articles?limit=1&cursor={}", page.body["prev"].as_str().unwrap());
+    assert_eq!(api.get(&newer).await.body["items"], json!([]));
+}

@@ -10,7 +10,7 @@ import { Raw } from '../parts/drawer.js';
 import { html } from '../parts/html.js';
 import { Panel, useResource } from '../parts/panel.js';
 import { Table } from '../parts/table.js';
-import { Age, safe, State, Time } from '../parts/values.js';
+import { Age, PROVIDER_TONES, safe, State, Time } from '../parts/values.js';
 
 export default function Providers() {
   const status = useResource('/status', {}, 10_000);
@@ -26,22 +26,20 @@ export default function Providers() {
   </div>`;
 }
 
-const STATE_TONES = { ok: 'good', late: 'warn', failing: 'bad', held: 'warn', refused: 'bad', quota_spent: 'warn', off: 'none' };
-
 function Sources() {
   const found = useResource('/providers', {}, 15_000);
   const rows = providersOf(found.data);
   const isClose = (row) => row.used !== null && row.limit && row.used / row.limit >= 0.8;
   const columns = [
     { key: 'name', title: t('provider'), card: 'a', sort: (a, b) => a.name.localeCompare(b.name), render: (row) => html`<span class="strong">${row.name}</span> ${row.endpoint && html`<span class="muted">${row.endpoint}</span>`}` },
-    { key: 'state', title: t('state'), card: 'b', sort: (a, b) => String(a.state).localeCompare(String(b.state)), render: (row) => html`<${State} tone=${STATE_TONES[row.state] ?? 'warn'}>${term('provider', row.state)}<//>` },
+    { key: 'state', title: t('state'), card: 'b', sort: (a, b) => String(a.state).localeCompare(String(b.state)), render: (row) => html`<${State} tone=${PROVIDER_TONES[row.state] ?? 'warn'}>${term('provider', row.state)}<//>` },
     { key: 'latency', title: t('latency'), end: true, wide: 'wide', sort: (a, b) => (a.latency ?? 0) - (b.latency ?? 0), render: (row) => time.latency(row.latency) },
     { key: 'quota', title: t('quota'), card: 'd', render: (row) => (row.limit ? html`<${Meter} value=${row.used / row.limit} tone=${isClose(row) ? 'warn' : 'accent'} label=${`${row.used} / ${row.limit}`} /><span class="number muted">${number.count(row.used)} / ${number.count(row.limit)} ${term('window', row.window)}</span>` : html`<span class="muted">–</span>`) },
     { key: 'ontime', title: t('on time'), end: true, wide: 'wide', render: (row) => html`<span class="number">${row.onTime === null ? '–' : `${row.onTime} %`}</span>` },
     { key: 'detail', title: t('detail'), card: 'c', render: (row) => html`<span class="muted detail" title=${row.detail}>${safe(row.detail)}</span>` },
     { key: 'at', title: t('reported'), end: true, wide: 'wider', render: (row) => html`<${Age} at=${row.at} />` },
   ];
-  const bad = rows.filter((row) => (STATE_TONES[row.state] ?? 'warn') !== 'good').length;
+  const bad = rows.filter((row) => (PROVIDER_TONES[row.state] ?? 'warn') !== 'good').length;
   return html`<${Panel} flush title=${t('providers')} note=${rows.length > 0 && t('providers.count', { count: rows.length, bad })} resource=${found} isEmpty=${rows.length === 0} height=${260} empty=${{ title: t('no provider') }}>
     <${Table} caption=${t('providers')} columns=${columns} rows=${rows} keyOf=${(row) => `${row.name}/${row.endpoint}`} /><//>`;
 }

@@ -14,8 +14,8 @@ const DECEIVING = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17
 const MAX_TEXT = 256;
 
 /** Text from outside: deceiving characters as boxes, and never too long. */
-export function safe(text) {
-  return String(text ?? '').slice(0, MAX_TEXT).replace(DECEIVING, '▯');
+export function safe(text, most = MAX_TEXT) {
+  return String(text ?? '').slice(0, most).replace(DECEIVING, '▯');
 }
 
 /** The address of an outside link, or null: only https. */
@@ -145,6 +145,9 @@ export function Severity({ value }) {
   const tone = SEVERITY_TONES[value] ?? 'none';
   return html`<span class=${`badge tone-${tone}`}>${Shape({ tone })}${term('severity', value)}</span>`;
 }
+
+/** How a polled source does, as tones. */
+export const PROVIDER_TONES = { ok: 'good', late: 'warn', failing: 'bad', held: 'warn', refused: 'bad', quota_spent: 'warn', off: 'none' };
 
 /** A state in one word with a shape. */
 export function State({ tone, children }) {

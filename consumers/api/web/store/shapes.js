@@ -233,7 +233,22 @@ export function indicesOf(answer) {
     value: one.value,
     classification: first(one.classification),
     at: first(one.event_at_us),
+    share: Number(one.value) >= 0 && Number(one.value) <= 100 ? Number(one.value) / 100 : null,
   }));
+}
+
+/** Articles are on the wire what they are in lists. */
+export const articleOf = (item) => item;
+
+/** An entry of a provider's status page: those of the catalogue say so by a word. */
+export function isIncident(article) {
+  return article.tags?.includes('incident') ?? false;
+}
+
+/** Providers that are known by now, the chosen one among them, by name. `known` keeps what earlier answers had. */
+export function sourcesOf(known, articles, chosen) {
+  for (const one of articles) known.add(one.source);
+  return [...new Set([...known, ...(chosen ? [chosen] : [])])].sort();
 }
 
 /** Streams and how far the tables are behind them. */

@@ -3,6 +3,7 @@
 pub(crate) mod alert_counts;
 pub(crate) mod alert_pages;
 pub(crate) mod alerts;
+pub(crate) mod articles;
 mod ask;
 pub(crate) mod audit;
 pub(crate) mod balances;

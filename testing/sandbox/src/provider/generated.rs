@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, Value, json};
 
-use super::{ProviderAnswer, ProviderRequest};
+use super::{ProviderAnswer, ProviderRequest, news};
 
 /// CoinGecko's id, Binance's base symbol, dollars, market value in dollars.
 const ASSETS: [(&str, &str, f64, f64); 22] = [
@@ -51,6 +51,9 @@ pub(super) fn answer(request: &ProviderRequest) -> Option<ProviderAnswer> {
     }
     if path.ends_with("/klines") {
         return Some(klines(request, now_ms));
+    }
+    if path.ends_with("/articles") {
+        return Some(news::articles(now_ms));
     }
     path.ends_with("/fng").then(|| fear_and_greed(request, now_ms))
 }

@@ -1,10 +1,12 @@
 //! A stand-in for polled market APIs.
 //!
 //! It gives the answer that was set for a path and query, or else, when enabled, plausible generated answers of
-//! CoinGecko's simple price, Binance's 24 h ticker and candles of an hour, and alternative.me's Fear and Greed index.
+//! CoinGecko's simple price, Binance's 24 h ticker and candles of an hour, alternative.me's Fear and Greed index, and a
+//! list of invented articles.
 //! Every answer says `Server: crypto-intel-stand-in`.
 
 mod generated;
+mod news;
 
 use std::collections::{BTreeMap, VecDeque};
 

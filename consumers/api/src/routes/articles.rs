@@ -1,0 +1,80 @@
+//! What is written about markets: articles of feeds, and incidents that status pages of providers list.
+
+use axum::extract::State;
+use crypto_intel_schemas::{Event, Stream};
+use crypto_intel_store::{ArticleFilter, ArticleKey, ArticleLine, PageRequest};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    auth::scopes::Scope,
+    cursor::{Cursor, ListId},
+    guard::{AsOf, Guard},
+    limits::cost,
+    page::{EventItem, Page, Turns, Window},
+    parameters::{
+        Asked, parameters,
+        values::{CursorText, Limit, Moment, Name},
+    },
+    problem::Problem,
+    state::ApiState,
+};
+
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    let guard =
+        Guard::new(Scope::Market, cost::LIST).by_position_of(&[Stream::Signals, Stream::History]);
+    OpenApiRouter::new().routes(guard.of(routes!(list)))
+}
+
+parameters! {
+    /// Which articles.
+    pub(crate) struct ArticleParameters {
+        /// Only of this provider; may be repeated.
+        pub(crate) source: Vec<Name>,
+        /// Only about this asset, such as bitcoin.
+        pub(crate) asset: Option<Name>,
+        /// Published from then on; seven days before `until` without a word.
+        pub(crate) since: Option<Moment>,
+        /// Published up to then; now without a word.
+        pub(crate) until: Option<Moment>,
+        /// How many a page has.
+        pub(crate) limit: Option<Limit>,
+        /// `next` or `prev` of a page before.
+        pub(crate) cursor: Option<CursorText>,
+    }
+}
+
+/// Articles and incidents that providers list, newest first. Titles and summaries are text of others.
+#[utoipa::path(
+    get,
+    path = "/api/v1/market/articles",
+    tag = "market",
+    params(ArticleParameters),
+    responses((status = 200, body = Page<EventItem>))
+)]
+async fn list(
+    State(state): State<ApiState>,
+    AsOf(as_of): AsOf,
+    asked: Asked<ArticleParameters>,
+) -> Result<Page<EventItem>, Problem> {
+    let list = ListId::new("/market/articles", &asked.filters);
+    let wanted = asked.parameters;
+    let cursor: Option<Cursor<ArticleKey>> =
+        wanted.cursor.as_ref().map(|text| Cursor::decode(text, list)).transpose()?;
+    let mut window = Window::new(wanted.since, wanted.until)?;
+    if let Some(cursor) = &cursor {
+        window.since_us = cursor.since_us;
+    }
+    let filter = ArticleFilter {
+        sources: wanted.source.into_iter().map(|source| source.0).collect(),
+        asset: wanted.asset.map(|asset| asset.0),
+        since_us: window.since_us,
+        until_us: window.until_us,
+    };
+    let request =
+        PageRequest { limit: Limit::or_default(wanted.limit), beside: Turns::beside(&cursor) };
+    let found = state.store.articles(&filter, &request).await?;
+    let key = |line: &ArticleLine| line.key.clone();
+    let (next, prev) = Turns::new(&found, &request, key).encode(list, window.since_us);
+    let items = found.rows.into_iter().map(|line| EventItem::new(&Event::from(line.article), &[]));
+    Ok(Page { next, prev, window: Some(window), as_of, ..Page::whole(items.collect()) })
+}
