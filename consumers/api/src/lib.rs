@@ -3,6 +3,7 @@
 mod auth;
 mod config;
 mod cursor;
+mod graph;
 mod guard;
 mod layers;
 mod limits;

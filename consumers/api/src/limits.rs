@@ -27,6 +27,8 @@ pub(crate) mod cost {
     pub(crate) const LIST: u32 = 2;
     /// What many rows come to.
     pub(crate) const SUMMARY: u32 = 5;
+    /// Rows of many addresses.
+    pub(crate) const GRAPH: u32 = 10;
 }
 
 /// Keys that do not count, from one address, before it has to wait.

@@ -4,6 +4,7 @@ use crypto_intel_nats::Nats;
 use crypto_intel_schemas::AssetPrice;
 use crypto_intel_service::Context;
 use crypto_intel_store::{ChainHead, Mover, PositionRow, Store, StoreError};
+use tokio::sync::Semaphore;
 
 use crate::{
     auth::keys::KeyRing, config::Config, layers::client::Network, limits::Limits, live::Live,
@@ -14,6 +15,8 @@ use crate::{
 const FRESH: Duration = Duration::from_millis(250);
 /// How old sums over many rows may be.
 const SUMMARY_FRESH: Duration = Duration::from_secs(5);
+/// A graph reads many rows: more of them at once would leave no connection for lists.
+const MAX_GRAPHS: usize = 2;
 
 /// What every handler may use; cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Arc<Limits>,
     pub(crate) metrics: Metrics,
     pub(crate) live: Arc<Live>,
+    /// Graphs that are made at the same time.
+    pub(crate) graphs: Semaphore,
     pub(crate) trusted_proxies: Vec<Network>,
     positions: Memo<(), Vec<PositionRow>>,
     heads: Memo<(), Vec<ChainHead>>,
@@ -67,6 +72,7 @@ impl ApiState {
             keys,
             metrics,
             live,
+            graphs: Semaphore::new(MAX_GRAPHS),
             positions: Memo::new(FRESH),
             heads: Memo::new(FRESH),
             movers: Memo::new(SUMMARY_FRESH),

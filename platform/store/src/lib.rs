@@ -34,6 +34,7 @@ pub use read::{
     audit::{BlockTime, RowKey, StoredBlock},
     balances::{BalanceDifference, BalanceProof, HeldAsset},
     chains::ChainHead,
+    graph::{PairAsset, PairFilter, PairLine, Pairs},
     labels::{LabelBook, LabelLine},
     latency::{Latency, Percentiles},
     market::{Candle, CandleFilter, CandleStep, IndexValue, Mover},

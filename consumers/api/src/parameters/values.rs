@@ -125,6 +125,32 @@ impl Value for Limit {
     }
 }
 
+/// A number from `LEAST` to `MOST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Between<const LEAST: u32, const MOST: u32, const DEFAULT: u32>(pub(crate) u32);
+
+impl<const LEAST: u32, const MOST: u32, const DEFAULT: u32> Between<LEAST, MOST, DEFAULT> {
+    /// What was asked for, or the default.
+    pub(crate) fn or_default(number: Option<Self>) -> u32 {
+        number.map_or(DEFAULT, |number| number.0)
+    }
+}
+
+impl<const LEAST: u32, const MOST: u32, const DEFAULT: u32> Value
+    for Between<LEAST, MOST, DEFAULT>
+{
+    fn parse(text: &str) -> Result<Self, String> {
+        digits(text)
+            .filter(|number| (LEAST..=MOST).contains(number))
+            .map(Self)
+            .ok_or_else(|| format!("write a number from {LEAST} to {MOST}"))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        number_schema(LEAST.into(), MOST.into()).default(Some(Json::from(DEFAULT))).into()
+    }
+}
+
 /// A number of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockNumber(pub(crate) u64);

@@ -14,6 +14,7 @@ mod alerts;
 mod articles;
 mod blocks;
 mod chains;
+mod graph;
 mod market;
 mod me;
 mod operations;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(chains::routes())
         .merge(transactions::routes())
         .merge(wallets::routes())
+        .merge(graph::routes())
         .merge(alerts::routes())
         .merge(alert_summary::routes())
         .merge(blocks::routes())

@@ -6,6 +6,7 @@ mod alert_summary;
 mod attack;
 mod changes;
 mod description;
+mod graph;
 mod harness;
 mod lists;
 mod requests;

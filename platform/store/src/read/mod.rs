@@ -8,6 +8,7 @@ mod ask;
 pub(crate) mod audit;
 pub(crate) mod balances;
 pub(crate) mod chains;
+pub(crate) mod graph;
 pub(crate) mod labels;
 pub(crate) mod latency;
 pub(crate) mod market;

@@ -177,6 +177,19 @@ impl Store {
         Ok(rows.iter().map(wallet).collect())
     }
 
+    /// What the watch-list says of these addresses now.
+    ///
+    /// # Errors
+    /// As [`wallets`](Self::wallets).
+    pub async fn watched_of(&self, addresses: &[Address]) -> Result<Vec<WalletRow>, StoreError> {
+        let wanted: Vec<Vec<u8>> = addresses.iter().map(|address| address.to_vec()).collect();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM wallets WHERE address = ANY ($1) AND removed_at IS NULL ORDER BY address, chain"
+        );
+        let rows = self.ask("read watched addresses", &sql, &[&wanted]).await?;
+        Ok(rows.iter().map(wallet).collect())
+    }
+
     /// What an address received and sent in a time, by chain and asset.
     ///
     /// # Errors

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crypto_intel_schemas::{Address, B256, Severity};
 use crypto_intel_store::{
-    AlertFilter, CandleFilter, CandleStep, PageRequest, ReadLimits, Side, Store, TransferFilter,
-    TransferKind, WalletFilter,
+    AlertFilter, CandleFilter, CandleStep, PageRequest, PairFilter, ReadLimits, Side, Store,
+    TransferFilter, TransferKind, WalletFilter,
 };
 use crypto_intel_testkit::eventually;
 use tokio_postgres::Client;
@@ -162,6 +162,19 @@ async fn no_list_of_transfers_reads_a_table_from_begin_to_end() {
     })
     .await;
     assert!(read.is_empty(), "by hash: {read:?} from begin to end");
+    let read = read_whole(database.url(), &client, async |store| {
+        let filter = PairFilter {
+            chains: None,
+            verified: true,
+            since_us: lately().since_us,
+            until_us: now_us(),
+            rows: 500,
+        };
+        let addresses = [wallet, token, Address::ZERO];
+        assert!(!store.pairs_of(&addresses, &filter).await.unwrap().lines.is_empty());
+    })
+    .await;
+    assert!(read.is_empty(), "pairs: {read:?} from begin to end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,6 +9,7 @@ mod encryption;
 mod errors;
 mod list_plans;
 mod migrations;
+mod pairs;
 mod policies;
 mod portfolio;
 mod roles;
