@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { language } from '../web/store/settings.js';
+import { language } from '../web/store/i18n.js';
 import * as number from '../web/store/number.js';
 
 test('amounts are truncated, never rounded up, and keep their digits', () => {

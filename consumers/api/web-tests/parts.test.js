@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { useRoutes } from '../web/store/offers.js';
 import { match } from '../web/store/route.js';
 import * as time from '../web/store/time.js';
-import { clock, language } from '../web/store/settings.js';
+import { clock, language } from '../web/store/i18n.js';
 import { alertHours, candlesOf, finalityOf, flowOf, pricesOf, spreadOf } from '../web/store/shapes.js';
 import { imitates, isLikelySpam } from '../web/parts/events.js';
 import { guess } from '../web/parts/search.js';

@@ -4,18 +4,16 @@ import '@preact/signals';
 import { effect } from '@preact/signals-core';
 import { render } from 'preact';
 import { ask, forgetAnswers } from './store/api.js';
-import { startTexts } from './store/i18n.js';
+import { startTexts, theme } from './store/i18n.js';
 import { live } from './store/live.js';
-import { startRouter } from './store/route.js';
+import { path, startRouter } from './store/route.js';
 import { key, me, needsKey, useKey } from './store/session.js';
-import { theme } from './store/settings.js';
 import { startClock } from './store/time.js';
 import { html } from './parts/html.js';
 import { startKeys } from './parts/keys.js';
-import { say } from './parts/say.js';
+import { say } from './parts/panel.js';
 import { startCopying } from './parts/values.js';
-import { PAGES } from './pages.js';
-import { Shell } from './shell.js';
+import { PAGES, pageOf, Shell } from './shell.js';
 
 /** Asks who we are; without a right answer the page asks for a key. */
 async function identify() {
@@ -47,6 +45,8 @@ startRouter();
 startKeys(PAGES);
 startCopying(say);
 live.start();
+// It arrives while we are told who we are.
+pageOf(path.peek()).page?.load().catch(() => {});
 let known = key.peek();
 effect(() => {
   if (key.value === known) return;

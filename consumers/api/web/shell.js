@@ -3,22 +3,35 @@
 import { signal } from '@preact/signals-core';
 import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
 import { alertsSummary, chainsOf } from './store/shapes.js';
-import { t } from './store/i18n.js';
+import { clock, language, t, theme } from './store/i18n.js';
 import { offers } from './store/offers.js';
 import { live } from './store/live.js';
 import { filter, match, path, query } from './store/route.js';
 import { me, may, needsKey, useKey } from './store/session.js';
-import { clock, language, theme } from './store/settings.js';
 import * as time from './store/time.js';
-import { html } from './parts/html.js';
-import { Icon } from './parts/icon.js';
-import { askForHelp, Help } from './parts/keys.js';
-import { Empty, Skeleton, useResource } from './parts/panel.js';
-import { Say } from './parts/say.js';
+import { html, Icon } from './parts/html.js';
+import { askForHelp, isHelping } from './parts/keys.js';
+import { Empty, Say, Skeleton, useResource } from './parts/panel.js';
 import { Search } from './parts/search.js';
 import { TruthLine } from './parts/truth.js';
-import { Login } from './pages/login.js';
-import { PAGES } from './pages.js';
+
+/** What a page's module shows. */
+const page = (load) => () => load().then((module) => module.default);
+
+/** The pages. Each is a module of its own, loaded when it is opened. `key` is the second letter of its shortcut; `scope` and `needs` the right and the route that it cannot do without; without `title` it is not in the navigation. */
+export const PAGES = [
+  { path: '/', name: 'overview', title: 'page.overview', key: 'o', load: page(() => import('./pages/overview.js')) },
+  { path: '/transactions', name: 'transactions', title: 'page.transactions', key: 't', load: page(() => import('./pages/transactions.js')) },
+  { path: '/transactions/:chain/:hash', name: 'transactions', load: page(() => import('./pages/transaction.js')) },
+  { path: '/wallets', name: 'wallets', title: 'page.wallets', key: 'w', load: page(() => import('./pages/wallets.js')) },
+  { path: '/wallet/:address', name: 'wallets', load: page(() => import('./pages/wallet.js')) },
+  { path: '/alerts', name: 'alerts', title: 'page.alerts', key: 'a', scope: 'alerts', needs: 'get /alerts', load: page(() => import('./pages/alerts.js')) },
+  { path: '/market', name: 'market', title: 'page.market', key: 'm', scope: 'market', needs: 'get /market/summary', load: page(() => import('./pages/market.js')) },
+  { path: '/signals', name: 'signals', title: 'page.signals', key: 's', scope: 'market', needs: 'get /market/articles', load: page(() => import('./pages/signals.js')) },
+  { path: '/providers', name: 'providers', title: 'page.providers', key: 'p', scope: 'ops', needs: 'get /status', load: page(() => import('./pages/providers.js')) },
+  { path: '/block/:chain/:number', name: 'overview', load: page(() => import('./pages/block.js')) },
+  { path: '/about', name: 'about', title: 'page.about', load: page(() => import('./pages/about.js')) },
+];
 
 const THEMES = ['auto', 'light', 'dark'];
 const CLOCKS = ['utc', 'local', 'age'];
@@ -64,7 +77,7 @@ export function Shell() {
   useEffect(() => {
     document.title = title ? `${title} · crypto-intel` : 'crypto-intel';
   }, [title]);
-  if (needsKey.value) return html`<${Login} /><${Say} />`;
+  if (needsKey.value) return html`<${Later} load=${LOGIN} /><${Say} />`;
   return html`
     <a class="skip" href="#main">${t('skip')}</a>
     <${Header} chains=${known} />
@@ -76,26 +89,34 @@ export function Shell() {
         <${Page} key=${path.value} page=${page} values=${values} chains=${known} />
       </main>
     </div>
-    <${Help} pages=${PAGES} /><${Say} />`;
+    ${isHelping.value && html`<${Later} load=${HELP} pages=${PAGES} onClose=${() => { isHelping.value = false; }} />`}<${Say} />`;
 }
 
-function Page({ page, values, chains }) {
-  const [loaded, setLoaded] = useState(null);
-  const [error, reset] = useErrorBoundary((caught) => console.error(caught));
+/** Parts that the first view does without. */
+const LOGIN = () => import('./pages/login.js').then((module) => module.Login);
+const HELP = () => import('./parts/help.js').then((module) => module.Help);
+
+/** A part that is loaded when it is shown; `load` gives its component. */
+function Later({ load, height, ...properties }) {
+  const [View, setView] = useState(null);
   useEffect(() => {
     let isOpen = true;
-    page?.load().then(
-      (module) => isOpen && setLoaded(() => module.default),
-      (problem) => isOpen && setLoaded(() => () => html`<${Broken} error=${problem} />`),
+    load().then(
+      (found) => isOpen && setView(() => found),
+      (problem) => isOpen && setView(() => () => html`<${Broken} error=${problem} />`),
     );
     return () => {
       isOpen = false;
     };
-  }, [page]);
+  }, [load]);
+  return View ? html`<${View} ...${properties} />` : height && html`<${Skeleton} height=${height} />`;
+}
+
+function Page({ page, values, chains }) {
+  const [error, reset] = useErrorBoundary((caught) => console.error(caught));
   if (!page) return html`<${Empty} title=${t('no page')} hint=${t('no page.hint')} action=${html`<a class="button" href="/">${t('page.overview')}</a>`} />`;
   if (error) return html`<${Broken} error=${error} again=${reset} />`;
-  const View = loaded;
-  return View ? html`<${View} ...${values} chains=${chains} query=${query.value} />` : html`<${Skeleton} height=${420} />`;
+  return html`<${Later} load=${page.load} height=${420} ...${values} chains=${chains} query=${query.value} />`;
 }
 
 function Broken({ error, again }) {

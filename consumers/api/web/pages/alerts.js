@@ -2,19 +2,16 @@
 
 import { useMemo, useState } from 'preact/hooks';
 import { ask } from '../store/api.js';
-import { t, term } from '../store/i18n.js';
+import { clock, language, t, term } from '../store/i18n.js';
 import { filter } from '../store/route.js';
 import { offers } from '../store/offers.js';
 import { may } from '../store/session.js';
-import { clock, language } from '../store/settings.js';
 import { alertEvent, alertOf, deliveriesOf, silencesOf } from '../store/shapes.js';
 import * as time from '../store/time.js';
 import { Drawer, Facts, Raw } from '../parts/drawer.js';
-import { html } from '../parts/html.js';
-import { Icon } from '../parts/icon.js';
+import { html, Icon } from '../parts/html.js';
 import { Held, LiveControl, useFeed } from '../parts/live.js';
-import { Empty, Skeleton, States, Trouble, useResource } from '../parts/panel.js';
-import { say } from '../parts/say.js';
+import { Empty, say, Skeleton, States, Trouble, useResource } from '../parts/panel.js';
 import { Pages, Table } from '../parts/table.js';
 import { Block, Copy, Outside, safe, Severity, State, Time, Transaction } from '../parts/values.js';
 

@@ -3,8 +3,7 @@
 import { useState } from 'preact/hooks';
 import { t } from '../store/i18n.js';
 import { key, useKey } from '../store/session.js';
-import { html } from '../parts/html.js';
-import { Icon } from '../parts/icon.js';
+import { html, Icon } from '../parts/html.js';
 
 const FORM = /^ci_[\w]{8}_[\w-]{20,}$/;
 

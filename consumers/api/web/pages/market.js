@@ -1,11 +1,10 @@
 // What moves, and is the price true?
 
 import { useEffect, useRef } from 'preact/hooks';
-import { t } from '../store/i18n.js';
+import { t, theme } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { offers } from '../store/offers.js';
 import { filter } from '../store/route.js';
-import { theme } from '../store/settings.js';
 import { candlesOf, indicesOf, moversOf, pricesOf, spreadOf } from '../store/shapes.js';
 import { html } from '../parts/html.js';
 import { Panel, States, useResource } from '../parts/panel.js';

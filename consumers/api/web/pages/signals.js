@@ -1,12 +1,11 @@
 // What is said about the market, how it feels, and who has trouble.
 
 import { useMemo } from 'preact/hooks';
-import { t, term } from '../store/i18n.js';
+import { clock, language, t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { offers } from '../store/offers.js';
 import { filter } from '../store/route.js';
 import { may } from '../store/session.js';
-import { clock, language } from '../store/settings.js';
 import { articleOf, indicesOf, isIncident, providersOf, sourcesOf } from '../store/shapes.js';
 import { Meter } from '../parts/chart.js';
 import { gapText } from '../parts/events.js';

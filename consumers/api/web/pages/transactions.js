@@ -1,14 +1,12 @@
 // What moved, now or then: a live table with filters that live in the address.
 
 import { useMemo, useState } from 'preact/hooks';
-import { t, term } from '../store/i18n.js';
+import { clock, language, t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { filter } from '../store/route.js';
-import { clock, language } from '../store/settings.js';
 import { Facts, Drawer, Raw } from '../parts/drawer.js';
 import { eventColumns, gapText, isLikelySpam, KINDS, Kind, Moved, partiesOf, Watched } from '../parts/events.js';
-import { html } from '../parts/html.js';
-import { Icon } from '../parts/icon.js';
+import { html, Icon } from '../parts/html.js';
 import { Held, LiveControl, useDelayed, useFeed } from '../parts/live.js';
 import { Empty, Skeleton, Trouble } from '../parts/panel.js';
 import { Pages, Table } from '../parts/table.js';

@@ -2,8 +2,7 @@
 
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../store/i18n.js';
-import { html } from './html.js';
-import { Icon } from './icon.js';
+import { html, Icon } from './html.js';
 
 export function Drawer({ title, onClose, children, actions }) {
   const sheet = useRef(null);

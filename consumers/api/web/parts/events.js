@@ -3,8 +3,7 @@
 import { t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { finalityOf } from '../store/shapes.js';
-import { html } from './html.js';
-import { Icon } from './icon.js';
+import { html, Icon } from './html.js';
 import { Address, Amount, Finality, safe, Time, Transaction, Usd } from './values.js';
 
 /** Kinds of transfers that lists can be narrowed to; events are named `transfer.<kind>`. */

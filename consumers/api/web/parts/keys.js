@@ -1,13 +1,16 @@
 // Shortcuts: `/` searches, `g` and a letter opens a page, `j` and `k` walk through rows.
 
 import { signal } from '@preact/signals-core';
-import { t } from '../store/i18n.js';
+import { shortcuts } from '../store/i18n.js';
 import { go } from '../store/route.js';
-import { shortcuts } from '../store/settings.js';
-import { Drawer } from './drawer.js';
-import { html } from './html.js';
 
-const isHelping = signal(false);
+/** Whether the list of shortcuts is open. */
+export const isHelping = signal(false);
+
+export function askForHelp() {
+  isHelping.value = true;
+}
+
 const CHORD_MS = 1200;
 
 /** `pages` are `{path, key}`. */
@@ -34,7 +37,7 @@ function act(event) {
       document.getElementById('search')?.focus();
       return true;
     case '?':
-      isHelping.value = true;
+      askForHelp();
       return true;
     case 'j':
       return walk(1);
@@ -61,29 +64,4 @@ function walk(step) {
   next.focus();
   next.scrollIntoView({ block: 'nearest' });
   return true;
-}
-
-export function Help({ pages }) {
-  if (!isHelping.value) return null;
-  const rows = [
-    ['/', t('keys.search')],
-    ...pages.filter((page) => page.key).map((page) => [`g ${page.key}`, t(page.title)]),
-    ['j k', t('keys.rows')],
-    ['Enter', t('keys.open')],
-    ['Space', t('keys.pause')],
-    ['y', t('keys.copy')],
-    ['Esc', t('keys.close')],
-    ['?', t('keys.help')],
-  ];
-  const toggle = (event) => {
-    shortcuts.value = event.target.checked ? 'on' : 'off';
-  };
-  return html`<${Drawer} title=${t('keys')} onClose=${() => { isHelping.value = false; }}>
-    <table class="keys"><tbody>${rows.map(([keys, what]) => html`<tr><th scope="row">${keys.split(' ').map((key) => html`<kbd>${key}</kbd> `)}</th><td>${what}</td></tr>`)}</tbody></table>
-    <label class="check"><input type="checkbox" checked=${shortcuts.value === 'on'} onChange=${toggle} /> ${t('keys.on')}</label>
-  <//>`;
-}
-
-export function askForHelp() {
-  isHelping.value = true;
 }

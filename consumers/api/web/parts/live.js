@@ -9,8 +9,7 @@ import { t } from '../store/i18n.js';
 import { connection, live } from '../store/live.js';
 import * as number from '../store/number.js';
 import * as time from '../store/time.js';
-import { html } from './html.js';
-import { Icon } from './icon.js';
+import { html, Icon } from './html.js';
 
 /** How often a list is asked where nothing comes live. */
 const POLL_MS = 5000;

@@ -1,11 +1,12 @@
-// A panel and its states: loading, empty, error, stale, forbidden. Each looks the same everywhere.
+// A panel and its states: loading, empty, error, stale, forbidden. Each looks the same everywhere. And what is told beside the page: short
+// notices for eyes, and one region for screen readers.
 
+import { signal } from '@preact/signals-core';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Resource, url } from '../store/api.js';
 import { t } from '../store/i18n.js';
 import * as time from '../store/time.js';
-import { classes, html } from './html.js';
-import { Icon } from './icon.js';
+import { classes, html, Icon } from './html.js';
 import { Copy } from './values.js';
 
 /** A question that belongs to a component: asked again when its parameters change, ended with it. */
@@ -87,4 +88,34 @@ export function Trouble({ problem, again, at }) {
     </div>
     ${again && html`<button type="button" onClick=${again}>${t('retry')}</button>`}
   </div>`;
+}
+
+const notice = signal(null);
+const spoken = signal('');
+const SPEAK_MS = 10_000;
+let last = 0;
+let waiting = null;
+
+/** Shows a notice for a moment. */
+export function say(text) {
+  notice.value = text;
+  clearTimeout(say.timer);
+  say.timer = setTimeout(() => {
+    notice.value = null;
+  }, 2500);
+}
+
+/** Has a screen reader speak, at most every ten seconds; later texts replace those that wait. */
+export function speak(text) {
+  clearTimeout(waiting);
+  const wait = Math.max(0, last + SPEAK_MS - Date.now());
+  waiting = setTimeout(() => {
+    last = Date.now();
+    spoken.value = text;
+  }, wait);
+}
+
+export function Say() {
+  return html`<div class="hidden" role="status" aria-live="polite">${spoken.value || notice.value}</div>
+    ${notice.value && html`<div class="notice" aria-hidden="true">${notice.value}</div>`}`;
 }

@@ -5,8 +5,7 @@ import { ask } from '../store/api.js';
 import { t } from '../store/i18n.js';
 import { offers } from '../store/offers.js';
 import { go } from '../store/route.js';
-import { html } from './html.js';
-import { Icon } from './icon.js';
+import { html, Icon } from './html.js';
 import { Pattern, safe, shortAddress } from './values.js';
 
 /** What a text can be, surest first: `{kind, href, text}`. */

@@ -6,8 +6,7 @@ import { connection, rate } from '../store/live.js';
 import * as number from '../store/number.js';
 import * as time from '../store/time.js';
 import { html } from './html.js';
-import { lateness } from './panel.js';
-import { speak } from './say.js';
+import { lateness, speak } from './panel.js';
 import { Age, State } from './values.js';
 
 const SOCKET_TONES = { live: 'good', connecting: 'info', waiting: 'warn', silent: 'bad', refused: 'bad', hidden: 'none', off: 'none' };

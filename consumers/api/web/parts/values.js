@@ -1,13 +1,11 @@
 // How values are shown everywhere: short for the eye, exact in the title and in the copy. Functions of a value without state of their own:
 // lists call them directly, since a component for each of a row's twenty parts is what would make a busy list slow.
 
-import { t, term } from '../store/i18n.js';
+import { clock, t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { offers } from '../store/offers.js';
-import { clock } from '../store/settings.js';
 import * as time from '../store/time.js';
-import { classes, html } from './html.js';
-import { Icon, Shape } from './icon.js';
+import { classes, html, Icon, Shape } from './html.js';
 
 /** Control, bidirectional and invisible characters, which names of tokens use to deceive. */
 const DECEIVING = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff]/g;

@@ -7,8 +7,7 @@ import { offers } from '../store/offers.js';
 import { may } from '../store/session.js';
 import { Drawer } from './drawer.js';
 import { html } from './html.js';
-import { Trouble } from './panel.js';
-import { say } from './say.js';
+import { say, Trouble } from './panel.js';
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
 

@@ -1,6 +1,6 @@
 // Amounts are exact decimals as text. They are never turned into a Number, and never rounded up.
 
-import { language } from './settings.js';
+import { language } from './i18n.js';
 
 const DECIMAL = /^(-?)(\d+)(?:\.(\d+))?$/;
 const SUBSCRIPTS = '₀₁₂₃₄₅₆₇₈₉';

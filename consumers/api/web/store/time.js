@@ -1,7 +1,7 @@
 // Times on the wire are microseconds since 1970. The server's clock counts, not the browser's.
 
 import { computed, signal } from '@preact/signals-core';
-import { clock, language } from './settings.js';
+import { clock, language } from './i18n.js';
 
 /** Milliseconds that the server's clock is ahead of this one, by its heartbeats. */
 export const offset = signal(0);
