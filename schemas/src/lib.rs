@@ -58,5 +58,6 @@ pub use types::{
     labels::Labels,
     link::{LinkError, canonical_link},
     provider_types::{ProviderState, QuotaWindow},
+    text::is_printable,
     uint256::Uint256,
 };

@@ -30,14 +30,23 @@ pub struct Config {
     pub pool_wait_ms: u64,
     /// How long one request may take in all, in milliseconds.
     pub request_timeout_ms: u64,
+    /// How long a client may take to send the line and the headers of a request, in milliseconds; a connection that is quiet for
+    /// longer is closed.
+    pub header_timeout_ms: u64,
     /// Maximum size of a request's body, in bytes.
     pub max_body_bytes: usize,
+    /// Requests of one key, or of one address without a key, that may be answered at the same time.
+    pub max_requests_at_once: usize,
     /// Cost that a key may use each minute; a look-up costs 1, a list 2, a summary 5.
     pub cost_per_minute: u32,
     /// The same for each address of clients without a key; an IPv6 address counts by its /64.
     pub anonymous_cost_per_minute: u32,
+    /// Changes that a key, or a client without one, may make each minute, whatever else they cost.
+    pub changes_per_minute: u32,
     /// Networks of proxies whose `X-Forwarded-For` is believed, such as `"10.0.0.0/8"`. Default: none.
     pub trusted_proxies: Vec<String>,
+    /// Whether clients of other machines may call it without TLS, where everybody on the way reads their keys.
+    pub plain_http: bool,
     /// Live events.
     pub live: LiveConfig,
 }
@@ -53,10 +62,14 @@ impl Default for Config {
             statement_timeout_ms: 5_000,
             pool_wait_ms: 250,
             request_timeout_ms: 15_000,
+            header_timeout_ms: 30_000,
             max_body_bytes: 64 << 10,
+            max_requests_at_once: 32,
             cost_per_minute: 600,
             anonymous_cost_per_minute: 120,
+            changes_per_minute: 60,
             trusted_proxies: Vec::new(),
+            plain_http: false,
             live: LiveConfig::default(),
         }
     }
@@ -74,6 +87,14 @@ impl Config {
                 problems.push(format!(
                     "api.hosts: names no host, and api.listen is {}: name the hosts by which clients call it, or listen on 127.0.0.1",
                     self.listen
+                ));
+            }
+            if let Some(host) = self.hosts.iter().find(|host| !is_of_this_machine(host))
+                && self.trusted_proxies.is_empty()
+                && !self.plain_http
+            {
+                problems.push(format!(
+                    "api.trusted_proxies: names no proxy with TLS, and {host:?} is called from other machines: name the network of yours, or set api.plain_http to true where keys may be read on the way"
                 ));
             }
             if self.anonymous_role.is_some_and(|role| role != ApiRole::Viewer) {
@@ -101,6 +122,10 @@ impl Config {
             ("pool_size", self.pool_size == 0),
             ("statement_timeout_ms", self.statement_timeout_ms == 0),
             ("request_timeout_ms", self.request_timeout_ms == 0),
+            ("header_timeout_ms", self.header_timeout_ms == 0),
+            ("max_body_bytes", self.max_body_bytes == 0),
+            ("max_requests_at_once", self.max_requests_at_once == 0),
+            ("changes_per_minute", self.changes_per_minute == 0),
             ("cost_per_minute", self.cost_per_minute == 0),
             ("anonymous_cost_per_minute", self.anonymous_cost_per_minute == 0),
         ] {
@@ -112,6 +137,11 @@ impl Config {
     }
 }
 
+fn is_of_this_machine(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +150,12 @@ mod tests {
     fn an_open_address_needs_hosts_and_gives_strangers_nothing_to_change() {
         let open = Config { listen: "0.0.0.0:8420".parse().unwrap(), ..Config::default() };
         assert!(open.validate().unwrap_err()[0].starts_with("api.hosts"));
-        let named = Config { hosts: vec!["api.example.org".into()], ..open };
+        let named = Config { hosts: vec!["api.example.org".into()], ..open.clone() };
+        assert!(named.validate().unwrap_err()[0].starts_with("api.trusted_proxies"));
+        Config { plain_http: true, ..named.clone() }.validate().unwrap();
+        // A published port of a container that only this machine reaches.
+        Config { hosts: vec!["localhost".into()], ..open }.validate().unwrap();
+        let named = Config { trusted_proxies: vec!["10.0.0.0/8".into()], ..named };
         named.validate().unwrap();
         let anonymous = |role| Config { anonymous_role: Some(role), ..named.clone() };
         assert!(anonymous(ApiRole::Viewer).validate().is_ok());

@@ -1,6 +1,6 @@
 //! What stands before a handler: the right, the cost, and whether the client has the answer already.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt::Write as _};
+use std::{collections::BTreeMap, convert::Infallible, fmt::Write as _, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Request},
@@ -21,6 +21,7 @@ use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 use crate::{
     auth::{Caller, Identity, LoggedCaller, scopes::Scope},
     page::Links,
+    places::{Full, Owner, Place},
     problem::{PROBLEM_JSON, Problem, ProblemKind},
     state::ApiState,
 };
@@ -32,6 +33,9 @@ pub(crate) struct Guard {
     cost: u32,
     streams: &'static [Stream],
 }
+
+/// Requests of all clients that are answered at the same time: each holds memory, not necessarily a connection to the database.
+const MAX_REQUESTS: usize = 512;
 
 /// A stream, and how far the tables have read it.
 type Read = (Stream, Option<PositionRow>);
@@ -130,6 +134,10 @@ impl Guard {
             left.put(response.headers_mut());
             return response;
         }
+        let _place = match self.enter(state, caller, request.method()) {
+            Ok(place) => place,
+            Err(problem) => return problem.into_response(),
+        };
         request.extensions_mut().insert(AsOf::new(read.as_deref().unwrap_or_default()));
         let query = request.uri().query().unwrap_or_default().to_owned();
         let mut response = next.run(request).await;
@@ -141,6 +149,30 @@ impl Guard {
             Some(tag) if response.status() == StatusCode::OK => cached(response, &tag),
             _ => response,
         }
+    }
+
+    /// What the minute's budget does not bound: requests at once, and changes.
+    fn enter(self, state: &ApiState, caller: &Caller, method: &Method) -> Result<Place, Problem> {
+        if !method.is_safe()
+            && let Err(wait) = state.limits.may_change(caller)
+        {
+            state.metrics.refused("changes");
+            let detail = "these are too many changes within a minute (api.changes_per_minute)";
+            return Err(Problem::new(ProblemKind::QuotaExceeded, detail).after(wait));
+        }
+        let most = state.config.max_requests_at_once;
+        let owner = Owner::of(Some(caller), caller.address);
+        state.requests.take(owner, most, MAX_REQUESTS).map_err(|full| {
+            state.metrics.refused("at_once");
+            let problem = match full {
+                Full::Owner => {
+                    let detail = format!("{most} requests are being answered already");
+                    Problem::new(ProblemKind::QuotaExceeded, detail)
+                }
+                Full::All => Problem::new(ProblemKind::Busy, "too many requests at once"),
+            };
+            problem.after(Duration::from_secs(1))
+        })
     }
 
     /// How far the tables are that the answer is made of; `None` where it is made of other things, or where that is unknown. What

@@ -13,6 +13,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod parameters;
+mod places;
 mod problem;
 mod role;
 mod routes;
@@ -91,9 +92,9 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
     let (address, server) = server::serve(state).await?;
     tracing::info!(%address, docs = %format!("http://{address}/docs/"), "serving the API");
     port_probe.healthy(format!("{LISTENS_ON}{address}"));
-    let served = server.await;
+    server.await;
     live.close().await;
-    served
+    Ok(())
 }
 
 /// The description of the API as it is served.

@@ -17,7 +17,7 @@ use governor::{
 };
 use parking_lot::Mutex;
 
-use crate::{auth::Caller, config::Config};
+use crate::{auth::Caller, config::Config, places::Owner};
 
 /// What a request costs.
 pub(crate) mod cost {
@@ -45,6 +45,8 @@ type Budgets<K> =
 pub(crate) struct Limits {
     keys: Budgets<String>,
     addresses: Budgets<IpAddr>,
+    /// Of clients that change things, whatever that costs.
+    changes: DefaultKeyedRateLimiter<Owner>,
     failures: DefaultKeyedRateLimiter<IpAddr>,
     /// Addresses that tried too many keys, until when.
     banned: Mutex<std::collections::HashMap<IpAddr, Instant>>,
@@ -69,11 +71,13 @@ impl Limits {
             |units: u32| Quota::per_minute(NonZeroU32::new(units).unwrap_or(NonZeroU32::MIN));
         let failures = Quota::with_period(FAILURES_PER / FAILURES)
             .unwrap_or_else(|| quota(1))
-            .allow_burst(NonZeroU32::new(FAILURES).unwrap_or(NonZeroU32::MIN));
+            // The last one of them is that which makes it wait.
+            .allow_burst(NonZeroU32::new(FAILURES - 1).unwrap_or(NonZeroU32::MIN));
         Arc::new(Self {
             keys: RateLimiter::keyed(quota(config.cost_per_minute)).with_middleware(),
             addresses: RateLimiter::keyed(quota(config.anonymous_cost_per_minute))
                 .with_middleware(),
+            changes: RateLimiter::keyed(quota(config.changes_per_minute)),
             failures: RateLimiter::keyed(failures),
             banned: Mutex::default(),
             quotas: [config.cost_per_minute, config.anonymous_cost_per_minute],
@@ -92,6 +96,12 @@ impl Limits {
                 check(&self.addresses, &address, cost, of_addresses, "address")
             }
         }
+    }
+
+    /// Whether a client may change something, or how long it has to wait.
+    pub(crate) fn may_change(&self, caller: &Caller) -> Result<(), Duration> {
+        let checked = self.changes.check_key(&Owner::of(Some(caller), caller.address));
+        checked.map_err(|until| until.wait_time_from(DefaultClock::default().now()))
     }
 
     /// Whether an address may try another key, or how long it has to wait.
@@ -123,6 +133,7 @@ impl Limits {
         drop(forgotten);
         self.keys.retain_recent();
         self.addresses.retain_recent();
+        self.changes.retain_recent();
         self.failures.retain_recent();
         let now = Instant::now();
         self.banned.lock().retain(|_, until| *until > now);
@@ -221,7 +232,7 @@ mod tests {
     fn who_tries_keys_has_to_wait() {
         let limits = limits();
         let address = "1.1.1.1".parse().unwrap();
-        for _ in 0..=FAILURES {
+        for _ in 0..FAILURES {
             assert_eq!(limits.may_try(address), Ok(()));
             limits.failed(address);
         }

@@ -39,7 +39,7 @@ impl Metrics {
             )?,
             refused: role.counters(
                 "refused_total",
-                "Requests that were refused, by reason: key, scope or quota.",
+                "Requests and connections that were refused, by reason: key, scope, quota, changes, at_once or sockets.",
                 &["reason"],
             )?,
         })

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     auth::keys::KeyRing, config::Config, layers::client::Network, limits::Limits, live::Live,
-    memo::Memo, metrics::Metrics,
+    memo::Memo, metrics::Metrics, places::Places,
 };
 
 /// How old positions and heads may be that are answered from memory: what a page asks of many routes is read once.
@@ -30,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) context: Context,
     pub(crate) keys: KeyRing,
     pub(crate) limits: Arc<Limits>,
+    /// Requests that are being answered.
+    pub(crate) requests: Arc<Places>,
     pub(crate) metrics: Metrics,
     pub(crate) live: Arc<Live>,
     /// Graphs that are made at the same time.
@@ -64,6 +66,7 @@ impl ApiState {
         let trusted_proxies: Result<_, String> = proxies.collect();
         Ok(Self(Arc::new(Inner {
             limits: Limits::new(&config),
+            requests: Arc::default(),
             trusted_proxies: trusted_proxies.map_err(anyhow::Error::msg)?,
             config,
             store,

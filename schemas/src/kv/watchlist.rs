@@ -4,7 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{subjects::forms as subjects, types::account_address::AccountAddress};
+use crate::{
+    subjects::forms as subjects,
+    types::{account_address::AccountAddress, text::is_printable},
+};
 
 /// The first part of the key of an entry that counts on every chain; no chain slug has an underscore.
 const EVERY_CHAIN: &str = "_all";
@@ -91,7 +94,7 @@ impl WatchEntry {
         let texts = self.label.iter().chain(&self.group).chain(&self.owner).chain(&self.tags);
         for text in texts {
             let length = text.chars().count();
-            if length == 0 || length > MAX_LABEL_CHARS || text.chars().any(char::is_control) {
+            if length == 0 || length > MAX_LABEL_CHARS || !text.chars().all(is_printable) {
                 return Err(format!(
                     "{text:?} cannot be a label, group, owner or tag: use 1 to {MAX_LABEL_CHARS} printable characters"
                 ));
@@ -99,7 +102,7 @@ impl WatchEntry {
         }
         if let Some(notes) = &self.notes {
             let length = notes.chars().count();
-            let is_text = |character: char| !character.is_control() || character == '\n';
+            let is_text = |character: char| is_printable(character) || character == '\n';
             if length == 0 || length > MAX_NOTES_CHARS || !notes.chars().all(is_text) {
                 return Err(format!("notes have 1 to {MAX_NOTES_CHARS} printable characters"));
             }

@@ -10,4 +10,5 @@ pub(crate) mod json_hex;
 pub(crate) mod labels;
 pub(crate) mod link;
 pub(crate) mod provider_types;
+pub(crate) mod text;
 pub(crate) mod uint256;

@@ -70,6 +70,7 @@ async fn run_role(nats_url: &str, database_url: Option<&str>) -> anyhow::Result<
         live,
         // What is measured is the way, not the limit.
         anonymous_cost_per_minute: u32::MAX,
+        max_requests_at_once: MAX_CLIENTS,
         ..Config::default()
     };
     let database = StoreConfig {

@@ -20,7 +20,8 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    fn has(&self, other: IpAddr) -> bool {
+    /// Whether an address is of it.
+    pub(crate) fn has(&self, other: IpAddr) -> bool {
         let (own, other) = match (self.address, other) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 (u128::from(own.to_bits()) << 96, u128::from(other.to_bits()) << 96)

@@ -1,16 +1,15 @@
 //! Who may connect: where a page is from, which key came how, and how many connections there are.
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use parking_lot::Mutex;
 
 use super::config::LiveConfig;
 use crate::{
     auth::{Caller, Identity, key::ApiKey},
     layers::origin::foreign,
-    limits::network,
+    places::{Full, Owner, Place, Places},
     problem::{Problem, ProblemKind},
     state::ApiState,
 };
@@ -127,80 +126,32 @@ fn bearer_protocol(headers: &HeaderMap) -> Option<Result<String, Problem>> {
     Some(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(invalid))
 }
 
-/// How many connections there are, in all, by key and by address.
-#[derive(Debug, Default)]
-pub(crate) struct Connections {
-    counts: Mutex<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    all: usize,
-    by_owner: HashMap<Owner, usize>,
-}
-
-/// Whose connections are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Owner {
-    Key(String),
-    Address(IpAddr),
-}
-
-/// A connection that counts until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    connections: Arc<Connections>,
-    owner: Owner,
-}
-
-impl Connections {
-    /// Counts one more.
-    ///
-    /// # Errors
-    /// When there are too many.
-    pub(crate) fn add(
-        self: &Arc<Self>,
-        caller: Option<&Caller>,
-        address: IpAddr,
-        config: &LiveConfig,
-    ) -> Result<Connected, Problem> {
-        let key = caller.and_then(|caller| caller.key.clone());
-        let (owner, most, whose) = match key {
-            Some(key) => (Owner::Key(key), config.max_connections_per_key, "this key"),
-            None => {
-                let address = Owner::Address(network(address));
-                (address, config.max_connections_per_address, "this address")
+/// Counts one more connection.
+///
+/// # Errors
+/// When there are too many.
+pub(crate) fn connect(
+    connections: &Arc<Places>,
+    caller: Option<&Caller>,
+    address: IpAddr,
+    config: &LiveConfig,
+) -> Result<Place, Problem> {
+    let owner = Owner::of(caller, address);
+    let most = owner.most(config.max_connections_per_key, config.max_connections_per_address);
+    let whose = owner.as_str();
+    connections.take(owner, most, config.max_connections).map_err(|full| {
+        let problem = match full {
+            Full::All => {
+                let detail = "the server has as many live connections as it may";
+                Problem::new(ProblemKind::Busy, detail)
+            }
+            Full::Owner => {
+                let detail = format!("{most} live connections are the most of {whose}");
+                Problem::new(ProblemKind::QuotaExceeded, detail)
             }
         };
-        let mut counts = self.counts.lock();
-        if counts.all >= config.max_connections {
-            let detail = "the server has as many live connections as it may";
-            return Err(Problem::new(ProblemKind::Busy, detail).after(Duration::from_secs(30)));
-        }
-        let own = counts.by_owner.entry(owner.clone()).or_default();
-        if *own >= most {
-            let detail = format!("{most} live connections are the most of {whose}");
-            return Err(
-                Problem::new(ProblemKind::QuotaExceeded, detail).after(Duration::from_secs(30))
-            );
-        }
-        *own += 1;
-        counts.all += 1;
-        Ok(Connected { connections: Arc::clone(self), owner })
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        let mut counts = self.connections.counts.lock();
-        counts.all -= 1;
-        if let Some(own) = counts.by_owner.get_mut(&self.owner) {
-            *own -= 1;
-            if *own == 0 {
-                counts.by_owner.remove(&self.owner);
-            }
-        }
-    }
+        problem.after(Duration::from_secs(30))
+    })
 }
 
 #[cfg(test)]
@@ -257,19 +208,17 @@ mod tests {
     }
 
     #[test]
-    fn connections_are_bounded_by_owner_and_in_all() {
-        let connections = Arc::new(Connections::default());
+    fn too_many_connections_are_told_apart() {
+        let connections = Arc::default();
         let config = LiveConfig {
             max_connections: 3,
             max_connections_per_address: 2,
             ..LiveConfig::default()
         };
-        let add = |address: &str| connections.add(None, address.parse().unwrap(), &config);
-        let (first, _second) = (add("1.1.1.1").unwrap(), add("1.1.1.1").unwrap());
+        let add = |address: &str| connect(&connections, None, address.parse().unwrap(), &config);
+        let _held = (add("1.1.1.1").unwrap(), add("1.1.1.1").unwrap());
         assert_eq!(add("1.1.1.1").unwrap_err().status, 429);
         let _third = add("1.1.1.2").unwrap();
         assert_eq!(add("1.1.1.3").unwrap_err().status, 503);
-        drop(first);
-        assert!(add("1.1.1.1").is_ok());
     }
 }

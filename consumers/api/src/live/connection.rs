@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Live,
-    access::{Admitted, Connected, by_token},
+    access::{Admitted, by_token, connect},
     message::{
         client::{Refused, Request, Subscribe},
         server::Answer,
@@ -18,7 +18,7 @@ use super::{
     session::{HEARTBEAT, MAX_MESSAGE_BYTES, MESSAGES_PER_SECOND, Session},
     subscription::Outgoing,
 };
-use crate::{problem::Problem, state::ApiState};
+use crate::{places::Place, problem::Problem, state::ApiState};
 
 /// A client that takes a message for longer than this does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ pub(super) struct Connection {
     pub(super) state: ApiState,
     pub(super) address: IpAddr,
     pub(super) admitted: Option<Admitted>,
-    pub(super) connected: Connected,
+    pub(super) connected: Place,
     pub(super) timers: Timers,
     pub(super) budget: Budget,
 }
@@ -284,7 +284,8 @@ impl Connection {
     fn try_authenticate(&mut self, token: &str) -> Result<(), Problem> {
         let admitted = by_token(&self.state, token, self.address)?;
         let config = &self.state.config.live;
-        self.connected = self.live.connections.add(Some(&admitted.caller), self.address, config)?;
+        self.connected =
+            connect(&self.live.connections, Some(&admitted.caller), self.address, config)?;
         self.session.authenticate(admitted.caller.clone());
         self.admitted = Some(admitted);
         Ok(())

@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Live,
-    access::{Admitted, Connected, admitted, refuse_key_in},
+    access::{Admitted, admitted, connect, refuse_key_in},
     format::Format,
     message::server::Answer,
     query::StreamQuery,
@@ -26,6 +26,7 @@ use crate::{
     guard::Guard,
     limits::cost,
     parameters::Asked,
+    places::Place,
     problem::Problem,
     state::ApiState,
 };
@@ -63,7 +64,7 @@ async fn open(
         wish.resume = Some(String::from_utf8_lossy(last.as_bytes()).into_owned());
     }
     let live = Arc::clone(&state.live);
-    let connected = live.connections.add(Some(&caller), caller.address, &state.config.live)?;
+    let connected = connect(&live.connections, Some(&caller), caller.address, &state.config.live)?;
     let admitted = admitted(&state, identity, &headers, caller.address)?;
     let mut session = Session::new(Arc::clone(&live.hub), Format::Json, Some(caller), false);
     session.try_subscribe(&wish).await?;
@@ -99,7 +100,7 @@ struct Told {
     is_counted: bool,
     has_begun: bool,
     has_ended: bool,
-    _connected: Connected,
+    _connected: Place,
 }
 
 impl Told {

@@ -43,14 +43,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
 use self::{
-    access::Connections,
     config::LiveConfig,
     hub::{Hub, HubLimits},
     metrics::LiveMetrics,
     position::Slot,
     ring::RingLimits,
 };
-use crate::state::ApiState;
+use crate::{places::Places, state::ApiState};
 
 /// How long clients may take to say goodbye when the process stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +59,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Live {
     hub: Arc<Hub>,
     ring: RingLimits,
-    connections: Arc<Connections>,
+    connections: Arc<Places>,
     /// Websockets, which the server does not wait for.
     tracker: TaskTracker,
     latency: Histogram,

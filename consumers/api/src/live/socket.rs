@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{
-    access::{admitted, check_origin, refuse_key_in},
+    access::{admitted, check_origin, connect, refuse_key_in},
     connection::{Budget, Connection, Timers},
     format::Format,
     message::client::Subscribe,
@@ -100,7 +100,7 @@ fn open(opening: Opening, first: Option<Subscribe>) -> Result<Response, Problem>
     let admitted = admitted(&state, identity, &headers, address).map_err(refused)?;
     let caller = admitted.as_ref().map(|admitted| &admitted.caller);
     let connected =
-        state.live.connections.add(caller, address, &state.config.live).map_err(refused)?;
+        connect(&state.live.connections, caller, address, &state.config.live).map_err(refused)?;
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)

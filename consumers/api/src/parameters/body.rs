@@ -22,6 +22,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let detail = "send JSON, with `Content-Type: application/json`";
             return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
         }
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            let detail =
+                "send the body as it is: what is compressed could be far larger than it seems";
+            return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
+        }
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| Problem::of_answer(rejection.status(), &rejection.body_text()))?;

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, StatusCode, header},
 };
 use crypto_intel_notify::{Matcher, NewSilence, Silences, acknowledge};
-use crypto_intel_schemas::Silence;
+use crypto_intel_schemas::{Silence, is_printable};
 use crypto_intel_service::now_us;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,7 +26,7 @@ use crate::{
         parameters, path_parameters,
         values::{Flag, Name},
     },
-    problem::Problem,
+    problem::{Problem, ProblemKind},
     state::ApiState,
 };
 
@@ -97,13 +97,36 @@ parameters! {
 )]
 async fn list(
     State(state): State<ApiState>,
+    caller: Caller,
     asked: Asked<SilenceParameters>,
 ) -> Result<Page<SilenceItem>, Problem> {
     let with_past = asked.parameters.all.is_some_and(|flag| flag.0);
     let now = now_us();
     let silences = Silences::open(&state.nats).await?.list().await?;
-    let shown = silences.into_iter().filter(|one| with_past || now < one.ends_us);
+    let shown = silences
+        .into_iter()
+        .filter(|one| with_past || now < one.ends_us)
+        .filter(|one| concerns(&caller, &one.matchers));
     Ok(Page::whole(shown.map(SilenceItem::from).collect()))
+}
+
+fn read(matchers: &[String]) -> Vec<Matcher> {
+    matchers.iter().filter_map(|text| Matcher::parse(text).ok()).collect()
+}
+
+/// Whether a silence keeps to chains that the caller decides for: a key of some chains silences alerts of no others.
+fn may_decide(caller: &Caller, matchers: &[Matcher]) -> bool {
+    let keeps_to = |matcher: &Matcher| {
+        matcher.demanded("chain").is_some_and(|chains| chains.iter().all(|one| caller.sees(one)))
+    };
+    caller.chains.is_none() || matchers.iter().any(keeps_to)
+}
+
+/// Whether a silence may keep back an alert that the caller sees.
+fn concerns(caller: &Caller, matchers: &[String]) -> bool {
+    read(matchers).iter().all(|matcher| {
+        matcher.demanded("chain").is_none_or(|chains| chains.iter().any(|one| caller.sees(one)))
+    })
 }
 
 /// A silence to be made.
@@ -143,15 +166,22 @@ async fn add(
             "seconds: write a number from 1 to {MAX_SECONDS}"
         )));
     }
-    if new.reason.trim().is_empty() || new.reason.chars().count() > MAX_TEXT {
+    let is_text = new.reason.chars().all(is_printable) && !new.reason.trim().is_empty();
+    if !is_text || new.reason.chars().count() > MAX_TEXT {
         return Err(Problem::unprocessable(format!(
-            "reason: write 1 to {MAX_TEXT} characters: others ask why they hear nothing"
+            "reason: write 1 to {MAX_TEXT} printable characters: others ask why they hear nothing"
         )));
     }
     let matchers: Result<Vec<Matcher>, _> =
         new.matchers.iter().map(|text| Matcher::parse(text)).collect();
     let matchers =
         matchers.map_err(|error| Problem::unprocessable(format!("matchers: {error}")))?;
+    if !may_decide(&caller, &matchers) {
+        let chains = caller.chains.unwrap_or_default().join(", ");
+        let detail =
+            format!("the key is for {chains}: say so with a matcher, such as chain in ({chains})");
+        return Err(Problem::new(ProblemKind::Forbidden, detail));
+    }
     let duration = Duration::from_secs(u64::from(new.seconds));
     let wanted = NewSilence::lasting(matchers, duration, &caller.name, &new.reason);
     let silence = Silences::open(&state.nats).await?.add(wanted).await?;
@@ -178,7 +208,10 @@ async fn end(
 ) -> Result<StatusCode, Problem> {
     let silences = Silences::open(&state.nats).await?;
     let known = silences.list().await?;
-    let found = known.iter().find(|one| one.id.eq_ignore_ascii_case(&id.0));
+    let found = known.iter().find(|one| {
+        // Another's is as one that is not there.
+        one.id.eq_ignore_ascii_case(&id.0) && may_decide(&caller, &read(&one.matchers))
+    });
     let found = found.ok_or_else(|| Problem::not_found("there is no silence of this id"))?;
     silences.end(&found.id, &caller.name).await?;
     tracing::info!(caller = caller.name, silence = found.id, "ends a silence");

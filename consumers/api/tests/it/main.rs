@@ -9,6 +9,7 @@ mod description;
 mod graph;
 mod harness;
 mod lists;
+mod owasp;
 mod requests;
 mod seed;
 

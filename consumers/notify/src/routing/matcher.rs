@@ -104,6 +104,17 @@ impl Matcher {
         Self { name: name.to_owned(), test: Test::Is(value.to_owned()) }
     }
 
+    /// The values of which a label must have one; none where it is about another label, or only excludes values.
+    #[must_use]
+    pub fn demanded(&self, name: &str) -> Option<&[String]> {
+        match &self.test {
+            _ if self.name != name => None,
+            Test::Is(value) => Some(std::slice::from_ref(value)),
+            Test::In(values) => Some(values),
+            Test::IsNot(_) | Test::Like(_) | Test::NotLike(_) => None,
+        }
+    }
+
     /// Whether an alert has it.
     #[must_use]
     pub fn matches(&self, alert: &Alert) -> bool {
