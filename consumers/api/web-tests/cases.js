@@ -289,6 +289,25 @@ export const checks = {
     await context.close();
   },
 
+  async 'the graph is walked by the keyboard, and its table says the same'({ browser, base, fail }) {
+    if (!(await routesOf(base)).includes('get /graph')) throw new Skip('the API has no graph');
+    const transfers = (await (await fetch(`${base}/api/v1/transactions?limit=1`)).json()).items;
+    const { page: view, context, faults } = await open(browser, base, `/graph?address=${transfers[0].from}`);
+    const dots = await view.locator('.dot').count();
+    if ((await rowsOf(view)) !== dots - 1) fail(`${dots} addresses are drawn, ${await rowsOf(view)} are in the table`);
+    const second = view.locator('.dot').nth(1);
+    await second.focus();
+    await view.keyboard.press('Enter');
+    await view.waitForURL(/node=0x/);
+    const chosen = new URL(view.url()).searchParams.get('node');
+    if ((await view.locator('tr.selected').getAttribute('data-key')) !== chosen) fail('the table does not show what is chosen');
+    await view.getByRole('button', { name: 'Put into the middle' }).click();
+    await view.waitForURL((url) => url.searchParams.get('address') === chosen);
+    await view.waitForFunction(() => document.querySelector('.dot.root title')?.textContent.includes(new URL(location.href).searchParams.get('address')));
+    for (const fault of faults) fail(fault);
+    await context.close();
+  },
+
   async 'a failed answer is told with its request, and old data stays'({ browser, base, fail }) {
     let isBroken = false;
     const { page: view, context } = await open(browser, base, '/wallets', {

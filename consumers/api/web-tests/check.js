@@ -32,6 +32,7 @@ async function paths() {
   const { items: [transfer] = [] } = await ask('/transactions?limit=1');
   if (transfer) {
     list.push(`/wallet/${transfer.from ?? transfer.tx_from}`);
+    if (told.includes('get /graph')) list.push('/graph', `/graph?depth=2&address=${transfer.from ?? transfer.tx_from}`);
     list.push(`/transactions/${transfer.chain}/${transfer.tx_hash}?block=${transfer.block_number}`);
     if (told.includes('get /blocks/{chain}/{number}')) list.push(`/block/${transfer.chain}/${transfer.block_number}`);
   }
@@ -57,7 +58,7 @@ const browser = await startBrowser();
 try {
   await filled();
   const jobs = [];
-  const isWanted = (path) => !only || path === only;
+  const isWanted = (path) => !only || path.split('?')[0] === only;
   for (const path of only && !only.startsWith('/') ? [] : (await paths()).filter(isWanted)) {
     for (const theme of THEMES) for (const width of WIDTHS) for (const language of LANGUAGES) jobs.push([path, theme, width, language]);
   }

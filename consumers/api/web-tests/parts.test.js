@@ -3,10 +3,11 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { useRoutes } from '../web/store/offers.js';
+import { layoutOf, PLACE } from '../web/store/layout.js';
 import { match } from '../web/store/route.js';
 import * as time from '../web/store/time.js';
 import { clock, language } from '../web/store/i18n.js';
-import { alertHours, candlesOf, finalityOf, flowOf, pricesOf, spreadOf } from '../web/store/shapes.js';
+import { alertHours, candlesOf, finalityOf, flowOf, graphOf, isIncident, pricesOf, sourcesOf, spreadOf, sumsOf } from '../web/store/shapes.js';
 import { imitates, isLikelySpam } from '../web/parts/events.js';
 import { guess } from '../web/parts/search.js';
 import { outside, safe, shortAddress } from '../web/parts/values.js';
@@ -140,4 +141,50 @@ test('the change beside a price is of the same source, where that tells one', ()
   const movers = [mover('one', 'a', '9'), mover('one', 'b', '2'), mover('two', 'a', '5')];
   const changes = pricesOf({ prices, movers }).map(({ asset, change }) => [asset, change]);
   assert.deepEqual(Object.fromEntries(changes), { one: '2', two: '5', three: null });
+});
+
+/** A graph as the API answers it: the middle, and as many in one ring and behind its first node. */
+function graphAnswer(near, far) {
+  const address = (index) => `0x${index.toString(16).padStart(40, '0')}`;
+  const node = (index, level) => ({ address: address(index), level, label: null, tags: [], categories: [], watched: false, stop: null });
+  const edge = (from, to, usd) => ({ from: address(from), to: address(to), transfers: 2, priced: usd ? 2 : 0, usd, last_at_us: from + to });
+  const inner = Array.from({ length: near }, (_, index) => index + 1);
+  const outer = Array.from({ length: far }, (_, index) => near + index + 1);
+  return {
+    root: address(0), found_nodes: near + far + 1, truncated: [],
+    nodes: [node(0, 0), ...inner.map((one) => node(one, 1)), ...outer.map((one) => node(one, 2))],
+    edges: [...inner.map((one) => edge(0, one, '10.5')), ...outer.map((one) => edge(one, 1, '0'))],
+  };
+}
+
+test('a graph is always laid out the same, within its place, and no node is on another', () => {
+  for (const [near, far] of [[1, 0], [5, 0], [59, 0], [20, 39], [1, 58]]) {
+    const graph = graphOf(graphAnswer(near, far));
+    const places = [...layoutOf(graph).values()];
+    assert.deepEqual(places, [...layoutOf(graph).values()]);
+    assert.equal(places.length, near + far + 1);
+    for (const [index, one] of places.entries()) {
+      assert.ok(Math.abs(one.x) < PLACE.width / 2 && Math.abs(one.y) < PLACE.height / 2);
+      for (const other of places.slice(index + 1)) {
+        const apart = Math.hypot(one.x - other.x, one.y - other.y);
+        assert.ok(apart > 20, `${near} and ${far}: ${apart}`);
+      }
+    }
+  }
+});
+
+test('a node of a graph has what it sent and received, exactly', () => {
+  const graph = graphOf(graphAnswer(3, 2));
+  const sums = sumsOf(graph);
+  assert.equal(sums.get(graph.root).sent, '31.5');
+  assert.equal(sums.get(graph.root).received, null);
+  const [, first] = graph.nodes;
+  assert.deepEqual(sums.get(first.address), { sent: null, received: '10.5', transfers: 6, last: 6 });
+});
+
+test('incidents are told from news, and sources that were seen stay', () => {
+  assert.ok(isIncident({ tags: ['incident', 'minor'] }) && !isIncident({ tags: ['etf'] }) && !isIncident({}));
+  const known = new Set();
+  assert.deepEqual(sourcesOf(known, [{ source: 'b' }, { source: 'a' }], undefined), ['a', 'b']);
+  assert.deepEqual(sourcesOf(known, [], 'c'), ['a', 'b', 'c']);
 });

@@ -28,6 +28,7 @@ export const PAGES = [
   { path: '/alerts', name: 'alerts', title: 'page.alerts', key: 'a', scope: 'alerts', needs: 'get /alerts', load: page(() => import('./pages/alerts.js')) },
   { path: '/market', name: 'market', title: 'page.market', key: 'm', scope: 'market', needs: 'get /market/summary', load: page(() => import('./pages/market.js')) },
   { path: '/signals', name: 'signals', title: 'page.signals', key: 's', scope: 'market', needs: 'get /market/articles', load: page(() => import('./pages/signals.js')) },
+  { path: '/graph', name: 'graph', title: 'page.graph', key: 'n', needs: 'get /graph', load: page(() => import('./pages/graph.js')) },
   { path: '/providers', name: 'providers', title: 'page.providers', key: 'p', scope: 'ops', needs: 'get /status', load: page(() => import('./pages/providers.js')) },
   { path: '/block/:chain/:number', name: 'overview', load: page(() => import('./pages/block.js')) },
   { path: '/about', name: 'about', title: 'page.about', load: page(() => import('./pages/about.js')) },

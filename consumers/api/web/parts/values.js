@@ -4,6 +4,7 @@
 import { clock, t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { offers } from '../store/offers.js';
+import { BAD_TAGS } from '../store/shapes.js';
 import * as time from '../store/time.js';
 import { classes, html, Icon, Shape } from './html.js';
 
@@ -110,7 +111,7 @@ export function shortAddress(address) {
 export function Address({ address, label, tags, plain, quiet = true }) {
   if (!address) return html`<span class="muted">–</span>`;
   const name = label ? safe(label) : null;
-  const bad = (tags ?? []).find((tag) => ['sanctioned', 'scam', 'phishing', 'mixer', 'hack', 'exploit'].includes(tag));
+  const bad = (tags ?? []).find((tag) => BAD_TAGS.includes(tag));
   const inner = html`${Pattern({ address })}<span class=${classes('name', !name && 'mono')}>${name ?? shortAddress(address)}</span>`;
   const title = name ? `${name}\n${address}` : address;
   return html`<span class="address" title=${title}>

@@ -251,6 +251,42 @@ export function sourcesOf(known, articles, chosen) {
   return [...new Set([...known, ...(chosen ? [chosen] : [])])].sort();
 }
 
+/** Tags and categories that are a warning. */
+export const BAD_TAGS = ['sanctioned', 'scam', 'phishing', 'mixer', 'hack', 'exploit'];
+
+/** Addresses and what they sent each other. */
+export function graphOf(answer) {
+  const nodes = (answer?.nodes ?? []).map((one) => ({
+    address: one.address,
+    level: one.level,
+    label: first(one.label),
+    tags: one.tags ?? [],
+    categories: one.categories ?? [],
+    isBad: [...(one.categories ?? []), ...(one.tags ?? [])].some((tag) => BAD_TAGS.includes(tag)),
+    watched: one.watched ?? false,
+    stop: first(one.stop),
+  }));
+  const edges = (answer?.edges ?? []).map((one) => ({ from: one.from, to: one.to, transfers: one.transfers, priced: one.priced, usd: one.usd, last: first(one.last_at_us) }));
+  return { root: answer?.root ?? null, nodes, edges, found: answer?.found_nodes ?? 0, cut: (answer?.truncated ?? []).filter((one) => one.what !== 'nodes').map((one) => one.detail) };
+}
+
+/** What each node of a graph sent and received along the edges that are shown. */
+export function sumsOf(graph) {
+  const sums = new Map();
+  for (const { address } of graph.nodes) {
+    const sent = graph.edges.filter((edge) => edge.from === address);
+    const received = graph.edges.filter((edge) => edge.to === address);
+    const all = [...sent, ...received];
+    sums.set(address, {
+      sent: sent.some((edge) => edge.priced) ? sum(sent.map((edge) => edge.usd)) : null,
+      received: received.some((edge) => edge.priced) ? sum(received.map((edge) => edge.usd)) : null,
+      transfers: all.reduce((total, edge) => total + edge.transfers, 0),
+      last: all.reduce((newest, edge) => Math.max(newest, edge.last ?? 0), 0) || null,
+    });
+  }
+  return sums;
+}
+
 /** Streams and how far the tables are behind them. */
 export function streamsOf(answer) {
   return (answer?.streams ?? []).map((one) => ({ ...one, behind: first(one.behind), fill: first(one.fill_ratio) }));
