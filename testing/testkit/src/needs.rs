@@ -22,6 +22,8 @@ pub enum Need {
     Python,
     /// Node with playwright-core, and a Chromium.
     Browser,
+    /// Node 22.18 or newer, which runs TypeScript.
+    TypeScript,
     /// promtool and amtool: Debian's prometheus and prometheus-alertmanager.
     Prometheus,
 }
@@ -37,6 +39,7 @@ impl Need {
             Self::Community => "community",
             Self::Python => "python",
             Self::Browser => "browser",
+            Self::TypeScript => "typescript",
             Self::Prometheus => "prometheus",
         }
     }

@@ -4,10 +4,10 @@
 mod access;
 mod chain;
 mod client;
+mod clients;
 mod events;
 mod hostile;
 mod load;
-mod python;
 mod resume;
 mod server;
 mod stream;
