@@ -1,9 +1,12 @@
 //! What rules would have said of a stream's past.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crypto_intel_nats::StreamMessage;
-use crypto_intel_schemas::{Alert, AlertState, Event};
+use crypto_intel_schemas::{Alert, AlertState, Event, Kind};
 use prometheus::Registry;
 use serde::Serialize;
 
@@ -136,6 +139,12 @@ impl Trial {
     #[must_use]
     pub fn filters(&self) -> Vec<String> {
         self.rules.filters(self.stream)
+    }
+
+    /// Kinds of event that the rules read.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeSet<Kind> {
+        self.rules.kinds(self.stream)
     }
 
     /// Messages that are not our events.

@@ -39,6 +39,7 @@ pub use read::{
     latency::{Latency, Percentiles},
     market::{Candle, CandleFilter, CandleStep, IndexValue, Mover},
     operations::{BlockLine, NodeLine, ProviderLine, ReorgLine},
+    past::{PastCounts, PastEvents, PastReader, PastRequest, kinds::fields_not_kept},
     sql::{PageRequest, RowPage, Towards},
     transfers::{Side, StoredTransfer, TransferFilter, TransferKey, TransferKind},
     wallets::{CounterpartyLine, FlowLine, WalletFilter, WalletKey, WalletRow},

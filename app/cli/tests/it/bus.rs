@@ -150,6 +150,7 @@ fn block(number: u64, amounts: &[u64]) -> Vec<Event> {
             log_index,
             to: Address::repeat_byte(9),
             value: Uint256(U256::from(*amount)),
+            decimals: Some(0),
             amount: Decimal::parse(&amount.to_string()).ok(),
             usd: Decimal::parse(&amount.to_string()).ok(),
             symbol: Some("USDC".into()),

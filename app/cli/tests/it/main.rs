@@ -25,6 +25,7 @@ mod recorded_hour;
 mod reference;
 mod replay;
 mod rules;
+mod rules_tables;
 mod scope;
 mod servers;
 mod shipped_rules;

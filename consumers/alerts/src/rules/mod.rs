@@ -20,12 +20,12 @@ use std::{
 };
 
 use cel::Env;
-use crypto_intel_schemas::{Block, Explorers, Labels, Severity};
+use crypto_intel_schemas::{Block, Explorers, Kind, Labels, Severity};
 use minijinja::Environment;
 
 use crate::{
     condition::{Condition, fields::Field, functions, required::Required},
-    streams::{RuleStream, reader_filters},
+    streams::{RuleStream, kinds_of_pattern, reader_filters},
     template::{self, MessageTemplate, filters},
 };
 
@@ -212,6 +212,13 @@ impl RuleSet {
     pub fn filters(&self, stream: RuleStream) -> Vec<String> {
         let patterns = self.rules.iter().filter(|rule| rule.stream == stream);
         reader_filters(stream, patterns.flat_map(|rule| rule.on.iter().map(String::as_str)))
+    }
+
+    /// The kinds of event that the rules of a stream read.
+    #[must_use]
+    pub fn kinds(&self, stream: RuleStream) -> BTreeSet<Kind> {
+        let patterns = self.rules.iter().filter(|rule| rule.stream == stream);
+        patterns.flat_map(|rule| &rule.on).flat_map(|pattern| kinds_of_pattern(pattern)).collect()
     }
 
     /// Ids of rules that every event on their subjects must be tried with, since their condition

@@ -13,6 +13,7 @@ pub(crate) mod labels;
 pub(crate) mod latency;
 pub(crate) mod market;
 pub(crate) mod operations;
+pub(crate) mod past;
 pub(crate) mod positions;
 mod row_counts;
 pub(crate) mod sql;

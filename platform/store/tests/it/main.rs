@@ -10,6 +10,7 @@ mod errors;
 mod list_plans;
 mod migrations;
 mod pairs;
+mod past;
 mod policies;
 mod portfolio;
 mod roles;

@@ -12,10 +12,12 @@ use crypto_intel_alerts::{
 };
 use crypto_intel_nats::{
     Nats, Notice, Position, RangeError, RangeOptions, RangeReader, RangeRequest, StreamRange,
+    StreamState,
 };
 use crypto_intel_service::now_us;
 use serde::Serialize;
 
+use super::tables::{self, Overlap, TableRange, TablesReport};
 use crate::{
     args::{Arguments, RulesTestArguments},
     commands::{connect_nats, exit_code, misunderstood, prepare},
@@ -26,6 +28,7 @@ use crate::{
 
 const READ_AT_ONCE: usize = 1_000;
 const DEFAULT_SINCE: &str = "1h";
+const NO_DATABASE: &str = "no database is configured to read it from: set database.url";
 /// So many alerts of each side of a difference are shown to people.
 const MAX_SHOWN: usize = 20;
 
@@ -53,6 +56,9 @@ struct StreamReport {
     to_sequence: u64,
     messages: u64,
     undecodable: u64,
+    /// What was read of the tables, for the part of the range that the stream does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tables: Option<TablesReport>,
     /// What of the range was not read, and why.
     missing: Vec<String>,
     rules: Vec<RuleFindings>,
@@ -78,7 +84,7 @@ pub(super) async fn run(
         report.failed_examples = failed.iter().map(ToString::to_string).collect();
     }
     for stream in streams(&sets, options)? {
-        report.streams.push(read(&nats, &sets, stream, asked).await?);
+        report.streams.push(read(&config, &nats, &sets, stream, asked).await?);
     }
     let differs = |stream: &StreamReport| {
         stream.difference.as_ref().is_some_and(|difference| !difference.is_empty())
@@ -150,6 +156,7 @@ fn streams(sets: &[Arc<RuleSet>], options: &RulesTestArguments) -> anyhow::Resul
 }
 
 async fn read(
+    config: &AppConfig,
     nats: &Nats,
     sets: &[Arc<RuleSet>],
     stream: RuleStream,
@@ -165,24 +172,31 @@ async fn read(
         ..RangeRequest::default()
     };
     let state = nats.stream_state(stream.name()).await.context("ask the stream")?;
+    let mut overlap = Overlap::default();
+    let before = before_the_stream(&state, asked);
+    if let Some(range) = before.filter(|_| !config.database.url.is_empty()) {
+        let (tables, read) = tables::pass(config, nats, &state, range, &mut trials).await?;
+        report.tables = Some(tables);
+        overlap = read;
+    }
     match nats.range(stream.name(), request).await {
         Ok(range) => {
-            let begins_us = state.first_stored_at_us.unwrap_or_default();
-            if let Some(since_us) = asked.since_us.filter(|since_us| *since_us < begins_us) {
-                let why = if range.is_cut {
-                    "has left the stream"
-                } else {
-                    "is before its first message"
+            if let Some(before) = before.filter(|_| report.tables.is_none()) {
+                let why = match range.is_cut {
+                    true => format!("has left the stream, and {NO_DATABASE}"),
+                    false => "is before its first message".to_owned(),
                 };
-                let (from, to) = (time_text(since_us), time_text(begins_us));
+                let (from, to) = (time_text(before.since_us), time_text(before.until_us));
                 report.missing.push(format!("{from} to {to} {why}"));
             }
-            pass(nats, stream, range, &mut trials, &mut report).await?;
+            pass(nats, stream, range, &overlap, &mut trials, &mut report).await?;
         }
         // A stream without such messages is an answer; one that cannot be read is not.
         Err(error @ (RangeError::Stream(_) | RangeError::Read(_))) => {
             return Err(error).with_context(|| format!("read stream {stream}"));
         }
+        Err(RangeError::TooOld { .. } | RangeError::NoMessages { .. })
+            if report.tables.is_some() => {}
         Err(error) => report.missing.push(format!("all of it: {error}")),
     }
     report.undecodable = trials.iter().map(Trial::undecodable).max().unwrap_or_default();
@@ -193,11 +207,19 @@ async fn read(
     Ok(report)
 }
 
-/// Reads a range once, for all trials.
+/// The part of the range that the stream does not hold; none where the stream's beginning was asked for.
+fn before_the_stream(state: &StreamState, asked: Asked) -> Option<TableRange> {
+    let since_us = asked.since_us?;
+    let begins_us = state.first_stored_at_us.unwrap_or(i64::MAX);
+    (since_us < begins_us).then(|| TableRange { since_us, until_us: asked.until_us.min(begins_us) })
+}
+
+/// Reads a range of a stream once, for all trials.
 async fn pass(
     nats: &Nats,
     stream: RuleStream,
     range: StreamRange,
+    overlap: &Overlap,
     trials: &mut [Trial],
     report: &mut StreamReport,
 ) -> anyhow::Result<()> {
@@ -224,7 +246,7 @@ async fn pass(
                 }
             }
         }
-        for message in &read.messages {
+        for message in read.messages.iter().filter(|message| !overlap.has(message)) {
             report.from.get_or_insert_with(|| time_text(message.stored_at_us));
             report.to = Some(time_text(message.stored_at_us));
             report.messages += 1;
@@ -249,6 +271,7 @@ fn show_stream(report: &StreamReport) -> String {
         }
         _ => format!("{}: no messages", report.stream),
     }];
+    lines.extend(report.tables.iter().flat_map(TablesReport::lines));
     lines.extend(report.missing.iter().map(|missing| format!("  missing: {missing}")));
     if report.undecodable > 0 {
         lines.push(format!("  {} messages are not our events", thousands(report.undecodable)));

@@ -1,6 +1,7 @@
 //! `crypto-intel rules`
 
 mod history;
+mod tables;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
