@@ -1,9 +1,11 @@
 // Every page in both themes, widths and languages: `node check.js http://127.0.0.1:8420 [WORDS OF ONE CHECK | /PATH]`. Ends with 1 and says what was wrong.
 
-import { open, routesOf, startBrowser, violations } from './tools.js';
-import { checks, Skip } from './cases.js';
+import { cases, Skip } from './cases.js';
+import { faults } from './faults.js';
+import { open, pathsOf, startBrowser, violations } from './tools.js';
 
 const [base, only] = process.argv.slice(2);
+const checks = { ...cases, ...faults };
 const THEMES = ['light', 'dark'];
 const WIDTHS = [360, 1280];
 const LANGUAGES = ['en', 'es'];
@@ -21,22 +23,6 @@ async function filled() {
   for (const path of ['/transactions?limit=1', '/alerts?limit=1', '/market/articles?limit=1']) {
     while (!(await ask(path)).items?.length && Date.now() < deadline) await new Promise((done) => setTimeout(done, 500));
   }
-}
-
-/** Pages, with those of the first wallet, transaction and block that the API has. */
-async function paths() {
-  const told = await routesOf(base);
-  const list = ['/', '/transactions', '/wallets', '/alerts', '/providers', '/about'];
-  if (told.includes('get /market/summary')) list.push('/market');
-  if (told.includes('get /market/articles')) list.push('/signals');
-  const { items: [transfer] = [] } = await ask('/transactions?limit=1');
-  if (transfer) {
-    list.push(`/wallet/${transfer.from ?? transfer.tx_from}`);
-    if (told.includes('get /graph')) list.push('/graph', `/graph?depth=2&address=${transfer.from ?? transfer.tx_from}`);
-    list.push(`/transactions/${transfer.chain}/${transfer.tx_hash}?block=${transfer.block_number}`);
-    if (told.includes('get /blocks/{chain}/{number}')) list.push(`/block/${transfer.chain}/${transfer.block_number}`);
-  }
-  return list;
 }
 
 async function look(browser, path, theme, width, language) {
@@ -59,7 +45,7 @@ try {
   await filled();
   const jobs = [];
   const isWanted = (path) => !only || path.split('?')[0] === only;
-  for (const path of only && !only.startsWith('/') ? [] : (await paths()).filter(isWanted)) {
+  for (const path of only && !only.startsWith('/') ? [] : (await pathsOf(base)).filter(isWanted)) {
     for (const theme of THEMES) for (const width of WIDTHS) for (const language of LANGUAGES) jobs.push([path, theme, width, language]);
   }
   const total = jobs.length;

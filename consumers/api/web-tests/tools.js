@@ -35,6 +35,29 @@ export async function routesOf(base) {
   return /name="routes" content="([^"]*)"/.exec(text)[1].split(',');
 }
 
+/** The pages of a server, with those of the first wallet, transaction, block and rule that its API has. */
+export async function pathsOf(base) {
+  const ask = async (path) => (await fetch(`${base}/api/v1${path}`)).json().catch(() => ({}));
+  const told = await routesOf(base);
+  const list = ['/', '/transactions', '/wallets', '/alerts', '/providers', '/about'];
+  if (told.includes('get /market/summary')) list.push('/market');
+  if (told.includes('get /market/articles')) list.push('/signals');
+  if (told.includes('get /rules')) {
+    const { items: [rule] = [] } = await ask('/rules');
+    list.push('/rules', '/rules/new?min_usd=5', ...(rule ? [`/rule/${rule.id}`] : []));
+  }
+  const { items: [newest] = [] } = await ask('/alerts?limit=1');
+  if (newest) list.push(`/alerts?alert=${newest.alert.alert}`);
+  const { items: [transfer] = [] } = await ask('/transactions?limit=1');
+  if (transfer) {
+    list.push(`/wallet/${transfer.from ?? transfer.tx_from}`);
+    if (told.includes('get /graph')) list.push('/graph', `/graph?depth=2&address=${transfer.from ?? transfer.tx_from}`);
+    list.push(`/transactions/${transfer.chain}/${transfer.tx_hash}?block=${transfer.block_number}`);
+    if (told.includes('get /blocks/{chain}/{number}')) list.push(`/block/${transfer.chain}/${transfer.block_number}`);
+  }
+  return list;
+}
+
 /** A page of the dashboard that notes what must not happen. */
 export async function open(browser, base, path, { theme = 'light', language = 'en', width = 1280, height = 860, prepare } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: language, reducedMotion: 'reduce' });

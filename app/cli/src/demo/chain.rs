@@ -23,6 +23,10 @@ const WHALE_INTERVAL: u64 = 97;
 /// Blocks that may still be replaced.
 const FINALITY_DEPTH: u64 = 8;
 
+/// After so many blocks the scripted chain replaces its newest ones: what that does to rows and alerts belongs to what is shown.
+const REORG_INTERVAL: u64 = 40;
+const REORG_DEPTH: usize = 2;
+
 /// What plays the blocks.
 #[derive(Debug)]
 pub(super) enum LocalChain {
@@ -118,9 +122,17 @@ native = {{ symbol = "ETH", decimals = 18, asset = "ethereum" }}
                 let stop = stop.clone();
                 *task = Some(AbortOnDropHandle::new(tokio::spawn(async move {
                     let mut ticks = tokio::time::interval(BLOCK_TIME);
-                    while !stop.is_cancelled() {
+                    for played in 1.. {
                         ticks.tick().await;
-                        if let Err(error) = chain.push_block(blocks.next_block_at(now_seconds())) {
+                        if stop.is_cancelled() {
+                            return;
+                        }
+                        let next = if played % REORG_INTERVAL == 0 {
+                            chain.reorg(REORG_DEPTH, blocks.fork(REORG_DEPTH, REORG_DEPTH))
+                        } else {
+                            chain.push_block(blocks.next_block_at(now_seconds()))
+                        };
+                        if let Err(error) = next {
                             tracing::error!(%error, "the scripted chain stopped");
                             return;
                         }

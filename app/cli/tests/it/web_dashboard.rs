@@ -81,6 +81,9 @@ fn every_page_of_the_dashboard_works_in_a_browser() {
     let checked = Command::new("node")
         .arg("consumers/api/web-tests/check.js")
         .arg(&address)
+        // A second API beside the demo's, which is killed while a page is open.
+        .env("CRYPTO_INTEL_BINARY", env!("CARGO_BIN_EXE_crypto-intel"))
+        .env("CRYPTO_INTEL_CONFIG", folder.path().join("demo/crypto-intel.toml"))
         .current_dir(repository())
         .output()
         .unwrap();

@@ -9,7 +9,7 @@ import { candlesOf, indicesOf, moversOf, pricesOf, spreadOf } from '../store/sha
 import { html } from '../parts/html.js';
 import { Panel, States, useResource } from '../parts/panel.js';
 import { Table } from '../parts/table.js';
-import { Age, Change, Outside } from '../parts/values.js';
+import { Age, Change, Outside, safe } from '../parts/values.js';
 
 const STEPS = ['1m', '5m', '1h', '1d'];
 const SINCE = { '1m': '-6h', '5m': '-24h', '1h': '-7d', '1d': '-30d' };
@@ -130,5 +130,5 @@ function Indices() {
   const found = useResource('/market/indices', {}, 60_000);
   const rows = indicesOf(found.data);
   return html`<${Panel} title=${t('indices')} resource=${found} isEmpty=${rows.length === 0} empty=${{ title: t('no index') }}>
-    <ul class="lines">${rows.map((one) => html`<li key=${`${one.name} ${one.source}`}><span class="strong">${one.name}</span> <span class="number">${number.amount(one.value)}</span> <span>${one.classification ?? ''}</span> <span class="muted"><${Age} at=${one.at} /></span></li>`)}</ul><//>`;
+    <ul class="lines">${rows.map((one) => html`<li key=${`${one.name} ${one.source}`}><span class="strong">${safe(one.name)}</span> <span class="number">${number.amount(one.value)}</span> <span class="title">${safe(one.classification ?? '')}</span> <span class="muted"><${Age} at=${one.at} /></span></li>`)}</ul><//>`;
 }
