@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { compare, Skip, until } from './cases.js';
 import { open, pathsOf, routesOf } from './tools.js';
+import { MOST_PRESSES, walk } from './walk.js';
 
 /** Markup, text that turns around, and far too much of it. */
 const HOSTILE = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>\u202egpj.exe\u0000\u200b${'W'.repeat(10_000)}`;
@@ -88,6 +89,37 @@ export const faults = {
     if (!word.includes('retracted')) fail(`a row is struck through and says: ${word}`);
     await until(async () => (await view.locator(`tr[data-key="${key}"]`).count()) === 0);
     await compare(view, base, fail);
+    for (const fault of said) fail(fault);
+    await context.close();
+  },
+
+  async 'a mistake in a rule is told with its place, which a press leads to'({ browser, base, fail }) {
+    if (!(await routesOf(base)).includes('post /rules/check')) throw new Skip('the API checks no rules');
+    const { page: view, context, faults: said } = await open(browser, base, '/rules/new?min_usd=5');
+    const box = view.locator('textarea');
+    const text = await box.inputValue();
+    await view.getByText('1 rule is sound').waitFor();
+    await box.fill(text.replace('usd >= 5.0', 'usd >= many'));
+    const place = view.locator('.mistakes').getByRole('button').first();
+    await place.waitFor();
+    const [, line, column] = /line (\d+), column (\d+)/.exec(await place.innerText()).map(Number);
+    if (await view.getByRole('button', { name: 'Try it' }).isEnabled()) fail('what is not sound can be tried');
+    await place.click();
+    const at = await box.evaluate((element) => element.value.slice(0, element.selectionStart).split('\n'));
+    if (at.length !== line || at.at(-1).length !== column - 1) fail(`the cursor is in line ${at.length}, column ${at.at(-1).length + 1}, not in ${line}, ${column}`);
+    if (!/many/.test(text.replace('usd >= 5.0', 'usd >= many').split('\n')[line - 1])) fail(`line ${line} has no mistake`);
+    for (const fault of said) fail(fault);
+    await context.close();
+  },
+
+  async 'an analyst walks in few presses'({ browser, base, fail }) {
+    // It watches and silences: only on a server of our own.
+    if (!process.env.CRYPTO_INTEL_CONFIG) throw new Skip('CRYPTO_INTEL_CONFIG names no server that may be changed');
+    const { page: view, context, faults: said } = await open(browser, base, '/');
+    await walk(view, await routesOf(base), async (step, presses) => {
+      console.log(`     ${step.title}: ${presses} presses`);
+      if (presses > MOST_PRESSES) fail(`${step.title} in ${presses} presses`);
+    });
     for (const fault of said) fail(fault);
     await context.close();
   },

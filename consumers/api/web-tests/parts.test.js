@@ -7,11 +7,12 @@ import { layoutOf, PLACE } from '../web/store/layout.js';
 import { match } from '../web/store/route.js';
 import * as time from '../web/store/time.js';
 import { clock, language } from '../web/store/i18n.js';
-import { alertHours, candlesOf, finalityOf, flowOf, graphOf, isIncident, pricesOf, sourcesOf, spreadOf, sumsOf } from '../web/store/shapes.js';
+import { alertHours, candlesOf, finalityOf, flowOf, graphOf, hoursOfTrial, isIncident, pricesOf, sourcesOf, spreadOf, sumsOf, trialOf } from '../web/store/shapes.js';
 import { imitates, isLikelySpam } from '../web/parts/events.js';
 import { guess } from '../web/parts/search.js';
 import { outside, safe, shortAddress } from '../web/parts/values.js';
 import { MODULES } from '../web/pages/about.js';
+import { filterOf } from '../web/pages/rule-new.js';
 import { parametersOf } from '../web/pages/transactions.js';
 
 const root = new URL('../web/', import.meta.url);
@@ -187,4 +188,23 @@ test('incidents are told from news, and sources that were seen stay', () => {
   const known = new Set();
   assert.deepEqual(sourcesOf(known, [{ source: 'b' }, { source: 'a' }], undefined), ['a', 'b']);
   assert.deepEqual(sourcesOf(known, [], 'c'), ['a', 'b', 'c']);
+});
+
+test('hours of a trial without an alert are there, too', () => {
+  const hour = 3_600_000_000;
+  const answer = {
+    since_us: 10.5 * hour, until_us: 13.25 * hour, streams: [{ stream: 'EVM', messages: 7, missing: ['the begin has left the stream'] }, { stream: 'MARKET', messages: 2, missing: [] }],
+    rules: [{ rule: 'a', fired: 3, fired_per_hour: 1.1, hours: [{ begins_us: 11 * hour, fired: 3 }], samples: [] }],
+  };
+  const trial = trialOf(answer);
+  assert.deepEqual([trial.messages, trial.missing], [9, ['EVM: the begin has left the stream']]);
+  assert.deepEqual(hoursOfTrial(trial.rules[0], trial).map((one) => one.fired), [0, 3, 0, 0]);
+});
+
+test('a filter of the list is the same filter for a rule', () => {
+  const query = { chain: 'base', kind: 'erc20', min_usd: '5', watched: '1', direction: 'in', range: '7d', cursor: 'x', spam: '1' };
+  const asked = JSON.parse(JSON.stringify(filterOf(query)));
+  assert.deepEqual(asked, { chain: ['base'], kind: ['erc20'], watched: true, min_usd: '5' });
+  assert.equal(filterOf({ ...query, address: ADDRESS }).direction, 'in');
+  assert.equal(filterOf({ id: 'No Id' }).id, undefined);
 });

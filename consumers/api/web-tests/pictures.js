@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
 import { open, routesOf, startBrowser } from './tools.js';
+import { walk } from './walk.js';
 
 const [base, folder] = process.argv.slice(2);
 const MAX_BYTES = 150_000;
@@ -16,12 +17,23 @@ const PICTURES = [
   { name: 'transactions', path: '/transactions', theme: 'dark', height: 620 },
   { name: 'alert', path: '/alerts', theme: 'light', height: 700, click: 'main tbody tr' },
   { name: 'market', path: '/market', theme: 'dark', height: 700, needs: 'get /market/summary' },
+  { name: 'signals', path: '/signals', theme: 'light', height: 620, needs: 'get /market/articles' },
   { name: 'wallet', path: null, theme: 'light', height: 620 },
   { name: 'operations', path: '/providers', theme: 'light', height: 700 },
   { name: 'phone', path: '/', theme: 'dark', width: 360, height: 720 },
 ];
 
 const ask = async (path) => (await fetch(`${base}/api/v1${path}`)).json();
+
+/** Takes a picture, and makes it small. */
+async function take(page, name) {
+  const file = `${folder}/${name}.png`;
+  await page.screenshot({ path: file });
+  spawnSync('pngquant', ['--force', '--ext', '.png', '--speed', '1', '96', file]);
+  const { size } = statSync(file);
+  console.log(`${file} ${size} bytes${size > MAX_BYTES ? ': TOO LARGE' : ''}`);
+}
+
 mkdirSync(folder, { recursive: true });
 const browser = await startBrowser();
 for (const { name, path, click, ...options } of PICTURES.filter(({ needs }) => !needs || told.includes(needs))) {
@@ -32,11 +44,13 @@ for (const { name, path, click, ...options } of PICTURES.filter(({ needs }) => !
     await page.locator(click).first().click();
     await page.locator('dialog[open] .facts').waitFor();
   }
-  const file = `${folder}/${name}.png`;
-  await page.screenshot({ path: file });
-  spawnSync('pngquant', ['--force', '--ext', '.png', '--speed', '1', '96', file]);
-  const { size } = statSync(file);
-  console.log(`${file} ${size} bytes${size > MAX_BYTES ? ': TOO LARGE' : ''}`);
+  await take(page, name);
   await context.close();
 }
+const { page, context } = await open(browser, base, '/', { height: 700 });
+await walk(page, told, async ({ name }) => {
+  await page.waitForTimeout(SETTLE_MS);
+  await take(page, `walk-${name}`);
+});
+await context.close();
 await browser.close();

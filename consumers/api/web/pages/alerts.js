@@ -109,7 +109,7 @@ function AlertDrawer({ alert, onClose }) {
         <${TimeLine} whole=${whole} />
         <${Facts} items=${[
           [t('state'), html`<${AlertState} event=${event} />`],
-          [t('rule'), html`<a href=${`/alerts?rule=${event.rule}`}>${safe(event.rule)}</a>`],
+          [t('rule'), html`<a href=${offers('get /rules') ? `/rule/${encodeURIComponent(event.rule)}` : `/alerts?rule=${event.rule}`}>${safe(event.rule)}</a>`],
           [t('chain'), event.chain],
           [t('block'), event.block_number !== undefined && html`<${Block} chain=${event.chain} number=${event.block_number} />`],
           [t('transaction'), event.tx_hash && html`<${Transaction} chain=${event.chain} hash=${event.tx_hash} block=${event.block_number} quiet=${false} />`],

@@ -3,7 +3,9 @@
 import { useMemo, useState } from 'preact/hooks';
 import { clock, language, t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
-import { filter } from '../store/route.js';
+import { offers } from '../store/offers.js';
+import { filter, link } from '../store/route.js';
+import { may } from '../store/session.js';
 import { Facts, Drawer, Raw } from '../parts/drawer.js';
 import { eventColumns, gapText, isLikelySpam, KINDS, Kind, Moved, partiesOf, Watched } from '../parts/events.js';
 import { html, Icon } from '../parts/html.js';
@@ -33,6 +35,13 @@ export function parametersOf(query) {
   };
 }
 
+const OF_FILTER = ['kind', 'token', 'address', 'direction', 'min_usd', 'watched', 'verified'];
+
+/** Where this filter becomes a rule; the chain goes along by itself. */
+function ruleLink(query) {
+  return link('/rules/new', Object.fromEntries(OF_FILTER.map((name) => [name, query[name]])));
+}
+
 /** The same filters for the websocket; null where a past page is shown. */
 function subscriptionOf(parameters) {
   if (parameters.cursor) return null;
@@ -55,6 +64,7 @@ export default function Transactions({ chains, query }) {
   return html`<div class="page">
     <div class="head"><h1>${t('page.transactions')}</h1>
       <span class="space"></span>
+      ${may('rules:test') && offers('post /rules/from-filter') && html`<a class="button" href=${ruleLink(query)}><${Icon} name="rules" /> ${t('rule.of filter')}</a>`}
       ${!query.cursor && html`<${LiveControl} feed=${feed} />`}
     </div>
     <${Filters} query=${query} />

@@ -287,6 +287,53 @@ export function sumsOf(graph) {
   return sums;
 }
 
+/** A rule in force. */
+export function ruleOf(item) {
+  return {
+    id: item.id,
+    description: first(item.description) ?? '',
+    enabled: item.enabled ?? true,
+    severity: item.severity,
+    on: item.on ?? [],
+    when: first(item.when),
+    trigger: item.trigger,
+    lasts: first(item.lasts),
+    cooldown: first(item.cooldown),
+    groups: item.group_by ?? [],
+    labels: Object.entries(item.labels ?? {}).map(([name, value]) => `${name}=${value}`),
+    routes: item.routes ?? [],
+    file: item.file,
+    line: item.line,
+    text: item.text,
+    last: first(item.last_fired_at_us),
+    day: item.fired_in_24h ?? 0,
+  };
+}
+
+/** The rules in force, and what is wrong with their files now. */
+export function rulesOf(answer) {
+  return { rules: list(answer).map(ruleOf), wrong: first(answer?.wrong) };
+}
+
+/** What rules would have said. */
+export function trialOf(answer) {
+  return {
+    since: milliseconds(answer.since_us),
+    until: milliseconds(answer.until_us),
+    messages: answer.streams.reduce((all, one) => all + one.messages, 0),
+    missing: answer.streams.flatMap((one) => one.missing.map((text) => `${one.stream}: ${text}`)),
+    rules: answer.rules.map((one) => ({ ...one, id: one.rule, hourly: String(one.fired_per_hour ?? 0) })),
+  };
+}
+
+/** Alerts of a trial by hour, also those without one: `{at, fired}`. */
+export function hoursOfTrial(rule, trial) {
+  const hours = [];
+  const counts = new Map(rule.hours.map((one) => [milliseconds(one.begins_us), one.fired]));
+  for (let at = Math.floor(trial.since / 3_600_000) * 3_600_000; at < trial.until; at += 3_600_000) hours.push({ at, fired: counts.get(at) ?? 0 });
+  return hours;
+}
+
 /** Streams and how far the tables are behind them. */
 export function streamsOf(answer) {
   return (answer?.streams ?? []).map((one) => ({ ...one, behind: first(one.behind), fill: first(one.fill_ratio) }));
