@@ -39,5 +39,6 @@ pub use routing::{
     matcher::{Matcher, NoMatcher},
     reload::check_routes,
     silences::{NewSilence, Silences, acknowledge},
+    weekly::{RecurringSilence, recurring_silences},
 };
 pub use run::run;

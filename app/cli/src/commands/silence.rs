@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use crypto_intel_notify::{Matcher, NewSilence, Silences};
+use crypto_intel_notify::{Matcher, NewSilence, RecurringSilence, Silences, recurring_silences};
 use crypto_intel_schemas::Silence;
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
@@ -17,6 +17,8 @@ use crate::{
 
 /// Who acts where no name is known.
 const ANONYMOUS: &str = "command line";
+/// Who made the silences that recur.
+const RECURRING: &str = "routes file";
 
 pub(crate) async fn run(
     arguments: &Arguments,
@@ -49,8 +51,17 @@ pub(crate) async fn run(
             let now = now_us();
             let mut list = silences.list().await?;
             list.retain(|silence| *all || silence.ends_us > now);
-            let described: Vec<Value> = list.iter().map(describe).collect();
-            output.show(&described, |_| show_list(&list, now))?;
+            let recurring = recurring_silences(&config.notify, now).unwrap_or_else(|problems| {
+                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                eprintln!(
+                    "the file of routes is wrong, its silences are not listed: {}",
+                    problems.join("\n")
+                );
+                Vec::new()
+            });
+            let described: Vec<Value> =
+                list.iter().map(describe).chain(recurring.iter().map(describe_recurring)).collect();
+            output.show(&described, |_| show_list(&list, &recurring, now))?;
         }
         SilenceAction::End { id, by } => {
             let ended = silences.end(id, name(by.as_ref())).await?;
@@ -73,19 +84,14 @@ pub(super) fn name(by: Option<&String>) -> &str {
     by.map_or(ANONYMOUS, String::as_str)
 }
 
-fn show_list(list: &[Silence], now: i64) -> String {
-    if list.is_empty() {
+fn show_list(list: &[Silence], recurring: &[RecurringSilence], now: i64) -> String {
+    if list.is_empty() && recurring.is_empty() {
         return "no silence is in force".to_owned();
     }
     let rows = list.iter().map(|silence| {
-        let state = match silence {
-            silence if silence.is_active(now) => "in force",
-            silence if silence.starts_us > now => "to come",
-            _ => "over",
-        };
         [
             silence.id.clone(),
-            state.to_owned(),
+            state(silence.starts_us, silence.ends_us, now).to_owned(),
             time_text(silence.starts_us),
             time_text(silence.ends_us),
             silence.matchers.join(" "),
@@ -93,12 +99,45 @@ fn show_list(list: &[Silence], now: i64) -> String {
             silence.reason.clone(),
         ]
     });
-    table(&["id", "state", "from", "until", "matches", "by", "why"], rows)
+    let recurring = recurring.iter().map(|silence| {
+        [
+            silence.name.clone(),
+            format!("{}, recurs", state(silence.starts_us, silence.ends_us, now)),
+            time_text(silence.starts_us),
+            time_text(silence.ends_us),
+            silence.matchers.join(" "),
+            RECURRING.to_owned(),
+            silence.reason.clone(),
+        ]
+    });
+    table(&["id", "state", "from", "until", "matches", "by", "why"], rows.chain(recurring))
+}
+
+fn state(starts_us: i64, ends_us: i64, now: i64) -> &'static str {
+    match now {
+        now if now < starts_us => "to come",
+        now if now < ends_us => "in force",
+        _ => "over",
+    }
+}
+
+/// A silence of the file of routes: the fields of others, with the window that lasts or comes next.
+fn describe_recurring(silence: &RecurringSilence) -> Value {
+    json!({
+        "id": silence.name,
+        "recurring": true,
+        "matchers": silence.matchers,
+        "starts_at": time_text(silence.starts_us),
+        "ends_at": time_text(silence.ends_us),
+        "author": RECURRING,
+        "reason": silence.reason,
+    })
 }
 
 fn describe(silence: &Silence) -> Value {
     json!({
         "id": silence.id,
+        "recurring": false,
         "matchers": silence.matchers,
         "starts_at": time_text(silence.starts_us),
         "ends_at": time_text(silence.ends_us),

@@ -97,6 +97,29 @@ async fn silences_are_made_listed_and_ended_and_say_whom_they_keep_from_hearing(
     let explained = bus.json(1, &told);
     assert_eq!(explained["destinations"][0]["verdict"], "silenced", "{explained}");
 
+    let recurring = "[[silence]]\nname = \"nights\"\nmatch = [\"rule=gas\"]\nreason = \"cheap\"\n\
+         when = { from = \"02:00\", to = \"04:00\", zone = \"UTC\" }\n";
+    bus.write("routes.toml", &format!("{ROUTES}\n{recurring}"));
+    let list = bus.ends_with(0, &["silence", "list"]);
+    let line = list.lines().find(|line| line.contains("nights")).unwrap();
+    for part in [", recurs", "T02:00:00.000Z", "T04:00:00.000Z", "rule=gas", "routes file", "cheap"]
+    {
+        assert!(line.contains(part), "{part:?} is missing in:\n{list}");
+    }
+    let all = bus.json(0, &["silence", "list"]);
+    let recurs: Vec<bool> =
+        all.as_array().unwrap().iter().map(|one| one["recurring"].as_bool().unwrap()).collect();
+    assert_eq!(recurs, [false, false, true], "{all}");
+    bus.write("routes.toml", &recurring.replace("match", "mach"));
+    let output = bus.command(&["silence", "list"]);
+    let (text, errors) = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
+    assert!(output.status.success() && text.contains(&id), "{text}\n{errors}");
+    assert!(errors.contains("routes.toml:3") && errors.contains("match"), "{errors}");
+    bus.write("routes.toml", ROUTES);
+
     assert!(bus.ends_with(0, &["silence", "end", &id]).contains("ended"));
     assert!(bus.ends_with(0, &["silence", "end", &id]).contains("was over already"));
     assert!(!bus.ends_with(0, &["silence", "list"]).contains(&id));

@@ -22,4 +22,4 @@ pub(crate) mod text;
 mod timers;
 mod tree;
 pub(crate) mod watchdog;
-mod weekly;
+pub(crate) mod weekly;

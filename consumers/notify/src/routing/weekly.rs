@@ -9,9 +9,12 @@ use jiff::{
 use serde::Deserialize;
 
 use super::{
+    file::RouteProblem,
     hours::{moment, time_of_day, weekday, zone},
     matcher::{Matcher, all_match},
+    reload::tree_of,
 };
+use crate::config::Config;
 
 /// What a window that ended longer ago kept back is not told any more: no instance has routed since.
 const MAX_LATE_US: i64 = 86_400_000_000;
@@ -25,6 +28,43 @@ pub(crate) struct WeeklySilence {
     pub(crate) matchers: Vec<Matcher>,
     pub(crate) reason: String,
     times: Times,
+}
+
+/// A `[[silence]]` of the file of routes, with one of its windows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecurringSilence {
+    /// Its name.
+    pub name: String,
+    /// What it matches.
+    pub matchers: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// When the window begins that lasts, else the next one, microseconds UTC.
+    pub starts_us: i64,
+    /// When that window ends, microseconds UTC.
+    pub ends_us: i64,
+}
+
+/// The silences of the file of routes, each with the window that lasts at a time, else the next one.
+///
+/// # Errors
+/// Every problem in the file.
+pub fn recurring_silences(
+    config: &Config,
+    at_us: i64,
+) -> Result<Vec<RecurringSilence>, Vec<RouteProblem>> {
+    let tree = tree_of(config)?;
+    let described = tree.silences.iter().filter_map(|silence| {
+        let window = silence.next(at_us)?;
+        Some(RecurringSilence {
+            name: silence.name.clone(),
+            matchers: silence.matchers.iter().map(ToString::to_string).collect(),
+            reason: silence.reason.clone(),
+            starts_us: window.start_us,
+            ends_us: window.end_us,
+        })
+    });
+    Ok(described.collect())
 }
 
 /// One window, microseconds UTC; its end is outside.
@@ -135,6 +175,15 @@ impl WeeklySilence {
         self.times.around(at_us).into_iter().find(ended)
     }
 
+    /// The window that lasts at a time, else the next one.
+    fn next(&self, at_us: i64) -> Option<Window> {
+        let at = Timestamp::from_microsecond(at_us).ok()?;
+        let today = at.to_zoned(self.times.zone.clone()).date();
+        // One of a whole week began a week ago; a day that the clock skips has none.
+        let days = (-WEEK..=2 * WEEK).filter_map(|ahead| today.checked_add(ahead.days()).ok());
+        days.filter_map(|day| self.times.of_day(day)).find(|window| window.end_us > at_us)
+    }
+
     /// What deliveries name as their cause: its name, and the day on which the window starts.
     pub(crate) fn cause(&self, window: Window) -> String {
         let day = Timestamp::from_microsecond(window.start_us).ok();
@@ -185,6 +234,26 @@ mod tests {
         assert_eq!(silence.last_ended(end).unwrap().end_us, end);
         assert_eq!(silence.last_ended(end + MAX_LATE_US).unwrap().end_us, end);
         assert_eq!(silence.last_ended(end + MAX_LATE_US + 1), None);
+    }
+
+    #[test]
+    fn the_next_window_is_the_one_that_lasts_or_follows() {
+        let weekend = weekly("from = \"fri 22:00\"\nto = \"mon 07:00\"\nzone = \"Europe/Madrid\"");
+        let begin_of_next = |silence: &WeeklySilence, time: &str| {
+            let window = silence.next(at(time)).unwrap();
+            Timestamp::from_microsecond(window.start_us).unwrap().to_string()
+        };
+        for (time, begin) in [
+            ("2026-06-04T12:00:00Z", "2026-06-05T20:00:00Z"),
+            ("2026-06-08T04:59:59Z", "2026-06-05T20:00:00Z"),
+            ("2026-06-08T05:00:00Z", "2026-06-12T20:00:00Z"),
+            // The clock goes back in between: an hour later in UTC.
+            ("2026-10-26T12:00:00Z", "2026-10-30T21:00:00Z"),
+        ] {
+            assert_eq!(begin_of_next(&weekend, time), begin, "{time}");
+        }
+        let week = weekly("from = \"mon 08:00\"\nto = \"mon 08:00\"\nzone = \"UTC\"");
+        assert_eq!(begin_of_next(&week, "2026-06-08T07:59:59Z"), "2026-06-01T08:00:00Z");
     }
 
     #[test]
