@@ -14,17 +14,22 @@ import { askForHelp, isHelping } from './parts/keys.js';
 import { Empty, Say, Skeleton, useResource } from './parts/panel.js';
 import { Search } from './parts/search.js';
 import { TruthLine } from './parts/truth.js';
+import { safe, shortAddress } from './parts/values.js';
 
 /** What a page's module shows. */
 const page = (load) => () => load().then((module) => module.default);
 
-/** The pages. Each is a module of its own, loaded when it is opened. `key` is the second letter of its shortcut; `scope` and `needs` the right and the route that it cannot do without; without `title` it is not in the navigation. */
+/**
+ * The pages. Each is a module of its own, loaded when it is opened. `key` is the second letter of its shortcut; `scope` and `needs` the right and the
+ * route that it cannot do without; without `title` it is not in the navigation;
+ * `range` is the time range that it shows where the address names none.
+ */
 export const PAGES = [
   { path: '/', name: 'overview', title: 'page.overview', key: 'o', load: page(() => import('./pages/overview.js')) },
   { path: '/transactions', name: 'transactions', title: 'page.transactions', key: 't', load: page(() => import('./pages/transactions.js')) },
   { path: '/transactions/:chain/:hash', name: 'transactions', load: page(() => import('./pages/transaction.js')) },
   { path: '/wallets', name: 'wallets', title: 'page.wallets', key: 'w', load: page(() => import('./pages/wallets.js')) },
-  { path: '/wallet/:address', name: 'wallets', load: page(() => import('./pages/wallet.js')) },
+  { path: '/wallet/:address', name: 'wallets', range: '7d', load: page(() => import('./pages/wallet.js')) },
   { path: '/alerts', name: 'alerts', title: 'page.alerts', key: 'a', scope: 'alerts', needs: 'get /alerts', load: page(() => import('./pages/alerts.js')) },
   { path: '/rules', name: 'rules', title: 'page.rules', key: 'r', scope: 'alerts', needs: 'get /rules', load: page(() => import('./pages/rules.js')) },
   { path: '/rules/new', name: 'rules', load: page(() => import('./pages/rule-new.js')) },
@@ -77,14 +82,15 @@ export function Shell() {
   useEffect(() => (me.value ? live.subscribe({ service: 'explorers', kinds: ['block'] }, takeBlocks) : undefined), [me.value]);
   const { page, values } = pageOf(path.value);
   const known = chainsOf(chains.data).map(current);
-  const title = page?.title ? t(page.title) : null;
+  // A page of one thing is called after it.
+  const title = page?.title ? t(page.title) : safe(shortAddress(Object.values(values).at(-1) ?? ''));
   useEffect(() => {
     document.title = title ? `${title} · crypto-intel` : 'crypto-intel';
   }, [title]);
   if (needsKey.value) return html`<${Later} load=${LOGIN} /><${Say} />`;
   return html`
     <a class="skip" href="#main">${t('skip')}</a>
-    <${Header} chains=${known} />
+    <${Header} chains=${known} usual=${page?.range ?? '24h'} />
     <${TruthLine} chains=${known} resource=${chains} alerts=${alertsSummary(summary.data)} />
     <div class="frame">
       <${Navigation} current=${page?.name} />
@@ -129,9 +135,9 @@ function Broken({ error, again }) {
     <button type="button" onClick=${again ?? (() => location.reload())}>${t('retry')}</button></div>`;
 }
 
-function Header({ chains }) {
+function Header({ chains, usual }) {
   const chain = query.value.chain ?? '';
-  const range = query.value.range ?? '24h';
+  const range = query.value.range ?? usual;
   return html`<header class="top">
     <a class="brand" href="/" aria-label="crypto-intel"><svg width="22" height="22" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="7" /><path d="M5 18h5l3-9 6 15 3-8h5" /></svg><span>crypto-intel</span></a>
     <${Search} chains=${chains.map((one) => one.chain)} />

@@ -5,6 +5,7 @@ import { t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { offers } from '../store/offers.js';
 import { filter } from '../store/route.js';
+import { may } from '../store/session.js';
 import { balancesOf, counterpartiesOf, flowOf, walletsOf } from '../store/shapes.js';
 import { Meter } from '../parts/chart.js';
 import { imitates } from '../parts/events.js';
@@ -56,7 +57,7 @@ function Head({ address, facts, chains, again }) {
         ${facts?.group && html` · ${t('group')} ${safe(facts.group)}`}</p>
       ${facts?.said.length > 0 && html`<p>${facts.said.map((one) => html`<span class=${classes('mark', one.category === 'sanctioned' && 'tone-bad')} title=${`${one.source} · ${one.confidence} %`}>${term('tag', safe(one.category))}${one.name && `: ${safe(one.name)}`}</span> `)}</p>`}
     </div>
-    <span class="actions">${offers('get /graph') && html`<a class="button" href=${`/graph?address=${address}`}><${Icon} name="graph" /> ${t('page.graph')}</a>`}${mayWatch() && facts && (facts.isWatched
+    <span class="actions">${offers('get /graph') && html`<a class="button" href=${`/graph?address=${address}`}><${Icon} name="graph" /> ${t('page.graph')}</a>`}${may('rules:test') && offers('post /rules/from-filter') && html`<a class="button" href=${`/rules/new?address=${address}`}><${Icon} name="alerts" /> ${t('alert me')}</a>`}${mayWatch() && facts && (facts.isWatched
       ? html`<${Unwatch} address=${address} chain=${facts.chain} onDone=${again} />`
       : html`<button type="button" class="primary" onClick=${() => setAdding(true)}>${t('watch')}</button>`)}</span>
     ${isAdding && html`<${Watch} chains=${chains} address=${address} onClose=${() => setAdding(false)} onDone=${done} />`}
