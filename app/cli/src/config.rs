@@ -104,6 +104,9 @@ impl AppConfig {
             Explorers::new(config.evm.chains.values().filter_map(|chain| {
                 chain.explorer.clone().map(|explorer| (chain.chain_id, explorer))
             }));
+        // The API checks rules as alerts does.
+        config.api.destinations = config.alerts.destinations.clone();
+        config.api.explorers = config.alerts.explorers.clone();
         Ok(config)
     }
 

@@ -1,6 +1,10 @@
 //! Runs the examples inside rules: each through a fresh engine, on a chain of its own and by a clock of its own.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use crypto_intel_nats::StreamMessage;
@@ -35,10 +39,30 @@ const TAIL_US: i64 = 3 * SECOND_US;
 /// Runs every example of every enabled rule.
 #[must_use]
 pub fn run_examples(rules: &Arc<RuleSet>) -> Vec<RuleProblem> {
+    run_until(rules, None)
+}
+
+/// The same of texts by others: no example begins after this time, and the first that did not run is a problem.
+#[must_use]
+pub fn run_examples_within(rules: &Arc<RuleSet>, time: Duration) -> Vec<RuleProblem> {
+    run_until(rules, Instant::now().checked_add(time))
+}
+
+fn run_until(rules: &Arc<RuleSet>, until: Option<Instant>) -> Vec<RuleProblem> {
     let Ok(metrics) = Metrics::new(&Registry::new()) else { return Vec::new() };
     let examples =
         rules.rules.iter().flat_map(|rule| rule.examples.iter().map(move |it| (rule, it)));
-    examples.filter_map(|(rule, example)| run(rules, rule, example, &metrics)).collect()
+    let mut problems = Vec::new();
+    for (rule, example) in examples {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            let message =
+                "this and further examples did not run: they take too long together".to_owned();
+            problems.push(RuleProblem { message, hint: None, ..example.place.clone() });
+            break;
+        }
+        problems.extend(run(rules, rule, example, &metrics));
+    }
+    problems
 }
 
 fn run(

@@ -67,6 +67,7 @@ async fn first_rules(
             metrics.rules_wrong.set(1);
             probe.unhealthy(in_short(&problems, MEANING));
             log_problems(&problems, MEANING);
+            sets.put_problems(&problems).await?;
             told = problems;
         }
         tokio::time::sleep(config.reload_interval()).await;

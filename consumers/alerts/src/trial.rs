@@ -21,6 +21,7 @@ use crate::{
 /// So many alerts of each rule are shown beside the first, the last and the largest.
 const MAX_SAMPLES: usize = 3;
 const NAMED: usize = 3;
+const HOUR_US: i64 = 3_600_000_000;
 
 /// So many alerts are kept for a comparison; further ones are only counted.
 const MAX_COMPARED: usize = 200_000;
@@ -36,6 +37,7 @@ pub struct Trial {
     findings: BTreeMap<String, RuleFindings>,
     /// Newest text of each alert by its key.
     told: BTreeMap<String, Told>,
+    max_compared: usize,
     uncompared: u64,
     undecodable: u64,
 }
@@ -63,6 +65,8 @@ pub struct RuleFindings {
     pub unpriced: u64,
     /// Conditions and templates that failed.
     pub errors: u64,
+    /// Alerts by hour; hours without one are left out.
+    pub hours: Vec<HourCount>,
     /// The first alert.
     pub first: Option<Told>,
     /// The last alert.
@@ -71,6 +75,15 @@ pub struct RuleFindings {
     pub largest: Option<Told>,
     /// Some others.
     pub samples: Vec<Told>,
+}
+
+/// Alerts of an hour.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct HourCount {
+    /// When it begins, microseconds since 1970.
+    pub begins_us: i64,
+    /// How many.
+    pub fired: u64,
 }
 
 /// What an alert would have said.
@@ -124,9 +137,16 @@ impl Trial {
             alerts,
             findings,
             told,
+            max_compared: MAX_COMPARED,
             uncompared: 0,
             undecodable: 0,
         })
+    }
+
+    /// The same without what a comparison needs, which is every alert.
+    #[must_use]
+    pub fn uncompared(self) -> Self {
+        Self { max_compared: 0, ..self }
     }
 
     /// The stream that is read.
@@ -179,6 +199,12 @@ impl Trial {
         match state {
             AlertState::Fired => {
                 found.fired += 1;
+                let begins_us = at_us - at_us.rem_euclid(HOUR_US);
+                let mut hours = found.hours.iter_mut().rev();
+                match hours.find(|hour| hour.begins_us == begins_us) {
+                    Some(hour) => hour.fired += 1,
+                    None => found.hours.push(HourCount { begins_us, fired: 1 }),
+                }
                 found.first.get_or_insert_with(|| told.clone());
                 found.last = Some(told.clone());
                 let largest = found.largest.as_ref().and_then(|largest| largest.usd);
@@ -193,7 +219,7 @@ impl Trial {
             AlertState::Corrected => found.corrected += 1,
             AlertState::Resolved => found.resolved += 1,
         }
-        if self.told.len() < MAX_COMPARED || self.told.contains_key(&told.alert) {
+        if self.told.len() < self.max_compared || self.told.contains_key(&told.alert) {
             self.told.insert(told.alert.clone(), told);
         } else {
             self.uncompared += 1;
@@ -211,6 +237,7 @@ impl Trial {
             let named: Vec<String> = named.map(|told| told.title.clone()).collect();
             found.samples.retain(|sample| !named.contains(&sample.title));
             found.samples.truncate(MAX_SAMPLES);
+            found.hours.sort_by_key(|hour| hour.begins_us);
             RuleFindings {
                 rule: id.to_owned(),
                 evaluated: counters.evaluated.get(),

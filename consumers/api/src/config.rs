@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crypto_intel_schemas::ApiRole;
+use crypto_intel_schemas::{ApiRole, Explorers};
 
 use crate::live::config::LiveConfig;
 
@@ -49,6 +49,13 @@ pub struct Config {
     pub plain_http: bool,
     /// Live events.
     pub live: LiveConfig,
+    /// Names of the destinations that rules may route to; filled in by the process from its configuration. Routes are not checked
+    /// where it is absent.
+    #[serde(skip)]
+    pub destinations: Option<Vec<String>>,
+    /// Block explorers of chains; filled in by the process from its configuration.
+    #[serde(skip)]
+    pub explorers: Explorers,
 }
 
 impl Default for Config {
@@ -71,6 +78,8 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             plain_http: false,
             live: LiveConfig::default(),
+            destinations: None,
+            explorers: Explorers::default(),
         }
     }
 }

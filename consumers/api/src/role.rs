@@ -23,6 +23,8 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::read(Bucket::ApiKeys).watched(),
         BucketSpec::read(Bucket::Leases).watched(),
         BucketSpec::read(Bucket::Prices).watched(),
+        // The rules in force.
+        BucketSpec::read(Bucket::RuleState),
         BucketSpec::write(Bucket::Watchlist, &[">"]).watched(),
         BucketSpec::write(Bucket::Silences, &[">"]).watched(),
         BucketSpec::write(Bucket::Routing, &["ack.>"]),

@@ -17,6 +17,8 @@ const FRESH: Duration = Duration::from_millis(250);
 const SUMMARY_FRESH: Duration = Duration::from_secs(5);
 /// A graph reads many rows: more of them at once would leave no connection for lists.
 const MAX_GRAPHS: usize = 2;
+/// Compiling takes a processor each.
+const MAX_COMPILATIONS: usize = 2;
 
 /// What every handler may use; cheap to clone.
 #[derive(Debug, Clone)]
@@ -34,6 +36,10 @@ pub(crate) struct Inner {
     pub(crate) requests: Arc<Places>,
     pub(crate) metrics: Metrics,
     pub(crate) live: Arc<Live>,
+    /// Texts of rules that are compiled at the same time.
+    pub(crate) compilations: Arc<Semaphore>,
+    /// Rules that are tried on the past.
+    pub(crate) attempts: Arc<Places>,
     /// Graphs that are made at the same time.
     pub(crate) graphs: Semaphore,
     pub(crate) trusted_proxies: Vec<Network>,
@@ -76,6 +82,8 @@ impl ApiState {
             metrics,
             live,
             graphs: Semaphore::new(MAX_GRAPHS),
+            compilations: Arc::new(Semaphore::new(MAX_COMPILATIONS)),
+            attempts: Arc::default(),
             positions: Memo::new(FRESH),
             heads: Memo::new(FRESH),
             movers: Memo::new(SUMMARY_FRESH),

@@ -40,6 +40,7 @@ pub use read::{
     market::{Candle, CandleFilter, CandleStep, IndexValue, Mover},
     operations::{BlockLine, NodeLine, ProviderLine, ReorgLine},
     past::{PastCounts, PastEvents, PastReader, PastRequest, kinds::fields_not_kept},
+    rule_activity::RuleActivity,
     sql::{PageRequest, RowPage, Towards},
     transfers::{Side, StoredTransfer, TransferFilter, TransferKey, TransferKind},
     wallets::{CounterpartyLine, FlowLine, WalletFilter, WalletKey, WalletRow},

@@ -22,6 +22,9 @@ use crate::{
 /// A list literal is rebuilt at each evaluation: beyond this it costs more than the rest.
 const MAX_LIST_ELEMENTS: usize = 100;
 
+/// Lists within lists within lists: their lengths multiply for every event.
+const MAX_NESTED_LISTS: usize = 2;
+
 /// What is wrong with a condition, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConditionProblem {
@@ -46,6 +49,8 @@ pub(crate) struct Checker<'c> {
     source: &'c SourceInfo,
     pub(super) env: &'c Arc<Env>,
     bound: Vec<(String, Type)>,
+    /// Lists that are gone through around what is looked at.
+    nested: usize,
     problems: Vec<ConditionProblem>,
 }
 
@@ -58,7 +63,8 @@ impl<'c> Checker<'c> {
         env: &'c Arc<Env>,
         wanted: Wanted,
     ) -> Vec<ConditionProblem> {
-        let mut checker = Self { fields, source, env, bound: Vec::new(), problems: Vec::new() };
+        let mut checker =
+            Self { fields, source, env, bound: Vec::new(), nested: 0, problems: Vec::new() };
         let result = checker.expression(expression);
         let message = match wanted {
             _ if result == Type::Any => None,
@@ -203,6 +209,13 @@ impl<'c> Checker<'c> {
                 Type::Any
             }
         };
+        self.nested += 1;
+        if self.nested == MAX_NESTED_LISTS + 1 {
+            let message = format!(
+                "more than {MAX_NESTED_LISTS} lists are gone through within each other: their lengths multiply for every event"
+            );
+            self.report(comprehension.iter_range.id, message, None);
+        }
         let start = self.expression(&mut comprehension.accu_init);
         let depth = self.bound.len();
         self.bound.push((comprehension.iter_var.clone(), element));
@@ -214,6 +227,7 @@ impl<'c> Checker<'c> {
         self.expression(&mut comprehension.loop_step);
         let result = self.expression(&mut comprehension.result);
         self.bound.truncate(depth);
+        self.nested -= 1;
         result
     }
 

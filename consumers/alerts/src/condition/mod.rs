@@ -1,5 +1,6 @@
 //! Conditions: CEL over the fields of one event, checked when loaded.
 
+mod bounds;
 pub(crate) mod check;
 pub(crate) mod fields;
 pub(crate) mod functions;
@@ -93,7 +94,10 @@ impl Condition {
         fields: &[Field],
         env: &Arc<Env>,
     ) -> Result<Self, Vec<ConditionProblem>> {
-        let program = env.compile(source).map_err(|errors| {
+        if let Some(problem) = bounds::excess(source) {
+            return Err(vec![problem]);
+        }
+        let program = bounds::with_stack(|| env.compile(source)).map_err(|errors| {
             // One slip is often several errors: the first says where it begins.
             errors
                 .errors

@@ -8,6 +8,8 @@ use toml::{Spanned, Table, Value};
 use super::{file::parse_duration_us, problem::RuleProblem};
 use crate::nearest::did_you_mean;
 
+/// An example's time passes second by second.
+const MAX_OFFSET_US: i64 = 30 * 86_400_000_000;
 /// Time at which every example begins: 2026-01-01 00:00:00 UTC.
 pub(crate) const START_US: i64 = 1_767_225_600_000_000;
 
@@ -83,6 +85,9 @@ fn time_of(at: &Value, earliest_us: i64) -> Result<i64, EventProblem> {
     let Some(offset) = offset else {
         return Err(("example: `at` is no duration".to_owned(), hint()));
     };
+    if offset > MAX_OFFSET_US {
+        return Err(("example: `at` is more than 30 days after its beginning".to_owned(), hint()));
+    }
     let at_us = START_US.saturating_add(offset);
     if at_us < earliest_us {
         return Err(("example: `at` lies before the event above it".to_owned(), hint()));

@@ -25,8 +25,7 @@ use crate::{
 pub(super) struct RuleText {
     pub(super) id: Spanned<String>,
     /// For people only.
-    #[serde(default, rename = "description")]
-    pub(super) _description: Option<String>,
+    pub(super) description: Option<String>,
     #[serde(default = "yes")]
     pub(super) enabled: bool,
     pub(super) on: Spanned<Patterns>,

@@ -6,6 +6,7 @@ pub(crate) mod example;
 mod file;
 mod files;
 mod index;
+mod listing;
 mod patterns;
 mod problem;
 mod templates;
@@ -36,10 +37,11 @@ use self::{
     trigger::{Finality, Lasting, Trigger},
     unpriced::Unpriced,
 };
-pub use self::{files::RuleFiles, problem::RuleProblem};
+pub use self::{files::RuleFiles, listing::ListedRule, problem::RuleProblem};
 pub(crate) use self::{
     files::{files_of, unreadable},
     index::SubjectIndex,
+    listing::listed,
 };
 
 /// The rules that come with the program, as file name and text. All are for the destination `ops`.

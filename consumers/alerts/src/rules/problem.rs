@@ -5,7 +5,7 @@ use std::{
 };
 
 /// What is wrong with a rule file, where, and how to correct it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RuleProblem {
     /// The file.
     pub file: PathBuf,

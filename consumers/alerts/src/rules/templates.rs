@@ -10,6 +10,9 @@ use crate::{
     template::{self, MessageTemplate, RULE_NAMES},
 };
 
+/// What reads a template calls itself for each of its operators: a very long one could end the process.
+const MAX_TEMPLATE_BYTES: usize = 4_000;
+
 impl<'c> RuleCheck<'c> {
     /// Every template of the rule with the name it gets.
     fn named_templates(&self) -> Vec<(String, &'c Spanned<String>)> {
@@ -36,7 +39,12 @@ impl<'c> RuleCheck<'c> {
         };
         let mut label = String::new();
         for (name, text) in self.named_templates() {
-            if let Err(error) = templates.add_template_owned(name.clone(), text.get_ref().clone()) {
+            if text.get_ref().len() > MAX_TEMPLATE_BYTES {
+                let message = format!("template: it is longer than {MAX_TEMPLATE_BYTES} bytes");
+                self.report_within(text, 0..1, message, None);
+            } else if let Err(error) =
+                templates.add_template_owned(name.clone(), text.get_ref().clone())
+            {
                 self.report_template(text, &error);
             }
             match name.split('/').nth(1) {

@@ -5,16 +5,20 @@
 //! or where a block ends after it, so that a replay takes it at the same message.
 
 mod in_force;
+mod listing;
 mod store;
 mod switches;
 mod texts;
 mod watch;
 
-pub use self::texts::load_rules;
 pub(crate) use self::{
     in_force::InForce,
     store::Sets,
     switches::Switches,
     texts::RuleTexts,
     watch::{FileWatch, in_short, log_problems},
+};
+pub use self::{
+    listing::{RulesInForce, StreamSet, WrongFiles, rules_in_force},
+    texts::load_rules,
 };

@@ -10,10 +10,13 @@ use std::{
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
 use crypto_intel_schemas::Explorers;
-use crypto_intel_service::retry;
+use crypto_intel_service::{now_us, retry};
 use tokio::sync::Mutex;
 
-use super::{RuleTexts, Switches};
+use super::{
+    RuleTexts, Switches,
+    listing::{PROBLEMS, WrongFiles},
+};
 use crate::{
     config::Config,
     rules::{RuleProblem, RuleSet},
@@ -21,11 +24,14 @@ use crate::{
 };
 
 /// Keys of sets by their digest, and of the switches of each stream.
-const TEXTS: &str = "sets.texts.";
-const SWITCHES: &str = "sets.switches.";
+pub(super) const TEXTS: &str = "sets.texts.";
+pub(super) const SWITCHES: &str = "sets.switches.";
 
 /// So many texts of sets are kept beside those that are in force: a reader that is behind may not have met their ticks.
 const MAX_KEPT: usize = 50;
+
+/// So many problems of the files are kept for others to read.
+const MAX_TOLD: usize = 50;
 
 /// What the files hold: a set, or what is wrong with them.
 pub(crate) type Verdict = Result<Arc<RuleSet>, Vec<RuleProblem>>;
@@ -181,6 +187,25 @@ impl Sets {
             retry("forget rule set", || self.kv.delete(&key)).await?;
         }
         self.compiled.lock().await.retain(|digest, _| needed.contains(digest));
+        Ok(())
+    }
+
+    /// Tells others what is wrong with the files, or that nothing is.
+    pub(crate) async fn put_problems(&self, problems: &[RuleProblem]) -> anyhow::Result<()> {
+        if problems.is_empty() {
+            let is_told = retry("read problems of rule files", || self.kv.get(PROBLEMS)).await?;
+            if is_told.is_some() {
+                retry("forget problems of rule files", || self.kv.delete(PROBLEMS)).await?;
+            }
+            return Ok(());
+        }
+        let told = WrongFiles {
+            found_at_us: now_us(),
+            count: problems.len(),
+            problems: problems.iter().take(MAX_TOLD).cloned().collect(),
+        };
+        let body = serde_json::to_vec(&told).context("encode problems of rule files")?;
+        retry("store problems of rule files", || self.kv.put(PROBLEMS, body.clone())).await?;
         Ok(())
     }
 

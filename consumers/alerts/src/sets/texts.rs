@@ -17,6 +17,11 @@ pub(crate) struct RuleTexts {
 }
 
 impl RuleTexts {
+    /// Path and text of each file, in the order of the configuration.
+    pub(super) fn files(&self) -> &[(PathBuf, String)] {
+        &self.files
+    }
+
     /// Reads the files that paths name; what cannot be read is a problem of the set.
     pub(crate) fn read(paths: &[PathBuf]) -> (Self, Vec<RuleProblem>) {
         let mut texts = Self::default();

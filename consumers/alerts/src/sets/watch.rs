@@ -67,6 +67,7 @@ impl FileWatch {
             Ok(rules) => rules,
             Err(problems) => {
                 self.refuse(&problems);
+                self.sets.put_problems(&problems).await?;
                 return Ok(None);
             }
         };
@@ -74,6 +75,7 @@ impl FileWatch {
         say_of(&rules);
         let (count, digest) = (rules.ids().len(), rules.digest().to_owned());
         self.sets.put_texts(texts).await?;
+        self.sets.put_problems(&[]).await?;
         self.probe.healthy(format!("{count} rules, set {digest}"));
         Ok(Some(digest))
     }

@@ -3,6 +3,7 @@
 
 mod conditions;
 mod harness;
+mod nested;
 mod once;
 mod polled;
 mod reference;

@@ -1,5 +1,6 @@
 //! Rule files that change while the role runs.
 
+use crypto_intel_alerts::rules_in_force;
 use crypto_intel_nats::Bucket;
 use crypto_intel_schemas::Alert;
 use crypto_intel_testkit::{RunningRole, eventually};
@@ -48,6 +49,18 @@ async fn a_wrong_file_leaves_the_last_good_rules_in_force_over_a_restart() {
     until_counted(&role, "rules_wrong").await;
     role.until_reported(&["alerts.rules", "test.toml:4:9"]).await;
     assert!(!role.is_healthy("alerts.rules") && role.is_ready(), "rules are evaluated");
+    // Who lists the rules is told both.
+    let told = eventually(async || {
+        let told = rules_in_force(&servers.broker.nats).await.unwrap();
+        told.wrong.is_some().then_some(told)
+    })
+    .await;
+    assert_eq!((told.rules.len(), told.rules[0].text.contains("title = 'good'")), (1, true));
+    let wrong = told.wrong.unwrap();
+    assert_eq!(
+        (wrong.count, wrong.problems[0].line, wrong.problems[0].column),
+        (1, Some(4), Some(9))
+    );
     servers.broker.publish(block(1, hash(2, 1), 1, &[(hash(1, 1), 1)])).await;
     servers.published_when(1).await;
     role.stop().await;
@@ -62,6 +75,8 @@ async fn a_wrong_file_leaves_the_last_good_rules_in_force_over_a_restart() {
     servers.write_rules(&rule("a", "evm.*.transfer.erc20", "better"));
     eventually(async || taken(&role, "evm")).await;
     assert_eq!(counter(&role, "rules_wrong"), 0.0);
+    let told = rules_in_force(&servers.broker.nats).await.unwrap();
+    assert!(told.wrong.is_none() && told.rules[0].text.contains("better"), "{told:?}");
     role.stop().await;
 }
 

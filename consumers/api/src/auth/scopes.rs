@@ -15,6 +15,8 @@ pub enum Scope {
     WatchlistWrite,
     /// Silence and acknowledge alerts.
     AlertsWrite,
+    /// Check and try rules.
+    RulesTest,
     /// See how the pipeline runs.
     Operations,
     /// See and change who may use the API.
@@ -23,12 +25,13 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Chain,
         Self::Market,
         Self::Alerts,
         Self::WatchlistWrite,
         Self::AlertsWrite,
+        Self::RulesTest,
         Self::Operations,
         Self::Keys,
     ];
@@ -42,6 +45,7 @@ impl Scope {
             Self::Alerts => "alerts",
             Self::WatchlistWrite => "watchlist:write",
             Self::AlertsWrite => "alerts:write",
+            Self::RulesTest => "rules:test",
             Self::Operations => "ops",
             Self::Keys => "keys",
         }
@@ -52,7 +56,7 @@ impl Scope {
     pub const fn least_role(self) -> ApiRole {
         match self {
             Self::Chain | Self::Market | Self::Alerts => ApiRole::Viewer,
-            Self::WatchlistWrite | Self::AlertsWrite => ApiRole::Analyst,
+            Self::WatchlistWrite | Self::AlertsWrite | Self::RulesTest => ApiRole::Analyst,
             Self::Operations => ApiRole::Operator,
             Self::Keys => ApiRole::Admin,
         }

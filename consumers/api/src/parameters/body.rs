@@ -30,6 +30,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| Problem::of_answer(rejection.status(), &rejection.body_text()))?;
+        // Types with fields would take a list, too, field by field.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            return Err(Problem::unprocessable("a list was sent: send an object"));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             let kind = match error.classify() {
                 serde_json::error::Category::Data => ProblemKind::Unprocessable,

@@ -18,6 +18,7 @@ mod graph;
 mod market;
 mod me;
 mod operations;
+mod rules;
 mod silences;
 mod status;
 mod transactions;
@@ -41,6 +42,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(market::routes())
         .merge(articles::routes())
         .merge(operations::routes())
+        .merge(rules::routes())
         .merge(silences::routes())
         .merge(me::routes())
 }

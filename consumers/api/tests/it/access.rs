@@ -14,6 +14,7 @@ pub(crate) fn example(path: &str) -> String {
         .replace("{asset}", "bitcoin")
         .replace("{alert}", "9f2c41d07be83a65")
         .replace("{id}", "ABCDE")
+        .replace("{name}", "large-token-transfer")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

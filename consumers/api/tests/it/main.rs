@@ -11,6 +11,7 @@ mod harness;
 mod lists;
 mod owasp;
 mod requests;
+mod rules;
 mod seed;
 
 /// A fresh database on the server that these tests are about.

@@ -16,6 +16,7 @@ pub(crate) mod operations;
 pub(crate) mod past;
 pub(crate) mod positions;
 mod row_counts;
+pub(crate) mod rule_activity;
 pub(crate) mod sql;
 pub(crate) mod transfers;
 mod values;

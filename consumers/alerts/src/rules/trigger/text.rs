@@ -30,6 +30,23 @@ pub(in crate::rules) struct TriggerText {
 }
 
 impl TriggerText {
+    /// What makes the rule fire, as it is named in rule files.
+    pub(in crate::rules) fn kind(&self) -> &str {
+        let tables = [
+            ("window", self.window.is_some()),
+            ("sequence", self.sequence.is_some()),
+            ("absence", self.absence.is_some()),
+            ("first", self.first.is_some()),
+        ];
+        let of_table = tables.into_iter().find(|(_, is_there)| *is_there).map(|(name, _)| name);
+        self.trigger.as_ref().map(|kind| kind.get_ref().as_str()).or(of_table).unwrap_or("event")
+    }
+
+    /// How long its condition must last.
+    pub(in crate::rules) fn lasts(&self) -> Option<&str> {
+        self.lasts.as_ref().map(|lasts| lasts.get_ref().as_str())
+    }
+
     /// The templates of a condition's end with the names they get: the title first.
     pub(in crate::rules) fn resolved_templates(
         &self,
