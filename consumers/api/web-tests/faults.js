@@ -116,10 +116,11 @@ export const faults = {
     // It watches and silences: only on a server of our own.
     if (!process.env.CRYPTO_INTEL_CONFIG) throw new Skip('CRYPTO_INTEL_CONFIG names no server that may be changed');
     const { page: view, context, faults: said } = await open(browser, base, '/');
-    await walk(view, await routesOf(base), async (step, presses) => {
+    const after = (step, presses) => {
       console.log(`     ${step.title}: ${presses} presses`);
       if (presses > MOST_PRESSES) fail(`${step.title} in ${presses} presses`);
-    });
+    };
+    await walk(view, await routesOf(base), { after });
     for (const fault of said) fail(fault);
     await context.close();
   },

@@ -18,7 +18,8 @@ const PICTURES = [
   { name: 'alert', path: '/alerts', theme: 'light', height: 700, click: 'main tbody tr' },
   { name: 'market', path: '/market', theme: 'dark', height: 700, needs: 'get /market/summary' },
   { name: 'signals', path: '/signals', theme: 'light', height: 620, needs: 'get /market/articles' },
-  { name: 'wallet', path: null, theme: 'light', height: 620 },
+  { name: 'wallet', path: '/wallet/', theme: 'light', height: 620 },
+  { name: 'graph', path: '/graph?address=', theme: 'dark', height: 700, needs: 'get /graph', click: '.dot:not(.root)' },
   { name: 'operations', path: '/providers', theme: 'light', height: 700 },
   { name: 'phone', path: '/', theme: 'dark', width: 360, height: 720 },
 ];
@@ -37,20 +38,22 @@ async function take(page, name) {
 mkdirSync(folder, { recursive: true });
 const browser = await startBrowser();
 for (const { name, path, click, ...options } of PICTURES.filter(({ needs }) => !needs || told.includes(needs))) {
-  const wallet = async () => `/wallet/${(await ask('/transactions?limit=1')).items[0].from}`;
-  const { page, context } = await open(browser, base, path ?? (await wallet()), options);
+  const address = (await ask('/transactions?limit=1')).items[0].from;
+  const { page, context } = await open(browser, base, /[/=]$/.test(path) && path !== '/' ? path + address : path, options);
   await page.waitForTimeout(SETTLE_MS);
   if (click) {
     await page.locator(click).first().click();
-    await page.locator('dialog[open] .facts').waitFor();
+    await page.locator('dialog[open] .facts, .dot.chosen').first().waitFor();
   }
   await take(page, name);
   await context.close();
 }
 const { page, context } = await open(browser, base, '/', { height: 700 });
-await walk(page, told, async ({ name }) => {
-  await page.waitForTimeout(SETTLE_MS);
-  await take(page, `walk-${name}`);
+await walk(page, told, {
+  async show({ name }) {
+    await page.waitForTimeout(SETTLE_MS);
+    await take(page, `walk-${name}`);
+  },
 });
 await context.close();
 await browser.close();

@@ -13,18 +13,17 @@ export const STEPS = [
       await press(view.locator('.moves .address a').first());
       await view.waitForURL(/\/wallet\//);
       await press(view.getByRole('tab', { name: 'Counterparties' }));
-      const party = view.locator('main tbody tr .address a').first();
-      await party.waitFor();
-      const address = (await party.getAttribute('href')).split('/').at(-1);
-      await press(party);
-      await view.waitForURL(new RegExp(address));
-      await view.locator('.wallet-head h1').waitFor();
+      await view.locator('main tbody tr .address a').first().waitFor();
     },
   },
   {
     name: 'watch',
     title: 'it is watched',
     async run(view, press) {
+      const party = view.locator('main tbody tr .address a').first();
+      const address = (await party.getAttribute('href')).split('/').at(-1);
+      await press(party);
+      await view.waitForURL(new RegExp(address));
       await press(view.getByRole('button', { name: 'Watch', exact: true }));
       await view.locator('dialog[open]').getByLabel('Label').fill('deals with a whale');
       await press(view.locator('dialog[open]').getByRole('button', { name: 'Watch an address' }));
@@ -52,13 +51,14 @@ export const STEPS = [
   {
     name: 'silence',
     title: 'an alert is silenced',
-    async run(view, press) {
+    async run(view, press, show) {
       await press(view.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Alerts' }));
       await view.locator('main tbody tr').first().waitFor();
       await press(view.locator('main tbody tr').first());
       await view.locator('dialog[open] .facts').waitFor();
       await press(view.locator('dialog[open]').getByRole('button', { name: 'Silence' }));
       await view.getByLabel('Reason').fill('known: it moves its own funds');
+      await show();
       await press(view.locator('form.box button.primary'));
       await view.locator('form.box').waitFor({ state: 'detached' });
     },
@@ -77,15 +77,21 @@ export const STEPS = [
   },
 ];
 
-/** Walks; `after(step, presses)` at the end of each. */
-export async function walk(view, routes, after) {
+/** Walks. `after(step, presses)` at the end of each, `show(step)` where it is seen best: at its end, too, unless it says otherwise. */
+export async function walk(view, routes, { after = () => {}, show = () => {} }) {
   for (const step of STEPS.filter(({ needs }) => !needs || routes.includes(needs))) {
     let presses = 0;
     const press = async (place) => {
       presses += 1;
       await place.click();
     };
-    await step.run(view, press);
+    let isShown = false;
+    const shown = async () => {
+      if (!isShown) await show(step);
+      isShown = true;
+    };
+    await step.run(view, press, shown);
+    await shown();
     await after(step, presses);
   }
 }

@@ -88,6 +88,9 @@ function AlertState({ event }) {
 
 const DELIVERY_TONES = { sent: 'good', repeated: 'good', uncertain: 'warn', dead: 'bad', expired: 'warn', silenced: 'none', inhibited: 'none', muted: 'none' };
 
+/** Nothing failed: it was meant not to be sent. */
+const isKept = (delivery) => ['silenced', 'inhibited', 'muted'].includes(delivery.state);
+
 function Told({ deliveries }) {
   if (deliveries.length === 0) return html`<span class="muted">–</span>`;
   return html`<span class="told">${deliveries.map((one) => html`<span title=${`${one.destination}: ${term('delivery', one.state)}`}><${State} tone=${DELIVERY_TONES[one.state] ?? 'warn'}>${safe(one.destination)}<//></span>`)}</span>`;
@@ -134,7 +137,7 @@ function TimeLine({ whole }) {
     ...whole.deliveries.map((one) => ({
       at: one.done_at_us,
       tone: DELIVERY_TONES[one.state] ?? 'warn',
-      text: html`${safe(one.destination)} <span class="muted">${safe(one.channel)}</span> ${term('delivery', one.state)}${one.attempts > 1 && html` <span class="muted">${t('attempts', { count: one.attempts })}</span>`}${one.error && html` <span class="tone-bad">${safe(one.error)}</span>`}`,
+      text: html`${safe(one.destination)} <span class="muted">${safe(one.channel)}</span> ${term('delivery', one.state)}${one.attempts > 1 && html` <span class="muted">${t('attempts', { count: one.attempts })}</span>`}${one.error && html` <span class=${isKept(one) ? 'muted' : 'tone-bad'}>${safe(one.error)}</span>`}`,
     })),
   ].filter((step) => step && step.at).sort((a, b) => a.at - b.at);
   return html`<ol class="time-line">${steps.map((step) => html`<li class=${`tone-${step.tone}`}>

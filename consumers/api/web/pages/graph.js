@@ -95,30 +95,41 @@ function Drawing({ graph, chosen, choose }) {
   const many = edges.length > MAX_WORDS;
   // Those of the middle are drawn last, above the others.
   const drawn = [...edges.filter((edge) => !ofRoot(edge)), ...edges.filter(ofRoot)];
-  const says = new Set(chosen ? edges.filter((edge) => edge.from === chosen.address || edge.to === chosen.address).slice(0, MAX_WORDS / 2) : many ? [] : edges);
+  const says = chosen ? edges.filter((edge) => edge.from === chosen.address || edge.to === chosen.address).slice(0, MAX_WORDS / 2) : many ? [] : edges;
   return html`<div class="graph" ref=${box}><svg viewBox=${`${-width / 2} ${-height / 2} ${width} ${height}`} role="group" aria-label=${t('graph.drawing')}>
     <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 .5L8 4 0 7.500z" /></marker></defs>
-    ${drawn.map((edge) => Edge({ edge, places, by, root: graph.root, chosen, says: says.has(edge) }))}
+    ${drawn.map((edge) => Edge({ edge, places, by, root: graph.root, chosen }))}
+    ${says.map((edge) => Worth({ edge, places }))}
     ${graph.nodes.map((node) => Dot({ node, place: places.get(node.address), isChosen: node === chosen, choose }))}
   </svg></div>`;
 }
 
-function Edge({ edge, places, by, root, chosen, says }) {
-  const [a, b] = [places.get(edge.from), places.get(edge.to)];
+/** The middle of an edge's bow: both directions of a pair are beside each other. */
+function bowOf(a, b) {
   const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
   const [dx, dy] = [(b.x - a.x) / length, (b.y - a.y) / length];
-  // Both directions of a pair are beside each other.
   const bend = Math.min(28, length * 0.08);
-  const middle = { x: (a.x + b.x) / 2 - dy * bend, y: (a.y + b.y) / 2 + dx * bend };
-  const end = { x: b.x - dx * 15, y: b.y - dy * 15 };
+  return { x: (a.x + b.x) / 2 - dy * bend, y: (a.y + b.y) / 2 + dx * bend, end: { x: b.x - dx * 15, y: b.y - dy * 15 } };
+}
+
+const worthOf = (edge) => (edge.priced > 0 ? number.usdShort(edge.usd) : '–');
+
+function Edge({ edge, places, by, root, chosen }) {
+  const a = places.get(edge.from);
+  const bow = bowOf(a, places.get(edge.to));
   const isOf = !chosen || edge.from === chosen.address || edge.to === chosen.address;
   const way = edge.to === root ? 'in' : edge.from === root ? 'out' : 'other';
-  const worth = edge.priced > 0 ? number.usdShort(edge.usd) : '–';
-  const text = t('graph.edge', { from: nameOf(by.get(edge.from)), to: nameOf(by.get(edge.to)), usd: worth, count: number.count(edge.transfers) });
+  const text = t('graph.edge', { from: nameOf(by.get(edge.from)), to: nameOf(by.get(edge.to)), usd: worthOf(edge), count: number.count(edge.transfers) });
   return html`<g key=${`${edge.from} ${edge.to}`} class=${classes('edge', way, isOf ? chosen && 'clear' : 'dim')} aria-hidden="true"><title>${text}</title>
-    <path d=${`M${a.x} ${a.y}Q${middle.x} ${middle.y} ${end.x} ${end.y}`} style=${{ strokeWidth: widthOf(edge.usd) }} marker-end="url(#arrow)" />
-    ${says && html`<text x=${(middle.x + b.x) / 2} y=${(middle.y + b.y) / 2}>${worth} · ${number.count(edge.transfers)}×</text>`}
+    <path d=${`M${a.x} ${a.y}Q${bow.x} ${bow.y} ${bow.end.x} ${bow.end.y}`} style=${{ strokeWidth: widthOf(edge.usd) }} marker-end="url(#arrow)" />
   </g>`;
+}
+
+/** What an edge is worth, above all edges. */
+function Worth({ edge, places }) {
+  const b = places.get(edge.to);
+  const bow = bowOf(places.get(edge.from), b);
+  return html`<text key=${`${edge.from} ${edge.to}`} class="worth" aria-hidden="true" x=${(bow.x + b.x) / 2} y=${(bow.y + b.y) / 2 + 4}>${worthOf(edge)} · ${number.count(edge.transfers)}×</text>`;
 }
 
 function Dot({ node, place, isChosen, choose }) {
