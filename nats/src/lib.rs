@@ -25,6 +25,7 @@ pub use message::{
     Batch, BatchAck, CONTENT_TYPE, CONTENT_TYPE_HEADER, Fence, OutMessage, Position, PublishAck,
     SCHEMA_HEADER, StreamMessage, StreamState,
 };
+pub use publish::audit::write_audit;
 pub use publish::dead_letter::{
     DeadLetter, dead_letter, list_dead_letters, remove_dead_letter, show_dead_letter,
 };

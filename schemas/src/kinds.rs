@@ -32,6 +32,7 @@ macro_rules! for_each_kind {
             alert::Alert,
             notification::Notification,
             delivery::Delivery,
+            audit::Audit,
         }
     };
 }

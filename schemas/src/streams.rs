@@ -23,13 +23,15 @@ pub enum Stream {
     Outbox,
     /// Outcomes of messages.
     Notify,
+    /// Who changed what.
+    Audit,
     /// Messages that could not be processed.
     Dlq,
 }
 
 impl Stream {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Evm,
         Self::History,
         Self::Market,
@@ -38,6 +40,7 @@ impl Stream {
         Self::Alert,
         Self::Outbox,
         Self::Notify,
+        Self::Audit,
         Self::Dlq,
     ];
 
@@ -57,6 +60,7 @@ impl Stream {
             Self::Alert => "ALERT",
             Self::Outbox => "OUTBOX",
             Self::Notify => "NOTIFY",
+            Self::Audit => "AUDIT",
             Self::Dlq => "DLQ",
         }
     }
@@ -73,6 +77,7 @@ impl Stream {
             Self::Alert => "alert",
             Self::Outbox => "outbox",
             Self::Notify => "notify",
+            Self::Audit => "audit",
             Self::Dlq => "dlq",
         }
     }
@@ -90,6 +95,7 @@ impl Stream {
             Self::Alert => &["alert.>", "tick.alert.>"],
             Self::Outbox => &["notify.out.>"],
             Self::Notify => &["notify.done.>"],
+            Self::Audit => &["audit.>"],
             Self::Dlq => &["dlq.>"],
         }
     }

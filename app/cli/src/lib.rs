@@ -1,6 +1,7 @@
 //! The `crypto-intel` command line: arguments, configuration, and one module per command.
 
 mod args;
+mod changes;
 mod commands;
 mod config;
 mod demo;

@@ -11,15 +11,16 @@ use axum::{
 use crypto_intel_schemas::Stream;
 use crypto_intel_store::PositionRow;
 use utoipa::openapi::{
-    Content, OpenApi, Ref, RefOr, ResponseBuilder,
+    Content, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Type,
     extensions::ExtensionsBuilder,
-    path::{Operation, PathItem},
+    path::{Operation, ParameterBuilder, ParameterIn, PathItem},
     security::SecurityRequirement,
 };
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use crate::{
     auth::{Caller, Identity, LoggedCaller, scopes::Scope},
+    change::{Action, carry_out},
     page::Links,
     places::{Full, Owner, Place},
     problem::{PROBLEM_JSON, Problem, ProblemKind},
@@ -32,10 +33,14 @@ pub(crate) struct Guard {
     scope: Scope,
     cost: u32,
     streams: &'static [Stream],
+    action: Option<Action>,
 }
 
 /// Requests of all clients that are answered at the same time: each holds memory, not necessarily a connection to the database.
 const MAX_REQUESTS: usize = 512;
+
+/// The header that names a change, as it is described.
+const KEY_HEADER_NAME: &str = "Idempotency-Key";
 
 /// A stream, and how far the tables have read it.
 type Read = (Stream, Option<PositionRow>);
@@ -46,12 +51,17 @@ pub(crate) const OF_CHAINS: &[Stream] = &[Stream::Evm, Stream::History];
 impl Guard {
     /// A right and a cost.
     pub(crate) const fn new(scope: Scope, cost: u32) -> Self {
-        Self { scope, cost, streams: &[] }
+        Self { scope, cost, streams: &[], action: None }
     }
 
     /// The answer follows from tables of these streams alone: while they have read nothing more, it is the same.
     pub(crate) const fn by_position_of(self, streams: &'static [Stream]) -> Self {
         Self { streams, ..self }
+    }
+
+    /// What the route does, for the audit, as thing and verb: every change names it.
+    pub(crate) const fn doing(self, name: &'static str) -> Self {
+        Self { action: Some(Action { name, is_kept: true }), ..self }
     }
 
     /// Puts this before a route, and into its description.
@@ -61,7 +71,12 @@ impl Guard {
             router.route_layer(from_fn(move |request, next| self.pass(request, next)))
         });
         for item in paths.paths.values_mut() {
-            operations(item).for_each(|operation| self.describe(operation));
+            for (method, operation) in operations(item) {
+                self.describe(operation);
+                if !method.is_safe() {
+                    self.describe_change(operation);
+                }
+            }
         }
         (schemas, paths, router)
     }
@@ -140,7 +155,12 @@ impl Guard {
         };
         request.extensions_mut().insert(AsOf::new(read.as_deref().unwrap_or_default()));
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let mut response = next.run(request).await;
+        let mut response = match self.action {
+            Some(action) if !request.method().is_safe() => {
+                carry_out(state, caller, action, request, next).await
+            }
+            _ => next.run(request).await,
+        };
         if let Some(links) = response.extensions_mut().remove::<Links>() {
             links.put(&query, response.headers_mut());
         }
@@ -218,6 +238,38 @@ impl Guard {
             known.entry(code.to_owned()).or_insert_with(|| RefOr::T(failed(code, about)));
         }
     }
+
+    /// What changes have beside that: their name in the audit, and the header that makes them once.
+    fn describe_change(self, operation: &mut Operation) {
+        let Some(action) = self.action else { return };
+        let extensions = ExtensionsBuilder::new().add("x-action", action.name).build();
+        operation.extensions.get_or_insert_default().merge(extensions);
+        if !action.is_kept {
+            return;
+        }
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some(r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"));
+        let header = ParameterBuilder::new()
+            .name(KEY_HEADER_NAME)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "Names this change: the same request with the same key within a day changes nothing more, and is answered as before, with \
+                 `Idempotent-Replayed: true`.",
+            ))
+            .schema(Some(schema))
+            .build();
+        operation.parameters.get_or_insert_default().push(RefOr::T(header));
+        let known = &mut operation.responses.responses;
+        for (code, about) in [
+            ("409", "The change of this `Idempotency-Key` has begun, and has no outcome yet."),
+            ("422", "The body says what cannot be done, or the key belongs to another request."),
+        ] {
+            known.insert(code.to_owned(), RefOr::T(failed(code, about)));
+        }
+    }
 }
 
 /// How far the tables had read each stream that an answer is made of, before it was made: live events from there on complete it.
@@ -260,10 +312,17 @@ fn failed(code: &str, about: &str) -> utoipa::openapi::Response {
     response.content(PROBLEM_JSON, content).build()
 }
 
-/// A failure that one route describes beside those that all have.
-pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+/// The operations of a path with their methods.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
+    let all = [
+        (Method::GET, get),
+        (Method::PUT, put),
+        (Method::POST, post),
+        (Method::DELETE, delete),
+        (Method::PATCH, patch),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// Every route with its method and scope.

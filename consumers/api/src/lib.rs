@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auth;
+mod change;
 mod config;
 mod cursor;
 mod graph;
@@ -48,6 +49,8 @@ pub const LISTENS_ON: &str = "listens on ";
 
 /// How often `/ready` looks whether the database answers.
 const DATABASE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long changes whose clients went away may take when the process stops.
+const CHANGES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connections of the API to a database: its own, and unable to write.
 ///
@@ -88,11 +91,14 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
     let state =
         ApiState::new(config, nats, store, keys, context.clone()).context("register metrics")?;
     let live = Arc::clone(&state.live);
+    let changes = state.changes.clone();
     live.follow(&context, &mut tasks);
     let (address, server) = server::serve(state).await?;
     tracing::info!(%address, docs = %format!("http://{address}/docs/"), "serving the API");
     port_probe.healthy(format!("{LISTENS_ON}{address}"));
     server.await;
+    changes.close();
+    let _ = tokio::time::timeout(CHANGES_TIMEOUT, changes.wait()).await;
     live.close().await;
     Ok(())
 }

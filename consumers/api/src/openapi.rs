@@ -80,7 +80,7 @@ fn order_extensions(json: &mut Value) {
     let Some(paths) = json.get_mut("paths").and_then(Value::as_object_mut) else { return };
     let items = paths.values_mut().filter_map(Value::as_object_mut);
     for operation in items.flat_map(|item| item.values_mut().filter_map(Value::as_object_mut)) {
-        for name in ["x-scope", "x-cost"] {
+        for name in ["x-scope", "x-cost", "x-action"] {
             if let Some(value) = operation.shift_remove(name) {
                 operation.insert(name.to_owned(), value);
             }

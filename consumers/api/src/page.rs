@@ -203,9 +203,10 @@ impl EventItem {
     /// Its name in the description.
     pub(crate) const NAME: &str = "Event";
     /// What lists have.
-    pub(crate) const KINDS: [Kind; 8] = [
+    pub(crate) const KINDS: [Kind; 9] = [
         Kind::Alert,
         Kind::Article,
+        Kind::Audit,
         Kind::Transaction,
         Kind::NativeTransfer,
         Kind::InternalTransfer,

@@ -27,6 +27,8 @@ pub(crate) enum ProblemKind {
     TooLarge,
     UnsupportedMediaType,
     Unprocessable,
+    BeingMade,
+    KeyOfAnotherRequest,
     UnknownHost,
     QuotaExceeded,
     Internal,
@@ -77,6 +79,14 @@ impl ProblemKind {
                 "/problems/unprocessable",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The body says what cannot be done",
+            ),
+            Self::BeingMade => {
+                ("/problems/being-made", StatusCode::CONFLICT, "The same change has begun")
+            }
+            Self::KeyOfAnotherRequest => (
+                "/problems/idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The Idempotency-Key belongs to another request",
             ),
             Self::UnknownHost => (
                 "/problems/unknown-host",

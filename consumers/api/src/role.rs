@@ -8,6 +8,7 @@ pub const ROLE: RoleSpec = RoleSpec {
     section: "api",
     enable: "set database.url, and api.enabled to true",
     secrets: &[SecretSpec { key: "database.url", file: "api_database_url" }],
+    publishes: &["audit.>"],
     // Newest messages, and how far the tables are behind.
     reads: &[
         Stream::Evm,
@@ -18,7 +19,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         Stream::Notify,
         Stream::Dlq,
     ],
-    looks_up: &[Stream::History],
+    looks_up: &[Stream::History, Stream::Audit],
     buckets: &[
         BucketSpec::read(Bucket::ApiKeys).watched(),
         BucketSpec::read(Bucket::Leases).watched(),
@@ -27,6 +28,8 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::read(Bucket::RuleState),
         BucketSpec::write(Bucket::Watchlist, &[">"]).watched(),
         BucketSpec::write(Bucket::Silences, &[">"]).watched(),
+        BucketSpec::write(Bucket::Idempotency, &[">"]),
+        BucketSpec::write(Bucket::Sessions, &[">"]).watched(),
         BucketSpec::write(Bucket::Routing, &["ack.>"]),
     ],
     database_user: Some("api"),

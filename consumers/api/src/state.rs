@@ -5,6 +5,7 @@ use crypto_intel_schemas::AssetPrice;
 use crypto_intel_service::Context;
 use crypto_intel_store::{ChainHead, Mover, PositionRow, Store, StoreError};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     auth::keys::KeyRing, config::Config, layers::client::Network, limits::Limits, live::Live,
@@ -34,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Arc<Limits>,
     /// Requests that are being answered.
     pub(crate) requests: Arc<Places>,
+    /// Changes that are being carried out.
+    pub(crate) changes: TaskTracker,
     pub(crate) metrics: Metrics,
     pub(crate) live: Arc<Live>,
     /// Texts of rules that are compiled at the same time.
@@ -73,6 +76,7 @@ impl ApiState {
         Ok(Self(Arc::new(Inner {
             limits: Limits::new(&config),
             requests: Arc::default(),
+            changes: TaskTracker::new(),
             trusted_proxies: trusted_proxies.map_err(anyhow::Error::msg)?,
             config,
             store,

@@ -17,6 +17,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         Stream::Status,
         Stream::Alert,
         Stream::Notify,
+        Stream::Audit,
     ],
     looks_up: &[Stream::Dlq],
     buckets: &[

@@ -1,5 +1,6 @@
 //! Messages to streams.
 
+pub(crate) mod audit;
 pub(crate) mod dead_letter;
 pub(crate) mod messages;
 pub(crate) mod once;

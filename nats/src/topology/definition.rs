@@ -111,8 +111,9 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 33] = embedded![
+const FILES: [(&str, &str); 36] = embedded![
     "streams/ALERT.json",
+    "streams/AUDIT.json",
     "streams/DLQ.json",
     "streams/EVM.json",
     "streams/HISTORY.json",
@@ -128,6 +129,7 @@ const FILES: [(&str, &str); 33] = embedded![
     "kv/facts.json",
     "kv/gaps.json",
     "kv/holdings.json",
+    "kv/idempotency.json",
     "kv/labels.json",
     "kv/leases.json",
     "kv/names.json",
@@ -135,6 +137,7 @@ const FILES: [(&str, &str); 33] = embedded![
     "kv/prices.json",
     "kv/routing.json",
     "kv/rule_state.json",
+    "kv/sessions.json",
     "kv/silences.json",
     "kv/tokens.json",
     "kv/watchlist.json",

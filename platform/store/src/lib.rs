@@ -32,6 +32,7 @@ pub use read::{
     alerts::AlertLine,
     articles::{ArticleFilter, ArticleKey, ArticleLine},
     audit::{BlockTime, RowKey, StoredBlock},
+    audit_trail::{AuditFilter, AuditKey},
     balances::{BalanceDifference, BalanceProof, HeldAsset},
     chains::ChainHead,
     graph::{PairAsset, PairFilter, PairLine, Pairs},

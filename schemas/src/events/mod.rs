@@ -5,6 +5,7 @@ use crate::kinds::for_each_kind;
 pub(crate) mod alert;
 pub(crate) mod approval;
 pub(crate) mod article;
+pub(crate) mod audit;
 pub(crate) mod balance;
 pub(crate) mod block;
 pub(crate) mod contract_creation;

@@ -38,11 +38,15 @@ pub enum Bucket {
     Deliveries,
     /// Who may use the API.
     ApiKeys,
+    /// Changes through the API that clients may send again, and how they were answered.
+    Idempotency,
+    /// Sessions of the dashboard, and codes that begin one.
+    Sessions,
 }
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
@@ -60,6 +64,8 @@ impl Bucket {
         Self::RuleState,
         Self::Deliveries,
         Self::ApiKeys,
+        Self::Idempotency,
+        Self::Sessions,
     ];
 
     /// Name of the bucket, e.g. `rule_state`.
@@ -83,6 +89,8 @@ impl Bucket {
             Self::RuleState => "rule_state",
             Self::Deliveries => "deliveries",
             Self::ApiKeys => "api_keys",
+            Self::Idempotency => "idempotency",
+            Self::Sessions => "sessions",
         }
     }
 

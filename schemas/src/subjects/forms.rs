@@ -41,6 +41,8 @@ pub const ALERT_ALL: &str = "alert.>";
 pub const NOTIFY_OUT_ALL: &str = "notify.out.>";
 /// Outcomes of all messages.
 pub const NOTIFY_DONE_ALL: &str = "notify.done.>";
+/// Everything that was changed through the API or by a command.
+pub const AUDIT_ALL: &str = "audit.>";
 
 /// All messages that could not be processed.
 pub const DEAD_LETTER_ALL: &str = "dlq.>";
@@ -226,6 +228,13 @@ pub fn notify_out_critical(destination: &str) -> String {
 #[must_use]
 pub fn notify_done(destination: &str) -> String {
     join(&["notify", "done", &token(destination)])
+}
+
+/// `audit.<actor>.<thing>.<verb>`, of an action such as `silence.add`.
+#[must_use]
+pub fn audit(actor: &str, action: &str) -> String {
+    let (thing, verb) = action.split_once('.').unwrap_or((action, ""));
+    join(&["audit", &token(actor), &token(thing), &token(verb)])
 }
 
 /// `dlq.<consumer>.<stream>.<sequence>.<store time in µs>`; of one event of a chunk, how many follow it is one more token.

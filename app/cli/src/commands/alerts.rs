@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     args::{AlertsAction, Arguments},
+    changes::Change,
     output::{Output, ago, table},
     times::{parse_moment, time_text},
 };
@@ -46,6 +47,10 @@ pub(crate) async fn run(
                 .with_context(|| format!("acknowledge {code}"))?;
             let taken = before.as_ref().map_or(by, |before| before.by.as_str());
             let report = json!({ "alert": story.alert, "code": story.code, "by": taken, "new": before.is_none() });
+            if before.is_none() {
+                let change = Change::new("alert.acknowledge").of(&story.alert).by(by);
+                change.tell(&nats).await?;
+            }
             output.show(&report, |_| match &before {
                 None => {
                     format!("{} is yours, {by}: it is neither repeated nor escalated", story.code)

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{connect_nats, prepare};
 use crate::{
     args::{Arguments, BackfillArguments},
+    changes::Change,
     config::AppConfig,
     output::{Output, thousands},
     progress,
@@ -88,6 +89,7 @@ pub(crate) async fn fetch(
     };
     let gaps = Gaps::open(nats, chain).await.context("open bucket gaps")?;
     gaps.queue_gap(Gap { to, ..wanted }).await?;
+    Change::new("backfill.queue").of(chain).to(&report).tell(nats).await?;
     if !detach {
         wait(&gaps, nats, &report, output).await?;
         report.state = "filled";

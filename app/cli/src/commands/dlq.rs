@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{connect_nats, prepare};
 use crate::{
     args::{Arguments, DeadLetterAction},
+    changes::Change,
     output::{Output, ago, table},
     times::time_text,
 };
@@ -50,12 +51,15 @@ pub(crate) async fn run(
                 // The sender has it now: if it fails again, there is a new letter.
                 remove(&nats, *sequence).await?;
                 let report = json!({ "sequence": sequence, "destinations": told });
+                tell(&nats, "dead_letter.retry", &letter).await?;
                 output.show(&report, |_| format!("{sequence}: handed to {}", told.join(", ")))?;
             }
         }
         DeadLetterAction::Remove { sequences } => {
             for sequence in sequences {
+                let letter = letter(&nats, *sequence).await?;
                 remove(&nats, *sequence).await?;
+                tell(&nats, "dead_letter.remove", &letter).await?;
                 let report = json!({ "sequence": sequence, "removed": true });
                 output.show(&report, |_| format!("{sequence}: removed"))?;
             }
@@ -69,6 +73,11 @@ async fn letter(nats: &Nats, sequence: u64) -> anyhow::Result<DeadLetter> {
         Some(letter) => Ok(letter),
         None => bail!(missing(sequence)),
     }
+}
+
+async fn tell(nats: &Nats, action: &str, letter: &DeadLetter) -> anyhow::Result<()> {
+    let change = Change::new(action).of(letter.dlq_sequence.to_string());
+    change.from(Some(&describe(letter, false))).tell(nats).await
 }
 
 async fn remove(nats: &Nats, sequence: u64) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{connect_nats, prepare};
 use crate::{
     args::{Arguments, KeysAction},
+    changes::Change,
     output::{Output, table},
     times::time_text,
 };
@@ -28,6 +29,7 @@ pub(crate) async fn run(
             let new = NewKey { name: name.clone(), role: *role, chains, lifetime: *expires };
             let (key, entry) = keys.add(new).await?;
             let mut value = describe(key.id(), &entry);
+            Change::new("key.add").of(key.id()).to(&value).tell(&nats).await?;
             value["secret"] = key.reveal().into();
             output.show(&value, |_| {
                 format!(
@@ -45,6 +47,9 @@ pub(crate) async fn run(
         }
         KeysAction::Revoke { id } => {
             let is_new = keys.revoke(id).await?;
+            if is_new {
+                Change::new("key.revoke").of(id).tell(&nats).await?;
+            }
             output.show(&json!({ "key": id, "revoked": true, "new": is_new }), |_| {
                 let when = if is_new { "is revoked" } else { "was revoked before" };
                 format!("{id} {when}")

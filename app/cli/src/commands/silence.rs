@@ -11,12 +11,11 @@ use serde_json::{Value, json};
 use super::{connect_nats, prepare};
 use crate::{
     args::{Arguments, SilenceAction},
+    changes::{ANONYMOUS, Change},
     output::{Output, table},
     times::time_text,
 };
 
-/// Who acts where no name is known.
-const ANONYMOUS: &str = "command line";
 /// Who made the silences that recur.
 const RECURRING: &str = "routes file";
 
@@ -38,6 +37,8 @@ pub(crate) async fn run(
                 new.ends_us = new.ends_us.saturating_add(delay_us);
             }
             let silence = silences.add(new).await?;
+            let change = Change::new("silence.add").of(&silence.id).by(&silence.author);
+            change.to(&silence).tell(&nats).await?;
             output.show(&describe(&silence), |_| {
                 format!(
                     "silence {} until {}: {}",
@@ -65,6 +66,10 @@ pub(crate) async fn run(
         }
         SilenceAction::End { id, by } => {
             let ended = silences.end(id, name(by.as_ref())).await?;
+            if let Some(silence) = &ended {
+                let change = Change::new("silence.end").of(&silence.id).by(name(by.as_ref()));
+                change.to(silence).tell(&nats).await?;
+            }
             let report = json!({ "id": id, "ended": ended.is_some() });
             output.show(&report, |_| match ended {
                 Some(_) => format!("{id}: ended; what it kept back and still lasts is told"),

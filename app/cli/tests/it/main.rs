@@ -6,6 +6,7 @@ mod anvil;
 mod backup;
 mod bad_input;
 mod bus;
+mod changes;
 mod dashboards;
 mod demo;
 mod deploy;

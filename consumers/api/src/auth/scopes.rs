@@ -21,6 +21,8 @@ pub enum Scope {
     Operations,
     /// See and change who may use the API.
     Keys,
+    /// See who changed what.
+    Audit,
 }
 
 impl Scope {
@@ -34,6 +36,7 @@ impl Scope {
         Self::RulesTest,
         Self::Operations,
         Self::Keys,
+        Self::Audit,
     ];
 
     /// The text in problems and in the description.
@@ -48,6 +51,7 @@ impl Scope {
             Self::RulesTest => "rules:test",
             Self::Operations => "ops",
             Self::Keys => "keys",
+            Self::Audit => "audit",
         }
     }
 
@@ -58,7 +62,7 @@ impl Scope {
             Self::Chain | Self::Market | Self::Alerts => ApiRole::Viewer,
             Self::WatchlistWrite | Self::AlertsWrite | Self::RulesTest => ApiRole::Analyst,
             Self::Operations => ApiRole::Operator,
-            Self::Keys => ApiRole::Admin,
+            Self::Keys | Self::Audit => ApiRole::Admin,
         }
     }
 

@@ -30,10 +30,14 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
+/// The id of a request, for what is made of it.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
 /// Gives each request an id, a log line and its metrics; makes a problem of everything that failed, panics too.
 pub(crate) async fn observe(
     State(state): State<ApiState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let id = hex(&rand::random::<[u8; 8]>());
@@ -43,6 +47,7 @@ pub(crate) async fn observe(
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.unwrap_or_else(|| "none".to_owned());
     let client = request.extensions().get::<ClientAddress>().copied();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let _in_flight = state.metrics.begin();
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = answered.unwrap_or_else(|panic| {

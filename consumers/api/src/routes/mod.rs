@@ -12,6 +12,7 @@
 mod alert_summary;
 mod alerts;
 mod articles;
+mod audit;
 mod blocks;
 mod chains;
 mod graph;
@@ -41,6 +42,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(blocks::routes())
         .merge(market::routes())
         .merge(articles::routes())
+        .merge(audit::routes())
         .merge(operations::routes())
         .merge(rules::routes())
         .merge(silences::routes())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderName, StatusCode, header},
 };
@@ -17,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::alerts::OfAlert;
 use crate::{
     auth::{Caller, scopes::Scope},
+    change::Changed,
     guard::Guard,
     limits::cost,
     page::Page,
@@ -37,9 +38,9 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let write = Guard::new(Scope::AlertsWrite, cost::LIST);
     OpenApiRouter::new()
         .routes(Guard::new(Scope::Alerts, cost::LIST).of(routes!(list)))
-        .routes(write.of(routes!(add)))
-        .routes(write.of(routes!(end)))
-        .routes(write.of(routes!(take)))
+        .routes(write.doing("silence.add").of(routes!(add)))
+        .routes(write.doing("silence.end").of(routes!(end)))
+        .routes(write.doing("alert.acknowledge").of(routes!(take)))
 }
 
 /// Alerts that no one is told of for a time.
@@ -129,6 +130,9 @@ fn concerns(caller: &Caller, matchers: &[String]) -> bool {
     })
 }
 
+/// What was made, and where it is.
+type Created<T> = (StatusCode, [(HeaderName, String); 1], Extension<Changed>, Json<T>);
+
 /// A silence to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -157,7 +161,7 @@ async fn add(
     caller: Caller,
     _: Asked<NoParameters>,
     Body(new): Body<NewSilenceBody>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<SilenceItem>), Problem> {
+) -> Result<Created<SilenceItem>, Problem> {
     if new.matchers.is_empty() || new.matchers.len() > 20 {
         return Err(Problem::unprocessable("matchers: give 1 to 20, such as rule=depeg"));
     }
@@ -185,9 +189,9 @@ async fn add(
     let duration = Duration::from_secs(u64::from(new.seconds));
     let wanted = NewSilence::lasting(matchers, duration, &caller.name, &new.reason);
     let silence = Silences::open(&state.nats).await?.add(wanted).await?;
-    tracing::info!(caller = caller.name, silence = silence.id, "silences alerts");
     let place = [(header::LOCATION, format!("/api/v1/silences/{}", silence.id))];
-    Ok((StatusCode::CREATED, place, Json(SilenceItem::from(silence))))
+    let changed = Extension(Changed::of(&silence.id).to(&silence));
+    Ok((StatusCode::CREATED, place, changed, Json(SilenceItem::from(silence))))
 }
 
 path_parameters!(OfSilence { id: Name = "Its id." });
@@ -205,7 +209,7 @@ async fn end(
     caller: Caller,
     At(id): At<Name>,
     _: Asked<NoParameters>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Extension<Changed>), Problem> {
     let silences = Silences::open(&state.nats).await?;
     let known = silences.list().await?;
     let found = known.iter().find(|one| {
@@ -214,8 +218,7 @@ async fn end(
     });
     let found = found.ok_or_else(|| Problem::not_found("there is no silence of this id"))?;
     silences.end(&found.id, &caller.name).await?;
-    tracing::info!(caller = caller.name, silence = found.id, "ends a silence");
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, Extension(Changed::of(&found.id).from(found))))
 }
 
 /// Who takes care of an alert.
@@ -244,16 +247,16 @@ async fn take(
     caller: Caller,
     At(wanted): At<Name>,
     _: Asked<NoParameters>,
-) -> Result<Json<Taken>, Problem> {
+) -> Result<(Extension<Changed>, Json<Taken>), Problem> {
     let messages = super::alerts::messages_of(&state, &caller, &wanted.0).await?;
     let Some(alert) = messages.into_iter().next().map(|first| first.alert) else {
         return Err(super::alerts::missing());
     };
     let now = now_us();
     let before = acknowledge(&state.nats, &alert, &caller.name).await?;
-    tracing::info!(caller = caller.name, alert, "takes care of an alert");
-    Ok(Json(match before {
+    let taken = match before {
         Some(before) => Taken { alert, by: before.by, at_us: before.at_us, new: false },
         None => Taken { alert, by: caller.name, at_us: now, new: true },
-    }))
+    };
+    Ok((Extension(Changed::of(&taken.alert).to(&taken)), Json(taken)))
 }

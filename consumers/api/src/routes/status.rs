@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Streams that the status is about.
-const STREAMS: [Stream; 7] = [
+const STREAMS: [Stream; 8] = [
     Stream::Evm,
     Stream::History,
     Stream::Market,
@@ -25,6 +25,7 @@ const STREAMS: [Stream; 7] = [
     Stream::Status,
     Stream::Alert,
     Stream::Notify,
+    Stream::Audit,
 ];
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {

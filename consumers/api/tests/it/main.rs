@@ -4,11 +4,13 @@
 mod access;
 mod alert_summary;
 mod attack;
+mod audit;
 mod changes;
 mod description;
 mod graph;
 mod harness;
 mod lists;
+mod once;
 mod owasp;
 mod requests;
 mod rules;

@@ -40,6 +40,7 @@ async fn shows_its_progress_by_metrics_and_probes() {
         "STATUS",
         "ALERT",
         "NOTIFY",
+        "AUDIT",
         "watchlist",
         "labels",
         "retention",

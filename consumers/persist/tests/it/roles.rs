@@ -42,7 +42,7 @@ async fn a_member_of_the_writers_role_has_all_that_persist_needs() {
             servers.nats.publish(message).await.unwrap();
         }
     }
-    for stream in ["EVM", "MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY"] {
+    for stream in ["EVM", "MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY", "AUDIT"] {
         servers.settled(stream).await;
     }
     eventually(async || servers.number("SELECT count(*) FROM wallets").await == 1).await;

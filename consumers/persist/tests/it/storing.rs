@@ -1,6 +1,6 @@
 use crypto_intel_nats::OutMessage;
 use crypto_intel_schemas::{
-    Alert, Decimal, Delivery, Event, Index, NodeStatus, Price, Tick, subjects,
+    Alert, Decimal, Delivery, Event, Index, Kind, NodeStatus, Price, Tick, samples, subjects,
 };
 
 use crate::{chain::Chain, harness::Servers};
@@ -60,6 +60,7 @@ async fn stores_what_other_streams_carry() {
             alert: "k".into(),
             ..Delivery::empty()
         }),
+        samples::sample(Kind::Audit),
     ];
     for event in &events {
         let message = OutMessage::new(subjects::of(event), event.encode());
@@ -68,7 +69,7 @@ async fn stores_what_other_streams_carry() {
     // The same price again, as after a lost acknowledgement.
     let again = OutMessage::new(subjects::of(&events[0]), events[0].encode());
     servers.nats.publish(again).await.unwrap();
-    for stream in ["MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY"] {
+    for stream in ["MARKET", "SIGNALS", "STATUS", "ALERT", "NOTIFY", "AUDIT"] {
         servers.settled(stream).await;
     }
     let store = servers.store().await;
@@ -78,7 +79,7 @@ async fn stores_what_other_streams_carry() {
         .filter(|(_, rows)| *rows > 0)
         .map(|(table, rows)| (&**table, *rows))
         .collect();
-    let tables = ["market_ticks", "indices", "node_status", "alerts", "deliveries"];
+    let tables = ["market_ticks", "indices", "node_status", "alerts", "deliveries", "audit"];
     assert_eq!(filled, tables.map(|table| (table, 1)));
     assert_eq!(store.last_alerts(5).await.unwrap()[0].deliveries, ["ops: sent"]);
     persist.stop().await;

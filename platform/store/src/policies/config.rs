@@ -46,6 +46,8 @@ pub struct RetentionDays {
     pub status: u32,
     /// `alerts` and `deliveries`.
     pub alerts: u32,
+    /// `audit`.
+    pub audit: u32,
     /// Rollups by minute and hour, where they are stored; those by day are kept forever.
     pub rollups: u32,
 }
@@ -67,6 +69,7 @@ impl Default for StorageConfig {
                 signals: 0,
                 status: 30,
                 alerts: 0,
+                audit: 0,
                 rollups: 0,
             },
         }
@@ -94,6 +97,7 @@ impl RetentionDays {
             RetentionGroup::Signals => self.signals,
             RetentionGroup::Status => self.status,
             RetentionGroup::Alerts => self.alerts,
+            RetentionGroup::Audit => self.audit,
             RetentionGroup::Rollups => self.rollups,
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod alerts;
 pub(crate) mod articles;
 mod ask;
 pub(crate) mod audit;
+pub(crate) mod audit_trail;
 pub(crate) mod balances;
 pub(crate) mod chains;
 pub(crate) mod graph;

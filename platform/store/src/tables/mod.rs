@@ -4,6 +4,7 @@
 mod alerts;
 mod approvals;
 mod articles;
+mod audit;
 mod balances;
 pub(crate) mod block_gas;
 pub(crate) mod blocks;
@@ -101,6 +102,7 @@ registry! {
     provider_statuses::ProviderStatuses,
     alerts::Alerts,
     deliveries::Deliveries,
+    audit::Audit,
     blocks::Blocks,
 }
 

@@ -13,6 +13,7 @@ pub enum RetentionGroup {
     Signals,
     Status,
     Alerts,
+    Audit,
     Rollups,
 }
 
@@ -39,6 +40,7 @@ impl RetentionGroup {
             Self::Signals => "signals",
             Self::Status => "status",
             Self::Alerts => "alerts",
+            Self::Audit => "audit",
             Self::Rollups => "rollups",
         }
     }

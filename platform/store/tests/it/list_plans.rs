@@ -4,16 +4,23 @@ use std::time::Duration;
 
 use crypto_intel_schemas::{Address, B256, Severity};
 use crypto_intel_store::{
-    AlertFilter, CandleFilter, CandleStep, PageRequest, PairFilter, ReadLimits, Side, Store,
-    TransferFilter, TransferKind, WalletFilter,
+    AlertFilter, AuditFilter, CandleFilter, CandleStep, PageRequest, PairFilter, ReadLimits, Side,
+    Store, TransferFilter, TransferKind, WalletFilter,
 };
 use crypto_intel_testkit::eventually;
 use tokio_postgres::Client;
 
 use crate::support::{config, database};
 
-const BIG: [&str; 6] =
-    ["token_transfers", "native_transfers", "blocks", "alerts", "deliveries", "market_ticks"];
+const BIG: [&str; 7] = [
+    "token_transfers",
+    "native_transfers",
+    "blocks",
+    "alerts",
+    "deliveries",
+    "market_ticks",
+    "audit",
+];
 
 /// Many rows, over a day.
 async fn fill(client: &Client) {
@@ -44,6 +51,9 @@ async fn fill(client: &Client) {
              INSERT INTO deliveries (done_at, seen_at, observed_at, attempts, id, delivery, destination, channel, alert, rule, \
              severity, state) SELECT now(), now(), now(), 1, 'd' || n, 'd' || n, 'ops', 'telegram', 'a' || n, 'rule', 'info', \
              'sent' FROM generate_series(1, 50000) AS n; \
+             INSERT INTO audit (event_at, observed_at, id, actor, action, target, via, origin) \
+             SELECT now() - make_interval(secs => n), now(), 'r' || n, 'a' || n % 20, 'silence.add', 't' || n % 5000, 'api', \
+             '192.0.2.7' FROM generate_series(1, 50000) AS n; \
              INSERT INTO market_ticks (event_at, observed_at, asset, quote, source, price) \
              SELECT now() - make_interval(mins => n), now(), 'asset-' || one, 'usd', 'somewhere', n \
              FROM generate_series(1, 1500) AS n CROSS JOIN generate_series(1, 40) AS one; \
@@ -208,6 +218,16 @@ async fn no_other_list_reads_a_table_from_begin_to_end() {
     })
     .await;
     assert!(told.is_empty(), "one alert: {told:?}");
+    let all = AuditFilter { since_us: 0, until_us: now_us(), ..AuditFilter::default() };
+    let of_one = AuditFilter { target: Some("t7".to_owned()), ..all.clone() };
+    for (what, filter, rows) in [("changes", &all, 50), ("changes of a thing", &of_one, 10)] {
+        let page = PageRequest { limit: 50, beside: None };
+        let read = read_whole(url, &client, async |store| {
+            assert_eq!(store.audit_trail(filter, &page).await.unwrap().rows.len(), rows);
+        })
+        .await;
+        assert!(read.is_empty(), "{what}: {read:?}");
+    }
     let chains = read_whole(url, &client, async |store| {
         assert_eq!(store.chain_heads().await.unwrap().len(), 2);
         store.blocks("base", None, None, 50).await.unwrap();

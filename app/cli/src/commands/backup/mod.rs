@@ -103,7 +103,7 @@ fn names(config: &AppConfig) -> anyhow::Result<(Vec<String>, Vec<String>)> {
 fn rank(stream: &str) -> u8 {
     match Stream::named(stream) {
         Some(Stream::Alert) => 1,
-        Some(Stream::Outbox | Stream::Notify) => 2,
+        Some(Stream::Outbox | Stream::Notify | Stream::Audit) => 2,
         Some(Stream::Dlq) => 3,
         _ => 0,
     }

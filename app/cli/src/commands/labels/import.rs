@@ -6,12 +6,14 @@ use crypto_intel_labels::{
     formats::{Common, Format, Read, Wrong, read},
     parse_chain, shipped, unpack,
 };
+use crypto_intel_nats::Nats;
 use crypto_intel_schemas::AccountAddress;
 use serde::Serialize;
 
 use super::store::LabelStore;
 use crate::{
     args::ImportArguments,
+    changes::Change,
     output::{Output, thousands},
 };
 
@@ -36,6 +38,7 @@ struct Outcome {
 }
 
 pub(super) async fn run(
+    nats: &Nats,
     store: &LabelStore,
     options: &ImportArguments,
     output: Output,
@@ -57,11 +60,12 @@ pub(super) async fn run(
     if !options.skip_wrong {
         refuse_wrong(&name, &found.wrong)?;
     }
-    replace(store, info, found, &name, output).await
+    replace(nats, store, info, found, &name, output).await
 }
 
 /// The list of sanctions: addresses of families of chains that are not followed are left out.
 pub(super) async fn renew_sanctions(
+    nats: &Nats,
     store: &LabelStore,
     list: &str,
     date: Option<&str>,
@@ -94,10 +98,11 @@ pub(super) async fn renew_sanctions(
         ..SourceInfo::default()
     };
     info.validate()?;
-    replace(store, info, found, list, output).await
+    replace(nats, store, info, found, list, output).await
 }
 
 async fn replace(
+    nats: &Nats,
     store: &LabelStore,
     info: SourceInfo,
     found: Read,
@@ -121,6 +126,7 @@ async fn replace(
         left_out: found.foreign,
         wrong: found.wrong,
     };
+    Change::new("labels.import").of(&outcome.info.name).to(&outcome.info).tell(nats).await?;
     output.show(&outcome, describe)
 }
 

@@ -14,6 +14,7 @@ use self::{sources::Sources, store::LabelStore};
 use super::{connect_nats, prepare};
 use crate::{
     args::{Arguments, LabelsAction},
+    changes::Change,
     output::Output,
 };
 
@@ -26,9 +27,9 @@ pub(crate) async fn run(
     let nats = connect_nats(&config, "labels").await?;
     let store = LabelStore::new(nats.kv(Bucket::Labels).await?);
     match action {
-        LabelsAction::Import(options) => import::run(&store, options, output).await?,
+        LabelsAction::Import(options) => import::run(&nats, &store, options, output).await?,
         LabelsAction::RenewSanctions { list, date } => {
-            import::renew_sanctions(&store, list, date.as_deref(), output).await?;
+            import::renew_sanctions(&nats, &store, list, date.as_deref(), output).await?;
         }
         LabelsAction::List => Sources::read(&store).await?.show(output)?,
         LabelsAction::Show { address } => {
@@ -40,6 +41,7 @@ pub(crate) async fn run(
                     "nothing was imported as {source:?}; `crypto-intel labels list` shows what was"
                 );
             }
+            Change::new("labels.remove").of(source).tell(&nats).await?;
             output.show(&json!({ "source": source, "removed": true }), |_| {
                 format!("labels of {source} are forgotten from the next block on")
             })?;

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     args::{AddressOrName, Arguments, WatchAction},
+    changes::Change,
     config::AppConfig,
     output::{Output, table},
     times::time_text,
@@ -44,13 +45,13 @@ pub(crate) async fn run(
             for watched in &entries {
                 refuse_unknown(&config, &watched.chain, *force)?;
             }
-            show_added(list.add_all(entries).await?, output)?;
+            show_added(add_all(&nats, &list, entries).await?, output)?;
         }
         WatchAction::Export { group } => {
             let entries = in_group(list.list().await?, group.as_deref());
             crate::output::line(table::write(&entries)?.trim_end())?;
         }
-        WatchAction::Remove { .. } => remove(&list, action, output).await?,
+        WatchAction::Remove { .. } => remove(&nats, &list, action, output).await?,
         WatchAction::List { group, names } => {
             let watched = in_group(list.list().await?, group.as_deref());
             show(&config, &nats, &watched, *names, output).await?;
@@ -74,17 +75,24 @@ pub(crate) async fn run(
 }
 
 /// Removes one address, or all of a tag or group.
-async fn remove(list: &Watchlist, action: &WatchAction, output: Output) -> anyhow::Result<()> {
+async fn remove(
+    nats: &Nats,
+    list: &Watchlist,
+    action: &WatchAction,
+    output: Output,
+) -> anyhow::Result<()> {
     let WatchAction::Remove { address, tag, group, chain } = action else { return Ok(()) };
     if let Some(address) = address {
         let chain = chain.as_ref().unwrap_or(&WatchChain::All);
         let address = AccountAddress::from(*address);
+        let before = list.get(chain, &address).await?;
         if !list.remove(chain, &address).await? {
             bail!(
                 "{address} is not watched on {}; `crypto-intel watch list` shows what is",
                 chain.name()
             );
         }
+        change("watch.remove", chain, &address).from(before.as_ref()).tell(nats).await?;
         let value = json!({ "chain": chain.name(), "address": address, "removed": true });
         output.show(&value, |_| format!("{address} on {} is watched no longer", chain.name()))?;
         return Ok(());
@@ -103,6 +111,10 @@ async fn remove(list: &Watchlist, action: &WatchAction, output: Output) -> anyho
     let wanted = wanted.collect::<Vec<_>>().join(" and ");
     if removed.is_empty() {
         bail!("nothing is watched with {wanted}; `crypto-intel watch list` shows what is");
+    }
+    for one in &removed {
+        let change = change("watch.remove", &one.chain, &one.address);
+        change.from(Some(&one.entry)).tell(nats).await?;
     }
     let described: Vec<Value> = removed.iter().map(describe).collect();
     output.show(&described, |_| {
@@ -168,12 +180,24 @@ async fn add_wanted(
             resolved.address
         }
         (None, Some(file)) => {
-            return show_added(list.add_all(file::read(file, chain, &entry)?).await?, output);
+            let entries = file::read(file, chain, &entry)?;
+            return show_added(add_all(nats, list, entries).await?, output);
         }
         (None, None) => bail!("give an address, or --file"),
     };
     let watched = Watched { chain: chain.clone(), address: address.into(), entry };
     add(config, nats, list, watched, action, output).await
+}
+
+/// Watches many: one line of the audit has the counts.
+async fn add_all(nats: &Nats, list: &Watchlist, entries: Vec<Watched>) -> anyhow::Result<Added> {
+    let added = list.add_all(entries).await?;
+    Change::new("watch.import").to(&added).tell(nats).await?;
+    Ok(added)
+}
+
+fn change(action: &str, chain: &WatchChain, address: &AccountAddress) -> Change {
+    Change::new(action).of(format!("{}/{address}", chain.name()))
 }
 
 fn show_added(added: Added, output: Output) -> anyhow::Result<()> {
@@ -208,7 +232,10 @@ async fn add(
         Some(_) => chains_of(config, &chain)?,
         None => Vec::new(),
     };
+    let before = list.get(&chain, &address).await?;
+    let change = change("watch.add", &chain, &address).from(before.as_ref()).to(&entry);
     let is_new = list.add(&chain, &address, entry).await?;
+    change.tell(nats).await?;
     let mut past = Vec::new();
     for name in chains {
         let chain_config = chain_config(config, name)?;

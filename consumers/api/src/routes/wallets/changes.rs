@@ -1,7 +1,7 @@
 //! The watch-list, changed as `crypto-intel watch` changes it. Tables follow within a moment.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderName, StatusCode, header},
 };
@@ -14,6 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{OfWallet, WatchKind};
 use crate::{
     auth::{Caller, scopes::Scope},
+    change::Changed,
     guard::Guard,
     limits::cost,
     parameters::{
@@ -29,9 +30,9 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = Guard::new(Scope::WatchlistWrite, cost::LIST);
     OpenApiRouter::new()
-        .routes(guard.of(routes!(add)))
-        .routes(guard.of(routes!(change)))
-        .routes(guard.of(routes!(remove)))
+        .routes(guard.doing("watch.add").of(routes!(add)))
+        .routes(guard.doing("watch.change").of(routes!(change)))
+        .routes(guard.doing("watch.remove").of(routes!(remove)))
 }
 
 /// An address to be watched.
@@ -119,6 +120,8 @@ fn kind_of(kind: Option<&str>) -> Result<WatchKind, Problem> {
     kind.map_err(|reason: String| Problem::unprocessable(format!("kind: {reason}")))
 }
 
+type Added = (StatusCode, [(HeaderName, String); 1], Extension<Changed>, Json<WatchAnswer>);
+
 /// Watches an address, or changes what it is called; it counts from the next block on.
 #[utoipa::path(
     post,
@@ -132,7 +135,7 @@ async fn add(
     caller: Caller,
     _: Asked<NoParameters>,
     Body(new): Body<NewWallet>,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<WatchAnswer>), Problem> {
+) -> Result<Added, Problem> {
     let address = AddressValue::parse(&new.address)
         .map_err(|reason| Problem::unprocessable(format!("address: {reason}")))?;
     let address = AccountAddress::from(address.0);
@@ -147,11 +150,19 @@ async fn add(
         added_at_us: 0,
     };
     entry.validate().map_err(Problem::unprocessable)?;
-    let is_new = Watchlist::open(&state.nats).await?.add(&chain, &address, entry).await?;
-    tracing::info!(caller = caller.name, chain = chain.name(), %address, "watches an address");
+    let list = Watchlist::open(&state.nats).await?;
+    let mut changed = changed(&chain, &address).to(&entry);
+    if let Some(before) = list.get(&chain, &address).await? {
+        changed = changed.from(&before);
+    }
+    let is_new = list.add(&chain, &address, entry).await?;
     let place = [(header::LOCATION, format!("/api/v1/wallets/{address}"))];
     let answer = answer(&chain, &address, is_new);
-    Ok((StatusCode::ACCEPTED, place, Json(answer)))
+    Ok((StatusCode::ACCEPTED, place, Extension(changed), Json(answer)))
+}
+
+fn changed(chain: &WatchChain, address: &AccountAddress) -> Changed {
+    Changed::of(format!("{}/{address}", chain.name()))
 }
 
 fn not_watched(chain: &WatchChain, address: &AccountAddress) -> Problem {
@@ -185,13 +196,14 @@ async fn change(
     At(address): At<AddressValue>,
     asked: Asked<EntryParameters>,
     Body(change): Body<WalletChange>,
-) -> Result<(StatusCode, Json<WatchAnswer>), Problem> {
+) -> Result<(StatusCode, Extension<Changed>, Json<WatchAnswer>), Problem> {
     let chain = chain_of(&caller, asked.parameters.chain.as_ref().map(|chain| chain.0.as_str()))?;
     let address = AccountAddress::from(address.0);
     let list = Watchlist::open(&state.nats).await?;
     // As the bucket has it: tables may be behind.
     let found = list.get(&chain, &address).await?;
     let mut entry = found.ok_or_else(|| not_watched(&chain, &address))?;
+    let changed = changed(&chain, &address).from(&entry);
     entry.label = change.label.unwrap_or(entry.label);
     entry.tags = change.tags.unwrap_or(entry.tags);
     entry.group = change.group.unwrap_or(entry.group);
@@ -201,8 +213,9 @@ async fn change(
         entry.kind = kind_of(Some(kind))?;
     }
     entry.validate().map_err(Problem::unprocessable)?;
+    let changed = Extension(changed.to(&entry));
     let is_new = list.add(&chain, &address, entry).await?;
-    Ok((StatusCode::ACCEPTED, Json(answer(&chain, &address, is_new))))
+    Ok((StatusCode::ACCEPTED, changed, Json(answer(&chain, &address, is_new))))
 }
 
 /// Watches an address no longer; what was stored of it stays.
@@ -218,12 +231,15 @@ async fn remove(
     caller: Caller,
     At(address): At<AddressValue>,
     asked: Asked<EntryParameters>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Extension<Changed>), Problem> {
     let chain = chain_of(&caller, asked.parameters.chain.as_ref().map(|chain| chain.0.as_str()))?;
     let address = AccountAddress::from(address.0);
-    if !Watchlist::open(&state.nats).await?.remove(&chain, &address).await? {
+    let list = Watchlist::open(&state.nats).await?;
+    let before = list.get(&chain, &address).await?;
+    if !list.remove(&chain, &address).await? {
         return Err(not_watched(&chain, &address));
     }
-    tracing::info!(caller = caller.name, chain = chain.name(), %address, "watches an address no longer");
-    Ok(StatusCode::NO_CONTENT)
+    let changed = changed(&chain, &address);
+    let changed = before.map_or(changed.clone(), |before| changed.from(&before));
+    Ok((StatusCode::NO_CONTENT, Extension(changed)))
 }

@@ -1,0 +1,62 @@
+//! What commands change is in the audit, as what is changed through the API.
+
+use crypto_intel_nats::{ReaderOptions, Start, StreamReader};
+use crypto_intel_schemas::{Audit, Event};
+
+use crate::bus::Bus;
+
+const ADDRESS: &str = "0xd8da6bf26964af9d7eed9e03e53415d37aa96045";
+
+async fn told(bus: &Bus) -> Vec<Audit> {
+    let options = ReaderOptions::new("AUDIT", "test", Start::First);
+    let mut reader = StreamReader::open(&bus.broker.nats, options).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(batch) = reader.next_until_end(100).await.unwrap() {
+        told.extend(batch.messages.iter().map(|message| {
+            match Event::decode(&message.payload).unwrap() {
+                Event::Audit(audit) => audit,
+                other => panic!("{other:?}"),
+            }
+        }));
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_commands_change_is_told() {
+    let bus = Bus::start("").await;
+    bus.ends_with(0, &["watch", "add", ADDRESS, "--label", "desk"]);
+    bus.ends_with(0, &["watch", "add", ADDRESS, "--label", "cold desk"]);
+    bus.ends_with(0, &["watch", "list"]);
+    bus.ends_with(0, &["watch", "remove", ADDRESS]);
+    let silence = ["silence", "add", "rule=depeg", "--for", "2h", "--reason", "x", "--by", "ana"];
+    let id = bus.json(0, &silence)["id"].as_str().unwrap().to_owned();
+    bus.ends_with(0, &["silence", "end", &id, "--by", "ben"]);
+    bus.ends_with(0, &["silence", "end", &id, "--by", "ben"]);
+    let key = bus.json(0, &["keys", "add", "desk", "--role", "viewer"]);
+    let (key, secret) = (key["key"].as_str().unwrap(), key["secret"].as_str().unwrap());
+    bus.ends_with(0, &["keys", "revoke", key]);
+
+    let told = told(&bus).await;
+    let lines: Vec<(&str, &str)> =
+        told.iter().map(|one| (one.action.as_str(), one.target.as_deref().unwrap())).collect();
+    let address = format!("all/{ADDRESS}");
+    assert_eq!(
+        lines,
+        [
+            ("watch.add", address.as_str()),
+            ("watch.add", &address),
+            ("watch.remove", &address),
+            ("silence.add", &id),
+            ("silence.end", &id),
+            ("key.add", key),
+            ("key.revoke", key),
+        ],
+        "what only reads, and what was over already, changes nothing"
+    );
+    assert!(told.iter().all(|one| one.via == "command" && !one.origin.is_empty()), "{told:?}");
+    assert_eq!((told[0].before.as_deref(), told[3].actor.as_str()), (None, "ana"));
+    assert!(told[1].before.as_deref().unwrap().contains("\"desk\""), "{:?}", told[1]);
+    assert!(told[2].before.as_deref().unwrap().contains("cold desk"), "{:?}", told[2]);
+    assert!(!format!("{told:?}").contains(&secret[12..]), "never a secret");
+}
