@@ -21,6 +21,7 @@ use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 use crate::{
     auth::{Caller, Identity, LoggedCaller, scopes::Scope},
     change::{Action, carry_out},
+    layers::client::ClientAddress,
     page::Links,
     places::{Full, Owner, Place},
     problem::{PROBLEM_JSON, Problem, ProblemKind},
@@ -34,6 +35,7 @@ pub(crate) struct Guard {
     cost: u32,
     streams: &'static [Stream],
     action: Option<Action>,
+    is_open: bool,
 }
 
 /// Requests of all clients that are answered at the same time: each holds memory, not necessarily a connection to the database.
@@ -51,7 +53,7 @@ pub(crate) const OF_CHAINS: &[Stream] = &[Stream::Evm, Stream::History];
 impl Guard {
     /// A right and a cost.
     pub(crate) const fn new(scope: Scope, cost: u32) -> Self {
-        Self { scope, cost, streams: &[], action: None }
+        Self { scope, cost, streams: &[], action: None, is_open: false }
     }
 
     /// The answer follows from tables of these streams alone: while they have read nothing more, it is the same.
@@ -62,6 +64,16 @@ impl Guard {
     /// What the route does, for the audit, as thing and verb: every change names it.
     pub(crate) const fn doing(self, name: &'static str) -> Self {
         Self { action: Some(Action { name, is_kept: true }), ..self }
+    }
+
+    /// As [`doing`](Self::doing), where the answer holds a secret: it is not kept for those who ask again.
+    pub(crate) const fn telling(self, name: &'static str) -> Self {
+        Self { action: Some(Action { name, is_kept: false }), ..self }
+    }
+
+    /// Strangers pass, too: the handler itself finds the caller.
+    pub(crate) const fn to_strangers(self) -> Self {
+        Self { is_open: true, ..self }
     }
 
     /// Puts this before a route, and into its description.
@@ -86,8 +98,10 @@ impl Guard {
             return Problem::new(ProblemKind::Internal, "no layer found the caller")
                 .into_response();
         };
-        let caller = match self.admit(request.extensions().get::<Identity>()) {
-            Ok(caller) => caller.clone(),
+        let address =
+            request.extensions().get::<ClientAddress>().map_or(ClientAddress::UNKNOWN, |one| *one);
+        let caller = match self.admit(request.extensions().get::<Identity>(), address) {
+            Ok(caller) => caller,
             Err(problem) => {
                 let is_key = problem.status() == StatusCode::UNAUTHORIZED;
                 state.metrics.refused(if is_key { "key" } else { "scope" });
@@ -100,12 +114,15 @@ impl Guard {
         response
     }
 
-    fn admit(self, identity: Option<&Identity>) -> Result<&Caller, Problem> {
+    fn admit(self, identity: Option<&Identity>, address: ClientAddress) -> Result<Caller, Problem> {
         let unauthenticated = |detail| Problem::new(ProblemKind::Unauthenticated, detail);
         let caller = match identity {
             Some(Identity::Known(caller)) => caller,
             Some(Identity::Invalid) => {
                 return Err(unauthenticated("the key is unknown, has expired or was revoked"));
+            }
+            Some(Identity::Stranger) | None if self.is_open => {
+                return Ok(Caller::stranger(address.0));
             }
             Some(Identity::Stranger) | None => {
                 return Err(unauthenticated(
@@ -114,7 +131,7 @@ impl Guard {
             }
         };
         if caller.may(self.scope) {
-            return Ok(caller);
+            return Ok(caller.clone());
         }
         let detail = format!(
             "this needs the scope {}, which the role {} has not; {} has it",
@@ -173,7 +190,9 @@ impl Guard {
 
     /// What the minute's budget does not bound: requests at once, and changes.
     fn enter(self, state: &ApiState, caller: &Caller, method: &Method) -> Result<Place, Problem> {
+        // What is sent to be looked at only, such as rules to be tried, changes nothing.
         if !method.is_safe()
+            && self.action.is_some()
             && let Err(wait) = state.limits.may_change(caller)
         {
             state.metrics.refused("changes");
@@ -359,7 +378,8 @@ fn cached(mut response: Response, tag: &str) -> Response {
     }
     let fresh = HeaderValue::from_static("private, max-age=0, must-revalidate");
     headers.insert(header::CACHE_CONTROL, fresh);
-    headers.insert(header::VARY, HeaderValue::from_static("authorization, accept-encoding"));
+    headers
+        .insert(header::VARY, HeaderValue::from_static("authorization, cookie, accept-encoding"));
     response
 }
 

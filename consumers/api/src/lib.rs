@@ -34,6 +34,7 @@ pub use auth::{
     key::ApiKey,
     keys::{Keys, NewKey},
     scopes::Scope,
+    sessions::{LoginCode, login_code},
 };
 pub use config::Config;
 pub use live::config::LiveConfig;
@@ -77,7 +78,9 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
     let database_probe = context.health.probe("api.database", None);
     let port_probe = context.health.probe(PORT_PROBE, None);
     let mut tasks = JoinSet::new();
-    tasks.spawn(keys.clone().follow(nats.clone(), key_probe, stop.clone()));
+    tasks.spawn(keys.ring.clone().follow(nats.clone(), key_probe, stop.clone()));
+    let session_probe = context.health.probe("api.sessions", None);
+    let (broker, ended) = (nats.clone(), stop.clone());
     let looked_at = store.clone();
     tasks.spawn(async move {
         loop {
@@ -90,6 +93,7 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
     });
     let state =
         ApiState::new(config, nats, store, keys, context.clone()).context("register metrics")?;
+    tasks.spawn(state.sessions.ring.clone().follow(broker, session_probe, ended));
     let live = Arc::clone(&state.live);
     let changes = state.changes.clone();
     live.follow(&context, &mut tasks);

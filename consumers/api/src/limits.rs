@@ -207,6 +207,7 @@ mod tests {
             name: "test".into(),
             role: ApiRole::Viewer,
             chains: None,
+            credential: crate::auth::Credential::None,
             address: address.parse().unwrap(),
         }
     }

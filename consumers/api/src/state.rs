@@ -8,8 +8,14 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    auth::keys::KeyRing, config::Config, layers::client::Network, limits::Limits, live::Live,
-    memo::Memo, metrics::Metrics, places::Places,
+    auth::{keys::KeyRing, sessions::Sessions},
+    config::Config,
+    layers::client::Network,
+    limits::Limits,
+    live::Live,
+    memo::Memo,
+    metrics::Metrics,
+    places::Places,
 };
 
 /// How old positions and heads may be that are answered from memory: what a page asks of many routes is read once.
@@ -32,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) nats: Nats,
     pub(crate) context: Context,
     pub(crate) keys: KeyRing,
+    pub(crate) sessions: Sessions,
     pub(crate) limits: Arc<Limits>,
     /// Requests that are being answered.
     pub(crate) requests: Arc<Places>,
@@ -83,6 +90,7 @@ impl ApiState {
             nats,
             context,
             keys,
+            sessions: Sessions::default(),
             metrics,
             live,
             graphs: Semaphore::new(MAX_GRAPHS),

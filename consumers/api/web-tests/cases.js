@@ -299,18 +299,33 @@ export const cases = {
   async 'a key is asked for where the API wants one'({ browser, base, fail }) {
     const context = await browser.newContext();
     const view = await context.newPage();
-    const keys = [];
+    const sent = [];
+    let isIn = false;
     await view.route(/\/api\/v1\//, (route) => {
-      keys.push(route.request().headers().authorization ?? null);
-      return keys.at(-1)
-        ? route.continue({ headers: { ...route.request().headers(), authorization: '' } })
+      const request = route.request();
+      if (new URL(request.url()).pathname.endsWith('/session')) {
+        sent.push(`${request.method()} ${request.postData() ?? request.headers().authorization ?? ''}`);
+        isIn = request.method() === 'POST';
+        return route.fulfill({ status: 201, contentType: 'application/json', body: '{}' });
+      }
+      if (request.headers().authorization) fail('a key is sent beside the beginning of a session');
+      return isIn
+        ? route.continue()
         : route.fulfill({ status: 401, contentType: 'application/problem+json', body: JSON.stringify({ title: 'A valid key is needed', status: 401 }) });
     });
-    await view.goto(`${base}/#key=ci_abcd1234_${'k'.repeat(49)}`);
+    await view.goto(`${base}/#code=cl_${'k'.repeat(43)}`);
     await view.waitForSelector('html[data-ready]');
-    if (view.url().includes('#')) fail('the key stays in the address');
-    if (!keys.some((key) => key?.startsWith('Bearer ci_abcd1234_'))) fail('the key of the address is not used');
-    await view.evaluate(() => sessionStorage.clear());
+    if (view.url().includes('#')) fail('the code stays in the address');
+    if (sent[0] !== `POST {"code":"cl_${'k'.repeat(43)}"}`) fail(`the code of the address is not used: ${sent[0]}`);
+    await view.locator('.menu summary').first().click();
+    await view.getByRole('button', { name: 'Use another key' }).click();
+    await view.locator('form input[type="password"]').fill(`ci_abcd1234_${'k'.repeat(49)}`);
+    await view.getByRole('button', { name: 'Open' }).click();
+    await view.locator('.menu summary').first().waitFor();
+    if (!sent.at(-1).startsWith('POST Bearer ci_abcd1234_')) fail(`the key begins no session: ${sent.at(-1)}`);
+    const kept = await view.evaluate(() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }, document.cookie]));
+    if (/c[il]_/.test(kept)) fail(`a script could read ${kept}`);
+    isIn = false;
     await view.goto(`${base}/about`);
     await view.locator('form input[type="password"]').fill('nonsense');
     await view.getByRole('button', { name: 'Open' }).click();

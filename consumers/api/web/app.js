@@ -7,7 +7,7 @@ import { ask, forgetAnswers } from './store/api.js';
 import { startTexts, theme } from './store/i18n.js';
 import { live } from './store/live.js';
 import { path, startRouter } from './store/route.js';
-import { key, me, needsKey, useKey } from './store/session.js';
+import { changes, enter, me, needsKey } from './store/session.js';
 import { startClock } from './store/time.js';
 import { html } from './parts/html.js';
 import { startKeys } from './parts/keys.js';
@@ -27,19 +27,20 @@ async function identify() {
   }
 }
 
-/** A key in the fragment of the address, as `demo` prints it: taken, and removed from the address. */
-function takeKeyOfAddress() {
-  const found = /^#key=(ci_[\w-]+)$/.exec(location.hash);
+/** A code or key in the fragment of the address, as `keys login` prints it: removed from the address, and exchanged for a session. */
+async function enterByAddress() {
+  const found = /^#(?:code=(cl_[\w-]+)|key=(ci_[\w-]+))$/.exec(location.hash);
   if (!found) return;
   history.replaceState(history.state, '', location.pathname + location.search);
-  useKey(found[1]);
+  // One that does not count leads to the page that asks for a key.
+  await enter({ code: found[1], key: found[2] }).catch(() => {});
 }
 
 effect(() => {
   document.documentElement.dataset.theme = theme.value;
 });
 
-takeKeyOfAddress();
+const entering = enterByAddress();
 startClock();
 startRouter();
 startKeys(PAGES);
@@ -47,10 +48,11 @@ startCopying(say);
 live.start();
 // It arrives while we are told who we are.
 pageOf(path.peek()).page?.load().catch(() => {});
-let known = key.peek();
+await entering;
+let known = changes.peek();
 effect(() => {
-  if (key.value === known) return;
-  known = key.value;
+  if (changes.value === known) return;
+  known = changes.value;
   forgetAnswers();
   identify();
   live.restart();

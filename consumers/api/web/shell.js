@@ -7,7 +7,7 @@ import { clock, language, t, theme } from './store/i18n.js';
 import { offers } from './store/offers.js';
 import { live } from './store/live.js';
 import { filter, match, path, query } from './store/route.js';
-import { me, may, needsKey, useKey } from './store/session.js';
+import { leave, me, may, needsKey } from './store/session.js';
 import * as time from './store/time.js';
 import { html, Icon } from './parts/html.js';
 import { askForHelp, isHelping } from './parts/keys.js';
@@ -175,7 +175,7 @@ function User() {
   return html`<details class="menu"><summary><${Icon} name="user" /><span class="wide">${role}</span><span class="hidden">${t('user')}</span></summary>
     <div><p class="strong">${name}</p><p class="muted">${t('role', { role })}</p>
       <button type="button" onClick=${askForHelp}>${t('keys')}</button>
-      <button type="button" onClick=${() => { useKey(''); needsKey.value = true; }}>${t('other key')}</button></div></details>`;
+      <button type="button" onClick=${leave}>${t('other key')}</button></div></details>`;
 }
 
 function Navigation({ current }) {

@@ -32,6 +32,14 @@ pub enum KeysAction {
     },
     /// All keys: whose, what they may, until when.
     List,
+    /// Print a link to the dashboard that begins a session of a key: once, within five minutes.
+    Login {
+        /// The key, by its name or id.
+        key: String,
+        /// Where the dashboard is called, such as `https://api.example.org` [default: the API's address on this machine].
+        #[arg(long)]
+        url: Option<String>,
+    },
     /// Refuse a key from now on, within a second, in every process.
     Revoke {
         /// Its id, as `list` shows it.

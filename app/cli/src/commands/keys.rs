@@ -1,8 +1,11 @@
-//! `crypto-intel keys add|list|revoke`
+//! `crypto-intel keys add|list|login|revoke`
 
-use std::process::ExitCode;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
 
-use crypto_intel_api::{Keys, NewKey};
+use crypto_intel_api::{Keys, LoginCode, NewKey, login_code};
 use crypto_intel_schemas::ApiKeyEntry;
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
@@ -45,6 +48,19 @@ pub(crate) async fn run(
                 listed.iter().map(|(id, entry)| describe(id, entry)).collect();
             output.show(&described, |_| show_list(&listed))?;
         }
+        KeysAction::Login { key, url } => {
+            let LoginCode { code, key: id, entry } = login_code(&nats, key).await?;
+            let place = url.clone().unwrap_or_else(|| address(config.api.listen));
+            let link = format!("{}/#code={code}", place.trim_end_matches('/'));
+            Change::new("key.login").of(&id).tell(&nats).await?;
+            let value = json!({ "key": id, "name": entry.name, "role": entry.role, "link": link });
+            output.show(&value, |_| {
+                format!(
+                    "{link}\nIt opens the dashboard as {} ({}), once and within five minutes.",
+                    entry.name, entry.role
+                )
+            })?;
+        }
         KeysAction::Revoke { id } => {
             let is_new = keys.revoke(id).await?;
             if is_new {
@@ -57,6 +73,15 @@ pub(crate) async fn run(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the dashboard is called on this machine.
+fn address(listen: SocketAddr) -> String {
+    let ip = match listen.ip() {
+        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, listen.port()))
 }
 
 fn describe(id: &str, entry: &ApiKeyEntry) -> Value {

@@ -35,7 +35,10 @@ async fn what_commands_change_is_told() {
     bus.ends_with(0, &["silence", "end", &id, "--by", "ben"]);
     let key = bus.json(0, &["keys", "add", "desk", "--role", "viewer"]);
     let (key, secret) = (key["key"].as_str().unwrap(), key["secret"].as_str().unwrap());
+    let login = bus.ends_with(0, &["keys", "login", "desk", "--url", "https://api.example.org/"]);
+    assert!(login.starts_with("https://api.example.org/#code=cl_"), "{login}");
     bus.ends_with(0, &["keys", "revoke", key]);
+    bus.ends_with(1, &["keys", "login", "desk"]);
 
     let told = told(&bus).await;
     let lines: Vec<(&str, &str)> =
@@ -50,6 +53,7 @@ async fn what_commands_change_is_told() {
             ("silence.add", &id),
             ("silence.end", &id),
             ("key.add", key),
+            ("key.login", key),
             ("key.revoke", key),
         ],
         "what only reads, and what was over already, changes nothing"

@@ -1,18 +1,15 @@
 //! The bucket `api_keys`: what commands change, and what every process holds in memory.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use crypto_intel_nats::{Bucket, Kv, KvChange, KvError, Nats};
-use crypto_intel_schemas::{ApiKeyEntry, ApiRole};
-use crypto_intel_service::{Probe, Stopped, now_us, unless_stopped};
-use parking_lot::RwLock;
-use tokio_util::sync::CancellationToken;
+use crypto_intel_nats::{Bucket, Kv, KvError, Nats};
+use crypto_intel_schemas::{ApiKeyEntry, ApiRole, is_printable};
+use crypto_intel_service::now_us;
 
-use super::key::ApiKey;
+use super::{key::ApiKey, ring::Ring};
 
 const MAX_NAME_CHARS: usize = 64;
-const OPEN_AGAIN: Duration = Duration::from_secs(2);
 
 /// What a new key is made of.
 #[derive(Debug, Clone)]
@@ -48,7 +45,7 @@ impl Keys {
     /// When the name is no name, or the bucket cannot be written.
     pub async fn add(&self, new: NewKey) -> anyhow::Result<(ApiKey, ApiKeyEntry)> {
         let length = new.name.chars().count();
-        if length == 0 || length > MAX_NAME_CHARS || new.name.chars().any(char::is_control) {
+        if length == 0 || length > MAX_NAME_CHARS || !new.name.chars().all(is_printable) {
             bail!("{:?} is no name: use 1 to {MAX_NAME_CHARS} printable characters", new.name);
         }
         let created_at_us = now_us();
@@ -125,59 +122,26 @@ fn decode(value: &[u8]) -> Option<ApiKeyEntry> {
 }
 
 /// The keys in memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct KeyRing {
-    keys: Arc<RwLock<HashMap<String, ApiKeyEntry>>>,
+    pub(crate) ring: Ring<ApiKeyEntry>,
+}
+
+impl Default for KeyRing {
+    fn default() -> Self {
+        Self { ring: Ring::new(Bucket::ApiKeys, ">") }
+    }
 }
 
 impl KeyRing {
     /// The entry of a key that counts now.
     pub(crate) fn find(&self, key: &ApiKey) -> Option<ApiKeyEntry> {
-        let entry = self.keys.read().get(key.id()).cloned()?;
-        (key.has_hash(&entry.hash) && entry.is_valid(now_us())).then_some(entry)
+        self.valid(key.id()).filter(|entry| key.has_hash(&entry.hash))
     }
 
-    /// Follows the bucket until `stop`. While it cannot be opened no key counts, and `probe` says so.
-    pub(crate) async fn follow(
-        self,
-        nats: Nats,
-        probe: Probe,
-        stop: CancellationToken,
-    ) -> Result<(), Stopped> {
-        loop {
-            match unless_stopped(&stop, self.follow_once(&nats, &probe)).await? {
-                Ok(()) => probe.unhealthy("the connection to nats was closed"),
-                Err(error) => {
-                    tracing::warn!(error = %format!("{error:#}"), "cannot read the keys of the API, trying again");
-                    probe.unhealthy(format!("{error:#}"));
-                }
-            }
-            unless_stopped(&stop, tokio::time::sleep(OPEN_AGAIN)).await?;
-        }
+    /// The entry of a key that counts now, by its id: for one who showed the key before.
+    pub(crate) fn valid(&self, id: &str) -> Option<ApiKeyEntry> {
+        let entry = self.ring.get(id)?.value;
+        entry.is_valid(now_us()).then_some(entry)
     }
-
-    async fn follow_once(&self, nats: &Nats, probe: &Probe) -> anyhow::Result<()> {
-        let kv = nats.kv(Bucket::ApiKeys).await.context("open bucket api_keys")?;
-        let mut watch = kv.watch_all().await.context("watch bucket api_keys")?;
-        let mut held = HashMap::new();
-        watch.load().await.into_iter().for_each(|change| take(&mut held, change));
-        *self.keys.write() = held;
-        probe.healthy(format!("{} keys", watch.live()));
-        while let Some(change) = watch.next().await {
-            take(&mut self.keys.write(), change);
-            probe.healthy(format!("{} keys", watch.live()));
-        }
-        Ok(())
-    }
-}
-
-fn take(keys: &mut HashMap<String, ApiKeyEntry>, change: KvChange) {
-    let entry = change.value.as_deref().and_then(decode);
-    if entry.is_none() && change.value.is_some() {
-        tracing::warn!(key = change.key, "entry of bucket `api_keys` is unreadable, ignored");
-    }
-    match entry {
-        Some(entry) => keys.insert(change.key, entry),
-        None => keys.remove(&change.key),
-    };
 }

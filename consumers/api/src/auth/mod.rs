@@ -2,30 +2,48 @@
 
 pub(crate) mod key;
 pub(crate) mod keys;
+pub(crate) mod ring;
 pub(crate) mod scopes;
+pub(crate) mod sessions;
 
 use std::{convert::Infallible, net::IpAddr};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use crypto_intel_schemas::ApiRole;
+use crypto_intel_schemas::{ApiKeyEntry, ApiRole};
+use crypto_intel_service::now_us;
 
 use crate::{
-    layers::client::ClientAddress,
+    layers::{client::ClientAddress, origin::is_own_page},
     problem::{Problem, ProblemKind},
     state::ApiState,
 };
 use key::ApiKey;
 use scopes::Scope;
+use sessions::Holder;
+
+/// The cookie of a session: over TLS, and without it.
+pub(crate) const COOKIES: [&str; 2] = ["__Host-ci", "ci"];
+
+/// By what a client is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// Nothing: a client of a closed network.
+    None,
+    /// Its API key.
+    Key,
+    /// A session of the dashboard, by its key in the bucket.
+    Session(String),
+}
 
 /// Who a request is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// Id of the key; `None` for a client without one.
+    /// Id of the key, under which everything of it is counted; `None` for a client without one.
     pub(crate) key: Option<String>,
     /// Whose key it is.
     pub(crate) name: String,
@@ -33,11 +51,46 @@ pub(crate) struct Caller {
     pub(crate) role: ApiRole,
     /// Chains that it may see; `None` for all.
     pub(crate) chains: Option<Vec<String>>,
+    /// By what it is known.
+    pub(crate) credential: Credential,
     /// Where it is.
     pub(crate) address: IpAddr,
 }
 
 impl Caller {
+    /// The holder of a key.
+    pub(crate) fn of_key(
+        id: &str,
+        entry: ApiKeyEntry,
+        credential: Credential,
+        address: IpAddr,
+    ) -> Self {
+        let ApiKeyEntry { name, role, chains, .. } = entry;
+        Self { key: Some(id.to_owned()), name, role, chains, credential, address }
+    }
+
+    /// Someone who is not known yet, and sees nothing.
+    pub(crate) fn stranger(address: IpAddr) -> Self {
+        let (role, credential) = (ApiRole::Viewer, Credential::None);
+        let (name, chains) = ("stranger".to_owned(), Some(Vec::new()));
+        Self { key: None, name, role, chains, credential, address }
+    }
+
+    /// Whether it is still known, for connections that last.
+    pub(crate) fn counts(&self, state: &ApiState) -> bool {
+        let has_key =
+            |id: &Option<String>| id.as_ref().is_some_and(|id| state.keys.valid(id).is_some());
+        match &self.credential {
+            Credential::None => true,
+            Credential::Key => has_key(&self.key),
+            Credential::Session(place) => match state.sessions.at(place).map(|one| one.holder) {
+                Some(Holder::Key(id)) => has_key(&Some(id)),
+                Some(Holder::Person { until_us, .. }) => now_us() < until_us,
+                None => false,
+            },
+        }
+    }
+
     /// Whether it has a right.
     pub(crate) fn may(&self, scope: Scope) -> bool {
         scope.is_of(self.role)
@@ -68,7 +121,7 @@ pub(crate) enum Identity {
     Invalid,
 }
 
-/// Finds the caller. Nothing is refused here but a client that tries keys.
+/// Finds the caller. Nothing is refused here but a client that tries keys, and a change by a cookie that the own page did not ask for.
 pub(crate) async fn identify(
     State(state): State<ApiState>,
     mut request: Request,
@@ -76,33 +129,22 @@ pub(crate) async fn identify(
 ) -> Response {
     let address =
         request.extensions().get::<ClientAddress>().map_or(ClientAddress::UNKNOWN, |one| *one).0;
-    let identity = match bearer(request.headers()) {
-        None => state.config.anonymous_role.map_or(Identity::Stranger, |role| {
-            let name = "anonymous".to_owned();
-            Identity::Known(Caller { key: None, name, role, chains: None, address })
-        }),
-        Some(text) => {
-            if let Err(wait) = state.limits.may_try(address) {
-                let detail = "too many keys that do not count came from this address";
-                return Problem::new(ProblemKind::QuotaExceeded, detail)
-                    .after(wait)
-                    .into_response();
-            }
-            let key = ApiKey::parse(text);
-            match key.and_then(|key| state.keys.find(&key).map(|entry| (key, entry))) {
-                Some((key, entry)) => Identity::Known(Caller {
-                    key: Some(key.id().to_owned()),
-                    name: entry.name,
-                    role: entry.role,
-                    chains: entry.chains,
-                    address,
-                }),
-                None => {
-                    state.limits.failed(address);
-                    Identity::Invalid
-                }
-            }
+    let headers = request.headers();
+    let identity = match (bearer(headers), by_cookie(&state, headers, address)) {
+        (Some(token), _) => match by_token(&state, token, address).await {
+            Ok(caller) => Identity::Known(caller),
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Identity::Invalid,
+            Err(problem) => return problem.into_response(),
+        },
+        (None, Some(_)) if !request.method().is_safe() && !is_own_page(headers) => {
+            let detail = "a session changes things for the dashboard's own page only: send a key in the header Authorization";
+            return Problem::new(ProblemKind::Forbidden, detail).into_response();
         }
+        (None, Some(caller)) => Identity::Known(caller),
+        (None, None) => state.config.anonymous_role.map_or(Identity::Stranger, |role| {
+            let (name, credential) = ("anonymous".to_owned(), Credential::None);
+            Identity::Known(Caller { key: None, name, role, chains: None, credential, address })
+        }),
     };
     if let Identity::Known(caller) = &identity {
         request.extensions_mut().insert(caller.clone());
@@ -110,6 +152,78 @@ pub(crate) async fn identify(
     request.extensions_mut().insert(identity);
     request.extensions_mut().insert(state);
     next.run(request).await
+}
+
+/// Whose a bearer token is.
+///
+/// # Errors
+/// When it does not count, or too many came from the address that did not.
+pub(crate) async fn by_token(
+    state: &ApiState,
+    token: &str,
+    address: IpAddr,
+) -> Result<Caller, Problem> {
+    state.limits.may_try(address).map_err(|wait| {
+        let detail = "too many keys that do not count came from this address";
+        Problem::new(ProblemKind::QuotaExceeded, detail).after(wait)
+    })?;
+    let key = ApiKey::parse(token.trim());
+    let found = key.and_then(|key| Some((state.keys.find(&key)?, key)));
+    let Some((entry, key)) = found else {
+        state.limits.failed(address);
+        return Err(invalid());
+    };
+    Ok(Caller::of_key(key.id(), entry, Credential::Key, address))
+}
+
+/// That a credential does not count.
+pub(crate) fn invalid() -> Problem {
+    let detail = "the key is unknown, has expired or was revoked";
+    Problem::new(ProblemKind::Unauthenticated, detail)
+}
+
+/// Whose session a browser's cookie names, if it lasts.
+fn by_cookie(state: &ApiState, headers: &HeaderMap, address: IpAddr) -> Option<Caller> {
+    let (place, session) = cookies(headers).find_map(|id| state.sessions.find(id))?;
+    let caller = match session.holder {
+        Holder::Key(id) => {
+            let entry = state.keys.valid(&id)?;
+            Caller::of_key(&id, entry, Credential::Session(place.clone()), address)
+        }
+        Holder::Person { id, name, role, .. } => Caller {
+            key: Some(id),
+            name,
+            role,
+            chains: None,
+            credential: Credential::Session(place.clone()),
+            address,
+        },
+    };
+    state.sessions.touch(&state.nats, &place);
+    Some(caller)
+}
+
+/// Whose session one that a client begins is.
+///
+/// # Errors
+/// For a client that no one knows.
+pub(crate) fn holder_of(state: &ApiState, caller: &Caller) -> Result<Holder, Problem> {
+    let by_session = match &caller.credential {
+        Credential::Session(place) => state.sessions.at(place).map(|session| session.holder),
+        Credential::Key => caller.key.clone().map(Holder::Key),
+        Credential::None => None,
+    };
+    by_session.ok_or_else(|| {
+        let detail = "a client without a key needs no session";
+        Problem::new(ProblemKind::Unauthenticated, detail)
+    })
+}
+
+/// Ids of sessions among the cookies of a request.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(name, _)| COOKIES.contains(&name.trim())).map(|(_, id)| id.trim())
 }
 
 /// What an `Authorization: Bearer` header has; empty for another scheme, which is no valid key.
@@ -150,6 +264,7 @@ mod tests {
             name: "test".into(),
             role: ApiRole::Viewer,
             chains: chains.map(|chains| chains.iter().map(ToString::to_string).collect()),
+            credential: Credential::None,
             address: [127, 0, 0, 1].into(),
         }
     }
@@ -164,6 +279,15 @@ mod tests {
         assert_eq!(caller(Some(&["base"])).chains_of(&two), Some(base.to_vec()));
         assert_eq!(caller(Some(&["solana"])).chains_of(&two), Some(Vec::new()));
         assert!(!caller(Some(&["base"])).sees("ethereum"));
+    }
+
+    #[test]
+    fn the_cookie_of_a_session_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, "a=b; __Host-ci=one; cix=no".parse().unwrap());
+        headers.append(header::COOKIE, "ci=two;ci".parse().unwrap());
+        assert_eq!(cookies(&headers).collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(cookies(&HeaderMap::new()).count(), 0);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(crate) struct Action {
 /// What a handler tells the audit of what it did, in the extensions of its answer. Never a secret.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Changed {
+    actor: Option<(String, Option<String>)>,
     target: Option<String>,
     before: Option<String>,
     after: Option<String>,
@@ -46,6 +47,11 @@ impl Changed {
     /// A thing, by its id.
     pub(crate) fn of(target: impl Into<String>) -> Self {
         Self { target: Some(target.into()), ..Self::default() }
+    }
+
+    /// By another client than the one that asked: one who was not known before.
+    pub(crate) fn by(self, caller: &Caller) -> Self {
+        Self { actor: Some((caller.name.clone(), caller.key.clone())), ..self }
     }
 
     /// What it was.
@@ -132,13 +138,14 @@ async fn record(
     id: Option<&RequestId>,
     changed: Changed,
 ) -> Result<(), Problem> {
-    let Changed { target, before, after } = changed;
+    let Changed { actor, target, before, after } = changed;
+    let (name, key) = actor.unwrap_or_else(|| (caller.name.clone(), caller.key.clone()));
     let request = id.map(|id| id.0.clone());
     let now = now_us();
     let audit = Audit {
         id: format!("audit:{}", request.as_deref().unwrap_or("unknown")),
-        actor: caller.name.clone(),
-        key: caller.key.clone(),
+        actor: name,
+        key,
         action: action.name.to_owned(),
         target,
         via: "api".to_owned(),

@@ -133,7 +133,7 @@ impl Once {
             Err(_) => Ok(()),
         };
         if let Err(error) = written {
-            // The change is made: whoever asks again is told that its outcome is not known.
+            // The change is made: a client that asks again is told that its outcome is not known.
             tracing::warn!(%error, "cannot keep the answer to a change");
         }
         Response::from_parts(parts, Body::from(bytes))

@@ -31,6 +31,13 @@ pub(crate) async fn refuse_foreign_changes(request: Request, next: Next) -> Resp
     }
 }
 
+/// Whether the page that asks is surely the own one: browsers say so, and nothing else holds a cookie.
+pub(crate) fn is_own_page(headers: &HeaderMap) -> bool {
+    let is_same = headers.get(FETCH_SITE).is_some_and(|site| site == "same-origin");
+    let has_own_origin = headers.contains_key(header::ORIGIN) && foreign(headers, &[]).is_none();
+    is_same && !headers.contains_key(header::ORIGIN) || has_own_origin
+}
+
 /// The origin of the page that asks, where it is neither none (no browser), nor of the host that it calls, nor one of those allowed.
 /// Safe to be shown.
 pub(crate) fn foreign(headers: &HeaderMap, allowed: &[String]) -> Option<String> {

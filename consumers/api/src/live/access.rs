@@ -7,8 +7,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::config::LiveConfig;
 use crate::{
-    auth::{Caller, Identity, key::ApiKey},
-    layers::origin::foreign,
+    auth::{Caller, Credential, Identity, by_token, invalid},
+    layers::origin::{foreign, is_own_page},
     places::{Full, Owner, Place, Places},
     problem::{Problem, ProblemKind},
     state::ApiState,
@@ -45,75 +45,31 @@ pub(crate) fn refuse_key_in(query: Option<&str>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Who is there, and by which key: it is looked at again while the connection lasts.
-#[derive(Debug, Clone)]
-pub(crate) struct Admitted {
-    pub(crate) caller: Caller,
-    pub(crate) key: Option<ApiKey>,
-}
-
-impl Admitted {
-    /// Whether the key still counts.
-    pub(crate) fn is_valid(&self, state: &ApiState) -> bool {
-        self.key.as_ref().is_none_or(|key| state.keys.find(key).is_some())
-    }
-}
-
 /// Who connects, by header, cookie or subprotocol; `None` for who has to say so.
 ///
 /// # Errors
-/// When a key came that does not count.
-pub(crate) fn admitted(
+/// When a key came that does not count, or a cookie without the own page.
+pub(crate) async fn admitted(
     state: &ApiState,
     identity: Identity,
     headers: &HeaderMap,
     address: IpAddr,
-) -> Result<Option<Admitted>, Problem> {
+) -> Result<Option<Caller>, Problem> {
     if let Some(token) = bearer_protocol(headers) {
-        return by_token(state, &token?, address).map(Some);
+        return by_token(state, &token?, address).await.map(Some);
     }
     match identity {
         Identity::Known(caller) => {
-            let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-            let key = header.and_then(|value| ApiKey::parse(value.split_once(' ')?.1.trim()));
-            Ok(Some(Admitted { caller, key }))
+            let by_cookie = matches!(caller.credential, Credential::Session(_));
+            if by_cookie && !is_own_page(headers) {
+                let detail = "a session connects the dashboard's own page only: send a key in the header Authorization";
+                return Err(Problem::new(ProblemKind::Forbidden, detail));
+            }
+            Ok(Some(caller))
         }
         Identity::Stranger => Ok(None),
         Identity::Invalid => Err(invalid()),
     }
-}
-
-fn invalid() -> Problem {
-    let detail = "the key is unknown, has expired or was revoked";
-    Problem::new(ProblemKind::Unauthenticated, detail)
-}
-
-/// Whose key it is.
-///
-/// # Errors
-/// When it does not count, or too many came from the address that did not.
-pub(crate) fn by_token(
-    state: &ApiState,
-    token: &str,
-    address: IpAddr,
-) -> Result<Admitted, Problem> {
-    state.limits.may_try(address).map_err(|wait| {
-        let detail = "too many keys that do not count came from this address";
-        Problem::new(ProblemKind::QuotaExceeded, detail).after(wait)
-    })?;
-    let found = ApiKey::parse(token.trim()).and_then(|key| Some((state.keys.find(&key)?, key)));
-    let Some((entry, key)) = found else {
-        state.limits.failed(address);
-        return Err(invalid());
-    };
-    let caller = Caller {
-        key: Some(key.id().to_owned()),
-        name: entry.name,
-        role: entry.role,
-        chains: entry.chains,
-        address,
-    };
-    Ok(Admitted { caller, key: Some(key) })
 }
 
 /// The key of a subprotocol: base64url, because a key itself may hold what the header's grammar has not.

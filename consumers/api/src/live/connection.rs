@@ -10,7 +10,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     Live,
-    access::{Admitted, by_token, connect},
+    access::connect,
     message::{
         client::{Refused, Request, Subscribe},
         server::Answer,
@@ -18,7 +18,12 @@ use super::{
     session::{HEARTBEAT, MAX_MESSAGE_BYTES, MESSAGES_PER_SECOND, Session},
     subscription::Outgoing,
 };
-use crate::{places::Place, problem::Problem, state::ApiState};
+use crate::{
+    auth::{Caller, by_token},
+    places::Place,
+    problem::Problem,
+    state::ApiState,
+};
 
 /// A client that takes a message for longer than this does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,7 +76,7 @@ pub(super) struct Connection {
     pub(super) live: Arc<Live>,
     pub(super) state: ApiState,
     pub(super) address: IpAddr,
-    pub(super) admitted: Option<Admitted>,
+    pub(super) admitted: Option<Caller>,
     pub(super) connected: Place,
     pub(super) timers: Timers,
     pub(super) budget: Budget,
@@ -195,7 +200,7 @@ impl Connection {
             return Some(End::server(4408, "no subscription in time"));
         }
         if now >= beat {
-            if self.admitted.as_ref().is_some_and(|admitted| !admitted.is_valid(&self.state)) {
+            if self.admitted.as_ref().is_some_and(|caller| !caller.counts(&self.state)) {
                 return Some(End::server(4401, "key revoked"));
             }
             self.timers.beat = now + HEARTBEAT;
@@ -258,7 +263,7 @@ impl Connection {
 
     async fn handle(&mut self, request: Request) -> Option<End> {
         match request {
-            Request::Auth(auth) => return self.authenticate(&auth.token),
+            Request::Auth(auth) => return self.authenticate(&auth.token).await,
             Request::Subscribe(subscribe) => self.session.subscribe(&subscribe).await,
             Request::Unsubscribe(unsubscribe) => self.session.unsubscribe(&unsubscribe),
             Request::List(_) => self.session.list(),
@@ -267,8 +272,8 @@ impl Connection {
         None
     }
 
-    fn authenticate(&mut self, token: &str) -> Option<End> {
-        match self.try_authenticate(token) {
+    async fn authenticate(&mut self, token: &str) -> Option<End> {
+        match self.try_authenticate(token).await {
             Ok(()) => None,
             Err(problem) => {
                 self.session.refuse(None, &problem);
@@ -281,13 +286,12 @@ impl Connection {
     }
 
     /// From now on it is a connection of this key.
-    fn try_authenticate(&mut self, token: &str) -> Result<(), Problem> {
-        let admitted = by_token(&self.state, token, self.address)?;
+    async fn try_authenticate(&mut self, token: &str) -> Result<(), Problem> {
+        let caller = by_token(&self.state, token, self.address).await?;
         let config = &self.state.config.live;
-        self.connected =
-            connect(&self.live.connections, Some(&admitted.caller), self.address, config)?;
-        self.session.authenticate(admitted.caller.clone());
-        self.admitted = Some(admitted);
+        self.connected = connect(&self.live.connections, Some(&caller), self.address, config)?;
+        self.session.authenticate(caller.clone());
+        self.admitted = Some(caller);
         Ok(())
     }
 

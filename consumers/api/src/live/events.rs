@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Live,
-    access::{Admitted, admitted, connect, refuse_key_in},
+    access::{admitted, connect, refuse_key_in},
     format::Format,
     message::server::Answer,
     query::StreamQuery,
@@ -65,7 +65,7 @@ async fn open(
     }
     let live = Arc::clone(&state.live);
     let connected = connect(&live.connections, Some(&caller), caller.address, &state.config.live)?;
-    let admitted = admitted(&state, identity, &headers, caller.address)?;
+    let admitted = admitted(&state, identity, &headers, caller.address).await?;
     let mut session = Session::new(Arc::clone(&live.hub), Format::Json, Some(caller), false);
     session.try_subscribe(&wish).await?;
     let told = Told {
@@ -95,7 +95,7 @@ struct Told {
     waker: Arc<Notify>,
     live: Arc<Live>,
     state: ApiState,
-    admitted: Option<Admitted>,
+    admitted: Option<Caller>,
     beat: Instant,
     is_counted: bool,
     has_begun: bool,
@@ -126,7 +126,7 @@ impl Told {
                 self.end("shutdown");
             } else if Instant::now() >= self.beat {
                 self.beat = Instant::now() + HEARTBEAT;
-                if self.admitted.as_ref().is_some_and(|one| !one.is_valid(&self.state)) {
+                if self.admitted.as_ref().is_some_and(|one| !one.counts(&self.state)) {
                     self.end("key revoked");
                     continue;
                 }

@@ -75,7 +75,7 @@ impl FromRequestParts<ApiState> for Opening {
 }
 
 async fn open_any(opening: Opening) -> Result<Response, Problem> {
-    open(opening, None)
+    open(opening, None).await
 }
 
 async fn open_one(
@@ -86,10 +86,10 @@ async fn open_one(
     let service: Service = service.parse().map_err(Problem::not_found)?;
     let first =
         Subscribe { service: Some(service.as_str().to_owned()), ..query.parameters.subscribe() };
-    open(opening, Some(first))
+    open(opening, Some(first)).await
 }
 
-fn open(opening: Opening, first: Option<Subscribe>) -> Result<Response, Problem> {
+async fn open(opening: Opening, first: Option<Subscribe>) -> Result<Response, Problem> {
     let Opening { state, identity, address, headers, upgrade } = opening;
     let refused = |problem: Problem| {
         let reason = problem.type_uri.rsplit(['/', '#']).next().unwrap_or_default().to_owned();
@@ -97,8 +97,8 @@ fn open(opening: Opening, first: Option<Subscribe>) -> Result<Response, Problem>
         problem
     };
     check_origin(&headers, &state.config.live.allowed_origins).map_err(refused)?;
-    let admitted = admitted(&state, identity, &headers, address).map_err(refused)?;
-    let caller = admitted.as_ref().map(|admitted| &admitted.caller);
+    let admitted = admitted(&state, identity, &headers, address).await.map_err(refused)?;
+    let caller = admitted.as_ref();
     let connected =
         connect(&state.live.connections, caller, address, &state.config.live).map_err(refused)?;
     let upgrade = upgrade

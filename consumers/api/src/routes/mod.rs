@@ -20,6 +20,7 @@ mod market;
 mod me;
 mod operations;
 mod rules;
+mod session;
 mod silences;
 mod status;
 mod transactions;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(audit::routes())
         .merge(operations::routes())
         .merge(rules::routes())
+        .merge(session::routes())
         .merge(silences::routes())
         .merge(me::routes())
 }

@@ -41,6 +41,13 @@ fn every_route_says_what_it_is_and_what_can_fail() {
             assert!(operation["tags"][0].is_string(), "{place}");
             assert!(operation["x-scope"].is_string() && operation["x-cost"].is_u64(), "{place}");
             assert!(operation["security"][0]["key"].is_array(), "{place}");
+            // What is sent to be looked at only changes nothing.
+            if method != "get" && !path.starts_with("/api/v1/rules/") {
+                let action = operation["x-action"].as_str().unwrap_or_default();
+                assert_eq!(action.matches('.').count(), 1, "{place} has no action for the audit");
+                let is_kept = operation["parameters"].to_string().contains("\"Idempotency-Key\"");
+                assert_eq!(is_kept, !path.ends_with("/session"), "{place}");
+            }
             for status in ["400", "401", "403", "429", "503"] {
                 let problem =
                     &operation["responses"][status]["content"]["application/problem+json"];

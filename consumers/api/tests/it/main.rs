@@ -15,6 +15,7 @@ mod owasp;
 mod requests;
 mod rules;
 mod seed;
+mod sessions;
 
 /// A fresh database on the server that these tests are about.
 async fn server() -> anyhow::Result<crypto_intel_sandbox::TestDatabase> {

@@ -1,7 +1,6 @@
 // Questions to the API: problems as objects, unchanged answers by ETag, what is no longer wanted is aborted.
 
 import { signal } from '@preact/signals-core';
-import { key } from './session.js';
 import { serverSaid } from './time.js';
 
 export const BASE = '/api/v1';
@@ -36,14 +35,14 @@ export function url(path, parameters = {}) {
 }
 
 /** Asks, and returns the answer's body. */
-export async function ask(path, { parameters, method = 'GET', body, signal: abort } = {}) {
+export async function ask(path, { parameters, method = 'GET', body, bearer, signal: abort } = {}) {
   const address = url(path, parameters);
   const headers = { Accept: 'application/json' };
-  if (key.peek()) headers.Authorization = `Bearer ${key.peek()}`;
+  if (bearer) headers.Authorization = `Bearer ${bearer}`;
   const before = method === 'GET' ? kept.get(address) : undefined;
   if (before) headers['If-None-Match'] = before.etag;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
-  if (method === 'POST') headers['Idempotency-Key'] = crypto.randomUUID();
+  if (method !== 'GET') headers['Idempotency-Key'] = crypto.randomUUID();
   const signals = [AbortSignal.timeout(TIMEOUT), ...(abort ? [abort] : [])];
   let answer;
   try {

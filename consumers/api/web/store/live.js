@@ -2,7 +2,6 @@
 
 import { computed, signal } from '@preact/signals-core';
 import { offers } from './offers.js';
-import { key } from './session.js';
 import { now, serverSaid } from './time.js';
 
 const PROTOCOL = 'crypto-intel.v1.json';
@@ -92,7 +91,6 @@ class Live {
   }
 
   greet() {
-    if (key.peek()) this.send({ action: 'auth', token: key.peek() });
     for (const entry of this.subscriptions.values()) this.send(this.wish(entry));
   }
 
@@ -216,7 +214,7 @@ class Live {
     }
   }
 
-  /** Another key: everything again. */
+  /** Another reader: everything again. */
   restart() {
     for (const entry of this.subscriptions.values()) entry.resume = null;
     this.wait = FIRST_WAIT;

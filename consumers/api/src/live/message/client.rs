@@ -223,6 +223,7 @@ mod tests {
             name: "test".to_owned(),
             role,
             chains: None,
+            credential: crate::auth::Credential::None,
             address: [127, 0, 0, 1].into(),
         }
     }
