@@ -238,6 +238,30 @@ export const cases = {
     await context.close();
   },
 
+  async 'a list becomes a file with its filter, and one that was cut is not saved'({ browser, base, fail }) {
+    const me = await (await fetch(`${base}/api/v1/me`)).json();
+    if (!me.scopes?.includes('export')) throw new Skip('the role gets no files');
+    let isCut = false;
+    const { page: view, context, faults } = await open(browser, base, '/transactions?min_usd=5', {
+      prepare: (opened) => opened.route(/format=csv/, async (route) => {
+        const answer = await route.fetch();
+        const text = await answer.text();
+        return isCut ? route.fulfill({ response: answer, body: text.slice(0, text.lastIndexOf('end,')) }) : route.fulfill({ response: answer, body: text });
+      }),
+    });
+    const button = view.getByRole('button', { name: 'CSV' });
+    const [asked, file] = await Promise.all([view.waitForRequest(/format=csv/), view.waitForEvent('download'), button.click()]);
+    const query = new URL(asked.url()).searchParams;
+    if (query.get('min_usd') !== '5' || query.has('limit')) fail(`it asked for ${asked.url()}`);
+    if (!/^transactions-\d{14}\.csv$/.test(file.suggestedFilename())) fail(`the file is called ${file.suggestedFilename()}`);
+    await view.getByText(/rows were saved/).first().waitFor();
+    isCut = true;
+    await button.click();
+    await view.getByText('was cut on its way').first().waitFor();
+    for (const fault of faults) fail(fault);
+    await context.close();
+  },
+
   async 'an alert is silenced for what was ticked'({ browser, base, fail }) {
     if (!(await routesOf(base)).includes('post /silences')) throw new Skip('the API cannot silence');
     const sent = [];

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { fileEnd } from '../web/store/file.js';
 import { useRoutes } from '../web/store/offers.js';
 import { layoutOf, PLACE } from '../web/store/layout.js';
 import { match } from '../web/store/route.js';
 import * as time from '../web/store/time.js';
 import { clock, language } from '../web/store/i18n.js';
 import { alertHours, candlesOf, finalityOf, flowOf, graphOf, hoursOfTrial, isIncident, pricesOf, sourcesOf, spreadOf, sumsOf, trialOf } from '../web/store/shapes.js';
-import { imitates, isLikelySpam } from '../web/parts/events.js';
+import { eventColumns, imitates, isLikelySpam } from '../web/parts/events.js';
 import { guess } from '../web/parts/search.js';
 import { outside, safe, shortAddress } from '../web/parts/values.js';
 import { MODULES } from '../web/pages/about.js';
@@ -207,4 +208,35 @@ test('a filter of the list is the same filter for a rule', () => {
   assert.deepEqual(asked, { chain: ['base'], kind: ['erc20'], watched: true, min_usd: '5' });
   assert.equal(filterOf({ ...query, address: ADDRESS }).direction, 'in');
   assert.equal(filterOf({ id: 'No Id' }).id, undefined);
+});
+
+test('a file that was cut on its way is told from a whole one', async () => {
+  const end = (text, format) => fileEnd(new Blob([text]), format);
+  assert.deepEqual(await end('{"id":"a"}\n{"end":true,"items":1400,"complete":true,"next":null}\n', 'ndjson'), { items: 1400, next: null });
+  assert.equal((await end('{"end":true,"items":2,"complete":false,"next":"abc"}\n', 'ndjson')).next, 'abc');
+  assert.equal(await end('{"id":"a"}\n{"id":"b', 'ndjson'), null);
+  assert.equal(await end('{"end":true,"items":2,"problem":{"title":"Timed out"},"next":null}', 'ndjson'), null);
+  assert.deepEqual(await end('kind,chain,id,next\r\ntransfer.native,base,x,\r\nend,7,,\r\n', 'csv'), { items: 7, next: null });
+  assert.equal((await end('end,7,,,,abc_-1\r\n', 'csv')).next, 'abc_-1');
+  assert.equal(await end('end,7,,,,failed\r\n', 'csv'), null);
+  assert.equal(await end('transfer.native,base,x,\r\n', 'csv'), null);
+});
+
+/** The texts in what a template made. */
+function textsOf(node) {
+  if (Array.isArray(node)) return node.flatMap(textsOf);
+  if (node === null || node === undefined || typeof node === 'boolean') return [];
+  if (typeof node !== 'object') return [String(node)];
+  return typeof node.type === 'function' ? textsOf(node.type(node.props)) : textsOf(node.props?.children);
+}
+
+test('every event of a chain that is on the wire can be a row', () => {
+  const golden = new URL('../../../schemas/golden/', import.meta.url);
+  const events = readdirSync(golden).filter((name) => /\.v\d+(\.minimal)?\.json$/.test(name)).map((name) => JSON.parse(readFileSync(new URL(name, golden))));
+  const ofTransactions = events.filter((event) => event.tx_hash && event.kind !== 'alert');
+  assert.ok(ofTransactions.length > 15, `${ofTransactions.length}`);
+  for (const event of ofTransactions) {
+    const texts = eventColumns({ chains: [] }).flatMap((column) => textsOf(column.render({ event })));
+    assert.ok(!texts.some((text) => /undefined|null|\[object|NaN/.test(text)), `${event.kind}: ${texts}`);
+  }
 });

@@ -9,6 +9,7 @@ import { may } from '../store/session.js';
 import { alertEvent, alertOf, deliveriesOf, silencesOf } from '../store/shapes.js';
 import * as time from '../store/time.js';
 import { Drawer, Facts, Raw } from '../parts/drawer.js';
+import { Export } from '../parts/export.js';
 import { html, Icon } from '../parts/html.js';
 import { Held, LiveControl, useFeed } from '../parts/live.js';
 import { Empty, say, Skeleton, States, Trouble, useResource } from '../parts/panel.js';
@@ -62,7 +63,7 @@ function List({ query, isOpen }) {
       <div class="chips" role="group" aria-label=${t('severity')}>${SEVERITIES.map((one) => html`<button type="button" class="chip" aria-pressed=${query.severity === one ? 'true' : 'false'} onClick=${() => filter({ severity: query.severity === one ? '' : one, cursor: '' })}><${Severity} value=${one} /></button>`)}
         ${query.code && html`<button type="button" class="chip" onClick=${() => filter({ code: '' })}>#${query.code} <${Icon} name="cross" size="12" label=${t('clear')} /></button>`}
         ${query.rule && html`<button type="button" class="chip" onClick=${() => filter({ rule: '' })}>${query.rule} <${Icon} name="cross" size="12" label=${t('clear')} /></button>`}</div>
-      <span class="space"></span>${!query.cursor && html`<${LiveControl} feed=${feed} />`}</div>
+      <span class="space"></span><${Export} path="/alerts" parameters=${parameters} name="alerts" />${!query.cursor && html`<${LiveControl} feed=${feed} />`}</div>
     <${Held} feed=${feed}>${body()}<//>
     <${Pages} list=${question.data} isFirst=${!query.cursor} go=${(cursor) => filter({ cursor })} />`;
 }

@@ -8,6 +8,7 @@ import { filter, link } from '../store/route.js';
 import { may } from '../store/session.js';
 import { Facts, Drawer, Raw } from '../parts/drawer.js';
 import { eventColumns, gapText, isLikelySpam, KINDS, Kind, Moved, partiesOf, Watched } from '../parts/events.js';
+import { Export } from '../parts/export.js';
 import { html, Icon } from '../parts/html.js';
 import { Held, LiveControl, useDelayed, useFeed } from '../parts/live.js';
 import { Empty, Skeleton, Trouble } from '../parts/panel.js';
@@ -64,6 +65,7 @@ export default function Transactions({ chains, query }) {
   return html`<div class="page">
     <div class="head"><h1>${t('page.transactions')}</h1>
       <span class="space"></span>
+      <${Export} path="/transactions" parameters=${parameters} name="transactions" />
       ${may('rules:test') && offers('post /rules/from-filter') && html`<a class="button" href=${ruleLink(query)}><${Icon} name="rules" /> ${t('rule.of filter')}</a>`}
       ${!query.cursor && html`<${LiveControl} feed=${feed} />`}
     </div>

@@ -9,6 +9,7 @@ import { may } from '../store/session.js';
 import { balancesOf, counterpartiesOf, flowOf, walletsOf } from '../store/shapes.js';
 import { Meter } from '../parts/chart.js';
 import { imitates } from '../parts/events.js';
+import { Export } from '../parts/export.js';
 import { classes, html, Icon } from '../parts/html.js';
 import { LiveControl, useFeed } from '../parts/live.js';
 import { Panel, States, useResource } from '../parts/panel.js';
@@ -69,7 +70,7 @@ function Activity({ address, chains, query }) {
   const parameters = { chain: query.chain, since: `-${query.range ?? '7d'}`, limit: 100, cursor: query.cursor };
   const filters = query.cursor ? null : { service: 'onchain', addresses: [address], chains: query.chain ? [query.chain] : undefined };
   const feed = useFeed({ name: `wallet ${address}`, filters, past: { path: `/wallets/${address}/transfers`, parameters }, keep: (event) => event.kind?.startsWith('transfer.') });
-  return html`<div class="head slim"><span class="space"></span>${filters && html`<${LiveControl} feed=${feed} />`}</div>
+  return html`<div class="head slim"><span class="space"></span><${Export} path=${`/wallets/${address}/transfers`} parameters=${parameters} name=${`wallet-${address.slice(0, 10)}`} />${filters && html`<${LiveControl} feed=${feed} />`}</div>
     <${EventList} feed=${feed} chains=${chains} query=${{ range: '7d', ...query }} self=${address} onOpen=${setOpen} caption=${t('tab.activity')} />
     ${open && html`<${EventDrawer} event=${open} chains=${chains} onClose=${() => setOpen(null)} />`}`;
 }

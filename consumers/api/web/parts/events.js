@@ -26,13 +26,26 @@ export function isVerified(event) {
 
 const UNLIMITED = 2n ** 255n;
 
+/** What an event is about that moves no amount: null where it does. */
+const ABOUT = {
+  swap: (event) => html`<span class="muted">${safe(event.protocol ?? '')}</span> ${Address({ address: event.address })}`,
+  liquidity: (event) => html`<span class="muted">${safe(`${event.protocol ?? ''} ${event.action ?? ''}`)}</span> ${Address({ address: event.pool ?? event.address })}`,
+  event: (event) => html`<code title=${safe(event.signature)}>${safe(event.name, 48)}</code>`,
+  contract: (event) => Address({ address: event.contract }),
+  log: (event) => html`<span class="mono muted" title=${safe(event.topics?.[0])}>${safe(event.reason ?? event.topics?.[0]?.slice(0, 10) ?? '')}</span>`,
+  approval(event) {
+    const isNumber = /^\d+$/.test(event.value ?? '');
+    if (isNumber && BigInt(event.value) >= UNLIMITED) return html`<span class="mark tone-warn">${t('unlimited')}</span>`;
+    if (event.approved === false || (isNumber && BigInt(event.value) === 0n)) return html`<span class="mark">${t('revoked')}</span>`;
+    if (event.approved && !isNumber && event.token_id === undefined) return html`<span class="mark tone-warn">${t('unlimited')}</span>`;
+    return null;
+  },
+};
+
 /** What moved. */
 export function Moved({ event, compact }) {
-  if (event.kind === 'swap') return html`<span class="muted">${safe(event.protocol ?? '')}</span>`;
-  if (event.kind === 'approval') {
-    const unlimited = /^\d+$/.test(event.value ?? '') && BigInt(event.value) >= UNLIMITED;
-    if (unlimited) return html`<span class="mark tone-warn">${t('unlimited')}</span>`;
-  }
+  const about = ABOUT[event.kind]?.(event);
+  if (about) return about;
   if (event.token_id !== undefined && event.amount === undefined) {
     return html`<span class="amount" title=${event.token_id}><span class="number">#${shortId(event.token_id)}</span> ${event.symbol && html`<span class="symbol">${safe(event.symbol).slice(0, 24)}</span>`}</span>`;
   }

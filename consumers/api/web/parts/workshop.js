@@ -7,6 +7,7 @@ import * as number from '../store/number.js';
 import { hoursOfTrial, trialOf } from '../store/shapes.js';
 import * as time from '../store/time.js';
 import { Histogram } from './chart.js';
+import { save } from './export.js';
 import { html, Icon } from './html.js';
 import { useDelayed } from './live.js';
 import { Empty, Panel, say, Skeleton, Trouble } from './panel.js';
@@ -96,14 +97,8 @@ function Mistakes({ items, tone, jump }) {
 
 /** The text to where it belongs: nothing is written on the server. */
 function Take({ text, name }) {
-  const save = () => {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([text], { type: 'application/toml' }));
-    link.download = `${name}.toml`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  };
-  return html`<button type="button" onClick=${() => copyText(text, say)}>${t('copy')}</button><button type="button" onClick=${save}><${Icon} name="down" /> ${t('download')}</button>`;
+  const keep = () => save(new Blob([text], { type: 'application/toml' }), `${name}.toml`);
+  return html`<button type="button" onClick=${() => copyText(text, say)}>${t('copy')}</button><button type="button" onClick=${keep}><${Icon} name="down" /> ${t('download')}</button>`;
 }
 
 function Trial({ answer, isOld }) {

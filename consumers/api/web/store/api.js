@@ -58,19 +58,22 @@ export async function ask(path, { parameters, method = 'GET', body, bearer, sign
   return read(answer, address, method);
 }
 
+/** The problem that an answer which is none tells. */
+export function problemOf(answer, json) {
+  return new Problem({
+    type: 'about:blank',
+    title: answer.statusText,
+    detail: '',
+    instance: answer.headers.get('x-request-id') ?? '',
+    retryAfter: Number(answer.headers.get('retry-after')) || null,
+    ...(json ?? {}),
+    status: answer.status,
+  });
+}
+
 async function read(answer, address, method) {
   const json = await answer.json().catch(() => null);
-  if (!answer.ok) {
-    throw new Problem({
-      type: 'about:blank',
-      title: answer.statusText,
-      detail: '',
-      instance: answer.headers.get('x-request-id') ?? '',
-      retryAfter: Number(answer.headers.get('retry-after')) || null,
-      ...(json ?? {}),
-      status: answer.status,
-    });
-  }
+  if (!answer.ok) throw problemOf(answer, json);
   const etag = answer.headers.get('etag');
   if (etag && method === 'GET') keep(address, { etag, body: json });
   return json;
