@@ -259,6 +259,7 @@ export const cases = {
     await button.click();
     await view.getByText('was cut on its way').first().waitFor();
     for (const fault of faults) fail(fault);
+    await view.unrouteAll({ behavior: 'ignoreErrors' });
     await context.close();
   },
 

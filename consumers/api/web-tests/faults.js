@@ -147,6 +147,8 @@ export const faults = {
       const broken = await view.locator('main').getByText('This part of the page failed').count();
       if (broken) fail(`${path}: a part of the page failed`);
       for (const fault of said) fail(`${path}: ${fault}`);
+      // Answers that are still on their way belong to no one.
+      await view.unrouteAll({ behavior: 'ignoreErrors' });
       await context.close();
     }
   },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { emptyFeed, fill, hold, noteGap, release, STRUCK_MS, sweep, take, waitingCount } from '../web/store/feed.js';
+import { emptyFeed, fill, hold, newest, noteGap, release, STRUCK_MS, sweep, take, waitingCount } from '../web/store/feed.js';
 
 const event = (id, more = {}) => ({ id: String(id), removed: false, incarnation: 1, ...more });
 const ids = (feed) => feed.rows.map((row) => row.key);
@@ -85,4 +85,29 @@ test('many events at once keep the bound', () => {
   const feed = take(emptyFeed(), Array.from({ length: 200_000 }, (_, id) => event(id)), 0);
   assert.equal(feed.rows.length, 200);
   assert.equal(feed.rows[0].key, '199999');
+});
+
+/** Events of blocks, three in each, from one height to another. */
+const chain = (from, to) => Array.from({ length: (to - from + 1) * 3 }, (_, index) => event(`${from + Math.floor(index / 3)}.${index % 3}`, { block_time_us: from + Math.floor(index / 3) }));
+const heights = (feed) => [...new Set(feed.rows.filter((row) => row.event).map((row) => row.event.block_time_us))];
+
+test('where more came than the list takes, no older row stands below the hole', () => {
+  // Ten blocks at once, of which the newest two are retracted and come again: what is kept of them fills no list of its own.
+  const gone = chain(9, 10).map((one) => ({ ...one, removed: true, incarnation: 2 }));
+  const again = chain(9, 10).map((one) => ({ ...one, id: `${one.id}'` }));
+  const burst = [...chain(3, 10), ...gone, ...again];
+  const check = (feed) => {
+    const shown = heights(feed);
+    const expected = Array.from({ length: shown[0] - shown.at(-1) + 1 }, (_, index) => shown[0] - index);
+    assert.deepEqual(shown, expected, 'a block between two that are shown is missing');
+    assert.equal(shown[0], 10);
+  };
+  const before = fill(emptyFeed(20), chain(1, 2).reverse());
+  const held = take(hold(before, 0), burst, 1);
+  assert.ok(held.missed > 0);
+  check(release(held, 2));
+  const kept = newest(burst, 20);
+  check(take(before, kept.events, 1, kept.cut));
+  // In time for both, nothing is dropped.
+  check(take(fill(emptyFeed(60), chain(1, 2).reverse()), burst, 1));
 });

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { signal } from '@preact/signals-core';
 import { ask } from '../store/api.js';
 import { resumeAfter } from '../store/shapes.js';
-import { emptyFeed, fill, hold, noteGap, release, sweep, take, waitingCount } from '../store/feed.js';
+import { emptyFeed, fill, hold, newest, noteGap, release, sweep, take, waitingCount } from '../store/feed.js';
 import { t } from '../store/i18n.js';
 import { connection, live } from '../store/live.js';
 import * as number from '../store/number.js';
@@ -38,6 +38,8 @@ class FeedStore {
     this.isPaused = signal(paused.has(name));
     this.stop = null;
     this.arrived = [];
+    /** Time of the newest event that was left out since the last ones were drawn. */
+    this.cut = -Infinity;
     this.drawing = false;
   }
 
@@ -92,19 +94,26 @@ class FeedStore {
     if (message.type === 'gap') this.state.value = noteGap(this.state.peek(), message);
     if (message.type !== 'events' && message.type !== 'snapshot') return;
     const events = this.keep ? message.events.filter(this.keep) : message.events;
+    this.cut = Math.max(this.cut, message.cut ?? -Infinity);
     if (this.state.peek().held !== null) {
-      this.state.value = take(this.state.peek(), this.arrived.splice(0).concat(events), Date.now());
+      this.take(this.arrived.splice(0).concat(events));
       return;
     }
-    const waiting = this.arrived.concat(events);
     // Of more than the list can show only the newest are drawn.
-    this.arrived = waiting.slice(-this.state.peek().most);
+    const kept = newest(this.arrived.concat(events), this.state.peek().most);
+    this.arrived = kept.events;
+    this.cut = Math.max(this.cut, kept.cut);
     if (!this.drawing) this.draw();
+  }
+
+  take(events) {
+    this.state.value = take(this.state.peek(), events, Date.now(), this.cut);
+    if (events.length > 0) this.cut = -Infinity;
   }
 
   /** A few rows in each frame: a busy list must not stop the page. */
   draw() {
-    this.state.value = take(this.state.peek(), this.arrived.splice(0, ROWS_PER_FRAME), Date.now());
+    this.take(this.arrived.splice(0, ROWS_PER_FRAME));
     this.drawing = this.arrived.length > 0 && requestAnimationFrame(() => this.draw());
   }
 

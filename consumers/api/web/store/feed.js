@@ -5,20 +5,32 @@ export const MAX_ROWS = 200;
 /** How long a retracted row stays, struck through. */
 export const STRUCK_MS = 8000;
 
-/** An empty list. `gaps` are places where events were not shown. */
+/** An empty list. `floor` is the time below which it is not whole, `cut` the time of the newest event that waited and was left out. */
 export function emptyFeed(most = MAX_ROWS) {
-  return { most, rows: [], waiting: [], missed: 0, held: null, floor: -Infinity };
+  return { most, rows: [], waiting: [], missed: 0, held: null, floor: -Infinity, cut: -Infinity };
 }
 
-/** Takes events, oldest first. Held lists only collect; what exceeds the list is counted. */
-export function take(feed, events, now) {
+/** The newest of too many events, and the time of the newest that is left out: rows that are no newer than that are below a hole. */
+export function newest(events, most) {
+  const dropped = events.slice(0, Math.max(0, events.length - most));
+  return { events: dropped.length ? events.slice(dropped.length) : events, dropped: dropped.length, cut: dropped.reduce((time, event) => Math.max(time, timeOfEvent(event)), -Infinity) };
+}
+
+/** Takes events, oldest first; `cut` is the time of the newest that was left out before them. Held lists only collect; what exceeds the list is counted. */
+export function take(feed, events, now, cut = -Infinity) {
   if (events.length === 0) return feed;
   if (feed.held !== null) {
-    const waiting = feed.waiting.concat(events);
-    const cut = Math.max(0, waiting.length - feed.most);
-    return { ...feed, waiting: cut ? waiting.slice(cut) : waiting, missed: feed.missed + cut };
+    const kept = newest(feed.waiting.concat(events), feed.most);
+    return { ...feed, waiting: kept.events, missed: feed.missed + kept.dropped, cut: Math.max(feed.cut, cut, kept.cut) };
   }
-  return { ...feed, rows: merge(feed, events, now) };
+  const whole = above(feed, cut);
+  return { ...whole, rows: merge(whole, events, now) };
+}
+
+/** The list without what is below a hole: rows that follow each other there would seem to be neighbours. */
+function above(feed, cut) {
+  if (cut === -Infinity) return feed;
+  return { ...feed, rows: feed.rows.filter((row) => timeOf(row) > cut), floor: Math.max(feed.floor, cut) };
 }
 
 /** Stops the list at this moment: rows that arrive wait. */
@@ -29,8 +41,8 @@ export function hold(feed, now) {
 /** Lets what waited in. */
 export function release(feed, now) {
   if (feed.held === null) return feed;
-  const rows = merge(feed, feed.waiting, now);
-  return { ...feed, rows, waiting: [], missed: 0, held: null };
+  const whole = above(feed, feed.cut);
+  return { ...whole, rows: merge(whole, feed.waiting, now), waiting: [], missed: 0, held: null, cut: -Infinity };
 }
 
 /** Events that wait, with those that no longer fit. */
@@ -78,9 +90,13 @@ function merge(feed, events, now) {
   return all.slice(0, feed.most);
 }
 
+function timeOfEvent(event) {
+  return event.block_time_us ?? event.event_at_us ?? 0;
+}
+
 /** When it happened; a gap is where it was noted. */
 function timeOf(row) {
-  return row.event ? (row.event.block_time_us ?? row.event.event_at_us ?? 0) : Infinity;
+  return row.event ? timeOfEvent(row.event) : Infinity;
 }
 
 /** An event again, or one of an earlier state of its block. */

@@ -1,6 +1,7 @@
 // One websocket for the tab. Subscriptions are counted; events are handed out together, at most a few times a second.
 
 import { computed, signal } from '@preact/signals-core';
+import { newest } from './feed.js';
 import { offers } from './offers.js';
 import { now, serverSaid } from './time.js';
 
@@ -152,8 +153,9 @@ class Live {
   collect(entry, message) {
     const last = entry.pending.at(-1);
     if (message.type === 'events' && last?.type === 'events') {
-      last.events = last.events.concat(message.events);
-      if (last.events.length > MAX_PENDING) last.events = last.events.slice(-MAX_PENDING);
+      const kept = newest(last.events.concat(message.events), MAX_PENDING);
+      last.events = kept.events;
+      last.cut = Math.max(last.cut ?? -Infinity, kept.cut);
     } else {
       entry.pending.push({ ...message });
     }
