@@ -290,8 +290,9 @@ export const cases = {
     const { page: view, context, faults } = await open(browser, base, `/graph?address=${transfers[0].from}`);
     const dots = await view.locator('.dot').count();
     if ((await rowsOf(view)) !== dots - 1) fail(`${dots} addresses are drawn, ${await rowsOf(view)} are in the table`);
-    const second = view.locator('.dot').nth(1);
-    await second.focus();
+    if ((await view.locator('.dot[tabindex="0"]').count()) !== 1) fail('the drawing is more than one stop of the tabulator');
+    await view.locator('.dot').first().focus();
+    await view.keyboard.press('ArrowRight');
     await view.keyboard.press('Enter');
     await view.waitForURL(/node=0x/);
     const chosen = new URL(view.url()).searchParams.get('node');

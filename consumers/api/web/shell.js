@@ -1,7 +1,7 @@
 // The frame around every page: header, truth line, navigation.
 
 import { signal } from '@preact/signals-core';
-import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
+import { useEffect, useErrorBoundary, useRef, useState } from 'preact/hooks';
 import { alertsSummary, chainsOf } from './store/shapes.js';
 import { clock, language, t, theme } from './store/i18n.js';
 import { offers } from './store/offers.js';
@@ -180,7 +180,13 @@ function User() {
 
 function Navigation({ current }) {
   const shown = PAGES.filter((page) => page.title && (!page.scope || may(page.scope)) && (!page.needs || offers(page.needs)));
-  return html`<nav class="side" aria-label=${t('navigation')}>
+  const bar = useRef(null);
+  // On a phone the bar is wider than the page: where we are is seen.
+  useEffect(() => {
+    const here = bar.current?.querySelector('[aria-current]');
+    if (here) bar.current.scrollLeft = here.offsetLeft - (bar.current.clientWidth - here.offsetWidth) / 2;
+  }, [current, shown.length]);
+  return html`<nav class="side" ref=${bar} aria-label=${t('navigation')}>
     ${shown.map((page) => html`<a href=${page.path} aria-current=${page.name === current ? 'page' : undefined}>
       <${Icon} name=${page.name} size="18" /><span>${t(page.title)}</span></a>`)}
   </nav>`;

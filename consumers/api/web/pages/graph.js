@@ -96,11 +96,21 @@ function Drawing({ graph, chosen, choose }) {
   // Those of the middle are drawn last, above the others.
   const drawn = [...edges.filter((edge) => !ofRoot(edge)), ...edges.filter(ofRoot)];
   const says = chosen ? edges.filter((edge) => edge.from === chosen.address || edge.to === chosen.address).slice(0, MAX_WORDS / 2) : many ? [] : edges;
-  return html`<div class="graph" ref=${box}><svg viewBox=${`${-width / 2} ${-height / 2} ${width} ${height}`} role="group" aria-label=${t('graph.drawing')}>
+  // One stop for the tabulator: arrows walk from node to node.
+  const [stop, setStop] = useState(0);
+  const walk = (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const next = (stop + step + graph.nodes.length) % graph.nodes.length;
+    setStop(next);
+    box.current.querySelectorAll('.dot')[next].focus();
+  };
+  return html`<div class="graph" ref=${box} onKeyDown=${walk}><svg viewBox=${`${-width / 2} ${-height / 2} ${width} ${height}`} role="group" aria-label=${t('graph.drawing')}>
     <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 .5L8 4 0 7.500z" /></marker></defs>
     ${drawn.map((edge) => Edge({ edge, places, by, root: graph.root, chosen }))}
     ${says.map((edge) => Worth({ edge, places }))}
-    ${graph.nodes.map((node) => Dot({ node, place: places.get(node.address), isChosen: node === chosen, choose }))}
+    ${graph.nodes.map((node, index) => Dot({ node, place: places.get(node.address), isChosen: node === chosen, choose, isStop: index === Math.min(stop, graph.nodes.length - 1), onFocus: () => setStop(index) }))}
   </svg></div>`;
 }
 
@@ -132,7 +142,7 @@ function Worth({ edge, places }) {
   return html`<text key=${`${edge.from} ${edge.to}`} class="worth" aria-hidden="true" x=${(bow.x + b.x) / 2} y=${(bow.y + b.y) / 2 + 4}>${worthOf(edge)} · ${number.count(edge.transfers)}×</text>`;
 }
 
-function Dot({ node, place, isChosen, choose }) {
+function Dot({ node, place, isChosen, choose, isStop, onFocus }) {
   const words = wordsOf(node);
   const press = (event) => {
     if (event.key !== 'Enter' && event.key !== ' ') return;
@@ -143,7 +153,7 @@ function Dot({ node, place, isChosen, choose }) {
   const away = { start: 18, end: -18, middle: 0 }[end];
   const mark = node.like ? '!' : node.watched ? '●' : '';
   return html`<g key=${node.address} class=${classes('dot', node.level === 0 && 'root', node.stop && 'stop', node.watched && 'watched', (node.like || node.isBad) && 'bad', isChosen && 'chosen')}
-    role="button" tabindex="0" aria-pressed=${isChosen ? 'true' : 'false'} aria-label=${[nameOf(node), ...words].join(', ')} onClick=${() => choose(node)} onKeyDown=${press} onDblClick=${() => filter({ address: node.address, node: '' })}
+    role="button" tabindex=${isStop ? 0 : -1} onFocus=${onFocus} aria-pressed=${isChosen ? 'true' : 'false'} aria-label=${[nameOf(node), ...words].join(', ')} onClick=${() => choose(node)} onKeyDown=${press} onDblClick=${() => filter({ address: node.address, node: '' })}
     transform=${`translate(${place.x} ${place.y})`}>
     <title>${[node.label && safe(node.label), node.address, ...words].filter(Boolean).join('\n')}</title>
     <circle class="hit" r="18" />
