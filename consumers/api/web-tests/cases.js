@@ -304,6 +304,28 @@ export const cases = {
     await context.close();
   },
 
+  async 'who may see changes sees who made them, and what was before'({ browser, base, fail }) {
+    if (!(await routesOf(base)).includes('get /audit')) throw new Skip('the API tells no changes');
+    const change = { id: 'audit:1', kind: 'audit', event_at_us: Date.now() * 1000, actor: HOSTILE, via: 'api', origin: '192.0.2.7', action: 'silence.add', target: 'K7Q2M', before: '{}', after: '{"seconds":60}' };
+    const { page: view, context, faults } = await open(browser, base, '/providers', {
+      prepare: async (opened) => {
+        await opened.route(/\/me$/, async (route) => {
+          const answer = await route.fetch();
+          const me = await answer.json();
+          return route.fulfill({ response: answer, json: { ...me, scopes: [...me.scopes, 'audit'] } });
+        });
+        await opened.route(/\/audit\?/, (route) => route.fulfill({ contentType: 'application/json', body: page([change]) }));
+      },
+    });
+    const row = view.getByRole('region', { name: 'Changes' }).locator('tbody tr');
+    if (!(await row.innerText()).includes('<img')) fail('the actor is not shown as text');
+    await row.click();
+    await view.locator('dialog[open]').getByText('{"seconds":60}').first().waitFor();
+    for (const fault of faults) fail(fault);
+    await view.unrouteAll({ behavior: 'ignoreErrors' });
+    await context.close();
+  },
+
   async 'a failed answer is told with its request, and old data stays'({ browser, base, fail }) {
     let isBroken = false;
     const { page: view, context } = await open(browser, base, '/wallets', {
