@@ -47,7 +47,7 @@ pub use kv::{
 pub use streams::Stream;
 pub use types::{
     account_address::AccountAddress,
-    alert_types::{AlertState, DeliveryState, Link, Severity},
+    alert_types::{AlertState, Chart, ChartPoint, ChartShape, DeliveryState, Link, Severity},
     chain_types::{
         BalanceReason, BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard,
         TransactionStatus,

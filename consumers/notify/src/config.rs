@@ -69,6 +69,9 @@ pub struct Policy {
     pub language: Language,
     /// Time zone of the times in messages, by its IANA name, such as `Europe/Madrid`.
     pub time_zone: String,
+    /// Whether alerts that carry a chart, those of windows, are sent with a small picture of it. For channels that take
+    /// pictures: `telegram`, `discord`, `email`.
+    pub charts: bool,
     /// Destination that gets the messages that this one does not: waiting ones at once while this one
     /// rejects everything, and those that end as dead, uncertain or expired.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +132,7 @@ impl Default for Policy {
             probe_after_seconds: vec![60, 120, 300, 900, 1_800, 3_600],
             language: Language::En,
             time_zone: "UTC".to_owned(),
+            charts: false,
             fallback: None,
         }
     }

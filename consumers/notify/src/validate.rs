@@ -17,6 +17,12 @@ impl Config {
             }
             found.extend(destination.settings().problems());
             self.check_policy(name, destination.policy(), &mut found);
+            if destination.policy().charts && !destination.settings().takes_pictures() {
+                found.push(
+                    "policy.charts is true, and the channel takes no pictures: remove it, or use telegram, discord or email"
+                        .to_owned(),
+                );
+            }
             let prefix = format!("notify.destinations.{name}");
             problems.extend(found.into_iter().map(|problem| format!("{prefix}: {problem}")));
         }
@@ -136,6 +142,15 @@ mod tests {
             "{all:#?}"
         );
         assert!(!all.iter().any(|line| line.contains("oops")), "a token is never shown");
+    }
+
+    #[test]
+    fn pictures_are_for_channels_that_take_them() {
+        let charts = GOOD.replace("fallback = \"desk\"", "charts = true");
+        assert_eq!(toml::from_str::<Config>(&charts).unwrap().validate(), Ok(()));
+        let ntfy = "[destinations.phone]\nchannel = \"ntfy\"\ntopic = \"a1b2c3d4e5f6\"\npolicy = { charts = true }";
+        let all = toml::from_str::<Config>(ntfy).unwrap().validate().unwrap_err();
+        assert!(all.iter().any(|line| line.contains("policy.charts")), "{all:#?}");
     }
 
     #[test]

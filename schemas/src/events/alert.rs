@@ -8,11 +8,13 @@ use crate::{
         ids::short_code,
     },
     events::erc20_transfer::Erc20Transfer,
-    sample_values::{BLOCK_HASH, BLOCK_NUMBER, BLOCK_TIME_US, CHAIN, OBSERVED_AT_US, TX_HASH},
+    sample_values::{
+        BLOCK_HASH, BLOCK_NUMBER, BLOCK_TIME_US, CHAIN, OBSERVED_AT_US, TX_HASH, decimal,
+    },
     streams::Stream,
     subjects::forms as subjects,
     types::{
-        alert_types::{AlertState, Link, Severity},
+        alert_types::{AlertState, Chart, ChartPoint, ChartShape, Link, Severity},
         labels::Labels,
     },
 };
@@ -49,6 +51,9 @@ event! {
         /// Whether it tells of a condition that lasts until its alert is resolved; else of something that happened.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         pub ongoing: bool,
+        /// What its rule saw over its window, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub chart: Option<Chart>,
         /// Destinations by their configured names.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub routes: Vec<String>,
@@ -79,7 +84,7 @@ impl EventKind for Alert {
     const SUBJECT: &'static str = "alert.<severity>.<rule>.<alert>.<state>.<n>";
     const STREAMS: &'static [(Stream, &'static str)] = &[(Stream::Alert, subjects::ALERT_ALL)];
     const SOURCE: &'static str = "alerts";
-    const NOT_IN_RULES: &'static [&'static str] = &["routes", "seen_at_us"];
+    const NOT_IN_RULES: &'static [&'static str] = &["chart", "routes", "seen_at_us"];
 
     fn subject(&self) -> String {
         subjects::alert(self.severity, &self.rule, &self.alert, self.state, self.n)
@@ -103,6 +108,13 @@ impl EventKind for Alert {
             }],
             labels: Labels::from([("chain", CHAIN), ("team", "trading")]),
             ongoing: true,
+            chart: Some(Chart {
+                shape: ChartShape::Bars,
+                points: vec![
+                    ChartPoint { at_us: BLOCK_TIME_US - 60_000_000, value: decimal("1250.5") },
+                    ChartPoint { at_us: BLOCK_TIME_US, value: decimal("12498750.25") },
+                ],
+            }),
             routes: vec!["ops".to_owned(), "trading".to_owned()],
             event_id: Erc20Transfer::sample().id,
             chain: Some(CHAIN.to_owned()),

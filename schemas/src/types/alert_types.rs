@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::types::decimal::Decimal;
+
 /// How urgent an alert is.
 #[derive(
     Debug,
@@ -72,6 +74,37 @@ pub struct Link {
     pub label: String,
     /// `https` address.
     pub url: String,
+}
+
+/// What a rule saw over its window, for a small picture.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Chart {
+    /// How it is drawn.
+    pub shape: ChartShape,
+    /// Values by time, oldest first, at most 60.
+    pub points: Vec<ChartPoint>,
+}
+
+/// How a chart is drawn.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum ChartShape {
+    /// Values that follow each other, such as a price.
+    #[default]
+    Line,
+    /// Sums or counts, each of its own step of time.
+    Bars,
+}
+
+/// A value of a chart.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ChartPoint {
+    /// When it was so, or when its step of time began, microseconds UTC.
+    pub at_us: i64,
+    /// The value.
+    pub value: Decimal,
 }
 
 /// Final state of a message: every message reaches exactly one.

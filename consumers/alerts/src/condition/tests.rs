@@ -283,6 +283,7 @@ fn every_field_of_the_wire_is_there_under_its_name() {
         "data_keccak",
         "routes",
         "links",
+        "chart",
         "seen_at_us",
     ];
     for kind in Kind::ALL {

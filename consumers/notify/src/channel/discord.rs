@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::{
     Capabilities, Channel, Clients, DEFAULT_WAIT, HiddenName, MessageContent, Outcome, Place,
     Reply, Request, Scope, Settings, SharedService, Sharing,
-    http::{Answer, ask, exchange, is_https, is_web, post_json, wait_seconds},
+    http::{Answer, ask, exchange, is_https, is_web, post_request, wait_seconds},
+    multipart::Form,
 };
 use crate::{
     config::{Limit, Policy},
@@ -22,6 +23,8 @@ use crate::{
 
 /// Discord rejects clients that do not identify themselves in this form.
 const AGENT: &str = concat!("DiscordBot (crypto-intel, ", env!("CARGO_PKG_VERSION"), ")");
+/// Name of the picture in its message.
+const PICTURE: &str = "chart.png";
 const SUPPRESS_EMBEDS: u32 = 1 << 2;
 const SUPPRESS_NOTIFICATIONS: u32 = 1 << 12;
 /// All webhooks of a channel together; not documented.
@@ -66,6 +69,10 @@ impl Settings for DiscordConfig {
         // All threads of a webhook share its limits.
         let own = Some(HiddenName::new(format!("hook {}", self.webhook_url.expose())));
         Sharing { own, service: Some(address), room_limits: vec![CHANNEL_LIMIT] }
+    }
+
+    fn takes_pictures(&self) -> bool {
+        true
     }
 
     fn needs_tls(&self) -> bool {
@@ -123,6 +130,7 @@ impl Channel for Discord {
             digest_alerts: render::MAX_DIGEST_ALERTS,
             edits: true,
             has_rooms: true,
+            pictures: true,
             ..Capabilities::default()
         }
     }
@@ -137,7 +145,12 @@ impl Channel for Discord {
             flags |= SUPPRESS_EMBEDS;
         } else {
             body["content"] = render::headline(&layout).into();
-            body["embeds"] = json!([render::embed(&layout, content)]);
+            let mut embed = render::embed(&layout, content);
+            let keeps_picture = matches!(content.place, Place::Edit { has_picture: true, .. });
+            if content.picture.is_some() || keeps_picture {
+                embed["image"] = json!({ "url": format!("attachment://{PICTURE}") });
+            }
+            body["embeds"] = json!([embed]);
         }
         let is_edit = matches!(content.place, Place::Edit { .. });
         // An edit rings for no one. That it may have embeds has to be said: a first message may have said otherwise.
@@ -145,6 +158,14 @@ impl Channel for Discord {
             flags |= SUPPRESS_NOTIFICATIONS;
         }
         body["flags"] = flags.into();
+        if let Some(picture) = content.picture {
+            // A change that names no attachments keeps them.
+            body["attachments"] = json!([{ "id": 0, "filename": PICTURE }]);
+            let mut form = Form::default();
+            form.json("payload_json", body.to_string().as_bytes());
+            form.png("files[0]", PICTURE, picture);
+            return Request::with_picture(content, form);
+        }
         Request::new(content, body.to_string().into_bytes())
     }
 
@@ -154,7 +175,9 @@ impl Channel for Discord {
                 Some(message_id) => self.client.patch(self.message_address(message_id)),
                 None => self.client.post(self.config.webhook_url.expose()),
             };
-            let mut call = post_json(base, &self.config.policy, request.body)
+            let (is_edit, brings_picture) =
+                (request.edits.is_some(), request.content_type.is_some());
+            let mut call = post_request(base, &self.config.policy, request)
                 .header(USER_AGENT, AGENT)
                 .query(&[("wait", "true")]);
             if let Some(thread) = self.config.thread_id {
@@ -162,7 +185,10 @@ impl Channel for Discord {
             }
             match exchange(call).await {
                 Ok(answer) => {
-                    let outcome = outcome(&answer, request.edits.is_some());
+                    let outcome = match picture_refusal(&answer, brings_picture) {
+                        Some(why) => Outcome::PlainText { why },
+                        None => outcome(&answer, is_edit),
+                    };
                     Reply { outcome, pause: answer.pause }
                 }
                 Err(outcome) => outcome.into(),
@@ -218,6 +244,22 @@ impl Discord {
         let channel = answer["channel_id"].as_str().unwrap_or("unknown");
         Ok(format!("webhook {name:?} of channel {channel}"))
     }
+}
+
+/// Why a message is refused for its picture: too large, or the webhook may not attach files. Its text goes alone then.
+fn picture_refusal(answer: &Answer, brings_picture: bool) -> Option<String> {
+    let status = answer.status.as_u16();
+    if !brings_picture || !(status == 413 || status == 400) {
+        return None;
+    }
+    let refusal: Option<Refusal> = answer.json();
+    let is_of_file = refusal.as_ref().is_some_and(|refusal| {
+        refusal.code == 40_005 || refusal.errors.get("attachments").is_some()
+    });
+    (status == 413 || is_of_file).then(|| {
+        let message = refusal.map_or_else(String::new, |refusal| refusal.message);
+        format!("{status} {message}: the picture is refused")
+    })
 }
 
 fn outcome(answer: &Answer, is_edit: bool) -> Outcome {

@@ -11,7 +11,7 @@ use crypto_intel_service::{Secret, error_chain};
 use futures::future::{BoxFuture, FutureExt as _};
 use lettre::{
     Message,
-    message::{Mailbox, MultiPart, header},
+    message::{Attachment, Mailbox, MultiPart, SinglePart, header},
     transport::smtp::{
         Error,
         authentication::{Credentials, DEFAULT_MECHANISMS},
@@ -32,6 +32,8 @@ use crate::{
     render::{Voice, email as render},
 };
 
+/// Id of the picture within its mail.
+const PICTURE: &str = "chart";
 /// How long the farewell may take: the message is sent by then.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -147,6 +149,10 @@ impl Settings for EmailConfig {
         found
     }
 
+    fn takes_pictures(&self) -> bool {
+        true
+    }
+
     fn open(&self, _clients: &Clients) -> Box<dyn Channel> {
         Box::new(Email { config: self.clone() })
     }
@@ -163,6 +169,7 @@ impl Channel for Email {
         Capabilities {
             digest_alerts: render::MAX_DIGEST_ALERTS,
             replies: true,
+            pictures: true,
             ..Capabilities::default()
         }
     }
@@ -230,8 +237,17 @@ impl Email {
         if let Place::Reply { to, .. } = content.place {
             builder = builder.in_reply_to(to.to_owned()).references(to.to_owned());
         }
-        let (text, html) = (render::text(&layout), render::html(&layout));
-        builder.multipart(MultiPart::alternative_plain_html(text, html)).ok()
+        let text = render::text(&layout);
+        let Some(picture) = content.picture else {
+            let html = render::html(&layout, None);
+            return builder.multipart(MultiPart::alternative_plain_html(text, html)).ok();
+        };
+        let image = Attachment::new_inline(PICTURE.to_owned())
+            .body(picture.to_vec(), "image/png".parse().ok()?);
+        let html = SinglePart::html(render::html(&layout, Some(PICTURE)));
+        let shown = MultiPart::related().singlepart(html).singlepart(image);
+        let parts = MultiPart::alternative().singlepart(SinglePart::plain(text)).multipart(shown);
+        builder.multipart(parts).ok()
     }
 
     /// The same in every attempt, so that a mailbox can recognise a repetition.
@@ -324,6 +340,28 @@ mod tests {
         let problems = config(&format!("{account}\ntls = \"none\"")).problems();
         assert!(problems[0].contains("set tls") && !problems[0].contains("hidden-word"));
         assert!(config("username = \"a\"").problems()[0].contains("both"));
+    }
+
+    #[test]
+    fn a_picture_is_inside_the_mail_and_shown_by_it() {
+        let email = Email { config: config("") };
+        let alert = Alert { alert: "k".into(), title: "moved".into(), ..Alert::empty() };
+        let own = notification(&alert, "ops");
+        let (alerts, voice) = ([alert], Voice::default());
+        let picture = b"\x89PNG and more";
+        let content =
+            MessageContent { picture: Some(picture), ..MessageContent::new(&own, &alerts, &voice) };
+        let mail = String::from_utf8(email.request(&content).body).unwrap();
+        for part in
+            ["multipart/alternative", "multipart/related", "image/png", "Content-ID: <chart>"]
+        {
+            assert!(mail.contains(part), "{part} is missing in:\n{mail}");
+        }
+        assert!(
+            mail.contains("cid:chart") && mail.contains("Content-Disposition: inline"),
+            "{mail}"
+        );
+        assert!(mail.contains("iVBORyBhbmQgbW9yZQ=="), "the picture, base64: {mail}");
     }
 
     #[test]

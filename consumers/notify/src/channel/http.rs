@@ -6,7 +6,7 @@ use reqwest::{
     retry,
 };
 
-use super::{DEFAULT_WAIT, Outcome, Scope};
+use super::{DEFAULT_WAIT, Outcome, Request, Scope};
 use crate::config::{Config, Policy};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,6 +113,18 @@ impl Answer {
 /// A request with a body of JSON, as far as all services want the same.
 pub(super) fn post_json(call: RequestBuilder, policy: &Policy, body: Vec<u8>) -> RequestBuilder {
     call.timeout(policy.timeout()).header(CONTENT_TYPE, "application/json").body(body)
+}
+
+/// A request with the body that was made for it.
+pub(super) fn post_request(
+    call: RequestBuilder,
+    policy: &Policy,
+    request: Request,
+) -> RequestBuilder {
+    match request.content_type {
+        Some(form) => call.timeout(policy.timeout()).header(CONTENT_TYPE, form).body(request.body),
+        None => post_json(call, policy, request.body),
+    }
 }
 
 /// One attempt: sends once, and says what the answer means.

@@ -7,6 +7,7 @@ pub(crate) mod discord;
 pub(crate) mod email;
 mod http;
 mod list;
+mod multipart;
 pub(crate) mod ntfy;
 mod outcome;
 pub(crate) mod pagerduty;
@@ -54,6 +55,11 @@ pub(crate) trait Settings: fmt::Debug + Send + Sync {
 
     /// Whether an alert is an incident there, which an acknowledgement concerns, too.
     fn has_incidents(&self) -> bool {
+        false
+    }
+
+    /// Whether its messages can have a picture.
+    fn takes_pictures(&self) -> bool {
         false
     }
 
@@ -178,6 +184,8 @@ pub(crate) struct Capabilities {
     pub(crate) replies: bool,
     /// Its messages have buttons.
     pub(crate) buttons: bool,
+    /// A first message can have a picture.
+    pub(crate) pictures: bool,
     /// It knows a repetition by the id of the delivery, so that none needs a mark.
     pub(crate) is_idempotent: bool,
     /// Its addresses write to rooms with limits of their own.
@@ -254,6 +262,8 @@ pub(crate) struct MessageContent<'a> {
     pub(crate) is_acknowledgement: bool,
     /// Who takes care of it, where that is known.
     pub(crate) acknowledged_by: Option<&'a str>,
+    /// A picture as PNG: of a first message, where the channel takes one.
+    pub(crate) picture: Option<&'a [u8]>,
     /// Its place among the messages about the alert.
     pub(crate) place: Place<'a>,
     /// Language and time zone.
@@ -272,6 +282,7 @@ impl<'a> MessageContent<'a> {
             is_gone: false,
             is_acknowledgement: false,
             acknowledged_by: None,
+            picture: None,
             place: Place::New,
             voice,
         }
@@ -298,8 +309,8 @@ pub(crate) enum Place<'a> {
     /// After an earlier one, which says what it is about. `is_edited`: that one has been changed already, so this one
     /// says only what is new.
     Reply { to: &'a str, is_edited: bool },
-    /// In the place of an earlier one, whose further lines stay.
-    Edit { message_id: &'a str, earlier: &'a [String] },
+    /// In the place of an earlier one, whose further lines stay, and its picture.
+    Edit { message_id: &'a str, earlier: &'a [String], has_picture: bool },
 }
 
 /// One request, complete but for what belongs to the attempt.
@@ -310,17 +321,22 @@ pub(crate) struct Request {
     pub(crate) delivery: String,
     /// The message to change; `None`: a new one is made.
     pub(crate) edits: Option<String>,
+    /// What the body is, where it is not JSON.
+    pub(crate) content_type: Option<String>,
+    /// Whether the message has a picture: the new one, or the one that is changed.
+    pub(crate) has_picture: bool,
 }
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The body may hold a key.
-        let Self { body, delivery, edits } = self;
+        let Self { body, delivery, edits, has_picture, .. } = self;
         let body = body.len();
         f.debug_struct("Request")
             .field("body_bytes", &body)
             .field("delivery", delivery)
             .field("edits", edits)
+            .field("has_picture", has_picture)
             .finish()
     }
 }
@@ -331,7 +347,15 @@ impl Request {
             Place::Edit { message_id, .. } => Some(message_id.to_owned()),
             Place::New | Place::Reply { .. } => None,
         };
-        Self { body, delivery: content.own.id.clone(), edits }
+        let has_picture = matches!(content.place, Place::Edit { has_picture: true, .. });
+        let delivery = content.own.id.clone();
+        Self { body, delivery, edits, content_type: None, has_picture }
+    }
+
+    /// One with the message's picture beside its text.
+    pub(crate) fn with_picture(content: &MessageContent<'_>, form: multipart::Form) -> Self {
+        let (content_type, body) = form.finish();
+        Self { content_type: Some(content_type), has_picture: true, ..Self::new(content, body) }
     }
 }
 

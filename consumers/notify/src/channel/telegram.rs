@@ -11,11 +11,12 @@ use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::answers::{BotReply, Meaning, meaning, refusal};
+use self::answers::{BotReply, Meaning, meaning, picture_refusal, refusal};
 pub use self::config::{ChatKind, TelegramConfig};
 use super::{
     Capabilities, Channel, MessageContent, Outcome, Place, Reply, Request,
-    http::{Answer, ask, exchange, post_json},
+    http::{Answer, ask, exchange, post_request},
+    multipart::Form,
 };
 use crate::render::{Voice, telegram as render};
 
@@ -52,6 +53,7 @@ impl Channel for Telegram {
             edits: true,
             replies: true,
             buttons: !self.config.allowed_users.is_empty(),
+            pictures: true,
             ..Capabilities::default()
         }
     }
@@ -59,14 +61,20 @@ impl Channel for Telegram {
     fn request(&self, content: &MessageContent<'_>) -> Request {
         let place = *self.place.lock();
         let layout = render::layout(content);
-        let mut body = json!({
-            "chat_id": place.chat_id,
-            "link_preview_options": { "is_disabled": true },
-        });
+        // A text that would lose lines below a picture is worth more than the picture.
+        let picture = content.picture.filter(|_| render::fits_caption(&layout));
+        let is_caption =
+            picture.is_some() || matches!(content.place, Place::Edit { has_picture: true, .. });
+        let mut body = json!({ "chat_id": place.chat_id });
+        let field = if is_caption { "caption" } else { "text" };
+        if !is_caption {
+            body["link_preview_options"] = json!({ "is_disabled": true });
+        }
+        let budget = if is_caption { render::CAPTION_UNITS } else { render::TEXT_UNITS };
         if content.plain {
-            body["text"] = render::plain(&layout).into();
+            body[field] = render::plain(&layout, budget).into();
         } else {
-            body["text"] = render::html(&layout).into();
+            body[field] = render::html(&layout, budget).into();
             body["parse_mode"] = "HTML".into();
         }
         match content.place {
@@ -89,14 +97,27 @@ impl Channel for Telegram {
             body["reply_parameters"] =
                 json!({ "message_id": number(to), "allow_sending_without_reply": true });
         }
-        Request::new(content, body.to_string().into_bytes())
+        match picture {
+            Some(picture) => Request::with_picture(content, form_of(&body, picture)),
+            None => Request::new(content, body.to_string().into_bytes()),
+        }
     }
 
     fn send(&self, request: Request) -> BoxFuture<'_, Reply> {
         async move {
-            let method = if request.edits.is_some() { "editMessageText" } else { "sendMessage" };
-            let meaning = match self.post(method, request.body).await {
-                Ok(answer) => meaning(&answer, request.edits.as_deref()),
+            let method = match (&request.edits, request.has_picture) {
+                (None, false) => "sendMessage",
+                (None, true) => "sendPhoto",
+                (Some(_), false) => "editMessageText",
+                (Some(_), true) => "editMessageCaption",
+            };
+            let edits = request.edits.clone();
+            let brings_picture = request.content_type.is_some();
+            let meaning = match self.post(method, request).await {
+                Ok(answer) => match picture_refusal(&answer).filter(|_| brings_picture) {
+                    Some(why) => Meaning::Outcome(Outcome::PlainText { why }),
+                    None => meaning(&answer, edits.as_deref()),
+                },
                 Err(outcome) => Meaning::Outcome(outcome),
             };
             self.settle(meaning).into()
@@ -127,6 +148,19 @@ impl Channel for Telegram {
     }
 }
 
+/// The fields of a request with a file: texts as they are, all else as JSON.
+fn form_of(body: &Value, picture: &[u8]) -> Form {
+    let mut form = Form::default();
+    for (name, value) in body.as_object().into_iter().flatten() {
+        match value {
+            Value::String(text) => form.text(name, text),
+            other => form.text(name, &other.to_string()),
+        }
+    }
+    form.png("photo", "chart.png", picture);
+    form
+}
+
 /// Ids come from the service as numbers and are kept as text.
 fn number(id: &str) -> Value {
     id.parse::<i64>().map_or_else(|_| Value::from(id), Value::from)
@@ -138,9 +172,9 @@ impl Telegram {
         Self { client, place: Mutex::new(place), config }
     }
 
-    async fn post(&self, method: &str, body: Vec<u8>) -> Result<Answer, Outcome> {
-        let request = self.client.post(self.config.method(method));
-        exchange(post_json(request, &self.config.policy, body)).await
+    async fn post(&self, method: &str, request: Request) -> Result<Answer, Outcome> {
+        let call = self.client.post(self.config.method(method));
+        exchange(post_request(call, &self.config.policy, request)).await
     }
 
     /// Follows the chat to where the service says it is.

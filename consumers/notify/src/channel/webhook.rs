@@ -265,7 +265,13 @@ mod tests {
         let config: WebhookConfig = toml::from_str(text).unwrap();
         let channel = config.open(&crate::channel::clients(false).unwrap());
         let (delivery, edits) = ("d".to_owned(), None);
-        let request = Request { body: b"{}".to_vec(), delivery, edits };
+        let request = Request {
+            body: b"{}".to_vec(),
+            delivery,
+            edits,
+            content_type: None,
+            has_picture: false,
+        };
         // Nothing listens there: an attempt would say so.
         let outcome = channel.send(request).await.outcome;
         assert!(

@@ -28,6 +28,9 @@ pub(crate) struct Anchor {
     /// The block that was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) block_hash: Option<B256>,
+    /// Whether the message has a picture.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) has_picture: bool,
     /// Whether the last word was that it is not on the chain any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_gone: bool,
@@ -63,21 +66,27 @@ impl Anchor {
         alert: &Alert,
         edited: Edited,
         message_id: &str,
+        has_picture: bool,
     ) -> Self {
         let is_gone = before.as_ref().is_some_and(|before| before.is_gone_by(alert));
         let told = before.as_ref().map(|before| before.severity).max(Some(alert.severity));
-        let (kept_id, earlier) = match before {
-            Some(before) if edited != Edited::Lost => (Some(before.message_id), before.lines),
+        let (kept, earlier) = match before {
+            Some(before) if edited != Edited::Lost => {
+                (Some((before.message_id, before.has_picture)), before.lines)
+            }
             Some(before) => (None, before.lines),
             None => (None, Vec::new()),
         };
+        let (message_id, has_picture) =
+            kept.unwrap_or_else(|| (message_id.to_owned(), has_picture));
         // A correction says what happened; the first message's own lines stay below it.
         let lines = match alert.state {
             AlertState::Fired => alert.lines.clone(),
             AlertState::Corrected | AlertState::Resolved => earlier,
         };
         Self {
-            message_id: kept_id.unwrap_or_else(|| message_id.to_owned()),
+            message_id,
+            has_picture,
             n: alert.n,
             severity: told.unwrap_or(alert.severity),
             title: alert.title.clone(),
@@ -130,7 +139,8 @@ impl Anchor {
         match edited {
             Edited::Lost => Place::New,
             Edited::No if can.edits && changes => {
-                Place::Edit { message_id: &self.message_id, earlier: &self.lines }
+                let Self { message_id, lines: earlier, has_picture, .. } = self;
+                Place::Edit { message_id, earlier, has_picture: *has_picture }
             }
             Edited::No => Place::Reply { to: &self.message_id, is_edited: false },
             Edited::Yes => Place::Reply { to: &self.message_id, is_edited: true },
@@ -166,6 +176,7 @@ mod tests {
         digest_alerts: 1,
         edits: true,
         replies: true,
+        pictures: false,
         buttons: false,
         is_idempotent: false,
         has_rooms: false,
@@ -174,7 +185,7 @@ mod tests {
 
     #[test]
     fn only_an_end_and_a_move_go_without_a_reply() {
-        let anchor = Anchor::after(None, &fired(), Edited::No, "7");
+        let anchor = Anchor::after(None, &fired(), Edited::No, "7", true);
         let other_block = Some(B256::repeat_byte(2));
         let moved = Alert { block_hash: other_block, ..correction("Moved to block 7") };
         assert_eq!(anchor.editing(&moved), Editing::Alone);
@@ -187,7 +198,7 @@ mod tests {
         for rings in [&gone, &changed, &raised] {
             assert_eq!(anchor.editing(rings), Editing::ThenReply, "{rings:?}");
         }
-        let after = Anchor::after(Some(anchor), &gone, Edited::Yes, "8");
+        let after = Anchor::after(Some(anchor), &gone, Edited::Yes, "8", false);
         assert!(after.is_gone && after.message_id == "7", "{after:?}");
         let back = Alert { n: 3, ..correction("Back on chain, in block 5") };
         assert_eq!(after.editing(&back), Editing::ThenReply);
@@ -196,14 +207,15 @@ mod tests {
 
     #[test]
     fn a_lost_message_is_replaced_and_the_first_lines_stay() {
-        let anchor = Anchor::after(None, &fired(), Edited::No, "7");
+        let anchor = Anchor::after(None, &fired(), Edited::No, "7", true);
         let gone = correction("No longer on chain");
         let place = anchor.place(&gone, Edited::No, EDITS);
-        assert_eq!(place, Place::Edit { message_id: "7", earlier: &["from a to b".to_owned()] });
+        let earlier = &["from a to b".to_owned()][..];
+        assert_eq!(place, Place::Edit { message_id: "7", earlier, has_picture: true });
         assert_eq!(anchor.place(&gone, Edited::Lost, EDITS), Place::New);
         let reply = Place::Reply { to: "7", is_edited: true };
         assert_eq!(anchor.place(&gone, Edited::Yes, EDITS), reply);
-        let replaced = Anchor::after(Some(anchor), &gone, Edited::Lost, "9");
+        let replaced = Anchor::after(Some(anchor), &gone, Edited::Lost, "9", false);
         assert_eq!((replaced.message_id.as_str(), replaced.n), ("9", 2));
         assert_eq!(replaced.lines, ["from a to b"]);
         let next = Alert { n: 3, ..gone.clone() };

@@ -39,11 +39,15 @@ pub(crate) fn text(layout: &Layout) -> String {
     fitted(layout, BUDGET_UNITS, &Plain)
 }
 
-/// The message as HTML; all styles are in place, because mail readers drop others.
-pub(crate) fn html(layout: &Layout) -> String {
+/// The message as HTML; all styles are in place, because mail readers drop others. `picture`: the id of a part of the mail
+/// that it shows.
+pub(crate) fn html(layout: &Layout, picture: Option<&str>) -> String {
     let lines = fitted(layout, BUDGET_UNITS, &Html);
+    let picture = picture.map_or_else(String::new, |id| {
+        format!("<img src=\"cid:{id}\" alt=\"\" style=\"max-width:100%;margin-top:10px\">\n")
+    });
     format!(
-        "<!doctype html><html><body style=\"font:15px/1.5 sans-serif\">\n{lines}\n</body></html>"
+        "<!doctype html><html><body style=\"font:15px/1.5 sans-serif\">\n{lines}\n{picture}</body></html>"
     )
 }
 
@@ -83,7 +87,7 @@ mod tests {
     fn reads_as_designed() {
         let layout = alert_layout(&samples::alert(), false, &Voice::default());
         assert_eq!(subject(&layout), "🚨 12,500,000 USDC ($12.50M) → Binance");
-        assert!(html(&layout).contains(
+        assert!(html(&layout, None).contains(
             "<div>🚨 <b>12,500,000 USDC ($12.50M) → Binance</b></div>\n<div>from 0x28c6…1d60 to Binance 14</div>"
         ));
     }
@@ -93,7 +97,7 @@ mod tests {
 
         #[test]
         fn hostile_text_makes_no_markup(alert in samples::hostile()) {
-            let html = html(&alert_layout(&alert, false, &Voice::default()));
+            let html = html(&alert_layout(&alert, false, &Voice::default()), None);
             let tags = html.split('<').skip(1).filter_map(|rest| rest.split_once('>'));
             for (tag, _) in tags {
                 let known = ["!doctype html", "html", "body style", "/", "div", "b", "a href=\""];

@@ -5,14 +5,17 @@
 
 use std::path::Path;
 
-use crypto_intel_schemas::{Alert, AlertState, Labels, Link, Severity};
+use crypto_intel_schemas::{
+    Alert, AlertState, Chart, ChartPoint, ChartShape, Decimal, Labels, Link, Severity,
+};
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::{
     channel::{MessageContent, Place, Together, clients},
     config::Config,
     records::delivery::notification,
-    render::{Voice, email},
+    render::{Voice, chart, email},
 };
 
 const CONFIG: &str = r#"
@@ -106,7 +109,7 @@ fn message(config: &Config, name: &str, alerts: &[Alert], place: Place<'_>) -> V
     let body = if destination.channel() == "email" {
         // The mail itself has a boundary and a date that differ each time.
         let layout = email::layout(&content);
-        json!({ "subject": email::subject(&layout), "html": email::html(&layout) })
+        json!({ "subject": email::subject(&layout), "html": email::html(&layout, None) })
     } else {
         let channel = destination.settings().open(&clients(false).unwrap());
         serde_json::from_slice(&channel.request(&content).body).unwrap()
@@ -114,12 +117,35 @@ fn message(config: &Config, name: &str, alerts: &[Alert], place: Place<'_>) -> V
     json!({ "channel": destination.channel(), "body": body })
 }
 
+/// Bitcoin's price over an hour, made up.
+fn hour_of_prices() -> Chart {
+    let points = (0..60_u32).map(|minute| {
+        let wave = (f64::from(minute) / 4.0).sin() * 90.0 + (f64::from(minute) / 1.3).cos() * 35.0;
+        let fall = f64::from(minute.saturating_sub(38)) * -310.0;
+        ChartPoint {
+            at_us: 1_764_421_380_000_000 + i64::from(minute) * 60_000_000,
+            value: Decimal::parse(&format!("{:.2}", 64_200.0 + wave + fall)).unwrap(),
+        }
+    });
+    Chart { shape: ChartShape::Line, points: points.collect() }
+}
+
+#[test]
+fn golden_chart_of_the_documentation_is_what_is_drawn() {
+    let drawn = chart::png_of(&hour_of_prices(), &TimeZone::UTC).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pictures/chart.png");
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        std::fs::write(&path, &drawn).unwrap();
+    }
+    assert!(std::fs::read(&path).unwrap() == drawn, "run the test with UPDATE_GOLDEN=1");
+}
+
 #[test]
 fn golden_messages_of_the_documentation_are_what_is_sent() {
     let config: Config = toml::from_str(CONFIG).unwrap();
     assert_eq!(config.validate(), Ok(()));
     let (first, last) = ([alert()], [over()]);
-    let edit = Place::Edit { message_id: "7", earlier: &first[0].lines };
+    let edit = Place::Edit { message_id: "7", earlier: &first[0].lines, has_picture: false };
     let mut messages = vec![
         message(&config, "telegram", &first, Place::New),
         message(&config, "telegram-es", &last, edit),

@@ -1,5 +1,6 @@
 //! From an alert to a message: text without markup first, then each channel's own form.
 
+pub(crate) mod chart;
 pub(crate) mod discord;
 pub(crate) mod email;
 mod fit;

@@ -10,19 +10,26 @@ use super::{
 use crate::channel::MessageContent;
 
 /// Telegram bounds the text after its entities are parsed.
-const BUDGET_UNITS: usize = 4_096;
+pub(crate) const TEXT_UNITS: usize = 4_096;
+/// The same of the text below a picture.
+pub(crate) const CAPTION_UNITS: usize = 1_024;
 /// Lines of one digest that fit 4,096 units with titles of [`DIGEST`].
 pub(crate) const MAX_DIGEST_ALERTS: usize = 40;
 const DIGEST: DigestForm = DigestForm { lines: MAX_DIGEST_ALERTS, title_units: 70 };
 
 /// The text for `parse_mode: HTML`.
-pub(crate) fn html(layout: &Layout) -> String {
-    fitted(layout, BUDGET_UNITS, &Html)
+pub(crate) fn html(layout: &Layout, budget: usize) -> String {
+    fitted(layout, budget, &Html)
+}
+
+/// Whether all of it can stand below a picture.
+pub(crate) fn fits_caption(layout: &Layout) -> bool {
+    fit::fits(layout, CAPTION_UNITS, &Html)
 }
 
 /// The text without a `parse_mode`.
-pub(crate) fn plain(layout: &Layout) -> String {
-    fitted(layout, BUDGET_UNITS, &Plain)
+pub(crate) fn plain(layout: &Layout, budget: usize) -> String {
+    fitted(layout, budget, &Plain)
 }
 
 /// How a message reads here.
@@ -33,7 +40,7 @@ pub(crate) fn layout(content: &MessageContent<'_>) -> Layout {
 /// Whether a digest of these alerts shows each of them, also as a repeat.
 pub(crate) fn takes_digest(alerts: &[Alert], voice: &Voice) -> bool {
     let layout = digest_layout(alerts, DIGEST, true, voice);
-    fit::fits(&layout, BUDGET_UNITS, &Html)
+    fit::fits(&layout, TEXT_UNITS, &Html)
 }
 
 struct Html;
@@ -151,7 +158,7 @@ mod tests {
 
     #[test]
     fn reads_as_designed() {
-        let html = html(&alert_layout(&samples::alert(), false, &Voice::default()));
+        let html = html(&alert_layout(&samples::alert(), false, &Voice::default()), TEXT_UNITS);
         assert_eq!(
             html,
             "🚨 <b>12,500,000 USDC ($12.50M) → Binance</b>\n\
@@ -169,7 +176,7 @@ mod tests {
             let mut alert = alert;
             alert.links.clear();
             let layout = alert_layout(&alert, repeat, &Voice::default());
-            let (text, urls) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
+            let (text, urls) = parse(&html(&layout, TEXT_UNITS)).map_err(TestCaseError::fail)?;
             prop_assert_eq!(text, seen(&layout));
             prop_assert!(urls.is_empty());
         }
@@ -177,22 +184,22 @@ mod tests {
         #[test]
         fn links_lead_where_they_say(alert in samples::hostile()) {
             let layout = alert_layout(&alert, false, &Voice::default());
-            let (text, urls) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
+            let (text, urls) = parse(&html(&layout, TEXT_UNITS)).map_err(TestCaseError::fail)?;
             let meant: Vec<String> = layout.links.iter().filter_map(|span| match span {
                 Span::Link { url, .. } => Some(url.clone()),
                 _ => None,
             }).collect();
             prop_assert_eq!(urls, meant);
-            prop_assert!(utf16_len(&text) <= BUDGET_UNITS);
+            prop_assert!(utf16_len(&text) <= TEXT_UNITS);
         }
 
         #[test]
         fn long_messages_fit_and_keep_first_and_last_line(alert in samples::long()) {
             let layout = alert_layout(&alert, true, &Voice::default());
-            let (text, _) = parse(&html(&layout)).map_err(TestCaseError::fail)?;
-            prop_assert!(utf16_len(&text) <= BUDGET_UNITS);
+            let (text, _) = parse(&html(&layout, TEXT_UNITS)).map_err(TestCaseError::fail)?;
+            prop_assert!(utf16_len(&text) <= TEXT_UNITS);
             prop_assert!(text.starts_with('↻') && text.ends_with("whale-inflow #K7Q2A"));
-            prop_assert!(utf16_len(&plain(&layout)) <= BUDGET_UNITS);
+            prop_assert!(utf16_len(&plain(&layout, TEXT_UNITS)) <= TEXT_UNITS);
         }
     }
 
@@ -200,8 +207,8 @@ mod tests {
     fn a_full_digest_fits_with_every_code() {
         let alerts = samples::many(MAX_DIGEST_ALERTS);
         let layout = digest_layout(&alerts, DIGEST, true, &Voice::default());
-        let (text, _) = parse(&html(&layout)).unwrap();
-        assert!(utf16_len(&text) <= BUDGET_UNITS);
+        let (text, _) = parse(&html(&layout, TEXT_UNITS)).unwrap();
+        assert!(utf16_len(&text) <= TEXT_UNITS);
         for alert in &alerts {
             assert!(text.contains(&format!("#{}", alert.code)), "{}", alert.code);
         }

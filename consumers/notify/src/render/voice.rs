@@ -17,6 +17,11 @@ impl Voice {
         Self { words: policy.language.words(), zone }
     }
 
+    /// The destination's clock.
+    pub(crate) fn zone(&self) -> TimeZone {
+        self.zone.clone()
+    }
+
     /// A moment on the destination's clock; `None` for one that is not known.
     pub(crate) fn time(&self, at_us: i64) -> Option<String> {
         if at_us <= 0 {
@@ -78,7 +83,7 @@ mod tests {
             event_at_us: 1_764_424_800_000_000,
             ..samples::alert()
         };
-        let html = telegram::html(&alert_layout(&alert, true, &voice));
+        let html = telegram::html(&alert_layout(&alert, true, &voice), telegram::TEXT_UNITS);
         assert!(
             html.starts_with("↻ posible repetición de #K7Q2A\n✏️ <b>12,500,000 USDC"),
             "{html}"
@@ -86,7 +91,8 @@ mod tests {
         assert!(html.ends_with("#K7Q2A · 29/11/2025 15:00:00 CET · corregida"), "{html}");
         let many = samples::many(1_234);
         let form = DigestForm { lines: 2, title_units: 20 };
-        let digest = telegram::html(&digest_layout(&many, form, false, &voice));
+        let digest =
+            telegram::html(&digest_layout(&many, form, false, &voice), telegram::TEXT_UNITS);
         assert!(digest.contains("<b>1234 alertas</b>"), "{digest}");
         assert!(digest.contains("… y 1232 más"), "{digest}");
     }

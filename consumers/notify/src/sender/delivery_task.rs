@@ -25,7 +25,7 @@ use crate::{
     records::anchor::{Anchor, Edited, Editing},
     records::delivery::{STREAM, is_acknowledgement, publish_dead_letter},
     records::record::{Records, Step, Stored, UnreadableRecord},
-    render::Voice,
+    render::{Voice, chart::drawn_in_time},
 };
 
 /// How often a closed destination is checked for new messages and for a test message.
@@ -165,6 +165,8 @@ impl DeliveryTask<'_> {
     async fn attempt(&self, in_flight: &mut InFlight<'_>) -> anyhow::Result<Attempted> {
         let setup = self.setup;
         let name = &setup.name;
+        // Before its turn, so that it takes none of the time in which others may send.
+        let picture = self.picture(in_flight).await;
         let critical = in_flight.all().any(|one| one.alert.severity == Severity::Critical);
         let slots = self.until_over(setup.gate.pass(critical)).await?;
         let _only_one = self.until_over(self.attempts.lock()).await?;
@@ -177,12 +179,14 @@ impl DeliveryTask<'_> {
             return Ok(Attempted::Overtaken(told_by));
         }
         let acknowledged_by = self.acknowledged_by(in_flight).await?;
-        let (request, editing) = self.request(in_flight, acknowledged_by.as_deref());
+        let (request, editing) =
+            self.request(in_flight, acknowledged_by.as_deref(), picture.as_deref());
         let timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(0);
         let record = &mut in_flight.stored.record;
         record.begin(now_us().saturating_add(timeout_us), body_hash(&request), editing);
         record.stamp(&self.owner);
         self.records.save(name, &mut in_flight.stored).await?;
+        let has_picture = request.has_picture;
         let started = Instant::now();
         let reply = self.destination.channel.send(request).await;
         drop(slots);
@@ -201,7 +205,7 @@ impl DeliveryTask<'_> {
             && editing != Some(Editing::ThenReply)
         {
             // Before another lane may tell of the alert.
-            self.remember(in_flight, editing.is_some(), message_id).await?;
+            self.remember(in_flight, editing.is_some(), message_id, has_picture).await?;
         }
         Ok(Attempted::Ended(reply.outcome))
     }
@@ -236,6 +240,7 @@ impl DeliveryTask<'_> {
         &self,
         in_flight: &InFlight<'_>,
         acknowledged_by: Option<&str>,
+        picture: Option<&[u8]>,
     ) -> (Request, Option<Editing>) {
         let can = self.destination.channel.capabilities();
         let alerts: Vec<_> = in_flight.all().map(|one| one.alert.clone()).collect();
@@ -255,10 +260,22 @@ impl DeliveryTask<'_> {
             is_gone: anchor.is_some_and(|anchor| anchor.is_gone_by(alert)),
             is_acknowledgement: is_acknowledgement(&in_flight.own),
             acknowledged_by,
+            picture: picture.filter(|_| place == Place::New),
             place,
             voice: &self.voice,
         };
         (self.destination.channel.request(&content), editing)
+    }
+
+    /// The chart of an alert as a picture, where the destination wants one. It never keeps the message back: what cannot
+    /// be drawn in time is left out.
+    async fn picture(&self, in_flight: &InFlight<'_>) -> Option<Vec<u8>> {
+        let wants = self.setup.destination.policy().charts
+            && self.destination.channel.capabilities().pictures;
+        let is_alone = in_flight.folded.is_empty() && in_flight.anchor.is_none();
+        let chart = in_flight.own.alert.chart.as_ref();
+        let chart = chart.filter(|_| wants && is_alone && !in_flight.stored.record.plain)?;
+        drawn_in_time(chart.clone(), self.voice.zone()).await
     }
 
     /// Records that it waits, so that a restart waits as well.
@@ -303,13 +320,15 @@ impl DeliveryTask<'_> {
         in_flight: &InFlight<'_>,
         is_edit: bool,
         message_id: &str,
+        has_picture: bool,
     ) -> anyhow::Result<()> {
         let can = self.destination.channel.capabilities();
         let (Some(alert), true) = (in_flight.in_sequence(), can.follows_up()) else {
             return Ok(());
         };
         let edited = if is_edit { Edited::Yes } else { in_flight.stored.record.edited };
-        let anchor = Anchor::after(in_flight.anchor.clone(), alert, edited, message_id);
+        let anchor =
+            Anchor::after(in_flight.anchor.clone(), alert, edited, message_id, has_picture);
         self.records.set_anchor(&self.setup.name, &alert.alert, &anchor).await
     }
 

@@ -9,6 +9,7 @@ mod calm_history;
 mod calm_hours;
 mod calm_model;
 mod channels;
+mod charts;
 mod closing;
 mod crashes;
 mod delivering;

@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::delivery::{Asked, meet_fault};
 use super::discord_form;
+use super::multipart::{parse, png_size};
 use super::state::{Accepted, ChatMessage, ChatService, ChatState};
 
+/// Without a boosted server.
+const MAX_FILE_BYTES: usize = 10 << 20;
 const SUPPRESS_EMBEDS: u64 = 1 << 2;
 const SERVICE: ChatService = ChatService::Discord;
 /// Key of the limit for everything from one address.
@@ -47,10 +50,10 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
             json!({"id": id, "token": token, "type": 1, "name": "stand-in", "channel_id": channel});
         return Outcome::Answer((StatusCode::OK, axum::Json(webhook)).into_response());
     }
-    let body: Value = match serde_json::from_slice(request.body) {
-        Ok(body) => body,
-        Err(_) => {
-            state.violation(SERVICE, "form", "the body is not JSON");
+    let (body, picture) = match read(request) {
+        Ok(read) => read,
+        Err(what) => {
+            state.violation(SERVICE, "form", what);
             return Outcome::Answer(error(400, 50_109, "The request body contains invalid JSON."));
         }
     };
@@ -64,7 +67,7 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
         state.violation(SERVICE, "form", "embeds that SUPPRESS_EMBEDS hides");
     }
     match (request.method, request.path) {
-        (&Method::POST, [_, _]) => send(state, webhook, request, &body),
+        (&Method::POST, [_, _]) => send(state, webhook, request, &body, picture),
         (&Method::PATCH, [_, _, "messages", message]) => edit(state, webhook, message, &body),
         _ => {
             state.violation(SERVICE, "method", format!("{} is not supported", request.method));
@@ -73,7 +76,57 @@ pub(super) fn handle(state: &mut ChatState, request: &Request<'_>) -> Outcome {
     }
 }
 
-fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Value) -> Outcome {
+/// The message, and the file that it brings.
+fn read(request: &Request<'_>) -> Result<(Value, Option<Vec<u8>>), String> {
+    let content_type = request.headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let json =
+        |bytes: &[u8]| serde_json::from_slice(bytes).map_err(|_| "the body is not JSON".to_owned());
+    if content_type == "application/json" {
+        return Ok((json(request.body)?, None));
+    }
+    let (mut payload, mut file) = (None, None);
+    for part in parse(content_type, request.body)? {
+        match part.name.as_str() {
+            "payload_json" if part.content_type.as_deref() == Some("application/json") => {
+                payload = Some(json(part.body)?);
+            }
+            "files[0]" => {
+                png_size(part.body).ok_or("the file is no picture")?;
+                file = Some((part.file.ok_or("a file without a name")?, part.body.to_vec()));
+            }
+            name => return Err(format!("part {name} is not one of a message")),
+        }
+    }
+    let body: Value = payload.ok_or("there is no payload_json")?;
+    let (name, bytes) = file.ok_or("there is no file")?;
+    if bytes.len() > MAX_FILE_BYTES {
+        return Err(format!("a file of {} bytes", bytes.len()));
+    }
+    let named = &body["attachments"][0];
+    if named["id"] != 0 || named["filename"] != name.as_str() {
+        return Err(format!("attachments do not name {name}"));
+    }
+    Ok((body, Some(bytes)))
+}
+
+/// Whether an embed shows a file that the message does not have.
+fn shows_missing_file(body: &Value, has_file: bool) -> bool {
+    let embeds = body["embeds"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut shown = embeds.iter().filter_map(|embed| embed["image"]["url"].as_str());
+    shown.any(|url| url.starts_with("attachment://") && !has_file)
+}
+
+fn send(
+    state: &mut ChatState,
+    webhook: &str,
+    request: &Request<'_>,
+    body: &Value,
+    picture: Option<Vec<u8>>,
+) -> Outcome {
+    if shows_missing_file(body, picture.is_some()) {
+        state.violation(SERVICE, "form", "an embed shows a file that is not there");
+    }
     let text = discord_form::text(body);
     if text.trim().is_empty() {
         state.violation(SERVICE, "length", "the message is empty");
@@ -106,6 +159,9 @@ fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Valu
     };
     meet_fault(state, SERVICE, refuse, |state| {
         let message = state.accept(accepted);
+        if let Some(kept) = state.message(SERVICE, webhook, &message.message_id) {
+            kept.picture = picture;
+        }
         if !waits {
             return StatusCode::NO_CONTENT.into_response();
         }
@@ -117,6 +173,11 @@ fn send(state: &mut ChatState, webhook: &str, request: &Request<'_>, body: &Valu
 fn edit(state: &mut ChatState, webhook: &str, message_id: &str, body: &Value) -> Outcome {
     if let Some(refusal) = pace(state, webhook) {
         return Outcome::Answer(refusal);
+    }
+    let has_file =
+        state.message(SERVICE, webhook, message_id).is_some_and(|kept| kept.picture.is_some());
+    if shows_missing_file(body, has_file) {
+        state.violation(SERVICE, "form", "an embed shows a file that is not there");
     }
     let channel = state.channel_of(webhook);
     let (text, source) = (discord_form::text(body), body.to_string());

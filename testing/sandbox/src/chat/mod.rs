@@ -9,6 +9,7 @@ mod discord;
 mod discord_form;
 mod discord_markdown;
 mod limits;
+mod multipart;
 mod ntfy;
 mod pagerduty;
 mod slack;
@@ -17,6 +18,7 @@ mod state;
 mod telegram;
 mod telegram_buttons;
 mod telegram_html;
+mod telegram_photo;
 mod webhook;
 
 use std::sync::Arc;
@@ -188,6 +190,11 @@ impl ChatServer {
         self.state().upgraded.insert(old, new);
     }
 
+    /// A chat of Telegram in which the bot may not send photos.
+    pub fn refuse_photos(&self, chat_id: i64) {
+        self.state().refuses_photos.insert(chat_id);
+    }
+
     /// What was answered to presses, in order.
     #[must_use]
     pub fn answers(&self) -> Vec<String> {
@@ -292,7 +299,7 @@ fn route(
     if let [bot, telegram_method] = segments[..]
         && let Some(token) = bot.strip_prefix("bot")
     {
-        return telegram::handle(state, token, telegram_method, body);
+        return telegram::handle(state, token, telegram_method, headers, body);
     }
     let webhooks = segments.iter().position(|part| *part == "webhooks");
     if let Some(place) = webhooks.filter(|place| *place <= 2) {

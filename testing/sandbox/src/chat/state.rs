@@ -48,6 +48,8 @@ pub struct ChatMessage {
     pub reply_to: Option<String>,
     /// The topic that it is in (Telegram).
     pub topic: Option<i64>,
+    /// Its picture (Telegram, Discord).
+    pub picture: Option<Vec<u8>>,
     /// The texts of its buttons and what each says when it is pressed (Telegram).
     pub buttons: Vec<(String, String)>,
 }
@@ -114,6 +116,8 @@ pub(super) struct ChatState {
     pub(super) upgraded: HashMap<i64, i64>,
     /// Those whose new number was told.
     pub(super) told_upgraded: HashSet<i64>,
+    /// Chats of Telegram in which the bot may not send photos.
+    pub(super) refuses_photos: HashSet<i64>,
     /// Presses of buttons that were not confirmed yet, by their number.
     pub(super) updates: Vec<(i64, serde_json::Value)>,
     /// Number of the newest press.
@@ -228,6 +232,7 @@ impl ChatState {
             changed: self.next_change(),
             reply_to: accepted.reply_to,
             topic: None,
+            picture: None,
             buttons: Vec::new(),
         };
         self.messages.push(message.clone());

@@ -2,25 +2,36 @@
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::delivery::{Asked, meet_fault};
 use super::state::{Accepted, ChatMessage, ChatService, ChatState};
-use super::{Outcome, telegram_buttons, telegram_html};
+use super::{Outcome, telegram_buttons, telegram_html, telegram_photo};
 
 const MAX_UNITS: usize = 4_096;
+/// Of the text below a picture.
+const MAX_CAPTION_UNITS: usize = 1_024;
 const SERVICE: ChatService = ChatService::Telegram;
 const FROZEN_CHATS_OF_FROZEN_BOT: usize = 3;
 
 /// Answers `/bot<token>/<method>`.
-pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u8]) -> Outcome {
+pub(super) fn handle(
+    state: &mut ChatState,
+    token: &str,
+    method: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Outcome {
     if state.telegram_token.as_deref().is_some_and(|expected| expected != token) {
         if !state.refused_tokens.insert(token.to_owned()) {
             state.violation(SERVICE, "bad_token", "a request after 401");
         }
         return Outcome::Answer(error(401, "Unauthorized"));
+    }
+    if method.eq_ignore_ascii_case("sendphoto") {
+        return telegram_photo::send(state, headers, body);
     }
     let parameters: Value = match body.iter().all(u8::is_ascii_whitespace) {
         true => json!({}),
@@ -38,6 +49,7 @@ pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u
         "editmessagereplymarkup" => with_chat(state, &parameters, telegram_buttons::edit),
         "sendmessage" => with_chat(state, &parameters, send),
         "editmessagetext" => with_chat(state, &parameters, edit),
+        "editmessagecaption" => with_chat(state, &parameters, telegram_photo::edit),
         _ => {
             state.violation(SERVICE, "method", format!("method {method} is not supported"));
             Outcome::Answer(error(404, "Not Found"))
@@ -45,10 +57,10 @@ pub(super) fn handle(state: &mut ChatState, token: &str, method: &str, body: &[u
     }
 }
 
-fn with_chat(
+pub(super) fn with_chat(
     state: &mut ChatState,
     parameters: &Value,
-    then: fn(&mut ChatState, i64, &Value) -> Outcome,
+    then: impl FnOnce(&mut ChatState, i64, &Value) -> Outcome,
 ) -> Outcome {
     let chat_id = match &parameters["chat_id"] {
         Value::Number(number) => number.as_i64(),
@@ -74,7 +86,18 @@ fn with_chat(
 }
 
 fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
-    let text = match readable_text(state, parameters) {
+    post(state, chat_id, parameters, &TEXT, None)
+}
+
+/// A message of text, or with a picture and a caption.
+pub(super) fn post(
+    state: &mut ChatState,
+    chat_id: i64,
+    parameters: &Value,
+    words: &Words,
+    picture: Option<Vec<u8>>,
+) -> Outcome {
+    let text = match readable_text(state, parameters, words) {
         Ok(text) => text,
         Err(refusal) => return Outcome::Answer(*refusal),
     };
@@ -93,7 +116,7 @@ fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
         service: SERVICE,
         destination: chat_id.to_string(),
         text,
-        source: parameters["text"].as_str().unwrap_or_default().to_owned(),
+        source: parameters[words.field].as_str().unwrap_or_default().to_owned(),
         reply_to,
     };
     let refuse = |state: &mut ChatState, asked: Asked| too_many(state, chat_id, asked.seconds);
@@ -102,13 +125,24 @@ fn send(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
         telegram_buttons::keep(state, chat_id, &message.message_id, parameters);
         if let Some(kept) = state.message(SERVICE, &chat_id.to_string(), &message.message_id) {
             kept.topic = parameters["message_thread_id"].as_i64();
+            kept.picture = picture;
         }
         ok(&message_json(chat_id, &message))
     })
 }
 
 fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
-    let text = match readable_text(state, parameters) {
+    edit_words(state, chat_id, parameters, &TEXT)
+}
+
+/// Gives a message another text or caption.
+pub(super) fn edit_words(
+    state: &mut ChatState,
+    chat_id: i64,
+    parameters: &Value,
+    words: &Words,
+) -> Outcome {
+    let text = match readable_text(state, parameters, words) {
         Ok(text) => text,
         Err(refusal) => return Outcome::Answer(*refusal),
     };
@@ -116,17 +150,28 @@ fn edit(state: &mut ChatState, chat_id: i64, parameters: &Value) -> Outcome {
         return Outcome::Answer(refusal);
     }
     let refuse = |state: &mut ChatState, asked: Asked| too_many(state, chat_id, asked.seconds);
-    meet_fault(state, SERVICE, refuse, |state| change(state, chat_id, parameters, text))
+    meet_fault(state, SERVICE, refuse, |state| change(state, chat_id, parameters, words, text))
 }
 
 /// Gives a message another text, and its buttons.
-fn change(state: &mut ChatState, chat_id: i64, parameters: &Value, text: String) -> Response {
+fn change(
+    state: &mut ChatState,
+    chat_id: i64,
+    parameters: &Value,
+    words: &Words,
+    text: String,
+) -> Response {
     let (chat, message_id) = (chat_id.to_string(), parameters["message_id"].as_i64());
     let message_id = message_id.unwrap_or_default().to_string();
-    let source = parameters["text"].as_str().unwrap_or_default().to_owned();
+    let source = parameters[words.field].as_str().unwrap_or_default().to_owned();
     let Some(message) = state.message(SERVICE, &chat, &message_id) else {
         return error(400, "Bad Request: message to edit not found");
     };
+    if message.picture.is_some() != words.of_picture {
+        let detail = format!("{} of a message that has none", words.field);
+        state.violation(SERVICE, "method", detail);
+        return error(400, "Bad Request: there is no text in the message to edit");
+    }
     let buttons = telegram_buttons::of(parameters);
     if message.source == source && message.buttons == buttons {
         return error(
@@ -143,9 +188,24 @@ fn change(state: &mut ChatState, chat_id: i64, parameters: &Value, text: String)
     ok(&message_json(chat_id, &message))
 }
 
+/// Where the words of a message are, and how long they may be.
+pub(super) struct Words {
+    field: &'static str,
+    max_units: usize,
+    of_picture: bool,
+}
+
+const TEXT: Words = Words { field: "text", max_units: MAX_UNITS, of_picture: false };
+pub(super) const CAPTION: Words =
+    Words { field: "caption", max_units: MAX_CAPTION_UNITS, of_picture: true };
+
 /// The text as people see it, or the refusal.
-fn readable_text(state: &mut ChatState, parameters: &Value) -> Result<String, Box<Response>> {
-    let source = parameters["text"].as_str().unwrap_or_default();
+fn readable_text(
+    state: &mut ChatState,
+    parameters: &Value,
+    words: &Words,
+) -> Result<String, Box<Response>> {
+    let source = parameters[words.field].as_str().unwrap_or_default();
     let text = match parameters["parse_mode"].as_str() {
         None | Some("") => source.to_owned(),
         Some(mode) if mode.eq_ignore_ascii_case("html") => {
@@ -164,7 +224,7 @@ fn readable_text(state: &mut ChatState, parameters: &Value) -> Result<String, Bo
         return Err(Box::new(error(400, "Bad Request: message text is empty")));
     }
     let units = text.encode_utf16().count();
-    if units > MAX_UNITS {
+    if units > words.max_units {
         state.violation(SERVICE, "length", format!("{units} UTF-16 units"));
         return Err(Box::new(error(400, "Bad Request: message is too long")));
     }
@@ -235,8 +295,10 @@ fn message_json(chat_id: i64, message: &ChatMessage) -> Value {
         "from": bot(),
         "chat": {"id": chat_id, "type": kind},
         "date": date,
-        "text": message.text,
     });
+    // A message with a picture has a caption instead of a text.
+    let field = if message.picture.is_some() { "caption" } else { "text" };
+    json[field] = message.text.clone().into();
     if message.edits > 0 {
         json["edit_date"] = json!(date);
     }

@@ -16,8 +16,8 @@ mod world;
 
 use bytes::Bytes;
 use crypto_intel_schemas::{
-    Address, AlertState, B256, Block, Decimal, Erc20Transfer, NativeTransfer, Price, Tick, U256,
-    Uint256, chain_event_id, log_event_id, transaction_event_id,
+    Address, AlertState, B256, Block, ChartShape, Decimal, Erc20Transfer, NativeTransfer, Price,
+    Tick, U256, Uint256, chain_event_id, log_event_id, transaction_event_id,
 };
 use prometheus::Registry;
 

@@ -168,6 +168,8 @@ impl Engine {
                 let alert = self.condition_alert(&told, key);
                 self.metrics[index].fired.inc();
                 alerts.push(alert.clone());
+                // The state remembers what was said, not what was drawn.
+                let alert = Alert { chart: None, ..alert };
                 Phase::Firing(Box::new(Firing { alert, since_us: now_us, ending_since_us: None }))
             }
             Step::Resolve => {

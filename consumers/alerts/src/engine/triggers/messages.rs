@@ -1,9 +1,10 @@
 //! What people read about conditions that last.
 
-use crypto_intel_schemas::{Alert, AlertState, short_code};
+use crypto_intel_schemas::{Alert, AlertState, Chart, short_code};
 use minijinja::value::Value;
 
 use super::{
+    chart::chart_of,
     condition::Firing,
     group::{Level, Signal},
     window::WindowValues,
@@ -90,6 +91,7 @@ impl Engine {
         let chain = place.and_then(|place| told.group.split('\n').nth(place)).map(str::to_owned);
         let chain = chain.filter(|chain| !chain.is_empty());
         Alert {
+            chart: self.chart(told),
             event_at_us: event.map_or(now_us, crypto_intel_schemas::Event::event_at_us),
             observed_at_us: now_us,
             rule: rule.id.clone(),
@@ -106,6 +108,14 @@ impl Engine {
             seen_at_us: event.map_or(now_us, crypto_intel_schemas::Event::observed_at_us),
             ..Alert::empty()
         }
+    }
+
+    /// The picture of what a window's rule saw.
+    fn chart(&self, told: &Told<'_>) -> Option<Chart> {
+        let rule = &self.rules.rules[told.index];
+        let Trigger::Window(window) = &rule.trigger else { return None };
+        let group = self.state.triggers.get(&rule.id, told.group)?;
+        chart_of(window, group.windows(), self.state.stream_time_us)
     }
 
     /// The last message of a condition.

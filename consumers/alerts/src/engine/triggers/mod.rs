@@ -3,6 +3,7 @@
 //! Each event contributes to its group ([`group`]); a block's contributions are taken back with the block
 //! ([`journal`]). Conditions are evaluated after each contribution and when time passes ([`lasting`]).
 
+mod chart;
 pub(crate) mod condition;
 mod distinct;
 pub(crate) mod exact;

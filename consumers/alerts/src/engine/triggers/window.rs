@@ -255,6 +255,39 @@ impl Hour {
     }
 }
 
+/// What one step of a window has.
+#[derive(Debug, Clone)]
+pub(super) struct StepValues {
+    pub(super) count: u64,
+    pub(super) sum: Option<Exact>,
+    pub(super) last: Option<Exact>,
+}
+
+/// The steps of a window over all parts of a group, by the time at which they begin.
+pub(super) fn steps_of<'p>(
+    window: &Window,
+    parts: impl Iterator<Item = &'p WindowPart>,
+    now_us: i64,
+) -> BTreeMap<i64, StepValues> {
+    let (first, last) = (window.first_step(now_us), now_us.div_euclid(window.step_us));
+    let mut steps: BTreeMap<i64, Bucket> = BTreeMap::new();
+    for part in parts {
+        for (number, bucket) in part.buckets.range(first..=last) {
+            steps.entry(*number).or_default().merge(bucket);
+        }
+    }
+    let values = |(number, bucket): (i64, Bucket)| {
+        let values = bucket.values.as_deref();
+        let step = StepValues {
+            count: bucket.count,
+            sum: values.map(|values| values.sum.clone()),
+            last: values.map(|values| values.last.2.clone()),
+        };
+        (number * window.step_us, step)
+    };
+    steps.into_iter().map(values).collect()
+}
+
 /// The values of a window over all parts of a group.
 pub(super) fn values_of<'p>(
     window: &Window,

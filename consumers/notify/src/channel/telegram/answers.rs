@@ -57,6 +57,20 @@ pub(super) fn meaning(answer: &Answer, edits: Option<&str>) -> Meaning {
     refusal(reply, edits)
 }
 
+/// Why a message is refused for its picture: it cannot be read or is too large, or the chat takes none. Its text goes
+/// alone then.
+pub(super) fn picture_refusal(answer: &Answer) -> Option<String> {
+    let reply: BotReply = answer.json()?;
+    let text = reply.description.to_lowercase();
+    let is_of_picture = reply.error_code == 413
+        || reply.error_code == 400 && OF_PICTURE.iter().any(|part| text.contains(part));
+    (!reply.ok && is_of_picture).then(|| format!("{} {}", reply.error_code, reply.description))
+}
+
+/// Texts of errors that a message without its picture does not meet.
+const OF_PICTURE: &[&str] =
+    &["photo", "image_process_failed", "send media", "wrong file", "file is too big"];
+
 /// Texts of permanent errors.
 const DEAD: &[&str] = &[
     "chat not found",

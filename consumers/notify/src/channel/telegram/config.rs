@@ -101,6 +101,10 @@ impl Settings for TelegramConfig {
         Sharing { own, service: Some(bot), room_limits: Vec::new() }
     }
 
+    fn takes_pictures(&self) -> bool {
+        true
+    }
+
     fn needs_tls(&self) -> bool {
         is_https(self.api_url.expose())
     }

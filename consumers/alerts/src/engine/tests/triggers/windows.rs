@@ -212,3 +212,50 @@ fn what_is_not_exact_any_more_is_called_about() {
     assert!(!fired("distinct == 1000", 1_000), "distinct counts are up to a thousand");
     assert!(fired("distinct > 950 && distinct < 1050", 1_001));
 }
+
+/// The points of an alert's chart, and whether it is of bars.
+fn drawn(alert: &Alert) -> Option<(Vec<String>, bool)> {
+    let chart = alert.chart.as_ref()?;
+    let values = chart.points.iter().map(|point| point.value.to_string()).collect();
+    Some((values, chart.shape == ChartShape::Bars))
+}
+
+#[test]
+fn an_alert_of_a_window_carries_what_its_steps_had() {
+    let mut play = Play::new(SUM);
+    pay(&mut play, 1, &[30, 30]);
+    pass(&mut play, 10);
+    pay(&mut play, 2, &[40]);
+    let fired = play.take();
+    assert_eq!(drawn(&fired[0]), Some((vec!["60".to_owned(), "40".to_owned()], true)));
+    let times: Vec<i64> =
+        fired[0].chart.iter().flat_map(|chart| &chart.points).map(|point| point.at_us).collect();
+    assert_eq!(times[1] - times[0], 10 * SECOND);
+    pass(&mut play, 50);
+    assert_eq!(drawn(&play.take()[0]), None, "an end shows nothing");
+
+    let moved = r#"
+        [[rule]]
+        id = "moved"
+        on = "market.price.*"
+        trigger = "window"
+        group_by = ["asset"]
+        title = "{{ change_percent }}"
+        [rule.window]
+        over = "2h"
+        every = "1m"
+        of = "price"
+        having = "change_percent >= 10.0"
+    "#;
+    let mut play = Play::new(moved);
+    for minute in 0..100 {
+        play.now_us += 60 * SECOND;
+        price(&mut play, "btc", &(1_000 + minute).to_string());
+    }
+    play.now_us += SECOND;
+    price(&mut play, "btc", "1200");
+    let fired = play.take();
+    let (prices, is_bars) = drawn(&fired[0]).unwrap();
+    assert!(!is_bars && prices.len() <= 60, "{prices:?}");
+    assert_eq!(prices.last().map(String::as_str), Some("1200"));
+}
