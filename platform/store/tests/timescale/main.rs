@@ -7,6 +7,8 @@ mod audit;
 mod backup;
 #[path = "../it/migrations.rs"]
 mod migrations;
+#[path = "../it/past.rs"]
+mod past;
 #[path = "../it/policies.rs"]
 mod policies;
 #[path = "../it/roles.rs"]
