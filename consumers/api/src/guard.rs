@@ -373,13 +373,19 @@ fn has(headers: &HeaderMap, tag: &str) -> bool {
 
 fn cached(mut response: Response, tag: &str) -> Response {
     let headers = response.headers_mut();
+    // A file may be cut, and is kept by no cache.
+    if headers.contains_key(header::CACHE_CONTROL) {
+        return response;
+    }
     if let Ok(value) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, value);
     }
     let fresh = HeaderValue::from_static("private, max-age=0, must-revalidate");
     headers.insert(header::CACHE_CONTROL, fresh);
-    headers
-        .insert(header::VARY, HeaderValue::from_static("authorization, cookie, accept-encoding"));
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("accept, accept-encoding, authorization, cookie"),
+    );
     response
 }
 

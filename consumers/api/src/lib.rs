@@ -4,6 +4,7 @@ mod auth;
 mod change;
 mod config;
 mod cursor;
+mod export;
 mod graph;
 mod guard;
 mod layers;

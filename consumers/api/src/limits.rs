@@ -29,6 +29,8 @@ pub(crate) mod cost {
     pub(crate) const SUMMARY: u32 = 5;
     /// Rows of many addresses.
     pub(crate) const GRAPH: u32 = 10;
+    /// A list as a file.
+    pub(crate) const EXPORT: u32 = 50;
     /// Rules over the past.
     pub(crate) const TRIAL: u32 = 50;
 }

@@ -203,7 +203,7 @@ impl EventItem {
     /// Its name in the description.
     pub(crate) const NAME: &str = "Event";
     /// What lists have.
-    pub(crate) const KINDS: [Kind; 9] = [
+    pub(crate) const KINDS: [Kind; 15] = [
         Kind::Alert,
         Kind::Article,
         Kind::Audit,
@@ -213,6 +213,12 @@ impl EventItem {
         Kind::Erc20Transfer,
         Kind::Erc721Transfer,
         Kind::Erc1155Transfer,
+        Kind::Approval,
+        Kind::Swap,
+        Kind::Liquidity,
+        Kind::ContractCreation,
+        Kind::ContractEvent,
+        Kind::Log,
     ];
 
     pub(crate) fn new(event: &Event, heads: &[ChainHead]) -> Self {

@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) live: Arc<Live>,
     /// Texts of rules that are compiled at the same time.
     pub(crate) compilations: Arc<Semaphore>,
+    /// Files that are written.
+    pub(crate) exports: Arc<Places>,
     /// Rules that are tried on the past.
     pub(crate) attempts: Arc<Places>,
     /// Graphs that are made at the same time.
@@ -96,6 +98,7 @@ impl ApiState {
             graphs: Semaphore::new(MAX_GRAPHS),
             compilations: Arc::new(Semaphore::new(MAX_COMPILATIONS)),
             attempts: Arc::default(),
+            exports: Arc::default(),
             positions: Memo::new(FRESH),
             heads: Memo::new(FRESH),
             movers: Memo::new(SUMMARY_FRESH),

@@ -40,10 +40,15 @@ pub use read::{
     latency::{Latency, Percentiles},
     market::{Candle, CandleFilter, CandleStep, IndexValue, Mover},
     operations::{BlockLine, NodeLine, ProviderLine, ReorgLine},
-    past::{PastCounts, PastEvents, PastReader, PastRequest, kinds::fields_not_kept},
+    past::{
+        PastCounts, PastEvents, PastReader, PastRequest,
+        kinds::{fields_not_kept, place_of as place_in_block},
+    },
     rule_activity::RuleActivity,
     sql::{PageRequest, RowPage, Towards},
-    transfers::{Side, StoredTransfer, TransferFilter, TransferKey, TransferKind},
+    transfers::{
+        Side, StoredTransfer, TransferFilter, TransferKey, TransferKind, WalkBudget, Walked,
+    },
     wallets::{CounterpartyLine, FlowLine, WalletFilter, WalletKey, WalletRow},
 };
 pub use rows::row_set::{Row, RowSet, TableRows};

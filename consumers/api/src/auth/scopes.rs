@@ -17,6 +17,8 @@ pub enum Scope {
     AlertsWrite,
     /// Check and try rules.
     RulesTest,
+    /// Get lists as files.
+    Export,
     /// See how the pipeline runs.
     Operations,
     /// See and change who may use the API.
@@ -27,13 +29,14 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Chain,
         Self::Market,
         Self::Alerts,
         Self::WatchlistWrite,
         Self::AlertsWrite,
         Self::RulesTest,
+        Self::Export,
         Self::Operations,
         Self::Keys,
         Self::Audit,
@@ -49,6 +52,7 @@ impl Scope {
             Self::WatchlistWrite => "watchlist:write",
             Self::AlertsWrite => "alerts:write",
             Self::RulesTest => "rules:test",
+            Self::Export => "export",
             Self::Operations => "ops",
             Self::Keys => "keys",
             Self::Audit => "audit",
@@ -60,7 +64,9 @@ impl Scope {
     pub const fn least_role(self) -> ApiRole {
         match self {
             Self::Chain | Self::Market | Self::Alerts => ApiRole::Viewer,
-            Self::WatchlistWrite | Self::AlertsWrite | Self::RulesTest => ApiRole::Analyst,
+            Self::WatchlistWrite | Self::AlertsWrite | Self::RulesTest | Self::Export => {
+                ApiRole::Analyst
+            }
             Self::Operations => ApiRole::Operator,
             Self::Keys | Self::Audit => ApiRole::Admin,
         }

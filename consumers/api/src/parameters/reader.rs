@@ -10,7 +10,7 @@ use super::values::Value;
 use crate::problem::{ParameterProblem, Problem};
 
 /// Parameters that turn pages, and do not say what the pages are of.
-const OF_PAGES: [&str; 2] = ["cursor", "limit"];
+const OF_PAGES: [&str; 3] = ["cursor", "format", "limit"];
 /// Values of a parameter that may be repeated.
 const MAX_REPEATED: usize = 50;
 const MAX_DISTANCE: usize = 3;

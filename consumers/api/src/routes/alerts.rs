@@ -1,4 +1,8 @@
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use crypto_intel_schemas::{Alert, AlertState, Event, Severity, Stream};
 use crypto_intel_store::{AlertFilter, AlertKey, DeliveryLine, PageRequest};
 use serde::Serialize;
@@ -8,6 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     auth::{Caller, scopes::Scope},
     cursor::{Cursor, ListId},
+    export::{self, Accepted, Column, Format, export},
     guard::{AsOf, Guard},
     limits::cost,
     page::{EventItem, Page, Turns, Window},
@@ -60,6 +65,8 @@ parameters! {
         pub(crate) limit: Option<Limit>,
         /// `next` or `prev` of a page before.
         pub(crate) cursor: Option<CursorText>,
+        /// As a file instead of pages; the header `Accept` says it, too.
+        pub(crate) format: Option<Format>,
     }
 }
 
@@ -120,16 +127,56 @@ impl From<DeliveryLine> for Delivery {
     path = "/api/v1/alerts",
     tag = "alerts",
     params(AlertParameters),
-    responses((status = 200, body = Page<AlertItem>))
+    responses((status = 200, content(
+        (Page<AlertItem> = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")
+    )))
 )]
 async fn list(
     State(state): State<ApiState>,
     caller: Caller,
-    AsOf(as_of): AsOf,
+    as_of: AsOf,
+    accepted: Accepted,
     asked: Asked<AlertParameters>,
-) -> Result<Page<AlertItem>, Problem> {
+) -> Result<Response, Problem> {
     let list = ListId::new("/alerts", &asked.filters);
     let wanted = asked.parameters;
+    let Some(format) = export::wanted(wanted.format, accepted) else {
+        return page(&state, &caller, (list, as_of), wanted).await.map(Page::into_response);
+    };
+    let file = export::List { name: "alerts", columns: COLUMNS };
+    let range = (wanted.cursor.clone(), wanted.limit);
+    let (own_state, own_caller) = (state.clone(), caller.clone());
+    export(&state, &caller, (file, format), range, move |cursor| {
+        let (state, caller, as_of) = (own_state.clone(), own_caller.clone(), as_of.clone());
+        let wanted = AlertParameters { cursor, limit: Some(export::PAGE), ..wanted.clone() };
+        async move { page(&state, &caller, (list, as_of), wanted).await }
+    })
+    .await
+}
+
+/// What a file of alerts has.
+const COLUMNS: &[Column] = &[
+    ("observed_at_us", "/alert/observed_at_us"),
+    ("rule", "/alert/rule"),
+    ("severity", "/alert/severity"),
+    ("state", "/alert/state"),
+    ("code", "/alert/code"),
+    ("title", "/alert/title"),
+    ("lines", "/alert/lines"),
+    ("chain", "/alert/chain"),
+    ("block_number", "/alert/block_number"),
+    ("tx_hash", "/alert/tx_hash"),
+    ("alert", "/alert/alert"),
+    ("id", "/alert/id"),
+];
+
+/// A page of alerts.
+async fn page(
+    state: &ApiState,
+    caller: &Caller,
+    (list, AsOf(as_of)): (ListId, AsOf),
+    wanted: AlertParameters,
+) -> Result<Page<AlertItem>, Problem> {
     let cursor: Option<Cursor<AlertKey>> =
         wanted.cursor.as_ref().map(|text| Cursor::decode(text, list)).transpose()?;
     let mut window = Window::new(wanted.since, wanted.until)?;

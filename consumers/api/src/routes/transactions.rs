@@ -1,7 +1,12 @@
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use crypto_intel_schemas::Event;
 use crypto_intel_store::{
-    PageRequest, Side, StoredTransfer, TransferFilter, TransferKey, TransferKind,
+    PageRequest, Side, StoredTransfer, TransferFilter, TransferKey, TransferKind, WalkBudget,
+    Walked, place_in_block,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,10 +14,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::{Caller, scopes::Scope},
-    cursor::{Cursor, ListId},
+    cursor::{Cursor, Direction, ListId},
+    export::{self, Accepted, Column, Format, export},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
-    page::{EventItem, Page, Turns, Window},
+    page::{EventItem, Finality, Page, Turns, Window},
     parameters::{
         Asked, AtBoth, parameters, path_parameters,
         values::{
@@ -66,6 +72,8 @@ parameters! {
         pub(crate) limit: Option<Limit>,
         /// `next` or `prev` of a page before.
         pub(crate) cursor: Option<CursorText>,
+        /// As a file instead of pages; the header `Accept` says it, too.
+        pub(crate) format: Option<Format>,
     }
 }
 
@@ -75,14 +83,17 @@ parameters! {
     path = "/api/v1/transactions",
     tag = "transactions",
     params(TransferParameters),
-    responses((status = 200, body = Page<EventItem>))
+    responses((status = 200, content(
+        (Page<EventItem> = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")
+    )))
 )]
 async fn list(
     State(state): State<ApiState>,
     caller: Caller,
     as_of: AsOf,
+    accepted: Accepted,
     asked: Asked<TransferParameters>,
-) -> Result<Page<EventItem>, Problem> {
+) -> Result<Response, Problem> {
     let list = ListId::new("/transactions", &asked.filters);
     let wanted = asked.parameters;
     if wanted.direction.is_some() && wanted.address.is_none() {
@@ -102,10 +113,59 @@ async fn list(
         limit: wanted.limit,
         cursor: wanted.cursor,
     };
-    transfers(&state, &caller, list, as_of, asked).await
+    let format = export::wanted(wanted.format, accepted);
+    answer(&state, &caller, (list, as_of), asked, format).await
+}
+
+/// What a file of transfers has.
+const COLUMNS: &[Column] = &[
+    ("kind", "/kind"),
+    ("chain", "/chain"),
+    ("block_number", "/block_number"),
+    ("block_time_us", "/block_time_us"),
+    ("finality", "/finality"),
+    ("tx_hash", "/tx_hash"),
+    ("log_index", "/log_index"),
+    ("from", "/from"),
+    ("from_label", "/from_label"),
+    ("to", "/to"),
+    ("to_label", "/to_label"),
+    ("token", "/address"),
+    ("symbol", "/symbol"),
+    ("token_verified", "/token_verified"),
+    ("amount", "/amount"),
+    ("value", "/value"),
+    ("token_id", "/token_id"),
+    ("usd", "/usd"),
+    ("status", "/status"),
+    ("watched", "/watched"),
+    ("id", "/id"),
+];
+
+/// A page of transfers, or all of them as a file.
+pub(super) async fn answer(
+    state: &ApiState,
+    caller: &Caller,
+    (list, as_of): (ListId, AsOf),
+    wanted: Wanted,
+    format: Option<Format>,
+) -> Result<Response, Problem> {
+    let Some(format) = format else {
+        return transfers(state, caller, list, as_of, wanted).await.map(Page::into_response);
+    };
+    let file = export::List { name: "transfers", columns: COLUMNS };
+    let range = (wanted.cursor.clone(), wanted.limit);
+    let (own_state, own_caller) = (state.clone(), caller.clone());
+    export(state, caller, (file, format), range, move |cursor| {
+        let (state, caller, as_of) = (own_state.clone(), own_caller.clone(), as_of.clone());
+        let wanted = Wanted { cursor, limit: Some(export::PAGE), ..wanted.clone() };
+        async move { transfers(&state, &caller, list, as_of, wanted).await }
+    })
+    .await
 }
 
 /// What lists of transfers take, whatever their path says.
+#[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) chains: Vec<ChainSlug>,
     pub(super) kinds: Vec<TransferKind>,
@@ -151,20 +211,35 @@ pub(super) async fn transfers(
     };
     let request =
         PageRequest { limit: Limit::or_default(wanted.limit), beside: Turns::beside(&cursor) };
-    let (found, heads) = tokio::join!(state.store.transfers(&filter, &request), state.heads());
-    let (found, heads) = (found?, heads?);
+    let walk = state.store.walk_transfers(&filter, &request, WalkBudget::default());
+    let (walked, heads) = tokio::join!(walk, state.heads());
+    let (Walked { page: found, go_on }, heads) = (walked?, heads?);
     let turns = Turns::new(&found, &request, |one: &StoredTransfer| one.key.clone());
     let (next, prev) = turns.encode(list, window.since_us);
+    let warnings = go_on.iter().map(|key| unfinished(key.block_time_us)).collect();
+    let go_on = go_on.map(|key| {
+        let direction = Direction::Next;
+        Cursor { direction, key, since_us: window.since_us }.encode(list)
+    });
     let mut events: Vec<Event> = found.rows.into_iter().filter_map(|one| one.event).collect();
     state.store.put_labels(&mut events).await?;
     Ok(Page {
         items: events.iter().map(|event| EventItem::new(event, &heads)).collect(),
-        next,
+        next: go_on.or(next),
         prev,
         window: Some(window),
         as_of,
-        warnings: Vec::new(),
+        warnings,
     })
+}
+
+/// What a page says that was ended before it was full.
+fn unfinished(until_us: i64) -> String {
+    let until = jiff::Timestamp::from_microsecond(until_us);
+    let until = until.map_or_else(|_| until_us.to_string(), |until| until.to_string());
+    format!(
+        "few rows fit the filter: it was looked for them back to {until} only, go on with `next`"
+    )
 }
 
 path_parameters!(OfTransaction {
@@ -193,11 +268,14 @@ struct TransactionAnswer {
     block_hash: String,
     /// The block's own time, microseconds UTC.
     block_time_us: i64,
-    /// Its stored transfers, in the order of the chain.
+    /// How sure the block is.
+    finality: Finality,
+    /// Everything that is stored of it, in the order of the chain: transfers, and as far as the chain's scope has them the transaction
+    /// itself, contracts that it created, swaps, liquidity, approvals, decoded events and other logs.
     events: Vec<EventItem>,
 }
 
-/// A transaction with its stored transfers.
+/// A transaction with everything that is stored of it. Without `block` it is found by its transfers alone.
 #[utoipa::path(
     get,
     path = "/api/v1/transactions/{chain}/{hash}",
@@ -222,14 +300,21 @@ async fn transaction(
     let (events, heads) =
         tokio::join!(state.store.transfers_of(&chain.0, hash.0, block), state.heads());
     let (mut events, heads) = (events?, heads?);
+    let number = events.first().and_then(Event::block_fields).map(|block| block.block_number);
+    if let Some(number) = number.or(block) {
+        events.extend(state.store.events_of(&chain.0, hash.0, number).await?);
+        events.sort_by_key(place_in_block);
+    }
     state.store.put_labels(&mut events).await?;
     let first = events.first().and_then(Event::block_fields).ok_or_else(missing)?;
+    let head = heads.iter().find(|head| head.chain == first.chain);
     Ok(Json(TransactionAnswer {
         chain: chain.0.clone(),
         tx_hash: format!("{:#x}", hash.0),
         block_number: first.block_number,
         block_hash: format!("{:#x}", first.block_hash),
         block_time_us: first.block_time_us,
+        finality: Finality::of(first.block_number, head),
         events: events.iter().map(|event| EventItem::new(event, &heads)).collect(),
     }))
 }

@@ -7,6 +7,7 @@ mod attack;
 mod audit;
 mod changes;
 mod description;
+mod exports;
 mod graph;
 mod harness;
 mod lists;

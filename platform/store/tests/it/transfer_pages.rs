@@ -6,6 +6,7 @@ use crypto_intel_schemas::{
 };
 use crypto_intel_store::{
     PageRequest, RowSet, Side, Store, Table, Towards, TransferFilter, TransferKey, TransferKind,
+    WalkBudget,
 };
 use crypto_intel_testkit::{SeededRandom, assert_same_set};
 use rand::RngExt as _;
@@ -226,6 +227,29 @@ async fn walk(store: &Store, filter: &TransferFilter, limit: u32) -> Vec<String>
     ids
 }
 
+/// All ids of a list with a budget for each page, and how many pages ended before they were full.
+async fn walk_in_pieces(
+    store: &Store,
+    filter: &TransferFilter,
+    limit: u32,
+    rows: u32,
+) -> (Vec<String>, usize) {
+    let budget = WalkBudget { rows, time: std::time::Duration::ZERO };
+    let (mut ids, mut unfinished) = (Vec::new(), 0);
+    let mut beside = None;
+    loop {
+        let page = PageRequest { limit, beside };
+        let walked = store.walk_transfers(filter, &page, budget).await.unwrap();
+        let last = walked.page.rows.last().map(|one| one.key.clone());
+        ids.extend(walked.page.rows.iter().map(|one| one.event.as_ref().unwrap().id().to_owned()));
+        unfinished += usize::from(walked.go_on.is_some());
+        let Some(key) = walked.go_on.or(last.filter(|_| walked.page.more)) else {
+            return (ids, unfinished);
+        };
+        beside = Some((key, Towards::Older));
+    }
+}
+
 #[tokio::test]
 async fn every_page_goes_on_where_the_one_before_ended() {
     let (_database, store, _client) = database().await;
@@ -258,6 +282,18 @@ async fn every_page_goes_on_where_the_one_before_ended() {
         assert_same_set(expected, whole.clone());
         for limit in [1, 2, 7] {
             assert_eq!(walk(&store, filter, limit).await, whole, "{limit} {filter:?}");
+        }
+        for (rows, limit) in [(1, 7), (5, 2), (5, 1_000), (1_000, 7)] {
+            let (found, unfinished) = walk_in_pieces(&store, filter, limit, rows).await;
+            assert_eq!(found, whole, "{rows} rows at once, {limit} {filter:?}");
+            let is_rare = filter.address.is_none() && filter.token.is_none();
+            let has_filter = filter.chains.is_some() || filter.kinds.len() < KINDS.len();
+            if rows == 1 && is_rare && has_filter {
+                assert!(unfinished > 0, "{filter:?}");
+            }
+            if rows == 1_000 || !is_rare {
+                assert_eq!(unfinished, 0, "{filter:?}");
+            }
         }
     }
 }

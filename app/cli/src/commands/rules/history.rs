@@ -8,12 +8,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use crypto_intel_alerts::{
-    Difference, RuleFindings, RuleSet, RuleStream, Told, Trial, load_rules, run_examples,
+    Difference, RuleFindings, RuleSet, RuleStream, Told, Trial, load_rules, read_trials,
+    run_examples,
 };
-use crypto_intel_nats::{
-    Nats, Notice, Position, RangeError, RangeOptions, RangeReader, RangeRequest, StreamRange,
-    StreamState,
-};
+use crypto_intel_nats::{Nats, RangeError, RangeRequest, StreamRange, StreamState};
 use crypto_intel_service::now_us;
 use serde::Serialize;
 
@@ -26,7 +24,6 @@ use crate::{
     times::{parse_beginning, parse_moment, time_text},
 };
 
-const READ_AT_ONCE: usize = 1_000;
 const DEFAULT_SINCE: &str = "1h";
 const NO_DATABASE: &str = "no database is configured to read it from: set database.url";
 /// So many alerts of each side of a difference are shown to people.
@@ -189,7 +186,7 @@ async fn read(
                 let (from, to) = (time_text(before.since_us), time_text(before.until_us));
                 report.missing.push(format!("{from} to {to} {why}"));
             }
-            pass(nats, stream, range, &overlap, &mut trials, &mut report).await?;
+            pass(nats, range, &overlap, &mut trials, &mut report).await?;
         }
         // A stream without such messages is an answer; one that cannot be read is not.
         Err(error @ (RangeError::Stream(_) | RangeError::Read(_))) => {
@@ -217,42 +214,21 @@ fn before_the_stream(state: &StreamState, asked: Asked) -> Option<TableRange> {
 /// Reads a range of a stream once, for all trials.
 async fn pass(
     nats: &Nats,
-    stream: RuleStream,
     range: StreamRange,
     overlap: &Overlap,
     trials: &mut [Trial],
     report: &mut StreamReport,
 ) -> anyhow::Result<()> {
     (report.from_sequence, report.to_sequence) = (range.from, range.to);
-    let options = RangeOptions {
-        stream: stream.name().to_owned(),
-        filters: trials.iter().flat_map(Trial::filters).collect(),
-        name: "rules-test".to_owned(),
-        after: Position { sequence: range.from - 1, stored_at_us: 0 },
-        to: range.to,
-        rate: None,
-    };
-    let mut reader = RangeReader::open(nats, options).await.context("open the stream")?;
-    while let Some(read) = reader.next(READ_AT_ONCE).await.context("read the stream")? {
-        for notice in read.notices {
-            match notice {
-                Notice::LostRange { from, to } => {
-                    let text =
-                        format!("sequences {from} to {to} left the stream while it was read");
-                    report.missing.push(text);
-                }
-                Notice::StreamReset { .. } => {
-                    bail!("stream {stream} was recreated meanwhile: begin again")
-                }
-            }
-        }
-        for message in read.messages.iter().filter(|message| !overlap.has(message)) {
-            report.from.get_or_insert_with(|| time_text(message.stored_at_us));
-            report.to = Some(time_text(message.stored_at_us));
-            report.messages += 1;
-            trials.iter_mut().for_each(|trial| trial.apply(message));
-        }
-    }
+    let read = read_trials(nats, range, trials, None, |message| !overlap.has(message)).await?;
+    report.messages = read.messages;
+    (report.from, report.to) =
+        read.between_us.map(|(from, to)| (time_text(from), time_text(to))).unzip();
+    report.missing.extend(
+        read.lost.iter().map(|(from, to)| {
+            format!("sequences {from} to {to} left the stream while it was read")
+        }),
+    );
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 mod changes;
 mod summaries;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use crypto_intel_schemas::{Address, WatchKind};
 use crypto_intel_store::{
     LabelLine, PageRequest, Side, TransferKind, WalletFilter, WalletKey, WalletRow,
@@ -12,10 +12,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::transactions::{Wanted, transfers};
+use super::transactions::{Wanted, answer};
 use crate::{
     auth::{Caller, scopes::Scope},
     cursor::{Cursor, ListId},
+    export::{self, Accepted, Format},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{EventItem, Page, Turns},
@@ -245,6 +246,8 @@ parameters! {
         pub(crate) limit: Option<Limit>,
         /// `next` or `prev` of a page before.
         pub(crate) cursor: Option<CursorText>,
+        /// As a file instead of pages; the header `Accept` says it, too.
+        pub(crate) format: Option<Format>,
     }
 }
 
@@ -254,17 +257,21 @@ parameters! {
     path = "/api/v1/wallets/{address}/transfers",
     tag = "wallets",
     params(OfWallet, TransfersOfParameters),
-    responses((status = 200, body = Page<EventItem>))
+    responses((status = 200, content(
+        (Page<EventItem> = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")
+    )))
 )]
 async fn transfers_of(
     State(state): State<ApiState>,
     caller: Caller,
     At(address): At<AddressValue>,
     as_of: AsOf,
+    accepted: Accepted,
     asked: Asked<TransfersOfParameters>,
-) -> Result<Page<EventItem>, Problem> {
+) -> Result<Response, Problem> {
     let list = ListId::new(&format!("/wallets/{}/transfers", text(&address.0)), &asked.filters);
     let wanted = asked.parameters;
+    let format = export::wanted(wanted.format, accepted);
     let asked = Wanted {
         chains: wanted.chain,
         kinds: wanted.kind,
@@ -278,5 +285,5 @@ async fn transfers_of(
         limit: wanted.limit,
         cursor: wanted.cursor,
     };
-    transfers(&state, &caller, list, as_of, asked).await
+    answer(&state, &caller, (list, as_of), asked, format).await
 }

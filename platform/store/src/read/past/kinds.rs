@@ -302,7 +302,8 @@ pub(super) fn key_of_marker(body: &Body) -> (i64, i64, i64) {
 
 /// The place of an event in its block: that of its transaction, then what the transaction itself does, payments inside it,
 /// its logs.
-pub(super) fn place_of(event: &Event) -> (u32, u32, u32, u32) {
+#[must_use]
+pub fn place_of(event: &Event) -> (u32, u32, u32, u32) {
     let tx_index = event.transaction_fields().map_or(u32::MAX, |transaction| transaction.tx_index);
     match event {
         Event::Transaction(_) => (tx_index, 0, 0, 0),

@@ -4,6 +4,7 @@
 mod body;
 mod cursor;
 pub(crate) mod kinds;
+mod of_transaction;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -2,9 +2,12 @@
 
 mod events;
 mod question;
+mod walk;
 
 use crypto_intel_schemas::{Address, B256, Event};
 use serde::{Deserialize, Serialize};
+
+pub use walk::{WalkBudget, Walked};
 
 use super::sql::{PageRequest, RowPage};
 use crate::{error::StoreError, pool::store::Store};

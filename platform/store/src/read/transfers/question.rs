@@ -68,6 +68,12 @@ impl Source {
     }
 }
 
+/// The tables that have some of these kinds.
+pub(super) fn tables_of(kinds: &[TransferKind]) -> impl Iterator<Item = &'static str> {
+    let has = |source: &&Source| source.kinds().iter().any(|kind| kinds.contains(kind));
+    SOURCES.iter().filter(has).map(|source| source.table)
+}
+
 /// What every branch refers to.
 struct Shared {
     chains: Option<String>,
