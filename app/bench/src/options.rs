@@ -85,6 +85,9 @@ pub(crate) enum Part {
     Burst,
     /// Questions to many rows, on the server of `DATABASE_URL` if that is set; only when asked for.
     Queries,
+    /// The lists of the API over a million rows, on PostgreSQL and on TimescaleDB: how long, and that no table is read from begin to
+    /// end; only when asked for.
+    Lists,
     /// Live events to many clients, and questions over HTTP to many rows; only when asked for.
     Api,
     /// More chains, a longer backlog, fuller tables: how cost grows; only when asked for.
@@ -117,9 +120,9 @@ impl Options {
     /// Whether a part is to be measured.
     pub(crate) fn wants(&self, part: Part) -> bool {
         // These take minutes, so they run only on request.
-        self.only
-            .map_or(![Part::Burst, Part::Queries, Part::Api, Part::Scale].contains(&part), |only| {
-                only == part
-            })
+        self.only.map_or(
+            ![Part::Burst, Part::Queries, Part::Lists, Part::Api, Part::Scale].contains(&part),
+            |only| only == part,
+        )
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     disk,
     options::{Options, Part},
     parts::{
-        burst, consume, history, history_to_rows, latency, live, persist, publish, queries, rest,
-        scale, watched,
+        burst, consume, history, history_to_rows, latency, lists, live, persist, publish, queries,
+        rest, scale, watched,
     },
     report::Report,
     setup, worker,
@@ -66,6 +66,9 @@ async fn measure(options: &Options, report: &mut Report) -> anyhow::Result<()> {
     }
     if options.wants(Part::Queries) {
         queries::measure(options, report).await?;
+    }
+    if options.wants(Part::Lists) {
+        lists::measure(options, report).await?;
     }
     if options.wants(Part::Api) {
         live::measure(options, report).await?;

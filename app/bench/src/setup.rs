@@ -100,7 +100,11 @@ impl Drop for QueryDatabase {
 
 /// A fresh database with our tables: on the server of `DATABASE_URL`, else on a private one.
 pub(crate) async fn query_database() -> anyhow::Result<QueryDatabase> {
-    let mut database = Postgres::test_database().await?;
+    prepared(Postgres::test_database().await?).await
+}
+
+/// The same in a database that is there.
+pub(crate) async fn prepared(mut database: TestDatabase) -> anyhow::Result<QueryDatabase> {
     let edition = migrate(database.url()).await?;
     let connection = Connection::open(database.url()).await?;
     if database.server().is_some() {

@@ -5,6 +5,7 @@ pub(crate) mod consume;
 pub(crate) mod history;
 pub(crate) mod history_to_rows;
 pub(crate) mod latency;
+pub(crate) mod lists;
 pub(crate) mod live;
 pub(crate) mod persist;
 pub(crate) mod publish;
