@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crypto_intel_schemas::{ApiRole, Explorers};
 
-use crate::live::config::LiveConfig;
+use crate::{auth::jwt::config::JwtConfig, live::config::LiveConfig};
 
 /// The API over HTTP.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// Whether clients of other machines may call it without TLS, where everybody on the way reads their keys.
     pub plain_http: bool,
+    /// People whom an identity provider knows.
+    pub jwt: JwtConfig,
     /// Live events.
     pub live: LiveConfig,
     /// Names of the destinations that rules may route to; filled in by the process from its configuration. Routes are not checked
@@ -77,6 +79,7 @@ impl Default for Config {
             changes_per_minute: 60,
             trusted_proxies: Vec::new(),
             plain_http: false,
+            jwt: JwtConfig::default(),
             live: LiveConfig::default(),
             destinations: None,
             explorers: Explorers::default(),
@@ -91,6 +94,7 @@ impl Config {
     /// One sentence per problem, with the key, the problem and how to correct it.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut problems = self.live.problems();
+        problems.extend(self.jwt.problems());
         if !self.listen.ip().is_loopback() {
             if self.hosts.is_empty() {
                 problems.push(format!(

@@ -115,12 +115,10 @@ impl Guard {
     }
 
     fn admit(self, identity: Option<&Identity>, address: ClientAddress) -> Result<Caller, Problem> {
-        let unauthenticated = |detail| Problem::new(ProblemKind::Unauthenticated, detail);
+        let unauthenticated = |detail: &str| Problem::new(ProblemKind::Unauthenticated, detail);
         let caller = match identity {
             Some(Identity::Known(caller)) => caller,
-            Some(Identity::Invalid) => {
-                return Err(unauthenticated("the key is unknown, has expired or was revoked"));
-            }
+            Some(Identity::Invalid(why)) => return Err(unauthenticated(why)),
             Some(Identity::Stranger) | None if self.is_open => {
                 return Ok(Caller::stranger(address.0));
             }
@@ -228,7 +226,8 @@ impl Guard {
     }
 
     fn describe(self, operation: &mut Operation) {
-        operation.security = Some(vec![SecurityRequirement::new("key", [self.scope.as_str()])]);
+        let by = ["key", "session"].map(|by| SecurityRequirement::new(by, [self.scope.as_str()]));
+        operation.security = Some(by.into());
         let extensions = ExtensionsBuilder::new()
             .add("x-scope", self.scope.as_str())
             .add("x-cost", self.cost)

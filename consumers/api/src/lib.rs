@@ -32,6 +32,7 @@ use crypto_intel_store::{ReadLimits, Store, StoreConfig};
 use tokio::task::JoinSet;
 
 pub use auth::{
+    jwt::config::{JwtAlgorithm, JwtConfig},
     key::ApiKey,
     keys::{Keys, NewKey},
     scopes::Scope,

@@ -13,11 +13,12 @@ use crypto_intel_schemas::Event;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder,
-    security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 use utoipa_swagger_ui::{Config, SwaggerUi, Url};
 
 use crate::{
+    auth::COOKIES,
     page::EventItem,
     problem::{ParameterProblem, Problem},
     state::ApiState,
@@ -42,10 +43,17 @@ pub(crate) fn head() -> OpenApi {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("ci_…")
-        .description(Some("A key, as `crypto-intel keys add` makes it."))
+        .description(Some(
+            "A key, as `crypto-intel keys add` makes it, or a token of the identity provider.",
+        ))
         .build();
+    let session = ApiKeyValue::with_description(
+        COOKIES[0],
+        "A session, as `POST /api/v1/session` begins it; without TLS its name is `ci`. Changes by it are for the own page alone.",
+    );
     let components = ComponentsBuilder::new()
         .security_scheme("key", SecurityScheme::Http(bearer))
+        .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)))
         .schema_from::<Problem>()
         .schema_from::<ParameterProblem>()
         .build();

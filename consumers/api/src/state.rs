@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    auth::{keys::KeyRing, sessions::Sessions},
+    auth::{jwt::Issuer, keys::KeyRing, sessions::Sessions},
     config::Config,
     layers::client::Network,
     limits::Limits,
@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) context: Context,
     pub(crate) keys: KeyRing,
     pub(crate) sessions: Sessions,
+    /// Whose tokens are taken, too.
+    pub(crate) issuer: Option<Issuer>,
     pub(crate) limits: Arc<Limits>,
     /// Requests that are being answered.
     pub(crate) requests: Arc<Places>,
@@ -79,6 +81,7 @@ impl ApiState {
         context: Context,
     ) -> anyhow::Result<Self> {
         let metrics = Metrics::new(&context.registry)?;
+        let issuer = Issuer::new(&config.jwt)?;
         let live = Live::new(&config.live, nats.clone(), &context)?;
         let proxies = config.trusted_proxies.iter().map(|network| network.parse());
         let trusted_proxies: Result<_, String> = proxies.collect();
@@ -93,6 +96,7 @@ impl ApiState {
             context,
             keys,
             sessions: Sessions::default(),
+            issuer,
             metrics,
             live,
             graphs: Semaphore::new(MAX_GRAPHS),

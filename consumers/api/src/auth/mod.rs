@@ -1,12 +1,13 @@
 //! The caller of a request, and what it may do.
 
+pub(crate) mod jwt;
 pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod ring;
 pub(crate) mod scopes;
 pub(crate) mod sessions;
 
-use std::{convert::Infallible, net::IpAddr};
+use std::{convert::Infallible, net::IpAddr, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -22,6 +23,7 @@ use crate::{
     problem::{Problem, ProblemKind},
     state::ApiState,
 };
+use jwt::{Issuer, Person, Refused};
 use key::ApiKey;
 use scopes::Scope;
 use sessions::Holder;
@@ -38,6 +40,8 @@ pub(crate) enum Credential {
     Key,
     /// A session of the dashboard, by its key in the bucket.
     Session(String),
+    /// A token of an identity provider, until it ends, microseconds UTC.
+    Token(i64),
 }
 
 /// Who a request is from.
@@ -83,6 +87,7 @@ impl Caller {
         match &self.credential {
             Credential::None => true,
             Credential::Key => has_key(&self.key),
+            Credential::Token(until_us) => now_us() < *until_us,
             Credential::Session(place) => match state.sessions.at(place).map(|one| one.holder) {
                 Some(Holder::Key(id)) => has_key(&Some(id)),
                 Some(Holder::Person { until_us, .. }) => now_us() < until_us,
@@ -117,8 +122,8 @@ pub(crate) enum Identity {
     Known(Caller),
     /// No key, and strangers have no role.
     Stranger,
-    /// A key that does not count.
-    Invalid,
+    /// A key or a token that does not count, and why.
+    Invalid(String),
 }
 
 /// Finds the caller. Nothing is refused here but a client that tries keys, and a change by a cookie that the own page did not ask for.
@@ -133,7 +138,9 @@ pub(crate) async fn identify(
     let identity = match (bearer(headers), by_cookie(&state, headers, address)) {
         (Some(token), _) => match by_token(&state, token, address).await {
             Ok(caller) => Identity::Known(caller),
-            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Identity::Invalid,
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+                Identity::Invalid(problem.detail)
+            }
             Err(problem) => return problem.into_response(),
         },
         (None, Some(_)) if !request.method().is_safe() && !is_own_page(headers) => {
@@ -167,13 +174,56 @@ pub(crate) async fn by_token(
         let detail = "too many keys that do not count came from this address";
         Problem::new(ProblemKind::QuotaExceeded, detail).after(wait)
     })?;
-    let key = ApiKey::parse(token.trim());
+    let token = token.trim();
+    if let Some(issuer) = state.issuer.as_ref().filter(|_| Issuer::is_token(token)) {
+        return by_jwt(state, issuer, token, address).await;
+    }
+    let key = ApiKey::parse(token);
     let found = key.and_then(|key| Some((state.keys.find(&key)?, key)));
     let Some((entry, key)) = found else {
         state.limits.failed(address);
         return Err(invalid());
     };
     Ok(Caller::of_key(key.id(), entry, Credential::Key, address))
+}
+
+/// Whose a token of the identity provider is.
+async fn by_jwt(
+    state: &ApiState,
+    issuer: &Issuer,
+    token: &str,
+    address: IpAddr,
+) -> Result<Caller, Problem> {
+    let refused = match issuer.verify(token).await {
+        Ok(Person { id, name, role, until_us }) => {
+            let credential = Credential::Token(until_us);
+            return Ok(Caller { key: Some(id), name, role, chains: None, credential, address });
+        }
+        Err(refused) => refused,
+    };
+    Err(match refused {
+        Refused::Invalid => {
+            state.limits.failed(address);
+            let detail = "the token is none of the identity provider's for this API";
+            Problem::new(ProblemKind::Unauthenticated, detail)
+        }
+        // No guess: what is by an unknown key says nothing about those that are known.
+        Refused::UnknownKey => {
+            let detail = "the token is by a key that the identity provider does not name, or did not a minute ago";
+            Problem::new(ProblemKind::Unauthenticated, detail)
+        }
+        Refused::Ended => {
+            Problem::new(ProblemKind::Unauthenticated, "the token has ended: ask for another")
+        }
+        Refused::NoRole => {
+            let detail = "the token gives no role of this API (api.jwt.role_claim, api.jwt.roles)";
+            Problem::new(ProblemKind::Forbidden, detail)
+        }
+        Refused::Away => {
+            let detail = "the keys of the identity provider cannot be read now";
+            Problem::new(ProblemKind::Unavailable, detail).after(Duration::from_secs(30))
+        }
+    })
 }
 
 /// That a credential does not count.
@@ -211,6 +261,10 @@ pub(crate) fn holder_of(state: &ApiState, caller: &Caller) -> Result<Holder, Pro
     let by_session = match &caller.credential {
         Credential::Session(place) => state.sessions.at(place).map(|session| session.holder),
         Credential::Key => caller.key.clone().map(Holder::Key),
+        Credential::Token(until_us) => caller.key.clone().map(|id| {
+            let (name, role, until_us) = (caller.name.clone(), caller.role, *until_us);
+            Holder::Person { id, name, role, until_us }
+        }),
         Credential::None => None,
     };
     by_session.ok_or_else(|| {

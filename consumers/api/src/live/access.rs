@@ -68,7 +68,7 @@ pub(crate) async fn admitted(
             Ok(Some(caller))
         }
         Identity::Stranger => Ok(None),
-        Identity::Invalid => Err(invalid()),
+        Identity::Invalid(why) => Err(Problem::new(ProblemKind::Unauthenticated, why)),
     }
 }
 

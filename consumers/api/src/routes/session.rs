@@ -116,7 +116,7 @@ async fn begin(
         Some(login) => of_code(&state, &login.code, address.0).await?,
         None => match identity {
             Identity::Known(caller) => (holder_of(&state, &caller)?, caller),
-            Identity::Stranger | Identity::Invalid => return Err(nothing_given()),
+            Identity::Stranger | Identity::Invalid(_) => return Err(nothing_given()),
         },
     };
     if let Credential::Session(place) = &caller.credential {

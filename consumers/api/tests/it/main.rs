@@ -10,6 +10,7 @@ mod description;
 mod exports;
 mod graph;
 mod harness;
+mod jwt;
 mod lists;
 mod once;
 mod owasp;

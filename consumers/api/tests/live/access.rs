@@ -64,6 +64,39 @@ async fn a_key_comes_by_header_message_or_subprotocol_and_never_by_address() {
 }
 
 #[tokio::test]
+async fn a_session_connects_the_own_page_alone_until_it_ends() {
+    let broker = Broker::start().await;
+    let live = LiveConfig {
+        allowed_origins: vec!["https://desk.example".to_owned()],
+        ..LiveConfig::default()
+    };
+    let api = Api::with(&broker.nats, Config { live, ..Config::default() }).await;
+    let key = key(&broker, ApiRole::Viewer, None).await;
+    let begin = || http().post(api.url("/api/v1/session")).bearer_auth(&key);
+    eventually(async || begin().send().await.unwrap().status() == 201).await;
+    let begun = begin().send().await.unwrap();
+    let cookie =
+        begun.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let own = format!("http://{}", api.address);
+    let with = |origin: &'static str| [("cookie", cookie.clone()), ("origin", origin.to_owned())];
+    for [cookie, origin] in
+        [with("https://desk.example"), with("https://evil.example"), with("null")]
+    {
+        let headers = [(cookie.0, cookie.1.as_str()), (origin.0, origin.1.as_str())];
+        assert_eq!(Client::try_open(&api.socket(), &headers).await.err(), Some(403), "{origin:?}");
+    }
+    let headers = [("cookie", cookie.as_str())];
+    assert_eq!(Client::try_open(&api.socket(), &headers).await.err(), Some(403), "no page");
+    let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
+    let mut client = Client::try_open(&api.socket(), &headers).await.unwrap();
+    assert_eq!(client.next().await["role"], "viewer");
+    assert_eq!(client.subscribe(json!({"service": "onchain"})).await["type"], "subscribed");
+    let end = http().delete(api.url("/api/v1/session")).header("cookie", &cookie);
+    assert_eq!(end.header("origin", &own).send().await.unwrap().status(), 204);
+    assert_eq!(client.until_closed().await.code, Some(4401));
+}
+
+#[tokio::test]
 async fn who_has_no_key_that_counts_is_cut_off() {
     let broker = Broker::start().await;
     let api = Api::with(&broker.nats, Config::default()).await;
