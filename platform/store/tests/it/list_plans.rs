@@ -22,7 +22,7 @@ const BIG: [&str; 7] = [
     "audit",
 ];
 
-/// Many rows, over a day.
+/// Many rows, over a day. Chunks' indexes by ranges are completed here: the server would read whole tables for that at any time.
 async fn fill(client: &Client) {
     client
         .batch_execute(
@@ -57,7 +57,8 @@ async fn fill(client: &Client) {
              INSERT INTO market_ticks (event_at, observed_at, asset, quote, source, price) \
              SELECT now() - make_interval(mins => n), now(), 'asset-' || one, 'usd', 'somewhere', n \
              FROM generate_series(1, 1500) AS n CROSS JOIN generate_series(1, 40) AS one; \
-             SELECT brin_summarize_new_values('token_transfers_tx'), brin_summarize_new_values('native_transfers_tx')",
+             SELECT brin_summarize_new_values(pg_class.oid) FROM pg_class JOIN pg_am ON pg_am.oid = relam \
+             WHERE amname = 'brin' AND relkind = 'i'",
         )
         .await
         .unwrap();

@@ -5,6 +5,8 @@
 mod audit;
 #[path = "../it/backup.rs"]
 mod backup;
+#[path = "../it/list_plans.rs"]
+mod list_plans;
 #[path = "../it/migrations.rs"]
 mod migrations;
 #[path = "../it/past.rs"]
