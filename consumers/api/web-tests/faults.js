@@ -63,7 +63,8 @@ export const faults = {
       const before = new Set(await keys());
       if (before.size === 0) fail('the rows are gone while the server is');
       await api.start();
-      await view.locator('.truth').getByText('live', { exact: true }).waitFor({ timeout: 40_000 });
+      // Beside the word stands how many events a second came.
+      await view.locator('.truth .state').filter({ hasText: /^\s*live(\s*[\d.,]+\/s)?\s*$/ }).waitFor({ timeout: 40_000 });
       await until(async () => !(await view.locator('.truth').getByText('The server does not answer').count()));
       await until(async () => (await keys()).filter((key) => !before.has(key)).length > 30);
       // Where the stream could not give what was missed, the page says so, and has a button.
