@@ -62,7 +62,14 @@ async fn requests_made_of_the_description_find_nothing() {
     let Some(packages) = available(Need::Python, schemathesis()) else { return };
     let servers = Servers::start().await;
     write(&servers.store, "EVM", &blocks("ethereum", 30), 10).await;
-    let api = servers.api(Config { cost_per_minute: 100_000_000, ..Config::default() }).await;
+    let config = Config {
+        cost_per_minute: 100_000_000,
+        changes_per_minute: 100_000_000,
+        // Texts are then refused by their own bounds.
+        max_body_bytes: 16 << 20,
+        ..Config::default()
+    };
+    let api = servers.api(config).await;
     // What a key may not see is answered as the description says, too.
     for role in [ApiRole::Admin, ApiRole::Viewer] {
         let key = servers.key(&api, role, None).await;

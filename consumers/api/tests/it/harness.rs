@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use crypto_intel_api::{Config, Keys, LISTENS_ON, NewKey, PORT_PROBE, reader, run};
 use crypto_intel_nats::Nats;
 use crypto_intel_sandbox::{NatsServer, TestDatabase};
@@ -64,7 +66,15 @@ impl Servers {
         let new = NewKey { name: format!("test {role}"), role, chains, lifetime: None };
         let (key, _) = keys.add(new).await.unwrap();
         let key = key.reveal().to_owned();
-        eventually(async || api.get_as(&key, "/api/v1/me").await.status == 200).await;
+        // Each try from an address of its own: until it is known it counts as a wrong key.
+        let mut place = 0_u8;
+        eventually(async || {
+            place = place.wrapping_add(1);
+            let client = reqwest::Client::builder().local_address(IpAddr::from([127, 0, 1, place]));
+            let request = client.build().unwrap().get(format!("{}/api/v1/me", api.url));
+            answered(request.bearer_auth(&key)).await.status == 200
+        })
+        .await;
         key
     }
 }
