@@ -71,7 +71,7 @@ async fn requests_made_of_the_description_find_nothing() {
     };
     let api = servers.api(config).await;
     // What a key may not see is answered as the description says, too.
-    for role in [ApiRole::Admin, ApiRole::Viewer] {
+    for role in ApiRole::ALL {
         let key = servers.key(&api, role, None).await;
         let headers = [format!("Authorization: Bearer {key}")];
         let checks = "not_a_server_error,status_code_conformance,content_type_conformance,\
