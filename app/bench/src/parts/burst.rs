@@ -20,7 +20,7 @@ use crate::{
     report::{Line, Report},
     setup,
     usage::Usage,
-    worker::{Pace, StandingTask, Task},
+    worker::{StandingTask, Task},
 };
 
 /// Publications at a time.
@@ -39,20 +39,13 @@ const ROUTES: &str =
 struct Shape {
     key: &'static str,
     what: &'static str,
-    pace: Pace,
     /// By a file of routes that groups them; else by the names in the alerts.
     grouped: bool,
 }
 
-const SHAPES: [Shape; 3] = [
-    Shape { key: "way", what: "each a message, no limits", pace: Pace::Unlimited, grouped: false },
-    Shape {
-        key: "digests",
-        what: "Telegram group, its limits",
-        pace: Pace::Service,
-        grouped: false,
-    },
-    Shape { key: "groups", what: "the same, grouped by rule", pace: Pace::Service, grouped: true },
+const SHAPES: [Shape; 2] = [
+    Shape { key: "digests", what: "by the names in the alerts", grouped: false },
+    Shape { key: "groups", what: "grouped by rule", grouped: true },
 ];
 
 /// What became of the alerts of one shape.
@@ -97,18 +90,14 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
 }
 
 async fn run(shape: Shape, alerts: usize) -> anyhow::Result<Measured> {
-    let limits = match shape.pace {
-        Pace::Unlimited => ChatLimits::Relaxed,
-        Pace::Service => ChatLimits::Strict,
-    };
-    let chat = ChatServer::start(ChatOptions { limits, ..ChatOptions::default() });
+    let options = ChatOptions { limits: ChatLimits::Strict, ..ChatOptions::default() };
+    let chat = ChatServer::start(options);
     let (broker, chat) = tokio::try_join!(setup::broker(), chat)?;
     publish(&broker.nats, alerts).await?;
     let folder = tempfile::tempdir().context("make a folder for the routes")?;
     let notify = StandingTask::Notify {
         nats_url: broker.server.url(),
         chat_url: chat.url(),
-        pace: shape.pace,
         routes: shape.grouped.then(|| routes(&folder)).transpose()?,
     };
     let began = Instant::now();

@@ -297,7 +297,10 @@ fn show(report: &mut Report, shape: Shape, title: &str, times: &Times) {
     let fsync = [0.5, 0.99].map(|share| percentile(times.fsyncs.iter().copied(), share));
     // The node's slowest answers are not those of the slowest blocks, so only its median is subtracted.
     let beyond = acknowledged.map(|elapsed| elapsed - node[0]);
-    let acknowledged_at: HashMap<u64, i64> = times.acknowledged.iter().copied().collect();
+    // Without the blocks that came before the first measured one.
+    let measured = times.acknowledged.iter().copied();
+    let acknowledged_at: HashMap<u64, i64> =
+        measured.filter(|(number, _)| times.pushed.contains_key(number)).collect();
     let told = milliseconds(&times.messages, &acknowledged_at);
     let figures = [
         ("fsync", "append 4 KiB and fsync, in the same minute", fsync),

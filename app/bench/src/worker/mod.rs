@@ -38,7 +38,7 @@ pub(crate) use self::{
     persist::{PersistOutcome, PersistTask},
     pipeline::{DESTINATIONS, PipelineOutcome, PipelineTask},
     read::{ReadHow, ReadOutcome, ReadTask},
-    standing::{Pace, StandingState, StandingTask},
+    standing::{StandingState, StandingTask},
 };
 
 /// The chain's slug in everything that is measured.

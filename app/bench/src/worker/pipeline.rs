@@ -116,9 +116,9 @@ async fn spawn(
 }
 
 /// Each alert is a message of its own, at once.
-pub(super) fn unlimited() -> Policy {
+fn unlimited() -> Policy {
     Policy {
-        limits: vec![Limit { messages: 100_000, per_ms: 1_000, reserved_for_critical: 0 }],
+        limits: vec![Limit { messages: 1_000, per_ms: 1_000, reserved_for_critical: 0 }],
         digest_above: 0,
         ..Policy::default()
     }

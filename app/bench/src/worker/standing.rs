@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{
-    CHAIN_ID, answer, chain_slug, connect, counters, evm, persist, pipeline::unlimited, stop,
-};
+use super::{CHAIN_ID, answer, chain_slug, connect, counters, evm, persist, stop};
 
 /// Which role.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,8 +33,6 @@ pub(crate) enum StandingTask {
         nats_url: String,
         /// Address of the stand-in for Telegram's Bot API.
         chat_url: String,
-        /// How fast it sends.
-        pace: Pace,
         /// The file of routes.
         routes: Option<PathBuf>,
     },
@@ -47,15 +43,6 @@ pub(crate) enum StandingTask {
         /// The database, with its tables.
         database_url: String,
     },
-}
-
-/// How fast notify sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Pace {
-    /// Each alert is a message, as fast as they come.
-    Unlimited,
-    /// As the service allows, in digests where more wait.
-    Service,
 }
 
 /// How far it is.
@@ -79,9 +66,9 @@ pub(super) async fn run(task: StandingTask) -> anyhow::Result<()> {
             let nats = connect(&nats_url).await?;
             Box::pin(crypto_intel_evm::run(config, nats, context.clone()))
         }
-        StandingTask::Notify { nats_url, chat_url, pace, routes } => {
+        StandingTask::Notify { nats_url, chat_url, routes } => {
             let nats = connect(&nats_url).await?;
-            let config = notify(&chat_url, pace, routes);
+            let config = notify(&chat_url, routes);
             Box::pin(crypto_intel_notify::run(config, nats, context.clone()))
         }
         StandingTask::Persist { nats_url, database_url } => {
@@ -118,20 +105,17 @@ fn chains(node_urls: &[String], first_number: u64) -> EvmConfig {
     EvmConfig { chains: chains.collect(), ..EvmConfig::default() }
 }
 
-fn notify(chat_url: &str, pace: Pace, routes: Option<PathBuf>) -> NotifyConfig {
-    let (policy, per_second) = match pace {
-        Pace::Unlimited => (unlimited(), 100_000),
-        Pace::Service => (Policy::default(), 30),
-    };
+/// By the limits of the service.
+fn notify(chat_url: &str, routes: Option<PathBuf>) -> NotifyConfig {
     let telegram = TelegramConfig {
         token: Secret::new("100:bench"),
         chat_id: -1_001,
         message_thread_id: None,
         kind: None,
         api_url: chat_url.into(),
-        bot_messages_per_second: per_second,
+        bot_messages_per_second: 30,
         allowed_users: Vec::new(),
-        policy,
+        policy: Policy::default(),
     };
     let destinations = BTreeMap::from([("ops".to_owned(), Destination::Telegram(telegram))]);
     NotifyConfig { destinations, routes, ..NotifyConfig::default() }
