@@ -108,7 +108,7 @@ type Scans = Vec<(String, i64, i64)>;
 
 async fn large_scans(connection: &Connection) -> anyhow::Result<Scans> {
     let sql = format!(
-        "SELECT relname::text, coalesce(seq_scan, 0), coalesce(idx_scan, 0) FROM pg_stat_user_tables \
+        "SELECT pg_class.relname::text AS relname, coalesce(seq_scan, 0), coalesce(idx_scan, 0) FROM pg_stat_user_tables \
          JOIN pg_class ON pg_class.oid = relid WHERE reltuples > {LARGE} ORDER BY 1"
     );
     // A transaction sees the counts of its first look.
