@@ -18,7 +18,7 @@ use utoipa::{
 
 use crate::{
     cursor::{Cursor, Direction, ListId},
-    parameters::values::Moment,
+    parameters::values::{CursorText, Limit, Moment},
     problem::Problem,
 };
 
@@ -98,17 +98,13 @@ impl Links {
 
 /// Where the pages beside one begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Turns<K> {
+struct Turns<K> {
     next: Option<K>,
     prev: Option<K>,
 }
 
-impl<K: Clone + Serialize + DeserializeOwned> Turns<K> {
-    pub(crate) fn new<T>(
-        found: &RowPage<T>,
-        request: &PageRequest<K>,
-        key: impl Fn(&T) -> K,
-    ) -> Self {
+impl<K: Clone> Turns<K> {
+    fn new<T>(found: &RowPage<T>, request: &PageRequest<K>, key: impl Fn(&T) -> K) -> Self {
         let (first, last) = (found.rows.first().map(&key), found.rows.last().map(&key));
         let from = request.beside.as_ref();
         // A page that is empty leads back to where it was asked from.
@@ -118,24 +114,63 @@ impl<K: Clone + Serialize + DeserializeOwned> Turns<K> {
             _ => Self { next: last.filter(|_| found.more), prev: first.or_else(back) },
         }
     }
+}
 
-    /// The row that a page is beside.
-    pub(crate) fn beside(cursor: &Option<Cursor<K>>) -> Option<(K, Towards)> {
-        cursor.as_ref().map(|cursor| {
+/// Which page of a list is asked for: by its parameters, or by the cursor of another page.
+#[derive(Debug)]
+pub(crate) struct Turn<K> {
+    list: ListId,
+    /// The time that it is about; that of the first page, whenever a further one is asked for.
+    pub(crate) window: Window,
+    /// The question to the tables.
+    pub(crate) request: PageRequest<K>,
+}
+
+impl<K: Clone + Serialize + DeserializeOwned> Turn<K> {
+    /// Of a list by time.
+    ///
+    /// # Errors
+    /// When the cursor is none of this list.
+    pub(crate) fn new(
+        list: ListId,
+        cursor: Option<&CursorText>,
+        mut window: Window,
+        limit: Option<Limit>,
+    ) -> Result<Self, Problem> {
+        let cursor: Option<Cursor<K>> =
+            cursor.map(|text| Cursor::decode(text, list)).transpose()?;
+        if let Some(cursor) = &cursor {
+            window.since_us = cursor.since_us;
+        }
+        let beside = cursor.map(|cursor| {
             let towards = match cursor.direction {
                 Direction::Next => Towards::Older,
                 Direction::Prev => Towards::Newer,
             };
-            (cursor.key.clone(), towards)
-        })
+            (cursor.key, towards)
+        });
+        let request = PageRequest { limit: Limit::or_default(limit), beside };
+        Ok(Self { list, window, request })
     }
 
-    /// `next` and `prev` of an answer.
-    pub(crate) fn encode(self, list: ListId, since_us: i64) -> (Option<String>, Option<String>) {
-        let text = |direction, key: Option<K>| {
-            key.map(|key| Cursor { direction, key, since_us }.encode(list))
-        };
-        (text(Direction::Next, self.next), text(Direction::Prev, self.prev))
+    /// `next` and `prev` of the answer.
+    pub(crate) fn links<T>(
+        &self,
+        found: &RowPage<T>,
+        key: impl Fn(&T) -> K,
+    ) -> (Option<String>, Option<String>) {
+        let Turns { next, prev } = Turns::new(found, &self.request, key);
+        let text = |direction, key: Option<K>| key.map(|key| self.cursor(direction, key));
+        (text(Direction::Next, next), text(Direction::Prev, prev))
+    }
+
+    /// `next` of an answer that ends at a place which is no row.
+    pub(crate) fn go_on(&self, from: K) -> String {
+        self.cursor(Direction::Next, from)
+    }
+
+    fn cursor(&self, direction: Direction, key: K) -> String {
+        Cursor { direction, key, since_us: self.window.since_us }.encode(self.list)
     }
 }
 
@@ -149,6 +184,9 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// Of a list that is not by time.
+    pub(crate) const NONE: Self = Self { since_us: 0, until_us: 0 };
+
     /// What was asked for; without a word the last seven days.
     ///
     /// # Errors

@@ -4,18 +4,18 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use crypto_intel_schemas::{Alert, AlertState, Event, Severity, Stream};
-use crypto_intel_store::{AlertFilter, AlertKey, DeliveryLine, PageRequest};
+use crypto_intel_store::{AlertFilter, AlertKey, DeliveryLine};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::{Caller, scopes::Scope},
-    cursor::{Cursor, ListId},
+    cursor::ListId,
     export::{self, Accepted, Column, Format, export},
     guard::{AsOf, Guard},
     limits::cost,
-    page::{EventItem, Page, Turns, Window},
+    page::{EventItem, Page, Turn, Window},
     parameters::{
         Asked, At, NoParameters, parameters, path_parameters,
         values::{ChainSlug, CursorText, Limit, Moment, Name, one_of},
@@ -177,12 +177,9 @@ async fn page(
     (list, AsOf(as_of)): (ListId, AsOf),
     wanted: AlertParameters,
 ) -> Result<Page<AlertItem>, Problem> {
-    let cursor: Option<Cursor<AlertKey>> =
-        wanted.cursor.as_ref().map(|text| Cursor::decode(text, list)).transpose()?;
-    let mut window = Window::new(wanted.since, wanted.until)?;
-    if let Some(cursor) = &cursor {
-        window.since_us = cursor.since_us;
-    }
+    let window = Window::new(wanted.since, wanted.until)?;
+    let turn = Turn::new(list, wanted.cursor.as_ref(), window, wanted.limit)?;
+    let window = turn.window;
     let chains: Vec<String> = wanted.chain.into_iter().map(|chain| chain.0).collect();
     let filter = AlertFilter {
         chains: caller.chains_of(&chains),
@@ -192,12 +189,10 @@ async fn page(
         since_us: window.since_us,
         until_us: window.until_us,
     };
-    let request =
-        PageRequest { limit: Limit::or_default(wanted.limit), beside: Turns::beside(&cursor) };
-    let found = state.store.alerts(&filter, &request).await?;
+    let found = state.store.alerts(&filter, &turn.request).await?;
     let key =
         |alert: &Alert| AlertKey { observed_at_us: alert.observed_at_us, id: alert.id.clone() };
-    let (next, prev) = Turns::new(&found, &request, key).encode(list, window.since_us);
+    let (next, prev) = turn.links(&found, key);
     let names: Vec<String> = found.rows.iter().map(|alert| alert.alert.clone()).collect();
     let mut deliveries = state.store.deliveries_of(&names).await?;
     let items = found.rows.into_iter().map(|alert| {

@@ -2,15 +2,15 @@
 
 use axum::extract::State;
 use crypto_intel_schemas::{Event, Stream};
-use crypto_intel_store::{ArticleFilter, ArticleKey, ArticleLine, PageRequest};
+use crypto_intel_store::{ArticleFilter, ArticleLine};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::scopes::Scope,
-    cursor::{Cursor, ListId},
+    cursor::ListId,
     guard::{AsOf, Guard},
     limits::cost,
-    page::{EventItem, Page, Turns, Window},
+    page::{EventItem, Page, Turn, Window},
     parameters::{
         Asked, parameters,
         values::{CursorText, Limit, Moment, Name},
@@ -58,23 +58,18 @@ async fn list(
 ) -> Result<Page<EventItem>, Problem> {
     let list = ListId::new("/market/articles", &asked.filters);
     let wanted = asked.parameters;
-    let cursor: Option<Cursor<ArticleKey>> =
-        wanted.cursor.as_ref().map(|text| Cursor::decode(text, list)).transpose()?;
-    let mut window = Window::new(wanted.since, wanted.until)?;
-    if let Some(cursor) = &cursor {
-        window.since_us = cursor.since_us;
-    }
+    let window = Window::new(wanted.since, wanted.until)?;
+    let turn = Turn::new(list, wanted.cursor.as_ref(), window, wanted.limit)?;
+    let window = turn.window;
     let filter = ArticleFilter {
         sources: wanted.source.into_iter().map(|source| source.0).collect(),
         asset: wanted.asset.map(|asset| asset.0),
         since_us: window.since_us,
         until_us: window.until_us,
     };
-    let request =
-        PageRequest { limit: Limit::or_default(wanted.limit), beside: Turns::beside(&cursor) };
-    let found = state.store.articles(&filter, &request).await?;
+    let found = state.store.articles(&filter, &turn.request).await?;
     let key = |line: &ArticleLine| line.key.clone();
-    let (next, prev) = Turns::new(&found, &request, key).encode(list, window.since_us);
+    let (next, prev) = turn.links(&found, key);
     let items = found.rows.into_iter().map(|line| EventItem::new(&Event::from(line.article), &[]));
     Ok(Page { next, prev, window: Some(window), as_of, ..Page::whole(items.collect()) })
 }

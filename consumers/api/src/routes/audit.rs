@@ -2,15 +2,15 @@
 
 use axum::extract::State;
 use crypto_intel_schemas::{Audit, Event, Stream};
-use crypto_intel_store::{AuditFilter, AuditKey, PageRequest};
+use crypto_intel_store::{AuditFilter, AuditKey};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::{Caller, scopes::Scope},
-    cursor::{Cursor, ListId},
+    cursor::ListId,
     guard::{AsOf, Guard},
     limits::cost,
-    page::{EventItem, Page, Turns, Window},
+    page::{EventItem, Page, Turn, Window},
     parameters::{
         Asked, parameters,
         values::{CursorText, Limit, Moment, Name},
@@ -64,12 +64,9 @@ async fn list(
     }
     let list = ListId::new("/audit", &asked.filters);
     let wanted = asked.parameters;
-    let cursor: Option<Cursor<AuditKey>> =
-        wanted.cursor.as_ref().map(|text| Cursor::decode(text, list)).transpose()?;
-    let mut window = Window::new(wanted.since, wanted.until)?;
-    if let Some(cursor) = &cursor {
-        window.since_us = cursor.since_us;
-    }
+    let window = Window::new(wanted.since, wanted.until)?;
+    let turn = Turn::new(list, wanted.cursor.as_ref(), window, wanted.limit)?;
+    let window = turn.window;
     let filter = AuditFilter {
         actor: wanted.actor.map(|name| name.0),
         action: wanted.action.map(|name| name.0),
@@ -77,11 +74,9 @@ async fn list(
         since_us: window.since_us,
         until_us: window.until_us,
     };
-    let request =
-        PageRequest { limit: Limit::or_default(wanted.limit), beside: Turns::beside(&cursor) };
-    let found = state.store.audit_trail(&filter, &request).await?;
+    let found = state.store.audit_trail(&filter, &turn.request).await?;
     let key = |audit: &Audit| AuditKey { event_at_us: audit.event_at_us, id: audit.id.clone() };
-    let (next, prev) = Turns::new(&found, &request, key).encode(list, window.since_us);
+    let (next, prev) = turn.links(&found, key);
     let items = found.rows.into_iter().map(|audit| EventItem::new(&Event::from(audit), &[]));
     let items = items.collect();
     Ok(Page { next, prev, window: Some(window), as_of, ..Page::whole(items) })

@@ -5,8 +5,7 @@ use axum::{
 };
 use crypto_intel_schemas::Event;
 use crypto_intel_store::{
-    PageRequest, Side, StoredTransfer, TransferFilter, TransferKey, TransferKind, WalkBudget,
-    Walked, place_in_block,
+    Side, StoredTransfer, TransferFilter, TransferKind, WalkBudget, Walked, place_in_block,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -14,11 +13,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::{Caller, scopes::Scope},
-    cursor::{Cursor, Direction, ListId},
+    cursor::ListId,
     export::{self, Accepted, Column, Format, export},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
-    page::{EventItem, Finality, Page, Turns, Window},
+    page::{EventItem, Finality, Page, Turn, Window},
     parameters::{
         Asked, AtBoth, parameters, path_parameters,
         values::{
@@ -188,12 +187,9 @@ pub(super) async fn transfers(
     AsOf(as_of): AsOf,
     wanted: Wanted,
 ) -> Result<Page<EventItem>, Problem> {
-    let cursor: Option<Cursor<TransferKey>> =
-        wanted.cursor.as_ref().map(|text| Cursor::decode(text, list)).transpose()?;
-    let mut window = Window::new(wanted.since, wanted.until)?;
-    if let Some(cursor) = &cursor {
-        window.since_us = cursor.since_us;
-    }
+    let window = Window::new(wanted.since, wanted.until)?;
+    let turn = Turn::new(list, wanted.cursor.as_ref(), window, wanted.limit)?;
+    let window = turn.window;
     let chains: Vec<String> = wanted.chains.into_iter().map(|chain| chain.0).collect();
     let filter = TransferFilter {
         chains: caller.chains_of(&chains),
@@ -209,23 +205,16 @@ pub(super) async fn transfers(
         since_us: window.since_us,
         until_us: window.until_us,
     };
-    let request =
-        PageRequest { limit: Limit::or_default(wanted.limit), beside: Turns::beside(&cursor) };
-    let walk = state.store.walk_transfers(&filter, &request, WalkBudget::default());
+    let walk = state.store.walk_transfers(&filter, &turn.request, WalkBudget::default());
     let (walked, heads) = tokio::join!(walk, state.heads());
     let (Walked { page: found, go_on }, heads) = (walked?, heads?);
-    let turns = Turns::new(&found, &request, |one: &StoredTransfer| one.key.clone());
-    let (next, prev) = turns.encode(list, window.since_us);
+    let (next, prev) = turn.links(&found, |one: &StoredTransfer| one.key.clone());
     let warnings = go_on.iter().map(|key| unfinished(key.block_time_us)).collect();
-    let go_on = go_on.map(|key| {
-        let direction = Direction::Next;
-        Cursor { direction, key, since_us: window.since_us }.encode(list)
-    });
     let mut events: Vec<Event> = found.rows.into_iter().filter_map(|one| one.event).collect();
     state.store.put_labels(&mut events).await?;
     Ok(Page {
         items: events.iter().map(|event| EventItem::new(event, &heads)).collect(),
-        next: go_on.or(next),
+        next: go_on.map(|key| turn.go_on(key)).or(next),
         prev,
         window: Some(window),
         as_of,

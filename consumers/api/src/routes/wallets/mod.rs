@@ -5,9 +5,7 @@ mod summaries;
 
 use axum::{Json, extract::State, response::Response};
 use crypto_intel_schemas::{Address, WatchKind};
-use crypto_intel_store::{
-    LabelLine, PageRequest, Side, TransferKind, WalletFilter, WalletKey, WalletRow,
-};
+use crypto_intel_store::{LabelLine, Side, TransferKind, WalletFilter, WalletKey, WalletRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -15,11 +13,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::transactions::{Wanted, answer};
 use crate::{
     auth::{Caller, scopes::Scope},
-    cursor::{Cursor, ListId},
+    cursor::ListId,
     export::{self, Accepted, Format},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
-    page::{EventItem, Page, Turns},
+    page::{EventItem, Page, Turn, Window},
     parameters::{
         Asked, At, NoParameters, parameters, path_parameters,
         values::{AddressValue, ChainSlug, CursorText, Dollars, Flag, Limit, Moment, Name, one_of},
@@ -130,8 +128,7 @@ async fn list(
 ) -> Result<Page<WalletItem>, Problem> {
     let list = ListId::new("/wallets", &asked.filters);
     let wanted = asked.parameters;
-    let cursor: Option<Cursor<WalletKey>> =
-        wanted.cursor.as_ref().map(|text| Cursor::decode(text, list)).transpose()?;
+    let turn = Turn::new(list, wanted.cursor.as_ref(), Window::NONE, wanted.limit)?;
     let chains: Vec<String> = wanted.chain.into_iter().map(|chain| chain.0).collect();
     let filter = WalletFilter {
         chains: caller.chains_of(&chains),
@@ -141,11 +138,9 @@ async fn list(
         kind: wanted.kind.map(|kind| kind.as_str().to_owned()),
         removed: wanted.removed.is_some_and(|flag| flag.0),
     };
-    let request =
-        PageRequest { limit: Limit::or_default(wanted.limit), beside: Turns::beside(&cursor) };
-    let found = state.store.wallets(&filter, &request).await?;
+    let found = state.store.wallets(&filter, &turn.request).await?;
     let key = |row: &WalletRow| WalletKey { address: row.address, chain: row.chain.clone() };
-    let (next, prev) = Turns::new(&found, &request, key).encode(list, 0);
+    let (next, prev) = turn.links(&found, key);
     let items = found.rows.into_iter().map(WalletItem::from).collect();
     Ok(Page { next, prev, ..Page::whole(items) })
 }
