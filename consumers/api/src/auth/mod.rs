@@ -135,23 +135,25 @@ pub(crate) async fn identify(
     let address =
         request.extensions().get::<ClientAddress>().map_or(ClientAddress::UNKNOWN, |one| *one).0;
     let headers = request.headers();
-    let identity = match (bearer(headers), by_cookie(&state, headers, address)) {
-        (Some(token), _) => match by_token(&state, token, address).await {
+    let identity = if let Some(token) = bearer(headers) {
+        match by_token(&state, token, address).await {
             Ok(caller) => Identity::Known(caller),
             Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
                 Identity::Invalid(problem.detail)
             }
             Err(problem) => return problem.into_response(),
-        },
-        (None, Some(_)) if !request.method().is_safe() && !is_own_page(headers) => {
+        }
+    } else if let Some(caller) = by_cookie(&state, headers, address) {
+        if !request.method().is_safe() && !is_own_page(headers) {
             let detail = "a session changes things for the dashboard's own page only: send a key in the header Authorization";
             return Problem::new(ProblemKind::Forbidden, detail).into_response();
         }
-        (None, Some(caller)) => Identity::Known(caller),
-        (None, None) => state.config.anonymous_role.map_or(Identity::Stranger, |role| {
+        Identity::Known(caller)
+    } else {
+        state.config.anonymous_role.map_or(Identity::Stranger, |role| {
             let (name, credential) = ("anonymous".to_owned(), Credential::None);
             Identity::Known(Caller { key: None, name, role, chains: None, credential, address })
-        }),
+        })
     };
     if let Identity::Known(caller) = &identity {
         request.extensions_mut().insert(caller.clone());

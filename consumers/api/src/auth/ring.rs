@@ -43,10 +43,10 @@ impl<T: Clone + DeserializeOwned + Send + Sync + 'static> Ring<T> {
         self.entries.read().get(key).cloned()
     }
 
-    /// What this process wrote itself is there at once.
+    /// What this process writes itself is there at once; nothing newer is overwritten.
     pub(crate) fn hold(&self, key: String, value: T, revision: u64) {
         let mut entries = self.entries.write();
-        if entries.get(&key).is_none_or(|held| held.revision < revision) {
+        if entries.get(&key).is_none_or(|held| held.revision <= revision) {
             entries.insert(key, Held { value, revision });
         }
     }

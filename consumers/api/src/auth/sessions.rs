@@ -15,7 +15,7 @@ const SECOND_US: i64 = 1_000_000;
 /// A session that is not used for so long ends.
 const IDLE_US: i64 = 12 * 3_600 * SECOND_US;
 /// A session lasts no longer, however much it is used; entries of the bucket go after the same time.
-const MAX_AGE_US: i64 = 7 * 86_400 * SECOND_US;
+pub(crate) const MAX_AGE_US: i64 = 7 * 86_400 * SECOND_US;
 /// Its use is written down no more often than this.
 const SEEN_US: i64 = 300 * SECOND_US;
 /// How long a code counts.
@@ -177,8 +177,8 @@ impl Sessions {
             return;
         }
         let session = Session { seen_us: now, ..held.value };
-        // Once, however many requests come meanwhile; if it fails, the next restart of the process says the old time.
-        self.ring.hold(key.to_owned(), session.clone(), held.revision + 1);
+        // Once, however many requests come meanwhile; if it fails, others know the older time until the next try.
+        self.ring.hold(key.to_owned(), session.clone(), held.revision);
         let (nats, key) = (nats.clone(), key.to_owned());
         tokio::spawn(async move {
             let written = async {

@@ -2,7 +2,6 @@
 
 use axum::{
     Extension, Json,
-    body::Bytes,
     extract::State,
     http::{HeaderMap, HeaderName, StatusCode, Uri, header},
 };
@@ -14,13 +13,13 @@ use crate::{
     auth::{
         COOKIES, Caller, Credential, Identity, holder_of,
         scopes::Scope,
-        sessions::{Holder, Session},
+        sessions::{Holder, MAX_AGE_US, Session},
     },
     change::Changed,
     guard::Guard,
     layers::client::ClientAddress,
     limits::cost,
-    parameters::{Asked, NoParameters},
+    parameters::{Asked, NoParameters, body::Body},
     problem::{Problem, ProblemKind},
     state::ApiState,
 };
@@ -110,10 +109,10 @@ async fn begin(
     address: Extension<ClientAddress>,
     headers: HeaderMap,
     _: Asked<NoParameters>,
-    body: Bytes,
+    login: Option<Body<Login>>,
 ) -> Result<Begun, Problem> {
-    let (holder, caller) = match login(&headers, &body)? {
-        Some(login) => of_code(&state, &login.code, address.0).await?,
+    let (holder, caller) = match login {
+        Some(Body(login)) => of_code(&state, &login.code, address.0).await?,
         None => match identity {
             Identity::Known(caller) => (holder_of(&state, &caller)?, caller),
             Identity::Stranger | Identity::Invalid(_) => return Err(nothing_given()),
@@ -125,7 +124,8 @@ async fn begin(
     }
     let (id, session) = state.sessions.begin(&state.nats, holder).await?;
     let headers = [
-        (header::SET_COOKIE, cookie(&headers, &id, MAX_AGE_SECONDS)),
+        // It may outlive the session, which the server ends.
+        (header::SET_COOKIE, cookie(&headers, &id, MAX_AGE_US / 1_000_000)),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     let item = SessionItem::new(&caller, &session);
@@ -133,38 +133,22 @@ async fn begin(
     Ok((StatusCode::CREATED, headers, changed, Json(item)))
 }
 
-/// The cookie may outlive the session, which the server ends.
-const MAX_AGE_SECONDS: i64 = 7 * 86_400;
-
 fn nothing_given() -> Problem {
     let detail = "send a key in the header Authorization, or {\"code\": …} as `crypto-intel keys login` prints it";
     Problem::new(ProblemKind::Unauthenticated, detail)
 }
 
-/// What the body says, if there is one.
-fn login(headers: &HeaderMap, body: &[u8]) -> Result<Option<Login>, Problem> {
-    if body.is_empty() || body == b"null" {
-        return Ok(None);
-    }
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/json") {
-        let detail = "send JSON, with `Content-Type: application/json`";
-        return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
-    }
-    let refused = |error: serde_json::Error| Problem::unprocessable(error.to_string());
-    let login: Login = serde_json::from_slice(body).map_err(refused)?;
-    if login.code.is_empty() || login.code.len() > 200 {
-        return Err(Problem::unprocessable("code: write what `crypto-intel keys login` printed"));
-    }
-    Ok(Some(login))
-}
+/// What a code may have.
+const MAX_CODE_BYTES: usize = 200;
 
 async fn of_code(
     state: &ApiState,
     code: &str,
     address: ClientAddress,
 ) -> Result<(Holder, Caller), Problem> {
+    if !(1..=MAX_CODE_BYTES).contains(&code.len()) {
+        return Err(Problem::unprocessable("code: write what `crypto-intel keys login` printed"));
+    }
     let refused = || {
         let detail = "the code is unknown, older than five minutes or was used: `crypto-intel keys login` prints another";
         Problem::new(ProblemKind::Unauthenticated, detail)
