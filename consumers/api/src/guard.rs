@@ -11,16 +11,16 @@ use axum::{
 use crypto_intel_schemas::Stream;
 use crypto_intel_store::PositionRow;
 use utoipa::openapi::{
-    Content, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Type,
+    Content, OpenApi, Ref, RefOr, ResponseBuilder,
     extensions::ExtensionsBuilder,
-    path::{Operation, ParameterBuilder, ParameterIn, PathItem},
+    path::{Operation, PathItem},
     security::SecurityRequirement,
 };
 use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use crate::{
     auth::{Caller, Identity, LoggedCaller, scopes::Scope},
-    change::{Action, carry_out},
+    change::{Action, carry_out, key_parameter},
     layers::client::ClientAddress,
     page::Links,
     places::{Full, Owner, Place},
@@ -40,9 +40,6 @@ pub(crate) struct Guard {
 
 /// Requests of all clients that are answered at the same time: each holds memory, not necessarily a connection to the database.
 const MAX_REQUESTS: usize = 512;
-
-/// The header that names a change, as it is described.
-const KEY_HEADER_NAME: &str = "Idempotency-Key";
 
 /// A stream, and how far the tables have read it.
 type Read = (Stream, Option<PositionRow>);
@@ -265,21 +262,7 @@ impl Guard {
         if !action.is_kept {
             return;
         }
-        let schema = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .min_length(Some(1))
-            .max_length(Some(255))
-            .pattern(Some(r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"));
-        let header = ParameterBuilder::new()
-            .name(KEY_HEADER_NAME)
-            .parameter_in(ParameterIn::Header)
-            .description(Some(
-                "Names this change: the same request with the same key within a day changes nothing more, and is answered as before, with \
-                 `Idempotent-Replayed: true`.",
-            ))
-            .schema(Some(schema))
-            .build();
-        operation.parameters.get_or_insert_default().push(RefOr::T(header));
+        operation.parameters.get_or_insert_default().push(key_parameter().into());
         let known = &mut operation.responses.responses;
         for (code, about) in [
             ("409", "The change of this `Idempotency-Key` has begun, and has no outcome yet."),

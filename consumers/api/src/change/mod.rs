@@ -23,6 +23,7 @@ use crate::{
     problem::{Problem, ProblemKind},
     state::ApiState,
 };
+pub(crate) use once::key_parameter;
 use once::{Begun, Once};
 
 /// What a route changes, for the audit.
@@ -54,9 +55,9 @@ impl Changed {
         Self { actor: Some((caller.name.clone(), caller.key.clone())), ..self }
     }
 
-    /// What it was.
-    pub(crate) fn from(self, before: &impl Serialize) -> Self {
-        Self { before: serde_json::to_string(before).ok(), ..self }
+    /// What it was, if anything.
+    pub(crate) fn from(self, before: Option<&impl Serialize>) -> Self {
+        Self { before: before.and_then(|before| serde_json::to_string(before).ok()), ..self }
     }
 
     /// What it is now.
@@ -95,13 +96,13 @@ pub(crate) async fn carry_out(
         let id = request.extensions().get::<RequestId>().cloned();
         let mut response = next.run(request.map(Body::from)).await;
         let changed = response.extensions().get::<Changed>().cloned().unwrap_or_default();
-        if response.status().is_success()
-            && let Err(problem) = record(&state, &caller, action, id.as_ref(), changed).await
+        let is_made = response.status().is_success();
+        if is_made && let Err(problem) = record(&state, &caller, action, id.as_ref(), changed).await
         {
             response = problem.into_response();
         }
         match once {
-            Some(once) => once.keep(response, id.as_ref()).await,
+            Some(once) => once.keep(response, is_made, id.as_ref()).await,
             None => response,
         }
     });

@@ -16,6 +16,10 @@ use crypto_intel_nats::{Bucket, Kv, KvError, escape_key};
 use crypto_intel_service::now_us;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::openapi::{
+    path::{Parameter, ParameterBuilder, ParameterIn},
+    schema::{ObjectBuilder, Type},
+};
 
 use crate::{
     auth::{Caller, key::hex},
@@ -25,16 +29,36 @@ use crate::{
 };
 
 /// The header that names a change.
-const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+const KEY_HEADER: &str = "Idempotency-Key";
 /// Says that an answer is that of an earlier request.
 const REPLAYED_HEADER: HeaderName = HeaderName::from_static("idempotent-replayed");
 const MAX_KEY_BYTES: usize = 255;
+/// What [`key_of`] takes; HTTP takes blanks at the ends away.
+const KEY_PATTERN: &str = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$";
 /// Answers to changes are far smaller.
 const MAX_ANSWER_BYTES: usize = 256 << 10;
 /// Headers of an answer that are kept.
 const KEPT_HEADERS: [HeaderName; 2] = [header::CONTENT_TYPE, header::LOCATION];
 /// An entry may expire just when it is looked at.
 const MAX_TRIES: usize = 3;
+
+/// Describes the header.
+pub(crate) fn key_parameter() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(MAX_KEY_BYTES))
+        .pattern(Some(KEY_PATTERN));
+    ParameterBuilder::new()
+        .name(KEY_HEADER)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "Names this change: the same request with the same key within a day changes nothing more, and is answered as before, with \
+             `Idempotent-Replayed: true`.",
+        ))
+        .schema(Some(schema))
+        .build()
+}
 
 /// What is kept of a change.
 #[derive(Debug, Serialize, Deserialize)]
@@ -107,10 +131,17 @@ impl Once {
         Err(being_made("it has just begun"))
     }
 
-    /// Keeps the answer for those who ask again; what failed without a decision may be tried again with the same key.
-    pub(super) async fn keep(self, response: Response, id: Option<&RequestId>) -> Response {
+    /// Keeps the answer for those who ask again. What failed without a decision may be tried again with the same key; what is made
+    /// is not, whatever became of telling it.
+    pub(super) async fn keep(
+        self,
+        response: Response,
+        is_made: bool,
+        id: Option<&RequestId>,
+    ) -> Response {
         let status = response.status();
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        let is_open = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        if is_open && !is_made {
             if let Err(error) = self.kv.delete_revision(&self.key, self.revision).await {
                 tracing::warn!(%error, "cannot free the key of a change that failed");
             }
@@ -168,7 +199,7 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         Ok(text) if is_key => Ok(Some(text.to_owned())),
         _ => {
             let detail = format!("send one, of 1 to {MAX_KEY_BYTES} printable ASCII characters");
-            Err(Problem::parameter("Idempotency-Key", detail))
+            Err(Problem::parameter(KEY_HEADER, detail))
         }
     }
 }
@@ -237,7 +268,7 @@ mod tests {
         assert!(key_of(&headers(&[&[b'a'; 255]])).is_ok());
         for wrong in [&[&[b'a'; 256][..]][..], &[b""], &[b"a\tb"], &[b"\xc3\xa4"], &[b"a", b"a"]] {
             let problem = key_of(&headers(wrong)).unwrap_err();
-            assert_eq!(problem.errors[0].parameter, "Idempotency-Key", "{wrong:?}");
+            assert_eq!(problem.errors[0].parameter, KEY_HEADER, "{wrong:?}");
         }
     }
 

@@ -218,7 +218,7 @@ async fn end(
     });
     let found = found.ok_or_else(|| Problem::not_found("there is no silence of this id"))?;
     silences.end(&found.id, &caller.name).await?;
-    Ok((StatusCode::NO_CONTENT, Extension(Changed::of(&found.id).from(found))))
+    Ok((StatusCode::NO_CONTENT, Extension(Changed::of(&found.id).from(Some(found)))))
 }
 
 /// Who takes care of an alert.

@@ -73,7 +73,7 @@ async fn of_many_at_the_same_time_one_is_carried_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_decision_is_kept_a_failure_is_not_and_an_unknown_outcome_is_told() {
+async fn a_decision_is_kept_and_an_unknown_outcome_is_told() {
     let servers = Servers::start().await;
     let api = servers.api(Config { request_timeout_ms: 1_000, ..Config::default() }).await;
     let key = servers.key(&api, ApiRole::Analyst, None).await;
@@ -100,6 +100,28 @@ async fn a_decision_is_kept_a_failure_is_not_and_an_unknown_outcome_is_told() {
     kv.put(&name, serde_json::to_vec(&value).unwrap()).await.unwrap();
     let unknown = send(&api, &key, "died", &silence("maintenance")).await;
     assert!(unknown.body["detail"].as_str().unwrap().contains("not known"), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_frees_its_key_unless_the_change_was_made() {
+    let servers = Servers::start().await;
+    let api = servers.api(Config { request_timeout_ms: 5_000, ..Config::default() }).await;
+    let key = servers.key(&api, ApiRole::Analyst, None).await;
+    let kv = servers.nats.kv(Bucket::Idempotency).await.unwrap();
+    // Without the audit a silence is made, and that is not told.
+    servers.nats.jetstream().delete_stream("AUDIT").await.unwrap();
+    let untold = send(&api, &key, "untold", &silence("maintenance")).await;
+    assert_eq!((untold.status, untold.header("idempotent-replayed")), (503, ""), "{untold:?}");
+    let again = send(&api, &key, "untold", &silence("maintenance")).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (503, "true"), "{again:?}");
+    let silences = Silences::open(&servers.nats).await.unwrap();
+    assert_eq!(silences.list().await.unwrap().len(), 1, "made once");
+    let kept = kv.entries("").await.unwrap().len();
+    // Without the bucket of silences nothing is made.
+    servers.nats.jetstream().delete_stream("KV_silences").await.unwrap();
+    let failed = send(&api, &key, "failed", &silence("maintenance")).await;
+    assert!(failed.status >= 500, "{failed:?}");
+    assert_eq!(kv.entries("").await.unwrap().len(), kept, "its key may be used again");
 }
 
 async fn newest(kv: &crypto_intel_nats::Kv) -> (String, Vec<u8>) {

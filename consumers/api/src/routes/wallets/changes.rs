@@ -151,10 +151,8 @@ async fn add(
     };
     entry.validate().map_err(Problem::unprocessable)?;
     let list = Watchlist::open(&state.nats).await?;
-    let mut changed = changed(&chain, &address).to(&entry);
-    if let Some(before) = list.get(&chain, &address).await? {
-        changed = changed.from(&before);
-    }
+    let before = list.get(&chain, &address).await?;
+    let changed = changed(&chain, &address).from(before.as_ref()).to(&entry);
     let is_new = list.add(&chain, &address, entry).await?;
     let place = [(header::LOCATION, format!("/api/v1/wallets/{address}"))];
     let answer = answer(&chain, &address, is_new);
@@ -203,7 +201,7 @@ async fn change(
     // As the bucket has it: tables may be behind.
     let found = list.get(&chain, &address).await?;
     let mut entry = found.ok_or_else(|| not_watched(&chain, &address))?;
-    let changed = changed(&chain, &address).from(&entry);
+    let changed = changed(&chain, &address).from(Some(&entry));
     entry.label = change.label.unwrap_or(entry.label);
     entry.tags = change.tags.unwrap_or(entry.tags);
     entry.group = change.group.unwrap_or(entry.group);
@@ -239,7 +237,6 @@ async fn remove(
     if !list.remove(&chain, &address).await? {
         return Err(not_watched(&chain, &address));
     }
-    let changed = changed(&chain, &address);
-    let changed = before.map_or(changed.clone(), |before| changed.from(&before));
+    let changed = changed(&chain, &address).from(before.as_ref());
     Ok((StatusCode::NO_CONTENT, Extension(changed)))
 }
