@@ -34,6 +34,21 @@ export function url(path, parameters = {}) {
   return `${BASE}${path}${text ? `?${text}` : ''}`;
 }
 
+/** Keys of changes whose outcome is not known yet: who asks for the same again asks by the same key, and it is made once. */
+const unanswered = new Map();
+
+function keyOf(change) {
+  // Not `randomUUID`, which pages without TLS do not have.
+  const random = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (!unanswered.has(change)) unanswered.set(change, random());
+  return unanswered.get(change);
+}
+
+/** Whether an answer leaves open what became of a change. */
+function isOpen(answer) {
+  return answer.status >= 500 || (answer.status === 409 && answer.headers.has('retry-after'));
+}
+
 /** Asks, and returns the answer's body. */
 export async function ask(path, { parameters, method = 'GET', body, bearer, signal: abort } = {}) {
   const address = url(path, parameters);
@@ -42,17 +57,20 @@ export async function ask(path, { parameters, method = 'GET', body, bearer, sign
   const before = method === 'GET' ? kept.get(address) : undefined;
   if (before) headers['If-None-Match'] = before.etag;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
-  if (method !== 'GET') headers['Idempotency-Key'] = crypto.randomUUID();
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  // What begins a session is kept nowhere.
+  const change = method === 'GET' || path === '/session' ? null : `${method} ${address} ${text ?? ''}`;
+  if (change) headers['Idempotency-Key'] = keyOf(change);
   const signals = [AbortSignal.timeout(TIMEOUT), ...(abort ? [abort] : [])];
   let answer;
   try {
-    const text = body === undefined ? undefined : JSON.stringify(body);
     // `no-store`: the memory above is the cache, and it survives no reload.
     answer = await fetch(address, { method, headers, body: text, signal: AbortSignal.any(signals), cache: 'no-store' });
   } catch (error) {
     if (abort?.aborted) throw error;
     throw new Problem({ type: 'unreachable', status: 0, title: '', detail: '' });
   }
+  if (change && !isOpen(answer)) unanswered.delete(change);
   serverSaid(Date.parse(answer.headers.get('date') ?? '') + 500);
   if (answer.status === 304 && before) return before.body;
   return read(answer, address, method);
