@@ -130,7 +130,6 @@ impl Channel for Discord {
             digest_alerts: render::MAX_DIGEST_ALERTS,
             edits: true,
             has_rooms: true,
-            pictures: true,
             ..Capabilities::default()
         }
     }

@@ -169,7 +169,6 @@ impl Channel for Email {
         Capabilities {
             digest_alerts: render::MAX_DIGEST_ALERTS,
             replies: true,
-            pictures: true,
             ..Capabilities::default()
         }
     }

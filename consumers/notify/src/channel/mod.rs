@@ -17,6 +17,7 @@ pub(crate) mod webhook;
 
 use std::{fmt, time::Duration};
 
+use alloy_primitives::{hex, keccak256};
 use crypto_intel_schemas::{Alert, Notification};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use serde_json::Value;
@@ -184,8 +185,6 @@ pub(crate) struct Capabilities {
     pub(crate) replies: bool,
     /// Its messages have buttons.
     pub(crate) buttons: bool,
-    /// A first message can have a picture.
-    pub(crate) pictures: bool,
     /// It knows a repetition by the id of the delivery, so that none needs a mark.
     pub(crate) is_idempotent: bool,
     /// Its addresses write to rooms with limits of their own.
@@ -350,6 +349,11 @@ impl Request {
         let has_picture = matches!(content.place, Place::Edit { has_picture: true, .. });
         let delivery = content.own.id.clone();
         Self { body, delivery, edits, content_type: None, has_picture }
+    }
+
+    /// Proof of what is sent, without its text.
+    pub(crate) fn body_hash(&self) -> String {
+        hex::encode(&keccak256(&self.body)[..8])
     }
 
     /// One with the message's picture beside its text.

@@ -1,4 +1,5 @@
-//! Bodies of several parts (RFC 7578): texts, and a file.
+//! Bodies of several parts (RFC 7578): texts, and a file. The bytes are made before they are sent, as the record of an attempt has
+//! their hash: the HTTP client's own forms are written while they are sent, with a random boundary.
 
 /// A body with its `Content-Type`.
 #[derive(Debug, Default)]

@@ -53,7 +53,6 @@ impl Channel for Telegram {
             edits: true,
             replies: true,
             buttons: !self.config.allowed_users.is_empty(),
-            pictures: true,
             ..Capabilities::default()
         }
     }

@@ -176,7 +176,6 @@ mod tests {
         digest_alerts: 1,
         edits: true,
         replies: true,
-        pictures: false,
         buttons: false,
         is_idempotent: false,
         has_rooms: false,

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use alloy_primitives::{hex, keccak256};
 use anyhow::Context as _;
 use crypto_intel_nats::{Term, Work};
 use crypto_intel_schemas::Severity;
@@ -183,7 +182,7 @@ impl DeliveryTask<'_> {
             self.request(in_flight, acknowledged_by.as_deref(), picture.as_deref());
         let timeout_us = i64::try_from(timeout.as_micros()).unwrap_or(0);
         let record = &mut in_flight.stored.record;
-        record.begin(now_us().saturating_add(timeout_us), body_hash(&request), editing);
+        record.begin(now_us().saturating_add(timeout_us), request.body_hash(), editing);
         record.stamp(&self.owner);
         self.records.save(name, &mut in_flight.stored).await?;
         let has_picture = request.has_picture;
@@ -270,11 +269,7 @@ impl DeliveryTask<'_> {
     /// The chart of an alert as a picture, where the destination wants one. It never keeps the message back: what cannot
     /// be drawn in time is left out.
     async fn picture(&self, in_flight: &InFlight<'_>) -> Option<Vec<u8>> {
-        let wants = self.setup.destination.policy().charts
-            && self.destination.channel.capabilities().pictures;
-        let is_alone = in_flight.folded.is_empty() && in_flight.anchor.is_none();
-        let chart = in_flight.own.alert.chart.as_ref();
-        let chart = chart.filter(|_| wants && is_alone && !in_flight.stored.record.plain)?;
+        let chart = in_flight.chart().filter(|_| self.setup.destination.policy().charts)?;
         drawn_in_time(chart.clone(), self.voice.zone()).await
     }
 
@@ -399,9 +394,4 @@ impl DeliveryTask<'_> {
 
 fn time_until(at_us: i64) -> Duration {
     Duration::from_micros(u64::try_from(at_us.saturating_sub(now_us())).unwrap_or(0))
-}
-
-/// Proof of what was sent, without its text.
-fn body_hash(request: &Request) -> String {
-    hex::encode(&keccak256(&request.body)[..8])
 }

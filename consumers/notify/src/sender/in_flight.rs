@@ -1,7 +1,7 @@
 //! A message between its queue and its end.
 
 use crypto_intel_nats::{StreamMessage, Work};
-use crypto_intel_schemas::{Alert, Event, Notification};
+use crypto_intel_schemas::{Alert, Chart, Event, Notification};
 
 use super::step::Message;
 use crate::{
@@ -41,6 +41,12 @@ impl InFlight<'_> {
     /// The alert, where the message is one of the sequence about it and stands for itself.
     pub(super) fn in_sequence(&self) -> Option<&Alert> {
         (self.folded.is_empty() && is_in_sequence(&self.own)).then_some(&self.own.alert)
+    }
+
+    /// What a picture shows: of a first message about one alert, while its text has its form.
+    pub(super) fn chart(&self) -> Option<&Chart> {
+        let is_first = self.folded.is_empty() && self.anchor.is_none() && !self.stored.record.plain;
+        self.own.alert.chart.as_ref().filter(|_| is_first)
     }
 
     /// Why they are one message: as a group, where all are of one.
