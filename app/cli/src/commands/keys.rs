@@ -32,7 +32,7 @@ pub(crate) async fn run(
             let new = NewKey { name: name.clone(), role: *role, chains, lifetime: *expires };
             let (key, entry) = keys.add(new).await?;
             let mut value = describe(key.id(), &entry);
-            Change::new("key.add").of(key.id()).to(&value).tell(&nats).await?;
+            let change = Change::new("key.add").of(key.id()).to(&value);
             value["secret"] = key.reveal().into();
             output.show(&value, |_| {
                 format!(
@@ -41,6 +41,8 @@ pub(crate) async fn run(
                     &key.reveal()[..11]
                 )
             })?;
+            // After it is shown, which nothing repeats.
+            change.tell(&nats).await?;
         }
         KeysAction::List => {
             let listed = keys.list().await?;
@@ -52,7 +54,6 @@ pub(crate) async fn run(
             let LoginCode { code, key: id, entry } = login_code(&nats, key).await?;
             let place = url.clone().unwrap_or_else(|| address(config.api.listen));
             let link = format!("{}/#code={code}", place.trim_end_matches('/'));
-            Change::new("key.login").of(&id).tell(&nats).await?;
             let value = json!({ "key": id, "name": entry.name, "role": entry.role, "link": link });
             output.show(&value, |_| {
                 format!(
@@ -60,6 +61,7 @@ pub(crate) async fn run(
                     entry.name, entry.role
                 )
             })?;
+            Change::new("key.login").of(&id).tell(&nats).await?;
         }
         KeysAction::Revoke { id } => {
             let is_new = keys.revoke(id).await?;

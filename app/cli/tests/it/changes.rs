@@ -64,3 +64,13 @@ async fn what_commands_change_is_told() {
     assert!(told[2].before.as_deref().unwrap().contains("cold desk"), "{:?}", told[2]);
     assert!(!format!("{told:?}").contains(&secret[12..]), "never a secret");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_shown_though_the_audit_is_away() {
+    let bus = Bus::start("").await;
+    bus.broker.nats.jetstream().delete_stream("AUDIT").await.unwrap();
+    let shown = bus.ends_with(1, &["keys", "add", "desk", "--role", "viewer"]);
+    assert!(shown.starts_with("ci_"), "the key is made, and nothing shows it again: {shown:?}");
+    let login = bus.ends_with(1, &["keys", "login", "desk"]);
+    assert!(login.contains("/#code=cl_"), "{login:?}");
+}
