@@ -32,6 +32,15 @@ pub struct TrialRead {
     pub is_cut: bool,
 }
 
+impl TrialRead {
+    /// What was lost, for people.
+    pub fn lost_texts(&self) -> impl Iterator<Item = String> {
+        self.lost
+            .iter()
+            .map(|(from, to)| format!("sequences {from} to {to} left the stream while it was read"))
+    }
+}
+
 /// Reads a range of a stream once, for all trials; only messages that are wanted count.
 ///
 /// # Errors

@@ -10,9 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use crypto_intel_service::{Secret, now_us};
-use crypto_intel_store::{
-    PageRequest, ReadLimits, Side, Store, StoreConfig, TransferFilter, TransferKind,
-};
+use crypto_intel_store::{PageRequest, ReadLimits, Side, Store, StoreConfig, TransferFilter};
 use tokio::task::JoinSet;
 
 use super::queries;
@@ -204,15 +202,8 @@ async fn bare_pages(url: &str, seconds: u64) -> anyhow::Result<f64> {
 fn of_wallet(rank: u64) -> TransferFilter {
     let now = now_us();
     TransferFilter {
-        chains: None,
-        kinds: TransferKind::ALL.to_vec(),
         address: Some((queries::rows::wallet(rank), Side::Either)),
-        token: None,
-        watched: false,
-        verified: false,
-        min_usd: None,
-        since_us: now - 7 * 86_400_000_000,
-        until_us: now,
+        ..TransferFilter::between(now - 7 * 86_400_000_000, now)
     }
 }
 

@@ -85,8 +85,8 @@ const SOURCES: [(&str, &str); 3] = [
 ];
 
 impl Store {
-    /// What these addresses sent and received, by pairs. Transfers of nothing, failed payments and those to oneself are left out. What is not asked for is left out after the rows are read, so that no address costs more than
-    /// another.
+    /// What these addresses sent and received, by pairs. Transfers of nothing, failed payments and those to oneself are left out.
+    /// What is not asked for is left out after the rows are read, so that no address costs more than another.
     ///
     /// # Errors
     /// When the database does not answer or is not migrated, or the question takes too long.

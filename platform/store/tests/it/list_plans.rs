@@ -111,17 +111,7 @@ fn now_us() -> i64 {
 }
 
 fn lately() -> TransferFilter {
-    TransferFilter {
-        chains: None,
-        kinds: TransferKind::ALL.to_vec(),
-        address: None,
-        token: None,
-        watched: false,
-        verified: false,
-        min_usd: None,
-        since_us: now_us() - 7 * 86_400_000_000,
-        until_us: now_us(),
-    }
+    TransferFilter::between(now_us() - 7 * 86_400_000_000, now_us())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,17 +48,7 @@ async fn write(store: &Store, number: u64, events: &[Event]) {
 }
 
 fn everything() -> TransferFilter {
-    TransferFilter {
-        chains: None,
-        kinds: TransferKind::ALL.to_vec(),
-        address: None,
-        token: None,
-        watched: false,
-        verified: false,
-        min_usd: None,
-        since_us: 0,
-        until_us: i64::MAX / 2,
-    }
+    TransferFilter::between(0, i64::MAX / 2)
 }
 
 const KINDS: [(Kind, TransferKind); 5] = [

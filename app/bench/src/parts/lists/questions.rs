@@ -73,17 +73,7 @@ impl Question {
 
 fn lately() -> TransferFilter {
     let until_us = now_us();
-    TransferFilter {
-        chains: None,
-        kinds: TransferKind::ALL.to_vec(),
-        address: None,
-        token: None,
-        watched: false,
-        verified: false,
-        min_usd: None,
-        since_us: until_us - 7 * DAY_US,
-        until_us,
-    }
+    TransferFilter::between(until_us - 7 * DAY_US, until_us)
 }
 
 /// Each list with its key in the report and what it is.

@@ -224,11 +224,7 @@ async fn pass(
     report.messages = read.messages;
     (report.from, report.to) =
         read.between_us.map(|(from, to)| (time_text(from), time_text(to))).unzip();
-    report.missing.extend(
-        read.lost.iter().map(|(from, to)| {
-            format!("sequences {from} to {to} left the stream while it was read")
-        }),
-    );
+    report.missing.extend(read.lost_texts());
     Ok(())
 }
 

@@ -274,9 +274,7 @@ async fn pass(
                     "the end was too much for one request: ask for a shorter time".to_owned(),
                 );
             }
-            item.missing.extend(read.lost.iter().map(|(from, to)| {
-                format!("sequences {from} to {to} left the stream while it was read")
-            }));
+            item.missing.extend(read.lost_texts());
         }
         // A stream without such messages is an answer; one that cannot be read is not.
         Err(error @ (RangeError::Stream(_) | RangeError::Read(_))) => {

@@ -4,7 +4,7 @@ use crypto_intel_schemas::{B256, Block, Event};
 
 use super::{
     body::{body_of, select_list},
-    kinds::{event_of, place_of},
+    kinds::event_of,
 };
 use crate::{
     error::StoreError,
@@ -21,7 +21,7 @@ const TRANSFERS: [Table; 3] =
 
 impl Store {
     /// Every stored event of a transaction that is no transfer: itself, contracts, swaps, liquidity, approvals, decoded events and
-    /// others' logs, in the order of the block. A height may have had several blocks: those that are on the chain have rows.
+    /// others' logs, table by table. A height may have had several blocks: those that are on the chain have rows.
     ///
     /// # Errors
     /// When the database does not answer or is not migrated.
@@ -37,7 +37,6 @@ impl Store {
                 self.rows_of(table, tx_hash, &block, &mut events).await?;
             }
         }
-        events.sort_by_key(place_of);
         Ok(events)
     }
 

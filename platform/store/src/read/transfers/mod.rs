@@ -67,6 +67,24 @@ pub struct TransferFilter {
     pub until_us: i64,
 }
 
+impl TransferFilter {
+    /// All transfers between two times, microseconds since 1970.
+    #[must_use]
+    pub fn between(since_us: i64, until_us: i64) -> Self {
+        Self {
+            chains: None,
+            kinds: TransferKind::ALL.to_vec(),
+            address: None,
+            token: None,
+            watched: false,
+            verified: false,
+            min_usd: None,
+            since_us,
+            until_us,
+        }
+    }
+}
+
 /// Where a transfer is in the list: its block's time and place, its place in the block, its table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferKey {

@@ -313,17 +313,7 @@ mod tests {
     use super::*;
 
     fn filter() -> TransferFilter {
-        TransferFilter {
-            chains: None,
-            kinds: TransferKind::ALL.to_vec(),
-            address: None,
-            token: None,
-            watched: false,
-            verified: false,
-            min_usd: None,
-            since_us: 0,
-            until_us: 10,
-        }
+        TransferFilter::between(0, 10)
     }
 
     fn first() -> PageRequest<TransferKey> {

@@ -94,12 +94,10 @@ impl Store {
             let read = self.transfers(&piece, &request).await?;
             rows.extend(read.rows);
             let is_full = rows.len() >= page.limit as usize;
-            let Some(piece_us) = piece_us.filter(|_| !(is_full && read.more)) else {
-                return Ok(Walked { page: RowPage { rows, more: read.more }, go_on: None });
+            let Some(piece_us) = piece_us.filter(|_| !is_full) else {
+                let more = read.more || piece_us.is_some();
+                return Ok(Walked { page: RowPage { rows, more }, go_on: None });
             };
-            if is_full {
-                return Ok(Walked { page: RowPage { rows, more: true }, go_on: None });
-            }
             let behind = TransferKey::behind(piece_us);
             if begun.elapsed() >= budget.time {
                 let page = RowPage { rows, more: false };
