@@ -33,7 +33,7 @@ use crate::{
 /// Items of one file.
 const MAX_ITEMS: u64 = 1_000_000;
 /// Items that are read at once.
-pub(crate) const PAGE: Limit = Limit(1_000);
+const PAGE: u64 = 1_000;
 /// Exports of one caller, and of all, at the same time.
 const MAX_OF_CALLER: usize = 1;
 const MAX_AT_ONCE: usize = 2;
@@ -49,7 +49,7 @@ pub(crate) struct List {
     pub(crate) columns: &'static [Column],
 }
 
-/// Answers a list as a file. `page` reads the page of a cursor.
+/// Answers a list as a file. `page` reads the page of a cursor, with so many items at most.
 ///
 /// # Errors
 /// When the caller may not, when there are too many exports, or when the first page cannot be read.
@@ -58,19 +58,19 @@ pub(crate) async fn export<T, F>(
     caller: &Caller,
     (list, format): (List, Format),
     (from, limit): (Option<CursorText>, Option<Limit>),
-    page: impl Fn(Option<CursorText>) -> F + Send + 'static,
+    page: impl Fn(Option<CursorText>, Limit) -> F + Send + 'static,
 ) -> Result<Response, Problem>
 where
     T: Serialize + Send + 'static,
     F: Future<Output = Result<Page<T>, Problem>> + Send,
 {
     let place = admit(state, caller)?;
-    let first = page(from).await?;
     let file = File {
         writer: Writer { format, columns: list.columns, items: 0 },
         most: limit.map_or(MAX_ITEMS, |limit| u64::from(limit.0)),
         next: None,
     };
+    let first = page(from, file.limit()).await?;
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         file.write(first, page, &sender).await;
@@ -131,10 +131,16 @@ struct File {
 type Part = Result<Bytes, std::io::Error>;
 
 impl File {
+    /// What the next page may have.
+    fn limit(&self) -> Limit {
+        let left = self.most.saturating_sub(self.writer.items).clamp(1, PAGE);
+        Limit(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+
     async fn write<T, F>(
         mut self,
         first: Page<T>,
-        page: impl Fn(Option<CursorText>) -> F,
+        page: impl Fn(Option<CursorText>, Limit) -> F,
         sender: &mpsc::Sender<Part>,
     ) where
         T: Serialize,
@@ -157,7 +163,7 @@ impl File {
             let Some(next) = self.next.clone().filter(|_| self.writer.items < self.most) else {
                 break None;
             };
-            read = page(Some(CursorText(next))).await;
+            read = page(Some(CursorText(next)), self.limit()).await;
         };
         self.writer.end(self.next.as_deref(), problem.as_ref(), &mut text);
         send(sender, text).await;
@@ -235,7 +241,7 @@ mod tests {
 
     async fn written(file: File, fail_at: Option<u64>) -> String {
         let (sender, mut receiver) = mpsc::channel(100);
-        let read = move |cursor: Option<CursorText>| async move {
+        let read = move |cursor: Option<CursorText>, _| async move {
             let number = cursor.map_or(1, |cursor| cursor.0.parse().unwrap());
             match fail_at {
                 Some(at) if at == number => Err(Problem::new(ProblemKind::Busy, "no connection")),
@@ -275,7 +281,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_ends_the_file() {
         let (sender, receiver) = mpsc::channel(1);
-        let read = |cursor: Option<CursorText>| async move {
+        let read = |cursor: Option<CursorText>, _| async move {
             Ok(page(cursor.map_or(1, |cursor| cursor.0.parse().unwrap())))
         };
         let begun = tokio::time::Instant::now();

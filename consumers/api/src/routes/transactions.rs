@@ -155,9 +155,9 @@ pub(super) async fn answer(
     let file = export::List { name: "transfers", columns: COLUMNS };
     let range = (wanted.cursor.clone(), wanted.limit);
     let (own_state, own_caller) = (state.clone(), caller.clone());
-    export(state, caller, (file, format), range, move |cursor| {
+    export(state, caller, (file, format), range, move |cursor, limit| {
         let (state, caller, as_of) = (own_state.clone(), own_caller.clone(), as_of.clone());
-        let wanted = Wanted { cursor, limit: Some(export::PAGE), ..wanted.clone() };
+        let wanted = Wanted { cursor, limit: Some(limit), ..wanted.clone() };
         async move { transfers(&state, &caller, list, as_of, wanted).await }
     })
     .await

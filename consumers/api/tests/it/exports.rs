@@ -62,6 +62,8 @@ async fn a_file_has_what_the_pages_have_and_says_when_it_is_cut() {
     let (_, part) = text(&api, &format!("{list}&limit=1000"), "application/x-ndjson").await;
     let (mut ids, last) = lines(&part);
     assert_eq!((&last["complete"], ids.len()), (&json!(false), 1000));
+    let (_, few) = text(&api, &format!("{list}&limit=3"), "application/x-ndjson").await;
+    assert_eq!(lines(&few).0, ids[..3], "as many as were asked for");
     let on = format!("{list}&cursor={}", last["next"].as_str().unwrap());
     ids.extend(lines(&text(&api, &on, "application/x-ndjson").await.1).0);
     assert_same_set(expected.clone(), ids);
