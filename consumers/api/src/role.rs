@@ -21,7 +21,7 @@ pub const ROLE: RoleSpec = RoleSpec {
     ],
     looks_up: &[Stream::History, Stream::Audit],
     buckets: &[
-        BucketSpec::read(Bucket::ApiKeys).watched(),
+        BucketSpec::write(Bucket::ApiKeys, &[">"]).watched(),
         BucketSpec::read(Bucket::Leases).watched(),
         BucketSpec::read(Bucket::Prices).watched(),
         // The rules in force.

@@ -304,15 +304,19 @@ export const cases = {
     await context.close();
   },
 
-  async 'who may see changes sees who made them, and what was before'({ browser, base, fail }) {
+  async 'who decides about keys makes one that is shown once, and sees who changed what'({ browser, base, fail }) {
     if (!(await routesOf(base)).includes('get /audit')) throw new Skip('the API tells no changes');
     const change = { id: 'audit:1', kind: 'audit', event_at_us: Date.now() * 1000, actor: HOSTILE, via: 'api', origin: '192.0.2.7', action: 'silence.add', target: 'K7Q2M', before: '{}', after: '{"seconds":60}' };
-    const { page: view, context, faults } = await open(browser, base, '/providers', {
+    const { page: view, context, faults } = await open(browser, base, '/admin', {
       prepare: async (opened) => {
         await opened.route(/\/me$/, async (route) => {
           const answer = await route.fetch();
           const me = await answer.json();
-          return route.fulfill({ response: answer, json: { ...me, scopes: [...me.scopes, 'audit'] } });
+          return route.fulfill({ response: answer, json: { ...me, scopes: [...me.scopes, 'audit', 'keys'] } });
+        });
+        await opened.route(/\/keys$/, (route) => {
+          if (route.request().method() === 'GET') return route.fulfill({ contentType: 'application/json', body: page([]) });
+          return route.fulfill({ status: 201, contentType: 'application/json', body: JSON.stringify({ ...route.request().postDataJSON(), id: 'Ab3dE9x0', state: 'counts', secret: 'ci_shown' }) });
         });
         await opened.route(/\/audit\?/, (route) => route.fulfill({ contentType: 'application/json', body: page([change]) }));
       },
@@ -321,6 +325,14 @@ export const cases = {
     if (!(await row.innerText()).includes('<img')) fail('the actor is not shown as text');
     await row.click();
     await view.locator('dialog[open]').getByText('{"seconds":60}').first().waitFor();
+    await view.keyboard.press('Escape');
+    await view.getByRole('button', { name: 'Make a key' }).click();
+    await view.getByLabel('Name').fill('desk');
+    await view.locator('dialog[open] button.primary').click();
+    await view.getByText('ci_shown').waitFor();
+    await view.keyboard.press('Escape');
+    await view.locator('dialog[open]').waitFor({ state: 'detached' });
+    if ((await view.content()).includes('ci_shown')) fail('the key is still in the page');
     for (const fault of faults) fail(fault);
     await view.unrouteAll({ behavior: 'ignoreErrors' });
     await context.close();

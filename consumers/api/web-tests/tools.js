@@ -39,7 +39,7 @@ export async function routesOf(base) {
 export async function pathsOf(base) {
   const ask = async (path) => (await fetch(`${base}/api/v1${path}`)).json().catch(() => ({}));
   const told = await routesOf(base);
-  const list = ['/', '/transactions', '/wallets', '/alerts', '/providers', '/about'];
+  const list = ['/', '/transactions', '/wallets', '/alerts', '/providers', '/admin', '/about'];
   if (told.includes('get /market/summary')) list.push('/market');
   if (told.includes('get /market/articles')) list.push('/signals');
   if (told.includes('get /rules')) {

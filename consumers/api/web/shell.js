@@ -38,6 +38,7 @@ export const PAGES = [
   { path: '/signals', name: 'signals', title: 'page.signals', key: 's', scope: 'market', needs: 'get /market/articles', load: page(() => import('./pages/signals.js')) },
   { path: '/graph', name: 'graph', title: 'page.graph', key: 'n', needs: 'get /graph', load: page(() => import('./pages/graph.js')) },
   { path: '/providers', name: 'providers', title: 'page.providers', key: 'p', scope: 'ops', needs: 'get /status', load: page(() => import('./pages/providers.js')) },
+  { path: '/admin', name: 'admin', title: 'page.admin', key: 'k', scope: 'keys', needs: 'get /keys', load: page(() => import('./pages/admin.js')) },
   { path: '/block/:chain/:number', name: 'overview', load: page(() => import('./pages/block.js')) },
   { path: '/about', name: 'about', title: 'page.about', load: page(() => import('./pages/about.js')) },
 ];

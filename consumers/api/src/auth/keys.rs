@@ -24,6 +24,23 @@ pub struct NewKey {
     pub lifetime: Option<Duration>,
 }
 
+impl NewKey {
+    /// Checks what the types cannot express.
+    ///
+    /// # Errors
+    /// What is wrong, and how to correct it.
+    pub fn validate(&self) -> Result<(), String> {
+        let length = self.name.chars().count();
+        if length == 0 || length > MAX_NAME_CHARS || !self.name.chars().all(is_printable) {
+            let name = &self.name;
+            return Err(format!(
+                "{name:?} is no name: use 1 to {MAX_NAME_CHARS} printable characters"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// The keys of a server. A change is in force within a second, in every process.
 #[derive(Debug, Clone)]
 pub struct Keys {
@@ -44,10 +61,7 @@ impl Keys {
     /// # Errors
     /// When the name is no name, or the bucket cannot be written.
     pub async fn add(&self, new: NewKey) -> anyhow::Result<(ApiKey, ApiKeyEntry)> {
-        let length = new.name.chars().count();
-        if length == 0 || length > MAX_NAME_CHARS || !new.name.chars().all(is_printable) {
-            bail!("{:?} is no name: use 1 to {MAX_NAME_CHARS} printable characters", new.name);
-        }
+        new.validate().map_err(anyhow::Error::msg)?;
         let created_at_us = now_us();
         let expires_at_us = new.lifetime.map(|lifetime| {
             let lifetime_us = i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX);

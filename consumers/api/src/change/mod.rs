@@ -66,6 +66,18 @@ impl Changed {
     }
 }
 
+/// What those are answered who ask again for a change whose answer holds a secret, in the extensions of the answer: the same without
+/// it. What is kept is read by those who may read the bucket.
+#[derive(Debug, Clone)]
+pub(crate) struct WithoutSecret(String);
+
+impl WithoutSecret {
+    /// The answer as JSON, without the secret.
+    pub(crate) fn of(answer: &impl Serialize) -> Self {
+        Self(serde_json::to_string(answer).unwrap_or_default())
+    }
+}
+
 /// Carries a change out. Its body is read before: a client that goes away in the middle of it changes nothing. From there on it goes
 /// to its end, whether or not the client still waits.
 pub(crate) async fn carry_out(

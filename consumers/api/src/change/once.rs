@@ -21,6 +21,7 @@ use utoipa::openapi::{
     schema::{ObjectBuilder, Type},
 };
 
+use super::WithoutSecret;
 use crate::{
     auth::{Caller, key::hex},
     layers::observe::RequestId,
@@ -156,7 +157,10 @@ impl Once {
         let answer = Answer {
             status: status.as_u16(),
             headers: headers.collect(),
-            body: with_id(&parts.headers, &bytes, id),
+            body: match parts.extensions.get::<WithoutSecret>() {
+                Some(kept) => kept.0.clone(),
+                None => with_id(&parts.headers, &bytes, id),
+            },
         };
         let entry = Entry { request: self.request, at_us: self.at_us, answer: Some(answer) };
         let written = match encode(&entry) {

@@ -197,7 +197,8 @@ impl Value for Moment {
     }
 }
 
-fn age_us(text: &str) -> Option<i64> {
+/// A span such as `90d`, in microseconds.
+pub(crate) fn age_us(text: &str) -> Option<i64> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,

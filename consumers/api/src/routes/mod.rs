@@ -16,6 +16,7 @@ mod audit;
 mod blocks;
 mod chains;
 mod graph;
+mod keys;
 mod market;
 mod me;
 mod operations;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(market::routes())
         .merge(articles::routes())
         .merge(audit::routes())
+        .merge(keys::routes())
         .merge(operations::routes())
         .merge(rules::routes())
         .merge(session::routes())

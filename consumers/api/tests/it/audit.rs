@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What the stream holds.
-async fn told(servers: &Servers) -> Vec<Audit> {
+pub(crate) async fn told(servers: &Servers) -> Vec<Audit> {
     let options = ReaderOptions::new("AUDIT", "test", Start::First);
     let mut reader = StreamReader::open(&servers.nats, options).await.unwrap();
     let mut told = Vec::new();

@@ -11,6 +11,7 @@ mod exports;
 mod graph;
 mod harness;
 mod jwt;
+mod keys;
 mod lists;
 mod once;
 mod owasp;

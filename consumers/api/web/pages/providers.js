@@ -1,21 +1,18 @@
 // Which source fails, is close to its limit, is late? And does everything behind them progress?
 
-import { useState } from 'preact/hooks';
 import { offers } from '../store/offers.js';
 import { t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
-import { filter } from '../store/route.js';
-import { may } from '../store/session.js';
 import { probesOf, providersOf, streamsOf } from '../store/shapes.js';
 import * as time from '../store/time.js';
 import { Meter } from '../parts/chart.js';
-import { Drawer, Facts, Raw } from '../parts/drawer.js';
+import { Raw } from '../parts/drawer.js';
 import { html } from '../parts/html.js';
 import { Panel, useResource } from '../parts/panel.js';
-import { Pages, Table } from '../parts/table.js';
+import { Table } from '../parts/table.js';
 import { Age, PROVIDER_TONES, safe, State, Time } from '../parts/values.js';
 
-export default function Providers({ query }) {
+export default function Providers() {
   const status = useResource('/status', {}, 10_000);
   return html`<div class="page">
     <div class="head"><h1>${t('page.providers')}</h1>
@@ -26,7 +23,6 @@ export default function Providers({ query }) {
     <div class="columns">${offers('get /nodes') && html`<${Nodes} />`}${offers('get /reorgs') && html`<${Reorgs} />`}</div>
     <${Probes} status=${status} />
     ${offers('get /dead-letters') && html`<${DeadLetters} />`}
-    ${may('audit') && offers('get /audit') && html`<${Changes} query=${query} />`}
   </div>`;
 }
 
@@ -115,29 +111,4 @@ function DeadLetters() {
   const rows = found.data?.items ?? [];
   return html`<${Panel} title=${t('dead letters')} resource=${found} isEmpty=${rows.length === 0} height=${80} empty=${{ title: t('no dead letter'), hint: t('no dead letter.hint') }}>
     <ul class="lines">${rows.map((row) => html`<li key=${row.dlq_sequence}><span class="strong">${safe(row.consumer)}</span> <span class="tone-bad">${safe(row.error)}</span> <span class="muted"><${Time} at=${row.at_us} /></span><${Raw} value=${row} /></li>`)}</ul><//>`;
-}
-
-/** Who changed what, through the API or by a command; a press shows what was before. */
-function Changes({ query }) {
-  const [open, setOpen] = useState(null);
-  const found = useResource('/audit', { since: `-${query.range ?? '24h'}`, limit: 50, cursor: query.changes }, 30_000);
-  const rows = found.data?.items ?? [];
-  const columns = [
-    { key: 'time', title: t('time'), card: 'b', render: (row) => html`<${Time} at=${row.event_at_us} />` },
-    { key: 'actor', title: t('author'), card: 'a', render: (row) => html`<span class="strong">${safe(row.actor)}</span> <span class="muted">${safe(row.via)} ${safe(row.origin)}</span>` },
-    { key: 'action', title: t('audit.action'), card: 'c', render: (row) => html`<code>${safe(row.action)}</code>` },
-    { key: 'target', title: t('audit.target'), card: 'd', render: (row) => html`<span class="mono detail" title=${safe(row.target)}>${safe(row.target)}</span>` },
-  ];
-  return html`<${Panel} flush title=${t('audit')} resource=${found} isEmpty=${rows.length === 0} height=${120} empty=${{ title: t('no change'), hint: t('no match.hint') }}>
-    <${Table} caption=${t('audit')} columns=${columns} rows=${rows} keyOf=${(row) => row.id} onOpen=${setOpen} />
-    <${Pages} list=${found.data} isFirst=${!query.changes} go=${(changes) => filter({ changes })} />
-    ${open && html`<${Drawer} title=${safe(open.action)} onClose=${() => setOpen(null)}><${Facts} items=${[
-      [t('author'), html`${safe(open.actor)} <span class="muted">${safe(open.via)} ${safe(open.origin)}</span>`],
-      [t('time'), html`<${Time} at=${open.event_at_us} always="age" />`],
-      [t('audit.target'), html`<code>${safe(open.target)}</code>`],
-      [t('audit.before'), open.before && html`<code>${safe(open.before, 4000)}</code>`],
-      [t('audit.after'), open.after && html`<code>${safe(open.after, 4000)}</code>`],
-      [t('key'), open.key],
-    ]} /><${Raw} value=${open} /><//>`}
-  <//>`;
 }
