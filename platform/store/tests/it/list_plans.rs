@@ -5,7 +5,7 @@ use std::time::Duration;
 use crypto_intel_schemas::{Address, B256, Severity};
 use crypto_intel_store::{
     AlertFilter, AuditFilter, CandleFilter, CandleStep, PageRequest, PairFilter, ReadLimits, Side,
-    Store, TransferFilter, TransferKind, WalkBudget, WalletFilter,
+    Store, Towards, TransferFilter, TransferKind, WalkBudget, WalletFilter,
 };
 use crypto_intel_testkit::eventually;
 use tokio_postgres::Client;
@@ -37,7 +37,8 @@ async fn fill(client: &Client) {
              CASE place WHEN 9 THEN 721 ELSE 20 END, 6, true, chain, sha256(('t' || block_number || place)::bytea), \
              substr(sha256(('k' || block_number % 1000)::bytea), 1, 20), \
              substr(sha256(('w' || (block_number * 7 + place) % 2000)::bytea), 1, 20), \
-             substr(sha256(('w' || (block_number * 3 + place) % 3000)::bytea), 1, 20), 5, 'X', \
+             CASE place WHEN 5 THEN substr(sha256('busy'), 1, 20) \
+             ELSE substr(sha256(('w' || (block_number * 3 + place) % 3000)::bytea), 1, 20) END, 5, 'X', \
              (block_number * 31 + place * 17) % 20000, CASE WHEN block_number % 2000 = 0 THEN ARRAY['desk'] END \
              FROM blocks CROSS JOIN generate_series(0, 9) AS place; \
              INSERT INTO native_transfers (block_time, block_number, block_tag, tx_index, succeeded, chain, tx_hash, sender, \
@@ -104,6 +105,42 @@ async fn read_whole(
     .await;
     let read = BIG.into_iter().zip(after.iter().zip(&before));
     read.filter(|(_, (after, before))| after.0 > before.0).map(|(table, _)| table).collect()
+}
+
+/// Rows of transfers of tokens that were read by indexes.
+async fn read_by_index(client: &Client) -> i64 {
+    let sql = "SELECT sum(idx_tup_fetch)::bigint FROM pg_stat_user_tables \
+               WHERE relid = 'token_transfers'::regclass \
+               OR relid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'token_transfers'::regclass)";
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_a_busy_address_reads_the_hours_that_it_shows() {
+    let (database, _store, client) = database().await;
+    fill(&client).await;
+    // As for an address that the server knows nothing of: with its name, it would plan better than it does after some questions.
+    let sql = "SELECT format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', current_database()), \
+               substr(sha256('busy'), 1, 20)";
+    let row = client.query_one(sql, &[]).await.unwrap();
+    client.batch_execute(row.get(0)).await.unwrap();
+    let busy = Address::try_from(row.get::<_, &[u8]>(1)).unwrap();
+    let filter = TransferFilter { address: Some((busy, Side::Either)), ..lately() };
+    let mut beside = None;
+    for _ in 0..3 {
+        client.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+        let before = read_by_index(&client).await;
+        let page = PageRequest { limit: 50, beside: beside.take() };
+        read_whole(database.url(), &client, async |store| {
+            let page = store.transfers(&filter, &page).await.unwrap();
+            assert_eq!(page.rows.len(), 50);
+            beside = page.rows.last().map(|row| (row.key.clone(), Towards::Older));
+        })
+        .await;
+        let rows = read_by_index(&client).await - before;
+        // It has 20,000, and 900 in an hour.
+        assert!((50..2_500).contains(&rows), "{rows} rows read for a page of 50");
+    }
 }
 
 fn now_us() -> i64 {
