@@ -41,6 +41,7 @@ pub use kv::{
     past::{Covers, Finder, Past, PastDoubt, PastRange},
     persisted_position::PersistedPosition,
     silence::{Acknowledgement, Silence},
+    token_entry::TokenEntry,
     verified::Verified,
     watchlist::{WatchChain, WatchEntry, WatchKind, Watched},
 };

@@ -50,6 +50,7 @@ pub use endpoint::{
 };
 pub use enrich::{
     asset_keys::AssetKeys,
+    assets::ListedToken,
     look_alikes::config::LookAlikeConfig,
     watch::{Added, Watchlist},
 };

@@ -10,5 +10,6 @@ pub mod leases;
 pub(crate) mod past;
 pub(crate) mod persisted_position;
 pub(crate) mod silence;
+pub(crate) mod token_entry;
 pub(crate) mod verified;
 pub(crate) mod watchlist;

@@ -24,7 +24,10 @@ use self::{
 use crate::{
     abis::config::AbiConfig,
     endpoint::config::{BreakerConfig, EndpointConfig},
-    enrich::{assets::AssetList, look_alikes::config::LookAlikeConfig},
+    enrich::{
+        assets::{AssetList, ListedToken},
+        look_alikes::config::LookAlikeConfig,
+    },
     explorer::config::ExplorerConfig,
     scope::config::ScopeConfig,
     verify::level::LogProof,
@@ -272,6 +275,24 @@ impl Config {
             listed.into_iter().chain([chain.native.asset.clone()])
         };
         chains.flat_map(of_chain).filter(|asset| !asset.is_empty()).collect()
+    }
+
+    /// The list of tokens: those of every chain by its name in the list, and those of configured chains by their slug. Without a
+    /// usable list, none.
+    #[must_use]
+    pub fn listed_tokens(&self) -> Vec<ListedToken> {
+        let list = AssetList::load(self.assets.as_deref()).unwrap_or_default();
+        let own = self
+            .chains
+            .iter()
+            .map(|(slug, chain)| (slug.as_str(), presets::name_of(slug, chain.preset.as_deref())));
+        let own: BTreeMap<&str, &str> = own.collect();
+        let others = list.chains().filter(|name| !own.contains_key(name)).map(|name| (name, name));
+        own.iter()
+            .map(|(slug, name)| (*slug, *name))
+            .chain(others)
+            .flat_map(|(slug, name)| list.listed(slug, name))
+            .collect()
     }
 
     /// Reads the list of tokens, which [`run`](crate::run) needs.

@@ -23,6 +23,23 @@ pub(crate) struct Asset {
     pub(crate) verified: bool,
 }
 
+/// A listed token, as other roles are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedToken {
+    /// Slug of its chain.
+    pub chain: String,
+    /// Its contract.
+    pub contract: Address,
+    /// Id under which its price is known; `None` where it has none.
+    pub asset: Option<String>,
+    /// Its symbol on that chain.
+    pub symbol: String,
+    /// Digits after the point of a whole token.
+    pub decimals: u8,
+    /// Whether transfers are marked as those of a verified token.
+    pub verified: bool,
+}
+
 /// The listed tokens of one chain.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AssetRegistry {
@@ -118,6 +135,26 @@ impl AssetList {
             list.chains.insert(chain, book);
         }
         Ok(list)
+    }
+
+    /// Names of the chains.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = &str> {
+        self.chains.keys().map(String::as_str)
+    }
+
+    /// The tokens of a chain of the list, told as those of the chain `slug`.
+    pub(crate) fn listed(&self, slug: &str, chain: &str) -> Vec<ListedToken> {
+        let tokens = self.chains.get(chain).into_iter().flat_map(|chain| &chain.tokens);
+        tokens
+            .map(|(contract, token)| ListedToken {
+                chain: slug.to_owned(),
+                contract: *contract,
+                asset: (!token.asset.is_empty()).then(|| token.asset.clone()),
+                symbol: token.symbol.clone(),
+                decimals: token.decimals,
+                verified: token.verified,
+            })
+            .collect()
     }
 
     /// The tokens of a chain.

@@ -1,10 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crypto_intel_nats::{Bucket, Kv, Nats};
-use crypto_intel_schemas::Address;
+use crypto_intel_schemas::{Address, TokenEntry};
 use crypto_intel_service::now_us;
 use futures::{StreamExt as _, stream};
-use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -27,16 +26,6 @@ const READS: usize = 16;
 const RETRY_NOTHING: Duration = Duration::from_secs(3_600);
 /// The same when the endpoint did not answer.
 const RETRY_FAILED: Duration = Duration::from_secs(30);
-
-/// Value of a key `<chain>.<address>` of the bucket `tokens`, as JSON. Without symbol, name and decimals it
-/// says that the contract did not answer like a token.
-#[derive(Debug, Serialize, Deserialize)]
-struct Stored {
-    #[serde(flatten)]
-    info: TokenInfo,
-    /// When it was asked, microseconds UTC.
-    at_us: i64,
-}
 
 /// Looks tokens up, in the bucket and then in the chain.
 #[derive(Debug)]
@@ -129,17 +118,18 @@ impl Lookups {
         let Some(bucket) = &self.bucket else { return tokens };
         let reads = stream::iter(tokens).map(|token| async move {
             let entry = bucket.get(&self.key(&token)).await.ok().flatten();
-            (token, entry.and_then(|entry| serde_json::from_slice::<Stored>(&entry.value).ok()))
+            (token, entry.and_then(|entry| serde_json::from_slice::<TokenEntry>(&entry.value).ok()))
         });
         let mut unknown = Vec::new();
         let mut found = 0;
         for (token, stored) in reads.buffer_unordered(READS).collect::<Vec<_>>().await {
+            let stored = stored.map(|entry| (entry.at_us, TokenInfo::from(entry)));
             match stored {
-                Some(stored) if !stored.info.is_empty() => {
+                Some((_, info)) if !info.is_empty() => {
                     found += 1;
-                    self.cache.resolve(token, Known::Found(Arc::new(stored.info)));
+                    self.cache.resolve(token, Known::Found(Arc::new(info)));
                 }
-                Some(stored) if now_us() - stored.at_us < RETRY_NOTHING.as_micros() as i64 => {
+                Some((at_us, _)) if now_us() - at_us < RETRY_NOTHING.as_micros() as i64 => {
                     found += 1;
                     self.cache.resolve(token, nothing(RETRY_NOTHING));
                 }
@@ -217,7 +207,7 @@ impl Lookups {
         }
         let Some(bucket) = &self.bucket else { return };
         for (token, info) in known {
-            let Ok(value) = serde_json::to_vec(&Stored { info, at_us: now_us() }) else { continue };
+            let Ok(value) = serde_json::to_vec(&info.entry(now_us())) else { continue };
             if let Err(error) = bucket.put(&self.key(&token), value).await {
                 // It is asked again after a restart.
                 tracing::debug!(chain = self.chain, %token, %error, "token cannot be written to bucket `tokens`");
@@ -239,7 +229,7 @@ impl Lookups {
     }
 
     fn key(&self, token: &Address) -> String {
-        format!("{}.{token:#x}", self.chain)
+        TokenEntry::key(&self.chain, token)
     }
 }
 

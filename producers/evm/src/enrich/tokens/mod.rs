@@ -12,9 +12,8 @@ use std::{
 };
 
 use crypto_intel_nats::Nats;
-use crypto_intel_schemas::Address;
+use crypto_intel_schemas::{Address, TokenEntry};
 use parking_lot::{Mutex, MutexGuard};
-use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -31,19 +30,28 @@ const HALF: usize = 50_000;
 const QUEUE: usize = 4_096;
 
 /// Self-reported metadata of a token, sanitized and bounded, but not verified.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TokenInfo {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) symbol: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) decimals: Option<u8>,
+}
+
+impl From<TokenEntry> for TokenInfo {
+    fn from(entry: TokenEntry) -> Self {
+        let TokenEntry { symbol, name, decimals, at_us: _ } = entry;
+        Self { symbol, name, decimals }
+    }
 }
 
 impl TokenInfo {
     fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// As the bucket has it.
+    fn entry(self, at_us: i64) -> TokenEntry {
+        TokenEntry { symbol: self.symbol, name: self.name, decimals: self.decimals, at_us }
     }
 
     fn is_whole(&self) -> bool {
