@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crypto_intel_evm::ListedToken;
 use crypto_intel_schemas::{ApiRole, Explorers};
 
 use crate::{auth::jwt::config::JwtConfig, live::config::LiveConfig};
@@ -58,6 +59,9 @@ pub struct Config {
     /// Block explorers of chains; filled in by the process from its configuration.
     #[serde(skip)]
     pub explorers: Explorers,
+    /// The list of tokens; filled in by the process from its configuration.
+    #[serde(skip)]
+    pub tokens: Vec<ListedToken>,
 }
 
 impl Default for Config {
@@ -83,6 +87,7 @@ impl Default for Config {
             live: LiveConfig::default(),
             destinations: None,
             explorers: Explorers::default(),
+            tokens: Vec::new(),
         }
     }
 }

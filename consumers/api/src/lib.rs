@@ -4,6 +4,7 @@ mod auth;
 mod change;
 mod config;
 mod cursor;
+mod departure;
 mod export;
 mod graph;
 mod guard;
@@ -21,6 +22,7 @@ mod role;
 mod routes;
 mod server;
 mod state;
+mod tokens;
 mod web;
 
 use std::{sync::Arc, time::Duration};
@@ -95,6 +97,9 @@ pub async fn run(config: Config, nats: Nats, store: Store, context: Context) -> 
     });
     let state =
         ApiState::new(config, nats, store, keys, context.clone()).context("register metrics")?;
+    let book = state.clone();
+    let (token_broker, token_stop) = (broker.clone(), ended.clone());
+    tasks.spawn(async move { book.tokens.follow(&token_broker, &token_stop).await });
     tasks.spawn(state.sessions.ring.clone().follow(broker, session_probe, ended));
     let live = Arc::clone(&state.live);
     let changes = state.changes.clone();

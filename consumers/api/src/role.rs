@@ -24,6 +24,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::write(Bucket::ApiKeys, &[">"]).watched(),
         BucketSpec::read(Bucket::Leases).watched(),
         BucketSpec::read(Bucket::Prices).watched(),
+        BucketSpec::read(Bucket::Tokens).watched(),
         // The rules in force.
         BucketSpec::read(Bucket::RuleState),
         BucketSpec::write(Bucket::Watchlist, &[">"]).watched(),

@@ -16,12 +16,16 @@ use crate::{
     memo::Memo,
     metrics::Metrics,
     places::Places,
+    routes::anomalies::Series,
+    tokens::TokenBook,
 };
 
 /// How old positions and heads may be that are answered from memory: what a page asks of many routes is read once.
 const FRESH: Duration = Duration::from_millis(250);
 /// How old sums over many rows may be.
 const SUMMARY_FRESH: Duration = Duration::from_secs(5);
+/// How old the hours may be in which departures are looked for.
+const SERIES_FRESH: Duration = Duration::from_secs(60);
 /// A graph reads many rows: more of them at once would leave no connection for lists.
 const MAX_GRAPHS: usize = 2;
 /// Compiling takes a processor each.
@@ -57,8 +61,12 @@ pub(crate) struct Inner {
     /// Graphs that are made at the same time.
     pub(crate) graphs: Semaphore,
     pub(crate) trusted_proxies: Vec<Network>,
+    /// Tokens by what they are called.
+    pub(crate) tokens: TokenBook,
     positions: Memo<(), Vec<PositionRow>>,
     heads: Memo<(), Vec<ChainHead>>,
+    /// Hours of everything that may depart from the usual, by how many and whether of verified tokens alone.
+    pub(crate) series: Memo<(u32, bool), Vec<Series>>,
     pub(crate) movers: Memo<u32, Vec<Mover>>,
     /// By asset, from the bucket of prices: a question to all its keys.
     pub(crate) prices: Memo<(), Vec<(String, AssetPrice)>>,
@@ -90,6 +98,7 @@ impl ApiState {
             requests: Arc::default(),
             changes: TaskTracker::new(),
             trusted_proxies: trusted_proxies.map_err(anyhow::Error::msg)?,
+            tokens: TokenBook::new(&config.tokens),
             config,
             store,
             nats,
@@ -105,6 +114,7 @@ impl ApiState {
             exports: Arc::default(),
             positions: Memo::new(FRESH),
             heads: Memo::new(FRESH),
+            series: Memo::new(SERIES_FRESH),
             movers: Memo::new(SUMMARY_FRESH),
             prices: Memo::new(SUMMARY_FRESH),
         })))

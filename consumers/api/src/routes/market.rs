@@ -248,6 +248,12 @@ async fn movers(
 }
 
 impl ApiState {
+    /// The price of an asset that is used now, from memory where it was asked for a moment ago.
+    pub(super) async fn price_of(&self, asset: &str) -> Result<Option<AssetPrice>, Problem> {
+        let prices = self.prices.get((), || read_prices(self)).await?;
+        Ok(prices.iter().find(|(name, _)| name == asset).map(|(_, price)| price.clone()))
+    }
+
     /// The movers of a span, from memory where they were asked for a moment ago.
     async fn movers(&self, span_seconds: u32) -> Result<std::sync::Arc<Vec<Mover>>, Problem> {
         let ask = || self.store.movers(span_seconds, MAX_MOVERS);

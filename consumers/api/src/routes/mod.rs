@@ -11,6 +11,7 @@
 
 mod alert_summary;
 mod alerts;
+pub(crate) mod anomalies;
 mod articles;
 mod audit;
 mod blocks;
@@ -24,6 +25,7 @@ mod rules;
 mod session;
 mod silences;
 mod status;
+mod tokens;
 mod transactions;
 mod wallets;
 
@@ -37,6 +39,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(status::routes())
         .merge(chains::routes())
         .merge(transactions::routes())
+        .merge(tokens::routes())
         .merge(wallets::routes())
         .merge(graph::routes())
         .merge(alerts::routes())
@@ -44,6 +47,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(blocks::routes())
         .merge(market::routes())
         .merge(articles::routes())
+        .merge(anomalies::routes())
         .merge(audit::routes())
         .merge(keys::routes())
         .merge(operations::routes())

@@ -19,6 +19,7 @@ mod requests;
 mod rules;
 mod seed;
 mod sessions;
+mod tokens;
 
 /// A fresh database on the server that these tests are about.
 async fn server() -> anyhow::Result<crypto_intel_sandbox::TestDatabase> {

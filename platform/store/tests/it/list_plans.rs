@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use crypto_intel_schemas::{Address, B256, Severity};
 use crypto_intel_store::{
-    AlertFilter, AuditFilter, CandleFilter, CandleStep, PageRequest, PairFilter, ReadLimits, Side,
-    Store, Towards, TransferFilter, TransferKind, WalkBudget, WalletFilter,
+    AlertFilter, ApprovalFilter, ArticleFilter, AuditFilter, CandleFilter, CandleStep, PageRequest,
+    PairFilter, ReadLimits, Side, Store, Towards, TransferFilter, TransferKind, VolumeStep,
+    WalkBudget, WalletFilter,
 };
 use crypto_intel_testkit::eventually;
 use tokio_postgres::Client;
 
 use crate::support::{config, database};
 
-const BIG: [&str; 7] = [
+const BIG: [&str; 9] = [
     "token_transfers",
     "native_transfers",
     "blocks",
@@ -20,6 +21,8 @@ const BIG: [&str; 7] = [
     "deliveries",
     "market_ticks",
     "audit",
+    "approvals",
+    "articles",
 ];
 
 /// Many rows, over a day. Chunks' indexes by ranges are completed here: the server would read whole tables for that at any time.
@@ -58,6 +61,12 @@ async fn fill(client: &Client) {
              INSERT INTO market_ticks (event_at, observed_at, asset, quote, source, price) \
              SELECT now() - make_interval(mins => n), now(), 'asset-' || one, 'usd', 'somewhere', n \
              FROM generate_series(1, 1500) AS n CROSS JOIN generate_series(1, 40) AS one; \
+             INSERT INTO approvals (block_time, block_number, block_tag, log_index, tx_index, erc, chain, tx_hash, token, owner, \
+             spender, value) SELECT block_time, block_number, block_tag(block_hash), 1, 1, 20, chain, block_hash, \
+             substr(sha256(('k' || block_number % 1000)::bytea), 1, 20), \
+             substr(sha256(('w' || block_number % 2000)::bytea), 1, 20), substr(sha256('s'), 1, 20), block_number FROM blocks; \
+             INSERT INTO articles (event_at, observed_at, link, source, title) SELECT now() - make_interval(secs => 40 * n), now(), \
+             'https://news.example/' || n, 's' || n % 20, 'title' FROM generate_series(1, 50000) AS n; \
              SELECT brin_summarize_new_values(pg_class.oid) FROM pg_class JOIN pg_am ON pg_am.oid = relam \
              WHERE amname = 'brin' AND relkind = 'i'",
         )
@@ -296,4 +305,57 @@ async fn no_other_list_reads_a_table_from_begin_to_end() {
     })
     .await;
     assert!(market.is_empty(), "market: {market:?}");
+    let articles = read_whole(url, &client, async |store| {
+        let filter = ArticleFilter { since_us: 0, until_us: now_us(), ..ArticleFilter::default() };
+        let page = PageRequest { limit: 50, beside: None };
+        assert_eq!(store.articles(&filter, &page).await.unwrap().rows.len(), 50);
+    })
+    .await;
+    assert!(articles.is_empty(), "articles: {articles:?}");
+    let sql = "EXPLAIN SELECT link FROM articles WHERE event_at >= now() - interval '30 days' \
+               ORDER BY event_at DESC, md5(link || ' ' || source) DESC LIMIT 50";
+    let plan = client.query(sql, &[]).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    assert!(plan.iter().any(|line| line.contains("articles_newest")), "{plan:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_question_about_tokens_reads_a_table_from_begin_to_end() {
+    let (database, _store, client) = database().await;
+    fill(&client).await;
+    let sql = "SELECT token, owner FROM token_transfers JOIN approvals USING (token, chain) \
+               WHERE chain = 'base' LIMIT 1";
+    let row = client.query_one(sql, &[]).await.unwrap();
+    let [token, owner] = [0, 1].map(|at| Address::try_from(row.get::<_, &[u8]>(at)).unwrap());
+    client.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+    let url = database.url();
+    let day_us = 86_400_000_000;
+    let between = (now_us() - 2 * day_us, now_us());
+    let read = read_whole(url, &client, async |store| {
+        assert_eq!(store.token_seen(token, between.0).await.unwrap().len(), 1);
+        assert_eq!(store.token_seen(Address::ZERO, between.0).await.unwrap(), []);
+        for step in [VolumeStep::Hour, VolumeStep::Day] {
+            let volume = store.token_volume(step, ("base", token), between, 100).await.unwrap();
+            assert!(!volume.is_empty());
+        }
+    })
+    .await;
+    assert!(read.is_empty(), "a token: {read:?}");
+    let read = read_whole(url, &client, async |store| {
+        let open = store.open_approvals(owner, &ApprovalFilter::default(), 50).await.unwrap();
+        assert!(!open.lines.is_empty());
+    })
+    .await;
+    assert!(read.is_empty(), "approvals: {read:?}");
+    let read = read_whole(url, &client, async |store| {
+        let hour_us = 3_600_000_000;
+        let last_us = now_us() / hour_us * hour_us - hour_us;
+        let busiest = store.busiest_tokens(last_us, 200).await.unwrap();
+        assert_eq!(busiest.len(), 200);
+        let hours = (last_us - 5 * hour_us, last_us);
+        assert!(store.token_hours(&busiest, hours).await.unwrap().len() >= 200);
+        assert!(!store.asset_hours(hours).await.unwrap().is_empty());
+    })
+    .await;
+    assert!(read.is_empty(), "hours: {read:?}");
 }

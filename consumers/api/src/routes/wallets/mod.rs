@@ -1,5 +1,6 @@
 //! The watch-list and its addresses.
 
+mod approvals;
 mod changes;
 mod summaries;
 
@@ -32,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .routes(Guard::new(Scope::Chain, cost::LIST).of(routes!(list)))
         .routes(Guard::new(Scope::Chain, cost::LOOK_UP).of(routes!(wallet)))
         .routes(of_rows.of(routes!(transfers_of)))
+        .merge(approvals::routes())
         .merge(summaries::routes())
         .merge(changes::routes())
 }
