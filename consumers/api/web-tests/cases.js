@@ -7,7 +7,7 @@ const MAX_REQUESTS = 42;
 /** Of bodies, as they are transferred; headers are some 600 bytes each. */
 const MAX_BYTES = 90_000;
 const MAX_PAINT_MS = 1500;
-const HOSTILE = '<img src=x onerror="document.title=1">\u202eCDSU';
+export const HOSTILE = '<img src=x onerror="document.title=1">\u202eCDSU';
 
 /** An event as the API writes it. */
 export function transfer(index, more = {}) {
@@ -21,7 +21,7 @@ export function transfer(index, more = {}) {
   };
 }
 
-const page = (items) => JSON.stringify({ items, next: null, prev: null, as_of: {}, warnings: [] });
+export const page = (items) => JSON.stringify({ items, next: null, prev: null, as_of: {}, warnings: [] });
 
 /** Answers the list of transactions with these. */
 const answerWith = (items) => (view) => view.route(/\/api\/v1\/transactions\?/, (route) => route.fulfill({ contentType: 'application/json', body: page(items) }));

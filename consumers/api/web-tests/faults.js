@@ -11,7 +11,7 @@ const HOSTILE = `<img src=x onerror="document.title='owned'"><script>document.ti
 /** Fields whose text others write. */
 const OF_OTHERS = new Set([
   'symbol', 'label', 'from_label', 'to_label', 'title', 'lines', 'summary', 'publisher', 'author', 'description', 'detail', 'message', 'hint', 'tags', 'categories',
-  'from_tags', 'to_tags', 'reason', 'group', 'destination', 'error', 'classification', 'method', 'watched', 'truncated', 'tokens',
+  'from_tags', 'to_tags', 'spender_label', 'spender_tags', 'reason', 'group', 'destination', 'error', 'classification', 'method', 'watched', 'truncated', 'tokens',
 ]);
 
 function poison(value, key) {

@@ -48,6 +48,8 @@ export async function pathsOf(base) {
   }
   const { items: [newest] = [] } = await ask('/alerts?limit=1');
   if (newest) list.push(`/alerts?alert=${newest.alert.alert}`);
+  const { items: [moved] = [] } = await ask('/transactions?kind=erc20&limit=1');
+  if (moved && told.includes('get /tokens/{chain}/{token}')) list.push(`/token/${moved.chain}/${moved.address}`, `/wallet/${moved.from}?tab=approvals`);
   const { items: [transfer] = [] } = await ask('/transactions?limit=1');
   if (transfer) {
     list.push(`/wallet/${transfer.from ?? transfer.tx_from}`);

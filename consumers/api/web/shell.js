@@ -28,6 +28,7 @@ export const PAGES = [
   { path: '/', name: 'overview', title: 'page.overview', key: 'o', load: page(() => import('./pages/overview.js')) },
   { path: '/transactions', name: 'transactions', title: 'page.transactions', key: 't', load: page(() => import('./pages/transactions.js')) },
   { path: '/transactions/:chain/:hash', name: 'transactions', load: page(() => import('./pages/transaction.js')) },
+  { path: '/token/:chain/:address', name: 'transactions', range: '7d', load: page(() => import('./pages/token.js')) },
   { path: '/wallets', name: 'wallets', title: 'page.wallets', key: 'w', load: page(() => import('./pages/wallets.js')) },
   { path: '/wallet/:address', name: 'wallets', range: '7d', load: page(() => import('./pages/wallet.js')) },
   { path: '/alerts', name: 'alerts', title: 'page.alerts', key: 'a', scope: 'alerts', needs: 'get /alerts', load: page(() => import('./pages/alerts.js')) },

@@ -7,9 +7,10 @@ import { offers } from '../store/offers.js';
 import { filter } from '../store/route.js';
 import { may } from '../store/session.js';
 import { articleOf, indicesOf, isIncident, providersOf, sourcesOf } from '../store/shapes.js';
+import { Anomalies } from '../parts/anomalies.js';
 import { Meter } from '../parts/chart.js';
 import { gapText } from '../parts/events.js';
-import { html } from '../parts/html.js';
+import { classes, html } from '../parts/html.js';
 import { Held, LiveControl, useDelayed, useFeed } from '../parts/live.js';
 import { Empty, Panel, Skeleton, Trouble, useResource } from '../parts/panel.js';
 import { Pages } from '../parts/table.js';
@@ -20,10 +21,12 @@ const WORDS = ['all', 'news', 'incidents'];
 const ASSET = /^[a-z0-9][a-z0-9.-]{0,63}$/;
 
 export default function Signals({ query }) {
+  const hasAnomalies = offers('get /analysis/anomalies') && may('chain');
   return html`<div class="page">
     <div class="head"><h1>${t('page.signals')}</h1></div>
-    <div class="with-rail">
+    <div class=${classes('with-rail', hasAnomalies && 'three')}>
       <div>${offers('get /market/articles') && html`<${Articles} query=${query} />`}</div>
+      ${hasAnomalies && html`<aside><${Anomalies} query=${query} /></aside>`}
       <aside>
         ${offers('get /market/indices') && html`<${Indices} />`}
         ${may('ops') && offers('get /providers') && html`<${InTrouble} />`}

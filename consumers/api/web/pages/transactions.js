@@ -13,7 +13,7 @@ import { html, Icon } from '../parts/html.js';
 import { Held, LiveControl, useDelayed, useFeed } from '../parts/live.js';
 import { Empty, Skeleton, Trouble } from '../parts/panel.js';
 import { Pages, Table } from '../parts/table.js';
-import { Address, Block, Copy, Finality, Time, Transaction, Usd } from '../parts/values.js';
+import { Address, Block, Copy, Finality, Time, tokenPage, Transaction, Usd } from '../parts/values.js';
 import { finalityOf } from '../store/shapes.js';
 
 const ADDRESS = /^0x[0-9a-fA-F]{40}$/;
@@ -124,6 +124,8 @@ function Filters({ query }) {
   </div>`;
 }
 
+const isOfToken = (event) => event.kind?.startsWith('transfer.erc') ?? false;
+
 /** One event in full. */
 export function EventDrawer({ event, chains, onClose }) {
   const { from, to } = partiesOf(event);
@@ -136,7 +138,7 @@ export function EventDrawer({ event, chains, onClose }) {
       [t('from'), html`<${Address} ...${from} quiet=${false} />`],
       [t('to.party'), html`<${Address} ...${to} quiet=${false} />`],
       [t('watched'), event.watched?.length ? html`<${Watched} labels=${event.watched} />` : null],
-      [t('token'), event.address && html`<${Address} address=${event.address} label=${event.symbol} quiet=${false} />`],
+      [t('token'), event.address && html`<${Address} address=${event.address} label=${event.symbol} quiet=${false} />${isOfToken(event) && html` <a href=${tokenPage(event.chain, event.address)}>${t('token.page')}</a>`}`],
       [t('amount.exact'), event.amount && html`<span class="number">${number.exact(event.amount)}</span> <${Copy} text=${event.amount} />`],
       [t('time'), html`<${Time} at=${event.block_time_us} always="age" />`],
       [t('seen after'), event.observed_at_us && event.block_time_us ? `${number.count(Math.max(0, Math.round((event.observed_at_us - event.block_time_us) / 1000)))} ms` : null],

@@ -7,6 +7,7 @@ import { offers } from '../store/offers.js';
 import { filter } from '../store/route.js';
 import { may } from '../store/session.js';
 import { balancesOf, counterpartiesOf, flowOf, walletsOf } from '../store/shapes.js';
+import { Approvals } from '../parts/approvals.js';
 import { Meter } from '../parts/chart.js';
 import { imitates } from '../parts/events.js';
 import { Export } from '../parts/export.js';
@@ -14,27 +15,29 @@ import { classes, html, Icon } from '../parts/html.js';
 import { LiveControl, useFeed } from '../parts/live.js';
 import { Panel, States, useResource } from '../parts/panel.js';
 import { Table } from '../parts/table.js';
-import { Address, Age, Amount, Copy, Pattern, safe, Time, Usd } from '../parts/values.js';
+import { Address, Age, Amount, Copy, Pattern, safe, Time, TokenName, tokenPage, Usd } from '../parts/values.js';
 import { mayWatch, Unwatch, Watch } from '../parts/watch.js';
 import { EventDrawer, EventList } from './transactions.js';
 
 /** The watch-list is stored a moment after it changed. */
 const STORED_MS = 1500;
-const TABS = ['activity', 'counterparties', 'flow'];
+const TABS = ['activity', 'counterparties', 'flow', 'approvals'];
 
 export default function Wallet({ address, chains, query }) {
   const wallet = useResource(`/wallets/${address}`, {}, 60_000);
   const facts = wallet.data && { ...walletsOf({ items: wallet.data.entries })[0], isWatched: wallet.data.watched, said: wallet.data.labels ?? [] };
-  const tab = TABS.includes(query.tab) ? query.tab : 'activity';
+  const tabs = TABS.filter((one) => one !== 'approvals' || offers('get /wallets/{address}/approvals'));
+  const tab = tabs.includes(query.tab) ? query.tab : 'activity';
   return html`<div class="page">
     <${Head} address=${address} facts=${facts} chains=${chains} again=${() => setTimeout(wallet.again, STORED_MS)} />
     <div class="with-rail">
       <div>
-        <div class="tabs" role="tablist" aria-label=${t('parts of wallet')}>${TABS.map((one) => html`<button type="button" role="tab" id=${`tab-${one}`} aria-selected=${one === tab ? 'true' : 'false'} aria-controls="tab-panel" onClick=${() => filter({ tab: one === 'activity' ? '' : one })}>${t(`tab.${one}`)}</button>`)}</div>
+        <div class="tabs" role="tablist" aria-label=${t('parts of wallet')}>${tabs.map((one) => html`<button type="button" role="tab" id=${`tab-${one}`} aria-selected=${one === tab ? 'true' : 'false'} aria-controls="tab-panel" onClick=${() => filter({ tab: one === 'activity' ? '' : one })}>${t(`tab.${one}`)}</button>`)}</div>
         <div role="tabpanel" id="tab-panel" aria-labelledby=${`tab-${tab}`}>
           ${tab === 'activity' && html`<${Activity} address=${address} chains=${chains} query=${query} />`}
           ${tab === 'counterparties' && html`<${Counterparties} address=${address} query=${query} />`}
           ${tab === 'flow' && html`<${Flow} address=${address} query=${query} />`}
+          ${tab === 'approvals' && html`<${Approvals} address=${address} query=${query} />`}
         </div>
       </div>
       <aside><${Balances} address=${address} /></aside>
@@ -99,7 +102,7 @@ function Flow({ address, query }) {
   const found = useResource(`/wallets/${address}/flow`, { since: `-${query.range ?? '7d'}` }, 60_000);
   const rows = flowOf(found.data);
   const columns = [
-    { key: 'token', title: t('token'), card: 'a', render: (row) => (row.token ? html`<${Address} address=${row.token} label=${row.symbol} />` : html`<span class="strong">${safe(row.symbol ?? t('native'))}</span>`) },
+    { key: 'token', title: t('token'), card: 'a', render: (row) => (row.token ? html`<${TokenName} chain=${row.chain} address=${row.token} symbol=${row.symbol} />` : html`<span class="strong">${safe(row.symbol ?? t('native'))}</span>`) },
     { key: 'chain', title: t('chain'), render: (row) => row.chain },
     { key: 'in', title: t('in'), end: true, card: 'b', render: (row) => html`<${Amount} value=${row.amountIn} />` },
     { key: 'out', title: t('out'), end: true, card: 'c', render: (row) => html`<${Amount} value=${row.amountOut} />` },
@@ -118,7 +121,7 @@ function Balances({ address }) {
   return html`<${Panel} title=${t('balances')} resource=${found} isEmpty=${rows.length === 0} height=${180} empty=${{ title: t('no balance'), hint: t('no balance.hint') }}
     note=${rows.length > 0 && html`<${Usd} value=${total} short />`}>
     <ul class="holdings">${rows.map((row) => html`<li key=${`${row.chain} ${row.asset}`}>
-      <span><${Amount} value=${row.amount} symbol=${row.symbol} verified=${row.verified} compact /> <span class="muted">${row.chain}</span>${row.problem && html` <span class="mark tone-warn">${safe(row.problem)}</span>`}</span>
+      <span><${Amount} value=${row.amount} symbol=${row.symbol} verified=${row.verified} compact href=${row.asset.startsWith('0x') ? tokenPage(row.chain, row.asset) : undefined} /> <span class="muted">${row.chain}</span>${row.problem && html` <span class="mark tone-warn">${safe(row.problem)}</span>`}</span>
       <span class="end"><${Usd} value=${row.usd} short /> <span class="muted"><${Age} at=${row.at} /></span></span></li>`)}</ul>
   <//>`;
 }

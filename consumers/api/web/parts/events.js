@@ -4,7 +4,7 @@ import { t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { finalityOf } from '../store/shapes.js';
 import { html, Icon } from './html.js';
-import { Address, Amount, Finality, safe, Time, Transaction, Usd } from './values.js';
+import { Address, Amount, Finality, safe, Time, tokenPage, Transaction, Usd } from './values.js';
 
 /** Kinds of transfers that lists can be narrowed to; events are named `transfer.<kind>`. */
 export const KINDS = ['native', 'erc20', 'erc721', 'erc1155', 'internal'];
@@ -49,11 +49,16 @@ export function Moved({ event, compact }) {
   if (event.token_id !== undefined && event.amount === undefined) {
     return html`<span class="amount" title=${event.token_id}><span class="number">#${shortId(event.token_id)}</span> ${event.symbol && html`<span class="symbol">${safe(event.symbol).slice(0, 24)}</span>`}</span>`;
   }
-  if (event.amount !== undefined && event.amount !== null) return Amount({ value: event.amount, symbol: event.symbol, verified: isVerified(event), compact });
+  if (event.amount !== undefined && event.amount !== null) return Amount({ value: event.amount, symbol: event.symbol, verified: isVerified(event), compact, href: pageOfToken(event) });
   if (event.value !== undefined && event.value !== null) {
     return html`<span class="amount" title=${event.value}><span class="number">${number.compact(event.value)}</span> <span class="muted">${t('units')}</span></span>`;
   }
   return html`<span class="muted">–</span>`;
+}
+
+/** Where the token of a transfer is told; undefined of native value. */
+function pageOfToken(event) {
+  return event.address && event.kind?.startsWith('transfer.erc') ? tokenPage(event.chain, event.address) : undefined;
 }
 
 function shortId(id) {

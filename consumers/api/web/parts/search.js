@@ -1,4 +1,4 @@
-// One field for anything: an address, a hash, a block, an alert's code, a label.
+// One field for anything: an address, a hash, a block, an alert's code, a label, a token.
 
 import { useRef, useState } from 'preact/hooks';
 import { ask } from '../store/api.js';
@@ -33,6 +33,16 @@ async function byName(text, abort) {
   return answer.items.map((wallet) => ({ kind: 'wallet', text: wallet.label ?? wallet.address, address: wallet.address, href: `/wallet/${wallet.address}` }));
 }
 
+/** Tokens by name, or the token at an address. */
+async function tokens(text, abort) {
+  if (!offers('get /tokens')) return [];
+  const answer = await ask('/tokens', { parameters: { query: text, limit: 6 }, signal: abort }).catch(() => ({ items: [] }));
+  return answer.items.map((one) => ({
+    kind: 'token', text: one.symbol ?? one.address, note: one.name ? `${one.name} · ${one.chain}` : one.chain, isUnverified: !one.verified,
+    address: one.address, href: `/token/${one.chain}/${one.address}`,
+  }));
+}
+
 export function Search({ chains }) {
   const [text, setText] = useState('');
   const [found, setFound] = useState([]);
@@ -45,9 +55,11 @@ export function Search({ chains }) {
     const sure = guess(value, chains);
     setFound(sure);
     asking.current?.abort();
-    if (sure.length || value.trim().length < 2) return;
-    asking.current = new AbortController();
-    byName(value.trim(), asking.current.signal).then((wallets) => setFound([...sure, ...wallets]), () => {});
+    const isAddress = sure[0]?.kind === 'address';
+    if ((sure.length && !isAddress) || value.trim().length < 2) return;
+    const { signal } = (asking.current = new AbortController());
+    const asked = [isAddress ? [] : byName(value.trim(), signal), tokens(value.trim(), signal)];
+    Promise.all(asked).then((named) => !signal.aborted && setFound([...sure, ...named.flat()]));
   };
   const open = (one) => {
     setText('');
@@ -78,6 +90,7 @@ export function Search({ chains }) {
     <ul id="found" role="listbox" aria-label=${t('search.found')} hidden=${!isOpen}>
       ${found.map((one, index) => html`<li role="option" id=${`found-${index}`} aria-selected=${index === at ? 'true' : 'false'} onPointerDown=${() => open(one)}>
         <span class="muted">${t(`search.${one.kind}`)}</span> ${one.address && html`<${Pattern} address=${one.address} />`} ${safe(one.text.length > 50 ? shortAddress(one.text) : one.text)}
+        ${one.note && html` <span class="muted">${safe(one.note, 60)}</span>`}${one.isUnverified && html` <span class="mark">${t('unverified')}</span>`}
       </li>`)}
       ${isOpen && !found.length && html`<li class="muted" role="option" aria-selected="false" aria-disabled="true">${t('search.none')}</li>`}
     </ul>

@@ -58,12 +58,12 @@ export function Age({ at, warn, bad }) {
   return html`<time class=${classes('number', tone)} datetime=${time.iso(at)} title=${time.full(at)}>${time.age(ms)}</time>`;
 }
 
-/** An amount with its unit. Unverified tokens wear the word. */
-export function Amount({ value, symbol, verified = true, compact }) {
+/** An amount with its unit, which `href` makes a link. Unverified tokens wear the word. */
+export function Amount({ value, symbol, verified = true, compact, href }) {
   const shown = compact ? number.compact(value) : number.amount(value);
   const name = symbol ? safe(symbol).slice(0, 24) : '';
   return html`<span class="amount" title=${`${number.exact(value)} ${name}`.trim()}>
-    <span class="number">${shown}</span>${name && html` <span class=${classes('symbol', !verified && 'unverified')}>${name}</span>`}
+    <span class="number">${shown}</span>${name && html` ${href ? html`<a class=${classes('symbol', !verified && 'unverified')} href=${href}>${name}</a>` : html`<span class=${classes('symbol', !verified && 'unverified')}>${name}</span>`}`}
     ${!verified && html`<span class="mark" title=${t('unverified.why')}>${t('unverified')}</span>`}
   </span>`;
 }
@@ -119,6 +119,18 @@ export function Address({ address, label, tags, plain, quiet = true }) {
     ${bad && html`<span class="mark tone-bad">${Shape({ tone: 'bad' })}${term('tag', bad)}</span>`}
     ${Copy({ text: address, label: t('copy.address'), quiet })}
   </span>`;
+}
+
+/** The page of a token. */
+export function tokenPage(chain, address) {
+  return offers('get /tokens/{chain}/{token}') ? `/token/${chain}/${address}` : `/wallet/${address}`;
+}
+
+/** A token by its symbol, as a link to its page. Unverified ones wear the word. */
+export function TokenName({ chain, address, symbol, verified = true }) {
+  const name = symbol ? safe(symbol, 24) : shortAddress(address);
+  return html`<a class=${classes('symbol', 'strong', !symbol && 'mono')} href=${tokenPage(chain, address)} title=${address}>${name}</a>
+    ${!verified && html`<span class="mark" title=${t('unverified.why')}>${t('unverified')}</span>`}`;
 }
 
 /** A transaction's hash as a link to its page. */
