@@ -28,6 +28,8 @@ pub struct RoleSpec {
     pub reads: &'static [Stream],
     /// Streams that it looks single messages up in and makes no consumer on.
     pub looks_up: &'static [Stream],
+    /// Streams of which it deletes single messages.
+    pub deletes: &'static [Stream],
     /// Streams whose leader it asks, too: where an absence decides something.
     pub asks_leader: &'static [Stream],
     /// Durable consumers that are its own.
@@ -54,6 +56,7 @@ impl RoleSpec {
         publishes: &[],
         reads: &[],
         looks_up: &[],
+        deletes: &[],
         asks_leader: &[],
         queues: &[],
         buckets: &[],

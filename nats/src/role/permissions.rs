@@ -52,6 +52,14 @@ impl RoleSpec {
                 .map(|stream| format!("$JS.API.STREAM.MSG.GET.{stream}"))
                 .collect(),
         });
+        publish.push(Grant {
+            reason: "deletes single messages".to_owned(),
+            subjects: self
+                .deletes
+                .iter()
+                .map(|stream| format!("$JS.API.STREAM.MSG.DELETE.{stream}"))
+                .collect(),
+        });
         for queue in self.queues {
             publish.push(self.work(queue.stream, queue.consumer, &known));
         }
