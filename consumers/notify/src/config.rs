@@ -170,6 +170,13 @@ impl Config {
     pub fn is_enabled(&self) -> bool {
         !self.destinations.is_empty()
     }
+
+    /// The configured destinations with the languages of their messages.
+    #[must_use]
+    pub fn languages(&self) -> BTreeMap<String, Language> {
+        let destinations = self.destinations.iter();
+        destinations.map(|(name, to)| (name.clone(), to.policy().language)).collect()
+    }
 }
 
 #[cfg(test)]

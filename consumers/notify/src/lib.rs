@@ -29,7 +29,9 @@ pub use channel::{
 pub use check::{check_destination, send_test};
 pub use config::{AfterUncertain, Config, DeadMan, InDoubt, Limit, Policy};
 pub use history::{AlertStory, StoryDelivery, StoryMessage, TakenBy, list_alerts, show_alert};
-pub use records::dead_letters::{reopen_destination, retry_dead_letter};
+pub use records::dead_letters::{
+    RetryError, hand_back_dead_letter, reopen_destination, retry_dead_letter,
+};
 pub use records::delivery::delivery_id;
 pub use render::Language;
 pub use role::ROLE;

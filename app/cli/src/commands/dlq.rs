@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use crypto_intel_nats::{
     DeadLetter, Nats, list_dead_letters, remove_dead_letter, show_dead_letter,
 };
-use crypto_intel_notify::retry_dead_letter;
+use crypto_intel_notify::hand_back_dead_letter;
 use crypto_intel_schemas::Event;
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
@@ -43,13 +43,12 @@ pub(crate) async fn run(
             })?;
         }
         DeadLetterAction::Retry { sequences, to } => {
+            let known = config.notify.languages();
             for sequence in sequences {
                 let letter = letter(&nats, *sequence).await?;
-                let told = retry_dead_letter(&nats, &config.notify, &letter, to.as_deref())
+                let told = hand_back_dead_letter(&nats, &known, &letter, to.as_deref())
                     .await
                     .with_context(|| format!("hand back dead letter {sequence}"))?;
-                // The sender has it now: if it fails again, there is a new letter.
-                remove(&nats, *sequence).await?;
                 let report = json!({ "sequence": sequence, "destinations": told });
                 tell(&nats, "dead_letter.retry", &letter).await?;
                 output.show(&report, |_| format!("{sequence}: handed to {}", told.join(", ")))?;

@@ -131,8 +131,8 @@ async fn a_dead_letter_that_is_handed_back_is_sent_and_marked() {
     servers.ended(2).await;
     servers.chat.reopen_destination(ChatService::Telegram, "-1001");
     let letters = list_dead_letters(&servers.broker.nats, Some("notify"), 10).await.unwrap();
-    let back =
-        async |letter, to| retry_dead_letter(&servers.broker.nats, &config, letter, to).await;
+    let known = config.languages();
+    let back = async |letter, to| retry_dead_letter(&servers.broker.nats, &known, letter, to).await;
     assert_eq!(back(&letters[0], None).await.unwrap(), ["ops"]);
     let nowhere = back(&letters[1], None).await.unwrap_err().to_string();
     assert!(nowhere.contains("--to") && nowhere.contains("desk, ops"), "{nowhere}");
