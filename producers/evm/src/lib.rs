@@ -43,6 +43,7 @@ pub use crypto_intel_chain::backfill::{
     audit_watermark::{read_verified, write_verified},
     past_records::Pasts,
     queue::{Gap, GapReason, Gaps},
+    request::{RequestError, Requested, request_past},
 };
 pub use endpoint::{
     EndpointError, EndpointReport, check_endpoint, check_traces,

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_evm::{ChainConfig, ChainReader, Gap, GapReason, Gaps};
+use crypto_intel_evm::{ChainConfig, ChainReader, Gap, GapReason, Gaps, Requested, request_past};
 use crypto_intel_nats::{Bucket, Nats};
 use crypto_intel_schemas::leases;
 use crypto_intel_service::ConfigError;
@@ -27,16 +27,9 @@ const HINT_AFTER: Duration = Duration::from_secs(20);
 /// What became of a range that was asked for.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    chain: String,
-    /// Only what touches this address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<String>,
-    from: u64,
-    to: u64,
-    blocks: u64,
+    #[serde(flatten)]
+    range: Requested,
     state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
 }
 
 pub(crate) async fn run(
@@ -68,30 +61,11 @@ pub(crate) async fn fetch(
     output: Output,
 ) -> anyhow::Result<Report> {
     let finalized = final_block(config, chain, chain_config).await?;
-    anyhow::ensure!(
-        wanted.from <= finalized,
-        "block {} is not final yet, block {finalized} is: live publishes it",
-        wanted.from
-    );
-    let to = wanted.to.min(finalized);
-    // Everything means everything final.
-    let is_cut = to < wanted.to && wanted.to < u64::MAX;
-    let mut report = Report {
-        chain: chain.to_owned(),
-        address: wanted.address.clone(),
-        from: wanted.from,
-        to,
-        blocks: to + 1 - wanted.from,
-        state: "queued",
-        note: is_cut.then(|| {
-            format!("stopped at block {finalized}, the last final one: live has the rest")
-        }),
-    };
-    let gaps = Gaps::open(nats, chain).await.context("open bucket gaps")?;
-    gaps.queue_gap(Gap { to, ..wanted }).await?;
+    let range = request_past(nats, chain, finalized, wanted).await?;
+    let mut report = Report { range, state: "queued" };
     Change::new("backfill.queue").of(chain).to(&report).tell(nats).await?;
     if !detach {
-        wait(&gaps, nats, &report, output).await?;
+        wait(nats, &report.range, output).await?;
         report.state = "filled";
     }
     Ok(report)
@@ -132,7 +106,8 @@ pub(crate) async fn final_block(
 }
 
 /// Follows the range until the producer has published it; may be ended and started again at will.
-async fn wait(gaps: &Gaps, nats: &Nats, report: &Report, output: Output) -> anyhow::Result<()> {
+async fn wait(nats: &Nats, report: &Requested, output: Output) -> anyhow::Result<()> {
+    let gaps = Gaps::open(nats, &report.chain).await.context("open bucket gaps")?;
     let bar = progress::blocks(output, report.blocks, &report.chain);
     let mut moved = (Instant::now(), report.from);
     loop {
@@ -172,17 +147,18 @@ async fn leader(nats: &Nats, chain: &str) -> anyhow::Result<bool> {
 
 /// For people.
 pub(crate) fn describe(report: &Report) -> String {
-    let of = report.address.as_ref();
+    let Report { range, state } = report;
+    let of = range.address.as_ref();
     let of = of.map(|address| format!(" past of {address}")).unwrap_or_default();
     let mut text = format!(
         "{}{of} {}: {} blocks, {} to {}",
-        report.chain,
-        report.state,
-        thousands(report.blocks),
-        thousands(report.from),
-        thousands(report.to)
+        range.chain,
+        state,
+        thousands(range.blocks),
+        thousands(range.from),
+        thousands(range.to)
     );
-    if let Some(note) = &report.note {
+    if let Some(note) = &range.note {
         text.push_str(&format!("\n{note}"));
     }
     text

@@ -6,6 +6,7 @@ pub(crate) mod fill;
 pub mod past_records;
 mod pasts;
 pub mod queue;
+pub mod request;
 mod schedule;
 mod sweep;
 pub(crate) mod throttle;

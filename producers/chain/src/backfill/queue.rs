@@ -235,6 +235,24 @@ impl Gaps {
         Ok(gaps)
     }
 
+    /// The gaps of every chain, by its name; those of a chain as [`list`](Self::list) has them.
+    ///
+    /// # Errors
+    /// When the bucket cannot be read.
+    pub async fn list_all(nats: &Nats) -> anyhow::Result<BTreeMap<String, Vec<Gap>>> {
+        let all = Self::open(nats, "").await.context("open bucket gaps")?;
+        let mut chains: BTreeMap<String, Vec<Gap>> = BTreeMap::new();
+        for (key, entry) in all.kv.entries("").await.context("read gaps")? {
+            let Some((chain, _)) = key.split_once('.') else { continue };
+            let of_chain = Self { kv: all.kv.clone(), chain: chain.to_owned() };
+            if let Some(queued) = of_chain.read(key, &entry.value, entry.revision) {
+                chains.entry(of_chain.chain).or_default().push(queued.gap);
+            }
+        }
+        chains.values_mut().for_each(|gaps| gaps.sort_by_key(Gap::order));
+        Ok(chains)
+    }
+
     fn read(&self, key: String, value: &[u8], revision: u64) -> Option<QueuedGap> {
         match decode(&key, value) {
             Ok(gap) => Some(QueuedGap { key, revision, gap }),
