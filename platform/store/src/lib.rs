@@ -38,6 +38,7 @@ pub use read::{
     chains::ChainHead,
     graph::{PairAsset, PairFilter, PairLine, Pairs},
     hours::{AssetHour, TokenHour, TokenOfChain},
+    jumps::JumpLine,
     labels::{LabelBook, LabelLine},
     latency::{Latency, Percentiles},
     market::{Candle, CandleFilter, CandleStep, IndexValue, Mover},

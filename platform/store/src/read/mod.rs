@@ -12,6 +12,7 @@ pub(crate) mod balances;
 pub(crate) mod chains;
 pub(crate) mod graph;
 pub(crate) mod hours;
+pub(crate) mod jumps;
 pub(crate) mod labels;
 pub(crate) mod latency;
 pub(crate) mod market;
