@@ -106,6 +106,7 @@ impl AppConfig {
             }));
         // The API checks rules as alerts does.
         config.api.destinations = config.alerts.destinations.clone();
+        config.api.languages = config.notify.languages();
         config.api.explorers = config.alerts.explorers.clone();
         config.api.tokens = config.evm.listed_tokens();
         Ok(config)

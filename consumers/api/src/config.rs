@@ -1,5 +1,9 @@
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
+use crypto_intel_notify::Language;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +60,9 @@ pub struct Config {
     /// where it is absent.
     #[serde(skip)]
     pub destinations: Option<Vec<String>>,
+    /// The same with the languages of their messages: what dead letters are handed back to.
+    #[serde(skip)]
+    pub languages: BTreeMap<String, Language>,
     /// Block explorers of chains; filled in by the process from its configuration.
     #[serde(skip)]
     pub explorers: Explorers,
@@ -86,6 +93,7 @@ impl Default for Config {
             jwt: JwtConfig::default(),
             live: LiveConfig::default(),
             destinations: None,
+            languages: BTreeMap::new(),
             explorers: Explorers::default(),
             tokens: Vec::new(),
         }

@@ -8,7 +8,8 @@ pub const ROLE: RoleSpec = RoleSpec {
     section: "api",
     enable: "set database.url, and api.enabled to true",
     secrets: &[SecretSpec { key: "database.url", file: "api_database_url" }],
-    publishes: &["audit.>"],
+    // Dead letters of notify that are handed back.
+    publishes: &["audit.>", "notify.out.>"],
     // Newest messages, and how far the tables are behind.
     reads: &[
         Stream::Evm,
@@ -20,6 +21,8 @@ pub const ROLE: RoleSpec = RoleSpec {
         Stream::Dlq,
     ],
     looks_up: &[Stream::History, Stream::Audit],
+    // Those that are handed back or given up.
+    deletes: &[Stream::Dlq],
     buckets: &[
         BucketSpec::write(Bucket::ApiKeys, &[">"]).watched(),
         BucketSpec::read(Bucket::Leases).watched(),
@@ -27,6 +30,11 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::read(Bucket::Tokens).watched(),
         // The rules in force.
         BucketSpec::read(Bucket::RuleState),
+        // Up to which block audits found everything.
+        BucketSpec::read(Bucket::Cursors),
+        // Which routes of an alert were told.
+        BucketSpec::read(Bucket::Deliveries),
+        BucketSpec::write(Bucket::Gaps, &[">"]).watched(),
         BucketSpec::write(Bucket::Watchlist, &[">"]).watched(),
         BucketSpec::write(Bucket::Silences, &[">"]).watched(),
         BucketSpec::write(Bucket::Idempotency, &[">"]),

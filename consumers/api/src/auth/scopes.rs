@@ -21,6 +21,8 @@ pub enum Scope {
     Export,
     /// See how the pipeline runs.
     Operations,
+    /// Change what runs: dead letters, past ranges, sources.
+    OperationsWrite,
     /// See and change who may use the API.
     Keys,
     /// See who changed what.
@@ -29,7 +31,7 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Chain,
         Self::Market,
         Self::Alerts,
@@ -38,6 +40,7 @@ impl Scope {
         Self::RulesTest,
         Self::Export,
         Self::Operations,
+        Self::OperationsWrite,
         Self::Keys,
         Self::Audit,
     ];
@@ -54,6 +57,7 @@ impl Scope {
             Self::RulesTest => "rules:test",
             Self::Export => "export",
             Self::Operations => "ops",
+            Self::OperationsWrite => "ops:write",
             Self::Keys => "keys",
             Self::Audit => "audit",
         }
@@ -67,7 +71,7 @@ impl Scope {
             Self::WatchlistWrite | Self::AlertsWrite | Self::RulesTest | Self::Export => {
                 ApiRole::Analyst
             }
-            Self::Operations => ApiRole::Operator,
+            Self::Operations | Self::OperationsWrite => ApiRole::Operator,
             Self::Keys | Self::Audit => ApiRole::Admin,
         }
     }

@@ -16,6 +16,8 @@ mod articles;
 mod audit;
 mod blocks;
 mod chains;
+mod dead_letters;
+mod gaps;
 mod graph;
 mod keys;
 mod market;
@@ -51,6 +53,8 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(audit::routes())
         .merge(keys::routes())
         .merge(operations::routes())
+        .merge(dead_letters::routes())
+        .merge(gaps::routes())
         .merge(rules::routes())
         .merge(session::routes())
         .merge(silences::routes())

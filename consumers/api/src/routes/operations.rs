@@ -1,7 +1,6 @@
-//! What operators look at: sources, endpoints, reorganisations, dead letters.
+//! What operators look at: sources, endpoints, reorganisations.
 
 use axum::extract::State;
-use crypto_intel_nats::{DeadLetter, list_dead_letters};
 use crypto_intel_schemas::Stream;
 use crypto_intel_store::{NodeLine, ProviderLine, ReorgLine};
 use serde::Serialize;
@@ -22,13 +21,11 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
-    let guard = Guard::new(Scope::Operations, cost::LIST);
-    let of_status = guard.by_position_of(&[Stream::Status]);
+    let of_status = Guard::new(Scope::Operations, cost::LIST).by_position_of(&[Stream::Status]);
     OpenApiRouter::new()
         .routes(of_status.of(routes!(providers)))
         .routes(of_status.of(routes!(nodes)))
         .routes(Guard::new(Scope::Chain, cost::LIST).by_position_of(OF_CHAINS).of(routes!(reorgs)))
-        .routes(guard.of(routes!(dead_letters)))
 }
 
 /// How a polled endpoint did last.
@@ -252,72 +249,4 @@ async fn reorgs(
     let lines = state.store.reorgs(chains.as_deref(), since_us, until_us, limit).await?;
     let items = lines.into_iter().map(ReorgItem::from).collect();
     Ok(Page { window: Some(window), as_of, ..Page::whole(items) })
-}
-
-parameters! {
-    /// Which dead letters.
-    pub(crate) struct LetterParameters {
-        /// Only of this consumer, such as persist.
-        pub(crate) consumer: Option<Name>,
-        /// How many at most.
-        pub(crate) limit: Option<Limit>,
-    }
-}
-
-/// A message that could not be handled.
-#[derive(Debug, Serialize, ToSchema)]
-struct Letter {
-    /// Its sequence in the stream of dead letters: what `crypto-intel dlq` takes.
-    dlq_sequence: u64,
-    /// Who could not handle it.
-    consumer: String,
-    /// The stream that it came from.
-    stream: String,
-    /// Its sequence there.
-    sequence: u64,
-    /// Its subject there.
-    subject: String,
-    /// Schema of its body.
-    schema: Option<String>,
-    /// Why it could not be handled.
-    error: String,
-    /// Length of its body, bytes.
-    bytes: u64,
-    /// When it was put there, microseconds UTC.
-    at_us: i64,
-}
-
-impl From<DeadLetter> for Letter {
-    fn from(letter: DeadLetter) -> Self {
-        Self {
-            dlq_sequence: letter.dlq_sequence,
-            consumer: letter.consumer,
-            stream: letter.stream,
-            sequence: letter.sequence,
-            subject: letter.subject,
-            schema: letter.schema,
-            error: letter.error,
-            bytes: letter.cut_from_bytes.unwrap_or(letter.payload.len() as u64),
-            at_us: letter.at_us,
-        }
-    }
-}
-
-/// Messages that could not be handled, newest first.
-#[utoipa::path(
-    get,
-    path = "/api/v1/dead-letters",
-    tag = "operations",
-    params(LetterParameters),
-    responses((status = 200, body = Page<Letter>))
-)]
-async fn dead_letters(
-    State(state): State<ApiState>,
-    asked: Asked<LetterParameters>,
-) -> Result<Page<Letter>, Problem> {
-    let wanted = asked.parameters;
-    let consumer = wanted.consumer.as_ref().map(|one| one.0.as_str());
-    let limit = Limit::or_default(wanted.limit) as usize;
-    let letters = list_dead_letters(&state.nats, consumer, limit).await?;
-    Ok(Page::whole(letters.into_iter().rev().map(Letter::from).collect()))
 }

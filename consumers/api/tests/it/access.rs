@@ -11,6 +11,7 @@ pub(crate) fn example(path: &str) -> String {
         .replace("{token}", "0xd8da6bf26964af9d7eed9e03e53415d37aa96045")
         .replace("{hash}", &format!("0x{}", "ab".repeat(32)))
         .replace("{number}", "1")
+        .replace("{sequence}", "1")
         .replace("{asset}", "bitcoin")
         .replace("{alert}", "9f2c41d07be83a65")
         .replace("{id}", "ABCDE")
