@@ -173,3 +173,34 @@ async fn connections_of_an_address_are_bounded() {
     drop(first);
     eventually(async || Client::try_open(&api.socket(), &[]).await.is_ok()).await;
 }
+
+#[tokio::test]
+async fn every_service_is_at_the_addresses_that_clients_know() {
+    let broker = Broker::start().await;
+    let api = Api::open(&broker.nats, LiveConfig::default()).await;
+    for service in [
+        "market_data",
+        "onchain",
+        "explorers",
+        "whale_tracking",
+        "news",
+        "sentiment",
+        "rpc_nodes",
+        "health_checker",
+        "scheduler",
+        "alerts",
+    ] {
+        for name in [service.to_owned(), service.replace('_', "-")] {
+            for place in ["/ws", "/api/v1/ws"] {
+                let url = format!("ws://{}{place}/{name}", api.address);
+                let mut client = Client::open(&url).await;
+                assert_eq!(client.until("subscribed").await["service"], service, "{url}");
+            }
+        }
+    }
+    for place in ["/ws", "/api/v1/ws"] {
+        let url = format!("ws://{}{place}", api.address);
+        let mut client = Client::open(&url).await;
+        assert_eq!(client.subscribe(json!({"service": "rpc-nodes"})).await["type"], "subscribed");
+    }
+}
