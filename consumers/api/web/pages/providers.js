@@ -3,16 +3,18 @@
 import { offers } from '../store/offers.js';
 import { t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
+import { may } from '../store/session.js';
 import { probesOf, providersOf, streamsOf } from '../store/shapes.js';
 import * as time from '../store/time.js';
 import { Meter } from '../parts/chart.js';
-import { Raw } from '../parts/drawer.js';
+import { Gaps, Jumps, Verified } from '../parts/gaps.js';
 import { html } from '../parts/html.js';
+import { DeadLetters } from '../parts/letters.js';
 import { Panel, useResource } from '../parts/panel.js';
 import { Table } from '../parts/table.js';
 import { Age, PROVIDER_TONES, safe, State, Time } from '../parts/values.js';
 
-export default function Providers() {
+export default function Providers({ chains }) {
   const status = useResource('/status', {}, 10_000);
   return html`<div class="page">
     <div class="head"><h1>${t('page.providers')}</h1>
@@ -21,6 +23,8 @@ export default function Providers() {
     ${offers('get /providers') && html`<${Sources} />`}
     <div class="columns"><${Streams} status=${status} /><${Leaders} status=${status} /></div>
     <div class="columns">${offers('get /nodes') && html`<${Nodes} />`}${offers('get /reorgs') && html`<${Reorgs} />`}</div>
+    <div class="columns">${offers('get /verified') && html`<${Verified} />`}${offers('get /jumps') && html`<${Jumps} />`}</div>
+    ${may('ops') && offers('get /gaps') && html`<${Gaps} chains=${chains} />`}
     <${Probes} status=${status} />
     ${offers('get /dead-letters') && html`<${DeadLetters} />`}
   </div>`;
@@ -104,11 +108,4 @@ function Reorgs() {
   return html`<${Panel} title=${t('reorgs')} resource=${found} isEmpty=${rows.length === 0} height=${80} empty=${{ title: t('no reorg') }}>
     <ul class="lines">${rows.map((row) => html`<li key=${row.block_hash}><span class="strong">${row.chain}</span>
       <span class="title">${t('reorg', { count: row.depth, number: number.count(row.ancestor_number) })}</span> <span class="muted"><${Time} at=${row.observed_at_us} /></span></li>`)}</ul><//>`;
-}
-
-function DeadLetters() {
-  const found = useResource('/dead-letters', { limit: 50 }, 60_000);
-  const rows = found.data?.items ?? [];
-  return html`<${Panel} title=${t('dead letters')} resource=${found} isEmpty=${rows.length === 0} height=${80} empty=${{ title: t('no dead letter'), hint: t('no dead letter.hint') }}>
-    <ul class="lines">${rows.map((row) => html`<li key=${row.dlq_sequence}><span class="strong">${safe(row.consumer)}</span> <span class="tone-bad">${safe(row.error)}</span> <span class="muted"><${Time} at=${row.at_us} /></span><${Raw} value=${row} /></li>`)}</ul><//>`;
 }
