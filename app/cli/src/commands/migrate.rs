@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use crypto_intel_store::policies;
+use crypto_intel_store::{MigrationReport, policies};
 
-use super::{connect_store, prepare};
+use super::{COMMAND_TIMEOUT_SECONDS, connect_nats, connect_store, prepare};
 use crate::{
     args::{Arguments, MigrateArguments},
+    changes::Change,
+    config::AppConfig,
     output::Output,
 };
 
@@ -23,5 +25,23 @@ pub(crate) async fn run(
         .await
         .context("apply the policies of [storage]")?;
     output.show(&report, ToString::to_string)?;
+    let is_changed = !report.applied.is_empty() || !report.policies.is_empty();
+    if is_changed
+        && !options.dry_run
+        && let Err(error) = tell(config, &report).await
+    {
+        // It needs the database only.
+        eprintln!("crypto-intel: {error:#}");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn tell(mut config: AppConfig, report: &MigrationReport) -> anyhow::Result<()> {
+    let timeout = &mut config.nats.start_timeout_seconds;
+    *timeout = COMMAND_TIMEOUT_SECONDS.min(*timeout);
+    let nats = connect_nats(&config, "migrate")
+        .await
+        .context("the database was migrated, and that is not in the audit")?;
+    let applied = (&report.applied, &report.policies);
+    Change::new("migrate").to(&applied).tell(&nats).await
 }

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Change, Difference, Nats, StreamStatus, Topology};
+use crypto_intel_schemas::Stream;
 use serde::Serialize;
 
 use super::{connect_nats, exit_code, prepare};
 use crate::{
     args::{Arguments, StreamsAction},
+    changes,
     output::{Output, bytes, table, thousands},
 };
 
@@ -31,10 +33,11 @@ pub(crate) async fn run(
             Ok(exit_code(differences.is_empty()))
         }
         StreamsAction::Apply { allow_destructive } => {
-            let changes =
+            let applied =
                 topology.apply(&nats, *allow_destructive).await.context("apply the streams")?;
-            output.show(&changes, |all| show_changes(all))?;
-            Ok(exit_code(!changes.iter().any(|change| matches!(change, Change::Refused { .. }))))
+            output.show(&applied, |all| show_changes(all))?;
+            tell_applied(&nats, &applied).await?;
+            Ok(exit_code(!applied.iter().any(|change| matches!(change, Change::Refused { .. }))))
         }
         StreamsAction::Status => {
             let mut streams = topology.status(&nats).await.context("read the streams")?;
@@ -45,9 +48,25 @@ pub(crate) async fn run(
         StreamsAction::Remove { names, yes } => {
             let removed = remove(&topology, &nats, names, *yes).await?;
             output.show(&removed, |all| show_removed(all, *yes))?;
+            // Without its stream the audit takes nothing.
+            let told = removed.iter().filter(|one| *yes && one.stream != Stream::Audit.name());
+            for stream in told {
+                let change = changes::Change::new("streams.remove").of(&stream.stream);
+                change.from(Some(stream)).tell(&nats).await?;
+            }
             Ok(exit_code(*yes))
         }
     }
+}
+
+/// Tells what was made equal to the definitions; what was refused is as it was.
+async fn tell_applied(nats: &Nats, applied: &[Change]) -> anyhow::Result<()> {
+    let is_made = |change: &&Change| !matches!(change, Change::Refused { .. });
+    let made: Vec<&Change> = applied.iter().filter(is_made).collect();
+    if made.is_empty() {
+        return Ok(());
+    }
+    changes::Change::new("streams.apply").to(&made).tell(nats).await
 }
 
 /// What `replay --to subject` made, which is in no definition and goes only by `streams remove`.

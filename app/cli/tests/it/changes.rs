@@ -74,3 +74,25 @@ async fn a_secret_is_shown_though_the_audit_is_away() {
     let login = bus.ends_with(1, &["keys", "login", "desk"]);
     assert!(login.contains("/#code=cl_"), "{login:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_to_streams_is_told() {
+    let bus = Bus::start("").await;
+    // Buckets of tests are larger: what would drop messages is refused, each time.
+    bus.ends_with(1, &["streams", "apply"]);
+    bus.ends_with(1, &["streams", "apply"]);
+    bus.ends_with(1, &["streams", "remove", "NOTIFY"]);
+    bus.ends_with(0, &["streams", "remove", "NOTIFY", "--yes"]);
+    bus.ends_with(1, &["streams", "apply"]);
+    let told = told(&bus).await;
+    let lines: Vec<(&str, Option<&str>)> =
+        told.iter().map(|one| (one.action.as_str(), one.target.as_deref())).collect();
+    assert_eq!(
+        lines,
+        [("streams.apply", None), ("streams.remove", Some("NOTIFY")), ("streams.apply", None)],
+        "what was refused or only shown changed nothing"
+    );
+    let after = |place: usize| told[place].after.as_deref().unwrap();
+    assert!(after(0).contains("KV_tokens") && !after(0).contains("KV_leases"), "{}", after(0));
+    assert!(after(2).contains("NOTIFY") && !after(2).contains("KV_tokens"), "{}", after(2));
+}

@@ -28,6 +28,7 @@ use super::backup::{
 use super::{backup, connect_nats, connect_store, prepare};
 use crate::{
     args::{Arguments, RestoreArguments, RestorePart},
+    changes::Change,
     config::AppConfig,
     output::{Output, line},
     progress,
@@ -80,6 +81,10 @@ pub(crate) async fn run(
         }
     };
     output.show(&report, describe)?;
+    if let Some(nats) = &targets.nats {
+        let backup = options.backup.display().to_string();
+        Change::new("restore").of(backup).to(&report).tell(nats).await?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
