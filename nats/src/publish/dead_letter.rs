@@ -124,6 +124,10 @@ pub async fn show_dead_letter(
     nats: &Nats,
     dlq_sequence: u64,
 ) -> Result<Option<DeadLetter>, NatsError> {
+    // Sequences begin at 1; the server takes 0 for a malformed request.
+    if dlq_sequence == 0 {
+        return Ok(None);
+    }
     Ok(nats.get(STREAM, dlq_sequence).await?.and_then(parse))
 }
 
