@@ -36,6 +36,7 @@ pub use read::{
     audit_trail::{AuditFilter, AuditKey},
     balances::{BalanceDifference, BalanceProof, HeldAsset},
     chains::ChainHead,
+    gas::{GasLine, GasStep},
     graph::{PairAsset, PairFilter, PairLine, Pairs},
     hours::{AssetHour, TokenHour, TokenOfChain},
     jumps::JumpLine,
@@ -46,6 +47,7 @@ pub use read::{
     past::{
         PastCounts, PastEvents, PastReader, PastRequest,
         kinds::{fields_not_kept, place_of as place_in_block},
+        of_pool::{PoolFilter, PoolVolume, SwapKey, SwapLine},
     },
     rule_activity::RuleActivity,
     sql::{PageRequest, RowPage, Towards},

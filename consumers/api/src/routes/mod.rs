@@ -18,11 +18,13 @@ mod blocks;
 mod chains;
 mod dead_letters;
 mod gaps;
+mod gas;
 mod graph;
 mod keys;
 mod market;
 mod me;
 mod operations;
+mod pools;
 mod rules;
 mod session;
 mod silences;
@@ -43,6 +45,8 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(transactions::routes())
         .merge(tokens::routes())
         .merge(wallets::routes())
+        .merge(pools::routes())
+        .merge(gas::routes())
         .merge(graph::routes())
         .merge(alerts::routes())
         .merge(alert_summary::routes())

@@ -9,6 +9,7 @@ pub(crate) fn example(path: &str) -> String {
     path.replace("{chain}", "base")
         .replace("{address}", "0xd8da6bf26964af9d7eed9e03e53415d37aa96045")
         .replace("{token}", "0xd8da6bf26964af9d7eed9e03e53415d37aa96045")
+        .replace("{pool}", "0xd8da6bf26964af9d7eed9e03e53415d37aa96045")
         .replace("{hash}", &format!("0x{}", "ab".repeat(32)))
         .replace("{number}", "1")
         .replace("{sequence}", "1")

@@ -17,6 +17,7 @@ mod keys;
 mod lists;
 mod once;
 mod owasp;
+mod pools;
 mod requests;
 mod rules;
 mod seed;

@@ -31,9 +31,24 @@ pub(crate) async fn write(store: &Store, stream: &str, events: &[Event], final_u
         }
         set.add(event, 0, message).unwrap().expect("a row");
     }
+    put(store, stream, set, events.len() as u64).await;
+}
+
+/// Writes blocks without events, with their gas.
+pub(crate) async fn write_blocks(store: &Store, stream: &str, markers: &[Block]) {
+    let mut set = RowSet::default();
+    for (message, marker) in markers.iter().enumerate() {
+        let message = u32::try_from(message).unwrap();
+        set.add_block(marker, 1, true, message).unwrap();
+        set.add_block_gas(marker, 0, message).unwrap();
+    }
+    put(store, stream, set, markers.len() as u64).await;
+}
+
+async fn put(store: &Store, stream: &str, mut set: RowSet, messages: u64) {
     set.sort_and_reduce();
     let from = store.position(stream).await.unwrap();
-    let sequence = from.sequence + events.len() as u64;
+    let sequence = from.sequence + messages;
     let to = StreamPosition { sequence, stored_at_us: now_us(), revision: 0 };
     let (transaction, _) = store.begin(Advance { stream, from, to }, &[]).await.unwrap();
     let parts = Table::ALL.map(|table| (table, set.table(table)));

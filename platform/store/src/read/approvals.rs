@@ -86,7 +86,7 @@ impl Store {
              value, token_id, approved, block_time, block_number, log_index, tx_hash FROM approvals \
              WHERE address_key(owner) = address_key($1) AND owner = $1 AND ($2::text[] IS NULL OR chain = ANY ($2)) \
              AND ($3::bytea IS NULL OR token = $3) \
-             ORDER BY hour_key(block_time) DESC, block_time DESC, block_number DESC, log_index DESC LIMIT $4), \
+             ORDER BY hour_key(block_time) DESC, block_time DESC, block_number DESC, log_index DESC LIMIT {MAX_LOOKED_AT}), \
              newest AS (SELECT DISTINCT ON (chain, token, kind, CASE kind WHEN 2 THEN NULL ELSE spender END, token_id) * FROM said \
              ORDER BY chain, token, kind, CASE kind WHEN 2 THEN NULL ELSE spender END, token_id, \
              block_time DESC, block_number DESC, log_index DESC), \
@@ -95,8 +95,8 @@ impl Store {
              looked AS (SELECT count(*) AS rows, min(block_time) AS since FROM said) \
              SELECT looked.rows, (extract(epoch FROM looked.since) * 1000000)::bigint, chain, token, spender, kind, value::text, \
              token_id::text, unlimited, (extract(epoch FROM block_time) * 1000000)::bigint, block_number, tx_hash \
-             FROM looked LEFT JOIN LATERAL (SELECT * FROM open WHERE unlimited OR NOT $5 \
-             ORDER BY block_time DESC, block_number DESC, log_index DESC, chain LIMIT $6) AS found ON true \
+             FROM looked LEFT JOIN LATERAL (SELECT * FROM open WHERE unlimited OR NOT $4 \
+             ORDER BY block_time DESC, block_number DESC, log_index DESC, chain LIMIT $5) AS found ON true \
              ORDER BY block_time DESC, block_number DESC, log_index DESC, chain"
         );
         let token = filter.token.map(|token| token.to_vec());
@@ -104,14 +104,7 @@ impl Store {
             .ask(
                 "read the approvals of an address",
                 &sql,
-                &[
-                    &owner.to_vec(),
-                    &filter.chains,
-                    &token,
-                    &MAX_LOOKED_AT,
-                    &filter.unlimited,
-                    &i64::from(most),
-                ],
+                &[&owner.to_vec(), &filter.chains, &token, &filter.unlimited, &i64::from(most)],
             )
             .await?;
         let looked = rows.first().filter(|row| row.get::<_, i64>(0) >= MAX_LOOKED_AT);

@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod audit_trail;
 pub(crate) mod balances;
 pub(crate) mod chains;
+pub(crate) mod gas;
 pub(crate) mod graph;
 pub(crate) mod hours;
 pub(crate) mod jumps;

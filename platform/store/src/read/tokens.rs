@@ -3,9 +3,6 @@ use tokio_postgres::Row;
 
 use crate::{error::StoreError, pool::store::Store, sql_values::Timestamp};
 
-/// Newest transfers of a contract that are looked through for the chains that it is on.
-const MAX_LOOKED_AT: i64 = 2_000;
-
 /// What the newest stored transfer of a token on a chain says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSeen {
@@ -80,14 +77,15 @@ impl Store {
         let rows = self
             .ask(
                 "read what is known of a token",
+                // The number of rows is in the text: with a parameter the server would plan to sort all of a busy token.
                 "SELECT DISTINCT ON (chain) chain, erc, symbol, decimals, token_verified, \
                  (extract(epoch FROM block_time) * 1000000)::bigint FROM ( \
                  SELECT chain, erc, symbol, decimals, token_verified, block_time FROM token_transfers \
                  WHERE address_key(token) = address_key($1) AND token = $1 AND block_time >= $2 \
                  AND hour_key(block_time) >= hour_key($2) \
-                 ORDER BY hour_key(block_time) DESC, block_time DESC LIMIT $3) AS newest \
+                 ORDER BY hour_key(block_time) DESC, block_time DESC LIMIT 2000) AS newest \
                  ORDER BY chain, block_time DESC",
-                &[&token.to_vec(), &Timestamp(since_us), &MAX_LOOKED_AT],
+                &[&token.to_vec(), &Timestamp(since_us)],
             )
             .await?;
         let seen = |row: &Row| TokenSeen {

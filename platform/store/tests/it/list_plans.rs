@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crypto_intel_schemas::{Address, B256, Severity};
 use crypto_intel_store::{
-    AlertFilter, ApprovalFilter, ArticleFilter, AuditFilter, CandleFilter, CandleStep, PageRequest,
-    PairFilter, ReadLimits, Side, Store, Towards, TransferFilter, TransferKind, VolumeStep,
-    WalkBudget, WalletFilter,
+    AlertFilter, ApprovalFilter, ArticleFilter, AuditFilter, CandleFilter, CandleStep, GasStep,
+    PageRequest, PairFilter, PoolFilter, ReadLimits, Side, Store, Towards, TransferFilter,
+    TransferKind, VolumeStep, WalkBudget, WalletFilter,
 };
 use crypto_intel_testkit::eventually;
 use tokio_postgres::Client;
 
 use crate::support::{config, database};
 
-const BIG: [&str; 9] = [
+const BIG: [&str; 11] = [
     "token_transfers",
     "native_transfers",
     "blocks",
@@ -23,6 +23,8 @@ const BIG: [&str; 9] = [
     "audit",
     "approvals",
     "articles",
+    "swaps",
+    "block_gas",
 ];
 
 /// Many rows, over a day. Chunks' indexes by ranges are completed here: the server would read whole tables for that at any time.
@@ -65,6 +67,11 @@ async fn fill(client: &Client) {
              spender, value) SELECT block_time, block_number, block_tag(block_hash), 1, 1, 20, chain, block_hash, \
              substr(sha256(('k' || block_number % 1000)::bytea), 1, 20), \
              substr(sha256(('w' || block_number % 2000)::bytea), 1, 20), substr(sha256('s'), 1, 20), block_number FROM blocks; \
+             INSERT INTO swaps (block_time, block_number, block_tag, log_index, tx_index, chain, tx_hash, protocol, pool, sender, \
+             amount0, amount1) SELECT block_time, block_number, block_tag(block_hash), 1, 1, chain, block_hash, 'uniswap-v3', \
+             substr(sha256(('k' || block_number % 1000)::bytea), 1, 20), substr(sha256('s'), 1, 20), 5, -5 FROM blocks; \
+             INSERT INTO block_gas (block_time, block_number, block_tag, transactions, chain, gas_used, gas_limit, base_fee_per_gas) \
+             SELECT block_time, block_number, block_tag(block_hash), 5, chain, 1, 2, block_number FROM blocks; \
              INSERT INTO articles (event_at, observed_at, link, source, title) SELECT now() - make_interval(secs => 40 * n), now(), \
              'https://news.example/' || n, 's' || n % 20, 'title' FROM generate_series(1, 50000) AS n; \
              SELECT brin_summarize_new_values(pg_class.oid) FROM pg_class JOIN pg_am ON pg_am.oid = relam \
@@ -347,6 +354,24 @@ async fn no_question_about_tokens_reads_a_table_from_begin_to_end() {
     })
     .await;
     assert!(read.is_empty(), "approvals: {read:?}");
+    let read = read_whole(url, &client, async |store| {
+        let (since_us, until_us) = between;
+        let filter = PoolFilter { chain: "base".into(), pool: token.to_vec(), since_us, until_us };
+        let page = PageRequest { limit: 5, beside: None };
+        assert_eq!(store.swaps_of(&filter, &page).await.unwrap().rows.len(), 5);
+        assert!(!store.pool_volume(VolumeStep::Hour, &filter, 100).await.unwrap().is_empty());
+        assert!(!store.pool_volume(VolumeStep::Day, &filter, 100).await.unwrap().is_empty());
+    })
+    .await;
+    assert!(read.is_empty(), "a pool: {read:?}");
+    let read = read_whole(url, &client, async |store| {
+        for step in [GasStep::Minute, GasStep::Hour] {
+            let between = (now_us() - 7_200_000_000, now_us());
+            assert!(!store.gas(step, "base", between, 500).await.unwrap().is_empty());
+        }
+    })
+    .await;
+    assert!(read.is_empty(), "gas: {read:?}");
     let read = read_whole(url, &client, async |store| {
         let hour_us = 3_600_000_000;
         let last_us = now_us() / hour_us * hour_us - hour_us;

@@ -4,6 +4,7 @@
 mod body;
 mod cursor;
 pub(crate) mod kinds;
+pub(crate) mod of_pool;
 mod of_transaction;
 
 use std::{
