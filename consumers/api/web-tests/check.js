@@ -3,11 +3,11 @@
 import { cases, Skip } from './cases.js';
 import { faults } from './faults.js';
 import { load } from './load.js';
-import { names } from './names.js';
+import { tokenCases } from './token-cases.js';
 import { open, pathsOf, startBrowser, violations } from './tools.js';
 
 const [base, only] = process.argv.slice(2);
-const checks = { ...cases, ...names, ...load, ...faults };
+const checks = { ...cases, ...tokenCases, ...load, ...faults };
 const THEMES = ['light', 'dark'];
 const WIDTHS = [360, 1280];
 const LANGUAGES = ['en', 'es'];

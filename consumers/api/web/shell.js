@@ -29,6 +29,7 @@ export const PAGES = [
   { path: '/transactions', name: 'transactions', title: 'page.transactions', key: 't', load: page(() => import('./pages/transactions.js')) },
   { path: '/transactions/:chain/:hash', name: 'transactions', load: page(() => import('./pages/transaction.js')) },
   { path: '/token/:chain/:address', name: 'transactions', range: '7d', load: page(() => import('./pages/token.js')) },
+  { path: '/pool/:chain/:pool', name: 'transactions', range: '7d', load: page(() => import('./pages/pool.js')) },
   { path: '/wallets', name: 'wallets', title: 'page.wallets', key: 'w', load: page(() => import('./pages/wallets.js')) },
   { path: '/wallet/:address', name: 'wallets', range: '7d', load: page(() => import('./pages/wallet.js')) },
   { path: '/alerts', name: 'alerts', title: 'page.alerts', key: 'a', scope: 'alerts', needs: 'get /alerts', load: page(() => import('./pages/alerts.js')) },

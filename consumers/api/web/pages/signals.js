@@ -26,7 +26,7 @@ export default function Signals({ query }) {
     <div class="head"><h1>${t('page.signals')}</h1></div>
     <div class=${classes('with-rail', hasAnomalies && 'three')}>
       <div>${offers('get /market/articles') && html`<${Articles} query=${query} />`}</div>
-      ${hasAnomalies && html`<aside><${Anomalies} query=${query} /></aside>`}
+      ${hasAnomalies && html`<div><${Anomalies} query=${query} /></div>`}
       <aside>
         ${offers('get /market/indices') && html`<${Indices} />`}
         ${may('ops') && offers('get /providers') && html`<${InTrouble} />`}

@@ -2,6 +2,7 @@
 
 import { t, term } from '../store/i18n.js';
 import * as number from '../store/number.js';
+import { offers } from '../store/offers.js';
 import { finalityOf } from '../store/shapes.js';
 import { html, Icon } from './html.js';
 import { Address, Amount, Finality, safe, Time, tokenPage, Transaction, Usd } from './values.js';
@@ -28,7 +29,7 @@ const UNLIMITED = 2n ** 255n;
 
 /** What an event is about that moves no amount: null where it does. */
 const ABOUT = {
-  swap: (event) => html`<span class="muted">${safe(event.protocol ?? '')}</span> ${Address({ address: event.address })}`,
+  swap: (event) => html`<span class="muted">${safe(event.protocol ?? '')}</span> ${Address({ address: event.address })}${offers('get /pools/{chain}/{pool}') && html` <a href=${`/pool/${event.chain}/${event.pool_id ?? event.address}`}>${t('pool')}</a>`}`,
   liquidity: (event) => html`<span class="muted">${safe(`${event.protocol ?? ''} ${event.action ?? ''}`)}</span> ${Address({ address: event.pool ?? event.address })}`,
   event: (event) => html`<code title=${safe(event.signature)}>${safe(event.name, 48)}</code>`,
   contract: (event) => Address({ address: event.contract }),

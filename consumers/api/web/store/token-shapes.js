@@ -46,6 +46,30 @@ export function volumeOf(answer, step, seconds, nowMs) {
   return steps;
 }
 
+/** What was traded in each step of a range, also those without a swap: `{at, swaps}`. */
+export function tradedOf(answer, step, seconds, nowMs) {
+  const items = list(answer).map((one) => ({ ...one, transfers: one.swaps }));
+  return volumeOf({ items }, step, seconds, nowMs).map(({ at, transfers }) => ({ at, swaps: transfers }));
+}
+
+/** What is known of a pool. */
+export function poolOf(one) {
+  return {
+    chain: one.chain,
+    address: one.address,
+    protocol: one.protocol,
+    tick: orNull(one.tick),
+    labels: one.labels ?? [],
+    last: one.last_swap_at_us,
+    tokens: (one.tokens ?? []).map((token) => ({ address: token.address, symbol: orNull(token.symbol), decimals: orNull(token.decimals), verified: token.verified === true })),
+  };
+}
+
+/** Swaps of a pool are on the wire what they are in lists. */
+export function swapsOf(answer) {
+  return list(answer);
+}
+
 /** Who may move tokens of an address, what no amount bounds first. */
 export function approvalsOf(answer) {
   const lines = list(answer).map((one) => ({
