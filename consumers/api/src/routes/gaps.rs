@@ -152,7 +152,7 @@ struct NewBackfill {
 
 /// What was queued.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct QueuedRange {
+pub(in crate::routes) struct QueuedRange {
     /// The chain.
     chain: String,
     /// Only what touches this address.
@@ -179,7 +179,7 @@ impl From<Requested> for QueuedRange {
 ///
 /// # Errors
 /// When nothing in it is final, or the bucket does not answer.
-pub(super) async fn queue(
+pub(in crate::routes) async fn queue(
     state: &ApiState,
     head: &ChainHead,
     wanted: Gap,

@@ -1,7 +1,7 @@
 //! What is complete, and what is queued to become so.
 
 use crypto_intel_api::Config;
-use crypto_intel_evm::{Gap, GapReason, Gaps, write_verified};
+use crypto_intel_evm::{Gap, GapReason, Gaps, Watchlist, write_verified};
 use crypto_intel_schemas::{ApiRole, B256, Event, Jump, Kind, Verified, samples};
 use crypto_intel_service::now_us;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     audit::told,
     harness::{Answer, Api, Servers, answered},
-    seed::{blocks, write},
+    seed::{blocks, wallet, write},
 };
 
 async fn backfill(api: &Api, key: &str, body: Value) -> Answer {
@@ -92,4 +92,35 @@ async fn jumps_and_verified_blocks_are_told_of_the_chains_of_a_key() {
         (&json!(sample.from_number), &json!(sample.to_number))
     );
     assert_eq!(api.get_as(&own, "/api/v1/jumps?until=-1h").await.body["items"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watched_wallet_may_bring_its_past_of_every_stored_chain() {
+    let servers = Servers::start().await;
+    write(&servers.store, "EVM", &[blocks("base", 12), blocks("ethereum", 9)].concat(), 7).await;
+    let api = servers.api(Config::default()).await;
+    let address = format!("{:#x}", wallet(7));
+    let add = async |key: &str, more: Value| {
+        let mut body = json!({ "address": address });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        answered(api.request("POST", "/api/v1/wallets").bearer_auth(key).json(&body)).await
+    };
+    let analyst = servers.key(&api, ApiRole::Analyst, None).await;
+    let operator = servers.key(&api, ApiRole::Operator, None).await;
+    assert_eq!(add(&analyst, json!({ "backfill": 0 })).await.problem(), "forbidden");
+    for wrong in [json!({ "backfill": 8 }), json!({ "backfill": 0, "chain": "optimism" })] {
+        assert_eq!(add(&operator, wrong.clone()).await.problem(), "unprocessable", "{wrong}");
+    }
+    let list = Watchlist::open(&servers.nats).await.unwrap();
+    assert!(list.list().await.unwrap().is_empty(), "what was refused changed nothing");
+    let added = add(&operator, json!({ "backfill": 3, "every_block": true })).await;
+    assert_eq!((added.status, &added.body["new"]), (202, &json!(true)), "{added:?}");
+    assert_eq!(added.body["past"][1]["blocks"], 5);
+    for chain in ["base", "ethereum"] {
+        let gaps = Gaps::open(&servers.nats, chain).await.unwrap();
+        let gap = gaps.get(3, Some(&address)).await.unwrap().unwrap();
+        assert_eq!((gap.to, gap.reason, gap.every_block), (7, GapReason::Watch, true), "{chain}");
+    }
+    let told = told(&servers).await;
+    assert!(told[0].after.as_deref().unwrap().contains("\"past\""), "{told:?}");
 }

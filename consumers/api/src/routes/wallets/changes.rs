@@ -5,8 +5,9 @@ use axum::{
     extract::State,
     http::{HeaderName, StatusCode, header},
 };
-use crypto_intel_evm::Watchlist;
+use crypto_intel_evm::{Gap, GapReason, Watchlist};
 use crypto_intel_schemas::{AccountAddress, WatchChain, WatchEntry};
+use crypto_intel_store::ChainHead;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -24,6 +25,7 @@ use crate::{
         values::{AddressValue, ChainSlug, Value as _},
     },
     problem::{Problem, ProblemKind},
+    routes::gaps::{self, QueuedRange},
     state::ApiState,
 };
 
@@ -58,6 +60,12 @@ struct NewWallet {
     owner: Option<String>,
     /// Remarks; at most 500 characters.
     notes: Option<String>,
+    /// First block of its past that is wanted, too; takes the scope `ops:write`. Without a word it counts from the next block on.
+    backfill: Option<u64>,
+    /// With `backfill`: every block is looked into. That finds payments that leave no logs, and takes as long as a backfill of
+    /// everything.
+    #[serde(default)]
+    every_block: bool,
 }
 
 /// What is changed of a watched address; what is absent stays, null takes away.
@@ -96,6 +104,21 @@ struct WatchAnswer {
     address: String,
     /// Whether it was not watched there before.
     new: bool,
+    /// What was queued of its past.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    past: Vec<QueuedRange>,
+    /// Chains whose past could not be queued: ask again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_queued: Vec<String>,
+}
+
+/// What the audit keeps of an entry.
+#[derive(Debug, Serialize)]
+struct AddedEntry<'a> {
+    #[serde(flatten)]
+    entry: &'a WatchEntry,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    past: &'a [QueuedRange],
 }
 
 /// A key of some chains decides for these only.
@@ -120,9 +143,39 @@ fn kind_of(kind: Option<&str>) -> Result<WatchKind, Problem> {
     kind.map_err(|reason: String| Problem::unprocessable(format!("kind: {reason}")))
 }
 
+/// The stored chains whose past is wanted: all of them are looked at before anything is changed.
+fn heads_of(
+    caller: &Caller,
+    heads: &[ChainHead],
+    chain: &WatchChain,
+    first: u64,
+) -> Result<Vec<ChainHead>, Problem> {
+    if !caller.may(Scope::OperationsWrite) {
+        let detail = "backfill: this needs the scope ops:write";
+        return Err(Problem::new(ProblemKind::Forbidden, detail));
+    }
+    let is_meant = |head: &&ChainHead| match chain {
+        WatchChain::All => true,
+        WatchChain::One(slug) => head.chain == *slug,
+    };
+    let meant: Vec<ChainHead> = heads.iter().filter(is_meant).cloned().collect();
+    if meant.is_empty() {
+        let detail = format!("backfill: nothing of {} is stored", chain.name());
+        return Err(Problem::unprocessable(detail));
+    }
+    match meant.iter().find(|head| head.finalized_number < first) {
+        None => Ok(meant),
+        Some(head) => Err(Problem::unprocessable(format!(
+            "backfill: block {first} of {} is not final yet, block {} is: live publishes it",
+            head.chain, head.finalized_number
+        ))),
+    }
+}
+
 type Added = (StatusCode, [(HeaderName, String); 1], Extension<Changed>, Json<WatchAnswer>);
 
-/// Watches an address, or changes what it is called; it counts from the next block on.
+/// Watches an address, or changes what it is called; it counts from the next block on. `backfill` queues its past, too, as
+/// `crypto-intel watch add --backfill` does.
 #[utoipa::path(
     post,
     path = "/api/v1/wallets",
@@ -150,12 +203,29 @@ async fn add(
         added_at_us: 0,
     };
     entry.validate().map_err(Problem::unprocessable)?;
+    let past = match new.backfill {
+        None => Vec::new(),
+        Some(first) => heads_of(&caller, &state.heads().await?, &chain, first)?,
+    };
     let list = Watchlist::open(&state.nats).await?;
     let before = list.get(&chain, &address).await?;
-    let changed = changed(&chain, &address).from(before.as_ref()).to(&entry);
-    let is_new = list.add(&chain, &address, entry).await?;
+    let is_new = list.add(&chain, &address, entry.clone()).await?;
     let place = [(header::LOCATION, format!("/api/v1/wallets/{address}"))];
-    let answer = answer(&chain, &address, is_new);
+    let mut answer = answer(&chain, &address, is_new);
+    for head in past {
+        let wanted = Gap {
+            address: Some(address.to_string()),
+            every_block: new.every_block,
+            ..Gap::new(new.backfill.unwrap_or(0), u64::MAX, GapReason::Watch)
+        };
+        // It is watched by now, which has to be told whatever becomes of this.
+        match gaps::queue(&state, &head, wanted).await {
+            Ok(range) => answer.past.push(range),
+            Err(_) => answer.not_queued.push(head.chain),
+        }
+    }
+    let after = AddedEntry { entry: &entry, past: &answer.past };
+    let changed = changed(&chain, &address).from(before.as_ref()).to(&after);
     Ok((StatusCode::ACCEPTED, place, Extension(changed), Json(answer)))
 }
 
@@ -168,7 +238,8 @@ fn not_watched(chain: &WatchChain, address: &AccountAddress) -> Problem {
 }
 
 fn answer(chain: &WatchChain, address: &AccountAddress, new: bool) -> WatchAnswer {
-    WatchAnswer { chain: chain.name().to_owned(), address: address.to_string(), new }
+    let (chain, address) = (chain.name().to_owned(), address.to_string());
+    WatchAnswer { chain, address, new, past: Vec::new(), not_queued: Vec::new() }
 }
 
 parameters! {
