@@ -31,9 +31,9 @@ export function DeadLetters() {
     { key: 'subject', title: t('letter.subject'), card: 'd', render: (row) => html`<span class="mono detail" title=${safe(row.subject)}>${safe(row.subject)}</span>` },
     { key: 'error', title: t('letter.error'), card: 'c', render: (row) => html`<span class="tone-bad detail" title=${safe(row.error)}>${safe(row.error)}</span>` },
   ];
-  return html`<${Panel} flush title=${t('dead letters')} resource=${found} isEmpty=${rows.length === 0} height=${80} empty=${{ title: t('no dead letter'), hint: t('no dead letter.hint') }}>
+  const all = mayChange() && consumers.map((consumer) => html`<${All} key=${consumer} consumer=${consumer} onDone=${done} />`);
+  return html`<${Panel} flush title=${t('dead letters')} actions=${all} resource=${found} isEmpty=${rows.length === 0} height=${80} empty=${{ title: t('no dead letter'), hint: t('no dead letter.hint') }}>
     <${Table} caption=${t('dead letters')} columns=${columns} rows=${rows} keyOf=${(row) => row.dlq_sequence} onOpen=${setOpen} />
-    ${mayChange() && html`<div class="chips">${consumers.map((consumer) => html`<${All} key=${consumer} consumer=${consumer} onDone=${done} />`)}</div>`}
     ${open && html`<${Letter} letter=${open} onClose=${() => setOpen(null)} onDone=${done} />`}
   <//>`;
 }
