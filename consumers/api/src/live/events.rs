@@ -4,13 +4,14 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{State, ws::Message},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
     response::{IntoResponse as _, Response},
 };
 use crypto_intel_service::now_us;
 use futures::{Stream, stream};
 use tokio::{sync::Notify, time::Instant};
+use tokio_tungstenite::tungstenite::Message;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::{Message, Utf8Bytes};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::{
     format::{Format, Recipient},
@@ -12,7 +12,7 @@ use super::{
     position::{Positions, SlotSet},
 };
 
-/// A frame is cut when it is this large, so that what a socket buffers stays small; one event alone may be larger.
+/// A frame is cut when it is this large, so that no client waits long for its first byte; one event alone may be larger.
 pub(crate) const MAX_FRAME_BYTES: usize = 64 << 10;
 /// Ids for which a frame keeps its bytes; clients of one program use the same few.
 const MAX_KEPT_IDS: usize = 4;

@@ -60,9 +60,9 @@ pub(crate) fn gap_frame(format: Format, gap: &Gap, to: Positions, streams: SlotS
 
 #[cfg(test)]
 mod tests {
-    use axum::extract::ws::Message;
     use crypto_intel_nats::Position;
     use crypto_intel_schemas::{Kind, Stream};
+    use tokio_tungstenite::tungstenite::Message;
 
     use super::{
         super::{filter::tests::of, format::Recipient, position::Slot},

@@ -31,6 +31,7 @@ mod service;
 mod session;
 mod socket;
 mod subscription;
+mod wire;
 
 use std::{sync::Arc, time::Duration};
 

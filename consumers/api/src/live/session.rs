@@ -2,9 +2,9 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use axum::extract::ws::Message;
 use crypto_intel_service::now_us;
 use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     format::{Format, Recipient},
@@ -181,6 +181,8 @@ impl Session {
         }
         let subscription = self.begin(&wish, streams).await?;
         self.tell_subscribed(&subscription);
+        // Most clients have one, and room for four is a tenth of what a connection holds.
+        self.subscriptions.reserve_exact(1);
         self.subscriptions.push(subscription);
         self.has_subscribed = true;
         Ok(())

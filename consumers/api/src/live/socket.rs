@@ -5,10 +5,12 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     extract::{FromRequestParts, Path, WebSocketUpgrade},
-    http::{HeaderMap, request::Parts},
-    response::Response,
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse as _, Response},
     routing::any,
 };
+use hyper::upgrade::OnUpgrade;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
     access::{admitted, check_origin, connect, refuse_key_in},
@@ -17,7 +19,8 @@ use super::{
     message::client::Subscribe,
     query::StreamQuery,
     service::Service,
-    session::{MAX_MESSAGE_BYTES, Session},
+    session::Session,
+    wire::Wire,
 };
 use crate::{
     auth::Identity,
@@ -29,12 +32,6 @@ use crate::{
 
 const JSON_PROTOCOL: &str = "crypto-intel.v1.json";
 const MESSAGEPACK_PROTOCOL: &str = "crypto-intel.v1.msgpack";
-/// Allocated at once for each connection: small, for clients send little.
-const READ_BUFFER_BYTES: usize = 1 << 10;
-/// What is a little too large is read, so that the client can be told; more is not.
-const MAX_READ_BYTES: usize = 4 * MAX_MESSAGE_BYTES;
-/// One event may be larger than a frame; what is larger than this closes the connection.
-const MAX_WRITE_BUFFER_BYTES: usize = 8 << 20;
 
 /// `/ws` and its other names.
 pub(super) fn routes() -> Router<ApiState> {
@@ -53,7 +50,9 @@ struct Opening {
     identity: Identity,
     address: IpAddr,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    /// What it asks for; the checks are those of the library.
+    asked: WebSocketUpgrade,
+    upgrade: OnUpgrade,
 }
 
 impl FromRequestParts<ApiState> for Opening {
@@ -64,13 +63,18 @@ impl FromRequestParts<ApiState> for Opening {
         let address =
             parts.extensions.get::<ClientAddress>().map_or(ClientAddress::UNKNOWN, |one| *one);
         let identity = parts.extensions.get::<Identity>().cloned().unwrap_or(Identity::Stranger);
+        let malformed = |why: &str| {
+            let detail = format!("this is a websocket: {why}");
+            Problem::new(ProblemKind::MalformedBody, detail)
+        };
+        let upgrade = parts.extensions.get::<OnUpgrade>().cloned();
+        let asked = WebSocketUpgrade::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| malformed(&rejection.body_text()))?;
         let upgrade =
-            WebSocketUpgrade::from_request_parts(parts, state).await.map_err(|rejection| {
-                let detail = format!("this is a websocket: {}", rejection.body_text());
-                Problem::new(ProblemKind::MalformedBody, detail)
-            })?;
+            upgrade.ok_or_else(|| malformed("the connection cannot be upgraded to one"))?;
         let headers = parts.headers.clone();
-        Ok(Self { state: state.clone(), identity, address: address.0, headers, upgrade })
+        Ok(Self { state: state.clone(), identity, address: address.0, headers, asked, upgrade })
     }
 }
 
@@ -90,7 +94,7 @@ async fn open_one(
 }
 
 async fn open(opening: Opening, first: Option<Subscribe>) -> Result<Response, Problem> {
-    let Opening { state, identity, address, headers, upgrade } = opening;
+    let Opening { state, identity, address, headers, asked, upgrade } = opening;
     let refused = |problem: Problem| {
         let reason = problem.type_uri.rsplit(['/', '#']).next().unwrap_or_default().to_owned();
         state.live.hub.metrics.refused.with_label_values(&[&reason]).inc();
@@ -101,21 +105,22 @@ async fn open(opening: Opening, first: Option<Subscribe>) -> Result<Response, Pr
     let caller = admitted.as_ref();
     let connected =
         connect(&state.live.connections, caller, address, &state.config.live).map_err(refused)?;
-    let upgrade = upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
-        .max_message_size(MAX_READ_BYTES)
-        .max_frame_size(MAX_READ_BYTES)
-        .protocols([JSON_PROTOCOL, MESSAGEPACK_PROTOCOL]);
-    let is_messagepack = upgrade.selected_protocol().is_some_and(|one| one == MESSAGEPACK_PROTOCOL);
+    let asked = asked.protocols([JSON_PROTOCOL, MESSAGEPACK_PROTOCOL]);
+    let protocol = asked.selected_protocol().cloned();
+    let is_messagepack = protocol.as_ref().is_some_and(|one| one == MESSAGEPACK_PROTOCOL);
     let format = if is_messagepack { Format::MessagePack } else { Format::Json };
     let live = Arc::clone(&state.live);
     let session = Session::new(Arc::clone(&live.hub), format, caller.cloned(), true);
     let tracker = live.tracker.clone();
-    Ok(upgrade.on_upgrade(move |socket| {
-        let connection = Connection {
-            socket,
+    let response = switching(&headers, protocol)?;
+    // Two tasks: the one that lives as long as the client holds nothing of its beginning.
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgrade.await else {
+            // The client went away before it had its answer.
+            return;
+        };
+        let connection = Box::new(Connection {
+            wire: Wire::new(upgraded).await,
             session,
             live,
             state,
@@ -124,7 +129,28 @@ async fn open(opening: Opening, first: Option<Subscribe>) -> Result<Response, Pr
             connected,
             timers: Timers::begin(),
             budget: Budget::full(),
-        };
-        tracker.track_future(connection.serve(first))
-    }))
+        });
+        tracker.spawn(connection.serve(first.map(Box::new)));
+    });
+    Ok(response)
+}
+
+/// The answer that makes the connection a websocket (RFC 6455, section 4.2.2).
+fn switching(headers: &HeaderMap, protocol: Option<HeaderValue>) -> Result<Response, Problem> {
+    let accept = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .and_then(|key| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok())
+        .ok_or_else(|| {
+            let detail = "a websocket begins with HTTP/1.1 and the header Sec-WebSocket-Key";
+            Problem::new(ProblemKind::MalformedBody, detail)
+        })?;
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    answer.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(protocol) = protocol {
+        answer.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    Ok(response)
 }

@@ -2,9 +2,9 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use axum::extract::ws::Message;
 use crypto_intel_nats::Position;
 use tokio::sync::{Notify, mpsc};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     cohort::Taken,
