@@ -49,6 +49,7 @@ pub use read::{
         kinds::{fields_not_kept, place_of as place_in_block},
         of_pool::{PoolFilter, PoolVolume, SwapKey, SwapLine},
     },
+    provider_failures::{FailureCount, FailureFilter, FailureKey},
     rule_activity::RuleActivity,
     sql::{PageRequest, RowPage, Towards},
     tokens::{TokenSeen, TokenVolume, VolumeStep},

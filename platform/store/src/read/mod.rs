@@ -20,6 +20,7 @@ pub(crate) mod market;
 pub(crate) mod operations;
 pub(crate) mod past;
 pub(crate) mod positions;
+pub(crate) mod provider_failures;
 mod row_counts;
 pub(crate) mod rule_activity;
 pub(crate) mod sql;

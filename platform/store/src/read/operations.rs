@@ -110,6 +110,28 @@ pub struct BlockLine {
     pub base_fee_per_gas: Option<String>,
 }
 
+impl ProviderLine {
+    /// Of a row with the columns in the order of the fields.
+    pub(super) fn of(row: &Row) -> Self {
+        let quota: (Option<i64>, Option<i64>, Option<String>) =
+            (row.get(5), row.get(6), row.get(7));
+        Self {
+            provider: row.get(0),
+            endpoint: row.get(1),
+            state: row.get(2),
+            at_us: row.get(3),
+            latency_ms: row.get(4),
+            quota: match quota {
+                (Some(used), Some(limit), Some(window)) => Some((used, limit, window)),
+                _ => None,
+            },
+            stale_seconds: row.get(8),
+            on_time_percent: row.get(9),
+            detail: row.get(10),
+        }
+    }
+}
+
 fn hash(bytes: &[u8]) -> B256 {
     B256::try_from(bytes).unwrap_or_default()
 }
@@ -137,25 +159,7 @@ impl Store {
                 &[],
             )
             .await?;
-        let line = |row: &Row| {
-            let quota: (Option<i64>, Option<i64>, Option<String>) =
-                (row.get(5), row.get(6), row.get(7));
-            ProviderLine {
-                provider: row.get(0),
-                endpoint: row.get(1),
-                state: row.get(2),
-                at_us: row.get(3),
-                latency_ms: row.get(4),
-                quota: match quota {
-                    (Some(used), Some(limit), Some(window)) => Some((used, limit, window)),
-                    _ => None,
-                },
-                stale_seconds: row.get(8),
-                on_time_percent: row.get(9),
-                detail: row.get(10),
-            }
-        };
-        Ok(rows.iter().map(line).collect())
+        Ok(rows.iter().map(ProviderLine::of).collect())
     }
 
     /// How every endpoint of chains did last, as each producer sees it, of those told of within a day.

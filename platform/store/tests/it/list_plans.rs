@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crypto_intel_schemas::{Address, B256, Severity};
 use crypto_intel_store::{
-    AlertFilter, ApprovalFilter, ArticleFilter, AuditFilter, CandleFilter, CandleStep, GasStep,
-    PageRequest, PairFilter, PoolFilter, ReadLimits, Side, Store, Towards, TransferFilter,
-    TransferKind, VolumeStep, WalkBudget, WalletFilter,
+    AlertFilter, ApprovalFilter, ArticleFilter, AuditFilter, CandleFilter, CandleStep,
+    FailureFilter, GasStep, PageRequest, PairFilter, PoolFilter, ReadLimits, Side, Store, Towards,
+    TransferFilter, TransferKind, VolumeStep, WalkBudget, WalletFilter,
 };
 use crypto_intel_testkit::eventually;
 use tokio_postgres::Client;
 
 use crate::support::{config, database};
 
-const BIG: [&str; 11] = [
+const BIG: [&str; 12] = [
     "token_transfers",
     "native_transfers",
     "blocks",
@@ -25,6 +25,7 @@ const BIG: [&str; 11] = [
     "articles",
     "swaps",
     "block_gas",
+    "provider_statuses",
 ];
 
 /// Many rows, over a day. Chunks' indexes by ranges are completed here: the server would read whole tables for that at any time.
@@ -60,6 +61,8 @@ async fn fill(client: &Client) {
              INSERT INTO audit (event_at, observed_at, id, actor, action, target, via, origin) \
              SELECT now() - make_interval(secs => n), now(), 'r' || n, 'a' || n % 20, 'silence.add', 't' || n % 5000, 'api', \
              '192.0.2.7' FROM generate_series(1, 50000) AS n; \
+             INSERT INTO provider_statuses (event_at, observed_at, provider, endpoint, state) SELECT now() - make_interval(secs => n), \
+             now(), 'p' || n % 50, '', CASE n % 10 WHEN 0 THEN 'failing' ELSE 'ok' END FROM generate_series(1, 50000) AS n; \
              INSERT INTO market_ticks (event_at, observed_at, asset, quote, source, price) \
              SELECT now() - make_interval(mins => n), now(), 'asset-' || one, 'usd', 'somewhere', n \
              FROM generate_series(1, 1500) AS n CROSS JOIN generate_series(1, 40) AS one; \
@@ -283,6 +286,21 @@ async fn no_other_list_reads_a_table_from_begin_to_end() {
         let page = PageRequest { limit: 50, beside: None };
         let read = read_whole(url, &client, async |store| {
             assert_eq!(store.audit_trail(filter, &page).await.unwrap().rows.len(), rows);
+        })
+        .await;
+        assert!(read.is_empty(), "{what}: {read:?}");
+    }
+    let day = FailureFilter {
+        since_us: now_us() - 86_400_000_000,
+        until_us: now_us(),
+        ..FailureFilter::default()
+    };
+    let of_one = FailureFilter { provider: Some("p20".to_owned()), ..day.clone() };
+    for (what, filter) in [("failures", &day), ("failures of one", &of_one)] {
+        let page = PageRequest { limit: 50, beside: None };
+        let read = read_whole(url, &client, async |store| {
+            assert_eq!(store.provider_failures(filter, &page).await.unwrap().rows.len(), 50);
+            assert!(!store.provider_failure_counts(filter).await.unwrap().is_empty());
         })
         .await;
         assert!(read.is_empty(), "{what}: {read:?}");
