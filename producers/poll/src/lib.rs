@@ -30,7 +30,7 @@ pub use config::{
 };
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run, dry_run_polled};
 pub use facts::{
-    report::{FactReport, SourceReport, fact_reports},
+    report::{FactReport, SourceReport, fact_reports, fresh_seconds},
     used::check_facts,
 };
 pub use fetch::FetchError;
@@ -40,6 +40,6 @@ pub use past::{
     report::HistoryReport,
     span::{Span, Spans},
 };
-pub use report::{EndpointReport, ProviderReport, QuotaReport, provider_reports};
+pub use report::{EndpointReport, KnownProviders, ProviderReport, QuotaReport, provider_reports};
 pub use role::ROLE;
 pub use run::run;

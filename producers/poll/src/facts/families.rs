@@ -83,6 +83,11 @@ impl Families {
         self.of_name(name).or_else(|| is_used.then_some(&self.general))
     }
 
+    /// Age above which a value of a metric by its name, or of an index, is not used while another one is younger.
+    pub(super) fn fresh_seconds(&self, name: &str) -> u32 {
+        self.of_name(name).unwrap_or(&self.general).fresh_seconds
+    }
+
     fn of_name(&self, name: &str) -> Option<&Family> {
         let is_of = |family: &str| {
             name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

@@ -5,7 +5,12 @@ use crypto_intel_nats::{Bucket, Nats};
 use crypto_intel_schemas::{AssetPrice, Decimal, FactChoice, FactValue, SourceVerdict};
 use serde::Serialize;
 
-use super::{fact, pegs::DOLLAR};
+use super::{
+    fact,
+    families::{Families, INDEX},
+    pegs::DOLLAR,
+};
+use crate::config::Config;
 
 /// A fact: the value that is used, and what every source says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,6 +71,17 @@ pub async fn fact_reports(
     reports.retain(|report| is_asked_for(&report.fact, kind, key));
     reports.sort_by(|one, two| (&one.fact, &one.unit).cmp(&(&two.fact, &two.unit)));
     Ok(reports)
+}
+
+/// Age above which a value of a fact is not used while another one is younger, seconds.
+#[must_use]
+pub fn fresh_seconds(config: &Config, fact: &str) -> u32 {
+    let name = match fact.split_once(' ') {
+        Some(("price", _)) => return config.prices.fresh_seconds,
+        Some(("metric", rest)) => rest.split_once(" of ").map_or(rest, |(name, _)| name),
+        _ => INDEX,
+    };
+    Families::new(&config.facts.families).fresh_seconds(name)
 }
 
 fn is_asked_for(fact: &str, kind: Option<&str>, key: Option<&str>) -> bool {

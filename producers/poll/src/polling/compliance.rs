@@ -9,6 +9,11 @@ pub(super) const REMEMBERED: usize = 100;
 /// Longest time after its beginning at which a slot is done on time.
 const MAX_TOLERANCE_US: i64 = 300_000_000;
 
+/// How long after its beginning a slot of this length is done on time, microseconds.
+pub(crate) fn tolerance_us(every_us: i64) -> i64 {
+    (every_us / 2).min(MAX_TOLERANCE_US)
+}
+
 /// What became of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,7 +78,7 @@ impl Compliance {
         if self.next_us.is_some_and(|next_us| next_us > slot_us) {
             return outcomes;
         }
-        let tolerance_us = (schedule.every_us() / 2).min(MAX_TOLERANCE_US);
+        let tolerance_us = tolerance_us(schedule.every_us());
         let outcome = match now_us.saturating_sub(slot_us) <= tolerance_us {
             true => SlotOutcome::OnTime,
             false => SlotOutcome::Late,

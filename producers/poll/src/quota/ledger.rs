@@ -198,7 +198,13 @@ pub(crate) fn entry_names(provider: &str, keys: &[Secret]) -> Vec<String> {
     if names.is_empty() {
         names.push("no-key".to_owned());
     }
-    names.iter().map(|name| format!("poll.quota.{provider}.{name}")).collect()
+    let prefix = entry_prefix(provider);
+    names.iter().map(|name| format!("{prefix}{name}")).collect()
+}
+
+/// What the names of the entries of a provider's keys begin with.
+pub(crate) fn entry_prefix(provider: &str) -> String {
+    format!("poll.quota.{provider}.")
 }
 
 /// Names a key without telling it.
