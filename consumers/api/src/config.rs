@@ -69,6 +69,9 @@ pub struct Config {
     /// The list of tokens; filled in by the process from its configuration.
     #[serde(skip)]
     pub tokens: Vec<ListedToken>,
+    /// Which providers are polled; filled in by the process from its configuration.
+    #[serde(skip)]
+    pub poll: crypto_intel_poll::Config,
 }
 
 impl Default for Config {
@@ -96,6 +99,7 @@ impl Default for Config {
             languages: BTreeMap::new(),
             explorers: Explorers::default(),
             tokens: Vec::new(),
+            poll: crypto_intel_poll::Config::default(),
         }
     }
 }

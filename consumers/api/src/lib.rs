@@ -21,6 +21,7 @@ mod problem;
 mod role;
 mod routes;
 mod server;
+mod sources;
 mod state;
 mod tokens;
 mod web;

@@ -58,11 +58,16 @@ impl<T> Page<T> {
             warnings: Vec::new(),
         }
     }
+
+    /// For the header `Link`.
+    pub(crate) fn header_links(&self) -> Links {
+        Links { next: self.next.clone(), prev: self.prev.clone() }
+    }
 }
 
 impl<T: Serialize> IntoResponse for Page<T> {
     fn into_response(self) -> Response {
-        let links = Links { next: self.next.clone(), prev: self.prev.clone() };
+        let links = self.header_links();
         let mut response = Json(self).into_response();
         response.extensions_mut().insert(links);
         response

@@ -28,10 +28,11 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::read(Bucket::Leases).watched(),
         BucketSpec::read(Bucket::Prices).watched(),
         BucketSpec::read(Bucket::Tokens).watched(),
+        BucketSpec::read(Bucket::Facts).watched(),
+        // How far pollers are, what is used of quotas, up to which block audits found everything.
+        BucketSpec::read(Bucket::Cursors).watched(),
         // The rules in force.
         BucketSpec::read(Bucket::RuleState),
-        // Up to which block audits found everything.
-        BucketSpec::read(Bucket::Cursors),
         // Which routes of an alert were told.
         BucketSpec::read(Bucket::Deliveries),
         BucketSpec::write(Bucket::Gaps, &[">"]).watched(),

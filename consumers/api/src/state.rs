@@ -18,6 +18,7 @@ use crate::{
     places::Places,
     routes::anomalies::Series,
     tokens::TokenBook,
+    sources::Sources,
 };
 
 /// How old positions and heads may be that are answered from memory: what a page asks of many routes is read once.
@@ -63,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) trusted_proxies: Vec<Network>,
     /// Tokens by what they are called.
     pub(crate) tokens: TokenBook,
+    /// Polled providers.
+    pub(crate) sources: Sources,
     positions: Memo<(), Vec<PositionRow>>,
     heads: Memo<(), Vec<ChainHead>>,
     /// Hours of everything that may depart from the usual, by how many and whether of verified tokens alone.
@@ -99,6 +102,7 @@ impl ApiState {
             changes: TaskTracker::new(),
             trusted_proxies: trusted_proxies.map_err(anyhow::Error::msg)?,
             tokens: TokenBook::new(&config.tokens),
+            sources: Sources::new(config.poll.clone()),
             config,
             store,
             nats,

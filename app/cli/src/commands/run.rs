@@ -95,7 +95,8 @@ async fn run_role(
         Role::Api => {
             // Its own connections: what it is asked must not wait for what is written, nor the other way round.
             let store = crypto_intel_api::reader(&config.api, &config.database)?;
-            crypto_intel_api::run(config.api.clone(), nats, store, context).await
+            let api = crypto_intel_api::Config { poll: config.poll.clone(), ..config.api.clone() };
+            crypto_intel_api::run(api, nats, store, context).await
         }
     }
 }

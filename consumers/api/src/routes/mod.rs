@@ -25,6 +25,7 @@ mod market;
 mod me;
 mod operations;
 mod pools;
+mod providers;
 mod rules;
 mod session;
 mod silences;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(operations::routes())
         .merge(dead_letters::routes())
         .merge(gaps::routes())
+        .merge(providers::routes())
         .merge(rules::routes())
         .merge(session::routes())
         .merge(silences::routes())

@@ -1,8 +1,8 @@
-//! What operators look at: sources, endpoints, reorganisations.
+//! What operators look at beside providers: endpoints of chains, reorganisations.
 
 use axum::extract::State;
 use crypto_intel_schemas::Stream;
-use crypto_intel_store::{NodeLine, ProviderLine, ReorgLine};
+use crypto_intel_store::{NodeLine, ReorgLine};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -14,7 +14,7 @@ use crate::{
     page::{Page, Window},
     parameters::{
         Asked, NoParameters, parameters,
-        values::{ChainSlug, Limit, Moment, Name},
+        values::{ChainSlug, Limit, Moment},
     },
     problem::Problem,
     state::ApiState,
@@ -23,90 +23,8 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let of_status = Guard::new(Scope::Operations, cost::LIST).by_position_of(&[Stream::Status]);
     OpenApiRouter::new()
-        .routes(of_status.of(routes!(providers)))
         .routes(of_status.of(routes!(nodes)))
         .routes(Guard::new(Scope::Chain, cost::LIST).by_position_of(OF_CHAINS).of(routes!(reorgs)))
-}
-
-/// How a polled endpoint did last.
-#[derive(Debug, Serialize, ToSchema)]
-struct ProviderItem {
-    /// The provider.
-    provider: String,
-    /// The endpoint; empty where all of the provider is meant.
-    endpoint: String,
-    /// ok, late, failing, held, refused, quota_spent or off.
-    state: String,
-    /// When that was so, microseconds UTC.
-    at_us: i64,
-    /// How long the last answer took, milliseconds.
-    latency_ms: Option<i64>,
-    /// The quota that is nearest to its end.
-    quota: Option<Quota>,
-    /// Seconds since its last good answer; null before the first one.
-    stale_seconds: Option<i64>,
-    /// Scheduled polls of the last day that were done on time, percent, decimal text.
-    on_time_percent: Option<String>,
-    /// Why it is in that state.
-    detail: Option<String>,
-}
-
-/// What is used of a quota.
-#[derive(Debug, Serialize, ToSchema)]
-struct Quota {
-    /// Units used.
-    used: i64,
-    /// Units that it has.
-    limit: i64,
-    /// What it is for: second, minute, day or month.
-    window: String,
-}
-
-impl From<ProviderLine> for ProviderItem {
-    fn from(line: ProviderLine) -> Self {
-        Self {
-            provider: line.provider,
-            endpoint: line.endpoint,
-            state: line.state,
-            at_us: line.at_us,
-            latency_ms: line.latency_ms,
-            quota: line.quota.map(|(used, limit, window)| Quota { used, limit, window }),
-            stale_seconds: line.stale_seconds,
-            on_time_percent: line.on_time_percent,
-            detail: line.detail,
-        }
-    }
-}
-
-parameters! {
-    /// Which sources.
-    pub(crate) struct ProviderParameters {
-        /// Only in this state; may be repeated.
-        pub(crate) state: Vec<Name>,
-        /// Only of this provider.
-        pub(crate) provider: Option<Name>,
-    }
-}
-
-/// How each polled source and its endpoints did last, by name.
-#[utoipa::path(
-    get,
-    path = "/api/v1/providers",
-    tag = "operations",
-    params(ProviderParameters),
-    responses((status = 200, body = Page<ProviderItem>))
-)]
-async fn providers(
-    State(state): State<ApiState>,
-    asked: Asked<ProviderParameters>,
-) -> Result<Page<ProviderItem>, Problem> {
-    let wanted = asked.parameters;
-    let lines = state.store.newest_providers().await?.into_iter();
-    let is_meant = |line: &ProviderLine| {
-        (wanted.state.is_empty() || wanted.state.iter().any(|one| one.0 == line.state))
-            && wanted.provider.as_ref().is_none_or(|one| one.0 == line.provider)
-    };
-    Ok(Page::whole(lines.filter(is_meant).map(ProviderItem::from).collect()))
 }
 
 /// How an endpoint of a chain did last, as one producer sees it.

@@ -18,6 +18,7 @@ mod lists;
 mod once;
 mod owasp;
 mod pools;
+mod providers;
 mod requests;
 mod rules;
 mod seed;
