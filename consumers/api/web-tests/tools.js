@@ -42,6 +42,7 @@ export async function pathsOf(base) {
   const list = ['/', '/transactions', '/wallets', '/alerts', '/providers', '/admin', '/about'];
   if (told.includes('get /market/summary')) list.push('/market');
   if (told.includes('get /market/articles')) list.push('/signals');
+  if (told.includes('get /schedule')) list.push('/providers?tab=schedule&only=all');
   if (told.includes('get /rules')) {
     const { items: [rule] = [] } = await ask('/rules');
     list.push('/rules', '/rules/new?min_usd=5', ...(rule ? [`/rule/${rule.id}`] : []));

@@ -1,26 +1,27 @@
 // Which source fails, is close to its limit, is late? And does everything behind them progress?
 
 import { offers } from '../store/offers.js';
-import { t, term } from '../store/i18n.js';
+import { t } from '../store/i18n.js';
 import * as number from '../store/number.js';
 import { may } from '../store/session.js';
-import { probesOf, providersOf, streamsOf } from '../store/shapes.js';
+import { probesOf, streamsOf } from '../store/shapes.js';
 import * as time from '../store/time.js';
 import { Meter } from '../parts/chart.js';
 import { Gaps, Jumps, Verified } from '../parts/gaps.js';
 import { html } from '../parts/html.js';
 import { DeadLetters } from '../parts/letters.js';
 import { Panel, useResource } from '../parts/panel.js';
+import { Sources } from '../parts/sources.js';
 import { Table } from '../parts/table.js';
-import { Age, PROVIDER_TONES, safe, State, Time } from '../parts/values.js';
+import { safe, State, Time } from '../parts/values.js';
 
-export default function Providers({ chains }) {
+export default function Providers({ chains, query }) {
   const status = useResource('/status', {}, 10_000);
   return html`<div class="page">
     <div class="head"><h1>${t('page.providers')}</h1>
       ${status.data && html`<${State} tone=${status.data.ready ? 'good' : 'bad'}>${t(status.data.ready ? 'ready' : 'not ready')}<//> <span class="muted">${status.data.version} · ${status.data.instance}</span>`}</div>
     ${(status.data?.problems ?? []).map((text) => html`<p class="banner tone-bad" role="alert">${safe(text)}</p>`)}
-    ${offers('get /providers') && html`<${Sources} />`}
+    ${offers('get /providers') && html`<${Sources} query=${query} />`}
     <div class="columns"><${Streams} status=${status} /><${Leaders} status=${status} /></div>
     <div class="columns">${offers('get /nodes') && html`<${Nodes} />`}${offers('get /reorgs') && html`<${Reorgs} />`}</div>
     <div class="columns">${offers('get /verified') && html`<${Verified} />`}${offers('get /jumps') && html`<${Jumps} />`}</div>
@@ -28,24 +29,6 @@ export default function Providers({ chains }) {
     <${Probes} status=${status} />
     ${offers('get /dead-letters') && html`<${DeadLetters} />`}
   </div>`;
-}
-
-function Sources() {
-  const found = useResource('/providers', {}, 15_000);
-  const rows = providersOf(found.data);
-  const isClose = (row) => row.used !== null && row.limit && row.used / row.limit >= 0.8;
-  const columns = [
-    { key: 'name', title: t('provider'), card: 'a', sort: (a, b) => a.name.localeCompare(b.name), render: (row) => html`<span class="strong">${row.name}</span> ${row.endpoint && html`<span class="muted">${row.endpoint}</span>`}` },
-    { key: 'state', title: t('state'), card: 'b', sort: (a, b) => String(a.state).localeCompare(String(b.state)), render: (row) => html`<${State} tone=${PROVIDER_TONES[row.state] ?? 'warn'}>${term('provider', row.state)}<//>` },
-    { key: 'latency', title: t('latency'), end: true, wide: 'wide', sort: (a, b) => (a.latency ?? 0) - (b.latency ?? 0), render: (row) => time.latency(row.latency) },
-    { key: 'quota', title: t('quota'), card: 'd', render: (row) => (row.limit ? html`<${Meter} value=${row.used / row.limit} tone=${isClose(row) ? 'warn' : 'accent'} label=${`${row.used} / ${row.limit}`} /><span class="number muted">${number.count(row.used)} / ${number.count(row.limit)} ${term('window', row.window)}</span>` : html`<span class="muted">–</span>`) },
-    { key: 'ontime', title: t('on time'), end: true, wide: 'wide', render: (row) => html`<span class="number">${row.onTime === null ? '–' : `${row.onTime} %`}</span>` },
-    { key: 'detail', title: t('detail'), card: 'c', render: (row) => html`<span class="muted detail" title=${row.detail}>${safe(row.detail)}</span>` },
-    { key: 'at', title: t('reported'), end: true, wide: 'wider', render: (row) => html`<${Age} at=${row.at} />` },
-  ];
-  const bad = rows.filter((row) => (PROVIDER_TONES[row.state] ?? 'warn') !== 'good').length;
-  return html`<${Panel} flush title=${t('providers')} note=${rows.length > 0 && t('providers.count', { count: rows.length, bad })} resource=${found} isEmpty=${rows.length === 0} height=${260} empty=${{ title: t('no provider') }}>
-    <${Table} caption=${t('providers')} columns=${columns} rows=${rows} keyOf=${(row) => `${row.name}/${row.endpoint}`} /><//>`;
 }
 
 /** How far tables are behind is a number without a judgement: ticks count, which they never read. The probes judge. */
