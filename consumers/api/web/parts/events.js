@@ -50,14 +50,14 @@ export function Moved({ event, compact }) {
   if (event.token_id !== undefined && event.amount === undefined) {
     return html`<span class="amount" title=${event.token_id}><span class="number">#${shortId(event.token_id)}</span> ${event.symbol && html`<span class="symbol">${safe(event.symbol).slice(0, 24)}</span>`}</span>`;
   }
-  if (event.amount !== undefined && event.amount !== null) return Amount({ value: event.amount, symbol: event.symbol, verified: isVerified(event), compact, href: pageOfToken(event) });
+  if (event.amount !== undefined && event.amount !== null) return Amount({ value: event.amount, symbol: event.symbol, verified: isVerified(event), compact, href: compact ? undefined : pageOfToken(event) });
   if (event.value !== undefined && event.value !== null) {
     return html`<span class="amount" title=${event.value}><span class="number">${number.compact(event.value)}</span> <span class="muted">${t('units')}</span></span>`;
   }
   return html`<span class="muted">–</span>`;
 }
 
-/** Where the token of a transfer is told; undefined of native value. */
+/** Where the token of a transfer is told; undefined of native value. Compact lists have no room for a link that fingers can hit. */
 function pageOfToken(event) {
   return event.address && event.kind?.startsWith('transfer.erc') ? tokenPage(event.chain, event.address) : undefined;
 }
