@@ -228,11 +228,14 @@ pub struct BackfillArguments {
     #[arg(long, value_name = "N")]
     pub from: u64,
     /// Last block; blocks that are not final yet are left to live.
-    #[arg(long, value_name = "M")]
-    pub to: u64,
+    #[arg(long, value_name = "M", required_unless_present = "take_back")]
+    pub to: Option<u64>,
     /// Only queue the range; do not wait until the producer has published it.
     #[arg(long)]
     pub detach: bool,
+    /// Take back the range that was asked for from this first block on: what of it is not published yet is not published.
+    #[arg(long, conflicts_with_all = ["to", "detach"])]
+    pub take_back: bool,
 }
 
 /// `audit`

@@ -8,6 +8,7 @@ use crypto_intel_nats::{Bucket, Nats};
 use crypto_intel_schemas::leases;
 use crypto_intel_service::ConfigError;
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{connect_nats, prepare};
@@ -39,15 +40,39 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let config = prepare(arguments)?;
     let chain = options.chain.as_str();
+    let Some(to) = options.to else {
+        return take_back(&config, chain, options.from, output).await;
+    };
     let chain_config = chain_config(&config, chain)?;
-    if options.from > options.to {
-        let problem = format!("--from {} is above --to {}", options.from, options.to);
+    if options.from > to {
+        let problem = format!("--from {} is above --to {to}", options.from);
         return Err(ConfigError { problems: vec![problem] }.into());
     }
     let nats = connect_nats(&config, "backfill").await?;
-    let gap = Gap::new(options.from, options.to, GapReason::Backfill);
+    let gap = Gap::new(options.from, to, GapReason::Backfill);
     let report = fetch(&config, &nats, (chain, chain_config), gap, options.detach, output).await?;
     output.show(&report, describe)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes a range back that was asked for. The chain need not be configured any more.
+async fn take_back(
+    config: &AppConfig,
+    chain: &str,
+    from: u64,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let nats = connect_nats(config, "backfill").await?;
+    let gaps = Gaps::open(&nats, chain).await.context("open bucket gaps")?;
+    let Some(gap) = gaps.take_back(from).await? else {
+        anyhow::bail!("no range of {chain} that was asked for begins at block {from}");
+    };
+    Change::new("backfill.take_back").of(chain).from(Some(&gap)).tell(&nats).await?;
+    let left = gap.remaining();
+    let report = json!({ "chain": chain, "from": from, "to": gap.to, "not_published": left });
+    output.show(&report, |_| {
+        format!("{chain}: took back {} blocks that were not published yet", thousands(left))
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! What commands change is in the audit, as what is changed through the API.
 
+use crypto_intel_evm::{GapReason, Gaps};
 use crypto_intel_nats::{ReaderOptions, Start, StreamReader};
 use crypto_intel_schemas::{Audit, Event};
 
@@ -95,4 +96,19 @@ async fn what_is_done_to_streams_is_told() {
     let after = |place: usize| told[place].after.as_deref().unwrap();
     assert!(after(0).contains("KV_tokens") && !after(0).contains("KV_leases"), "{}", after(0));
     assert!(after(2).contains("NOTIFY") && !after(2).contains("KV_tokens"), "{}", after(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_was_asked_for_is_taken_back() {
+    let bus = Bus::start("").await;
+    let gaps = Gaps::open(&bus.broker.nats, "base").await.unwrap();
+    gaps.queue(10, 19, GapReason::Backfill).await.unwrap();
+    gaps.queue(30, 39, GapReason::CatchUp).await.unwrap();
+    let taken = bus.json(0, &["backfill", "base", "--from", "10", "--take-back"]);
+    assert_eq!(taken["not_published"], 10);
+    bus.ends_with(1, &["backfill", "base", "--from", "10", "--take-back"]);
+    bus.ends_with(1, &["backfill", "base", "--from", "30", "--take-back"]);
+    let [left] = gaps.list().await.unwrap().try_into().unwrap();
+    assert_eq!((left.from, left.reason), (30, GapReason::CatchUp), "what live left stays");
+    assert_eq!(told(&bus).await[0].action, "backfill.take_back");
 }

@@ -17,10 +17,10 @@ use crate::{
     limits::cost,
     page::{Page, Window},
     parameters::{
-        Asked, NoParameters,
+        Asked, AtBoth, NoParameters,
         body::Body,
-        parameters,
-        values::{ChainSlug, Limit, Moment},
+        parameters, path_parameters,
+        values::{BlockNumber, ChainSlug, Limit, Moment},
     },
     problem::{Problem, ProblemKind},
     state::ApiState,
@@ -32,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(Guard::new(Scope::Operations, cost::LIST).of(routes!(gaps)))
         .routes(write.doing("backfill.queue").of(routes!(backfill)))
+        .routes(write.doing("backfill.take_back").of(routes!(take_back)))
         .routes(of_chains.by_position_of(OF_CHAINS).of(routes!(jumps)))
         .routes(of_chains.of(routes!(verified)))
 }
@@ -218,6 +219,34 @@ async fn backfill(
     let range = queue(&state, head, wanted).await?;
     let changed = Extension(Changed::of(&range.chain).to(&range));
     Ok((StatusCode::ACCEPTED, changed, Json(range)))
+}
+
+path_parameters!(OfBackfill {
+    chain: ChainSlug = "The chain.",
+    number: BlockNumber = "First block of the range."
+});
+
+/// Takes back a range that was asked for: what of it is not published yet is not published. What live and audits queued stays.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/backfill/{chain}/{number}",
+    tag = "operations",
+    params(OfBackfill),
+    responses((status = 204), (status = 404, body = Problem, content_type = "application/problem+json"))
+)]
+async fn take_back(
+    State(state): State<ApiState>,
+    caller: Caller,
+    AtBoth(chain, from): AtBoth<ChainSlug, BlockNumber>,
+    _: Asked<NoParameters>,
+) -> Result<(StatusCode, Extension<Changed>), Problem> {
+    let missing = || Problem::not_found("no range that was asked for begins at this block");
+    if !caller.sees(&chain.0) {
+        return Err(missing());
+    }
+    let gaps = Gaps::open(&state.nats, &chain.0).await?;
+    let gap = gaps.take_back(from.0).await?.ok_or_else(missing)?;
+    Ok((StatusCode::NO_CONTENT, Extension(Changed::of(chain.0).from(Some(&gap)))))
 }
 
 parameters! {

@@ -38,9 +38,19 @@ async fn a_range_is_queued_as_by_its_command_and_its_progress_is_told() {
     ] {
         assert_eq!(backfill(&api, &key, body.clone()).await.problem(), problem, "{body}");
     }
+    let take_back = async |path: &str| {
+        let path = format!("/api/v1/backfill/{path}");
+        answered(api.request("DELETE", &path).bearer_auth(&key)).await.status
+    };
+    gaps.queue(9, 10, GapReason::CatchUp).await.unwrap();
+    let refused = [take_back("base/3").await, take_back("base/9").await];
+    assert_eq!(refused, [404, 404], "nothing begins there, and what live left stays");
+    assert_eq!(take_back("base/2").await, 204);
+    let [left] = gaps.list().await.unwrap().try_into().unwrap();
+    assert_eq!(left.reason, GapReason::CatchUp);
     let told = told(&servers).await;
-    let [one] = told.as_slice() else { panic!("{told:?}") };
-    assert_eq!((one.action.as_str(), one.target.as_deref()), ("backfill.queue", Some("base")));
+    let told: Vec<_> = told.iter().map(|one| (&*one.action, one.target.as_deref())).collect();
+    assert_eq!(told, [("backfill.queue", Some("base")), ("backfill.take_back", Some("base"))]);
 
     let jumped = Gap { next: 5, ..Gap::new(1, 10, GapReason::CatchUp) };
     let ethereum = Gaps::open(&servers.nats, "ethereum").await.unwrap();
@@ -49,7 +59,10 @@ async fn a_range_is_queued_as_by_its_command_and_its_progress_is_told() {
     assert_eq!(own["items"].as_array().unwrap().len(), 1, "of its chains only: {own}");
     let all = servers.key(&api, ApiRole::Operator, None).await;
     let all = api.get_as(&all, "/api/v1/gaps?limit=1&chain=ethereum&chain=base").await.body;
-    assert_eq!(all["items"][0]["state"], "queued");
+    assert_eq!(
+        (&all["items"][0]["chain"], &all["items"][0]["state"]),
+        (&json!("base"), &json!("queued"))
+    );
     assert!(all["warnings"][0].as_str().unwrap().contains("1 more"), "{all}");
     let key = servers.key(&api, ApiRole::Operator, Some(&["ethereum"])).await;
     let begun = api.get_as(&key, "/api/v1/gaps").await.body["items"][0].clone();

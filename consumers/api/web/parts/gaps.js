@@ -10,6 +10,7 @@ import { Meter } from './chart.js';
 import { Drawer } from './drawer.js';
 import { html, Icon } from './html.js';
 import { Panel, say, Trouble, useResource } from './panel.js';
+import { Sure } from './sure.js';
 import { Table } from './table.js';
 import { safe, State, Time } from './values.js';
 
@@ -21,6 +22,12 @@ export function Gaps({ chains }) {
   const [isAsking, setAsking] = useState(false);
   const found = useResource('/gaps', { limit: 100 }, 5_000);
   const rows = found.data?.items ?? [];
+  const takeBack = (row) => async () => {
+    await ask(`/backfill/${row.chain}/${row.from}`, { method: 'DELETE' });
+    say(t('gap.taken back'));
+    found.again();
+  };
+  const mayTake = (row) => row.reason === 'backfill' && !row.address && may('ops:write') && offers('delete /backfill/{chain}/{number}');
   const columns = [
     { key: 'chain', title: t('chain'), card: 'a', render: (row) => html`<span class="strong">${row.chain}</span>` },
     { key: 'range', title: t('gap.range'), card: 'c', render: (row) => html`<span class="number">${number.count(row.from)} – ${number.count(row.to)}</span>${row.address && html` <span class="mono muted">${safe(row.address)}</span>`}` },
@@ -28,7 +35,8 @@ export function Gaps({ chains }) {
     { key: 'state', title: t('state'), card: 'b', render: (row) => html`<span title=${safe(row.trouble)}><${State} tone=${TONES[row.state] ?? 'warn'}>${term('gap.state', row.state)}<//></span>` },
     { key: 'progress', title: t('gap.progress'), card: 'd', render: (row) => {
       const share = row.blocks > 0 ? row.published / row.blocks : 0;
-      return html`<${Meter} value=${share} label=${number.percent(share * 100, 1)} /><span class="number muted">${number.count(row.published)} / ${number.count(row.blocks)}</span>`;
+      return html`<${Meter} value=${share} label=${number.percent(share * 100, 1)} /><span class="number muted">${number.count(row.published)} / ${number.count(row.blocks)}</span>
+        ${mayTake(row) && html`<${Sure} label=${t('gap.take back')} question=${t('gap.take back.sure')} act=${takeBack(row)} />`}`;
     } },
     { key: 'queued', title: t('gap.queued'), end: true, wide: 'wider', render: (row) => html`<${Time} at=${row.queued_at_us} />` },
   ];

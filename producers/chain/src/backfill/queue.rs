@@ -222,6 +222,31 @@ impl Gaps {
         entry.map(|entry| decode(&key, &entry.value)).transpose()
     }
 
+    /// Takes back a range that an operator asked for, and what of it is not published yet is not published. `None` where no such
+    /// range begins at this block; what live, audits and others queued stays, for it is needed.
+    ///
+    /// # Errors
+    /// When the bucket cannot be read or written.
+    pub async fn take_back(&self, from: u64) -> anyhow::Result<Option<Gap>> {
+        let key = self.key(from, None);
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(entry) = self.kv.get(&key).await.context("read gap")? else {
+                return Ok(None);
+            };
+            let gap = decode(&key, &entry.value)?;
+            if gap.reason != GapReason::Backfill {
+                return Ok(None);
+            }
+            match self.kv.delete_revision(&key, entry.revision).await {
+                Ok(()) => return Ok(Some(gap)),
+                // Its producer went on meanwhile.
+                Err(KvError::WrongRevision { .. }) => {}
+                Err(error) => return Err(error).context("remove gap"),
+            }
+        }
+        anyhow::bail!("gap {key} is written by another instance all the time")
+    }
+
     /// All gaps of the chain: those that the live lane left first, then by the time they were queued.
     ///
     /// # Errors
