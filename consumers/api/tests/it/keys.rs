@@ -30,7 +30,7 @@ async fn a_key_is_shown_once_kept_nowhere_and_counts_until_it_is_revoked() {
     let me = api.get_as(secret, "/api/v1/me").await.body;
     assert_eq!((&me["key"], &me["chains"]), (&json!(id), &json!(["base"])));
 
-    // Who asks again learns which key it was, and not the key.
+    // The repeated request tells which key it was, and not the key.
     let again = add(&api, &admin, "one", &new).await;
     assert_eq!((again.status, again.header("idempotent-replayed")), (201, "true"));
     assert_eq!((&again.body["id"], &again.body["secret"]), (&json!(id), &Value::Null));
