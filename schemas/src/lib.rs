@@ -41,6 +41,7 @@ pub use kv::{
     past::{Covers, Finder, Past, PastDoubt, PastRange},
     persisted_position::PersistedPosition,
     silence::{Acknowledgement, Silence},
+    subscription::{Subscription, SubscriptionTarget},
     token_entry::TokenEntry,
     verified::Verified,
     watchlist::{WatchChain, WatchEntry, WatchKind, Watched},
@@ -48,7 +49,9 @@ pub use kv::{
 pub use streams::Stream;
 pub use types::{
     account_address::AccountAddress,
-    alert_types::{AlertState, Chart, ChartPoint, ChartShape, DeliveryState, Link, Severity},
+    alert_types::{
+        AlertAddress, AlertState, Chart, ChartPoint, ChartShape, DeliveryState, Link, Severity,
+    },
     chain_types::{
         BalanceReason, BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard,
         TransactionStatus,

@@ -28,7 +28,7 @@ use crate::{
 pub(crate) const PATH: &str = "/api/v1/openapi.json";
 
 const ABOUT: &str = "What the pipeline stored and what happens, read only but for the watch-list, silences, \
-acknowledgements and keys.\n\nEvents have the shape that they have on the wire. Amounts are decimal strings, addresses and hashes 0x hex, \
+subscriptions, acknowledgements and keys.\n\nEvents have the shape that they have on the wire. Amounts are decimal strings, addresses and hashes 0x hex, \
 times ending in `_us` microseconds UTC. Fields may be added: ignore what you do not know.\n\nLists answer `items`, `next` and \
 `prev`: give either as `cursor`, with the same other parameters. Failures are problems (RFC 9457). Limits are told in the headers \
 `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11, which is no standard yet.";

@@ -38,6 +38,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::write(Bucket::Gaps, &[">"]).watched(),
         BucketSpec::write(Bucket::Watchlist, &[">"]).watched(),
         BucketSpec::write(Bucket::Silences, &[">"]).watched(),
+        BucketSpec::write(Bucket::Subscriptions, &[">"]).watched(),
         BucketSpec::write(Bucket::Idempotency, &[">"]),
         BucketSpec::write(Bucket::Sessions, &[">"]).watched(),
         BucketSpec::write(Bucket::Routing, &["ack.>"]),

@@ -41,6 +41,7 @@ pub use routing::{
     matcher::{Matcher, NoMatcher},
     reload::check_routes,
     silences::{NewSilence, Silences, acknowledge},
+    subscriptions::{NoSubscription, Subscriptions},
     weekly::{RecurringSilence, recurring_silences},
 };
 pub use run::run;

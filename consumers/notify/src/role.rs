@@ -33,6 +33,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::write(Bucket::Leases, &["notify.>"]),
         BucketSpec::write(Bucket::Deliveries, &[">"]),
         BucketSpec::write(Bucket::Silences, &[">"]).watched(),
+        BucketSpec::read(Bucket::Subscriptions).watched(),
         BucketSpec::write(Bucket::Routing, &[">"]).watched(),
     ],
     // Without a destination it would end at once.

@@ -118,18 +118,22 @@ fn look(router: &Router, probe: &Probe, idle: &str) {
     }
 }
 
-/// Silences and acknowledgements as others write them.
+/// Silences, subscriptions and acknowledgements as others write them.
 struct Changes {
     silences: KvWatch,
+    subscriptions: KvWatch,
     acknowledgements: KvWatch,
 }
 
 impl Changes {
     async fn open(nats: &Nats) -> anyhow::Result<Self> {
         let silences = nats.kv(Bucket::Silences).await.context("open bucket silences")?;
+        let subscriptions =
+            nats.kv(Bucket::Subscriptions).await.context("open bucket subscriptions")?;
         let routing = nats.kv(Bucket::Routing).await.context("open bucket routing")?;
         Ok(Self {
             silences: silences.watch_all().await.context("watch the silences")?,
+            subscriptions: subscriptions.watch_all().await.context("watch the subscriptions")?,
             acknowledgements: routing.watch("ack.>").await.context("watch acknowledgements")?,
         })
     }
@@ -137,6 +141,9 @@ impl Changes {
     async fn load(&mut self, dispatcher: &mut Dispatcher<'_>) {
         for change in self.silences.load().await {
             dispatcher.silence_changed(&change.key, change.value.as_deref());
+        }
+        for change in self.subscriptions.load().await {
+            dispatcher.subscriptions.set(&change.key, change.value.as_deref());
         }
         for change in self.acknowledgements.load().await {
             dispatcher.acknowledged(change.value.as_deref());
@@ -148,6 +155,9 @@ impl Changes {
         tokio::select! {
             Some(change) = self.silences.next() => {
                 dispatcher.silence_changed(&change.key, change.value.as_deref());
+            }
+            Some(change) = self.subscriptions.next() => {
+                dispatcher.subscriptions.set(&change.key, change.value.as_deref());
             }
             Some(change) = self.acknowledgements.next() => {
                 dispatcher.acknowledged(change.value.as_deref());

@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 36] = embedded![
+const FILES: [(&str, &str); 37] = embedded![
     "streams/ALERT.json",
     "streams/AUDIT.json",
     "streams/DLQ.json",
@@ -139,6 +139,7 @@ const FILES: [(&str, &str); 36] = embedded![
     "kv/rule_state.json",
     "kv/sessions.json",
     "kv/silences.json",
+    "kv/subscriptions.json",
     "kv/tokens.json",
     "kv/watchlist.json",
     "consumers/ALERT.notify.json",

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, FixedBytes, I256, U256};
 use crate::{
     kinds::Kind,
     types::{
-        alert_types::{AlertState, Chart, DeliveryState, Link, Severity},
+        alert_types::{AlertAddress, AlertState, Chart, DeliveryState, Link, Severity},
         chain_types::{
             BalanceReason, BlockRef, CallType, DexProtocol, LiquidityAction, TokenStandard,
             TransactionStatus,
@@ -155,7 +155,7 @@ macro_rules! structures {
     };
 }
 
-structures! { BlockRef, Bytes, Chart, Vec<B256>, Vec<BlockRef>, Vec<Link>, Vec<u32>, Vec<u64>, }
+structures! { BlockRef, Bytes, Chart, Vec<AlertAddress>, Vec<B256>, Vec<BlockRef>, Vec<Link>, Vec<u32>, Vec<u64>, }
 
 impl<T: AsField> AsField for Option<T> {
     const TYPE: FieldType = T::TYPE;

@@ -14,7 +14,7 @@ use crate::{
     streams::Stream,
     subjects::forms as subjects,
     types::{
-        alert_types::{AlertState, Chart, ChartPoint, ChartShape, Link, Severity},
+        alert_types::{AlertAddress, AlertState, Chart, ChartPoint, ChartShape, Link, Severity},
         labels::Labels,
     },
 };
@@ -48,6 +48,9 @@ event! {
         /// `group_by` by their fields' names. `rule` and `severity` are fields of their own.
         #[serde(default, skip_serializing_if = "Labels::is_empty")]
         pub labels: Labels,
+        /// Addresses that its events touch, at most 64: subscriptions to an address match them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub addresses: Vec<AlertAddress>,
         /// Whether it tells of a condition that lasts until its alert is resolved; else of something that happened.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         pub ongoing: bool,
@@ -84,7 +87,7 @@ impl EventKind for Alert {
     const SUBJECT: &'static str = "alert.<severity>.<rule>.<alert>.<state>.<n>";
     const STREAMS: &'static [(Stream, &'static str)] = &[(Stream::Alert, subjects::ALERT_ALL)];
     const SOURCE: &'static str = "alerts";
-    const NOT_IN_RULES: &'static [&'static str] = &["chart", "routes", "seen_at_us"];
+    const NOT_IN_RULES: &'static [&'static str] = &["addresses", "chart", "routes", "seen_at_us"];
 
     fn subject(&self) -> String {
         subjects::alert(self.severity, &self.rule, &self.alert, self.state, self.n)
@@ -107,6 +110,10 @@ impl EventKind for Alert {
                 url: format!("https://etherscan.io/tx/{TX_HASH:#x}"),
             }],
             labels: Labels::from([("chain", CHAIN), ("team", "trading")]),
+            addresses: vec![AlertAddress {
+                address: "0x28c6c06298d514db089934071355e5743bf21d60".to_owned(),
+                usd: Some(decimal("12498750.25")),
+            }],
             ongoing: true,
             chart: Some(Chart {
                 shape: ChartShape::Bars,

@@ -30,6 +30,8 @@ pub enum Bucket {
     Holdings,
     /// Alerts that are silenced for a time.
     Silences,
+    /// Who is told of which address or rule, beside the routes.
+    Subscriptions,
     /// Alerts that last, wait or escalate, and acknowledgements.
     Routing,
     /// Snapshots of rule state.
@@ -46,7 +48,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
@@ -60,6 +62,7 @@ impl Bucket {
         Self::Watchlist,
         Self::Holdings,
         Self::Silences,
+        Self::Subscriptions,
         Self::Routing,
         Self::RuleState,
         Self::Deliveries,
@@ -85,6 +88,7 @@ impl Bucket {
             Self::Watchlist => "watchlist",
             Self::Holdings => "holdings",
             Self::Silences => "silences",
+            Self::Subscriptions => "subscriptions",
             Self::Routing => "routing",
             Self::RuleState => "rule_state",
             Self::Deliveries => "deliveries",

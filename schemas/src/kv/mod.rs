@@ -10,6 +10,7 @@ pub mod leases;
 pub(crate) mod past;
 pub(crate) mod persisted_position;
 pub(crate) mod silence;
+pub(crate) mod subscription;
 pub(crate) mod token_entry;
 pub(crate) mod verified;
 pub(crate) mod watchlist;

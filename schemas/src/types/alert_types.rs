@@ -76,6 +76,16 @@ pub struct Link {
     pub url: String,
 }
 
+/// An address that the events of an alert touch: subscriptions to it are told of the alert.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AlertAddress {
+    /// The address, as its chain writes it.
+    pub address: String,
+    /// Dollars of the largest of these events; absent where none has a worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<Decimal>,
+}
+
 /// What a rule saw over its window, for a small picture.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Chart {

@@ -144,7 +144,8 @@ impl Engine {
             let at_us = self.state.stream_time_us;
             let key = summary_key(&rule.id, name, &chain_name, at_us);
             let text = summary.text(&totals);
-            let alert = summary_alert(rule, (&chain_name, name), key, at_us, &first, text);
+            let mut alert = summary_alert(rule, (&chain_name, name), key, at_us, &first, text);
+            alert.addresses = std::mem::take(&mut totals.addresses);
             self.metrics[index].summaries.inc();
             alerts.push(alert.clone());
             if chain_name == NO_CHAIN {

@@ -15,7 +15,7 @@ use crate::{
         reorgs::Rendering,
         sent_alert::{ReportedState, RuleMatch, SentAlert},
         state::NO_CHAIN,
-        totals::{Measure, Text},
+        totals::{Measure, Text, addresses_of},
         triggers::{Judged, Opening},
     },
     labels::{group_of, labels_of},
@@ -84,6 +84,7 @@ pub(super) fn alert_of(rule: &Rule, located: &LocatedEvent<'_>, key: String, tex
         links: text.links,
         labels: labels_of(rule, chain, &group_of(&rule.group_by, event)),
         routes: rule.routes.clone(),
+        addresses: text.addresses,
         event_id: text.event_id,
         chain: chain.map(str::to_owned),
         block_number: block.map(|block| block.block_number),
@@ -256,7 +257,14 @@ impl Engine {
             title = template::title(&format!("{title} · unpriced"));
         }
         let event_id = event.id().to_owned();
-        Text { title, lines, links, event_id, measure: Measure::of(event) }
+        Text {
+            title,
+            lines,
+            links,
+            event_id,
+            measure: Measure::of(event),
+            addresses: addresses_of(event),
+        }
     }
 
     /// The message. Where a template fails it says so: an alert is never lost for its text.

@@ -1,12 +1,28 @@
 //! How large an event is, and how much several are together.
 
-use crypto_intel_schemas::{Decimal, Event, Kind, Link};
+use crypto_intel_schemas::{AlertAddress, Decimal, Event, Kind, Link};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     condition::fields::{FieldValue, field_of, hex_text},
     template::filters,
 };
+
+/// Addresses that one alert names.
+const MAX_ADDRESSES: usize = 64;
+
+/// The addresses that an event touches, with its worth.
+pub(crate) fn addresses_of(event: &Event) -> Vec<AlertAddress> {
+    let usd = ["usd", "amount_usd"].into_iter().find_map(|worth| match field_of(event, worth) {
+        Some(FieldValue::Decimal(usd)) => Some(usd.clone()),
+        _ => None,
+    });
+    let touched = event.touched();
+    touched
+        .iter()
+        .map(|address| AlertAddress { address: address.to_string(), usd: usd.clone() })
+        .collect()
+}
 
 /// How large an event is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +47,9 @@ pub(crate) struct Text {
     pub(crate) links: Vec<Link>,
     pub(crate) event_id: String,
     pub(crate) measure: Option<Measure>,
+    /// What its event touches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) addresses: Vec<AlertAddress>,
 }
 
 /// Several events together.
@@ -41,6 +60,9 @@ pub(crate) struct Totals {
     sum: Option<Measure>,
     /// The largest, or the first where they cannot be compared.
     pub(crate) first: Option<Text>,
+    /// What they touch, with the largest worth of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) addresses: Vec<AlertAddress>,
 }
 
 impl Measure {
@@ -118,6 +140,25 @@ impl Totals {
             self.first = Some(text.clone());
         }
         self.count += 1;
+        text.addresses.iter().for_each(|one| self.touch(one));
+    }
+
+    fn touch(&mut self, one: &AlertAddress) {
+        let Some(known) = self.addresses.iter_mut().find(|known| known.address == one.address)
+        else {
+            if self.addresses.len() < MAX_ADDRESSES {
+                self.addresses.push(one.clone());
+            }
+            return;
+        };
+        let is_larger = match (&known.usd, &one.usd) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(known), Some(usd)) => usd.is_larger(known) == Some(true),
+        };
+        if is_larger {
+            known.usd.clone_from(&one.usd);
+        }
     }
 
     /// `4 more, largest $100M, sum $180M`.
@@ -152,6 +193,7 @@ mod tests {
             links: Vec::new(),
             event_id: String::new(),
             measure: Some(measure),
+            addresses: Vec::new(),
         }
     }
 

@@ -96,6 +96,11 @@ impl Caller {
         }
     }
 
+    /// By which what it made is found again: its key, else its address.
+    pub(crate) fn id(&self) -> String {
+        self.key.clone().unwrap_or_else(|| format!("at-{}", self.address))
+    }
+
     /// Whether it has a right.
     pub(crate) fn may(&self, scope: Scope) -> bool {
         scope.is_of(self.role)

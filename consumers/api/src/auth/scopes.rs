@@ -15,6 +15,8 @@ pub enum Scope {
     WatchlistWrite,
     /// Silence and acknowledge alerts.
     AlertsWrite,
+    /// Have destinations told of addresses and rules.
+    SubscriptionsWrite,
     /// Check and try rules.
     RulesTest,
     /// Get lists as files.
@@ -31,12 +33,13 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Chain,
         Self::Market,
         Self::Alerts,
         Self::WatchlistWrite,
         Self::AlertsWrite,
+        Self::SubscriptionsWrite,
         Self::RulesTest,
         Self::Export,
         Self::Operations,
@@ -54,6 +57,7 @@ impl Scope {
             Self::Alerts => "alerts",
             Self::WatchlistWrite => "watchlist:write",
             Self::AlertsWrite => "alerts:write",
+            Self::SubscriptionsWrite => "subscriptions:write",
             Self::RulesTest => "rules:test",
             Self::Export => "export",
             Self::Operations => "ops",
@@ -68,9 +72,11 @@ impl Scope {
     pub const fn least_role(self) -> ApiRole {
         match self {
             Self::Chain | Self::Market | Self::Alerts => ApiRole::Viewer,
-            Self::WatchlistWrite | Self::AlertsWrite | Self::RulesTest | Self::Export => {
-                ApiRole::Analyst
-            }
+            Self::WatchlistWrite
+            | Self::AlertsWrite
+            | Self::SubscriptionsWrite
+            | Self::RulesTest
+            | Self::Export => ApiRole::Analyst,
             Self::Operations | Self::OperationsWrite => ApiRole::Operator,
             Self::Keys | Self::Audit => ApiRole::Admin,
         }

@@ -111,7 +111,7 @@ impl Once {
     ) -> Result<Begun, Problem> {
         let Some(named) = key_of(request.headers())? else { return Ok(Begun::WithoutKey) };
         let kv = state.nats.kv(Bucket::Idempotency).await?;
-        let owner = caller.key.clone().unwrap_or_else(|| format!("at-{}", caller.address));
+        let owner = caller.id();
         let key = format!("{}.{}", escape_key(&owner), hex(&Sha256::digest(named.as_bytes())));
         let (request, at_us) = (fingerprint(request), now_us());
         let entry = Entry { request: request.clone(), at_us, answer: None };

@@ -30,6 +30,7 @@ mod rules;
 mod session;
 mod silences;
 mod status;
+mod subscriptions;
 mod tokens;
 mod transactions;
 mod wallets;
@@ -64,5 +65,6 @@ pub(crate) fn all() -> OpenApiRouter<ApiState> {
         .merge(rules::routes())
         .merge(session::routes())
         .merge(silences::routes())
+        .merge(subscriptions::routes())
         .merge(me::routes())
 }

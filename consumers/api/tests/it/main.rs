@@ -23,6 +23,7 @@ mod requests;
 mod rules;
 mod seed;
 mod sessions;
+mod subscriptions;
 mod tokens;
 
 /// A fresh database on the server that these tests are about.

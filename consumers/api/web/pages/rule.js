@@ -8,6 +8,7 @@ import { ruleOf } from '../store/shapes.js';
 import { Facts } from '../parts/drawer.js';
 import { html } from '../parts/html.js';
 import { Panel, useResource } from '../parts/panel.js';
+import { Tell } from '../parts/tell.js';
 import { safe, Severity, State, Time } from '../parts/values.js';
 import { Workshop } from '../parts/workshop.js';
 
@@ -18,7 +19,7 @@ export default function Rule({ name }) {
   const marks = (texts) => texts.length > 0 && texts.map((one) => html`<span class="mark">${safe(one)}</span> `);
   return html`<div class="page">
     <div class="head"><h1>${safe(name)}</h1>${rule && html`<${Severity} value=${rule.severity} />${!rule.enabled && html`<${State} tone="none">${t('rule.off')}<//>`}`}
-      <span class="space"></span><a class="button" href=${`/alerts?rule=${encodeURIComponent(name)}`}>${t('page.alerts')}</a></div>
+      <span class="space"></span><${Tell} target=${name} /><a class="button" href=${`/alerts?rule=${encodeURIComponent(name)}`}>${t('page.alerts')}</a></div>
     ${rule?.description && html`<p>${safe(rule.description, 500)}</p>`}
     <${Panel} title=${t('facts')} resource=${found} height=${240}>
       ${rule && html`<${Facts} items=${[

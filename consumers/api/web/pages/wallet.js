@@ -15,6 +15,7 @@ import { classes, html, Icon } from '../parts/html.js';
 import { LiveControl, useFeed } from '../parts/live.js';
 import { Panel, States, useResource } from '../parts/panel.js';
 import { Table } from '../parts/table.js';
+import { Tell } from '../parts/tell.js';
 import { Address, Age, Amount, Copy, Pattern, safe, Time, TokenName, tokenPage, Usd } from '../parts/values.js';
 import { mayWatch, Unwatch, Watch } from '../parts/watch.js';
 import { EventDrawer, EventList } from './transactions.js';
@@ -61,7 +62,7 @@ function Head({ address, facts, chains, again }) {
         ${facts?.group && html` · ${t('group')} ${safe(facts.group)}`}</p>
       ${facts?.said.length > 0 && html`<p>${facts.said.map((one) => html`<span class=${classes('mark', one.category === 'sanctioned' && 'tone-bad')} title=${`${one.source} · ${one.confidence} %`}>${term('tag', safe(one.category))}${one.name && `: ${safe(one.name)}`}</span> `)}</p>`}
     </div>
-    <span class="actions">${offers('get /graph') && html`<a class="button" href=${`/graph?address=${address}`}><${Icon} name="graph" /> ${t('page.graph')}</a>`}${may('rules:test') && offers('post /rules/from-filter') && html`<a class="button" href=${`/rules/new?address=${address}`}><${Icon} name="alerts" /> ${t('alert me')}</a>`}${mayWatch() && facts && (facts.isWatched
+    <span class="actions">${offers('get /graph') && html`<a class="button" href=${`/graph?address=${address}`}><${Icon} name="graph" /> ${t('page.graph')}</a>`}${may('rules:test') && offers('post /rules/from-filter') && html`<a class="button" href=${`/rules/new?address=${address}`}><${Icon} name="alerts" /> ${t('alert me')}</a>`}<${Tell} target=${address} />${mayWatch() && facts && (facts.isWatched
       ? html`<${Unwatch} address=${address} chain=${facts.chain} onDone=${again} />`
       : html`<button type="button" class="primary" onClick=${() => setAdding(true)}>${t('watch')}</button>`)}</span>
     ${isAdding && html`<${Watch} chains=${chains} address=${address} onClose=${() => setAdding(false)} onDone=${done} />`}

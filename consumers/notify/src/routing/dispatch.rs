@@ -20,6 +20,7 @@ use super::{
         RoutingStore, Unsaved,
     },
     over::Overs,
+    subscriptions::SubscriptionList,
     tree::Tree,
 };
 use crate::{
@@ -64,6 +65,7 @@ pub(crate) struct Dispatcher<'a> {
     pub(crate) silences_kv: Kv,
     pub(crate) tree: Arc<Tree>,
     pub(crate) silences: SilenceList,
+    pub(crate) subscriptions: SubscriptionList,
     pub(crate) acknowledged: BTreeSet<String>,
     pub(crate) open: OpenAlerts,
     pub(crate) held: BTreeMap<GroupId, HeldGroup>,
@@ -94,6 +96,7 @@ impl<'a> Dispatcher<'a> {
             silences_kv,
             tree: Arc::default(),
             silences: SilenceList::default(),
+            subscriptions: SubscriptionList::default(),
             acknowledged: BTreeSet::new(),
             open: store.load_open().await?,
             held: store.load_held().await?,
@@ -128,6 +131,7 @@ impl<'a> Dispatcher<'a> {
 
     pub(super) fn targets<'t>(&self, tree: &'t Tree, alert: &Alert) -> Targets<'t> {
         let mut all = targets(tree, alert, &self.setup.destinations, self.setup.unrouted.as_ref());
+        self.subscriptions.add_to(&mut all, tree, alert, &self.setup.destinations);
         let told = self.open.0.get(&alert.alert).map(|open| &open.record.told);
         for name in told.into_iter().flatten() {
             if all.known.iter().all(|target| target.destination != *name)

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use crypto_intel_nats::{Bucket, Nats};
-use crypto_intel_schemas::{Alert, Labels, Severity};
+use crypto_intel_schemas::{AccountAddress, Alert, AlertAddress, Decimal, Labels, Severity};
 use crypto_intel_service::{RecordingRetry, now_us};
 use serde::Serialize;
 
@@ -11,7 +11,9 @@ use super::{
     matcher::did_you_mean,
     open::{OpenAlerts, RoutingStore},
     reload::tree_of,
-    silences, text,
+    silences,
+    subscriptions::SubscriptionList,
+    text,
 };
 use crate::config::Config;
 
@@ -22,7 +24,7 @@ pub struct Explanation {
     pub destinations: Vec<ExplainedTarget>,
     /// A route says that no one is told.
     pub dropped: bool,
-    /// What was looked at: silences and lasting alerts need a connection to NATS.
+    /// What was looked at: silences, subscriptions and lasting alerts need a connection to NATS.
     pub complete: bool,
 }
 
@@ -45,12 +47,13 @@ pub struct ExplainedTarget {
     pub remind: Option<String>,
 }
 
-/// An alert that fires now with these values: `severity=critical`, `rule=depeg`, and labels.
+/// An alert that fires now with these values: `severity=critical`, `rule=depeg`, `address=0x…`, `usd=1000`, and labels.
 ///
 /// # Errors
 /// Names a value that is none.
 pub fn alert_of(values: &[String]) -> anyhow::Result<Alert> {
     let mut labels = Labels::default();
+    let mut usd = None;
     let mut alert = Alert { ongoing: true, n: 1, ..Alert::empty() };
     for text in values {
         let (name, value) = text
@@ -59,12 +62,21 @@ pub fn alert_of(values: &[String]) -> anyhow::Result<Alert> {
         match name.trim() {
             "rule" => value.trim().clone_into(&mut alert.rule),
             "severity" => alert.severity = severity(value.trim())?,
+            "usd" => usd = Some(worth(value.trim())?),
             name => _ = labels.0.insert(name.to_owned(), value.trim().to_owned()),
         }
     }
     alert.chain = labels.get("chain").map(ToOwned::to_owned);
+    // What rules group by is a label, too.
+    let address: Option<AccountAddress> = labels.get("address").and_then(|it| it.parse().ok());
+    let touched = address.map(|address| AlertAddress { address: address.to_string(), usd });
+    alert.addresses.extend(touched);
     alert.labels = labels;
     Ok(alert)
+}
+
+fn worth(text: &str) -> anyhow::Result<Decimal> {
+    Decimal::parse(text).ok().with_context(|| format!("{text:?} is no amount of dollars"))
 }
 
 fn severity(text: &str) -> anyhow::Result<Severity> {
@@ -89,13 +101,17 @@ pub async fn explain(
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!(lines.join("\n"))
     })?;
-    let (silences, open) = match nats {
-        Some(nats) => in_force(nats).await?,
-        None => (SilenceList::default(), OpenAlerts::default()),
+    let (silences, open, subscriptions) = match nats {
+        Some(nats) => {
+            let (silences, open) = in_force(nats).await?;
+            (silences, open, SubscriptionList::read(nats).await?)
+        }
+        None => (SilenceList::default(), OpenAlerts::default(), SubscriptionList::default()),
     };
     let view = View { tree: &tree, silences: &silences, open: &open };
     let known = config.destinations.keys().cloned().collect();
-    let all = targets(&tree, alert, &known, config.unrouted.as_ref());
+    let mut all = targets(&tree, alert, &known, config.unrouted.as_ref());
+    subscriptions.add_to(&mut all, &tree, alert, &known);
     let now = now_us();
     let destinations = all.known.iter().map(|target| {
         let settings = &target.node.settings;
@@ -103,10 +119,11 @@ pub async fn explain(
         let (verdict, detail) = describe(verdict, now);
         ExplainedTarget {
             destination: target.destination.clone(),
-            by: match target.by {
+            by: match &target.by {
                 By::Rule => "routes of the rule".to_owned(),
                 By::Tree => target.node.path.clone(),
                 By::Unrouted => "notify.unrouted".to_owned(),
+                By::Subscription(id) => format!("subscription {id}"),
                 By::Told => "told before".to_owned(),
             },
             line: if target.by == By::Tree { target.node.line } else { 0 },

@@ -55,7 +55,7 @@ pub(crate) struct Target<'t> {
 }
 
 /// What names a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum By {
     /// The alert's own `routes`.
     Rule,
@@ -63,6 +63,8 @@ pub(crate) enum By {
     Tree,
     /// `notify.unrouted`.
     Unrouted,
+    /// A subscription, by its id.
+    Subscription(String),
     /// It was told of the alert before.
     Told,
 }

@@ -17,6 +17,7 @@ pub(crate) mod round;
 mod sight;
 pub(crate) mod sights;
 pub(crate) mod silences;
+pub(crate) mod subscriptions;
 mod summary;
 pub(crate) mod text;
 mod timers;
