@@ -153,7 +153,8 @@ impl NewKeyBody {
 }
 
 fn lifetime(text: &str) -> Result<Duration, Problem> {
-    let span = age_us(text).filter(|span| (1..=MAX_LIFETIME_US).contains(span));
+    let is_plain = text.len() <= 6 && !text.starts_with('0');
+    let span = age_us(text).filter(|span| is_plain && (1..=MAX_LIFETIME_US).contains(span));
     span.map(|span| Duration::from_micros(span.unsigned_abs())).ok_or_else(|| {
         Problem::unprocessable("expires: write a time such as 90d or 12h, of ten years at most")
     })
