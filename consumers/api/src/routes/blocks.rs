@@ -1,4 +1,7 @@
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use crypto_intel_store::BlockLine;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -6,13 +9,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth::{Caller, scopes::Scope},
+    export::{self, Accepted, Column, Format, export},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{Finality, Page},
     parameters::{
         Asked, AtBoth, NoParameters, parameters, path_parameters,
         reader::Needed,
-        values::{BlockNumber, ChainSlug, Limit},
+        values::{BlockNumber, ChainSlug, Limit, Value as _},
     },
     problem::Problem,
     state::ApiState,
@@ -96,8 +100,27 @@ parameters! {
         pub(crate) below: Option<BlockNumber>,
         /// How many a page has.
         pub(crate) limit: Option<Limit>,
+        /// As a file instead of pages; the header `Accept` says it, too. Its `next` is the height to go on below.
+        pub(crate) format: Option<Format>,
     }
 }
+
+/// What a file of blocks has.
+const COLUMNS: &[Column] = &[
+    ("chain", "/chain"),
+    ("block_number", "/block_number"),
+    ("block_hash", "/block_hash"),
+    ("parent_hash", "/parent_hash"),
+    ("block_time_us", "/block_time_us"),
+    ("observed_at_us", "/observed_at_us"),
+    ("transactions", "/transactions"),
+    ("event_rows", "/event_rows"),
+    ("gas_used", "/gas_used"),
+    ("gas_limit", "/gas_limit"),
+    ("base_fee_per_gas", "/base_fee_per_gas"),
+    ("partial", "/partial"),
+    ("finality", "/finality"),
+];
 
 /// Blocks of a chain, newest first.
 #[utoipa::path(
@@ -105,15 +128,48 @@ parameters! {
     path = "/api/v1/blocks",
     tag = "chains",
     params(BlockParameters),
-    responses((status = 200, body = Page<BlockItem>))
+    responses((status = 200, content(
+        (Page<BlockItem> = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")
+    )))
 )]
 async fn list(
     State(state): State<ApiState>,
     caller: Caller,
-    AsOf(as_of): AsOf,
+    as_of: AsOf,
+    accepted: Accepted,
     asked: Asked<BlockParameters>,
-) -> Result<Page<BlockItem>, Problem> {
+) -> Result<Response, Problem> {
     let wanted = asked.parameters;
+    let Some(format) = export::wanted(wanted.format, accepted) else {
+        return page(&state, &caller, wanted, as_of).await.map(Page::into_response);
+    };
+    let file = export::List { name: "blocks", columns: COLUMNS };
+    let range = (None, wanted.limit);
+    let (own_state, own_caller) = (state.clone(), caller.clone());
+    export(&state, &caller, (file, format), range, move |cursor, limit| {
+        let (state, caller, as_of) = (own_state.clone(), own_caller.clone(), as_of.clone());
+        let on = cursor.and_then(|cursor| BlockNumber::parse(&cursor.0).ok());
+        let below = on.or(wanted.below);
+        let wanted = BlockParameters { below, limit: Some(limit), ..wanted.clone() };
+        async move {
+            let found = page(&state, &caller, wanted, as_of).await?;
+            // Heights are a cursor of their own; at the last one there is nothing below.
+            let last =
+                found.items.last().filter(|_| found.items.len() as u64 >= u64::from(limit.0));
+            let next = last.map(|last| last.block_number.to_string());
+            Ok(Page { next, ..found })
+        }
+    })
+    .await
+}
+
+/// A page of blocks.
+async fn page(
+    state: &ApiState,
+    caller: &Caller,
+    wanted: BlockParameters,
+    AsOf(as_of): AsOf,
+) -> Result<Page<BlockItem>, Problem> {
     let chain = wanted.chain.0.0;
     if !caller.sees(&chain) {
         return Ok(Page::whole(Vec::new()));
@@ -121,7 +177,7 @@ async fn list(
     let below = wanted.below.map(|number| number.0);
     let limit = Limit::or_default(wanted.limit);
     let lines = state.store.blocks(&chain, below, None, limit).await?;
-    let items = items(&state, &chain, lines).await?;
+    let items = items(state, &chain, lines).await?;
     Ok(Page { as_of, ..Page::whole(items) })
 }
 

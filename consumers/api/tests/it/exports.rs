@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crypto_intel_schemas::{
-    Alert, ApiRole, B256, Event, Kind, Severity, U256, log_event_id, samples,
+    Alert, ApiRole, Article, B256, Event, Kind, Severity, U256, log_event_id, samples,
 };
 use crypto_intel_service::now_us;
 use crypto_intel_testkit::assert_same_set;
@@ -88,6 +88,38 @@ async fn a_file_has_what_the_pages_have_and_says_when_it_is_cut() {
     assert_same_set(expected, ids);
     let wallet = format!("/api/v1/wallets/{:#x}/transfers?direction=out&format=ndjson", wallet(1));
     assert_eq!(lines(&text(&api, &wallet, "*/*").await.1).0.len(), 700);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_watched_addresses_balances_and_articles_are_files_too() {
+    let servers = Servers::start().await;
+    let api = servers.open_api().await;
+    write(&servers.store, "EVM", &blocks("base", 1_200), 10).await;
+    let Event::Article(sample) = samples::sample(Kind::Article) else { panic!() };
+    let article = Article { event_at_us: now_us(), title: "=HYPERLINK(1)".into(), ..sample };
+    write(&servers.store, "SIGNALS", &[Event::from(article)], 0).await;
+    let (_, file) = text(&api, "/api/v1/blocks?chain=base&format=ndjson", "*/*").await;
+    let mut heights: Vec<u64> = file
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["block_number"].as_u64())
+        .collect();
+    assert_eq!(heights.len(), 1_200, "over several pages");
+    heights.dedup();
+    assert!(heights.len() == 1_200 && heights.is_sorted_by(|one, two| one > two));
+    let (_, part) = text(&api, "/api/v1/blocks?chain=base&limit=10&format=ndjson", "*/*").await;
+    let last: Value = serde_json::from_str(part.lines().last().unwrap()).unwrap();
+    let below = last["next"].as_str().unwrap();
+    let rest = api.get(&format!("/api/v1/blocks?chain=base&limit=1&below={below}")).await;
+    assert_eq!(rest.body["items"][0]["block_number"], json!(heights[10]));
+
+    let (_, articles) = text(&api, "/api/v1/market/articles?format=csv", "*/*").await;
+    assert!(articles.contains("'=HYPERLINK(1)"), "{articles}");
+    for path in ["/api/v1/wallets", &format!("/api/v1/wallets/{:#x}/balances", wallet(1))] {
+        let page = api.get(path).await.body["items"].as_array().unwrap().len();
+        let (headers, csv) = text(&api, path, "text/csv").await;
+        assert!(headers["content-disposition"].to_str().unwrap().ends_with(".csv\""), "{path}");
+        assert!(csv.contains(&format!("end,{page},")), "{csv}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

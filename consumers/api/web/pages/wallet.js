@@ -119,7 +119,7 @@ function Balances({ address }) {
   const found = useResource(`/wallets/${address}/balances`, {}, 30_000);
   const rows = balancesOf(found.data).filter((row) => !number.split(row.amount)?.zero);
   const total = number.sum(rows.map((row) => row.usd));
-  return html`<${Panel} title=${t('balances')} resource=${found} isEmpty=${rows.length === 0} height=${180} empty=${{ title: t('no balance'), hint: t('no balance.hint') }}
+  return html`<${Panel} title=${t('balances')} actions=${rows.length > 0 && html`<${Export} path=${`/wallets/${address}/balances`} parameters=${{}} name=${`balances-${address.slice(0, 10)}`} />`} resource=${found} isEmpty=${rows.length === 0} height=${180} empty=${{ title: t('no balance'), hint: t('no balance.hint') }}
     note=${rows.length > 0 && html`<${Usd} value=${total} short />`}>
     <ul class="holdings">${rows.map((row) => html`<li key=${`${row.chain} ${row.asset}`}>
       <span><${Amount} value=${row.amount} symbol=${row.symbol} verified=${row.verified} compact href=${row.asset.startsWith('0x') ? tokenPage(row.chain, row.asset) : undefined} /> <span class="muted">${row.chain}</span>${row.problem && html` <span class="mark tone-warn">${safe(row.problem)}</span>`}</span>

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { t, term } from '../store/i18n.js';
 import { filter, go } from '../store/route.js';
 import { walletsOf } from '../store/shapes.js';
+import { Export } from '../parts/export.js';
 import { html, Icon } from '../parts/html.js';
 import { useDelayed } from '../parts/live.js';
 import { States, useResource } from '../parts/panel.js';
@@ -15,13 +16,14 @@ import { mayWatch, Watch } from '../parts/watch.js';
 const STORED_MS = 1500;
 
 export default function Wallets({ chains, query }) {
-  const wallets = useResource('/wallets', { chain: query.chain, label: query.label, tag: query.tag, limit: 100, cursor: query.cursor }, 30_000);
+  const parameters = { chain: query.chain, label: query.label, tag: query.tag, limit: 100, cursor: query.cursor };
+  const wallets = useResource('/wallets', parameters, 30_000);
   const rows = walletsOf(wallets.data);
   const [isAdding, setAdding] = useState(false);
   const later = useDelayed((value) => filter({ label: value.trim(), cursor: '' }));
   const add = mayWatch() && html`<button type="button" class="primary" onClick=${() => setAdding(true)}><${Icon} name="add" /> ${t('watch add')}</button>`;
   return html`<div class="page">
-    <div class="head"><h1>${t('page.wallets')}</h1><span class="space"></span>${add}</div>
+    <div class="head"><h1>${t('page.wallets')}</h1><span class="space"></span><${Export} path="/wallets" parameters=${parameters} name="wallets" />${add}</div>
     <div class="filters open"><form onSubmit=${(event) => event.preventDefault()}>
       <label>${t('label')}<input size="20" value=${query.label ?? ''} onInput=${(event) => later(event.target.value)} /></label>
       <label>${t('tag')}<input size="12" value=${query.tag ?? ''} onChange=${(event) => filter({ tag: event.target.value.trim(), cursor: '' })} /></label>

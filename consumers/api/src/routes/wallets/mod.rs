@@ -4,7 +4,11 @@ mod approvals;
 mod changes;
 mod summaries;
 
-use axum::{Json, extract::State, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use crypto_intel_schemas::{Address, WatchKind};
 use crypto_intel_store::{LabelLine, Side, TransferKind, WalletFilter, WalletKey, WalletRow};
 use serde::Serialize;
@@ -15,7 +19,7 @@ use super::transactions::{Wanted, answer};
 use crate::{
     auth::{Caller, scopes::Scope},
     cursor::ListId,
-    export::{self, Accepted, Format},
+    export::{self, Accepted, Column, Format, export},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{EventItem, Page, Turn, Window},
@@ -112,8 +116,24 @@ parameters! {
         pub(crate) limit: Option<Limit>,
         /// `next` or `prev` of a page before.
         pub(crate) cursor: Option<CursorText>,
+        /// As a file instead of pages; the header `Accept` says it, too.
+        pub(crate) format: Option<Format>,
     }
 }
+
+/// What a file of the watch-list has.
+const COLUMNS: &[Column] = &[
+    ("chain", "/chain"),
+    ("address", "/address"),
+    ("label", "/label"),
+    ("tags", "/tags"),
+    ("kind", "/kind"),
+    ("group", "/group"),
+    ("owner", "/owner"),
+    ("notes", "/notes"),
+    ("added_at_us", "/added_at_us"),
+    ("removed_at_us", "/removed_at_us"),
+];
 
 /// The watch-list as it is stored, in the order of addresses.
 #[utoipa::path(
@@ -121,15 +141,39 @@ parameters! {
     path = "/api/v1/wallets",
     tag = "wallets",
     params(WalletParameters),
-    responses((status = 200, body = Page<WalletItem>))
+    responses((status = 200, content(
+        (Page<WalletItem> = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")
+    )))
 )]
 async fn list(
     State(state): State<ApiState>,
     caller: Caller,
+    accepted: Accepted,
     asked: Asked<WalletParameters>,
-) -> Result<Page<WalletItem>, Problem> {
+) -> Result<Response, Problem> {
     let list = ListId::new("/wallets", &asked.filters);
     let wanted = asked.parameters;
+    let Some(format) = export::wanted(wanted.format, accepted) else {
+        return page(&state, &caller, list, wanted).await.map(Page::into_response);
+    };
+    let file = export::List { name: "wallets", columns: COLUMNS };
+    let range = (wanted.cursor.clone(), wanted.limit);
+    let (own_state, own_caller) = (state.clone(), caller.clone());
+    export(&state, &caller, (file, format), range, move |cursor, limit| {
+        let (state, caller) = (own_state.clone(), own_caller.clone());
+        let wanted = WalletParameters { cursor, limit: Some(limit), ..wanted.clone() };
+        async move { page(&state, &caller, list, wanted).await }
+    })
+    .await
+}
+
+/// A page of the watch-list.
+async fn page(
+    state: &ApiState,
+    caller: &Caller,
+    list: ListId,
+    wanted: WalletParameters,
+) -> Result<Page<WalletItem>, Problem> {
     let turn = Turn::new(list, wanted.cursor.as_ref(), Window::NONE, wanted.limit)?;
     let chains: Vec<String> = wanted.chain.into_iter().map(|chain| chain.0).collect();
     let filter = WalletFilter {

@@ -1,6 +1,9 @@
 //! What the transfers and readings of an address come to.
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use crypto_intel_store::{CounterpartyLine, FlowLine, HeldAsset};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{OfWallet, text};
 use crate::{
     auth::{Caller, scopes::Scope},
+    export::{self, Accepted, Column, Format, export},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
     page::{Page, Window},
@@ -188,6 +192,8 @@ parameters! {
     pub(crate) struct BalanceParameters {
         /// Only of this chain.
         pub(crate) chain: Option<ChainSlug>,
+        /// As a file instead of pages; the header `Accept` says it, too.
+        pub(crate) format: Option<Format>,
     }
 }
 
@@ -233,22 +239,62 @@ impl From<HeldAsset> for Balance {
     }
 }
 
+/// What a file of balances has.
+const COLUMNS: &[Column] = &[
+    ("chain", "/chain"),
+    ("asset", "/asset"),
+    ("symbol", "/symbol"),
+    ("verified", "/verified"),
+    ("amount", "/amount"),
+    ("raw", "/raw"),
+    ("usd", "/usd"),
+    ("problem", "/problem"),
+    ("block_number", "/block_number"),
+    ("block_time_us", "/block_time_us"),
+];
+
 /// What an address holds: the newest balance that was read of each asset, without empty ones.
 #[utoipa::path(
     get,
     path = "/api/v1/wallets/{address}/balances",
     tag = "wallets",
     params(OfWallet, BalanceParameters),
-    responses((status = 200, body = Page<Balance>))
+    responses((status = 200, content(
+        (Page<Balance> = "application/json"), (String = "application/x-ndjson"), (String = "text/csv")
+    )))
 )]
 async fn balances(
     State(state): State<ApiState>,
     caller: Caller,
     At(address): At<AddressValue>,
-    AsOf(as_of): AsOf,
+    as_of: AsOf,
+    accepted: Accepted,
     asked: Asked<BalanceParameters>,
+) -> Result<Response, Problem> {
+    let BalanceParameters { chain, format } = asked.parameters;
+    let Some(format) = export::wanted(format, accepted) else {
+        let page = held(&state, &caller, address, chain, as_of).await;
+        return page.map(Page::into_response);
+    };
+    let file = export::List { name: "balances", columns: COLUMNS };
+    let (own_state, own_caller) = (state.clone(), caller.clone());
+    // There is one page.
+    export(&state, &caller, (file, format), (None, None), move |_, _| {
+        let (state, caller) = (own_state.clone(), own_caller.clone());
+        let (chain, as_of) = (chain.clone(), as_of.clone());
+        async move { held(&state, &caller, address, chain, as_of).await }
+    })
+    .await
+}
+
+async fn held(
+    state: &ApiState,
+    caller: &Caller,
+    address: AddressValue,
+    chain: Option<ChainSlug>,
+    AsOf(as_of): AsOf,
 ) -> Result<Page<Balance>, Problem> {
-    let chain = asked.parameters.chain.as_ref().map(|chain| chain.0.as_str());
+    let chain = chain.as_ref().map(|chain| chain.0.as_str());
     let held = state.store.held_assets(Some(address.0), chain).await?;
     let seen = held.into_iter().filter(|held| caller.sees(&held.chain)).map(Balance::from);
     Ok(Page { as_of, ..Page::whole(seen.collect()) })
