@@ -281,6 +281,7 @@ fn every_field_of_the_wire_is_there_under_its_name() {
         "trace_address",
         "data",
         "data_keccak",
+        "addresses",
         "routes",
         "links",
         "chart",
