@@ -20,7 +20,7 @@ use utoipa_axum::router::{UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use crate::{
     auth::{Caller, Identity, LoggedCaller, scopes::Scope},
-    change::{Action, carry_out, key_parameter},
+    change::{Action, carry_out, key_parameter, look},
     layers::client::ClientAddress,
     page::Links,
     places::{Full, Owner, Place},
@@ -102,10 +102,14 @@ impl Guard {
             Err(problem) => {
                 let is_key = problem.status() == StatusCode::UNAUTHORIZED;
                 state.metrics.refused(if is_key { "key" } else { "scope" });
-                return problem.into_response();
+                let mut response = problem.into_response();
+                if let Some(Identity::Known(caller)) = request.extensions().get::<Identity>() {
+                    response.extensions_mut().insert(LoggedCaller::of(caller));
+                }
+                return response;
             }
         };
-        let logged = LoggedCaller(caller.key.clone().unwrap_or_else(|| caller.name.clone()));
+        let logged = LoggedCaller::of(&caller);
         let mut response = self.answer(&state, &caller, request, next).await;
         response.extensions_mut().insert(logged);
         response
@@ -171,7 +175,7 @@ impl Guard {
             Some(action) if !request.method().is_safe() => {
                 carry_out(state, caller, action, request, next).await
             }
-            _ => next.run(request).await,
+            _ => look(state, caller, request, next).await,
         };
         if let Some(links) = response.extensions_mut().remove::<Links>() {
             links.put(&query, response.headers_mut());

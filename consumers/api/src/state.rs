@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     auth::{jwt::Issuer, keys::KeyRing, sessions::Sessions},
+    change::refusals::Refusals,
     config::Config,
     layers::client::Network,
     limits::Limits,
@@ -49,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) limits: Arc<Limits>,
     /// Requests that are being answered.
     pub(crate) requests: Arc<Places>,
+    /// Which refusals were told last.
+    pub(crate) refusals: Refusals,
     /// Changes that are being carried out.
     pub(crate) changes: TaskTracker,
     pub(crate) metrics: Metrics,
@@ -99,6 +102,7 @@ impl ApiState {
         Ok(Self(Arc::new(Inner {
             limits: Limits::new(&config),
             requests: Arc::default(),
+            refusals: Refusals::default(),
             changes: TaskTracker::new(),
             trusted_proxies: trusted_proxies.map_err(anyhow::Error::msg)?,
             tokens: TokenBook::new(&config.tokens),

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy_primitives::{hex, keccak256};
 use anyhow::Context as _;
-use crypto_intel_nats::{Leadership, Nats, Term};
-use crypto_intel_service::{Context, Probe, RecordingRetry};
+use crypto_intel_nats::{Leadership, Nats, Term, write_audit};
+use crypto_intel_schemas::{Audit, Event};
+use crypto_intel_service::{Context, Probe, RecordingRetry, now_us};
 
 use crate::{
     channel::{Action, Buttons, Clients, Outcome, Press},
@@ -34,6 +35,14 @@ struct Place {
     buttons: Box<dyn Buttons>,
     gate: Arc<SendGate>,
     voice: Voice,
+}
+
+/// What a press did, for the audit.
+struct Told {
+    action: &'static str,
+    target: String,
+    /// What there is now, as JSON.
+    after: Option<String>,
 }
 
 /// A bot, and the destinations that it writes to.
@@ -156,7 +165,8 @@ impl Bot {
             Action::Silence => silence(place, press, records, silences).await,
         };
         match done {
-            Ok(text) => {
+            Ok((text, told)) => {
+                self.tell(place, press, told).await;
                 self.answer(place, press, &text).await;
                 // It counts as a message.
                 let slots = place.gate.pass(true).await;
@@ -225,11 +235,38 @@ impl Bot {
         }
     }
 
-    async fn acknowledge(&self, place: &Place, press: &Press) -> anyhow::Result<String> {
+    /// Writes what a press did into the audit, as the API and commands do. It is done all the same where that fails.
+    async fn tell(&self, place: &Place, press: &Press, told: Told) {
+        let now = now_us();
+        let audit = Audit {
+            // A press that is handled again is the same one.
+            id: format!("audit:press:{}", press.id),
+            actor: press.who.clone(),
+            action: told.action.to_owned(),
+            target: Some(told.target),
+            via: "chat".to_owned(),
+            origin: format!("{} {}", place.name, press.user),
+            after: told.after,
+            ..Audit::at("notify", now, now)
+        };
+        if let Err(error) = write_audit(&self.nats, &audit).await {
+            let line = Event::from(audit).to_json();
+            tracing::error!(%error, audit = %line, "a button's change is not in the audit");
+        }
+    }
+
+    async fn acknowledge(&self, place: &Place, press: &Press) -> anyhow::Result<(String, Told)> {
         let earlier = acknowledge(&self.nats, &press.alert, &press.who).await?;
+        let is_new = earlier.is_none();
         let who = earlier.map_or_else(|| press.who.clone(), |earlier| earlier.by);
         tracing::info!(destination = place.name, alert = press.alert, who, "alert acknowledged");
-        Ok(format!("{} {who}", place.voice.words.acknowledged))
+        let after = serde_json::json!({ "alert": press.alert, "by": who, "new": is_new });
+        let told = Told {
+            action: "alert.acknowledge",
+            target: press.alert.clone(),
+            after: Some(after.to_string()),
+        };
+        Ok((format!("{} {who}", place.voice.words.acknowledged), told))
     }
 }
 
@@ -239,7 +276,7 @@ async fn silence(
     press: &Press,
     records: &Records,
     silences: &Silences,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<(String, Told)> {
     let anchor = records.anchor(&place.name, &press.alert).await?;
     let anchor = anchor.context("nothing is known of the alert any more")?;
     let mut matchers = vec![Matcher::exact("rule", &anchor.rule)];
@@ -248,5 +285,7 @@ async fn silence(
     let new = NewSilence::lasting(matchers, SILENCE, &press.who, &reason);
     let made = silences.add(new).await?;
     tracing::info!(destination = place.name, silence = made.id, who = press.who, "silence made");
-    Ok(format!("{} {} (1 h, {})", place.voice.words.silenced, press.who, made.id))
+    let text = format!("{} {} (1 h, {})", place.voice.words.silenced, press.who, made.id);
+    let after = serde_json::to_string(&made).ok();
+    Ok((text, Told { action: "silence.add", target: made.id, after }))
 }

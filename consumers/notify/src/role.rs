@@ -9,7 +9,7 @@ pub const ROLE: RoleSpec = RoleSpec {
     enable: "configure a destination under [notify.destinations.NAME]",
     own_secrets: "tokens and webhooks of chats",
     // Its own alerts: what stopped.
-    publishes: &["notify.out.>", "notify.done.>", "alert.*.watchdog.>", "dlq.notify.>"],
+    publishes: &["notify.out.>", "notify.done.>", "alert.*.watchdog.>", "dlq.notify.>", "audit.>"],
     // What silences and inhibitions kept back.
     reads: &[Stream::Notify],
     // Members of a digest, alerts that wait, and whether the clocks of the rules go.

@@ -18,9 +18,9 @@ event! {
         /// What it was done to: an address, an id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub target: Option<String>,
-        /// Which way it came: `api` or `command`.
+        /// Which way it came: `api`, `command` or `chat`.
         pub via: String,
-        /// From where: the address of the client, or the machine that the command ran on.
+        /// From where: the address of the client, the machine that the command ran on, or the destination and the person's id there.
         pub origin: String,
         /// Id of the request to the API, as in its log.
         #[serde(default, skip_serializing_if = "Option::is_none")]

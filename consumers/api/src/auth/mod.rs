@@ -307,6 +307,13 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 #[derive(Debug, Clone)]
 pub(crate) struct LoggedCaller(pub(crate) String);
 
+impl LoggedCaller {
+    /// By the key, else by the name.
+    pub(crate) fn of(caller: &Caller) -> Self {
+        Self(caller.key.clone().unwrap_or_else(|| caller.name.clone()))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Identity {
     type Rejection = Infallible;
 

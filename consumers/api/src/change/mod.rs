@@ -2,13 +2,14 @@
 //! answered.
 
 mod once;
+pub(crate) mod refusals;
 
 use std::panic::resume_unwind;
 
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::StatusCode,
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -109,7 +110,8 @@ pub(crate) async fn carry_out(
         let mut response = next.run(request.map(Body::from)).await;
         let changed = response.extensions().get::<Changed>().cloned().unwrap_or_default();
         let is_made = response.status().is_success();
-        if is_made && let Err(problem) = record(&state, &caller, action, id.as_ref(), changed).await
+        if is_made
+            && let Err(problem) = record(&state, &caller, action.name, id.as_ref(), changed).await
         {
             response = problem.into_response();
         }
@@ -123,6 +125,29 @@ pub(crate) async fn carry_out(
         // The layer outside says so.
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
         Err(_) => Problem::new(ProblemKind::Unavailable, "the server stops").into_response(),
+    }
+}
+
+/// Carries a question out. A list that goes out as a file is in the audit before its first byte is sent.
+pub(crate) async fn look(
+    state: &ApiState,
+    caller: &Caller,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let uri = request.uri().clone();
+    let response = next.run(request).await;
+    if !response.headers().contains_key(header::CONTENT_DISPOSITION) {
+        return response;
+    }
+    let changed = Changed::of(uri.path()).to(&uri.query());
+    match record(state, caller, "export.begin", id.as_ref(), changed).await {
+        Ok(()) => response,
+        Err(_) => {
+            let detail = "files are written into the audit, and that failed";
+            Problem::new(ProblemKind::Unavailable, detail).into_response()
+        }
     }
 }
 
@@ -147,7 +172,7 @@ async fn whole(
 async fn record(
     state: &ApiState,
     caller: &Caller,
-    action: Action,
+    action: &'static str,
     id: Option<&RequestId>,
     changed: Changed,
 ) -> Result<(), Problem> {
@@ -159,7 +184,7 @@ async fn record(
         id: format!("audit:{}", request.as_deref().unwrap_or("unknown")),
         actor: name,
         key,
-        action: action.name.to_owned(),
+        action: action.to_owned(),
         target,
         via: "api".to_owned(),
         origin: caller.address.to_string(),

@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 
 use crate::{
     auth::{LoggedCaller, key::hex},
+    change::refusals::{self, Refused},
     layers::client::ClientAddress,
     problem::{PROBLEM_JSON, Problem, ProblemKind},
     state::ApiState,
@@ -73,6 +74,10 @@ pub(crate) async fn observe(
     }
     let status = response.status();
     let elapsed = started.elapsed();
+    let address = client.unwrap_or(ClientAddress::UNKNOWN).0;
+    let target = format!("{method} {route}");
+    let refused = Refused { status, client: address, caller: caller.clone(), target, request: &id };
+    refusals::tell(&state, refused);
     state.metrics.answered(&method, &route, status, elapsed);
     tracing::info!(
         target: "crypto_intel_api::access",

@@ -4,6 +4,7 @@ use crypto_intel_api::Config;
 use crypto_intel_nats::{ReaderOptions, Start, StreamReader};
 use crypto_intel_schemas::{ApiRole, Audit, Event, Kind, samples};
 use crypto_intel_service::now_us;
+use crypto_intel_testkit::eventually;
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,8 +12,15 @@ use crate::{
     seed::{wallet, write},
 };
 
-/// What the stream holds.
+/// What the stream holds, but refusals: keys are tried before they are known everywhere.
 pub(crate) async fn told(servers: &Servers) -> Vec<Audit> {
+    let mut told = told_of_all(servers).await;
+    told.retain(|audit| audit.action != "access.refuse");
+    told
+}
+
+/// What the stream holds.
+async fn told_of_all(servers: &Servers) -> Vec<Audit> {
     let options = ReaderOptions::new("AUDIT", "test", Start::First);
     let mut reader = StreamReader::open(&servers.nats, options).await.unwrap();
     let mut told = Vec::new();
@@ -101,4 +109,37 @@ async fn changes_are_listed_for_those_who_decide_who_may_use_it() {
     assert_eq!(api.get_as(&operator, "/api/v1/audit").await.status, 403);
     let of_base = servers.key(&api, ApiRole::Admin, Some(&["base"])).await;
     assert_eq!(api.get_as(&of_base, "/api/v1/audit").await.status, 403, "it is of all chains");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_and_refusals_are_told_too_and_refusals_once_a_minute() {
+    let servers = Servers::start().await;
+    let api = servers.api(Config::default()).await;
+    let key = servers.key(&api, ApiRole::Analyst, None).await;
+    let file = "/api/v1/wallets?format=csv&tag=hot";
+    assert_eq!(api.request("GET", file).bearer_auth(&key).send().await.unwrap().status(), 200);
+    for _ in 0..3 {
+        assert_eq!(api.get_as(&key, "/api/v1/audit").await.status, 403);
+        assert_eq!(api.get("/api/v1/me").await.status, 401);
+    }
+    let address = "127.0.0.1";
+    let told = eventually(async || {
+        let mut told = told_of_all(&servers).await;
+        told.retain(|one| one.origin == address);
+        (told.len() >= 3).then_some(told)
+    })
+    .await;
+    let told: Vec<(&str, &str, &str)> = told
+        .iter()
+        .map(|one| {
+            let after = one.after.as_deref().unwrap();
+            (one.action.as_str(), one.target.as_deref().unwrap(), after)
+        })
+        .collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told.contains(&("export.begin", "/api/v1/wallets", "\"format=csv&tag=hot\"")),
+        "{told:?}"
+    );
+    assert!(told.contains(&("access.refuse", "GET /api/v1/audit", "{\"status\":403}")), "{told:?}");
 }

@@ -3,7 +3,7 @@
 use crypto_intel_nats::Bucket;
 use crypto_intel_notify::{Config, Destination, Silences};
 use crypto_intel_sandbox::{ChatLimits, chat::ChatMessage};
-use crypto_intel_schemas::{Acknowledgement, Alert, AlertState, Labels, Severity};
+use crypto_intel_schemas::{Acknowledgement, Alert, AlertState, Event, Labels, Severity};
 use crypto_intel_testkit::eventually;
 
 use crate::harness::{Servers, alert};
@@ -46,6 +46,15 @@ async fn a_press_acknowledges_once_and_the_message_says_who_did() {
     let entry = routing.get(&Acknowledgement::key("key-1")).await.unwrap().unwrap();
     let acknowledged: Acknowledgement = serde_json::from_slice(&entry.value).unwrap();
     assert_eq!(acknowledged.by, "Ana");
+    // As through the API and by commands.
+    let told = servers.broker.messages("AUDIT").await;
+    let [Event::Audit(told)] =
+        &told.iter().map(|one| Event::decode(&one.payload).unwrap()).collect::<Vec<_>>()[..]
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!((told.actor.as_str(), told.action.as_str()), ("Ana", "alert.acknowledge"));
+    assert_eq!((told.target.as_deref(), told.origin.as_str()), (Some("key-1"), "ops 77"));
     eventually(async || first(&servers).buttons[0].0 == "✅ la tiene Ana").await;
     // A later change of the message does not take that away.
     let gone = vec!["It no longer meets the rule.".to_owned()];
