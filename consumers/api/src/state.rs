@@ -18,8 +18,8 @@ use crate::{
     metrics::Metrics,
     places::Places,
     routes::anomalies::Series,
-    tokens::TokenBook,
     sources::Sources,
+    tokens::TokenBook,
 };
 
 /// How old positions and heads may be that are answered from memory: what a page asks of many routes is read once.
