@@ -42,6 +42,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::write(Bucket::Idempotency, &[">"]),
         BucketSpec::write(Bucket::Sessions, &[">"]).watched(),
         BucketSpec::write(Bucket::Routing, &["ack.>"]),
+        BucketSpec::write(Bucket::Providers, &["pause.>", "try.>"]).watched(),
     ],
     database_user: Some("api"),
     port: Some(PortSpec { key: "api.listen", port: 8420 }),

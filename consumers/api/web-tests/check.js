@@ -3,11 +3,12 @@
 import { cases, Skip } from './cases.js';
 import { faults } from './faults.js';
 import { load } from './load.js';
+import { operations } from './operations.js';
 import { tokenCases } from './token-cases.js';
 import { open, pathsOf, startBrowser, violations } from './tools.js';
 
 const [base, only] = process.argv.slice(2);
-const checks = { ...cases, ...tokenCases, ...load, ...faults };
+const checks = { ...cases, ...operations, ...tokenCases, ...load, ...faults };
 const THEMES = ['light', 'dark'];
 const WIDTHS = [360, 1280];
 const LANGUAGES = ['en', 'es'];

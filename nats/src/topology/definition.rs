@@ -111,7 +111,7 @@ macro_rules! embedded {
     };
 }
 
-const FILES: [(&str, &str); 37] = embedded![
+const FILES: [(&str, &str); 38] = embedded![
     "streams/ALERT.json",
     "streams/AUDIT.json",
     "streams/DLQ.json",
@@ -135,6 +135,7 @@ const FILES: [(&str, &str); 37] = embedded![
     "kv/names.json",
     "kv/pasts.json",
     "kv/prices.json",
+    "kv/providers.json",
     "kv/routing.json",
     "kv/rule_state.json",
     "kv/sessions.json",

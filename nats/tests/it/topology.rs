@@ -19,7 +19,7 @@ async fn apply_creates_everything_once() {
     let topology = small_topology();
     let missing = topology.diff(&nats).await.unwrap();
     assert!(missing.iter().all(crypto_intel_nats::Difference::is_missing));
-    assert_eq!(missing.len(), 30);
+    assert_eq!(missing.len(), 32);
     let changes = topology.apply(&nats, false).await.unwrap();
     assert!(changes.iter().all(|change| matches!(change, Change::Created { .. })), "{changes:?}");
     assert_eq!(changes.len(), 30);
@@ -55,7 +55,7 @@ async fn other_clients_accept_the_definitions() {
         nats.jetstream().create_stream(config).await.unwrap();
         read += 1;
     }
-    assert_eq!(read, 29);
+    assert_eq!(read, 31);
     let text = std::fs::read_to_string(folder.join("consumers/ALERT.notify.json")).unwrap();
     let config: consumer::pull::Config = serde_json::from_str(&text).unwrap();
     nats.jetstream().create_consumer_on_stream(config, "ALERT").await.unwrap();

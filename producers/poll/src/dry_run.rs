@@ -128,10 +128,7 @@ pub async fn dry_run(
     endpoint: Option<&str>,
 ) -> anyhow::Result<Vec<DryRun>> {
     let provider = find_provider(config, name).context("load provider")?;
-    let asked: Vec<&Endpoint> = match endpoint {
-        Some(name) => vec![endpoint_of(&provider, name)?],
-        None => provider.endpoints.iter().map(Arc::as_ref).filter(|one| one.enabled).collect(),
-    };
+    let asked = asked_endpoints(&provider, endpoint)?;
     let fetcher = Fetcher::new(config)?;
     let mut pace = Pace::new(provider.limits, Clock::default());
     let mut runs = Vec::new();
@@ -160,7 +157,22 @@ pub async fn dry_run_polled(config: &Config) -> anyhow::Result<Vec<DryRun>> {
     Ok(stream::iter(firsts).buffered(TRIED_AT_ONCE).collect().await)
 }
 
-async fn run_of(
+/// The named endpoint of a provider, or every one that its settings do not switch off.
+///
+/// # Errors
+/// When there is no such endpoint.
+pub(crate) fn asked_endpoints<'a>(
+    provider: &'a Provider,
+    endpoint: Option<&str>,
+) -> anyhow::Result<Vec<&'a Endpoint>> {
+    Ok(match endpoint {
+        Some(name) => vec![endpoint_of(provider, name)?],
+        None => provider.endpoints.iter().map(Arc::as_ref).filter(|one| one.enabled).collect(),
+    })
+}
+
+/// Requests one endpoint, and publishes nothing.
+pub(crate) async fn run_of(
     fetcher: &Fetcher,
     provider: &Provider,
     endpoint: &Endpoint,

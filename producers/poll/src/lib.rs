@@ -5,6 +5,7 @@ mod budget;
 mod catalogue;
 mod clock;
 mod config;
+mod control;
 mod dry_run;
 mod facts;
 mod fetch;
@@ -27,6 +28,10 @@ pub use catalogue::{
 pub use config::{
     ChooseFact, ChoosePrice, Config, EndpointSettings, FactSettings, FamilySettings,
     HistorySettings, PriceSettings, ProviderSettings,
+};
+pub use control::{
+    attempt::{Tried, TriedEndpoint, try_elsewhere},
+    pause::{MAX_PAUSE, NewPause, Pause, PauseError, pause, pauses, resume},
 };
 pub use dry_run::{DryRun, DryRunAnswer, Trial, dry_run, dry_run_polled};
 pub use facts::{

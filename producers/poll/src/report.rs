@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::{
     catalogue::{Catalogue, CatalogueError, Endpoint, Loaded, Provider, ProviderSummary, Which},
     config::{Config, HistorySettings},
+    control::pause::{Pause, pauses},
     past::report::{HistoryReport, history_reports},
     polling::{compliance::tolerance_us, progress::Progress, schedule::Schedule},
     quota::{
@@ -36,6 +37,8 @@ pub struct ProviderReport {
     pub endpoints: Vec<EndpointReport>,
     /// The pasts of its endpoints, as far as they are wanted or there.
     pub histories: Vec<HistoryReport>,
+    /// What people paused of it.
+    pub pauses: Vec<Pause>,
 }
 
 /// What is used of one window with one key.
@@ -148,8 +151,11 @@ impl KnownProviders {
         let entries = bucket.entries("poll.").await.context("read progress of pollers")?;
         let entries: BTreeMap<String, Vec<u8>> =
             entries.into_iter().map(|(key, entry)| (key, entry.value.to_vec())).collect();
+        let paused = pauses(nats).await.context("read what is paused")?;
         let report = |loaded: &Loaded| {
             let (entries, provider) = (&entries, Arc::clone(&loaded.provider));
+            let of_it = paused.iter().filter(|pause| pause.provider == provider.name);
+            let pauses: Vec<Pause> = of_it.cloned().collect();
             let summary = ProviderSummary::of(loaded);
             async move {
                 let report = ProviderReport {
@@ -157,6 +163,7 @@ impl KnownProviders {
                     quotas: quotas(&provider, entries),
                     endpoints: endpoints(&provider, entries),
                     histories: history_reports(&provider, &self.histories, entries),
+                    pauses,
                 };
                 anyhow::Ok((summary, report))
             }

@@ -31,6 +31,7 @@ pub const ROLE: RoleSpec = RoleSpec {
         BucketSpec::write(Bucket::Cursors, &["poll.>"]),
         BucketSpec::write(Bucket::Prices, &[">"]),
         BucketSpec::write(Bucket::Facts, &[">"]),
+        BucketSpec::write(Bucket::Providers, &["tried.>"]).watched(),
     ],
     ..RoleSpec::NONE
 };

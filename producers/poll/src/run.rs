@@ -3,12 +3,16 @@ use std::{convert::Infallible, sync::Arc};
 use anyhow::Context as _;
 use crypto_intel_nats::{Leadership, Nats};
 use crypto_intel_service::Context;
-use tokio::task::JoinSet;
+use tokio::{sync::broadcast, task::JoinSet};
 
 use crate::{
     catalogue::{Catalogue, Provider, Which},
     clock::Clock,
     config::{Config, HistorySettings},
+    control::{
+        attempt::{AskedTry, TryRunner},
+        board::PauseBoard,
+    },
     facts::fact_metrics::FactMetrics,
     facts::freshness::Freshness,
     facts::prices::PriceWriter,
@@ -30,6 +34,9 @@ use crate::{
     quota::store::UsageStore,
     roster::Roster,
 };
+
+/// Tries that wait for the task of their provider.
+const WAITING_TRIES: usize = 16;
 
 /// Polls all enabled providers until shutdown.
 ///
@@ -61,7 +68,10 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         history: config.history.clone(),
         freshness,
         nats,
+        pauses: PauseBoard::unread(),
+        tries: broadcast::Sender::new(WAITING_TRIES),
     });
+    let following = follow_people(Arc::clone(&shared), &context);
     let fresh = context.health.probe("poll.sources", None);
     let (freshness, nats) = (shared.freshness.clone(), shared.nats.clone());
     let roster = Roster::new(config, shared, context.child());
@@ -70,9 +80,16 @@ pub async fn run(config: Config, nats: Nats, context: Context) -> anyhow::Result
         tokio::select! {
             ended = roster.run(catalogue) => ended,
             () = freshness.watch(fresh, &nats) => Ok(()),
+            never = following => match never {},
         }
     };
     tokio::try_join!(polling, telling).map(|((), ())| ())
+}
+
+/// Follows what people paused and want tried.
+async fn follow_people(shared: Arc<Shared>, context: &Context) -> Infallible {
+    let probe = context.health.probe("poll.pauses", None);
+    shared.pauses.follow(&shared.nats, &shared.tries, &probe).await
 }
 
 /// What all providers share.
@@ -86,6 +103,8 @@ pub(crate) struct Shared {
     facts: FactWriter,
     pub(crate) freshness: Freshness,
     nats: Nats,
+    pauses: PauseBoard,
+    tries: broadcast::Sender<AskedTry>,
 }
 
 /// Polls a provider whenever this instance holds its lease.
@@ -116,7 +135,8 @@ async fn poll_all(
     let clock = Clock::default();
     let store = UsageStore::Kv(shared.nats.clone());
     let ledger = Ledger::new(&provider.quota_of, provider.limits, &provider.keys, store, clock);
-    let throttle = Arc::new(ProviderThrottle::new(ledger, clock));
+    let throttle = ProviderThrottle::new(ledger, clock);
+    let throttle = Arc::new(throttle.with_pauses(&provider.name, shared.pauses.clone()));
     let board = Board::new(&provider.name, shared.metrics.clone(), clock);
     let mut tasks = JoinSet::new();
     let reporter = StatusReporter {
@@ -128,6 +148,13 @@ async fn poll_all(
         nats: shared.nats.clone(),
     };
     tasks.spawn(reporter.run());
+    let tries = TryRunner {
+        provider: Arc::clone(provider),
+        fetcher: shared.fetcher.clone(),
+        nats: shared.nats.clone(),
+        asked: shared.tries.subscribe(),
+    };
+    tasks.spawn(tries.run());
     if !provider.histories.is_empty() {
         let past = PastRunner::new(PastParts {
             provider: Arc::clone(provider),

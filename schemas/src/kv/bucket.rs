@@ -44,11 +44,13 @@ pub enum Bucket {
     Idempotency,
     /// Sessions of the dashboard, and codes that begin one.
     Sessions,
+    /// Polled providers that people paused, and what they want tried.
+    Providers,
 }
 
 impl Bucket {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Leases,
         Self::Cursors,
         Self::Contracts,
@@ -69,6 +71,7 @@ impl Bucket {
         Self::ApiKeys,
         Self::Idempotency,
         Self::Sessions,
+        Self::Providers,
     ];
 
     /// Name of the bucket, e.g. `rule_state`.
@@ -95,6 +98,7 @@ impl Bucket {
             Self::ApiKeys => "api_keys",
             Self::Idempotency => "idempotency",
             Self::Sessions => "sessions",
+            Self::Providers => "providers",
         }
     }
 

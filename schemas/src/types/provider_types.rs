@@ -23,7 +23,7 @@ pub enum ProviderState {
     Refused,
     /// Its quota is used up.
     QuotaSpent,
-    /// It is not polled, for lack of its key or by the configuration.
+    /// It is not polled, for lack of its key, by the configuration, or because people paused it.
     Off,
 }
 

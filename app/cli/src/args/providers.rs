@@ -1,6 +1,8 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+
+use super::parse_duration;
 
 /// `providers`
 #[derive(Debug, Clone, Args)]
@@ -45,6 +47,30 @@ pub enum ProvidersAction {
         /// Up to this time. Default: now.
         #[arg(long, value_name = "TIME")]
         to: Option<String>,
+    },
+    /// Have the poller ask a provider nothing for a time. What is missing then is told as ever.
+    Pause {
+        /// A provider, such as `coingecko`, or one endpoint of it, such as `coingecko/simple-price`.
+        #[arg(value_name = "NAME[/ENDPOINT]")]
+        name: String,
+        /// How long, such as `2h`; at most 7 days.
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration, default_value = "1h")]
+        duration: Duration,
+        /// Why; others read it.
+        #[arg(long, value_name = "TEXT", default_value = "by hand")]
+        reason: String,
+        /// Who makes it [default: the user of this system].
+        #[arg(long, value_name = "NAME", env = "USER")]
+        by: Option<String>,
+    },
+    /// End the pauses of a provider, or that of one endpoint, before their time.
+    Resume {
+        /// A provider, such as `coingecko`, or one endpoint of it, such as `coingecko/simple-price`.
+        #[arg(value_name = "NAME[/ENDPOINT]")]
+        name: String,
+        /// Who ends it [default: the user of this system].
+        #[arg(long, value_name = "NAME", env = "USER")]
+        by: Option<String>,
     },
     /// Check every provider file on its own examples, without a request.
     Test,

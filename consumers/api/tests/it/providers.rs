@@ -1,15 +1,18 @@
 //! What operators see of polled providers: from what pollers keep, say and have said.
 
+use crypto_intel_api::Config;
 use crypto_intel_nats::{Bucket, OutMessage};
+use crypto_intel_poll::pauses;
 use crypto_intel_schemas::{
-    AssetPrice, Decimal, Event, Kind, ProviderState, ProviderStatus, SourcePrice, SourceVerdict,
-    polled_event_id, samples, subjects,
+    ApiRole, AssetPrice, Decimal, Event, Kind, ProviderState, ProviderStatus, SourcePrice,
+    SourceVerdict, polled_event_id, samples, subjects,
 };
 use crypto_intel_service::now_us;
+use crypto_intel_testkit::{eventually, messages};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Api, Servers},
+    harness::{Api, Servers, answered},
     seed::write,
 };
 
@@ -159,4 +162,52 @@ async fn failures_are_told_page_by_page_with_their_counts() {
     let of_one = items(&api, "/api/v1/failures?provider=okx&since=-10d").await;
     assert_eq!(of_one.len(), 2);
     assert_eq!(items(&api, "/api/v1/failures?state=held").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_change_operations_pauses_and_resumes_and_is_audited() {
+    let servers = Servers::start().await;
+    let api = servers.api(Config::default()).await;
+    let operator = servers.key(&api, ApiRole::Operator, None).await;
+    let post = async |action: &str, body: Value| {
+        let request = api.request("POST", &format!("/api/v1/providers/kraken/{action}"));
+        answered(request.bearer_auth(&operator).json(&body)).await
+    };
+    let body = json!({ "endpoint": "ticker", "seconds": 7_200, "reason": "maintenance" });
+    let made = post("pause", body).await;
+    assert_eq!((made.status, &made.body["by"]), (200, &json!("test operator")), "{made:?}");
+    let held = pauses(&servers.nats).await.unwrap();
+    assert_eq!((held.len(), held[0].target()), (1, "kraken/ticker".to_owned()));
+    let shown = eventually(async || {
+        let shown = api.get_as(&operator, "/api/v1/providers/kraken").await;
+        (shown.body["pauses"][0]["reason"] == "maintenance").then_some(shown)
+    })
+    .await;
+    assert_eq!(shown.body["pauses"][0]["until_us"], made.body["until_us"]);
+    for wrong in [
+        json!({ "endpoint": "nothing", "seconds": 60, "reason": "x" }),
+        json!({ "seconds": 691_200, "reason": "x" }),
+        json!({ "seconds": 60, "reason": " " }),
+    ] {
+        assert_eq!(post("pause", wrong.clone()).await.problem(), "unprocessable", "{wrong}");
+    }
+    let ended = post("resume", json!({})).await;
+    assert_eq!(ended.body["ended"].as_array().unwrap().len(), 1, "{ended:?}");
+    assert_eq!(pauses(&servers.nats).await.unwrap(), []);
+    let told = messages(&servers.nats, "AUDIT").await;
+    let told: Vec<Event> = told.iter().map(|it| Event::decode(&it.payload).unwrap()).collect();
+    let actions: Vec<(String, Option<String>)> = told
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Audit(audit) => Some((audit.action, audit.target)),
+            _ => None,
+        })
+        .collect();
+    let change = |action: &str, target: &str| (action.to_owned(), Some(target.to_owned()));
+    assert_eq!(
+        actions,
+        [change("provider.pause", "kraken/ticker"), change("provider.resume", "kraken")]
+    );
+    // Nothing polls here.
+    assert_eq!(post("try", json!({ "endpoint": "nothing" })).await.problem(), "unprocessable");
 }

@@ -183,9 +183,7 @@ function Actions({ provider, again, onTried }) {
     }
   };
   const attempt = async () => onTried(await change('try', {}));
-  const resume = async () => {
-    for (const pause of provider.pauses) await change('resume', { endpoint: pause.endpoint ?? undefined });
-  };
+  const resume = () => change('resume', {});
   return html`<p class="actions">
       ${offers('post /providers/{name}/try') && html`<button type="button" disabled=${isBusy} onClick=${attempt}>${t(isBusy ? 'trying' : 'try now')}</button>`}
       ${offers('post /providers/{name}/pause') && html`<button type="button" aria-expanded=${isPausing ? 'true' : 'false'} onClick=${() => setPausing(!isPausing)}><${Icon} name="mute" /> ${t('pause provider')}</button>`}

@@ -80,6 +80,12 @@ impl Board {
         slots
     }
 
+    /// People paused an endpoint: its slots do not count.
+    pub(crate) fn excuse(&self, endpoint: &str) {
+        let now_us = self.clock.now_us();
+        self.note(endpoint, |note| note.slots.excuse(&note.schedule, now_us));
+    }
+
     /// Decides about the slots that are over, and tells how everything is.
     pub(crate) fn look(&self) -> BTreeMap<String, Note> {
         let now_us = self.clock.now_us();

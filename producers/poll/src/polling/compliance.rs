@@ -67,6 +67,11 @@ impl Compliance {
         skipped
     }
 
+    /// The slots up to now do not count: people paused it.
+    pub(crate) fn excuse(&mut self, schedule: &Schedule, now_us: i64) {
+        self.next_us = Some(schedule.slot_at(now_us).saturating_add(schedule.every_us()));
+    }
+
     /// A valid answer came for this slot; what became of it and of those before.
     pub(crate) fn done(
         &mut self,

@@ -1,4 +1,4 @@
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use crypto_intel_nats::Nats;
 use tokio::time::Instant;
@@ -9,7 +9,12 @@ use super::{
     view::{Seen, View},
 };
 use crate::{
-    catalogue::Provider, clock::Clock, metrics::Metrics, publish::publish, quota::limits::Window,
+    catalogue::Provider,
+    clock::Clock,
+    control::{board::Standing, pause::Pause},
+    metrics::Metrics,
+    publish::publish,
+    quota::limits::Window,
 };
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -56,12 +61,14 @@ impl StatusReporter {
 
     /// How the provider is, which the metrics show from now on.
     async fn look(&self) -> View {
+        let paused = self.paused();
         let endpoints = self.board.look();
         let keys = self.throttle.keys().await;
         let is_refused = |name: &&str| self.throttle.is_refused(name);
         let seen = Seen {
             refused: endpoints.keys().map(String::as_str).filter(is_refused).collect(),
             endpoints: &endpoints,
+            paused: &paused,
             keys: &keys,
             limits: &self.provider.limits,
             is_held: self.throttle.is_open(),
@@ -74,6 +81,18 @@ impl StatusReporter {
             self.show_key(place, key, seen.now_us);
         }
         seen.view()
+    }
+
+    /// The endpoints that people paused. Their slots do not count.
+    fn paused(&self) -> BTreeMap<String, Pause> {
+        let enabled = self.provider.endpoints.iter().filter(|endpoint| endpoint.enabled);
+        let paused = enabled.filter_map(|endpoint| match self.throttle.standing(&endpoint.name) {
+            Standing::Paused(pause) => Some((endpoint.name.clone(), pause)),
+            Standing::Open | Standing::Unknown => None,
+        });
+        let paused: BTreeMap<String, Pause> = paused.collect();
+        paused.keys().for_each(|endpoint| self.board.excuse(endpoint));
+        paused
     }
 
     fn show_endpoint(&self, endpoint: &str, note: &Note) {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{refusals::Refusals, verdict::Verdict};
 use crate::{
     clock::Clock,
+    control::board::{PauseBoard, Standing},
     quota::{
         ledger::Ledger,
         limits::Window,
@@ -33,6 +34,8 @@ pub(crate) struct ProviderThrottle {
     state: Mutex<State>,
     keys: usize,
     clock: Clock,
+    /// The provider's name, and what people paused.
+    pauses: (String, PauseBoard),
 }
 
 #[derive(Debug)]
@@ -118,7 +121,25 @@ impl ProviderThrottle {
             refusals: Refusals::new(keys),
             holds: vec![None; keys],
         };
-        Self { ledger: tokio::sync::Mutex::new(ledger), state: Mutex::new(state), keys, clock }
+        let pauses = (String::new(), PauseBoard::open());
+        Self {
+            ledger: tokio::sync::Mutex::new(ledger),
+            state: Mutex::new(state),
+            keys,
+            clock,
+            pauses,
+        }
+    }
+
+    /// The same, which asks nothing of what people pause.
+    pub(crate) fn with_pauses(self, provider: &str, pauses: PauseBoard) -> Self {
+        Self { pauses: (provider.to_owned(), pauses), ..self }
+    }
+
+    /// Whether people paused an endpoint.
+    pub(crate) fn standing(&self, endpoint: &str) -> Standing {
+        let (provider, pauses) = &self.pauses;
+        pauses.of(provider, endpoint, self.clock.now_us())
     }
 
     /// Waits until a request of this endpoint and weight may be sent, and counts it. The caller sends it at once and
@@ -139,12 +160,18 @@ impl ProviderThrottle {
         mut spare: Option<&mut Spare>,
     ) -> Pass {
         let mut for_quota = Duration::ZERO;
+        let mut pauses = self.pauses.1.changes();
         loop {
+            pauses.mark_unchanged();
             match self.admit(endpoint, weight, spare.as_deref_mut()).await {
                 Ok((key, nearly_spent)) => return Pass { key, for_quota, nearly_spent },
                 Err(not_yet) => {
                     let wait = not_yet.wait.min(MAX_SLEEP);
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        // It may be resumed.
+                        Ok(()) = pauses.changed() => continue,
+                    }
                     if not_yet.for_quota {
                         for_quota += wait;
                     }
@@ -161,6 +188,13 @@ impl ProviderThrottle {
     ) -> Result<(usize, bool), NotYet> {
         let mut ledger = self.ledger.lock().await;
         let host = |wait| NotYet { wait, for_quota: false };
+        match self.standing(endpoint) {
+            Standing::Open => {}
+            Standing::Paused(pause) => {
+                return Err(host(self.until(pause.until_us)));
+            }
+            Standing::Unknown => return Err(host(MAX_SLEEP)),
+        }
         // A place among the trial requests is taken only when there is a key: see below.
         let mut admitted = false;
         {
@@ -201,7 +235,7 @@ impl ProviderThrottle {
                 Some(until) => NotYet { wait: until - now, for_quota: false },
                 None => match self.reserve(ledger, key, weight, spare.as_deref_mut()).await {
                     Ok(()) => return Ok(key),
-                    Err(blocked) => NotYet { wait: self.until(blocked), for_quota: true },
+                    Err(blocked) => NotYet { wait: self.until(blocked.until_us), for_quota: true },
                 },
             };
             if not_yet.wait < soonest.wait {
@@ -226,8 +260,8 @@ impl ProviderThrottle {
         Ok(())
     }
 
-    fn until(&self, blocked: Blocked) -> Duration {
-        let left = blocked.until_us.saturating_sub(self.clock.now_us());
+    fn until(&self, until_us: i64) -> Duration {
+        let left = until_us.saturating_sub(self.clock.now_us());
         Duration::from_micros(u64::try_from(left).unwrap_or(0))
     }
 

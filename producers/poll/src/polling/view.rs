@@ -6,9 +6,12 @@ use super::{
     board::Note,
     throttle::{KeyState, KeyView},
 };
-use crate::quota::{
-    calendar::shown,
-    limits::{Limits, Window},
+use crate::{
+    control::pause::Pause,
+    quota::{
+        calendar::shown,
+        limits::{Limits, Window},
+    },
 };
 
 /// Share of the remembered slots that have to be on time, percent.
@@ -51,6 +54,8 @@ impl View {
 #[derive(Debug)]
 pub(crate) struct Seen<'a> {
     pub(crate) endpoints: &'a BTreeMap<String, Note>,
+    /// Those that people paused.
+    pub(crate) paused: &'a BTreeMap<String, Pause>,
     /// Those that are refused with every key.
     pub(crate) refused: Vec<&'a str>,
     pub(crate) keys: &'a [KeyView],
@@ -87,6 +92,10 @@ impl Seen<'_> {
 
     /// The state, the only endpoint that it is about, and why.
     fn state(&self) -> (State, Option<&str>, Option<String>) {
+        let is_paused = |name: &str, _: &Note| self.paused.contains_key(name);
+        if !self.endpoints.is_empty() && self.paused.len() >= self.endpoints.len() {
+            return (State::Off, None, self.paused.values().next().map(Pause::text));
+        }
         let all = |state: KeyState| self.keys.iter().all(|key| key.state == state);
         if all(KeyState::Spent) {
             return (State::QuotaSpent, None, self.spent());
@@ -97,13 +106,21 @@ impl Seen<'_> {
         if self.is_held || self.keys.iter().all(|key| key.state != KeyState::Usable) {
             return (State::Held, None, self.failure(|_, _| true));
         }
-        let refused = |name: &str, _: &Note| self.refused.contains(&name);
-        let failing = |_: &str, note: &Note| note.failure.is_some() && note.is_stale();
-        let late =
-            |_: &str, note: &Note| note.is_stale() || note.old_data.is_some() || is_late(note);
+        let asked = |name: &str| !self.paused.contains_key(name);
+        let refused = |name: &str, _: &Note| asked(name) && self.refused.contains(&name);
+        let failing =
+            |name: &str, note: &Note| asked(name) && note.failure.is_some() && note.is_stale();
+        let late = |name: &str, note: &Note| {
+            asked(name) && (note.is_stale() || note.old_data.is_some() || is_late(note))
+        };
         let found = self.worst(State::Refused, refused);
         let found = found.or_else(|| self.worst(State::Failing, failing));
-        found.or_else(|| self.worst(State::Late, late)).unwrap_or((State::Ok, None, None))
+        let found = found.or_else(|| self.worst(State::Late, late));
+        let found = found.or_else(|| {
+            let (state, endpoint, _) = self.worst(State::Off, is_paused)?;
+            Some((state, endpoint, self.paused.values().next().map(Pause::text)))
+        });
+        found.unwrap_or((State::Ok, None, None))
     }
 
     fn worst(
@@ -198,9 +215,10 @@ mod tests {
     }
 
     fn view(board: &Board, keys: &[KeyView], refused: Vec<&str>, is_held: bool) -> View {
-        let endpoints = board.look();
+        let (endpoints, paused) = (board.look(), BTreeMap::new());
         let (limits, now_us) = (&LIMITS, NOON_US);
-        Seen { endpoints: &endpoints, refused, keys, limits, is_held, now_us }.view()
+        Seen { endpoints: &endpoints, paused: &paused, refused, keys, limits, is_held, now_us }
+            .view()
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ mod forms;
 mod harness;
 mod kinds;
 mod past;
+mod pauses;
 mod pipeline;
 mod prices;
 mod quotas;

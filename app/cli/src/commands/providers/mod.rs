@@ -1,14 +1,16 @@
-//! `crypto-intel providers list|try|history|test`
+//! `crypto-intel providers list|try|history|pause|resume|test`
 
 mod attempt;
 mod examples;
 mod history;
 mod list;
+mod pauses;
 
 use std::process::ExitCode;
 
 use crate::{
     args::{Arguments, ProvidersAction},
+    changes::ANONYMOUS,
     output::Output,
 };
 
@@ -29,6 +31,13 @@ pub(crate) async fn run(
         ProvidersAction::History { name, from, to } => {
             let span = history::span(from, to.as_deref())?;
             history::run(&config, name, span, output).await
+        }
+        ProvidersAction::Pause { name, duration, reason, by } => {
+            let by = by.as_deref().unwrap_or(ANONYMOUS);
+            pauses::begin(&config, name, *duration, reason, by, output).await
+        }
+        ProvidersAction::Resume { name, by } => {
+            pauses::end(&config, name, by.as_deref().unwrap_or(ANONYMOUS), output).await
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Polled providers: how they did last, and all that is known of one.
 
+mod changes;
 mod failures;
 mod freshness;
 mod limits;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::{limits::LimitItem, schedule::percent};
+use self::{changes::PauseItem, limits::LimitItem, schedule::percent};
 use crate::{
     auth::scopes::Scope,
     guard::Guard,
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
         .merge(schedule::routes())
         .merge(freshness::routes())
         .merge(failures::routes())
+        .merge(changes::routes())
 }
 
 /// How a polled endpoint did last.
@@ -188,6 +190,8 @@ struct ProviderDetail {
     endpoints: Vec<EndpointItem>,
     /// Endpoints whose past can be asked for.
     histories: Vec<String>,
+    /// What people paused of it.
+    pauses: Vec<PauseItem>,
 }
 
 /// One endpoint of a provider.
@@ -264,6 +268,7 @@ impl ProviderDetail {
             limits: report.quotas.iter().map(|one| LimitItem::new(&summary.name, one)).collect(),
             endpoints: endpoints.collect(),
             histories: summary.histories.clone(),
+            pauses: report.pauses.iter().map(PauseItem::from).collect(),
         }
     }
 }

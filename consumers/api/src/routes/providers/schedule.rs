@@ -1,7 +1,7 @@
 //! How endpoints of providers keep to their schedules.
 
 use axum::extract::State;
-use crypto_intel_poll::EndpointReport;
+use crypto_intel_poll::{EndpointReport, Pause, ProviderReport};
 use crypto_intel_service::now_us;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,8 +40,10 @@ struct SlotItem {
     next_us: i64,
     /// Seconds since the poll after the last one was due; null while it is not.
     late_seconds: Option<u64>,
-    /// Whether that is more than half of the time between two polls, or five minutes.
+    /// Whether that is more than half of the time between two polls, or five minutes, without a pause.
     late: bool,
+    /// Until when people paused it, microseconds UTC.
+    paused_until_us: Option<i64>,
     /// Remembered slots that were done on time, percent, decimal text; null before the first one.
     on_time_percent: Option<String>,
     /// How many slots are remembered, at most 100.
@@ -49,15 +51,21 @@ struct SlotItem {
 }
 
 impl SlotItem {
-    fn new(provider: &str, report: &EndpointReport, now_us: i64) -> Self {
+    fn new(name: &str, provider: &ProviderReport, report: &EndpointReport, now_us: i64) -> Self {
+        let holds = |pause: &&Pause| {
+            pause.is_active(now_us) && pause.endpoint.as_ref().is_none_or(|one| *one == report.name)
+        };
+        let paused_until_us =
+            provider.pauses.iter().filter(holds).map(|pause| pause.until_us).max();
         Self {
-            provider: provider.to_owned(),
+            provider: name.to_owned(),
             endpoint: report.name.clone(),
             every_seconds: report.every_seconds,
             last_us: report.last_slot_us,
             next_us: report.next_slot_us,
             late_seconds: report.late_seconds(now_us),
-            late: report.is_late(now_us),
+            late: report.is_late(now_us) && paused_until_us.is_none(),
+            paused_until_us,
             on_time_percent: percent(report.on_time, report.slots),
             slots: report.slots,
         }
@@ -100,9 +108,11 @@ async fn list(
         .iter()
         .filter(|(summary, _)| summary.enabled)
         .filter(|(summary, _)| wanted.provider.as_ref().is_none_or(|one| one.0 == summary.name))
-        .flat_map(|(summary, report)| report.endpoints.iter().map(move |one| (summary, one)))
-        .filter(|(_, endpoint)| endpoint.enabled)
-        .map(|(summary, endpoint)| SlotItem::new(&summary.name, endpoint, now_us))
+        .flat_map(|(summary, report)| {
+            report.endpoints.iter().map(move |one| (summary, report, one))
+        })
+        .filter(|(_, _, endpoint)| endpoint.enabled)
+        .map(|(summary, report, endpoint)| SlotItem::new(&summary.name, report, endpoint, now_us))
         .filter(|item| !only_late || item.late)
         .collect();
     items.sort_by_key(|item| std::cmp::Reverse((item.late, item.late_seconds)));
