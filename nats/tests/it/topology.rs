@@ -22,7 +22,7 @@ async fn apply_creates_everything_once() {
     assert_eq!(missing.len(), 32);
     let changes = topology.apply(&nats, false).await.unwrap();
     assert!(changes.iter().all(|change| matches!(change, Change::Created { .. })), "{changes:?}");
-    assert_eq!(changes.len(), 30);
+    assert_eq!(changes.len(), 32);
     assert_eq!(topology.diff(&nats).await.unwrap(), []);
     assert_eq!(topology.apply(&nats, false).await.unwrap(), []);
     let status = topology.status(&nats).await.unwrap();
