@@ -48,15 +48,25 @@ pub(crate) async fn run(
         StreamsAction::Remove { names, yes } => {
             let removed = remove(&topology, &nats, names, *yes).await?;
             output.show(&removed, |all| show_removed(all, *yes))?;
-            // Without its stream the audit takes nothing.
-            let told = removed.iter().filter(|one| *yes && one.stream != Stream::Audit.name());
-            for stream in told {
-                let change = changes::Change::new("streams.remove").of(&stream.stream);
-                change.from(Some(stream)).tell(&nats).await?;
+            if *yes {
+                tell_removed(&nats, &removed).await?;
             }
             Ok(exit_code(*yes))
         }
     }
+}
+
+/// Tells what was removed. Without its stream the audit takes nothing.
+async fn tell_removed(nats: &Nats, removed: &[Removed]) -> anyhow::Result<()> {
+    if removed.iter().any(|one| one.stream == Stream::Audit.name()) {
+        eprintln!("crypto-intel: the audit was removed, too, and does not tell of this");
+        return Ok(());
+    }
+    for stream in removed {
+        let change = changes::Change::new("streams.remove").of(&stream.stream);
+        change.from(Some(stream)).tell(nats).await?;
+    }
+    Ok(())
 }
 
 /// Tells what was made equal to the definitions; what was refused is as it was.

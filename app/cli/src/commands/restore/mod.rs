@@ -83,7 +83,10 @@ pub(crate) async fn run(
     output.show(&report, describe)?;
     if let Some(nats) = &targets.nats {
         let backup = options.backup.display().to_string();
-        Change::new("restore").of(backup).to(&report).tell(nats).await?;
+        // Who restores a database alone may have no streams yet.
+        if let Err(error) = Change::new("restore").of(backup).to(&report).tell(nats).await {
+            eprintln!("crypto-intel: {error:#}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
