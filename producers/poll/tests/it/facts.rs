@@ -109,7 +109,8 @@ async fn what_two_instances_poll_is_one_fact_without_outliers_and_jumps() {
         };
         roles.iter().map(of).sum::<f64>()
     };
-    assert!(counted("outlier") >= 1.0);
+    // What a source says is judged each time it says it: at first there was nothing to compare with.
+    eventually(async || counted("outlier") >= 1.0).await;
     for role in roles {
         role.stop().await;
     }
