@@ -216,8 +216,9 @@ async fn alerts_come_with_who_was_told() {
             severity,
             state,
             observed_at_us: now_us() - i64::from(100 - number - n) * 1_000_000,
-            // It is for those who are told; tables do not keep it.
+            // They are for those who are told; tables do not keep them.
             chart: None,
+            addresses: Vec::new(),
             ..sample.clone()
         })
     };

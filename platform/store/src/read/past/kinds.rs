@@ -26,7 +26,7 @@ pub fn fields_not_kept(kind: Kind) -> &'static [&'static str] {
         Kind::Approval => SIDES_TX_TO_METHOD,
         Kind::ContractCreation => &["tx_to", "method"],
         Kind::Log => &["tx_to", "method"],
-        Kind::Alert => &["chart"],
+        Kind::Alert => &["addresses", "chart"],
         Kind::Erc20Transfer
         | Kind::Erc721Transfer
         | Kind::Erc1155Transfer
