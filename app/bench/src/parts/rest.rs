@@ -111,7 +111,7 @@ pub(crate) async fn measure(options: &Options, report: &mut Report) -> anyhow::R
     Ok(())
 }
 
-/// Every connection to the database plans a question anew five times before it keeps a plan.
+/// Every connection to the database plans a question five times over before it keeps a plan.
 async fn warm_up(ready: &LiveServerReady) -> anyhow::Result<()> {
     let task = HttpClientsTask {
         address: ready.address,
