@@ -1,7 +1,10 @@
 use crypto_intel_schemas::{Address, B256};
 use tokio_postgres::Row;
 
-use super::values::address;
+use super::{
+    sql::{ByHour, Towards},
+    values::address,
+};
 use crate::{error::StoreError, pool::store::Store};
 
 /// Newest approvals of an owner that are looked through.
@@ -80,12 +83,23 @@ impl Store {
         most: u32,
     ) -> Result<Approvals, StoreError> {
         // An approval of one NFT takes the place of another one of it, also for another spender; others that of the same spender.
+        let rows = MAX_LOOKED_AT.to_string();
+        let by_hour = ByHour {
+            table: "approvals",
+            since: "'-infinity'::timestamptz",
+            until: "'infinity'::timestamptz",
+            rows: &rows,
+            towards: Towards::Older,
+        };
+        let conditions = by_hour.conditions(
+            "address_key(owner) = address_key($1) AND owner = $1 AND ($2::text[] IS NULL OR chain = ANY ($2)) \
+             AND ($3::bytea IS NULL OR token = $3)",
+        );
         let sql = format!(
             "WITH said AS MATERIALIZED (SELECT chain, token, spender, \
              CASE WHEN token_id IS NOT NULL THEN 2 WHEN approved IS NOT NULL THEN 3 ELSE 1 END AS kind, \
              value, token_id, approved, block_time, block_number, log_index, tx_hash FROM approvals \
-             WHERE address_key(owner) = address_key($1) AND owner = $1 AND ($2::text[] IS NULL OR chain = ANY ($2)) \
-             AND ($3::bytea IS NULL OR token = $3) \
+             WHERE {conditions} \
              ORDER BY hour_key(block_time) DESC, block_time DESC, block_number DESC, log_index DESC LIMIT {MAX_LOOKED_AT}), \
              newest AS (SELECT DISTINCT ON (chain, token, kind, CASE kind WHEN 2 THEN NULL ELSE spender END, token_id) * FROM said \
              ORDER BY chain, token, kind, CASE kind WHEN 2 THEN NULL ELSE spender END, token_id, \

@@ -4,7 +4,7 @@ use crypto_intel_schemas::Address;
 use tokio_postgres::Row;
 
 use super::{
-    sql::Question,
+    sql::{ByHour, Question, Towards},
     values::{address, optional_address},
 };
 use crate::{error::StoreError, pool::store::Store, sql_values::Timestamp};
@@ -129,11 +129,20 @@ fn question(addresses: &[Address], filter: &PairFilter) -> (String, Question) {
     let mut branches = Vec::new();
     for (table, columns) in SOURCES {
         for side in ["sender", "recipient"] {
+            let by_hour = ByHour {
+                table,
+                since: &since,
+                until: &until,
+                rows: &rows,
+                towards: Towards::Older,
+            };
+            let conditions = by_hour.conditions(&format!(
+                "address_key({side}) = address_key(asked.address) AND {side} = asked.address \
+                 AND block_time >= {since} AND block_time <= {until}"
+            ));
             branches.push(format!(
                 "SELECT *, count(*) OVER () >= {rows} AS is_cut FROM (SELECT block_time, chain, sender, recipient, value, \
-                 symbol, usd, {columns} FROM {table} WHERE address_key({side}) = address_key(asked.address) \
-                 AND {side} = asked.address AND block_time >= {since} AND block_time <= {until} \
-                 AND hour_key(block_time) >= hour_key({since}) AND hour_key(block_time) <= hour_key({until}) \
+                 symbol, usd, {columns} FROM {table} WHERE {conditions} \
                  ORDER BY hour_key(block_time) DESC, block_time DESC LIMIT {rows}) AS newest"
             ));
         }

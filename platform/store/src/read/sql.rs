@@ -58,6 +58,20 @@ pub struct PageRequest<K> {
 }
 
 impl<K> PageRequest<K> {
+    /// What of a time (both ends, microseconds since 1970) a page may have, by the time of the row that it is beside: a plain bound
+    /// beside the comparison of keys, by which chunks and pages of an index are left out.
+    pub(crate) fn bounds(
+        &self,
+        (since_us, until_us): (i64, i64),
+        time_us: impl Fn(&K) -> i64,
+    ) -> (i64, i64) {
+        match &self.beside {
+            Some((key, Towards::Older)) => (since_us, until_us.min(time_us(key))),
+            Some((key, Towards::Newer)) => (since_us.max(time_us(key)), until_us),
+            None => (since_us, until_us),
+        }
+    }
+
     /// The direction; a first page goes on through the list.
     pub(crate) fn towards(&self) -> Towards {
         self.beside.as_ref().map_or(Towards::Older, |(_, towards)| *towards)
@@ -88,5 +102,43 @@ impl<T> RowPage<T> {
             rows.reverse();
         }
         Self { rows, more }
+    }
+}
+
+/// Rows of an address, token or pool within a time, by an index that orders them by hour. All texts are SQL.
+pub(crate) struct ByHour<'q> {
+    /// The table.
+    pub(crate) table: &'q str,
+    /// Begin of the time.
+    pub(crate) since: &'q str,
+    /// End of the time.
+    pub(crate) until: &'q str,
+    /// How many rows are read at most.
+    pub(crate) rows: &'q str,
+    /// From which end of the time.
+    pub(crate) towards: Towards,
+}
+
+impl ByHour<'_> {
+    /// The conditions, and those hours that have the rows. What sorts rows within their hours may be planned to sort all of the time,
+    /// which for a busy address is a hundred thousand rows; the hour of the last row is found in the order of the index itself, and
+    /// no row beyond it is read.
+    pub(crate) fn conditions(&self, others: &str) -> String {
+        let Self { table, since, until, rows, towards } = self;
+        let order = towards.order();
+        let last = format!(
+            "(SELECT hour_key(block_time) FROM {table} WHERE {others} AND hour_key(block_time) >= hour_key({since}) \
+             AND hour_key(block_time) <= hour_key({until}) ORDER BY hour_key(block_time) {order} \
+             OFFSET {rows}::bigint - 1 LIMIT 1)"
+        );
+        let (from, to) = match towards {
+            Towards::Older => {
+                (format!("coalesce({last}, hour_key({since}))"), format!("hour_key({until})"))
+            }
+            Towards::Newer => {
+                (format!("hour_key({since})"), format!("coalesce({last}, hour_key({until}))"))
+            }
+        };
+        format!("{others} AND hour_key(block_time) >= {from} AND hour_key(block_time) <= {to}")
     }
 }

@@ -1,6 +1,7 @@
 use crypto_intel_schemas::Address;
 use tokio_postgres::Row;
 
+use super::sql::{ByHour, Towards};
 use crate::{error::StoreError, pool::store::Store, sql_values::Timestamp};
 
 /// What the newest stored transfer of a token on a chain says of it.
@@ -63,6 +64,9 @@ pub struct TokenVolume {
     pub usd: Option<String>,
 }
 
+/// Transfers of a token that are looked through for what they say of it.
+const SEEN_ROWS: &str = "2000";
+
 impl Store {
     /// What the newest transfers since a time say of a token, by chain. Its newest 2,000 transfers are looked through: on a chain
     /// where it moves less than once in so many it may be missing.
@@ -74,17 +78,25 @@ impl Store {
         token: Address,
         since_us: i64,
     ) -> Result<Vec<TokenSeen>, StoreError> {
+        let by_hour = ByHour {
+            table: "token_transfers",
+            since: "$2",
+            until: "'infinity'::timestamptz",
+            rows: SEEN_ROWS,
+            towards: Towards::Older,
+        };
+        let conditions = by_hour
+            .conditions("address_key(token) = address_key($1) AND token = $1 AND block_time >= $2");
         let rows = self
             .ask(
                 "read what is known of a token",
-                // The number of rows is in the text: with a parameter the server would plan to sort all of a busy token.
+                &format!(
                 "SELECT DISTINCT ON (chain) chain, erc, symbol, decimals, token_verified, \
                  (extract(epoch FROM block_time) * 1000000)::bigint FROM ( \
                  SELECT chain, erc, symbol, decimals, token_verified, block_time FROM token_transfers \
-                 WHERE address_key(token) = address_key($1) AND token = $1 AND block_time >= $2 \
-                 AND hour_key(block_time) >= hour_key($2) \
-                 ORDER BY hour_key(block_time) DESC, block_time DESC LIMIT 2000) AS newest \
-                 ORDER BY chain, block_time DESC",
+                 WHERE {conditions} \
+                 ORDER BY hour_key(block_time) DESC, block_time DESC LIMIT {SEEN_ROWS}) AS newest \
+                 ORDER BY chain, block_time DESC"),
                 &[&token.to_vec(), &Timestamp(since_us)],
             )
             .await?;

@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod busy_addresses;
 mod connecting;
 mod copy_bytes;
 mod encryption;

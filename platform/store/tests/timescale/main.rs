@@ -5,6 +5,8 @@
 mod audit;
 #[path = "../it/backup.rs"]
 mod backup;
+#[path = "../it/busy_addresses.rs"]
+mod busy_addresses;
 #[path = "../it/list_plans.rs"]
 mod list_plans;
 #[path = "../it/migrations.rs"]

@@ -12,7 +12,7 @@ use crate::{
     error::StoreError,
     pool::store::Store,
     read::{
-        sql::{PageRequest, Question, RowPage, Towards},
+        sql::{ByHour, PageRequest, Question, RowPage},
         tokens::VolumeStep,
     },
     sql_values::Timestamp,
@@ -84,12 +84,8 @@ impl Store {
         question.bind(filter.pool.clone());
         question.bind(filter.chain.clone());
         let towards = page.towards();
-        let (mut since_us, mut until_us) = (filter.since_us, filter.until_us);
-        match &page.beside {
-            Some((key, Towards::Older)) => until_us = until_us.min(key.block_time_us),
-            Some((key, Towards::Newer)) => since_us = since_us.max(key.block_time_us),
-            None => {}
-        }
+        let (since_us, until_us) =
+            page.bounds((filter.since_us, filter.until_us), |key| key.block_time_us);
         let (since, until) =
             (question.bind(Timestamp(since_us)), question.bind(Timestamp(until_us)));
         let beside = page.beside.as_ref().map_or_else(String::new, |(key, _)| {
@@ -110,11 +106,15 @@ impl Store {
         let rest = format!(
             "block_time {order}, block_number {order}, block_tag {order}, log_index {order}"
         );
+        let by_hour =
+            ByHour { table: "swaps", since: &since, until: &until, rows: &limit, towards };
+        let conditions = by_hour.conditions(&format!(
+            "{OF_POOL} AND block_time >= {since} AND block_time <= {until}{beside}"
+        ));
         let sql = format!(
             "SELECT {}, block.block_hash, block.chain_id, (extract(epoch FROM block.observed_at) * 1000000)::bigint, \
              block.incarnation, block_tag, (extract(epoch FROM t.block_time) * 1000000)::bigint, log_index, t.block_number \
-             FROM (SELECT * FROM swaps WHERE {OF_POOL} AND block_time >= {since} AND block_time <= {until} \
-             AND hour_key(block_time) >= hour_key({since}) AND hour_key(block_time) <= hour_key({until}){beside} \
+             FROM (SELECT * FROM swaps WHERE {conditions} \
              ORDER BY hour_key(block_time) {order}, {rest} LIMIT {limit}) AS t LEFT JOIN LATERAL ( \
              SELECT block_hash, chain_id, observed_at, incarnation FROM blocks \
              WHERE blocks.chain = t.chain AND blocks.block_number = t.block_number \

@@ -2,7 +2,7 @@ use crypto_intel_schemas::B256;
 
 use super::{Side, TransferFilter, TransferKey, TransferKind};
 use crate::{
-    read::sql::{PageRequest, Question, Towards},
+    read::sql::{ByHour, PageRequest, Question, Towards},
     sql_values::{Timestamp, height},
 };
 
@@ -90,13 +90,8 @@ pub(super) fn page(
 ) -> Option<(String, Question)> {
     let mut question = Question::default();
     let towards = page.towards();
-    // Plain bounds beside the comparison of keys: by them chunks and pages of an index are left out.
-    let (mut since_us, mut until_us) = (filter.since_us, filter.until_us);
-    match &page.beside {
-        Some((key, Towards::Older)) => until_us = until_us.min(key.block_time_us),
-        Some((key, Towards::Newer)) => since_us = since_us.max(key.block_time_us),
-        None => {}
-    }
+    let (since_us, until_us) =
+        page.bounds((filter.since_us, filter.until_us), |key| key.block_time_us);
     let shared = Shared {
         chains: filter.chains.clone().map(|chains| question.bind(chains)),
         since: question.bind(Timestamp(since_us)),
@@ -226,7 +221,9 @@ fn branch(
     let mut hour = String::new();
     if by_hour {
         hour = format!("hour_key(block_time) {order}, ");
-        conditions = within_hours(table, &conditions, towards, shared);
+        let Shared { since, until, limit, .. } = shared;
+        let by_hour = ByHour { table, since, until, rows: limit, towards };
+        conditions = by_hour.conditions(&conditions);
     }
     let sub_place_order = match *sub_place {
         "0" => String::new(),
@@ -238,30 +235,6 @@ fn branch(
          ORDER BY {hour}block_time {order}, block_number {order}, block_tag {order}, {place} {order}, {sub_place_order}\
          chain {order} LIMIT {limit})"
     )
-}
-
-/// The conditions with those hours that have rows of the page. The index orders rows by hour, and what sorts them within may be planned
-/// to sort all of the time, which for a busy address is a hundred thousand rows; the hour of the page's last row is found in the
-/// order of the index itself, and no row beyond it is read.
-fn within_hours(table: &str, conditions: &str, towards: Towards, shared: &Shared) -> String {
-    let Shared { since, until, limit, .. } = shared;
-    let order = towards.order();
-    let of_window = format!(
-        "{conditions} AND hour_key(block_time) >= hour_key({since}) AND hour_key(block_time) <= hour_key({until})"
-    );
-    let last = format!(
-        "(SELECT hour_key(block_time) FROM {table} WHERE {of_window} ORDER BY hour_key(block_time) {order} \
-         OFFSET {limit}::bigint - 1 LIMIT 1)"
-    );
-    let (from, to) = match towards {
-        Towards::Older => {
-            (format!("coalesce({last}, hour_key({since}))"), format!("hour_key({until})"))
-        }
-        Towards::Newer => {
-            (format!("hour_key({since})"), format!("coalesce({last}, hour_key({until}))"))
-        }
-    };
-    format!("{conditions} AND hour_key(block_time) >= {from} AND hour_key(block_time) <= {to}")
 }
 
 /// The branches as one list, and what the blocks of its rows say of them.
