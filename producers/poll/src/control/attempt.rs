@@ -4,7 +4,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use crypto_intel_nats::{Bucket, Kv, Nats, escape_key};
+use crypto_intel_nats::{Bucket, KvWatch, Nats, escape_key};
 use crypto_intel_service::{error_chain, now_us};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -24,7 +24,6 @@ const ANSWER_PREFIX: &str = "tried.";
 const MAX_AGE_US: i64 = 30_000_000;
 /// Longest try: a provider may have many endpoints and a small quota.
 const TRY_TIMEOUT: Duration = Duration::from_secs(60);
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// Most texts of an answer, and their length.
 const MAX_TEXTS: usize = 20;
 const MAX_TEXT_CHARACTERS: usize = 256;
@@ -119,25 +118,27 @@ pub async fn try_elsewhere(
         endpoint: endpoint.map(str::to_owned),
         at_us: now_us(),
     };
+    let mut answers = bucket.watch(&answer_key(provider)).await.context("watch for an answer")?;
     let key = format!("{ASKED_PREFIX}{}", escape_key(provider));
     bucket.put(&key, serde_json::to_vec(&asked)?).await.context("ask for a try")?;
-    let end = tokio::time::Instant::now() + within;
     let mut newest = None;
-    while tokio::time::Instant::now() < end {
-        if let Some(tried) = answer(&bucket, provider).await?.filter(|tried| tried.id == id) {
-            if tried.complete {
-                return Ok(Some(tried));
-            }
-            newest = Some(tried);
-        }
-        tokio::time::sleep(LOOK_INTERVAL).await;
-    }
+    // What is known when the time is over is the answer.
+    let _ = tokio::time::timeout(within, follow(&mut answers, id, &mut newest)).await;
     Ok(newest)
 }
 
-async fn answer(bucket: &Kv, provider: &str) -> anyhow::Result<Option<Tried>> {
-    let entry = bucket.get(&answer_key(provider)).await.context("read what a try gave")?;
-    Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()))
+/// Keeps the newest answer to a try, until it is complete.
+async fn follow(answers: &mut KvWatch, id: &str, newest: &mut Option<Tried>) {
+    while let Some(change) = answers.next().await {
+        let told = change.value.and_then(|value| serde_json::from_slice::<Tried>(&value).ok());
+        if let Some(tried) = told.filter(|tried| tried.id == id) {
+            let is_complete = tried.complete;
+            *newest = Some(tried);
+            if is_complete {
+                return;
+            }
+        }
+    }
 }
 
 fn answer_key(provider: &str) -> String {
