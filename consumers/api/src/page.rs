@@ -47,7 +47,21 @@ pub(crate) struct Page<T> {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Steps of one answer.
+pub(crate) const MAX_STEPS: u32 = 5_000;
+
 impl<T> Page<T> {
+    /// Steps of a time, at most [`MAX_STEPS`], the newest of it.
+    pub(crate) fn of_steps(items: Vec<T>, window: Window, as_of: BTreeMap<String, u64>) -> Self {
+        let mut page = Self { window: Some(window), as_of, ..Self::whole(items) };
+        if page.items.len() >= MAX_STEPS as usize {
+            page.warnings.push(format!(
+                "only the newest {MAX_STEPS} steps are here: ask for a shorter time or a wider step"
+            ));
+        }
+        page
+    }
+
     /// A list that is short enough for one page.
     pub(crate) fn whole(items: Vec<T>) -> Self {
         Self {
@@ -190,6 +204,11 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// The time with the whole of the step in which it begins, microseconds UTC.
+    pub(crate) fn in_steps(self, step_us: i64) -> (i64, i64) {
+        (self.since_us.div_euclid(step_us) * step_us, self.until_us)
+    }
+
     /// Of a list that is not by time.
     pub(crate) const NONE: Self = Self { since_us: 0, until_us: 0 };
 

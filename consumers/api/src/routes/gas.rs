@@ -10,7 +10,7 @@ use crate::{
     auth::{Caller, scopes::Scope},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
-    page::{Page, Window},
+    page::{MAX_STEPS, Page, Window},
     parameters::{
         Asked, At, parameters, path_parameters,
         values::{ChainSlug, Moment, one_of},
@@ -19,8 +19,6 @@ use crate::{
     state::ApiState,
 };
 
-/// Steps of one answer.
-const MAX_STEPS: u32 = 5_000;
 /// Minutes are added up from blocks: of more than a day hours say it.
 const MAX_OF_MINUTES_US: i64 = 86_400_000_000;
 
@@ -118,14 +116,6 @@ async fn gas(
     if !caller.sees(&chain.0) {
         return Ok(Page { window: Some(window), as_of, ..Page::whole(Vec::new()) });
     }
-    // The step in which the time begins is whole.
-    let since_us = window.since_us.div_euclid(step.us()) * step.us();
-    let found = state.store.gas(step, &chain.0, (since_us, window.until_us), MAX_STEPS).await?;
-    let warnings = if found.len() == MAX_STEPS as usize {
-        vec![format!("only the newest {MAX_STEPS} steps are here: ask for a wider step")]
-    } else {
-        Vec::new()
-    };
-    let items = found.into_iter().map(GasItem::from).collect();
-    Ok(Page { window: Some(window), as_of, warnings, ..Page::whole(items) })
+    let found = state.store.gas(step, &chain.0, window.in_steps(step.us()), MAX_STEPS).await?;
+    Ok(Page::of_steps(found.into_iter().map(GasItem::from).collect(), window, as_of))
 }

@@ -22,7 +22,7 @@ use crate::{
     cursor::ListId,
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
-    page::{EventItem, Page, Turn, Window},
+    page::{EventItem, MAX_STEPS, Page, Turn, Window},
     parameters::{
         Asked, AtBoth, NoParameters, parameters, path_parameters,
         values::{ChainSlug, CursorText, Limit, Moment, Value},
@@ -33,8 +33,6 @@ use crate::{
 
 /// How far back it is looked for a swap of a pool.
 const SEEN_WITHIN_US: i64 = 30 * 86_400_000_000;
-/// Steps of one answer.
-const MAX_STEPS: u32 = 5_000;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = |cost| Guard::new(Scope::Chain, cost).by_position_of(OF_CHAINS);
@@ -254,12 +252,9 @@ async fn volume(
         return Ok(Page { window: Some(window), as_of, ..Page::whole(Vec::new()) });
     }
     let step = wanted.step.unwrap_or(VolumeStep::Hour);
-    // The step in which the time begins is whole.
-    let since_us = window.since_us.div_euclid(step.us()) * step.us();
-    let filter = filter(&chain, value, (since_us, window.until_us));
+    let filter = filter(&chain, value, window.in_steps(step.us()));
     let found = state.store.pool_volume(step, &filter, MAX_STEPS).await?;
-    let items = found.into_iter().map(PoolVolumeItem::from).collect();
-    Ok(Page { window: Some(window), as_of, ..Page::whole(items) })
+    Ok(Page::of_steps(found.into_iter().map(PoolVolumeItem::from).collect(), window, as_of))
 }
 
 parameters! {

@@ -15,7 +15,7 @@ use crate::{
     auth::{Caller, scopes::Scope},
     guard::{AsOf, Guard, OF_CHAINS},
     limits::cost,
-    page::{Page, Window},
+    page::{MAX_STEPS, Page, Window},
     parameters::{
         Asked, AtBoth, NoParameters, parameters, path_parameters,
         values::{AddressValue, ChainSlug, Flag, Limit, Moment, Name, Value as _, one_of},
@@ -27,8 +27,6 @@ use crate::{
 
 /// How far back it is looked for a transfer of a token.
 const SEEN_WITHIN_US: i64 = 30 * 86_400_000_000;
-/// Steps of one answer.
-const MAX_STEPS: u32 = 5_000;
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = |cost| Guard::new(Scope::Chain, cost);
@@ -295,17 +293,8 @@ async fn volume(
         return Ok(Page { window: Some(window), as_of, ..Page::whole(Vec::new()) });
     }
     let step = wanted.step.unwrap_or(VolumeStep::Hour);
-    // The step in which the time begins is whole.
-    let since_us = window.since_us.div_euclid(step.us()) * step.us();
-    let between_us = (since_us, window.until_us);
+    let between_us = window.in_steps(step.us());
     let found =
         state.store.token_volume(step, (&chain.0, address.0), between_us, MAX_STEPS).await?;
-    let mut warnings = Vec::new();
-    if found.len() == MAX_STEPS as usize {
-        warnings.push(format!(
-            "only the newest {MAX_STEPS} steps are here: ask for a shorter time or a wider step"
-        ));
-    }
-    let items = found.into_iter().map(VolumeItem::from).collect();
-    Ok(Page { window: Some(window), as_of, warnings, ..Page::whole(items) })
+    Ok(Page::of_steps(found.into_iter().map(VolumeItem::from).collect(), window, as_of))
 }
