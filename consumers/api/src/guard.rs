@@ -318,7 +318,7 @@ fn failed(code: &str, about: &str) -> utoipa::openapi::Response {
 }
 
 /// The operations of a path with their methods.
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+pub(crate) fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
     let all = [
         (Method::GET, get),

@@ -79,8 +79,24 @@ pub(crate) fn whole(openapi: &OpenApi) -> anyhow::Result<Value> {
     for (name, schema) in event_schemas() {
         schemas.insert(name, schema);
     }
+    name_operations(&mut json);
     order_extensions(&mut json);
     Ok(json)
+}
+
+/// What generators of clients call operations, of method and path: handlers of several files have the same name.
+fn name_operations(json: &mut Value) {
+    let Some(paths) = json.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    for (path, item) in paths {
+        let path = path.strip_prefix("/api/v1").unwrap_or(path);
+        let words: Vec<&str> = path
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .collect();
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            operation["operationId"] = format!("{method}_{}", words.join("_")).into();
+        }
+    }
 }
 
 /// Extensions come out of a hash map: each process would write them in another order.

@@ -6,7 +6,7 @@ use crypto_intel_poll::{
     fresh_seconds,
 };
 
-use crate::memo::Memo;
+use crate::{memo::Memo, parameters::values::Name};
 
 /// How old the files of providers may be that are answered from memory: their filters are compiled whenever they are read.
 const FILES_FRESH: Duration = Duration::from_secs(60);
@@ -25,6 +25,17 @@ pub(crate) struct Sources {
     known: Memo<(), KnownProviders>,
     reports: Memo<(), Reports>,
     facts: Memo<(), Vec<(FactReport, u32)>>,
+}
+
+/// Those that are polled; of one provider alone where it is named.
+pub(crate) fn polled<'r>(
+    reports: &'r Reports,
+    provider: Option<&'r Name>,
+) -> impl Iterator<Item = (&'r ProviderSummary, &'r ProviderReport)> {
+    let is_meant = move |(summary, _): &&(ProviderSummary, ProviderReport)| {
+        summary.enabled && provider.is_none_or(|one| one.0 == summary.name)
+    };
+    reports.iter().filter(is_meant).map(|(summary, report)| (summary, report))
 }
 
 impl Sources {

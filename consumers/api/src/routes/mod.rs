@@ -11,6 +11,7 @@
 
 mod alert_summary;
 mod alerts;
+mod alias;
 pub(crate) mod anomalies;
 mod articles;
 mod audit;

@@ -13,6 +13,7 @@ use crate::{
     limits::cost,
     parameters::{Asked, NoParameters},
     problem::Problem,
+    routes::alias::also_at,
     state::ApiState,
 };
 
@@ -30,7 +31,7 @@ const STREAMS: [Stream; 8] = [
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = Guard::new(Scope::Operations, cost::SUMMARY);
-    OpenApiRouter::new().routes(guard.of(routes!(status))).routes(guard.of(routes!(status_alias)))
+    OpenApiRouter::new().routes(also_at("/api/status", guard.of(routes!(status))))
 }
 
 /// How the pipeline runs.
@@ -114,20 +115,6 @@ struct StreamState {
     responses((status = 200, body = Status))
 )]
 async fn status(
-    State(state): State<ApiState>,
-    _: Asked<NoParameters>,
-) -> Result<Json<Status>, Problem> {
-    Ok(Json(look(&state).await))
-}
-
-/// The same as `/api/v1/status`.
-#[utoipa::path(
-    get,
-    path = "/api/status",
-    tag = "operations",
-    responses((status = 200, body = Status))
-)]
-async fn status_alias(
     State(state): State<ApiState>,
     _: Asked<NoParameters>,
 ) -> Result<Json<Status>, Problem> {

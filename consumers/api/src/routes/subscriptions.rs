@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{HeaderName, StatusCode, header},
 };
-use crypto_intel_alerts::rules_in_force;
+use crypto_intel_alerts::{ListedRule, rules_in_force};
 use crypto_intel_evm::Watchlist;
 use crypto_intel_notify::{NoSubscription, Subscriptions};
 use crypto_intel_schemas::{
@@ -28,6 +28,7 @@ use crate::{
         values::{AddressValue, ChainSlug, Dollars, Name, Value as _},
     },
     problem::{Problem, ProblemKind},
+    routes::alias::also_at,
     state::ApiState,
 };
 
@@ -38,8 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(guard.of(routes!(list)))
         .routes(guard.of(routes!(destinations)))
-        .routes(guard.doing("subscription.add").of(routes!(add)))
-        .routes(guard.doing("subscription.add").of(routes!(subscribe)))
+        .routes(also_at("/subscribe", guard.doing("subscription.add").of(routes!(add))))
         .routes(guard.doing("subscription.end").of(routes!(end)))
 }
 
@@ -160,14 +160,19 @@ struct NewSubscription {
 
 impl NewSubscription {
     /// The subscription, checked against what is configured and in force.
-    async fn read(self, state: &ApiState, caller: &Caller) -> Result<Subscription, Problem> {
+    fn read(
+        self,
+        state: &ApiState,
+        caller: &Caller,
+        rules: &[ListedRule],
+    ) -> Result<Subscription, Problem> {
         let chains = chains_of(caller, self.chains)?;
         if !state.config.destinations.iter().flatten().any(|name| *name == self.destination) {
             let detail =
                 "destination: none of this name is configured; /api/v1/destinations lists them";
             return Err(Problem::unprocessable(detail));
         }
-        let target = target_of(state, &self.target).await?;
+        let target = target_of(rules, &self.target)?;
         let min_usd = self.min_usd.as_deref().map(|text| least(&target, text)).transpose()?;
         let entry = WatchEntry { label: self.label, ..WatchEntry::default() };
         entry.validate().map_err(Problem::unprocessable)?;
@@ -185,14 +190,13 @@ impl NewSubscription {
     }
 }
 
-async fn target_of(state: &ApiState, text: &str) -> Result<SubscriptionTarget, Problem> {
+fn target_of(rules: &[ListedRule], text: &str) -> Result<SubscriptionTarget, Problem> {
     if text.starts_with("0x") {
         let address = AddressValue::parse(text)
             .map_err(|reason| Problem::unprocessable(format!("target: {reason}")))?;
         return Ok(SubscriptionTarget::Address(AccountAddress::from(address.0).to_string()));
     }
-    let found = rules_in_force(&state.nats).await?;
-    if found.rules.iter().any(|rule| rule.id == text) {
+    if rules.iter().any(|rule| rule.id == text) {
         return Ok(SubscriptionTarget::Rule(text.to_owned()));
     }
     let detail =
@@ -261,42 +265,21 @@ struct MadeSubscription {
 
 type Made = (StatusCode, [(HeaderName, String); 1], Extension<Changed>, Json<MadeSubscription>);
 
-async fn make(state: &ApiState, caller: &Caller, new: NewSubscription) -> Result<Made, Problem> {
-    let wanted = new.read(state, caller).await?;
-    let warnings = warnings_of(state, &wanted).await?;
-    let subscriptions = Subscriptions::open(&state.nats).await?;
-    let made = subscriptions.add(wanted).await;
-    let made = made.map_err(|error| match error {
-        NoSubscription::Bucket(error) => Problem::from(error),
-        refused => Problem::unprocessable(refused.to_string()),
-    })?;
-    if let Err(problem) = watch(state, &made).await {
-        subscriptions.end(&made.id).await?;
-        return Err(problem);
-    }
-    let subscription = SubscriptionItem::from(made);
-    let place = [(header::LOCATION, format!("/api/v1/subscriptions/{}", subscription.id))];
-    let changed = Changed::of(&subscription.id).to(&subscription);
-    let answer = MadeSubscription { subscription, warnings };
-    Ok((StatusCode::CREATED, place, Extension(changed), Json(answer)))
-}
-
 /// Of an address people hear what rules tell: without a rule about watched addresses that is little.
-async fn warnings_of(state: &ApiState, wanted: &Subscription) -> Result<Vec<String>, Problem> {
-    let rules = rules_in_force(&state.nats).await?.rules;
+fn warnings_of(rules: &[ListedRule], wanted: &Subscription) -> Vec<String> {
     let tells = match &wanted.target {
         SubscriptionTarget::Address(_) => rules.iter().any(|rule| {
             rule.enabled && rule.when.as_deref().is_some_and(|when| when.contains("watched"))
         }),
         SubscriptionTarget::Rule(id) => rules.iter().any(|rule| rule.enabled && rule.id == *id),
     };
-    Ok(match (&wanted.target, tells) {
+    match (&wanted.target, tells) {
         (_, true) => Vec::new(),
         (SubscriptionTarget::Address(_), false) => {
             vec!["no rule in force is about watched addresses, such as watched-wallet-moved: only alerts of other rules are told".to_owned()]
         }
         (SubscriptionTarget::Rule(_), false) => vec!["the rule is not enabled".to_owned()],
-    })
+    }
 }
 
 /// Has a destination told of an address (what rules tell of it from that worth on) or of a rule, beside those of the routes. An
@@ -314,24 +297,23 @@ async fn add(
     _: Asked<NoParameters>,
     Body(new): Body<NewSubscription>,
 ) -> Result<Made, Problem> {
-    make(&state, &caller, new).await
-}
-
-/// The same as `POST /api/v1/subscriptions`.
-#[utoipa::path(
-    post,
-    path = "/subscribe",
-    tag = "alerts",
-    request_body = NewSubscription,
-    responses((status = 201, body = MadeSubscription))
-)]
-async fn subscribe(
-    State(state): State<ApiState>,
-    caller: Caller,
-    _: Asked<NoParameters>,
-    Body(new): Body<NewSubscription>,
-) -> Result<Made, Problem> {
-    make(&state, &caller, new).await
+    let rules = rules_in_force(&state.nats).await?.rules;
+    let wanted = new.read(&state, &caller, &rules)?;
+    let warnings = warnings_of(&rules, &wanted);
+    let subscriptions = Subscriptions::open(&state.nats).await?;
+    let made = subscriptions.add(wanted).await.map_err(|error| match error {
+        NoSubscription::Bucket(error) => Problem::from(error),
+        refused => Problem::unprocessable(refused.to_string()),
+    })?;
+    if let Err(problem) = watch(&state, &made).await {
+        subscriptions.end(&made.id).await?;
+        return Err(problem);
+    }
+    let subscription = SubscriptionItem::from(made);
+    let place = [(header::LOCATION, format!("/api/v1/subscriptions/{}", subscription.id))];
+    let changed = Changed::of(&subscription.id).to(&subscription);
+    let answer = MadeSubscription { subscription, warnings };
+    Ok((StatusCode::CREATED, place, Extension(changed), Json(answer)))
 }
 
 path_parameters!(OfSubscription { id: Name = "Its id." });

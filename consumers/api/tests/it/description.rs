@@ -1,6 +1,6 @@
 //! The description is whole, kept, and served with its page.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::harness::Servers;
 
@@ -34,11 +34,14 @@ fn assert_current(name: &str, document: &serde_json::Value) {
 #[test]
 fn every_route_says_what_it_is_and_what_can_fail() {
     let description = crypto_intel_api::description().unwrap();
+    let mut names = BTreeSet::new();
     for (path, item) in description["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let place = format!("{method} {path}");
             assert!(operation["summary"].as_str().is_some_and(|text| text.len() > 10), "{place}");
             assert!(operation["tags"][0].is_string(), "{place}");
+            let name = operation["operationId"].as_str().unwrap().to_owned();
+            assert!(names.insert(name), "{place} has the name of another one");
             assert!(operation["x-scope"].is_string() && operation["x-cost"].is_u64(), "{place}");
             assert!(operation["security"][0]["key"].is_array(), "{place}");
             // What is sent to be looked at only changes nothing.

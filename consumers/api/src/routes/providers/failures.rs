@@ -22,12 +22,13 @@ use crate::{
         values::{CursorText, Limit, Moment, Name},
     },
     problem::Problem,
+    routes::alias::also_at,
     state::ApiState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = Guard::new(Scope::Operations, cost::LIST).by_position_of(&[Stream::Status]);
-    OpenApiRouter::new().routes(guard.of(routes!(list))).routes(guard.of(routes!(list_alias)))
+    OpenApiRouter::new().routes(also_at("/api/failures", guard.of(routes!(list))))
 }
 
 /// What a poller told while a provider was not well.
@@ -155,20 +156,4 @@ async fn list(
     let items = found.rows.into_iter().map(FailureItem::from).collect();
     let page = Page { next, prev, window: Some(window), as_of, ..Page::whole(items) };
     Ok(Failures { page, counts: counts.into_iter().map(CountItem::from).collect() })
-}
-
-/// The same as `/api/v1/failures`.
-#[utoipa::path(
-    get,
-    path = "/api/failures",
-    tag = "operations",
-    params(FailureParameters),
-    responses((status = 200, body = Failures))
-)]
-async fn list_alias(
-    state: State<ApiState>,
-    as_of: AsOf,
-    asked: Asked<FailureParameters>,
-) -> Result<Failures, Problem> {
-    list(state, as_of, asked).await
 }

@@ -16,12 +16,14 @@ use crate::{
         values::{Flag, Limit, Name},
     },
     problem::Problem,
+    routes::alias::also_at,
+    sources::polled,
     state::ApiState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = Guard::new(Scope::Operations, cost::LIST);
-    OpenApiRouter::new().routes(guard.of(routes!(list))).routes(guard.of(routes!(list_alias)))
+    OpenApiRouter::new().routes(also_at("/api/freshness", guard.of(routes!(list))))
 }
 
 /// How old the newest of something is.
@@ -128,9 +130,7 @@ async fn list(
 async fn endpoints(state: &ApiState) -> Result<Vec<FreshnessItem>, Problem> {
     let all = state.sources.reports(&state.nats).await?;
     let now_us = now_us();
-    let items = all
-        .iter()
-        .filter(|(summary, _)| summary.enabled)
+    let items = polled(&all, None)
         .flat_map(|(summary, report)| report.endpoints.iter().map(move |one| (summary, one)))
         .filter(|(_, endpoint)| endpoint.enabled)
         .map(|(summary, endpoint)| {
@@ -152,19 +152,4 @@ async fn facts(state: &ApiState) -> Result<Vec<FreshnessItem>, Problem> {
         })
     });
     Ok(items.collect())
-}
-
-/// The same as `/api/v1/freshness`.
-#[utoipa::path(
-    get,
-    path = "/api/freshness",
-    tag = "operations",
-    params(FreshnessParameters),
-    responses((status = 200, body = Page<FreshnessItem>))
-)]
-async fn list_alias(
-    state: State<ApiState>,
-    asked: Asked<FreshnessParameters>,
-) -> Result<Page<FreshnessItem>, Problem> {
-    list(state, asked).await
 }

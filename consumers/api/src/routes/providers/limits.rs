@@ -16,12 +16,14 @@ use crate::{
         values::{Flag, Name},
     },
     problem::Problem,
+    routes::alias::also_at,
+    sources::polled,
     state::ApiState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = Guard::new(Scope::Operations, cost::LIST);
-    OpenApiRouter::new().routes(guard.of(routes!(list))).routes(guard.of(routes!(list_alias)))
+    OpenApiRouter::new().routes(also_at("/api/rate-limits", guard.of(routes!(list))))
 }
 
 /// What is used of one window of a quota, with one key.
@@ -90,10 +92,7 @@ async fn list(
     let wanted = asked.parameters;
     let only_near = wanted.near.is_some_and(|flag| flag.0);
     let all = state.sources.reports(&state.nats).await?;
-    let mut items: Vec<LimitItem> = all
-        .iter()
-        .filter(|(summary, _)| summary.enabled)
-        .filter(|(summary, _)| wanted.provider.as_ref().is_none_or(|one| one.0 == summary.name))
+    let mut items: Vec<LimitItem> = polled(&all, wanted.provider.as_ref())
         .flat_map(|(summary, report)| report.quotas.iter().map(move |one| (summary, one)))
         .filter(|(_, quota)| !only_near || quota.is_near())
         .map(|(summary, quota)| LimitItem::new(&summary.name, quota))
@@ -101,19 +100,4 @@ async fn list(
     // Stable: within equal shares by name.
     items.sort_by_key(|item| std::cmp::Reverse((item.level == "spent", item.used_percent)));
     Ok(Page { warnings: state.sources.warnings().await?, ..Page::whole(items) })
-}
-
-/// The same as `/api/v1/rate-limits`.
-#[utoipa::path(
-    get,
-    path = "/api/rate-limits",
-    tag = "operations",
-    params(LimitParameters),
-    responses((status = 200, body = Page<LimitItem>))
-)]
-async fn list_alias(
-    state: State<ApiState>,
-    asked: Asked<LimitParameters>,
-) -> Result<Page<LimitItem>, Problem> {
-    list(state, asked).await
 }

@@ -23,6 +23,7 @@ use crate::{
     page::Page,
     parameters::{Asked, At, NoParameters, parameters, path_parameters, values::Name},
     problem::Problem,
+    routes::alias::also_at,
     state::ApiState,
 };
 
@@ -30,8 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = Guard::new(Scope::Operations, cost::LIST);
     let of_status = guard.by_position_of(&[Stream::Status]);
     OpenApiRouter::new()
-        .routes(of_status.of(routes!(list)))
-        .routes(of_status.of(routes!(list_alias)))
+        .routes(also_at("/api/providers", of_status.of(routes!(list))))
         .routes(guard.of(routes!(one)))
         .merge(limits::routes())
         .merge(schedule::routes())
@@ -144,21 +144,6 @@ async fn list(
             && wanted.provider.as_ref().is_none_or(|one| one.0 == line.provider)
     };
     Ok(Page::whole(lines.filter(is_meant).map(ProviderItem::from).collect()))
-}
-
-/// The same as `/api/v1/providers`.
-#[utoipa::path(
-    get,
-    path = "/api/providers",
-    tag = "operations",
-    params(ProviderParameters),
-    responses((status = 200, body = Page<ProviderItem>))
-)]
-async fn list_alias(
-    state: State<ApiState>,
-    asked: Asked<ProviderParameters>,
-) -> Result<Page<ProviderItem>, Problem> {
-    list(state, asked).await
 }
 
 /// A polled provider: what its file says, and how it does.

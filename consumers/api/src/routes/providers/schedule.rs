@@ -17,12 +17,14 @@ use crate::{
         values::{Flag, Name},
     },
     problem::Problem,
+    routes::alias::also_at,
+    sources::polled,
     state::ApiState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<ApiState> {
     let guard = Guard::new(Scope::Operations, cost::LIST);
-    OpenApiRouter::new().routes(guard.of(routes!(list))).routes(guard.of(routes!(list_alias)))
+    OpenApiRouter::new().routes(also_at("/api/schedule", guard.of(routes!(list))))
 }
 
 /// How one endpoint keeps to its schedule.
@@ -104,10 +106,7 @@ async fn list(
     let only_late = wanted.late.is_some_and(|flag| flag.0);
     let all = state.sources.reports(&state.nats).await?;
     let now_us = now_us();
-    let mut items: Vec<SlotItem> = all
-        .iter()
-        .filter(|(summary, _)| summary.enabled)
-        .filter(|(summary, _)| wanted.provider.as_ref().is_none_or(|one| one.0 == summary.name))
+    let mut items: Vec<SlotItem> = polled(&all, wanted.provider.as_ref())
         .flat_map(|(summary, report)| {
             report.endpoints.iter().map(move |one| (summary, report, one))
         })
@@ -117,19 +116,4 @@ async fn list(
         .collect();
     items.sort_by_key(|item| std::cmp::Reverse((item.late, item.late_seconds)));
     Ok(Page { warnings: state.sources.warnings().await?, ..Page::whole(items) })
-}
-
-/// The same as `/api/v1/schedule`.
-#[utoipa::path(
-    get,
-    path = "/api/schedule",
-    tag = "operations",
-    params(ScheduleParameters),
-    responses((status = 200, body = Page<SlotItem>))
-)]
-async fn list_alias(
-    state: State<ApiState>,
-    asked: Asked<ScheduleParameters>,
-) -> Result<Page<SlotItem>, Problem> {
-    list(state, asked).await
 }
