@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Of 20,000 rows, with 900 in an hour: the hour in which the newest end, and the one before.
-const MOST_READ: i64 = 2_500;
+const MAX_READ: i64 = 2_500;
 
 /// Rows of a table that were read by indexes.
 async fn read_by_index(client: &Client, table: &str) -> i64 {
@@ -62,7 +62,7 @@ async fn what_is_shown_of_a_busy_address_token_or_pool_is_what_is_read() {
                 beside = page.rows.last().map(|row| (row.key.clone(), Towards::Older));
             })
             .await;
-            assert!((50..MOST_READ).contains(&rows), "{what}: {rows} rows read for a page of 50");
+            assert!((50..MAX_READ).contains(&rows), "{what}: {rows} rows read for a page of 50");
         }
     }
     let TransferFilter { since_us, until_us, .. } = lately();
@@ -71,18 +71,18 @@ async fn what_is_shown_of_a_busy_address_token_or_pool_is_what_is_read() {
         assert_eq!(store.pairs_of(&[busy], &pairs).await.unwrap().cut, [busy]);
     })
     .await;
-    assert!((50..MOST_READ).contains(&rows), "{rows} rows read for pairs of 50 transfers");
+    assert!((50..MAX_READ).contains(&rows), "{rows} rows read for pairs of 50 transfers");
     let rows = rows_read(url, &client, "token_transfers", async |store| {
         assert_eq!(store.token_seen(busy, since_us).await.unwrap().len(), 2);
     })
     .await;
     // It looks through 2,000.
-    assert!((2_000..3 * MOST_READ).contains(&rows), "{rows} rows read for what a token is");
+    assert!((2_000..3 * MAX_READ).contains(&rows), "{rows} rows read for what a token is");
     let pool = PoolFilter { chain: "base".into(), pool: busy.to_vec(), since_us, until_us };
     let rows = rows_read(url, &client, "swaps", async |store| {
         let page = PageRequest { limit: 50, beside: None };
         assert_eq!(store.swaps_of(&pool, &page).await.unwrap().rows.len(), 50);
     })
     .await;
-    assert!((50..MOST_READ).contains(&rows), "{rows} rows read for 50 swaps");
+    assert!((50..MAX_READ).contains(&rows), "{rows} rows read for 50 swaps");
 }
