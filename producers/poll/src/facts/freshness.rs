@@ -151,7 +151,13 @@ impl Freshness {
         };
         if !unknown.is_empty() {
             let facts = shortened(unknown.into_iter().cloned());
-            return Err(format!("no endpoint is fresh for {facts} ({})", why()));
+            // Of those that are polled here, all that give them would be among the failing ones.
+            let why = if failing.is_empty() {
+                "no endpoint that is polled here gives them".to_owned()
+            } else {
+                why()
+            };
+            return Err(format!("no endpoint is fresh for {facts} ({why})"));
         }
         if failing.len() * 2 > count {
             return Err(format!("{} of {count} endpoints fail: {}", failing.len(), why()));

@@ -25,6 +25,7 @@ fn add(all: &Freshness, label: &str, facts: &[&str]) -> EndpointFreshness {
 #[tokio::test(start_paused = true)]
 async fn one_failing_endpoint_is_healthy_while_others_provide_its_facts() {
     let all = all(&[BITCOIN]);
+    assert!(all.judge().unwrap_err().ends_with("(no endpoint that is polled here gives them)"));
     let one = add(&all, "a.prices", &[BITCOIN]);
     let two = add(&all, "b.prices", &[BITCOIN]);
     assert!(all.judge().unwrap_err().contains("no endpoint is fresh for price of bitcoin/usd"));
